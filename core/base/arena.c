@@ -1,0 +1,67 @@
+#include "base/arena.h"
+
+#include "base/mem.h"
+
+#include <stdint.h>
+
+enum { ARENA_BLOCK_BYTES = 4096, ARENA_ALIGNMENT = 16 };
+
+struct arena_block {
+    struct arena_block *older;
+    _Alignas(ARENA_ALIGNMENT) char bytes[];
+};
+
+void arena_init(struct arena *a, void *first, size_t bytes)
+{
+    *a = (struct arena){.next = first, .end = (char *)first + bytes};
+}
+
+void arena_dispose(struct arena *a)
+{
+    while (a->blocks != NULL) {
+        struct arena_block *block = a->blocks;
+
+        a->blocks = block->older;
+        mem_free(block);
+    }
+    a->next = a->end = NULL;
+}
+
+static void *arena_alloc_block(struct arena *a, size_t bytes)
+{
+    size_t room = bytes > ARENA_BLOCK_BYTES ? bytes : ARENA_BLOCK_BYTES;
+    struct arena_block *block = mem_alloc(sizeof *block + room);
+
+    block->older = a->blocks;
+    a->blocks = block;
+    a->next = block->bytes + bytes;
+    a->end = block->bytes + room;
+    return block->bytes;
+}
+
+void *arena_alloc(struct arena *a, size_t bytes)
+{
+    size_t skip = (size_t)(-(uintptr_t)a->next & (ARENA_ALIGNMENT - 1));
+    char *block;
+
+    if ((size_t)(a->end - a->next) < skip || (size_t)(a->end - a->next) - skip < bytes)
+        return arena_alloc_block(a, bytes);
+    block = a->next + skip;
+    a->next = block + bytes;
+    return block;
+}
+
+void *arena_zalloc(struct arena *a, size_t bytes)
+{
+    return memset(arena_alloc(a, bytes), 0, bytes);
+}
+
+struct slice arena_copy(struct arena *a, struct slice s)
+{
+    char *copy = arena_alloc(a, s.length + 1);
+
+    if (s.length > 0)
+        memcpy(copy, s.start, s.length);
+    copy[s.length] = '\0';
+    return (struct slice){copy, s.length};
+}

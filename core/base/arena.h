@@ -1,0 +1,24 @@
+/*
+ * arena - memory of one request: taken piece by piece, given back at once.
+ *
+ * The first block is its owner's, so a small request takes none of its own.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include "base/slice.h"
+
+struct arena_block;
+
+struct arena {
+    char *next, *end;           /* what is free in the newest block */
+    struct arena_block *blocks; /* those beyond the first, newest first */
+};
+
+void arena_init(struct arena *, void *first, size_t bytes); /* borrows first */
+void arena_dispose(struct arena *);                         /* everything taken from it is gone */
+void *arena_alloc(struct arena *, size_t bytes);            /* aligned for anything, undefined */
+void *arena_zalloc(struct arena *, size_t bytes);
+struct slice arena_copy(struct arena *, struct slice); /* with a NUL behind it */
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * check - promises the program makes to itself, held in every build.
+ *
+ * A CHECK that fails says where and aborts this process: a worker loses its
+ * own connections, and the supervisor starts another.
+ */
+#ifndef BASE_CHECK_H
+#define BASE_CHECK_H
+
+#define CHECK(promise) ((promise) ? (void)0 : check_failed(#promise, __FILE__, __LINE__))
+
+#define MUST_USE     __attribute__((warn_unused_result))
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+_Noreturn void check_failed(const char *promise, const char *file, int line);
+
+#endif

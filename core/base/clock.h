@@ -1,0 +1,35 @@
+/*
+ * clock - two times, neither of which costs a system call.
+ *
+ * The steady clock (CLOCK_MONOTONIC) never jumps and is the same in all
+ * processes, so its values may go through shared memory. The wall clock is
+ * for people.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_steady_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+static inline uint64_t clock_steady_ms(void)
+{
+    return clock_steady_us() / 1000u;
+}
+
+static inline uint64_t clock_wall_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+#endif

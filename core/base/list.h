@@ -1,0 +1,59 @@
+/*
+ * list - a ring of nodes embedded in what they list.
+ *
+ * A node that is in no list points at itself, so list_remove may be called
+ * twice and on a node that was only initialised.
+ */
+#ifndef BASE_LIST_H
+#define BASE_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct list_node {
+    struct list_node *next, *previous;
+};
+
+#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+
+static inline void list_init(struct list_node *node)
+{
+    node->next = node->previous = node;
+}
+
+static inline bool list_is_empty(const struct list_node *head)
+{
+    return head->next == head;
+}
+
+static inline bool list_has_node(const struct list_node *node)
+{
+    return node->next != node;
+}
+
+static inline void list_insert_after(struct list_node *where, struct list_node *node)
+{
+    node->next = where->next;
+    node->previous = where;
+    where->next->previous = node;
+    where->next = node;
+}
+
+static inline void list_append(struct list_node *head, struct list_node *node)
+{
+    list_insert_after(head->previous, node);
+}
+
+static inline void list_prepend(struct list_node *head, struct list_node *node)
+{
+    list_insert_after(head, node);
+}
+
+static inline void list_remove(struct list_node *node)
+{
+    node->next->previous = node->previous;
+    node->previous->next = node->next;
+    list_init(node);
+}
+
+#endif

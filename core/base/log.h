@@ -1,0 +1,48 @@
+/*
+ * log - what happened, in whole lines, never waiting for whoever reads them.
+ *
+ * Events go to standard error, one line per finished exchange to standard
+ * output. Lines gather in memory until log_flush, which a worker calls once a
+ * loop turn. A pipe that nobody empties makes lines drop; they are counted,
+ * and the count is logged as soon as there is room again.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include "base/buffer.h"
+#include "base/check.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_format { LOG_TEXT, LOG_JSON };
+
+struct log_pair { /* one more fact of an event; a list of them ends with name NULL */
+    const char *name;
+    const char *value;
+};
+
+/* Call once, before any other; again after a fork, with the new process's name
+ * ("worker 1"), which is borrowed for ever. */
+void log_open(enum log_format events, enum log_format lines, enum log_level least,
+              const char *process);
+bool log_wants(enum log_level);
+enum log_format log_line_format(void);
+
+/* event is a stable name ("backend_down"); pairs may be NULL. The message is
+ * for people; control bytes in it and in the values are escaped. */
+void log_event(enum log_level, const char *event, const struct log_pair *pairs, const char *message,
+               ...) PRINTF(4, 5);
+
+void log_line(struct slice line); /* to standard output; borrows; without its line end */
+bool log_flush(void);             /* false: lines still wait, call again in a while */
+void log_close(void);             /* flushes, waiting 200 ms at most for a reader */
+
+/* For whoever assembles a line: text that cannot forge one. Control bytes,
+ * backslashes and (in JSON) quotes are escaped, so are bytes above 0x7e that are
+ * not UTF-8. At most limit bytes of the text are shown, then "...". */
+void log_append_escaped(struct buffer *, struct slice text, size_t limit, enum log_format);
+void log_append_time(struct buffer *, uint64_t wall_us, enum log_format); /* cached by second */
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * slice - some bytes that belong to somebody else. Always borrowed.
+ */
+#ifndef BASE_SLICE_H
+#define BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct slice {
+    const char *start;
+    size_t length;
+};
+
+#define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
+
+static inline struct slice slice_of(const char *text)
+{
+    return (struct slice){text, strlen(text)};
+}
+
+static inline bool slice_is(struct slice a, struct slice b)
+{
+    return a.length == b.length && (a.length == 0 || memcmp(a.start, b.start, a.length) == 0);
+}
+
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* The same but for the letter case, in ASCII only: how field names and most
+ * tokens of HTTP compare (RFC 9110, 5.1). */
+static inline bool slice_is_nocase(struct slice a, struct slice b)
+{
+    if (a.length != b.length)
+        return false;
+    for (size_t i = 0; i < a.length; i++)
+        if (ascii_lower(a.start[i]) != ascii_lower(b.start[i]))
+            return false;
+    return true;
+}
+
+/* Without the spaces and tabs at both ends. */
+static inline struct slice slice_trim(struct slice s)
+{
+    while (s.length > 0 && (s.start[0] == ' ' || s.start[0] == '\t'))
+        s.start++, s.length--;
+    while (s.length > 0 && (s.start[s.length - 1] == ' ' || s.start[s.length - 1] == '\t'))
+        s.length--;
+    return s;
+}
+
+#endif

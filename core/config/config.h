@@ -1,0 +1,108 @@
+/*
+ * config - the settings of a balancer, as plain data.
+ *
+ * Filled by config/load from balancer.lua, the environment and the options,
+ * checked there once; every process reads its own inherited copy and changes
+ * nothing. Times are milliseconds here (seconds in the script).
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/buffer.h"
+#include "net/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_tag {
+    char *key, *value;
+};
+
+struct config_backend {
+    char *name; /* unique; the address as it was written, if no name was given */
+    char *text; /* the address as it was written, without "http://" */
+    struct address address;
+    uint32_t weight;        /* 1 unless given; 0 to 65535 */
+    uint32_t max_in_flight; /* 0: no limit */
+    struct config_tag *tags;
+    unsigned tags_count;
+};
+
+struct config_listen {
+    char *text;
+    struct address address; /* never ADDRESS_NAME, never ADDRESS_UNIX */
+};
+
+enum config_fallback { CONFIG_FALLBACK_ROUND_ROBIN, CONFIG_FALLBACK_FAIL };
+
+struct config_health {
+    uint64_t interval_ms, timeout_ms;
+    uint32_t rise, fall;
+    uint32_t eject_after; /* failures of real traffic in a row; 0: never */
+    uint64_t eject_for_ms;
+};
+
+struct config_timeouts {
+    uint64_t connect_ms;
+    uint64_t request_head_ms; /* from its first byte */
+    uint64_t request_body_ms; /* between bytes */
+    uint64_t response_head_ms;
+    uint64_t response_body_ms; /* between bytes */
+    uint64_t keep_alive_ms;    /* idle client */
+    uint64_t upstream_idle_ms;
+    uint64_t request_ms; /* over all tries; 0: none */
+};
+
+struct config_limits {
+    uint64_t request_line; /* bytes */
+    uint64_t head;         /* bytes, request line included */
+    uint64_t fields;
+    uint64_t body;        /* bytes; 0: no limit */
+    uint64_t replay;      /* bytes of a body kept so that it can be sent again */
+    uint64_t connections; /* clients, over all workers; 0: derived from descriptors */
+    uint32_t attempts;
+    double retry_budget; /* fraction of requests */
+};
+
+struct config_script {
+    uint64_t budget_ms; /* of CPU, per call; 0: none */
+    uint64_t memory;    /* bytes, per worker; 0: none */
+};
+
+struct config {
+    char *script_path; /* as given; "(built in)" for the embedded ones */
+    char *script;      /* the source that was loaded, whole; every worker runs this text */
+    size_t script_bytes;
+    bool has_choose; /* without it the built-in round robin chooses */
+
+    struct config_listen *listen;
+    unsigned listen_count;
+    struct config_backend *backends;
+    unsigned backends_count;
+    unsigned workers; /* resolved: at least 1 */
+    bool workers_auto;
+    enum config_fallback fallback;
+    struct config_health health;
+    struct config_timeouts timeouts;
+    struct config_limits limits;
+    struct config_script script_limits;
+};
+
+/* What options and environment say in place of the script. Borrowed texts. */
+struct config_overrides {
+    const char **listen; /* each one address; NULL and 0: not given */
+    unsigned listen_count;
+    const char **backends;
+    unsigned backends_count;
+    const char *workers; /* "auto" or a number; NULL: not given */
+    /* where each came from, for messages: "--listen", "LISTEN" */
+    const char *listen_source, *backends_source, *workers_source;
+};
+
+struct config *config_new(void); /* every setting at its default, no addresses */
+void config_free(struct config *);
+void config_print(const struct config *, struct buffer *); /* the effective settings, as a script */
+unsigned config_cpus(void); /* the CPUs that this process may use, at least 1 */
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * load - balancer.lua to settings.
+ *
+ * Runs the script once, in a Lua state of its own that is gone afterwards, and
+ * checks every field of the table that it returns. A wrong script gives one
+ * message with file and line, and the way out where there is one:
+ * "balancer.lua:7: unknown field 'chose', did you mean 'choose'?".
+ */
+#ifndef CONFIG_LOAD_H
+#define CONFIG_LOAD_H
+
+#include "base/buffer.h"
+#include "config/config.h"
+#include "shared/segment.h"
+
+/* The settings, or NULL and a message in *error (without a line end). Borrows
+ * everything; the segment is where lb.counter finds its counters. */
+struct config *config_load_file(const char *path, const struct config_overrides *, struct segment *,
+                                struct buffer *error) MUST_USE;
+struct config *config_load_text(const char *name, struct slice source,
+                                const struct config_overrides *, struct segment *,
+                                struct buffer *error) MUST_USE;
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * head - the head of a request or a response, as slices of its own bytes.
+ */
+#ifndef HTTP_HEAD_H
+#define HTTP_HEAD_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum version { VERSION_1_0, VERSION_1_1 };
+
+struct field {
+    struct slice name, value; /* the value without the white space around it */
+};
+
+struct head {
+    enum version version;
+    struct slice method, target; /* of a request */
+    unsigned status;             /* of a response */
+    struct slice reason;
+    struct field *fields; /* as they came: order, letter case, repetition */
+    unsigned fields_count;
+};
+
+/* The value of the first field of that name in any letter case, or NULL. */
+const struct slice *head_find(const struct head *, struct slice name);
+bool head_has(const struct head *, struct slice name);
+/* Is token one of the comma-separated members of all fields of that name? */
+bool head_lists(const struct head *, struct slice name, struct slice token);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * facts - what crosses between the proxy and a policy; nothing else does.
+ *
+ * Plain structs that the proxy fills and the policy reads lazily, and the
+ * answers on the way back. The layout of facts_request and facts_failure is
+ * also declared to LuaJIT's FFI in policy/prelude.lua: change both.
+ */
+#ifndef POLICY_FACTS_H
+#define POLICY_FACTS_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct head; /* http/head.h */
+
+struct facts_request { /* borrowed by the policy while the exchange lives */
+    struct slice id;
+    struct slice method;
+    struct slice target; /* as the client sent it */
+    struct slice path;   /* the target's path, without "?" and what follows */
+    struct slice query;  /* behind the "?", may be empty */
+    struct slice host;   /* of the request, without the port */
+    struct slice scheme; /* "http" */
+    struct slice client_ip;
+    uint32_t client_port;
+    uint32_t attempts;   /* backends tried, this one included: from 1 */
+    uint32_t retries;    /* tries again on the same backend: from 0 */
+    uint32_t tries;      /* all tries so far, this one included: from 1 */
+    uint32_t idempotent; /* by its method, RFC 9110 9.2.2 */
+    uint32_t replayable; /* may go out again after it was sent */
+    double deadline_ms;  /* steady clock; 0: none */
+    const struct head *head;
+    struct arena *arena;   /* answers that must outlive the call are copied here */
+    uint32_t allow_replay; /* set by ctx:allow_replay() */
+    int32_t vars;          /* the policy's: reference to ctx.vars, 0 until it was used */
+};
+
+enum facts_failure_kind {                /* err.kind */
+                          FACTS_CONNECT, /* refused, unreachable */
+                          FACTS_TIMEOUT,
+                          FACTS_RESET,
+                          FACTS_PROTOCOL, /* what it sent is not HTTP */
+                          FACTS_RESOLVE,  /* its name leads nowhere */
+};
+
+enum facts_phase { FACTS_PHASE_CONNECT, FACTS_PHASE_REQUEST, FACTS_PHASE_HEAD, FACTS_PHASE_BODY };
+
+struct facts_failure {
+    uint32_t kind;  /* enum facts_failure_kind */
+    uint32_t phase; /* enum facts_phase */
+    struct slice message;
+};
+
+/* Which backends a choose may see: those available and not yet tried. The list
+ * of first attempts stays the same until its generation changes. */
+struct facts_choice {
+    const uint32_t *backends; /* indices into the settings' list */
+    uint32_t count;
+    uint64_t generation; /* 0: made for this call only */
+};
+
+enum facts_decision_kind {
+    FACTS_BACKEND, /* send it there */
+    FACTS_REFUSE,  /* nobody is fit: 503, and why */
+    FACTS_RESPOND, /* the script answers itself */
+};
+
+struct facts_field {
+    struct slice name, value;
+};
+
+struct facts_decision {
+    enum facts_decision_kind kind;
+    uint32_t backend;  /* index, for FACTS_BACKEND */
+    bool by_fallback;  /* the script failed, or has no choose: the built-in rule decided */
+    bool failed;       /* fallback = "fail", and the script failed: answer 500 */
+    struct slice why;  /* may be empty; in the request's arena */
+    uint32_t status;   /* for FACTS_RESPOND */
+    struct slice body; /* in the request's arena, like the fields */
+    struct facts_field *fields;
+    uint32_t fields_count;
+};
+
+enum facts_verdict { FACTS_RETRY, FACTS_NEXT, FACTS_FAIL };
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * board - what is known of each backend, the same for all processes.
+ *
+ * The monitor writes what its checks find and where names lead; workers write
+ * what real traffic met. A backend is available if it is up, not draining and
+ * not ejected. Every change of any backend's availability changes the
+ * generation, so readers may keep what they derived until it changes or until
+ * board_next_change_ms. Times are the steady clock's, in ms.
+ */
+#ifndef SHARED_BOARD_H
+#define SHARED_BOARD_H
+
+#include "base/buffer.h"
+#include "shared/segment.h"
+
+#include <netinet/in.h>
+
+enum board_reason {                  /* why a backend is in the state it is in */
+                    BOARD_UNCHECKED, /* at start, before the first check */
+                    BOARD_CHECKED,   /* a check succeeded */
+                    BOARD_CONNECT,   /* connecting failed; code says how (negative errno) */
+                    BOARD_TIMED_OUT, /* connecting took too long */
+                    BOARD_UNRESOLVED, /* its name leads nowhere; code is the resolver's (EAI_*, as libuv numbers them) */
+                    BOARD_TRAFFIC, /* a worker's connects failed; code as for BOARD_CONNECT */
+};
+
+struct board_verdict {
+    bool up;
+    enum board_reason reason;
+    int code;          /* 0 or negative */
+    uint64_t since_ms; /* 40 bits */
+};
+
+void board_init(struct segment *, unsigned backends); /* all down, BOARD_UNCHECKED */
+struct board_verdict board_verdict(const struct segment *, unsigned backend);
+
+/* Sets it if it differs in up (reason and code alone do not count as a change).
+ * True for exactly one caller per change: that one logs it. */
+bool board_set_up(struct segment *, unsigned backend, enum board_reason, uint64_t now_ms);
+bool board_set_down(struct segment *, unsigned backend, enum board_reason, int code,
+                    uint64_t now_ms);
+
+/* "connection refused", "no answer within 1 s": for the log and for scripts. */
+void board_describe(struct buffer *, struct board_verdict);
+
+/* Ejection: failures of real traffic in a row. */
+struct board_ejection_rule {
+    uint32_t after;      /* failures in a row; 0: never */
+    uint64_t for_ms;     /* the first time; doubles with each further one */
+    uint64_t for_max_ms; /* and not beyond */
+};
+
+/* The attempt failed by the backend's fault. The time for which it is out now,
+ * in ms, if this failure ejected it (true for exactly one caller), else 0. Never
+ * more than half of the backends are out at once, nor the last available one. */
+uint64_t board_note_failure(struct segment *, unsigned backend, const struct board_ejection_rule *,
+                            uint64_t now_ms);
+/* The attempt went well. True if that ended an ejection (for exactly one caller). */
+bool board_note_success(struct segment *, unsigned backend);
+
+/* An ejected backend whose time is over is on trial: one attempt at a time may
+ * go there until one has gone well. */
+bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms,
+                       uint64_t until_ms); /* true: this attempt is the trial, or none is needed */
+void board_release_trial(struct segment *, unsigned backend); /* it ended without a verdict */
+
+bool board_is_available(const struct segment *, unsigned backend, uint64_t now_ms);
+uint64_t board_generation(const struct segment *);
+/* When time alone will change what is available; UINT64_MAX if it will not. */
+uint64_t board_next_change_ms(const struct segment *, uint64_t now_ms);
+
+/* Numbers over all workers. */
+uint32_t board_in_flight(const struct segment *, unsigned backend);
+uint64_t board_requests(const struct segment *, unsigned backend);
+uint64_t board_failures(const struct segment *, unsigned backend);
+uint32_t board_failures_in_row(const struct segment *, unsigned backend);
+void board_forget_worker(struct segment *,
+                         unsigned worker); /* it died: nothing of it is in flight */
+
+/* Where a name leads. One writer (the monitor); readers keep their own copy. */
+void board_publish_address(struct segment *, unsigned backend, const struct sockaddr *);
+/* False if none is known or it is being written this moment; *version changes
+ * with the address, so that a reader copies only what is new. */
+bool board_read_address(const struct segment *, unsigned backend, uint32_t *version,
+                        struct sockaddr_in6 *out); /* a sockaddr_in, if sin6_family says so */
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * segment - the one piece of memory that all processes of a balancer share.
+ *
+ * Made before the first fork, never unmapped, touched only through C11
+ * atomics, no locks. Everything in it survives the death of a process and a
+ * reload. Capacities are fixed; pages that nobody touches cost nothing.
+ */
+#ifndef SHARED_SEGMENT_H
+#define SHARED_SEGMENT_H
+
+#include "base/check.h"
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    SEGMENT_CACHE_LINE = 64,
+    SEGMENT_WORKERS_MAX = 256,
+    SEGMENT_BACKENDS_MAX = 4096,
+    SEGMENT_COUNTERS_MAX = 1024,
+    SEGMENT_NAME_BYTES = 64, /* of a counter, with the NUL behind it */
+};
+
+/* What one worker adds up for one backend. Only that worker writes it (and the
+ * supervisor, after the worker's death); readers sum over the workers. */
+struct segment_share {
+    _Atomic uint32_t in_flight;
+    _Atomic uint32_t reserved;
+    _Atomic uint64_t requests; /* attempts begun */
+    _Atomic uint64_t failures; /* attempts that failed by the backend's fault */
+};
+
+/* One backend, as all processes see it (shared/board.h has the functions). */
+struct segment_backend {
+    alignas(
+        SEGMENT_CACHE_LINE) _Atomic uint64_t verdict; /* up, reason, code and since, in one word */
+    _Atomic uint64_t ejected_until_ms;                /* steady clock; 0: not ejected */
+    _Atomic uint64_t trial_until_ms; /* somebody tries it after an ejection, until then */
+    _Atomic uint32_t ejections;      /* in a row; the time out doubles with each */
+    _Atomic uint32_t draining;
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t address_version; /* odd while it is written */
+    _Atomic uint32_t address_known;
+    _Atomic uint64_t address[4]; /* a sockaddr_in or sockaddr_in6, for names only */
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t failures_in_row; /* written only on a change */
+};
+
+struct segment_counter {
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t value;
+    _Atomic uint32_t state; /* 0 free, 1 being named, 2 named */
+    char name[SEGMENT_NAME_BYTES];
+};
+
+/* One per worker slot, a cache line of its own at least; written by its worker. */
+struct segment_worker {
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t heartbeat_ms; /* last loop turn seen, steady */
+    _Atomic uint32_t ready;                                    /* accepts connections */
+    _Atomic uint32_t pid;
+    _Atomic uint64_t clients;       /* open client connections */
+    _Atomic uint64_t requests;      /* finished exchanges */
+    _Atomic uint64_t lines_dropped; /* log lines that found no room */
+    _Atomic uint64_t policy_errors; /* hook calls that failed and were answered by the fallback */
+};
+
+struct segment {
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t
+        generation; /* changes with every backend's state */
+    _Atomic uint32_t backends_count;
+    _Atomic uint32_t ejected_count;    /* backends that are out because of failing traffic */
+    _Atomic uint32_t first_round_done; /* every backend was checked once */
+    struct segment_worker workers[SEGMENT_WORKERS_MAX];
+    struct segment_counter counters[SEGMENT_COUNTERS_MAX];
+    struct segment_backend backends[SEGMENT_BACKENDS_MAX];
+    struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
+};
+
+struct segment *segment_new(void) MUST_USE; /* NULL and errno if the system refuses */
+void segment_free(struct segment *);        /* for tests and lb check; NULL is fine */
+
+#endif
