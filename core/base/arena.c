@@ -1,5 +1,6 @@
 #include "base/arena.h"
 
+#include "base/check.h"
 #include "base/mem.h"
 
 #include <stdint.h>
@@ -49,6 +50,12 @@ void *arena_alloc(struct arena *a, size_t bytes)
     block = a->next + skip;
     a->next = block + bytes;
     return block;
+}
+
+void arena_trim(struct arena *a, void *end)
+{
+    CHECK((char *)end <= a->next);
+    a->next = end;
 }
 
 void *arena_zalloc(struct arena *a, size_t bytes)

@@ -4,7 +4,8 @@
  * Events go to standard error, one line per finished exchange to standard
  * output. Lines gather in memory until log_flush, which a worker calls once a
  * loop turn. A pipe that nobody empties makes lines drop; they are counted,
- * and the count is logged as soon as there is room again.
+ * and the count is logged as soon as there is room again. A line that is longer
+ * than a pipe takes as one (4096 bytes) is cut and ends with "...".
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -24,7 +25,8 @@ struct log_pair { /* one more fact of an event; a list of them ends with name NU
 };
 
 /* Call once, before any other; again after a fork, with the new process's name
- * ("worker 1"), which is borrowed for ever. */
+ * ("worker 1"), which is borrowed for ever: what the parent had not flushed
+ * before the fork is the parent's. */
 void log_open(enum log_format events, enum log_format lines, enum log_level least,
               const char *process);
 bool log_wants(enum log_level);
@@ -35,14 +37,19 @@ enum log_format log_line_format(void);
 void log_event(enum log_level, const char *event, const struct log_pair *pairs, const char *message,
                ...) PRINTF(4, 5);
 
-void log_line(struct slice line); /* to standard output; borrows; without its line end */
+/* To standard output; borrows; without its line end. An exchange's line has the
+ * level info: nothing is written if that is not wanted. */
+void log_line(struct slice line);
 bool log_flush(void);             /* false: lines still wait, call again in a while */
+uint64_t log_lines_dropped(void); /* by this process since log_open, both streams */
 void log_close(void);             /* flushes, waiting 200 ms at most for a reader */
 
 /* For whoever assembles a line: text that cannot forge one. Control bytes,
  * backslashes and (in JSON) quotes are escaped, so are bytes above 0x7e that are
  * not UTF-8. At most limit bytes of the text are shown, then "...". */
 void log_append_escaped(struct buffer *, struct slice text, size_t limit, enum log_format);
-void log_append_time(struct buffer *, uint64_t wall_us, enum log_format); /* cached by second */
+/* "2026-11-22 12:00:01.123" in local time, or 2026-11-22T12:00:01.123Z for JSON,
+ * without quotes. Cached by second. */
+void log_append_time(struct buffer *, uint64_t wall_us, enum log_format);
 
 #endif

@@ -1,0 +1,45 @@
+/*
+ * outlet - a standard stream that whole lines leave by, without ever waiting.
+ *
+ * The descriptor is shared with others (a terminal with the shell, a pipe with
+ * the other processes), so its flags are not ours to change: O_NONBLOCK is set
+ * on an open file description of our own where the system gives one. To a pipe
+ * go pieces of whole lines that the kernel takes as one or not at all, so the
+ * lines of several processes do not mix.
+ */
+#ifndef BASE_OUTLET_H
+#define BASE_OUTLET_H
+
+#include "base/buffer.h"
+
+#include <limits.h>
+
+enum {
+    OUTLET_LINE_BYTES_MAX = PIPE_BUF,      /* with the line end; what is longer is cut, visibly */
+    OUTLET_PENDING_BYTES_MAX = 256 * 1024, /* beyond that, new lines are dropped and counted */
+};
+
+enum outlet_kind {
+    OUTLET_CLOSED, /* all zero: nothing is there, lines vanish */
+    OUTLET_FILE,   /* a regular file: plain writes */
+    OUTLET_OWN,    /* a pipe or a device through a description of our own */
+    OUTLET_SOCKET, /* send() can be asked not to wait */
+    OUTLET_POLLED, /* a pipe or a device that cannot be opened again: asked before each write */
+};
+
+struct outlet {
+    enum outlet_kind kind;
+    int fd;
+    bool in_line;   /* the device has taken the first part of a line */
+    bool is_broken; /* the last write failed for good: nobody reads, the disk is full */
+    struct buffer pending;
+    uint64_t dropped; /* lines since outlet_take_dropped */
+};
+
+void outlet_open(struct outlet *, int fd); /* borrows fd; a second call forgets what is pending */
+void outlet_put(struct outlet *, struct slice line); /* without its line end */
+bool outlet_flush(struct outlet *);                  /* false: some must wait */
+uint64_t outlet_take_dropped(struct outlet *);       /* 0 as long as writing does not work */
+void outlet_close(struct outlet *);                  /* forgets what is pending */
+
+#endif
