@@ -5,7 +5,9 @@
  * what real traffic met. A backend is available if it is up, not draining and
  * not ejected. Every change of any backend's availability changes the
  * generation, so readers may keep what they derived until it changes or until
- * board_next_change_ms. Times are the steady clock's, in ms.
+ * board_next_change_ms; read the generation first, then derive. Times are the
+ * steady clock's, in ms. A process may die at any instruction of this module
+ * and leaves nothing that others would wait for.
  */
 #ifndef SHARED_BOARD_H
 #define SHARED_BOARD_H
@@ -15,13 +17,17 @@
 
 #include <netinet/in.h>
 
-enum board_reason {                  /* why a backend is in the state it is in */
-                    BOARD_UNCHECKED, /* at start, before the first check */
-                    BOARD_CHECKED,   /* a check succeeded */
-                    BOARD_CONNECT,   /* connecting failed; code says how (negative errno) */
-                    BOARD_TIMED_OUT, /* connecting took too long */
-                    BOARD_UNRESOLVED, /* its name leads nowhere; code is the resolver's (EAI_*, as libuv numbers them) */
-                    BOARD_TRAFFIC, /* a worker's connects failed; code as for BOARD_CONNECT */
+/* Why a backend is in the state it is in, and what a verdict's code says then:
+ * BOARD_CONNECT and BOARD_TRAFFIC a negative errno, BOARD_TIMED_OUT minus the
+ * time waited in ms, BOARD_UNRESOLVED the resolver's code (EAI_*, as libuv
+ * numbers them) or 0 if the resolver did not answer in time. */
+enum board_reason {
+    BOARD_UNCHECKED,  /* at start, before the first check */
+    BOARD_CHECKED,    /* a check succeeded */
+    BOARD_CONNECT,    /* a check's connect failed */
+    BOARD_TIMED_OUT,  /* a check's connect took too long */
+    BOARD_UNRESOLVED, /* its name leads nowhere */
+    BOARD_TRAFFIC,    /* a worker's connects failed */
 };
 
 struct board_verdict {
@@ -34,8 +40,9 @@ struct board_verdict {
 void board_init(struct segment *, unsigned backends); /* all down, BOARD_UNCHECKED */
 struct board_verdict board_verdict(const struct segment *, unsigned backend);
 
-/* Sets it if it differs in up (reason and code alone do not count as a change).
- * True for exactly one caller per change: that one logs it. */
+/* Sets it. True for exactly one caller per change, that one logs it; a change is
+ * another up, or the first verdict after BOARD_UNCHECKED. Down for another
+ * reason is noted, since stays. */
 bool board_set_up(struct segment *, unsigned backend, enum board_reason, uint64_t now_ms);
 bool board_set_down(struct segment *, unsigned backend, enum board_reason, int code,
                     uint64_t now_ms);
@@ -52,16 +59,21 @@ struct board_ejection_rule {
 
 /* The attempt failed by the backend's fault. The time for which it is out now,
  * in ms, if this failure ejected it (true for exactly one caller), else 0. Never
- * more than half of the backends are out at once, nor the last available one. */
+ * more than half of the backends are out at once; neither the last available one
+ * nor one that is down is ejected. An ejection that begins within the length of
+ * the last one's after its end lasts twice as long. */
 uint64_t board_note_failure(struct segment *, unsigned backend, const struct board_ejection_rule *,
                             uint64_t now_ms);
 /* The attempt went well. True if that ended an ejection (for exactly one caller). */
 bool board_note_success(struct segment *, unsigned backend);
 
 /* An ejected backend whose time is over is on trial: one attempt at a time may
- * go there until one has gone well. */
+ * go there until one has gone well. A trial's failure ejects again at once; that
+ * of an older attempt, met while nobody is on trial, does not. */
 bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms,
-                       uint64_t until_ms); /* true: this attempt is the trial, or none is needed */
+                       uint64_t until_ms); /* true: this attempt is the trial, or none is needed;
+                                            * false: go elsewhere. until_ms: when the attempt
+                                            * will be over at the latest */
 void board_release_trial(struct segment *, unsigned backend); /* it ended without a verdict */
 
 bool board_is_available(const struct segment *, unsigned backend, uint64_t now_ms);
@@ -76,10 +88,14 @@ uint64_t board_failures(const struct segment *, unsigned backend);
 uint32_t board_failures_in_row(const struct segment *, unsigned backend);
 void board_forget_worker(struct segment *,
                          unsigned worker); /* it died: nothing of it is in flight */
+/* A process died, perhaps in the middle of a change: everybody looks again. */
+void board_touch(struct segment *);
 
-/* Where a name leads. One writer (the monitor); readers keep their own copy. */
+/* Where a name leads. One writer (the monitor); readers keep their own copy. An
+ * address that is there already is not written again. */
 void board_publish_address(struct segment *, unsigned backend, const struct sockaddr *);
-/* False if none is known or it is being written this moment; *version changes
+/* False if none is known or it is being written this moment (or its writer died
+ * in the middle of that, until the next monitor has written); *version changes
  * with the address, so that a reader copies only what is new. */
 bool board_read_address(const struct segment *, unsigned backend, uint32_t *version,
                         struct sockaddr_in6 *out); /* a sockaddr_in, if sin6_family says so */

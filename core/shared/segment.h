@@ -32,16 +32,14 @@ struct segment_share {
     _Atomic uint64_t failures; /* attempts that failed by the backend's fault */
 };
 
-/* One backend, as all processes see it (shared/board.h has the functions). */
+/* One backend, as all processes see it (shared/board.h has the functions). Each
+ * word changes by one compare-and-swap, so nothing is ever half changed. */
 struct segment_backend {
-    alignas(
-        SEGMENT_CACHE_LINE) _Atomic uint64_t verdict; /* up, reason, code and since, in one word */
-    _Atomic uint64_t ejected_until_ms;                /* steady clock; 0: not ejected */
-    _Atomic uint64_t trial_until_ms; /* somebody tries it after an ejection, until then */
-    _Atomic uint32_t ejections;      /* in a row; the time out doubles with each */
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t verdict; /* up, reason, code and since */
+    _Atomic uint64_t ejection;       /* in, being ejected or out; how often; until when */
+    _Atomic uint64_t trial_until_ms; /* somebody tries it after an ejection; 0: nobody */
     _Atomic uint32_t draining;
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t address_version; /* odd while it is written */
-    _Atomic uint32_t address_known;
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t address_version; /* odd: being written; 0: none */
     _Atomic uint64_t address[4]; /* a sockaddr_in or sockaddr_in6, for names only */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t failures_in_row; /* written only on a change */
 };
@@ -67,8 +65,9 @@ struct segment {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t
         generation; /* changes with every backend's state */
     _Atomic uint32_t backends_count;
-    _Atomic uint32_t ejected_count;    /* backends that are out because of failing traffic */
+    _Atomic uint32_t workers_count;    /* slots in use, the first ones; 0: not known */
     _Atomic uint32_t first_round_done; /* every backend was checked once */
+    _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
     struct segment_worker workers[SEGMENT_WORKERS_MAX];
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];

@@ -1,0 +1,445 @@
+/*
+ * Three independent words say whether a backend is available: the verdict, the
+ * ejection and draining. The first two hold everything that must agree with each
+ * other, so each change is one compare-and-swap, whoever wins it knows that it
+ * was the one, and a process that dies in between leaves the old or the new.
+ *
+ *   verdict     up:1   reason:7   code:16   since_ms:40              (shared/verdict.h)
+ *   ejection    state:2   count:6   tag:16   at_ms:40        (shared/ejection.h)
+ *
+ *                    failures                  limits allow it
+ *          IN ---------------------> CLAIMED ------------------> OUT <---. trial
+ *          ^  at: when it ended      |  at: when claimed          | `----' failed
+ *          `-------------------------'                            |  at: until when
+ *          ^     they do not, or the claimer died                 |
+ *          `------------------------------------------------------'  any success
+ *
+ * Why "at most half" is exact without a lock or a count that could leak: whoever
+ * wants to eject first claims its backend, then looks at all others, and counts
+ * those that are claimed as if they were out. Of two that claim at once, the
+ * later one sees the earlier; so whoever was last among those that went out has
+ * counted all of them. Both may see each other and both step back: too few for
+ * a moment, never too many, and the next failure tries again. A claim takes
+ * microseconds; one that is CLAIM_STALE_MS old is of a dead process (or of one
+ * so slow that its own step to OUT will fail, because the word has changed: the
+ * tag makes each claim another word) and whoever meets it takes it back.
+ */
+#include "shared/board.h"
+
+#include "base/clock.h"
+#include "shared/ejection.h"
+#include "shared/verdict.h"
+
+enum { CLAIM_STALE_MS = 1000, ADDRESS_READ_TRIES = 64 };
+
+static struct segment_backend *backend_of(struct segment *s, unsigned backend)
+{
+    CHECK(backend < SEGMENT_BACKENDS_MAX);
+    return &s->backends[backend];
+}
+
+static const struct segment_backend *backend_seen(const struct segment *s, unsigned backend)
+{
+    CHECK(backend < SEGMENT_BACKENDS_MAX);
+    return &s->backends[backend];
+}
+
+/* After the change itself: a reader that saw the old state has read the old
+ * generation before, and will see that it is another now. */
+void board_touch(struct segment *s)
+{
+    atomic_fetch_add(&s->generation, 1);
+}
+
+uint64_t board_generation(const struct segment *s)
+{
+    return atomic_load(&s->generation);
+}
+
+void board_init(struct segment *s, unsigned backends)
+{
+    struct board_verdict unchecked = {.since_ms = clock_steady_ms()};
+
+    CHECK(backends <= SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < backends; i++) {
+        struct segment_backend *b = backend_of(s, i);
+
+        atomic_store(&b->verdict, verdict_pack(unchecked));
+        atomic_store(&b->ejection, 0);
+        atomic_store(&b->trial_until_ms, 0);
+        atomic_store(&b->draining, 0);
+        atomic_store(&b->address_version, 0);
+        atomic_store(&b->failures_in_row, 0);
+    }
+    atomic_store(&s->backends_count, backends);
+    board_touch(s);
+}
+
+/* --- verdicts --- */
+
+struct board_verdict board_verdict(const struct segment *s, unsigned backend)
+{
+    return verdict_unpack(atomic_load(&backend_seen(s, backend)->verdict));
+}
+
+static bool verdict_set(struct segment *s, unsigned backend, struct board_verdict wanted)
+{
+    struct segment_backend *b = backend_of(s, backend);
+    uint64_t word = atomic_load(&b->verdict);
+
+    for (;;) {
+        struct board_verdict old = verdict_unpack(word);
+        bool is_change = old.up != wanted.up || old.reason == BOARD_UNCHECKED;
+
+        if (!is_change && wanted.up)
+            return false;
+        if (!is_change)
+            wanted.since_ms = old.since_ms;
+        if (verdict_pack(wanted) == word)
+            return false;
+        if (atomic_compare_exchange_weak(&b->verdict, &word, verdict_pack(wanted)))
+            return is_change;
+    }
+}
+
+bool board_set_up(struct segment *s, unsigned backend, enum board_reason reason, uint64_t now_ms)
+{
+    struct board_verdict up = {.up = true, .reason = reason, .since_ms = now_ms};
+
+    if (!verdict_set(s, backend, up))
+        return false;
+    /* What failed while it was down says nothing about what came back. */
+    atomic_store(&backend_of(s, backend)->failures_in_row, 0);
+    board_touch(s);
+    return true;
+}
+
+bool board_set_down(struct segment *s, unsigned backend, enum board_reason reason, int code,
+                    uint64_t now_ms)
+{
+    struct board_verdict down = {.reason = reason, .code = code, .since_ms = now_ms};
+
+    if (!verdict_set(s, backend, down))
+        return false;
+    board_touch(s);
+    return true;
+}
+
+void board_describe(struct buffer *out, struct board_verdict v)
+{
+    verdict_describe(out, v);
+}
+
+/* --- ejection --- */
+
+static bool ejection_change(struct segment_backend *b, uint64_t from, struct ejection to)
+{
+    return atomic_compare_exchange_strong(&b->ejection, &from, ejection_pack(to));
+}
+
+/* Takes a dead process's claim back. What it was before the claim is lost but
+ * for the count. */
+static bool claim_is_stale(struct segment_backend *b, uint64_t word, uint64_t now_ms)
+{
+    struct ejection e = ejection_unpack(word);
+
+    if (now_ms < e.at_ms + CLAIM_STALE_MS)
+        return false;
+    e.state = EJECTION_IN;
+    return ejection_change(b, word, e);
+}
+
+static bool backend_is_up(const struct segment_backend *b)
+{
+    return verdict_unpack(atomic_load(&b->verdict)).up;
+}
+
+/* May this backend, which the caller has claimed, go out? */
+static bool limits_allow(struct segment *s, unsigned claimed, uint64_t now_ms)
+{
+    unsigned count = atomic_load(&s->backends_count);
+    unsigned out = 1;
+    bool another = false;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct segment_backend *b = backend_of(s, i);
+        uint64_t word = atomic_load(&b->ejection);
+        struct ejection e = ejection_unpack(word);
+
+        if (i == claimed)
+            continue;
+        if (e.state == EJECTION_IN ||
+            (e.state == EJECTION_CLAIMED && claim_is_stale(b, word, now_ms)))
+            another = another || (backend_is_up(b) && atomic_load(&b->draining) == 0);
+        else
+            out++;
+    }
+    return another && out <= count / 2 && backend_is_up(backend_of(s, claimed));
+}
+
+static uint64_t ejection_begin(struct segment *s, unsigned backend, uint64_t word,
+                               const struct board_ejection_rule *rule, uint64_t now_ms)
+{
+    struct segment_backend *b = backend_of(s, backend);
+    struct ejection was = ejection_unpack(word);
+    struct ejection claim = {EJECTION_CLAIMED, was.count, was.tag + 1, now_ms};
+    struct ejection out = {EJECTION_OUT, ejection_next_count(rule, was, now_ms), was.tag + 1, 0};
+    uint64_t length_ms = ejection_length_ms(rule, out.count);
+
+    if (length_ms == 0 || !ejection_change(b, word, claim))
+        return 0;
+    if (!limits_allow(s, backend, now_ms)) {
+        was.tag++;
+        (void)ejection_change(b, ejection_pack(claim), was);
+        return 0;
+    }
+    out.at_ms = now_ms + length_ms;
+    atomic_store(&b->trial_until_ms, 0); /* it is IN for everybody: nobody is on trial */
+    if (!ejection_change(b, ejection_pack(claim), out))
+        return 0;
+    board_touch(s);
+    return length_ms;
+}
+
+/* The trial failed. The backend stays out, so no limit is asked. */
+static uint64_t ejection_extend(struct segment *s, struct segment_backend *b, uint64_t word,
+                                const struct board_ejection_rule *rule, uint64_t now_ms)
+{
+    struct ejection out = ejection_unpack(word);
+    uint64_t length_ms;
+
+    out.count = ejection_next_count(rule, out, now_ms);
+    length_ms = ejection_length_ms(rule, out.count);
+    out.at_ms = now_ms + length_ms;
+    if (!ejection_change(b, word, out))
+        return 0;
+    atomic_store(&b->trial_until_ms, 0);
+    board_touch(s);
+    return length_ms;
+}
+
+uint64_t board_note_failure(struct segment *s, unsigned backend,
+                            const struct board_ejection_rule *rule, uint64_t now_ms)
+{
+    struct segment_backend *b = backend_of(s, backend);
+    uint32_t in_row = atomic_fetch_add(&b->failures_in_row, 1) + 1;
+    uint64_t word = atomic_load(&b->ejection);
+    struct ejection e = ejection_unpack(word);
+
+    if (e.state == EJECTION_OUT)
+        return now_ms >= e.at_ms && atomic_load(&b->trial_until_ms) != 0
+                   ? ejection_extend(s, b, word, rule, now_ms)
+                   : 0;
+    if (rule->after == 0 || in_row < rule->after || !backend_is_up(b))
+        return 0;
+    if (e.state == EJECTION_CLAIMED) {
+        (void)claim_is_stale(b, word, now_ms); /* the next failure finds it IN */
+        return 0;
+    }
+    return ejection_begin(s, backend, word, rule, now_ms);
+}
+
+/* Called for every good attempt: two loads unless there is news. */
+bool board_note_success(struct segment *s, unsigned backend)
+{
+    struct segment_backend *b = backend_of(s, backend);
+    uint64_t word = atomic_load_explicit(&b->ejection, memory_order_acquire);
+
+    if (atomic_load_explicit(&b->failures_in_row, memory_order_relaxed) != 0)
+        atomic_store(&b->failures_in_row, 0);
+    while (ejection_unpack(word).state == EJECTION_OUT) {
+        struct ejection in = ejection_unpack(word);
+
+        in.state = EJECTION_IN;
+        in.at_ms = clock_steady_ms();
+        if (!atomic_compare_exchange_weak(&b->ejection, &word, ejection_pack(in)))
+            continue;
+        atomic_store(&b->trial_until_ms, 0);
+        board_touch(s);
+        return true;
+    }
+    return false;
+}
+
+bool board_claim_trial(struct segment *s, unsigned backend, uint64_t now_ms, uint64_t until_ms)
+{
+    struct segment_backend *b = backend_of(s, backend);
+    uint64_t word = atomic_load(&b->ejection);
+    struct ejection e = ejection_unpack(word);
+    uint64_t trial = atomic_load(&b->trial_until_ms);
+
+    if (e.state != EJECTION_OUT)
+        return true;
+    if (now_ms < e.at_ms || trial > now_ms)
+        return false;
+    if (!atomic_compare_exchange_strong(&b->trial_until_ms, &trial, until_ms ? until_ms : 1))
+        return false;
+    if (atomic_load(&b->ejection) != word) { /* somebody else's trial was over meanwhile */
+        board_release_trial(s, backend);
+        return ejection_unpack(atomic_load(&b->ejection)).state != EJECTION_OUT;
+    }
+    board_touch(s);
+    return true;
+}
+
+void board_release_trial(struct segment *s, unsigned backend)
+{
+    if (atomic_load(&backend_of(s, backend)->trial_until_ms) != 0 &&
+        atomic_exchange(&backend_of(s, backend)->trial_until_ms, 0) != 0)
+        board_touch(s);
+}
+
+bool board_is_available(const struct segment *s, unsigned backend, uint64_t now_ms)
+{
+    const struct segment_backend *b = backend_seen(s, backend);
+    struct ejection e = ejection_unpack(atomic_load(&b->ejection));
+
+    if (!backend_is_up(b) || atomic_load(&b->draining) != 0)
+        return false;
+    return e.state != EJECTION_OUT ||
+           (now_ms >= e.at_ms && atomic_load(&b->trial_until_ms) <= now_ms);
+}
+
+uint64_t board_next_change_ms(const struct segment *s, uint64_t now_ms)
+{
+    unsigned count = atomic_load(&s->backends_count);
+    uint64_t next_ms = UINT64_MAX;
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct segment_backend *b = backend_seen(s, i);
+        struct ejection e = ejection_unpack(atomic_load(&b->ejection));
+        uint64_t at_ms = now_ms < e.at_ms ? e.at_ms : atomic_load(&b->trial_until_ms);
+
+        if (e.state == EJECTION_OUT && at_ms > now_ms && at_ms < next_ms)
+            next_ms = at_ms;
+    }
+    return next_ms;
+}
+
+/* --- numbers --- */
+
+static unsigned workers_seen(const struct segment *s)
+{
+    unsigned count = atomic_load_explicit(&s->workers_count, memory_order_relaxed);
+
+    return count == 0 || count > SEGMENT_WORKERS_MAX ? SEGMENT_WORKERS_MAX : count;
+}
+
+uint32_t board_in_flight(const struct segment *s, unsigned backend)
+{
+    uint32_t sum = 0;
+
+    CHECK(backend < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers_seen(s); i++)
+        sum += atomic_load_explicit(&s->shares[i][backend].in_flight, memory_order_relaxed);
+    return sum;
+}
+
+uint64_t board_requests(const struct segment *s, unsigned backend)
+{
+    uint64_t sum = 0;
+
+    CHECK(backend < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers_seen(s); i++)
+        sum += atomic_load_explicit(&s->shares[i][backend].requests, memory_order_relaxed);
+    return sum;
+}
+
+uint64_t board_failures(const struct segment *s, unsigned backend)
+{
+    uint64_t sum = 0;
+
+    CHECK(backend < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers_seen(s); i++)
+        sum += atomic_load_explicit(&s->shares[i][backend].failures, memory_order_relaxed);
+    return sum;
+}
+
+uint32_t board_failures_in_row(const struct segment *s, unsigned backend)
+{
+    return atomic_load(&backend_seen(s, backend)->failures_in_row);
+}
+
+void board_forget_worker(struct segment *s, unsigned worker)
+{
+    unsigned count = atomic_load(&s->backends_count);
+
+    CHECK(worker < SEGMENT_WORKERS_MAX);
+    for (unsigned i = 0; i < count; i++)
+        atomic_store(&s->shares[worker][i].in_flight, 0);
+    board_touch(s);
+}
+
+/* --- addresses --- */
+
+struct address_words {
+    uint64_t words[4];
+};
+
+static struct address_words address_to_words(const struct sockaddr *address)
+{
+    struct address_words copy = {{0}};
+
+    if (address->sa_family == AF_INET)
+        memcpy(&copy, address, sizeof(struct sockaddr_in));
+    else
+        memcpy(&copy, address, sizeof(struct sockaddr_in6));
+    return copy;
+}
+
+static bool address_is_published(const struct segment_backend *b, const struct address_words *a,
+                                 uint32_t version)
+{
+    if (version == 0 || version % 2 != 0)
+        return false;
+    for (unsigned i = 0; i < 4; i++)
+        if (atomic_load_explicit(&b->address[i], memory_order_relaxed) != a->words[i])
+            return false;
+    return true;
+}
+
+/* A seqlock of atomics. If the writer died while the version was odd, readers go
+ * on with what they have copied before, and the next monitor's first answer is
+ * written over whatever is there, under the same odd version. */
+void board_publish_address(struct segment *s, unsigned backend, const struct sockaddr *address)
+{
+    struct segment_backend *b = backend_of(s, backend);
+    struct address_words a = address_to_words(address);
+    uint32_t version = atomic_load(&b->address_version);
+
+    CHECK(address->sa_family == AF_INET || address->sa_family == AF_INET6);
+    if (address_is_published(b, &a, version))
+        return;
+    version |= 1;
+    atomic_store(&b->address_version, version);
+    atomic_thread_fence(memory_order_release);
+    for (unsigned i = 0; i < 4; i++)
+        atomic_store_explicit(&b->address[i], a.words[i], memory_order_relaxed);
+    atomic_store_explicit(&b->address_version, version + 1 ? version + 1 : 2, memory_order_release);
+    board_touch(s);
+}
+
+bool board_read_address(const struct segment *s, unsigned backend, uint32_t *version,
+                        struct sockaddr_in6 *out)
+{
+    const struct segment_backend *b = backend_seen(s, backend);
+
+    for (unsigned tries = 0; tries < ADDRESS_READ_TRIES; tries++) {
+        uint32_t before = atomic_load_explicit(&b->address_version, memory_order_acquire);
+        struct address_words a;
+
+        if (before == 0)
+            return false;
+        if (before % 2 != 0)
+            continue;
+        for (unsigned i = 0; i < 4; i++)
+            a.words[i] = atomic_load_explicit(&b->address[i], memory_order_relaxed);
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&b->address_version, memory_order_relaxed) != before)
+            continue;
+        memcpy(out, &a, sizeof *out);
+        *version = before;
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,81 @@
+#include "shared/verdict.h"
+
+enum { CODE_MAX = 0xffff };
+
+static const uint64_t TIME_MASK = (1ull << 40) - 1;
+
+uint64_t verdict_pack(struct board_verdict v)
+{
+    uint64_t code = v.code < -CODE_MAX ? CODE_MAX : v.code < 0 ? (uint64_t)-v.code : 0;
+
+    return (uint64_t)v.up << 63 | (uint64_t)v.reason << 56 | code << 40 | (v.since_ms & TIME_MASK);
+}
+
+struct board_verdict verdict_unpack(uint64_t word)
+{
+    return (struct board_verdict){
+        .up = word >> 63 != 0,
+        .reason = (enum board_reason)(word >> 56 & 0x7f),
+        .code = -(int)(word >> 40 & CODE_MAX),
+        .since_ms = word & TIME_MASK,
+    };
+}
+
+/* libuv's numbers, which are the same everywhere; its own words are above this
+ * floor. */
+static const char *resolver_words(int code)
+{
+    switch (code) {
+    case 0:
+        return "the resolver does not answer";
+    case -3001:
+        return "the resolver fails for now";
+    case -3004:
+        return "the resolver fails";
+    case -3006:
+        return "the resolver has no memory";
+    case -3000: /* no address of a family we asked for */
+    case -3005:
+    case -3007: /* known, but without an address */
+        return "the name has no address";
+    case -3008:
+        return "the name is not known";
+    case -3009:
+        return "the name is too long";
+    default:
+        return "the name cannot be resolved";
+    }
+}
+
+static void describe_errno(struct buffer *out, int code)
+{
+    const char *text = code == 0 ? "connect failed" : strerror(-code);
+
+    buffer_append_byte(out, ascii_lower(text[0]));
+    buffer_append_text(out, text + 1);
+}
+
+void verdict_describe(struct buffer *out, struct board_verdict v)
+{
+    switch (v.reason) {
+    case BOARD_UNCHECKED:
+        buffer_append_text(out, "not checked yet");
+        return;
+    case BOARD_CHECKED:
+        buffer_append_text(out, "accepts connections");
+        return;
+    case BOARD_CONNECT:
+    case BOARD_TRAFFIC:
+        describe_errno(out, v.code);
+        return;
+    case BOARD_TIMED_OUT:
+        if (v.code == 0)
+            buffer_append_text(out, "no answer in time");
+        else
+            buffer_printf(out, "no answer within %g s", -v.code / 1000.0);
+        return;
+    case BOARD_UNRESOLVED:
+        buffer_append_text(out, resolver_words(v.code));
+        return;
+    }
+}

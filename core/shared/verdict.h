@@ -1,0 +1,13 @@
+/*
+ * verdict - one backend's state, reason and since in one word, and in words.
+ */
+#ifndef SHARED_VERDICT_H
+#define SHARED_VERDICT_H
+
+#include "shared/board.h"
+
+uint64_t verdict_pack(struct board_verdict); /* up:1 reason:7 code:16 since_ms:40 */
+struct board_verdict verdict_unpack(uint64_t word);
+void verdict_describe(struct buffer *, struct board_verdict);
+
+#endif
