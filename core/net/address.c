@@ -1,0 +1,303 @@
+/*
+ * address - text is taken strictly: what two readers could understand
+ * differently (a short IPv4 address, an IPv6 address without brackets, a port
+ * with a sign) is refused with the way out.
+ */
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+enum { HOST_BYTES_MAX = 253, LABEL_BYTES_MAX = 63, PORT_DIGITS_MAX = 5, PORT_MAX = 65535 };
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_host_byte(char c)
+{
+    char lower = ascii_lower(c);
+
+    return is_digit(c) || (lower >= 'a' && lower <= 'z') || c == '-' || c == '_';
+}
+
+static struct slice slice_from(struct slice s, size_t at)
+{
+    return (struct slice){s.start + at, s.length - at};
+}
+
+static bool has_prefix(struct slice s, struct slice prefix)
+{
+    return s.length >= prefix.length &&
+           slice_is_nocase((struct slice){s.start, prefix.length}, prefix);
+}
+
+static bool has_byte(struct slice s, char byte)
+{
+    return s.length > 0 && memchr(s.start, byte, s.length) != NULL;
+}
+
+static void set_host(struct address *out, struct slice host)
+{
+    memcpy(out->host, host.start, host.length);
+    out->host[host.length] = '\0';
+}
+
+static const char *parse_scheme(struct slice *text)
+{
+    if (has_prefix(*text, SLICE("https://")))
+        return "TLS to a backend is not available: use http:// or plain host:port";
+    if (has_prefix(*text, SLICE("http://")))
+        *text = slice_from(*text, 7);
+    for (size_t i = 0; i + 2 < text->length; i++)
+        if (memcmp(text->start + i, "://", 3) == 0)
+            return "unknown scheme: expected host:port, with http:// in front at most";
+    return NULL;
+}
+
+static const char *parse_unix(struct address *out, struct slice path)
+{
+    if (path.length < 2 || path.start[0] != '/')
+        return "expected unix: and an absolute path, as in unix:/run/app.sock";
+    if (path.length >= sizeof out->socket.path.sun_path)
+        return "the path of a unix socket has 107 bytes at most";
+    if (has_byte(path, '\0'))
+        return "a path has no NUL byte in it";
+    out->kind = ADDRESS_UNIX;
+    set_host(out, path);
+    out->socket.path.sun_family = AF_UNIX;
+    memcpy(out->socket.path.sun_path, path.start, path.length);
+    return NULL;
+}
+
+static const char *parse_port(struct address *out, struct slice digits, bool any_port)
+{
+    unsigned port = 0;
+    const char *wrong =
+        any_port ? "expected a port from 0 to 65535" : "expected a port from 1 to 65535";
+
+    if (digits.length == 0)
+        return "the port is missing: expected host:port";
+    if (has_byte(digits, '/'))
+        return "a path behind the port is not possible: expected host:port alone";
+    if (digits.length > PORT_DIGITS_MAX || (digits.start[0] == '0' && digits.length > 1))
+        return wrong;
+    for (size_t i = 0; i < digits.length; i++) {
+        if (!is_digit(digits.start[i]))
+            return wrong;
+        port = port * 10 + (unsigned)(digits.start[i] - '0');
+    }
+    if (port > PORT_MAX || (port == 0 && !any_port))
+        return wrong;
+    out->port = (uint16_t)port;
+    return NULL;
+}
+
+static const char *parse_v6(struct address *out, struct slice host)
+{
+    if (has_byte(host, '%'))
+        return "an IPv6 zone (%eth0) is not supported";
+    if (host.length == 0 || host.length >= INET6_ADDRSTRLEN || has_byte(host, '\0'))
+        return "expected an IPv6 address between the brackets";
+    set_host(out, host);
+    if (inet_pton(AF_INET6, out->host, &out->socket.v6.sin6_addr) != 1)
+        return "expected an IPv6 address between the brackets";
+    out->kind = ADDRESS_IP;
+    out->socket.v6.sin6_family = AF_INET6;
+    return NULL;
+}
+
+static const char *check_name(struct slice host)
+{
+    size_t label = 0;
+
+    if (host.length > HOST_BYTES_MAX)
+        return "a host name has 253 bytes at most";
+    for (size_t i = 0; i < host.length; i++) {
+        if (host.start[i] == '.') {
+            if (label == 0)
+                return "expected a host name, without empty parts between its dots";
+            label = 0;
+        } else if (!is_host_byte(host.start[i])) {
+            return "a host has only letters, digits, '-', '_' and '.'";
+        } else if (++label > LABEL_BYTES_MAX) {
+            return "a part of a host name has 63 bytes at most";
+        }
+    }
+    return NULL;
+}
+
+/* "127.1" and "1.2.3.4.5" are names to some resolvers and addresses to others. */
+static bool looks_like_v4(struct slice host)
+{
+    size_t at = host.length;
+
+    if (at > 0 && host.start[at - 1] == '.')
+        at--;
+    while (at > 0 && is_digit(host.start[at - 1]))
+        at--;
+    return at < host.length && is_digit(host.start[at]) && (at == 0 || host.start[at - 1] == '.');
+}
+
+static const char *parse_host(struct address *out, struct slice host)
+{
+    const char *wrong = check_name(host);
+
+    if (wrong != NULL)
+        return wrong;
+    set_host(out, host);
+    out->kind = ADDRESS_NAME;
+    if (!looks_like_v4(host))
+        return NULL;
+    if (inet_pton(AF_INET, out->host, &out->socket.v4.sin_addr) != 1)
+        return "expected an IPv4 address of four numbers from 0 to 255, or a name";
+    out->kind = ADDRESS_IP;
+    out->socket.v4.sin_family = AF_INET;
+    return NULL;
+}
+
+static const char *parse_bracketed(struct address *out, struct slice text, bool any_port)
+{
+    const char *bracket = memchr(text.start, ']', text.length);
+    const char *wrong;
+    size_t end;
+
+    if (bracket == NULL)
+        return "the ']' behind the IPv6 address is missing";
+    end = (size_t)(bracket - text.start);
+    wrong = parse_v6(out, (struct slice){text.start + 1, end - 1});
+    if (wrong != NULL)
+        return wrong;
+    if (end + 1 == text.length || text.start[end + 1] != ':')
+        return "the port is missing: expected [address]:port";
+    return parse_port(out, slice_from(text, end + 2), any_port);
+}
+
+static const char *parse_plain(struct address *out, struct slice text, bool any_port)
+{
+    const char *colon = memchr(text.start, ':', text.length);
+    struct slice behind;
+    const char *wrong;
+
+    if (colon == NULL)
+        return has_byte(text, '/') ? "expected host:port alone, or unix:/path"
+                                   : "the port is missing: expected host:port";
+    behind = slice_from(text, (size_t)(colon - text.start) + 1);
+    if (has_byte(text, '@'))
+        return "a user name is not possible: expected host:port alone";
+    if (has_byte(behind, ':') && !has_byte(behind, '/'))
+        return "an IPv6 address needs brackets: [::1]:80";
+    if (colon == text.start)
+        return "the host is missing: expected host:port";
+    wrong = parse_host(out, (struct slice){text.start, (size_t)(colon - text.start)});
+    return wrong != NULL ? wrong : parse_port(out, behind, any_port);
+}
+
+const char *address_parse(struct address *out, struct slice text, bool any_port)
+{
+    const char *wrong;
+
+    memset(out, 0, sizeof *out);
+    text = slice_trim(text);
+    wrong = parse_scheme(&text);
+    if (wrong != NULL)
+        return wrong;
+    if (text.length == 0)
+        return "expected host:port, found nothing";
+    if (has_prefix(text, SLICE("unix:")))
+        return parse_unix(out, slice_from(text, 5));
+    wrong = text.start[0] == '[' ? parse_bracketed(out, text, any_port)
+                                 : parse_plain(out, text, any_port);
+    if (wrong == NULL && out->kind == ADDRESS_IP)
+        address_set_port(&out->socket.any, out->port);
+    return wrong;
+}
+
+/* A bound unix socket has a name; the other end of a connection has none. */
+socklen_t address_length(const struct sockaddr *socket)
+{
+    switch (socket->sa_family) {
+    case AF_INET:
+        return sizeof(struct sockaddr_in);
+    case AF_INET6:
+        return sizeof(struct sockaddr_in6);
+    case AF_UNIX:
+        return sizeof(struct sockaddr_un);
+    default:
+        return sizeof socket->sa_family;
+    }
+}
+
+/* Sockets that listen for both kinds see IPv4 peers as ::ffff:1.2.3.4; people,
+ * logs and X-Forwarded-For want to see 1.2.3.4. */
+static bool format_v4(char *text, const struct sockaddr *socket)
+{
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)socket;
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)socket;
+    const void *bytes = NULL;
+
+    if (socket->sa_family == AF_INET)
+        bytes = &v4->sin_addr;
+    else if (socket->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+        bytes = v6->sin6_addr.s6_addr + 12;
+    return bytes != NULL && inet_ntop(AF_INET, bytes, text, INET_ADDRSTRLEN) != NULL;
+}
+
+static bool format_v6(char *text, const struct sockaddr *socket)
+{
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)socket;
+
+    return socket->sa_family == AF_INET6 &&
+           inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN) != NULL;
+}
+
+static void format_unix(struct buffer *out, const struct sockaddr *socket)
+{
+    const struct sockaddr_un *path = (const struct sockaddr_un *)(const void *)socket;
+
+    buffer_append_text(out, "unix:");
+    buffer_append(out,
+                  (struct slice){path->sun_path, strnlen(path->sun_path, sizeof path->sun_path)});
+}
+
+void address_format_host(struct buffer *out, const struct sockaddr *socket)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    if (format_v4(text, socket) || format_v6(text, socket))
+        buffer_append_text(out, text);
+    else if (socket->sa_family == AF_UNIX)
+        format_unix(out, socket);
+    else
+        buffer_append_byte(out, '-');
+}
+
+void address_format(struct buffer *out, const struct sockaddr *socket)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    if (format_v4(text, socket))
+        buffer_printf(out, "%s:%u", text, address_port(socket));
+    else if (format_v6(text, socket))
+        buffer_printf(out, "[%s]:%u", text, address_port(socket));
+    else
+        address_format_host(out, socket);
+}
+
+uint16_t address_port(const struct sockaddr *socket)
+{
+    if (socket->sa_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)(const void *)socket)->sin_port);
+    if (socket->sa_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)socket)->sin6_port);
+    return 0;
+}
+
+void address_set_port(struct sockaddr *socket, uint16_t port)
+{
+    if (socket->sa_family == AF_INET)
+        ((struct sockaddr_in *)(void *)socket)->sin_port = htons(port);
+    else if (socket->sa_family == AF_INET6)
+        ((struct sockaddr_in6 *)(void *)socket)->sin6_port = htons(port);
+}

@@ -1,0 +1,190 @@
+/*
+ * Four rings of 256 slots: the first has a slot per millisecond, each next one
+ * is 256 times as coarse. A deadline waits in the ring that its distance needs;
+ * when the hand of a coarse ring reaches its slot, it moves to a finer one:
+ *
+ *   ring 3 (16,777 s)  -->  ring 2 (65 s)  -->  ring 1 (256 ms)  -->  ring 0 (1 ms)  -->  fires
+ *
+ * Clearing leaves the slot's busy bit set; the hand finds it empty, no more.
+ */
+#include "net/deadline.h"
+
+#include "base/check.h"
+#include "net/stream.h"
+
+enum { SLOT_BITS = 8, SLOT_MASK = WHEEL_SLOTS - 1 };
+
+static const uint64_t DELAY_MAX_MS = (1ull << (SLOT_BITS * WHEEL_LEVELS)) - WHEEL_SLOTS;
+
+void wheel_init(struct loop *loop)
+{
+    struct wheel *wheel = &loop->wheel;
+
+    *wheel = (struct wheel){
+        .now_ms = loop_now_ms(loop), .next_ms = UINT64_MAX, .armed_for_ms = UINT64_MAX};
+    for (unsigned level = 0; level < WHEEL_LEVELS; level++)
+        for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
+            list_init(&wheel->slots[level][slot]);
+}
+
+/* Puts it where its distance from now wants it; the hand is due there, or there
+ * it moves on, at the time returned. */
+static uint64_t wheel_place(struct wheel *wheel, struct deadline *d)
+{
+    uint64_t distance = d->at_ms - wheel->now_ms;
+    unsigned level = 0;
+    unsigned slot;
+
+    while (level + 1 < WHEEL_LEVELS && distance >> (SLOT_BITS * (level + 1)) != 0)
+        level++;
+    slot = (unsigned)(d->at_ms >> (SLOT_BITS * level)) & SLOT_MASK;
+    list_append(&wheel->slots[level][slot], &d->node);
+    wheel->busy[level][slot / 64] |= 1ull << (slot % 64);
+    return d->at_ms >> (SLOT_BITS * level) << (SLOT_BITS * level);
+}
+
+/* The distance, 1 to WHEEL_SLOTS, from a slot to the next busy one of its ring;
+ * 0 if none is. */
+static unsigned ring_distance(const uint64_t busy[], unsigned from)
+{
+    for (unsigned step = 1; step <= WHEEL_SLOTS;) {
+        unsigned slot = (from + step) & SLOT_MASK;
+        uint64_t rest = busy[slot / 64] >> (slot % 64);
+
+        if (rest != 0) {
+            step += (unsigned)__builtin_ctzll(rest);
+            return step <= WHEEL_SLOTS ? step : 0;
+        }
+        step += 64 - slot % 64;
+    }
+    return 0;
+}
+
+static uint64_t wheel_next_ms(const struct wheel *wheel)
+{
+    uint64_t next_ms = UINT64_MAX;
+
+    for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+        uint64_t hand = wheel->now_ms >> (SLOT_BITS * level);
+        unsigned distance = ring_distance(wheel->busy[level], (unsigned)hand & SLOT_MASK);
+        uint64_t at_ms = (hand + distance) << (SLOT_BITS * level);
+
+        if (distance != 0 && at_ms < next_ms)
+            next_ms = at_ms;
+    }
+    return next_ms;
+}
+
+/* Takes a slot's deadlines out of the wheel. */
+static void wheel_empty_slot(struct wheel *wheel, unsigned level, struct list_node *out)
+{
+    unsigned slot = (unsigned)(wheel->now_ms >> (SLOT_BITS * level)) & SLOT_MASK;
+    struct list_node *head = &wheel->slots[level][slot];
+
+    wheel->busy[level][slot / 64] &= ~(1ull << (slot % 64));
+    list_init(out);
+    if (list_is_empty(head))
+        return;
+    list_insert_after(head, out);
+    list_remove(head);
+}
+
+static void wheel_cascade(struct wheel *wheel)
+{
+    unsigned level = 0;
+
+    while (level + 1 < WHEEL_LEVELS &&
+           (wheel->now_ms & ((1ull << (SLOT_BITS * (level + 1))) - 1)) == 0)
+        level++;
+    for (; level > 0; level--) {
+        struct list_node moving;
+
+        wheel_empty_slot(wheel, level, &moving);
+        while (!list_is_empty(&moving)) {
+            struct deadline *d = list_entry(moving.next, struct deadline, node);
+
+            list_remove(&d->node);
+            wheel_place(wheel, d);
+        }
+    }
+}
+
+/* A handler may set and clear any deadline, those that are due now included. */
+static void wheel_fire(struct loop *loop)
+{
+    struct list_node due;
+
+    wheel_empty_slot(&loop->wheel, 0, &due);
+    while (!list_is_empty(&due)) {
+        struct deadline *d = list_entry(due.next, struct deadline, node);
+
+        list_remove(&d->node);
+        d->on_passed(d);
+        stream_flush_gathered(loop);
+    }
+}
+
+void wheel_turn(struct loop *loop)
+{
+    struct wheel *wheel = &loop->wheel;
+    uint64_t until_ms = loop_now_ms(loop);
+
+    while (wheel->next_ms <= until_ms) {
+        wheel->now_ms = wheel->next_ms;
+        wheel->next_ms = UINT64_MAX; /* handlers that set a deadline lower it */
+        wheel_cascade(wheel);
+        wheel_fire(loop);
+        wheel->next_ms = wheel_next_ms(wheel);
+    }
+    if (wheel->now_ms < until_ms)
+        wheel->now_ms = until_ms;
+}
+
+static void on_wake(uv_timer_t *timer)
+{
+    (void)timer; /* the turn that it begins does the work */
+}
+
+void wheel_arm(struct loop *loop)
+{
+    struct wheel *wheel = &loop->wheel;
+    uint64_t now_ms = loop_now_ms(loop);
+
+    /* An early wake-up is harmless and a rearmed timer is not free: only a later
+     * alarm than needed is moved. */
+    if (wheel->next_ms == UINT64_MAX ||
+        (uv_is_active((uv_handle_t *)&loop->wheel_timer) && wheel->armed_for_ms <= wheel->next_ms))
+        return;
+    wheel->armed_for_ms = wheel->next_ms;
+    CHECK(uv_timer_start(&loop->wheel_timer, on_wake,
+                         wheel->next_ms > now_ms ? wheel->next_ms - now_ms : 0, 0) == 0);
+}
+
+void deadline_init(struct deadline *d, void (*on_passed)(struct deadline *))
+{
+    list_init(&d->node);
+    d->at_ms = 0;
+    d->on_passed = on_passed;
+}
+
+void deadline_set(struct loop *loop, struct deadline *d, uint64_t delay_ms)
+{
+    struct wheel *wheel = &loop->wheel;
+    uint64_t due_ms;
+
+    list_remove(&d->node);
+    /* 1 ms more: now is cached, and a deadline must never pass early. */
+    d->at_ms = loop_now_ms(loop) + (delay_ms < DELAY_MAX_MS ? delay_ms : DELAY_MAX_MS) + 1;
+    if (d->at_ms <= wheel->now_ms)
+        d->at_ms = wheel->now_ms + 1;
+    due_ms = wheel_place(wheel, d);
+    if (due_ms <= wheel->now_ms)
+        due_ms = wheel->now_ms + 1;
+    if (due_ms < wheel->next_ms)
+        wheel->next_ms = due_ms;
+}
+
+void deadline_clear(struct deadline *d)
+{
+    list_remove(&d->node);
+}

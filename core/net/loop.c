@@ -1,0 +1,82 @@
+/*
+ * A turn: wait - handle what is ready - then, before the next wait, fire
+ * deadlines, run what was deferred, and tell the owner.
+ */
+#include "net/loop.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "net/deadline.h"
+#include "net/stream.h"
+
+static void loop_run_deferred(struct loop *loop)
+{
+    while (!list_is_empty(&loop->deferred)) {
+        struct deferred *d = list_entry(loop->deferred.next, struct deferred, node);
+
+        list_remove(&d->node);
+        d->run(d);
+        stream_flush_gathered(loop);
+    }
+}
+
+static void on_before_wait(uv_prepare_t *prepare)
+{
+    struct loop *loop = prepare->data;
+
+    wheel_turn(loop);
+    loop_run_deferred(loop);
+    if (loop->on_turn != NULL)
+        loop->on_turn(loop);
+    loop_run_deferred(loop);
+    wheel_arm(loop);
+}
+
+void loop_init(struct loop *loop)
+{
+    *loop = (struct loop){.on_turn = NULL};
+    CHECK(uv_loop_init(&loop->uv) == 0);
+    CHECK(uv_prepare_init(&loop->uv, &loop->before_wait) == 0);
+    CHECK(uv_timer_init(&loop->uv, &loop->wheel_timer) == 0);
+    loop->before_wait.data = loop;
+    list_init(&loop->deferred);
+    wheel_init(loop);
+    loop->read_buffer = mem_alloc(LOOP_READ_BYTES);
+    CHECK(uv_prepare_start(&loop->before_wait, on_before_wait) == 0);
+}
+
+void loop_dispose(struct loop *loop)
+{
+    uv_close((uv_handle_t *)&loop->before_wait, NULL);
+    uv_close((uv_handle_t *)&loop->wheel_timer, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&loop->uv) == 0);
+    mem_free(loop->read_buffer);
+}
+
+void loop_run(struct loop *loop)
+{
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *loop)
+{
+    uv_stop(&loop->uv);
+}
+
+void deferred_init(struct deferred *d, void (*run)(struct deferred *))
+{
+    list_init(&d->node);
+    d->run = run;
+}
+
+void loop_defer(struct loop *loop, struct deferred *d)
+{
+    if (!list_has_node(&d->node))
+        list_append(&loop->deferred, &d->node);
+}
+
+void deferred_cancel(struct deferred *d)
+{
+    list_remove(&d->node);
+}

@@ -1,0 +1,77 @@
+/*
+ * loop - one event loop per process: deferred events, deadlines, one read buffer.
+ *
+ * A deferred event runs before the loop waits again, never inside the call that
+ * asked; so an object may report its end to its owner without the owner being
+ * on the stack.
+ */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include "base/list.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+enum {
+    LOOP_READ_BYTES = 65536,
+    WHEEL_LEVELS = 4,
+    WHEEL_SLOTS = 256,
+    GATHER_PARTS = 32,
+    GATHER_SCRATCH = 512,
+};
+
+struct stream;
+
+/* What one stream is to write in one system call (net/stream.h, stream_add). */
+struct gather {
+    struct stream *stream;
+    unsigned count;
+    size_t scratch_used;
+    uv_buf_t parts[GATHER_PARTS];
+    char scratch[GATHER_SCRATCH];
+};
+
+struct wheel { /* net/deadline.c has the picture */
+    uint64_t now_ms;
+    uint64_t next_ms;                              /* no deadline and no cascade is due before it */
+    uint64_t armed_for_ms;                         /* when the timer will wake the loop */
+    uint64_t busy[WHEEL_LEVELS][WHEEL_SLOTS / 64]; /* a bit per slot that may hold a deadline */
+    struct list_node slots[WHEEL_LEVELS][WHEEL_SLOTS];
+};
+
+struct loop {
+    uv_loop_t uv;
+    uv_prepare_t before_wait; /* runs deadlines, deferred events and on_turn */
+    uv_timer_t wheel_timer;
+    struct wheel wheel;
+    struct list_node deferred;
+    struct gather gather;
+    void (*on_turn)(struct loop *); /* before each wait; NULL is fine */
+    void *owner;
+    char *read_buffer; /* one for all connections: consumed before the next read */
+};
+
+struct deferred {
+    struct list_node node;
+    void (*run)(struct deferred *);
+};
+
+void loop_init(struct loop *);
+/* Closes what the loop itself owns. Everything else must have been closed; runs
+ * the loop until all close events are over. */
+void loop_dispose(struct loop *);
+void loop_run(struct loop *); /* returns after loop_stop */
+void loop_stop(struct loop *);
+
+static inline uint64_t loop_now_ms(const struct loop *loop) /* steady clock, cached for the turn */
+{
+    return uv_now(&loop->uv);
+}
+
+void deferred_init(struct deferred *, void (*run)(struct deferred *));
+void loop_defer(struct loop *, struct deferred *); /* once; a second call changes nothing */
+void deferred_cancel(struct deferred *);           /* in any state */
+
+#endif

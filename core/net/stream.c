@@ -1,0 +1,378 @@
+#include "net/stream.h"
+
+#include "base/mem.h"
+
+#include <netinet/tcp.h>
+#include <sys/un.h>
+
+struct queued_write { /* what the kernel did not take at once, copied */
+    uv_write_t request;
+    struct stream *stream;
+    size_t length;
+    char bytes[];
+};
+
+static struct stream *stream_of(const void *handle)
+{
+    return (struct stream *)((const uv_handle_t *)handle)->data;
+}
+
+static void on_failed(struct deferred *d)
+{
+    struct stream *s = list_entry(d, struct stream, failed);
+
+    s->events->on_end(s, s->failure);
+}
+
+void stream_flush_gathered(struct loop *loop)
+{
+    struct gather *g = &loop->gather;
+    struct stream *s = g->stream;
+    unsigned count = g->count;
+
+    g->stream = NULL;
+    g->count = 0;
+    g->scratch_used = 0;
+    if (s != NULL && count > 0)
+        stream_write(s, g->parts, count);
+}
+
+/* The first failure is told, once, and never inside the call that met it. */
+static void stream_fail(struct stream *s, int status)
+{
+    if (s->failure != 0 || s->is_closing)
+        return;
+    s->failure = status;
+    loop_defer(s->loop, &s->failed);
+}
+
+static void stream_init(struct stream *s, struct loop *loop, const struct stream_events *events)
+{
+    s->loop = loop;
+    s->events = events;
+    deferred_init(&s->failed, on_failed);
+    s->queued_bytes = 0;
+    s->failure = 0;
+    s->is_reading = s->has_ended = s->is_closing = false;
+    s->uv.handle.data = s;
+}
+
+int stream_accept(struct stream *s, struct loop *loop, uv_stream_t *listener,
+                  const struct stream_events *events)
+{
+    CHECK(uv_tcp_init(&loop->uv, &s->uv.tcp) == 0);
+    stream_init(s, loop, events);
+    return uv_accept(listener, &s->uv.stream);
+}
+
+static void on_connected(uv_connect_t *request, int status)
+{
+    struct stream *s = stream_of(request->handle);
+    struct loop *loop = s->loop;
+
+    mem_free(request);
+    if (s->is_closing)
+        return;
+    s->failure = status;
+    s->events->on_connected(s, status);
+    stream_flush_gathered(loop);
+}
+
+static int stream_connect_tcp(struct stream *s, const struct sockaddr *to)
+{
+    uv_connect_t *request = mem_alloc(sizeof *request);
+    int status;
+
+    CHECK(uv_tcp_init(&s->loop->uv, &s->uv.tcp) == 0);
+    s->uv.handle.data = s;
+    uv_tcp_nodelay(&s->uv.tcp, 1);
+    status = uv_tcp_connect(request, &s->uv.tcp, to, on_connected);
+    if (status != 0)
+        mem_free(request);
+    return status;
+}
+
+static void stream_connect_unix(struct stream *s, const struct sockaddr_un *to)
+{
+    uv_connect_t *request = mem_alloc(sizeof *request);
+
+    CHECK(uv_pipe_init(&s->loop->uv, &s->uv.pipe, 0) == 0);
+    s->uv.handle.data = s;
+    uv_pipe_connect(request, &s->uv.pipe, to->sun_path, on_connected);
+}
+
+int stream_connect(struct stream *s, struct loop *loop, const struct sockaddr *to,
+                   const struct stream_events *events)
+{
+    stream_init(s, loop, events);
+    if (to->sa_family != AF_UNIX)
+        return stream_connect_tcp(s, to);
+    stream_connect_unix(s, (const struct sockaddr_un *)(const void *)to);
+    return 0;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    (void)suggested;
+    *out = uv_buf_init(stream_of(handle)->loop->read_buffer, LOOP_READ_BYTES);
+}
+
+static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
+{
+    struct stream *s = stream_of(handle);
+    struct loop *loop = s->loop;
+
+    if (length == 0 || s->is_closing)
+        return;
+    if (length > 0) {
+        s->events->on_bytes(s, (struct slice){buffer->base, (size_t)length});
+    } else {
+        stream_pause(s);
+        s->has_ended = true;
+        if (length == UV_EOF)
+            s->events->on_end(s, 0);
+        else
+            stream_fail(s, (int)length);
+    }
+    stream_flush_gathered(loop);
+}
+
+void stream_read(struct stream *s)
+{
+    int status;
+
+    if (s->is_reading || s->has_ended || s->is_closing || s->failure != 0)
+        return;
+    status = uv_read_start(&s->uv.stream, on_alloc, on_read);
+    if (status != 0) {
+        stream_fail(s, status);
+        return;
+    }
+    s->is_reading = true;
+}
+
+void stream_pause(struct stream *s)
+{
+    if (!s->is_reading)
+        return;
+    s->is_reading = false;
+    uv_read_stop(&s->uv.stream);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct queued_write *write = request->data;
+    struct stream *s = write->stream;
+
+    s->queued_bytes -= (uint32_t)write->length;
+    mem_free(write);
+    if (s->is_closing)
+        return;
+    if (status != 0) {
+        stream_fail(s, status);
+        return;
+    }
+    if (s->queued_bytes == 0 && s->events->on_drained != NULL) {
+        struct loop *loop = s->loop;
+
+        s->events->on_drained(s);
+        stream_flush_gathered(loop);
+    }
+}
+
+/* Queues the parts without their first skip bytes, which have gone out. */
+static void stream_queue(struct stream *s, const uv_buf_t *parts, unsigned count, size_t total,
+                         size_t skip)
+{
+    struct queued_write *write = mem_alloc(sizeof *write + total - skip);
+    uv_buf_t whole;
+    int status;
+
+    write->request.data = write;
+    write->stream = s;
+    write->length = 0;
+    for (unsigned i = 0; i < count; i++) {
+        size_t gone = skip < parts[i].len ? skip : parts[i].len;
+
+        memcpy(write->bytes + write->length, parts[i].base + gone, parts[i].len - gone);
+        write->length += parts[i].len - gone;
+        skip -= gone;
+    }
+    s->queued_bytes += (uint32_t)write->length;
+    whole = uv_buf_init(write->bytes, (unsigned)write->length);
+    status = uv_write(&write->request, &s->uv.stream, &whole, 1, on_written);
+    if (status != 0) {
+        s->queued_bytes -= (uint32_t)write->length;
+        mem_free(write);
+        stream_fail(s, status);
+    }
+}
+
+void stream_write(struct stream *s, const uv_buf_t *parts, unsigned count)
+{
+    size_t total = 0;
+    int written = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        total += parts[i].len;
+    stream_flush(s); /* what was added before goes out before */
+    if (total == 0 || s->is_closing || s->failure != 0)
+        return;
+    if (s->queued_bytes == 0) {
+        written = uv_try_write(&s->uv.stream, parts, count);
+        if (written == UV_EAGAIN)
+            written = 0;
+        if (written < 0) {
+            stream_fail(s, written);
+            return;
+        }
+    }
+    if ((size_t)written < total)
+        stream_queue(s, parts, count, total, (size_t)written);
+}
+
+/* The one gather of the loop serves this stream from now on. */
+static struct gather *stream_gather(struct stream *s)
+{
+    struct gather *g = &s->loop->gather;
+
+    if (g->stream != s || g->count == GATHER_PARTS ||
+        g->scratch_used + STREAM_COPY_MAX > GATHER_SCRATCH)
+        stream_flush_gathered(s->loop);
+    g->stream = s;
+    return g;
+}
+
+void stream_add(struct stream *s, struct slice bytes)
+{
+    struct gather *g = stream_gather(s);
+
+    if (bytes.length > 0)
+        g->parts[g->count++] = uv_buf_init((char *)bytes.start, (unsigned)bytes.length);
+}
+
+void stream_add_copy(struct stream *s, struct slice bytes)
+{
+    struct gather *g = stream_gather(s);
+    char *copy = g->scratch + g->scratch_used;
+
+    CHECK(bytes.length <= STREAM_COPY_MAX);
+    memcpy(copy, bytes.start, bytes.length);
+    g->scratch_used += bytes.length;
+    g->parts[g->count++] = uv_buf_init(copy, (unsigned)bytes.length);
+}
+
+void stream_flush(struct stream *s)
+{
+    if (s->loop->gather.stream == s)
+        stream_flush_gathered(s->loop);
+}
+
+static void stream_forget_gathered(struct stream *s)
+{
+    struct gather *g = &s->loop->gather;
+
+    if (g->stream == s) {
+        g->stream = NULL;
+        g->count = 0;
+        g->scratch_used = 0;
+    }
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    (void)status; /* a peer that is gone is met by reading */
+    mem_free(request);
+}
+
+void stream_shutdown(struct stream *s)
+{
+    uv_shutdown_t *request;
+
+    stream_flush(s);
+    if (s->is_closing || s->failure != 0)
+        return;
+    request = mem_alloc(sizeof *request);
+    if (uv_shutdown(request, &s->uv.stream, on_shutdown) != 0)
+        mem_free(request);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct stream *s = stream_of(handle);
+
+    s->events->on_closed(s);
+}
+
+void stream_close(struct stream *s)
+{
+    if (s->is_closing)
+        return;
+    stream_forget_gathered(s);
+    s->is_closing = true;
+    deferred_cancel(&s->failed);
+    uv_close(&s->uv.handle, on_closed);
+}
+
+void stream_reset(struct stream *s)
+{
+    if (s->is_closing)
+        return;
+    stream_forget_gathered(s);
+    s->is_closing = true;
+    deferred_cancel(&s->failed);
+    if (s->uv.handle.type != UV_TCP || uv_tcp_close_reset(&s->uv.tcp, on_closed) != 0)
+        uv_close(&s->uv.handle, on_closed);
+}
+
+static int stream_fd(const struct stream *s)
+{
+    uv_os_fd_t fd;
+
+    return uv_fileno(&s->uv.handle, &fd) == 0 ? fd : -1;
+}
+
+/* Only IPv4 and IPv6 addresses are wanted; of others the family is enough. */
+static void stream_name(const struct stream *s, struct sockaddr_in6 *out,
+                        int (*ask)(int, struct sockaddr *, socklen_t *))
+{
+    struct sockaddr_storage name = {0};
+    socklen_t length = sizeof name;
+
+    *out = (struct sockaddr_in6){.sin6_family = AF_UNSPEC};
+    if (ask(stream_fd(s), (struct sockaddr *)&name, &length) != 0)
+        return;
+    if (name.ss_family == AF_INET || name.ss_family == AF_INET6)
+        memcpy(out, &name, name.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof *out);
+    else
+        out->sin6_family = name.ss_family;
+}
+
+void stream_peer(const struct stream *s, struct sockaddr_in6 *out)
+{
+    stream_name(s, out, getpeername);
+}
+
+void stream_local(const struct stream *s, struct sockaddr_in6 *out)
+{
+    stream_name(s, out, getsockname);
+}
+
+bool stream_is_dead(const struct stream *s)
+{
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+
+    return s->failure != 0 ||
+           (getsockopt(stream_fd(s), IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+            info.tcpi_state == TCP_CLOSE);
+}
+
+bool stream_is_stale(const struct stream *s)
+{
+    char byte;
+
+    return s->failure != 0 || s->has_ended ||
+           recv(stream_fd(s), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+           (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}

@@ -1,0 +1,83 @@
+/*
+ * stream - one connection: TCP or a unix socket, client's or backend's side.
+ *
+ * The states are opening (after stream_connect), open, closing, closed. Bytes
+ * read are borrowed for the length of the event. Writes are tried at once; what
+ * the kernel refuses is copied and queued, and on_drained says when the queue is
+ * empty again. Whoever produces bytes stops while stream_backlog is not 0.
+ *
+ * Events come from the loop, never inside a call. After stream_close comes
+ * exactly one, on_closed, and only then is the memory the owner's again.
+ */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include "base/check.h"
+#include "base/slice.h"
+#include "net/loop.h"
+
+#include <netinet/in.h>
+
+enum { STREAM_COPY_MAX = 32 };
+
+struct stream_events {
+    void (*on_connected)(struct stream *, int status); /* 0, or a negative libuv code */
+    void (*on_bytes)(struct stream *, struct slice);
+    void (*on_end)(struct stream *, int status); /* 0: the peer will send no more; else it broke */
+    void (*on_drained)(struct stream *); /* the queue is empty; NULL if nobody waits for it */
+    void (*on_closed)(struct stream *);
+};
+
+struct stream {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    struct loop *loop;
+    const struct stream_events *events;
+    struct deferred failed; /* a write that failed at once is told at the end of the turn */
+    uint32_t queued_bytes;
+    int failure; /* 0, or why it can be written no more */
+    bool is_reading, has_ended, is_closing;
+};
+
+/* Accepts from a listening handle. 0, or a negative libuv code; then the stream
+ * must still be closed. */
+int stream_accept(struct stream *, struct loop *, uv_stream_t *listener,
+                  const struct stream_events *) MUST_USE;
+/* Begins to connect; on_connected tells. 0, or a negative libuv code that says
+ * why it could not even begin; then the stream must still be closed. */
+int stream_connect(struct stream *, struct loop *, const struct sockaddr *,
+                   const struct stream_events *) MUST_USE;
+void stream_read(struct stream *); /* on_bytes and on_end come from now on */
+void stream_pause(
+    struct stream *); /* until stream_read; what the peer sends waits with the kernel */
+/* Borrows the bytes for the call. A failure is told through on_end. */
+void stream_write(struct stream *, const uv_buf_t *parts, unsigned count);
+/* The same, together with what else is added before the running event is over:
+ * one system call for all. Borrows the bytes until then, or until stream_flush. */
+void stream_add(struct stream *, struct slice);
+void stream_add_copy(struct stream *,
+                     struct slice); /* the same for at most STREAM_COPY_MAX bytes, copied */
+void stream_flush(struct stream *);
+void stream_flush_gathered(struct loop *); /* for net/loop.c and net/deadline.c */
+void stream_shutdown(struct stream *); /* no more writes; the peer sees the end after the queue */
+void stream_reset(struct stream *); /* like stream_close, but the peer sees a reset, not an end */
+void stream_close(struct stream *); /* what is queued is lost; twice is fine */
+
+static inline size_t stream_backlog(const struct stream *s)
+{
+    return s->queued_bytes;
+}
+
+/* Into out, at most 28 bytes are used; a unix socket has family AF_UNIX and no more. */
+void stream_peer(const struct stream *, struct sockaddr_in6 *out);
+void stream_local(const struct stream *, struct sockaddr_in6 *out);
+/* Of an open stream whose peer ended: has the connection been reset since? */
+bool stream_is_dead(const struct stream *);
+/* Of an idle stream: is there a byte or an end to be read this moment? One system call. */
+bool stream_is_stale(const struct stream *);
+
+#endif
