@@ -29,5 +29,9 @@ const struct slice *head_find(const struct head *, struct slice name);
 bool head_has(const struct head *, struct slice name);
 /* Is token one of the comma-separated members of all fields of that name? */
 bool head_lists(const struct head *, struct slice name, struct slice token);
+/* Takes the next member off a comma-separated list; false at its end. Empty ones are skipped. */
+bool list_next(struct slice *rest, struct slice *member);
+/* May another message follow on this connection, by Connection and version (RFC 9112, 9.3)? */
+bool head_keeps_alive(const struct head *);
 
 #endif

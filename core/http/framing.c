@@ -1,0 +1,85 @@
+#include "http/framing.h"
+
+/* The value of the one field of that name; NULL if there are none or several. */
+static const struct slice *head_only(const struct head *head, struct slice name)
+{
+    const struct slice *found = NULL;
+
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        if (!slice_is_nocase(head->fields[i].name, name))
+            continue;
+        if (found != NULL)
+            return NULL;
+        found = &head->fields[i].value;
+    }
+    return found;
+}
+
+/* One Content-Length of digits only that fits (RFC 9110, 8.6). */
+static bool head_agreed_length(const struct head *head, uint64_t *length)
+{
+    const struct slice *value = head_only(head, SLICE("content-length"));
+
+    *length = 0;
+    if (value == NULL || value->length == 0)
+        return false;
+    for (size_t i = 0; i < value->length; i++) {
+        unsigned digit = (unsigned char)value->start[i] - (unsigned)'0';
+
+        if (digit > 9 || *length > (UINT64_MAX - digit) / 10)
+            return false;
+        *length = *length * 10 + digit;
+    }
+    return true;
+}
+
+static bool head_is_chunked_only(const struct head *head)
+{
+    const struct slice *value = head_only(head, SLICE("transfer-encoding"));
+
+    return value != NULL && slice_is_nocase(*value, SLICE("chunked"));
+}
+
+enum framing framing_of_request(const struct head *head, uint64_t *length)
+{
+    bool coded = head_has(head, SLICE("transfer-encoding"));
+    bool counted = head_has(head, SLICE("content-length"));
+
+    *length = 0;
+    if (coded && (counted || head->version < VERSION_1_1))
+        return FRAMING_REFUSED;
+    if (coded)
+        return head_is_chunked_only(head) ? FRAMING_CHUNKED : FRAMING_REFUSED;
+    if (counted)
+        return head_agreed_length(head, length) ? FRAMING_COUNTED : FRAMING_REFUSED;
+    return FRAMING_NONE;
+}
+
+enum framing framing_of_response(const struct head *head, bool answers_head, uint64_t *length)
+{
+    bool coded = head_has(head, SLICE("transfer-encoding"));
+    bool counted = head_has(head, SLICE("content-length"));
+
+    *length = 0;
+    if (coded && (counted || !head_is_chunked_only(head)))
+        return FRAMING_REFUSED;
+    if (counted && !head_agreed_length(head, length))
+        return FRAMING_REFUSED;
+    if (answers_head || head->status / 100 == 1 || head->status == 204 || head->status == 304)
+        return FRAMING_NONE;
+    /* A 1.0 backend does not know the coding: it may mean another thing (RFC 9112, 6.1). */
+    if (coded)
+        return head->version == VERSION_1_1 ? FRAMING_CHUNKED : FRAMING_REFUSED;
+    return counted ? FRAMING_COUNTED : FRAMING_UNTIL_CLOSE;
+}
+
+bool method_is_idempotent(struct slice method)
+{
+    static const struct slice methods[] = {{"GET", 3},    {"HEAD", 4},    {"PUT", 3},
+                                           {"DELETE", 6}, {"OPTIONS", 7}, {"TRACE", 5}};
+
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (slice_is(method, methods[i]))
+            return true;
+    return false;
+}

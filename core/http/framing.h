@@ -1,0 +1,27 @@
+/*
+ * framing - where a message ends. Pure: from a head to a decision.
+ *
+ * What two readers could understand differently is refused, never repaired: the
+ * other reader may be the backend (RFC 9112, 6.1, 6.3 and 11.2).
+ */
+#ifndef HTTP_FRAMING_H
+#define HTTP_FRAMING_H
+
+#include "http/head.h"
+
+enum framing {
+    FRAMING_NONE,    /* no body */
+    FRAMING_COUNTED, /* *length bytes */
+    FRAMING_CHUNKED,
+    FRAMING_UNTIL_CLOSE, /* responses only */
+    FRAMING_REFUSED,
+};
+
+enum framing framing_of_request(const struct head *, uint64_t *length);
+/* answers_head: the request's method was HEAD. */
+enum framing framing_of_response(const struct head *, bool answers_head, uint64_t *length);
+
+/* May a request of that method be sent twice with the effect of once (RFC 9110, 9.2.2)? */
+bool method_is_idempotent(struct slice method);
+
+#endif

@@ -1,0 +1,53 @@
+#include "http/head.h"
+
+const struct slice *head_find(const struct head *head, struct slice name)
+{
+    for (unsigned i = 0; i < head->fields_count; i++)
+        if (slice_is_nocase(head->fields[i].name, name))
+            return &head->fields[i].value;
+    return NULL;
+}
+
+bool head_has(const struct head *head, struct slice name)
+{
+    return head_find(head, name) != NULL;
+}
+
+bool list_next(struct slice *rest, struct slice *member)
+{
+    while (rest->length > 0) {
+        const char *comma = memchr(rest->start, ',', rest->length);
+        size_t length = comma ? (size_t)(comma - rest->start) : rest->length;
+        size_t used = comma ? length + 1 : length;
+
+        *member = slice_trim((struct slice){rest->start, length});
+        rest->start += used;
+        rest->length -= used;
+        if (member->length > 0)
+            return true;
+    }
+    return false;
+}
+
+bool head_lists(const struct head *head, struct slice name, struct slice token)
+{
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        struct slice rest = head->fields[i].value;
+        struct slice member;
+
+        if (!slice_is_nocase(head->fields[i].name, name))
+            continue;
+        while (list_next(&rest, &member))
+            if (slice_is_nocase(member, token))
+                return true;
+    }
+    return false;
+}
+
+bool head_keeps_alive(const struct head *head)
+{
+    if (head_lists(head, SLICE("connection"), SLICE("close")))
+        return false;
+    return head->version == VERSION_1_1 ||
+           head_lists(head, SLICE("connection"), SLICE("keep-alive"));
+}

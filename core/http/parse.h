@@ -1,0 +1,86 @@
+/*
+ * parse - bytes of a connection to heads and pieces of bodies (llhttp inside).
+ *
+ * Feed it what was read; it stops at the end of a head and at the end of a
+ * message, so that the owner can act there, and says how much it has used. The
+ * result does not depend on how the bytes were cut into reads. llhttp's lenient
+ * flags stay off, and heads that it accepts but two readers could understand
+ * differently are refused on top (RFC 9112, 2.2, 5, 5.1, 5.2, 11.2).
+ */
+#ifndef HTTP_PARSE_H
+#define HTTP_PARSE_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/check.h"
+#include "http/head.h"
+
+#include <stdint.h>
+
+enum parse_step {
+    PARSE_MORE, /* all bytes are used, the message goes on */
+    PARSE_HEAD, /* the head is complete: parse->head */
+    PARSE_END,  /* the message is complete; init again for the next one */
+    PARSE_FAILED,
+};
+
+enum parse_error {
+    PARSE_OK,
+    PARSE_BAD,            /* not HTTP, or ambiguous */
+    PARSE_BAD_VERSION,    /* well formed, but neither 1.0 nor 1.1 */
+    PARSE_UNKNOWN_METHOD, /* well formed, but none that we know */
+    PARSE_LONG_LINE,      /* limits.request_line */
+    PARSE_LARGE_HEAD,     /* limits.head; trailers count too */
+    PARSE_MANY_FIELDS,    /* limits.fields */
+    PARSE_CUT,            /* the connection ended in the middle */
+};
+
+struct parse_limits { /* bytes, but for fields */
+    size_t request_line, head, fields;
+};
+
+enum { PARSE_STATE_BYTES = 128 };
+
+struct parse {
+    /* A piece of the body, its coding removed; borrowed for the call. */
+    void (*on_body)(struct parse *, struct slice);
+    struct head head; /* from PARSE_HEAD on; its bytes are in the arena */
+    enum parse_error error;
+    size_t head_bytes; /* how long the head was on the wire */
+    bool has_head;     /* PARSE_HEAD has come */
+    bool has_body;     /* there are bytes of body to come, by the framing the parser found */
+
+    /* the parser's own */
+    _Alignas(8) unsigned char state[PARSE_STATE_BYTES];
+    const struct parse_limits *limits;
+    struct arena *arena;
+    struct slice input;    /* of the running parse_feed */
+    struct buffer partial; /* the head's bytes from earlier reads */
+    struct parse_span *spans;
+    unsigned spans_capacity;
+    unsigned empty_bytes; /* of empty lines before the head */
+    size_t coding_bytes;  /* of chunk heads and trailers since the last piece of body */
+    bool is_response, is_head_answer, is_complete, is_in_name;
+    struct parse_line {
+        size_t start, length;
+    } line; /* the target, or the reason */
+};
+
+/* Borrows limits and arena until parse_dispose; zeroes everything else. */
+void parse_init_request(struct parse *, const struct parse_limits *, struct arena *,
+                        void (*on_body)(struct parse *, struct slice));
+void parse_init_response(struct parse *, const struct parse_limits *, struct arena *,
+                         bool answers_head, void (*on_body)(struct parse *, struct slice));
+void parse_dispose(struct parse *);
+
+/* *used says how many of the bytes were taken. */
+enum parse_step parse_feed(struct parse *, struct slice bytes, size_t *used) MUST_USE;
+/* The connection ended: PARSE_END if that ends the message, else PARSE_FAILED. */
+enum parse_step parse_finish(struct parse *) MUST_USE;
+/* No byte of a message was seen so far (empty lines do not count). */
+bool parse_is_at_start(const struct parse *);
+
+const char *parse_error_text(enum parse_error);
+const char *parse_library_version(void); /* of llhttp */
+
+#endif

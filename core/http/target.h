@@ -1,0 +1,27 @@
+/*
+ * target - the four forms of a request target (RFC 9112, 3.2), taken apart.
+ */
+#ifndef HTTP_TARGET_H
+#define HTTP_TARGET_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+
+enum target_form { TARGET_ORIGIN, TARGET_ABSOLUTE, TARGET_AUTHORITY, TARGET_ASTERISK };
+
+struct target {
+    enum target_form form;
+    struct slice authority; /* of the absolute and the authority form */
+    struct slice origin;    /* what a backend gets: "/path?query", or "*" */
+    struct slice path, query;
+};
+
+/* False if the target is of no form that its method may have. */
+bool target_parse(struct slice method, struct slice text, struct target *out);
+
+/* "host[:port]" or "[v6][:port]", nothing else (RFC 9110, 7.2). */
+bool host_is_valid(struct slice host);
+struct slice host_without_port(struct slice host);
+
+#endif

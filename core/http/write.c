@@ -1,0 +1,29 @@
+#include "http/write.h"
+
+void write_number(struct writer *w, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    write_text(w, (struct slice){digits + at, sizeof digits - at});
+}
+
+size_t write_chunk_size(char *out, uint64_t size)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t length = 1;
+
+    for (uint64_t rest = size >> 4; rest > 0; rest >>= 4)
+        length++;
+    for (size_t i = length; i > 0; i--) {
+        out[i - 1] = hex[size & 15];
+        size >>= 4;
+    }
+    out[length] = '\r';
+    out[length + 1] = '\n';
+    return length + 2;
+}
