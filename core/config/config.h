@@ -30,7 +30,7 @@ struct config_backend {
 };
 
 struct config_listen {
-    char *text;
+    char *text;             /* the address in full: "[::]:3030" where ":3030" was written */
     struct address address; /* never ADDRESS_NAME, never ADDRESS_UNIX */
 };
 
@@ -91,7 +91,7 @@ struct config {
 
 /* What options and environment say in place of the script. Borrowed texts. */
 struct config_overrides {
-    const char **listen; /* each one address; NULL and 0: not given */
+    const char **listen; /* each one address, or several with commas; NULL and 0: not given */
     unsigned listen_count;
     const char **backends;
     unsigned backends_count;

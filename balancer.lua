@@ -1,0 +1,27 @@
+-- Round robin over the healthy backends. Change this file to change what the balancer does:
+-- scripts/README.md says what a hook is shown and what it may return, README.md lists the settings.
+
+local turn = lb.counter "turn"                       -- one count for all workers
+
+return {
+  listen   = os.getenv "LISTEN" or "0.0.0.0:3030",
+  backends = os.getenv "BACKENDS" or "127.0.0.1:9001, 127.0.0.1:9002",
+
+  -- Every 2 s lb connects to each backend. 2 failures in a row: it gets no requests any more;
+  -- 1 success: it does again.
+  health   = { interval = 2, timeout = 1, rise = 1, fall = 2 },
+
+  -- Which backend gets this request? `backends` are those that are up and that this request has
+  -- not tried yet. Returning nothing answers 503.
+  choose = function(ctx, backends)
+    return backends[turn:next(#backends)]            -- 1, 2, .., n, 1, ..
+  end,
+
+  -- A try failed. "retry" tries the same backend again after 10 ms, "next" asks choose again,
+  -- "fail" gives up (503). ctx.retries counts tries again on this backend, ctx.attempts the backends.
+  -- A request that a backend may have seen is never repeated unless that is safe, whatever this says.
+  on_failure = function(ctx, backend, err)
+    if err.kind == "connect" and ctx.retries < 3 then return "retry" end
+    return ctx.attempts < 3 and "next" or "fail"
+  end,
+}

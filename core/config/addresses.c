@@ -1,0 +1,210 @@
+#include "config/addresses.h"
+
+#include "base/mem.h"
+#include "shared/segment.h"
+
+enum { SHOWN_BYTES_MAX = 80 };
+
+/* The next of several texts with commas between them; false after the last. */
+static bool next_of_list(struct slice *rest, struct slice *item)
+{
+    const char *comma;
+
+    if (rest->start == NULL)
+        return false;
+    comma = rest->length > 0 ? memchr(rest->start, ',', rest->length) : NULL;
+    if (comma == NULL) {
+        *item = slice_trim(*rest);
+        *rest = (struct slice){NULL, 0};
+        return true;
+    }
+    *item = slice_trim((struct slice){rest->start, (size_t)(comma - rest->start)});
+    rest->length -= (size_t)(comma - rest->start) + 1;
+    rest->start = comma + 1;
+    return true;
+}
+
+/* A list in a long string has its line ends between the addresses. */
+static struct slice trim_lines(struct slice s)
+{
+    while (s.length > 0 && strchr(" \t\r\n", s.start[0]) != NULL && s.start[0] != '\0')
+        s.start++, s.length--;
+    while (s.length > 0 && strchr(" \t\r\n", s.start[s.length - 1]) != NULL &&
+           s.start[s.length - 1] != '\0')
+        s.length--;
+    return s;
+}
+
+static int shown_length(struct slice s)
+{
+    return s.length > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : (int)s.length;
+}
+
+static bool wrong_address(struct buffer *wrong, struct slice text, const char *words)
+{
+    if (text.length > 0)
+        buffer_printf(wrong, "'%.*s': ", shown_length(text), text.start);
+    buffer_append_text(wrong, words);
+    return false;
+}
+
+/* --- listen --- */
+
+static const char *parse_listen(struct address *address, struct slice text, struct buffer *full)
+{
+    const char *words;
+
+    if (text.length > 0 && text.start[0] == ':')
+        buffer_append_text(full, "[::]");
+    buffer_append(full, text);
+    words = address_parse(address, buffer_slice(full), true);
+    if (words != NULL)
+        return words;
+    if (address->kind == ADDRESS_UNIX)
+        return "listening on a unix socket is not available in this version";
+    if (address->kind == ADDRESS_IP)
+        return NULL;
+    if (!slice_is_nocase(slice_of(address->host), SLICE("localhost")))
+        return "cannot listen on a name: write an address of this machine, or :port for all of "
+               "them";
+    buffer_clear(full);
+    buffer_printf(full, "127.0.0.1:%u", address->port);
+    return address_parse(address, buffer_slice(full), true);
+}
+
+static bool listens_on(const struct config *config, const struct address *address)
+{
+    socklen_t length = address_length(&address->socket.any);
+
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (memcmp(&config->listen[i].address.socket, &address->socket, length) == 0)
+            return true;
+    return false;
+}
+
+static bool add_listen(struct config *config, struct slice text, struct buffer *wrong)
+{
+    struct buffer full = {0};
+    struct address address;
+    const char *words = parse_listen(&address, text, &full);
+
+    if (words == NULL && address.port != 0 && listens_on(config, &address))
+        words = "listed twice";
+    if (words == NULL && config->listen_count == ADDRESSES_LISTEN_MAX)
+        words = "too many addresses: 64 at most";
+    if (words != NULL) {
+        buffer_dispose(&full);
+        return wrong_address(wrong, text, words);
+    }
+    config->listen =
+        mem_realloc(config->listen, (config->listen_count + 1) * sizeof *config->listen);
+    buffer_clear(&full);
+    address_format(&full, &address.socket.any);
+    config->listen[config->listen_count++] =
+        (struct config_listen){mem_copy(buffer_slice(&full).start, buffer_length(&full)), address};
+    buffer_dispose(&full);
+    return true;
+}
+
+bool addresses_add_listen(struct config *config, struct slice text, struct buffer *wrong)
+{
+    struct slice item;
+
+    while (next_of_list(&text, &item))
+        if (!add_listen(config, trim_lines(item), wrong))
+            return false;
+    return true;
+}
+
+/* --- backends --- */
+
+static bool is_name(struct slice name)
+{
+    if (name.length > ADDRESSES_NAME_BYTES)
+        return false;
+    for (size_t i = 0; i < name.length; i++)
+        if ((unsigned char)name.start[i] < 0x20 || name.start[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static bool has_backend(const struct config *config, struct slice name)
+{
+    for (unsigned i = 0; i < config->backends_count; i++)
+        if (slice_is(slice_of(config->backends[i].name), name))
+            return true;
+    return false;
+}
+
+static struct slice without_scheme(struct slice text)
+{
+    if (text.length >= 7 && slice_is_nocase((struct slice){text.start, 7}, SLICE("http://")))
+        return (struct slice){text.start + 7, text.length - 7};
+    return text;
+}
+
+bool addresses_check_name(const struct config *config, struct slice name, struct buffer *wrong)
+{
+    if (!is_name(name)) {
+        buffer_printf(wrong, "a name has %d bytes at most, and no control bytes",
+                      ADDRESSES_NAME_BYTES);
+        return false;
+    }
+    if (has_backend(config, name)) {
+        buffer_printf(wrong, "two backends are called '%.*s': give them different names",
+                      shown_length(name), name.start);
+        return false;
+    }
+    if (config->backends_count == SEGMENT_BACKENDS_MAX) {
+        buffer_printf(wrong, "too many backends: %d at most", SEGMENT_BACKENDS_MAX);
+        return false;
+    }
+    return true;
+}
+
+/* Doubles at each power of two, so that thousands do not cost thousands of moves. */
+static struct config_backend *grow_backends(struct config *config)
+{
+    unsigned count = config->backends_count;
+
+    if ((count & (count - 1)) == 0)
+        config->backends =
+            mem_realloc(config->backends, (count > 0 ? count * 2 : 1) * sizeof *config->backends);
+    return &config->backends[config->backends_count++];
+}
+
+struct config_backend *addresses_add_backend(struct config *config, struct slice text,
+                                             struct slice name, struct buffer *wrong)
+{
+    struct address address;
+    struct config_backend *backend;
+    const char *words;
+
+    text = trim_lines(text);
+    words = address_parse(&address, text, false);
+    if (words != NULL) {
+        wrong_address(wrong, text, words);
+        return NULL;
+    }
+    text = without_scheme(text);
+    if (name.length == 0)
+        name = text;
+    if (!addresses_check_name(config, name, wrong))
+        return NULL;
+    backend = grow_backends(config);
+    *backend = (struct config_backend){.name = mem_copy(name.start, name.length),
+                                       .text = mem_copy(text.start, text.length),
+                                       .address = address,
+                                       .weight = 1};
+    return backend;
+}
+
+bool addresses_add_backends(struct config *config, struct slice text, struct buffer *wrong)
+{
+    struct slice item;
+
+    while (next_of_list(&text, &item))
+        if (addresses_add_backend(config, item, (struct slice){"", 0}, wrong) == NULL)
+            return false;
+    return true;
+}

@@ -1,0 +1,30 @@
+/*
+ * addresses - what a text says to listen on, and which backends it names.
+ *
+ * Each takes one text with one address, or several with commas, and checks that
+ * none comes twice. What is wrong is told in words, without where it stands.
+ *
+ * To listen on ":3030" is to listen on all addresses, IPv4 and IPv6 ("[::]:3030");
+ * "localhost:3030" is "127.0.0.1:3030"; no other name can be listened on. Port 0
+ * takes a free one.
+ */
+#ifndef CONFIG_ADDRESSES_H
+#define CONFIG_ADDRESSES_H
+
+#include "base/buffer.h"
+#include "config/config.h"
+
+enum { ADDRESSES_LISTEN_MAX = 64, ADDRESSES_NAME_BYTES = 255 };
+
+/* False and the words in *wrong. */
+bool addresses_add_listen(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
+bool addresses_add_backends(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
+
+/* May the next backend have that name? */
+bool addresses_check_name(const struct config *, struct slice name, struct buffer *wrong) MUST_USE;
+/* One more backend, with that name (of length 0: its address); NULL and the words
+ * in *wrong. It stays where it is until the next is added. */
+struct config_backend *addresses_add_backend(struct config *, struct slice address,
+                                             struct slice name, struct buffer *wrong) MUST_USE;
+
+#endif

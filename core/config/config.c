@@ -1,0 +1,164 @@
+#include "config/config.h"
+
+#include "base/mem.h"
+#include "config/settings.h"
+#include "shared/segment.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdio.h>
+
+/* --- made and gone --- */
+
+struct config *config_new(void)
+{
+    struct config *config = mem_zalloc(sizeof *config);
+
+    for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
+        for (unsigned j = 0; j < settings_groups[i].count; j++)
+            setting_set(config, &settings_groups[i].settings[j],
+                        settings_groups[i].settings[j].standard);
+    config->fallback = CONFIG_FALLBACK_ROUND_ROBIN;
+    config->workers_auto = true;
+    config->workers = config_cpus();
+    return config;
+}
+
+static void free_backend(struct config_backend *backend)
+{
+    for (unsigned i = 0; i < backend->tags_count; i++) {
+        mem_free(backend->tags[i].key);
+        mem_free(backend->tags[i].value);
+    }
+    mem_free(backend->tags);
+    mem_free(backend->name);
+    mem_free(backend->text);
+}
+
+void config_free(struct config *config)
+{
+    if (config == NULL)
+        return;
+    for (unsigned i = 0; i < config->listen_count; i++)
+        mem_free(config->listen[i].text);
+    for (unsigned i = 0; i < config->backends_count; i++)
+        free_backend(&config->backends[i]);
+    mem_free(config->listen);
+    mem_free(config->backends);
+    mem_free(config->script_path);
+    mem_free(config->script);
+    mem_free(config);
+}
+
+/* --- CPUs --- */
+
+/* What a container may use of all CPUs together, as a number of them; 0: no limit. */
+static unsigned quota_cpus(void)
+{
+    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    double quota, period;
+    int found;
+
+    if (file == NULL)
+        return 0;
+    found = fscanf(file, "%lf %lf", &quota, &period); /* "max 100000" has no number first */
+    fclose(file);
+    return found == 2 && quota > 0 && period > 0 && quota < period * SEGMENT_WORKERS_MAX
+               ? (unsigned)ceil(quota / period)
+               : 0;
+}
+
+unsigned config_cpus(void)
+{
+    unsigned cpus = 1, quota = quota_cpus();
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        cpus = (unsigned)CPU_COUNT(&set);
+    if (quota > 0 && quota < cpus)
+        cpus = quota;
+    if (cpus > SEGMENT_WORKERS_MAX)
+        cpus = SEGMENT_WORKERS_MAX;
+    return cpus > 0 ? cpus : 1;
+}
+
+/* --- as a script --- */
+
+static void print_text(struct buffer *out, const char *text)
+{
+    buffer_append_byte(out, '"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            buffer_append_byte(out, '\\');
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            buffer_printf(out, "\\%03u", (unsigned char)*text);
+        else
+            buffer_append_byte(out, *text);
+    }
+    buffer_append_byte(out, '"');
+}
+
+static void print_tags(struct buffer *out, const struct config_backend *backend)
+{
+    buffer_append_text(out, ", tags = { ");
+    for (unsigned i = 0; i < backend->tags_count; i++) {
+        buffer_append_text(out, i > 0 ? ", [" : "[");
+        print_text(out, backend->tags[i].key);
+        buffer_append_text(out, "] = ");
+        print_text(out, backend->tags[i].value);
+    }
+    buffer_append_text(out, " }");
+}
+
+static void print_backend(struct buffer *out, const struct config_backend *backend)
+{
+    buffer_append_text(out, "    { name = ");
+    print_text(out, backend->name);
+    buffer_append_text(out, ", address = ");
+    print_text(out, backend->text);
+    buffer_printf(out, ", weight = %u", backend->weight);
+    if (backend->max_in_flight > 0)
+        buffer_printf(out, ", max_in_flight = %u", backend->max_in_flight);
+    if (backend->tags_count > 0)
+        print_tags(out, backend);
+    buffer_append_text(out, " },\n");
+}
+
+static void print_addresses(struct buffer *out, const struct config *config)
+{
+    buffer_append_text(out, "  listen = { ");
+    for (unsigned i = 0; i < config->listen_count; i++) {
+        buffer_append_text(out, i > 0 ? ", " : "");
+        print_text(out, config->listen[i].text);
+    }
+    buffer_append_text(out, " },\n  backends = {\n");
+    for (unsigned i = 0; i < config->backends_count; i++)
+        print_backend(out, &config->backends[i]);
+    buffer_append_text(out, "  },\n");
+}
+
+static void print_group(struct buffer *out, const struct config *config,
+                        const struct settings_group *group)
+{
+    buffer_printf(out, "  %s = {\n", group->name);
+    for (unsigned i = 0; i < group->count; i++)
+        buffer_printf(out, "    %s = %.15g,\n", group->settings[i].name,
+                      setting_get(config, &group->settings[i]));
+    buffer_append_text(out, "  },\n");
+}
+
+void config_print(const struct config *config, struct buffer *out)
+{
+    buffer_append_text(out, "return {\n");
+    print_addresses(out, config);
+    if (config->workers_auto)
+        buffer_printf(out, "  workers = \"auto\", -- %u here\n", config->workers);
+    else
+        buffer_printf(out, "  workers = %u,\n", config->workers);
+    buffer_printf(out, "  fallback = \"%s\",\n",
+                  config->fallback == CONFIG_FALLBACK_FAIL ? "fail" : "round_robin");
+    for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
+        print_group(out, config, &settings_groups[i]);
+    buffer_printf(out, "  -- choose: %s\n}\n",
+                  config->has_choose ? "the script's" : "none, so the built-in round robin");
+}

@@ -1,0 +1,251 @@
+/*
+ * load - read the file > run it > read the table it returns > check.
+ *
+ * All of it, and the reading of the table, is one protected call: a script may use
+ * up the state's memory at any point.
+ */
+#include "config/load.h"
+
+#include "base/mem.h"
+#include "config/read.h"
+#include "config/source.h"
+#include "lua/fields.h"
+#include "lua/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+    SCRIPT_BYTES_MAX = 4 << 20,
+    MEMORY_BYTES_MAX = 256 << 20, /* while it loads; what hooks may use is a setting */
+    MESSAGE_BYTES_MAX = 1000,
+};
+
+struct load {
+    const char *name;
+    struct slice source;
+    const struct config_overrides *given;
+    struct config *config;
+    struct fields_wrong wrong;
+    struct buffer *error;
+    char short_name[LUA_IDSIZE]; /* how Lua writes the name in messages */
+    bool is_done;
+};
+
+/* --- the message --- */
+
+/* One line, whatever the script put into its error. */
+static void append_clean(struct buffer *out, struct slice text)
+{
+    if (text.length > MESSAGE_BYTES_MAX)
+        text.length = MESSAGE_BYTES_MAX;
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.start[i];
+
+        if (c == '\n')
+            buffer_append_text(out, "\\n");
+        else if (c < 0x20 || c == 0x7f)
+            buffer_printf(out, "\\x%02x", c);
+        else
+            buffer_append_byte(out, (char)c);
+    }
+}
+
+/* Lua shortens a long name to its last part; people look for the whole. */
+static void fail_with_lua_message(struct load *load, struct slice message)
+{
+    size_t length = strlen(load->short_name);
+
+    buffer_append_text(load->error, load->name);
+    if (length > 0 && message.length > length && message.start[length] == ':' &&
+        memcmp(message.start, load->short_name, length) == 0)
+        message = (struct slice){message.start + length, message.length - length};
+    else
+        buffer_append_text(load->error, ": ");
+    append_clean(load->error, message);
+}
+
+static void fail_with_error_value(struct load *load, lua_State *lua)
+{
+    struct slice message;
+
+    if (lua_type(lua, -1) == LUA_TSTRING || lua_type(lua, -1) == LUA_TNUMBER) {
+        message.start = lua_tolstring(lua, -1, &message.length);
+        fail_with_lua_message(load, message);
+    } else {
+        buffer_printf(load->error, "%s: the script raised an error that is not a text but a %s",
+                      load->name, lua_typename(lua, lua_type(lua, -1)));
+    }
+}
+
+static void fail_for_memory(struct load *load)
+{
+    buffer_printf(load->error, "%s: not enough memory: a script may use %d MiB while it loads",
+                  load->name, MEMORY_BYTES_MAX >> 20);
+}
+
+static void fail_in_settings(struct load *load)
+{
+    unsigned line = source_find_line(load->source, load->wrong.path);
+
+    buffer_append_text(load->error, load->name);
+    if (line > 0)
+        buffer_printf(load->error, ":%u", line);
+    buffer_append_text(load->error, ": ");
+    append_clean(load->error, buffer_slice(&load->wrong.message));
+}
+
+/* --- the run --- */
+
+static void keep_short_name(lua_State *lua, struct load *load)
+{
+    lua_Debug about;
+
+    if (sandbox_load(lua, load->name, SLICE("")) == 0) {
+        lua_getinfo(lua, ">S", &about);
+        memcpy(load->short_name, about.short_src, sizeof load->short_name);
+    } else {
+        lua_pop(lua, 1);
+    }
+}
+
+/* Leaves what the script returned on the stack; false if it did not. */
+static bool run_script(lua_State *lua, struct load *load)
+{
+    int code = sandbox_load(lua, load->name, load->source);
+
+    if (code == 0)
+        code = sandbox_run(lua, 1, SANDBOX_LOAD_CPU_MS);
+    if (code == LUA_ERRMEM)
+        fail_for_memory(load);
+    else if (code != 0)
+        fail_with_error_value(load, lua);
+    return code == 0;
+}
+
+/* A worker loads the script within the script's own limit. */
+static void check_memory(lua_State *lua, struct load *load, struct fields *root)
+{
+    uint64_t limit = load->config->script_limits.memory;
+    size_t used = sandbox_used_bytes(lua);
+
+    if (limit > 0 && used > limit)
+        fields_fail(root, NULL, 0, "the script takes %zu bytes to load, but script.memory is %llu",
+                    used, (unsigned long long)limit);
+}
+
+static int load_protected(lua_State *lua)
+{
+    struct load *load = lua_touserdata(lua, 1);
+    struct fields root;
+
+    keep_short_name(lua, load);
+    if (!run_script(lua, load))
+        return 0;
+    if (lua_type(lua, -1) != LUA_TTABLE) {
+        buffer_printf(load->error,
+                      "%s: expected the script to return a table of settings, got %s: "
+                      "end it with return { ... }",
+                      load->name, lua_isnil(lua, -1) ? "nothing" : luaL_typename(lua, -1));
+        return 0;
+    }
+    fields_root(&root, lua, &load->wrong);
+    read_settings(load->config, load->given, &root);
+    check_memory(lua, load, &root);
+    if (load->wrong.is_set)
+        fail_in_settings(load);
+    else
+        load->is_done = true;
+    return 0;
+}
+
+static void load_in_state(struct load *load, lua_State *lua)
+{
+    int code = lua_cpcall(lua, load_protected, load);
+
+    if (code == 0)
+        return;
+    load->is_done = false;
+    buffer_clear(load->error);
+    if (code == LUA_ERRMEM)
+        fail_for_memory(load);
+    else
+        fail_with_error_value(load, lua);
+}
+
+struct config *config_load_text(const char *name, struct slice source,
+                                const struct config_overrides *given, struct segment *segment,
+                                struct buffer *error)
+{
+    static const struct config_overrides none;
+    struct load load = {.name = name, .source = source, .given = given ? given : &none};
+    lua_State *lua;
+
+    load.error = error;
+    load.config = config_new();
+    load.config->script_path = mem_copy_text(name);
+    load.config->script = mem_copy(source.start, source.length);
+    load.config->script_bytes = source.length;
+    if (read_overrides(load.config, load.given, error)) {
+        lua = sandbox_open(segment, MEMORY_BYTES_MAX);
+        if (lua != NULL)
+            load_in_state(&load, lua);
+        else
+            fail_for_memory(&load);
+        sandbox_close(lua);
+    }
+    buffer_dispose(&load.wrong.message);
+    if (load.is_done)
+        return load.config;
+    config_free(load.config);
+    return NULL;
+}
+
+/* --- the file --- */
+
+static int read_all(int file, struct buffer *out)
+{
+    ssize_t got;
+
+    do {
+        got = read(file, buffer_reserve(out, 65536), 65536);
+        if (got > 0)
+            buffer_grow(out, (size_t)got);
+        if (buffer_length(out) > SCRIPT_BYTES_MAX)
+            return EFBIG;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    return got < 0 ? errno : 0;
+}
+
+static int read_file(const char *path, struct buffer *out)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int error;
+
+    if (file < 0)
+        return errno;
+    error = read_all(file, out);
+    close(file);
+    return error;
+}
+
+struct config *config_load_file(const char *path, const struct config_overrides *given,
+                                struct segment *segment, struct buffer *error)
+{
+    struct buffer source = {0};
+    struct config *config = NULL;
+    int code = read_file(path, &source);
+
+    if (code == EFBIG)
+        buffer_printf(error, "%s: a script has %d MiB at most", path, SCRIPT_BYTES_MAX >> 20);
+    else if (code != 0)
+        buffer_printf(error, "%s: cannot read the script: %s", path, strerror(code));
+    else
+        config = config_load_text(path, buffer_slice(&source), given, segment, error);
+    buffer_dispose(&source);
+    return config;
+}

@@ -1,0 +1,380 @@
+#include "config/read.h"
+
+#include "base/mem.h"
+#include "config/addresses.h"
+#include "config/settings.h"
+#include "lua/fields.h"
+#include "shared/segment.h"
+
+enum { TAGS_MAX = 32, NAMES_MAX = 32, WEIGHT_MAX = 65535, IN_FLIGHT_MAX = 1000000 };
+
+static const char standard_listen[] = "0.0.0.0:3030";
+static const char *const no_names[] = {NULL};
+
+/* Moves the words to where the field is, and says whether there were none. */
+static bool keep_words(struct fields *table, const char *name, unsigned position,
+                       struct buffer *words)
+{
+    bool is_fine = buffer_length(words) == 0;
+
+    if (!is_fine)
+        fields_fail(table, name, position, "%.*s", (int)buffer_length(words),
+                    buffer_slice(words).start);
+    buffer_dispose(words);
+    return is_fine;
+}
+
+/* --- workers --- */
+
+static bool set_workers(struct config *config, double number)
+{
+    if (!(number >= 1 && number <= SEGMENT_WORKERS_MAX && number == (double)(unsigned)number))
+        return false;
+    config->workers = (unsigned)number;
+    config->workers_auto = false;
+    return true;
+}
+
+/* "auto", "8": options and os.getenv give texts. */
+static bool set_workers_text(struct config *config, struct slice text)
+{
+    double number = 0;
+
+    text = slice_trim(text);
+    if (slice_is(text, SLICE("auto"))) {
+        config->workers = config_cpus();
+        config->workers_auto = true;
+        return true;
+    }
+    if (text.length == 0 || text.length > 9)
+        return false;
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.start[i] < '0' || text.start[i] > '9')
+            return false;
+        number = number * 10 + (text.start[i] - '0');
+    }
+    return set_workers(config, number);
+}
+
+static void read_workers(struct config *config, struct fields *root)
+{
+    static const struct fields_range any = {-1e300, 1e300, false, false, NULL};
+    enum fields_type type = fields_type(root, "workers", 0);
+    struct slice text;
+    double number;
+
+    if (type == FIELDS_TEXT && fields_text(root, "workers", 0, &text)) {
+        if (!set_workers_text(config, text))
+            fields_fail(root, "workers", 0, "expected 'auto' or 1 to %d, got '%.*s'",
+                        SEGMENT_WORKERS_MAX, text.length > 40 ? 40 : (int)text.length, text.start);
+    } else if (type == FIELDS_NUMBER && fields_number(root, "workers", &any, &number)) {
+        if (!set_workers(config, number))
+            fields_fail(root, "workers", 0,
+                        "expected 'auto' or a whole number from 1 to %d, got %.15g",
+                        SEGMENT_WORKERS_MAX, number);
+    } else if (type != FIELDS_NOTHING && type != FIELDS_NUMBER) {
+        fields_expected(root, "workers", 0, "'auto' or a whole number");
+    }
+}
+
+/* --- overrides --- */
+
+static bool override_lists(struct config *config, const struct config_overrides *given,
+                           struct buffer *words, const char **source)
+{
+    *source = given->listen_source;
+    for (unsigned i = 0; i < given->listen_count; i++)
+        if (!addresses_add_listen(config, slice_of(given->listen[i]), words))
+            return false;
+    *source = given->backends_source;
+    for (unsigned i = 0; i < given->backends_count; i++)
+        if (!addresses_add_backends(config, slice_of(given->backends[i]), words))
+            return false;
+    return true;
+}
+
+bool read_overrides(struct config *config, const struct config_overrides *given,
+                    struct buffer *wrong)
+{
+    struct buffer words = {0};
+    const char *source;
+    bool is_fine = override_lists(config, given, &words, &source);
+
+    if (is_fine && given->workers != NULL && !set_workers_text(config, slice_of(given->workers))) {
+        is_fine = false;
+        source = given->workers_source;
+        buffer_printf(&words, "expected 'auto' or 1 to %d, got '%.40s'", SEGMENT_WORKERS_MAX,
+                      given->workers);
+    }
+    if (!is_fine) {
+        buffer_printf(wrong, "%s: ", source != NULL ? source : "option");
+        buffer_append(wrong, buffer_slice(&words));
+    }
+    buffer_dispose(&words);
+    return is_fine;
+}
+
+/* --- listen --- */
+
+static void read_listen_text(struct config *config, struct fields *table, const char *name,
+                             unsigned position)
+{
+    struct buffer words = {0};
+    struct slice text;
+
+    if (fields_text(table, name, position, &text) && !addresses_add_listen(config, text, &words))
+        keep_words(table, name, position, &words);
+}
+
+static void read_listen(struct config *config, struct fields *root)
+{
+    enum fields_type type = fields_type(root, "listen", 0);
+    struct fields list;
+
+    if (type == FIELDS_TEXT) {
+        read_listen_text(config, root, "listen", 0);
+    } else if (type == FIELDS_TABLE && fields_enter(&list, root, "listen")) {
+        unsigned count = fields_count(&list, ADDRESSES_LISTEN_MAX);
+
+        for (unsigned i = 1; i <= count; i++)
+            read_listen_text(config, &list, NULL, i);
+        fields_leave(&list);
+    } else if (type != FIELDS_NOTHING) {
+        fields_expected(root, "listen", 0, "an address or a list of addresses");
+    }
+    if (config->listen_count == 0 && !root->wrong->is_set) {
+        struct buffer words = {0};
+
+        if (!addresses_add_listen(config, slice_of(standard_listen), &words))
+            keep_words(root, "listen", 0, &words);
+    }
+}
+
+/* --- backends --- */
+
+static void add_tag(struct config_backend *backend, struct slice key, struct slice value)
+{
+    struct config_tag *tags =
+        mem_realloc(backend->tags, (backend->tags_count + 1) * sizeof *backend->tags);
+
+    backend->tags = tags;
+    tags[backend->tags_count++] =
+        (struct config_tag){mem_copy(key.start, key.length), mem_copy(value.start, value.length)};
+}
+
+static void read_tags(struct config_backend *backend, struct fields *entry)
+{
+    struct fields tags;
+    struct slice key = {NULL, 0}, value;
+
+    if (!fields_enter(&tags, entry, "tags"))
+        return;
+    while (fields_next_pair(&tags, &key, &value)) {
+        if (backend->tags_count == TAGS_MAX)
+            fields_fail(&tags, NULL, 0, "expected %d tags at most", TAGS_MAX);
+        else if (memchr(key.start, '\0', key.length) != NULL)
+            fields_fail(&tags, NULL, 0, "a tag has no NUL byte in it");
+        else if (value.length > 0 && memchr(value.start, '\0', value.length) != NULL)
+            fields_fail(&tags, key.start, 0, "a tag has no NUL byte in it");
+        else
+            add_tag(backend, key, value);
+    }
+    fields_leave(&tags);
+}
+
+static void read_count(struct fields *entry, const char *name, double most, uint32_t *out)
+{
+    const struct fields_range range = {0, most, false, true, NULL};
+    double number;
+
+    if (fields_number(entry, name, &range, &number))
+        *out = (uint32_t)number;
+}
+
+static void read_backend_table(struct config *config, struct fields *entry)
+{
+    static const char *const known[] = {"address", "name", "weight", "tags", "max_in_flight", NULL};
+    struct slice address, name = {"", 0};
+    struct config_backend *backend;
+    struct buffer words = {0};
+
+    if (!fields_check_names(entry, known, no_names))
+        return;
+    if (fields_type(entry, "address", 0) == FIELDS_NOTHING)
+        fields_fail(entry, NULL, 0, "the address is missing: address = \"host:port\"");
+    if (fields_text(entry, "name", 0, &name) && name.length == 0)
+        fields_fail(entry, "name", 0, "expected a name, got an empty string");
+    if (!fields_text(entry, "address", 0, &address))
+        return;
+    if (name.length > 0 && !addresses_check_name(config, name, &words)) {
+        keep_words(entry, "name", 0, &words);
+        return;
+    }
+    backend = addresses_add_backend(config, address, name, &words);
+    if (backend == NULL) {
+        keep_words(entry, "address", 0, &words);
+        return;
+    }
+    read_count(entry, "weight", WEIGHT_MAX, &backend->weight);
+    read_count(entry, "max_in_flight", IN_FLIGHT_MAX, &backend->max_in_flight);
+    read_tags(backend, entry);
+}
+
+static void read_backend(struct config *config, struct fields *list, unsigned position)
+{
+    enum fields_type type = fields_type(list, NULL, position);
+    struct buffer words = {0};
+    struct fields entry;
+    struct slice text;
+
+    if (type == FIELDS_TEXT && fields_text(list, NULL, position, &text)) {
+        if (addresses_add_backend(config, text, (struct slice){"", 0}, &words) == NULL)
+            keep_words(list, NULL, position, &words);
+    } else if (type == FIELDS_TABLE && fields_enter_item(&entry, list, position)) {
+        read_backend_table(config, &entry);
+        fields_leave(&entry);
+    } else if (type != FIELDS_NOTHING) {
+        fields_expected(list, NULL, position, "an address or a table with an address");
+    }
+}
+
+static void read_backend_list(struct config *config, struct fields *root)
+{
+    struct fields list;
+    unsigned count;
+
+    if (!fields_enter(&list, root, "backends"))
+        return;
+    if (fields_type(&list, "address", 0) != FIELDS_NOTHING)
+        fields_fail(root, "backends", 0, "expected a list of backends: { { address = ... } }");
+    count = fields_count(&list, SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 1; i <= count && !root->wrong->is_set; i++)
+        read_backend(config, &list, i);
+    fields_leave(&list);
+}
+
+static void read_backends(struct config *config, struct fields *root)
+{
+    enum fields_type type = fields_type(root, "backends", 0);
+    struct buffer words = {0};
+    struct slice text;
+
+    if (type == FIELDS_TEXT && fields_text(root, "backends", 0, &text)) {
+        if (!addresses_add_backends(config, text, &words))
+            keep_words(root, "backends", 0, &words);
+    } else if (type == FIELDS_TABLE) {
+        read_backend_list(config, root);
+    } else if (type != FIELDS_NOTHING) {
+        fields_expected(root, "backends", 0, "addresses or a list of backends");
+    }
+}
+
+/* --- tables of numbers --- */
+
+static void read_setting(struct config *config, struct fields *table, const struct setting *setting)
+{
+    const struct fields_range range = {setting->least, setting->most, setting->or_zero,
+                                       setting->kind == SETTING_COUNT32 ||
+                                           setting->kind == SETTING_COUNT64,
+                                       setting->kind == SETTING_SECONDS ? "seconds" : NULL};
+    double value;
+
+    if (fields_number(table, setting->name, &range, &value))
+        setting_set(config, setting, value);
+}
+
+/* The only checks of this version are those by TCP. */
+static void read_health_type(struct fields *health)
+{
+    struct slice type;
+
+    if (fields_text(health, "type", 0, &type) && !slice_is(type, SLICE("tcp"))) {
+        if (slice_is(type, SLICE("http")))
+            fields_fail(health, "type", 0, "'http' is not available in this version");
+        else
+            fields_fail(health, "type", 0, "expected 'tcp', got '%.40s'", type.start);
+    }
+}
+
+static void check_heads(struct config *config, struct fields *limits)
+{
+    if (config->limits.request_line <= config->limits.head)
+        return;
+    if (fields_type(limits, "request_line", 0) == FIELDS_NOTHING)
+        config->limits.request_line = config->limits.head; /* a small head has a small first line */
+    else
+        fields_fail(limits, "request_line", 0, "expected limits.head (%llu) at most, got %llu",
+                    (unsigned long long)config->limits.head,
+                    (unsigned long long)config->limits.request_line);
+}
+
+static void read_group(struct config *config, struct fields *root,
+                       const struct settings_group *group)
+{
+    bool is_health = strcmp(group->name, "health") == 0;
+    const char *known[NAMES_MAX];
+    struct fields table;
+    unsigned count = 0;
+
+    if (is_health && fields_type(root, "health", 0) == FIELDS_FUNCTION)
+        fields_fail(root, "health", 0, "a function is not available in this version");
+    if (!fields_enter(&table, root, group->name))
+        return;
+    while (count < group->count)
+        known[count] = group->settings[count].name, count++;
+    if (is_health)
+        known[count++] = "type";
+    known[count] = NULL;
+    fields_check_names(&table, known, settings_to_come(group->name));
+    for (unsigned i = 0; i < group->count; i++)
+        read_setting(config, &table, &group->settings[i]);
+    if (is_health)
+        read_health_type(&table);
+    if (strcmp(group->name, "limits") == 0 && !root->wrong->is_set)
+        check_heads(config, &table);
+    fields_leave(&table);
+}
+
+/* --- the script's own table --- */
+
+static void read_fallback(struct config *config, struct fields *root)
+{
+    struct slice text;
+
+    if (!fields_text(root, "fallback", 0, &text))
+        return;
+    if (slice_is(text, SLICE("fail")))
+        config->fallback = CONFIG_FALLBACK_FAIL;
+    else if (!slice_is(text, SLICE("round_robin")))
+        fields_fail(root, "fallback", 0, "expected 'round_robin' or 'fail', got '%.40s'",
+                    text.start);
+}
+
+static void read_hooks(struct config *config, struct fields *root)
+{
+    fields_function(root, "init");
+    fields_function(root, "on_failure");
+    config->has_choose = fields_function(root, "choose");
+}
+
+void read_settings(struct config *config, const struct config_overrides *given, struct fields *root)
+{
+    static const char *const known[] = {"listen", "backends", "workers",    "fallback",
+                                        "health", "timeouts", "limits",     "script",
+                                        "init",   "choose",   "on_failure", NULL};
+
+    fields_check_names(root, known, settings_to_come(NULL));
+    if (given->listen_count == 0)
+        read_listen(config, root);
+    if (given->backends_count == 0)
+        read_backends(config, root);
+    if (given->workers == NULL)
+        read_workers(config, root);
+    read_fallback(config, root);
+    for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
+        read_group(config, root, &settings_groups[i]);
+    read_hooks(config, root);
+    if (config->backends_count == 0 && !config->has_choose)
+        fields_fail(root, NULL, 0,
+                    "no backends: set backends = \"host:port, host:port\", or use --backend");
+}

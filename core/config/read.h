@@ -1,0 +1,22 @@
+/*
+ * read - the table that a script returned, to settings.
+ *
+ * Checks every field. What is wrong is kept in the fields' struct fields_wrong;
+ * then the settings are of no use.
+ */
+#ifndef CONFIG_READ_H
+#define CONFIG_READ_H
+
+#include "base/buffer.h"
+#include "config/config.h"
+
+struct fields; /* lua/fields.h */
+
+/* Those that options and environment give. False and the message in *wrong, with
+ * its source ("--listen: ..."). */
+bool read_overrides(struct config *, const struct config_overrides *,
+                    struct buffer *wrong) MUST_USE;
+/* The rest, after read_overrides; what is overridden is not looked at. */
+void read_settings(struct config *, const struct config_overrides *, struct fields *root);
+
+#endif

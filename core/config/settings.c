@@ -1,0 +1,138 @@
+#include "config/settings.h"
+
+#include <math.h>
+
+#define SECONDS(group, member, standard, least, most, or_zero)                                     \
+    {                                                                                              \
+#member, SETTING_SECONDS, offsetof(struct config, group.member##_ms), standard, least,     \
+            most, or_zero                                                                          \
+    }
+#define COUNT32(group, member, standard, least, most)                                              \
+    {                                                                                              \
+#member, SETTING_COUNT32, offsetof(struct config, group.member), standard, least, most,    \
+            false                                                                                  \
+    }
+#define COUNT64(group, member, standard, least, most, or_zero)                                     \
+    {                                                                                              \
+#member, SETTING_COUNT64, offsetof(struct config, group.member), standard, least, most,    \
+            or_zero                                                                                \
+    }
+
+#define COUNT(array) ((unsigned)(sizeof(array) / sizeof *(array)))
+#define MS           0.001
+#define DAY          86400.0
+#define KIB          1024.0
+#define MIB          (1024.0 * KIB)
+#define GIB          (1024.0 * MIB)
+
+static const struct setting health[] = {
+    SECONDS(health, interval, 2, MS, DAY, false),
+    SECONDS(health, timeout, 1, MS, DAY, false),
+    COUNT32(health, rise, 1, 1, 100),
+    COUNT32(health, fall, 2, 1, 100),
+    COUNT32(health, eject_after, 5, 0, 1000000),
+    SECONDS(health, eject_for, 10, MS, 300, false), /* it doubles up to 300 s */
+};
+
+static const struct setting timeouts[] = {
+    SECONDS(timeouts, connect, 1, MS, DAY, false),
+    SECONDS(timeouts, request_head, 10, MS, DAY, false),
+    SECONDS(timeouts, request_body, 30, MS, DAY, false),
+    SECONDS(timeouts, response_head, 30, MS, DAY, false),
+    SECONDS(timeouts, response_body, 30, MS, DAY, false),
+    SECONDS(timeouts, keep_alive, 75, MS, DAY, false),
+    SECONDS(timeouts, upstream_idle, 60, MS, DAY, false),
+    SECONDS(timeouts, request, 0, MS, DAY, true),
+};
+
+static const struct setting limits[] = {
+    COUNT64(limits, request_line, 8192, 64, MIB, false),
+    COUNT64(limits, head, 65536, 256, 16 * MIB, false),
+    COUNT64(limits, fields, 128, 1, 10000, false),
+    COUNT64(limits, body, 0, 1, 1024 * GIB, true),
+    COUNT64(limits, replay, 65536, 0, GIB, false),
+    COUNT64(limits, connections, 0, 1, 10000000, true),
+    COUNT32(limits, attempts, 3, 1, 100),
+    {"retry_budget", SETTING_FRACTION, offsetof(struct config, limits.retry_budget), 0.2, 0, 1,
+     false},
+};
+
+static const struct setting script[] = {
+    {"budget_ms", SETTING_COUNT64, offsetof(struct config, script_limits.budget_ms), 10, 1, 60000,
+     true},
+    {"memory", SETTING_COUNT64, offsetof(struct config, script_limits.memory), 64 * MIB, MIB,
+     64 * GIB, true},
+};
+
+const struct settings_group settings_groups[SETTINGS_GROUPS] = {
+    {"health", health, COUNT(health)},
+    {"timeouts", timeouts, COUNT(timeouts)},
+    {"limits", limits, COUNT(limits)},
+    {"script", script, COUNT(script)},
+};
+
+static const char *const top_to_come[] = {
+    "on_response", "on_done", "on_health", "trusted_proxies", "forwarded", "pages", NULL,
+};
+static const char *const health_to_come[] = {"path", "host", "status", "slow_start", "panic", NULL};
+static const char *const timeouts_to_come[] = {"tunnel", NULL};
+static const char *const limits_to_come[] = {"per_client", NULL};
+static const char *const nothing_to_come[] = {NULL};
+
+const char *const *settings_to_come(const char *group)
+{
+    if (group == NULL)
+        return top_to_come;
+    if (strcmp(group, "health") == 0)
+        return health_to_come;
+    if (strcmp(group, "timeouts") == 0)
+        return timeouts_to_come;
+    return strcmp(group, "limits") == 0 ? limits_to_come : nothing_to_come;
+}
+
+double setting_get(const struct config *config, const struct setting *setting)
+{
+    const char *member = (const char *)config + setting->offset;
+    uint32_t count32;
+    uint64_t count64;
+    double fraction;
+
+    switch (setting->kind) {
+    case SETTING_COUNT32:
+        memcpy(&count32, member, sizeof count32);
+        return count32;
+    case SETTING_FRACTION:
+        memcpy(&fraction, member, sizeof fraction);
+        return fraction;
+    default:
+        memcpy(&count64, member, sizeof count64);
+        return setting->kind == SETTING_SECONDS ? (double)count64 / 1000 : (double)count64;
+    }
+}
+
+void setting_set(struct config *config, const struct setting *setting, double value)
+{
+    char *member = (char *)config + setting->offset;
+    uint32_t count32 = 0;
+    uint64_t count64 = 0;
+
+    switch (setting->kind) {
+    case SETTING_COUNT32:
+        count32 = (uint32_t)value;
+        memcpy(member, &count32, sizeof count32);
+        break;
+    case SETTING_FRACTION:
+        memcpy(member, &value, sizeof value);
+        break;
+    case SETTING_SECONDS: /* what is not none must not become none */
+        count64 = (uint64_t)llround(value * 1000);
+        if (value > 0 && count64 == 0)
+            count64 = 1;
+        memcpy(member, &count64, sizeof count64);
+        break;
+    case SETTING_COUNT64:
+        count64 = (uint64_t)value;
+        memcpy(member, &count64, sizeof count64);
+        break;
+    }
+}

@@ -1,0 +1,18 @@
+/*
+ * source - on which line of a script does a setting stand?
+ *
+ * Lua's tables do not remember, so the text is read again, just well enough: its
+ * words, strings and brackets, not its meaning. Understands a returned table,
+ * a returned variable ("local M = {} M.health = ... return M") and tables in
+ * variables; comments, long strings and functions do not confuse it.
+ */
+#ifndef CONFIG_SOURCE_H
+#define CONFIG_SOURCE_H
+
+#include "base/slice.h"
+
+/* The line, from 1, of "health.interval" or "backends[2].port", or of the
+ * innermost table of that path that was found; 0 if nothing was. */
+unsigned source_find_line(struct slice source, const char *path);
+
+#endif

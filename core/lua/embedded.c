@@ -1,0 +1,5 @@
+#include "lua/embedded.h"
+
+EMBEDDED(prelude, "core/lua/prelude.lua")
+EMBEDDED(balancer, "balancer.lua")
+EMBEDDED(hello, "scripts/hello.lua")

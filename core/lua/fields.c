@@ -1,0 +1,390 @@
+#include "lua/fields.h"
+
+#include "base/nearest.h"
+
+#include <lauxlib.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { NAMES_MAX = 64, SHOWN_BYTES_MAX = 40, STACK_ROOM = 8 };
+
+/* --- where --- */
+
+static void append_name(struct buffer *path, const char *name, unsigned position)
+{
+    if (name == NULL)
+        buffer_printf(path, "[%u]", position);
+    else
+        buffer_printf(path, "%s%s", buffer_length(path) > 0 ? "." : "", name);
+}
+
+static void append_path(const struct fields *table, struct buffer *path)
+{
+    if (table->parent == NULL)
+        return;
+    append_path(table->parent, path);
+    append_name(path, table->name, table->position);
+}
+
+static void keep_path(struct fields_wrong *wrong, struct buffer *path)
+{
+    struct slice text = buffer_slice(path);
+
+    if (text.length >= sizeof wrong->path)
+        text.length = sizeof wrong->path - 1;
+    memcpy(wrong->path, text.start, text.length);
+    wrong->path[text.length] = '\0';
+}
+
+/* Opens the message, unless there is one: with the path of the table, which is
+ * shown, and of its field, which is where to look. */
+static bool fail_begin(struct fields *table, const char *name, unsigned position, bool show_field)
+{
+    struct fields_wrong *wrong = table->wrong;
+    struct buffer path = {0};
+
+    if (wrong->is_set)
+        return false;
+    wrong->is_set = true;
+    append_path(table, &path);
+    if (!show_field)
+        buffer_append(&wrong->message, buffer_slice(&path));
+    if (name != NULL || position > 0)
+        append_name(&path, name, position);
+    if (show_field)
+        buffer_append(&wrong->message, buffer_slice(&path));
+    if (buffer_length(&wrong->message) > 0)
+        buffer_append_text(&wrong->message, ": ");
+    keep_path(wrong, &path);
+    buffer_dispose(&path);
+    return true;
+}
+
+void fields_fail(struct fields *table, const char *name, unsigned position, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+
+    if (!fail_begin(table, name, position, true))
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    buffer_append_text(&table->wrong->message, text);
+}
+
+/* --- reading --- */
+
+static void push_field(struct fields *table, const char *name, unsigned position)
+{
+    luaL_checkstack(table->lua, STACK_ROOM, "settings");
+    if (name == NULL) {
+        lua_rawgeti(table->lua, table->index, (int)position);
+    } else {
+        lua_pushstring(table->lua, name);
+        lua_rawget(table->lua, table->index);
+    }
+}
+
+static const char *describe_type(lua_State *lua, int index)
+{
+    switch (lua_type(lua, index)) {
+    case LUA_TNIL:
+        return "nothing";
+    case LUA_TBOOLEAN:
+        return "a boolean";
+    case LUA_TNUMBER:
+        return "a number";
+    case LUA_TSTRING:
+        return "a string";
+    case LUA_TTABLE:
+        return "a table";
+    case LUA_TFUNCTION:
+        return "a function";
+    default:
+        return "a value of another kind";
+    }
+}
+
+void fields_expected(struct fields *table, const char *name, unsigned position, const char *what)
+{
+    push_field(table, name, position);
+    fields_fail(table, name, position, "expected %s, got %s", what, describe_type(table->lua, -1));
+    lua_pop(table->lua, 1);
+}
+
+enum fields_type fields_type(struct fields *table, const char *name, unsigned position)
+{
+    static const enum fields_type types[] = {
+        [LUA_TNIL] = FIELDS_NOTHING,   [LUA_TBOOLEAN] = FIELDS_BOOLEAN,
+        [LUA_TNUMBER] = FIELDS_NUMBER, [LUA_TSTRING] = FIELDS_TEXT,
+        [LUA_TTABLE] = FIELDS_TABLE,   [LUA_TFUNCTION] = FIELDS_FUNCTION,
+    };
+    int type;
+
+    if (table->wrong->is_set)
+        return FIELDS_NOTHING;
+    push_field(table, name, position);
+    type = lua_type(table->lua, -1);
+    lua_pop(table->lua, 1);
+    switch (type) {
+    case LUA_TNIL:
+    case LUA_TBOOLEAN:
+    case LUA_TNUMBER:
+    case LUA_TSTRING:
+    case LUA_TTABLE:
+    case LUA_TFUNCTION:
+        return types[type];
+    default:
+        return FIELDS_OTHER;
+    }
+}
+
+/* Is the field there, and of that type? */
+static bool has_type(struct fields *table, const char *name, unsigned position,
+                     enum fields_type wanted, const char *what)
+{
+    enum fields_type type = fields_type(table, name, position);
+
+    if (type == wanted)
+        return true;
+    if (type != FIELDS_NOTHING)
+        fields_expected(table, name, position, what);
+    return false;
+}
+
+void fields_root(struct fields *table, lua_State *lua, struct fields_wrong *wrong)
+{
+    *table = (struct fields){.lua = lua, .index = lua_gettop(lua), .wrong = wrong};
+}
+
+static bool enter(struct fields *child, struct fields *parent, const char *name, unsigned position)
+{
+    if (!has_type(parent, name, position, FIELDS_TABLE, "a table"))
+        return false;
+    push_field(parent, name, position);
+    *child = (struct fields){.lua = parent->lua,
+                             .index = lua_gettop(parent->lua),
+                             .parent = parent,
+                             .name = name,
+                             .position = position,
+                             .wrong = parent->wrong};
+    return true;
+}
+
+bool fields_enter(struct fields *child, struct fields *parent, const char *name)
+{
+    return enter(child, parent, name, 0);
+}
+
+bool fields_enter_item(struct fields *child, struct fields *list, unsigned position)
+{
+    return enter(child, list, NULL, position);
+}
+
+void fields_leave(struct fields *child)
+{
+    lua_settop(child->lua, child->index - 1);
+}
+
+/* --- names --- */
+
+static bool list_has(const char *const *names, const char *name)
+{
+    for (; *names != NULL; names++)
+        if (strcmp(*names, name) == 0)
+            return true;
+    return false;
+}
+
+static size_t list_append(const char **all, size_t count, const char *const *names)
+{
+    while (*names != NULL && count < NAMES_MAX)
+        all[count++] = *names++;
+    return count;
+}
+
+static void fail_unknown(struct fields *table, const char *name, const char *const *known,
+                         const char *const *later)
+{
+    const char *all[NAMES_MAX];
+    size_t count = list_append(all, list_append(all, 0, known), later);
+    const char *nearest = nearest_name(slice_of(name), all, count);
+
+    if (!fail_begin(table, name, 0, false))
+        return;
+    buffer_printf(&table->wrong->message, "unknown field '%.*s'", SHOWN_BYTES_MAX, name);
+    if (nearest != NULL)
+        buffer_printf(&table->wrong->message, ", did you mean '%s'?", nearest);
+}
+
+static void fail_to_come(struct fields *table, const char *name)
+{
+    if (fail_begin(table, name, 0, false))
+        buffer_printf(&table->wrong->message, "'%s' is not available in this version", name);
+}
+
+/* The key below the top of the stack, while it is walked over. */
+static void check_key(struct fields *table, const char *const *known, const char *const *later)
+{
+    lua_State *lua = table->lua;
+    const char *name;
+
+    if (lua_type(lua, -2) == LUA_TNUMBER) {
+        double number = lua_tonumber(lua, -2);
+        bool is_position = number >= 1 && number <= 1e9 && floor(number) == number;
+
+        fields_fail(table, NULL, is_position ? (unsigned)number : 0,
+                    "expected a name in front of the value: name = ...");
+        return;
+    }
+    if (lua_type(lua, -2) != LUA_TSTRING) {
+        fields_fail(table, NULL, 0, "expected names as keys, got %s", describe_type(lua, -2));
+        return;
+    }
+    name = lua_tostring(lua, -2);
+    if (list_has(known, name))
+        return;
+    if (list_has(later, name))
+        fail_to_come(table, name);
+    else
+        fail_unknown(table, name, known, later);
+}
+
+bool fields_check_names(struct fields *table, const char *const *known, const char *const *later)
+{
+    lua_State *lua = table->lua;
+
+    if (table->wrong->is_set)
+        return false;
+    luaL_checkstack(lua, STACK_ROOM, "settings");
+    lua_pushnil(lua);
+    while (lua_next(lua, table->index) != 0) {
+        check_key(table, known, later);
+        lua_pop(lua, 1);
+        if (table->wrong->is_set) {
+            lua_pop(lua, 1);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_position(lua_State *lua, int index, size_t count)
+{
+    double key = lua_type(lua, index) == LUA_TNUMBER ? lua_tonumber(lua, index) : 0;
+
+    return key >= 1 && key <= (double)count && floor(key) == key;
+}
+
+unsigned fields_count(struct fields *list, unsigned limit)
+{
+    lua_State *lua = list->lua;
+    size_t count = lua_objlen(lua, list->index), seen = 0;
+
+    if (list->wrong->is_set)
+        return 0;
+    luaL_checkstack(lua, STACK_ROOM, "settings");
+    lua_pushnil(lua);
+    while (lua_next(lua, list->index) != 0) {
+        lua_pop(lua, 1);
+        if (!is_position(lua, -1, count)) {
+            if (lua_type(lua, -1) == LUA_TSTRING)
+                fields_fail(list, NULL, 0, "expected a list, got the name '%.*s' in it",
+                            SHOWN_BYTES_MAX, lua_tostring(lua, -1));
+            else
+                fields_fail(list, NULL, 0, "expected a list without gaps");
+            lua_pop(lua, 1);
+            return 0;
+        }
+        seen++;
+    }
+    if (seen != count)
+        fields_fail(list, NULL, 0, "expected a list without gaps");
+    else if (count > limit)
+        fields_fail(list, NULL, 0, "expected %u elements at most, got %zu", limit, count);
+    return list->wrong->is_set ? 0 : (unsigned)count;
+}
+
+/* --- values --- */
+
+static void describe_range(const struct fields_range *range, char *out, size_t bytes)
+{
+    snprintf(out, bytes, "%s%s from %.15g to %.15g%s%s%s", range->or_zero ? "0 or " : "",
+             range->is_whole ? "a whole number" : "a number", range->least, range->most,
+             range->unit != NULL ? " (" : "", range->unit != NULL ? range->unit : "",
+             range->unit != NULL ? ")" : "");
+}
+
+static bool is_in_range(const struct fields_range *range, double number)
+{
+    if (number == 0 && range->or_zero)
+        return true;
+    return number >= range->least && number <= range->most && /* false for NaN */
+           (!range->is_whole || floor(number) == number);
+}
+
+bool fields_number(struct fields *table, const char *name, const struct fields_range *range,
+                   double *out)
+{
+    char expected[128];
+    double number;
+
+    describe_range(range, expected, sizeof expected);
+    if (!has_type(table, name, 0, FIELDS_NUMBER, expected))
+        return false;
+    push_field(table, name, 0);
+    number = lua_tonumber(table->lua, -1);
+    lua_pop(table->lua, 1);
+    if (!is_in_range(range, number)) {
+        if (isnan(number)) /* whose sign means nothing */
+            fields_fail(table, name, 0, "expected %s, got nan", expected);
+        else
+            fields_fail(table, name, 0, "expected %s, got %.15g", expected, number);
+        return false;
+    }
+    *out = number;
+    return true;
+}
+
+bool fields_text(struct fields *table, const char *name, unsigned position, struct slice *out)
+{
+    if (!has_type(table, name, position, FIELDS_TEXT, "a string"))
+        return false;
+    push_field(table, name, position);
+    out->start = lua_tolstring(table->lua, -1, &out->length);
+    lua_pop(table->lua, 1); /* its table holds it */
+    return true;
+}
+
+bool fields_function(struct fields *table, const char *name)
+{
+    return has_type(table, name, 0, FIELDS_FUNCTION, "a function");
+}
+
+bool fields_next_pair(struct fields *table, struct slice *key, struct slice *value)
+{
+    lua_State *lua = table->lua;
+
+    if (table->wrong->is_set)
+        return false;
+    luaL_checkstack(lua, STACK_ROOM, "settings");
+    if (key->start == NULL)
+        lua_pushnil(lua);
+    else
+        lua_pushlstring(lua, key->start, key->length);
+    if (lua_next(lua, table->index) == 0)
+        return false;
+    if (lua_type(lua, -2) != LUA_TSTRING) {
+        fields_fail(table, NULL, 0, "expected names and strings, as in { zone = \"a\" }");
+    } else {
+        key->start = lua_tolstring(lua, -2, &key->length);
+        if (lua_type(lua, -1) != LUA_TSTRING)
+            fields_fail(table, key->start, 0, "expected a string, got %s", describe_type(lua, -1));
+        else
+            value->start = lua_tolstring(lua, -1, &value->length);
+    }
+    lua_pop(lua, 2);
+    return !table->wrong->is_set;
+}

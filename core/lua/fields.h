@@ -1,0 +1,86 @@
+/*
+ * fields - typed reads from a Lua table, with messages that say where:
+ * "backends[2].weight: expected a number, got a string".
+ *
+ * Every read is raw, so a metatable that a script hides in its settings has no
+ * say. The first thing that is wrong is kept, and from then on all reads find
+ * nothing; so a caller may read on and ask once at the end. Strings live as long
+ * as their tables. Lua may run out of memory here: call it all protected.
+ */
+#ifndef LUA_FIELDS_H
+#define LUA_FIELDS_H
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { FIELDS_PATH_BYTES = 256 };
+
+struct fields_wrong { /* all zero: nothing yet */
+    bool is_set;
+    char path[FIELDS_PATH_BYTES]; /* of the field, "backends[2].weight"; "" is the table itself */
+    struct buffer message;        /* with the path, without file and line; the owner disposes */
+};
+
+struct fields { /* a table that is being read */
+    lua_State *lua;
+    int index;             /* of the table on the Lua stack */
+    struct fields *parent; /* NULL: the outermost */
+    const char *name;      /* in the parent; NULL: an element of a list */
+    unsigned position;     /* as which element, from 1 */
+    struct fields_wrong *wrong;
+};
+
+enum fields_type {
+    FIELDS_NOTHING, /* nil, or something was wrong before */
+    FIELDS_BOOLEAN,
+    FIELDS_NUMBER,
+    FIELDS_TEXT,
+    FIELDS_TABLE,
+    FIELDS_FUNCTION,
+    FIELDS_OTHER,
+};
+
+struct fields_range {
+    double least, most;
+    bool or_zero;     /* 0 is fine too */
+    bool is_whole;    /* 1.5 is not */
+    const char *unit; /* "seconds"; NULL: none */
+};
+
+/* The table on top of the Lua stack, which stays there. */
+void fields_root(struct fields *, lua_State *, struct fields_wrong *);
+
+/* A field that is a table: pushed, until fields_leave. False if there is none. */
+bool fields_enter(struct fields *child, struct fields *parent, const char *name);
+bool fields_enter_item(struct fields *child, struct fields *list, unsigned position);
+void fields_leave(struct fields *child);
+
+/* Is every name one of these? Both lists end with NULL; later has those that
+ * a coming version will know. */
+bool fields_check_names(struct fields *, const char *const *known, const char *const *later);
+/* How many elements has the list? 0 and something wrong if it is not one: it
+ * has names or gaps, or more than limit elements. */
+unsigned fields_count(struct fields *list, unsigned limit);
+
+/* name NULL: the element at that position. */
+enum fields_type fields_type(struct fields *, const char *name, unsigned position);
+/* False, and *out as it was, if there is nothing or something wrong. */
+bool fields_number(struct fields *, const char *name, const struct fields_range *, double *out);
+bool fields_text(struct fields *, const char *name, unsigned position, struct slice *out);
+bool fields_function(struct fields *, const char *name);
+
+/* The pairs of a table whose names and values are texts: for each one, NULL and
+ * an empty slice first; false after the last. */
+bool fields_next_pair(struct fields *, struct slice *key, struct slice *value);
+
+/* "<path>: expected <what>, got <the field's type>". */
+void fields_expected(struct fields *, const char *name, unsigned position, const char *what);
+/* "<path>: <message>"; the path is the table's own if name is NULL and position 0. */
+void fields_fail(struct fields *, const char *name, unsigned position, const char *format, ...)
+    PRINTF(4, 5);
+
+#endif

@@ -1,0 +1,254 @@
+-- prelude - builds what scripts may use, and keeps the rest to itself.
+--
+-- Returns the environment of scripts, and a table for C and for core/policy/hooks.lua. Everything
+-- used later is a local here, so nothing that a script does to its own tables reaches this code;
+-- for the same reason no string method is called with a colon.
+local ffi, segment, TIMEOUT = ...
+
+local C = ffi.C
+local assert, error, getmetatable, pcall, select = assert, error, getmetatable, pcall, select
+local setmetatable, tostring, type = setmetatable, tostring, type
+local floor, format, gsub, sort, concat = math.floor, string.format, string.gsub, table.sort, table.concat
+
+ffi.cdef [[
+struct slice { const char *start; size_t length; };
+struct segment_counter;
+struct segment_counter *counters_find(void *segment, struct slice name);
+uint32_t counters_next(struct segment_counter *, uint32_t n);
+double counters_add(struct segment_counter *, double amount);
+double counters_get(const struct segment_counter *);
+const char *nearest_name(struct slice wrong, const char *const *candidates, size_t count);
+void sandbox_log(uint32_t level, const char *text, size_t length);
+double sandbox_now(void);
+]]
+
+-- Raises an error at the line of the script that called whoever calls this.
+local function complain(text, ...) error(format(text, ...), 3) end
+
+-- The end of a message: ", did you mean 'path'?", or nothing if no name is near.
+local function did_you_mean(wrong, names)
+  local candidates = ffi.new("const char *[?]", #names, names)
+  local name = C.nearest_name(ffi.new("struct slice", wrong, #wrong), candidates, #names)
+  return name ~= nil and format(", did you mean '%s'?", ffi.string(name)) or ""
+end
+
+local function names_of(...)
+  local names = {}
+  for i = 1, select("#", ...) do
+    for name in pairs((select(i, ...))) do names[#names + 1] = name end
+  end
+  sort(names)
+  return names
+end
+
+-- Raises an error about a field that `what` does not have.
+local function unknown(what, key, ...)
+  if type(key) ~= "string" then error(format("%s has no field %s", what, tostring(key)), 3) end
+  error(format("unknown field '%s' of %s%s", key, what, did_you_mean(key, names_of(...))), 3)
+end
+
+local function read_only(what)
+  return function(_, key) complain("%s is read-only, so '%s' cannot be set", what, tostring(key)) end
+end
+
+-- A table that gives these fields, no others, and takes none.
+local function locked(what, fields)
+  return setmetatable({}, {
+    __index = function(_, key)
+      local value = fields[key]
+      if value == nil then unknown(what, key, fields) end
+      return value
+    end,
+    __newindex = read_only(what),
+    __metatable = false,
+  })
+end
+
+local function copy(from, ...)
+  local to = {}
+  for i = 1, select("#", ...) do
+    local name = select(i, ...)
+    to[name] = assert(from[name], name)
+  end
+  return to
+end
+
+local env = copy(_G, "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
+  "select", "setmetatable", "tonumber", "tostring", "type", "unpack", "_VERSION")
+env._G = env
+env.bit = copy(bit, "arshift", "band", "bnot", "bor", "bswap", "bxor", "lshift", "rol", "ror", "rshift", "tobit",
+  "tohex")
+env.os = copy(os, "clock", "getenv", "time")
+env.math = {}
+for name, value in pairs(math) do env.math[name] = value end
+env.string = {}
+for name, value in pairs(string) do env.string[name] = value end
+env.string.dump = nil
+env.table = {}
+for name, value in pairs(table) do env.table[name] = value end
+
+-- ("x"):find is the script's own string.find, and the string metatable is out of its reach.
+local strings = getmetatable("")
+strings.__index = env.string
+strings.__metatable = false
+
+-- A handler must not run for the error that ends a call whose time is over: nothing could end it.
+do
+  local xpcall = xpcall
+  function env.xpcall(f, handler, ...)
+    return xpcall(f, function(err)
+      if err == TIMEOUT then return err end
+      return handler(err)
+    end, ...)
+  end
+end
+
+-- What calls back from C into Lua uses up the C stack, which nothing else bounds.
+local NESTING_MAX = 100
+local nesting = 0
+
+local function enter(what)
+  if nesting >= NESTING_MAX then error(what .. " is nested too deeply", 3) end
+  nesting = nesting + 1
+end
+
+local function leave(...)
+  nesting = nesting - 1
+  return ...
+end
+
+local function leave_or_raise(ok, ...)
+  nesting = nesting - 1
+  if not ok then error((...), 0) end
+  return ...
+end
+
+function env.string.gsub(text, pattern, replacement, limit)
+  local kind = type(replacement)
+  if kind == "string" or kind == "number" then return gsub(text, pattern, replacement, limit) end
+  enter("string.gsub")
+  return leave_or_raise(pcall(gsub, text, pattern, replacement, limit))
+end
+
+do
+  local create, resume = coroutine.create, coroutine.resume
+  env.coroutine = copy(coroutine, "create", "running", "status", "yield")
+
+  function env.coroutine.resume(co, ...)
+    enter("coroutine.resume")
+    return leave(resume(co, ...))
+  end
+
+  function env.coroutine.wrap(f)
+    local co = create(f)
+    return function(...)
+      enter("coroutine.wrap")
+      return leave_or_raise(resume(co, ...))
+    end
+  end
+end
+
+-- Lists of backends and the like are shared by all requests; these would change them in place.
+for _, name in ipairs { "insert", "remove", "sort" } do
+  local change = table[name]
+  env.table[name] = function(list, ...)
+    if getmetatable(list) == false then complain("this list is read-only, table.%s needs a copy", name) end
+    return change(list, ...)
+  end
+end
+
+local LEVELS = { info = 1, warn = 2, error = 3 } -- enum log_level
+
+local function text_of(...)
+  local words = {}
+  for i = 1, select("#", ...) do words[i] = tostring((select(i, ...))) end
+  return concat(words, "\t")
+end
+
+local function log_at(level)
+  return function(text)
+    if type(text) == "number" then text = tostring(text) end
+    if type(text) ~= "string" then complain("expected a text to log, got %s", type(text)) end
+    C.sandbox_log(level, text, #text)
+  end
+end
+
+function env.print(...)
+  local text = text_of(...)
+  C.sandbox_log(LEVELS.info, text, #text)
+end
+
+-- Counters. A script holds the number of a handle, never the handle, which is a pointer.
+local handles = {}
+local counter_methods = {}
+local counter_meta = {
+  __index = function(_, key)
+    return counter_methods[key] or unknown("a counter", key, counter_methods)
+  end,
+  __newindex = read_only("a counter"),
+  __metatable = false,
+}
+
+local function handle_of(counter)
+  local handle = type(counter) == "table" and handles[counter[1]]
+  if not handle then error("call it on a counter, with a colon: counter:next(n)", 3) end
+  return handle
+end
+
+function counter_methods.next(counter, n)
+  if type(n) ~= "number" then complain("counter:next(n) needs a number, got %s", type(n)) end
+  return C.counters_next(handle_of(counter), n)
+end
+
+function counter_methods.add(counter, amount)
+  if type(amount) ~= "number" or floor(amount) ~= amount or amount < -2 ^ 53 or amount > 2 ^ 53 then
+    complain("counter:add(amount) needs a whole number, got %s", tostring(amount))
+  end
+  return C.counters_add(handle_of(counter), amount)
+end
+
+function counter_methods.get(counter) return C.counters_get(handle_of(counter)) end
+
+local function find_counter(name)
+  local handle = C.counters_find(segment, ffi.new("struct slice", name, #name))
+  return handle ~= nil and handle or nil
+end
+
+local function counter(name)
+  if type(name) ~= "string" then complain("lb.counter needs a name, got %s", type(name)) end
+  if string.sub(name, 1, 3) == "lb:" then complain("names that begin with 'lb:' are taken") end
+  local handle = find_counter(name)
+  if not handle then
+    complain("no counter '%s': a name has 1 to 63 bytes, and there is room for 1024 names", name)
+  end
+  handles[#handles + 1] = handle
+  return setmetatable({ #handles }, counter_meta)
+end
+
+-- One turn for everybody who goes round without a counter of its own, C's fallback included.
+local common_turn = assert(find_counter("lb:round_robin"))
+local policies = {}
+
+function policies.round_robin(_, backends)
+  return backends[C.counters_next(common_turn, #backends)]
+end
+
+env.lb = locked("lb", {
+  counter = counter,
+  log = locked("lb.log", { info = log_at(LEVELS.info), warn = log_at(LEVELS.warn), error = log_at(LEVELS.error) }),
+  now = function() return C.sandbox_now() end,
+  policy = locked("lb.policy", policies),
+})
+
+return env, {
+  ffi = ffi,
+  complain = complain,
+  did_you_mean = did_you_mean,
+  find_counter = find_counter,
+  locked = locked,
+  names_of = names_of,
+  read_only = read_only,
+  unknown = unknown,
+  -- After a call that was cut short, so that what it had nested does not stay counted.
+  forget_nesting = function() nesting = 0 end,
+}

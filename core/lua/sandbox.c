@@ -1,0 +1,285 @@
+/*
+ * The registry holds, under the addresses of the keys below, the environment of
+ * scripts and the prelude's table. Scripts see neither the registry nor the
+ * globals of the state, which stay as the libraries left them.
+ */
+#include "lua/sandbox.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "lua/embedded.h"
+
+#include <lauxlib.h>
+#include <luajit.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* As measured: pauses of a few ms at most with a live heap of 10 MB. */
+enum { GC_PAUSE = 110, GC_STEP = 400 };
+
+enum { RUN_CHECK_INSTRUCTIONS = 5000 };
+
+struct sandbox { /* the allocator's */
+    uint64_t limit_bytes, used_bytes;
+    uint64_t run_until_us; /* of the thread's CPU time, during sandbox_run */
+    bool ran_out;
+    char run_place[LUA_IDSIZE + 16]; /* "balancer.lua:7: ", where it was then */
+};
+
+static char environment_key, prelude_key, timeout_value;
+
+void *sandbox_timeout(void)
+{
+    return &timeout_value;
+}
+
+static struct sandbox *sandbox_of(lua_State *lua)
+{
+    void *sandbox;
+
+    lua_getallocf(lua, &sandbox);
+    return sandbox;
+}
+
+static void *allocate(void *owner, void *old, size_t old_bytes, size_t bytes)
+{
+    struct sandbox *sandbox = owner;
+    uint64_t used = sandbox->used_bytes - old_bytes + bytes;
+    void *block;
+
+    if (bytes == 0) {
+        free(old);
+        sandbox->used_bytes = used;
+        return NULL;
+    }
+    if (bytes > old_bytes && sandbox->limit_bytes != 0 && used > sandbox->limit_bytes)
+        return NULL;
+    block = old == NULL ? malloc(bytes) : realloc(old, bytes);
+    if (block != NULL)
+        sandbox->used_bytes = used;
+    return block;
+}
+
+static int on_panic(lua_State *lua)
+{
+    const char *message = lua_tostring(lua, -1);
+
+    log_event(LOG_ERROR, "lua_panic", NULL, "Lua failed outside of a protected call: %s",
+              message ? message : "(no message)");
+    log_flush();
+    abort();
+}
+
+static void open_library(lua_State *lua, const char *name, lua_CFunction open)
+{
+    lua_pushcfunction(lua, open);
+    lua_pushstring(lua, name);
+    lua_call(lua, 1, 1);
+}
+
+static void open_libraries(lua_State *lua)
+{
+    static const struct {
+        const char *name;
+        lua_CFunction open;
+    } libraries[] = {
+        {"", luaopen_base},
+        {LUA_TABLIBNAME, luaopen_table},
+        {LUA_STRLIBNAME, luaopen_string},
+        {LUA_MATHLIBNAME, luaopen_math},
+        {LUA_BITLIBNAME, luaopen_bit},
+        {LUA_OSLIBNAME, luaopen_os},
+        {LUA_JITLIBNAME, luaopen_jit}, /* opening it turns the compiler on */
+    };
+
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        open_library(lua, libraries[i].name, libraries[i].open);
+        lua_pop(lua, 1);
+    }
+}
+
+/* The prelude's arguments: ffi, the segment, the timeout's value. It returns the
+ * environment and its own table. */
+static int open_inside(lua_State *lua)
+{
+    struct segment *segment = lua_touserdata(lua, 1);
+    struct slice prelude = embedded_prelude();
+
+    open_libraries(lua);
+    if (luaL_loadbufferx(lua, prelude.start, prelude.length, "=lb prelude", "t") != 0)
+        return lua_error(lua);
+    open_library(lua, LUA_FFILIBNAME, luaopen_ffi);
+    lua_getfield(lua, LUA_REGISTRYINDEX, "_LOADED");
+    lua_pushnil(lua);
+    lua_setfield(lua, -2, LUA_FFILIBNAME); /* nobody else gets it */
+    lua_pop(lua, 1);
+    lua_pushlightuserdata(lua, segment);
+    lua_pushlightuserdata(lua, &timeout_value);
+    lua_call(lua, 3, 2);
+    lua_pushlightuserdata(lua, &prelude_key);
+    lua_insert(lua, -2);
+    lua_rawset(lua, LUA_REGISTRYINDEX);
+    lua_pushlightuserdata(lua, &environment_key);
+    lua_insert(lua, -2);
+    lua_rawset(lua, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+lua_State *sandbox_open(struct segment *segment, uint64_t memory_bytes)
+{
+    struct sandbox *sandbox = mem_zalloc(sizeof *sandbox);
+    lua_State *lua;
+
+    CHECK(segment != NULL);
+    sandbox->limit_bytes = memory_bytes;
+    lua = lua_newstate(allocate, sandbox);
+    if (lua == NULL) {
+        mem_free(sandbox);
+        return NULL;
+    }
+    lua_atpanic(lua, on_panic);
+    switch (lua_cpcall(lua, open_inside, segment)) {
+    case 0:
+        break;
+    case LUA_ERRMEM:
+        sandbox_close(lua);
+        return NULL;
+    default: /* the prelude is ours: a mistake in it is one of the program */
+        return on_panic(lua), NULL;
+    }
+    lua_gc(lua, LUA_GCSETPAUSE, GC_PAUSE);
+    lua_gc(lua, LUA_GCSETSTEPMUL, GC_STEP);
+    return lua;
+}
+
+void sandbox_close(lua_State *lua)
+{
+    struct sandbox *sandbox;
+
+    if (lua == NULL)
+        return;
+    sandbox = sandbox_of(lua);
+    lua_close(lua);
+    mem_free(sandbox);
+}
+
+int sandbox_load(lua_State *lua, const char *name, struct slice source)
+{
+    char chunk[256];
+    int result;
+
+    snprintf(chunk, sizeof chunk, "@%s", name);
+    result = luaL_loadbufferx(lua, source.start, source.length, chunk, "t");
+    if (result != 0)
+        return result;
+    lua_pushlightuserdata(lua, &environment_key);
+    lua_rawget(lua, LUA_REGISTRYINDEX);
+    lua_setfenv(lua, -2);
+    return 0;
+}
+
+static uint64_t thread_cpu_us(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000000u + (uint64_t)used.tv_nsec / 1000u;
+}
+
+/* The innermost line of the script, which may be below functions of the prelude. */
+static void keep_place(lua_State *lua, struct sandbox *sandbox)
+{
+    lua_Debug frame;
+
+    for (int level = 0; lua_getstack(lua, level, &frame) == 1; level++)
+        if (lua_getinfo(lua, "Sl", &frame) != 0 && frame.currentline > 0 &&
+            strcmp(frame.source, "@lb") != 0) {
+            snprintf(sandbox->run_place, sizeof sandbox->run_place, "%s:%d: ", frame.short_src,
+                     frame.currentline);
+            return;
+        }
+}
+
+/* From the first time that it is too late an error at every instruction, or a
+ * pcall in a loop would swallow them all; and with the value that the scripts'
+ * xpcall shows to no handler, as nothing could end a handler that loops. */
+static void on_instructions(lua_State *lua, lua_Debug *unused)
+{
+    struct sandbox *sandbox = sandbox_of(lua);
+
+    (void)unused;
+    if (!sandbox->ran_out && thread_cpu_us() < sandbox->run_until_us)
+        return;
+    if (!sandbox->ran_out) {
+        keep_place(lua, sandbox);
+        lua_sethook(lua, on_instructions, LUA_MASKCOUNT, 1);
+    }
+    sandbox->ran_out = true;
+    lua_pushlightuserdata(lua, &timeout_value);
+    lua_error(lua);
+}
+
+static void push_ran_out(lua_State *lua, struct sandbox *sandbox)
+{
+    uint64_t limit_bytes = sandbox->limit_bytes;
+
+    sandbox->limit_bytes = 0; /* not protected here */
+    lua_pushfstring(lua, "%sdid not end in the time that a script has to load", sandbox->run_place);
+    sandbox->limit_bytes = limit_bytes;
+}
+
+int sandbox_run(lua_State *lua, int results, unsigned cpu_ms)
+{
+    struct sandbox *sandbox = sandbox_of(lua);
+    int result;
+
+    sandbox->run_until_us = thread_cpu_us() + cpu_ms * 1000u;
+    sandbox->run_place[0] = '\0';
+    sandbox->ran_out = false;
+    /* Compiled code does not look at this hook. */
+    luaJIT_setmode(lua, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    lua_sethook(lua, on_instructions, LUA_MASKCOUNT, RUN_CHECK_INSTRUCTIONS);
+    result = lua_pcall(lua, 0, results, 0);
+    lua_sethook(lua, NULL, 0, 0);
+    luaJIT_setmode(lua, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+    if (result != 0 && sandbox->ran_out) {
+        lua_pop(lua, 1);
+        push_ran_out(lua, sandbox);
+    }
+    return result;
+}
+
+void sandbox_push_prelude(lua_State *lua)
+{
+    lua_pushlightuserdata(lua, &prelude_key);
+    lua_rawget(lua, LUA_REGISTRYINDEX);
+}
+
+void sandbox_limit_memory(lua_State *lua, uint64_t memory_bytes)
+{
+    sandbox_of(lua)->limit_bytes = memory_bytes;
+}
+
+size_t sandbox_used_bytes(lua_State *lua)
+{
+    return (size_t)sandbox_of(lua)->used_bytes;
+}
+
+void sandbox_log(uint32_t level, const char *text, size_t length)
+{
+    log_event((enum log_level)level, "script", NULL, "%.*s", (int)(length < 8192 ? length : 8192),
+              text);
+}
+
+double sandbox_now(void)
+{
+    return (double)clock_steady_us() / 1e6;
+}
+
+const char *sandbox_library_version(void)
+{
+    return LUAJIT_VERSION;
+}

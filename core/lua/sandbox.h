@@ -1,0 +1,55 @@
+/*
+ * sandbox - a Lua state that has what scripts may use, and nothing else.
+ *
+ * Opening one runs lua/prelude.lua, which builds the scripts' environment
+ * (string, table, math, bit, os.getenv, os.time, os.clock, lb, ...) and keeps
+ * the FFI to itself. The same prelude serves the loading of settings and the
+ * workers, so `lb` is one thing everywhere.
+ */
+#ifndef LUA_SANDBOX_H
+#define LUA_SANDBOX_H
+
+#include "base/check.h"
+#include "base/slice.h"
+
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct segment;
+
+enum {
+    SANDBOX_LOAD_CPU_MS = 1000
+}; /* for sandbox_run of a script: reading files, building tables */
+
+/* NULL if there is no memory. Borrows the segment (shared/segment.h), which holds the
+ * counters. memory_bytes bounds what the state may allocate; 0: no bound. */
+lua_State *sandbox_open(struct segment *, uint64_t memory_bytes) MUST_USE;
+void sandbox_close(lua_State *); /* NULL is fine */
+
+/* Compiles a script from its source (never from bytecode) under that name, in the
+ * scripts' environment, and pushes it. 0, or Lua's code and the message pushed. */
+int sandbox_load(lua_State *, const char *name, struct slice source) MUST_USE;
+/* Calls the function on top of the stack without arguments, like lua_pcall, and
+ * stops it once it has used that much CPU time (interpreted: a check every few
+ * thousand instructions). 0, or Lua's code and the message pushed. */
+int sandbox_run(lua_State *, int results, unsigned cpu_ms) MUST_USE;
+/* Pushes the table that lua/prelude.lua returned: what C and hooks need of it. */
+void sandbox_push_prelude(lua_State *);
+
+/* Another bound than at opening; 0: none. Memory errors outside of a protected call
+ * end the process, so whoever calls Lua's C functions bare lifts the bound first. */
+void sandbox_limit_memory(lua_State *, uint64_t memory_bytes);
+size_t sandbox_used_bytes(lua_State *);
+
+/* The error value of a call that was stopped because its time was over. */
+void *sandbox_timeout(void);
+
+const char *sandbox_library_version(void); /* of LuaJIT */
+
+/* --- for lua/prelude.lua, which calls them by name --- */
+
+void sandbox_log(uint32_t level, const char *text, size_t length); /* enum log_level */
+double sandbox_now(void);                                          /* steady clock, seconds */
+
+#endif
