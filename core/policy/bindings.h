@@ -1,0 +1,66 @@
+/*
+ * bindings - what a hook's call reads and writes, from both sides of the border.
+ *
+ * C fills the struct below and calls a function of policy/hooks.lua; that shows
+ * the script locked tables, which read the facts lazily through the FFI, and
+ * gives the script's answer back through the functions below. The layout is also
+ * declared in policy/hooks.lua: change both.
+ */
+#ifndef POLICY_BINDINGS_H
+#define POLICY_BINDINGS_H
+
+#include "base/slice.h"
+#include "config/config.h"
+#include "policy/facts.h"
+#include "shared/segment.h"
+
+#include <lua.h>
+
+enum binding_list {
+    BINDING_LIST_SAME, /* the list of the last call that was to be kept */
+    BINDING_LIST_KEEP, /* a new one, and keep it */
+    BINDING_LIST_ONCE, /* a new one for this call only */
+};
+
+enum binding_answer { /* what hooks.lua's choose returns when it is not a backend's number */
+                      BINDING_REFUSED = -1,
+                      BINDING_RESPONDED = -2,
+                      BINDING_WRONG = -3, /* policy_answer_why has said what */
+};
+
+struct binding_call { /* one running call */
+    struct facts_request *request;
+    double number; /* another for each call: a ctx that was kept is seen by it */
+    const uint32_t *backends;
+    uint32_t count;
+    uint32_t list;                       /* enum binding_list */
+    uint32_t backend;                    /* of on_failure, an index */
+    const struct facts_failure *failure; /* of on_failure */
+    struct facts_decision *decision;     /* of choose */
+    struct slice wrong; /* what was wrong with the answer; in the request's arena */
+};
+
+/* Pushes the functions of policy/hooks.lua for this call struct, which must stay in
+ * place. Everything is borrowed as long as the state lives. Raises Lua errors. */
+void bindings_push_hooks(lua_State *, const struct config *, struct segment *,
+                         struct binding_call *);
+
+/* --- for policy/hooks.lua, which calls them by name --- */
+
+const struct slice *policy_header(const struct facts_request *, const char *name, size_t length);
+double policy_remaining(const struct facts_request *); /* seconds; negative: no deadline */
+uint32_t policy_backend_state(const struct segment *, uint32_t backend); /* 0 up 1 down 2 ejected */
+uint32_t policy_backend_in_flight(const struct segment *, uint32_t backend);
+double policy_backend_requests(const struct segment *, uint32_t backend);
+double policy_backend_failures(const struct segment *, uint32_t backend);
+uint32_t policy_backend_failures_in_row(const struct segment *, uint32_t backend);
+
+/* The parts of an answer; texts are copied to the request's arena. */
+void policy_answer_why(struct binding_call *, const char *text, size_t length);
+void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
+void policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields,
+                           const char *body, size_t length);
+void policy_answer_field(struct binding_call *, const char *name, size_t name_length,
+                         const char *value, size_t value_length);
+
+#endif

@@ -1,0 +1,305 @@
+/*
+ * A watchdog thread looks at `sequence` every few ms: odd means that a call is
+ * running, a change that it was another one. The normal path is two increments.
+ *
+ *   watchdog                          the thread that runs Lua
+ *   same odd sequence, time is over
+ *   overdue = sequence, SIGUSR2 ----> on_signal: set a hook on every instruction,
+ *   again until sequence changes      and make compiled code leave (see below)
+ *                                     on_hook: raise the timeout
+ *
+ * LuaJIT's compiled code does not look at hooks. But with the profiler on in
+ * mode "l" every trace tests, at each source line, a bit that the profiler's
+ * SIGPROF handler sets. So the profiler is started for these tests, its timer is
+ * stopped, and its handler is kept to be called by ours. One signal is not
+ * always enough (it may land in the middle of LuaJIT's own change of hooks, or a
+ * pcall swallows the error), so it is sent until C has control again.
+ *
+ * When no call has come for a while the watchdog sleeps on a semaphore, and the
+ * next call wakes it.
+ */
+#include "policy/budget.h"
+
+#include "base/mem.h"
+#include "lua/sandbox.h"
+
+#include <luajit.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { QUIET_TICKS = 20, WATCHDOG_STACK_BYTES = 128 * 1024 };
+
+struct budget {
+    _Atomic uint64_t sequence;  /* odd: a call is running */
+    _Atomic uint32_t is_asleep; /* the watchdog, on the semaphore */
+    _Atomic uint32_t was_fired; /* this call was interrupted */
+    _Atomic uint64_t overdue;   /* the sequence of the call to stop; 0: none */
+    _Atomic uint64_t cpu_us;
+    _Atomic bool is_stopping;
+    lua_State *lua;
+    pthread_t caller, watchdog;
+    clockid_t caller_clock;
+    sem_t wake;
+    void (*leave_traces)(int); /* LuaJIT's handler of SIGPROF */
+    unsigned line;             /* where the interrupted call was */
+    struct sigaction old_usr2;
+};
+
+static struct budget *active; /* for the signal handler */
+
+/* --- on the thread that runs Lua --- */
+
+static void on_profile(void *data, lua_State *lua, int samples, int state)
+{
+    (void)data, (void)lua, (void)samples, (void)state;
+}
+
+/* Later nobody can tell: the line of the innermost frame is lost with the error. */
+static void note_line(struct budget *b, lua_State *lua)
+{
+    lua_Debug frame;
+
+    for (int level = 0; b->line == 0 && lua_getstack(lua, level, &frame); level++) {
+        lua_getinfo(lua, "Sl", &frame);
+        if (frame.source[0] == '@' && frame.currentline > 0)
+            b->line = (unsigned)frame.currentline;
+    }
+}
+
+static void on_hook(lua_State *lua, lua_Debug *where)
+{
+    (void)where;
+    note_line(active, lua);
+    lua_pushlightuserdata(lua, sandbox_timeout()); /* allocates nothing */
+    lua_error(lua);
+}
+
+static void on_signal(int number)
+{
+    struct budget *b = active;
+
+    (void)number;
+    if (b == NULL || atomic_load(&b->sequence) != atomic_load(&b->overdue))
+        return;
+    if (!atomic_exchange_explicit(&b->was_fired, 1, memory_order_relaxed))
+        b->line = 0;
+    lua_sethook(b->lua, NULL, 0, 0); /* mends a dispatch table that was half written */
+    lua_sethook(b->lua, on_hook, LUA_MASKCOUNT, 1);
+    b->leave_traces(SIGPROF);
+}
+
+static void wake_watchdog(struct budget *b)
+{
+    if (atomic_exchange(&b->is_asleep, 0))
+        sem_post(&b->wake);
+}
+
+int budget_resume(struct budget *b, lua_State *coroutine, int arguments, bool *timed_out)
+{
+    uint64_t sequence;
+    int result;
+
+    *timed_out = false;
+    if (b == NULL)
+        return lua_resume(coroutine, arguments);
+    sequence = atomic_load_explicit(&b->sequence, memory_order_relaxed);
+    atomic_store_explicit(&b->sequence, sequence + 1, memory_order_release);
+    if (__builtin_expect(atomic_load_explicit(&b->is_asleep, memory_order_relaxed) != 0, 0))
+        wake_watchdog(b);
+    result = lua_resume(coroutine, arguments);
+    atomic_store_explicit(&b->sequence, sequence + 2, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&b->was_fired, memory_order_relaxed) != 0, 0)) {
+        lua_sethook(b->lua, NULL, 0, 0);
+        atomic_store_explicit(&b->was_fired, 0, memory_order_relaxed);
+        *timed_out = true;
+    }
+    return result;
+}
+
+unsigned budget_line(const struct budget *b)
+{
+    return b != NULL ? b->line : 0;
+}
+
+/* --- the watchdog --- */
+
+static uint64_t caller_cpu_us(const struct budget *b)
+{
+    struct timespec used;
+
+    if (clock_gettime(b->caller_clock, &used) != 0)
+        return 0;
+    return (uint64_t)used.tv_sec * 1000000u + (uint64_t)used.tv_nsec / 1000u;
+}
+
+static void nap(uint64_t us)
+{
+    struct timespec length = {(time_t)(us / 1000000u), (long)(us % 1000000u) * 1000};
+
+    nanosleep(&length, NULL);
+}
+
+static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
+static bool is_running(const struct budget *b, uint64_t sequence)
+{
+    return atomic_load(&b->sequence) == sequence && !atomic_load(&b->is_stopping);
+}
+
+_Noreturn static void give_up(void)
+{
+    static const char message[] =
+        "lb: a script is stuck where it cannot be stopped (a pattern that "
+        "takes too long?): this worker ends\n";
+
+    if (write(STDERR_FILENO, message, sizeof message - 1) < 0)
+        _exit(BUDGET_STUCK_STATUS);
+    _exit(BUDGET_STUCK_STATUS);
+}
+
+static void stop_call(struct budget *b, uint64_t sequence, uint64_t step_us)
+{
+    uint64_t begun_us = caller_cpu_us(b);
+
+    atomic_store(&b->overdue, sequence);
+    while (is_running(b, sequence)) {
+        pthread_kill(b->caller, SIGUSR2);
+        nap(step_us);
+        if (caller_cpu_us(b) - begun_us > BUDGET_STUCK_MS * 1000u)
+            give_up();
+    }
+    atomic_store(&b->overdue, 0);
+}
+
+static void watch_call(struct budget *b, uint64_t sequence)
+{
+    uint64_t limit_us = atomic_load(&b->cpu_us), step_us = clamp(limit_us / 10, 500, 5000);
+    uint64_t begun_us = caller_cpu_us(b);
+
+    do {
+        nap(step_us);
+        if (!is_running(b, sequence))
+            return;
+    } while (caller_cpu_us(b) - begun_us < limit_us);
+    stop_call(b, sequence, step_us);
+}
+
+/* A call that begins while the flag is being set may not see it: hence the nap,
+ * after which that call's sequence is seen here. */
+static void sleep_until_called(struct budget *b, uint64_t sequence, uint64_t tick_us)
+{
+    atomic_store(&b->is_asleep, 1);
+    nap(tick_us);
+    if (is_running(b, sequence))
+        sem_wait(&b->wake);
+    atomic_store(&b->is_asleep, 0);
+}
+
+static void *watch(void *budget)
+{
+    struct budget *b = budget;
+    uint64_t seen = 0;
+    unsigned quiet = 0;
+
+    while (!atomic_load(&b->is_stopping)) {
+        uint64_t sequence = atomic_load(&b->sequence);
+        uint64_t tick_us = clamp(atomic_load(&b->cpu_us) / 4, 1000, 20000);
+
+        quiet = sequence == seen ? quiet + 1 : 0;
+        seen = sequence;
+        if (sequence % 2 == 1)
+            watch_call(b, sequence);
+        else if (quiet > QUIET_TICKS)
+            sleep_until_called(b, sequence, tick_us);
+        else
+            nap(tick_us);
+    }
+    return NULL;
+}
+
+/* --- start and stop --- */
+
+static void take_profiler(struct budget *b)
+{
+    struct itimerval never = {0};
+    struct sigaction profiler, ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+    luaJIT_profile_start(b->lua, "li1000000", on_profile, NULL);
+    setitimer(ITIMER_PROF, &never, NULL);
+    sigaction(SIGPROF, NULL, &profiler);
+    b->leave_traces = profiler.sa_handler;
+    signal(SIGPROF, SIG_IGN);
+    sigemptyset(&ours.sa_mask);
+    sigaction(SIGUSR2, &ours, &b->old_usr2);
+}
+
+static void give_profiler_back(struct budget *b)
+{
+    sigaction(SIGUSR2, &b->old_usr2, NULL);
+    luaJIT_profile_stop(b->lua);
+}
+
+/* The watchdog takes no signals: those of the process are the loop's. */
+static bool start_watchdog(struct budget *b)
+{
+    pthread_attr_t attributes;
+    sigset_t every, before;
+    int result;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, WATCHDOG_STACK_BYTES);
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &before);
+    result = pthread_create(&b->watchdog, &attributes, watch, b);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return result == 0;
+}
+
+struct budget *budget_new(lua_State *lua, uint64_t cpu_ms)
+{
+    struct budget *b = mem_zalloc(sizeof *b);
+
+    CHECK(active == NULL);
+    b->lua = lua;
+    b->caller = pthread_self();
+    CHECK(pthread_getcpuclockid(b->caller, &b->caller_clock) == 0);
+    CHECK(sem_init(&b->wake, 0, 0) == 0);
+    budget_set(b, cpu_ms);
+    active = b;
+    take_profiler(b);
+    if (start_watchdog(b))
+        return b;
+    give_profiler_back(b);
+    active = NULL;
+    mem_free(b);
+    return NULL;
+}
+
+void budget_set(struct budget *b, uint64_t cpu_ms)
+{
+    if (b != NULL)
+        atomic_store(&b->cpu_us, cpu_ms * 1000u);
+}
+
+void budget_free(struct budget *b)
+{
+    if (b == NULL)
+        return;
+    atomic_store(&b->is_stopping, true);
+    sem_post(&b->wake);
+    pthread_join(b->watchdog, NULL);
+    give_profiler_back(b);
+    active = NULL;
+    sem_destroy(&b->wake);
+    mem_free(b);
+}

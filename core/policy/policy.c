@@ -1,0 +1,236 @@
+#include "policy/policy.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "policy/bindings.h"
+#include "policy/script.h"
+#include "shared/counters.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SAY_EVERY_MS = 1000, CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
+
+struct complaint { /* of one hook, about one kind of breach */
+    uint64_t said_ms, unsaid;
+};
+
+struct policy {
+    const struct config *config;
+    struct script *script;
+    struct binding_call call;
+    uint64_t list_generation; /* of the list that hooks.lua keeps; 0: none */
+    struct segment_counter *turn;
+    struct segment_worker *counts;
+    struct complaint complaints[SCRIPT_HOOKS][SCRIPT_BREACHES];
+};
+
+/* --- a script that fails --- */
+
+static void say(struct policy *p, enum script_hook hook, enum script_breach breach,
+                struct complaint *complaint)
+{
+    struct buffer message = {0}, traceback = {0};
+    char line_text[16], unsaid_text[24];
+    unsigned line = 0;
+
+    script_explain(p->script, hook, breach, &message, &line, &traceback);
+    buffer_append_byte(&traceback, '\0');
+    if (breach == SCRIPT_WRONG)
+        buffer_append(&message, p->call.wrong);
+    snprintf(line_text, sizeof line_text, "%u", line);
+    snprintf(unsaid_text, sizeof unsaid_text, "%llu", (unsigned long long)complaint->unsaid);
+    log_event(LOG_ERROR, "policy_error",
+              (const struct log_pair[]){{"script", policy_script_name(p)},
+                                        {"hook", script_hook_name(hook)},
+                                        {"kind", script_breach_name(breach)},
+                                        {"line", line_text},
+                                        {"suppressed", unsaid_text},
+                                        {"traceback", buffer_slice(&traceback).start},
+                                        {NULL, NULL}},
+              "%s failed: %.*s", script_hook_name(hook), (int)buffer_length(&message),
+              buffer_slice(&message).start);
+    buffer_dispose(&message);
+    buffer_dispose(&traceback);
+}
+
+/* Counts it, says it (once a second), and makes the script fit for the next call. */
+static void policy_note_breach(struct policy *p, enum script_hook hook, enum script_breach breach)
+{
+    struct complaint *complaint = &p->complaints[hook][breach];
+    uint64_t now_ms = clock_steady_ms();
+
+    atomic_fetch_add_explicit(&p->counts->policy_errors, 1, memory_order_relaxed);
+    if (complaint->said_ms == 0 || now_ms - complaint->said_ms >= SAY_EVERY_MS) {
+        say(p, hook, breach, complaint);
+        *complaint = (struct complaint){.said_ms = now_ms};
+    } else {
+        complaint->unsaid++;
+    }
+    if (breach != SCRIPT_WRONG)
+        script_recover(p->script, breach);
+    p->list_generation = 0;
+}
+
+/* --- the built-in rules --- */
+
+static void choose_in_turn(struct policy *p, const struct facts_choice *choice,
+                           struct facts_decision *out)
+{
+    if (choice->count == 0) {
+        out->kind = FACTS_REFUSE;
+        out->why = SLICE("no backend is available");
+        return;
+    }
+    out->kind = FACTS_BACKEND;
+    out->backend = choice->backends[counters_next(p->turn, choice->count) - 1];
+}
+
+static enum facts_verdict judge_by_default(const struct policy *p,
+                                           const struct facts_request *request,
+                                           const struct facts_failure *failure)
+{
+    if (failure->kind == FACTS_CONNECT && request->retries < CONNECT_RETRIES)
+        return FACTS_RETRY;
+    return request->attempts < p->config->limits.attempts ? FACTS_NEXT : FACTS_FAIL;
+}
+
+/* --- asking the script --- */
+
+static void policy_begin_call(struct policy *p, struct facts_request *request)
+{
+    p->call.request = request;
+    p->call.number += 1;
+}
+
+static uint32_t policy_list_for(struct policy *p, const struct facts_choice *choice)
+{
+    if (choice->generation == 0)
+        return BINDING_LIST_ONCE;
+    if (choice->generation == p->list_generation)
+        return BINDING_LIST_SAME;
+    p->list_generation = choice->generation;
+    return BINDING_LIST_KEEP;
+}
+
+static enum script_breach policy_ask(struct policy *p, const struct facts_choice *choice,
+                                     struct facts_decision *out)
+{
+    enum script_breach breach;
+    double answer;
+
+    p->call.backends = choice->backends;
+    p->call.count = choice->count;
+    p->call.list = policy_list_for(p, choice);
+    p->call.decision = out;
+    breach = script_call(p->script, SCRIPT_CHOOSE, &answer);
+    if (breach != SCRIPT_FINE)
+        return breach;
+    if (answer >= 1) {
+        out->kind = FACTS_BACKEND;
+        out->backend = (uint32_t)answer - 1;
+    } else if (answer == BINDING_REFUSED) {
+        out->kind = FACTS_REFUSE;
+    } else if (answer == BINDING_RESPONDED) {
+        out->kind = FACTS_RESPOND;
+    } else {
+        return SCRIPT_WRONG;
+    }
+    return SCRIPT_FINE;
+}
+
+static void policy_answer_for_script(struct policy *p, const struct facts_choice *choice,
+                                     struct facts_decision *out)
+{
+    memset(out, 0, sizeof *out);
+    out->by_fallback = true;
+    if (p->config->fallback == CONFIG_FALLBACK_FAIL) {
+        out->kind = FACTS_REFUSE;
+        out->failed = true;
+        out->why = SLICE("the script failed");
+        return;
+    }
+    choose_in_turn(p, choice, out);
+}
+
+void policy_choose(struct policy *p, struct facts_request *request,
+                   const struct facts_choice *choice, struct facts_decision *out)
+{
+    enum script_breach breach;
+
+    memset(out, 0, sizeof *out);
+    if (!script_has(p->script, SCRIPT_CHOOSE)) {
+        choose_in_turn(p, choice, out);
+        return;
+    }
+    policy_begin_call(p, request);
+    breach = policy_ask(p, choice, out);
+    if (breach == SCRIPT_FINE)
+        return;
+    policy_note_breach(p, SCRIPT_CHOOSE, breach);
+    policy_answer_for_script(p, choice, out);
+}
+
+enum facts_verdict policy_on_failure(struct policy *p, struct facts_request *request,
+                                     uint32_t backend, const struct facts_failure *failure)
+{
+    double answer = DEFAULT_VERDICT;
+    enum script_breach breach;
+
+    if (!script_has(p->script, SCRIPT_ON_FAILURE))
+        return judge_by_default(p, request, failure);
+    policy_begin_call(p, request);
+    p->call.backend = backend;
+    p->call.failure = failure;
+    breach = script_call(p->script, SCRIPT_ON_FAILURE, &answer);
+    if (breach == SCRIPT_FINE && answer < 0)
+        breach = SCRIPT_WRONG;
+    if (breach != SCRIPT_FINE) {
+        policy_note_breach(p, SCRIPT_ON_FAILURE, breach);
+        return judge_by_default(p, request, failure);
+    }
+    return answer == DEFAULT_VERDICT ? judge_by_default(p, request, failure)
+                                     : (enum facts_verdict)answer;
+}
+
+void policy_forget(struct policy *p, struct facts_request *request)
+{
+    if (request->vars == 0)
+        return;
+    script_forget_vars(p->script, request->vars);
+    request->vars = 0;
+}
+
+/* --- start and stop --- */
+
+struct policy *policy_new(const struct config *config, struct segment *segment, unsigned worker,
+                          struct buffer *error)
+{
+    struct policy *p = mem_zalloc(sizeof *p);
+
+    p->config = config;
+    p->counts = &segment->workers[worker];
+    p->turn = counters_find(segment, SLICE("lb:round_robin"));
+    CHECK(p->turn != NULL); /* the first name of all, taken when the settings were loaded */
+    p->script = script_new(config, segment, &p->call, error);
+    if (p->script != NULL)
+        return p;
+    mem_free(p);
+    return NULL;
+}
+
+void policy_free(struct policy *p)
+{
+    if (p == NULL)
+        return;
+    script_free(p->script);
+    mem_free(p);
+}
+
+const char *policy_script_name(const struct policy *p)
+{
+    const char *slash = strrchr(p->config->script_path, '/');
+
+    return slash != NULL ? slash + 1 : p->config->script_path;
+}

@@ -1,0 +1,358 @@
+/*
+ * The coroutine's stack holds the hooks' functions at the positions below, and
+ * above them, during a call, what runs. A coroutine that raised an error or
+ * yielded is dead: another takes its place.
+ */
+#include "policy/script.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "lua/sandbox.h"
+#include "policy/budget.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INIT_CPU_MS = 1000, COLLECT_EVERY_MS = 1000, TRACEBACK_BYTES_MAX = 4096 };
+
+static const char *const hook_names[SCRIPT_HOOKS] = {"choose", "on_failure", "init"};
+static const char *const breach_names[SCRIPT_BREACHES] = {"none",   "error", "timeout",
+                                                          "memory", "yield", "answer"};
+
+struct script {
+    const struct config *config;
+    lua_State *lua;
+    lua_State *coroutine;
+    struct budget *budget;                    /* NULL: none is set */
+    int hooks[SCRIPT_HOOKS];                  /* references; LUA_REFNIL: absent */
+    unsigned hook_lines[SCRIPT_HOOKS];        /* where each begins in the script */
+    uint64_t cpu_ms;                          /* that a call has now */
+    int coroutine_held, kept, forget_nesting; /* references */
+    uint64_t collected_ms;                    /* when memory was last cleaned up after an error */
+};
+
+const char *script_hook_name(enum script_hook hook)
+{
+    return hook_names[hook];
+}
+
+const char *script_breach_name(enum script_breach breach)
+{
+    return breach_names[breach];
+}
+
+bool script_has(const struct script *script, enum script_hook hook)
+{
+    return script->hooks[hook] != LUA_REFNIL;
+}
+
+/* --- calling --- */
+
+/* Not within a protected call: the memory must be unbounded meanwhile. */
+static void script_renew_coroutine(struct script *script)
+{
+    luaL_unref(script->lua, LUA_REGISTRYINDEX, script->coroutine_held);
+    script->coroutine = lua_newthread(script->lua);
+    script->coroutine_held = luaL_ref(script->lua, LUA_REGISTRYINDEX);
+    for (int hook = 0; hook < SCRIPT_HOOKS; hook++)
+        lua_rawgeti(script->coroutine, LUA_REGISTRYINDEX, script->hooks[hook]);
+}
+
+enum script_breach script_call(struct script *script, enum script_hook hook, double *answer)
+{
+    lua_State *coroutine = script->coroutine;
+    bool timed_out;
+    int result;
+
+    lua_pushvalue(coroutine, (int)hook + 1);
+    result = budget_resume(script->budget, coroutine, 0, &timed_out);
+    if (__builtin_expect(result == 0 && !timed_out, 1)) {
+        *answer = lua_tonumber(coroutine, -1);
+        lua_settop(coroutine, SCRIPT_HOOKS);
+        return SCRIPT_FINE;
+    }
+    /* A call that was interrupted and still ended well was late: what it has
+     * nested is not known, and it has used up its time. */
+    if (timed_out)
+        return SCRIPT_TIMED_OUT;
+    return result == LUA_YIELD    ? SCRIPT_YIELDED
+           : result == LUA_ERRMEM ? SCRIPT_NO_MEMORY
+                                  : SCRIPT_RAISED;
+}
+
+void script_recover(struct script *script, enum script_breach breach)
+{
+    uint64_t now_ms = clock_steady_ms();
+
+    sandbox_limit_memory(script->lua, 0);
+    script_renew_coroutine(script);
+    lua_rawgeti(script->lua, LUA_REGISTRYINDEX, script->forget_nesting);
+    if (lua_pcall(script->lua, 0, 0, 0) != 0)
+        lua_pop(script->lua, 1);
+    /* LuaJIT collects nothing in an emergency: garbage counts until a collection,
+     * which takes as long as there is live data, so not for every request. */
+    if (breach == SCRIPT_NO_MEMORY && now_ms - script->collected_ms >= COLLECT_EVERY_MS) {
+        lua_gc(script->lua, LUA_GCCOLLECT, 0);
+        script->collected_ms = now_ms;
+    }
+    sandbox_limit_memory(script->lua, script->config->script_limits.memory);
+}
+
+void script_forget_vars(struct script *script, int number)
+{
+    lua_State *lua = script->lua;
+
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, script->kept);
+    lua_rawgeti(lua, -1, 0);
+    lua_rawseti(lua, -2, number);
+    lua_pushnumber(lua, number);
+    lua_rawseti(lua, -2, 0);
+    lua_pop(lua, 1);
+}
+
+/* --- explaining --- */
+
+/* The number behind "balancer.lua:" at the start of a message; 0 if there is none. */
+static unsigned line_in(const struct script *script, const char *message)
+{
+    const char *path = script->config->script_path;
+    size_t length = strlen(path);
+
+    if (strncmp(message, path, length) != 0 || message[length] != ':')
+        return 0;
+    return (unsigned)strtoul(message + length + 1, NULL, 10);
+}
+
+/* The innermost line that the dead coroutine still knows; LuaJIT forgets that of
+ * the frame that raised the error. */
+static unsigned line_of_caller(const struct script *script)
+{
+    lua_Debug frame;
+
+    for (int level = 0; lua_getstack(script->coroutine, level, &frame); level++) {
+        lua_getinfo(script->coroutine, "Sl", &frame);
+        if (frame.source[0] == '@' && frame.currentline > 0)
+            return (unsigned)frame.currentline;
+    }
+    return 0;
+}
+
+/* A message that begins with a line of ours, because the script's frame was gone
+ * ("return ctx:respond ..." is a tail call): the part behind it. */
+static const char *without_our_line(const char *message)
+{
+    const char *behind;
+
+    if (strncmp(message, "lb ", 3) != 0)
+        return message;
+    behind = strstr(message, ": ");
+    return behind != NULL ? behind + 2 : message;
+}
+
+/* An error that is no text is named: its __tostring would run without limits. */
+static const char *error_text(lua_State *lua, char *room, size_t room_bytes)
+{
+    const char *text = lua_tostring(lua, -1);
+
+    if (text != NULL)
+        return text;
+    snprintf(room, room_bytes, "an error that is a %s", luaL_typename(lua, -1));
+    return room;
+}
+
+static void append_traceback(struct script *script, struct buffer *traceback)
+{
+    size_t length;
+    const char *text;
+
+    luaL_traceback(script->lua, script->coroutine, NULL, 0);
+    text = lua_tolstring(script->lua, -1, &length);
+    buffer_append(
+        traceback,
+        (struct slice){text, length < TRACEBACK_BYTES_MAX ? length : TRACEBACK_BYTES_MAX});
+    lua_pop(script->lua, 1);
+}
+
+static const char *explanation(struct script *script, enum script_breach breach, char *room,
+                               size_t room_bytes)
+{
+    const struct config_script *limits = &script->config->script_limits;
+
+    switch (breach) {
+    case SCRIPT_RAISED:
+        return error_text(script->coroutine, room, room_bytes);
+    case SCRIPT_TIMED_OUT:
+        snprintf(room, room_bytes, "used more than its %llu ms of CPU time",
+                 (unsigned long long)script->cpu_ms);
+        return room;
+    case SCRIPT_NO_MEMORY:
+        snprintf(room, room_bytes, "needs more than the %llu bytes of script.memory",
+                 (unsigned long long)limits->memory);
+        return room;
+    case SCRIPT_YIELDED:
+        return "yielded, which a hook may not";
+    default:
+        return "";
+    }
+}
+
+void script_explain(struct script *script, enum script_hook hook, enum script_breach breach,
+                    struct buffer *message, unsigned *line, struct buffer *traceback)
+{
+    char room[128];
+    const char *text;
+
+    sandbox_limit_memory(script->lua, 0);
+    text = without_our_line(explanation(script, breach, room, sizeof room));
+    *line = line_in(script, text);
+    if (*line == 0) {
+        *line = breach == SCRIPT_TIMED_OUT ? budget_line(script->budget) : line_of_caller(script);
+        if (*line == 0)
+            *line = script->hook_lines[hook];
+        buffer_printf(message, "%s:%u: ", script->config->script_path, *line);
+    }
+    buffer_append_text(message, text);
+    append_traceback(script, traceback);
+    sandbox_limit_memory(script->lua, script->config->script_limits.memory);
+}
+
+/* --- loading --- */
+
+static int push_hooks_inside(lua_State *lua)
+{
+    void **arguments = lua_touserdata(lua, 1);
+    struct script *script = arguments[0];
+
+    bindings_push_hooks(lua, script->config, arguments[1], arguments[2]);
+    lua_getfield(lua, -1, "kept");
+    script->kept = luaL_ref(lua, LUA_REGISTRYINDEX);
+    lua_getfield(lua, -1, "forget_nesting");
+    script->forget_nesting = luaL_ref(lua, LUA_REGISTRYINDEX);
+    lua_getfield(lua, -1, "bind");
+    lua_setfield(lua, LUA_REGISTRYINDEX, "lb bind");
+    return 0;
+}
+
+static unsigned line_of_definition(lua_State *lua, const char *hook)
+{
+    lua_Debug function;
+
+    lua_pushstring(lua, hook);
+    lua_rawget(lua, 2);
+    lua_getinfo(lua, ">S", &function);
+    return function.linedefined > 0 ? (unsigned)function.linedefined : 0;
+}
+
+/* The table that the script returned is argument 2: binds its hooks. */
+static int bind_inside(lua_State *lua)
+{
+    struct script *script = lua_touserdata(lua, 1);
+
+    lua_getfield(lua, LUA_REGISTRYINDEX, "lb bind");
+    lua_pushvalue(lua, 2);
+    lua_call(lua, 1, 1);
+    for (int hook = 0; hook < SCRIPT_HOOKS; hook++) {
+        lua_getfield(lua, 3, hook_names[hook]);
+        script->hooks[hook] = luaL_ref(lua, LUA_REGISTRYINDEX);
+        if (script_has(script, hook))
+            script->hook_lines[hook] = line_of_definition(lua, hook_names[hook]);
+    }
+    return 0;
+}
+
+static bool script_load(struct script *script, struct segment *segment, struct binding_call *call)
+{
+    const struct config *config = script->config;
+    lua_State *lua = script->lua;
+    void *arguments[] = {script, segment, call};
+
+    if (lua_cpcall(lua, push_hooks_inside, arguments) != 0)
+        return false;
+    lua_pushcfunction(lua, bind_inside);
+    lua_pushlightuserdata(lua, script);
+    if (sandbox_load(lua, config->script_path,
+                     (struct slice){config->script, config->script_bytes}) != 0 ||
+        sandbox_run(lua, 1, SANDBOX_LOAD_CPU_MS) != 0)
+        return false;
+    return lua_pcall(lua, 2, 0, 0) == 0;
+}
+
+static void script_allow_cpu(struct script *script, uint64_t cpu_ms)
+{
+    script->cpu_ms = cpu_ms;
+    budget_set(script->budget, cpu_ms);
+}
+
+static bool script_init(struct script *script, struct buffer *error)
+{
+    struct buffer traceback = {0};
+    enum script_breach breach;
+    unsigned line;
+    double ignored;
+
+    script->cpu_ms = script->config->script_limits.budget_ms;
+    if (!script_has(script, SCRIPT_INIT))
+        return true;
+    script_allow_cpu(script, INIT_CPU_MS);
+    breach = script_call(script, SCRIPT_INIT, &ignored);
+    if (breach == SCRIPT_FINE) {
+        script_allow_cpu(script, script->config->script_limits.budget_ms);
+        return true;
+    }
+    script_explain(script, SCRIPT_INIT, breach, error, &line, &traceback);
+    buffer_append_text(error, " (in init)");
+    buffer_dispose(&traceback);
+    return false;
+}
+
+/* Everything but the state itself. False, and a message in *error. */
+static bool script_start(struct script *script, struct segment *segment, struct binding_call *call,
+                         struct buffer *error)
+{
+    const struct config_script *limits = &script->config->script_limits;
+    char room[64];
+
+    if (limits->budget_ms > 0) {
+        script->budget = budget_new(script->lua, limits->budget_ms);
+        if (script->budget == NULL) {
+            buffer_append_text(error, "no thread to be had for the script's watchdog");
+            return false;
+        }
+    }
+    if (!script_load(script, segment, call)) {
+        sandbox_limit_memory(script->lua, 0);
+        buffer_append_text(error, error_text(script->lua, room, sizeof room));
+        return false;
+    }
+    sandbox_limit_memory(script->lua, 0);
+    script_renew_coroutine(script);
+    sandbox_limit_memory(script->lua, limits->memory);
+    return script_init(script, error);
+}
+
+struct script *script_new(const struct config *config, struct segment *segment,
+                          struct binding_call *call, struct buffer *error)
+{
+    struct script *script = mem_zalloc(sizeof *script);
+
+    script->config = config;
+    script->coroutine_held = LUA_NOREF;
+    script->lua = sandbox_open(segment, config->script_limits.memory);
+    if (script->lua == NULL)
+        buffer_append_text(error, "script.memory is too small for any script");
+    else if (script_start(script, segment, call, error))
+        return script;
+    script_free(script);
+    return NULL;
+}
+
+void script_free(struct script *script)
+{
+    if (script == NULL)
+        return;
+    budget_free(script->budget);
+    sandbox_close(script->lua);
+    mem_free(script);
+}

@@ -1,0 +1,54 @@
+/*
+ * script - one loaded script: its Lua state, and which hooks it has.
+ *
+ * A hook runs in a coroutine that is used again for the next call, so that hooks
+ * may await some day (a yield is an error still), within the budget of time and
+ * the bound on memory that the settings give.
+ */
+#ifndef POLICY_SCRIPT_H
+#define POLICY_SCRIPT_H
+
+#include "base/buffer.h"
+#include "base/check.h"
+#include "config/config.h"
+#include "policy/bindings.h"
+#include "shared/segment.h"
+
+#include <stdbool.h>
+
+enum script_hook { SCRIPT_CHOOSE, SCRIPT_ON_FAILURE, SCRIPT_INIT, SCRIPT_HOOKS };
+
+enum script_breach { /* how a call can go wrong */
+                     SCRIPT_FINE,
+                     SCRIPT_RAISED,    /* an error */
+                     SCRIPT_TIMED_OUT, /* its time was over */
+                     SCRIPT_NO_MEMORY, /* it wanted more than script.memory */
+                     SCRIPT_YIELDED,   /* it yielded, which it may not yet */
+                     SCRIPT_WRONG, /* it returned what it may not; for whoever reads the answer */
+                     SCRIPT_BREACHES,
+};
+
+struct script;
+
+/* Loads it and calls its init. Borrows everything for its life; the call struct is
+ * where arguments and answers are. NULL and a message if something is wrong. */
+struct script *script_new(const struct config *, struct segment *, struct binding_call *,
+                          struct buffer *error) MUST_USE;
+void script_free(struct script *); /* NULL is fine */
+bool script_has(const struct script *, enum script_hook);
+
+/* The arguments are in the call struct. *answer is what policy/hooks.lua returned. After
+ * a breach: script_explain, then script_recover, before the next call. */
+enum script_breach script_call(struct script *, enum script_hook, double *answer) MUST_USE;
+/* What went wrong, with the script's line in front (where it was, or as near as is known:
+ * where the hook begins), and how it got there. For SCRIPT_WRONG only the line. */
+void script_explain(struct script *, enum script_hook, enum script_breach, struct buffer *message,
+                    unsigned *line, struct buffer *traceback);
+void script_recover(struct script *, enum script_breach);
+
+void script_forget_vars(struct script *, int number); /* of a request: facts_request.vars */
+
+const char *script_hook_name(enum script_hook);
+const char *script_breach_name(enum script_breach);
+
+#endif
