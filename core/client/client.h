@@ -1,0 +1,43 @@
+/*
+ * client - one client connection: request after request, keep-alive, limits.
+ *
+ * For this folder; the others see clients and incoming. The states, of which
+ * client.c has the picture, change in client_enter only.
+ */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include "client/clients.h"
+
+enum client_state { CLIENT_IDLE, CLIENT_HEAD, CLIENT_BUSY, CLIENT_LINGERING, CLIENT_CLOSING };
+
+struct client {
+    struct stream stream;
+    struct deadline deadline; /* what it is for follows from the state: client_watch */
+    struct deferred resume;   /* goes on after an exchange */
+    struct list_node node;
+    struct clients *clients;
+    struct incoming *incoming; /* NULL while idle */
+    struct buffer early;       /* read ahead of its turn */
+    struct sockaddr_in6 peer;
+    uint32_t watched_bytes; /* write queue when the deadline was set; bytes thrown away */
+    uint16_t local_port;
+    uint8_t state;
+    bool has_ended;  /* the client sends no more */
+    bool is_paused;  /* the exchange wants no more of the body for now */
+    bool is_probed;  /* a client that has ended was sent an interim response */
+    bool has_served; /* at least one request */
+};
+
+struct client *client_new(struct clients *, struct listener *); /* accepts what waits there */
+void client_drain(struct client *); /* ends after the current answer, or soon if it is idle */
+void client_close(struct client *); /* tells the exchange, if there is one; frees itself */
+void client_reset(struct client *); /* the same, and the peer sees a reset */
+void client_watch(struct client *); /* sets the deadline that the state calls for, from now */
+void clients_forget(struct clients *, struct client *); /* it is closed */
+void incoming_new(struct client *);                     /* a request begins: client->incoming */
+void incoming_free(struct client *);
+void incoming_free_spare(struct clients *);
+void client_resume_later(struct client *); /* the exchange is over: goes on this loop turn */
+
+#endif

@@ -1,0 +1,143 @@
+#include "client/incoming.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "client/client.h"
+
+enum {
+    INCOMING_BLOCK_BYTES = 8192,
+    SPARE_MAX = 128,
+    THROW_AWAY_MAX = 65536, /* of a body that nobody wants, to keep the connection */
+};
+
+static void on_body(struct parse *parse, struct slice piece)
+{
+    struct incoming *in = list_entry(parse, struct incoming, parse);
+
+    in->body_bytes += piece.length;
+    if (!in->is_done)
+        in->events->on_body(in, piece);
+}
+
+void incoming_new(struct client *c)
+{
+    struct clients *clients = c->clients;
+    struct incoming *in;
+
+    if (list_is_empty(&clients->spare)) {
+        in = mem_alloc(INCOMING_BLOCK_BYTES);
+    } else {
+        struct list_node *block = clients->spare.next;
+
+        list_remove(block);
+        clients->spare_count--;
+        in = (struct incoming *)(void *)block;
+    }
+    memset(in, 0, sizeof *in);
+    in->client = c;
+    in->began_us = clock_steady_us();
+    in->closes = clients->is_draining;
+    arena_init(&in->arena, in + 1, INCOMING_BLOCK_BYTES - sizeof *in);
+    parse_init_request(&in->parse, &clients->limits, &in->arena, on_body);
+    c->incoming = in;
+    c->is_paused = c->is_probed = false;
+}
+
+void incoming_free(struct client *c)
+{
+    struct clients *clients = c->clients;
+    struct incoming *in = c->incoming;
+
+    c->incoming = NULL;
+    parse_dispose(&in->parse);
+    arena_dispose(&in->arena);
+    if (clients->spare_count >= SPARE_MAX) {
+        mem_free(in);
+        return;
+    }
+    clients->spare_count++;
+    list_prepend(&clients->spare, (struct list_node *)(void *)in);
+}
+
+void incoming_free_spare(struct clients *clients)
+{
+    while (!list_is_empty(&clients->spare)) {
+        struct list_node *block = clients->spare.next;
+
+        list_remove(block);
+        mem_free(block);
+    }
+}
+
+/* --- for the exchange --- */
+
+struct stream *incoming_stream(struct incoming *in)
+{
+    return &in->client->stream;
+}
+
+void incoming_pause(struct incoming *in)
+{
+    if (in->body_complete || in->client->is_paused)
+        return; /* then reading goes on: it sees the client leave */
+    in->client->is_paused = true;
+    stream_pause(&in->client->stream);
+    client_watch(in->client);
+}
+
+void incoming_resume(struct incoming *in)
+{
+    struct client *c = in->client;
+
+    if (!c->is_paused)
+        return;
+    c->is_paused = false;
+    stream_read(&c->stream);
+    client_watch(c);
+}
+
+void incoming_begin_answer(struct incoming *in, bool wants_body)
+{
+    uint64_t missing = in->request.length - in->body_bytes;
+
+    in->has_answered = true;
+    if (in->body_complete)
+        return;
+    if (wants_body || in->request.framing != FRAMING_COUNTED || missing > THROW_AWAY_MAX ||
+        head_has(&in->parse.head, SLICE("expect")))
+        in->closes = true;
+}
+
+void incoming_watch(struct incoming *in)
+{
+    client_watch(in->client);
+}
+
+void incoming_done(struct incoming *in)
+{
+    CHECK(!in->is_done);
+    in->is_done = true;
+    stream_flush(&in->client->stream);
+    if (in->client->state != CLIENT_CLOSING)
+        client_resume_later(in->client);
+}
+
+void incoming_cut(struct incoming *in, bool is_delimited)
+{
+    struct client *c = in->client;
+
+    in->closes = true;
+    incoming_done(in);
+    if (!is_delimited)
+        client_reset(c);
+}
+
+const struct sockaddr_in6 *incoming_peer(const struct incoming *in)
+{
+    return &in->client->peer;
+}
+
+uint16_t incoming_local_port(const struct incoming *in)
+{
+    return in->client->local_port;
+}

@@ -1,0 +1,76 @@
+/*
+ * incoming - the client's half of one exchange: head and body in, answer out.
+ *
+ * Made by the client's connection when the first byte of a request arrives and
+ * handed to the exchange when its head is complete. The exchange answers and
+ * calls incoming_done exactly once; after that no event comes, and the memory,
+ * the arena's included, goes away at the end of the loop turn.
+ */
+#ifndef CLIENT_INCOMING_H
+#define CLIENT_INCOMING_H
+
+#include "base/arena.h"
+#include "http/parse.h"
+#include "http/request.h"
+#include "net/stream.h"
+
+#include <stdint.h>
+
+struct client;
+struct incoming;
+
+enum incoming_fault {               /* why a request cannot be served, or not to its end */
+                      INCOMING_BAD, /* malformed; text says how */
+                      INCOMING_BAD_VERSION,
+                      INCOMING_UNKNOWN_METHOD,
+                      INCOMING_LONG_LINE,
+                      INCOMING_LARGE_HEAD,
+                      INCOMING_TIMED_OUT, /* the head, or the next piece of the body */
+};
+
+struct incoming_events {
+    void (*on_body)(struct incoming *, struct slice); /* borrowed for the call */
+    void (*on_body_end)(struct incoming *);
+    void (*on_body_failed)(struct incoming *, enum incoming_fault, const char *text);
+    void (*on_drained)(struct incoming *); /* all that was sent has left */
+    void (*on_gone)(struct incoming *);    /* the client left; nothing can be sent any more */
+};
+
+struct incoming {
+    struct client *client;
+    const struct incoming_events *events; /* the exchange's; NULL before there is one */
+    void *owner;
+    struct parse parse;
+    struct request request;
+    struct arena arena;
+    uint64_t began_us;   /* steady clock: when its first byte was read */
+    uint64_t body_bytes; /* received so far, codings removed */
+    bool body_complete;  /* the whole request is in */
+    bool has_answered;   /* some of the final answer was sent */
+    bool closes;         /* the connection ends with this answer */
+    bool is_done;
+};
+
+static inline const struct head *incoming_head(const struct incoming *in)
+{
+    return &in->parse.head;
+}
+
+struct stream *incoming_stream(struct incoming *); /* to stream_add the answer to */
+void incoming_pause(struct incoming *);            /* no more on_body until incoming_resume */
+void incoming_resume(struct incoming *);
+/* Call when the final answer begins, and no more of the request is wanted than what
+ * is there: sets closes if what is missing cannot just be read and thrown away. */
+void incoming_begin_answer(struct incoming *, bool wants_body);
+/* More was sent; watches that the client takes it. */
+void incoming_watch(struct incoming *);
+/* The answer is complete, or there will be none. */
+void incoming_done(struct incoming *);
+/* The answer cannot be completed, and the client must see that: is_delimited says that
+ * its framing shows a missing end; else the connection is reset. Calls incoming_done. */
+void incoming_cut(struct incoming *, bool is_delimited);
+
+const struct sockaddr_in6 *incoming_peer(const struct incoming *);
+uint16_t incoming_local_port(const struct incoming *);
+
+#endif

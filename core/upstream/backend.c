@@ -1,0 +1,139 @@
+#include "upstream/backend.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "shared/ejection.h"
+
+enum { EJECTION_FOR_MAX_MS = 300 * 1000 };
+
+void backends_init(struct backends *all, struct loop *loop, const struct config *config,
+                   struct segment *segment, unsigned worker)
+{
+    const struct config_health *health = &config->health;
+
+    *all = (struct backends){.loop = loop,
+                             .config = config,
+                             .segment = segment,
+                             .ejection = {.after = health->eject_after,
+                                          .for_ms = health->eject_for_ms,
+                                          .for_max_ms = EJECTION_FOR_MAX_MS},
+                             .count = config->backends_count};
+    all->list = mem_zalloc(all->count * sizeof *all->list);
+    all->available = mem_zalloc(all->count * sizeof *all->available);
+    for (unsigned i = 0; i < all->count; i++) {
+        struct backend *b = &all->list[i];
+
+        b->all = all;
+        b->index = i;
+        b->settings = &config->backends[i];
+        b->share = &segment->shares[worker][i];
+        pool_init(&b->pool, loop, config->timeouts.connect_ms, config->timeouts.upstream_idle_ms);
+    }
+}
+
+void backends_close(struct backends *all)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        pool_close(&all->list[i].pool);
+}
+
+bool backends_are_closed(const struct backends *all)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (all->list[i].pool.connections > 0)
+            return false;
+    return true;
+}
+
+void backends_dispose(struct backends *all)
+{
+    mem_free(all->list);
+    mem_free(all->available);
+}
+
+void backends_refresh(struct backends *all)
+{
+    uint64_t now_ms = loop_now_ms(all->loop);
+    uint64_t generation = board_generation(all->segment);
+
+    if (all->available_generation != 0 && generation == all->board_generation &&
+        now_ms < all->valid_until_ms)
+        return;
+    all->board_generation = generation;
+    all->valid_until_ms = board_next_change_ms(all->segment, now_ms);
+    all->available_generation++;
+    all->available_count = 0;
+    for (unsigned i = 0; i < all->count; i++)
+        if (board_is_available(all->segment, i, now_ms))
+            all->available[all->available_count++] = i;
+}
+
+const struct sockaddr *backend_address(struct backend *b)
+{
+    const struct address *fixed = &b->settings->address;
+
+    if (fixed->kind != ADDRESS_NAME)
+        return &fixed->socket.any;
+    /* While the monitor writes a new one, the last good one serves. */
+    if (!board_read_address(b->all->segment, b->index, &b->address_version, &b->address) &&
+        b->address.sin6_family == AF_UNSPEC)
+        return NULL;
+    return (const struct sockaddr *)&b->address;
+}
+
+bool backend_is_ejected(const struct backend *b)
+{
+    const struct segment_backend *entry = &b->all->segment->backends[b->index];
+
+    return ejection_unpack(atomic_load(&entry->ejection)).state == EJECTION_OUT;
+}
+
+static void backend_log_readmitted(struct backend *b)
+{
+    const struct log_pair pairs[] = {{"backend", b->settings->name}, {NULL, NULL}};
+
+    log_event(LOG_INFO, "backend_readmitted", pairs, "%s answers again and gets its share",
+              b->settings->name);
+}
+
+void backend_note_success(struct backend *b)
+{
+    if (board_note_success(b->all->segment, b->index))
+        backend_log_readmitted(b);
+}
+
+static void backend_set_down(struct backend *b, int code)
+{
+    struct segment *segment = b->all->segment;
+    struct buffer reason = {0};
+
+    if (!board_set_down(segment, b->index, BOARD_TRAFFIC, code, loop_now_ms(b->all->loop)))
+        return;
+    board_describe(&reason, board_verdict(segment, b->index));
+    buffer_append_byte(&reason, '\0');
+    log_event(LOG_WARN, "backend_down",
+              (const struct log_pair[]){{"backend", b->settings->name},
+                                        {"address", b->settings->text},
+                                        {"reason", reason.bytes},
+                                        {NULL, NULL}},
+              "%s is down: %s", b->settings->name, reason.bytes);
+    buffer_dispose(&reason);
+}
+
+void backend_note_failure(struct backend *b, bool failed_to_connect, int code)
+{
+    uint64_t out_ms;
+
+    atomic_fetch_add_explicit(&b->share->failures, 1, memory_order_relaxed);
+    if (failed_to_connect)
+        backend_set_down(b, code);
+    out_ms =
+        board_note_failure(b->all->segment, b->index, &b->all->ejection, loop_now_ms(b->all->loop));
+    if (out_ms == 0)
+        return;
+    log_event(LOG_WARN, "backend_ejected",
+              (const struct log_pair[]){
+                  {"backend", b->settings->name}, {"address", b->settings->text}, {NULL, NULL}},
+              "%s is ejected for %.0f s: %u requests in a row failed there", b->settings->name,
+              (double)out_ms / 1000, (unsigned)b->all->ejection.after);
+}

@@ -1,0 +1,61 @@
+/*
+ * backend - one worker's view of the backends: identity, address, pool, numbers.
+ *
+ * What all processes must agree on is on the board; here are the derived things
+ * that a worker keeps so that a request need not: the list of those available,
+ * and the address in the form that connect takes.
+ */
+#ifndef UPSTREAM_BACKEND_H
+#define UPSTREAM_BACKEND_H
+
+#include "config/config.h"
+#include "net/loop.h"
+#include "shared/board.h"
+#include "upstream/pool.h"
+
+struct backend {
+    struct backends *all;
+    unsigned index; /* in the settings' list, and on the board */
+    const struct config_backend *settings;
+    struct segment_share *share; /* this worker's numbers */
+    struct pool pool;
+    uint32_t address_version; /* of the copy */
+    struct sockaddr_in6 address;
+};
+
+struct backends {
+    struct loop *loop;
+    const struct config *config;
+    struct segment *segment;
+    struct board_ejection_rule ejection;
+    struct backend *list;
+    unsigned count;
+    uint32_t *available; /* indices, as of the generation below */
+    uint32_t available_count;
+    uint64_t available_generation; /* ours: changes with every new list, never 0 */
+    uint64_t board_generation;
+    uint64_t valid_until_ms;
+};
+
+void backends_init(struct backends *, struct loop *, const struct config *, struct segment *,
+                   unsigned worker);
+void backends_close(struct backends *); /* closes every idle connection; leases must be over */
+bool backends_are_closed(const struct backends *);
+void backends_dispose(struct backends *);
+
+/* Brings available up to date; cheap if nothing has changed. */
+void backends_refresh(struct backends *);
+
+/* Where to connect: valid until the next call for it; NULL if its name leads nowhere (yet). */
+const struct sockaddr *backend_address(struct backend *);
+
+/* It is out because of failing traffic; it may be on trial. */
+bool backend_is_ejected(const struct backend *);
+
+/* What real traffic met. The log says so if it changes the state. */
+void backend_note_success(struct backend *);
+/* failed_to_connect: nothing of it answers, so it is down until a check succeeds; code is 0
+ * for a connect that timed out. */
+void backend_note_failure(struct backend *, bool failed_to_connect, int code);
+
+#endif

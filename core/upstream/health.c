@@ -1,0 +1,439 @@
+/*
+ *   IDLE --round--> RESOLVING --an answer, or a known address--> CONNECTING
+ *     ^                 |                                         |    ^
+ *     |                 `--no such name--.                accepted|    | the next
+ *     |                                  v             or refused v    | address
+ *     `----------------------------- the verdict <-------------- CLOSING
+ *
+ * An address without a name goes from IDLE to CONNECTING. The time for the whole
+ * check is shared out: resolving has half of it if there is an address from an
+ * earlier answer to go on with, and each address has its part of what is left.
+ */
+#include "upstream/health.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/deadline.h"
+#include "net/resolve.h"
+#include "net/stream.h"
+#include "shared/board.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+enum { LOCAL_ERROR_QUIET_MS = 60000 };
+
+enum checker_state { CHECKER_IDLE, CHECKER_RESOLVING, CHECKER_CONNECTING, CHECKER_CLOSING };
+enum outcome { OUTCOME_NONE, OUTCOME_ACCEPTED, OUTCOME_FAILED, OUTCOME_LOCAL };
+
+struct checker {
+    struct health *health;
+    const struct config_backend *backend;
+    unsigned index;
+    enum checker_state state;
+    struct deadline next_round; /* while IDLE */
+    struct deadline limit;      /* of the step that is going on */
+    uint64_t started_ms;        /* this check */
+
+    struct resolve resolve; /* may still be busy in later rounds */
+    struct stream stream;
+    struct sockaddr_in6 addresses[RESOLVE_ADDRESSES_MAX]; /* the last answer, published one first */
+    unsigned addresses_count;
+    unsigned tried;             /* of them, in this check */
+    struct sockaddr_in6 target; /* the one that is being tried */
+
+    enum outcome outcome; /* of this check, as far as it is known */
+    enum board_reason reason;
+    int code;
+
+    bool is_checked; /* at least once */
+    uint32_t successes, failures;
+    uint64_t down_since_ms; /* which down the successes are counted for */
+};
+
+struct health {
+    struct loop *loop;
+    const struct config *config;
+    struct segment *segment;
+    void (*on_first_round)(void *);
+    void *owner;
+    unsigned unchecked;
+    uint64_t local_error_ms; /* when it was logged; 0: never */
+    struct checker checkers[];
+};
+
+static void checker_try(struct checker *);
+
+static bool checker_has_name(const struct checker *c)
+{
+    return c->backend->address.kind == ADDRESS_NAME;
+}
+
+/* --- verdicts --- */
+
+static void log_change(const struct checker *c, bool up)
+{
+    struct buffer reason = {0};
+    struct log_pair pairs[] = {
+        {"backend", c->backend->name}, {"address", c->backend->text}, {"reason", ""}, {NULL, NULL}};
+
+    board_describe(&reason, board_verdict(c->health->segment, c->index));
+    buffer_append_byte(&reason, '\0');
+    pairs[2].value = buffer_slice(&reason).start;
+    if (up)
+        log_event(LOG_INFO, "backend_up", pairs, "%s is up", c->backend->name);
+    else
+        log_event(LOG_WARN, "backend_down", pairs, "%s is down: %s", c->backend->name,
+                  pairs[2].value);
+    buffer_dispose(&reason);
+}
+
+static void note_success(struct checker *c)
+{
+    struct segment *segment = c->health->segment;
+    struct board_verdict v = board_verdict(segment, c->index);
+
+    c->failures = 0;
+    if (v.up)
+        return;
+    if (v.since_ms != c->down_since_ms) {
+        c->successes = 0;
+        c->down_since_ms = v.since_ms;
+    }
+    if (v.reason == BOARD_TRAFFIC && v.since_ms >= c->started_ms)
+        return; /* a worker met its failure after this check had begun */
+    c->successes++;
+    if (v.reason != BOARD_UNCHECKED && c->successes < c->health->config->health.rise)
+        return;
+    if (board_set_up(segment, c->index, BOARD_CHECKED, loop_now_ms(c->health->loop)))
+        log_change(c, true);
+}
+
+static void note_failure(struct checker *c)
+{
+    struct segment *segment = c->health->segment;
+    struct board_verdict v = board_verdict(segment, c->index);
+
+    c->successes = 0;
+    c->failures++;
+    if (v.up && c->failures < c->health->config->health.fall)
+        return;
+    c->failures = 0;
+    if (board_set_down(segment, c->index, c->reason, c->code, loop_now_ms(c->health->loop)))
+        log_change(c, false);
+}
+
+static void note_local_error(struct checker *c)
+{
+    struct health *h = c->health;
+    uint64_t now_ms = loop_now_ms(h->loop);
+    const char *why = strerror(-c->code);
+    struct log_pair pairs[] = {{"backend", c->backend->name}, {"reason", why}, {NULL, NULL}};
+
+    if (h->local_error_ms != 0 && now_ms < h->local_error_ms + LOCAL_ERROR_QUIET_MS)
+        return;
+    h->local_error_ms = now_ms;
+    log_event(LOG_WARN, "check_skipped", pairs, "%s could not be checked: %s", c->backend->name,
+              why);
+}
+
+/* --- rounds --- */
+
+/* The first round is at once, so that the first request finds backends; the
+ * second at a random moment, so that later ones are spread over the interval. */
+static void checker_schedule(struct checker *c)
+{
+    uint64_t interval_ms = c->health->config->health.interval_ms;
+    uint64_t taken_ms = loop_now_ms(c->health->loop) - c->started_ms;
+    uint64_t delay_ms = taken_ms < interval_ms ? interval_ms - taken_ms : 0;
+
+    if (!c->is_checked)
+        delay_ms =
+            arc4random_uniform(interval_ms < UINT32_MAX ? (uint32_t)interval_ms : UINT32_MAX);
+    if (delay_ms < interval_ms / 4) /* a timeout longer than the interval: leave it some rest */
+        delay_ms = interval_ms / 4;
+    deadline_set(c->health->loop, &c->next_round, delay_ms);
+}
+
+static void checker_finish(struct checker *c)
+{
+    struct health *h = c->health;
+    bool was_checked = c->is_checked;
+
+    c->state = CHECKER_IDLE;
+    deadline_clear(&c->limit);
+    checker_schedule(c);
+    c->is_checked = true;
+    if (c->outcome == OUTCOME_ACCEPTED)
+        note_success(c);
+    else if (c->outcome == OUTCOME_FAILED)
+        note_failure(c);
+    else
+        note_local_error(c);
+    if (!was_checked && --h->unchecked == 0)
+        h->on_first_round(h->owner);
+}
+
+/* The first failure of a check is the one to tell: it is the published address's. */
+static void checker_fail(struct checker *c, enum board_reason reason, int code)
+{
+    if (c->outcome != OUTCOME_NONE)
+        return;
+    c->outcome = OUTCOME_FAILED;
+    c->reason = reason;
+    c->code = code;
+}
+
+static void checker_fail_locally(struct checker *c, int code)
+{
+    c->outcome = OUTCOME_LOCAL;
+    c->code = code;
+}
+
+/* --- connecting --- */
+
+static bool is_local(int code)
+{
+    return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -ENOBUFS ||
+           code == -EADDRNOTAVAIL;
+}
+
+/* Closed by an end, not by a reset: a server that accepts and reads meets the
+ * end of a connection that asked nothing, which none complains about, while a
+ * reset is an error in many logs. The price, a socket of ours in TIME_WAIT for a
+ * minute, is 30 per backend at the default interval, each to another port. */
+static void checker_close(struct checker *c)
+{
+    deadline_clear(&c->limit);
+    c->state = CHECKER_CLOSING;
+    stream_close(&c->stream);
+}
+
+static void on_connected(struct stream *s, int status)
+{
+    struct checker *c = list_entry(s, struct checker, stream);
+
+    if (status == 0) {
+        c->outcome = OUTCOME_ACCEPTED;
+        if (checker_has_name(c))
+            board_publish_address(c->health->segment, c->index, (struct sockaddr *)&c->target);
+    } else if (is_local(status)) {
+        checker_fail_locally(c, status);
+    } else {
+        checker_fail(c, BOARD_CONNECT, status);
+    }
+    checker_close(c);
+}
+
+static void on_closed(struct stream *s)
+{
+    struct checker *c = list_entry(s, struct checker, stream);
+
+    c->tried++;
+    if (c->outcome == OUTCOME_FAILED)
+        checker_try(c);
+    else
+        checker_finish(c);
+}
+
+static void ignore_bytes(struct stream *s, struct slice bytes)
+{
+    (void)s;
+    (void)bytes;
+}
+
+static void ignore_end(struct stream *s, int status)
+{
+    (void)s;
+    (void)status;
+}
+
+static const struct stream_events checker_events = {
+    .on_connected = on_connected,
+    .on_bytes = ignore_bytes,
+    .on_end = ignore_end,
+    .on_closed = on_closed,
+};
+
+static void checker_connect(struct checker *c, uint64_t limit_ms)
+{
+    const struct sockaddr *to = &c->backend->address.socket.any;
+    int status;
+
+    if (checker_has_name(c)) {
+        c->target = c->addresses[c->tried];
+        to = (struct sockaddr *)&c->target;
+    }
+    c->state = CHECKER_CONNECTING;
+    status = stream_connect(&c->stream, c->health->loop, to, &checker_events);
+    if (status != 0)
+        on_connected(&c->stream, status);
+    else
+        deadline_set(c->health->loop, &c->limit, limit_ms);
+}
+
+/* The next address, or the end of the check if there is none, or no time. */
+static void checker_try(struct checker *c)
+{
+    uint64_t ends_ms = c->started_ms + c->health->config->health.timeout_ms;
+    uint64_t now_ms = loop_now_ms(c->health->loop);
+    unsigned count = checker_has_name(c) ? c->addresses_count : 1;
+
+    if (c->tried < count && now_ms < ends_ms) {
+        checker_connect(c, (ends_ms - now_ms) / (count - c->tried));
+        return;
+    }
+    checker_fail(c, BOARD_UNRESOLVED, 0); /* if nothing was tried, the answer came too late */
+    checker_finish(c);
+}
+
+/* --- resolving --- */
+
+static bool is_definite(int code)
+{
+    return code == UV_EAI_NONAME || code == UV_EAI_NODATA || code == UV_EAI_ADDRFAMILY;
+}
+
+static bool same_address(const struct sockaddr_in6 *a, const struct sockaddr_in6 *b)
+{
+    return memcmp(a, b, a->sin6_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof *a) == 0;
+}
+
+/* Keeps the answer, with the published address first if it is one of them; the
+ * first answer of all is published whatever a connect to it may say. */
+static void keep_addresses(struct checker *c, const struct sockaddr_in6 *addresses, unsigned count)
+{
+    struct sockaddr_in6 published, first;
+    uint32_t version;
+
+    memcpy(c->addresses, addresses, count * sizeof *addresses);
+    c->addresses_count = count;
+    if (!board_read_address(c->health->segment, c->index, &version, &published)) {
+        board_publish_address(c->health->segment, c->index, (const struct sockaddr *)addresses);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (same_address(&published, &c->addresses[i])) {
+            first = c->addresses[i];
+            memmove(&c->addresses[1], &c->addresses[0], i * sizeof first);
+            c->addresses[0] = first;
+            return;
+        }
+    }
+}
+
+/* There is no new answer. Goes on with the last one, or fails. */
+static void checker_go_on_unresolved(struct checker *c, int code)
+{
+    deadline_clear(&c->limit);
+    if (code == UV_EAI_MEMORY || is_local(code))
+        checker_fail_locally(c, -ENOMEM);
+    else if (is_definite(code) || c->addresses_count == 0)
+        checker_fail(c, BOARD_UNRESOLVED, code);
+    if (c->outcome == OUTCOME_NONE)
+        checker_try(c);
+    else
+        checker_finish(c);
+}
+
+/* An answer that comes when the check has gone on without it is for what is left
+ * of this check, and for the next. */
+static void on_resolved(struct resolve *r, const struct sockaddr_in6 *addresses, unsigned count,
+                        int code)
+{
+    struct checker *c = list_entry(r, struct checker, resolve);
+
+    if (count > 0)
+        keep_addresses(c, addresses, count);
+    if (c->state != CHECKER_RESOLVING) {
+        if (count > 0)
+            c->tried = UINT_MAX; /* on_closed goes on to the first */
+        return;
+    }
+    if (count == 0) {
+        checker_go_on_unresolved(c, code);
+        return;
+    }
+    deadline_clear(&c->limit);
+    checker_try(c);
+}
+
+/* At most one lookup per name is under way: a resolver that hangs would fill all
+ * threads otherwise. */
+static void checker_resolve(struct checker *c)
+{
+    uint64_t timeout_ms = c->health->config->health.timeout_ms;
+    const struct address *address = &c->backend->address;
+    int status = 0;
+
+    c->state = CHECKER_RESOLVING;
+    if (!c->resolve.is_busy)
+        status = resolve_start(&c->resolve, c->health->loop, address->host, address->port);
+    if (status != 0)
+        checker_go_on_unresolved(c, status);
+    else
+        deadline_set(c->health->loop, &c->limit,
+                     c->addresses_count > 0 ? timeout_ms / 2 : timeout_ms);
+}
+
+/* --- time --- */
+
+static void on_round(struct deadline *d)
+{
+    struct checker *c = list_entry(d, struct checker, next_round);
+
+    c->started_ms = loop_now_ms(c->health->loop);
+    c->outcome = OUTCOME_NONE;
+    c->tried = 0;
+    if (checker_has_name(c))
+        checker_resolve(c);
+    else
+        checker_try(c);
+}
+
+static void on_limit(struct deadline *d)
+{
+    struct checker *c = list_entry(d, struct checker, limit);
+    uint64_t timeout_ms = c->health->config->health.timeout_ms;
+
+    if (c->state == CHECKER_RESOLVING) {
+        checker_go_on_unresolved(c, 0);
+        return;
+    }
+    checker_fail(c, BOARD_TIMED_OUT, timeout_ms < INT32_MAX ? -(int)timeout_ms : 0);
+    checker_close(c);
+}
+
+static void checker_init(struct checker *c, struct health *h, unsigned index)
+{
+    uint32_t version;
+
+    c->health = h;
+    c->backend = &h->config->backends[index];
+    c->index = index;
+    c->resolve.on_resolved = on_resolved;
+    deadline_init(&c->next_round, on_round);
+    deadline_init(&c->limit, on_limit);
+    /* What an earlier monitor has found out is still good. */
+    if (board_read_address(h->segment, index, &version, &c->addresses[0]))
+        c->addresses_count = 1;
+    deadline_set(h->loop, &c->next_round, 0);
+}
+
+struct health *health_new(struct loop *loop, const struct config *config, struct segment *segment,
+                          void (*on_first_round)(void *owner), void *owner)
+{
+    size_t bytes = config->backends_count * sizeof(struct checker);
+    struct health *h = mem_zalloc(sizeof *h + bytes);
+
+    h->loop = loop;
+    h->config = config;
+    h->segment = segment;
+    h->on_first_round = on_first_round;
+    h->owner = owner;
+    h->unchecked = config->backends_count;
+    for (unsigned i = 0; i < config->backends_count; i++)
+        checker_init(&h->checkers[i], h, i);
+    return h;
+}

@@ -1,0 +1,30 @@
+/*
+ * health - asks every backend, again and again, whether it accepts connections.
+ *
+ * A check of a backend is one connect, within health.timeout; for a name it
+ * begins with resolving, within the same time, and the address that accepted is
+ * published on the board. All backends are checked independently of each other:
+ * one that hangs, or whose name does, delays no other. The first check of each
+ * sets its state; from then on health.rise successes in a row bring it up and
+ * health.fall failures in a row take it down. If a worker has marked it down, the
+ * count to rise starts over. Changes are logged by whoever made them.
+ *
+ * A check that fails for want of something of ours (descriptors, memory, ports)
+ * says nothing about the backend and is skipped.
+ */
+#ifndef UPSTREAM_HEALTH_H
+#define UPSTREAM_HEALTH_H
+
+#include "config/config.h"
+#include "net/loop.h"
+#include "shared/segment.h"
+
+struct health;
+
+/* Begins at once. Borrows everything for its life, which ends with the process's.
+ * on_first_round comes once, from the loop, when every backend was checked once:
+ * health.timeout after the start at the latest. With no backends it never comes. */
+struct health *health_new(struct loop *, const struct config *, struct segment *,
+                          void (*on_first_round)(void *owner), void *owner);
+
+#endif

@@ -1,0 +1,233 @@
+#include "upstream/outgoing.h"
+
+#include "base/mem.h"
+#include "upstream/pool.h"
+
+static struct outgoing *outgoing_of(struct stream *s)
+{
+    return list_entry(s, struct outgoing, stream);
+}
+
+static void on_closed(struct stream *s)
+{
+    struct outgoing *o = outgoing_of(s);
+
+    o->pool->connections--;
+    mem_free(o);
+}
+
+void outgoing_close(struct outgoing *o)
+{
+    if (o->stream.is_closing)
+        return;
+    o->events = NULL;
+    o->on_opened = NULL;
+    deadline_clear(&o->idle);
+    list_remove(&o->node);
+    parse_dispose(&o->parse);
+    stream_close(&o->stream);
+}
+
+/* The last event of a response; the borrower may close us inside it. */
+static void outgoing_fail(struct outgoing *o, enum outgoing_failure failure, const char *text)
+{
+    const struct outgoing_events *events = o->events;
+
+    o->is_unusable = true;
+    o->events = NULL;
+    stream_pause(&o->stream);
+    events->on_failed(o, failure, text);
+}
+
+static void on_body(struct parse *parse, struct slice piece)
+{
+    struct outgoing *o = list_entry(parse, struct outgoing, parse);
+
+    if (o->events != NULL)
+        o->events->on_body(o, piece);
+}
+
+static void outgoing_expect_response(struct outgoing *o, const struct parse_limits *limits)
+{
+    parse_dispose(&o->parse);
+    parse_init_response(&o->parse, limits, o->arena, o->answers_head, on_body);
+}
+
+/* False if the head was refused, and the borrower has been told. */
+static bool outgoing_take_head(struct outgoing *o)
+{
+    const struct head *head = &o->parse.head;
+
+    o->framing = framing_of_response(head, o->answers_head, &o->length);
+    if (o->framing == FRAMING_REFUSED || head->status == 101) {
+        outgoing_fail(o, OUTGOING_PROTOCOL,
+                      head->status == 101 ? "an upgrade that nobody asked for"
+                                          : "ambiguous length of the response body");
+        return false;
+    }
+    o->keeps_alive = head_keeps_alive(head) && o->framing != FRAMING_UNTIL_CLOSE;
+    o->events->on_head(o);
+    return o->events != NULL;
+}
+
+static void outgoing_take_end(struct outgoing *o, bool surplus)
+{
+    const struct outgoing_events *events = o->events;
+
+    if (o->parse.head.status < 200) {
+        outgoing_expect_response(o, o->parse.limits);
+        return;
+    }
+    o->has_response = true;
+    o->has_surplus = surplus;
+    o->events = NULL;
+    events->on_end(o);
+}
+
+static void outgoing_feed(struct outgoing *o, struct slice bytes)
+{
+    while (bytes.length > 0 && o->events != NULL) {
+        size_t used;
+        enum parse_step step = parse_feed(&o->parse, bytes, &used);
+
+        if (o->events == NULL)
+            return; /* given back by the handler of a piece of the body */
+        bytes.start += used;
+        bytes.length -= used;
+        if (step == PARSE_FAILED) {
+            outgoing_fail(o, OUTGOING_PROTOCOL, parse_error_text(o->parse.error));
+            return;
+        }
+        if (step == PARSE_MORE)
+            return;
+        if (step == PARSE_HEAD && !outgoing_take_head(o))
+            return;
+        /* llhttp tells the end of a message without a body only with the next byte. */
+        if (step == PARSE_END || !o->parse.has_body)
+            outgoing_take_end(o, bytes.length > 0);
+    }
+}
+
+static void on_bytes(struct stream *s, struct slice bytes)
+{
+    struct outgoing *o = outgoing_of(s);
+
+    if (o->events == NULL) { /* idle: nobody asked for this */
+        outgoing_close(o);
+        return;
+    }
+    o->bytes_read += bytes.length;
+    outgoing_feed(o, bytes);
+}
+
+static void on_end(struct stream *s, int status)
+{
+    struct outgoing *o = outgoing_of(s);
+
+    o->is_unusable = true;
+    if (o->events == NULL) {
+        outgoing_close(o);
+    } else if (status == 0 && o->parse.has_head && parse_finish(&o->parse) == PARSE_END) {
+        outgoing_take_end(o, false);
+    } else if (status == 0) {
+        outgoing_fail(o, OUTGOING_RESET,
+                      o->bytes_read == 0 ? "closed before a response"
+                                         : "closed in the middle of the response");
+    } else {
+        outgoing_fail(o, OUTGOING_RESET, uv_strerror(status));
+    }
+}
+
+static void on_drained(struct stream *s)
+{
+    struct outgoing *o = outgoing_of(s);
+
+    if (o->events != NULL)
+        o->events->on_drained(o);
+}
+
+static void on_connected(struct stream *s, int status)
+{
+    struct outgoing *o = outgoing_of(s);
+
+    if (o->on_opened != NULL)
+        o->on_opened(o, status);
+}
+
+static const struct stream_events stream_events = {
+    .on_connected = on_connected,
+    .on_bytes = on_bytes,
+    .on_end = on_end,
+    .on_drained = on_drained,
+    .on_closed = on_closed,
+};
+
+static void on_idle_too_long(struct deadline *d)
+{
+    outgoing_close(list_entry(d, struct outgoing, idle));
+}
+
+struct outgoing *outgoing_new(struct pool *pool, void *owner,
+                              void (*on_opened)(struct outgoing *, int status))
+{
+    struct outgoing *o = mem_zalloc(sizeof *o);
+
+    o->pool = pool;
+    o->owner = owner;
+    o->on_opened = on_opened;
+    list_init(&o->node);
+    deadline_init(&o->idle, on_idle_too_long);
+    pool->connections++;
+    return o;
+}
+
+int outgoing_open(struct outgoing *o, const struct sockaddr *to)
+{
+    return stream_connect(&o->stream, o->pool->loop, to, &stream_events);
+}
+
+void outgoing_wake(struct outgoing *o)
+{
+    list_remove(&o->node);
+    deadline_clear(&o->idle);
+    o->is_reused = true;
+}
+
+void outgoing_rest(struct outgoing *o)
+{
+    o->events = NULL;
+    o->owner = NULL;
+    o->arena = NULL;
+    deadline_set(o->pool->loop, &o->idle, o->pool->idle_ms);
+    stream_read(&o->stream);
+}
+
+bool outgoing_is_reusable(const struct outgoing *o)
+{
+    return o->has_request && o->has_response && o->keeps_alive && !o->has_surplus &&
+           !o->is_unusable && !o->stream.has_ended && o->stream.failure == 0 &&
+           stream_backlog(&o->stream) == 0;
+}
+
+void outgoing_begin(struct outgoing *o, const struct outgoing_events *events, void *owner,
+                    const struct parse_limits *limits, struct arena *arena, bool answers_head)
+{
+    o->events = events;
+    o->owner = owner;
+    o->arena = arena;
+    o->answers_head = answers_head;
+    o->has_request = o->has_response = o->has_surplus = o->keeps_alive = false;
+    o->bytes_read = 0;
+    outgoing_expect_response(o, limits);
+    stream_read(&o->stream);
+}
+
+void outgoing_pause(struct outgoing *o)
+{
+    stream_pause(&o->stream);
+}
+
+void outgoing_resume(struct outgoing *o)
+{
+    stream_read(&o->stream);
+}

@@ -1,0 +1,74 @@
+/*
+ * outgoing - one connection to a backend, and the backend's half of an exchange.
+ *
+ * Opening, then lent to an exchange or idle in its pool, then closed. While it is
+ * lent, its borrower adds the request to the stream and gets the response as
+ * events; they end with on_end or on_failed, exactly one of them, unless the
+ * borrower gives it back before.
+ */
+#ifndef UPSTREAM_OUTGOING_H
+#define UPSTREAM_OUTGOING_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "http/framing.h"
+#include "http/parse.h"
+#include "net/deadline.h"
+#include "net/stream.h"
+
+struct pool;
+struct outgoing;
+
+enum outgoing_failure {
+    OUTGOING_RESET,    /* the connection broke, or ended too early */
+    OUTGOING_PROTOCOL, /* what came is not a response that we may pass on */
+};
+
+struct outgoing_events {
+    void (*on_head)(struct outgoing *); /* an interim or the final one: o->parse.head */
+    void (*on_body)(struct outgoing *, struct slice);
+    void (*on_end)(struct outgoing *); /* give it back now */
+    void (*on_failed)(struct outgoing *, enum outgoing_failure, const char *text);
+    void (*on_drained)(struct outgoing *);
+};
+
+struct outgoing {
+    struct stream stream;
+    struct list_node node; /* in the pool's idle list */
+    struct pool *pool;
+    const struct outgoing_events *events; /* the borrower's; NULL while it is not lent */
+    void *owner;
+    void (*on_opened)(struct outgoing *, int status);
+    struct deadline idle;
+    struct parse parse;
+    struct arena *arena;  /* the borrower's */
+    enum framing framing; /* of the final response */
+    uint64_t length;
+    uint64_t bytes_read; /* of this response */
+    bool answers_head;
+    bool is_reused;    /* it has served a request before */
+    bool has_request;  /* the borrower has sent the whole request */
+    bool has_response; /* the whole response is in */
+    bool has_surplus;  /* bytes came that belong to no response */
+    bool keeps_alive;  /* the backend lets the connection be used again */
+    bool is_unusable;
+};
+
+struct outgoing *outgoing_new(struct pool *, void *owner,
+                              void (*on_opened)(struct outgoing *, int status));
+int outgoing_open(struct outgoing *, const struct sockaddr *) MUST_USE; /* as stream_connect */
+void outgoing_close(struct outgoing *); /* no more events; it frees itself */
+
+/* For the pool. */
+void outgoing_wake(struct outgoing *);
+void outgoing_rest(struct outgoing *);
+bool outgoing_is_reusable(const struct outgoing *);
+
+/* For the borrower: a response is expected from now on. Borrows the rest until it is given
+ * back. answers_head: the request's method is HEAD. */
+void outgoing_begin(struct outgoing *, const struct outgoing_events *, void *owner,
+                    const struct parse_limits *, struct arena *, bool answers_head);
+void outgoing_pause(struct outgoing *); /* no more on_body until outgoing_resume */
+void outgoing_resume(struct outgoing *);
+
+#endif
