@@ -1,0 +1,168 @@
+#include "proxy/access_log.h"
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { TARGET_SHOWN = 1024, WHY_SHOWN = 256 };
+
+static struct buffer line; /* of this process; its memory is used again and again */
+
+static void append(const char *text)
+{
+    buffer_append_text(&line, text);
+}
+
+/* Milliseconds with three decimals. */
+static void append_ms(uint64_t us)
+{
+    unsigned rest = (unsigned)(us % 1000);
+
+    buffer_append_number(&line, us / 1000);
+    buffer_append_byte(&line, '.');
+    buffer_append_byte(&line, (char)('0' + rest / 100));
+    buffer_append_byte(&line, (char)('0' + rest / 10 % 10));
+    buffer_append_byte(&line, (char)('0' + rest % 10));
+}
+
+static struct slice or_dash(struct slice text)
+{
+    return text.length > 0 ? text : SLICE("-");
+}
+
+/* --- for eyes --- */
+
+static void append_text_tries(const struct access_record *r)
+{
+    buffer_printf(&line, " %u/%u [", r->attempts, r->retries);
+    for (const struct access_try *t = r->tries; t != NULL; t = t->next) {
+        log_append_escaped(&line, slice_of(t->backend), WHY_SHOWN, LOG_TEXT);
+        append(" ");
+        append(t->outcome);
+        append(" ");
+        append_ms(t->us);
+        append(t->next ? " ms, " : " ms]");
+    }
+}
+
+static void append_text_record(const struct access_record *r)
+{
+    log_append_time(&line, clock_wall_us(), LOG_TEXT);
+    append(" ");
+    buffer_append(&line, or_dash(r->client_ip));
+    append(" ");
+    log_append_escaped(&line, or_dash(r->method), WHY_SHOWN, LOG_TEXT);
+    append(" ");
+    log_append_escaped(&line, or_dash(r->target), TARGET_SHOWN, LOG_TEXT);
+    append(" ");
+    buffer_append_number(&line, r->status);
+    append(" ");
+    buffer_append_number(&line, r->bytes_out);
+    append(" B ");
+    append_ms(r->total_us);
+    append(" ms ");
+    log_append_escaped(&line, slice_of(r->backend ? r->backend : "-"), WHY_SHOWN, LOG_TEXT);
+    if (r->tries != NULL && (r->tries->next != NULL || r->status == 499 || r->note != NULL))
+        append_text_tries(r);
+    if (r->by_fallback)
+        append(" (fallback)");
+    if (r->why.length > 0) {
+        append(" (");
+        log_append_escaped(&line, r->why, WHY_SHOWN, LOG_TEXT);
+        append(")");
+    }
+    if (r->note != NULL) {
+        append(" (");
+        append(r->note);
+        append(")");
+    }
+}
+
+/* --- for machines --- */
+
+static void append_json_text(const char *name, struct slice text, size_t limit)
+{
+    append(",\"");
+    append(name);
+    append("\":\"");
+    log_append_escaped(&line, text, limit, LOG_JSON);
+    append("\"");
+}
+
+static void append_json_number(const char *name, uint64_t number)
+{
+    append(",\"");
+    append(name);
+    append("\":");
+    buffer_append_number(&line, number);
+}
+
+static void append_json_ms(const char *name, bool known, uint64_t us)
+{
+    append(name);
+    if (known)
+        append_ms(us);
+    else
+        append("null");
+}
+
+static void append_json_tries(const struct access_record *r)
+{
+    append(",\"tries\":[");
+    for (const struct access_try *t = r->tries; t != NULL; t = t->next) {
+        append("{\"backend\":\"");
+        log_append_escaped(&line, slice_of(t->backend), WHY_SHOWN, LOG_JSON);
+        append("\",\"outcome\":\"");
+        append(t->outcome);
+        append("\",\"ms\":");
+        append_ms(t->us);
+        append(t->next ? "}," : "}");
+    }
+    append("]");
+}
+
+static void append_json_record(const struct access_record *r)
+{
+    append("{\"time\":\"");
+    log_append_time(&line, clock_wall_us(), LOG_JSON);
+    append("\"");
+    append_json_text("id", r->id, WHY_SHOWN);
+    append_json_text("client", r->client_ip, WHY_SHOWN);
+    append_json_number("client_port", r->client_port);
+    append_json_text("method", r->method, WHY_SHOWN);
+    append_json_text("path", r->target, TARGET_SHOWN);
+    append(r->version_minor == 1 ? ",\"version\":\"1.1\"" : ",\"version\":\"1.0\"");
+    append_json_number("status", r->status);
+    append_json_number("bytes_in", r->bytes_in);
+    append_json_number("bytes_out", r->bytes_out);
+    append_json_ms(",\"ms\":{\"queue\":", true, r->queue_us);
+    append_json_ms(",\"connect\":", r->has_connect, r->connect_us);
+    append_json_ms(",\"first_byte\":", r->has_first_byte, r->first_byte_us);
+    append_json_ms(",\"total\":", true, r->total_us);
+    append("}");
+    if (r->backend != NULL)
+        append_json_text("backend", slice_of(r->backend), WHY_SHOWN);
+    append_json_number("attempts", r->attempts);
+    append_json_number("retries", r->retries);
+    append_json_tries(r);
+    append(",\"policy\":{\"script\":\"");
+    log_append_escaped(&line, slice_of(r->script), WHY_SHOWN, LOG_JSON);
+    append(r->by_fallback ? "\",\"fallback\":true}" : "\",\"fallback\":false}");
+    if (r->why.length > 0)
+        append_json_text("why", r->why, WHY_SHOWN);
+    if (r->note != NULL)
+        append_json_text("note", slice_of(r->note), WHY_SHOWN);
+    append("}");
+}
+
+void access_log_write(const struct access_record *r)
+{
+    if (!log_wants(LOG_INFO))
+        return;
+    buffer_clear(&line);
+    if (log_line_format() == LOG_JSON)
+        append_json_record(r);
+    else
+        append_text_record(r);
+    log_line(buffer_slice(&line));
+}

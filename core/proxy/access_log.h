@@ -1,0 +1,34 @@
+/*
+ * access_log - one line per finished exchange, to standard output.
+ */
+#ifndef PROXY_ACCESS_LOG_H
+#define PROXY_ACCESS_LOG_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct access_try {
+    struct access_try *next;
+    const char *backend, *outcome;
+    uint64_t us; /* how long it took */
+};
+
+struct access_record {
+    struct slice id, client_ip, method, target, why;
+    unsigned client_port, status, version_minor;
+    uint64_t bytes_in, bytes_out; /* of the bodies */
+    uint64_t queue_us, connect_us, first_byte_us, total_us;
+    bool has_connect, has_first_byte;
+    const char *backend; /* of the last try; NULL if there was none */
+    unsigned attempts, retries;
+    const struct access_try *tries; /* in order */
+    const char *script;
+    bool by_fallback;
+    const char *note; /* what went wrong in lb's own words, a limit's name say; NULL: nothing */
+};
+
+void access_log_write(const struct access_record *);
+
+#endif

@@ -1,0 +1,331 @@
+#include "proxy/attempt.h"
+
+#include "base/clock.h"
+
+static struct attempt *attempt_of(struct outgoing *o)
+{
+    return o->owner;
+}
+
+/* --- numbers that all processes see --- */
+
+static void attempt_count(struct attempt *a, bool begins)
+{
+    struct segment_share *share = a->backend->share;
+    uint32_t in_flight = atomic_load_explicit(&share->in_flight, memory_order_relaxed);
+
+    /* This process is the only writer: no locked instruction is needed. */
+    atomic_store_explicit(&share->in_flight, begins ? in_flight + 1 : in_flight - 1,
+                          memory_order_relaxed);
+    if (begins)
+        atomic_store_explicit(&share->requests,
+                              atomic_load_explicit(&share->requests, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+    a->is_active = begins;
+}
+
+/* --- endings --- */
+
+static void attempt_stop(struct attempt *a)
+{
+    deadline_clear(&a->deadline);
+    deferred_cancel(&a->unresolved);
+    if (a->is_active)
+        attempt_count(a, false);
+}
+
+void attempt_end_trial(struct attempt *a)
+{
+    if (a->is_trial)
+        board_release_trial(a->backend->all->segment, a->backend->index);
+    a->is_trial = false;
+}
+
+void attempt_cancel(struct attempt *a)
+{
+    if (!a->is_active)
+        return;
+    attempt_stop(a);
+    if (a->outgoing != NULL)
+        outgoing_close(a->outgoing);
+    else
+        pool_cancel(&a->lease);
+    a->outgoing = NULL;
+    attempt_end_trial(a);
+}
+
+static void attempt_fail(struct attempt *a, struct attempt_failure failure)
+{
+    struct outgoing *o = a->outgoing;
+
+    attempt_stop(a);
+    a->outgoing = NULL;
+    if (o != NULL)
+        outgoing_close(o);
+    a->events->on_failed(a, &failure);
+}
+
+/* --- connecting --- */
+
+/* What connect says about this machine is not the backend's failure. */
+static bool code_is_local(int code)
+{
+    return code == UV_EMFILE || code == UV_ENFILE || code == UV_ENOMEM || code == UV_ENOBUFS ||
+           code == UV_EADDRNOTAVAIL || code == UV_EADDRINUSE || code == UV_EAGAIN ||
+           code == UV_EPERM;
+}
+
+static void attempt_fail_connect(struct attempt *a, int code)
+{
+    struct attempt_failure failure = {.outcome = ATTEMPT_UNREACHABLE,
+                                      .kind = FACTS_CONNECT,
+                                      .phase = FACTS_PHASE_CONNECT,
+                                      .message = uv_strerror(code),
+                                      .code = code};
+
+    if (code == UV_ETIMEDOUT) {
+        failure.outcome = ATTEMPT_CONNECT_TIMEOUT;
+        failure.kind = FACTS_TIMEOUT;
+        failure.message = "no connection within timeouts.connect";
+    } else if (code_is_local(code)) {
+        failure.outcome = ATTEMPT_LOCAL;
+    } else if (code == UV_ECONNREFUSED) {
+        failure.outcome = ATTEMPT_REFUSED;
+    }
+    attempt_fail(a, failure);
+}
+
+static void on_lease_failed(struct lease *lease, int code)
+{
+    attempt_fail_connect(list_entry(lease, struct attempt, lease), code);
+}
+
+static void on_unresolved(struct deferred *d)
+{
+    struct attempt *a = list_entry(d, struct attempt, unresolved);
+
+    attempt_fail(a, (struct attempt_failure){.outcome = ATTEMPT_UNRESOLVED,
+                                             .kind = FACTS_RESOLVE,
+                                             .phase = FACTS_PHASE_CONNECT,
+                                             .message = "its name leads to no address"});
+}
+
+/* --- the outgoing's events --- */
+
+static enum facts_phase attempt_phase(const struct attempt *a)
+{
+    if (a->has_final_head)
+        return FACTS_PHASE_BODY;
+    return a->sent_us != 0 ? FACTS_PHASE_HEAD : FACTS_PHASE_REQUEST;
+}
+
+static void on_head(struct outgoing *o)
+{
+    struct attempt *a = attempt_of(o);
+
+    if (o->parse.head.status >= 200) {
+        a->has_final_head = true;
+        a->head_us = clock_steady_us();
+        a->is_trial = false;
+        if (o->parse.has_body)
+            deadline_set(a->loop, &a->deadline, a->timeouts->response_body_ms);
+        backend_note_success(a->backend);
+    }
+    a->events->on_head(a);
+}
+
+static void on_body(struct outgoing *o, struct slice piece)
+{
+    struct attempt *a = attempt_of(o);
+
+    deadline_set(a->loop, &a->deadline, a->timeouts->response_body_ms);
+    a->events->on_body(a, piece);
+}
+
+static void on_end(struct outgoing *o)
+{
+    struct attempt *a = attempt_of(o);
+
+    attempt_stop(a);
+    a->outgoing = NULL;
+    pool_return(o);
+    a->events->on_end(a);
+}
+
+static void on_failed(struct outgoing *o, enum outgoing_failure failure, const char *text)
+{
+    struct attempt *a = attempt_of(o);
+    bool is_reset = failure == OUTGOING_RESET;
+    bool is_stale = is_reset && o->is_reused && o->bytes_read == 0;
+
+    attempt_fail(a, (struct attempt_failure){
+                        .outcome = is_stale   ? ATTEMPT_STALE
+                                   : is_reset ? ATTEMPT_RESET
+                                              : ATTEMPT_PROTOCOL,
+                        .kind = is_reset ? FACTS_RESET : FACTS_PROTOCOL,
+                        .phase = attempt_phase(a),
+                        .message = text,
+                    });
+}
+
+static void on_drained(struct outgoing *o)
+{
+    struct attempt *a = attempt_of(o);
+
+    if (a->sent_us == 0)
+        deadline_clear(&a->deadline);
+    a->events->on_drained(a);
+}
+
+static const struct outgoing_events outgoing_events = {
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_failed = on_failed,
+    .on_drained = on_drained,
+};
+
+static void on_deadline(struct deadline *d)
+{
+    struct attempt *a = list_entry(d, struct attempt, deadline);
+    enum facts_phase phase = attempt_phase(a);
+    static const char *const messages[] = {
+        [FACTS_PHASE_CONNECT] = "",
+        [FACTS_PHASE_REQUEST] = "took nothing of the request within timeouts.response_head",
+        [FACTS_PHASE_HEAD] = "no response head within timeouts.response_head",
+        [FACTS_PHASE_BODY] = "nothing of the body within timeouts.response_body",
+    };
+
+    if (phase == FACTS_PHASE_REQUEST &&
+        a->outgoing->stream.uv.stream.write_queue_size != a->watched_bytes) {
+        attempt_sending(a); /* slow, but it takes bytes */
+        return;
+    }
+    attempt_fail(a, (struct attempt_failure){.outcome = ATTEMPT_TIMEOUT,
+                                             .kind = FACTS_TIMEOUT,
+                                             .phase = phase,
+                                             .message = messages[phase]});
+}
+
+static void attempt_begin(struct attempt *a, struct outgoing *o)
+{
+    a->outgoing = o;
+    a->connected_us = clock_steady_us();
+    outgoing_begin(o, &outgoing_events, a, a->limits, a->arena, a->answers_head);
+    a->events->on_connected(a);
+}
+
+static void on_lease_ready(struct lease *lease, struct outgoing *o)
+{
+    attempt_begin(list_entry(lease, struct attempt, lease), o);
+}
+
+/* --- for the exchange --- */
+
+void attempt_init(struct attempt *a, const struct attempt_events *events, struct loop *loop,
+                  const struct config_timeouts *timeouts, const struct parse_limits *limits,
+                  struct arena *arena, bool answers_head)
+{
+    *a = (struct attempt){.events = events,
+                          .loop = loop,
+                          .timeouts = timeouts,
+                          .limits = limits,
+                          .arena = arena,
+                          .answers_head = answers_head};
+    a->lease.on_ready = on_lease_ready;
+    a->lease.on_failed = on_lease_failed;
+    deferred_init(&a->lease.tell, NULL);
+    deadline_init(&a->lease.deadline, NULL);
+    deferred_init(&a->unresolved, on_unresolved);
+    deadline_init(&a->deadline, on_deadline);
+}
+
+static struct outgoing *attempt_take_pooled(struct attempt *a, bool peek)
+{
+    struct outgoing *o = pool_take(&a->backend->pool);
+
+    while (o != NULL && peek && stream_is_stale(&o->stream)) {
+        outgoing_close(o);
+        o = pool_take(&a->backend->pool);
+    }
+    return o;
+}
+
+void attempt_start(struct attempt *a, struct backend *backend, bool fresh, bool peek)
+{
+    const struct sockaddr *to;
+    struct outgoing *pooled;
+
+    a->backend = backend;
+    a->outgoing = NULL;
+    a->began_us = clock_steady_us();
+    a->connected_us = a->sent_us = a->head_us = 0;
+    a->was_sent = a->has_final_head = a->is_paused = false;
+    attempt_count(a, true);
+    pooled = fresh ? NULL : attempt_take_pooled(a, peek);
+    if (pooled != NULL) {
+        attempt_begin(a, pooled);
+        return;
+    }
+    to = backend_address(backend);
+    if (to == NULL)
+        loop_defer(a->loop, &a->unresolved);
+    else
+        pool_lease(&backend->pool, &a->lease, to);
+}
+
+void attempt_sending(struct attempt *a)
+{
+    a->was_sent = true;
+    if (stream_backlog(&a->outgoing->stream) == 0)
+        return;
+    a->watched_bytes = a->outgoing->stream.uv.stream.write_queue_size;
+    deadline_set(a->loop, &a->deadline, a->timeouts->response_head_ms);
+}
+
+void attempt_sent(struct attempt *a)
+{
+    a->was_sent = true;
+    a->sent_us = clock_steady_us();
+    a->outgoing->has_request = true;
+    if (!a->has_final_head)
+        deadline_set(a->loop, &a->deadline, a->timeouts->response_head_ms);
+}
+
+void attempt_pause(struct attempt *a)
+{
+    if (a->outgoing == NULL || a->is_paused)
+        return;
+    a->is_paused = true;
+    deadline_clear(&a->deadline); /* it is not the backend that is slow */
+    outgoing_pause(a->outgoing);
+}
+
+void attempt_resume(struct attempt *a)
+{
+    if (a->outgoing == NULL || !a->is_paused)
+        return;
+    a->is_paused = false;
+    deadline_set(a->loop, &a->deadline, a->timeouts->response_body_ms);
+    outgoing_resume(a->outgoing);
+}
+
+const char *attempt_outcome_name(enum attempt_outcome outcome)
+{
+    static const char *const names[] = {
+        [ATTEMPT_NONE] = "none",
+        [ATTEMPT_OK] = "ok",
+        [ATTEMPT_REFUSED] = "refused",
+        [ATTEMPT_UNREACHABLE] = "unreachable",
+        [ATTEMPT_CONNECT_TIMEOUT] = "connect_timeout",
+        [ATTEMPT_UNRESOLVED] = "unresolved",
+        [ATTEMPT_RESET] = "reset",
+        [ATTEMPT_TIMEOUT] = "timeout",
+        [ATTEMPT_PROTOCOL] = "protocol",
+        [ATTEMPT_CANCELLED] = "cancelled",
+        [ATTEMPT_STALE] = "stale",
+        [ATTEMPT_LOCAL] = "local",
+    };
+
+    return names[outcome];
+}

@@ -1,0 +1,83 @@
+/*
+ * attempt - one try at one backend; ends with exactly one outcome.
+ *
+ *   attempt_start --> on_connected --> on_head --> on_body .. --> on_end
+ *         '---------------'---------------'------------'------> on_failed
+ *
+ * on_end and on_failed are the last; after attempt_cancel nothing comes.
+ */
+#ifndef PROXY_ATTEMPT_H
+#define PROXY_ATTEMPT_H
+
+#include "policy/facts.h"
+#include "upstream/backend.h"
+
+enum attempt_outcome {
+    ATTEMPT_NONE, /* it goes on */
+    ATTEMPT_OK,
+    ATTEMPT_REFUSED,
+    ATTEMPT_UNREACHABLE,
+    ATTEMPT_CONNECT_TIMEOUT,
+    ATTEMPT_UNRESOLVED,
+    ATTEMPT_RESET,
+    ATTEMPT_TIMEOUT,
+    ATTEMPT_PROTOCOL,
+    ATTEMPT_CANCELLED,
+    ATTEMPT_STALE, /* the pooled connection had been closed by the backend: nobody's fault */
+    ATTEMPT_LOCAL, /* this machine could not even try (descriptors, ports, memory) */
+};
+
+struct attempt;
+
+struct attempt_failure {
+    enum attempt_outcome outcome;
+    enum facts_failure_kind kind;
+    enum facts_phase phase;
+    const char *message;
+    int code; /* negative libuv code of a failed connect, else 0 */
+};
+
+struct attempt_events {
+    void (*on_connected)(struct attempt *); /* send now: attempt->outgoing */
+    void (*on_head)(struct attempt *);      /* interim and final ones */
+    void (*on_body)(struct attempt *, struct slice);
+    void (*on_end)(struct attempt *);
+    void (*on_drained)(struct attempt *);
+    void (*on_failed)(struct attempt *, const struct attempt_failure *);
+};
+
+struct attempt { /* embedded; stays in place until it is over */
+    const struct attempt_events *events;
+    struct loop *loop;
+    const struct config_timeouts *timeouts;
+    const struct parse_limits *limits;
+    struct arena *arena;
+    struct backend *backend;
+    struct outgoing *outgoing; /* NULL until connected */
+    struct lease lease;
+    struct deferred unresolved; /* there is no address to connect to */
+    struct deadline deadline;   /* the head, then each next piece of the body */
+    size_t watched_bytes;
+    uint64_t began_us, connected_us, sent_us, head_us; /* steady clock; 0: not yet */
+    bool answers_head, was_sent, is_trial, is_active, has_final_head, is_paused;
+};
+
+void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,
+                  const struct config_timeouts *, const struct parse_limits *, struct arena *,
+                  bool answers_head);
+/* fresh: not over a pooled connection. peek: over a pooled one only after a look whether the
+ * backend has closed it meanwhile. If a pooled connection serves, on_connected comes inside
+ * this call; everything else comes later. */
+void attempt_start(struct attempt *, struct backend *, bool fresh, bool peek);
+void attempt_sending(struct attempt *); /* the request, or a part of it, goes out now */
+void attempt_sent(struct attempt *);    /* the whole request is out: the response is awaited */
+void attempt_pause(struct attempt *);   /* no more on_body until attempt_resume */
+void attempt_resume(struct attempt *);
+void attempt_cancel(struct attempt *); /* in any state; whatever is open to the backend is closed */
+
+/* It ended without a verdict on the backend that it was to try out. */
+void attempt_end_trial(struct attempt *);
+
+const char *attempt_outcome_name(enum attempt_outcome); /* "refused", "stale": as in the log */
+
+#endif

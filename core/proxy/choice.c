@@ -1,0 +1,40 @@
+#include "proxy/choice.h"
+
+void choice_init(struct choice *c, struct backends *backends, struct arena *arena)
+{
+    *c = (struct choice){.backends = backends, .arena = arena};
+}
+
+static bool choice_has_tried(const struct choice *c, uint32_t backend)
+{
+    for (unsigned i = 0; i < c->tried_count; i++)
+        if (c->tried[i] == backend)
+            return true;
+    return false;
+}
+
+void choice_note_tried(struct choice *c, uint32_t backend)
+{
+    if (c->tried == NULL)
+        c->tried = arena_alloc(c->arena, CHOICE_TRIED_MAX * sizeof *c->tried);
+    if (c->tried_count < CHOICE_TRIED_MAX && !choice_has_tried(c, backend))
+        c->tried[c->tried_count++] = backend;
+}
+
+struct facts_choice choice_list(struct choice *c)
+{
+    struct backends *all = c->backends;
+    struct facts_choice list;
+    uint32_t *rest;
+
+    backends_refresh(all);
+    list = (struct facts_choice){all->available, all->available_count, all->available_generation};
+    if (c->tried_count == 0)
+        return list;
+    rest = arena_alloc(c->arena, all->available_count * sizeof *rest);
+    list = (struct facts_choice){.backends = rest};
+    for (uint32_t i = 0; i < all->available_count; i++)
+        if (!choice_has_tried(c, all->available[i]))
+            rest[list.count++] = all->available[i];
+    return list;
+}

@@ -1,0 +1,26 @@
+/*
+ * choice - which backends a request may still go to.
+ */
+#ifndef PROXY_CHOICE_H
+#define PROXY_CHOICE_H
+
+#include "base/arena.h"
+#include "policy/facts.h"
+#include "upstream/backend.h"
+
+enum { CHOICE_TRIED_MAX = 32 };
+
+struct choice {
+    struct backends *backends;
+    struct arena *arena;
+    uint32_t *tried; /* they get no further try */
+    unsigned tried_count;
+};
+
+void choice_init(struct choice *, struct backends *, struct arena *); /* borrows */
+void choice_note_tried(struct choice *, uint32_t backend);            /* twice is fine */
+/* Those available and not tried. The list of first attempts is everybody's: it stays the
+ * same, and carries a generation, until a backend's state changes. */
+struct facts_choice choice_list(struct choice *);
+
+#endif

@@ -1,0 +1,621 @@
+/*
+ * The way of a request, which is the order of the functions below:
+ *
+ *   start --> choose --> try --> forward --> answer --> finish
+ *               ^          |        |
+ *               '-- fail <-'--------'   the only arrow that goes back
+ *
+ * The states are CHOOSING (also between two tries), CONNECTING, FORWARDING (the
+ * request goes out, no final head yet), ANSWERING and FINISHED.
+ */
+#include "proxy/exchange.h"
+
+#include "base/clock.h"
+#include "http/forward.h"
+#include "proxy/access_log.h"
+#include "proxy/attempt.h"
+#include "proxy/choice.h"
+#include "proxy/describe.h"
+#include "proxy/relay.h"
+#include "proxy/reply.h"
+#include "proxy/upload.h"
+
+enum {
+    RETRY_PAUSE_MS = 10,
+    TRIES_MAX = 32, /* of one request, whatever the policy says */
+    STATUS_CLIENT_GONE = 499,
+};
+
+enum exchange_state {
+    EXCHANGE_CHOOSING,
+    EXCHANGE_CONNECTING,
+    EXCHANGE_FORWARDING,
+    EXCHANGE_ANSWERING,
+    EXCHANGE_FINISHED,
+};
+
+struct exchange {
+    struct proxy *proxy;
+    struct incoming *in;
+    enum exchange_state state;
+    struct facts_request facts;
+    struct facts_decision decision;
+    struct attempt attempt;
+    struct attempt_failure failure; /* of the last try */
+    struct deadline deadline;       /* over all tries */
+    struct deadline pause;          /* before a try again */
+    struct choice choice;
+    struct upload upload;
+    struct slice request_head;
+    struct access_try *tries, *last_try;
+    enum framing answer_framing;
+    unsigned status;
+    uint64_t bytes_out;
+    const char *note;
+    bool asked_policy;
+    bool is_fresh; /* the next try opens a connection of its own */
+};
+
+static void exchange_choose(struct exchange *);
+static void exchange_try(struct exchange *, struct backend *);
+static void exchange_finish(struct exchange *);
+static void exchange_reply(struct exchange *, unsigned status, struct slice why);
+
+static void exchange_enter(struct exchange *e, enum exchange_state state)
+{
+    e->state = state;
+}
+
+void proxy_init(struct proxy *proxy, struct loop *loop, const struct config *config,
+                struct segment *segment, unsigned worker, struct backends *backends,
+                struct policy *policy)
+{
+    *proxy = (struct proxy){
+        .loop = loop,
+        .config = config,
+        .segment = segment,
+        .slot = &segment->workers[worker],
+        .backends = backends,
+        .policy = policy,
+        .limits = {.request_line = config->limits.request_line,
+                   .head = config->limits.head,
+                   .fields = config->limits.fields},
+        /* Different in each worker and after each start, which is all an id must be. */
+        .next_id = clock_wall_us() * SEGMENT_WORKERS_MAX + worker,
+        .retry_after_s = (unsigned)((config->health.interval_ms + 999) / 1000),
+    };
+    retry_budget_init(&proxy->budget, config->limits.retry_budget);
+}
+
+/* --- start --- */
+
+static void on_request_deadline(struct deadline *);
+static void on_pause_over(struct deadline *);
+static const struct incoming_events incoming_events;
+static const struct attempt_events attempt_events;
+
+static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
+{
+    struct exchange *e = arena_zalloc(&in->arena, sizeof *e);
+
+    e->proxy = proxy;
+    e->in = in;
+    e->answer_framing = FRAMING_NONE;
+    in->events = &incoming_events;
+    in->owner = e;
+    deadline_init(&e->deadline, on_request_deadline);
+    deadline_init(&e->pause, on_pause_over);
+    attempt_init(&e->attempt, &attempt_events, proxy->loop, &proxy->config->timeouts,
+                 &proxy->limits, &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")));
+    e->facts = describe_request(in, proxy->next_id += SEGMENT_WORKERS_MAX);
+    choice_init(&e->choice, proxy->backends, &in->arena);
+    upload_init(&e->upload, in, proxy->config->limits.replay);
+    return e;
+}
+
+static bool exchange_body_is_too_large(const struct exchange *e)
+{
+    uint64_t limit = e->proxy->config->limits.body;
+
+    return limit > 0 && (e->in->body_bytes > limit || e->in->request.length > limit);
+}
+
+void exchange_start(struct proxy *proxy, struct incoming *in)
+{
+    struct exchange *e = exchange_new(proxy, in);
+    uint64_t all_tries_ms = proxy->config->timeouts.request_ms;
+
+    retry_note_request(&proxy->budget, loop_now_ms(proxy->loop));
+    if (exchange_body_is_too_large(e)) {
+        e->note = "limits.body";
+        exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
+        return;
+    }
+    if (all_tries_ms > 0) {
+        deadline_set(proxy->loop, &e->deadline, all_tries_ms);
+        e->facts.deadline_ms = (double)e->deadline.at_ms;
+    }
+    exchange_choose(e);
+}
+
+/* --- choose --- */
+
+static void exchange_give_up(struct exchange *e)
+{
+    bool has_begun = e->failure.phase != FACTS_PHASE_CONNECT;
+    unsigned status = !has_begun ? 503 : e->failure.kind == FACTS_TIMEOUT ? 504 : 502;
+
+    exchange_reply(e, status, slice_of(e->failure.message));
+}
+
+static void exchange_respond(struct exchange *e)
+{
+    const struct facts_decision *d = &e->decision;
+    const struct reply reply = {
+        .status = d->status, .body = d->body, .fields = d->fields, .fields_count = d->fields_count};
+
+    e->status = d->status;
+    e->bytes_out = reply_send(e->in, &reply);
+    exchange_finish(e);
+}
+
+/* A backend that comes out of an ejection gets one request at a time until one has
+ * gone well. False: it is somebody else's trial, and there are others to ask. */
+static bool exchange_claims(struct exchange *e, struct backend *backend, uint32_t others)
+{
+    const struct config_timeouts *timeouts = &e->proxy->config->timeouts;
+    uint64_t now_ms = loop_now_ms(e->proxy->loop);
+    uint64_t longest_ms = timeouts->connect_ms + timeouts->response_head_ms + 1000;
+
+    if (!backend_is_ejected(backend))
+        return true;
+    e->attempt.is_trial =
+        board_claim_trial(e->proxy->segment, backend->index, now_ms, now_ms + longest_ms);
+    return e->attempt.is_trial || others == 0;
+}
+
+static void exchange_choose(struct exchange *e)
+{
+    struct facts_choice list = choice_list(&e->choice);
+    struct facts_decision *d = &e->decision;
+    struct backend *backend;
+
+    exchange_enter(e, EXCHANGE_CHOOSING);
+    if (list.count == 0 && e->facts.attempts > 1) {
+        exchange_give_up(e);
+        return;
+    }
+    e->asked_policy = true;
+    policy_choose(e->proxy->policy, &e->facts, &list, d);
+    if (d->failed) {
+        exchange_reply(e, 500, SLICE("the policy failed"));
+        return;
+    }
+    if (d->kind == FACTS_RESPOND) {
+        exchange_respond(e);
+        return;
+    }
+    if (d->kind == FACTS_REFUSE) {
+        exchange_reply(e, 503, d->why);
+        return;
+    }
+    backend = &e->proxy->backends->list[d->backend];
+    if (!exchange_claims(e, backend, list.count - 1) && e->choice.tried_count < CHOICE_TRIED_MAX) {
+        choice_note_tried(&e->choice, d->backend);
+        exchange_choose(e);
+        return;
+    }
+    exchange_try(e, backend);
+}
+
+/* --- try --- */
+
+static void exchange_note_try(struct exchange *e)
+{
+    struct access_try *t = arena_zalloc(&e->in->arena, sizeof *t);
+
+    t->backend = e->attempt.backend->settings->name;
+    t->outcome = attempt_outcome_name(ATTEMPT_NONE);
+    if (e->last_try != NULL)
+        e->last_try->next = t;
+    else
+        e->tries = t;
+    e->last_try = t;
+}
+
+static void exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
+{
+    e->last_try->outcome = attempt_outcome_name(outcome);
+    e->last_try->us = clock_steady_us() - e->attempt.began_us;
+}
+
+static void exchange_try(struct exchange *e, struct backend *backend)
+{
+    bool fresh = e->is_fresh;
+
+    e->is_fresh = false;
+    e->attempt.backend = backend;
+    exchange_note_try(e);
+    exchange_enter(e, EXCHANGE_CONNECTING);
+    /* A request that must not go out twice would be lost on a closed connection. */
+    attempt_start(&e->attempt, backend, fresh, !e->facts.idempotent);
+}
+
+static void exchange_record_failure(struct exchange *e)
+{
+    bool connecting = e->failure.phase == FACTS_PHASE_CONNECT;
+
+    if (e->failure.outcome == ATTEMPT_STALE || e->failure.outcome == ATTEMPT_LOCAL) {
+        attempt_end_trial(&e->attempt);
+        return;
+    }
+    e->attempt.is_trial = false; /* this is the verdict */
+    backend_note_failure(e->attempt.backend, connecting && e->failure.kind != FACTS_RESOLVE,
+                         e->failure.code);
+}
+
+static bool exchange_may_resend(const struct exchange *e)
+{
+    const struct retry_facts facts = {
+        .was_sent = e->attempt.was_sent,
+        .idempotent = e->facts.idempotent,
+        .has_key = head_has(incoming_head(e->in), SLICE("idempotency-key")),
+        .allowed = e->facts.allow_replay,
+        .body_whole = e->upload.is_whole,
+    };
+
+    return retry_is_safe(&facts);
+}
+
+/* What the policy wants, within what is safe and what the limits leave. */
+static enum facts_verdict exchange_ask(struct exchange *e)
+{
+    struct proxy *proxy = e->proxy;
+    const struct facts_failure failure = {.kind = e->failure.kind,
+                                          .phase = e->failure.phase,
+                                          .message = slice_of(e->failure.message)};
+    enum facts_verdict verdict;
+
+    e->facts.replayable = exchange_may_resend(e);
+    verdict = policy_on_failure(proxy->policy, &e->facts, e->attempt.backend->index, &failure);
+    if (verdict == FACTS_FAIL || !exchange_may_resend(e) || e->failure.outcome == ATTEMPT_LOCAL ||
+        e->facts.tries >= TRIES_MAX)
+        return FACTS_FAIL;
+    if (verdict == FACTS_NEXT && e->facts.attempts >= proxy->config->limits.attempts)
+        return FACTS_FAIL;
+    /* Moving on from a backend that was never reached loads nobody twice. */
+    if ((verdict == FACTS_RETRY || e->attempt.was_sent) &&
+        !retry_take(&proxy->budget, loop_now_ms(proxy->loop))) {
+        e->note = "limits.retry_budget";
+        return FACTS_FAIL;
+    }
+    return verdict;
+}
+
+static void exchange_next(struct exchange *e)
+{
+    choice_note_tried(&e->choice, e->attempt.backend->index);
+    e->facts.attempts++;
+    e->facts.tries++;
+    e->facts.retries = 0;
+    exchange_choose(e);
+}
+
+static void on_attempt_failed(struct attempt *a, const struct attempt_failure *failure)
+{
+    struct exchange *e = list_entry(a, struct exchange, attempt);
+    enum facts_verdict verdict;
+
+    e->failure = *failure;
+    exchange_end_try(e, failure->outcome);
+    if (e->state == EXCHANGE_ANSWERING) {
+        exchange_record_failure(e);
+        e->note = failure->message;
+        incoming_cut(e->in, e->answer_framing != FRAMING_UNTIL_CLOSE);
+        exchange_finish(e);
+        return;
+    }
+    exchange_enter(e, EXCHANGE_CHOOSING);
+    if (failure->outcome == ATTEMPT_STALE && exchange_may_resend(e) && e->facts.tries < TRIES_MAX) {
+        e->is_fresh = true;
+        e->facts.tries++;
+        exchange_try(e, a->backend);
+        return;
+    }
+    verdict = exchange_ask(e);
+    if (verdict == FACTS_RETRY) {
+        e->facts.retries++;
+        e->facts.tries++;
+        e->is_fresh = true;
+        deadline_set(e->proxy->loop, &e->pause, RETRY_PAUSE_MS);
+        return;
+    }
+    exchange_record_failure(e);
+    if (verdict == FACTS_NEXT)
+        exchange_next(e);
+    else
+        exchange_give_up(e);
+}
+
+static void on_pause_over(struct deadline *d)
+{
+    struct exchange *e = list_entry(d, struct exchange, pause);
+
+    exchange_try(e, e->attempt.backend);
+}
+
+/* --- forward --- */
+
+static struct slice exchange_request_head(struct exchange *e)
+{
+    const struct request *request = &e->in->request;
+    struct slice own_host = slice_of(e->attempt.backend->settings->text);
+    const struct forward_request forward = {
+        .head = incoming_head(e->in),
+        .target = &request->target,
+        .framing = request->framing,
+        .length = request->length,
+        .host = request->host.length > 0 ? request->host : own_host,
+        .client_ip = e->facts.client_ip,
+        .proto = e->facts.scheme,
+        .port = incoming_local_port(e->in),
+    };
+
+    if (e->request_head.length == 0 || request->host.length == 0)
+        e->request_head = forward_request_head(&e->in->arena, &forward);
+    return e->request_head;
+}
+
+static void on_attempt_connected(struct attempt *a)
+{
+    struct exchange *e = list_entry(a, struct exchange, attempt);
+
+    exchange_enter(e, EXCHANGE_FORWARDING);
+    stream_add(&a->outgoing->stream, exchange_request_head(e));
+    upload_begin(&e->upload, a);
+}
+
+static bool exchange_is_sending(const struct exchange *e)
+{
+    return e->attempt.outgoing != NULL &&
+           (e->state == EXCHANGE_FORWARDING || e->state == EXCHANGE_ANSWERING);
+}
+
+static void on_request_body(struct incoming *in, struct slice piece)
+{
+    struct exchange *e = in->owner;
+
+    if (exchange_body_is_too_large(e)) {
+        e->note = "limits.body";
+        exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
+    } else if (exchange_is_sending(e)) {
+        upload_send(&e->upload, &e->attempt, piece);
+    } else {
+        upload_keep(&e->upload, piece);
+    }
+}
+
+static void on_request_body_end(struct incoming *in)
+{
+    struct exchange *e = in->owner;
+
+    if (exchange_is_sending(e))
+        upload_end(&e->upload, &e->attempt);
+}
+
+static void on_attempt_drained(struct attempt *a)
+{
+    struct exchange *e = list_entry(a, struct exchange, attempt);
+
+    incoming_resume(e->in);
+}
+
+/* --- answer --- */
+
+/* How the response's body goes on to this client (RFC 9112, 6.1: a 1.0 client does
+ * not know chunks, so the end of the connection is the end of the body). */
+static enum framing exchange_answer_framing(const struct exchange *e, const struct outgoing *o)
+{
+    bool may_chunk = incoming_head(e->in)->version == VERSION_1_1;
+
+    if (o->framing == FRAMING_CHUNKED || o->framing == FRAMING_UNTIL_CLOSE)
+        return may_chunk ? FRAMING_CHUNKED : FRAMING_UNTIL_CLOSE;
+    return o->framing;
+}
+
+static void on_attempt_head(struct attempt *a)
+{
+    struct exchange *e = list_entry(a, struct exchange, attempt);
+    struct incoming *in = e->in;
+    struct outgoing *o = a->outgoing;
+    bool is_final = o->parse.head.status >= 200;
+    struct forward_response forward = {.head = &o->parse.head,
+                                       .framing = FRAMING_NONE,
+                                       .length = o->length,
+                                       .client_version = incoming_head(in)->version};
+
+    if (!is_final && forward.client_version < VERSION_1_1)
+        return; /* RFC 9110, 15.2: it would not understand */
+    if (is_final) {
+        exchange_enter(e, EXCHANGE_ANSWERING);
+        e->status = o->parse.head.status;
+        e->answer_framing = forward.framing = exchange_answer_framing(e, o);
+        incoming_begin_answer(in, true);
+        if (e->answer_framing == FRAMING_UNTIL_CLOSE)
+            in->closes = true;
+        forward.closes = in->closes;
+    }
+    stream_add(incoming_stream(in), forward_response_head(&in->arena, &forward));
+}
+
+static void on_attempt_body(struct attempt *a, struct slice piece)
+{
+    struct exchange *e = list_entry(a, struct exchange, attempt);
+    struct stream *to = incoming_stream(e->in);
+
+    relay_piece(to, e->answer_framing, piece);
+    e->bytes_out += piece.length;
+    if (stream_backlog(to) > 0) {
+        attempt_pause(a);
+        incoming_watch(e->in);
+    }
+}
+
+static void on_client_drained(struct incoming *in)
+{
+    struct exchange *e = in->owner;
+
+    if (e->state == EXCHANGE_ANSWERING)
+        attempt_resume(&e->attempt);
+}
+
+static void on_attempt_end(struct attempt *a)
+{
+    struct exchange *e = list_entry(a, struct exchange, attempt);
+
+    relay_end(incoming_stream(e->in), e->answer_framing);
+    exchange_end_try(e, ATTEMPT_OK);
+    exchange_finish(e);
+}
+
+/* --- endings that no backend decides --- */
+
+static void exchange_cancel_attempt(struct exchange *e, enum attempt_outcome outcome)
+{
+    deadline_clear(&e->pause);
+    if (!e->attempt.is_active)
+        return;
+    exchange_end_try(e, outcome);
+    attempt_cancel(&e->attempt);
+}
+
+/* Our own answer; the request goes no further. Once some of another answer is out
+ * there is only the cut. */
+static void exchange_reply(struct exchange *e, unsigned status, struct slice why)
+{
+    bool says_when = status == 503;
+
+    if (e->state == EXCHANGE_ANSWERING) {
+        exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
+        incoming_cut(e->in, e->answer_framing != FRAMING_UNTIL_CLOSE);
+        exchange_finish(e);
+        return;
+    }
+    exchange_cancel_attempt(e, status == 504 ? ATTEMPT_TIMEOUT : ATTEMPT_CANCELLED);
+    e->status = status;
+    e->bytes_out = reply_send(
+        e->in, &(struct reply){.status = status,
+                               .body = reply_text(&e->in->arena, status, why),
+                               .retry_after_s = says_when ? e->proxy->retry_after_s : 0});
+    exchange_finish(e);
+}
+
+static void on_request_deadline(struct deadline *d)
+{
+    struct exchange *e = list_entry(d, struct exchange, deadline);
+
+    e->note = "timeouts.request";
+    exchange_reply(e, 504, SLICE("no answer within timeouts.request"));
+}
+
+static void on_request_body_failed(struct incoming *in, enum incoming_fault fault, const char *text)
+{
+    struct exchange *e = in->owner;
+
+    e->note = text;
+    in->closes = true;
+    exchange_reply(e, describe_fault(fault), slice_of(text));
+}
+
+static void on_client_gone(struct incoming *in)
+{
+    struct exchange *e = in->owner;
+
+    exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
+    if (e->state != EXCHANGE_ANSWERING)
+        e->status = STATUS_CLIENT_GONE;
+    e->note = "the client went away";
+    exchange_finish(e);
+}
+
+void exchange_refuse(struct proxy *proxy, struct incoming *in, enum incoming_fault fault,
+                     const char *text)
+{
+    struct exchange *e = exchange_new(proxy, in);
+
+    e->note = text;
+    exchange_reply(e, describe_fault(fault), slice_of(text));
+}
+
+/* --- finish --- */
+
+static void exchange_log(struct exchange *e)
+{
+    const struct incoming *in = e->in;
+    const struct attempt *a = &e->attempt;
+    uint64_t now_us = clock_steady_us();
+    bool was_tried = e->last_try != NULL;
+
+    access_log_write(&(struct access_record){
+        .id = e->facts.id,
+        .client_ip = e->facts.client_ip,
+        .client_port = e->facts.client_port,
+        .method = e->facts.method,
+        .target = e->facts.target,
+        .version_minor = incoming_head(in)->version == VERSION_1_1,
+        .status = e->status,
+        .bytes_in = in->body_bytes,
+        .bytes_out = e->bytes_out,
+        .queue_us = (was_tried ? a->began_us : now_us) - in->began_us,
+        .has_connect = was_tried && a->connected_us != 0,
+        .connect_us = a->connected_us - a->began_us,
+        .has_first_byte = was_tried && a->head_us != 0,
+        .first_byte_us = a->head_us - a->began_us,
+        .total_us = now_us - in->began_us,
+        .backend = was_tried ? e->last_try->backend : NULL,
+        .attempts = was_tried ? e->facts.attempts : 0,
+        .retries = e->facts.retries,
+        .tries = e->tries,
+        .script = policy_script_name(e->proxy->policy),
+        .by_fallback = e->decision.by_fallback,
+        .why = e->decision.why,
+        .note = e->note,
+    });
+}
+
+static void exchange_finish(struct exchange *e)
+{
+    struct segment_worker *slot = e->proxy->slot;
+
+    CHECK(e->state != EXCHANGE_FINISHED);
+    exchange_enter(e, EXCHANGE_FINISHED);
+    deadline_clear(&e->deadline);
+    deadline_clear(&e->pause);
+    attempt_cancel(&e->attempt);
+    upload_dispose(&e->upload);
+    if (e->asked_policy)
+        policy_forget(e->proxy->policy, &e->facts);
+    exchange_log(e);
+    atomic_store_explicit(&slot->requests,
+                          atomic_load_explicit(&slot->requests, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    if (!e->in->is_done)
+        incoming_done(e->in);
+}
+
+static const struct incoming_events incoming_events = {
+    .on_body = on_request_body,
+    .on_body_end = on_request_body_end,
+    .on_body_failed = on_request_body_failed,
+    .on_drained = on_client_drained,
+    .on_gone = on_client_gone,
+};
+
+static const struct attempt_events attempt_events = {
+    .on_connected = on_attempt_connected,
+    .on_head = on_attempt_head,
+    .on_body = on_attempt_body,
+    .on_end = on_attempt_end,
+    .on_drained = on_attempt_drained,
+    .on_failed = on_attempt_failed,
+};

@@ -1,0 +1,13 @@
+/*
+ * relay - pieces of a body to a stream, in the coding that the message there has.
+ */
+#ifndef PROXY_RELAY_H
+#define PROXY_RELAY_H
+
+#include "http/framing.h"
+#include "net/stream.h"
+
+void relay_piece(struct stream *, enum framing, struct slice); /* borrows as stream_add does */
+void relay_end(struct stream *, enum framing);
+
+#endif

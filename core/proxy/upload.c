@@ -1,0 +1,67 @@
+#include "proxy/upload.h"
+
+#include "proxy/relay.h"
+
+void upload_init(struct upload *u, struct incoming *in, uint64_t keep_max)
+{
+    *u = (struct upload){.in = in, .keep_max = keep_max, .is_whole = true};
+}
+
+void upload_dispose(struct upload *u)
+{
+    buffer_dispose(&u->kept);
+}
+
+static void upload_drop(struct upload *u)
+{
+    u->is_whole = false;
+    buffer_dispose(&u->kept);
+}
+
+void upload_keep(struct upload *u, struct slice piece)
+{
+    buffer_append(&u->kept, piece);
+    if (buffer_length(&u->kept) >= u->keep_max)
+        incoming_pause(u->in);
+}
+
+void upload_send(struct upload *u, struct attempt *a, struct slice piece)
+{
+    struct stream *to = &a->outgoing->stream;
+
+    if (u->is_whole && buffer_length(&u->kept) + piece.length <= u->keep_max)
+        buffer_append(&u->kept, piece);
+    else
+        upload_drop(u);
+    relay_piece(to, u->in->request.framing, piece);
+    if (stream_backlog(to) > 0)
+        incoming_pause(u->in);
+    attempt_sending(a);
+}
+
+void upload_begin(struct upload *u, struct attempt *a)
+{
+    struct stream *to = &a->outgoing->stream;
+
+    relay_piece(to, u->in->request.framing, buffer_slice(&u->kept));
+    if (u->in->body_complete) {
+        upload_end(u, a);
+    } else {
+        stream_flush(to);
+        attempt_sending(a);
+        if (stream_backlog(to) > 0)
+            incoming_pause(u->in);
+        else
+            incoming_resume(u->in);
+    }
+    if (buffer_length(&u->kept) <= u->keep_max)
+        return;
+    stream_flush(to); /* it borrows what is dropped here */
+    upload_drop(u);
+}
+
+void upload_end(struct upload *u, struct attempt *a)
+{
+    relay_end(&a->outgoing->stream, u->in->request.framing);
+    attempt_sent(a);
+}

@@ -1,0 +1,33 @@
+/*
+ * upload - the body of a request on its way to a backend, and again if need be.
+ *
+ * What has been read of it is kept from its first byte, up to limits.replay, so that
+ * it can go out to another backend. While there is no backend nothing beyond that is
+ * read; while the backend is slow the client is paused.
+ */
+#ifndef PROXY_UPLOAD_H
+#define PROXY_UPLOAD_H
+
+#include "base/buffer.h"
+#include "client/incoming.h"
+#include "proxy/attempt.h"
+
+struct upload {
+    struct incoming *in;
+    uint64_t keep_max; /* bytes */
+    struct buffer kept;
+    bool is_whole; /* all that was read is kept: the body can go out again */
+};
+
+void upload_init(struct upload *, struct incoming *, uint64_t keep_max); /* borrows */
+void upload_dispose(struct upload *);
+/* A piece was read and no backend is there to take it. */
+void upload_keep(struct upload *, struct slice piece);
+/* A piece was read and goes to the attempt's backend. */
+void upload_send(struct upload *, struct attempt *, struct slice piece);
+/* The attempt is connected and its head was added: sends what is there. */
+void upload_begin(struct upload *, struct attempt *);
+/* The last piece was read and sent. */
+void upload_end(struct upload *, struct attempt *);
+
+#endif
