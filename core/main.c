@@ -1,0 +1,114 @@
+/*
+ * Command line in, exit code out.
+ */
+#include "base/log.h"
+#include "config/load.h"
+#include "http/parse.h"
+#include "lua/sandbox.h"
+#include "net/loop.h"
+#include "process/demo.h"
+#include "process/options.h"
+#include "process/supervisor.h"
+#include "process/version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static int fail(int status, struct slice message)
+{
+    fprintf(stderr, "%.*s\n", (int)message.length, message.start);
+    return status;
+}
+
+/* Started without one of them, the next socket would be "standard error". */
+static void open_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+static int print_settings(const struct config *config)
+{
+    struct buffer out = {0};
+    bool is_whole;
+
+    config_print(config, &out);
+    is_whole =
+        fwrite(buffer_slice(&out).start, 1, buffer_length(&out), stdout) == buffer_length(&out);
+    is_whole = fflush(stdout) == 0 && is_whole;
+    buffer_dispose(&out);
+    return is_whole ? 0 : 1;
+}
+
+static int print_version(void)
+{
+    printf("lb %s\nlibuv %s\nllhttp %s\n%s\n", VERSION, uv_version_string(),
+           parse_library_version(), sandbox_library_version());
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int with_settings(const struct options *options)
+{
+    struct segment *segment = segment_new();
+    struct buffer error = {0};
+    struct config *config;
+    int status;
+
+    if (segment == NULL) {
+        buffer_printf(&error, "lb: no shared memory: %s", strerror(errno));
+        status = fail(1, buffer_slice(&error));
+    } else {
+        config = config_load_file(options->script, &options->overrides, segment, &error);
+        if (config == NULL)
+            status = fail(2, buffer_slice(&error));
+        else if (options->command == OPTIONS_CHECK)
+            status = print_settings(config);
+        else
+            status = supervisor_run(config, segment, options);
+        config_free(config);
+    }
+    segment_free(segment);
+    buffer_dispose(&error);
+    return status;
+}
+
+static int run(const struct options *options, struct slice help)
+{
+    switch (options->command) {
+    case OPTIONS_HELP:
+        printf("%.*s\n", (int)help.length, help.start);
+        return fflush(stdout) == 0 ? 0 : 1;
+    case OPTIONS_VERSION:
+        return print_version();
+    case OPTIONS_DEMO:
+        return demo_run(options);
+    case OPTIONS_CHECK:
+    case OPTIONS_RUN:
+        break;
+    }
+    return with_settings(options);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct buffer message = {0};
+    int status;
+
+    open_standard_descriptors();
+    status = options_parse(&options, argc, argv, &message);
+    if (status != 0)
+        (void)fail(status, buffer_slice(&message));
+    else
+        status = run(&options, buffer_slice(&message));
+    options_dispose(&options);
+    buffer_dispose(&message);
+    return status;
+}

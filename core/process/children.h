@@ -1,0 +1,55 @@
+/*
+ * children - processes that one process starts, replaces and ends.
+ *
+ * A child ends when its parent does, however that ends. One that dies is due
+ * again at once if it lived long or is the first to die; else after a pause that
+ * doubles. The parent must have no other thread.
+ */
+#ifndef PROCESS_CHILDREN_H
+#define PROCESS_CHILDREN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct child {
+    char name[16]; /* "worker 1": in the log and, behind "lb ", the process's title */
+    pid_t pid;     /* 0: it does not run */
+    uint64_t started_ms;
+    uint64_t start_at_ms; /* while it does not run; UINT64_MAX: not until it is asked for */
+    uint64_t back_off_ms; /* the pause before the next start, should it die now */
+};
+
+struct children {
+    struct child *list;
+    unsigned count;
+    pid_t parent;
+    void *owner;
+    void (*run)(void *owner, unsigned which); /* in the new process; must not return */
+    void (*on_died)(void *owner, unsigned which, int status); /* as waitpid tells it */
+};
+
+void children_init(struct children *, unsigned count, void *owner); /* none runs */
+void children_dispose(struct children *);
+void children_name(struct children *, unsigned which, const char *name,
+                   unsigned number); /* 0: none */
+
+/* Flushes the log and forks. A child that the system refuses is logged and due later. */
+void children_start(struct children *, unsigned which);
+void children_start_later(struct children *, unsigned which);
+uint64_t children_next_start_ms(const struct children *); /* UINT64_MAX: none is due */
+
+void children_signal(struct children *, int number); /* and none is due any more */
+void children_reap(
+    struct children *); /* on_died for each that has ended; of strangers, too, in silence */
+unsigned children_running(const struct children *);
+void children_log_death(const struct children *, unsigned which, int status, const char *event);
+
+/* Signals are not delivered but read: blocks them, and gives a descriptor for the
+ * next two. In a new process children_start has undone that. -1 and errno if the
+ * system refuses. */
+int signals_open(void);
+int signals_next(int fd);                     /* a number; 0: none waits */
+void signals_wait(int fd, uint64_t until_ms); /* steady clock; UINT64_MAX: for ever */
+
+#endif

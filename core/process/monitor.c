@@ -1,0 +1,93 @@
+#include "process/monitor.h"
+
+#include "base/log.h"
+#include "net/deadline.h"
+#include "upstream/health.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RESOLVER_THREADS_MIN = 4, RESOLVER_THREADS_MAX = 128, LOG_RETRY_MS = 100 };
+
+static struct monitor {
+    struct loop loop;
+    struct segment *segment;
+    uv_signal_t on_term, on_quit;
+    struct deadline log_retry;
+} monitor;
+
+static void on_first_round(void *owner)
+{
+    struct monitor *m = owner;
+
+    atomic_store(&m->segment->first_round_done, 1);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct monitor *m = handle->data;
+
+    (void)number;
+    loop_stop(&m->loop);
+}
+
+static void flush_log(struct monitor *m)
+{
+    if (!log_flush() && !deadline_is_set(&m->log_retry))
+        deadline_set(&m->loop, &m->log_retry, LOG_RETRY_MS);
+}
+
+static void on_turn(struct loop *loop)
+{
+    flush_log(loop->owner);
+}
+
+static void on_log_retry(struct deadline *d)
+{
+    (void)d; /* the turn that it begins flushes */
+}
+
+static void watch_signal(struct monitor *m, uv_signal_t *handle, int number)
+{
+    CHECK(uv_signal_init(&m->loop.uv, handle) == 0);
+    handle->data = m;
+    CHECK(uv_signal_start(handle, on_signal, number) == 0);
+}
+
+/* A lookup that hangs keeps a thread, so each name should have one of its own.
+ * They are made at the first lookup, and not at all without names. */
+static void set_resolver_threads(const struct config *config)
+{
+    unsigned names = 0;
+    char text[16];
+
+    for (unsigned i = 0; i < config->backends_count; i++)
+        names += config->backends[i].address.kind == ADDRESS_NAME;
+    if (names < RESOLVER_THREADS_MIN)
+        names = RESOLVER_THREADS_MIN;
+    if (names > RESOLVER_THREADS_MAX)
+        names = RESOLVER_THREADS_MAX;
+    snprintf(text, sizeof text, "%u", names);
+    setenv("UV_THREADPOOL_SIZE", text, 1);
+}
+
+/* Nothing is disposed of at the end: the process ends, and waiting for a thread
+ * whose lookup hangs would make that late. */
+int monitor_run(const struct config *config, struct segment *segment)
+{
+    struct monitor *m = &monitor;
+
+    set_resolver_threads(config);
+    loop_init(&m->loop);
+    m->loop.owner = m;
+    m->loop.on_turn = on_turn;
+    m->segment = segment;
+    deadline_init(&m->log_retry, on_log_retry);
+    watch_signal(m, &m->on_term, SIGTERM);
+    watch_signal(m, &m->on_quit, SIGQUIT);
+    (void)health_new(&m->loop, config, segment, on_first_round, m);
+    loop_run(&m->loop);
+    log_close();
+    return 0;
+}

@@ -1,0 +1,17 @@
+/*
+ * monitor - one event loop beside the workers: checks health, resolves names.
+ *
+ * Publishes verdicts and addresses on the board. Traffic does not notice when it
+ * dies; the supervisor starts another. Ends on SIGTERM or SIGQUIT, at once.
+ */
+#ifndef PROCESS_MONITOR_H
+#define PROCESS_MONITOR_H
+
+#include "config/config.h"
+#include "shared/segment.h"
+
+/* The process's exit status. Leave by _exit: at exit, libuv would wait for lookups
+ * that may hang. */
+int monitor_run(const struct config *, struct segment *);
+
+#endif

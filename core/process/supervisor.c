@@ -1,0 +1,436 @@
+/*
+ *              first round        all ready            SIGTERM           time is over
+ *   CHECKING -------------> STARTING ------> RUNNING ----------> DRAINING ----------> QUITTING
+ *   (the monitor alone)     (and the         (from here on       (no new             (SIGQUIT, then
+ *                           workers)         it serves)          connections)         SIGKILL)
+ *
+ * One thread, and one place to wait. To be told to stop moves it on from any state.
+ */
+#include "process/supervisor.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "process/children.h"
+#include "process/monitor.h"
+#include "process/sockets.h"
+#include "process/version.h"
+#include "process/worker.h"
+#include "shared/board.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    START_POLL_MS = 5,           /* the segment is looked at as long as somebody starts */
+    FIRST_ROUND_GRACE_MS = 1000, /* beyond health.timeout */
+    START_MAX_MS = 10000,        /* for all workers to be ready */
+    QUIT_MS = 1000,              /* between SIGQUIT and SIGKILL */
+    LOG_RETRY_MS = 100,
+};
+
+enum state {
+    SUPERVISOR_CHECKING,
+    SUPERVISOR_STARTING,
+    SUPERVISOR_RUNNING,
+    SUPERVISOR_DRAINING,
+    SUPERVISOR_QUITTING,
+};
+
+struct supervisor {
+    const struct config *config;
+    struct segment *segment;
+    const struct options *options;
+    struct sockets sockets;
+    struct children children; /* the workers by their slots, then the monitor */
+    int signals;
+    enum state state;
+    uint64_t state_ends_ms; /* the latest moment for the next state */
+    bool was_ready;         /* some worker was, once */
+    bool has_pid_file;
+    int status;
+};
+
+static unsigned monitor_of(const struct supervisor *s)
+{
+    return s->config->workers;
+}
+
+static void supervisor_enter(struct supervisor *s, enum state state, uint64_t within_ms)
+{
+    s->state = state;
+    s->state_ends_ms = within_ms == UINT64_MAX ? UINT64_MAX : clock_steady_ms() + within_ms;
+}
+
+/* --- inside a child --- */
+
+static _Noreturn void run_child(void *owner, unsigned which)
+{
+    struct supervisor *s = owner;
+    const struct options *o = s->options;
+    int status;
+
+    close(s->signals);
+    log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
+    if (which == monitor_of(s)) {
+        sockets_close(&s->sockets);
+        _exit(monitor_run(s->config, s->segment));
+    }
+    sockets_keep_slot(&s->sockets, which);
+    status = worker_run(s->config, s->segment, which, sockets_of_slot(&s->sockets, which),
+                        s->sockets.addresses);
+    log_close();
+    exit(status);
+}
+
+/* --- stopping --- */
+
+static void supervisor_drain(struct supervisor *s)
+{
+    char seconds[32];
+    struct log_pair pairs[] = {{"timeout", seconds}, {NULL, NULL}};
+
+    snprintf(seconds, sizeof seconds, "%g", (double)s->options->drain_timeout_ms / 1000);
+    log_event(LOG_INFO, "drain", pairs, "draining: ending within %s s", seconds);
+    supervisor_enter(s, SUPERVISOR_DRAINING, s->options->drain_timeout_ms);
+    children_signal(&s->children, SIGTERM);
+    /* The workers have accepted what waits, or are about to: only when they have
+     * closed theirs too are connections refused. */
+    sockets_close(&s->sockets);
+}
+
+static void supervisor_quit(struct supervisor *s)
+{
+    log_event(LOG_WARN, "quit", NULL, "ending at once, whatever is in flight");
+    supervisor_enter(s, SUPERVISOR_QUITTING, QUIT_MS);
+    children_signal(&s->children, SIGQUIT);
+}
+
+static void supervisor_stop(struct supervisor *s)
+{
+    if (s->state < SUPERVISOR_DRAINING)
+        supervisor_drain(s);
+    else if (s->state == SUPERVISOR_DRAINING)
+        supervisor_quit(s);
+}
+
+static void fail_to_start(struct supervisor *s, const char *event, const char *why)
+{
+    log_event(LOG_ERROR, event, NULL, "%s", why);
+    s->status = 1;
+    supervisor_stop(s);
+}
+
+/* What others see of the dead is put right, and another is due. */
+static void on_child_died(void *owner, unsigned which, int status)
+{
+    struct supervisor *s = owner;
+    bool is_monitor = which == monitor_of(s);
+
+    if (s->state < SUPERVISOR_DRAINING || (s->state == SUPERVISOR_DRAINING && status != 0))
+        children_log_death(&s->children, which, status,
+                           is_monitor ? "monitor_died" : "worker_died");
+    if (is_monitor) {
+        board_touch(s->segment);
+    } else {
+        struct segment_worker *worker = &s->segment->workers[which];
+
+        atomic_store(&worker->ready, 0);
+        atomic_store(&worker->pid, 0);
+        atomic_store(&worker->clients, 0);
+        board_forget_worker(s->segment, which);
+    }
+    if (s->state < SUPERVISOR_DRAINING)
+        children_start_later(&s->children, which);
+}
+
+/* --- starting --- */
+
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void log_start(const struct supervisor *s)
+{
+    const struct config *c = s->config;
+    char workers[16], pid[16];
+    struct log_pair pairs[] = {{"version", VERSION},
+                               {"script", c->script_path},
+                               {"workers", workers},
+                               {"pid", pid},
+                               {NULL, NULL}};
+
+    snprintf(workers, sizeof workers, "%u", c->workers);
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    log_event(LOG_INFO, "start", pairs, "lb %s starts with %s: %u worker%s, %u backend%s, pid %s",
+              VERSION, c->script_path, c->workers, c->workers == 1 ? "" : "s", c->backends_count,
+              c->backends_count == 1 ? "" : "s", pid);
+}
+
+static void start_child(struct supervisor *s, unsigned which)
+{
+    children_start(&s->children, which);
+    if (which != monitor_of(s))
+        atomic_store(&s->segment->workers[which].pid, (uint32_t)s->children.list[which].pid);
+}
+
+static void start_workers(struct supervisor *s)
+{
+    struct buffer error = {0};
+
+    if (sockets_listen(&s->sockets, &error) != 0) {
+        buffer_append_byte(&error, '\0');
+        fail_to_start(s, "listen_failed", buffer_slice(&error).start);
+        buffer_dispose(&error);
+        return;
+    }
+    supervisor_enter(s, SUPERVISOR_STARTING, START_MAX_MS);
+    for (unsigned i = 0; i < s->config->workers; i++)
+        start_child(s, i);
+}
+
+static unsigned workers_ready(const struct supervisor *s)
+{
+    unsigned ready = 0;
+
+    for (unsigned i = 0; i < s->config->workers; i++)
+        ready += atomic_load(&s->segment->workers[i].ready) != 0;
+    return ready;
+}
+
+static unsigned workers_running(const struct supervisor *s)
+{
+    unsigned monitor = s->children.list[monitor_of(s)].pid != 0;
+
+    return children_running(&s->children) - monitor;
+}
+
+/* In one step: whoever finds the file finds the whole number in it. */
+static bool write_pid_file(const char *path)
+{
+    char draft[4096];
+    FILE *file;
+
+    if (snprintf(draft, sizeof draft, "%s.%d", path, (int)getpid()) >= (int)sizeof draft)
+        return false;
+    file = fopen(draft, "we");
+    if (file == NULL)
+        return false;
+    fprintf(file, "%d\n", (int)getpid());
+    if (fclose(file) == 0 && rename(draft, path) == 0)
+        return true;
+    unlink(draft);
+    return false;
+}
+
+static void log_listening(const struct supervisor *s, unsigned address)
+{
+    struct buffer text = {0};
+    struct log_pair pairs[] = {{"address", NULL}, {NULL, NULL}};
+
+    sockets_format(&s->sockets, address, &text);
+    buffer_append_byte(&text, '\0');
+    pairs[0].value = buffer_slice(&text).start;
+    log_event(LOG_INFO, "listening", pairs, "listening on %s", pairs[0].value);
+    buffer_dispose(&text);
+}
+
+static void announce(struct supervisor *s)
+{
+    char why[256];
+
+    if (s->options->pid_file != NULL && !write_pid_file(s->options->pid_file)) {
+        snprintf(why, sizeof why, "cannot write %.200s: %s", s->options->pid_file, strerror(errno));
+        fail_to_start(s, "pid_file_failed", why);
+        return;
+    }
+    s->has_pid_file = s->options->pid_file != NULL;
+    supervisor_enter(s, SUPERVISOR_RUNNING, UINT64_MAX);
+    for (unsigned i = 0; i < s->sockets.addresses; i++)
+        log_listening(s, i);
+    log_flush();
+    atomic_store(&s->segment->listen_port, sockets_port(&s->sockets, 0));
+}
+
+/* --- the states --- */
+
+static void step_checking(struct supervisor *s)
+{
+    if (atomic_load(&s->segment->first_round_done) != 0 ||
+        s->children.list[monitor_of(s)].pid == 0 || clock_steady_ms() >= s->state_ends_ms)
+        start_workers(s);
+}
+
+/* A worker that dies before any was ready would only die again. */
+static void start_due(struct supervisor *s)
+{
+    uint64_t now_ms = clock_steady_ms();
+    unsigned first = s->was_ready || s->state == SUPERVISOR_RUNNING ? 0 : monitor_of(s);
+
+    for (unsigned i = first; i < s->children.count; i++)
+        if (s->children.list[i].start_at_ms <= now_ms)
+            start_child(s, i);
+}
+
+static void step_starting(struct supervisor *s)
+{
+    unsigned ready = workers_ready(s);
+
+    s->was_ready = s->was_ready || ready > 0;
+    start_due(s);
+    if (ready == s->config->workers || clock_steady_ms() >= s->state_ends_ms)
+        announce(s);
+    else if (!s->was_ready && workers_running(s) == 0)
+        fail_to_start(s, "start_failed", "no worker could start; the reason is in the lines above");
+}
+
+static void supervisor_step(struct supervisor *s)
+{
+    uint64_t now_ms = clock_steady_ms();
+
+    switch (s->state) {
+    case SUPERVISOR_CHECKING:
+        step_checking(s);
+        break;
+    case SUPERVISOR_STARTING:
+        step_starting(s);
+        break;
+    case SUPERVISOR_RUNNING:
+        start_due(s);
+        break;
+    case SUPERVISOR_DRAINING:
+        if (now_ms >= s->state_ends_ms && children_running(&s->children) > 0)
+            supervisor_quit(s);
+        break;
+    case SUPERVISOR_QUITTING:
+        if (now_ms >= s->state_ends_ms) {
+            children_signal(&s->children, SIGKILL);
+            supervisor_enter(s, SUPERVISOR_QUITTING, UINT64_MAX);
+        }
+        break;
+    }
+}
+
+static void supervisor_hear(struct supervisor *s, int number)
+{
+    switch (number) {
+    case SIGTERM:
+    case SIGINT:
+        supervisor_stop(s);
+        break;
+    case SIGQUIT:
+        if (s->state < SUPERVISOR_DRAINING)
+            supervisor_drain(s);
+        supervisor_stop(s);
+        break;
+    case SIGHUP:
+        log_event(LOG_WARN, "reload", NULL,
+                  "reload is not available in this version: restart to load a changed script");
+        break;
+    default:
+        break; /* SIGCHLD has been heard by waking */
+    }
+}
+
+static uint64_t supervisor_next_ms(const struct supervisor *s, bool log_waits)
+{
+    uint64_t now_ms = clock_steady_ms();
+    uint64_t next_ms = children_next_start_ms(&s->children);
+
+    if (s->state < SUPERVISOR_RUNNING)
+        next_ms = now_ms + START_POLL_MS;
+    if (s->state_ends_ms < next_ms)
+        next_ms = s->state_ends_ms;
+    if (log_waits && now_ms + LOG_RETRY_MS < next_ms)
+        next_ms = now_ms + LOG_RETRY_MS;
+    return next_ms;
+}
+
+static void supervisor_loop(struct supervisor *s)
+{
+    for (;;) {
+        int number;
+
+        signals_wait(s->signals, supervisor_next_ms(s, !log_flush()));
+        while ((number = signals_next(s->signals)) != 0)
+            supervisor_hear(s, number);
+        children_reap(&s->children);
+        supervisor_step(s);
+        if (s->state >= SUPERVISOR_DRAINING && children_running(&s->children) == 0)
+            return;
+    }
+}
+
+/* --- from the beginning to the end --- */
+
+static bool supervisor_open(struct supervisor *s, struct buffer *notice)
+{
+    struct buffer error = {0};
+
+    raise_descriptors();
+    signal(SIGPIPE, SIG_IGN);
+    if (sockets_bind(&s->sockets, s->config, &error, notice) != 0) {
+        fprintf(stderr, "lb: %.*s\n", (int)buffer_length(&error), buffer_slice(&error).start);
+        buffer_dispose(&error);
+        return false;
+    }
+    s->signals = signals_open();
+    if (s->signals >= 0)
+        return true;
+    fprintf(stderr, "lb: signals cannot be read: %s\n", strerror(errno));
+    sockets_close(&s->sockets);
+    return false;
+}
+
+static void supervisor_begin(struct supervisor *s, struct buffer *notice)
+{
+    const struct options *o = s->options;
+
+    log_open(o->event_format, o->line_format, o->log_level, "supervisor");
+    log_start(s);
+    if (buffer_length(notice) > 0)
+        log_event(LOG_WARN, "no_ipv6", NULL, "%.*s", (int)buffer_length(notice),
+                  buffer_slice(notice).start);
+    board_init(s->segment, s->config->backends_count);
+    atomic_store(&s->segment->workers_count, s->config->workers);
+    children_init(&s->children, s->config->workers + 1, s);
+    s->children.run = run_child;
+    s->children.on_died = on_child_died;
+    for (unsigned i = 0; i < s->config->workers; i++)
+        children_name(&s->children, i, "worker", i + 1);
+    children_name(&s->children, monitor_of(s), "monitor", 0);
+    supervisor_enter(s, SUPERVISOR_CHECKING, s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS);
+    if (s->config->backends_count > 0)
+        start_child(s, monitor_of(s));
+}
+
+int supervisor_run(const struct config *config, struct segment *segment,
+                   const struct options *options)
+{
+    struct supervisor s = {.config = config, .segment = segment, .options = options};
+    struct buffer notice = {0};
+
+    if (!supervisor_open(&s, &notice)) {
+        buffer_dispose(&notice);
+        return 1;
+    }
+    supervisor_begin(&s, &notice);
+    buffer_dispose(&notice);
+    supervisor_loop(&s);
+    if (s.has_pid_file)
+        unlink(options->pid_file);
+    log_event(LOG_INFO, "stop", NULL, "stopped");
+    log_close();
+    close(s.signals);
+    children_dispose(&s.children);
+    return s.status;
+}

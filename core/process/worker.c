@@ -1,0 +1,296 @@
+/*
+ * The states of a worker: starting, serving, draining (SIGTERM: accept no more,
+ * finish what is in flight), ending (close the pools and whatever is left).
+ */
+#include "process/worker.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "client/clients.h"
+#include "net/listener.h"
+#include "policy/policy.h"
+#include "proxy/exchange.h"
+#include "upstream/backend.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    LAST_ACCEPT_MS = 10, /* for connections that are in the queue when draining begins */
+    LOG_AGAIN_MS = 20,
+    HEARTBEAT_MS = 1000,
+    DESCRIPTORS_KEPT = 64, /* for everything that is no connection */
+};
+
+enum worker_state { WORKER_SERVING, WORKER_DRAINING, WORKER_ENDING };
+
+struct worker {
+    struct loop loop;
+    const struct config *config;
+    struct segment *segment;
+    struct segment_worker *slot;
+    struct clients clients;
+    struct backends backends;
+    struct policy *policy;
+    struct proxy proxy;
+    struct listener *listeners;
+    unsigned listeners_count, listeners_open;
+    unsigned clients_max;
+    uv_signal_t terminate, quit;
+    struct deadline last_accept, log_again, heartbeat;
+    enum worker_state state;
+};
+
+static struct worker *worker_of(struct loop *loop)
+{
+    return loop->owner;
+}
+
+/* --- serving --- */
+
+static void on_connection(struct listener *l)
+{
+    struct worker *w = worker_of(l->tcp.loop->data);
+
+    if (w->clients.count < w->clients_max)
+        clients_accept(&w->clients, l);
+}
+
+static void on_client_closed(struct clients *clients)
+{
+    struct worker *w = clients->owner;
+
+    for (unsigned i = 0; i < w->listeners_count; i++)
+        if (w->listeners[i].is_waiting && w->clients.count < w->clients_max &&
+            w->state != WORKER_ENDING)
+            clients_accept(&w->clients, &w->listeners[i]);
+}
+
+static void on_request(struct clients *clients, struct incoming *in)
+{
+    struct worker *w = clients->owner;
+
+    exchange_start(&w->proxy, in);
+}
+
+static void on_bad_request(struct clients *clients, struct incoming *in, enum incoming_fault fault,
+                           const char *text)
+{
+    struct worker *w = clients->owner;
+
+    exchange_refuse(&w->proxy, in, fault, text);
+}
+
+static const struct clients_events clients_events = {
+    .on_request = on_request,
+    .on_bad_request = on_bad_request,
+    .on_closed = on_client_closed,
+};
+
+/* --- draining --- */
+
+static void on_listener_closed(struct listener *l)
+{
+    struct worker *w = worker_of(l->tcp.loop->data);
+
+    w->listeners_open--;
+}
+
+static void on_last_accept(struct deadline *d)
+{
+    struct worker *w = list_entry(d, struct worker, last_accept);
+
+    for (unsigned i = 0; i < w->listeners_count; i++)
+        listener_close(&w->listeners[i]);
+}
+
+static void worker_drain(struct worker *w)
+{
+    if (w->state != WORKER_SERVING)
+        return;
+    w->state = WORKER_DRAINING;
+    atomic_store(&w->slot->ready, 0);
+    clients_drain(&w->clients);
+    deadline_set(&w->loop, &w->last_accept, LAST_ACCEPT_MS);
+}
+
+static void on_terminate(uv_signal_t *handle, int number)
+{
+    (void)number;
+    worker_drain(worker_of(handle->loop->data));
+}
+
+static void on_quit(uv_signal_t *handle, int number)
+{
+    struct worker *w = worker_of(handle->loop->data);
+
+    (void)number;
+    worker_drain(w);
+    on_last_accept(&w->last_accept);
+    clients_close_all(&w->clients);
+}
+
+/* After each turn: what ends a drain is that nothing is left. */
+static void worker_check_end(struct worker *w)
+{
+    if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->listeners_open == 0) {
+        w->state = WORKER_ENDING;
+        deadline_clear(&w->heartbeat);
+        uv_close((uv_handle_t *)&w->terminate, NULL);
+        uv_close((uv_handle_t *)&w->quit, NULL);
+        backends_close(&w->backends);
+    }
+    if (w->state == WORKER_ENDING && backends_are_closed(&w->backends))
+        loop_stop(&w->loop);
+}
+
+/* --- every turn --- */
+
+static void worker_flush_log(struct worker *w)
+{
+    if (!log_flush())
+        deadline_set(&w->loop, &w->log_again, LOG_AGAIN_MS);
+    atomic_store_explicit(&w->slot->lines_dropped, log_lines_dropped(), memory_order_relaxed);
+}
+
+static void on_turn(struct loop *loop)
+{
+    struct worker *w = worker_of(loop);
+
+    worker_flush_log(w);
+    if (w->state != WORKER_SERVING)
+        worker_check_end(w);
+}
+
+static void on_log_again(struct deadline *d)
+{
+    (void)d; /* the turn that it begins does the work */
+}
+
+static void on_heartbeat(struct deadline *d)
+{
+    struct worker *w = list_entry(d, struct worker, heartbeat);
+
+    atomic_store_explicit(&w->slot->heartbeat_ms, loop_now_ms(&w->loop), memory_order_relaxed);
+    deadline_set(&w->loop, &w->heartbeat, HEARTBEAT_MS);
+}
+
+/* --- starting --- */
+
+/* Every client may need a connection to a backend. */
+static unsigned worker_clients_max(const struct config *config)
+{
+    struct rlimit descriptors;
+    uint64_t most = 512;
+
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > 2 * DESCRIPTORS_KEPT)
+        most = (descriptors.rlim_cur - DESCRIPTORS_KEPT) / 2;
+    if (config->limits.connections > 0) {
+        uint64_t share = (config->limits.connections + config->workers - 1) / config->workers;
+
+        most = share < most ? share : most;
+    }
+    return most < UINT32_MAX ? (unsigned)most : UINT32_MAX;
+}
+
+static void worker_catch_signals(struct worker *w)
+{
+    sigset_t none;
+
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    CHECK(uv_signal_init(&w->loop.uv, &w->terminate) == 0);
+    CHECK(uv_signal_init(&w->loop.uv, &w->quit) == 0);
+    CHECK(uv_signal_start(&w->terminate, on_terminate, SIGTERM) == 0);
+    CHECK(uv_signal_start(&w->quit, on_quit, SIGQUIT) == 0);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int worker_listen(struct worker *w, const int *sockets, unsigned count)
+{
+    w->listeners = mem_zalloc(count * sizeof *w->listeners);
+    for (unsigned i = 0; i < count; i++) {
+        struct listener *l = &w->listeners[i];
+        int status;
+
+        l->on_connection = on_connection;
+        l->on_closed = on_listener_closed;
+        status = listener_open(l, &w->loop, sockets[i]);
+        w->listeners_count++;
+        w->listeners_open++;
+        if (status != 0) {
+            log_event(LOG_ERROR, "worker_failed", NULL, "cannot listen: %s", uv_strerror(status));
+            return status;
+        }
+    }
+    return 0;
+}
+
+static void worker_dispose(struct worker *w)
+{
+    policy_free(w->policy);
+    clients_dispose(&w->clients);
+    backends_dispose(&w->backends);
+    loop_dispose(&w->loop);
+    mem_free(w->listeners);
+    log_close();
+}
+
+static int worker_start(struct worker *w, unsigned slot, const int *sockets, unsigned count)
+{
+    struct buffer error = {0};
+
+    w->policy = policy_new(w->config, w->segment, slot, &error);
+    if (w->policy == NULL) {
+        buffer_append_byte(&error, '\0');
+        log_event(LOG_ERROR, "worker_failed", NULL, "the script cannot be loaded: %s", error.bytes);
+        buffer_dispose(&error);
+        return 1;
+    }
+    buffer_dispose(&error);
+    proxy_init(&w->proxy, &w->loop, w->config, w->segment, slot, &w->backends, w->policy);
+    if (worker_listen(w, sockets, count) != 0)
+        return 1;
+    atomic_store(&w->slot->ready, 1);
+    return 0;
+}
+
+int worker_run(const struct config *config, struct segment *segment, unsigned slot,
+               const int *listeners, unsigned listeners_count)
+{
+    static struct worker worker; /* one per process, large */
+    struct worker *w = &worker;
+    pid_t supervisor = getppid();
+    int status;
+
+    w->config = config;
+    w->segment = segment;
+    w->slot = &segment->workers[slot];
+    w->clients_max = worker_clients_max(config);
+    loop_init(&w->loop);
+    w->loop.uv.data = &w->loop;
+    w->loop.owner = w;
+    w->loop.on_turn = on_turn;
+    worker_catch_signals(w);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != supervisor)
+        raise(SIGTERM);
+    deadline_init(&w->last_accept, on_last_accept);
+    deadline_init(&w->log_again, on_log_again);
+    deadline_init(&w->heartbeat, on_heartbeat);
+    clients_init(&w->clients, &w->loop, config, w->slot, &clients_events, w);
+    backends_init(&w->backends, &w->loop, config, segment, slot);
+    on_heartbeat(&w->heartbeat);
+    status = worker_start(w, slot, listeners, listeners_count);
+    if (status != 0)
+        worker_drain(w); /* closes what there is, in order */
+    loop_run(&w->loop);
+    worker_dispose(w);
+    return status;
+}
