@@ -73,6 +73,13 @@ enum framing framing_of_response(const struct head *head, bool answers_head, uin
     return counted ? FRAMING_COUNTED : FRAMING_UNTIL_CLOSE;
 }
 
+enum framing framing_for_client(enum framing framing, enum version version)
+{
+    if (framing == FRAMING_CHUNKED || framing == FRAMING_UNTIL_CLOSE)
+        return version == VERSION_1_1 ? FRAMING_CHUNKED : FRAMING_UNTIL_CLOSE;
+    return framing;
+}
+
 bool method_is_idempotent(struct slice method)
 {
     static const struct slice methods[] = {{"GET", 3},    {"HEAD", 4},    {"PUT", 3},

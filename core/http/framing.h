@@ -21,6 +21,10 @@ enum framing framing_of_request(const struct head *, uint64_t *length);
 /* answers_head: the request's method was HEAD. */
 enum framing framing_of_response(const struct head *, bool answers_head, uint64_t *length);
 
+/* How a body of that framing goes on to a client: a 1.0 client does not know chunks, so
+ * there the end of the connection is the end of the body (RFC 9112, 6.1 and 6.3). */
+enum framing framing_for_client(enum framing, enum version);
+
 /* May a request of that method be sent twice with the effect of once (RFC 9110, 9.2.2)? */
 bool method_is_idempotent(struct slice method);
 

@@ -3,7 +3,7 @@
 -- Returns the environment of scripts, and a table for C and for core/policy/hooks.lua. Everything
 -- used later is a local here, so nothing that a script does to its own tables reaches this code;
 -- for the same reason no string method is called with a colon.
-local ffi, segment, TIMEOUT = ...
+local ffi, segment, STOPPED = ...
 
 local C = ffi.C
 local assert, error, getmetatable, pcall, select = assert, error, getmetatable, pcall, select
@@ -92,12 +92,12 @@ local strings = getmetatable("")
 strings.__index = env.string
 strings.__metatable = false
 
--- A handler must not run for the error that ends a call whose time is over: nothing could end it.
+-- A handler must not run for the error that stops a call: nothing could stop the handler.
 do
   local xpcall = xpcall
   function env.xpcall(f, handler, ...)
     return xpcall(f, function(err)
-      if err == TIMEOUT then return err end
+      if err == STOPPED then return err end
       return handler(err)
     end, ...)
   end
@@ -149,12 +149,18 @@ do
 end
 
 -- Lists of backends and the like are shared by all requests; these would change them in place.
-for _, name in ipairs { "insert", "remove", "sort" } do
+for _, name in ipairs { "insert", "remove" } do
   local change = table[name]
   env.table[name] = function(list, ...)
     if getmetatable(list) == false then complain("this list is read-only, table.%s needs a copy", name) end
     return change(list, ...)
   end
+end
+
+function env.table.sort(list, before)
+  if getmetatable(list) == false then complain("this list is read-only, table.sort needs a copy") end
+  enter("table.sort")
+  return leave_or_raise(pcall(sort, list, before))
 end
 
 local LEVELS = { info = 1, warn = 2, error = 3 } -- enum log_level

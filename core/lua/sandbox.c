@@ -24,16 +24,18 @@ enum { RUN_CHECK_INSTRUCTIONS = 5000 };
 
 struct sandbox { /* the allocator's */
     uint64_t limit_bytes, used_bytes;
+    void (*on_full)(void *data);
+    void *on_full_data;
     uint64_t run_until_us; /* of the thread's CPU time, during sandbox_run */
     bool ran_out;
     char run_place[LUA_IDSIZE + 16]; /* "balancer.lua:7: ", where it was then */
 };
 
-static char environment_key, prelude_key, timeout_value;
+static char environment_key, prelude_key, stopped_value;
 
-void *sandbox_timeout(void)
+void *sandbox_stopped(void)
 {
-    return &timeout_value;
+    return &stopped_value;
 }
 
 static struct sandbox *sandbox_of(lua_State *lua)
@@ -42,6 +44,14 @@ static struct sandbox *sandbox_of(lua_State *lua)
 
     lua_getallocf(lua, &sandbox);
     return sandbox;
+}
+
+static bool may_exceed(struct sandbox *sandbox, uint64_t used)
+{
+    if (sandbox->on_full == NULL || used > 2 * sandbox->limit_bytes)
+        return false;
+    sandbox->on_full(sandbox->on_full_data);
+    return true;
 }
 
 static void *allocate(void *owner, void *old, size_t old_bytes, size_t bytes)
@@ -55,7 +65,8 @@ static void *allocate(void *owner, void *old, size_t old_bytes, size_t bytes)
         sandbox->used_bytes = used;
         return NULL;
     }
-    if (bytes > old_bytes && sandbox->limit_bytes != 0 && used > sandbox->limit_bytes)
+    if (bytes > old_bytes && sandbox->limit_bytes != 0 && used > sandbox->limit_bytes &&
+        !may_exceed(sandbox, used))
         return NULL;
     block = old == NULL ? malloc(bytes) : realloc(old, bytes);
     if (block != NULL)
@@ -101,7 +112,7 @@ static void open_libraries(lua_State *lua)
     }
 }
 
-/* The prelude's arguments: ffi, the segment, the timeout's value. It returns the
+/* The prelude's arguments: ffi, the segment, the value of stopped calls. It returns the
  * environment and its own table. */
 static int open_inside(lua_State *lua)
 {
@@ -117,7 +128,7 @@ static int open_inside(lua_State *lua)
     lua_setfield(lua, -2, LUA_FFILIBNAME); /* nobody else gets it */
     lua_pop(lua, 1);
     lua_pushlightuserdata(lua, segment);
-    lua_pushlightuserdata(lua, &timeout_value);
+    lua_pushlightuserdata(lua, &stopped_value);
     lua_call(lua, 3, 2);
     lua_pushlightuserdata(lua, &prelude_key);
     lua_insert(lua, -2);
@@ -218,7 +229,7 @@ static void on_instructions(lua_State *lua, lua_Debug *unused)
         lua_sethook(lua, on_instructions, LUA_MASKCOUNT, 1);
     }
     sandbox->ran_out = true;
-    lua_pushlightuserdata(lua, &timeout_value);
+    lua_pushlightuserdata(lua, &stopped_value);
     lua_error(lua);
 }
 
@@ -261,6 +272,12 @@ void sandbox_push_prelude(lua_State *lua)
 void sandbox_limit_memory(lua_State *lua, uint64_t memory_bytes)
 {
     sandbox_of(lua)->limit_bytes = memory_bytes;
+}
+
+void sandbox_on_full(lua_State *lua, void (*on_full)(void *data), void *data)
+{
+    sandbox_of(lua)->on_full = on_full;
+    sandbox_of(lua)->on_full_data = data;
 }
 
 size_t sandbox_used_bytes(lua_State *lua)

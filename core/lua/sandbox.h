@@ -40,10 +40,15 @@ void sandbox_push_prelude(lua_State *);
 /* Another bound than at opening; 0: none. Memory errors outside of a protected call
  * end the process, so whoever calls Lua's C functions bare lifts the bound first. */
 void sandbox_limit_memory(lua_State *, uint64_t memory_bytes);
+/* Tells of every allocation beyond the bound, and grants it, up to twice the bound:
+ * on_full stops the script at its next line. A NULL from the allocator in the middle
+ * of compiled code can break the stack of older LuaJITs (2.1 of 2022: lj_err_mem
+ * goes by a stale L->base). Without an on_full the bound is where memory ends. */
+void sandbox_on_full(lua_State *, void (*on_full)(void *data), void *data);
 size_t sandbox_used_bytes(lua_State *);
 
-/* The error value of a call that was stopped because its time was over. */
-void *sandbox_timeout(void);
+/* The error value of a call that was stopped, whatever the reason. */
+void *sandbox_stopped(void);
 
 const char *sandbox_library_version(void); /* of LuaJIT */
 

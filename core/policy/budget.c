@@ -6,7 +6,9 @@
  *   same odd sequence, time is over
  *   overdue = sequence, SIGUSR2 ----> on_signal: set a hook on every instruction,
  *   again until sequence changes      and make compiled code leave (see below)
- *                                     on_hook: raise the timeout
+ *                                     on_hook: raise sandbox_stopped()
+ *
+ * The allocator does the same as on_signal when the memory's bound is passed.
  *
  * LuaJIT's compiled code does not look at hooks. But with the profiler on in
  * mode "l" every trace tests, at each source line, a bit that the profiler's
@@ -28,6 +30,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,12 +40,13 @@ enum { QUIET_TICKS = 20, WATCHDOG_STACK_BYTES = 128 * 1024 };
 struct budget {
     _Atomic uint64_t sequence;  /* odd: a call is running */
     _Atomic uint32_t is_asleep; /* the watchdog, on the semaphore */
-    _Atomic uint32_t was_fired; /* this call was interrupted */
+    _Atomic uint32_t stop;      /* enum budget_stop, of this call */
     _Atomic uint64_t overdue;   /* the sequence of the call to stop; 0: none */
     _Atomic uint64_t cpu_us;
     _Atomic bool is_stopping;
     lua_State *lua;
     pthread_t caller, watchdog;
+    bool has_watchdog;
     clockid_t caller_clock;
     sem_t wake;
     void (*leave_traces)(int); /* LuaJIT's handler of SIGPROF */
@@ -75,8 +79,20 @@ static void on_hook(lua_State *lua, lua_Debug *where)
 {
     (void)where;
     note_line(active, lua);
-    lua_pushlightuserdata(lua, sandbox_timeout()); /* allocates nothing */
+    lua_pushlightuserdata(lua, sandbox_stopped()); /* allocates nothing */
     lua_error(lua);
+}
+
+/* Anywhere on the thread that runs Lua: in a signal, in the allocator. */
+static void interrupt(struct budget *b, enum budget_stop stop)
+{
+    if (atomic_load_explicit(&b->stop, memory_order_relaxed) == BUDGET_KEPT) {
+        atomic_store_explicit(&b->stop, stop, memory_order_relaxed);
+        b->line = 0;
+    }
+    lua_sethook(b->lua, NULL, 0, 0); /* mends a dispatch table that was half written */
+    lua_sethook(b->lua, on_hook, LUA_MASKCOUNT, 1);
+    b->leave_traces(SIGPROF);
 }
 
 static void on_signal(int number)
@@ -84,13 +100,16 @@ static void on_signal(int number)
     struct budget *b = active;
 
     (void)number;
-    if (b == NULL || atomic_load(&b->sequence) != atomic_load(&b->overdue))
-        return;
-    if (!atomic_exchange_explicit(&b->was_fired, 1, memory_order_relaxed))
-        b->line = 0;
-    lua_sethook(b->lua, NULL, 0, 0); /* mends a dispatch table that was half written */
-    lua_sethook(b->lua, on_hook, LUA_MASKCOUNT, 1);
-    b->leave_traces(SIGPROF);
+    if (b != NULL && atomic_load(&b->sequence) == atomic_load(&b->overdue))
+        interrupt(b, BUDGET_TIME);
+}
+
+static void on_full(void *budget)
+{
+    struct budget *b = budget;
+
+    if (atomic_load_explicit(&b->sequence, memory_order_relaxed) % 2 == 1)
+        interrupt(b, BUDGET_MEMORY);
 }
 
 static void wake_watchdog(struct budget *b)
@@ -99,32 +118,28 @@ static void wake_watchdog(struct budget *b)
         sem_post(&b->wake);
 }
 
-int budget_resume(struct budget *b, lua_State *coroutine, int arguments, bool *timed_out)
+int budget_resume(struct budget *b, lua_State *coroutine, int arguments, enum budget_stop *stop)
 {
-    uint64_t sequence;
+    uint64_t sequence = atomic_load_explicit(&b->sequence, memory_order_relaxed);
     int result;
 
-    *timed_out = false;
-    if (b == NULL)
-        return lua_resume(coroutine, arguments);
-    sequence = atomic_load_explicit(&b->sequence, memory_order_relaxed);
     atomic_store_explicit(&b->sequence, sequence + 1, memory_order_release);
     if (__builtin_expect(atomic_load_explicit(&b->is_asleep, memory_order_relaxed) != 0, 0))
         wake_watchdog(b);
     result = lua_resume(coroutine, arguments);
     atomic_store_explicit(&b->sequence, sequence + 2, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(atomic_load_explicit(&b->was_fired, memory_order_relaxed) != 0, 0)) {
+    *stop = (enum budget_stop)atomic_load_explicit(&b->stop, memory_order_relaxed);
+    if (__builtin_expect(*stop != BUDGET_KEPT, 0)) {
         lua_sethook(b->lua, NULL, 0, 0);
-        atomic_store_explicit(&b->was_fired, 0, memory_order_relaxed);
-        *timed_out = true;
+        atomic_store_explicit(&b->stop, BUDGET_KEPT, memory_order_relaxed);
     }
     return result;
 }
 
 unsigned budget_line(const struct budget *b)
 {
-    return b != NULL ? b->line : 0;
+    return b->line;
 }
 
 /* --- the watchdog --- */
@@ -277,18 +292,17 @@ struct budget *budget_new(lua_State *lua, uint64_t cpu_ms)
     budget_set(b, cpu_ms);
     active = b;
     take_profiler(b);
-    if (start_watchdog(b))
+    sandbox_on_full(lua, on_full, b);
+    b->has_watchdog = cpu_ms > 0 && start_watchdog(b);
+    if (cpu_ms == 0 || b->has_watchdog)
         return b;
-    give_profiler_back(b);
-    active = NULL;
-    mem_free(b);
+    budget_free(b);
     return NULL;
 }
 
 void budget_set(struct budget *b, uint64_t cpu_ms)
 {
-    if (b != NULL)
-        atomic_store(&b->cpu_us, cpu_ms * 1000u);
+    atomic_store(&b->cpu_us, cpu_ms * 1000u);
 }
 
 void budget_free(struct budget *b)
@@ -296,8 +310,11 @@ void budget_free(struct budget *b)
     if (b == NULL)
         return;
     atomic_store(&b->is_stopping, true);
-    sem_post(&b->wake);
-    pthread_join(b->watchdog, NULL);
+    if (b->has_watchdog) {
+        sem_post(&b->wake);
+        pthread_join(b->watchdog, NULL);
+    }
+    sandbox_on_full(b->lua, NULL, NULL);
     give_profiler_back(b);
     active = NULL;
     sem_destroy(&b->wake);

@@ -1,11 +1,11 @@
 /*
- * budget - stops a call that runs too long, compiled or not.
+ * budget - stops a call that runs too long or takes too much memory, compiled or not.
  *
  * What counts is the CPU time of the thread that runs Lua, not the wall's, so a
- * busy host does not cut good scripts. The call that is stopped ends with the
- * error value sandbox_timeout(). A call that cannot be stopped (inside a C
- * function that does not return) ends the process after BUDGET_STUCK_MS more, so
- * that the supervisor starts another.
+ * busy host does not cut good scripts; and the bound on the sandbox's memory. The
+ * call that is stopped ends with the error value sandbox_stopped(). A call that
+ * cannot be stopped (inside a C function that does not return) ends the process
+ * after BUDGET_STUCK_MS more, so that the supervisor starts another.
  *
  * Uses LuaJIT's profiler, which is one per process: one budget at a time. Takes
  * SIGUSR2, which does nothing while no call is overdue, and SIGPROF.
@@ -16,25 +16,26 @@
 #include "base/check.h"
 
 #include <lua.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 enum { BUDGET_STUCK_MS = 2000, BUDGET_STUCK_STATUS = 70 };
 
+enum budget_stop { BUDGET_KEPT, BUDGET_TIME, BUDGET_MEMORY };
+
 struct budget;
 
 /* For the state, which must not have compiled anything yet (open, load nothing,
- * then this), and for calls from the calling thread. NULL if the system has no
- * thread to spare. */
+ * then this), and for calls from the calling thread. cpu_ms 0: any time. NULL if
+ * the system has no thread to spare. */
 struct budget *budget_new(lua_State *, uint64_t cpu_ms) MUST_USE;
 void budget_free(struct budget *);                 /* before the state is closed; NULL is fine */
-void budget_set(struct budget *, uint64_t cpu_ms); /* for calls from now on; NULL is fine */
+void budget_set(struct budget *, uint64_t cpu_ms); /* for calls from now on; not from or to 0 */
 
-/* lua_resume within the budget; NULL: without one. *timed_out says whether the
- * call was interrupted; it may have ended well in spite of that. */
-int budget_resume(struct budget *, lua_State *coroutine, int arguments, bool *timed_out);
+/* lua_resume within the budget. *stop says whether the call was stopped, and why;
+ * it may have ended well in spite of that, late. */
+int budget_resume(struct budget *, lua_State *coroutine, int arguments, enum budget_stop *stop);
 /* Where in a script (a chunk whose name begins with "@") the last call that was
- * interrupted was; 0: not known. */
+ * stopped was; 0: not known. */
 unsigned budget_line(const struct budget *);
 
 #endif

@@ -4,7 +4,7 @@
 -- coroutine. Each makes a ctx of its own: the compiler removes that table where the script does not
 -- keep it, and a ctx that was kept is told from a fresh one by its number. Facts are read through
 -- the FFI when a field is asked for. Scripts see tables only, never a pointer.
-local prelude, segment, call_address, facts_of_backends = ...
+local prelude, segment_address, call_address, facts_of_backends = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
@@ -46,6 +46,7 @@ void policy_answer_field(struct binding_call *, const char *name, size_t name_le
 ]]
 
 local call = ffi.cast("struct binding_call *", call_address)
+local segment = ffi.cast("const void *", segment_address) -- compiled code takes no light userdata
 
 local LIST_SAME, LIST_KEEP = 0, 1                     -- enum binding_list
 local REFUSED, RESPONDED, WRONG = -1, -2, -3          -- enum binding_answer

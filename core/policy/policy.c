@@ -68,6 +68,8 @@ static void policy_note_breach(struct policy *p, enum script_hook hook, enum scr
     } else {
         complaint->unsaid++;
     }
+    if (breach == SCRIPT_NO_MEMORY) /* it may well be there that the memory is */
+        policy_forget(p, p->call.request);
     if (breach != SCRIPT_WRONG)
         script_recover(p->script, breach);
     p->list_generation = 0;

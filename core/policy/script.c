@@ -30,6 +30,8 @@ struct script {
     unsigned hook_lines[SCRIPT_HOOKS];        /* where each begins in the script */
     uint64_t cpu_ms;                          /* that a call has now */
     int coroutine_held, kept, forget_nesting; /* references */
+    bool was_stopped;                         /* the last call, by the budget */
+    bool is_full;                             /* even a collection left hardly any memory free */
     uint64_t collected_ms;                    /* when memory was last cleaned up after an error */
 };
 
@@ -63,40 +65,47 @@ static void script_renew_coroutine(struct script *script)
 enum script_breach script_call(struct script *script, enum script_hook hook, double *answer)
 {
     lua_State *coroutine = script->coroutine;
-    bool timed_out;
+    enum budget_stop stop;
     int result;
 
     lua_pushvalue(coroutine, (int)hook + 1);
-    result = budget_resume(script->budget, coroutine, 0, &timed_out);
-    if (__builtin_expect(result == 0 && !timed_out, 1)) {
+    result = budget_resume(script->budget, coroutine, 0, &stop);
+    script->was_stopped = stop != BUDGET_KEPT;
+    if (__builtin_expect(result == 0 && !script->was_stopped, 1)) {
         *answer = lua_tonumber(coroutine, -1);
         lua_settop(coroutine, SCRIPT_HOOKS);
         return SCRIPT_FINE;
     }
-    /* A call that was interrupted and still ended well was late: what it has
-     * nested is not known, and it has used up its time. */
-    if (timed_out)
-        return SCRIPT_TIMED_OUT;
+    if (script->was_stopped)
+        return stop == BUDGET_TIME ? SCRIPT_TIMED_OUT : SCRIPT_NO_MEMORY;
     return result == LUA_YIELD    ? SCRIPT_YIELDED
            : result == LUA_ERRMEM ? SCRIPT_NO_MEMORY
                                   : SCRIPT_RAISED;
 }
 
+/* LuaJIT collects nothing in an emergency: garbage counts until a collection, which
+ * takes as long as there is live data; so not for every call of a script that has
+ * too much of that. */
+static void script_collect(struct script *script)
+{
+    uint64_t limit = script->config->script_limits.memory, now_ms = clock_steady_ms();
+
+    if (script->is_full && now_ms - script->collected_ms < COLLECT_EVERY_MS)
+        return;
+    lua_gc(script->lua, LUA_GCCOLLECT, 0);
+    script->is_full = sandbox_used_bytes(script->lua) > limit / 10 * 9;
+    script->collected_ms = now_ms;
+}
+
 void script_recover(struct script *script, enum script_breach breach)
 {
-    uint64_t now_ms = clock_steady_ms();
-
     sandbox_limit_memory(script->lua, 0);
     script_renew_coroutine(script);
     lua_rawgeti(script->lua, LUA_REGISTRYINDEX, script->forget_nesting);
     if (lua_pcall(script->lua, 0, 0, 0) != 0)
         lua_pop(script->lua, 1);
-    /* LuaJIT collects nothing in an emergency: garbage counts until a collection,
-     * which takes as long as there is live data, so not for every request. */
-    if (breach == SCRIPT_NO_MEMORY && now_ms - script->collected_ms >= COLLECT_EVERY_MS) {
-        lua_gc(script->lua, LUA_GCCOLLECT, 0);
-        script->collected_ms = now_ms;
-    }
+    if (breach == SCRIPT_NO_MEMORY)
+        script_collect(script);
     sandbox_limit_memory(script->lua, script->config->script_limits.memory);
 }
 
@@ -208,7 +217,7 @@ void script_explain(struct script *script, enum script_hook hook, enum script_br
     text = without_our_line(explanation(script, breach, room, sizeof room));
     *line = line_in(script, text);
     if (*line == 0) {
-        *line = breach == SCRIPT_TIMED_OUT ? budget_line(script->budget) : line_of_caller(script);
+        *line = script->was_stopped ? budget_line(script->budget) : line_of_caller(script);
         if (*line == 0)
             *line = script->hook_lines[hook];
         buffer_printf(message, "%s:%u: ", script->config->script_path, *line);
@@ -282,7 +291,8 @@ static bool script_load(struct script *script, struct segment *segment, struct b
 static void script_allow_cpu(struct script *script, uint64_t cpu_ms)
 {
     script->cpu_ms = cpu_ms;
-    budget_set(script->budget, cpu_ms);
+    if (script->config->script_limits.budget_ms > 0)
+        budget_set(script->budget, cpu_ms);
 }
 
 static bool script_init(struct script *script, struct buffer *error)
@@ -314,12 +324,10 @@ static bool script_start(struct script *script, struct segment *segment, struct 
     const struct config_script *limits = &script->config->script_limits;
     char room[64];
 
-    if (limits->budget_ms > 0) {
-        script->budget = budget_new(script->lua, limits->budget_ms);
-        if (script->budget == NULL) {
-            buffer_append_text(error, "no thread to be had for the script's watchdog");
-            return false;
-        }
+    script->budget = budget_new(script->lua, limits->budget_ms);
+    if (script->budget == NULL) {
+        buffer_append_text(error, "no thread to be had for the script's watchdog");
+        return false;
     }
     if (!script_load(script, segment, call)) {
         sandbox_limit_memory(script->lua, 0);

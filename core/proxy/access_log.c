@@ -155,6 +155,20 @@ static void append_json_record(const struct access_record *r)
     append("}");
 }
 
+struct access_try *access_try_add(struct arena *arena, struct access_try **list,
+                                  struct access_try *last, const char *backend)
+{
+    struct access_try *t = arena_zalloc(arena, sizeof *t);
+
+    t->backend = backend;
+    t->outcome = "none";
+    if (last != NULL)
+        last->next = t;
+    else
+        *list = t;
+    return t;
+}
+
 void access_log_write(const struct access_record *r)
 {
     if (!log_wants(LOG_INFO))

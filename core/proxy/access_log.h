@@ -4,7 +4,7 @@
 #ifndef PROXY_ACCESS_LOG_H
 #define PROXY_ACCESS_LOG_H
 
-#include "base/slice.h"
+#include "base/arena.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +29,9 @@ struct access_record {
     const char *note; /* what went wrong in lb's own words, a limit's name say; NULL: nothing */
 };
 
+/* Adds a try to the list, behind last (NULL if it is the first). Borrows the name. */
+struct access_try *access_try_add(struct arena *, struct access_try **list, struct access_try *last,
+                                  const char *backend);
 void access_log_write(const struct access_record *);
 
 #endif

@@ -34,7 +34,20 @@ static void attempt_stop(struct attempt *a)
         attempt_count(a, false);
 }
 
-void attempt_end_trial(struct attempt *a)
+bool attempt_claim(struct attempt *a, struct backend *backend)
+{
+    uint64_t now_ms = loop_now_ms(a->loop);
+    uint64_t longest_ms = a->timeouts->connect_ms + a->timeouts->response_head_ms + 1000;
+
+    if (!backend_is_ejected(backend))
+        return true;
+    a->backend = backend;
+    a->is_trial =
+        board_claim_trial(backend->all->segment, backend->index, now_ms, now_ms + longest_ms);
+    return a->is_trial;
+}
+
+static void attempt_end_trial(struct attempt *a)
 {
     if (a->is_trial)
         board_release_trial(a->backend->all->segment, a->backend->index);
@@ -308,6 +321,18 @@ void attempt_resume(struct attempt *a)
     a->is_paused = false;
     deadline_set(a->loop, &a->deadline, a->timeouts->response_body_ms);
     outgoing_resume(a->outgoing);
+}
+
+void attempt_blame(struct attempt *a, const struct attempt_failure *failure)
+{
+    bool connecting = failure->phase == FACTS_PHASE_CONNECT;
+
+    if (failure->outcome == ATTEMPT_STALE || failure->outcome == ATTEMPT_LOCAL) {
+        attempt_end_trial(a);
+        return;
+    }
+    a->is_trial = false; /* this is the verdict */
+    backend_note_failure(a->backend, connecting && failure->kind != FACTS_RESOLVE, failure->code);
 }
 
 const char *attempt_outcome_name(enum attempt_outcome outcome)

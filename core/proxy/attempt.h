@@ -75,8 +75,12 @@ void attempt_pause(struct attempt *);   /* no more on_body until attempt_resume 
 void attempt_resume(struct attempt *);
 void attempt_cancel(struct attempt *); /* in any state; whatever is open to the backend is closed */
 
-/* It ended without a verdict on the backend that it was to try out. */
-void attempt_end_trial(struct attempt *);
+/* Call before attempt_start: a backend that comes out of an ejection gets one attempt at a
+ * time until one has gone well. False: another attempt is the one. */
+bool attempt_claim(struct attempt *, struct backend *);
+/* The failure was the last on this backend: counts it against the backend if it was its
+ * fault. */
+void attempt_blame(struct attempt *, const struct attempt_failure *);
 
 const char *attempt_outcome_name(enum attempt_outcome); /* "refused", "stale": as in the log */
 

@@ -13,12 +13,14 @@ static bool choice_has_tried(const struct choice *c, uint32_t backend)
     return false;
 }
 
-void choice_note_tried(struct choice *c, uint32_t backend)
+bool choice_note_tried(struct choice *c, uint32_t backend)
 {
+    if (choice_has_tried(c, backend) || c->tried_count == CHOICE_TRIED_MAX)
+        return false;
     if (c->tried == NULL)
         c->tried = arena_alloc(c->arena, CHOICE_TRIED_MAX * sizeof *c->tried);
-    if (c->tried_count < CHOICE_TRIED_MAX && !choice_has_tried(c, backend))
-        c->tried[c->tried_count++] = backend;
+    c->tried[c->tried_count++] = backend;
+    return true;
 }
 
 struct facts_choice choice_list(struct choice *c)

@@ -18,7 +18,7 @@ struct choice {
 };
 
 void choice_init(struct choice *, struct backends *, struct arena *); /* borrows */
-void choice_note_tried(struct choice *, uint32_t backend);            /* twice is fine */
+bool choice_note_tried(struct choice *, uint32_t backend); /* false: it was noted already */
 /* Those available and not tried. The list of first attempts is everybody's: it stays the
  * same, and carries a generation, until a backend's state changes. */
 struct facts_choice choice_list(struct choice *);

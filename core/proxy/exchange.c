@@ -66,27 +66,6 @@ static void exchange_enter(struct exchange *e, enum exchange_state state)
     e->state = state;
 }
 
-void proxy_init(struct proxy *proxy, struct loop *loop, const struct config *config,
-                struct segment *segment, unsigned worker, struct backends *backends,
-                struct policy *policy)
-{
-    *proxy = (struct proxy){
-        .loop = loop,
-        .config = config,
-        .segment = segment,
-        .slot = &segment->workers[worker],
-        .backends = backends,
-        .policy = policy,
-        .limits = {.request_line = config->limits.request_line,
-                   .head = config->limits.head,
-                   .fields = config->limits.fields},
-        /* Different in each worker and after each start, which is all an id must be. */
-        .next_id = clock_wall_us() * SEGMENT_WORKERS_MAX + worker,
-        .retry_after_s = (unsigned)((config->health.interval_ms + 999) / 1000),
-    };
-    retry_budget_init(&proxy->budget, config->limits.retry_budget);
-}
-
 /* --- start --- */
 
 static void on_request_deadline(struct deadline *);
@@ -159,21 +138,6 @@ static void exchange_respond(struct exchange *e)
     exchange_finish(e);
 }
 
-/* A backend that comes out of an ejection gets one request at a time until one has
- * gone well. False: it is somebody else's trial, and there are others to ask. */
-static bool exchange_claims(struct exchange *e, struct backend *backend, uint32_t others)
-{
-    const struct config_timeouts *timeouts = &e->proxy->config->timeouts;
-    uint64_t now_ms = loop_now_ms(e->proxy->loop);
-    uint64_t longest_ms = timeouts->connect_ms + timeouts->response_head_ms + 1000;
-
-    if (!backend_is_ejected(backend))
-        return true;
-    e->attempt.is_trial =
-        board_claim_trial(e->proxy->segment, backend->index, now_ms, now_ms + longest_ms);
-    return e->attempt.is_trial || others == 0;
-}
-
 static void exchange_choose(struct exchange *e)
 {
     struct facts_choice list = choice_list(&e->choice);
@@ -200,28 +164,17 @@ static void exchange_choose(struct exchange *e)
         return;
     }
     backend = &e->proxy->backends->list[d->backend];
-    if (!exchange_claims(e, backend, list.count - 1) && e->choice.tried_count < CHOICE_TRIED_MAX) {
-        choice_note_tried(&e->choice, d->backend);
-        exchange_choose(e);
+    if (backend_is_full(backend) || (!attempt_claim(&e->attempt, backend) && list.count > 1)) {
+        if (choice_note_tried(&e->choice, d->backend))
+            exchange_choose(e); /* one of the others; this one has enough to do */
+        else
+            exchange_reply(e, 503, SLICE("the backend has max_in_flight requests"));
         return;
     }
     exchange_try(e, backend);
 }
 
 /* --- try --- */
-
-static void exchange_note_try(struct exchange *e)
-{
-    struct access_try *t = arena_zalloc(&e->in->arena, sizeof *t);
-
-    t->backend = e->attempt.backend->settings->name;
-    t->outcome = attempt_outcome_name(ATTEMPT_NONE);
-    if (e->last_try != NULL)
-        e->last_try->next = t;
-    else
-        e->tries = t;
-    e->last_try = t;
-}
 
 static void exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
 {
@@ -235,23 +188,10 @@ static void exchange_try(struct exchange *e, struct backend *backend)
 
     e->is_fresh = false;
     e->attempt.backend = backend;
-    exchange_note_try(e);
+    e->last_try = access_try_add(&e->in->arena, &e->tries, e->last_try, backend->settings->name);
     exchange_enter(e, EXCHANGE_CONNECTING);
     /* A request that must not go out twice would be lost on a closed connection. */
     attempt_start(&e->attempt, backend, fresh, !e->facts.idempotent);
-}
-
-static void exchange_record_failure(struct exchange *e)
-{
-    bool connecting = e->failure.phase == FACTS_PHASE_CONNECT;
-
-    if (e->failure.outcome == ATTEMPT_STALE || e->failure.outcome == ATTEMPT_LOCAL) {
-        attempt_end_trial(&e->attempt);
-        return;
-    }
-    e->attempt.is_trial = false; /* this is the verdict */
-    backend_note_failure(e->attempt.backend, connecting && e->failure.kind != FACTS_RESOLVE,
-                         e->failure.code);
 }
 
 static bool exchange_may_resend(const struct exchange *e)
@@ -309,7 +249,7 @@ static void on_attempt_failed(struct attempt *a, const struct attempt_failure *f
     e->failure = *failure;
     exchange_end_try(e, failure->outcome);
     if (e->state == EXCHANGE_ANSWERING) {
-        exchange_record_failure(e);
+        attempt_blame(&e->attempt, &e->failure);
         e->note = failure->message;
         incoming_cut(e->in, e->answer_framing != FRAMING_UNTIL_CLOSE);
         exchange_finish(e);
@@ -330,7 +270,7 @@ static void on_attempt_failed(struct attempt *a, const struct attempt_failure *f
         deadline_set(e->proxy->loop, &e->pause, RETRY_PAUSE_MS);
         return;
     }
-    exchange_record_failure(e);
+    attempt_blame(&e->attempt, &e->failure);
     if (verdict == FACTS_NEXT)
         exchange_next(e);
     else
@@ -412,17 +352,6 @@ static void on_attempt_drained(struct attempt *a)
 
 /* --- answer --- */
 
-/* How the response's body goes on to this client (RFC 9112, 6.1: a 1.0 client does
- * not know chunks, so the end of the connection is the end of the body). */
-static enum framing exchange_answer_framing(const struct exchange *e, const struct outgoing *o)
-{
-    bool may_chunk = incoming_head(e->in)->version == VERSION_1_1;
-
-    if (o->framing == FRAMING_CHUNKED || o->framing == FRAMING_UNTIL_CLOSE)
-        return may_chunk ? FRAMING_CHUNKED : FRAMING_UNTIL_CLOSE;
-    return o->framing;
-}
-
 static void on_attempt_head(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
@@ -439,7 +368,8 @@ static void on_attempt_head(struct attempt *a)
     if (is_final) {
         exchange_enter(e, EXCHANGE_ANSWERING);
         e->status = o->parse.head.status;
-        e->answer_framing = forward.framing = exchange_answer_framing(e, o);
+        e->answer_framing = forward.framing =
+            framing_for_client(o->framing, forward.client_version);
         incoming_begin_answer(in, true);
         if (e->answer_framing == FRAMING_UNTIL_CLOSE)
             in->closes = true;
@@ -532,8 +462,7 @@ static void on_client_gone(struct incoming *in)
     struct exchange *e = in->owner;
 
     exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
-    if (e->state != EXCHANGE_ANSWERING)
-        e->status = STATUS_CLIENT_GONE;
+    e->status = STATUS_CLIENT_GONE;
     e->note = "the client went away";
     exchange_finish(e);
 }

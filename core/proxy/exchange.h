@@ -8,26 +8,7 @@
 #define PROXY_EXCHANGE_H
 
 #include "client/incoming.h"
-#include "config/config.h"
-#include "policy/policy.h"
-#include "proxy/retry.h"
-#include "upstream/backend.h"
-
-struct proxy { /* what all exchanges of a worker share */
-    struct loop *loop;
-    const struct config *config;
-    struct segment *segment;
-    struct segment_worker *slot;
-    struct backends *backends;
-    struct policy *policy;
-    struct parse_limits limits; /* of responses */
-    struct retry_budget budget;
-    uint64_t next_id;
-    unsigned retry_after_s; /* when a backend may be back */
-};
-
-void proxy_init(struct proxy *, struct loop *, const struct config *, struct segment *,
-                unsigned worker, struct backends *, struct policy *);
+#include "proxy/proxy.h"
 
 /* Serves a request whose head is complete. Borrows it until incoming_done. */
 void exchange_start(struct proxy *, struct incoming *);

@@ -88,6 +88,13 @@ bool backend_is_ejected(const struct backend *b)
     return ejection_unpack(atomic_load(&entry->ejection)).state == EJECTION_OUT;
 }
 
+bool backend_is_full(const struct backend *b)
+{
+    uint32_t most = b->settings->max_in_flight;
+
+    return most > 0 && board_in_flight(b->all->segment, b->index) >= most;
+}
+
 static void backend_log_readmitted(struct backend *b)
 {
     const struct log_pair pairs[] = {{"backend", b->settings->name}, {NULL, NULL}};

@@ -52,6 +52,9 @@ const struct sockaddr *backend_address(struct backend *);
 /* It is out because of failing traffic; it may be on trial. */
 bool backend_is_ejected(const struct backend *);
 
+/* It has max_in_flight attempts in flight, over all workers. */
+bool backend_is_full(const struct backend *);
+
 /* What real traffic met. The log says so if it changes the state. */
 void backend_note_success(struct backend *);
 /* failed_to_connect: nothing of it answers, so it is down until a check succeeds; code is 0
