@@ -373,8 +373,10 @@ static void on_resume(struct deferred *d)
         client_end(c);
         return;
     }
-    if (stream_backlog(&c->stream) > 0)
+    if (stream_backlog(&c->stream) > 0) {
+        client_watch(c);
         return; /* on_drained comes back here */
+    }
     if (!in->body_complete) {
         c->is_paused = false;
         stream_read(&c->stream);

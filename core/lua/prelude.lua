@@ -186,11 +186,11 @@ end
 
 -- Counters. A script holds the number of a handle, never the handle, which is a pointer.
 local handles = {}
-local counter_methods = {}
+local counter_methods = setmetatable({}, { -- found without a call; only what is unknown makes one
+  __index = function(methods, key) unknown("a counter", key, methods) end,
+})
 local counter_meta = {
-  __index = function(_, key)
-    return counter_methods[key] or unknown("a counter", key, counter_methods)
-  end,
+  __index = counter_methods,
   __newindex = read_only("a counter"),
   __metatable = false,
 }

@@ -17,8 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* As measured: pauses of a few ms at most with a live heap of 10 MB. */
-enum { GC_PAUSE = 110, GC_STEP = 400 };
+/* A cycle begins when memory has grown to this many percent of what was live after the
+ * last one. With a large heap a small pause keeps the longest stop at a few ms, as
+ * measured; with a small one it would only mark the same objects over and over. */
+enum { GC_PAUSE_SMALL = 400, GC_PAUSE_LARGE = 110, GC_STEP = 400, GC_SMALL_BYTES = 2 << 20 };
 
 enum { RUN_CHECK_INSTRUCTIONS = 5000 };
 
@@ -161,8 +163,8 @@ lua_State *sandbox_open(struct segment *segment, uint64_t memory_bytes)
     default: /* the prelude is ours: a mistake in it is one of the program */
         return on_panic(lua), NULL;
     }
-    lua_gc(lua, LUA_GCSETPAUSE, GC_PAUSE);
     lua_gc(lua, LUA_GCSETSTEPMUL, GC_STEP);
+    sandbox_tune(lua);
     return lua;
 }
 
@@ -283,6 +285,13 @@ void sandbox_on_full(lua_State *lua, void (*on_full)(void *data), void *data)
 size_t sandbox_used_bytes(lua_State *lua)
 {
     return (size_t)sandbox_of(lua)->used_bytes;
+}
+
+void sandbox_tune(lua_State *lua)
+{
+    bool is_small = sandbox_of(lua)->used_bytes < GC_SMALL_BYTES;
+
+    lua_gc(lua, LUA_GCSETPAUSE, is_small ? GC_PAUSE_SMALL : GC_PAUSE_LARGE);
 }
 
 void sandbox_log(uint32_t level, const char *text, size_t length)

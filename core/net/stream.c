@@ -21,6 +21,7 @@ static void on_failed(struct deferred *d)
 {
     struct stream *s = list_entry(d, struct stream, failed);
 
+    s->has_told = true;
     s->events->on_end(s, s->failure);
 }
 
@@ -37,13 +38,23 @@ void stream_flush_gathered(struct loop *loop)
         stream_write(s, g->parts, count);
 }
 
-/* The first failure is told, once, and never inside the call that met it. */
+static void stream_tell_failure(struct stream *s)
+{
+    if (!s->has_told)
+        loop_defer(s->loop, &s->failed);
+}
+
+/* The first failure is told, once, and never inside the call that met it. One of
+ * writing is left to reading to tell, while that goes on: a peer that answers early
+ * and closes leaves its answer there, before the end (RFC 9112, 9.5). */
 static void stream_fail(struct stream *s, int status)
 {
-    if (s->failure != 0 || s->is_closing)
+    if (s->is_closing)
         return;
-    s->failure = status;
-    loop_defer(s->loop, &s->failed);
+    if (s->failure == 0)
+        s->failure = status;
+    if (!s->is_reading)
+        stream_tell_failure(s);
 }
 
 static void stream_init(struct stream *s, struct loop *loop, const struct stream_events *events)
@@ -53,7 +64,7 @@ static void stream_init(struct stream *s, struct loop *loop, const struct stream
     deferred_init(&s->failed, on_failed);
     s->queued_bytes = 0;
     s->failure = 0;
-    s->is_reading = s->has_ended = s->is_closing = false;
+    s->is_reading = s->has_ended = s->has_told = s->is_closing = false;
     s->uv.handle.data = s;
 }
 
@@ -141,8 +152,12 @@ void stream_read(struct stream *s)
 {
     int status;
 
-    if (s->is_reading || s->has_ended || s->is_closing || s->failure != 0)
+    if (s->is_reading || s->has_ended || s->is_closing)
         return;
+    if (s->failure != 0) {
+        stream_tell_failure(s);
+        return;
+    }
     status = uv_read_start(&s->uv.stream, on_alloc, on_read);
     if (status != 0) {
         stream_fail(s, status);

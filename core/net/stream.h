@@ -40,7 +40,7 @@ struct stream {
     struct deferred failed; /* a write that failed at once is told at the end of the turn */
     uint32_t queued_bytes;
     int failure; /* 0, or why it can be written no more */
-    bool is_reading, has_ended, is_closing;
+    bool is_reading, has_ended, has_told, is_closing;
 };
 
 /* Accepts from a listening handle. 0, or a negative libuv code; then the stream

@@ -15,7 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INIT_CPU_MS = 1000, COLLECT_EVERY_MS = 1000, TRACEBACK_BYTES_MAX = 4096 };
+enum {
+    INIT_CPU_MS = 1000,
+    COLLECT_EVERY_MS = 1000,
+    TRACEBACK_BYTES_MAX = 4096,
+    TUNE_EVERY_CALLS = 256
+};
 
 static const char *const hook_names[SCRIPT_HOOKS] = {"choose", "on_failure", "init"};
 static const char *const breach_names[SCRIPT_BREACHES] = {"none",   "error", "timeout",
@@ -30,9 +35,10 @@ struct script {
     unsigned hook_lines[SCRIPT_HOOKS];        /* where each begins in the script */
     uint64_t cpu_ms;                          /* that a call has now */
     int coroutine_held, kept, forget_nesting; /* references */
-    bool was_stopped;                         /* the last call, by the budget */
-    bool is_full;                             /* even a collection left hardly any memory free */
-    uint64_t collected_ms;                    /* when memory was last cleaned up after an error */
+    uint32_t calls;
+    bool was_stopped;      /* the last call, by the budget */
+    bool is_full;          /* even a collection left hardly any memory free */
+    uint64_t collected_ms; /* when memory was last cleaned up after an error */
 };
 
 const char *script_hook_name(enum script_hook hook)
@@ -68,6 +74,8 @@ enum script_breach script_call(struct script *script, enum script_hook hook, dou
     enum budget_stop stop;
     int result;
 
+    if (__builtin_expect(++script->calls % TUNE_EVERY_CALLS == 0, 0))
+        sandbox_tune(script->lua);
     lua_pushvalue(coroutine, (int)hook + 1);
     result = budget_resume(script->budget, coroutine, 0, &stop);
     script->was_stopped = stop != BUDGET_KEPT;
@@ -265,7 +273,7 @@ static int bind_inside(lua_State *lua)
     for (int hook = 0; hook < SCRIPT_HOOKS; hook++) {
         lua_getfield(lua, 3, hook_names[hook]);
         script->hooks[hook] = luaL_ref(lua, LUA_REGISTRYINDEX);
-        if (script_has(script, hook))
+        if (script_has(script, (enum script_hook)hook))
             script->hook_lines[hook] = line_of_definition(lua, hook_names[hook]);
     }
     return 0;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RESOLVER_THREADS_MIN = 4, RESOLVER_THREADS_MAX = 128, LOG_RETRY_MS = 100 };
+enum { THREADS_MIN = 4, THREADS_MAX = 256, LOG_RETRY_MS = 100 };
 
 static struct monitor {
     struct loop loop;
@@ -55,20 +55,19 @@ static void watch_signal(struct monitor *m, uv_signal_t *handle, int number)
     CHECK(uv_signal_start(handle, on_signal, number) == 0);
 }
 
-/* A lookup that hangs keeps a thread, so each name should have one of its own.
- * They are made at the first lookup, and not at all without names. */
+/* A lookup that hangs keeps a thread, so each name should have one of its own;
+ * and libuv lets lookups have half of its threads only. They are made at the
+ * first lookup, and not at all without names. */
 static void set_resolver_threads(const struct config *config)
 {
-    unsigned names = 0;
+    unsigned threads = 0;
     char text[16];
 
     for (unsigned i = 0; i < config->backends_count; i++)
-        names += config->backends[i].address.kind == ADDRESS_NAME;
-    if (names < RESOLVER_THREADS_MIN)
-        names = RESOLVER_THREADS_MIN;
-    if (names > RESOLVER_THREADS_MAX)
-        names = RESOLVER_THREADS_MAX;
-    snprintf(text, sizeof text, "%u", names);
+        threads += config->backends[i].address.kind == ADDRESS_NAME ? 2 : 0;
+    threads = threads < THREADS_MIN ? THREADS_MIN : threads;
+    threads = threads > THREADS_MAX ? THREADS_MAX : threads;
+    snprintf(text, sizeof text, "%u", threads);
     setenv("UV_THREADPOOL_SIZE", text, 1);
 }
 
