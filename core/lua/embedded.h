@@ -12,21 +12,21 @@ struct slice embedded_hello(void);    /* scripts/hello.lua */
 
 /* Defines embedded_<name>(), the bytes of a file; the path is relative to where the
  * compiler runs, the repository's root. There is a NUL behind them. */
-#define EMBEDDED(name, path)                                                                      \
-    __asm__(".pushsection .rodata\n"                                                              \
-            ".local embedded_" #name "_start\n"                                                   \
-            ".local embedded_" #name "_end\n"                                                     \
-            "embedded_" #name "_start:\n"                                                         \
-            ".incbin \"" path "\"\n"                                                              \
-            "embedded_" #name "_end:\n"                                                           \
-            ".byte 0\n"                                                                           \
-            ".popsection\n");                                                                     \
-    extern const char embedded_##name##_start[] __attribute__((visibility("hidden")));            \
-    extern const char embedded_##name##_end[] __attribute__((visibility("hidden")));              \
-    struct slice embedded_##name(void)                                                            \
-    {                                                                                             \
-        return (struct slice){embedded_##name##_start,                                            \
-                              (size_t)(embedded_##name##_end - embedded_##name##_start)};         \
+#define EMBEDDED(name, path)                                                                       \
+    __asm__(".pushsection .rodata\n"                                                               \
+            ".local embedded_" #name "_start\n"                                                    \
+            ".local embedded_" #name "_end\n"                                                      \
+            "embedded_" #name "_start:\n"                                                          \
+            ".incbin \"" path "\"\n"                                                               \
+            "embedded_" #name "_end:\n"                                                            \
+            ".byte 0\n"                                                                            \
+            ".popsection\n");                                                                      \
+    extern const char embedded_##name##_start[] __attribute__((visibility("hidden")));             \
+    extern const char embedded_##name##_end[] __attribute__((visibility("hidden")));               \
+    struct slice embedded_##name(void)                                                             \
+    {                                                                                              \
+        return (struct slice){embedded_##name##_start,                                             \
+                              (size_t)(embedded_##name##_end - embedded_##name##_start)};          \
     }
 
 #endif

@@ -185,11 +185,11 @@ static void show(struct demo *d)
     address_format(&url, &listen.socket.any);
     printf("\n"
            "  Two backends and a balancer in front of them. In another terminal:\n\n"
-           "    curl http://%.*s/        a few times: the backends take turns\n",
+           "    curl http://%.*s/     a few times: the backends take turns\n",
            (int)buffer_length(&url), buffer_slice(&url).start);
     for (unsigned i = 0; i < DEMO_BACKENDS; i++)
-        printf("    kill %-8d stops %s (%s)\n", (int)list[i].pid, names[i], d->backends[i]);
-    printf("    kill -USR1 %-8d starts again what was stopped\n\n"
+        printf("    kill %d          stops %s (%s)\n", (int)list[i].pid, names[i], d->backends[i]);
+    printf("    kill -USR1 %d    starts again what was stopped\n\n"
            "  Ctrl-C ends all of it.\n\n",
            (int)getpid());
     fflush(stdout);

@@ -7,12 +7,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { THREADS_MIN = 4, THREADS_MAX = 256, LOG_RETRY_MS = 100 };
 
 static struct monitor {
     struct loop loop;
     struct segment *segment;
+    struct health *health;
     uv_signal_t on_term, on_quit;
     struct deadline log_retry;
 } monitor;
@@ -71,8 +73,7 @@ static void set_resolver_threads(const struct config *config)
     setenv("UV_THREADPOOL_SIZE", text, 1);
 }
 
-/* Nothing is disposed of at the end: the process ends, and waiting for a thread
- * whose lookup hangs would make that late. */
+/* Nothing is disposed of at the end, as the process ends, too. */
 int monitor_run(const struct config *config, struct segment *segment)
 {
     struct monitor *m = &monitor;
@@ -85,8 +86,10 @@ int monitor_run(const struct config *config, struct segment *segment)
     deadline_init(&m->log_retry, on_log_retry);
     watch_signal(m, &m->on_term, SIGTERM);
     watch_signal(m, &m->on_quit, SIGQUIT);
-    (void)health_new(&m->loop, config, segment, on_first_round, m);
+    m->health = health_new(&m->loop, config, segment, on_first_round, m);
     loop_run(&m->loop);
     log_close();
+    if (health_is_resolving(m->health))
+        _exit(0);
     return 0;
 }

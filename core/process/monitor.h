@@ -10,8 +10,8 @@
 #include "config/config.h"
 #include "shared/segment.h"
 
-/* The process's exit status. Leave by _exit: at exit, libuv would wait for lookups
- * that may hang. */
+/* The process's exit status. Does not return, but exits, if a lookup hangs: at
+ * exit(), libuv would wait for it. */
 int monitor_run(const struct config *, struct segment *);
 
 #endif

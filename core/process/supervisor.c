@@ -77,7 +77,7 @@ static _Noreturn void run_child(void *owner, unsigned which)
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
     if (which == monitor_of(s)) {
         sockets_close(&s->sockets);
-        _exit(monitor_run(s->config, s->segment));
+        exit(monitor_run(s->config, s->segment));
     }
     sockets_keep_slot(&s->sockets, which);
     status = worker_run(s->config, s->segment, which, sockets_of_slot(&s->sockets, which),

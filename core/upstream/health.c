@@ -437,3 +437,11 @@ struct health *health_new(struct loop *loop, const struct config *config, struct
         checker_init(&h->checkers[i], h, i);
     return h;
 }
+
+bool health_is_resolving(const struct health *h)
+{
+    for (unsigned i = 0; i < h->config->backends_count; i++)
+        if (h->checkers[i].resolve.is_busy)
+            return true;
+    return false;
+}

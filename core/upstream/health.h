@@ -27,4 +27,7 @@ struct health;
 struct health *health_new(struct loop *, const struct config *, struct segment *,
                           void (*on_first_round)(void *owner), void *owner);
 
+/* Is a lookup under way, which may hang? At exit, libuv would wait for it. */
+bool health_is_resolving(const struct health *);
+
 #endif
