@@ -1,42 +1,126 @@
 # The balancer. `make run` tries it out, `make test` checks everything; both
-# install what is missing first.
+# install what is missing first. `make` builds build/lb and nothing else.
 
 PREFIX ?= /usr/local
-CC ?= gcc
 BUILD ?= build
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 
+HARDENING = -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+CFLAGS ?= -O2 -g $(HARDENING)
+# clang warns of limits that are enumerators, where Lua's numbers are compared with them.
+WARNINGS = -std=c11 -Wall -Wextra -Wshadow -Wconversion -Wno-enum-float-conversion -Werror
+# Position independent, as the same objects make lb and the library for the specs.
+CODE = -fPIC -fno-semantic-interposition
+CPPFLAGS += -D_GNU_SOURCE -Icore
+# Scripts reach exported functions by name, through LuaJIT's FFI: -rdynamic.
+LDFLAGS += -rdynamic -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
+
+# Quiet where pkg-config is not installed yet: `make run` installs it and comes back.
+package = $(shell pkg-config $(1) 2>/dev/null)
 PACKAGES = luajit libuv
-CPPFLAGS += -D_GNU_SOURCE -Icore $(shell pkg-config --cflags $(PACKAGES))
-CFLAGS ?= -O2 -g
-WARNINGS = -std=c11 -Wall -Wextra -Wshadow -Wconversion -Werror
-LDFLAGS += -rdynamic
-LDLIBS += $(shell pkg-config --libs $(PACKAGES)) -lpthread -lm
+LIBRARIES := $(call package,--libs $(PACKAGES))
+CPPFLAGS += $(call package,--cflags $(PACKAGES))
+LDLIBS += $(LIBRARIES) -lpthread -lm
 
 # Debian 13 has llhttp as a library, Debian 12 as sources.
-ifeq ($(shell pkg-config --exists libllhttp && echo yes),yes)
-CPPFLAGS += $(shell pkg-config --cflags libllhttp)
-LDLIBS += $(shell pkg-config --libs libllhttp)
+LLHTTP_LIBRARY := $(call package,--libs libllhttp)
+ifneq ($(LLHTTP_LIBRARY),)
+CPPFLAGS += $(call package,--cflags libllhttp)
+LDLIBS += $(LLHTTP_LIBRARY)
 else
 LLHTTP = /usr/share/llhttp
 CPPFLAGS += -isystem /usr/share/include/llhttp
 LLHTTP_OBJECTS = $(patsubst %,$(BUILD)/llhttp/%.o,llhttp api http)
 endif
 
-SOURCES = $(wildcard core/*.c core/*/*.c)
-OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o) $(LLHTTP_OBJECTS)
+SOURCES := $(wildcard core/*.c core/*/*.c)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(LLHTTP_OBJECTS)
+LIBRARY_OBJECTS := $(filter-out $(BUILD)/core/main.o,$(OBJECTS))
+
+COMPILE = $(CC) $(CPPFLAGS) $(CODE) $(CFLAGS)
+LINK = $(CC) $(CFLAGS) $(LDFLAGS)
+
+# One short line for each command; the commands themselves with V=1.
+say = $(if $(V),,@echo '$(1)'; )
 
 all: $(BUILD)/lb
+	@:
 
-$(BUILD)/lb: $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LDLIBS)
+$(BUILD)/lb: $(OBJECTS) $(BUILD)/link.txt
+	$(call say,link    $@)$(LINK) -o $@ $(OBJECTS) $(LDLIBS)
 
-$(BUILD)/core/%.o: core/%.c
+$(BUILD)/lb_core.so: $(LIBRARY_OBJECTS) $(BUILD)/link.txt
+	$(call say,link    $@)$(LINK) -shared -o $@ $(LIBRARY_OBJECTS) $(LDLIBS)
+
+$(BUILD)/core/%.o: core/%.c $(BUILD)/compile.txt
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,compile $<)$(COMPILE) $(WARNINGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
+$(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/compile.txt
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -O2 -g -w -c -o $@ $<
+	$(call say,compile $<)$(COMPILE) -w -c -o $@ $<
+
+# Lua that is part of the program: no compiler reports these dependencies.
+EMBEDDING := $(shell grep -l '^EMBEDDED\>' core/*/*.c)
+EMBEDDED := $(shell sed -n 's/^EMBEDDED\>.*"\([^"]*\)".*/\1/p' core/*/*.c)
+$(EMBEDDING:%.c=$(BUILD)/%.o): $(EMBEDDED)
+
+# What the last build was made with: written only when it differs, so that other
+# flags, another compiler or a file less are a reason to build again.
+$(BUILD)/compile.txt: MADE_WITH = $(COMPILE) $(WARNINGS)
+$(BUILD)/link.txt: MADE_WITH = $(LINK) $(OBJECTS) $(LDLIBS)
+$(BUILD)/compile.txt $(BUILD)/link.txt: always
+	@mkdir -p $(@D)
+	@echo '$(MADE_WITH)' | cmp -s - $@ || echo '$(MADE_WITH)' >$@
+
+ifeq ($(LIBRARIES),)
+$(BUILD)/compile.txt: complain
+complain:
+	@echo "libuv or LuaJIT is missing here; infra/install.sh installs what the build needs" >&2
+	@exit 1
+.PHONY: complain
+endif
+
+# Not the plain build, which is fast: the same program that reports every error
+# it makes. LuaJIT itself is a library of the system and is not instrumented.
+SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+sanitize:
+	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZERS)' $(BUILD)/asan/lb
+
+clang:
+	$(MAKE) BUILD=$(BUILD)/clang CC=clang $(BUILD)/clang/lb
+
+library: $(BUILD)/lb_core.so
+	@:
+
+run:
+	@infra/install.sh run
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all
+	@$(BUILD)/lb demo
+
+test:
+	@infra/test.sh
+
+# Specs alone, against the plain build: make spec FILE=spec/system/drain_spec.lua
+FILE ?= spec
+spec: all library
+	busted $(FILE)
+
+# The system specs under valgrind; slow, so not part of `make test`.
+valgrind: all
+	infra/valgrind.sh $(filter-out spec,$(FILE))
+
+# The container story, with docker compose and this machine's engine.
+story:
+	@infra/story.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/lb/scripts
+	install -m 755 $(BUILD)/lb $(DESTDIR)$(PREFIX)/bin/lb
+	install -m 644 balancer.lua $(DESTDIR)$(PREFIX)/share/lb/balancer.lua
+	install -m 644 scripts/*.lua $(DESTDIR)$(PREFIX)/share/lb/scripts/
 
 format:
 	clang-format -i core/*.c core/*/*.[ch]
@@ -44,6 +128,6 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all format clean
+.PHONY: all always clang clean format install library run sanitize spec story test valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)

@@ -9,12 +9,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct list_node {
     struct list_node *next, *previous;
 };
 
-#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+#define list_entry(node, type, member) ((type *)list_owner((node), offsetof(type, member)))
+
+static inline void *list_owner(const void *node, size_t offset)
+{
+    return (char *)(uintptr_t)node - offset;
+}
 
 static inline void list_init(struct list_node *node)
 {

@@ -2,21 +2,14 @@
 
 #include <math.h>
 
+/* The fields of a struct setting; the braces are at the uses. */
 #define SECONDS(group, member, standard, least, most, or_zero)                                     \
-    {                                                                                              \
-#member, SETTING_SECONDS, offsetof(struct config, group.member##_ms), standard, least,     \
-            most, or_zero                                                                          \
-    }
+#member, SETTING_SECONDS, offsetof(struct config, group.member##_ms), standard, least, most,   \
+        or_zero
 #define COUNT32(group, member, standard, least, most)                                              \
-    {                                                                                              \
-#member, SETTING_COUNT32, offsetof(struct config, group.member), standard, least, most,    \
-            false                                                                                  \
-    }
+#member, SETTING_COUNT32, offsetof(struct config, group.member), standard, least, most, false
 #define COUNT64(group, member, standard, least, most, or_zero)                                     \
-    {                                                                                              \
-#member, SETTING_COUNT64, offsetof(struct config, group.member), standard, least, most,    \
-            or_zero                                                                                \
-    }
+#member, SETTING_COUNT64, offsetof(struct config, group.member), standard, least, most, or_zero
 
 #define COUNT(array) ((unsigned)(sizeof(array) / sizeof *(array)))
 #define MS           0.001
@@ -26,33 +19,33 @@
 #define GIB          (1024.0 * MIB)
 
 static const struct setting health[] = {
-    SECONDS(health, interval, 2, MS, DAY, false),
-    SECONDS(health, timeout, 1, MS, DAY, false),
-    COUNT32(health, rise, 1, 1, 100),
-    COUNT32(health, fall, 2, 1, 100),
-    COUNT32(health, eject_after, 5, 0, 1000000),
+    {SECONDS(health, interval, 2, MS, DAY, false)},
+    {SECONDS(health, timeout, 1, MS, DAY, false)},
+    {COUNT32(health, rise, 1, 1, 100)},
+    {COUNT32(health, fall, 2, 1, 100)},
+    {COUNT32(health, eject_after, 5, 0, 1000000)},
     SECONDS(health, eject_for, 10, MS, 300, false), /* it doubles up to 300 s */
 };
 
 static const struct setting timeouts[] = {
-    SECONDS(timeouts, connect, 1, MS, DAY, false),
-    SECONDS(timeouts, request_head, 10, MS, DAY, false),
-    SECONDS(timeouts, request_body, 30, MS, DAY, false),
-    SECONDS(timeouts, response_head, 30, MS, DAY, false),
-    SECONDS(timeouts, response_body, 30, MS, DAY, false),
-    SECONDS(timeouts, keep_alive, 75, MS, DAY, false),
-    SECONDS(timeouts, upstream_idle, 60, MS, DAY, false),
-    SECONDS(timeouts, request, 0, MS, DAY, true),
+    {SECONDS(timeouts, connect, 1, MS, DAY, false)},
+    {SECONDS(timeouts, request_head, 10, MS, DAY, false)},
+    {SECONDS(timeouts, request_body, 30, MS, DAY, false)},
+    {SECONDS(timeouts, response_head, 30, MS, DAY, false)},
+    {SECONDS(timeouts, response_body, 30, MS, DAY, false)},
+    {SECONDS(timeouts, keep_alive, 75, MS, DAY, false)},
+    {SECONDS(timeouts, upstream_idle, 60, MS, DAY, false)},
+    {SECONDS(timeouts, request, 0, MS, DAY, true)},
 };
 
 static const struct setting limits[] = {
-    COUNT64(limits, request_line, 8192, 64, MIB, false),
-    COUNT64(limits, head, 65536, 256, 16 * MIB, false),
-    COUNT64(limits, fields, 128, 1, 10000, false),
-    COUNT64(limits, body, 0, 1, 1024 * GIB, true),
-    COUNT64(limits, replay, 65536, 0, GIB, false),
-    COUNT64(limits, connections, 0, 1, 10000000, true),
-    COUNT32(limits, attempts, 3, 1, 100),
+    {COUNT64(limits, request_line, 8192, 64, MIB, false)},
+    {COUNT64(limits, head, 65536, 256, 16 * MIB, false)},
+    {COUNT64(limits, fields, 128, 1, 10000, false)},
+    {COUNT64(limits, body, 0, 1, 1024 * GIB, true)},
+    {COUNT64(limits, replay, 65536, 0, GIB, false)},
+    {COUNT64(limits, connections, 0, 1, 10000000, true)},
+    {COUNT32(limits, attempts, 3, 1, 100)},
     {"retry_budget", SETTING_FRACTION, offsetof(struct config, limits.retry_budget), 0.2, 0, 1,
      false},
 };

@@ -3,7 +3,7 @@
  *
  * Plain structs that the proxy fills and the policy reads lazily, and the
  * answers on the way back. The layout of facts_request and facts_failure is
- * also declared to LuaJIT's FFI in policy/prelude.lua: change both.
+ * also declared to LuaJIT's FFI in policy/hooks.lua: change both.
  */
 #ifndef POLICY_FACTS_H
 #define POLICY_FACTS_H
@@ -35,7 +35,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     const struct head *head;
     struct arena *arena;   /* answers that must outlive the call are copied here */
     uint32_t allow_replay; /* set by ctx:allow_replay() */
-    int32_t vars;          /* the policy's: reference to ctx.vars, 0 until it was used */
+    int32_t vars;          /* the policy's: number of ctx.vars, 0 until it was used */
 };
 
 enum facts_failure_kind {                /* err.kind */
@@ -75,7 +75,7 @@ struct facts_field {
 struct facts_decision {
     enum facts_decision_kind kind;
     uint32_t backend;  /* index, for FACTS_BACKEND */
-    bool by_fallback;  /* the script failed, or has no choose: the built-in rule decided */
+    bool by_fallback;  /* the script failed: the built-in rule decided */
     bool failed;       /* fallback = "fail", and the script failed: answer 500 */
     struct slice why;  /* may be empty; in the request's arena */
     uint32_t status;   /* for FACTS_RESPOND */

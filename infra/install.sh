@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# install.sh [run] [test]: installs the Debian packages that building (run) and
+# checking (test) need. Asks apt only for what is missing, root only if something is.
+set -euo pipefail
+
+sets=${*:-run}
+packages=()
+
+say() { printf 'install.sh: %s\n' "$*"; }
+die() {
+    printf 'install.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+debian_release() { # 12, 13, or what else this system calls itself
+    # shellcheck disable=SC1091
+    . /etc/os-release
+    if [ "${ID:-}" = debian ]; then printf '%s\n' "${VERSION_ID:-unreleased}"; else printf '%s\n' "${PRETTY_NAME:-unknown}"; fi
+}
+
+# Debian 13 has llhttp as a library, Debian 12 as sources beside Node's.
+llhttp_package() { if [ "$release" = 12 ]; then echo node-llhttp; else echo libllhttp-dev; fi; }
+
+wanted_for() {
+    case $1 in
+        run) echo "gcc libc6-dev make pkgconf libuv1-dev libluajit-5.1-dev $(llhttp_package)" ;;
+        test) echo "luajit lua-busted lua-check lua-luv lua-socket clang clang-format curl procps" ;;
+        *) die "unknown set '$1'; there are: run, test" ;;
+    esac
+}
+
+is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+is_known() { [ -n "$(apt-cache show --no-all-versions "$1" 2>/dev/null)" ]; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "not root, and no sudo; as root, run: apt-get install ${missing[*]}"
+    fi
+}
+
+# Quiet while all goes well; when not, everything that apt said.
+apt_get() {
+    local said
+    said=$(as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -y -q -o DPkg::Lock::Timeout=600 "$@" 2>&1 </dev/null) && return 0
+    printf '%s\n' "$said" >&2
+    return 1
+}
+
+release=$(debian_release)
+for set in $sets; do
+    # shellcheck disable=SC2207
+    packages+=($(wanted_for "$set"))
+done
+
+command -v apt-get >/dev/null ||
+    die "this is not Debian ($release); install the equivalents of: ${packages[*]}"
+
+missing=()
+for package in "${packages[@]}"; do
+    is_installed "$package" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+case $release in
+    12 | 13) ;;
+    *) die "made for Debian 12 and 13, and this is $release; missing here: ${missing[*]}" ;;
+esac
+
+say "apt installs what is missing: ${missing[*]}"
+for package in "${missing[@]}"; do
+    is_known "$package" && continue
+    apt_get update || die "apt-get update failed"
+    updated=yes
+    break
+done
+if ! apt_get install --no-install-recommends "${missing[@]}"; then
+    # The lists may be older than the mirror.
+    [ -z "${updated:-}" ] || die "apt could not install: ${missing[*]}"
+    say "once more, with fresh package lists"
+    apt_get update || die "apt-get update failed"
+    apt_get install --no-install-recommends "${missing[@]}" || die "apt could not install: ${missing[*]}"
+fi

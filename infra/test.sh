@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# test.sh: everything that must hold, one check after the other, whatever failed before.
+# The last line is "N passed, N failed": each check below and each spec counts as one.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+unset MAKEFLAGS MAKELEVEL MFLAGS # of the make that may have called this: the builds here are their own
+
+passed=0 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+pass() {
+    passed=$((passed + ${2:-1}))
+    printf 'ok    %s\n' "$1"
+}
+fail() {
+    failed=$((failed + ${2:-1}))
+    printf 'FAIL  %s\n' "$1"
+}
+
+check() { # NAME COMMAND...: says nothing of what the command said if it succeeds
+    local name=$1
+    shift
+    if "$@" >"$work/said" 2>&1 </dev/null; then
+        pass "$name"
+    else
+        fail "$name"
+        sed 's/^/      /' "$work/said"
+    fi
+}
+
+# One file at a time, so that one that ends Lua itself takes no other with it. Each
+# has a bound, and a spec that is skipped silently is not a passed one.
+specs() { # NAME PATH...
+    local name=$1 path file files
+    shift
+    for path in "$@"; do
+        files=$(find "$path" -name '*_spec.lua' | sort)
+        [ -n "$files" ] || fail "$name: no specs in $path"
+        for file in $files; do
+            spec "$name: $file" "$file"
+        done
+    done
+}
+
+spec() { # NAME FILE
+    local name=$1 status count good bad errors pending
+    timeout -k 10 600 busted -o plainTerminal "$2" >"$work/said" 2>&1 </dev/null
+    status=$?
+    count=$(sed -nE 's|^([0-9]+) success[a-z]* / ([0-9]+) failure[a-z]* / ([0-9]+) error[a-z]* / ([0-9]+) pending : .*|\1 \2 \3 \4|p' \
+        "$work/said" | tail -n 1)
+    if [ -z "$count" ]; then
+        fail "$name: ended without a summary, with status $status"
+    else
+        read -r good bad errors pending <<<"$count"
+        if [ "$good" != 0 ]; then pass "$name: $good passed" "$good"; fi
+        if [ $((bad + errors + pending)) != 0 ]; then
+            fail "$name: $bad failed, $errors errors, $pending pending" $((bad + errors + pending))
+        elif [ "$good" = 0 ]; then
+            fail "$name: no spec in it"
+        elif [ "$status" != 0 ]; then
+            fail "$name: ended with status $status"
+        else
+            return
+        fi
+    fi
+    sed 's/^/      /' "$work/said"
+}
+
+# A worker that dies of a report is replaced at once, so reports are looked for
+# in files, not in an exit status. Leaks are reported as each process ends. gcc's
+# libubsan writes to no file: it aborts, and libasan reports that (to standard
+# error unless both are told the file).
+with_reports() { # DIRECTORY COMMAND...
+    local reports=$1
+    shift
+    mkdir -p "$reports"
+    ASAN_OPTIONS="log_path=$reports/report:detect_leaks=1:detect_stack_use_after_return=1:handle_abort=1" \
+        UBSAN_OPTIONS="log_path=$reports/report:abort_on_error=1:print_stacktrace=1" "$@"
+}
+
+specs_sanitized() { # NAME PATH...
+    local name=$1 reports=$PWD/build/asan/reports
+    rm -rf "$reports"
+    LB=$PWD/build/asan/lb with_reports "$reports" specs "$@"
+    check "$name: no report" no_report "$reports"
+}
+no_report() { ! grep -r -h -m 60 . "$1"; }
+
+sanitizers_speak() { # each of these errors must be reported, or silence means nothing
+    cat >"$work/faulty.c" <<'FAULTY'
+#include <stdlib.h>
+char *volatile memory;
+int main(int count, char **arguments)
+{
+    int volatile most = 2147483647;
+    memory = malloc(8);
+    if (arguments[1][0] == 'o')
+        memory[count + 6] = 1;
+    if (arguments[1][0] == 'u')
+        most = most + count;
+    memory = 0;
+    return 0;
+}
+FAULTY
+    gcc -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -o "$work/faulty" "$work/faulty.c" || return 1
+    for error in leak overflow undefined; do
+        with_reports "$work/$error" "$work/faulty" "$error"
+    done
+    grep -rq LeakSanitizer "$work/leak" &&
+        grep -rq heap-buffer-overflow "$work/overflow" &&
+        grep -rq __ubsan_handle_add_overflow "$work/undefined"
+}
+
+formatted() { clang-format --dry-run -Werror core/*.c core/*/*.[ch]; }
+
+lua_clean() { luacheck -q --no-color balancer.lua scripts spec infra core; }
+
+installs() {
+    make -s install DESTDIR="$work/root" PREFIX=/usr &&
+        "$work/root/usr/bin/lb" version &&
+        "$work/root/usr/bin/lb" check "$work/root/usr/share/lb/balancer.lua"
+}
+
+builds_once() { # make says what it builds
+    local said
+    said=$(make --no-print-directory all library 2>&1)
+    printf '%s\n' "$said"
+    [ -z "$said" ]
+}
+
+close() {
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+    [ "$failed" = 0 ]
+    exit
+}
+
+jobs=-j$(nproc)
+if ! infra/install.sh run test; then
+    fail "installing what the tests need"
+    close
+fi
+check "gcc builds it without a warning" make "$jobs" all library
+check "clang builds it without a warning" make "$jobs" clang
+check "the sanitizers build" make "$jobs" sanitize
+check "nothing is built twice" builds_once
+check "installs, and runs from there" installs
+check "clang-format has nothing to change" formatted
+check "luacheck has nothing to say" lua_clean
+check "no include points the wrong way" luajit infra/arrows.lua
+check "sanitizers report what they should" sanitizers_speak
+specs "specs" spec/policy spec/core spec/system
+specs_sanitized "specs, sanitized" spec/system
+close
