@@ -4,12 +4,14 @@
 
 /* The fields of a struct setting; the braces are at the uses. */
 #define SECONDS(group, member, standard, least, most, or_zero)                                     \
-#member, SETTING_SECONDS, offsetof(struct config, group.member##_ms), standard, least, most,   \
-        or_zero
+    .name = #member, SETTING_SECONDS, offsetof(struct config, group.member##_ms), standard, least, \
+    most, or_zero
 #define COUNT32(group, member, standard, least, most)                                              \
-#member, SETTING_COUNT32, offsetof(struct config, group.member), standard, least, most, false
+    .name = #member, SETTING_COUNT32, offsetof(struct config, group.member), standard, least,      \
+    most, false
 #define COUNT64(group, member, standard, least, most, or_zero)                                     \
-#member, SETTING_COUNT64, offsetof(struct config, group.member), standard, least, most, or_zero
+    .name = #member, SETTING_COUNT64, offsetof(struct config, group.member), standard, least,      \
+    most, or_zero
 
 #define COUNT(array) ((unsigned)(sizeof(array) / sizeof *(array)))
 #define MS           0.001
@@ -24,7 +26,7 @@ static const struct setting health[] = {
     {COUNT32(health, rise, 1, 1, 100)},
     {COUNT32(health, fall, 2, 1, 100)},
     {COUNT32(health, eject_after, 5, 0, 1000000)},
-    SECONDS(health, eject_for, 10, MS, 300, false), /* it doubles up to 300 s */
+    {SECONDS(health, eject_for, 10, MS, 300, false)}, /* it doubles up to 300 s */
 };
 
 static const struct setting timeouts[] = {
