@@ -12,7 +12,7 @@ return {
   health   = { interval = 2, timeout = 1, rise = 1, fall = 2 },
 
   -- Which backend gets this request? `backends` are those that are up and that this request has
-  -- not tried yet. Returning nothing answers 503.
+  -- not tried yet. `return nil, "why"` answers 503.
   choose = function(ctx, backends)
     return backends[turn:next(#backends)]            -- 1, 2, .., n, 1, ..
   end,

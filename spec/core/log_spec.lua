@@ -1,0 +1,246 @@
+local ffi = require "ffi"
+local core = require "spec.support.core"
+
+ffi.cdef [[
+struct outlet_seen { int kind; int fd; bool in_line, is_broken; struct buffer pending; uint64_t dropped; };
+void log_append_escaped(struct buffer *, struct slice text, size_t limit, int format);
+void log_append_time(struct buffer *, uint64_t wall_us, int format);
+void outlet_open(struct outlet_seen *, int fd);
+void outlet_put(struct outlet_seen *, struct slice line);
+bool outlet_flush(struct outlet_seen *);
+uint64_t outlet_take_dropped(struct outlet_seen *);
+void outlet_close(struct outlet_seen *);
+
+int pipe(int fds[2]);
+int socketpair(int domain, int type, int protocol, int fds[2]);
+int open(const char *path, int flags, ...);
+int close(int fd);
+int fcntl(int fd, int command, ...);
+long read(int fd, void *bytes, size_t count);
+long lseek(int fd, long offset, int whence);
+int memfd_create(const char *name, unsigned flags);
+void (*signal(int number, void (*handler)(int)))(int);
+]]
+
+local TEXT, JSON = 0, 1
+local LINE_MAX, PENDING_MAX = 4096, 256 * 1024
+local SIGPIPE, F_GETFL, F_SETFL, O_NONBLOCK = 13, 3, 4, 2048
+
+local function taken(append)
+  local buffer = ffi.new "struct buffer"
+  append(buffer)
+  local text = buffer.bytes == nil and "" or ffi.string(buffer.bytes, buffer["end"])
+  core.buffer_dispose(buffer)
+  return text
+end
+
+local function slice(text) return ffi.new("struct slice", text, #text) end
+
+local function escaped(text, format, limit)
+  return taken(function(buffer) core.log_append_escaped(buffer, slice(text), limit or 1000, format) end)
+end
+
+describe("text in the log", function()
+  local cases = { -- text, as text, in JSON
+    { "", "", "" },
+    { "GET /a?b=c", "GET /a?b=c", "GET /a?b=c" },
+    { 'say "x"', 'say "x"', 'say \\"x\\"' },
+    { "a\\nb", "a\\\\nb", "a\\\\nb" },
+    { "a\nb\rc\td", "a\\nb\\rc\\td", "a\\nb\\rc\\td" },
+    { "\0\1\27[31m\127", "\\x00\\x01\\x1b[31m\\x7f", "\\u0000\\u0001\\u001b[31m\\u007f" },
+    { "gr\195\188n \226\130\172 \240\159\152\128", "gr\195\188n \226\130\172 \240\159\152\128",
+      "gr\195\188n \226\130\172 \240\159\152\128" },
+    { "\194\155", "\\xc2\\x9b", "\\u00c2\\u009b" }, -- a control character of its own
+    { "\200", "\\xc8", "\\u00c8" },
+    { "a\128b\255", "a\\x80b\\xff", "a\\u0080b\\u00ff" },
+    { "\192\175", "\\xc0\\xaf", "\\u00c0\\u00af" }, -- a slash, longer than needed
+    { "\224\128\175", "\\xe0\\x80\\xaf", "\\u00e0\\u0080\\u00af" },
+    { "\237\160\128", "\\xed\\xa0\\x80", "\\u00ed\\u00a0\\u0080" }, -- half of a pair
+    { "\244\144\128\128", "\\xf4\\x90\\x80\\x80", "\\u00f4\\u0090\\u0080\\u0080" }, -- beyond the last
+    { "\240\159\152", "\\xf0\\x9f\\x98", "\\u00f0\\u009f\\u0098" }, -- ends too early
+  }
+  for _, case in ipairs(cases) do
+    local text, as_text, in_json = unpack(case)
+    it(("cannot forge a line: %q"):format(text):gsub("%c", "?"), function()
+      assert.equal(as_text, escaped(text, TEXT))
+      assert.equal(in_json, escaped(text, JSON))
+    end)
+  end
+
+  it("shows no control byte and only whole characters, whatever it was", function()
+    for first = 0, 255 do
+      for second = 0, 255 do
+        local shown = escaped(string.char(first, second), JSON)
+        assert.falsy(shown:find "[%z\1-\31\127]")
+        assert.equal("", (shown:gsub("[\32-\126]", ""):gsub("[\194-\223][\128-\191]", "")))
+      end
+    end
+  end)
+
+  it("is cut at the limit, between characters", function()
+    for _, case in ipairs {
+      { "abcdef", 6, "abcdef" }, { "abcdef", 5, "abcde..." }, { "abcdef", 0, "..." },
+      { "ab\195\188", 4, "ab\195\188" }, { "ab\195\188", 3, "ab..." }, { "ab\195\188x", 4, "ab\195\188..." },
+      { "\240\159\152\128x", 3, "..." }, { "\240\159\152\128x", 4, "\240\159\152\128..." },
+    } do
+      assert.equal(case[3], escaped(case[1], TEXT, case[2]))
+    end
+  end)
+end)
+
+describe("a time in the log", function()
+  local function written(us, format)
+    return taken(function(buffer) core.log_append_time(buffer, us, format) end)
+  end
+
+  it("is local in text and UTC in JSON, to the millisecond", function()
+    local us = 1795348801ULL * 1000000 + 123999
+    assert.equal(os.date("!%Y-%m-%dT%H:%M:%S", 1795348801) .. ".123Z", written(us, JSON))
+    assert.equal(os.date("%Y-%m-%d %H:%M:%S", 1795348801) .. ".123", written(us, TEXT))
+  end)
+
+  it("moves on within the second, and with it", function()
+    local us = 1795348801ULL * 1000000
+    assert.truthy(written(us, JSON):find ":01%.000Z$")
+    assert.truthy(written(us + 7000, JSON):find ":01%.007Z$")
+    assert.truthy(written(us + 1000000, JSON):find ":02%.000Z$")
+  end)
+end)
+
+describe("lines", function()
+  local outlet, to_close
+
+  before_each(function()
+    outlet, to_close = ffi.new "struct outlet_seen", {}
+    ffi.C.signal(SIGPIPE, ffi.cast("void (*)(int)", 1)) -- ignored, as in every process of lb
+  end)
+
+  after_each(function()
+    core.outlet_close(outlet)
+    for _, fd in ipairs(to_close) do ffi.C.close(fd) end
+  end)
+
+  local function two(make)
+    local fds = ffi.new "int[2]"
+    assert.equal(0, make(fds))
+    to_close[#to_close + 1] = fds[0]
+    to_close[#to_close + 1] = fds[1]
+    ffi.C.fcntl(fds[0], F_SETFL, ffi.cast("int", O_NONBLOCK))
+    return fds[0], fds[1]
+  end
+
+  local function pipe() return two(ffi.C.pipe) end
+  local function sockets() return two(function(fds) return ffi.C.socketpair(1, 1, 0, fds) end) end
+
+  local function read(fd)
+    local bytes, parts = ffi.new "char[65536]", {}
+    while true do
+      local count = tonumber(ffi.C.read(fd, bytes, 65536))
+      if count <= 0 then return table.concat(parts) end
+      parts[#parts + 1] = ffi.string(bytes, count)
+    end
+  end
+
+  local function put(text) core.outlet_put(outlet, slice(text)) end
+
+  for name, open in pairs { pipe = pipe, socket = sockets } do
+    it(("wait when a %s is full, then drop and are counted, and all are whole"):format(name), function()
+      local reader, writer = open()
+      core.outlet_open(outlet, writer)
+      local sent, line = 0, ("x"):rep(999)
+      while outlet.dropped < 10 do
+        put(line)
+        core.outlet_flush(outlet)
+        sent = sent + 1
+      end
+      assert.equal(0, ffi.C.fcntl(writer, F_GETFL) % (2 * O_NONBLOCK) >= O_NONBLOCK and 1 or 0) -- still shared
+      assert.is_false(core.outlet_flush(outlet))
+      assert.equal(0, tonumber(core.outlet_take_dropped(outlet)))
+      assert.truthy(outlet.pending["end"] - outlet.pending.start <= PENDING_MAX)
+      local parts = {}
+      repeat
+        local done = core.outlet_flush(outlet)
+        parts[#parts + 1] = read(reader)
+      until done
+      local text = table.concat(parts)
+      assert.equal((sent - 10) * 1000, #text)
+      assert.equal((line .. "\n"):rep(sent - 10), text)
+      assert.equal(10, tonumber(core.outlet_take_dropped(outlet)))
+      assert.equal(0, tonumber(core.outlet_take_dropped(outlet)))
+    end)
+  end
+
+  it("go to a pipe in pieces that it takes whole", function()
+    local reader, writer = pipe()
+    core.outlet_open(outlet, writer)
+    for i = 1, 20 do put(("%03d"):format(i):rep(300)) end
+    while true do -- fill it, all but a little, behind the outlet's back
+      put(("y"):rep(4000))
+      if not core.outlet_flush(outlet) then break end
+    end
+    local text = read(reader)
+    assert.equal("\n", text:sub(-1))
+    assert.is_true(core.outlet_flush(outlet))
+    assert.equal(("y"):rep(4000) .. "\n", read(reader))
+  end)
+
+  it("that are too long are cut, visibly, between characters", function()
+    local reader, writer = pipe()
+    core.outlet_open(outlet, writer)
+    put(("x"):rep(LINE_MAX - 1))
+    put(("x"):rep(LINE_MAX))
+    put("a" .. ("\195\188"):rep(LINE_MAX))
+    core.outlet_flush(outlet)
+    local list = {}
+    for line in read(reader):gmatch "[^\n]*\n" do list[#list + 1] = line end
+    assert.equal(3, #list)
+    assert.equal(("x"):rep(LINE_MAX - 1) .. "\n", list[1])
+    assert.equal(("x"):rep(LINE_MAX - 4) .. "...\n", list[2])
+    assert.truthy(#list[3] <= LINE_MAX and list[3]:find "^a[\195\188]+%.%.%.\n$")
+    assert.equal(0, (#list[3] - 5) % 2)
+  end)
+
+  it("are dropped and counted when nobody reads any more, and nothing is said of it there", function()
+    for _, open in ipairs { pipe, sockets } do
+      local reader, writer = open()
+      outlet = ffi.new "struct outlet_seen"
+      core.outlet_open(outlet, writer)
+      ffi.C.close(reader)
+      for i, fd in ipairs(to_close) do if fd == reader then table.remove(to_close, i) break end end
+      put "one"
+      put "two"
+      assert.is_true(core.outlet_flush(outlet))
+      assert.equal(2, tonumber(outlet.dropped))
+      assert.equal(0, tonumber(core.outlet_take_dropped(outlet)))
+      core.outlet_close(outlet)
+    end
+  end)
+
+  it("go to a file as they are", function()
+    local fd = ffi.C.memfd_create("log", 0)
+    to_close[1] = fd
+    core.outlet_open(outlet, fd)
+    local line = ("x"):rep(3000)
+    for _ = 1, 50 do put(line) end
+    assert.is_true(core.outlet_flush(outlet))
+    ffi.C.lseek(fd, 0, 0)
+    assert.equal((line .. "\n"):rep(50), read(fd))
+  end)
+
+  it("of a parent are not written by a child, too", function()
+    local reader, writer = pipe()
+    core.outlet_open(outlet, writer)
+    put "the parent's"
+    core.outlet_open(outlet, writer) -- as a child does
+    put "the child's"
+    core.outlet_flush(outlet)
+    assert.equal("the child's\n", read(reader))
+  end)
+
+  it("vanish where there is no descriptor", function()
+    core.outlet_open(outlet, 987)
+    put "nothing"
+    assert.is_true(core.outlet_flush(outlet))
+    assert.equal(0, tonumber(outlet.dropped))
+  end)
+end)

@@ -1,0 +1,176 @@
+-- core/http as a library: structs, heads made of tables, and a parser that is fed in pieces.
+local ffi = require "ffi"
+local core = require "spec.support.core"
+
+-- Each spec file loads this anew, and a struct can be declared once only.
+if not pcall(ffi.new, "struct parse_seen") then
+  ffi.cdef [[
+struct arena_seen { char *next, *end; void *blocks; };
+struct field_seen { struct slice name, value; };
+struct head_seen {
+  int version;
+  struct slice method, target;
+  unsigned status;
+  struct slice reason;
+  struct field_seen *fields;
+  unsigned fields_count;
+};
+struct limits_seen { size_t request_line, head, fields; };
+struct parse_seen {
+  void (*on_body)(struct parse_seen *, const char *start, size_t length);
+  struct head_seen head;
+  int error;
+  size_t head_bytes;
+  bool has_head, has_body;
+  char rest[1024]; /* the parser's own, and more */
+};
+]]
+end
+-- A callback of LuaJIT's takes no struct, but a slice's two members arrive as the slice does.
+ffi.cdef [[
+void arena_init(struct arena_seen *, void *first, size_t bytes);
+void arena_dispose(struct arena_seen *);
+void parse_init_request(struct parse_seen *, const struct limits_seen *, struct arena_seen *,
+                        void (*)(struct parse_seen *, const char *, size_t));
+void parse_init_response(struct parse_seen *, const struct limits_seen *, struct arena_seen *,
+                         bool answers_head, void (*)(struct parse_seen *, const char *, size_t));
+void parse_dispose(struct parse_seen *);
+int parse_feed(struct parse_seen *, struct slice, size_t *used);
+int parse_finish(struct parse_seen *);
+bool parse_is_at_start(const struct parse_seen *);
+]]
+
+local VERSIONS = { [0] = "1.0", "1.1" }
+local STEPS = { [0] = "more", "head", "end", "failed" }
+local ERRORS = {
+  [0] = "ok", "bad", "bad version", "unknown method", "long line", "large head", "many fields", "cut",
+}
+
+local http = {}
+
+-- Borrows text, which the caller keeps.
+function http.slice(text) return ffi.new("struct slice", text, #text) end
+
+function http.text(slice) return ffi.string(slice.start, slice.length) end
+
+-- Memory of one request.
+function http.arena()
+  local arena = ffi.gc(ffi.new "struct arena_seen", core.arena_dispose)
+  core.arena_init(arena, nil, 0)
+  return arena
+end
+
+-- given: method, target, version, status, reason, and in order the fields, as "name: value".
+-- Gives the struct, and what it borrows: keep that as long.
+function http.head(given)
+  local texts = { method = given.method or "", target = given.target or "", reason = given.reason or "" }
+  local head = ffi.new("struct head_seen", { version = given.version == "1.0" and 0 or 1, status = given.status })
+  local fields = ffi.new("struct field_seen[?]", #given + 1)
+  for i, field in ipairs(given) do
+    local name, value = field:match "^(.-): ?(.*)$"
+    fields[i - 1].name, fields[i - 1].value = http.slice(name), http.slice(value)
+    texts[i] = { name, value }
+  end
+  for name, text in pairs { method = texts.method, target = texts.target, reason = texts.reason } do
+    head[name] = http.slice(text)
+  end
+  head.fields, head.fields_count = fields, #given
+  return head, { texts, fields }
+end
+
+-- "GET / 1.1" or "1.1 200 OK", and "name: value" for each field.
+local function describe_head(head, is_response)
+  local version = VERSIONS[head.version]
+  local fields = {}
+  for i = 0, head.fields_count - 1 do
+    fields[i + 1] = http.text(head.fields[i].name) .. ": " .. http.text(head.fields[i].value)
+  end
+  local line = is_response and { version, head.status, http.text(head.reason) }
+    or { http.text(head.method), http.text(head.target), version }
+  return table.concat(line, " "), fields
+end
+
+-- One for all parsers, as LuaJIT has few callbacks.
+local pieces = {}
+local on_body = ffi.cast("void (*)(struct parse_seen *, const char *, size_t)", function(_, start, length)
+  table.insert(pieces, ffi.string(start, length))
+end)
+
+local borrowed = setmetatable({}, { __mode = "k" })
+
+-- options: response, answers_head, and limits by name. Give it to parse_dispose.
+function http.parser(options, arena)
+  local limits = ffi.new("struct limits_seen", 8192, 65536, 128)
+  for name, value in pairs(options.limits or {}) do limits[name] = value end
+  local parse = ffi.new "struct parse_seen"
+  if options.response then
+    core.parse_init_response(parse, limits, arena, options.answers_head or false, on_body)
+  else
+    core.parse_init_request(parse, limits, arena, on_body)
+  end
+  borrowed[parse] = { limits, arena }
+  return parse
+end
+
+-- The step, and how many of the bytes were used. A copy of just these bytes is fed, which ends
+-- with the call: a parser that reads beyond them, or keeps them, is seen by its result.
+function http.feed(parse, bytes)
+  local used = ffi.new "size_t[1]"
+  local copy = ffi.new("char[?]", #bytes + 1)
+  ffi.copy(copy, bytes, #bytes)
+  copy[#bytes] = 0x7f
+  local step = STEPS[core.parse_feed(parse, ffi.new("struct slice", copy, #bytes), used)]
+  ffi.fill(copy, #bytes, 0x7f)
+  return step, tonumber(used[0])
+end
+jit.off(http.feed) -- it is called back
+
+-- The pieces of bodies that came since this was asked last.
+function http.pieces()
+  local came = pieces
+  pieces = {}
+  return came
+end
+
+function http.finish(parse) return STEPS[core.parse_finish(parse)] end
+jit.off(http.finish)
+
+-- Reads one message as its owners do. cut(at) says where the read ends that begins at byte at;
+-- options as for http.parser, and finish: the connection ends behind the bytes; on_head(head).
+-- Gives what came of it: result ("end", "more" or an error), head and fields, head_bytes, body,
+-- and the rest that was not used.
+function http.read(bytes, cut, options)
+  local arena = http.arena()
+  local parse = http.parser(options, arena)
+  local seen = {}
+  local at, read_end = 0, 0
+  local step = "more"
+  http.pieces()
+  while at < #bytes and step ~= "end" and step ~= "failed" do
+    if at == read_end then read_end = math.min(#bytes, cut(at)) end
+    local used
+    step, used = http.feed(parse, bytes:sub(at + 1, read_end))
+    at = at + used
+    assert(step ~= "more" or at == read_end, "more is wanted, and not all was used")
+    if step == "head" then
+      assert(not seen.head, "a second head")
+      seen.head_bytes = tonumber(parse.head_bytes)
+      seen.head = describe_head(parse.head, options.response)
+      if options.on_head then options.on_head(parse.head) end
+      if not parse.has_body then step = "end" end
+    end
+  end
+  if options.finish and step ~= "end" and step ~= "failed" then step = http.finish(parse) end
+  seen.result = step == "failed" and ERRORS[parse.error] or step == "end" and "end" or "more"
+  if seen.head then
+    -- Looked at only now: none of it may have been in the bytes of a read.
+    seen.head, seen.fields = describe_head(parse.head, options.response)
+    seen.body = table.concat(http.pieces())
+  end
+  if seen.result == "end" then seen.rest = bytes:sub(at + 1) end
+  core.parse_dispose(parse)
+  core.arena_dispose(arena)
+  return seen
+end
+
+return http

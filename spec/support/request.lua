@@ -1,0 +1,60 @@
+-- Builds what a policy is shown of a request: a ctx, as a plain table.
+--
+--   request { path = "/api", headers = { ["X-User"] = "anna" }, attempts = 2, remaining = 0.5 }
+--
+-- What is not given is a first GET of /. Like the real one it refuses a field that does not exist.
+-- An answer of ctx's is a table { kind = "respond", "reject" or "redirect", status, headers, body, why };
+-- ctx:allow_replay() shows as replay_allowed.
+
+local FACTS = {
+  id = "1", method = "GET", path = "/", query = "", host = "example.org", scheme = "http",
+  client_ip = "192.0.2.1", client_port = 50000, attempts = 1, retries = 0, tries = 1,
+}
+local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, TRACE = true, PUT = true, DELETE = true }
+local OTHERS = { headers = true, idempotent = true, replayable = true, vars = true, remaining = true }
+
+local methods = {}
+
+function methods.respond(_, given)
+  return { kind = "respond", status = given.status or 200, headers = given.headers or {}, body = given.body or "" }
+end
+
+function methods.reject(_, status, given)
+  given = given or {}
+  return { kind = "reject", status = status, headers = { ["Retry-After"] = given.retry_after }, why = given.why }
+end
+
+function methods.redirect(_, url, status)
+  return { kind = "redirect", status = status or 302, headers = { Location = url }, body = "" }
+end
+
+function methods.allow_replay(ctx) rawset(ctx, "replay_allowed", true) end
+
+local function any_case(headers)
+  local by_name = {}
+  for name, value in pairs(headers) do by_name[name:lower()] = value end
+  return setmetatable({}, { __index = function(_, name) return by_name[name:lower()] end })
+end
+
+local function request(given)
+  local ctx = {}
+  for field in pairs(given) do
+    assert(FACTS[field] ~= nil or OTHERS[field], "a request has no field '" .. tostring(field) .. "'")
+  end
+  for field, default in pairs(FACTS) do
+    ctx[field] = given[field] == nil and default or given[field]
+  end
+  ctx.idempotent = given.idempotent == nil and IDEMPOTENT[ctx.method] or given.idempotent or false
+  ctx.replayable = given.replayable == nil and ctx.idempotent or given.replayable or false
+  ctx.vars = given.vars or {}
+  ctx.headers = any_case(given.headers or {})
+  ctx.remaining = function() return given.remaining end
+  return setmetatable(ctx, {
+    __index = function(_, key)
+      return methods[key] or error("unknown field '" .. tostring(key) .. "' of ctx", 2)
+    end,
+    __newindex = function(_, key) error("ctx is read-only: " .. tostring(key), 2) end,
+  })
+end
+
+return request
