@@ -257,7 +257,7 @@ static size_t client_feed(struct client *c, struct slice bytes)
             return bytes.length;
         }
         if (step == PARSE_MORE)
-            break;
+            continue;
         if (step == PARSE_HEAD)
             client_take_head(c);
         else

@@ -8,7 +8,7 @@
 
 #include <llhttp.h>
 
-enum { SPANS_FIRST = 32, EMPTY_LINES_BYTES_MAX = 8, CODING_BYTES_MAX = 16384 };
+enum { SPANS_FIRST = 32, EMPTY_LINES_BYTES_MAX = 8 };
 
 struct parse_span { /* offsets from the head's first byte */
     size_t name, name_length, value, value_length;
@@ -47,6 +47,12 @@ static int on_line(llhttp_t *http, const char *at, size_t length)
     p->line.length += length;
     if (p->line.length > p->limits->request_line)
         return parse_refuse(p, PARSE_LONG_LINE);
+    return 0;
+}
+
+static int on_line_complete(llhttp_t *http)
+{
+    parse_of(http)->has_line = true;
     return 0;
 }
 
@@ -105,7 +111,6 @@ static int on_body_piece(llhttp_t *http, const char *at, size_t length)
 {
     struct parse *p = parse_of(http);
 
-    p->coding_bytes = 0;
     p->on_body(p, (struct slice){at, length});
     return 0;
 }
@@ -119,13 +124,14 @@ static int on_headers_complete(llhttp_t *http)
     /* An upgrade that is not carried out is an ordinary message (RFC 9110, 7.8). */
     http->upgrade = 0;
     p->has_head = true;
-    p->coding_bytes = 0;
     if (p->is_response &&
         (p->is_head_answer || status / 100 == 1 || status == 204 || status == 304))
         http->flags |= F_SKIPBODY;
-    p->has_body =
-        !(http->flags & F_SKIPBODY) && ((http->flags & F_CHUNKED) || http->content_length > 0 ||
-                                        (p->is_response && llhttp_message_needs_eof(http)));
+    if (!(http->flags & F_SKIPBODY)) {
+        p->is_chunked = (http->flags & F_CHUNKED) != 0;
+        p->ends_with_connection = llhttp_message_needs_eof(http) != 0;
+        p->has_body = p->is_chunked || p->ends_with_connection || http->content_length > 0;
+    }
     return HPE_PAUSED;
 }
 
@@ -142,6 +148,7 @@ static const llhttp_settings_t *parse_settings(void)
     if (settings.on_body == NULL) {
         llhttp_settings_init(&settings);
         settings.on_url = on_line;
+        settings.on_url_complete = on_line_complete;
         settings.on_status = on_line;
         settings.on_header_field = on_name;
         settings.on_header_field_complete = on_name_complete;
@@ -245,13 +252,15 @@ static enum parse_error parse_finish_request_line(struct parse *p, struct slice 
 {
     const char *space = memchr(head.start, ' ', head.length);
     llhttp_t *http = parse_http(p);
+    struct slice protocol = SLICE(" HTTP/");
 
     if (space == NULL)
         return PARSE_BAD;
     p->head.method = (struct slice){head.start, (size_t)(space - head.start)};
     p->head.target = (struct slice){head.start + p->line.start, p->line.length};
-    /* One space before and one behind the target, nothing else. */
-    if (p->line.start != p->head.method.length + 1 || !target_is_strict(p->head.target))
+    /* One space before and one behind the target, nothing else; no other protocol. */
+    if (p->line.start != p->head.method.length + 1 || !target_is_strict(p->head.target) ||
+        memcmp(p->head.target.start + p->line.length, protocol.start, protocol.length) != 0)
         return PARSE_BAD;
     if (http->http_major != 1 || http->http_minor > 1)
         return PARSE_BAD_VERSION;
@@ -293,30 +302,32 @@ static enum parse_error parse_finish_head(struct parse *p, size_t used)
     return p->is_response ? parse_finish_status_line(p, head) : parse_finish_request_line(p, head);
 }
 
-/* A well-formed method that llhttp does not know is the client's right. */
-static bool line_begins_with_token(struct slice line)
+static enum parse_step parse_fail(struct parse *p, enum parse_error error)
 {
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    size_t i = 0;
-
-    for (; i < line.length && line.start[i] != ' '; i++) {
-        char c = line.start[i];
-
-        if (!(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
-            (c == '\0' || strchr(others, c) == NULL))
-            return false;
-    }
-    return i > 0 && i < line.length && line.length > i + 1 && line.start[i + 1] == '/';
+    p->error = error;
+    return PARSE_FAILED;
 }
 
-static enum parse_error parse_translate_error(const struct parse *p, llhttp_errno_t code)
+/* llhttp stops at the byte that makes a method none that it knows. Whether that is the
+ * client's right (501) or no HTTP (400) shows at the beginning of the target. */
+static enum parse_step parse_unknown_method(struct parse *p, struct slice bytes, size_t *used)
 {
-    if (p->error != PARSE_OK)
-        return p->error;
-    if (code == HPE_INVALID_METHOD && !p->is_response && buffer_length(&p->partial) == 0 &&
-        line_begins_with_token(p->input))
-        return PARSE_UNKNOWN_METHOD;
-    return PARSE_BAD;
+    struct slice line;
+    size_t length = 0;
+    char behind;
+
+    buffer_append(&p->partial, bytes);
+    *used = bytes.length;
+    line = buffer_slice(&p->partial);
+    while (length < line.length && is_token_byte(line.start[length]))
+        length++;
+    p->is_unknown_method = true;
+    if (length == line.length || (length + 1 == line.length && line.start[length] == ' '))
+        return length <= p->limits->request_line ? PARSE_MORE : parse_fail(p, PARSE_BAD);
+    behind = line.start[length + 1];
+    return parse_fail(p, length > 0 && line.start[length] == ' ' && (behind == '/' || behind == '*')
+                             ? PARSE_UNKNOWN_METHOD
+                             : PARSE_BAD);
 }
 
 /* RFC 9112, 2.2: a few empty lines before a request are forgiven. Gives how many
@@ -333,37 +344,86 @@ static size_t parse_skip_empty_lines(struct parse *p, struct slice bytes)
     return skipped;
 }
 
-static bool parse_is_within_limits(struct parse *p, size_t used)
+/* Runs llhttp over the bytes; false if it stopped because of them. */
+static bool parse_execute(struct parse *p, struct slice bytes, size_t *used, llhttp_errno_t *code)
 {
-    if (!p->has_head) {
-        size_t head_bytes = buffer_length(&p->partial) + used;
+    llhttp_t *http = parse_http(p);
 
-        if (head_bytes > p->limits->head)
-            p->error = PARSE_LARGE_HEAD;
-        else if (p->line.length == 0 && !p->is_response && head_bytes > p->limits->request_line)
-            p->error = PARSE_LONG_LINE;
-    } else if (parse_http(p)->flags & F_CHUNKED) {
-        /* Endless chunk extensions and trailers carry nothing and cost us. */
-        if (p->coding_bytes > CODING_BYTES_MAX)
-            p->error = PARSE_LARGE_HEAD;
+    p->input = bytes;
+    *used = bytes.length;
+    *code = llhttp_execute(http, bytes.start, bytes.length);
+    if (*code == HPE_PAUSED) {
+        *used = (size_t)(llhttp_get_error_pos(http) - bytes.start);
+        llhttp_resume(http);
     }
-    return p->error == PARSE_OK;
+    return *code == HPE_OK || *code == HPE_PAUSED;
 }
 
-static enum parse_step parse_fail(struct parse *p, enum parse_error error)
+/* How many of the bytes are within the limits, and one more that shows that there are more:
+ * what is behind it must not change what is found out. */
+static size_t parse_within_limits(const struct parse *p, struct slice bytes)
 {
-    p->error = error;
-    return PARSE_FAILED;
+    size_t before = buffer_length(&p->partial);
+    size_t most = p->limits->head + 1 - before;
+    const char *space;
+
+    if (!p->is_response && !p->has_line && before + bytes.length > p->limits->request_line) {
+        size_t start = p->line.start;
+
+        space = start == 0 ? memchr(bytes.start, ' ', bytes.length) : NULL;
+        if (space != NULL)
+            start = before + (size_t)(space - bytes.start) + 1;
+        if (start != 0 && start + p->limits->request_line + 1 - before < most)
+            most = start + p->limits->request_line + 1 - before;
+    }
+    return bytes.length < most ? bytes.length : most;
+}
+
+static enum parse_step parse_feed_head(struct parse *p, struct slice bytes, size_t *used)
+{
+    enum parse_error error;
+    llhttp_errno_t code;
+
+    bytes.length = parse_within_limits(p, bytes);
+    if (p->is_unknown_method)
+        return parse_unknown_method(p, bytes, used);
+    if (!parse_execute(p, bytes, used, &code)) {
+        if (code == HPE_INVALID_METHOD && !p->is_response)
+            return parse_unknown_method(p, bytes, used);
+        return parse_fail(p, p->error != PARSE_OK ? p->error : PARSE_BAD);
+    }
+    if (buffer_length(&p->partial) + *used > p->limits->head)
+        return parse_fail(p, PARSE_LARGE_HEAD);
+    if (!p->has_head) {
+        buffer_append(&p->partial, bytes);
+        return PARSE_MORE;
+    }
+    error = parse_finish_head(p, *used);
+    return error == PARSE_OK ? PARSE_HEAD : parse_fail(p, error);
+}
+
+static enum parse_step parse_feed_body(struct parse *p, struct slice bytes, size_t *used)
+{
+    llhttp_errno_t code;
+
+    if (p->is_chunked) {
+        bytes.length = chunks_accept(&p->chunks, bytes);
+        if (bytes.length == 0)
+            return parse_fail(p, chunks_are_endless(&p->chunks) ? PARSE_LARGE_HEAD : PARSE_BAD);
+    }
+    if (!parse_execute(p, bytes, used, &code))
+        return parse_fail(p, PARSE_BAD);
+    return p->is_complete ? PARSE_END : PARSE_MORE;
 }
 
 enum parse_step parse_feed(struct parse *p, struct slice bytes, size_t *used)
 {
-    llhttp_t *http = parse_http(p);
-    bool had_head = p->has_head;
+    enum parse_step step = PARSE_MORE;
     size_t skipped = 0;
-    llhttp_errno_t code;
 
     *used = 0;
+    if (p->has_head)
+        return bytes.length > 0 ? parse_feed_body(p, bytes, used) : PARSE_MORE;
     if (!p->is_response && parse_is_at_start(p)) {
         skipped = parse_skip_empty_lines(p, bytes);
         bytes.start += skipped;
@@ -372,40 +432,15 @@ enum parse_step parse_feed(struct parse *p, struct slice bytes, size_t *used)
             (p->empty_bytes % 2 != 0 || bytes.start[0] == '\r' || bytes.start[0] == '\n'))
             return parse_fail(p, PARSE_BAD);
     }
-    if (bytes.length == 0) {
-        *used = skipped;
-        return PARSE_MORE;
-    }
-    p->input = bytes;
-    p->coding_bytes += bytes.length;
-    code = llhttp_execute(http, bytes.start, bytes.length);
-    if (code != HPE_OK && code != HPE_PAUSED)
-        return parse_fail(p, parse_translate_error(p, code));
-    *used = code == HPE_PAUSED ? (size_t)(llhttp_get_error_pos(http) - bytes.start) : bytes.length;
-    if (code == HPE_PAUSED)
-        llhttp_resume(http);
-    if (!parse_is_within_limits(p, *used))
-        return PARSE_FAILED;
-    if (!had_head && p->has_head) {
-        enum parse_error error = parse_finish_head(p, *used);
-
-        if (error != PARSE_OK)
-            return parse_fail(p, error);
-    } else if (!had_head) {
-        buffer_append(&p->partial, (struct slice){bytes.start, *used});
-    }
+    if (bytes.length > 0)
+        step = parse_feed_head(p, bytes, used);
     *used += skipped;
-    if (!had_head && p->has_head)
-        return PARSE_HEAD;
-    return p->is_complete ? PARSE_END : PARSE_MORE;
+    return step;
 }
 
 enum parse_step parse_finish(struct parse *p)
 {
-    if (p->has_head && !p->is_complete && llhttp_finish(parse_http(p)) != HPE_INVALID_EOF_STATE &&
-        p->is_complete)
-        return PARSE_END;
-    return parse_fail(p, PARSE_CUT);
+    return p->ends_with_connection ? PARSE_END : parse_fail(p, PARSE_CUT);
 }
 
 const char *parse_error_text(enum parse_error error)

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/check.h"
+#include "http/chunks.h"
 #include "http/head.h"
 
 #include <stdint.h>
@@ -59,8 +60,10 @@ struct parse {
     struct parse_span *spans;
     unsigned spans_capacity;
     unsigned empty_bytes; /* of empty lines before the head */
-    size_t coding_bytes;  /* of chunk heads and trailers since the last piece of body */
-    bool is_response, is_head_answer, is_complete, is_in_name;
+    bool is_response, is_head_answer, is_complete, is_in_name, is_unknown_method;
+    bool has_line;
+    bool is_chunked, ends_with_connection;
+    struct chunks chunks;
     struct parse_line {
         size_t start, length;
     } line; /* the target, or the reason */
@@ -73,7 +76,8 @@ void parse_init_response(struct parse *, const struct parse_limits *, struct are
                          bool answers_head, void (*on_body)(struct parse *, struct slice));
 void parse_dispose(struct parse *);
 
-/* *used says how many of the bytes were taken. */
+/* *used says how many of the bytes were taken: feed the rest, if the step is PARSE_MORE and
+ * there is one. */
 enum parse_step parse_feed(struct parse *, struct slice bytes, size_t *used) MUST_USE;
 /* The connection ended: PARSE_END if that ends the message, else PARSE_FAILED. */
 enum parse_step parse_finish(struct parse *) MUST_USE;

@@ -99,7 +99,7 @@ static void outgoing_feed(struct outgoing *o, struct slice bytes)
             return;
         }
         if (step == PARSE_MORE)
-            return;
+            continue;
         if (step == PARSE_HEAD && !outgoing_take_head(o))
             return;
         /* llhttp tells the end of a message without a body only with the next byte. */
