@@ -223,9 +223,8 @@ static enum facts_verdict exchange_ask(struct exchange *e)
         return FACTS_FAIL;
     if (verdict == FACTS_NEXT && e->facts.attempts >= proxy->config->limits.attempts)
         return FACTS_FAIL;
-    /* Moving on from a backend that was never reached loads nobody twice. */
-    if ((verdict == FACTS_RETRY || e->attempt.was_sent) &&
-        !retry_take(&proxy->budget, loop_now_ms(proxy->loop))) {
+    /* A connection that never was loads nobody twice. */
+    if (e->attempt.was_sent && !retry_take(&proxy->budget, loop_now_ms(proxy->loop))) {
         e->note = "limits.retry_budget";
         return FACTS_FAIL;
     }

@@ -59,6 +59,12 @@ static bool outgoing_take_head(struct outgoing *o)
     const struct head *head = &o->parse.head;
 
     o->framing = framing_of_response(head, o->answers_head, &o->length);
+    if (head->status < 200)
+        o->interim_bytes += o->parse.head_bytes;
+    if (o->interim_bytes > o->parse.limits->head) {
+        outgoing_fail(o, OUTGOING_PROTOCOL, "interim responses larger than limits.head");
+        return false;
+    }
     if (o->framing == FRAMING_REFUSED || head->status == 101) {
         outgoing_fail(o, OUTGOING_PROTOCOL,
                       head->status == 101 ? "an upgrade that nobody asked for"
@@ -218,6 +224,7 @@ void outgoing_begin(struct outgoing *o, const struct outgoing_events *events, vo
     o->answers_head = answers_head;
     o->has_request = o->has_response = o->has_surplus = o->keeps_alive = false;
     o->bytes_read = 0;
+    o->interim_bytes = 0;
     outgoing_expect_response(o, limits);
     stream_read(&o->stream);
 }
