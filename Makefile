@@ -112,6 +112,10 @@ spec: all library
 valgrind: all
 	infra/valgrind.sh $(filter-out spec,$(FILE))
 
+# A GiB each way past a slow side, and 10,000 idle connections: what lb's memory does. Minutes.
+soak: all
+	luajit infra/soak.lua $(BUILD)/lb
+
 # The container story, with docker compose and this machine's engine.
 story:
 	@infra/story.sh
@@ -128,6 +132,6 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all always clang clean format install library run sanitize spec story test valgrind
+.PHONY: all always clang clean format install library run sanitize soak spec story test valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)
