@@ -170,11 +170,14 @@ void deadline_init(struct deadline *d, void (*on_passed)(struct deadline *))
 void deadline_set(struct loop *loop, struct deadline *d, uint64_t delay_ms)
 {
     struct wheel *wheel = &loop->wheel;
+    uint64_t now_ms = loop_now_ms(loop);
     uint64_t due_ms;
 
+    if (now_ms < loop->noted_ms)
+        now_ms = loop->noted_ms;
     list_remove(&d->node);
     /* 1 ms more: now is cached, and a deadline must never pass early. */
-    d->at_ms = loop_now_ms(loop) + (delay_ms < DELAY_MAX_MS ? delay_ms : DELAY_MAX_MS) + 1;
+    d->at_ms = now_ms + (delay_ms < DELAY_MAX_MS ? delay_ms : DELAY_MAX_MS) + 1;
     if (d->at_ms <= wheel->now_ms)
         d->at_ms = wheel->now_ms + 1;
     due_ms = wheel_place(wheel, d);

@@ -1,6 +1,8 @@
 /*
- * A turn: wait - handle what is ready - then, before the next wait, fire
- * deadlines, run what was deferred, and tell the owner.
+ * A turn: wait - handle what is ready - fire deadlines - then, before the next wait,
+ * run what was deferred and tell the owner. Deadlines come after what is ready and by
+ * the time at which the wait ended: after a turn that took long an answer that has
+ * arrived in time is still in time.
  */
 #include "net/loop.h"
 
@@ -20,11 +22,15 @@ static void loop_run_deferred(struct loop *loop)
     }
 }
 
+static void on_after_wait(uv_check_t *check)
+{
+    wheel_turn(check->data);
+}
+
 static void on_before_wait(uv_prepare_t *prepare)
 {
     struct loop *loop = prepare->data;
 
-    wheel_turn(loop);
     loop_run_deferred(loop);
     if (loop->on_turn != NULL)
         loop->on_turn(loop);
@@ -36,17 +42,20 @@ void loop_init(struct loop *loop)
 {
     *loop = (struct loop){.on_turn = NULL};
     CHECK(uv_loop_init(&loop->uv) == 0);
+    CHECK(uv_check_init(&loop->uv, &loop->after_wait) == 0);
     CHECK(uv_prepare_init(&loop->uv, &loop->before_wait) == 0);
     CHECK(uv_timer_init(&loop->uv, &loop->wheel_timer) == 0);
-    loop->before_wait.data = loop;
+    loop->after_wait.data = loop->before_wait.data = loop;
     list_init(&loop->deferred);
     wheel_init(loop);
     loop->read_buffer = mem_alloc(LOOP_READ_BYTES);
+    CHECK(uv_check_start(&loop->after_wait, on_after_wait) == 0);
     CHECK(uv_prepare_start(&loop->before_wait, on_before_wait) == 0);
 }
 
 void loop_dispose(struct loop *loop)
 {
+    uv_close((uv_handle_t *)&loop->after_wait, NULL);
     uv_close((uv_handle_t *)&loop->before_wait, NULL);
     uv_close((uv_handle_t *)&loop->wheel_timer, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);

@@ -43,9 +43,11 @@ struct wheel { /* net/deadline.c has the picture */
 
 struct loop {
     uv_loop_t uv;
-    uv_prepare_t before_wait; /* runs deadlines, deferred events and on_turn */
+    uv_check_t after_wait;    /* fires deadlines */
+    uv_prepare_t before_wait; /* runs deferred events and on_turn */
     uv_timer_t wheel_timer;
     struct wheel wheel;
+    uint64_t noted_ms; /* the steady clock, when somebody last looked at it */
     struct list_node deferred;
     struct gather gather;
     void (*on_turn)(struct loop *); /* before each wait; NULL is fine */
@@ -68,6 +70,13 @@ void loop_stop(struct loop *);
 static inline uint64_t loop_now_ms(const struct loop *loop) /* steady clock, cached for the turn */
 {
     return uv_now(&loop->uv);
+}
+
+/* Somebody has looked at the steady clock: after something that took long the cached time
+ * must not make the deadlines that are set now pass early. */
+static inline void loop_note_time(struct loop *loop, uint64_t now_us)
+{
+    loop->noted_ms = now_us / 1000;
 }
 
 void deferred_init(struct deferred *, void (*run)(struct deferred *));

@@ -56,6 +56,7 @@ static void attempt_end_trial(struct attempt *a)
 
 void attempt_cancel(struct attempt *a)
 {
+    attempt_end_trial(a); /* also between two tries */
     if (!a->is_active)
         return;
     attempt_stop(a);
@@ -64,7 +65,6 @@ void attempt_cancel(struct attempt *a)
     else
         pool_cancel(&a->lease);
     a->outgoing = NULL;
-    attempt_end_trial(a);
 }
 
 static void attempt_fail(struct attempt *a, struct attempt_failure failure)
@@ -272,6 +272,7 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh, bool 
     a->backend = backend;
     a->outgoing = NULL;
     a->began_us = clock_steady_us();
+    loop_note_time(a->loop, a->began_us); /* the policy was asked before */
     a->connected_us = a->sent_us = a->head_us = 0;
     a->was_sent = a->has_final_head = a->is_paused = false;
     attempt_count(a, true);
@@ -300,6 +301,7 @@ void attempt_sent(struct attempt *a)
 {
     a->was_sent = true;
     a->sent_us = clock_steady_us();
+    loop_note_time(a->loop, a->sent_us);
     a->outgoing->has_request = true;
     if (!a->has_final_head)
         deadline_set(a->loop, &a->deadline, a->timeouts->response_head_ms);
