@@ -49,8 +49,9 @@ void arena_dispose(struct arena *);
 void board_init(struct segment *, unsigned backends);
 bool board_set_up(struct segment *, unsigned backend, int reason, uint64_t now_ms);
 struct config;
-struct config *config_load_text(const char *name, struct slice source, const struct config_overrides *,
-                                struct segment *, struct buffer *error);
+/* config_spec declares it, too, and a function has one declaration in this process. */
+struct config *policy_config_load(const char *name, struct slice source, const struct config_overrides *,
+                                  struct segment *, struct buffer *error) __asm__("config_load_text");
 void config_free(struct config *);
 struct policy;
 struct policy *policy_new(const struct config *, struct segment *, unsigned worker, struct buffer *error);
@@ -105,7 +106,7 @@ describe("a policy", function()
     local listen = ffi.new("const char *[1]", { "127.0.0.1:3030" })
     local overrides = ffi.new("struct config_overrides", listen, 1, backends, 3, nil, "--listen", "--backend", nil)
     local message = ffi.new "struct buffer"
-    config = core.config_load_text("t.lua", slice(source), overrides, segment, message)
+    config = core.policy_config_load("t.lua", slice(source), overrides, segment, message)
     assert(config ~= nil, config == nil and ffi.string(message.bytes, message["end"]))
     core.board_init(segment, 3)
     for i = 0, 2 do core.board_set_up(segment, i, 1, 1) end

@@ -40,9 +40,10 @@ balancer.program = os.getenv "LB" or "build/lb"
 
 local function list_of(value) return type(value) == "table" and not value.address and value or { value } end
 
--- Any command line of lb, for process.run and process.start.
+-- Any command line of lb, for process.run and process.start. It ends with the
+-- specs, even if those end in a way that lets them tidy up nothing.
 function balancer.command(arguments)
-  local command = {}
+  local command = { "setpriv", "--pdeathsig", "KILL" }
   for word in (os.getenv "LB_UNDER" or ""):gmatch "%S+" do command[#command + 1] = word end
   local program = balancer.program
   if not program:find "^/" then program = require("luv").cwd() .. "/" .. program end
@@ -208,7 +209,10 @@ function Balancer:judge()
     for _, event in ipairs(self:events "worker_died") do complain("a worker died: %s", json.encode(event)) end
   end
   for _, pid in ipairs(children) do
-    if process.exists(pid) then complain("left process %d behind", pid) require("luv").kill(pid, "sigkill") end
+    if not pcall(loop.wait, "its end", function() return not process.exists(pid) end, 2) then
+      complain("left process %d behind", pid)
+      require("luv").kill(pid, "sigkill")
+    end
   end
   if self.format == "json" and self.odd[1] then complain("wrote a line that is not JSON: %s", self.odd[1]) end
   return complaints

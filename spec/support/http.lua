@@ -27,9 +27,10 @@ struct parse_seen {
 ]]
 end
 -- A callback of LuaJIT's takes no struct, but a slice's two members arrive as the slice does.
+-- A function has one declaration in this process: what another spec declares has another name here.
 ffi.cdef [[
-void arena_init(struct arena_seen *, void *first, size_t bytes);
-void arena_dispose(struct arena_seen *);
+void http_arena_init(struct arena_seen *, void *first, size_t bytes) __asm__("arena_init");
+void http_arena_dispose(struct arena_seen *) __asm__("arena_dispose");
 void parse_init_request(struct parse_seen *, const struct limits_seen *, struct arena_seen *,
                         void (*)(struct parse_seen *, const char *, size_t));
 void parse_init_response(struct parse_seen *, const struct limits_seen *, struct arena_seen *,
@@ -55,8 +56,8 @@ function http.text(slice) return ffi.string(slice.start, slice.length) end
 
 -- Memory of one request.
 function http.arena()
-  local arena = ffi.gc(ffi.new "struct arena_seen", core.arena_dispose)
-  core.arena_init(arena, nil, 0)
+  local arena = ffi.gc(ffi.new "struct arena_seen", core.http_arena_dispose)
+  core.http_arena_init(arena, nil, 0)
   return arena
 end
 
@@ -151,7 +152,7 @@ function http.read(bytes, cut, options)
     local used
     step, used = http.feed(parse, bytes:sub(at + 1, read_end))
     at = at + used
-    assert(step ~= "more" or at == read_end, "more is wanted, and not all was used")
+    assert(step ~= "more" or used > 0, "more is wanted, and nothing was used")
     if step == "head" then
       assert(not seen.head, "a second head")
       seen.head_bytes = tonumber(parse.head_bytes)
@@ -169,7 +170,7 @@ function http.read(bytes, cut, options)
   end
   if seen.result == "end" then seen.rest = bytes:sub(at + 1) end
   core.parse_dispose(parse)
-  core.arena_dispose(arena)
+  core.http_arena_dispose(arena)
   return seen
 end
 

@@ -11,7 +11,8 @@
 --   loop.callback(fn)         for luv: an error inside fails the spec instead of ending the process
 --   loop.clear()              closes whatever is still open
 --
--- Bounds are 5 s; under a sanitizer or valgrind set LB_SLOW (a factor, 10 if it is no number).
+-- Bounds are 5 s, three times that for a program with "asan" in its path (LB), and ten times
+-- with LB_UNDER; LB_SLOW says another factor.
 
 local ffi = require "ffi"
 local uv = require "luv"
@@ -22,9 +23,14 @@ ffi.C.signal(13, ffi.cast("void *", 1)) -- SIGPIPE, SIG_IGN
 
 local loop = {}
 
-local slow = os.getenv "LB_SLOW"
-loop.slow = slow and slow ~= "" and (tonumber(slow) or 10) or 1
-if loop.slow == 1 and slow == "1" then loop.slow = 10 end
+local function factor()
+  local slow = os.getenv "LB_SLOW"
+  if slow and slow ~= "" then return tonumber(slow) or 10 end
+  if (os.getenv "LB_UNDER" or "") ~= "" then return 10 end
+  return (os.getenv "LB" or ""):find("asan", 1, true) and 3 or 1
+end
+
+loop.slow = factor()
 loop.bound = 5 * loop.slow
 
 local waiting = {}   -- of the coroutines: { co, ready, deadline }

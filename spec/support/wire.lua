@@ -44,7 +44,7 @@ Conn.__index = Conn
 
 -- Takes a connected handle, or one that listens and has someone to accept.
 function wire.wrap(handle, who)
-  local conn = setmetatable({ handle = handle, who = who, parts = {}, size = 0, unsent = 0 }, Conn)
+  local conn = setmetatable({ handle = handle, who = who, parts = {}, size = 0, taken = 0, unsent = 0 }, Conn)
   conn:go_on()
   return conn
 end
@@ -90,16 +90,32 @@ function Conn:drained()
   return not self.broken
 end
 
+-- What is there: all of it as one text, and how much of it was taken already. Taking
+-- many small pieces copies the rest only now and then.
+local function gather(conn)
+  if #conn.parts ~= 1 or conn.taken > 1024 * 1024 then
+    conn.parts = { table.concat(conn.parts):sub(conn.taken + 1) }
+    conn.taken = 0
+  end
+  return conn.parts[1], conn.taken
+end
+
 local function peek(conn)
-  if #conn.parts ~= 1 then conn.parts = { table.concat(conn.parts) } end
-  return conn.parts[1]
+  local all, taken = gather(conn)
+  return all:sub(taken + 1)
 end
 
 local function take(conn, n)
-  local all = peek(conn)
-  conn.parts = { all:sub(n + 1) }
-  conn.size = #conn.parts[1]
-  return all:sub(1, n)
+  local all, taken = gather(conn)
+  conn.taken = taken + n
+  conn.size = conn.size - n
+  return all:sub(taken + 1, taken + n)
+end
+
+local function find_line_end(conn)
+  local all, taken = gather(conn)
+  local stop = all:find("\n", taken + 1, true)
+  return stop and stop - taken
 end
 
 function Conn:line()
@@ -108,9 +124,9 @@ function Conn:line()
     if self.ended then return true end
     if self.size == seen then return false end
     seen = self.size
-    return peek(self):find("\n", 1, true)
+    return find_line_end(self)
   end)
-  local stop = peek(self):find("\n", 1, true)
+  local stop = find_line_end(self)
   if not stop then return nil end
   return (take(self, stop):gsub("\r?\n$", ""))
 end

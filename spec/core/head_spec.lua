@@ -1,0 +1,74 @@
+local ffi = require "ffi"
+local http = require "spec.support.http"
+local core = require "spec.support.core"
+
+ffi.cdef [[
+const struct slice *head_find(const struct head_seen *, struct slice name);
+bool head_has(const struct head_seen *, struct slice name);
+bool head_lists(const struct head_seen *, struct slice name, struct slice token);
+bool list_next(struct slice *rest, struct slice *member);
+bool head_keeps_alive(const struct head_seen *);
+]]
+
+describe("a head", function()
+  it("finds the first field of a name in any letter case", function()
+    local head, kept = http.head { "Accept: 1", "X-A: 2", "x-a: 3", "X-AB: 4", "X: 5" }
+    local function find(name)
+      local value = core.head_find(head, http.slice(name))
+      assert.equal(value ~= nil, core.head_has(head, http.slice(name)))
+      return value ~= nil and http.text(value) or nil
+    end
+    assert.same({ "1", "2", "2", "4", "5" }, { find "accept", find "X-A", find "x-A", find "x-ab", find "X" })
+    for _, name in ipairs { "", "X-", "Accept:", "Accep", "Accepts", "X\45a\0" } do assert.is_nil(find(name)) end
+    assert(kept)
+  end)
+
+  local lists = { -- value, its members
+    { "", {} }, { ",", {} }, { " , ,\t", {} }, { "a", { "a" } }, { "a,b", { "a", "b" } },
+    { " a ,\tb\t, c d ,", { "a", "b", "c d" } }, { ",,a,,b,,", { "a", "b" } }, { "a\0,b", { "a\0", "b" } },
+  }
+  for _, case in ipairs(lists) do
+    local value, members = unpack(case)
+    it(("takes the list %q apart"):format(value), function()
+      local rest, member, seen = http.slice(value), ffi.new "struct slice", {}
+      while core.list_next(rest, member) do table.insert(seen, http.text(member)) end
+      assert.same(members, seen)
+    end)
+  end
+
+  it("looks for a member in all fields of a name", function()
+    local head, kept = http.head { "Connection: close , X-A", "Other: d", "connection: b" }
+    local function lists_member(token) return core.head_lists(head, http.slice "CONNECTION", http.slice(token)) end
+    for _, token in ipairs { "close", "Close", "x-a", "B" } do assert.is_true(lists_member(token), token) end
+    for _, token in ipairs { "", "clos", "closed", "d", "x", ",", "close , X-A" } do
+      assert.is_false(lists_member(token), token)
+    end
+    assert(kept)
+  end)
+
+  local connections = {
+    { "1.1", {}, true },
+    { "1.1", { "Connection: keep-alive" }, true },
+    { "1.1", { "Connection: close" }, false },
+    { "1.1", { "Connection: CLOSE" }, false },
+    { "1.1", { "Connection: keep-alive, close" }, false },
+    { "1.1", { "Connection: keep-alive", "Connection: X-A , close" }, false },
+    { "1.1", { "Connection: closed" }, true },
+    { "1.1", { "Proxy-Connection: close" }, true },
+    { "1.0", {}, false },
+    { "1.0", { "Connection: Keep-Alive" }, true },
+    { "1.0", { "Connection: keep-alive, close" }, false },
+    { "1.0", { "Connection: X-A" }, false },
+    { "1.0", { "Keep-Alive: timeout=5" }, false },
+  }
+  for _, case in ipairs(connections) do
+    local version, given, expected = unpack(case)
+    given.version = version
+    it(("of %s with %q %s the connection"):format(version, table.concat(given, ", "), expected and "keeps" or "ends"),
+      function()
+        local head, kept = http.head(given)
+        assert.equal(expected, core.head_keeps_alive(head))
+        assert(kept)
+      end)
+  end
+end)

@@ -1,0 +1,181 @@
+local play = require "spec.support.play"
+
+-- One line on standard error and nothing on standard output.
+local function refuses(status, pattern, arguments, options)
+  local result = play.lb(arguments, options)
+  local seen = ("status %d, out %q, err %q"):format(result.code, result.out, result.err)
+  assert.equal(status, result.code, seen)
+  assert.equal("", result.out, seen)
+  assert.truthy(result.err:find "^[^\n]+\n$", seen)
+  assert.truthy(result.err:find(pattern), seen)
+  assert.falsy(result.err:find "listening", seen)
+end
+
+local function script(text, name) return play.file(name or "some.lua", text) end
+
+local ok = "return { listen = '127.0.0.1:0', backends = '127.0.0.1:9' }\n"
+
+describe("the command line", function()
+  after_each(play.curtain)
+
+  describe("refuses with status 2", function()
+    it("an unknown option", function()
+      refuses(2, "%-%-bakend", { "--bakend", "127.0.0.1:1" })
+    end)
+
+    it("an option without its value", function()
+      refuses(2, "%-%-listen", { "--listen" })
+    end)
+
+    it("a listen address that is none", function()
+      refuses(2, "nonsense", { script(ok), "--listen", "nonsense" })
+      refuses(2, "99999", { script(ok), "--listen", "127.0.0.1:99999" })
+    end)
+
+    it("a backend address that is none", function()
+      refuses(2, "127%.0%.0%.1", { script(ok), "--backend", "127.0.0.1" })
+      refuses(2, "127%.0%.0%.1:0", { script(ok), "--backend", "127.0.0.1:0" })
+    end)
+
+    it("a number of workers that is none", function()
+      refuses(2, "many", { script(ok), "--workers", "many" })
+      refuses(2, "workers", { script(ok), "--workers", "0" })
+    end)
+
+    it("a log format that is none", function()
+      refuses(2, "xml", { script(ok), "--log-format", "xml" })
+      refuses(2, "loud", { script(ok), "--log-level", "loud" })
+    end)
+
+    it("a script that is not there", function()
+      refuses(2, "nowhere%.lua", { "nowhere.lua" })
+    end)
+
+    it("a syntax error, and says where", function()
+      refuses(2, "some%.lua:3:", { script "return {\n  choose = function(ctx)\n  }\n}\n" })
+    end)
+
+    it("an error while the script is loaded, and says where", function()
+      refuses(2, "some%.lua:2:.*no such luck", { script "\nerror 'no such luck'\n" })
+    end)
+
+    it("a field that it does not know, and says which one was meant", function()
+      refuses(2, "some%.lua:4:.*'chose'.*did you mean 'choose'",
+        { script "return {\n  listen = '127.0.0.1:0',\n  backends = '127.0.0.1:9',\n  chose = function() end,\n}\n" })
+      refuses(2, "some%.lua:2:.*'intervall'.*'interval'",
+        { script "return { backends = '127.0.0.1:9',\n  health = { intervall = 1 } }\n" })
+    end)
+
+    it("a setting of the wrong type or out of its range", function()
+      for _, value in ipairs { "'x'", "-1", "0/0", "{}" } do
+        refuses(2, "some%.lua:2:.*interval",
+          { script("return { backends = '127.0.0.1:9',\nhealth = { interval = " .. value .. " } }") })
+      end
+    end)
+
+    it("a script that returns no table", function()
+      refuses(2, "some%.lua", { script "return 7\n" })
+    end)
+
+    it("the same from check", function()
+      refuses(2, "some%.lua:1:.*'chose'", { "check", script "return { chose = 1, backends = '127.0.0.1:9' }" })
+      refuses(2, "nowhere%.lua", { "check", "nowhere.lua" })
+    end)
+
+    it("an address in the environment that is none, and says where it is", function()
+      refuses(2, "LISTEN", { script(ok) }, { env = { LISTEN = "nonsense" } })
+    end)
+  end)
+
+  it("refuses with status 1 a port in use, and names it", function()
+    local other = play.hello "x"
+    refuses(1, "127%.0%.0%.1:" .. other.port, { script(ok), "--listen", other.address })
+  end)
+
+  it("listens nowhere if one of two addresses cannot be had", function()
+    local other = play.hello "x"
+    local result = play.lb { script(ok), "--listen", "127.0.0.1:0", "--listen", other.address }
+    assert.equal(1, result.code)
+    assert.falsy(result.err:find "listening")
+  end)
+
+  it("shows the version with those of its libraries", function()
+    local result = play.lb { "version" }
+    assert.equal(0, result.code)
+    for _, name in ipairs { "lb", "libuv", "llhttp", "LuaJIT" } do
+      assert.truthy(result.out:find(name .. " %S*%d"), name .. ": " .. result.out)
+    end
+  end)
+
+  it("shows every option with --help", function()
+    local result = play.lb { "--help" }
+    assert.equal(0, result.code)
+    for _, name in ipairs { "--listen", "--backend", "--workers", "--log-format", "--log-level", "--pid-file",
+      "--drain-timeout", "check", "demo", "version" } do
+      assert.truthy(result.out:find(name, 1, true), name)
+    end
+  end)
+
+  describe("checks a script", function()
+    local function check(path, arguments, env)
+      local result = play.lb({ "check", path, unpack(arguments or {}) }, { env = env })
+      assert.equal(0, result.code, result.err)
+      return result.out
+    end
+
+    it("and prints the settings that are in effect, defaults too", function()
+      local out = check(script "return { backends = '127.0.0.1:9', timeouts = { connect = 0.7 } }")
+      assert.truthy(out:find "connect = 0%.7", out)
+      assert.truthy(out:find "response_head = 30", out)
+      assert.truthy(out:find "127%.0%.0%.1:9", out)
+    end)
+
+    it("and what it prints is a script with the same settings", function()
+      local out = check(script "return { backends = '127.0.0.1:9, [::1]:8', health = { fall = 7 } }")
+      assert.equal(out, check(script(out, "again.lua")))
+    end)
+
+    it("where options win over the environment, and that over the script", function()
+      local path = script "return { listen = '127.0.0.1:1001', backends = '127.0.0.1:2001', workers = 1 }"
+      local env = { LISTEN = "127.0.0.1:1002", BACKENDS = "127.0.0.1:2002,127.0.0.1:2003", WORKERS = "2" }
+
+      local out = check(path)
+      assert.truthy(out:find "127%.0%.0%.1:1001" and out:find "127%.0%.0%.1:2001" and out:find "workers = 1", out)
+
+      out = check(path, {}, env)
+      assert.falsy(out:find "1001" or out:find "2001", out)
+      assert.truthy(out:find "127%.0%.0%.1:1002" and out:find "127%.0%.0%.1:2003" and out:find "workers = 2", out)
+
+      out = check(path, { "--listen", "127.0.0.1:1004", "--backend", "127.0.0.1:2004", "--backend", "127.0.0.1:2005",
+        "--workers", "4" }, env)
+      assert.falsy(out:find "1002" or out:find "2002", out)
+      assert.truthy(out:find "127%.0%.0%.1:1004" and out:find "127%.0%.0%.1:2005" and out:find "workers = 4", out)
+    end)
+  end)
+
+  it("runs ./balancer.lua if no script is named", function()
+    local backend = play.hello "found"
+    play.file("balancer.lua", ("return { listen = '127.0.0.1:0', backends = %q, workers = 1 }"):format(backend.address))
+    local command = play.command { "--log-format", "json" }
+    command.cwd = play.directory()
+    local lb = play.start(command)
+    local line = play.wait("lb to listen", function()
+      for _, text in ipairs(lb.err) do
+        if text:find '"listening"' then return text end
+      end
+    end)
+    assert.equal("found", play.fetch(line:match '"address":"([^"]+)"').body)
+    lb:signal "sigterm"
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit())
+  end)
+
+  it("writes its pid where --pid-file says, and takes it away at the end", function()
+    local path = play.directory() .. "/lb.pid"
+    local lb = play.balancer { backends = { play.hello "x" }, args = { "--pid-file", path } }
+    local file = assert(io.open(path))
+    assert.equal(lb.pid, tonumber((file:read "*a")))
+    file:close()
+    lb:stop()
+    assert.is_nil(io.open(path))
+  end)
+end)

@@ -1,0 +1,30 @@
+local play = require "spec.support.play"
+
+describe("lb demo", function()
+  after_each(play.curtain)
+
+  local function said(demo)
+    return table.concat(demo.out, "\n") .. "\n" .. table.concat(demo.err, "\n")
+  end
+
+  it("runs two backends and a balancer, says how to try them, and ends all of them on Ctrl-C", function()
+    local demo = play.start(play.command { "demo", "--listen", "127.0.0.1:0" })
+    local address = play.wait("the curl line", function() return said(demo):match "curl [^\n]-(127%.0%.0%.1:%d+)" end)
+    local children = play.wait("its processes", function()
+      local list = play.children(demo.pid)
+      return #list >= 3 and list
+    end)
+    local function curl() return tonumber(play.fetch(address).body:match "backend (%d)") end
+    assert.same({ 1, 2, 1, 2 }, { curl(), curl(), curl(), curl() })
+
+    local pid = play.wait("a pid to stop", function() return said(demo):match "kill [^\n]-(%d+)" end)
+    assert.equal(0, play.run { "kill", pid }.code)
+    play.wait("it to be gone", function() return not play.exists(tonumber(pid)) end)
+    local seen = { curl(), curl(), curl(), curl() }
+    for _, number in ipairs(seen) do assert.equal(seen[4], number) end
+
+    demo:signal "sigint"
+    assert.same({ code = 0, signal = 0 }, demo:wait_exit())
+    for _, child in ipairs(children) do assert.falsy(play.exists(child)) end
+  end)
+end)

@@ -1,0 +1,142 @@
+local play = require "spec.support.play"
+
+describe("the limit", function()
+  after_each(play.curtain)
+
+  local backend
+
+  local function refuses(settings, status, ...)
+    backend = play.answering(function(request) return tostring(#request.body) end)
+    local lb = play.balancer { backends = { backend }, settings = "limits = { " .. settings .. " }" }
+    local client = play.client(lb)
+    client:send(...)
+    local response = client:response()
+    assert.equal(status, response.status)
+    assert.equal("close", response:field "connection")
+    assert.truthy(client:ended_by_peer())
+    assert.equal(200, lb:fetch("/").status)
+    assert.equal(1, #backend.requests)
+    return client
+  end
+
+  it("request_line answers 414 to a longer one", function()
+    refuses("request_line = 100", 414, "GET /" .. ("a"):rep(200) .. " HTTP/1.1\r\nHost: x\r\n\r\n")
+  end)
+
+  it("request_line answers 414 before the line has ended", function()
+    refuses("request_line = 8192", 414, "GET /" .. ("a"):rep(9000))
+  end)
+
+  it("head answers 431 to a larger one", function()
+    refuses("head = 1000", 431, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: " .. ("a"):rep(2000) .. "\r\n\r\n")
+  end)
+
+  it("head answers 431 before the head has ended", function()
+    refuses("head = 65536", 431, "GET / HTTP/1.1\r\nHost: x\r\n", ("X-Some: " .. ("a"):rep(1000) .. "\r\n"):rep(70))
+  end)
+
+  it("fields answers 431 to more of them", function()
+    refuses("fields = 10", 431, "GET / HTTP/1.1\r\nHost: x\r\n", ("A: b\r\n"):rep(20), "\r\n")
+  end)
+
+  it("body answers 413 to a length beyond it, before any of it is read", function()
+    refuses("body = 10", 413, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+  end)
+
+  it("body answers 413 to a length a little beyond it, and stays in step", function()
+    backend = play.answering(function(request) return request.target end)
+    local lb = play.balancer { backends = { backend }, settings = "limits = { body = 10 }" }
+    local client = play.client(lb)
+    client:send "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world"
+    assert.equal(413, client:response().status)
+    client:send "GET /next HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert.equal("/next", client:response().body)
+    assert.equal(1, #backend.requests)
+  end)
+
+  it("body lets pass what is just within it", function()
+    backend = play.answering(function(request) return tostring(#request.body) end)
+    local lb = play.balancer { backends = { backend }, settings = "limits = { body = 10 }" }
+    assert.equal("10", lb:fetch("/", { method = "POST", body = ("x"):rep(10) }).body)
+  end)
+
+  it("body answers 413 to chunks that go beyond it, and the backend sees no complete request", function()
+    local seen
+    backend = play.backend(function(conn)
+      local head = conn:request_head()
+      seen = conn:body_of(head)
+    end)
+    local lb = play.balancer { backends = { backend }, settings = "limits = { body = 10 }" }
+    local client = play.client(lb)
+    client:send "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    play.wait("the backend", function() return backend.served == 1 end)
+    client:send "6\r\nworld!\r\n0\r\n\r\n"
+    assert.equal(413, client:response().status)
+    assert.truthy(client:ended_by_peer())
+    play.wait("the backend's side to end", function() return seen end)
+    assert.falsy(seen.complete)
+  end)
+
+  it("connections lets those beyond it wait until there is room", function()
+    local lb = play.balancer { backends = { play.hello "x" }, settings = "limits = { connections = 10 }" }
+    local clients = {}
+    for i = 1, 15 do
+      clients[i] = play.client(lb)
+      clients[i]:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    end
+    local function served()
+      local count = 0
+      for _, client in ipairs(clients) do
+        if client.size > 0 then count = count + 1 end
+      end
+      return count
+    end
+    play.wait("ten answers", function() return served() == 10 end)
+    assert.equal(10, play.until_still(served))
+    for i = 1, 5 do clients[i]:close() end
+    play.wait("the other answers", function() return served() == 15 end)
+    for _, client in ipairs(clients) do assert.equal(200, client:response().status) end
+  end)
+
+  it("max_in_flight of a backend is never exceeded", function()
+    local busy, most, go_on = 0, 0, false
+    local function answer()
+      busy = busy + 1
+      most = math.max(most, busy)
+      play.wait("the word", function() return go_on end)
+      busy = busy - 1
+      return "small"
+    end
+    local small, large = play.answering(answer), play.hello "large"
+    local lb = play.balancer {
+      script = ([[
+        return {
+          health = { interval = 0.2, timeout = 0.5 },
+          backends = { { address = "%s", max_in_flight = 2 }, "%s" },
+          choose = function(ctx, backends) return backends[1] end,
+        }
+      ]]):format(small.address, large.address),
+      workers = 2,
+    }
+    lb:up(small)
+    local clients = {}
+    for i = 1, 10 do
+      clients[i] = play.client(lb)
+      clients[i]:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    end
+    play.wait("the small one to be full", function() return busy == 2 end)
+    play.wait("the others to be elsewhere", function() return #large.requests == 8 end)
+    go_on = true
+    for _, client in ipairs(clients) do assert.equal(200, client:response().status) end
+    assert.equal(2, most)
+  end)
+
+  it("on a response's head makes it a 502", function()
+    local loud = play.backend(function(conn)
+      conn:request()
+      conn:send("HTTP/1.1 200 OK\r\nX-Long: " .. ("a"):rep(70000) .. "\r\nContent-Length: 0\r\n\r\n")
+      conn:ended_by_peer()
+    end)
+    assert.equal(502, play.balancer({ backends = { loud } }):fetch("/").status)
+  end)
+end)

@@ -1,0 +1,229 @@
+local json = require "dkjson"
+local play = require "spec.support.play"
+
+local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+describe("the access log", function()
+  after_each(play.curtain)
+
+  it("has one JSON line for each exchange, with everything about it", function()
+    local backend = play.answering(function() return "hello", "201 Created" end)
+    local lb = play.balancer { backends = { backend } }
+    local client = play.client(lb, { from = "127.0.0.8" })
+    client:send "POST /a?b=c HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    client:response()
+    local line = lb:exchange()
+    assert.equal("POST", line.method)
+    assert.equal("/a?b=c", line.path)
+    assert.equal(201, line.status)
+    assert.truthy(line.client:find "^127%.0%.0%.8", line.client)
+    assert.equal(backend.address, line.backend)
+    assert.equal(1, line.attempts)
+    assert.equal(0, line.retries)
+    assert.equal(1, #line.tries)
+    assert.equal("ok", line.tries[1].outcome)
+    assert.equal(backend.address, line.tries[1].backend)
+    assert.equal("number", type(line.tries[1].ms))
+    for _, phase in ipairs { "queue", "connect", "first_byte", "total" } do
+      assert.equal("number", type(line.ms[phase]), phase)
+    end
+    assert.truthy(line.time:find "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d", line.time)
+    assert.truthy(#line.id > 0)
+    assert.equal("string", type(line.policy.script))
+    assert.equal("boolean", type(line.policy.fallback))
+    assert.truthy(line.bytes_in >= 3 and line.bytes_out >= 5)
+  end)
+
+  it("counts the bytes of bodies", function()
+    local backend = play.hello(("x"):rep(100000))
+    local lb = play.balancer { backends = { backend } }
+    lb:fetch("/", { method = "PUT", body = ("y"):rep(50000) })
+    local line = lb:exchange()
+    assert.truthy(line.bytes_in >= 50000 and line.bytes_in < 51000, line.bytes_in)
+    assert.truthy(line.bytes_out >= 100000 and line.bytes_out < 101000, line.bytes_out)
+  end)
+
+  it("measures the phases", function()
+    local backend = play.answering(function()
+      play.pause(0.2)
+      return "late"
+    end)
+    local lb = play.balancer { backends = { backend } }
+    lb:fetch "/"
+    local ms = lb:exchange().ms
+    assert.truthy(ms.first_byte >= 190 and ms.first_byte < 200 + 2000 * play.slow, ms.first_byte)
+    assert.truthy(ms.total >= ms.first_byte, ms.total)
+    assert.truthy(ms.connect < 190 * play.slow, ms.connect)
+  end)
+
+  it("has a line for what never became a request, too", function()
+    local lb = play.balancer { backends = { play.hello "x" } }
+    local client = play.client(lb)
+    client:send "nonsense\r\n\r\n"
+    client:response()
+    assert.equal(400, lb:exchange().status)
+  end)
+
+  it("as text is made for eyes", function()
+    local backend = play.hello "hello"
+    local lb = play.balancer { backends = { backend }, format = "text" }
+    lb:fetch "/path"
+    local line = play.wait("a line", function() return lb.process.out[1] end)
+    for _, part in ipairs { "127.0.0.1", "GET", "/path", "200", backend.address } do
+      assert.truthy(line:find(part, 1, true), part .. " in " .. line)
+    end
+    assert.falsy(line:find "retries", line)
+    assert.is_nil(json.decode(line))
+  end)
+
+  it("as text shows every try if there was more than one", function()
+    local bad = play.backend(function(conn)
+      conn:request()
+      conn:reset()
+    end)
+    local good = play.hello "x"
+    local lb = play.balancer { backends = { bad, good }, format = "text" }
+    lb:fetch "/"
+    local line = play.wait("a line", function() return lb.process.out[1] end)
+    assert.truthy(line:find(bad.address, 1, true) and line:find "reset" and line:find(good.address, 1, true), line)
+  end)
+
+  it("cannot be forged by a path with control bytes or quotes, in either format", function()
+    for _, format in ipairs { "json", "text" } do
+      local lb = play.balancer { backends = { play.hello "x" }, format = format, name = "lb " .. format }
+      for _, byte in ipairs { "\1", "\27[31m", "\127", "\"", "\\", "\200", "\9", "%0a" } do
+        local client = play.client(lb)
+        client:send("GET /a" .. byte .. "b HTTP/1.1\r\nHost: x\r\n\r\n")
+        client:response()
+        client:close()
+      end
+      lb:fetch "/last"
+      play.wait("all lines", function() return #lb.process.out >= 9 end)
+      assert.equal(9, #lb.process.out)
+      for _, line in ipairs(lb.process.out) do
+        assert.falsy(line:find "%c", line)
+        if format == "json" then assert.truthy(json.decode(line), line) end
+      end
+      assert.truthy(lb.process.out[9]:find "/last")
+    end
+  end)
+
+  it("shows the start of a path that is very long", function()
+    local lb = play.balancer { backends = { play.hello "x" } }
+    lb:fetch("/" .. ("a"):rep(7000))
+    assert.truthy(lb:exchange().path:find "^/aaaa")
+  end)
+
+  it("has whole lines with eight workers under load", function()
+    local lb = play.balancer { backends = { play.hello "x" }, workers = 8 }
+    local clients = {}
+    for i = 1, 40 do clients[i] = play.client(lb) end
+    local path = ("long"):rep(100)
+    for round = 1, 50 do
+      for i, client in ipairs(clients) do
+        client:send(("GET /%s/%d/%d HTTP/1.1\r\nHost: x\r\n\r\n"):format(path, round, i))
+      end
+      for _, client in ipairs(clients) do assert.equal(200, client:response().status) end
+    end
+    play.wait("every line", function() return #lb.process.out >= 2000 end)
+    local seen, count = {}, 0
+    for _, line in ipairs(lb:exchanges()) do
+      if not seen[line.path] then seen[line.path], count = true, count + 1 end
+    end
+    assert.equal(2000, count)
+    assert.same({}, lb.odd)
+  end)
+
+  it("drops lines that nobody reads, without holding up a request, and says how many", function()
+    local lb = play.balancer { backends = { play.hello "x" }, stdout = "unread" }
+    local client = play.client(lb)
+    local path = ("long"):rep(500)
+    local total = 3000
+    for i = 1, total do
+      client:send(("GET /%s/%d HTTP/1.1\r\nHost: x\r\n\r\n"):format(path, i))
+      assert.equal(200, client:response().status)
+    end
+    lb:read_stdout()
+    -- what is written next finds room again, and what was lost is said: no line is missing in silence
+    local again = 0
+    play.wait("the count of what was dropped", function()
+      lb:fetch "/again"
+      again = again + 1
+      return lb:events "log_dropped"[1]
+    end)
+    play.wait("every line, written or counted as dropped", function()
+      local dropped = 0
+      for _, event in ipairs(lb:events "log_dropped") do dropped = dropped + tonumber(event.count) end
+      return dropped > 0 and dropped + #lb:exchanges() == total + again
+    end)
+  end)
+
+  it("goes on when its reader is gone", function()
+    local lb = play.balancer { backends = { play.hello "x" } }
+    assert.equal("x", lb:fetch("/").body)
+    lb:exchange()
+    lb.process.pipes.out:close()
+    lb.process.open = lb.process.open - 1
+    for _ = 1, 20 do assert.equal("x", lb:fetch("/").body) end
+  end)
+end)
+
+describe("the event log", function()
+  after_each(play.curtain)
+
+  it("tells the life of a balancer, in order", function()
+    local backend = play.hello "x"
+    local lb = play.balancer { backends = { backend } }
+    lb:up(backend)
+    backend:stop()
+    lb:down(backend)
+    backend:start()
+    lb:up(backend)
+    lb:stop()
+    local seen = {}
+    for _, event in ipairs(lb.all_events) do
+      assert.equal("string", type(event.time))
+      assert.equal("string", type(event.level))
+      seen[#seen + 1] = event.event
+    end
+    local order = table.concat(seen, " ")
+    assert.truthy(order:find "^start .*backend_up.*backend_down backend_up drain stop$", order)
+    assert.truthy(order:find "listening.*backend_down", order)
+  end)
+
+  it("says why a backend is down", function()
+    local dead = "127.0.0.1:" .. play.unused_port()
+    local lb = play.balancer { backends = { dead, play.hello "x" } }
+    local event = lb:down(dead)
+    assert.truthy(event.reason:find "refused", event.reason)
+  end)
+
+  it("says nothing below --log-level", function()
+    local path = play.file("quiet.lua", "return { listen = '127.0.0.1:0', backends = '127.0.0.1:9', workers = 1 }")
+    local quiet = play.start(play.command { path, "--log-level", "error", "--log-format", "json" })
+    play.wait("its processes", function() return #play.children(quiet.pid) == 2 end)
+    quiet:signal "sigterm"
+    assert.same({ code = 0, signal = 0 }, quiet:wait_exit())
+    assert.same({}, quiet.err)
+    assert.same({}, quiet.out)
+  end)
+end)
+
+describe("a request", function()
+  after_each(play.curtain)
+
+  it("has an id that is unlike any other", function()
+    local lb = play.balancer { backends = { play.hello "x" } }
+    local client = play.client(lb)
+    for _ = 1, 20 do
+      client:send(GET)
+      client:response()
+    end
+    lb:exchange({}, 20)
+    local ids = {}
+    for _, line in ipairs(lb:exchanges()) do
+      assert.is_nil(ids[line.id])
+      ids[line.id] = true
+    end
+  end)
+end)
