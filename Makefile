@@ -31,7 +31,7 @@ CPPFLAGS += $(call package,--cflags libllhttp)
 LDLIBS += $(LLHTTP_LIBRARY)
 else
 LLHTTP = /usr/share/llhttp
-CPPFLAGS += -isystem /usr/share/include/llhttp
+CPPFLAGS += -isystem /usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1
 LLHTTP_OBJECTS = $(patsubst %,$(BUILD)/llhttp/%.o,llhttp api http)
 endif
 

@@ -6,9 +6,11 @@
 #include "http/parse.h"
 #include "lua/sandbox.h"
 #include "net/loop.h"
+#include "process/children.h"
 #include "process/demo.h"
 #include "process/options.h"
 #include "process/supervisor.h"
+#include "process/trial.h"
 #include "process/version.h"
 
 #include <errno.h>
@@ -54,6 +56,22 @@ static int print_version(void)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+static int with_config(const struct config *config, struct segment *segment,
+                       const struct options *options)
+{
+    bool is_check = options->command == OPTIONS_CHECK;
+    int signals = signals_open(), status;
+
+    if (signals < 0)
+        return fail(1, SLICE("lb: signals cannot be read"));
+    if (!trial_run(config, signals, &status)) /* stopped meanwhile, no check was done */
+        return is_check && status == 0 ? 1 : status;
+    if (!is_check)
+        return supervisor_run(config, segment, options, signals);
+    signals_deliver();
+    return print_settings(config);
+}
+
 static int with_settings(const struct options *options)
 {
     struct segment *segment = segment_new();
@@ -68,10 +86,8 @@ static int with_settings(const struct options *options)
         config = config_load_file(options->script, &options->overrides, segment, &error);
         if (config == NULL)
             status = fail(2, buffer_slice(&error));
-        else if (options->command == OPTIONS_CHECK)
-            status = print_settings(config);
         else
-            status = supervisor_run(config, segment, options);
+            status = with_config(config, segment, options);
         config_free(config);
     }
     segment_free(segment);
@@ -88,9 +104,12 @@ static int run(const struct options *options, struct slice help)
     case OPTIONS_VERSION:
         return print_version();
     case OPTIONS_DEMO:
+        signals_expect();
         return demo_run(options);
-    case OPTIONS_CHECK:
     case OPTIONS_RUN:
+        signals_expect();
+        break;
+    case OPTIONS_CHECK:
         break;
     }
     return with_settings(options);

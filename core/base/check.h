@@ -14,4 +14,8 @@
 
 _Noreturn void check_failed(const char *promise, const char *file, int line);
 
+/* One line to standard error, of a process that is about to end: at once or, if
+ * nobody has read what is there, not at all. Adds the line end. */
+void check_last_words(const char *format, ...) PRINTF(1, 2);
+
 #endif

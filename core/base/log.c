@@ -61,21 +61,24 @@ static size_t utf8_length(struct slice text)
     return length;
 }
 
-static void append_escaped_byte(struct buffer *out, unsigned char byte, enum log_format format)
+/* Writes the byte's escape, of 2 to 6 bytes. */
+static size_t escape_byte(char *out, unsigned char byte, enum log_format format)
 {
     static const char digits[] = "0123456789abcdef";
     static const char named[] = "\nn\rr\tt\\\\\"\"";
+    const char *prefix = format == LOG_JSON ? "\\u00" : "\\x";
+    size_t length = strlen(prefix);
 
-    for (const char *n = named; *n != '\0'; n += 2) {
+    for (const char *n = named; *n != '\0'; n += 2)
         if (byte == (unsigned char)n[0]) {
-            buffer_append_byte(out, '\\');
-            buffer_append_byte(out, n[1]);
-            return;
+            out[0] = '\\';
+            out[1] = n[1];
+            return 2;
         }
-    }
-    buffer_append_text(out, format == LOG_JSON ? "\\u00" : "\\x");
-    buffer_append_byte(out, digits[byte >> 4]);
-    buffer_append_byte(out, digits[byte & 15]);
+    memcpy(out, prefix, length);
+    out[length] = digits[byte >> 4];
+    out[length + 1] = digits[byte & 15];
+    return length + 2;
 }
 
 static bool is_plain(char c, enum log_format format)
@@ -83,37 +86,75 @@ static bool is_plain(char c, enum log_format format)
     return c >= 0x20 && c < 0x7f && c != '\\' && (c != '"' || format == LOG_TEXT);
 }
 
-/* U+0080 to U+009F are control characters too, to a terminal that reads UTF-8. */
+static bool is_between(unsigned char byte, unsigned char least, unsigned char most)
+{
+    return byte >= least && byte <= most;
+}
+
+/* Characters that a terminal or an editor obeys: U+0080 to U+009F, those that
+ * separate lines (U+2028, U+2029) and those that turn the direction of writing
+ * or show nothing (U+061C, U+200E, U+202A, U+2066, U+FEFF and their like). */
 static bool is_control_character(struct slice text)
 {
-    return (unsigned char)text.start[0] == 0xc2 && (unsigned char)text.start[1] < 0xa0;
+    const unsigned char *c = (const unsigned char *)text.start;
+
+    if (c[0] == 0xc2)
+        return c[1] < 0xa0;
+    if (c[0] == 0xd8)
+        return c[1] == 0x9c;
+    if (c[0] == 0xe2 && c[1] == 0x80)
+        return is_between(c[2], 0x8e, 0x8f) || is_between(c[2], 0xa8, 0xae);
+    if (c[0] == 0xe2 && c[1] == 0x81)
+        return is_between(c[2], 0xa0, 0xaf);
+    return c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf;
+}
+
+/* How many bytes at the start of the text may be shown as they are. */
+static size_t shown_as_it_is(struct slice text, bool ascii_only, enum log_format format)
+{
+    size_t length = 0;
+
+    while (length < text.length && is_plain(text.start[length], format))
+        length++;
+    if (length > 0 || ascii_only)
+        return length;
+    length = utf8_length(text);
+    return length > 0 && is_control_character(text) ? 0 : length;
+}
+
+static void append_shown(struct buffer *out, struct slice text, size_t limit, bool ascii_only,
+                         enum log_format format)
+{
+    while (text.length > 0) {
+        size_t taken = shown_as_it_is(text, ascii_only, format);
+        struct slice piece = {text.start, taken};
+        char escape[8];
+
+        if (taken == 0) {
+            piece =
+                (struct slice){escape, escape_byte(escape, (unsigned char)text.start[0], format)};
+            taken = 1;
+        }
+        if (piece.length > limit) { /* plain bytes can be parted, others not */
+            if (is_plain(text.start[0], format))
+                buffer_append(out, (struct slice){piece.start, limit});
+            buffer_append_text(out, "...");
+            return;
+        }
+        buffer_append(out, piece);
+        limit -= piece.length;
+        text = (struct slice){text.start + taken, text.length - taken};
+    }
 }
 
 void log_append_escaped(struct buffer *out, struct slice text, size_t limit, enum log_format format)
 {
-    bool is_cut = text.length > limit;
+    append_shown(out, text, limit, false, format);
+}
 
-    if (is_cut)
-        for (text.length = limit; text.length > 0 && text.length + 3 > limit; text.length--)
-            if (((unsigned char)text.start[text.length] & 0xc0) != 0x80)
-                break; /* not in the middle of a character */
-    while (text.length > 0) {
-        size_t length = 0;
-
-        while (length < text.length && is_plain(text.start[length], format))
-            length++;
-        if (length == 0)
-            length = utf8_length(text);
-        if (length == 0 || is_control_character(text)) {
-            append_escaped_byte(out, (unsigned char)text.start[0], format);
-            length = 1;
-        } else {
-            buffer_append(out, (struct slice){text.start, length});
-        }
-        text = (struct slice){text.start + length, text.length - length};
-    }
-    if (is_cut)
-        buffer_append_text(out, "...");
+void log_append_foreign(struct buffer *out, struct slice text, size_t limit, enum log_format format)
+{
+    append_shown(out, text, limit, true, format);
 }
 
 void log_append_time(struct buffer *out, uint64_t wall_us, enum log_format format)
@@ -149,11 +190,14 @@ void log_append_time(struct buffer *out, uint64_t wall_us, enum log_format forma
 
 static void append_member(struct buffer *line, const char *name, const char *value, size_t limit)
 {
+    bool is_number = name[0] == '#';
+
     buffer_append_text(line, ",\"");
-    buffer_append_text(line, name);
-    buffer_append_text(line, "\":\"");
+    buffer_append_text(line, name + is_number);
+    buffer_append_text(line, is_number ? "\":" : "\":\"");
     log_append_escaped(line, slice_of(value), limit, LOG_JSON);
-    buffer_append_byte(line, '"');
+    if (!is_number)
+        buffer_append_byte(line, '"');
 }
 
 static void format_json(struct buffer *line, const char *level, const char *event,
@@ -221,7 +265,7 @@ static void report_dropped(struct outlet *from, const char *stream)
 {
     uint64_t dropped = outlet_take_dropped(from);
     char count[24];
-    struct log_pair pairs[] = {{"stream", stream}, {"count", count}, {NULL, NULL}};
+    struct log_pair pairs[] = {{"stream", stream}, {"#count", count}, {NULL, NULL}};
 
     if (dropped == 0)
         return;

@@ -19,8 +19,8 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-struct log_pair { /* one more fact of an event; a list of them ends with name NULL */
-    const char *name;
+struct log_pair {     /* one more fact of an event; a list of them ends with name NULL */
+    const char *name; /* with "#" in front: the value is a number */
     const char *value;
 };
 
@@ -46,8 +46,11 @@ void log_close(void);             /* flushes, waiting 200 ms at most for a reade
 
 /* For whoever assembles a line: text that cannot forge one. Control bytes,
  * backslashes and (in JSON) quotes are escaped, so are bytes above 0x7e that are
- * not UTF-8. At most limit bytes of the text are shown, then "...". */
+ * not UTF-8, and characters that a terminal obeys. If that is more than limit
+ * bytes, escapes included, the rest is left out and "..." follows. */
 void log_append_escaped(struct buffer *, struct slice text, size_t limit, enum log_format);
+/* The same for text of a client's choosing: every byte above 0x7e is escaped. */
+void log_append_foreign(struct buffer *, struct slice text, size_t limit, enum log_format);
 /* "2026-11-22 12:00:01.123" in local time, or 2026-11-22T12:00:01.123Z for JSON,
  * without quotes. Cached by second. */
 void log_append_time(struct buffer *, uint64_t wall_us, enum log_format);

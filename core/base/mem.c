@@ -1,13 +1,14 @@
 #include "base/mem.h"
 
-#include <stdio.h>
+#include "base/check.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 static void *mem_or_exit(void *block, size_t bytes)
 {
     if (block == NULL) {
-        fprintf(stderr, "lb: out of memory (%zu bytes asked for)\n", bytes);
+        check_last_words("lb: out of memory (%zu bytes asked for)", bytes);
         _Exit(1);
     }
     return block;

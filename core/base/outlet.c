@@ -2,24 +2,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static const char CUT[] = "...\n";
 
+/* A terminal that belongs to another user can still be opened by the name that
+ * everybody may use, if it is the one that controls this process. */
 static enum outlet_kind open_own_description(struct outlet *o, int fd)
 {
+    const int flags = O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY;
     char path[32];
 
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    o->fd = open(path, O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY);
+    o->fd = open(path, flags);
+    if (o->fd < 0 && tcgetpgrp(fd) >= 0)
+        o->fd = open("/dev/tty", flags);
     if (o->fd >= 0)
         return OUTLET_OWN;
     o->fd = fd;
-    return OUTLET_POLLED;
+    return OUTLET_SHARED;
 }
 
 static enum outlet_kind kind_of(struct outlet *o, int fd)
@@ -82,16 +87,28 @@ static struct slice next_piece(const struct outlet *o)
     return (struct slice){all.start, (size_t)(end + 1 - all.start)};
 }
 
+/* To ask for room first would not do: another process may take it before the
+ * write. Somebody may have set the flag back, so it is looked at each time. */
+static ssize_t write_shared(int fd, struct slice piece)
+{
+    struct iovec bytes = {(void *)piece.start, piece.length};
+    ssize_t written = pwritev2(fd, &bytes, 1, -1, RWF_NOWAIT);
+    int flags;
+
+    if (written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
+        return written;
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0))
+        return -1;
+    return write(fd, piece.start, piece.length);
+}
+
 static ssize_t write_piece(const struct outlet *o, struct slice piece)
 {
-    struct pollfd room = {.fd = o->fd, .events = POLLOUT};
-
     if (o->kind == OUTLET_SOCKET)
         return send(o->fd, piece.start, piece.length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (o->kind == OUTLET_POLLED && poll(&room, 1, 0) == 0) {
-        errno = EAGAIN;
-        return -1;
-    }
+    if (o->kind == OUTLET_SHARED)
+        return write_shared(o->fd, piece);
     return write(o->fd, piece.start, piece.length);
 }
 

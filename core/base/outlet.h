@@ -3,9 +3,13 @@
  *
  * The descriptor is shared with others (a terminal with the shell, a pipe with
  * the other processes), so its flags are not ours to change: O_NONBLOCK is set
- * on an open file description of our own where the system gives one. To a pipe
- * go pieces of whole lines that the kernel takes as one or not at all, so the
- * lines of several processes do not mix.
+ * on an open file description of our own where the system gives one. Where it
+ * does not (the pipe is another user's), each write says that it will not wait;
+ * and only where the kernel cannot do that for this kind of device the shared
+ * description is changed after all, as a worker that waits for whoever reads
+ * its log is worse than a neighbour that meets EAGAIN. To a pipe go pieces of
+ * whole lines that the kernel takes as one or not at all, so the lines of several
+ * processes do not mix.
  */
 #ifndef BASE_OUTLET_H
 #define BASE_OUTLET_H
@@ -24,7 +28,7 @@ enum outlet_kind {
     OUTLET_FILE,   /* a regular file: plain writes */
     OUTLET_OWN,    /* a pipe or a device through a description of our own */
     OUTLET_SOCKET, /* send() can be asked not to wait */
-    OUTLET_POLLED, /* a pipe or a device that cannot be opened again: asked before each write */
+    OUTLET_SHARED, /* a pipe or a device that cannot be opened again */
 };
 
 struct outlet {

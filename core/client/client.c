@@ -11,12 +11,12 @@
  */
 #include "client/client.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 enum {
     EARLY_BYTES_MAX = LOOP_READ_BYTES, /* of requests sent ahead of their turn */
     LINGER_MS = 2000,
-    LINGER_BYTES_MAX = 1 << 20,
     DRAIN_GRACE_MS = 300,
     PROBE_FIRST_MS = 5, /* a reset needs a round trip */
     PROBE_AGAIN_MS = 500,
@@ -25,6 +25,7 @@ enum {
 static const struct stream_events stream_events;
 static void on_resume(struct deferred *);
 static void on_deadline(struct deadline *);
+static void client_probe(struct client *, uint64_t again_ms);
 
 static struct client *client_of(struct stream *s)
 {
@@ -80,27 +81,50 @@ void client_reset(struct client *c)
     stream_reset(&c->stream);
 }
 
+/* Lingers on while the client takes what is still on its way to it, and then a while for
+ * its end; what it sends meanwhile is thrown away. */
+static void client_linger(struct client *c)
+{
+    uint32_t unsent = stream_unsent(&c->stream);
+
+    c->idle_lingers = unsent == c->watched_bytes ? c->idle_lingers + 1 : 0;
+    if ((unsent == 0 && c->watched_bytes == 0) ||
+        (uint64_t)c->idle_lingers * LINGER_MS > c->clients->timeouts->response_body_ms) {
+        client_close(c);
+        return;
+    }
+    c->watched_bytes = unsent;
+    deadline_set(c->clients->loop, &c->deadline, LINGER_MS);
+}
+
 /* The answer is out and no other follows. If the request was read whole and nothing
  * else came, closing is enough; else what we do not read would reset the answer. */
 static void client_end(struct client *c)
 {
     bool read_whole = c->incoming == NULL || c->incoming->body_complete;
 
-    if (c->has_ended || (read_whole && stream_backlog(&c->stream) == 0 &&
-                         buffer_length(&c->early) == 0 && !stream_is_stale(&c->stream))) {
-        if (stream_backlog(&c->stream) == 0) {
-            client_close(c);
-            return;
-        }
+    bool was_read = c->has_ended ||
+                    (read_whole && buffer_length(&c->early) == 0 && !stream_is_stale(&c->stream));
+
+    if (was_read && stream_backlog(&c->stream) == 0) {
+        client_close(c);
+        return;
     }
     client_enter(c, CLIENT_LINGERING);
-    c->watched_bytes = 0;
     stream_shutdown(&c->stream);
     stream_read(&c->stream);
-    deadline_set(c->clients->loop, &c->deadline, LINGER_MS);
+    c->watched_bytes = UINT32_MAX;
+    client_linger(c);
 }
 
 /* --- time --- */
+
+/* Between two requests; empty lines are no beginning of one. */
+static bool client_is_resting(const struct client *c)
+{
+    return c->state == CLIENT_IDLE ||
+           (c->state == CLIENT_HEAD && parse_is_at_start(&c->incoming->parse));
+}
 
 /* Sets the deadline that the state calls for, from now. */
 void client_watch(struct client *c)
@@ -109,9 +133,10 @@ void client_watch(struct client *c)
     struct loop *loop = c->clients->loop;
 
     if (stream_backlog(&c->stream) > 0) {
-        c->watched_bytes = (uint32_t)c->stream.uv.stream.write_queue_size;
+        c->watched_bytes = stream_unsent(&c->stream);
         deadline_set(loop, &c->deadline, timeouts->response_body_ms);
-    } else if (c->state == CLIENT_BUSY && !c->incoming->body_complete && !c->is_paused) {
+    } else if (c->state == CLIENT_BUSY && !c->incoming->body_complete && !c->is_paused &&
+               !c->incoming->awaits_continue) {
         deadline_set(loop, &c->deadline, timeouts->request_body_ms);
     } else if (c->is_probed) {
         deadline_set(loop, &c->deadline, PROBE_AGAIN_MS);
@@ -133,7 +158,7 @@ static void client_fail_head(struct client *c, enum incoming_fault fault, const 
 /* A client that has not taken a byte for so long will not. */
 static void client_check_stalled(struct client *c)
 {
-    if (c->stream.uv.stream.write_queue_size != c->watched_bytes)
+    if (stream_unsent(&c->stream) != c->watched_bytes)
         client_watch(c);
     else
         client_reset(c);
@@ -144,11 +169,15 @@ static void on_deadline(struct deadline *d)
     struct client *c = list_entry(d, struct client, deadline);
     struct incoming *in = c->incoming;
 
-    if (c->state == CLIENT_HEAD) {
+    if (list_has_node(&c->resume.node))
+        return; /* the exchange has ended this turn, and with it what the deadline was for */
+    if (client_is_resting(c)) {
+        client_close(c);
+    } else if (c->state == CLIENT_LINGERING) {
+        client_linger(c);
+    } else if (c->state == CLIENT_HEAD) {
         client_fail_head(c, INCOMING_TIMED_OUT,
                          "request head not complete within timeouts.request_head");
-    } else if (c->state != CLIENT_BUSY && stream_backlog(&c->stream) == 0) {
-        client_close(c);
     } else if (stream_backlog(&c->stream) > 0) {
         client_check_stalled(c);
     } else if (!in->body_complete && !in->is_done) {
@@ -157,7 +186,7 @@ static void on_deadline(struct deadline *d)
     } else if (in->is_done || stream_is_dead(&c->stream)) {
         client_close(c);
     } else {
-        client_watch(c);
+        client_probe(c, PROBE_AGAIN_MS);
     }
 }
 
@@ -185,6 +214,8 @@ static void client_take_head(struct client *c)
     struct incoming *in = c->incoming;
     enum request_fault fault = request_check(&in->parse.head, &in->request);
 
+    if (fault == REQUEST_OK && !parse_agrees(&in->parse, in->request.framing, in->request.length))
+        fault = REQUEST_BAD_FRAMING;
     if (fault != REQUEST_OK) {
         client_fail_head(c, fault == REQUEST_IS_CONNECT ? INCOMING_UNKNOWN_METHOD : INCOMING_BAD,
                          request_fault_text(fault));
@@ -192,11 +223,19 @@ static void client_take_head(struct client *c)
     }
     client_enter(c, CLIENT_BUSY);
     in->body_complete = !in->parse.has_body;
+    in->awaits_continue =
+        in->parse.has_body && head_lists(&in->parse.head, SLICE("expect"), SLICE("100-continue"));
     if (!head_keeps_alive(&in->parse.head))
         in->closes = true;
     c->has_served = true;
     client_watch(c);
     c->clients->events->on_request(c->clients, in);
+}
+
+static void client_unpause(struct client *c)
+{
+    c->is_paused = false;
+    stream_read(&c->stream);
 }
 
 static void client_take_end(struct client *c)
@@ -205,6 +244,7 @@ static void client_take_end(struct client *c)
     bool was_complete = in->body_complete;
 
     in->body_complete = true;
+    client_unpause(c); /* what is read from now on is the client's leaving */
     if (in->is_done)
         client_resume_later(c);
     else if (!was_complete)
@@ -233,13 +273,15 @@ static void client_take_failure(struct client *c)
  * its end waits for its turn. */
 static size_t client_feed(struct client *c, struct slice bytes)
 {
+    bool was_resting = client_is_resting(c);
     size_t total = 0;
 
     if (c->state == CLIENT_IDLE) {
         incoming_new(c);
         client_enter(c, CLIENT_HEAD);
-        deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts->request_head_ms);
     }
+    if (was_resting)
+        c->incoming->began_us = clock_steady_us();
     while (c->state == CLIENT_HEAD || c->state == CLIENT_BUSY) {
         struct incoming *in = c->incoming;
         size_t used;
@@ -256,6 +298,7 @@ static size_t client_feed(struct client *c, struct slice bytes)
             client_take_failure(c);
             return bytes.length;
         }
+        CHECK(step != PARSE_MORE || used > 0);
         if (step == PARSE_MORE)
             continue;
         if (step == PARSE_HEAD)
@@ -263,6 +306,8 @@ static size_t client_feed(struct client *c, struct slice bytes)
         else
             client_take_end(c);
     }
+    if (c->state == CLIENT_HEAD && was_resting && !client_is_resting(c))
+        deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts->request_head_ms);
     return total;
 }
 
@@ -282,19 +327,15 @@ static void on_bytes(struct stream *s, struct slice bytes)
     struct client *c = client_of(s);
     size_t used;
 
-    if (c->state == CLIENT_LINGERING) {
-        c->watched_bytes += (uint32_t)bytes.length;
-        if (c->watched_bytes > LINGER_BYTES_MAX)
-            client_close(c);
+    if (c->state == CLIENT_LINGERING)
         return;
-    }
     if (buffer_length(&c->early) > 0) {
         buffer_append(&c->early, bytes);
     } else {
         used = client_feed(c, bytes);
         if (c->state == CLIENT_CLOSING)
             return;
-        if (c->state == CLIENT_BUSY && !c->incoming->body_complete && !c->is_paused)
+        if (c->state == CLIENT_BUSY && !c->incoming->body_complete && !c->incoming->is_done)
             client_watch(c);
         if (used < bytes.length)
             buffer_append(&c->early, (struct slice){bytes.start + used, bytes.length - used});
@@ -308,17 +349,21 @@ static void on_bytes(struct stream *s, struct slice bytes)
 /* A client that has only shut its sending side waits for its answer; one that is
  * gone answers any byte with a reset. RFC 9110, 15.2 lets us send an interim
  * response at any time to a 1.1 client: it tells the two apart. */
-static void client_probe(struct client *c)
+static void client_probe(struct client *c, uint64_t again_ms)
 {
     struct incoming *in = c->incoming;
 
-    if (!in->has_answered && !in->is_done && in->parse.head.version == VERSION_1_1 &&
-        stream_backlog(&c->stream) == 0) {
+    if (stream_backlog(&c->stream) > 0) {
+        c->is_probed = true;
+        client_watch(c); /* what it takes, or does not, tells as well */
+        return;
+    }
+    if (!in->has_answered && !in->is_done && in->parse.head.version == VERSION_1_1) {
         stream_add(&c->stream, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
         stream_flush(&c->stream);
     }
     c->is_probed = true;
-    deadline_set(c->clients->loop, &c->deadline, PROBE_FIRST_MS);
+    deadline_set(c->clients->loop, &c->deadline, again_ms);
 }
 
 static void on_end(struct stream *s, int status)
@@ -327,7 +372,7 @@ static void on_end(struct stream *s, int status)
 
     c->has_ended = true;
     if (status == 0 && c->state == CLIENT_BUSY && c->incoming->body_complete)
-        client_probe(c);
+        client_probe(c, PROBE_FIRST_MS);
     else if (status == 0 && c->state == CLIENT_LINGERING && stream_backlog(s) > 0)
         return; /* the deadline ends it, or the drained queue */
     else
@@ -338,13 +383,8 @@ static void on_drained(struct stream *s)
 {
     struct client *c = client_of(s);
 
-    if (c->state == CLIENT_LINGERING) {
-        if (c->has_ended)
-            client_close(c);
-        else
-            deadline_set(c->clients->loop, &c->deadline, LINGER_MS);
-        return;
-    }
+    if (c->state == CLIENT_LINGERING && c->has_ended)
+        client_close(c);
     if (c->state != CLIENT_BUSY)
         return;
     client_watch(c);
@@ -360,6 +400,20 @@ static const struct stream_events stream_events = {
     .on_drained = on_drained,
     .on_closed = on_closed,
 };
+
+/* After what had come ahead of its turn was fed: is there more to wait for? */
+static void client_go_on(struct client *c)
+{
+    bool lacks = client_is_resting(c) || c->state == CLIENT_HEAD ||
+                 (c->state == CLIENT_BUSY && !c->incoming->body_complete);
+
+    if ((c->has_ended && lacks) || (c->clients->is_draining && client_is_resting(c)))
+        client_close(c);
+    else if (c->has_ended && c->state == CLIENT_BUSY && !c->incoming->is_done)
+        client_probe(c, PROBE_FIRST_MS);
+    if (c->state != CLIENT_CLOSING && !c->is_paused && buffer_length(&c->early) < EARLY_BYTES_MAX)
+        stream_read(&c->stream);
+}
 
 /* An exchange is over: on to the next request, if there may be one. */
 static void on_resume(struct deferred *d)
@@ -385,18 +439,10 @@ static void on_resume(struct deferred *d)
     }
     incoming_free(c);
     client_enter(c, CLIENT_IDLE);
+    deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts->keep_alive_ms);
     if (buffer_length(&c->early) > 0)
         client_feed_early(c);
-    if (c->state == CLIENT_IDLE && (c->has_ended || c->clients->is_draining)) {
-        client_close(c);
-        return;
-    }
-    if (c->state == CLIENT_IDLE)
-        deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts->keep_alive_ms);
-    else if (c->has_ended && c->state == CLIENT_HEAD)
-        client_close(c); /* half a request is all that it sent */
-    if (c->state != CLIENT_CLOSING && !c->is_paused && buffer_length(&c->early) < EARLY_BYTES_MAX)
-        stream_read(&c->stream);
+    client_go_on(c);
 }
 
 void client_resume_later(struct client *c)
@@ -434,12 +480,11 @@ struct client *client_new(struct clients *clients, struct listener *listener)
 /* A request that is on its way, or is there and not read yet, is still served. */
 void client_drain(struct client *c)
 {
-    if (c->incoming != NULL) {
-        c->incoming->closes = true;
+    if (!client_is_resting(c)) {
+        if (c->incoming != NULL)
+            c->incoming->closes = true;
         return;
     }
-    if (c->state != CLIENT_IDLE)
-        return;
     if (!c->has_served || stream_is_stale(&c->stream))
         deadline_set(c->clients->loop, &c->deadline, DRAIN_GRACE_MS);
     else

@@ -20,13 +20,14 @@ struct client {
     struct incoming *incoming; /* NULL while idle */
     struct buffer early;       /* read ahead of its turn */
     struct sockaddr_in6 peer;
-    uint32_t watched_bytes; /* write queue when the deadline was set; bytes thrown away */
+    uint32_t watched_bytes; /* not taken by the client when the deadline was set */
     uint16_t local_port;
     uint8_t state;
-    bool has_ended;  /* the client sends no more */
-    bool is_paused;  /* the exchange wants no more of the body for now */
-    bool is_probed;  /* a client that has ended was sent an interim response */
-    bool has_served; /* at least one request */
+    uint8_t idle_lingers; /* in a row in which the client took nothing */
+    bool has_ended;       /* the client sends no more */
+    bool is_paused;       /* the exchange wants no more of the body for now */
+    bool is_probed;       /* a client that has ended was sent an interim response */
+    bool has_served;      /* at least one request */
 };
 
 struct client *client_new(struct clients *, struct listener *); /* accepts what waits there */

@@ -65,6 +65,8 @@ void clients_close_all(struct clients *clients)
         struct client *c = list_entry(node, struct client, node);
 
         node = node->next;
+        if (c->incoming != NULL)
+            c->incoming->is_cut = true;
         client_close(c);
     }
 }

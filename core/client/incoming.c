@@ -1,6 +1,5 @@
 #include "client/incoming.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "client/client.h"
 
@@ -15,6 +14,7 @@ static void on_body(struct parse *parse, struct slice piece)
     struct incoming *in = list_entry(parse, struct incoming, parse);
 
     in->body_bytes += piece.length;
+    in->awaits_continue = false;
     if (!in->is_done)
         in->events->on_body(in, piece);
 }
@@ -35,7 +35,6 @@ void incoming_new(struct client *c)
     }
     memset(in, 0, sizeof *in);
     in->client = c;
-    in->began_us = clock_steady_us();
     in->closes = clients->is_draining;
     arena_init(&in->arena, in + 1, INCOMING_BLOCK_BYTES - sizeof *in);
     parse_init_request(&in->parse, &clients->limits, &in->arena, on_body);

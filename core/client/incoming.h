@@ -43,11 +43,13 @@ struct incoming {
     struct parse parse;
     struct request request;
     struct arena arena;
-    uint64_t began_us;   /* steady clock: when its first byte was read */
-    uint64_t body_bytes; /* received so far, codings removed */
-    bool body_complete;  /* the whole request is in */
-    bool has_answered;   /* some of the final answer was sent */
-    bool closes;         /* the connection ends with this answer */
+    uint64_t began_us;    /* steady clock: when its first byte was read */
+    uint64_t body_bytes;  /* received so far, codings removed */
+    bool body_complete;   /* the whole request is in */
+    bool awaits_continue; /* the client wants an interim response before it sends the body */
+    bool has_answered;    /* some of the final answer was sent */
+    bool closes;          /* the connection ends with this answer */
+    bool is_cut;          /* we end it, not the client: draining took too long */
     bool is_done;
 };
 

@@ -159,6 +159,9 @@ void config_print(const struct config *config, struct buffer *out)
                   config->fallback == CONFIG_FALLBACK_FAIL ? "fail" : "round_robin");
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         print_group(out, config, &settings_groups[i]);
-    buffer_printf(out, "  -- choose: %s\n}\n",
+    buffer_printf(out, "  -- choose: %s\n",
                   config->has_choose ? "the script's" : "none, so the built-in round robin");
+    buffer_printf(out, "  -- on_failure: %s\n",
+                  config->has_on_failure ? "the script's" : "none, so the built-in rule");
+    buffer_printf(out, "  -- init: %s\n}\n", config->has_init ? "the script's" : "none");
 }

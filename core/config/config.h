@@ -23,7 +23,7 @@ struct config_backend {
     char *name; /* unique; the address as it was written, if no name was given */
     char *text; /* the address as it was written, without "http://" */
     struct address address;
-    uint32_t weight;        /* 1 unless given; 0 to 65535 */
+    uint32_t weight;        /* 1 unless given; 1 to 65535 */
     uint32_t max_in_flight; /* 0: no limit */
     struct config_tag *tags;
     unsigned tags_count;
@@ -74,6 +74,7 @@ struct config {
     char *script_path; /* as given; "(built in)" for the embedded ones */
     char *script;      /* the source that was loaded, whole; every worker runs this text */
     size_t script_bytes;
+    bool has_init, has_on_failure;
     bool has_choose; /* without it the built-in round robin chooses */
 
     struct config_listen *listen;

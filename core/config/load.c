@@ -17,6 +17,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -221,14 +222,28 @@ static int read_all(int file, struct buffer *out)
     return got < 0 ? errno : 0;
 }
 
+/* What is no file has no end, or none that comes soon. */
+static int check_kind(int file)
+{
+    struct stat status;
+
+    if (fstat(file, &status) != 0)
+        return errno;
+    if (S_ISDIR(status.st_mode))
+        return EISDIR;
+    return S_ISREG(status.st_mode) ? 0 : ENOTSUP;
+}
+
 static int read_file(const char *path, struct buffer *out)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait for a writer */
     int error;
 
     if (file < 0)
         return errno;
-    error = read_all(file, out);
+    error = check_kind(file);
+    if (error == 0)
+        error = read_all(file, out);
     close(file);
     return error;
 }
@@ -242,6 +257,8 @@ struct config *config_load_file(const char *path, const struct config_overrides 
 
     if (code == EFBIG)
         buffer_printf(error, "%s: a script has %d MiB at most", path, SCRIPT_BYTES_MAX >> 20);
+    else if (code == ENOTSUP)
+        buffer_printf(error, "%s: a script has to be a regular file", path);
     else if (code != 0)
         buffer_printf(error, "%s: cannot read the script: %s", path, strerror(code));
     else

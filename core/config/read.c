@@ -182,9 +182,10 @@ static void read_tags(struct config_backend *backend, struct fields *entry)
     fields_leave(&tags);
 }
 
-static void read_count(struct fields *entry, const char *name, double most, uint32_t *out)
+static void read_count(struct fields *entry, const char *name, double least, double most,
+                       uint32_t *out)
 {
-    const struct fields_range range = {0, most, false, true, NULL};
+    const struct fields_range range = {least, most, false, true, NULL};
     double number;
 
     if (fields_number(entry, name, &range, &number))
@@ -215,8 +216,8 @@ static void read_backend_table(struct config *config, struct fields *entry)
         keep_words(entry, "address", 0, &words);
         return;
     }
-    read_count(entry, "weight", WEIGHT_MAX, &backend->weight);
-    read_count(entry, "max_in_flight", IN_FLIGHT_MAX, &backend->max_in_flight);
+    read_count(entry, "weight", 1, WEIGHT_MAX, &backend->weight);
+    read_count(entry, "max_in_flight", 0, IN_FLIGHT_MAX, &backend->max_in_flight);
     read_tags(backend, entry);
 }
 
@@ -352,8 +353,8 @@ static void read_fallback(struct config *config, struct fields *root)
 
 static void read_hooks(struct config *config, struct fields *root)
 {
-    fields_function(root, "init");
-    fields_function(root, "on_failure");
+    config->has_init = fields_function(root, "init");
+    config->has_on_failure = fields_function(root, "on_failure");
     config->has_choose = fields_function(root, "choose");
 }
 

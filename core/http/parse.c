@@ -130,7 +130,8 @@ static int on_headers_complete(llhttp_t *http)
     if (!(http->flags & F_SKIPBODY)) {
         p->is_chunked = (http->flags & F_CHUNKED) != 0;
         p->ends_with_connection = llhttp_message_needs_eof(http) != 0;
-        p->has_body = p->is_chunked || p->ends_with_connection || http->content_length > 0;
+        p->length = http->flags & F_CONTENT_LENGTH ? http->content_length : 0;
+        p->has_body = p->is_chunked || p->ends_with_connection || p->length > 0;
     }
     return HPE_PAUSED;
 }
@@ -188,6 +189,13 @@ void parse_init_response(struct parse *p, const struct parse_limits *limits, str
 void parse_dispose(struct parse *p)
 {
     buffer_dispose(&p->partial);
+}
+
+bool parse_agrees(const struct parse *p, enum framing framing, uint64_t length)
+{
+    return p->is_chunked == (framing == FRAMING_CHUNKED) &&
+           p->ends_with_connection == (framing == FRAMING_UNTIL_CLOSE) &&
+           p->length == (framing == FRAMING_COUNTED ? length : 0);
 }
 
 bool parse_is_at_start(const struct parse *p)
@@ -322,8 +330,10 @@ static enum parse_step parse_unknown_method(struct parse *p, struct slice bytes,
     while (length < line.length && is_token_byte(line.start[length]))
         length++;
     p->is_unknown_method = true;
+    if (length > p->limits->request_line)
+        return parse_fail(p, PARSE_BAD);
     if (length == line.length || (length + 1 == line.length && line.start[length] == ' '))
-        return length <= p->limits->request_line ? PARSE_MORE : parse_fail(p, PARSE_BAD);
+        return PARSE_MORE;
     behind = line.start[length + 1];
     return parse_fail(p, length > 0 && line.start[length] == ' ' && (behind == '/' || behind == '*')
                              ? PARSE_UNKNOWN_METHOD
@@ -363,18 +373,20 @@ static bool parse_execute(struct parse *p, struct slice bytes, size_t *used, llh
  * what is behind it must not change what is found out. */
 static size_t parse_within_limits(const struct parse *p, struct slice bytes)
 {
-    size_t before = buffer_length(&p->partial);
+    struct slice partial = buffer_slice(&p->partial);
+    size_t before = partial.length;
     size_t most = p->limits->head + 1 - before;
-    const char *space;
 
     if (!p->is_response && !p->has_line && before + bytes.length > p->limits->request_line) {
-        size_t start = p->line.start;
+        const char *space = memchr(partial.start, ' ', before);
+        size_t end = SIZE_MAX; /* where a target of the largest length and the byte behind it end */
 
-        space = start == 0 ? memchr(bytes.start, ' ', bytes.length) : NULL;
         if (space != NULL)
-            start = before + (size_t)(space - bytes.start) + 1;
-        if (start != 0 && start + p->limits->request_line + 1 - before < most)
-            most = start + p->limits->request_line + 1 - before;
+            end = (size_t)(space - partial.start) + 1 + p->limits->request_line + 1;
+        else if ((space = memchr(bytes.start, ' ', bytes.length)) != NULL)
+            end = before + (size_t)(space - bytes.start) + 1 + p->limits->request_line + 1;
+        if (end > before && end - before < most)
+            most = end - before;
     }
     return bytes.length < most ? bytes.length : most;
 }

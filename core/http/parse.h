@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "http/chunks.h"
+#include "http/framing.h"
 #include "http/head.h"
 
 #include <stdint.h>
@@ -50,6 +51,9 @@ struct parse {
     size_t head_bytes; /* how long the head was on the wire */
     bool has_head;     /* PARSE_HEAD has come */
     bool has_body;     /* there are bytes of body to come, by the framing the parser found */
+    bool is_chunked;   /* by the framing the parser found, like the rest */
+    bool ends_with_connection;
+    uint64_t length; /* of a counted body */
 
     /* the parser's own */
     _Alignas(8) unsigned char state[PARSE_STATE_BYTES];
@@ -62,7 +66,6 @@ struct parse {
     unsigned empty_bytes; /* of empty lines before the head */
     bool is_response, is_head_answer, is_complete, is_in_name, is_unknown_method;
     bool has_line;
-    bool is_chunked, ends_with_connection;
     struct chunks chunks;
     struct parse_line {
         size_t start, length;
@@ -81,6 +84,9 @@ void parse_dispose(struct parse *);
 enum parse_step parse_feed(struct parse *, struct slice bytes, size_t *used) MUST_USE;
 /* The connection ended: PARSE_END if that ends the message, else PARSE_FAILED. */
 enum parse_step parse_finish(struct parse *) MUST_USE;
+/* Does the parser end this message where framing says that it ends? If not, the two read it
+ * differently, and so may others. */
+bool parse_agrees(const struct parse *, enum framing, uint64_t length);
 /* No byte of a message was seen so far (empty lines do not count). */
 bool parse_is_at_start(const struct parse *);
 

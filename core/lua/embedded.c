@@ -1,5 +1,6 @@
 #include "lua/embedded.h"
 
 EMBEDDED(prelude, "core/lua/prelude.lua")
+EMBEDDED(strings, "core/lua/strings.lua")
 EMBEDDED(balancer, "balancer.lua")
 EMBEDDED(hello, "scripts/hello.lua")

@@ -190,10 +190,10 @@ void fields_leave(struct fields *child)
 
 /* --- names --- */
 
-static bool list_has(const char *const *names, const char *name)
+static bool list_has(const char *const *names, struct slice name)
 {
     for (; *names != NULL; names++)
-        if (strcmp(*names, name) == 0)
+        if (slice_is(name, slice_of(*names)))
             return true;
     return false;
 }
@@ -205,16 +205,25 @@ static size_t list_append(const char **all, size_t count, const char *const *nam
     return count;
 }
 
-static void fail_unknown(struct fields *table, const char *name, const char *const *known,
+static void append_shown(struct buffer *out, struct slice text)
+{
+    if (text.length > SHOWN_BYTES_MAX)
+        text.length = SHOWN_BYTES_MAX;
+    buffer_append(out, text);
+}
+
+static void fail_unknown(struct fields *table, struct slice name, const char *const *known,
                          const char *const *later)
 {
     const char *all[NAMES_MAX];
     size_t count = list_append(all, list_append(all, 0, known), later);
-    const char *nearest = nearest_name(slice_of(name), all, count);
+    const char *nearest = nearest_name(name, all, count);
 
-    if (!fail_begin(table, name, 0, false))
+    if (!fail_begin(table, name.start, 0, false))
         return;
-    buffer_printf(&table->wrong->message, "unknown field '%.*s'", SHOWN_BYTES_MAX, name);
+    buffer_append_text(&table->wrong->message, "unknown field '");
+    append_shown(&table->wrong->message, name);
+    buffer_append_text(&table->wrong->message, "'");
     if (nearest != NULL)
         buffer_printf(&table->wrong->message, ", did you mean '%s'?", nearest);
 }
@@ -229,7 +238,7 @@ static void fail_to_come(struct fields *table, const char *name)
 static void check_key(struct fields *table, const char *const *known, const char *const *later)
 {
     lua_State *lua = table->lua;
-    const char *name;
+    struct slice name;
 
     if (lua_type(lua, -2) == LUA_TNUMBER) {
         double number = lua_tonumber(lua, -2);
@@ -243,11 +252,11 @@ static void check_key(struct fields *table, const char *const *known, const char
         fields_fail(table, NULL, 0, "expected names as keys, got %s", describe_type(lua, -2));
         return;
     }
-    name = lua_tostring(lua, -2);
+    name.start = lua_tolstring(lua, -2, &name.length);
     if (list_has(known, name))
         return;
     if (list_has(later, name))
-        fail_to_come(table, name);
+        fail_to_come(table, name.start);
     else
         fail_unknown(table, name, known, later);
 }

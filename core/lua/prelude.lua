@@ -3,12 +3,13 @@
 -- Returns the environment of scripts, and a table for C and for core/policy/hooks.lua. Everything
 -- used later is a local here, so nothing that a script does to its own tables reaches this code;
 -- for the same reason no string method is called with a colon.
-local ffi, segment, STOPPED = ...
+local ffi, segment, STOPPED, strings = ...
 
 local C = ffi.C
+local raw_metatable = debug.getmetatable
 local assert, error, getmetatable, pcall, select = assert, error, getmetatable, pcall, select
 local setmetatable, tostring, type = setmetatable, tostring, type
-local floor, format, gsub, sort, concat = math.floor, string.format, string.gsub, table.sort, table.concat
+local floor, format, sort, concat = math.floor, string.format, table.sort, table.concat
 
 ffi.cdef [[
 struct slice { const char *start; size_t length; };
@@ -73,24 +74,42 @@ local function copy(from, ...)
   return to
 end
 
-local env = copy(_G, "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
-  "select", "setmetatable", "tonumber", "tostring", "type", "unpack", "_VERSION")
+local env = copy(_G, "assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget", "select",
+  "setmetatable", "tonumber", "type", "unpack", "_VERSION")
 env._G = env
 env.bit = copy(bit, "arshift", "band", "bnot", "bor", "bswap", "bxor", "lshift", "rol", "ror", "rshift", "tobit",
   "tohex")
-env.os = copy(os, "clock", "getenv", "time")
+env.os = copy(os, "clock", "getenv")
 env.math = {}
 for name, value in pairs(math) do env.math[name] = value end
 env.string = {}
 for name, value in pairs(string) do env.string[name] = value end
+for name, value in pairs(strings) do env.string[name] = value end -- core/lua/strings.lua
 env.string.dump = nil
 env.table = {}
 for name, value in pairs(table) do env.table[name] = value end
 
 -- ("x"):find is the script's own string.find, and the string metatable is out of its reach.
-local strings = getmetatable("")
-strings.__index = env.string
-strings.__metatable = false
+local string_meta = getmetatable("")
+string_meta.__index = env.string
+string_meta.__metatable = false
+
+-- The library's own would call __index from within C, which nothing bounds.
+do
+  local time = os.time
+  function env.os.time(when)
+    if type(when) ~= "table" then return time(when) end
+    return time {
+      year = when.year, month = when.month, day = when.day, hour = when.hour, min = when.min, sec = when.sec,
+      isdst = when.isdst,
+    }
+  end
+end
+
+-- As __tostring of itself the library's tostring calls itself for ever, where no hook is looked at; as
+-- __call of itself its pcall writes over the end of the stack. Functions of Lua do neither.
+function env.tostring(value) return tostring(value) end
+function env.pcall(f, ...) return pcall(f, ...) end
 
 -- A handler must not run for the error that stops a call: nothing could stop the handler.
 do
@@ -123,28 +142,40 @@ local function leave_or_raise(ok, ...)
   return ...
 end
 
-function env.string.gsub(text, pattern, replacement, limit)
-  local kind = type(replacement)
-  if kind == "string" or kind == "number" then return gsub(text, pattern, replacement, limit) end
-  enter("string.gsub")
-  return leave_or_raise(pcall(gsub, text, pattern, replacement, limit))
+local depth = 0 -- of the script's own coroutines, one in the other
+
+local function back(...)
+  depth = depth - 1
+  return leave(...)
+end
+
+local function back_or_raise(...)
+  depth = depth - 1
+  return leave_or_raise(...)
 end
 
 do
-  local create, resume = coroutine.create, coroutine.resume
-  env.coroutine = copy(coroutine, "create", "running", "status", "yield")
+  local create, resume, running = coroutine.create, coroutine.resume, coroutine.running
+  env.coroutine = copy(coroutine, "create", "status", "yield")
 
   function env.coroutine.resume(co, ...)
     enter("coroutine.resume")
-    return leave(resume(co, ...))
+    depth = depth + 1
+    return back(resume(co, ...))
   end
 
   function env.coroutine.wrap(f)
     local co = create(f)
     return function(...)
       enter("coroutine.wrap")
-      return leave_or_raise(resume(co, ...))
+      depth = depth + 1
+      return back_or_raise(resume(co, ...))
     end
+  end
+
+  -- A hook runs in a coroutine of lb's, which nobody else may resume.
+  function env.coroutine.running()
+    if depth > 0 then return running() end
   end
 end
 
@@ -157,8 +188,13 @@ for _, name in ipairs { "insert", "remove" } do
   end
 end
 
+-- A comparison that is a function of Lua can be stopped; the library's own cannot, and may be quadratic.
+local SORT_QUICK = 1000
+local function is_less(a, b) return a < b end
+
 function env.table.sort(list, before)
   if getmetatable(list) == false then complain("this list is read-only, table.sort needs a copy") end
+  if before == nil and type(list) == "table" and #list > SORT_QUICK then before = is_less end
   enter("table.sort")
   return leave_or_raise(pcall(sort, list, before))
 end
@@ -184,8 +220,8 @@ function env.print(...)
   C.sandbox_log(LEVELS.info, text, #text)
 end
 
--- Counters. A script holds the number of a handle, never the handle, which is a pointer.
-local handles = {}
+-- Counters. A script holds an empty table, never the handle, which is a pointer.
+local counters, handles = {}, {} -- by name; by counter
 local counter_methods = setmetatable({}, { -- found without a call; only what is unknown makes one
   __index = function(methods, key) unknown("a counter", key, methods) end,
 })
@@ -196,7 +232,7 @@ local counter_meta = {
 }
 
 local function handle_of(counter)
-  local handle = type(counter) == "table" and handles[counter[1]]
+  local handle = handles[counter]
   if not handle then error("call it on a counter, with a colon: counter:next(n)", 3) end
   return handle
 end
@@ -221,18 +257,22 @@ local function find_counter(name)
 end
 
 local function counter(name)
+  if counters[name] then return counters[name] end
   if type(name) ~= "string" then complain("lb.counter needs a name, got %s", type(name)) end
   if string.sub(name, 1, 3) == "lb:" then complain("names that begin with 'lb:' are taken") end
   local handle = find_counter(name)
   if not handle then
     complain("no counter '%s': a name has 1 to 63 bytes, and there is room for 1024 names", name)
   end
-  handles[#handles + 1] = handle
-  return setmetatable({ #handles }, counter_meta)
+  local made = setmetatable({}, counter_meta)
+  counters[name], handles[made] = made, handle
+  return made
 end
 
--- One turn for everybody who goes round without a counter of its own, C's fallback included.
-local common_turn = assert(find_counter("lb:round_robin"))
+-- One turn for everybody who goes round without a counter of its own, C's fallback included; and one for
+-- ties. The first names of all in the segment, taken before a script could use up the room.
+local common_turn = assert(find_counter("lb:round_robin"), "no room for the counter lb:round_robin")
+local tie_turn = assert(find_counter("lb:ties"), "no room for the counter lb:ties")
 local policies = {}
 
 function policies.round_robin(_, backends)
@@ -250,11 +290,12 @@ return env, {
   ffi = ffi,
   complain = complain,
   did_you_mean = did_you_mean,
-  find_counter = find_counter,
+  tie_turn = tie_turn,
+  raw_metatable = raw_metatable,
   locked = locked,
   names_of = names_of,
   read_only = read_only,
   unknown = unknown,
   -- After a call that was cut short, so that what it had nested does not stay counted.
-  forget_nesting = function() nesting = 0 end,
+  forget_nesting = function() nesting, depth = 0, 0 end,
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "lua/embedded.h"
+#include "lua/patterns.h"
 
 #include <lauxlib.h>
 #include <luajit.h>
@@ -105,7 +106,8 @@ static void open_libraries(lua_State *lua)
         {LUA_MATHLIBNAME, luaopen_math},
         {LUA_BITLIBNAME, luaopen_bit},
         {LUA_OSLIBNAME, luaopen_os},
-        {LUA_JITLIBNAME, luaopen_jit}, /* opening it turns the compiler on */
+        {LUA_DBLIBNAME, luaopen_debug}, /* for the prelude, not for scripts */
+        {LUA_JITLIBNAME, luaopen_jit},  /* opening it turns the compiler on */
     };
 
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
@@ -114,16 +116,21 @@ static void open_libraries(lua_State *lua)
     }
 }
 
-/* The prelude's arguments: ffi, the segment, the value of stopped calls. It returns the
- * environment and its own table. */
+static void push_chunk(lua_State *lua, struct slice source, const char *name)
+{
+    if (luaL_loadbufferx(lua, source.start, source.length, name, "t") != 0)
+        lua_error(lua);
+}
+
+/* strings.lua's arguments are ffi and the value of stopped calls. The prelude's: ffi,
+ * the segment, that value, what strings.lua returned. It returns the environment and
+ * its own table. */
 static int open_inside(lua_State *lua)
 {
     struct segment *segment = lua_touserdata(lua, 1);
-    struct slice prelude = embedded_prelude();
 
     open_libraries(lua);
-    if (luaL_loadbufferx(lua, prelude.start, prelude.length, "=lb prelude", "t") != 0)
-        return lua_error(lua);
+    push_chunk(lua, embedded_prelude(), "=lb prelude");
     open_library(lua, LUA_FFILIBNAME, luaopen_ffi);
     lua_getfield(lua, LUA_REGISTRYINDEX, "_LOADED");
     lua_pushnil(lua);
@@ -131,7 +138,11 @@ static int open_inside(lua_State *lua)
     lua_pop(lua, 1);
     lua_pushlightuserdata(lua, segment);
     lua_pushlightuserdata(lua, &stopped_value);
-    lua_call(lua, 3, 2);
+    push_chunk(lua, embedded_strings(), "=lb strings");
+    lua_pushvalue(lua, -4); /* ffi */
+    lua_pushvalue(lua, -3);
+    lua_call(lua, 2, 1);
+    lua_call(lua, 4, 2);
     lua_pushlightuserdata(lua, &prelude_key);
     lua_insert(lua, -2);
     lua_rawset(lua, LUA_REGISTRYINDEX);
@@ -209,7 +220,7 @@ static void keep_place(lua_State *lua, struct sandbox *sandbox)
 
     for (int level = 0; lua_getstack(lua, level, &frame) == 1; level++)
         if (lua_getinfo(lua, "Sl", &frame) != 0 && frame.currentline > 0 &&
-            strcmp(frame.source, "@lb") != 0) {
+            frame.source[0] == '@') {
             snprintf(sandbox->run_place, sizeof sandbox->run_place, "%s:%d: ", frame.short_src,
                      frame.currentline);
             return;
@@ -255,7 +266,9 @@ int sandbox_run(lua_State *lua, int results, unsigned cpu_ms)
     /* Compiled code does not look at this hook. */
     luaJIT_setmode(lua, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     lua_sethook(lua, on_instructions, LUA_MASKCOUNT, RUN_CHECK_INSTRUCTIONS);
+    patterns_stop_at(sandbox->run_until_us);
     result = lua_pcall(lua, 0, results, 0);
+    patterns_stop_at(0);
     lua_sethook(lua, NULL, 0, 0);
     luaJIT_setmode(lua, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
     if (result != 0 && sandbox->ran_out) {

@@ -180,6 +180,9 @@ static const char *parse_plain(struct address *out, struct slice text, bool any_
     struct slice behind;
     const char *wrong;
 
+    if (has_byte(text, ' ') && colon != NULL &&
+        has_byte(slice_from(text, (size_t)(colon - text.start) + 1), ':'))
+        return "a space is in it: separate addresses by commas";
     if (colon == NULL)
         return has_byte(text, '/') ? "expected host:port alone, or unix:/path"
                                    : "the port is missing: expected host:port";

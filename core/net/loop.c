@@ -11,10 +11,24 @@
 #include "net/deadline.h"
 #include "net/stream.h"
 
+static void on_no_wait(uv_idle_t *idle)
+{
+    (void)idle; /* that it is active is enough */
+}
+
+/* Runs those that are there now; what they defer comes after the next look at what is
+ * ready, so that nobody can keep the loop to himself. */
 static void loop_run_deferred(struct loop *loop)
 {
-    while (!list_is_empty(&loop->deferred)) {
-        struct deferred *d = list_entry(loop->deferred.next, struct deferred, node);
+    struct list_node batch;
+
+    list_init(&batch);
+    if (!list_is_empty(&loop->deferred)) {
+        list_insert_after(&loop->deferred, &batch);
+        list_remove(&loop->deferred);
+    }
+    while (!list_is_empty(&batch)) {
+        struct deferred *d = list_entry(batch.next, struct deferred, node);
 
         list_remove(&d->node);
         d->run(d);
@@ -31,10 +45,14 @@ static void on_before_wait(uv_prepare_t *prepare)
 {
     struct loop *loop = prepare->data;
 
+    loop->turn++;
     loop_run_deferred(loop);
     if (loop->on_turn != NULL)
         loop->on_turn(loop);
-    loop_run_deferred(loop);
+    if (list_is_empty(&loop->deferred))
+        uv_idle_stop(&loop->no_wait);
+    else
+        uv_idle_start(&loop->no_wait, on_no_wait);
     wheel_arm(loop);
 }
 
@@ -44,6 +62,7 @@ void loop_init(struct loop *loop)
     CHECK(uv_loop_init(&loop->uv) == 0);
     CHECK(uv_check_init(&loop->uv, &loop->after_wait) == 0);
     CHECK(uv_prepare_init(&loop->uv, &loop->before_wait) == 0);
+    CHECK(uv_idle_init(&loop->uv, &loop->no_wait) == 0);
     CHECK(uv_timer_init(&loop->uv, &loop->wheel_timer) == 0);
     loop->after_wait.data = loop->before_wait.data = loop;
     list_init(&loop->deferred);
@@ -57,6 +76,7 @@ void loop_dispose(struct loop *loop)
 {
     uv_close((uv_handle_t *)&loop->after_wait, NULL);
     uv_close((uv_handle_t *)&loop->before_wait, NULL);
+    uv_close((uv_handle_t *)&loop->no_wait, NULL);
     uv_close((uv_handle_t *)&loop->wheel_timer, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     CHECK(uv_loop_close(&loop->uv) == 0);

@@ -45,8 +45,10 @@ struct loop {
     uv_loop_t uv;
     uv_check_t after_wait;    /* fires deadlines */
     uv_prepare_t before_wait; /* runs deferred events and on_turn */
+    uv_idle_t no_wait;        /* active while something deferred must not wait */
     uv_timer_t wheel_timer;
     struct wheel wheel;
+    uint64_t turn;     /* counts */
     uint64_t noted_ms; /* the steady clock, when somebody last looked at it */
     struct list_node deferred;
     struct gather gather;

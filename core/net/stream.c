@@ -2,7 +2,9 @@
 
 #include "base/mem.h"
 
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/un.h>
 
 struct queued_write { /* what the kernel did not take at once, copied */
@@ -53,7 +55,7 @@ static void stream_fail(struct stream *s, int status)
         return;
     if (s->failure == 0)
         s->failure = status;
-    if (!s->is_reading)
+    if (!s->is_reading && (s->has_ended || !s->events->reads_to_the_end))
         stream_tell_failure(s);
 }
 
@@ -154,7 +156,7 @@ void stream_read(struct stream *s)
 
     if (s->is_reading || s->has_ended || s->is_closing)
         return;
-    if (s->failure != 0) {
+    if (s->failure != 0 && !s->events->reads_to_the_end) {
         stream_tell_failure(s);
         return;
     }
@@ -345,6 +347,15 @@ static int stream_fd(const struct stream *s)
     uv_os_fd_t fd;
 
     return uv_fileno(&s->uv.handle, &fd) == 0 ? fd : -1;
+}
+
+uint32_t stream_unsent(const struct stream *s)
+{
+    int in_kernel = 0;
+
+    if (ioctl(stream_fd(s), SIOCOUTQ, &in_kernel) != 0 || in_kernel < 0)
+        in_kernel = 0;
+    return (uint32_t)s->uv.stream.write_queue_size + (uint32_t)in_kernel;
 }
 
 /* Only IPv4 and IPv6 addresses are wanted; of others the family is enough. */

@@ -26,6 +26,7 @@ struct stream_events {
     void (*on_end)(struct stream *, int status); /* 0: the peer will send no more; else it broke */
     void (*on_drained)(struct stream *); /* the queue is empty; NULL if nobody waits for it */
     void (*on_closed)(struct stream *);
+    bool reads_to_the_end; /* a write that failed is told after what is still to be read */
 };
 
 struct stream {
@@ -72,6 +73,8 @@ static inline size_t stream_backlog(const struct stream *s)
     return s->queued_bytes;
 }
 
+/* Bytes that the peer's system has not taken: queued here and in the kernel. A system call. */
+uint32_t stream_unsent(const struct stream *);
 /* Into out, at most 28 bytes are used; a unix socket has family AF_UNIX and no more. */
 void stream_peer(const struct stream *, struct sockaddr_in6 *out);
 void stream_local(const struct stream *, struct sockaddr_in6 *out);

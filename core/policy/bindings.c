@@ -8,9 +8,12 @@
 #include "shared/board.h"
 
 #include <lauxlib.h>
-#include <stdbool.h>
+#include <string.h>
 
 EMBEDDED(hooks, "core/policy/hooks.lua")
+EMBEDDED(answers, "core/policy/answers.lua")
+
+enum { FIELDS_MAX = 1000 }; /* of an answer */
 
 /* --- what a script reads --- */
 
@@ -29,31 +32,36 @@ double policy_remaining(const struct facts_request *request)
     return left_ms > 0 ? left_ms / 1000 : 0;
 }
 
+static bool is_backend(const struct segment *segment, uint32_t backend)
+{
+    return backend < atomic_load_explicit(&segment->backends_count, memory_order_relaxed);
+}
+
 uint32_t policy_backend_state(const struct segment *segment, uint32_t backend)
 {
-    if (!board_verdict(segment, backend).up)
+    if (!is_backend(segment, backend) || !board_verdict(segment, backend).up)
         return 1;
     return board_is_available(segment, backend, clock_steady_ms()) ? 0 : 2;
 }
 
 uint32_t policy_backend_in_flight(const struct segment *segment, uint32_t backend)
 {
-    return board_in_flight(segment, backend);
+    return is_backend(segment, backend) ? board_in_flight(segment, backend) : 0;
 }
 
 double policy_backend_requests(const struct segment *segment, uint32_t backend)
 {
-    return (double)board_requests(segment, backend);
+    return is_backend(segment, backend) ? (double)board_requests(segment, backend) : 0;
 }
 
 double policy_backend_failures(const struct segment *segment, uint32_t backend)
 {
-    return (double)board_failures(segment, backend);
+    return is_backend(segment, backend) ? (double)board_failures(segment, backend) : 0;
 }
 
 uint32_t policy_backend_failures_in_row(const struct segment *segment, uint32_t backend)
 {
-    return board_failures_in_row(segment, backend);
+    return is_backend(segment, backend) ? board_failures_in_row(segment, backend) : 0;
 }
 
 /* --- what it answers --- */
@@ -65,32 +73,86 @@ static struct slice copy_for(struct binding_call *call, const char *bytes, size_
 
 void policy_answer_why(struct binding_call *call, const char *text, size_t length)
 {
-    call->decision->why = copy_for(call, text, length);
+    if (call->decision != NULL)
+        call->decision->why = copy_for(call, text, length);
 }
 
 void policy_answer_wrong(struct binding_call *call, const char *text, size_t length)
 {
-    call->wrong = copy_for(call, text, length);
+    if (call->request != NULL)
+        call->wrong = copy_for(call, text, length);
 }
 
-void policy_answer_respond(struct binding_call *call, uint32_t status, uint32_t fields,
+bool policy_answer_respond(struct binding_call *call, uint32_t status, uint32_t fields,
                            const char *body, size_t length)
 {
     struct facts_decision *decision = call->decision;
+    bool has_no_body = status == 204 || status == 205 || status == 304;
 
+    if (decision == NULL || status < 200 || status > 599 || fields > FIELDS_MAX ||
+        (has_no_body && length > 0))
+        return false;
     decision->status = status;
     decision->body = copy_for(call, body, length);
     decision->fields_count = 0;
     decision->fields = arena_alloc(call->request->arena, fields * sizeof *decision->fields);
+    call->fields_room = fields;
+    return true;
 }
 
-void policy_answer_field(struct binding_call *call, const char *name, size_t name_length,
+/* RFC 9110, 5.6.2: a token. */
+static bool is_name(struct slice name)
+{
+    for (size_t i = 0; i < name.length; i++) {
+        char c = name.start[i];
+        bool is_alphanumeric =
+            (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || (c >= '0' && c <= '9');
+
+        if (!is_alphanumeric && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
+            return false;
+    }
+    return name.length > 0;
+}
+
+/* RFC 9110, 5.5; a line end in it would be the next field. */
+static bool is_value(struct slice value)
+{
+    for (size_t i = 0; i < value.length; i++) {
+        unsigned char c = (unsigned char)value.start[i];
+
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* Says where a message ends or what happens to the connection, which lb decides. */
+static bool is_about_framing(struct slice name)
+{
+    static const char *const names[] = {
+        "connection", "content-length", "keep-alive",        "proxy-connection",
+        "te",         "trailer",        "transfer-encoding", "upgrade",
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (slice_is_nocase(name, slice_of(names[i])))
+            return true;
+    return false;
+}
+
+bool policy_answer_field(struct binding_call *call, const char *name, size_t name_length,
                          const char *value, size_t value_length)
 {
-    call->decision->fields[call->decision->fields_count++] = (struct facts_field){
-        .name = copy_for(call, name, name_length),
-        .value = copy_for(call, value, value_length),
-    };
+    struct facts_decision *decision = call->decision;
+    struct facts_field field = {{name, name_length}, {value, value_length}};
+
+    if (decision == NULL || decision->fields_count >= call->fields_room || !is_name(field.name) ||
+        is_about_framing(field.name) || !is_value(field.value))
+        return false;
+    field.name = copy_for(call, name, name_length);
+    field.value = copy_for(call, value, value_length);
+    decision->fields[decision->fields_count++] = field;
+    return true;
 }
 
 /* --- what hooks.lua begins with --- */
@@ -122,14 +184,20 @@ static void push_backend(lua_State *lua, const struct config_backend *backend)
     lua_setfield(lua, -2, "tags");
 }
 
+static void push_chunk(lua_State *lua, struct slice source, const char *name)
+{
+    if (luaL_loadbufferx(lua, source.start, source.length, name, "t") != 0)
+        lua_error(lua);
+}
+
 void bindings_push_hooks(lua_State *lua, const struct config *config, struct segment *segment,
                          struct binding_call *call)
 {
-    struct slice hooks = embedded_hooks();
-
-    if (luaL_loadbufferx(lua, hooks.start, hooks.length, "=lb hooks", "t") != 0)
-        lua_error(lua);
+    push_chunk(lua, embedded_hooks(), "=lb hooks");
     sandbox_push_prelude(lua);
+    push_chunk(lua, embedded_answers(), "=lb answers");
+    sandbox_push_prelude(lua);
+    lua_call(lua, 1, 1);
     lua_pushlightuserdata(lua, segment);
     lua_pushlightuserdata(lua, call);
     lua_newtable(lua);
@@ -137,5 +205,5 @@ void bindings_push_hooks(lua_State *lua, const struct config *config, struct seg
         push_backend(lua, &config->backends[i]);
         lua_rawseti(lua, -2, (int)i + 1);
     }
-    lua_call(lua, 4, 1);
+    lua_call(lua, 5, 1);
 }

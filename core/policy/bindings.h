@@ -4,7 +4,8 @@
  * C fills the struct below and calls a function of policy/hooks.lua; that shows
  * the script locked tables, which read the facts lazily through the FFI, and
  * gives the script's answer back through the functions below. The layout is also
- * declared in policy/hooks.lua: change both.
+ * declared in policy/hooks.lua: change both. Nothing that comes from there is
+ * trusted here.
  */
 #ifndef POLICY_BINDINGS_H
 #define POLICY_BINDINGS_H
@@ -15,6 +16,7 @@
 #include "shared/segment.h"
 
 #include <lua.h>
+#include <stdbool.h>
 
 enum binding_list {
     BINDING_LIST_SAME, /* the list of the last call that was to be kept */
@@ -36,7 +38,8 @@ struct binding_call { /* one running call */
     uint32_t list;                       /* enum binding_list */
     uint32_t backend;                    /* of on_failure, an index */
     const struct facts_failure *failure; /* of on_failure */
-    struct facts_decision *decision;     /* of choose */
+    struct facts_decision *decision;     /* of choose, while it runs; NULL otherwise */
+    uint32_t fields_room;                /* of the decision's fields */
     struct slice wrong; /* what was wrong with the answer; in the request's arena */
 };
 
@@ -49,18 +52,20 @@ void bindings_push_hooks(lua_State *, const struct config *, struct segment *,
 
 const struct slice *policy_header(const struct facts_request *, const char *name, size_t length);
 double policy_remaining(const struct facts_request *); /* seconds; negative: no deadline */
+/* Of a backend that does not exist: down, and 0. */
 uint32_t policy_backend_state(const struct segment *, uint32_t backend); /* 0 up 1 down 2 ejected */
 uint32_t policy_backend_in_flight(const struct segment *, uint32_t backend);
 double policy_backend_requests(const struct segment *, uint32_t backend);
 double policy_backend_failures(const struct segment *, uint32_t backend);
 uint32_t policy_backend_failures_in_row(const struct segment *, uint32_t backend);
 
-/* The parts of an answer; texts are copied to the request's arena. */
+/* The parts of an answer; texts are copied to the request's arena. False, and the answer
+ * is none: no HTTP that could be sent, or a field that lb sets itself. */
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
-void policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields,
+bool policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields,
                            const char *body, size_t length);
-void policy_answer_field(struct binding_call *, const char *name, size_t name_length,
+bool policy_answer_field(struct binding_call *, const char *name, size_t name_length,
                          const char *value, size_t value_length);
 
 #endif

@@ -23,6 +23,7 @@
 #include "policy/budget.h"
 
 #include "base/mem.h"
+#include "lua/patterns.h"
 #include "lua/sandbox.h"
 
 #include <luajit.h>
@@ -93,6 +94,7 @@ static void interrupt(struct budget *b, enum budget_stop stop)
     lua_sethook(b->lua, NULL, 0, 0); /* mends a dispatch table that was half written */
     lua_sethook(b->lua, on_hook, LUA_MASKCOUNT, 1);
     b->leave_traces(SIGPROF);
+    patterns_stop(true); /* no hook is looked at there */
 }
 
 static void on_signal(int number)
@@ -132,6 +134,7 @@ int budget_resume(struct budget *b, lua_State *coroutine, int arguments, enum bu
     *stop = (enum budget_stop)atomic_load_explicit(&b->stop, memory_order_relaxed);
     if (__builtin_expect(*stop != BUDGET_KEPT, 0)) {
         lua_sethook(b->lua, NULL, 0, 0);
+        patterns_stop(false);
         atomic_store_explicit(&b->stop, BUDGET_KEPT, memory_order_relaxed);
     }
     return result;
@@ -172,12 +175,7 @@ static bool is_running(const struct budget *b, uint64_t sequence)
 
 _Noreturn static void give_up(void)
 {
-    static const char message[] =
-        "lb: a script is stuck where it cannot be stopped (a pattern that "
-        "takes too long?): this worker ends\n";
-
-    if (write(STDERR_FILENO, message, sizeof message - 1) < 0)
-        _exit(BUDGET_STUCK_STATUS);
+    check_last_words("lb: a script is stuck where it cannot be stopped: this worker ends");
     _exit(BUDGET_STUCK_STATUS);
 }
 
@@ -285,6 +283,7 @@ struct budget *budget_new(lua_State *lua, uint64_t cpu_ms)
     struct budget *b = mem_zalloc(sizeof *b);
 
     CHECK(active == NULL);
+    b->sequence = 2; /* never 0, which no call is overdue with */
     b->lua = lua;
     b->caller = pthread_self();
     CHECK(pthread_getcpuclockid(b->caller, &b->caller_clock) == 0);

@@ -36,6 +36,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     struct arena *arena;   /* answers that must outlive the call are copied here */
     uint32_t allow_replay; /* set by ctx:allow_replay() */
     int32_t vars;          /* the policy's: number of ctx.vars, 0 until it was used */
+    uint32_t by_fallback;  /* a hook failed for it, and the built-in rule decided */
 };
 
 enum facts_failure_kind {                /* err.kind */
@@ -75,7 +76,7 @@ struct facts_field {
 struct facts_decision {
     enum facts_decision_kind kind;
     uint32_t backend;  /* index, for FACTS_BACKEND */
-    bool by_fallback;  /* the script failed: the built-in rule decided */
+    bool by_fallback;  /* the script failed, for one of the request's attempts at least */
     bool failed;       /* fallback = "fail", and the script failed: answer 500 */
     struct slice why;  /* may be empty; in the request's arena */
     uint32_t status;   /* for FACTS_RESPOND */

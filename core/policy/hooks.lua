@@ -4,13 +4,18 @@
 -- coroutine. Each makes a ctx of its own: the compiler removes that table where the script does not
 -- keep it, and a ctx that was kept is told from a fresh one by its number. Facts are read through
 -- the FFI when a field is asked for. Scripts see tables only, never a pointer.
-local prelude, segment_address, call_address, facts_of_backends = ...
+--
+-- A table can refuse a new field but not a change of one that it has. So what is handed out is empty,
+-- but for the number in a ctx, which a script can spoil for itself only, and for the list of backends,
+-- which is mended before the next call. C checks on top whatever comes back.
+local prelude, answers, segment_address, call_address, facts_of_backends = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
 local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
-local error, pairs, rawget, setmetatable, tostring, type = error, pairs, rawget, setmetatable, tostring, type
-local find, floor, format, huge, lower = string.find, math.floor, string.format, math.huge, string.lower
+local error, pairs, rawget, setmetatable = error, pairs, rawget, setmetatable
+local tostring, type = tostring, type
+local format, huge = string.format, math.huge
 local text_of = ffi.string
 
 ffi.cdef [[
@@ -40,15 +45,15 @@ double policy_backend_failures(const void *segment, uint32_t backend);
 uint32_t policy_backend_failures_in_row(const void *segment, uint32_t backend);
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
-void policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields, const char *body, size_t length);
-void policy_answer_field(struct binding_call *, const char *name, size_t name_length,
+bool policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields, const char *body, size_t length);
+bool policy_answer_field(struct binding_call *, const char *name, size_t name_length,
                          const char *value, size_t value_length);
 ]]
 
 local call = ffi.cast("struct binding_call *", call_address)
 local segment = ffi.cast("const void *", segment_address) -- compiled code takes no light userdata
 
-local LIST_SAME, LIST_KEEP = 0, 1                     -- enum binding_list
+local LIST_SAME, LIST_ONCE = 0, 2                     -- enum binding_list
 local REFUSED, RESPONDED, WRONG = -1, -2, -3          -- enum binding_answer
 local VERDICTS = { retry = 0, next = 1, fail = 2 }    -- enum facts_verdict
 local DEFAULT_VERDICT = 3                             -- the default rule decides
@@ -112,7 +117,7 @@ for _, name in ipairs { "client_port", "attempts", "retries", "tries" } do
   ctx_fields[name] = function(request) return request[name] end
 end
 
-local ctx_methods = {}
+local ctx_methods = answers.methods -- and two of its own
 
 function ctx_methods.remaining(ctx)
   check_fresh(ctx, "ctx")
@@ -123,127 +128,6 @@ end
 function ctx_methods.allow_replay(ctx)
   check_fresh(ctx, "ctx")
   call.request.allow_replay = 1
-end
-
--- Answers of the script's own ----------------------------------------------------------------------
-
-local ANSWER = {} -- an answer's [1]
-local answer_meta = {
-  __index = function() complain("an answer can only be returned") end,
-  __newindex = read_only("an answer"),
-  __metatable = false,
-}
-
--- Those that say where a message ends or what happens to the connection, which lb decides.
-local FRAMING = {
-  ["connection"] = true, ["content-length"] = true, ["keep-alive"] = true, ["trailer"] = true,
-  ["transfer-encoding"] = true, ["upgrade"] = true,
-}
-
-local REASONS = {
-  [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found",
-  [405] = "Method Not Allowed", [408] = "Request Timeout", [409] = "Conflict", [410] = "Gone",
-  [413] = "Content Too Large", [415] = "Unsupported Media Type", [418] = "I'm a teapot",
-  [421] = "Misdirected Request", [425] = "Too Early", [426] = "Upgrade Required",
-  [428] = "Precondition Required", [429] = "Too Many Requests", [431] = "Request Header Fields Too Large",
-  [451] = "Unavailable For Legal Reasons", [500] = "Internal Server Error", [501] = "Not Implemented",
-  [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout",
-}
-
--- The checks raise errors at the line that called the ctx's method: level 4 from here.
-local function refuse(text, ...) error(format(text, ...), 4) end
-
-local function check_names(what, given, known)
-  if type(given) ~= "table" then refuse("%s needs a table, got %s", what, type(given)) end
-  for name in pairs(given) do
-    if not known[name] then
-      refuse("%s: unknown field '%s'%s", what, tostring(name),
-        type(name) == "string" and prelude.did_you_mean(name, prelude.names_of(known)) or "")
-    end
-  end
-end
-
-local function check_status(what, status, least, most)
-  if type(status) ~= "number" or floor(status) ~= status or status < least or status > most then
-    refuse("%s: a status is a whole number from %d to %d, got %s", what, least, most, tostring(status))
-  end
-end
-
-local function check_text(what, name, text)
-  if type(text) == "number" then return tostring(text) end
-  if type(text) ~= "string" then refuse("%s: %s is a text, not a %s", what, name, type(text)) end
-  return text
-end
-
-local function add_field(what, fields, name, value)
-  if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+.^_`|~-]+$") then
-    refuse("%s: '%s' is no header's name", what, tostring(name))
-  end
-  if FRAMING[lower(name)] then refuse("%s: the header '%s' is set by lb itself", what, name) end
-  if type(value) == "number" then value = tostring(value) end
-  if type(value) ~= "string" then refuse("%s: the header '%s' is a %s, not a text", what, name, type(value)) end
-  if find(value, "[%z\r\n]") then refuse("%s: the header '%s' has a line end or a NUL in it", what, name) end
-  fields[#fields + 1] = name
-  fields[#fields + 1] = value
-end
-
-local function answer(status, fields, body, why)
-  return setmetatable({ ANSWER, status, fields, body, why }, answer_meta)
-end
-
-local RESPOND_FIELDS = { status = true, headers = true, body = true }
-
-function ctx_methods.respond(_, given)
-  local what = "ctx:respond"
-  check_names(what, given, RESPOND_FIELDS)
-  local status = given.status == nil and 200 or given.status
-  check_status(what, status, 200, 599)
-  local body = check_text(what, "body", given.body == nil and "" or given.body)
-  if body ~= "" and (status == 204 or status == 205 or status == 304) then
-    complain("%s: an answer with status %d has no body", what, status)
-  end
-  local headers, fields = given.headers == nil and {} or given.headers, {}
-  if type(headers) ~= "table" then complain("%s: headers is a table, not a %s", what, type(headers)) end
-  for name, value in pairs(headers) do
-    if type(value) ~= "table" then value = { value } end -- a list is a header that comes more than once
-    for i = 1, #value do add_field(what, fields, name, value[i]) end
-  end
-  return answer(status, fields, body)
-end
-
-local REJECT_FIELDS = { retry_after = true, why = true }
-
-function ctx_methods.reject(_, status, given)
-  local what = "ctx:reject"
-  check_status(what, status, 400, 599)
-  given = given or {}
-  check_names(what, given, REJECT_FIELDS)
-  local fields = { "Content-Type", "text/plain" }
-  if given.retry_after ~= nil then
-    local seconds = given.retry_after
-    if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 2 ^ 31) then
-      complain("%s: retry_after is a number of seconds, got %s", what, tostring(seconds))
-    end
-    add_field(what, fields, "Retry-After", format("%d", math.ceil(seconds)))
-  end
-  local why = given.why ~= nil and check_text(what, "why", given.why) or nil
-  return answer(status, fields, format("%d %s\n", status, REASONS[status] or "Error"), why)
-end
-
-local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
-
-function ctx_methods.redirect(_, url, status)
-  local what = "ctx:redirect"
-  if status == nil then status = 302 end
-  if not REDIRECTS[status] then
-    complain("%s: a status is 301, 302, 303, 307 or 308, got %s", what, tostring(status))
-  end
-  local fields = {}
-  if type(url) ~= "string" or not find(url, "^[\33-\126]+$") then
-    complain("%s: expected a URL, got %s", what, format("%q", tostring(url)))
-  end
-  add_field(what, fields, "Location", url)
-  return answer(status, fields, "")
 end
 
 local ctx_meta = {
@@ -269,11 +153,12 @@ local live = { -- by the backend's number, from 1
   failures = function(number) return C.policy_backend_failures(segment, number - 1) end,
   consecutive_failures = function(number) return C.policy_backend_failures_in_row(segment, number - 1) end,
 }
+local number_of = {} -- by the backend's object
 local fixed = { name = {}, address = {}, host = {}, port = {}, weight = {}, tags = {} } -- field, then number
 
 local backend_meta = {
   __index = function(backend, key)
-    local number = rawget(backend, 1)
+    local number = number_of[backend]
     local values = fixed[key]
     if values then return values[number] end
     local read = live[key]
@@ -281,7 +166,7 @@ local backend_meta = {
     unknown("a backend", key, fixed, live)
   end,
   __newindex = read_only("a backend"),
-  __tostring = function(backend) return fixed.name[rawget(backend, 1)] end,
+  __tostring = function(backend) return fixed.name[number_of[backend]] end,
   __metatable = false,
 }
 
@@ -293,11 +178,12 @@ for number, facts in ipairs(facts_of_backends) do
   fixed.tags[number] = setmetatable({}, {
     __index = facts.tags, __newindex = tags_meta_newindex, __metatable = false,
   })
-  members[number] = setmetatable({ number }, backend_meta)
+  members[number] = setmetatable({}, backend_meta)
+  number_of[members[number]] = number
 end
 
 local list_methods = {}
-local tie_turn = prelude.find_counter("lb:ties")
+local tie_turn = prelude.tie_turn
 local spare_scores = {} -- one table for all calls of :min, unless one is called inside another
 
 function list_methods.min(backends, score)
@@ -328,18 +214,18 @@ end
 function list_methods.by_name(backends, name)
   local names = fixed.name
   for i = 1, #backends do
-    if names[rawget(backends[i], 1)] == name then return backends[i] end
+    if names[number_of[backends[i]]] == name then return backends[i] end
   end
   return nil
 end
 
 local list_extras = { all = true }
-local all = {}
+local all_of_call -- the list of all backends, as it should be
 
 local list_meta = {
   __index = function(_, key)
     if type(key) == "number" then return nil end -- beyond the last one
-    if key == "all" then return all end
+    if key == "all" then return all_of_call() end
     return list_methods[key] or unknown("backends", key, list_methods, list_extras)
   end,
   __newindex = read_only("backends"),
@@ -347,20 +233,49 @@ local list_meta = {
   __metatable = false,
 }
 
-local function new_list(count, member_of)
+local function new_list(from)
   local list = {}
-  for i = 1, count do list[i] = members[member_of(i)] end
+  for i = 1, #from do list[i] = from[i] end
   return setmetatable(list, list_meta)
 end
 
-all = new_list(#members, function(i) return i end)
+-- Is it still as it was made? A script may have changed its elements in place.
+local function is_whole(list, original)
+  if #list ~= #original then return false end
+  for i = 1, #original do
+    if list[i] ~= original[i] then return false end
+  end
+  return true
+end
 
-local kept_list = new_list(0)
+local all, all_number = new_list(members), 0
+
+function all_of_call()
+  if all_number ~= call.number then -- once in each call
+    all_number = call.number
+    if not is_whole(all, members) then all = new_list(members) end
+  end
+  return all
+end
+
+local kept_list, kept_original = new_list {}, {}
+local check_at = 1 -- where the next check of a longer list begins
+
+-- is_whole in few steps and without a loop, which would cost a call more than all the rest: each call
+-- sees a whole short list; a change in a longer one is found after so many calls as it has fours.
+local function seems_whole(list, original, count)
+  if count == 2 then return list[1] == original[1] and list[2] == original[2] end
+  local i = check_at
+  check_at = i + 4 <= count and i + 4 or 1
+  return rawget(list, i) == original[i] and rawget(list, i + 1) == original[i + 1]
+    and rawget(list, i + 2) == original[i + 2] and rawget(list, i + 3) == original[i + 3]
+end
 
 local function changed_list()
-  local list = new_list(call.count, function(i) return call.backends[i - 1] + 1 end)
-  -- Same, but not as long: the script changed it in place. It has a fresh one from now on.
-  if call.list == LIST_KEEP or call.list == LIST_SAME then kept_list = list end
+  local original = {}
+  for i = 1, call.count do original[i] = members[call.backends[i - 1] + 1] end
+  local list = new_list(original)
+  if call.list ~= LIST_ONCE then kept_list, kept_original, check_at = list, original, 1 end
   return list
 end
 
@@ -375,13 +290,17 @@ end
 local function why(text) C.policy_answer_why(call, text, #text) end
 
 local function respond(given)
-  local fields, body, reason = given[3], given[4], rawget(given, 5)
-  C.policy_answer_respond(call, given[2], #fields / 2, body, #body)
+  local fields, body = given.fields, given.body
+  if not C.policy_answer_respond(call, given.status, #fields / 2, body, #body) then
+    return wrong("choose returned an answer that lb does not give")
+  end
   for i = 1, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
-    C.policy_answer_field(call, name, #name, value, #value)
+    if not C.policy_answer_field(call, name, #name, value, #value) then
+      return wrong("choose returned an answer with a header that lb does not send: '%s'", name)
+    end
   end
-  if reason then why(reason) end
+  if given.why then why(given.why) end
   return RESPONDED
 end
 
@@ -399,9 +318,10 @@ end
 
 local function decode(given, detail)
   if type(given) == "table" then
-    local first = rawget(given, 1)
-    if members[first] == given then return with_options(first, detail) end
-    if first == ANSWER then return respond(given) end
+    local number = number_of[given]
+    if number then return with_options(number, detail) end
+    local answer = answers.contents_of(given)
+    if answer then return respond(answer) end
     return wrong("choose returned a table that is none of the backends")
   elseif given ~= nil then
     return wrong("choose returned a %s, expected a backend", type(given))
@@ -428,13 +348,14 @@ local err_meta = {
 
 local function bind_choose(choose)
   return function()
-    local backends = kept_list
-    if call.list ~= LIST_SAME or #backends ~= call.count then backends = changed_list() end
-    local given, detail = choose(setmetatable({ call.number }, ctx_meta), backends)
-    if detail == nil and type(given) == "table" then
-      local number = rawget(given, 1)
-      if members[number] == given then return number end
+    local backends, call_number = kept_list, call.number
+    if call.list ~= LIST_SAME or not seems_whole(backends, kept_original, call.count) then backends = changed_list() end
+    local given, detail = choose(setmetatable({ call_number }, ctx_meta), backends)
+    if detail == nil then
+      local number = number_of[given]
+      if number then return number end
     end
+    if call.number ~= call_number then error("this call of choose is over") end -- and another one runs
     return decode(given, detail)
   end
 end

@@ -45,8 +45,8 @@ static void say(struct policy *p, enum script_hook hook, enum script_breach brea
               (const struct log_pair[]){{"script", policy_script_name(p)},
                                         {"hook", script_hook_name(hook)},
                                         {"kind", script_breach_name(breach)},
-                                        {"line", line_text},
-                                        {"suppressed", unsaid_text},
+                                        {"#line", line_text},
+                                        {"#suppressed", unsaid_text},
                                         {"traceback", buffer_slice(&traceback).start},
                                         {NULL, NULL}},
               "%s failed: %.*s", script_hook_name(hook), (int)buffer_length(&message),
@@ -104,6 +104,14 @@ static void policy_begin_call(struct policy *p, struct facts_request *request)
 {
     p->call.request = request;
     p->call.number += 1;
+    p->call.wrong = (struct slice){"", 0};
+}
+
+/* Nothing of an exchange that may end is within the script's reach any more. */
+static void policy_end_call(struct policy *p)
+{
+    p->call.request = NULL;
+    p->call.failure = NULL;
 }
 
 static uint32_t policy_list_for(struct policy *p, const struct facts_choice *choice)
@@ -126,15 +134,17 @@ static enum script_breach policy_ask(struct policy *p, const struct facts_choice
     p->call.count = choice->count;
     p->call.list = policy_list_for(p, choice);
     p->call.decision = out;
+    p->call.fields_room = 0;
     breach = script_call(p->script, SCRIPT_CHOOSE, &answer);
+    p->call.decision = NULL;
     if (breach != SCRIPT_FINE)
         return breach;
-    if (answer >= 1) {
+    if (answer >= 1 && answer <= p->config->backends_count) {
         out->kind = FACTS_BACKEND;
         out->backend = (uint32_t)answer - 1;
     } else if (answer == BINDING_REFUSED) {
         out->kind = FACTS_REFUSE;
-    } else if (answer == BINDING_RESPONDED) {
+    } else if (answer == BINDING_RESPONDED && out->status != 0) {
         out->kind = FACTS_RESPOND;
     } else {
         return SCRIPT_WRONG;
@@ -145,8 +155,7 @@ static enum script_breach policy_ask(struct policy *p, const struct facts_choice
 static void policy_answer_for_script(struct policy *p, const struct facts_choice *choice,
                                      struct facts_decision *out)
 {
-    memset(out, 0, sizeof *out);
-    out->by_fallback = true;
+    *out = (struct facts_decision){.by_fallback = p->config->fallback != CONFIG_FALLBACK_FAIL};
     if (p->config->fallback == CONFIG_FALLBACK_FAIL) {
         out->kind = FACTS_REFUSE;
         out->failed = true;
@@ -159,19 +168,21 @@ static void policy_answer_for_script(struct policy *p, const struct facts_choice
 void policy_choose(struct policy *p, struct facts_request *request,
                    const struct facts_choice *choice, struct facts_decision *out)
 {
+    bool by_fallback = out->by_fallback;
     enum script_breach breach;
 
-    memset(out, 0, sizeof *out);
+    *out = (struct facts_decision){.by_fallback = by_fallback};
     if (!script_has(p->script, SCRIPT_CHOOSE)) {
         choose_in_turn(p, choice, out);
         return;
     }
     policy_begin_call(p, request);
     breach = policy_ask(p, choice, out);
-    if (breach == SCRIPT_FINE)
-        return;
-    policy_note_breach(p, SCRIPT_CHOOSE, breach);
-    policy_answer_for_script(p, choice, out);
+    if (__builtin_expect(breach != SCRIPT_FINE, 0)) {
+        policy_note_breach(p, SCRIPT_CHOOSE, breach);
+        policy_answer_for_script(p, choice, out);
+    }
+    policy_end_call(p);
 }
 
 enum facts_verdict policy_on_failure(struct policy *p, struct facts_request *request,
@@ -186,14 +197,16 @@ enum facts_verdict policy_on_failure(struct policy *p, struct facts_request *req
     p->call.backend = backend;
     p->call.failure = failure;
     breach = script_call(p->script, SCRIPT_ON_FAILURE, &answer);
-    if (breach == SCRIPT_FINE && answer < 0)
+    if (breach == SCRIPT_FINE && !(answer >= 0 && answer <= DEFAULT_VERDICT))
         breach = SCRIPT_WRONG;
     if (breach != SCRIPT_FINE) {
         policy_note_breach(p, SCRIPT_ON_FAILURE, breach);
-        return judge_by_default(p, request, failure);
+        request->by_fallback = 1;
     }
-    return answer == DEFAULT_VERDICT ? judge_by_default(p, request, failure)
-                                     : (enum facts_verdict)answer;
+    policy_end_call(p);
+    if (breach != SCRIPT_FINE || answer == DEFAULT_VERDICT)
+        return judge_by_default(p, request, failure);
+    return (enum facts_verdict)answer;
 }
 
 void policy_forget(struct policy *p, struct facts_request *request)

@@ -23,7 +23,8 @@ struct policy *policy_new(const struct config *, struct segment *, unsigned work
                           struct buffer *error) MUST_USE;
 void policy_free(struct policy *);
 
-/* The request may go to one of these. *out is valid while the request's arena is. */
+/* The request may go to one of these. *out is valid while the request's arena is; it is all
+ * zero before a request's first call, and keeps by_fallback over the others. */
 void policy_choose(struct policy *, struct facts_request *, const struct facts_choice *,
                    struct facts_decision *out);
 

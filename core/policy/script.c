@@ -17,7 +17,8 @@
 
 enum {
     INIT_CPU_MS = 1000,
-    COLLECT_EVERY_MS = 1000,
+    COLLECT_SHARE = 20, /* one part in so many of the time, for collections after memory errors, */
+    COLLECT_US_MAX = 200000, /* and what can be saved up */
     TRACEBACK_BYTES_MAX = 4096,
     TUNE_EVERY_CALLS = 256
 };
@@ -37,8 +38,8 @@ struct script {
     int coroutine_held, kept, forget_nesting; /* references */
     uint32_t calls;
     bool was_stopped;      /* the last call, by the budget */
-    bool is_full;          /* even a collection left hardly any memory free */
-    uint64_t collected_ms; /* when memory was last cleaned up after an error */
+    int64_t collect_us;    /* of the time that collections after memory errors may take */
+    uint64_t collected_us; /* when that was last reckoned */
 };
 
 const char *script_hook_name(enum script_hook hook)
@@ -91,18 +92,24 @@ enum script_breach script_call(struct script *script, enum script_hook hook, dou
                                   : SCRIPT_RAISED;
 }
 
-/* LuaJIT collects nothing in an emergency: garbage counts until a collection, which
- * takes as long as there is live data; so not for every call of a script that has
- * too much of that. */
+/* LuaJIT collects nothing in an emergency: garbage counts until a collection. That takes
+ * as long as there is live data, so a script that has too much of it gets only a share of
+ * the time for them; the others find their garbage gone in the next call. */
 static void script_collect(struct script *script)
 {
-    uint64_t limit = script->config->script_limits.memory, now_ms = clock_steady_ms();
+    uint64_t begun_us = clock_steady_us(), ended_us;
+    uint64_t earned_us = (begun_us - script->collected_us) / COLLECT_SHARE;
 
-    if (script->is_full && now_ms - script->collected_ms < COLLECT_EVERY_MS)
+    script->collect_us += earned_us < COLLECT_US_MAX ? (int64_t)earned_us : COLLECT_US_MAX;
+    if (script->collect_us > COLLECT_US_MAX)
+        script->collect_us = COLLECT_US_MAX;
+    script->collected_us = begun_us;
+    if (script->collect_us <= 0)
         return;
     lua_gc(script->lua, LUA_GCCOLLECT, 0);
-    script->is_full = sandbox_used_bytes(script->lua) > limit / 10 * 9;
-    script->collected_ms = now_ms;
+    ended_us = clock_steady_us();
+    script->collect_us -= (int64_t)(ended_us - begun_us);
+    script->collected_us = ended_us;
 }
 
 void script_recover(struct script *script, enum script_breach breach)

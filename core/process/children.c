@@ -52,7 +52,6 @@ void children_name(struct children *c, unsigned which, const char *name, unsigne
 static void child_begin(const struct children *c, const struct child *child)
 {
     char title[16];
-    sigset_t none;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != c->parent) /* it ended before this could be told */
@@ -61,8 +60,8 @@ static void child_begin(const struct children *c, const struct child *child)
     prctl(PR_SET_NAME, title);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
 }
 
 static uint64_t later_back_off(uint64_t back_off_ms)
@@ -161,8 +160,8 @@ void children_log_death(const struct children *c, unsigned which, int status, co
     int number = is_signal ? WTERMSIG(status) : WEXITSTATUS(status);
     char pid[16], text[16];
     struct log_pair pairs[] = {{"child", child->name},
-                               {"pid", pid},
-                               {is_signal ? "signal" : "status", text},
+                               {"#pid", pid},
+                               {is_signal ? "#signal" : "#status", text},
                                {NULL, NULL}};
 
     snprintf(pid, sizeof pid, "%d", (int)child->pid);
@@ -177,6 +176,19 @@ void children_log_death(const struct children *c, unsigned which, int status, co
 
 /* --- signals --- */
 
+static void on_early_signal(int number)
+{
+    (void)number;
+    _exit(0);
+}
+
+void signals_expect(void)
+{
+    signal(SIGTERM, on_early_signal);
+    signal(SIGINT, on_early_signal);
+    signal(SIGQUIT, on_early_signal);
+}
+
 int signals_open(void)
 {
     static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
@@ -189,6 +201,14 @@ int signals_open(void)
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return -1;
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void signals_deliver(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 int signals_next(int fd)

@@ -3,7 +3,9 @@
  *
  * A child ends when its parent does, however that ends. One that dies is due
  * again at once if it lived long or is the first to die; else after a pause that
- * doubles. The parent must have no other thread.
+ * doubles. The parent must have no other thread. A new process begins with the
+ * signals blocked that signals_open has blocked in its parent: one that comes
+ * before it has its handlers waits for them.
  */
 #ifndef PROCESS_CHILDREN_H
 #define PROCESS_CHILDREN_H
@@ -45,11 +47,15 @@ void children_reap(
 unsigned children_running(const struct children *);
 void children_log_death(const struct children *, unsigned which, int status, const char *event);
 
+/* Until signals_open, SIGTERM, SIGINT and SIGQUIT end the program at once, with
+ * status 0: it was told to stop. Without it, process 1 would not hear them. */
+void signals_expect(void);
 /* Signals are not delivered but read: blocks them, and gives a descriptor for the
- * next two. In a new process children_start has undone that. -1 and errno if the
- * system refuses. */
+ * next two; of the process that reads, so a child may go on with it. -1 and errno
+ * if the system refuses. */
 int signals_open(void);
-int signals_next(int fd);                     /* a number; 0: none waits */
+void signals_deliver(void); /* from now on they are, to whatever handles them here */
+int signals_next(int fd);   /* a number; 0: none waits */
 void signals_wait(int fd, uint64_t until_ms); /* steady clock; UINT64_MAX: for ever */
 
 #endif

@@ -6,6 +6,7 @@
 #include "net/address.h"
 #include "process/children.h"
 #include "process/supervisor.h"
+#include "process/trial.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -83,7 +84,7 @@ static int run_backend(struct demo *d, unsigned which)
     config = config_load_text("hello.lua (built in)", embedded_hello(), &options.overrides,
                               d->segments[which], &error);
     CHECK(config != NULL);
-    status = supervisor_run(config, d->segments[which], &options);
+    status = supervisor_run(config, d->segments[which], &options, d->signals);
     config_free(config);
     return status;
 }
@@ -121,9 +122,8 @@ static void run_child(void *owner, unsigned which)
     struct demo *d = owner;
 
     setpgid(0, 0);
-    close(d->signals);
     if (which == DEMO_BALANCER)
-        exit(supervisor_run(d->config, d->segments[which], d->options));
+        exit(supervisor_run(d->config, d->segments[which], d->options, d->signals));
     exit(run_backend(d, which));
 }
 
@@ -248,8 +248,19 @@ static bool demo_open(struct demo *d)
     for (unsigned i = 0; i < DEMO_BACKENDS; i++)
         if (!find_port((uint16_t)(DEMO_FIRST_PORT + i), d->backends[i], sizeof d->backends[i]))
             return false;
-    d->signals = signals_open();
-    return d->signals >= 0;
+    return true;
+}
+
+static void demo_serve(struct demo *d)
+{
+    children_init(&d->children, DEMO_CHILDREN, d);
+    d->children.run = run_child;
+    d->children.on_died = on_child_died;
+    children_name(&d->children, 0, "demo", 1);
+    children_name(&d->children, 1, "demo", 2);
+    children_name(&d->children, DEMO_BALANCER, "demo", 0);
+    run(d);
+    children_dispose(&d->children);
 }
 
 int demo_run(const struct options *options)
@@ -263,17 +274,15 @@ int demo_run(const struct options *options)
     d.config = load_balancer(&d);
     if (d.config == NULL)
         return 2;
-    children_init(&d.children, DEMO_CHILDREN, &d);
-    d.children.run = run_child;
-    d.children.on_died = on_child_died;
-    children_name(&d.children, 0, "demo", 1);
-    children_name(&d.children, 1, "demo", 2);
-    children_name(&d.children, DEMO_BALANCER, "demo", 0);
-    run(&d);
-    children_dispose(&d.children);
+    d.signals = signals_open();
+    if (d.signals < 0) {
+        fprintf(stderr, "lb: signals cannot be read: %s\n", strerror(errno));
+        d.status = 1;
+    } else if (trial_run(d.config, d.signals, &d.status)) {
+        demo_serve(&d);
+    }
     config_free(d.config);
     for (unsigned i = 0; i < DEMO_CHILDREN; i++)
         segment_free(d.segments[i]);
-    close(d.signals);
     return d.status;
 }

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "net/deadline.h"
+#include "process/children.h"
 #include "upstream/health.h"
 
 #include <signal.h>
@@ -30,8 +31,8 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct monitor *m = handle->data;
 
-    (void)number;
-    loop_stop(&m->loop);
+    if (number == SIGQUIT || atomic_load(&m->segment->is_stopping) != 0)
+        loop_stop(&m->loop);
 }
 
 static void flush_log(struct monitor *m)
@@ -86,6 +87,7 @@ int monitor_run(const struct config *config, struct segment *segment)
     deadline_init(&m->log_retry, on_log_retry);
     watch_signal(m, &m->on_term, SIGTERM);
     watch_signal(m, &m->on_quit, SIGQUIT);
+    signals_deliver();
     m->health = health_new(&m->loop, config, segment, on_first_round, m);
     loop_run(&m->loop);
     log_close();

@@ -2,7 +2,8 @@
  * monitor - one event loop beside the workers: checks health, resolves names.
  *
  * Publishes verdicts and addresses on the board. Traffic does not notice when it
- * dies; the supervisor starts another. Ends on SIGTERM or SIGQUIT, at once.
+ * dies; the supervisor starts another. Ends at once on SIGQUIT, or on SIGTERM
+ * from its supervisor (segment->is_stopping); from others that is ignored.
  */
 #ifndef PROCESS_MONITOR_H
 #define PROCESS_MONITOR_H

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "process/children.h"
 #include "process/monitor.h"
+#include "process/pid_file.h"
 #include "process/sockets.h"
 #include "process/version.h"
 #include "process/worker.h"
@@ -50,7 +51,7 @@ struct supervisor {
     enum state state;
     uint64_t state_ends_ms; /* the latest moment for the next state */
     bool was_ready;         /* some worker was, once */
-    bool has_pid_file;
+    struct pid_file pid_file;
     int status;
 };
 
@@ -81,7 +82,7 @@ static _Noreturn void run_child(void *owner, unsigned which)
     }
     sockets_keep_slot(&s->sockets, which);
     status = worker_run(s->config, s->segment, which, sockets_of_slot(&s->sockets, which),
-                        s->sockets.addresses);
+                        s->sockets.addresses, o->drain_timeout_ms);
     log_close();
     exit(status);
 }
@@ -91,11 +92,12 @@ static _Noreturn void run_child(void *owner, unsigned which)
 static void supervisor_drain(struct supervisor *s)
 {
     char seconds[32];
-    struct log_pair pairs[] = {{"timeout", seconds}, {NULL, NULL}};
+    struct log_pair pairs[] = {{"#timeout", seconds}, {NULL, NULL}};
 
     snprintf(seconds, sizeof seconds, "%g", (double)s->options->drain_timeout_ms / 1000);
     log_event(LOG_INFO, "drain", pairs, "draining: ending within %s s", seconds);
     supervisor_enter(s, SUPERVISOR_DRAINING, s->options->drain_timeout_ms);
+    atomic_store(&s->segment->is_stopping, 1);
     children_signal(&s->children, SIGTERM);
     /* The workers have accepted what waits, or are about to: only when they have
      * closed theirs too are connections refused. */
@@ -165,8 +167,8 @@ static void log_start(const struct supervisor *s)
     char workers[16], pid[16];
     struct log_pair pairs[] = {{"version", VERSION},
                                {"script", c->script_path},
-                               {"workers", workers},
-                               {"pid", pid},
+                               {"#workers", workers},
+                               {"#pid", pid},
                                {NULL, NULL}};
 
     snprintf(workers, sizeof workers, "%u", c->workers);
@@ -214,24 +216,6 @@ static unsigned workers_running(const struct supervisor *s)
     return children_running(&s->children) - monitor;
 }
 
-/* In one step: whoever finds the file finds the whole number in it. */
-static bool write_pid_file(const char *path)
-{
-    char draft[4096];
-    FILE *file;
-
-    if (snprintf(draft, sizeof draft, "%s.%d", path, (int)getpid()) >= (int)sizeof draft)
-        return false;
-    file = fopen(draft, "we");
-    if (file == NULL)
-        return false;
-    fprintf(file, "%d\n", (int)getpid());
-    if (fclose(file) == 0 && rename(draft, path) == 0)
-        return true;
-    unlink(draft);
-    return false;
-}
-
 static void log_listening(const struct supervisor *s, unsigned address)
 {
     struct buffer text = {0};
@@ -244,19 +228,31 @@ static void log_listening(const struct supervisor *s, unsigned address)
     buffer_dispose(&text);
 }
 
-static void announce(struct supervisor *s)
+static void log_missing(const struct supervisor *s, unsigned missing)
+{
+    char count[16];
+    struct log_pair pairs[] = {{"count", count}, {NULL, NULL}};
+
+    snprintf(count, sizeof count, "%u", missing);
+    log_event(LOG_ERROR, "workers_missing", pairs,
+              "%s of %u workers are not ready after %d s: what the kernel gives them waits", count,
+              s->config->workers, START_MAX_MS / 1000);
+}
+
+static void announce(struct supervisor *s, unsigned ready)
 {
     char why[256];
 
-    if (s->options->pid_file != NULL && !write_pid_file(s->options->pid_file)) {
+    if (pid_file_publish(&s->pid_file) != 0) {
         snprintf(why, sizeof why, "cannot write %.200s: %s", s->options->pid_file, strerror(errno));
         fail_to_start(s, "pid_file_failed", why);
         return;
     }
-    s->has_pid_file = s->options->pid_file != NULL;
     supervisor_enter(s, SUPERVISOR_RUNNING, UINT64_MAX);
     for (unsigned i = 0; i < s->sockets.addresses; i++)
         log_listening(s, i);
+    if (ready < s->config->workers)
+        log_missing(s, s->config->workers - ready);
     log_flush();
     atomic_store(&s->segment->listen_port, sockets_port(&s->sockets, 0));
 }
@@ -288,7 +284,7 @@ static void step_starting(struct supervisor *s)
     s->was_ready = s->was_ready || ready > 0;
     start_due(s);
     if (ready == s->config->workers || clock_steady_ms() >= s->state_ends_ms)
-        announce(s);
+        announce(s, ready);
     else if (!s->was_ready && workers_running(s) == 0)
         fail_to_start(s, "start_failed", "no worker could start; the reason is in the lines above");
 }
@@ -378,15 +374,15 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
 
     raise_descriptors();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN); /* some send it out of habit */
     if (sockets_bind(&s->sockets, s->config, &error, notice) != 0) {
         fprintf(stderr, "lb: %.*s\n", (int)buffer_length(&error), buffer_slice(&error).start);
         buffer_dispose(&error);
         return false;
     }
-    s->signals = signals_open();
-    if (s->signals >= 0)
+    if (pid_file_open(&s->pid_file, s->options->pid_file) == 0)
         return true;
-    fprintf(stderr, "lb: signals cannot be read: %s\n", strerror(errno));
+    fprintf(stderr, "lb: --pid-file: cannot write %s: %s\n", s->options->pid_file, strerror(errno));
     sockets_close(&s->sockets);
     return false;
 }
@@ -414,9 +410,10 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
 }
 
 int supervisor_run(const struct config *config, struct segment *segment,
-                   const struct options *options)
+                   const struct options *options, int signals)
 {
-    struct supervisor s = {.config = config, .segment = segment, .options = options};
+    struct supervisor s = {
+        .config = config, .segment = segment, .options = options, .signals = signals};
     struct buffer notice = {0};
 
     if (!supervisor_open(&s, &notice)) {
@@ -426,11 +423,9 @@ int supervisor_run(const struct config *config, struct segment *segment,
     supervisor_begin(&s, &notice);
     buffer_dispose(&notice);
     supervisor_loop(&s);
-    if (s.has_pid_file)
-        unlink(options->pid_file);
+    pid_file_remove(&s.pid_file);
     log_event(LOG_INFO, "stop", NULL, "stopped");
     log_close();
-    close(s.signals);
     children_dispose(&s.children);
     return s.status;
 }

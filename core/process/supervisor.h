@@ -15,8 +15,9 @@
 #include "shared/segment.h"
 
 /* Runs until told to stop. The exit status: 0, or 1 if it could not start; the
- * reason is on standard error then. Borrows everything. The log must not be open.
- * Child processes leave through exit(), from inside this call. */
-int supervisor_run(const struct config *, struct segment *, const struct options *);
+ * reason is on standard error then. Borrows everything; signals is signals_open's.
+ * The log must not be open. Child processes leave through exit(), from inside this
+ * call. */
+int supervisor_run(const struct config *, struct segment *, const struct options *, int signals);
 
 #endif

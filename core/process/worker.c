@@ -1,6 +1,6 @@
 /*
- * The states of a worker: starting, serving, draining (SIGTERM: accept no more,
- * finish what is in flight), ending (close the pools and whatever is left).
+ * The states of a worker: starting, serving, draining (accept no more, finish
+ * what is in flight), ending (close the pools and whatever is left).
  */
 #include "process/worker.h"
 
@@ -9,6 +9,7 @@
 #include "client/clients.h"
 #include "net/listener.h"
 #include "policy/policy.h"
+#include "process/children.h"
 #include "proxy/exchange.h"
 #include "upstream/backend.h"
 
@@ -22,6 +23,8 @@
 enum {
     LAST_ACCEPT_MS = 10, /* for connections that are in the queue when draining begins */
     LOG_AGAIN_MS = 20,
+    DRAIN_GRACE_MS = 1000, /* the supervisor ends a drain; this is for when it is gone */
+    STRAY_SIGNAL_MS = 200, /* a signal to the whole group meets the supervisor, too */
     HEARTBEAT_MS = 1000,
     DESCRIPTORS_KEPT = 64, /* for everything that is no connection */
 };
@@ -40,8 +43,10 @@ struct worker {
     struct listener *listeners;
     unsigned listeners_count, listeners_open;
     unsigned clients_max;
+    uint64_t drain_timeout_ms;
+    pid_t supervisor;
     uv_signal_t terminate, quit;
-    struct deadline last_accept, log_again, heartbeat;
+    struct deadline last_accept, drain_end, stray_signal, log_again, heartbeat;
     enum worker_state state;
 };
 
@@ -116,22 +121,47 @@ static void worker_drain(struct worker *w)
     atomic_store(&w->slot->ready, 0);
     clients_drain(&w->clients);
     deadline_set(&w->loop, &w->last_accept, LAST_ACCEPT_MS);
+    deadline_set(&w->loop, &w->drain_end, w->drain_timeout_ms + DRAIN_GRACE_MS);
+}
+
+static void worker_end_at_once(struct worker *w)
+{
+    worker_drain(w);
+    on_last_accept(&w->last_accept);
+    clients_close_all(&w->clients);
+}
+
+static void on_drain_end(struct deadline *d)
+{
+    worker_end_at_once(list_entry(d, struct worker, drain_end));
+}
+
+static void on_stray_signal(struct deadline *d)
+{
+    struct worker *w = list_entry(d, struct worker, stray_signal);
+
+    if (w->state == WORKER_SERVING)
+        log_event(LOG_WARN, "signal_ignored", NULL,
+                  "SIGTERM at a worker is ignored: what stops lb is SIGTERM at its supervisor, "
+                  "process %d",
+                  (int)w->supervisor);
 }
 
 static void on_terminate(uv_signal_t *handle, int number)
 {
+    struct worker *w = worker_of(handle->loop->data);
+
     (void)number;
-    worker_drain(worker_of(handle->loop->data));
+    if (atomic_load(&w->segment->is_stopping) != 0 || getppid() != w->supervisor)
+        worker_drain(w);
+    else
+        deadline_set(&w->loop, &w->stray_signal, STRAY_SIGNAL_MS);
 }
 
 static void on_quit(uv_signal_t *handle, int number)
 {
-    struct worker *w = worker_of(handle->loop->data);
-
     (void)number;
-    worker_drain(w);
-    on_last_accept(&w->last_accept);
-    clients_close_all(&w->clients);
+    worker_end_at_once(worker_of(handle->loop->data));
 }
 
 /* After each turn: what ends a drain is that nothing is left. */
@@ -140,6 +170,8 @@ static void worker_check_end(struct worker *w)
     if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->listeners_open == 0) {
         w->state = WORKER_ENDING;
         deadline_clear(&w->heartbeat);
+        deadline_clear(&w->drain_end);
+        deadline_clear(&w->stray_signal);
         uv_close((uv_handle_t *)&w->terminate, NULL);
         uv_close((uv_handle_t *)&w->quit, NULL);
         backends_close(&w->backends);
@@ -199,8 +231,6 @@ static unsigned worker_clients_max(const struct config *config)
 
 static void worker_catch_signals(struct worker *w)
 {
-    sigset_t none;
-
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
@@ -208,8 +238,7 @@ static void worker_catch_signals(struct worker *w)
     CHECK(uv_signal_init(&w->loop.uv, &w->quit) == 0);
     CHECK(uv_signal_start(&w->terminate, on_terminate, SIGTERM) == 0);
     CHECK(uv_signal_start(&w->quit, on_quit, SIGQUIT) == 0);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    signals_deliver();
 }
 
 static int worker_listen(struct worker *w, const int *sockets, unsigned count)
@@ -262,26 +291,29 @@ static int worker_start(struct worker *w, unsigned slot, const int *sockets, uns
 }
 
 int worker_run(const struct config *config, struct segment *segment, unsigned slot,
-               const int *listeners, unsigned listeners_count)
+               const int *listeners, unsigned listeners_count, uint64_t drain_timeout_ms)
 {
     static struct worker worker; /* one per process, large */
     struct worker *w = &worker;
-    pid_t supervisor = getppid();
     int status;
 
     w->config = config;
     w->segment = segment;
     w->slot = &segment->workers[slot];
     w->clients_max = worker_clients_max(config);
+    w->drain_timeout_ms = drain_timeout_ms;
+    w->supervisor = getppid();
     loop_init(&w->loop);
     w->loop.uv.data = &w->loop;
     w->loop.owner = w;
     w->loop.on_turn = on_turn;
     worker_catch_signals(w);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != supervisor)
+    if (getppid() != w->supervisor)
         raise(SIGTERM);
     deadline_init(&w->last_accept, on_last_accept);
+    deadline_init(&w->drain_end, on_drain_end);
+    deadline_init(&w->stray_signal, on_stray_signal);
     deadline_init(&w->log_again, on_log_again);
     deadline_init(&w->heartbeat, on_heartbeat);
     clients_init(&w->clients, &w->loop, config, w->slot, &clients_events, w);

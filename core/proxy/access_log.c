@@ -3,10 +3,12 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/outlet.h"
 
-enum { TARGET_SHOWN = 1024, WHY_SHOWN = 256 };
+enum { SHOWN_MAX = 1024, ADDRESS_SHOWN = 64 };
 
 static struct buffer line; /* of this process; its memory is used again and again */
+static size_t shown;       /* bytes of the target, and a quarter of that of other texts */
 
 static void append(const char *text)
 {
@@ -25,6 +27,11 @@ static void append_ms(uint64_t us)
     buffer_append_byte(&line, (char)('0' + rest % 10));
 }
 
+static void append_words(const char *text, enum log_format format)
+{
+    log_append_escaped(&line, slice_of(text), shown / 4, format);
+}
+
 static struct slice or_dash(struct slice text)
 {
     return text.length > 0 ? text : SLICE("-");
@@ -36,7 +43,7 @@ static void append_text_tries(const struct access_record *r)
 {
     buffer_printf(&line, " %u/%u [", r->attempts, r->retries);
     for (const struct access_try *t = r->tries; t != NULL; t = t->next) {
-        log_append_escaped(&line, slice_of(t->backend), WHY_SHOWN, LOG_TEXT);
+        append_words(t->backend, LOG_TEXT);
         append(" ");
         append(t->outcome);
         append(" ");
@@ -51,9 +58,9 @@ static void append_text_record(const struct access_record *r)
     append(" ");
     buffer_append(&line, or_dash(r->client_ip));
     append(" ");
-    log_append_escaped(&line, or_dash(r->method), WHY_SHOWN, LOG_TEXT);
+    log_append_foreign(&line, or_dash(r->method), shown / 4, LOG_TEXT);
     append(" ");
-    log_append_escaped(&line, or_dash(r->target), TARGET_SHOWN, LOG_TEXT);
+    log_append_foreign(&line, or_dash(r->target), shown, LOG_TEXT);
     append(" ");
     buffer_append_number(&line, r->status);
     append(" ");
@@ -61,14 +68,14 @@ static void append_text_record(const struct access_record *r)
     append(" B ");
     append_ms(r->total_us);
     append(" ms ");
-    log_append_escaped(&line, slice_of(r->backend ? r->backend : "-"), WHY_SHOWN, LOG_TEXT);
+    append_words(r->backend ? r->backend : "-", LOG_TEXT);
     if (r->tries != NULL && (r->tries->next != NULL || r->status == 499 || r->note != NULL))
         append_text_tries(r);
     if (r->by_fallback)
         append(" (fallback)");
     if (r->why.length > 0) {
         append(" (");
-        log_append_escaped(&line, r->why, WHY_SHOWN, LOG_TEXT);
+        log_append_foreign(&line, r->why, shown / 4, LOG_TEXT);
         append(")");
     }
     if (r->note != NULL) {
@@ -80,12 +87,20 @@ static void append_text_record(const struct access_record *r)
 
 /* --- for machines --- */
 
-static void append_json_text(const char *name, struct slice text, size_t limit)
+static void append_json_foreign(const char *name, struct slice text, size_t limit)
 {
     append(",\"");
     append(name);
     append("\":\"");
-    log_append_escaped(&line, text, limit, LOG_JSON);
+    log_append_foreign(&line, text, limit, LOG_JSON);
+    append("\"");
+}
+
+static void append_json_words(const char *name, const char *text)
+{
+    append(name);
+    append("\"");
+    append_words(text, LOG_JSON);
     append("\"");
 }
 
@@ -110,9 +125,8 @@ static void append_json_tries(const struct access_record *r)
 {
     append(",\"tries\":[");
     for (const struct access_try *t = r->tries; t != NULL; t = t->next) {
-        append("{\"backend\":\"");
-        log_append_escaped(&line, slice_of(t->backend), WHY_SHOWN, LOG_JSON);
-        append("\",\"outcome\":\"");
+        append_json_words("{\"backend\":", t->backend);
+        append(",\"outcome\":\"");
         append(t->outcome);
         append("\",\"ms\":");
         append_ms(t->us);
@@ -126,11 +140,11 @@ static void append_json_record(const struct access_record *r)
     append("{\"time\":\"");
     log_append_time(&line, clock_wall_us(), LOG_JSON);
     append("\"");
-    append_json_text("id", r->id, WHY_SHOWN);
-    append_json_text("client", r->client_ip, WHY_SHOWN);
+    append_json_foreign("id", r->id, ADDRESS_SHOWN);
+    append_json_foreign("client", r->client_ip, ADDRESS_SHOWN);
     append_json_number("client_port", r->client_port);
-    append_json_text("method", r->method, WHY_SHOWN);
-    append_json_text("path", r->target, TARGET_SHOWN);
+    append_json_foreign("method", r->method, shown / 4);
+    append_json_foreign("path", r->target, shown);
     append(r->version_minor == 1 ? ",\"version\":\"1.1\"" : ",\"version\":\"1.0\"");
     append_json_number("status", r->status);
     append_json_number("bytes_in", r->bytes_in);
@@ -141,17 +155,16 @@ static void append_json_record(const struct access_record *r)
     append_json_ms(",\"total\":", true, r->total_us);
     append("}");
     if (r->backend != NULL)
-        append_json_text("backend", slice_of(r->backend), WHY_SHOWN);
+        append_json_words(",\"backend\":", r->backend);
     append_json_number("attempts", r->attempts);
     append_json_number("retries", r->retries);
     append_json_tries(r);
-    append(",\"policy\":{\"script\":\"");
-    log_append_escaped(&line, slice_of(r->script), WHY_SHOWN, LOG_JSON);
-    append(r->by_fallback ? "\",\"fallback\":true}" : "\",\"fallback\":false}");
+    append_json_words(",\"policy\":{\"script\":", r->script);
+    append(r->by_fallback ? ",\"fallback\":true}" : ",\"fallback\":false}");
     if (r->why.length > 0)
-        append_json_text("why", r->why, WHY_SHOWN);
+        append_json_foreign("why", r->why, shown / 4);
     if (r->note != NULL)
-        append_json_text("note", slice_of(r->note), WHY_SHOWN);
+        append_json_words(",\"note\":", r->note);
     append("}");
 }
 
@@ -173,10 +186,16 @@ void access_log_write(const struct access_record *r)
 {
     if (!log_wants(LOG_INFO))
         return;
-    buffer_clear(&line);
-    if (log_line_format() == LOG_JSON)
-        append_json_record(r);
-    else
-        append_text_record(r);
+    /* Less of each text until the line is one that needs no cut: whatever the client
+     * sent, what follows its words is there, and JSON is JSON. */
+    for (shown = SHOWN_MAX; shown > 0; shown /= 2) {
+        buffer_clear(&line);
+        if (log_line_format() == LOG_JSON)
+            append_json_record(r);
+        else
+            append_text_record(r);
+        if (buffer_length(&line) < OUTLET_LINE_BYTES_MAX)
+            break;
+    }
     log_line(buffer_slice(&line));
 }

@@ -23,7 +23,7 @@ struct access_record {
     bool has_connect, has_first_byte;
     const char *backend; /* of the last try; NULL if there was none */
     unsigned attempts, retries;
-    const struct access_try *tries; /* in order */
+    struct access_try *tries; /* in order */
     const char *script;
     bool by_fallback;
     const char *note; /* what went wrong in lb's own words, a limit's name say; NULL: nothing */

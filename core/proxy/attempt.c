@@ -42,15 +42,16 @@ bool attempt_claim(struct attempt *a, struct backend *backend)
     if (!backend_is_ejected(backend))
         return true;
     a->backend = backend;
+    a->trial_until_ms = now_ms + longest_ms;
     a->is_trial =
-        board_claim_trial(backend->all->segment, backend->index, now_ms, now_ms + longest_ms);
+        board_claim_trial(backend->all->segment, backend->index, now_ms, a->trial_until_ms);
     return a->is_trial;
 }
 
 static void attempt_end_trial(struct attempt *a)
 {
     if (a->is_trial)
-        board_release_trial(a->backend->all->segment, a->backend->index);
+        board_release_trial(a->backend->all->segment, a->backend->index, a->trial_until_ms);
     a->is_trial = false;
 }
 
@@ -84,8 +85,7 @@ static void attempt_fail(struct attempt *a, struct attempt_failure failure)
 static bool code_is_local(int code)
 {
     return code == UV_EMFILE || code == UV_ENFILE || code == UV_ENOMEM || code == UV_ENOBUFS ||
-           code == UV_EADDRNOTAVAIL || code == UV_EADDRINUSE || code == UV_EAGAIN ||
-           code == UV_EPERM;
+           code == UV_EADDRNOTAVAIL || code == UV_EADDRINUSE;
 }
 
 static void attempt_fail_connect(struct attempt *a, int code)
@@ -123,6 +123,24 @@ static void on_unresolved(struct deferred *d)
                                              .message = "its name leads to no address"});
 }
 
+/* --- time --- */
+
+/* Sets the deadline that the backend has to meet next, from now; none while it is ours or
+ * the client's turn. */
+static void attempt_watch(struct attempt *a)
+{
+    const struct config_timeouts *timeouts = a->timeouts;
+    bool takes_request = a->sent_us == 0 && stream_backlog(&a->outgoing->stream) > 0;
+
+    a->watched_bytes = takes_request ? stream_unsent(&a->outgoing->stream) : 0;
+    if (a->has_final_head && !a->is_paused)
+        deadline_set(a->loop, &a->deadline, timeouts->response_body_ms);
+    else if (!a->has_final_head && (a->sent_us != 0 || takes_request || a->awaits_continue))
+        deadline_set(a->loop, &a->deadline, timeouts->response_head_ms);
+    else
+        deadline_clear(&a->deadline);
+}
+
 /* --- the outgoing's events --- */
 
 static enum facts_phase attempt_phase(const struct attempt *a)
@@ -140,8 +158,7 @@ static void on_head(struct outgoing *o)
         a->has_final_head = true;
         a->head_us = clock_steady_us();
         a->is_trial = false;
-        if (o->parse.has_body)
-            deadline_set(a->loop, &a->deadline, a->timeouts->response_body_ms);
+        attempt_watch(a);
         backend_note_success(a->backend);
     }
     a->events->on_head(a);
@@ -151,7 +168,8 @@ static void on_body(struct outgoing *o, struct slice piece)
 {
     struct attempt *a = attempt_of(o);
 
-    deadline_set(a->loop, &a->deadline, a->timeouts->response_body_ms);
+    if (!a->is_paused)
+        deadline_set(a->loop, &a->deadline, a->timeouts->response_body_ms);
     a->events->on_body(a, piece);
 }
 
@@ -185,8 +203,7 @@ static void on_drained(struct outgoing *o)
 {
     struct attempt *a = attempt_of(o);
 
-    if (a->sent_us == 0)
-        deadline_clear(&a->deadline);
+    attempt_watch(a);
     a->events->on_drained(a);
 }
 
@@ -204,14 +221,13 @@ static void on_deadline(struct deadline *d)
     enum facts_phase phase = attempt_phase(a);
     static const char *const messages[] = {
         [FACTS_PHASE_CONNECT] = "",
-        [FACTS_PHASE_REQUEST] = "took nothing of the request within timeouts.response_head",
+        [FACTS_PHASE_REQUEST] = "took nothing more of the request within timeouts.response_head",
         [FACTS_PHASE_HEAD] = "no response head within timeouts.response_head",
         [FACTS_PHASE_BODY] = "nothing of the body within timeouts.response_body",
     };
 
-    if (phase == FACTS_PHASE_REQUEST &&
-        a->outgoing->stream.uv.stream.write_queue_size != a->watched_bytes) {
-        attempt_sending(a); /* slow, but it takes bytes */
+    if (phase == FACTS_PHASE_REQUEST && stream_unsent(&a->outgoing->stream) != a->watched_bytes) {
+        attempt_watch(a); /* slow, but it takes bytes */
         return;
     }
     attempt_fail(a, (struct attempt_failure){.outcome = ATTEMPT_TIMEOUT,
@@ -257,7 +273,9 @@ static struct outgoing *attempt_take_pooled(struct attempt *a, bool peek)
 {
     struct outgoing *o = pool_take(&a->backend->pool);
 
-    while (o != NULL && peek && stream_is_stale(&o->stream)) {
+    /* One that has just come back may have something to be read that shows only next turn. */
+    while (o != NULL && (peek || a->loop->turn - o->returned_turn <= 1) &&
+           stream_is_stale(&o->stream)) {
         outgoing_close(o);
         o = pool_take(&a->backend->pool);
     }
@@ -266,7 +284,7 @@ static struct outgoing *attempt_take_pooled(struct attempt *a, bool peek)
 
 void attempt_start(struct attempt *a, struct backend *backend, bool fresh, bool peek)
 {
-    const struct sockaddr *to;
+    const struct sockaddr *to = backend_address(backend);
     struct outgoing *pooled;
 
     a->backend = backend;
@@ -274,27 +292,24 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh, bool 
     a->began_us = clock_steady_us();
     loop_note_time(a->loop, a->began_us); /* the policy was asked before */
     a->connected_us = a->sent_us = a->head_us = 0;
-    a->was_sent = a->has_final_head = a->is_paused = false;
+    a->was_sent = a->has_final_head = a->is_paused = a->awaits_continue = false;
     attempt_count(a, true);
     pooled = fresh ? NULL : attempt_take_pooled(a, peek);
     if (pooled != NULL) {
         attempt_begin(a, pooled);
         return;
     }
-    to = backend_address(backend);
     if (to == NULL)
         loop_defer(a->loop, &a->unresolved);
     else
         pool_lease(&backend->pool, &a->lease, to);
 }
 
-void attempt_sending(struct attempt *a)
+void attempt_sending(struct attempt *a, bool awaits_continue)
 {
     a->was_sent = true;
-    if (stream_backlog(&a->outgoing->stream) == 0)
-        return;
-    a->watched_bytes = a->outgoing->stream.uv.stream.write_queue_size;
-    deadline_set(a->loop, &a->deadline, a->timeouts->response_head_ms);
+    a->awaits_continue = awaits_continue;
+    attempt_watch(a);
 }
 
 void attempt_sent(struct attempt *a)
@@ -304,7 +319,7 @@ void attempt_sent(struct attempt *a)
     loop_note_time(a->loop, a->sent_us);
     a->outgoing->has_request = true;
     if (!a->has_final_head)
-        deadline_set(a->loop, &a->deadline, a->timeouts->response_head_ms);
+        attempt_watch(a);
 }
 
 void attempt_pause(struct attempt *a)
@@ -312,7 +327,7 @@ void attempt_pause(struct attempt *a)
     if (a->outgoing == NULL || a->is_paused)
         return;
     a->is_paused = true;
-    deadline_clear(&a->deadline); /* it is not the backend that is slow */
+    attempt_watch(a); /* it is not the backend that is slow */
     outgoing_pause(a->outgoing);
 }
 
@@ -321,7 +336,7 @@ void attempt_resume(struct attempt *a)
     if (a->outgoing == NULL || !a->is_paused)
         return;
     a->is_paused = false;
-    deadline_set(a->loop, &a->deadline, a->timeouts->response_body_ms);
+    attempt_watch(a);
     outgoing_resume(a->outgoing);
 }
 
@@ -335,6 +350,13 @@ void attempt_blame(struct attempt *a, const struct attempt_failure *failure)
     }
     a->is_trial = false; /* this is the verdict */
     backend_note_failure(a->backend, connecting && failure->kind != FACTS_RESOLVE, failure->code);
+}
+
+unsigned attempt_failure_status(const struct attempt_failure *failure)
+{
+    if (failure->phase == FACTS_PHASE_CONNECT)
+        return 503;
+    return failure->kind == FACTS_TIMEOUT ? 504 : 502;
 }
 
 const char *attempt_outcome_name(enum attempt_outcome outcome)

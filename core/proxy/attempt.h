@@ -57,9 +57,11 @@ struct attempt { /* embedded; stays in place until it is over */
     struct lease lease;
     struct deferred unresolved; /* there is no address to connect to */
     struct deadline deadline;   /* the head, then each next piece of the body */
-    size_t watched_bytes;
+    uint32_t watched_bytes;     /* of the request, not taken when the deadline was set */
     uint64_t began_us, connected_us, sent_us, head_us; /* steady clock; 0: not yet */
+    uint64_t trial_until_ms;                           /* if is_trial */
     bool answers_head, was_sent, is_trial, is_active, has_final_head, is_paused;
+    bool awaits_continue;
 };
 
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,
@@ -69,9 +71,11 @@ void attempt_init(struct attempt *, const struct attempt_events *, struct loop *
  * backend has closed it meanwhile. If a pooled connection serves, on_connected comes inside
  * this call; everything else comes later. */
 void attempt_start(struct attempt *, struct backend *, bool fresh, bool peek);
-void attempt_sending(struct attempt *); /* the request, or a part of it, goes out now */
-void attempt_sent(struct attempt *);    /* the whole request is out: the response is awaited */
-void attempt_pause(struct attempt *);   /* no more on_body until attempt_resume */
+/* The request, or a part of it, goes out now. awaits_continue: no more of it comes before the
+ * backend has answered. */
+void attempt_sending(struct attempt *, bool awaits_continue);
+void attempt_sent(struct attempt *);  /* the whole request is out: the response is awaited */
+void attempt_pause(struct attempt *); /* no more on_body until attempt_resume */
 void attempt_resume(struct attempt *);
 void attempt_cancel(struct attempt *); /* in any state; whatever is open to the backend is closed */
 
@@ -82,6 +86,8 @@ bool attempt_claim(struct attempt *, struct backend *);
  * fault. */
 void attempt_blame(struct attempt *, const struct attempt_failure *);
 
+/* What a client is told if it was the last try: 503 nobody was reached, 504 too late, 502. */
+unsigned attempt_failure_status(const struct attempt_failure *);
 const char *attempt_outcome_name(enum attempt_outcome); /* "refused", "stale": as in the log */
 
 #endif

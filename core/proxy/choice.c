@@ -7,19 +7,16 @@ void choice_init(struct choice *c, struct backends *backends, struct arena *aren
 
 static bool choice_has_tried(const struct choice *c, uint32_t backend)
 {
-    for (unsigned i = 0; i < c->tried_count; i++)
-        if (c->tried[i] == backend)
-            return true;
-    return false;
+    return c->tried != NULL && (c->tried[backend / 8] & 1u << backend % 8) != 0;
 }
 
 bool choice_note_tried(struct choice *c, uint32_t backend)
 {
-    if (choice_has_tried(c, backend) || c->tried_count == CHOICE_TRIED_MAX)
+    if (choice_has_tried(c, backend))
         return false;
     if (c->tried == NULL)
-        c->tried = arena_alloc(c->arena, CHOICE_TRIED_MAX * sizeof *c->tried);
-    c->tried[c->tried_count++] = backend;
+        c->tried = arena_zalloc(c->arena, c->backends->count / 8 + 1);
+    c->tried[backend / 8] |= (uint8_t)(1u << backend % 8);
     return true;
 }
 
@@ -31,7 +28,7 @@ struct facts_choice choice_list(struct choice *c)
 
     backends_refresh(all);
     list = (struct facts_choice){all->available, all->available_count, all->available_generation};
-    if (c->tried_count == 0)
+    if (c->tried == NULL)
         return list;
     rest = arena_alloc(c->arena, all->available_count * sizeof *rest);
     list = (struct facts_choice){.backends = rest};

@@ -8,13 +8,10 @@
 #include "policy/facts.h"
 #include "upstream/backend.h"
 
-enum { CHOICE_TRIED_MAX = 32 };
-
 struct choice {
     struct backends *backends;
     struct arena *arena;
-    uint32_t *tried; /* they get no further try */
-    unsigned tried_count;
+    uint8_t *tried; /* a bit for each backend that gets no further try; NULL: none yet */
 };
 
 void choice_init(struct choice *, struct backends *, struct arena *); /* borrows */

@@ -1,6 +1,7 @@
 #include "proxy/describe.h"
 
-#include "http/framing.h"
+#include "base/clock.h"
+#include "http/forward.h"
 
 #include <arpa/inet.h>
 
@@ -56,6 +57,52 @@ struct facts_request describe_request(struct incoming *in, uint64_t id)
         .head = head,
         .arena = &in->arena,
     };
+}
+
+struct slice describe_forwarded(struct incoming *in, const struct facts_request *facts,
+                                struct slice own_host)
+{
+    const struct request *request = &in->request;
+
+    return forward_request_head(&in->arena,
+                                &(struct forward_request){
+                                    .head = incoming_head(in),
+                                    .target = &request->target,
+                                    .framing = request->framing,
+                                    .length = request->length,
+                                    .host = request->host.length > 0 ? request->host : own_host,
+                                    .client_ip = facts->client_ip,
+                                    .proto = facts->scheme,
+                                    .port = incoming_local_port(in),
+                                });
+}
+
+static void describe_last_try(struct access_record *r, const struct attempt *a, uint64_t began_us)
+{
+    r->backend = a->backend->settings->name;
+    r->queue_us = a->began_us - began_us;
+    r->has_connect = a->connected_us != 0;
+    r->connect_us = a->connected_us - a->began_us;
+    r->has_first_byte = a->head_us != 0;
+    r->first_byte_us = a->head_us - a->began_us;
+}
+
+void describe_end(struct access_record *r, const struct incoming *in,
+                  const struct facts_request *facts, const struct attempt *last)
+{
+    r->id = facts->id;
+    r->client_ip = facts->client_ip;
+    r->client_port = facts->client_port;
+    r->method = facts->method;
+    r->target = facts->target;
+    r->version_minor = incoming_head(in)->version == VERSION_1_1;
+    r->bytes_in = in->body_bytes;
+    r->attempts = last ? facts->attempts : 0;
+    r->by_fallback |= facts->by_fallback != 0;
+    r->total_us = clock_steady_us() - in->began_us;
+    r->queue_us = r->total_us;
+    if (last != NULL)
+        describe_last_try(r, last, in->began_us);
 }
 
 unsigned describe_fault(enum incoming_fault fault)

@@ -1,14 +1,24 @@
 /*
- * describe - a request as the policy and the log see it.
+ * describe - a request as the policy, the backend and the log see it.
  */
 #ifndef PROXY_DESCRIBE_H
 #define PROXY_DESCRIBE_H
 
 #include "client/incoming.h"
 #include "policy/facts.h"
+#include "proxy/access_log.h"
+#include "proxy/attempt.h"
 
 /* Everything that does not change over the tries; texts are in the incoming's arena. */
 struct facts_request describe_request(struct incoming *, uint64_t id);
+/* The head that goes to a backend, in the incoming's arena; own_host for a request without a
+ * Host. */
+struct slice describe_forwarded(struct incoming *, const struct facts_request *,
+                                struct slice own_host);
+/* What only the end of an exchange tells, for its line. last: its last try, NULL if there was
+ * none. */
+void describe_end(struct access_record *, const struct incoming *, const struct facts_request *,
+                  const struct attempt *last);
 /* The status for a request that cannot be served. */
 unsigned describe_fault(enum incoming_fault);
 

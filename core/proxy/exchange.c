@@ -47,11 +47,9 @@ struct exchange {
     struct choice choice;
     struct upload upload;
     struct slice request_head;
-    struct access_try *tries, *last_try;
+    struct access_record log;
+    struct access_try *last_try;
     enum framing answer_framing;
-    unsigned status;
-    uint64_t bytes_out;
-    const char *note;
     bool asked_policy;
     bool is_fresh; /* the next try opens a connection of its own */
 };
@@ -80,6 +78,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     e->proxy = proxy;
     e->in = in;
     e->answer_framing = FRAMING_NONE;
+    e->log.script = policy_script_name(proxy->policy);
     in->events = &incoming_events;
     in->owner = e;
     deadline_init(&e->deadline, on_request_deadline);
@@ -106,7 +105,7 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
 
     retry_note_request(&proxy->budget, loop_now_ms(proxy->loop));
     if (exchange_body_is_too_large(e)) {
-        e->note = "limits.body";
+        e->log.note = "limits.body";
         exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
         return;
     }
@@ -121,20 +120,15 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
 
 static void exchange_give_up(struct exchange *e)
 {
-    bool has_begun = e->failure.phase != FACTS_PHASE_CONNECT;
-    unsigned status = !has_begun ? 503 : e->failure.kind == FACTS_TIMEOUT ? 504 : 502;
-
-    exchange_reply(e, status, slice_of(e->failure.message));
+    if (e->log.note == NULL)
+        e->log.note = e->failure.message;
+    exchange_reply(e, attempt_failure_status(&e->failure), SLICE(""));
 }
 
 static void exchange_respond(struct exchange *e)
 {
-    const struct facts_decision *d = &e->decision;
-    const struct reply reply = {
-        .status = d->status, .body = d->body, .fields = d->fields, .fields_count = d->fields_count};
-
-    e->status = d->status;
-    e->bytes_out = reply_send(e->in, &reply);
+    e->log.status = e->decision.status;
+    e->log.bytes_out = reply_decided(e->in, &e->decision);
     exchange_finish(e);
 }
 
@@ -146,13 +140,17 @@ static void exchange_choose(struct exchange *e)
 
     exchange_enter(e, EXCHANGE_CHOOSING);
     if (list.count == 0 && e->facts.attempts > 1) {
+        e->facts.attempts--; /* there is no such one */
         exchange_give_up(e);
         return;
     }
     e->asked_policy = true;
     policy_choose(e->proxy->policy, &e->facts, &list, d);
+    e->log.why = d->why;
+    e->log.by_fallback |= d->by_fallback;
     if (d->failed) {
-        exchange_reply(e, 500, SLICE("the policy failed"));
+        e->log.note = "the script failed";
+        exchange_reply(e, 500, SLICE(""));
         return;
     }
     if (d->kind == FACTS_RESPOND) {
@@ -160,15 +158,17 @@ static void exchange_choose(struct exchange *e)
         return;
     }
     if (d->kind == FACTS_REFUSE) {
-        exchange_reply(e, 503, d->why);
+        exchange_reply(e, 503, SLICE(""));
         return;
     }
     backend = &e->proxy->backends->list[d->backend];
     if (backend_is_full(backend) || (!attempt_claim(&e->attempt, backend) && list.count > 1)) {
         if (choice_note_tried(&e->choice, d->backend))
             exchange_choose(e); /* one of the others; this one has enough to do */
-        else
-            exchange_reply(e, 503, SLICE("the backend has max_in_flight requests"));
+        else {
+            e->log.note = "max_in_flight";
+            exchange_reply(e, 503, SLICE(""));
+        }
         return;
     }
     exchange_try(e, backend);
@@ -188,7 +188,8 @@ static void exchange_try(struct exchange *e, struct backend *backend)
 
     e->is_fresh = false;
     e->attempt.backend = backend;
-    e->last_try = access_try_add(&e->in->arena, &e->tries, e->last_try, backend->settings->name);
+    e->last_try =
+        access_try_add(&e->in->arena, &e->log.tries, e->last_try, backend->settings->name);
     exchange_enter(e, EXCHANGE_CONNECTING);
     /* A request that must not go out twice would be lost on a closed connection. */
     attempt_start(&e->attempt, backend, fresh, !e->facts.idempotent);
@@ -218,26 +219,16 @@ static enum facts_verdict exchange_ask(struct exchange *e)
 
     e->facts.replayable = exchange_may_resend(e);
     verdict = policy_on_failure(proxy->policy, &e->facts, e->attempt.backend->index, &failure);
-    if (verdict == FACTS_FAIL || !exchange_may_resend(e) || e->failure.outcome == ATTEMPT_LOCAL ||
-        e->facts.tries >= TRIES_MAX)
+    if (verdict == FACTS_FAIL || !exchange_may_resend(e) || e->facts.tries >= TRIES_MAX)
         return FACTS_FAIL;
     if (verdict == FACTS_NEXT && e->facts.attempts >= proxy->config->limits.attempts)
         return FACTS_FAIL;
     /* A connection that never was loads nobody twice. */
     if (e->attempt.was_sent && !retry_take(&proxy->budget, loop_now_ms(proxy->loop))) {
-        e->note = "limits.retry_budget";
+        e->log.note = "limits.retry_budget";
         return FACTS_FAIL;
     }
     return verdict;
-}
-
-static void exchange_next(struct exchange *e)
-{
-    choice_note_tried(&e->choice, e->attempt.backend->index);
-    e->facts.attempts++;
-    e->facts.tries++;
-    e->facts.retries = 0;
-    exchange_choose(e);
 }
 
 static void on_attempt_failed(struct attempt *a, const struct attempt_failure *failure)
@@ -249,7 +240,7 @@ static void on_attempt_failed(struct attempt *a, const struct attempt_failure *f
     exchange_end_try(e, failure->outcome);
     if (e->state == EXCHANGE_ANSWERING) {
         attempt_blame(&e->attempt, &e->failure);
-        e->note = failure->message;
+        e->log.note = failure->message;
         incoming_cut(e->in, e->answer_framing != FRAMING_UNTIL_CLOSE);
         exchange_finish(e);
         return;
@@ -264,16 +255,22 @@ static void on_attempt_failed(struct attempt *a, const struct attempt_failure *f
     verdict = exchange_ask(e);
     if (verdict == FACTS_RETRY) {
         e->facts.retries++;
+        e->log.retries++;
         e->facts.tries++;
         e->is_fresh = true;
         deadline_set(e->proxy->loop, &e->pause, RETRY_PAUSE_MS);
         return;
     }
     attempt_blame(&e->attempt, &e->failure);
-    if (verdict == FACTS_NEXT)
-        exchange_next(e);
-    else
+    if (verdict == FACTS_FAIL) {
         exchange_give_up(e);
+        return;
+    }
+    choice_note_tried(&e->choice, a->backend->index);
+    e->facts.attempts++;
+    e->facts.tries++;
+    e->facts.retries = 0;
+    exchange_choose(e);
 }
 
 static void on_pause_over(struct deadline *d)
@@ -285,23 +282,13 @@ static void on_pause_over(struct deadline *d)
 
 /* --- forward --- */
 
+/* The same for every backend, but for a request that does not say which host it means. */
 static struct slice exchange_request_head(struct exchange *e)
 {
-    const struct request *request = &e->in->request;
-    struct slice own_host = slice_of(e->attempt.backend->settings->text);
-    const struct forward_request forward = {
-        .head = incoming_head(e->in),
-        .target = &request->target,
-        .framing = request->framing,
-        .length = request->length,
-        .host = request->host.length > 0 ? request->host : own_host,
-        .client_ip = e->facts.client_ip,
-        .proto = e->facts.scheme,
-        .port = incoming_local_port(e->in),
-    };
+    const char *own_host = e->attempt.backend->settings->text;
 
-    if (e->request_head.length == 0 || request->host.length == 0)
-        e->request_head = forward_request_head(&e->in->arena, &forward);
+    if (e->request_head.length == 0 || e->in->request.host.length == 0)
+        e->request_head = describe_forwarded(e->in, &e->facts, slice_of(own_host));
     return e->request_head;
 }
 
@@ -325,7 +312,7 @@ static void on_request_body(struct incoming *in, struct slice piece)
     struct exchange *e = in->owner;
 
     if (exchange_body_is_too_large(e)) {
-        e->note = "limits.body";
+        e->log.note = "limits.body";
         exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
     } else if (exchange_is_sending(e)) {
         upload_send(&e->upload, &e->attempt, piece);
@@ -364,9 +351,14 @@ static void on_attempt_head(struct attempt *a)
 
     if (!is_final && forward.client_version < VERSION_1_1)
         return; /* RFC 9110, 15.2: it would not understand */
+    if (!is_final && in->awaits_continue) {
+        in->awaits_continue = false; /* now it is the client's turn */
+        attempt_sending(a, false);
+        incoming_watch(in);
+    }
     if (is_final) {
         exchange_enter(e, EXCHANGE_ANSWERING);
-        e->status = o->parse.head.status;
+        e->log.status = o->parse.head.status;
         e->answer_framing = forward.framing =
             framing_for_client(o->framing, forward.client_version);
         incoming_begin_answer(in, true);
@@ -383,7 +375,7 @@ static void on_attempt_body(struct attempt *a, struct slice piece)
     struct stream *to = incoming_stream(e->in);
 
     relay_piece(to, e->answer_framing, piece);
-    e->bytes_out += piece.length;
+    e->log.bytes_out += piece.length;
     if (stream_backlog(to) > 0) {
         attempt_pause(a);
         incoming_watch(e->in);
@@ -431,8 +423,8 @@ static void exchange_reply(struct exchange *e, unsigned status, struct slice why
         return;
     }
     exchange_cancel_attempt(e, status == 504 ? ATTEMPT_TIMEOUT : ATTEMPT_CANCELLED);
-    e->status = status;
-    e->bytes_out = reply_send(
+    e->log.status = status;
+    e->log.bytes_out = reply_send(
         e->in, &(struct reply){.status = status,
                                .body = reply_text(&e->in->arena, status, why),
                                .retry_after_s = says_when ? e->proxy->retry_after_s : 0});
@@ -443,15 +435,15 @@ static void on_request_deadline(struct deadline *d)
 {
     struct exchange *e = list_entry(d, struct exchange, deadline);
 
-    e->note = "timeouts.request";
-    exchange_reply(e, 504, SLICE("no answer within timeouts.request"));
+    e->log.note = "timeouts.request";
+    exchange_reply(e, 504, SLICE(""));
 }
 
 static void on_request_body_failed(struct incoming *in, enum incoming_fault fault, const char *text)
 {
     struct exchange *e = in->owner;
 
-    e->note = text;
+    e->log.note = text;
     in->closes = true;
     exchange_reply(e, describe_fault(fault), slice_of(text));
 }
@@ -461,8 +453,11 @@ static void on_client_gone(struct incoming *in)
     struct exchange *e = in->owner;
 
     exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
-    e->status = STATUS_CLIENT_GONE;
-    e->note = "the client went away";
+    if (!in->is_cut)
+        e->log.status = STATUS_CLIENT_GONE;
+    else if (e->state != EXCHANGE_ANSWERING)
+        e->log.status = 503;
+    e->log.note = in->is_cut ? "cut at the end of the drain" : "the client went away";
     exchange_finish(e);
 }
 
@@ -471,45 +466,11 @@ void exchange_refuse(struct proxy *proxy, struct incoming *in, enum incoming_fau
 {
     struct exchange *e = exchange_new(proxy, in);
 
-    e->note = text;
+    e->log.note = text;
     exchange_reply(e, describe_fault(fault), slice_of(text));
 }
 
 /* --- finish --- */
-
-static void exchange_log(struct exchange *e)
-{
-    const struct incoming *in = e->in;
-    const struct attempt *a = &e->attempt;
-    uint64_t now_us = clock_steady_us();
-    bool was_tried = e->last_try != NULL;
-
-    access_log_write(&(struct access_record){
-        .id = e->facts.id,
-        .client_ip = e->facts.client_ip,
-        .client_port = e->facts.client_port,
-        .method = e->facts.method,
-        .target = e->facts.target,
-        .version_minor = incoming_head(in)->version == VERSION_1_1,
-        .status = e->status,
-        .bytes_in = in->body_bytes,
-        .bytes_out = e->bytes_out,
-        .queue_us = (was_tried ? a->began_us : now_us) - in->began_us,
-        .has_connect = was_tried && a->connected_us != 0,
-        .connect_us = a->connected_us - a->began_us,
-        .has_first_byte = was_tried && a->head_us != 0,
-        .first_byte_us = a->head_us - a->began_us,
-        .total_us = now_us - in->began_us,
-        .backend = was_tried ? e->last_try->backend : NULL,
-        .attempts = was_tried ? e->facts.attempts : 0,
-        .retries = e->facts.retries,
-        .tries = e->tries,
-        .script = policy_script_name(e->proxy->policy),
-        .by_fallback = e->decision.by_fallback,
-        .why = e->decision.why,
-        .note = e->note,
-    });
-}
 
 static void exchange_finish(struct exchange *e)
 {
@@ -523,7 +484,8 @@ static void exchange_finish(struct exchange *e)
     upload_dispose(&e->upload);
     if (e->asked_policy)
         policy_forget(e->proxy->policy, &e->facts);
-    exchange_log(e);
+    describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL);
+    access_log_write(&e->log);
     atomic_store_explicit(&slot->requests,
                           atomic_load_explicit(&slot->requests, memory_order_relaxed) + 1,
                           memory_order_relaxed);

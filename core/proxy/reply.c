@@ -156,3 +156,11 @@ size_t reply_send(struct incoming *in, const struct reply *reply)
     stream_flush(s);
     return shows_body ? reply->body.length : 0;
 }
+
+size_t reply_decided(struct incoming *in, const struct facts_decision *d)
+{
+    return reply_send(in, &(struct reply){.status = d->status,
+                                          .body = d->body,
+                                          .fields = d->fields,
+                                          .fields_count = d->fields_count});
+}

@@ -4,9 +4,8 @@ enum { RETRIES_A_SECOND = 3 };
 
 bool retry_is_safe(const struct retry_facts *facts)
 {
-    if (!facts->was_sent)
-        return true;
-    return facts->body_whole && (facts->idempotent || facts->has_key || facts->allowed);
+    return facts->body_whole &&
+           (!facts->was_sent || facts->idempotent || facts->has_key || facts->allowed);
 }
 
 void retry_budget_init(struct retry_budget *budget, double fraction)

@@ -36,7 +36,7 @@ void upload_send(struct upload *u, struct attempt *a, struct slice piece)
     relay_piece(to, u->in->request.framing, piece);
     if (stream_backlog(to) > 0)
         incoming_pause(u->in);
-    attempt_sending(a);
+    attempt_sending(a, false);
 }
 
 void upload_begin(struct upload *u, struct attempt *a)
@@ -48,7 +48,7 @@ void upload_begin(struct upload *u, struct attempt *a)
         upload_end(u, a);
     } else {
         stream_flush(to);
-        attempt_sending(a);
+        attempt_sending(a, u->in->awaits_continue);
         if (stream_backlog(to) > 0)
             incoming_pause(u->in);
         else

@@ -4,7 +4,7 @@
  * other, so each change is one compare-and-swap, whoever wins it knows that it
  * was the one, and a process that dies in between leaves the old or the new.
  *
- *   verdict     up:1   reason:7   code:16   since_ms:40              (shared/verdict.h)
+ *   verdict     up:1   reason:3   code:20   since_ms:40              (shared/verdict.h)
  *   ejection    state:2   count:6   tag:16   at_ms:40        (shared/ejection.h)
  *
  *                    failures                  limits allow it
@@ -272,20 +272,19 @@ bool board_claim_trial(struct segment *s, unsigned backend, uint64_t now_ms, uin
         return true;
     if (now_ms < e.at_ms || trial > now_ms)
         return false;
-    if (!atomic_compare_exchange_strong(&b->trial_until_ms, &trial, until_ms ? until_ms : 1))
+    if (!atomic_compare_exchange_strong(&b->trial_until_ms, &trial, until_ms))
         return false;
     if (atomic_load(&b->ejection) != word) { /* somebody else's trial was over meanwhile */
-        board_release_trial(s, backend);
+        board_release_trial(s, backend, until_ms);
         return ejection_unpack(atomic_load(&b->ejection)).state != EJECTION_OUT;
     }
     board_touch(s);
     return true;
 }
 
-void board_release_trial(struct segment *s, unsigned backend)
+void board_release_trial(struct segment *s, unsigned backend, uint64_t until_ms)
 {
-    if (atomic_load(&backend_of(s, backend)->trial_until_ms) != 0 &&
-        atomic_exchange(&backend_of(s, backend)->trial_until_ms, 0) != 0)
+    if (atomic_compare_exchange_strong(&backend_of(s, backend)->trial_until_ms, &until_ms, 0))
         board_touch(s);
 }
 

@@ -19,8 +19,8 @@
 
 /* Why a backend is in the state it is in, and what a verdict's code says then:
  * BOARD_CONNECT and BOARD_TRAFFIC a negative errno, BOARD_TIMED_OUT minus the
- * time waited in ms, BOARD_UNRESOLVED the resolver's code (EAI_*, as libuv
- * numbers them) or 0 if the resolver did not answer in time. */
+ * time waited in ms (0: longer than can be said), BOARD_UNRESOLVED the resolver's
+ * code (EAI_*, as libuv numbers them) or 0 if the resolver did not answer in time. */
 enum board_reason {
     BOARD_UNCHECKED,  /* at start, before the first check */
     BOARD_CHECKED,    /* a check succeeded */
@@ -30,10 +30,12 @@ enum board_reason {
     BOARD_TRAFFIC,    /* a worker's connects failed */
 };
 
+enum { BOARD_CODE_MAX = (1 << 20) - 1 };
+
 struct board_verdict {
     bool up;
     enum board_reason reason;
-    int code;          /* 0 or negative */
+    int code;          /* 0, or negative to -BOARD_CODE_MAX */
     uint64_t since_ms; /* 40 bits */
 };
 
@@ -72,9 +74,11 @@ bool board_note_success(struct segment *, unsigned backend);
  * of an older attempt, met while nobody is on trial, does not. */
 bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms,
                        uint64_t until_ms); /* true: this attempt is the trial, or none is needed;
-                                            * false: go elsewhere. until_ms: when the attempt
-                                            * will be over at the latest */
-void board_release_trial(struct segment *, unsigned backend); /* it ended without a verdict */
+                                            * false: go elsewhere. until_ms, not 0: when the
+                                            * attempt will be over at the latest */
+/* It ended without a verdict; until_ms as it was claimed. Does nothing if the trial
+ * is another's by now. */
+void board_release_trial(struct segment *, unsigned backend, uint64_t until_ms);
 
 bool board_is_available(const struct segment *, unsigned backend, uint64_t now_ms);
 uint64_t board_generation(const struct segment *);

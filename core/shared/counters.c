@@ -1,7 +1,9 @@
 /*
  * A slot's state goes from free to being named to named, and never back, so a
  * name is found by walking the slots from the first: whoever looks for it meets
- * the slot that holds it before any free one.
+ * the slot that holds it before any free one. A slot that stays half named is
+ * given up by whoever waits for it, and passed over from then on, by the one that
+ * was naming it too.
  */
 #include "shared/counters.h"
 
@@ -10,20 +12,31 @@
 #include <sched.h>
 #include <string.h>
 
-enum { COUNTER_FREE, COUNTER_BEING_NAMED, COUNTER_NAMED };
+enum { COUNTER_FREE, COUNTER_BEING_NAMED, COUNTER_NAMED, COUNTER_ABANDONED };
 
-/* Naming takes nanoseconds; a slot that stays half named belongs to a process that died there. */
+/* Naming takes nanoseconds; a slot that stays half named belongs to a process that died there,
+ * or was stopped. */
 enum { NAMING_PATIENCE_MS = 1000 };
+
+static bool counter_leave_naming(struct segment_counter *counter, uint32_t state)
+{
+    uint32_t expected = COUNTER_BEING_NAMED;
+
+    return atomic_compare_exchange_strong(&counter->state, &expected, state);
+}
 
 static uint32_t counter_wait_until_named(struct segment_counter *counter)
 {
-    uint64_t give_up_ms = clock_steady_ms() + NAMING_PATIENCE_MS;
-    uint32_t state;
+    uint32_t state = atomic_load(&counter->state);
+    uint64_t give_up_ms;
 
-    while ((state = atomic_load(&counter->state)) == COUNTER_BEING_NAMED &&
-           clock_steady_ms() < give_up_ms)
+    if (state != COUNTER_BEING_NAMED)
+        return state;
+    give_up_ms = clock_steady_ms() + NAMING_PATIENCE_MS;
+    while (atomic_load(&counter->state) == COUNTER_BEING_NAMED && clock_steady_ms() < give_up_ms)
         sched_yield();
-    return state;
+    counter_leave_naming(counter, COUNTER_ABANDONED);
+    return atomic_load(&counter->state);
 }
 
 static bool counter_claim(struct segment_counter *counter, struct slice name)
@@ -34,8 +47,7 @@ static bool counter_claim(struct segment_counter *counter, struct slice name)
         return false;
     memcpy(counter->name, name.start, name.length);
     counter->name[name.length] = '\0';
-    atomic_store(&counter->state, COUNTER_NAMED);
-    return true;
+    return counter_leave_naming(counter, COUNTER_NAMED);
 }
 
 struct segment_counter *counters_find(struct segment *segment, struct slice name)

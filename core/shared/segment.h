@@ -46,7 +46,7 @@ struct segment_backend {
 
 struct segment_counter {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t value;
-    _Atomic uint32_t state; /* 0 free, 1 being named, 2 named */
+    _Atomic uint32_t state; /* 0 free, 1 being named, 2 named, 3 abandoned */
     char name[SEGMENT_NAME_BYTES];
 };
 
@@ -67,6 +67,7 @@ struct segment {
     _Atomic uint32_t backends_count;
     _Atomic uint32_t workers_count;    /* slots in use, the first ones; 0: not known */
     _Atomic uint32_t first_round_done; /* every backend was checked once */
+    _Atomic uint32_t is_stopping;      /* the supervisor has told all others to end */
     _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
     struct segment_worker workers[SEGMENT_WORKERS_MAX];
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];

@@ -1,22 +1,20 @@
 #include "shared/verdict.h"
 
-enum { CODE_MAX = 0xffff };
-
 static const uint64_t TIME_MASK = (1ull << 40) - 1;
 
 uint64_t verdict_pack(struct board_verdict v)
 {
-    uint64_t code = v.code < -CODE_MAX ? CODE_MAX : v.code < 0 ? (uint64_t)-v.code : 0;
+    uint64_t code = v.code < -BOARD_CODE_MAX ? BOARD_CODE_MAX : v.code < 0 ? (uint64_t)-v.code : 0;
 
-    return (uint64_t)v.up << 63 | (uint64_t)v.reason << 56 | code << 40 | (v.since_ms & TIME_MASK);
+    return (uint64_t)v.up << 63 | (uint64_t)v.reason << 60 | code << 40 | (v.since_ms & TIME_MASK);
 }
 
 struct board_verdict verdict_unpack(uint64_t word)
 {
     return (struct board_verdict){
         .up = word >> 63 != 0,
-        .reason = (enum board_reason)(word >> 56 & 0x7f),
-        .code = -(int)(word >> 40 & CODE_MAX),
+        .reason = (enum board_reason)(word >> 60 & 7),
+        .code = -(int)(word >> 40 & BOARD_CODE_MAX),
         .since_ms = word & TIME_MASK,
     };
 }

@@ -71,6 +71,7 @@ void backends_refresh(struct backends *all)
 const struct sockaddr *backend_address(struct backend *b)
 {
     const struct address *fixed = &b->settings->address;
+    uint32_t version = b->address_version;
 
     if (fixed->kind != ADDRESS_NAME)
         return &fixed->socket.any;
@@ -78,6 +79,8 @@ const struct sockaddr *backend_address(struct backend *b)
     if (!board_read_address(b->all->segment, b->index, &b->address_version, &b->address) &&
         b->address.sin6_family == AF_UNSPEC)
         return NULL;
+    if (b->address_version != version)
+        pool_close_idle(&b->pool); /* they lead to where it was */
     return (const struct sockaddr *)&b->address;
 }
 

@@ -178,25 +178,37 @@ static void checker_finish(struct checker *c)
 /* The first failure of a check is the one to tell: it is the published address's. */
 static void checker_fail(struct checker *c, enum board_reason reason, int code)
 {
-    if (c->outcome != OUTCOME_NONE)
+    if (c->outcome == OUTCOME_FAILED)
         return;
     c->outcome = OUTCOME_FAILED;
     c->reason = reason;
     c->code = code;
 }
 
+/* Says nothing about the backend, unless another address of it has failed. */
 static void checker_fail_locally(struct checker *c, int code)
 {
+    if (c->outcome == OUTCOME_FAILED)
+        return;
     c->outcome = OUTCOME_LOCAL;
     c->code = code;
 }
 
 /* --- connecting --- */
 
+/* Short of something that every connection needs, whereto ever. */
 static bool is_local(int code)
 {
     return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -ENOBUFS ||
-           code == -EADDRNOTAVAIL;
+           code == -EADDRINUSE;
+}
+
+/* No port is left to connect from, or this machine does not have that kind of
+ * address at all (::1 without IPv6): nobody's failure, and another address of the
+ * backend may do. */
+static bool is_of_no_use(int code)
+{
+    return code == -EADDRNOTAVAIL;
 }
 
 /* Closed by an end, not by a reset: a server that accepts and reads meets the
@@ -218,7 +230,7 @@ static void on_connected(struct stream *s, int status)
         c->outcome = OUTCOME_ACCEPTED;
         if (checker_has_name(c))
             board_publish_address(c->health->segment, c->index, (struct sockaddr *)&c->target);
-    } else if (is_local(status)) {
+    } else if (is_local(status) || is_of_no_use(status)) {
         checker_fail_locally(c, status);
     } else {
         checker_fail(c, BOARD_CONNECT, status);
@@ -231,7 +243,7 @@ static void on_closed(struct stream *s)
     struct checker *c = list_entry(s, struct checker, stream);
 
     c->tried++;
-    if (c->outcome == OUTCOME_FAILED)
+    if (c->outcome == OUTCOME_FAILED || (c->outcome == OUTCOME_LOCAL && is_of_no_use(c->code)))
         checker_try(c);
     else
         checker_finish(c);
@@ -284,7 +296,8 @@ static void checker_try(struct checker *c)
         checker_connect(c, (ends_ms - now_ms) / (count - c->tried));
         return;
     }
-    checker_fail(c, BOARD_UNRESOLVED, 0); /* if nothing was tried, the answer came too late */
+    if (c->outcome == OUTCOME_NONE) /* the answer came too late for anything to be tried */
+        checker_fail(c, BOARD_UNRESOLVED, 0);
     checker_finish(c);
 }
 
@@ -401,7 +414,7 @@ static void on_limit(struct deadline *d)
         checker_go_on_unresolved(c, 0);
         return;
     }
-    checker_fail(c, BOARD_TIMED_OUT, timeout_ms < INT32_MAX ? -(int)timeout_ms : 0);
+    checker_fail(c, BOARD_TIMED_OUT, timeout_ms <= BOARD_CODE_MAX ? -(int)timeout_ms : 0);
     checker_close(c);
 }
 

@@ -65,7 +65,8 @@ static bool outgoing_take_head(struct outgoing *o)
         outgoing_fail(o, OUTGOING_PROTOCOL, "interim responses larger than limits.head");
         return false;
     }
-    if (o->framing == FRAMING_REFUSED || head->status == 101) {
+    if (o->framing == FRAMING_REFUSED || head->status == 101 ||
+        !parse_agrees(&o->parse, o->framing, o->length)) {
         outgoing_fail(o, OUTGOING_PROTOCOL,
                       head->status == 101 ? "an upgrade that nobody asked for"
                                           : "ambiguous length of the response body");
@@ -104,6 +105,7 @@ static void outgoing_feed(struct outgoing *o, struct slice bytes)
             outgoing_fail(o, OUTGOING_PROTOCOL, parse_error_text(o->parse.error));
             return;
         }
+        CHECK(step != PARSE_MORE || used > 0);
         if (step == PARSE_MORE)
             continue;
         if (step == PARSE_HEAD && !outgoing_take_head(o))
@@ -166,6 +168,7 @@ static const struct stream_events stream_events = {
     .on_end = on_end,
     .on_drained = on_drained,
     .on_closed = on_closed,
+    .reads_to_the_end = true,
 };
 
 static void on_idle_too_long(struct deadline *d)
@@ -204,6 +207,7 @@ void outgoing_rest(struct outgoing *o)
     o->events = NULL;
     o->owner = NULL;
     o->arena = NULL;
+    o->returned_turn = o->pool->loop->turn;
     deadline_set(o->pool->loop, &o->idle, o->pool->idle_ms);
     stream_read(&o->stream);
 }

@@ -44,8 +44,9 @@ struct outgoing {
     struct arena *arena;  /* the borrower's */
     enum framing framing; /* of the final response */
     uint64_t length;
-    uint64_t bytes_read;  /* of this response */
-    size_t interim_bytes; /* of the heads before the final one */
+    uint64_t bytes_read;    /* of this response */
+    size_t interim_bytes;   /* of the heads before the final one */
+    uint64_t returned_turn; /* the loop's, in which it came back to the pool */
     bool answers_head;
     bool is_reused;    /* it has served a request before */
     bool has_request;  /* the borrower has sent the whole request */

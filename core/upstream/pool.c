@@ -10,11 +10,16 @@ void pool_init(struct pool *pool, struct loop *loop, uint64_t connect_ms, uint64
     list_init(&pool->idle);
 }
 
+void pool_close_idle(struct pool *pool)
+{
+    while (!list_is_empty(&pool->idle))
+        outgoing_close(list_entry(pool->idle.next, struct outgoing, node));
+}
+
 void pool_close(struct pool *pool)
 {
     pool->is_closing = true;
-    while (!list_is_empty(&pool->idle))
-        outgoing_close(list_entry(pool->idle.next, struct outgoing, node));
+    pool_close_idle(pool);
 }
 
 struct outgoing *pool_take(struct pool *pool)

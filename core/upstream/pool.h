@@ -34,6 +34,7 @@ struct lease { /* embedded in whoever asks; stays in place until its event */
 };
 
 void pool_init(struct pool *, struct loop *, uint64_t connect_ms, uint64_t idle_ms);
+void pool_close_idle(struct pool *);
 void pool_close(struct pool *); /* closes the idle ones; returned ones are closed from now on */
 
 struct outgoing *pool_take(struct pool *); /* NULL: none is idle */

@@ -14,7 +14,7 @@ void board_describe(struct buffer *, struct verdict_seen);
 uint64_t board_note_failure(struct segment *, unsigned backend, const struct rule_given *, uint64_t now_ms);
 bool board_note_success(struct segment *, unsigned backend);
 bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms, uint64_t until_ms);
-void board_release_trial(struct segment *, unsigned backend);
+void board_release_trial(struct segment *, unsigned backend, uint64_t until_ms);
 bool board_is_available(const struct segment *, unsigned backend, uint64_t now_ms);
 uint64_t board_generation(const struct segment *);
 uint64_t board_next_change_ms(const struct segment *, uint64_t now_ms);
@@ -105,7 +105,8 @@ describe("a verdict", function()
   it("survives the word that it is packed into", function()
     for _, v in ipairs {
       { false, UNCHECKED, 0, 0 }, { true, CHECKED, 0, 1 }, { false, CONNECT, REFUSED, 2 ^ 40 - 1 },
-      { false, UNRESOLVED, -3008, 123456789 }, { false, TIMED_OUT, -65535, 5 }, { false, TRAFFIC, -4095, 2 ^ 33 },
+      { false, UNRESOLVED, -3008, 123456789 }, { false, TIMED_OUT, -70000, 5 }, { false, TRAFFIC, -4095, 2 ^ 33 },
+      { true, TRAFFIC, -(2 ^ 20 - 1), 2 ^ 40 - 1 },
     } do
       local seen = core.verdict_unpack(core.verdict_pack(ffi.new("struct verdict_seen", v)))
       assert.same(v, { seen.up, seen.reason, seen.code, tonumber(seen.since_ms) })
@@ -327,9 +328,19 @@ describe("a trial", function()
   it("that ends without a verdict leaves the next one to others", function()
     local segment, over = ejected()
     core.board_claim_trial(segment, 0, over, over + 60000)
-    core.board_release_trial(segment, 0)
+    core.board_release_trial(segment, 0, over + 60000)
     assert.same({ 0, 1 }, available(segment, 2, over))
     assert.is_true(core.board_claim_trial(segment, 0, over, over + 100))
+  end)
+
+  it("that ends late does not end the one that came after it", function()
+    local segment, over = ejected()
+    assert.is_true(core.board_claim_trial(segment, 0, over, over + 100))
+    assert.is_true(core.board_claim_trial(segment, 0, over + 100, over + 300))
+    core.board_release_trial(segment, 0, over + 100)
+    assert.is_false(core.board_claim_trial(segment, 0, over + 200, over + 400))
+    core.board_release_trial(segment, 0, over + 300)
+    assert.is_true(core.board_claim_trial(segment, 0, over + 200, over + 400))
   end)
 
   it("is not failed by an attempt from before the ejection", function()
@@ -432,7 +443,7 @@ describe("processes at once", function()
           core.board_note_failure(holders, 0, RULE, at)
           if core.board_failures_in_row(holders, 0) ~= 1 then together = together + 1 end
           core.board_note_success(holders, 0)
-          core.board_release_trial(segment, 0)
+          core.board_release_trial(segment, 0, over + 1000)
         end
       end
       return together

@@ -4,6 +4,7 @@ local core = require "spec.support.core"
 ffi.cdef [[
 struct outlet_seen { int kind; int fd; bool in_line, is_broken; struct buffer pending; uint64_t dropped; };
 void log_append_escaped(struct buffer *, struct slice text, size_t limit, int format);
+void log_append_foreign(struct buffer *, struct slice text, size_t limit, int format);
 void log_append_time(struct buffer *, uint64_t wall_us, int format);
 void outlet_open(struct outlet_seen *, int fd);
 void outlet_put(struct outlet_seen *, struct slice line);
@@ -19,12 +20,17 @@ int fcntl(int fd, int command, ...);
 long read(int fd, void *bytes, size_t count);
 long lseek(int fd, long offset, int whence);
 int memfd_create(const char *name, unsigned flags);
+int posix_openpt(int flags);
+int grantpt(int fd);
+int unlockpt(int fd);
+char *ptsname(int fd);
 void (*signal(int number, void (*handler)(int)))(int);
 ]]
 
 local TEXT, JSON = 0, 1
 local LINE_MAX, PENDING_MAX = 4096, 256 * 1024
-local SIGPIPE, F_GETFL, F_SETFL, O_NONBLOCK = 13, 3, 4, 2048
+local SIGPIPE, F_GETFL, F_SETFL, O_NONBLOCK, O_RDWR_NOCTTY = 13, 3, 4, 2048, 258
+local SHARED = 4 -- enum outlet_kind: what cannot be opened again
 
 local function taken(append)
   local buffer = ffi.new "struct buffer"
@@ -84,6 +90,40 @@ describe("text in the log", function()
       { "\240\159\152\128x", 3, "..." }, { "\240\159\152\128x", 4, "\240\159\152\128..." },
     } do
       assert.equal(case[3], escaped(case[1], TEXT, case[2]))
+    end
+  end)
+
+  it("is measured as it is shown, and no escape is cut in two", function()
+    assert.equal("\\u0001\\u0001", escaped("\1\1", JSON, 12))
+    assert.equal("\\u0001...", escaped("\1\1", JSON, 11))
+    assert.equal("a\\n...", escaped("a\n\n", TEXT, 4))
+    assert.equal("a...", escaped('a"', JSON, 2))
+    for limit = 0, 100 do
+      local shown = escaped(("\255\"\n\226\130\172a"):rep(50), JSON, limit)
+      assert.truthy(#shown <= limit + 3 and shown:find "%.%.%.$", shown)
+      assert.is_nil((shown:gsub("\\u00%x%x", ""):gsub('\\[n"]', ""):find "\\"))
+    end
+  end)
+
+  it("has no character that a terminal obeys", function()
+    for _, character in ipairs {
+      "\226\128\168", "\226\128\169", "\226\128\174", "\226\129\167", "\226\128\143", "\216\156", "\239\187\191",
+    } do
+      assert.truthy(escaped("a" .. character .. "b", TEXT):find "^a\\x%x%x[\\x%x]*b$")
+    end
+    for _, character in ipairs { "\226\128\166", "\216\157", "\239\187\190", "\226\130\172" } do
+      assert.equal(character, escaped(character, TEXT))
+    end
+  end)
+
+  it("of a client's choosing is ASCII", function()
+    local function foreign(text, format)
+      return taken(function(buffer) core.log_append_foreign(buffer, slice(text), 1000, format) end)
+    end
+    assert.equal("/gr\\xc3\\xbcn\\n", foreign("/gr\195\188n\n", TEXT))
+    assert.equal("/gr\\u00c3\\u00bcn\\n", foreign("/gr\195\188n\n", JSON))
+    for byte = 0, 255 do
+      for format = TEXT, JSON do assert.falsy(foreign(string.char(byte), format):find "[^ -~]") end
     end
   end)
 end)
@@ -169,6 +209,41 @@ describe("lines", function()
       assert.equal(0, tonumber(core.outlet_take_dropped(outlet)))
     end)
   end
+
+  -- Room for some bytes is not room for the line, and what was room a moment ago another
+  -- process may have taken: only a write that is told not to wait does not.
+  it("never wait for a device that cannot be opened again", function()
+    for _, open in ipairs {
+      function() return pipe() end,
+      function() -- a pseudo-terminal: takes parts of a line
+        local reader = ffi.C.posix_openpt(O_RDWR_NOCTTY)
+        assert(ffi.C.grantpt(reader) == 0 and ffi.C.unlockpt(reader) == 0)
+        local writer = ffi.C.open(ffi.C.ptsname(reader), O_RDWR_NOCTTY)
+        to_close[#to_close + 1] = reader
+        to_close[#to_close + 1] = writer
+        ffi.C.fcntl(reader, F_SETFL, ffi.cast("int", O_NONBLOCK))
+        return reader, writer
+      end,
+    } do
+      local reader, writer = open()
+      outlet = ffi.new "struct outlet_seen"
+      outlet.kind, outlet.fd = SHARED, writer
+      local line, sent = ("x"):rep(3000), 0
+      while outlet.dropped == 0 do
+        put(line)
+        sent = sent + 1
+        core.outlet_flush(outlet)
+      end
+      assert.is_false(core.outlet_flush(outlet))
+      local parts = {}
+      repeat
+        local done = core.outlet_flush(outlet)
+        parts[#parts + 1] = read(reader)
+      until done
+      assert.equal((line .. "\n"):rep(sent - 1), (table.concat(parts):gsub("\r", "")))
+      core.outlet_close(outlet)
+    end
+  end)
 
   it("go to a pipe in pieces that it takes whole", function()
     local reader, writer = pipe()

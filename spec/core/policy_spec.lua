@@ -23,6 +23,7 @@ struct facts_request {
   struct arena *arena;
   uint32_t allow_replay;
   int32_t vars;
+  uint32_t by_fallback;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; };
 struct facts_choice { const uint32_t *backends; uint32_t count; uint64_t generation; };
@@ -35,6 +36,16 @@ struct facts_decision {
   struct slice body;
   struct policy_field *fields;
   uint32_t fields_count;
+};
+struct binding_call {
+  struct facts_request *request;
+  double number;
+  const uint32_t *backends;
+  uint32_t count, list, backend;
+  const struct facts_failure *failure;
+  struct facts_decision *decision;
+  uint32_t fields_room;
+  struct slice wrong;
 };
 struct config_overrides {
   const char **listen; unsigned listen_count;
@@ -59,12 +70,24 @@ void policy_free(struct policy *);
 void policy_choose(struct policy *, struct facts_request *, const struct facts_choice *, struct facts_decision *);
 int policy_on_failure(struct policy *, struct facts_request *, uint32_t backend, const struct facts_failure *);
 void policy_forget(struct policy *, struct facts_request *);
+bool policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields, const char *body, size_t length);
+bool policy_answer_field(struct binding_call *, const char *name, size_t name_length,
+                         const char *value, size_t value_length);
+void policy_answer_why(struct binding_call *, const char *text, size_t length);
+void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
+uint32_t policy_backend_state(const struct segment *, uint32_t backend);
+uint32_t policy_backend_in_flight(const struct segment *, uint32_t backend);
+double policy_backend_requests(const struct segment *, uint32_t backend);
+double policy_backend_failures(const struct segment *, uint32_t backend);
+uint32_t policy_backend_failures_in_row(const struct segment *, uint32_t backend);
+int raise(int signal);
 void log_open(int events, int lines, int least, const char *process);
 ]]
 
 local BACKEND, REFUSE, RESPOND = 0, 1, 2            -- enum facts_decision_kind
 local RETRY, NEXT, FAIL = 0, 1, 2                   -- enum facts_verdict
 local CONNECT, TIMEOUT = 0, 1                       -- enum facts_failure_kind
+local SIGUSR2 = 12
 local SILENT = 4                                    -- above LOG_ERROR
 
 local function text(slice) return ffi.string(slice.start, slice.length) end
@@ -298,7 +321,18 @@ describe("a policy", function()
       ["returns nothing although there are backends"] = "return",
       ["returns a number"] = "return 1",
       ["returns a table of its own"] = "return { 1 }",
-      ["returns a copy of a backend"] = "return { backends[1][1] }",
+      ["returns what it made of a backend"] = "return { name = backends[1].name }",
+      ["sets a number in a backend"] = "backends[1][1] = 5000 return backends[1].in_flight > 0 and backends[1]",
+      ["sets a number in a tag"] = "backends[1].tags[1] = 'x'",
+      ["changes the status of an answer"] = "local a = ctx:respond {} a[2] = 42 return a",
+      ["changes the headers of an answer"] = "local a = ctx:respond {} a[3] = { 'A', 'b\\r\\nc: d' } return a",
+      ["returns an answer of its own making"] = "return { mark = {}, status = 200, fields = {}, body = '' }",
+      ["returns an answer that it changed with a metatable"] = "return setmetatable(ctx:respond {}, {})",
+      ["resumes its own coroutine"] = "return coroutine.resume(coroutine.running())",
+      ["responds with a control byte in a header"] = "return ctx:respond { headers = { a = 'b\\1c' } }",
+      ["responds with more headers than anybody reads"] = [[local headers = {}
+        for i = 1, 2000 do headers['a' .. i] = 'b' end return ctx:respond { headers = headers }]],
+      ["sets what belongs to the connection"] = "return ctx:respond { headers = { TE = 'x' } }",
       ["returns an unknown option"] = "return backends[1], { wy = 'x' }",
       ["returns a reason that is no text"] = "return nil, {}",
       ["yields"] = "coroutine.yield()",
@@ -350,6 +384,179 @@ describe("a policy", function()
     assert.is_true(decision.failed)
   end)
 
+  describe("keeps from one call to the next", function()
+    local function spoiled_by(body)
+      load_choose("if ctx.attempts == 2 then " .. body .. " end return backends[1], { why = backends[2].name }")
+      request.attempts = 2
+      choose()
+      request.attempts = 1
+      local decision = choose()
+      assert.is_false(decision.by_fallback)
+      assert.equal(0, decision.backend)
+      assert.equal("127.0.0.1:9002", text(decision.why))
+    end
+
+    it("its backends, if one is replaced in the list", function() spoiled_by "backends[1] = backends[2]" end)
+    it("its backends, if one is taken from the list", function() spoiled_by "backends[2] = nil" end)
+    it("its backends, if the last one is", function() spoiled_by "backends[3] = nil" end)
+    it("its backends, if two change places", function()
+      spoiled_by "backends[1], backends[2] = backends[2], backends[1]"
+    end)
+
+    it("the list of all backends", function()
+      load_choose [[if ctx.attempts == 2 then backends.all[1] = backends.all[2] end
+        return backends[1], { why = backends.all[1].name }]]
+      request.attempts = 2
+      assert.equal("127.0.0.1:9002", text(choose().why))
+      request.attempts = 1
+      assert.equal("127.0.0.1:9001", text(choose().why))
+    end)
+
+    it("an answer that it made once", function()
+      load_choose("denied = denied or ctx:reject(403) return denied", { before = "local denied" })
+      for _ = 1, 3 do assert.equal(403, choose().status) end
+    end)
+
+    it("that it failed once for this request", function()
+      load_choose "if ctx.attempts == 1 then error 'x' end return backends[3]"
+      local decision = choose()
+      assert.is_true(decision.by_fallback)
+      request.attempts = 2
+      core.policy_choose(policy, request, choice, decision)
+      assert.equal(2, decision.backend)
+      assert.is_true(decision.by_fallback)
+    end)
+  end)
+
+  it("hears nothing of the coroutine it runs in, but of its own", function()
+    load_choose [[local inside = coroutine.wrap(function() return type(coroutine.running()) end)()
+      return backends[1], { why = tostring(coroutine.running()) .. " " .. inside }]]
+    assert.equal("nil thread", text(choose().why))
+  end)
+
+  it("gets the same counter for the same name", function()
+    assert.equal("true", why "rawequal(lb.counter 'policy spec', lb.counter 'policy spec')")
+  end)
+
+  it("makes a counter in each call without using up memory", function()
+    load_choose([[for _ = 1, 20000 do turn = lb.counter "policy spec" end return backends[1] ]],
+      { settings = "script = { memory = 2^20, budget_ms = 1000 },", before = "local turn" })
+    for _ = 1, 20 do assert.is_false(choose().by_fallback) end
+  end)
+
+  it("sees ties rotate after it has taken every counter there is", function()
+    local common = segment
+    segment = core.segment_new()
+    load_choose("return backends:min(function() return 0 end)",
+      { before = "for i = 1, 2000 do if not pcall(lb.counter, 'c' .. i) then break end end" })
+    local seen = {}
+    for i = 1, 3 do seen[i] = choose().backend end
+    table.sort(seen)
+    assert.same({ 0, 1, 2 }, seen)
+    core.policy_free(policy)
+    policy = nil
+    core.segment_free(segment)
+    segment = common
+  end)
+
+  it("is not stopped by a signal that comes before its first call", function()
+    load_choose "return backends[1]"
+    core.raise(SIGUSR2)
+    assert.is_false(choose().by_fallback)
+  end)
+
+  it("whose memory is full spends little time on collections", function()
+    load_choose("local more = {} for i = 1, 1e6 do more[i] = {} end return backends[#live > 0 and 1 or 2]", {
+      settings = "script = { memory = 32 * 2^20, budget_ms = 1000 },",
+      before = "local live = {} for i = 1, 200000 do live[i] = { i } end",
+    })
+    local began = os.clock()
+    for _ = 1, 200 do assert.is_true(choose().by_fallback) end
+    local took = os.clock() - began
+    assert.truthy(took < 1, took)
+  end)
+
+  for what, body in pairs {
+    ["a table that formats itself"] = [[
+      local t = setmetatable({}, { __tostring = function(t) return ('%s'):format(t) end })
+      return ('%s'):format(t)]],
+    ["a time that asks for the time"] = "local meta = {} meta.__index = os.time os.time(setmetatable({}, meta))",
+    ["a call of pcall by itself"] = "local meta = {} meta.__call = pcall return (setmetatable({}, meta)())",
+    ["pcall with itself, over and over"] = "local t = {} for i = 1, 5000 do t[i] = pcall end return pcall(unpack(t))",
+  } do
+    it("is not held up by " .. what, function()
+      load_choose(body)
+      local began = os.clock()
+      for _ = 1, 3 do assert.is_true(choose().by_fallback) end
+      assert.truthy(os.clock() - began < 0.5)
+    end)
+  end
+
+  -- What hooks.lua calls, called with what it never would.
+  describe("is not taken at its word about", function()
+    local call, decision
+
+    before_each(function()
+      load "return {}"
+      decision = ffi.new "struct facts_decision"
+      call = ffi.new("struct binding_call", { request = request, decision = decision })
+    end)
+
+    local function field(name, value) return core.policy_answer_field(call, name, #name, value, #value) end
+
+    it("a status", function()
+      for _, status in ipairs { 0, 42, 100, 199, 600, 2 ^ 32 - 1 } do
+        assert.is_false(core.policy_answer_respond(call, status, 0, "", 0))
+      end
+      assert.is_true(core.policy_answer_respond(call, 599, 0, "x", 1))
+      for _, status in ipairs { 204, 205, 304 } do
+        assert.is_false(core.policy_answer_respond(call, status, 0, "x", 1))
+        assert.is_true(core.policy_answer_respond(call, status, 0, "", 0))
+      end
+    end)
+
+    it("how many fields there are", function()
+      assert.is_false(core.policy_answer_respond(call, 200, 2 ^ 31, "", 0))
+      assert.is_false(field("A", "b"))
+      assert.is_true(core.policy_answer_respond(call, 200, 1, "", 0))
+      assert.is_true(field("A", "b"))
+      assert.is_false(field("C", "d"))
+      assert.equal(1, decision.fields_count)
+    end)
+
+    it("a field", function()
+      assert.is_true(core.policy_answer_respond(call, 200, 100, "", 0))
+      for _, name in ipairs { "", "a b", "a:", "a\n", "a\0", "\255", "Connection", "content-length",
+        "TRANSFER-ENCODING", "upgrade", "te", "trailer", "keep-alive", "proxy-connection" } do
+        assert.is_false(field(name, "x"), name)
+      end
+      for _, value in ipairs { "a\r\nb: c", "a\n", "\r", "a\0b", "\1", "\127" } do
+        assert.is_false(field("A", value), value)
+      end
+      assert.is_true(field("X-~!#$%&'*+-.^_`|0", "a\tb \255"))
+    end)
+
+    it("a call that is over", function()
+      call.decision = nil
+      assert.is_false(core.policy_answer_respond(call, 200, 0, "", 0))
+      assert.is_false(field("A", "b"))
+      core.policy_answer_why(call, "x", 1)
+      call.request = nil
+      core.policy_answer_wrong(call, "x", 1)
+    end)
+
+    it("a backend", function()
+      for _, backend in ipairs { 3, 4095, 4096, 5000, 2 ^ 32 - 1 } do
+        assert.equal(1, core.policy_backend_state(segment, backend))
+        assert.equal(0, core.policy_backend_in_flight(segment, backend))
+        assert.equal(0, core.policy_backend_requests(segment, backend))
+        assert.equal(0, core.policy_backend_failures(segment, backend))
+        assert.equal(0, core.policy_backend_failures_in_row(segment, backend))
+      end
+      assert.equal(0, core.policy_backend_state(segment, 2))
+    end)
+  end)
+
   describe("is stopped when it runs on in", function()
     for _, body in ipairs {
       "while true do end",
@@ -374,6 +581,13 @@ describe("a policy", function()
       "while true do local s = 'a' .. math.random() end",
       "local t = {} while true do t[#t + 1] = {} end",
       "local s = 'x' while true do s = s .. s end",
+      "(('a'):rep(20000)):find '.-.-.-.-b$'",
+      "(('a'):rep(20000)):match '.*.*.*.*b'",
+      "(('a'):rep(20000)):gsub('.-.-.-.-b', '')",
+      "for _ in (('a'):rep(20000)):gmatch '.-.-.-.-b' do end",
+      "while true do pcall(string.find, ('a'):rep(3000), '.-.-.-b') end",
+      "xpcall(string.find, function() while true do end end, ('a'):rep(20000), '.-.-.-.-b')",
+      "local meta = {} meta.__tostring = tostring while true do tostring(setmetatable({}, meta)) end",
       "local t = {} while true do pcall(function() while true do t[#t + 1] = ('x'):rep(1e5) .. #t end end) end",
     } do
       it(body, function()
@@ -431,6 +645,11 @@ describe("a policy", function()
   describe("is not taken if its init", function()
     it("raises an error", function()
       assert.equal("t.lua:1: not today (in init)", load "return { init = function() error 'not today' end }")
+    end)
+
+    it("matches a pattern without end", function()
+      assert.matches("^t.lua:1: used more than",
+        load "return { init = function() (('a'):rep(20000)):find '.-.-.-.-b$' end }")
     end)
 
     it("does not end", function()

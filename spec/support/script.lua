@@ -24,9 +24,11 @@ local function new_lb()
   end
   function counter:get() return counts[self.name] end
 
+  local counters = {}
   function lb.counter(name)
     counts[name] = counts[name] or 0
-    return setmetatable({ name = name }, counter)
+    counters[name] = counters[name] or setmetatable({ name = name }, counter)
+    return counters[name]
   end
   function lb.now() return os.clock() end
   for _, level in ipairs { "info", "warn", "error" } do

@@ -12,6 +12,8 @@
 --   conn:body_of(message, method)  the body that belongs to a head just read
 --   conn:ended_by_peer()      waits for the end: "end" (FIN) or "reset"
 --   conn:hold(), conn:go_on() stops and goes on reading, so that the kernel's buffers fill up
+--   conn:sip(seconds)         reads slowly, but steadily, for so long: 64 KiB at most, ten times a second;
+--                             then it holds
 --   conn:finish()             no more from us (half closed); conn:close(); conn:reset() (RST)
 --   conn.ended                "end", "reset", or nil while it is open
 --
@@ -72,6 +74,18 @@ function Conn:go_on()
 end
 
 function Conn:hold() self.handle:read_stop() end
+
+function Conn:sip(seconds)
+  local deadline = loop.now() + seconds
+  self:hold()
+  while loop.now() < deadline and not self.ended do
+    self.on_first = function() self:hold() end
+    self:go_on()
+    loop.pause(0.1)
+  end
+  self.on_first = nil
+  self:hold()
+end
 
 function Conn:send(...)
   local bytes = table.concat({ ... })

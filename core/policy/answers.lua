@@ -1,0 +1,139 @@
+-- answers - those that a script gives itself: ctx:respond, ctx:reject and ctx:redirect.
+--
+-- Checked here for the sake of the message and its line; C checks them again when they are given.
+local prelude = ...
+
+local complain, read_only, raw_metatable = prelude.complain, prelude.read_only, prelude.raw_metatable
+local error, pairs, rawget, setmetatable, tostring, type = error, pairs, rawget, setmetatable, tostring, type
+local ceil, find, floor, format, lower = math.ceil, string.find, math.floor, string.format, string.lower
+
+-- What an answer says is in its metatable, which no script can reach.
+local ANSWER = {}
+
+local function answer_index() complain("an answer can only be returned") end
+local answer_newindex = read_only "an answer"
+local methods = {}
+
+-- Those that say where a message ends or what happens to the connection, which lb decides.
+local FRAMING = {
+  ["connection"] = true, ["content-length"] = true, ["keep-alive"] = true, ["proxy-connection"] = true, ["te"] = true,
+  ["trailer"] = true, ["transfer-encoding"] = true, ["upgrade"] = true,
+}
+
+local REASONS = {
+  [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found",
+  [405] = "Method Not Allowed", [408] = "Request Timeout", [409] = "Conflict", [410] = "Gone",
+  [413] = "Content Too Large", [415] = "Unsupported Media Type", [418] = "I'm a teapot",
+  [421] = "Misdirected Request", [425] = "Too Early", [426] = "Upgrade Required",
+  [428] = "Precondition Required", [429] = "Too Many Requests", [431] = "Request Header Fields Too Large",
+  [451] = "Unavailable For Legal Reasons", [500] = "Internal Server Error", [501] = "Not Implemented",
+  [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout",
+}
+
+-- The checks raise errors at the line that called the ctx's method: level 4 from here.
+local function refuse(text, ...) error(format(text, ...), 4) end
+
+local function check_names(what, given, known)
+  if type(given) ~= "table" then refuse("%s needs a table, got %s", what, type(given)) end
+  for name in pairs(given) do
+    if not known[name] then
+      refuse("%s: unknown field '%s'%s", what, tostring(name),
+        type(name) == "string" and prelude.did_you_mean(name, prelude.names_of(known)) or "")
+    end
+  end
+end
+
+local function check_status(what, status, least, most)
+  if type(status) ~= "number" or floor(status) ~= status or status < least or status > most then
+    refuse("%s: a status is a whole number from %d to %d, got %s", what, least, most, tostring(status))
+  end
+end
+
+local function check_text(what, name, text)
+  if type(text) == "number" then return tostring(text) end
+  if type(text) ~= "string" then refuse("%s: %s is a text, not a %s", what, name, type(text)) end
+  return text
+end
+
+local function add_field(what, fields, name, value)
+  if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+.^_`|~-]+$") then
+    refuse("%s: '%s' is no header's name", what, tostring(name))
+  end
+  if FRAMING[lower(name)] then refuse("%s: the header '%s' is set by lb itself", what, name) end
+  if type(value) == "number" then value = tostring(value) end
+  if type(value) ~= "string" then refuse("%s: the header '%s' is a %s, not a text", what, name, type(value)) end
+  if find(value, "[%z\r\n]") then refuse("%s: the header '%s' has a line end or a NUL in it", what, name) end
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+
+local function answer(status, fields, body, why)
+  return setmetatable({}, {
+    mark = ANSWER, status = status, fields = fields, body = body, why = why,
+    __index = answer_index, __newindex = answer_newindex, __metatable = false,
+  })
+end
+
+local RESPOND_FIELDS = { status = true, headers = true, body = true }
+
+function methods.respond(_, given)
+  local what = "ctx:respond"
+  check_names(what, given, RESPOND_FIELDS)
+  local status = given.status == nil and 200 or given.status
+  check_status(what, status, 200, 599)
+  local body = check_text(what, "body", given.body == nil and "" or given.body)
+  if body ~= "" and (status == 204 or status == 205 or status == 304) then
+    complain("%s: an answer with status %d has no body", what, status)
+  end
+  local headers, fields = given.headers == nil and {} or given.headers, {}
+  if type(headers) ~= "table" then complain("%s: headers is a table, not a %s", what, type(headers)) end
+  for name, value in pairs(headers) do
+    if type(value) ~= "table" then value = { value } end -- a list is a header that comes more than once
+    for i = 1, #value do add_field(what, fields, name, value[i]) end
+  end
+  return answer(status, fields, body)
+end
+
+local REJECT_FIELDS = { retry_after = true, why = true }
+
+function methods.reject(_, status, given)
+  local what = "ctx:reject"
+  check_status(what, status, 400, 599)
+  given = given or {}
+  check_names(what, given, REJECT_FIELDS)
+  local fields = { "Content-Type", "text/plain" }
+  if given.retry_after ~= nil then
+    local seconds = given.retry_after
+    if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 2 ^ 31) then
+      complain("%s: retry_after is a number of seconds, got %s", what, tostring(seconds))
+    end
+    add_field(what, fields, "Retry-After", format("%d", ceil(seconds)))
+  end
+  local why = given.why ~= nil and check_text(what, "why", given.why) or nil
+  return answer(status, fields, format("%d %s\n", status, REASONS[status] or "Error"), why)
+end
+
+local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+function methods.redirect(_, url, status)
+  local what = "ctx:redirect"
+  if status == nil then status = 302 end
+  if not REDIRECTS[status] then
+    complain("%s: a status is 301, 302, 303, 307 or 308, got %s", what, tostring(status))
+  end
+  local fields = {}
+  if type(url) ~= "string" or not find(url, "^[\33-\126]+$") then
+    complain("%s: expected a URL, got %s", what, format("%q", tostring(url)))
+  end
+  add_field(what, fields, "Location", url)
+  return answer(status, fields, "")
+end
+
+-- What it says, if it is one: status, fields (name, value, name, ..), body and perhaps why.
+local function contents_of(given)
+  local meta = raw_metatable(given)
+  if meta and rawget(meta, "mark") == ANSWER then return meta end
+  return nil
+end
+
+return { methods = methods, contents_of = contents_of }

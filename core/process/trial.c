@@ -1,0 +1,132 @@
+#include "process/trial.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "policy/budget.h"
+#include "policy/policy.h"
+#include "process/children.h"
+#include "shared/board.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    TRIAL_WRONG = 2,      /* the exit status of a script that is */
+    TRIAL_MAX_MS = 30000, /* a script may have set itself no bound */
+    MESSAGE_BYTES_MAX = 1000,
+};
+
+struct trial {
+    const struct config *config;
+    int status; /* as waitpid tells it */
+};
+
+/* --- inside the child --- */
+
+static _Noreturn void say_and_exit(struct slice message)
+{
+    struct buffer line = {0};
+
+    log_append_escaped(&line, message, MESSAGE_BYTES_MAX, LOG_TEXT);
+    fprintf(stderr, "%.*s\n", (int)buffer_length(&line), buffer_slice(&line).start);
+    _exit(TRIAL_WRONG);
+}
+
+static void load(void *owner, unsigned which)
+{
+    struct trial *t = owner;
+    struct segment *segment = segment_new();
+    struct buffer error = {0};
+    struct policy *policy;
+
+    if (segment == NULL)
+        _exit(1);
+    signals_deliver();
+    board_init(segment, t->config->backends_count);
+    policy = policy_new(t->config, segment, which, &error);
+    if (policy == NULL)
+        say_and_exit(buffer_slice(&error));
+    policy_free(policy);
+    _exit(0);
+}
+
+/* --- outside --- */
+
+static void on_ended(void *owner, unsigned which, int status)
+{
+    struct trial *t = owner;
+
+    (void)which;
+    t->status = status;
+}
+
+static bool is_told_to_stop(int signals)
+{
+    bool stop = false;
+    int number;
+
+    while ((number = signals_next(signals)) != 0)
+        stop = stop || number == SIGTERM || number == SIGINT || number == SIGQUIT;
+    return stop;
+}
+
+/* True: it was told to stop. */
+static bool wait_for_end(struct children *children, int signals, uint64_t until_ms)
+{
+    bool is_killed = false, stop = false;
+
+    for (;;) {
+        stop = is_told_to_stop(signals) || stop;
+        children_reap(children);
+        if (children_running(children) == 0)
+            return stop;
+        if (!is_killed && (stop || clock_steady_ms() >= until_ms)) {
+            children_signal(children, SIGKILL);
+            is_killed = true;
+        }
+        signals_wait(signals, is_killed ? UINT64_MAX : until_ms);
+    }
+}
+
+static int judge(const struct trial *t, bool is_late)
+{
+    const char *name = t->config->script_path;
+
+    if (is_late)
+        fprintf(stderr, "%s: loading it in a worker takes more than %d s\n", name,
+                TRIAL_MAX_MS / 1000);
+    else if (WIFSIGNALED(t->status))
+        fprintf(stderr, "%s: loading it in a worker ends that with signal %d: %s\n", name,
+                WTERMSIG(t->status), strsignal(WTERMSIG(t->status)));
+    else if (WEXITSTATUS(t->status) != TRIAL_WRONG && /* the others have said why */
+             WEXITSTATUS(t->status) != BUDGET_STUCK_STATUS)
+        return WEXITSTATUS(t->status);
+    return TRIAL_WRONG;
+}
+
+bool trial_run(const struct config *config, int signals, int *status)
+{
+    struct trial trial = {.config = config};
+    struct children children;
+    uint64_t until_ms = clock_steady_ms() + TRIAL_MAX_MS;
+    bool stop = false;
+
+    children_init(&children, 1, &trial);
+    children.run = load;
+    children.on_died = on_ended;
+    children_name(&children, 0, "trial", 0);
+    children_start(&children, 0);
+    *status = 0;
+    if (children_running(&children) == 0) {
+        fprintf(stderr, "lb: the system refuses to start a process\n");
+        *status = 1;
+    } else {
+        stop = wait_for_end(&children, signals, until_ms);
+        if (!stop)
+            *status = judge(&trial, clock_steady_ms() >= until_ms);
+    }
+    children_dispose(&children);
+    return !stop && *status == 0;
+}

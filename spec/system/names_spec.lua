@@ -1,0 +1,149 @@
+-- Backends with names, and a resolver that says what the spec wants: spec/support/resolver.c
+-- takes the C library's place inside lb.
+
+local uv = require "luv"
+local play = require "spec.support.play"
+
+local HEALTH = "health = { interval = 0.1, timeout = 0.6, fall = 1 },"
+
+describe("a backend with a name", function()
+  local library
+
+  setup(function()
+    library = os.tmpname()
+    local command = ("%s -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -fPIC -shared -o %s " ..
+      "spec/support/resolver.c -ldl"):format(os.getenv "CC" or "gcc", library)
+    local status = os.execute(command)
+    assert(status == 0 or status == true, command)
+  end)
+
+  teardown(function() os.remove(library) end)
+
+  after_each(play.curtain)
+
+  -- Whoever reads it meanwhile finds the old text or the new one.
+  local function names(...)
+    local path = play.directory() .. "/names"
+    play.file("names.new", table.concat({ ... }, "\n") .. "\n")
+    assert(uv.fs_rename(path .. ".new", path))
+    return path
+  end
+
+  -- The sanitizers' library wants to be the first of all, but goes on without that.
+  local function resolving(options)
+    options.settings = options.settings or HEALTH
+    options.env = {
+      RESOLVER = play.directory() .. "/names", LD_PRELOAD = library,
+      ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0",
+    }
+    return play.balancer(options)
+  end
+
+  local function on(host, text)
+    return play.backend { host = host, serve = function(conn)
+      while conn:request() do conn:send(play.text(text)) end
+    end }
+  end
+
+  it("is where the resolver says, also when that changes", function()
+    local first = play.hello "first"
+    names "web 127.0.0.1"
+    local name = "web:" .. first.port
+    local lb = resolving { backends = { name } }
+    assert.equal("first", lb:fetch("/").body)
+
+    names "web unknown"
+    local event = lb:down(name)
+    assert.equal("the name is not known", event.reason)
+    assert.equal(503, lb:fetch("/").status)
+
+    names "web 127.0.0.1"
+    lb:up(name)
+    assert.equal("first", lb:fetch("/").body)
+  end)
+
+  it("may move to another address, which no request notices", function()
+    local old = play.hello "old"
+    local new = on("127.0.0.2", "new")
+    new:stop()
+    new.port = old.port
+    new:start()
+    names "web 127.0.0.1"
+    local lb = resolving { backends = { "web:" .. old.port } }
+    assert.equal("old", lb:fetch("/").body)
+    names "web 127.0.0.2"
+    play.wait("the check to have found it", function() return new.accepted >= 2 end)
+    old:stop()
+    assert.equal("new", lb:fetch("/").body)
+    assert.same({}, lb:events "backend_down")
+  end)
+
+  it("is served at its last address while the resolver fails or hangs", function()
+    local backend = play.hello "x"
+    names "web 127.0.0.1"
+    local name = "web:" .. backend.port
+    local lb = resolving { backends = { name } }
+    for _, trouble in ipairs { "failing", "hanging" } do
+      names("web " .. trouble)
+      local checks = backend.accepted
+      play.wait("some more checks", function() return backend.accepted >= checks + 3 end)
+      assert.equal("x", lb:fetch("/").body)
+    end
+    assert.same({}, lb:events "backend_down")
+  end)
+
+  it("whose lookup hangs from the start holds up nobody", function()
+    local alive = play.hello "alive"
+    names "web hanging"
+    local lb = resolving { backends = { "web:80", alive } }
+    for _ = 1, 4 do
+      local seconds, response = play.timed(lb.fetch, lb, "/")
+      assert.equal("alive", response.body)
+      assert.truthy(seconds < 0.5 * play.slow, seconds)
+    end
+    assert.equal("the resolver does not answer", lb:down("web:80").reason)
+  end)
+
+  it("is tried at its next address if one refuses, or cannot even be tried", function()
+    local backend = play.hello "x"
+    local name = "web:" .. backend.port
+    for _, first in ipairs { "127.0.0.3", "127.0.0.4" } do -- nobody there; unusable
+      names("web " .. first .. " 127.0.0.1", "- 127.0.0.4")
+      local lb = resolving { backends = { name }, name = "lb " .. first }
+      lb:up(name)
+      assert.equal("x", lb:fetch("/").body)
+    end
+  end)
+
+  it("is down if one address refuses and another cannot even be tried, in any order", function()
+    local backend = play.hello "x"
+    local name = "web:" .. backend.port
+    for _, list in ipairs { "127.0.0.1 127.0.0.4", "127.0.0.4 127.0.0.1" } do
+      names("web " .. list, "- 127.0.0.4")
+      local lb = resolving { backends = { name }, name = "lb " .. list }
+      lb:up(name)
+      backend:stop()
+      assert.equal("connection refused", lb:down(name).reason)
+      backend:start()
+      lb:up(name)
+    end
+  end)
+
+  it("is as it was, and that is said, if no address can be tried", function()
+    local backend = play.hello "x"
+    names "web 127.0.0.1"
+    local lb = resolving { backends = { "web:" .. backend.port } }
+    assert.equal("x", lb:fetch("/").body)
+    names("web 127.0.0.1", "- 127.0.0.1")
+    local event = lb:event "check_skipped"
+    assert.equal("Cannot assign requested address", event.reason)
+    assert.same({}, lb:events "backend_down")
+  end)
+
+  it("may have an IPv6 address", function()
+    local backend = on("::1", "six")
+    names "web ::1"
+    local lb = resolving { backends = { "web:" .. backend.port } }
+    assert.equal("six", lb:fetch("/").body)
+  end)
+end)
