@@ -1,5 +1,6 @@
 #include "base/buffer.h"
 
+#include "base/decimal.h"
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -55,14 +56,9 @@ void buffer_append_byte(struct buffer *b, char byte)
 
 void buffer_append_number(struct buffer *b, uint64_t number)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    char digits[DECIMAL_BYTES];
 
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    buffer_append(b, (struct slice){digits + at, sizeof digits - at});
+    buffer_append(b, decimal_in(digits, number));
 }
 
 void buffer_printf(struct buffer *b, const char *format, ...)

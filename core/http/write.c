@@ -1,15 +1,12 @@
 #include "http/write.h"
 
+#include "base/decimal.h"
+
 void write_number(struct writer *w, uint64_t number)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    char digits[DECIMAL_BYTES];
 
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    write_text(w, (struct slice){digits + at, sizeof digits - at});
+    write_text(w, decimal_in(digits, number));
 }
 
 size_t write_chunk_size(char *out, uint64_t size)

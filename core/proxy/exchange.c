@@ -87,15 +87,14 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
                  &proxy->limits, &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")));
     e->facts = describe_request(in, proxy->next_id += SEGMENT_WORKERS_MAX);
     choice_init(&e->choice, proxy->backends, &in->arena);
-    upload_init(&e->upload, in, proxy->config->limits.replay);
+    upload_init(&e->upload, in, &proxy->config->limits);
     return e;
 }
 
-static bool exchange_body_is_too_large(const struct exchange *e)
+static void exchange_refuse_body(struct exchange *e)
 {
-    uint64_t limit = e->proxy->config->limits.body;
-
-    return limit > 0 && (e->in->body_bytes > limit || e->in->request.length > limit);
+    e->log.note = "limits.body";
+    exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
 }
 
 void exchange_start(struct proxy *proxy, struct incoming *in)
@@ -104,9 +103,8 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
     uint64_t all_tries_ms = proxy->config->timeouts.request_ms;
 
     retry_note_request(&proxy->budget, loop_now_ms(proxy->loop));
-    if (exchange_body_is_too_large(e)) {
-        e->log.note = "limits.body";
-        exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
+    if (upload_is_too_large(&e->upload)) {
+        exchange_refuse_body(e);
         return;
     }
     if (all_tries_ms > 0) {
@@ -311,14 +309,12 @@ static void on_request_body(struct incoming *in, struct slice piece)
 {
     struct exchange *e = in->owner;
 
-    if (exchange_body_is_too_large(e)) {
-        e->log.note = "limits.body";
-        exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
-    } else if (exchange_is_sending(e)) {
+    if (upload_is_too_large(&e->upload))
+        exchange_refuse_body(e);
+    else if (exchange_is_sending(e))
         upload_send(&e->upload, &e->attempt, piece);
-    } else {
+    else
         upload_keep(&e->upload, piece);
-    }
 }
 
 static void on_request_body_end(struct incoming *in)

@@ -2,9 +2,16 @@
 
 #include "proxy/relay.h"
 
-void upload_init(struct upload *u, struct incoming *in, uint64_t keep_max)
+void upload_init(struct upload *u, struct incoming *in, const struct config_limits *limits)
 {
-    *u = (struct upload){.in = in, .keep_max = keep_max, .is_whole = true};
+    *u = (struct upload){
+        .in = in, .keep_max = limits->replay, .body_max = limits->body, .is_whole = true};
+}
+
+bool upload_is_too_large(const struct upload *u)
+{
+    return u->body_max > 0 &&
+           (u->in->body_bytes > u->body_max || u->in->request.length > u->body_max);
 }
 
 void upload_dispose(struct upload *u)

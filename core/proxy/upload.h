@@ -14,12 +14,14 @@
 
 struct upload {
     struct incoming *in;
-    uint64_t keep_max; /* bytes */
+    uint64_t keep_max, body_max; /* bytes; body_max 0: no limit */
     struct buffer kept;
     bool is_whole; /* all that was read is kept: the body can go out again */
 };
 
-void upload_init(struct upload *, struct incoming *, uint64_t keep_max); /* borrows */
+void upload_init(struct upload *, struct incoming *, const struct config_limits *); /* borrows */
+/* By what it promises, or by what has come, it is larger than limits.body. */
+bool upload_is_too_large(const struct upload *);
 void upload_dispose(struct upload *);
 /* A piece was read and no backend is there to take it. */
 void upload_keep(struct upload *, struct slice piece);
