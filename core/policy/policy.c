@@ -32,13 +32,16 @@ static void say(struct policy *p, enum script_hook hook, enum script_breach brea
                 struct complaint *complaint)
 {
     struct buffer message = {0}, traceback = {0};
-    char line_text[16], unsaid_text[24];
+    const struct facts_request *request = p->call.request;
+    char line_text[16], unsaid_text[24], id[24] = "";
     unsigned line = 0;
 
     script_explain(p->script, hook, breach, &message, &line, &traceback);
     buffer_append_byte(&traceback, '\0');
     if (breach == SCRIPT_WRONG)
         buffer_append(&message, p->call.wrong);
+    if (request != NULL)
+        snprintf(id, sizeof id, "%.*s", (int)request->id.length, request->id.start);
     snprintf(line_text, sizeof line_text, "%u", line);
     snprintf(unsaid_text, sizeof unsaid_text, "%llu", (unsigned long long)complaint->unsaid);
     log_event(LOG_ERROR, "policy_error",
@@ -46,6 +49,7 @@ static void say(struct policy *p, enum script_hook hook, enum script_breach brea
                                         {"hook", script_hook_name(hook)},
                                         {"kind", script_breach_name(breach)},
                                         {"#line", line_text},
+                                        {"id", id},
                                         {"#suppressed", unsaid_text},
                                         {"traceback", buffer_slice(&traceback).start},
                                         {NULL, NULL}},

@@ -54,6 +54,7 @@ describe("the log", function()
     one:stop()
     assert.equal("two", lb:fetch("/").body)
     assert.truthy(lb:exchange().policy.fallback)
+    assert.equal(lb:exchange().id, lb:event("policy_error").id)
   end)
 
   it("has numbers as numbers in events, too", function()
