@@ -17,6 +17,7 @@
 enum {
     EARLY_BYTES_MAX = LOOP_READ_BYTES, /* of requests sent ahead of their turn */
     LINGER_MS = 2000,
+    IDLE_LINGERS_MAX = 30, /* a minute in which a client takes nothing */
     DRAIN_GRACE_MS = 300,
     PROBE_FIRST_MS = 5, /* a reset needs a round trip */
     PROBE_AGAIN_MS = 500,
@@ -85,11 +86,13 @@ void client_reset(struct client *c)
  * its end; what it sends meanwhile is thrown away. */
 static void client_linger(struct client *c)
 {
+    uint64_t patience_ms = c->clients->timeouts->response_body_ms;
     uint32_t unsent = stream_unsent(&c->stream);
+    bool took_nothing = unsent == c->watched_bytes;
 
-    c->idle_lingers = unsent == c->watched_bytes ? c->idle_lingers + 1 : 0;
-    if ((unsent == 0 && c->watched_bytes == 0) ||
-        (uint64_t)c->idle_lingers * LINGER_MS > c->clients->timeouts->response_body_ms) {
+    c->idle_lingers = took_nothing ? c->idle_lingers + 1 : 0;
+    if (took_nothing && (unsent == 0 || c->idle_lingers == IDLE_LINGERS_MAX ||
+                         (uint64_t)c->idle_lingers * LINGER_MS > patience_ms)) {
         client_close(c);
         return;
     }
