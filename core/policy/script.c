@@ -97,7 +97,7 @@ enum script_breach script_call(struct script *script, enum script_hook hook, dou
  * the time for them; the others find their garbage gone in the next call. */
 static void script_collect(struct script *script)
 {
-    uint64_t begun_us = clock_steady_us(), ended_us;
+    uint64_t begun_us = clock_steady_us(), cpu_us = clock_thread_us();
     uint64_t earned_us = (begun_us - script->collected_us) / COLLECT_SHARE;
 
     script->collect_us += earned_us < COLLECT_US_MAX ? (int64_t)earned_us : COLLECT_US_MAX;
@@ -107,21 +107,25 @@ static void script_collect(struct script *script)
     if (script->collect_us <= 0)
         return;
     lua_gc(script->lua, LUA_GCCOLLECT, 0);
-    ended_us = clock_steady_us();
-    script->collect_us -= (int64_t)(ended_us - begun_us);
-    script->collected_us = ended_us;
+    /* CPU time: on a busy machine a collection takes no more of this thread. */
+    script->collect_us -= (int64_t)(clock_thread_us() - cpu_us);
+    script->collected_us = clock_steady_us();
 }
 
 void script_recover(struct script *script, enum script_breach breach)
 {
+    uint64_t memory = script->config->script_limits.memory;
+
     sandbox_limit_memory(script->lua, 0);
     script_renew_coroutine(script);
     lua_rawgeti(script->lua, LUA_REGISTRYINDEX, script->forget_nesting);
     if (lua_pcall(script->lua, 0, 0, 0) != 0)
         lua_pop(script->lua, 1);
-    if (breach == SCRIPT_NO_MEMORY)
+    /* A call that was stopped for its time may have left the heap nearly full of garbage,
+     * and the next one would pay for that. */
+    if (breach == SCRIPT_NO_MEMORY || (memory > 0 && sandbox_used_bytes(script->lua) > memory / 2))
         script_collect(script);
-    sandbox_limit_memory(script->lua, script->config->script_limits.memory);
+    sandbox_limit_memory(script->lua, memory);
 }
 
 void script_forget_vars(struct script *script, int number)
