@@ -201,7 +201,7 @@ static enum incoming_fault fault_of_parse(enum parse_error error)
     case PARSE_BAD_VERSION:
         return INCOMING_BAD_VERSION;
     case PARSE_UNKNOWN_METHOD:
-        return INCOMING_UNKNOWN_METHOD;
+        return INCOMING_NOT_IMPLEMENTED;
     case PARSE_LONG_LINE:
         return INCOMING_LONG_LINE;
     case PARSE_LARGE_HEAD:
@@ -220,8 +220,9 @@ static void client_take_head(struct client *c)
     if (fault == REQUEST_OK && !parse_agrees(&in->parse, in->request.framing, in->request.length))
         fault = REQUEST_BAD_FRAMING;
     if (fault != REQUEST_OK) {
-        client_fail_head(c, fault == REQUEST_IS_CONNECT ? INCOMING_UNKNOWN_METHOD : INCOMING_BAD,
-                         request_fault_text(fault));
+        client_fail_head(
+            c, request_fault_status(fault) == 501 ? INCOMING_NOT_IMPLEMENTED : INCOMING_BAD,
+            request_fault_text(fault));
         return;
     }
     client_enter(c, CLIENT_BUSY);
@@ -262,14 +263,14 @@ static void client_take_failure(struct client *c)
     enum incoming_fault fault = fault_of_parse(in->parse.error);
 
     if (c->state == CLIENT_HEAD) {
-        client_fail_head(c, fault, parse_error_text(in->parse.error));
+        client_fail_head(c, fault, in->parse.why);
         return;
     }
     in->closes = true;
     if (in->is_done)
         client_resume_later(c);
     else
-        in->events->on_body_failed(in, INCOMING_BAD, parse_error_text(in->parse.error));
+        in->events->on_body_failed(in, INCOMING_BAD, in->parse.why);
 }
 
 /* Reads one request at most; gives how many of the bytes were used. What is behind

@@ -22,7 +22,7 @@ struct incoming;
 enum incoming_fault {               /* why a request cannot be served, or not to its end */
                       INCOMING_BAD, /* malformed; text says how */
                       INCOMING_BAD_VERSION,
-                      INCOMING_UNKNOWN_METHOD,
+                      INCOMING_NOT_IMPLEMENTED,
                       INCOMING_LONG_LINE,
                       INCOMING_LARGE_HEAD,
                       INCOMING_TIMED_OUT, /* the head, or the next piece of the body */

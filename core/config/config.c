@@ -50,6 +50,24 @@ void config_free(struct config *config)
     mem_free(config);
 }
 
+/* --- questions --- */
+
+bool config_status_is_healthy(const struct config_health *health, unsigned status)
+{
+    unsigned bit = status - CONFIG_STATUS_MIN;
+
+    return status >= CONFIG_STATUS_MIN && status <= CONFIG_STATUS_MAX &&
+           (health->status[bit / 8] >> (bit % 8) & 1) != 0;
+}
+
+const struct config_page *config_page_of(const struct config *config, unsigned status)
+{
+    for (unsigned i = 0; i < config->pages_count; i++)
+        if (config->pages[i].status == status)
+            return &config->pages[i];
+    return NULL;
+}
+
 /* --- CPUs --- */
 
 /* What a container may use of all CPUs together, as a number of them; 0: no limit. */

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "net/address.h"
+#include "net/network.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,17 @@ struct config_listen {
     struct address address; /* never ADDRESS_NAME, never ADDRESS_UNIX */
 };
 
+enum { CONFIG_STATUS_MIN = 100, CONFIG_STATUS_MAX = 599 };
+
+enum config_health_type { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP };
+
+struct config_page { /* what a client gets with a status of our own */
+    unsigned status; /* 400 to 599 */
+    char *type;      /* Content-Type */
+    char *body;
+    size_t body_bytes;
+};
+
 enum config_fallback { CONFIG_FALLBACK_ROUND_ROBIN, CONFIG_FALLBACK_FAIL };
 
 struct config_health {
@@ -41,6 +53,11 @@ struct config_health {
     uint32_t rise, fall;
     uint32_t eject_after; /* failures of real traffic in a row; 0: never */
     uint64_t eject_for_ms;
+    enum config_health_type type;
+    char *path; /* of an http check: "/" unless given; a target in origin form */
+    char *host; /* what its Host says; NULL: the backend's address as it was written */
+    /* A bit per status that means healthy, from CONFIG_STATUS_MIN: 200 to 299 unless given. */
+    uint8_t status[(CONFIG_STATUS_MAX - CONFIG_STATUS_MIN) / 8 + 1];
 };
 
 struct config_timeouts {
@@ -52,6 +69,7 @@ struct config_timeouts {
     uint64_t keep_alive_ms;    /* idle client */
     uint64_t upstream_idle_ms;
     uint64_t request_ms; /* over all tries; 0: none */
+    uint64_t tunnel_ms;  /* without a byte in either direction, after an upgrade */
 };
 
 struct config_limits {
@@ -84,6 +102,11 @@ struct config {
     unsigned workers; /* resolved: at least 1 */
     bool workers_auto;
     enum config_fallback fallback;
+    struct network *trusted_proxies; /* clients that may say whom they speak for */
+    unsigned trusted_proxies_count;
+    bool forwarded; /* add Forwarded (RFC 7239), too */
+    struct config_page *pages;
+    unsigned pages_count;
     struct config_health health;
     struct config_timeouts timeouts;
     struct config_limits limits;
@@ -104,6 +127,8 @@ struct config_overrides {
 struct config *config_new(void); /* every setting at its default, no addresses */
 void config_free(struct config *);
 void config_print(const struct config *, struct buffer *); /* the effective settings, as a script */
+bool config_status_is_healthy(const struct config_health *, unsigned status);
+const struct config_page *config_page_of(const struct config *, unsigned status); /* or NULL */
 unsigned config_cpus(void); /* the CPUs that this process may use, at least 1 */
 
 #endif

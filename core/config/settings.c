@@ -38,6 +38,7 @@ static const struct setting timeouts[] = {
     {SECONDS(timeouts, keep_alive, 75, MS, DAY, false)},
     {SECONDS(timeouts, upstream_idle, 60, MS, DAY, false)},
     {SECONDS(timeouts, request, 0, MS, DAY, true)},
+    {SECONDS(timeouts, tunnel, 3600, MS, 7 * DAY, false)},
 };
 
 static const struct setting limits[] = {
@@ -70,7 +71,7 @@ static const char *const top_to_come[] = {
     "on_response", "on_done", "on_health", "trusted_proxies", "forwarded", "pages", NULL,
 };
 static const char *const health_to_come[] = {"path", "host", "status", "slow_start", "panic", NULL};
-static const char *const timeouts_to_come[] = {"tunnel", NULL};
+static const char *const timeouts_to_come[] = {NULL};
 static const char *const limits_to_come[] = {"per_client", NULL};
 static const char *const nothing_to_come[] = {NULL};
 

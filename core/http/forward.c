@@ -96,7 +96,7 @@ static void write_forwarded(struct writer *w, const struct forward_request *r)
         write_text(w, r->head->fields[i].value);
         write_text(w, SLICE(", "));
     }
-    write_text(w, r->client_ip);
+    write_text(w, r->peer_ip);
     write_text(w, SLICE("\r\n"));
     write_field(w, SLICE("X-Forwarded-Proto"), r->proto);
     write_field(w, SLICE("X-Forwarded-Host"), r->host);
@@ -125,7 +125,7 @@ struct slice forward_request_head(struct arena *arena, const struct forward_requ
     const struct head *head = r->head;
     bool names_fields = head_names_fields(head);
     size_t room =
-        head_length_max(head) + r->target->origin.length + 2 * r->host.length + r->client_ip.length;
+        head_length_max(head) + r->target->origin.length + 2 * r->host.length + r->peer_ip.length;
     struct writer w = writer_in(arena, room);
     bool has_host = head_has(head, SLICE("host"));
 
@@ -184,4 +184,21 @@ struct slice forward_response_head(struct arena *arena, const struct forward_res
     }
     write_text(&w, SLICE("\r\n"));
     return writer_finish(&w);
+}
+
+struct slice forward_trailers(struct arena *arena, const struct head *head,
+                              const struct field *trailers, unsigned count)
+{
+    (void)arena;
+    (void)head;
+    (void)trailers;
+    (void)count;
+    return (struct slice){"", 0};
+}
+
+bool forward_upgrade_agrees(const struct head *request, const struct head *response)
+{
+    (void)request;
+    (void)response;
+    return false;
 }

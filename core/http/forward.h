@@ -18,10 +18,17 @@ struct forward_request {
     const struct target *target;
     enum framing framing;
     uint64_t length;
-    struct slice host; /* what Host says; the backend's own for a request without one */
-    struct slice client_ip;
-    struct slice proto; /* "http" */
-    uint16_t port;      /* at which the client came in; 0 if unknown */
+    struct slice host;    /* what Host says; the backend's own for a request without one */
+    struct slice peer_ip; /* of the connection's other end, as text */
+    struct slice proto;   /* "http" */
+    uint16_t port;        /* at which the client came in; 0 if unknown */
+    /* The peer may speak for others: its X-Forwarded-* and Forwarded are appended to and kept.
+     * Anybody else's are dropped before ours are added. */
+    bool is_trusted;
+    bool adds_forwarded; /* the setting `forwarded`: add Forwarded (RFC 7239), too */
+    bool wants_upgrade;  /* pass Upgrade on, without h2c (RFC 9110, 7.8) */
+    bool has_max_forwards;
+    uint64_t max_forwards; /* as it came, not 0; goes on one less */
 };
 
 struct forward_response {
@@ -29,11 +36,21 @@ struct forward_response {
     enum framing framing; /* of the message that goes to the client */
     uint64_t length;
     enum version client_version;
-    bool closes; /* the connection ends with this response */
+    bool closes;     /* the connection ends with this response */
+    bool is_upgrade; /* a 101 that the client has asked for: keeps Upgrade */
 };
 
 /* Head bytes, with the empty line at the end, in the arena. */
 struct slice forward_request_head(struct arena *, const struct forward_request *);
 struct slice forward_response_head(struct arena *, const struct forward_response *);
+
+/* The trailer fields that go on, as lines, in the arena, without the empty line at the end: those
+ * of the connection, those that head's Connection names, and those that must not be trailers
+ * (framing, routing, authentication, control: RFC 9110, 6.5.1) are dropped. May be empty. */
+struct slice forward_trailers(struct arena *, const struct head *, const struct field *trailers,
+                              unsigned count);
+
+/* Does the 101 switch to one protocol that the request's Upgrade offered (RFC 9110, 7.8)? */
+bool forward_upgrade_agrees(const struct head *request, const struct head *response);
 
 #endif

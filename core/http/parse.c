@@ -313,6 +313,7 @@ static enum parse_error parse_finish_head(struct parse *p, size_t used)
 static enum parse_step parse_fail(struct parse *p, enum parse_error error)
 {
     p->error = error;
+    p->why = parse_error_text(error);
     return PARSE_FAILED;
 }
 

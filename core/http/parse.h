@@ -48,12 +48,17 @@ struct parse {
     void (*on_body)(struct parse *, struct slice);
     struct head head; /* from PARSE_HEAD on; its bytes are in the arena */
     enum parse_error error;
+    const char *why; /* with PARSE_FAILED: what is wrong, static ("a bare line feed in the head") */
     size_t head_bytes; /* how long the head was on the wire */
     bool has_head;     /* PARSE_HEAD has come */
     bool has_body;     /* there are bytes of body to come, by the framing the parser found */
     bool is_chunked;   /* by the framing the parser found, like the rest */
     bool ends_with_connection;
     uint64_t length; /* of a counted body */
+    /* At PARSE_END of a chunked message: its trailer fields, in the arena; limits.fields and
+     * limits.head hold for them as well. */
+    struct field *trailers;
+    unsigned trailers_count;
 
     /* the parser's own */
     _Alignas(8) unsigned char state[PARSE_STATE_BYTES];

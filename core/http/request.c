@@ -34,6 +34,11 @@ enum request_fault request_check(const struct head *head, struct request *out)
     return out->target.form == TARGET_AUTHORITY ? REQUEST_IS_CONNECT : REQUEST_OK;
 }
 
+unsigned request_fault_status(enum request_fault fault)
+{
+    return fault == REQUEST_IS_CONNECT || fault == REQUEST_UNKNOWN_CODING ? 501 : 400;
+}
+
 const char *request_fault_text(enum request_fault fault)
 {
     static const char *const texts[] = {
@@ -41,7 +46,10 @@ const char *request_fault_text(enum request_fault fault)
         [REQUEST_BAD_TARGET] = "invalid request target",
         [REQUEST_BAD_HOST] = "missing or invalid Host",
         [REQUEST_BAD_FRAMING] = "ambiguous length of the body",
+        [REQUEST_UNKNOWN_CODING] = "a transfer coding that is not chunked",
         [REQUEST_IS_CONNECT] = "CONNECT is not supported",
+        [REQUEST_BAD_MAX_FORWARDS] = "Max-Forwards is not one number",
+        [REQUEST_TRACE_WITH_BODY] = "TRACE has no body",
     };
 
     return texts[fault];

@@ -10,10 +10,13 @@
 
 enum request_fault {
     REQUEST_OK,
-    REQUEST_BAD_TARGET,  /* 400 */
-    REQUEST_BAD_HOST,    /* 400: none in 1.1, several, or not host[:port] (RFC 9112, 3.2) */
-    REQUEST_BAD_FRAMING, /* 400 */
-    REQUEST_IS_CONNECT,  /* 501: this is no forward proxy */
+    REQUEST_BAD_TARGET,       /* 400 */
+    REQUEST_BAD_HOST,         /* 400: none in 1.1, several, or not host[:port] (RFC 9112, 3.2) */
+    REQUEST_BAD_FRAMING,      /* 400 */
+    REQUEST_UNKNOWN_CODING,   /* 501: another coding below the final chunked (RFC 9112, 6.1) */
+    REQUEST_IS_CONNECT,       /* 501: this is no forward proxy */
+    REQUEST_BAD_MAX_FORWARDS, /* 400: of TRACE or OPTIONS, not one number (RFC 9110, 7.6.2) */
+    REQUEST_TRACE_WITH_BODY,  /* 400 (RFC 9110, 9.3.8) */
 };
 
 struct request {
@@ -21,9 +24,15 @@ struct request {
     struct slice host; /* what Host shall say; empty if a 1.0 request has none */
     enum framing framing;
     uint64_t length; /* for FRAMING_COUNTED */
+    /* A 1.1 request without a body that asks for another protocol than h2c, in Upgrade and in
+     * Connection (RFC 9110, 7.8): it may become a tunnel. */
+    bool wants_upgrade;
+    bool has_max_forwards; /* TRACE or OPTIONS with Max-Forwards (RFC 9110, 7.6.2) */
+    uint64_t max_forwards; /* as it came; 0: we are the last to see it, and answer */
 };
 
 enum request_fault request_check(const struct head *, struct request *out);
+unsigned request_fault_status(enum request_fault);
 const char *request_fault_text(enum request_fault);
 
 #endif

@@ -36,11 +36,12 @@ static struct slice describe_ip(struct incoming *in)
     return done ? slice_of(text) : SLICE("unknown");
 }
 
-struct facts_request describe_request(struct incoming *in, uint64_t id)
+struct facts_request describe_request(struct incoming *in, const struct config *config, uint64_t id)
 {
     const struct head *head = incoming_head(in);
     const struct target *target = &in->request.target;
 
+    (void)config;
     return (struct facts_request){
         .id = describe_id(&in->arena, id),
         .method = head->method,
@@ -59,10 +60,12 @@ struct facts_request describe_request(struct incoming *in, uint64_t id)
     };
 }
 
-struct slice describe_forwarded(struct incoming *in, const struct facts_request *facts,
-                                struct slice own_host)
+struct slice describe_forwarded(struct incoming *in, const struct config *config,
+                                const struct facts_request *facts, struct slice own_host)
 {
     const struct request *request = &in->request;
+
+    (void)config;
 
     return forward_request_head(&in->arena,
                                 &(struct forward_request){
@@ -71,7 +74,7 @@ struct slice describe_forwarded(struct incoming *in, const struct facts_request 
                                     .framing = request->framing,
                                     .length = request->length,
                                     .host = request->host.length > 0 ? request->host : own_host,
-                                    .client_ip = facts->client_ip,
+                                    .peer_ip = facts->client_ip,
                                     .proto = facts->scheme,
                                     .port = incoming_local_port(in),
                                 });
@@ -108,7 +111,7 @@ void describe_end(struct access_record *r, const struct incoming *in,
 unsigned describe_fault(enum incoming_fault fault)
 {
     static const unsigned statuses[] = {
-        [INCOMING_BAD] = 400,       [INCOMING_BAD_VERSION] = 505, [INCOMING_UNKNOWN_METHOD] = 501,
+        [INCOMING_BAD] = 400,       [INCOMING_BAD_VERSION] = 505, [INCOMING_NOT_IMPLEMENTED] = 501,
         [INCOMING_LONG_LINE] = 414, [INCOMING_LARGE_HEAD] = 431,  [INCOMING_TIMED_OUT] = 408,
     };
 

@@ -85,7 +85,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     deadline_init(&e->pause, on_pause_over);
     attempt_init(&e->attempt, &attempt_events, proxy->loop, &proxy->config->timeouts,
                  &proxy->limits, &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")));
-    e->facts = describe_request(in, proxy->next_id += SEGMENT_WORKERS_MAX);
+    e->facts = describe_request(in, proxy->config, proxy->next_id += SEGMENT_WORKERS_MAX);
     choice_init(&e->choice, proxy->backends, &in->arena);
     upload_init(&e->upload, in, &proxy->config->limits);
     return e;
@@ -286,7 +286,8 @@ static struct slice exchange_request_head(struct exchange *e)
     const char *own_host = e->attempt.backend->settings->text;
 
     if (e->request_head.length == 0 || e->in->request.host.length == 0)
-        e->request_head = describe_forwarded(e->in, &e->facts, slice_of(own_host));
+        e->request_head =
+            describe_forwarded(e->in, e->proxy->config, &e->facts, slice_of(own_host));
     return e->request_head;
 }
 
@@ -420,10 +421,8 @@ static void exchange_reply(struct exchange *e, unsigned status, struct slice why
     }
     exchange_cancel_attempt(e, status == 504 ? ATTEMPT_TIMEOUT : ATTEMPT_CANCELLED);
     e->log.status = status;
-    e->log.bytes_out = reply_send(
-        e->in, &(struct reply){.status = status,
-                               .body = reply_text(&e->in->arena, status, why),
-                               .retry_after_s = says_when ? e->proxy->retry_after_s : 0});
+    e->log.bytes_out =
+        reply_error(e->in, e->proxy->config, status, why, says_when ? e->proxy->retry_after_s : 0);
     exchange_finish(e);
 }
 

@@ -157,6 +157,20 @@ size_t reply_send(struct incoming *in, const struct reply *reply)
     return shows_body ? reply->body.length : 0;
 }
 
+size_t reply_error(struct incoming *in, const struct config *config, unsigned status,
+                   struct slice why, unsigned retry_after_s)
+{
+    (void)config;
+    return reply_send(in, &(struct reply){.status = status,
+                                          .body = reply_text(&in->arena, status, why),
+                                          .retry_after_s = retry_after_s});
+}
+
+size_t reply_last_hop(struct incoming *in)
+{
+    return reply_send(in, &(struct reply){.status = 200});
+}
+
 size_t reply_decided(struct incoming *in, const struct facts_decision *d)
 {
     return reply_send(in, &(struct reply){.status = d->status,

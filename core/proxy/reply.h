@@ -5,6 +5,7 @@
 #define PROXY_REPLY_H
 
 #include "client/incoming.h"
+#include "config/config.h"
 #include "policy/facts.h"
 
 struct reply {
@@ -17,6 +18,15 @@ struct reply {
 
 /* Sends head and body, but for answers that have none. Gives the body's bytes. */
 size_t reply_send(struct incoming *, const struct reply *);
+
+/* A status of our own: the body is that of the setting `pages`, else text, or JSON for a client
+ * whose Accept takes that and no text. why may be empty; retry_after_s 0: no such field. */
+size_t reply_error(struct incoming *, const struct config *, unsigned status, struct slice why,
+                   unsigned retry_after_s);
+
+/* TRACE or OPTIONS with Max-Forwards: 0 ends here (RFC 9110, 7.6.2, 9.3.7 and 9.3.8): the request's
+ * head as it came, without credentials, or what we can do. */
+size_t reply_last_hop(struct incoming *);
 
 /* The same for an answer that the policy gave. */
 size_t reply_decided(struct incoming *, const struct facts_decision *);

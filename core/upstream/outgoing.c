@@ -102,7 +102,7 @@ static void outgoing_feed(struct outgoing *o, struct slice bytes)
         bytes.start += used;
         bytes.length -= used;
         if (step == PARSE_FAILED) {
-            outgoing_fail(o, OUTGOING_PROTOCOL, parse_error_text(o->parse.error));
+            outgoing_fail(o, OUTGOING_PROTOCOL, o->parse.why);
             return;
         }
         CHECK(step != PARSE_MORE || used > 0);

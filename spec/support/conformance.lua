@@ -1,0 +1,20 @@
+-- conformance - tables of bytes, each played between a raw client, a proxy and a raw backend.
+--
+-- spec/cases/*.lua return lists of cases. A case has
+--   rule      the rule's id in core/README.md;  name  what it is about, ends "a request with ..." or so
+--   send      what the client sends: bytes, or a list of pieces (each sent when the one before was taken)
+--   answer    what the backend sends for the request: bytes, or a list; without: 200 with a body of its own.
+--             answer_ends = true: then the backend closes;  answer_resets = true: with a reset
+--   backend   the exact bytes that the backend must see, or a list of accepted ones; or false: not one byte.
+--             backend_cut = true: then its connection is ended by the proxy before the request is complete
+--   client    the exact bytes that the client must get; %date% in it stands for any date
+--   refused   a status (or a list): our own answer with that status, Connection: close, and the end of the
+--             connection; implies backend = false, unless backend is given
+--   cut       true: the client's connection ends before what it got was a complete message
+--   keeps     true: the client's connection takes another request afterwards (the canary goes there, too)
+--   limits    settings that the case needs (text of a script's table); cases with the same text share a balancer
+-- In backend and client, %port% is the proxy's port and %added% stands for what lb adds to every request:
+-- the lines from X-Forwarded-For to Via. %via% is lb's Via line.
+-- After each case a canary request goes out, over a connection of its own, and to the same backend; its answer
+-- must be its own.
+return {}
