@@ -2,31 +2,28 @@
  * The states of a connection:
  *
  *    IDLE --first byte--> HEAD --head complete--> BUSY --answered, request read--> IDLE
- *      |                    |                      |
- *      '--------------------+-------- closes ------+--> LINGERING --> CLOSING
+ *      |                    |                      |--upgraded--> TUNNEL
+ *      |                    |                      |                |
+ *      '--------------------+-------- closes ------+----------------+--> LINGERING --> CLOSING
  *
  * BUSY ends when the exchange is done and the request has been read to its end. In
  * LINGERING the answer is out, our side is shut, and what still comes is thrown
- * away, so that no reset destroys the answer on its way (RFC 9112, 9.6).
+ * away, so that no reset destroys the answer on its way (RFC 9112, 9.6). In TUNNEL
+ * the bytes are somebody else's (proxy/tunnel.c).
  */
 #include "client/client.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "client/watch.h"
 
 enum {
     EARLY_BYTES_MAX = LOOP_READ_BYTES, /* of requests sent ahead of their turn */
-    LINGER_MS = 2000,
-    IDLE_LINGERS_MAX = 30, /* a minute in which a client takes nothing */
     DRAIN_GRACE_MS = 300,
-    PROBE_FIRST_MS = 5, /* a reset needs a round trip */
-    PROBE_AGAIN_MS = 500,
 };
 
 static const struct stream_events stream_events;
 static void on_resume(struct deferred *);
-static void on_deadline(struct deadline *);
-static void client_probe(struct client *, uint64_t again_ms);
 
 static struct client *client_of(struct stream *s)
 {
@@ -62,42 +59,27 @@ static void client_tell_gone(struct client *c)
         in->events->on_gone(in);
 }
 
-void client_close(struct client *c)
+static void client_leave(struct client *c, void (*leave)(struct stream *))
 {
     if (c->state == CLIENT_CLOSING)
         return;
     client_enter(c, CLIENT_CLOSING);
     deadline_clear(&c->deadline);
     client_tell_gone(c);
-    stream_close(&c->stream);
+    leave(&c->stream);
+}
+
+void client_close(struct client *c)
+{
+    struct incoming *in = c->incoming;
+    bool is_unfinished = in != NULL && !in->is_done && in->needs_reset;
+
+    client_leave(c, is_unfinished ? stream_reset : stream_close);
 }
 
 void client_reset(struct client *c)
 {
-    if (c->state == CLIENT_CLOSING)
-        return;
-    client_enter(c, CLIENT_CLOSING);
-    deadline_clear(&c->deadline);
-    client_tell_gone(c);
-    stream_reset(&c->stream);
-}
-
-/* Lingers on while the client takes what is still on its way to it, and then a while for
- * its end; what it sends meanwhile is thrown away. */
-static void client_linger(struct client *c)
-{
-    uint64_t patience_ms = c->clients->timeouts->response_body_ms;
-    uint32_t unsent = stream_unsent(&c->stream);
-    bool took_nothing = unsent == c->watched_bytes;
-
-    c->idle_lingers = took_nothing ? c->idle_lingers + 1 : 0;
-    if (took_nothing && (unsent == 0 || c->idle_lingers == IDLE_LINGERS_MAX ||
-                         (uint64_t)c->idle_lingers * LINGER_MS > patience_ms)) {
-        client_close(c);
-        return;
-    }
-    c->watched_bytes = unsent;
-    deadline_set(c->clients->loop, &c->deadline, LINGER_MS);
+    client_leave(c, stream_reset);
 }
 
 /* The answer is out and no other follows. If the request was read whole and nothing
@@ -117,80 +99,7 @@ static void client_end(struct client *c)
     stream_shutdown(&c->stream);
     stream_read(&c->stream);
     c->watched_bytes = UINT32_MAX;
-    client_linger(c);
-}
-
-/* --- time --- */
-
-/* Between two requests; empty lines are no beginning of one. */
-static bool client_is_resting(const struct client *c)
-{
-    return c->state == CLIENT_IDLE ||
-           (c->state == CLIENT_HEAD && parse_is_at_start(&c->incoming->parse));
-}
-
-/* Sets the deadline that the state calls for, from now. */
-void client_watch(struct client *c)
-{
-    const struct config_timeouts *timeouts = c->clients->timeouts;
-    struct loop *loop = c->clients->loop;
-
-    if (stream_backlog(&c->stream) > 0) {
-        c->watched_bytes = stream_unsent(&c->stream);
-        deadline_set(loop, &c->deadline, timeouts->response_body_ms);
-    } else if (c->state == CLIENT_BUSY && !c->incoming->body_complete && !c->is_paused &&
-               !c->incoming->awaits_continue) {
-        deadline_set(loop, &c->deadline, timeouts->request_body_ms);
-    } else if (c->is_probed) {
-        deadline_set(loop, &c->deadline, PROBE_AGAIN_MS);
-    } else if (c->state == CLIENT_BUSY) {
-        deadline_clear(&c->deadline);
-    }
-}
-
-static void client_fail_head(struct client *c, enum incoming_fault fault, const char *text)
-{
-    struct incoming *in = c->incoming;
-
-    client_enter(c, CLIENT_BUSY);
-    deadline_clear(&c->deadline);
-    in->closes = true;
-    c->clients->events->on_bad_request(c->clients, in, fault, text);
-}
-
-/* A client that has not taken a byte for so long will not. */
-static void client_check_stalled(struct client *c)
-{
-    if (stream_unsent(&c->stream) != c->watched_bytes)
-        client_watch(c);
-    else
-        client_reset(c);
-}
-
-static void on_deadline(struct deadline *d)
-{
-    struct client *c = list_entry(d, struct client, deadline);
-    struct incoming *in = c->incoming;
-
-    if (list_has_node(&c->resume.node))
-        return; /* the exchange has ended this turn, and with it what the deadline was for */
-    if (client_is_resting(c)) {
-        client_close(c);
-    } else if (c->state == CLIENT_LINGERING) {
-        client_linger(c);
-    } else if (c->state == CLIENT_HEAD) {
-        client_fail_head(c, INCOMING_TIMED_OUT,
-                         "request head not complete within timeouts.request_head");
-    } else if (stream_backlog(&c->stream) > 0) {
-        client_check_stalled(c);
-    } else if (!in->body_complete && !in->is_done) {
-        in->events->on_body_failed(in, INCOMING_TIMED_OUT,
-                                   "nothing of the body within timeouts.request_body");
-    } else if (in->is_done || stream_is_dead(&c->stream)) {
-        client_close(c);
-    } else {
-        client_probe(c, PROBE_AGAIN_MS);
-    }
+    watch_linger(c);
 }
 
 /* --- reading --- */
@@ -200,8 +109,6 @@ static enum incoming_fault fault_of_parse(enum parse_error error)
     switch (error) {
     case PARSE_BAD_VERSION:
         return INCOMING_BAD_VERSION;
-    case PARSE_UNKNOWN_METHOD:
-        return INCOMING_NOT_IMPLEMENTED;
     case PARSE_LONG_LINE:
         return INCOMING_LONG_LINE;
     case PARSE_LARGE_HEAD:
@@ -212,10 +119,20 @@ static enum incoming_fault fault_of_parse(enum parse_error error)
     }
 }
 
+void client_fail_head(struct client *c, enum incoming_fault fault, const char *text)
+{
+    struct incoming *in = c->incoming;
+
+    client_enter(c, CLIENT_BUSY);
+    deadline_clear(&c->deadline);
+    in->closes = true;
+    c->clients->events->on_bad_request(c->clients, in, fault, text);
+}
+
 static void client_take_head(struct client *c)
 {
     struct incoming *in = c->incoming;
-    enum request_fault fault = request_check(&in->parse.head, &in->request);
+    enum request_fault fault = request_check(&in->parse.head, &in->arena, &in->request);
 
     if (fault == REQUEST_OK && !parse_agrees(&in->parse, in->request.framing, in->request.length))
         fault = REQUEST_BAD_FRAMING;
@@ -227,8 +144,8 @@ static void client_take_head(struct client *c)
     }
     client_enter(c, CLIENT_BUSY);
     in->body_complete = !in->parse.has_body;
-    in->awaits_continue =
-        in->parse.has_body && head_lists(&in->parse.head, SLICE("expect"), SLICE("100-continue"));
+    in->awaits_continue = in->parse.has_body && in->parse.head.version == VERSION_1_1 &&
+                          head_lists(&in->parse.head, SLICE("expect"), SLICE("100-continue"));
     if (!head_keeps_alive(&in->parse.head))
         in->closes = true;
     c->has_served = true;
@@ -335,6 +252,9 @@ static void on_bytes(struct stream *s, struct slice bytes)
         return;
     if (buffer_length(&c->early) > 0) {
         buffer_append(&c->early, bytes);
+    } else if (c->state == CLIENT_TUNNEL) {
+        incoming_pass(c->incoming, bytes);
+        return;
     } else {
         used = client_feed(c, bytes);
         if (c->state == CLIENT_CLOSING)
@@ -344,30 +264,21 @@ static void on_bytes(struct stream *s, struct slice bytes)
         if (used < bytes.length)
             buffer_append(&c->early, (struct slice){bytes.start + used, bytes.length - used});
     }
-    if (buffer_length(&c->early) >= EARLY_BYTES_MAX)
+    if (buffer_length(&c->early) >= EARLY_BYTES_MAX) {
         stream_pause(s);
+        client_watch(c);
+    }
 }
 
 /* --- endings --- */
 
-/* A client that has only shut its sending side waits for its answer; one that is
- * gone answers any byte with a reset. RFC 9110, 15.2 lets us send an interim
- * response at any time to a 1.1 client: it tells the two apart. */
-static void client_probe(struct client *c, uint64_t again_ms)
+/* What came early is still to be passed, before the end: on_resume does it. */
+static void client_pass_end(struct client *c)
 {
     struct incoming *in = c->incoming;
 
-    if (stream_backlog(&c->stream) > 0) {
-        c->is_probed = true;
-        client_watch(c); /* what it takes, or does not, tells as well */
-        return;
-    }
-    if (!in->has_answered && !in->is_done && in->parse.head.version == VERSION_1_1) {
-        stream_add(&c->stream, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
-        stream_flush(&c->stream);
-    }
-    c->is_probed = true;
-    deadline_set(c->clients->loop, &c->deadline, again_ms);
+    if (!in->is_done && buffer_length(&c->early) == 0 && !list_has_node(&c->resume.node))
+        in->events->on_body_end(in);
 }
 
 static void on_end(struct stream *s, int status)
@@ -375,8 +286,12 @@ static void on_end(struct stream *s, int status)
     struct client *c = client_of(s);
 
     c->has_ended = true;
-    if (status == 0 && c->state == CLIENT_BUSY && c->incoming->body_complete)
-        client_probe(c, PROBE_FIRST_MS);
+    if (status == 0 && (c->state == CLIENT_BUSY || c->state == CLIENT_TUNNEL))
+        stream_keep_alive(s); /* it may wait for long, or be gone */
+    if (status == 0 && c->state == CLIENT_TUNNEL)
+        client_pass_end(c);
+    else if (status == 0 && c->state == CLIENT_BUSY && c->incoming->body_complete)
+        watch_begin_probing(c);
     else if (status == 0 && c->state == CLIENT_LINGERING && stream_backlog(s) > 0)
         return; /* the deadline ends it, or the drained queue */
     else
@@ -389,7 +304,7 @@ static void on_drained(struct stream *s)
 
     if (c->state == CLIENT_LINGERING && c->has_ended)
         client_close(c);
-    if (c->state != CLIENT_BUSY)
+    if (c->state != CLIENT_BUSY && c->state != CLIENT_TUNNEL)
         return;
     client_watch(c);
     if (c->incoming->is_done)
@@ -414,18 +329,37 @@ static void client_go_on(struct client *c)
     if ((c->has_ended && lacks) || (c->clients->is_draining && client_is_resting(c)))
         client_close(c);
     else if (c->has_ended && c->state == CLIENT_BUSY && !c->incoming->is_done)
-        client_probe(c, PROBE_FIRST_MS);
+        watch_begin_probing(c);
     if (c->state != CLIENT_CLOSING && !c->is_paused && buffer_length(&c->early) < EARLY_BYTES_MAX)
         stream_read(&c->stream);
 }
 
-/* An exchange is over: on to the next request, if there may be one. */
+/* A tunnel begins: what the client has sent ahead, and then its end if that came, too. */
+static void client_pass_early(struct client *c)
+{
+    if (buffer_length(&c->early) > 0) {
+        incoming_pass(c->incoming, buffer_slice(&c->early));
+        stream_flush_gathered(c->clients->loop); /* it is borrowed */
+        buffer_dispose(&c->early);
+    }
+    if (c->has_ended)
+        client_pass_end(c);
+    else if (!c->is_paused)
+        stream_read(&c->stream);
+}
+
+/* An exchange is over: on to the next request, if there may be one. A tunnel begins, or
+ * is over: in->closes was set. */
 static void on_resume(struct deferred *d)
 {
     struct client *c = list_entry(d, struct client, resume);
     struct incoming *in = c->incoming;
 
-    if (c->state != CLIENT_BUSY)
+    if (c->state == CLIENT_TUNNEL && !in->is_done) {
+        client_pass_early(c);
+        return;
+    }
+    if (c->state != CLIENT_BUSY && c->state != CLIENT_TUNNEL)
         return;
     if (in->closes || in->parse.error != PARSE_OK) {
         client_end(c);
@@ -454,6 +388,13 @@ void client_resume_later(struct client *c)
     loop_defer(c->clients->loop, &c->resume);
 }
 
+void client_switch(struct client *c)
+{
+    client_enter(c, CLIENT_TUNNEL);
+    client_watch(c);
+    client_resume_later(c);
+}
+
 /* --- for the set of clients --- */
 
 struct client *client_new(struct clients *clients, struct listener *listener)
@@ -464,7 +405,7 @@ struct client *client_new(struct clients *clients, struct listener *listener)
 
     listener->is_waiting = false;
     c->clients = clients;
-    deadline_init(&c->deadline, on_deadline);
+    watch_init(c);
     deferred_init(&c->resume, on_resume);
     list_init(&c->node);
     status = stream_accept(&c->stream, clients->loop, listener_stream(listener), &stream_events);

@@ -9,7 +9,14 @@
 
 #include "client/clients.h"
 
-enum client_state { CLIENT_IDLE, CLIENT_HEAD, CLIENT_BUSY, CLIENT_LINGERING, CLIENT_CLOSING };
+enum client_state {
+    CLIENT_IDLE,
+    CLIENT_HEAD,
+    CLIENT_BUSY,
+    CLIENT_TUNNEL,
+    CLIENT_LINGERING,
+    CLIENT_CLOSING,
+};
 
 struct client {
     struct stream stream;
@@ -26,13 +33,14 @@ struct client {
     uint8_t idle_lingers; /* in a row in which the client took nothing */
     bool has_ended;       /* the client sends no more */
     bool is_paused;       /* the exchange wants no more of the body for now */
-    bool is_probed;       /* a client that has ended was sent an interim response */
     bool has_served;      /* at least one request */
 };
 
 struct client *client_new(struct clients *, struct listener *); /* accepts what waits there */
 void client_drain(struct client *); /* ends after the current answer, or soon if it is idle */
-void client_close(struct client *); /* tells the exchange, if there is one; frees itself */
+/* Tells the exchange, if there is one; frees itself. The peer sees a reset if it could take an
+ * end for that of the answer. */
+void client_close(struct client *);
 void client_reset(struct client *); /* the same, and the peer sees a reset */
 void client_watch(struct client *); /* sets the deadline that the state calls for, from now */
 void clients_forget(struct clients *, struct client *); /* it is closed */
@@ -40,5 +48,8 @@ void incoming_new(struct client *);                     /* a request begins: cli
 void incoming_free(struct client *);
 void incoming_free_spare(struct clients *);
 void client_resume_later(struct client *); /* the exchange is over: goes on this loop turn */
+void client_switch(struct client *);       /* what comes is no HTTP from now on (incoming_switch) */
+/* There is no valid head, and will be none. */
+void client_fail_head(struct client *, enum incoming_fault, const char *text);
 
 #endif

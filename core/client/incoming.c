@@ -39,7 +39,7 @@ void incoming_new(struct client *c)
     arena_init(&in->arena, in + 1, INCOMING_BLOCK_BYTES - sizeof *in);
     parse_init_request(&in->parse, &clients->limits, &in->arena, on_body);
     c->incoming = in;
-    c->is_paused = c->is_probed = false;
+    c->is_paused = false;
 }
 
 void incoming_free(struct client *c)
@@ -77,11 +77,13 @@ struct stream *incoming_stream(struct incoming *in)
 
 void incoming_pause(struct incoming *in)
 {
-    if (in->body_complete || in->client->is_paused)
+    struct client *c = in->client;
+
+    if (c->is_paused || (in->body_complete && c->state != CLIENT_TUNNEL))
         return; /* then reading goes on: it sees the client leave */
-    in->client->is_paused = true;
-    stream_pause(&in->client->stream);
-    client_watch(in->client);
+    c->is_paused = true;
+    stream_pause(&c->stream);
+    client_watch(c);
 }
 
 void incoming_resume(struct incoming *in)
@@ -121,14 +123,34 @@ void incoming_done(struct incoming *in)
         client_resume_later(in->client);
 }
 
-void incoming_cut(struct incoming *in, bool is_delimited)
+void incoming_cut(struct incoming *in)
 {
     struct client *c = in->client;
 
     in->closes = true;
     incoming_done(in);
-    if (!is_delimited)
+    if (in->needs_reset)
         client_reset(c);
+}
+
+void incoming_switch(struct incoming *in)
+{
+    in->has_answered = in->closes = in->needs_reset = true;
+    in->answers_in_chunks = false;
+    client_switch(in->client);
+}
+
+void incoming_pass(struct incoming *in, struct slice bytes)
+{
+    if (in->is_done)
+        return;
+    in->body_bytes += bytes.length;
+    in->events->on_body(in, bytes);
+}
+
+const char *incoming_why_gone(const struct incoming *in)
+{
+    return in->is_cut ? "cut at the end of the drain" : "the client went away";
 }
 
 const struct sockaddr_in6 *incoming_peer(const struct incoming *in)

@@ -43,13 +43,16 @@ struct incoming {
     struct parse parse;
     struct request request;
     struct arena arena;
-    uint64_t began_us;    /* steady clock: when its first byte was read */
-    uint64_t body_bytes;  /* received so far, codings removed */
-    bool body_complete;   /* the whole request is in */
-    bool awaits_continue; /* the client wants an interim response before it sends the body */
-    bool has_answered;    /* some of the final answer was sent */
-    bool closes;          /* the connection ends with this answer */
-    bool is_cut;          /* we end it, not the client: draining took too long */
+    uint64_t began_us;      /* steady clock: when its first byte was read */
+    uint64_t body_bytes;    /* received so far, codings removed; in a tunnel all bytes */
+    bool body_complete;     /* the whole request is in */
+    bool awaits_continue;   /* the client wants an interim response before it sends the body */
+    bool has_answered;      /* some of the final answer was sent */
+    bool closes;            /* the connection ends with this answer */
+    bool answers_in_chunks; /* by the exchange: between two events nothing of a chunk is missing */
+    bool needs_reset;       /* by the exchange: a client that sees an end now would take it for that
+                       * of the answer; if it is cut, it must see a reset */
+    bool is_cut;            /* we end it, not the client: draining took too long */
     bool is_done;
 };
 
@@ -68,10 +71,17 @@ void incoming_begin_answer(struct incoming *, bool wants_body);
 void incoming_watch(struct incoming *);
 /* The answer is complete, or there will be none. */
 void incoming_done(struct incoming *);
-/* The answer cannot be completed, and the client must see that: is_delimited says that
- * its framing shows a missing end; else the connection is reset. Calls incoming_done. */
-void incoming_cut(struct incoming *, bool is_delimited);
+/* The answer cannot be completed, and the client must see that: by its framing, or if that does
+ * not show it (needs_reset), by a reset. Calls incoming_done. */
+void incoming_cut(struct incoming *);
+/* The 101 was added, or will be in this event: no HTTP follows (RFC 9110, 7.8). From now on on_body
+ * has the bytes as they come, what came early first, and on_body_end says that the client sends no
+ * more; none of them inside this call. The connection ends with incoming_done, or, by a reset,
+ * with incoming_cut. */
+void incoming_switch(struct incoming *);
+void incoming_pass(struct incoming *, struct slice); /* for client.c: bytes of a tunnel */
 
+const char *incoming_why_gone(const struct incoming *); /* after on_gone: for the log */
 const struct sockaddr_in6 *incoming_peer(const struct incoming *);
 uint16_t incoming_local_port(const struct incoming *);
 

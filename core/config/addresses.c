@@ -208,3 +208,31 @@ bool addresses_add_backends(struct config *config, struct slice text, struct buf
             return false;
     return true;
 }
+
+/* --- trusted proxies --- */
+
+static bool add_trusted(struct config *config, struct slice text, struct buffer *wrong)
+{
+    struct network network = {0};
+    const char *words = network_parse(&network, text);
+
+    if (words == NULL && config->trusted_proxies_count == ADDRESSES_TRUSTED_MAX)
+        words = "too many networks: 1024 at most";
+    if (words != NULL)
+        return wrong_address(wrong, text, words);
+    config->trusted_proxies =
+        mem_realloc(config->trusted_proxies,
+                    (config->trusted_proxies_count + 1) * sizeof *config->trusted_proxies);
+    config->trusted_proxies[config->trusted_proxies_count++] = network;
+    return true;
+}
+
+bool addresses_add_trusted(struct config *config, struct slice text, struct buffer *wrong)
+{
+    struct slice item;
+
+    while (next_of_list(&text, &item))
+        if (!add_trusted(config, trim_lines(item), wrong))
+            return false;
+    return true;
+}

@@ -1,5 +1,5 @@
 /*
- * addresses - what a text says to listen on, and which backends it names.
+ * addresses - what a text says to listen on, which backends it names, and whom it trusts.
  *
  * Each takes one text with one address, or several with commas, and checks that
  * none comes twice. What is wrong is told in words, without where it stands.
@@ -14,11 +14,14 @@
 #include "base/buffer.h"
 #include "config/config.h"
 
-enum { ADDRESSES_LISTEN_MAX = 64, ADDRESSES_NAME_BYTES = 255 };
+enum { ADDRESSES_LISTEN_MAX = 64, ADDRESSES_NAME_BYTES = 255, ADDRESSES_TRUSTED_MAX = 1024 };
 
 /* False and the words in *wrong. */
 bool addresses_add_listen(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 bool addresses_add_backends(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
+
+/* Networks, into trusted_proxies; one that is there already is fine. */
+bool addresses_add_trusted(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 
 /* May the next backend have that name? */
 bool addresses_check_name(const struct config *, struct slice name, struct buffer *wrong) MUST_USE;

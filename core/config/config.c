@@ -1,9 +1,11 @@
 #include "config/config.h"
 
 #include "base/mem.h"
+#include "config/probes.h"
 #include "config/settings.h"
 #include "shared/segment.h"
 
+#include <arpa/inet.h>
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@ struct config *config_new(void)
         for (unsigned j = 0; j < settings_groups[i].count; j++)
             setting_set(config, &settings_groups[i].settings[j],
                         settings_groups[i].settings[j].standard);
+    probes_set_defaults(&config->health);
     config->fallback = CONFIG_FALLBACK_ROUND_ROBIN;
     config->workers_auto = true;
     config->workers = config_cpus();
@@ -43,6 +46,14 @@ void config_free(struct config *config)
         mem_free(config->listen[i].text);
     for (unsigned i = 0; i < config->backends_count; i++)
         free_backend(&config->backends[i]);
+    for (unsigned i = 0; i < config->pages_count; i++) {
+        mem_free(config->pages[i].type);
+        mem_free(config->pages[i].body);
+    }
+    mem_free(config->health.path);
+    mem_free(config->health.host);
+    mem_free(config->pages);
+    mem_free(config->trusted_proxies);
     mem_free(config->listen);
     mem_free(config->backends);
     mem_free(config->script_path);
@@ -102,18 +113,27 @@ unsigned config_cpus(void)
 
 /* --- as a script --- */
 
-static void print_text(struct buffer *out, const char *text)
+static void print_bytes(struct buffer *out, struct slice text)
 {
     buffer_append_byte(out, '"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.start[i];
+
+        if (c == '"' || c == '\\')
             buffer_append_byte(out, '\\');
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            buffer_printf(out, "\\%03u", (unsigned char)*text);
+        if (c == '\n')
+            buffer_append_text(out, "\\n");
+        else if (c < 0x20 || c == 0x7f)
+            buffer_printf(out, "\\%03u", c);
         else
-            buffer_append_byte(out, *text);
+            buffer_append_byte(out, (char)c);
     }
     buffer_append_byte(out, '"');
+}
+
+static void print_text(struct buffer *out, const char *text)
+{
+    print_bytes(out, slice_of(text));
 }
 
 static void print_tags(struct buffer *out, const struct config_backend *backend)
@@ -155,10 +175,68 @@ static void print_addresses(struct buffer *out, const struct config *config)
     buffer_append_text(out, "  },\n");
 }
 
+static void print_network(struct buffer *out, const struct network *network)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    bool is_v4 = network->prefix >= 96 && memcmp(network->address, mapped, sizeof mapped) == 0;
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (is_v4)
+        inet_ntop(AF_INET, network->address + sizeof mapped, text, sizeof text);
+    else
+        inet_ntop(AF_INET6, network->address, text, sizeof text);
+    buffer_printf(out, "\"%s/%d\"", text, is_v4 ? network->prefix - 96 : network->prefix);
+}
+
+static void print_trusted(struct buffer *out, const struct config *config)
+{
+    buffer_append_text(out, "  trusted_proxies = {");
+    for (unsigned i = 0; i < config->trusted_proxies_count; i++) {
+        buffer_append_text(out, i > 0 ? ", " : " ");
+        print_network(out, &config->trusted_proxies[i]);
+    }
+    buffer_printf(out, "%s},\n  forwarded = %s,\n", config->trusted_proxies_count > 0 ? " " : "",
+                  config->forwarded ? "true" : "false");
+}
+
+static void print_pages(struct buffer *out, const struct config *config)
+{
+    buffer_append_text(out, "  pages = {\n");
+    for (unsigned i = 0; i < config->pages_count; i++) {
+        const struct config_page *page = &config->pages[i];
+
+        buffer_printf(out, "    [%u] = { type = ", page->status);
+        print_text(out, page->type);
+        buffer_append_text(out, ", body = ");
+        print_bytes(out, (struct slice){page->body, page->body_bytes});
+        buffer_append_text(out, " },\n");
+    }
+    buffer_append_text(out, "  },\n");
+}
+
+static void print_probes(struct buffer *out, const struct config_health *health)
+{
+    if (health->type == CONFIG_HEALTH_TCP) {
+        buffer_append_text(out, "    type = \"tcp\",\n");
+        return;
+    }
+    buffer_append_text(out, "    type = \"http\",\n    path = ");
+    print_text(out, health->path);
+    if (health->host != NULL) {
+        buffer_append_text(out, ",\n    host = ");
+        print_text(out, health->host);
+    }
+    buffer_append_text(out, ",\n    status = ");
+    probes_print(health, out);
+    buffer_append_text(out, ",\n");
+}
+
 static void print_group(struct buffer *out, const struct config *config,
                         const struct settings_group *group)
 {
     buffer_printf(out, "  %s = {\n", group->name);
+    if (strcmp(group->name, "health") == 0)
+        print_probes(out, &config->health);
     for (unsigned i = 0; i < group->count; i++)
         buffer_printf(out, "    %s = %.15g,\n", group->settings[i].name,
                       setting_get(config, &group->settings[i]));
@@ -175,6 +253,8 @@ void config_print(const struct config *config, struct buffer *out)
         buffer_printf(out, "  workers = %u,\n", config->workers);
     buffer_printf(out, "  fallback = \"%s\",\n",
                   config->fallback == CONFIG_FALLBACK_FAIL ? "fail" : "round_robin");
+    print_trusted(out, config);
+    print_pages(out, config);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         print_group(out, config, &settings_groups[i]);
     buffer_printf(out, "  -- choose: %s\n",

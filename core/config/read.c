@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 #include "config/addresses.h"
+#include "config/pages.h"
+#include "config/probes.h"
 #include "config/settings.h"
 #include "lua/fields.h"
 #include "shared/segment.h"
@@ -67,7 +69,7 @@ static void read_workers(struct config *config, struct fields *root)
         if (!set_workers_text(config, text))
             fields_fail(root, "workers", 0, "expected 'auto' or 1 to %d, got '%.*s'",
                         SEGMENT_WORKERS_MAX, text.length > 40 ? 40 : (int)text.length, text.start);
-    } else if (type == FIELDS_NUMBER && fields_number(root, "workers", &any, &number)) {
+    } else if (type == FIELDS_NUMBER && fields_number(root, "workers", 0, &any, &number)) {
         if (!set_workers(config, number))
             fields_fail(root, "workers", 0,
                         "expected 'auto' or a whole number from 1 to %d, got %.15g",
@@ -114,34 +116,44 @@ bool read_overrides(struct config *config, const struct config_overrides *given,
     return is_fine;
 }
 
-/* --- listen --- */
+/* --- addresses --- */
 
-static void read_listen_text(struct config *config, struct fields *table, const char *name,
-                             unsigned position)
+typedef bool add_text(struct config *, struct slice text, struct buffer *wrong);
+
+static void read_text(struct config *config, struct fields *table, const char *name,
+                      unsigned position, add_text *add)
 {
     struct buffer words = {0};
     struct slice text;
 
-    if (fields_text(table, name, position, &text) && !addresses_add_listen(config, text, &words))
+    if (fields_text(table, name, position, &text) && !add(config, text, &words))
         keep_words(table, name, position, &words);
+}
+
+/* A text, or a list of texts. */
+static void read_texts(struct config *config, struct fields *root, const char *name, unsigned most,
+                       add_text *add, const char *expected)
+{
+    enum fields_type type = fields_type(root, name, 0);
+    struct fields list;
+
+    if (type == FIELDS_TEXT) {
+        read_text(config, root, name, 0, add);
+    } else if (type == FIELDS_TABLE && fields_enter(&list, root, name)) {
+        unsigned count = fields_count(&list, most);
+
+        for (unsigned i = 1; i <= count; i++)
+            read_text(config, &list, NULL, i, add);
+        fields_leave(&list);
+    } else if (type != FIELDS_NOTHING) {
+        fields_expected(root, name, 0, expected);
+    }
 }
 
 static void read_listen(struct config *config, struct fields *root)
 {
-    enum fields_type type = fields_type(root, "listen", 0);
-    struct fields list;
-
-    if (type == FIELDS_TEXT) {
-        read_listen_text(config, root, "listen", 0);
-    } else if (type == FIELDS_TABLE && fields_enter(&list, root, "listen")) {
-        unsigned count = fields_count(&list, ADDRESSES_LISTEN_MAX);
-
-        for (unsigned i = 1; i <= count; i++)
-            read_listen_text(config, &list, NULL, i);
-        fields_leave(&list);
-    } else if (type != FIELDS_NOTHING) {
-        fields_expected(root, "listen", 0, "an address or a list of addresses");
-    }
+    read_texts(config, root, "listen", ADDRESSES_LISTEN_MAX, addresses_add_listen,
+               "an address or a list of addresses");
     if (config->listen_count == 0 && !root->wrong->is_set) {
         struct buffer words = {0};
 
@@ -188,7 +200,7 @@ static void read_count(struct fields *entry, const char *name, double least, dou
     const struct fields_range range = {least, most, false, true, NULL};
     double number;
 
-    if (fields_number(entry, name, &range, &number))
+    if (fields_number(entry, name, 0, &range, &number))
         *out = (uint32_t)number;
 }
 
@@ -280,21 +292,8 @@ static void read_setting(struct config *config, struct fields *table, const stru
                                        setting->kind == SETTING_SECONDS ? "seconds" : NULL};
     double value;
 
-    if (fields_number(table, setting->name, &range, &value))
+    if (fields_number(table, setting->name, 0, &range, &value))
         setting_set(config, setting, value);
-}
-
-/* The only checks of this version are those by TCP. */
-static void read_health_type(struct fields *health)
-{
-    struct slice type;
-
-    if (fields_text(health, "type", 0, &type) && !slice_is(type, SLICE("tcp"))) {
-        if (slice_is(type, SLICE("http")))
-            fields_fail(health, "type", 0, "'http' is not available in this version");
-        else
-            fields_fail(health, "type", 0, "expected 'tcp', got '%.40s'", type.start);
-    }
 }
 
 static void check_heads(struct config *config, struct fields *limits)
@@ -324,13 +323,14 @@ static void read_group(struct config *config, struct fields *root,
     while (count < group->count)
         known[count] = group->settings[count].name, count++;
     if (is_health)
-        known[count++] = "type";
+        for (const char *const *name = probes_names; *name != NULL; name++)
+            known[count++] = *name;
     known[count] = NULL;
     fields_check_names(&table, known, settings_to_come(group->name));
     for (unsigned i = 0; i < group->count; i++)
         read_setting(config, &table, &group->settings[i]);
     if (is_health)
-        read_health_type(&table);
+        probes_read(&config->health, &table);
     if (strcmp(group->name, "limits") == 0 && !root->wrong->is_set)
         check_heads(config, &table);
     fields_leave(&table);
@@ -360,9 +360,10 @@ static void read_hooks(struct config *config, struct fields *root)
 
 void read_settings(struct config *config, const struct config_overrides *given, struct fields *root)
 {
-    static const char *const known[] = {"listen", "backends", "workers",    "fallback",
-                                        "health", "timeouts", "limits",     "script",
-                                        "init",   "choose",   "on_failure", NULL};
+    static const char *const known[] = {"listen",          "backends",   "workers", "fallback",
+                                        "trusted_proxies", "forwarded",  "pages",   "health",
+                                        "timeouts",        "limits",     "script",  "init",
+                                        "choose",          "on_failure", NULL};
 
     fields_check_names(root, known, settings_to_come(NULL));
     if (given->listen_count == 0)
@@ -372,6 +373,10 @@ void read_settings(struct config *config, const struct config_overrides *given, 
     if (given->workers == NULL)
         read_workers(config, root);
     read_fallback(config, root);
+    read_texts(config, root, "trusted_proxies", ADDRESSES_TRUSTED_MAX, addresses_add_trusted,
+               "an address, a network or a list of them");
+    fields_flag(root, "forwarded", &config->forwarded);
+    pages_read(config, root);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         read_group(config, root, &settings_groups[i]);
     read_hooks(config, root);

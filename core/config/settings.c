@@ -67,11 +67,8 @@ const struct settings_group settings_groups[SETTINGS_GROUPS] = {
     {"script", script, COUNT(script)},
 };
 
-static const char *const top_to_come[] = {
-    "on_response", "on_done", "on_health", "trusted_proxies", "forwarded", "pages", NULL,
-};
-static const char *const health_to_come[] = {"path", "host", "status", "slow_start", "panic", NULL};
-static const char *const timeouts_to_come[] = {NULL};
+static const char *const top_to_come[] = {"on_response", "on_done", "on_health", NULL};
+static const char *const health_to_come[] = {"slow_start", "panic", NULL};
 static const char *const limits_to_come[] = {"per_client", NULL};
 static const char *const nothing_to_come[] = {NULL};
 
@@ -81,8 +78,6 @@ const char *const *settings_to_come(const char *group)
         return top_to_come;
     if (strcmp(group, "health") == 0)
         return health_to_come;
-    if (strcmp(group, "timeouts") == 0)
-        return timeouts_to_come;
     return strcmp(group, "limits") == 0 ? limits_to_come : nothing_to_come;
 }
 

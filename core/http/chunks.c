@@ -1,12 +1,13 @@
 /*
- *   SIZE_FIRST > SIZE > [EXT_NAME > EXT_VALUE | QUOTED] > SIZE_LF > DATA > DATA_CR > DATA_LF > SIZE_FIRST
- *                                                            |
- *                              size 0: LINE > [NAME > VALUE > VALUE_LF > LINE] > END_LF > COMPLETE
+ *   FIRST > SIZE > [EXT_NAME > EXT_VALUE | QUOTED] > SIZE_LF > DATA > DATA_CR >
+ * DATA_LF > FIRST
+ *                                                       |
+ *                                         size 0: TRAILERS > COMPLETE
  */
 #include "http/chunks.h"
 
 enum state {
-    SIZE_FIRST,
+    FIRST,
     SIZE,
     EXT_NAME_FIRST,
     EXT_NAME,
@@ -19,30 +20,20 @@ enum state {
     DATA,
     DATA_CR,
     DATA_LF,
-    LINE,
-    NAME,
-    VALUE,
-    VALUE_LF,
-    END_LF,
+    TRAILERS,
     COMPLETE,
-    WRONG,
-    ENDLESS,
 };
 
-bool is_token_byte(char c)
+void chunks_init(struct chunks *chunks, size_t trailers_max, size_t fields_max)
 {
-    static const char others[] = "!#$%&'*+-.^_`|~";
-
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr(others, c) != NULL);
+    *chunks = (struct chunks){.state = FIRST};
+    syntax_expect_trailers(&chunks->trailers, trailers_max, fields_max);
 }
 
-/* White space and what is no control byte; above 0x7f is opaque (RFC 9110, 5.5). */
-static bool is_text_byte(char c)
+static enum state chunks_refuse(struct chunks *chunks, enum syntax_fault fault)
 {
-    unsigned char byte = (unsigned char)c;
-
-    return byte == '\t' || (byte >= ' ' && byte != 0x7f);
+    chunks->fault = (uint8_t)fault;
+    return (enum state)chunks->state;
 }
 
 static int hex_value(char c)
@@ -53,114 +44,143 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static enum state after_digit(struct chunks *chunks, char c)
+static enum state chunks_digit(struct chunks *chunks, char c)
 {
     int digit = hex_value(c);
 
-    if (digit < 0 || chunks->left >> 60 != 0)
-        return WRONG;
+    if (digit < 0)
+        return chunks_refuse(chunks, SYNTAX_CHUNK_SIZE);
+    if (chunks->left >> 60 != 0)
+        return chunks_refuse(chunks, SYNTAX_CHUNK_OVERFLOW);
     chunks->left = chunks->left << 4 | (unsigned)digit;
     return SIZE;
 }
 
 /* Behind a size or a whole extension. */
-static enum state after_size(char c)
+static enum state chunks_size_end(struct chunks *chunks, char c, enum syntax_fault fault)
 {
-    return c == '\r' ? SIZE_LF : c == ';' ? EXT_NAME_FIRST : WRONG;
+    return c == '\r' ? SIZE_LF : c == ';' ? EXT_NAME_FIRST : chunks_refuse(chunks, fault);
 }
 
-static enum state expect(char c, char wanted, enum state next)
+static enum state chunks_expect(struct chunks *chunks, bool fits, enum state next,
+                                enum syntax_fault fault)
 {
-    return c == wanted ? next : WRONG;
+    return fits ? next : chunks_refuse(chunks, fault);
 }
 
-static enum state chunks_extension(enum state state, char c)
+/* RFC 9112, 7.1.1, without the white space that only a bad sender writes. */
+static enum state chunks_extension(struct chunks *chunks, char c)
 {
-    switch (state) {
+    const enum syntax_fault fault = SYNTAX_CHUNK_EXTENSION;
+
+    switch (chunks->state) {
     case EXT_NAME_FIRST:
-        return is_token_byte(c) ? EXT_NAME : WRONG;
+        return chunks_expect(chunks, is_token_byte(c), EXT_NAME, fault);
     case EXT_NAME:
-        return is_token_byte(c) ? EXT_NAME : c == '=' ? EXT_VALUE_FIRST : after_size(c);
+        if (is_token_byte(c))
+            return EXT_NAME;
+        return c == '=' ? EXT_VALUE_FIRST : chunks_size_end(chunks, c, fault);
     case EXT_VALUE_FIRST:
-        return c == '"' ? QUOTED : is_token_byte(c) ? EXT_VALUE : WRONG;
+        return c == '"' ? QUOTED : chunks_expect(chunks, is_token_byte(c), EXT_VALUE, fault);
     case EXT_VALUE:
-        return is_token_byte(c) ? EXT_VALUE : after_size(c);
+        return is_token_byte(c) ? EXT_VALUE : chunks_size_end(chunks, c, fault);
     case QUOTED:
-        return c == '"' ? QUOTED_END : c == '\\' ? QUOTED_PAIR : is_text_byte(c) ? QUOTED : WRONG;
+        if (c == '"' || c == '\\')
+            return c == '"' ? QUOTED_END : QUOTED_PAIR;
+        return chunks_expect(chunks, is_text_byte(c), QUOTED, fault);
     case QUOTED_PAIR:
-        return is_text_byte(c) ? QUOTED : WRONG;
+        return chunks_expect(chunks, is_text_byte(c), QUOTED, fault);
     default:
-        return after_size(c);
-    }
-}
-
-static enum state chunks_trailer(enum state state, char c)
-{
-    switch (state) {
-    case LINE:
-        return c == '\r' ? END_LF : is_token_byte(c) ? NAME : WRONG;
-    case NAME:
-        return c == ':' ? VALUE : is_token_byte(c) ? NAME : WRONG;
-    case VALUE:
-        return c == '\r' ? VALUE_LF : is_text_byte(c) ? VALUE : WRONG;
-    case VALUE_LF:
-        return expect(c, '\n', LINE);
-    default:
-        return expect(c, '\n', COMPLETE);
+        return chunks_size_end(chunks, c, fault);
     }
 }
 
 static enum state chunks_next(struct chunks *chunks, char c)
 {
-    enum state state = chunks->state;
-
-    switch (state) {
-    case SIZE_FIRST:
+    switch (chunks->state) {
+    case FIRST:
         chunks->left = 0;
-        return after_digit(chunks, c);
+        return chunks_digit(chunks, c);
     case SIZE:
-        return hex_value(c) >= 0 ? after_digit(chunks, c) : after_size(c);
+        return hex_value(c) >= 0 ? chunks_digit(chunks, c)
+                                 : chunks_size_end(chunks, c, SYNTAX_CHUNK_SIZE);
     case SIZE_LF:
-        return expect(c, '\n', chunks->left > 0 ? DATA : LINE);
+        return chunks_expect(chunks, c == '\n', chunks->left > 0 ? DATA : TRAILERS,
+                             SYNTAX_CHUNK_LINE);
     case DATA_CR:
-        return expect(c, '\r', DATA_LF);
+        return chunks_expect(chunks, c == '\r', DATA_LF, SYNTAX_CHUNK_END);
     case DATA_LF:
-        return expect(c, '\n', SIZE_FIRST);
+        return chunks_expect(chunks, c == '\n', FIRST, SYNTAX_CHUNK_END);
     default:
-        return state < SIZE_LF ? chunks_extension(state, c) : chunks_trailer(state, c);
+        return chunks_extension(chunks, c);
     }
 }
 
-size_t chunks_accept(struct chunks *chunks, struct slice bytes)
+static size_t chunks_skip_data(struct chunks *chunks, size_t here)
+{
+    size_t taken = chunks->left < here ? (size_t)chunks->left : here;
+
+    chunks->left -= taken;
+    chunks->coding = 0;
+    if (chunks->left == 0)
+        chunks->state = DATA_CR;
+    return taken;
+}
+
+/* What is left of CHUNKS_CODING_MAX is a limit, too. */
+static size_t chunks_accept_trailers(struct chunks *chunks, struct slice bytes)
+{
+    size_t room = CHUNKS_CODING_MAX - chunks->coding;
+    struct slice within = {bytes.start, bytes.length < room ? bytes.length : room};
+    size_t taken = syntax_accept(&chunks->trailers, within);
+
+    chunks->coding += (uint32_t)taken;
+    chunks->fault = chunks->trailers.fault;
+    if (syntax_is_complete(&chunks->trailers))
+        chunks->state = COMPLETE;
+    else if (taken == room && taken < bytes.length)
+        chunks->fault = SYNTAX_CHUNK_CODING;
+    return taken;
+}
+
+static size_t chunks_accept_coding(struct chunks *chunks, char c)
+{
+    if (chunks->coding == CHUNKS_CODING_MAX) {
+        chunks->fault = SYNTAX_CHUNK_CODING;
+        return 0;
+    }
+    chunks->coding++;
+    chunks->state = (uint8_t)chunks_next(chunks, c);
+    return chunks->fault == SYNTAX_OK ? 1 : 0;
+}
+
+static bool chunks_drop(const struct chunks *chunks, char c)
+{
+    if (chunks->state == SIZE)
+        return c == ';';
+    if (chunks->state >= EXT_NAME_FIRST && chunks->state <= QUOTED_END)
+        return c != '\r';
+    return chunks->state == TRAILERS;
+}
+
+size_t chunks_accept(struct chunks *chunks, struct slice bytes, bool *are_dropped)
 {
     size_t at = 0;
 
-    while (at < bytes.length && chunks->state < COMPLETE) {
-        if (chunks->state == DATA) {
-            size_t here = bytes.length - at;
-            size_t taken = chunks->left < here ? (size_t)chunks->left : here;
+    *are_dropped = bytes.length > 0 && chunks_drop(chunks, bytes.start[0]);
+    while (at < bytes.length && chunks->state != COMPLETE && chunks->fault == SYNTAX_OK) {
+        struct slice rest = {bytes.start + at, bytes.length - at};
 
-            chunks->left -= taken;
-            chunks->coding = 0;
-            at += taken;
-            if (chunks->left == 0)
-                chunks->state = DATA_CR;
-            continue;
-        }
-        if (++chunks->coding > CHUNKS_CODING_MAX)
-            chunks->state = ENDLESS;
-        else
-            chunks->state = (uint8_t)chunks_next(chunks, bytes.start[at]);
-        if (chunks->state > COMPLETE)
+        if (chunks_drop(chunks, rest.start[0]) != *are_dropped)
             break;
-        at++;
+        if (chunks->state == DATA)
+            at += chunks_skip_data(chunks, rest.length);
+        else if (chunks->state == TRAILERS)
+            at += chunks_accept_trailers(chunks, rest);
+        else
+            at += chunks_accept_coding(chunks, rest.start[0]);
     }
     return at;
-}
-
-bool chunks_are_endless(const struct chunks *chunks)
-{
-    return chunks->state == ENDLESS;
 }
 
 bool chunks_are_complete(const struct chunks *chunks)

@@ -4,30 +4,32 @@
  * llhttp decodes it, and lets a few things pass that another reader may understand
  * differently, such as a bare CR behind a size. This looks at the same bytes first
  * and stops at the first one that does not belong there; data is skipped, not read.
+ * Extensions and trailers are not for llhttp, which of one version takes others than
+ * that of another.
  */
 #ifndef HTTP_CHUNKS_H
 #define HTTP_CHUNKS_H
 
-#include "base/slice.h"
+#include "http/syntax.h"
 
 #include <stdint.h>
 
 enum { CHUNKS_CODING_MAX = 16384 }; /* bytes of sizes, extensions and trailers without data */
 
-struct chunks {      /* all zero at the start of a body */
+struct chunks {
     uint64_t left;   /* of the size being read, then of the data */
     uint32_t coding; /* bytes since the last data */
     uint8_t state;
+    uint8_t fault; /* an enum syntax_fault: what is wrong with the byte that was not accepted */
+    struct syntax trailers; /* trailers.taken: how many of the accepted bytes were of them */
 };
 
-/* How many of the bytes belong to the coding. Fewer than there are: what follows is the
- * next message if chunks_are_complete, else it is wrong. */
-size_t chunks_accept(struct chunks *, struct slice bytes);
+/* The most bytes and fields that trailers may have. */
+void chunks_init(struct chunks *, size_t trailers_max, size_t fields_max);
+/* How many of the bytes belong to the coding, up to where an extension or the trailers begin or
+ * end: *are_dropped says that the bytes are of those, and not for the decoder. None: the next
+ * message begins if chunks_are_complete, else fault says what is wrong. */
+size_t chunks_accept(struct chunks *, struct slice bytes, bool *are_dropped);
 bool chunks_are_complete(const struct chunks *);
-/* Stopped because of CHUNKS_CODING_MAX: such bytes carry nothing and cost us. */
-bool chunks_are_endless(const struct chunks *);
-
-/* RFC 9110, 5.6.2. */
-bool is_token_byte(char);
 
 #endif

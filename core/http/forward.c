@@ -1,118 +1,49 @@
+/*
+ * forward - hop says what each field is; the two tables here, request_keeps and response_keeps,
+ * say what goes on. The lines that we add stand in one order, so that a head has one form only.
+ */
 #include "http/forward.h"
 
+#include "http/hop.h"
+#include "http/syntax.h"
 #include "http/write.h"
 
-/* What may be added beside the copied fields, generously. */
-enum { ADDED_BYTES_MAX = 512 };
+/* All that a head may get beside what is copied or counted in request_room, at its longest: so
+ * much room is enough. */
+enum {
+    REQUEST_ADDED_BYTES_MAX = sizeof "  HTTP/1.1\r\n"
+                                     "Host: \r\n"
+                                     "Content-Length: 18446744073709551615\r\n"
+                                     "TE: trailers\r\n"
+                                     "Upgrade: \r\n"
+                                     "Connection: upgrade, TE\r\n"
+                                     "X-Forwarded-For: \r\n"
+                                     "X-Forwarded-Proto: \r\n"
+                                     "X-Forwarded-Host: \r\n"
+                                     "X-Forwarded-Port: 65535\r\n"
+                                     "Forwarded: for=\"[]\";host=\"\";proto=\"\"\r\n"
+                                     "Via: 1.1 lb\r\n"
+                                     "\r\n",
+    RESPONSE_ADDED_BYTES_MAX = sizeof "HTTP/1.1 4294967295 \r\n"
+                                      "Via: 1.1 lb\r\n"
+                                      "Content-Length: 18446744073709551615\r\n"
+                                      "Connection: upgrade, keep-alive\r\n"
+                                      "\r\n",
+    FIELD_ADDED_BYTES = sizeof ": \r\n" - 1,
+    NUMBER_BYTES_MAX = sizeof "18446744073709551615" - 1,
+};
 
-static bool field_is(const struct field *field, struct slice name)
+static size_t field_room(const struct field *field)
 {
-    return slice_is_nocase(field->name, name);
-}
-
-/* Of the connection, not of the message (RFC 9110, 7.6.1 and 11.7). */
-static bool field_is_hop_by_hop(const struct field *field)
-{
-    switch (field->name.length) {
-    case 2:
-        return field_is(field, SLICE("te"));
-    case 7:
-        return field_is(field, SLICE("trailer")) || field_is(field, SLICE("upgrade"));
-    case 10:
-        return field_is(field, SLICE("connection")) || field_is(field, SLICE("keep-alive"));
-    case 16:
-        return field_is(field, SLICE("proxy-connection"));
-    case 17:
-        return field_is(field, SLICE("transfer-encoding"));
-    case 18:
-        return field_is(field, SLICE("proxy-authenticate"));
-    case 19:
-        return field_is(field, SLICE("proxy-authorization"));
-    default:
-        return false;
-    }
-}
-
-/* A Connection option cannot take these away: they belong to the message. */
-static bool field_is_protected(const struct field *field)
-{
-    return field_is(field, SLICE("host")) || field_is(field, SLICE("content-length")) ||
-           field_is(field, SLICE("via"));
-}
-
-/* Does Connection name any field, beyond the usual close and keep-alive? */
-static bool head_names_fields(const struct head *head)
-{
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        struct slice rest = head->fields[i].value;
-        struct slice member;
-
-        if (!field_is(&head->fields[i], SLICE("connection")))
-            continue;
-        while (list_next(&rest, &member))
-            if (!slice_is_nocase(member, SLICE("close")) &&
-                !slice_is_nocase(member, SLICE("keep-alive")))
-                return true;
-    }
-    return false;
-}
-
-static bool field_ends_here(const struct head *head, const struct field *field, bool names_fields)
-{
-    if (field_is_hop_by_hop(field))
-        return true;
-    return names_fields && !field_is_protected(field) &&
-           head_lists(head, SLICE("connection"), field->name);
-}
-
-static size_t head_length_max(const struct head *head)
-{
-    size_t length = ADDED_BYTES_MAX + head->method.length + head->reason.length;
-
-    for (unsigned i = 0; i < head->fields_count; i++)
-        length += head->fields[i].name.length + head->fields[i].value.length + 4;
-    return length;
+    return field->name.length + field->value.length + FIELD_ADDED_BYTES;
 }
 
 static void write_framing(struct writer *w, enum framing framing, uint64_t length)
 {
     if (framing == FRAMING_CHUNKED)
         write_text(w, SLICE("Transfer-Encoding: chunked\r\n"));
-    if (framing == FRAMING_COUNTED) {
-        write_text(w, SLICE("Content-Length: "));
-        write_number(w, length);
-        write_text(w, SLICE("\r\n"));
-    }
-}
-
-/* Who came before us, then the client (the de facto standard's list). */
-static void write_forwarded(struct writer *w, const struct forward_request *r)
-{
-    write_text(w, SLICE("X-Forwarded-For: "));
-    for (unsigned i = 0; i < r->head->fields_count; i++) {
-        if (!field_is(&r->head->fields[i], SLICE("x-forwarded-for")) ||
-            r->head->fields[i].value.length == 0)
-            continue;
-        write_text(w, r->head->fields[i].value);
-        write_text(w, SLICE(", "));
-    }
-    write_text(w, r->peer_ip);
-    write_text(w, SLICE("\r\n"));
-    write_field(w, SLICE("X-Forwarded-Proto"), r->proto);
-    write_field(w, SLICE("X-Forwarded-Host"), r->host);
-    if (r->port != 0) {
-        write_text(w, SLICE("X-Forwarded-Port: "));
-        write_number(w, r->port);
-        write_text(w, SLICE("\r\n"));
-    }
-}
-
-static bool field_is_rewritten(const struct field *field)
-{
-    return field_is(field, SLICE("content-length")) || field_is(field, SLICE("host")) ||
-           field_is(field, SLICE("x-forwarded-for")) ||
-           field_is(field, SLICE("x-forwarded-proto")) ||
-           field_is(field, SLICE("x-forwarded-host")) || field_is(field, SLICE("x-forwarded-port"));
+    if (framing == FRAMING_COUNTED)
+        write_decimal_field(w, SLICE("Content-Length"), length);
 }
 
 static void write_via(struct writer *w, enum version received)
@@ -120,85 +51,389 @@ static void write_via(struct writer *w, enum version received)
     write_text(w, received == VERSION_1_1 ? SLICE("Via: 1.1 lb\r\n") : SLICE("Via: 1.0 lb\r\n"));
 }
 
+/* A field of its own kind may come in several lines: all of them, or NULL behind the last. */
+static const struct field *next_of_kind(const struct head *head, const struct hop *hop,
+                                        enum field_kind kind, unsigned *at)
+{
+    while (*at < head->fields_count)
+        if (hop_kind(hop, (*at)++) == kind)
+            return &head->fields[*at - 1];
+    return NULL;
+}
+
+/* --- requests --- */
+
+static bool request_keeps(const struct forward_request *r, enum field_kind kind)
+{
+    switch (kind) {
+    case FIELD_OTHER:
+    case FIELD_END_TO_END:
+    case FIELD_HOST:         /* rewritten, as is the next */
+    case FIELD_MAX_FORWARDS: /* RFC 9110, 7.6.2 */
+        return true;
+    case FIELD_EXPECT: /* a 1.0 client cannot have meant it (RFC 9110, 10.1.1) */
+        return r->head->version == VERSION_1_1;
+    case FIELD_CREDENTIALS: /* no backend shall reflect them (RFC 9110, 9.3.8) */
+        return !slice_is(r->head->method, SLICE("TRACE"));
+    case FIELD_TRAILER: /* where there can be trailers (RFC 9110, 6.6.2) */
+        return r->framing == FRAMING_CHUNKED;
+    case FIELD_FORWARDED:
+    case FIELD_X_FORWARDED_PROTO:
+    case FIELD_X_FORWARDED_HOST:
+    case FIELD_X_FORWARDED_PORT:
+    case FIELD_X_FORWARDED:
+        return r->is_trusted;
+    default: /* of the connection, or written anew */
+        return false;
+    }
+}
+
+static size_t request_room(const struct forward_request *r, const struct hop *hop)
+{
+    const struct head *head = r->head;
+    size_t room = REQUEST_ADDED_BYTES_MAX + head->method.length + r->target->origin.length;
+
+    /* Each in a field of its own and in Forwarded, where a backslash may precede each byte; the
+     * host in Host as well. */
+    room += (1 + 2) * (r->peer_ip.length + r->proto.length) + (1 + 1 + 2) * r->host.length;
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        room += field_room(&head->fields[i]);
+        if (hop_kind(hop, i) == FIELD_HOST)
+            room += r->host.length;
+        else if (hop_kind(hop, i) == FIELD_MAX_FORWARDS)
+            room += NUMBER_BYTES_MAX;
+        else if (hop_kind(hop, i) == FIELD_UPGRADE) /* "a,b" may become "a, b" */
+            room += head->fields[i].value.length;
+    }
+    return room;
+}
+
+static void write_request_line(struct writer *w, const struct forward_request *r)
+{
+    write_text(w, r->head->method);
+    write_text(w, SLICE(" "));
+    write_text(w, r->target->origin);
+    write_text(w, SLICE(" HTTP/1.1\r\n"));
+}
+
+static void write_request_field(struct writer *w, const struct forward_request *r,
+                                const struct field *field, enum field_kind kind)
+{
+    if (!request_keeps(r, kind))
+        return;
+    if (kind == FIELD_HOST)
+        write_field(w, field->name, r->host);
+    else if (kind == FIELD_MAX_FORWARDS && r->has_max_forwards)
+        write_decimal_field(w, field->name, r->max_forwards - 1);
+    else
+        write_field(w, field->name, field->value);
+}
+
+static struct slice without_version(struct slice protocol)
+{
+    const char *slash = memchr(protocol.start, '/', protocol.length);
+
+    if (slash != NULL)
+        protocol.length = (size_t)(slash - protocol.start);
+    return protocol;
+}
+
+static bool is_h2c(struct slice protocol)
+{
+    return slice_is_nocase(without_version(protocol), SLICE("h2c"));
+}
+
+/* What is offered but h2c, which would be a tunnel past all that is decided here; false if
+ * nothing is left. */
+static bool write_upgrade(struct writer *w, const struct head *head, const struct hop *hop)
+{
+    const struct field *field;
+    unsigned at = 0, written = 0;
+
+    while ((field = next_of_kind(head, hop, FIELD_UPGRADE, &at)) != NULL) {
+        struct slice rest = field->value;
+        struct slice protocol;
+
+        while (list_next(&rest, &protocol)) {
+            if (is_h2c(protocol))
+                continue;
+            write_text(w, written++ == 0 ? SLICE("Upgrade: ") : SLICE(", "));
+            write_text(w, protocol);
+        }
+    }
+    if (written > 0)
+        write_text(w, SLICE("\r\n"));
+    return written > 0;
+}
+
+/* Only a client of 1.1 gets chunks, and trailers with them (RFC 9110, 6.5.1 and 10.1.4). */
+static bool accepts_trailers(const struct head *head, const struct hop *hop)
+{
+    const struct field *field;
+    unsigned at = 0;
+
+    if (head->version < VERSION_1_1)
+        return false;
+    while ((field = next_of_kind(head, hop, FIELD_TE, &at)) != NULL) {
+        struct slice rest = field->value;
+        struct slice coding;
+
+        while (list_next(&rest, &coding)) {
+            const char *weight = memchr(coding.start, ';', coding.length);
+
+            if (weight != NULL)
+                coding.length = (size_t)(weight - coding.start);
+            if (slice_is_nocase(slice_trim(coding), SLICE("trailers")))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Fields of the connection to the backend; each of them is named by its Connection. */
+static void write_request_connection(struct writer *w, const struct forward_request *r,
+                                     const struct hop *hop)
+{
+    bool has_te = hop_has(hop, FIELD_TE) && accepts_trailers(r->head, hop);
+    bool has_upgrade;
+
+    if (has_te)
+        write_text(w, SLICE("TE: trailers\r\n"));
+    has_upgrade = r->wants_upgrade && write_upgrade(w, r->head, hop);
+    if (has_upgrade)
+        write_text(w, has_te ? SLICE("Connection: upgrade, TE\r\n")
+                             : SLICE("Connection: upgrade\r\n"));
+    else if (has_te)
+        write_text(w, SLICE("Connection: TE\r\n"));
+}
+
+/* Who came before us, if that can be believed, then whom we see ourselves. */
+static void write_forwarded_for(struct writer *w, const struct forward_request *r,
+                                const struct hop *hop)
+{
+    const struct field *field;
+    unsigned at = 0;
+
+    write_text(w, SLICE("X-Forwarded-For: "));
+    while (r->is_trusted &&
+           (field = next_of_kind(r->head, hop, FIELD_X_FORWARDED_FOR, &at)) != NULL) {
+        if (field->value.length == 0)
+            continue;
+        write_text(w, field->value);
+        write_text(w, SLICE(", "));
+    }
+    write_text(w, r->peer_ip);
+    write_text(w, SLICE("\r\n"));
+}
+
+/* A token as it is, anything else as a quoted string (RFC 7239, 4). */
+static void write_parameter(struct writer *w, struct slice value)
+{
+    bool is_token = value.length > 0;
+
+    for (size_t i = 0; i < value.length && is_token; i++)
+        is_token = is_token_byte(value.start[i]);
+    if (is_token) {
+        write_text(w, value);
+        return;
+    }
+    write_text(w, SLICE("\""));
+    for (size_t i = 0; i < value.length; i++) {
+        if (value.start[i] == '"' || value.start[i] == '\\')
+            write_text(w, SLICE("\\"));
+        write_text(w, (struct slice){value.start + i, 1});
+    }
+    write_text(w, SLICE("\""));
+}
+
+/* RFC 7239. A line of its own is one more element of the list. */
+static void write_forwarded(struct writer *w, const struct forward_request *r)
+{
+    bool is_v6 = r->peer_ip.length > 0 && memchr(r->peer_ip.start, ':', r->peer_ip.length) != NULL;
+
+    write_text(w, SLICE("Forwarded: for="));
+    if (is_v6) {
+        write_text(w, SLICE("\"["));
+        write_text(w, r->peer_ip);
+        write_text(w, SLICE("]\""));
+    } else {
+        write_parameter(w, r->peer_ip);
+    }
+    write_text(w, SLICE(";host="));
+    write_parameter(w, r->host);
+    write_text(w, SLICE(";proto="));
+    write_parameter(w, r->proto);
+    write_text(w, SLICE("\r\n"));
+}
+
+/* What a trusted peer says already is not said again. */
+static void write_forwarding(struct writer *w, const struct forward_request *r,
+                             const struct hop *hop)
+{
+    write_forwarded_for(w, r, hop);
+    if (!r->is_trusted || !hop_has(hop, FIELD_X_FORWARDED_PROTO))
+        write_field(w, SLICE("X-Forwarded-Proto"), r->proto);
+    if (!r->is_trusted || !hop_has(hop, FIELD_X_FORWARDED_HOST))
+        write_field(w, SLICE("X-Forwarded-Host"), r->host);
+    if (r->port != 0 && (!r->is_trusted || !hop_has(hop, FIELD_X_FORWARDED_PORT)))
+        write_decimal_field(w, SLICE("X-Forwarded-Port"), r->port);
+    if (r->adds_forwarded)
+        write_forwarded(w, r);
+}
+
 struct slice forward_request_head(struct arena *arena, const struct forward_request *r)
 {
     const struct head *head = r->head;
-    bool names_fields = head_names_fields(head);
-    size_t room =
-        head_length_max(head) + r->target->origin.length + 2 * r->host.length + r->peer_ip.length;
-    struct writer w = writer_in(arena, room);
-    bool has_host = head_has(head, SLICE("host"));
+    struct hop hop = hop_sort(arena, head, head->fields, head->fields_count);
+    struct writer w = writer_in(arena, request_room(r, &hop));
 
-    write_text(&w, head->method);
-    write_text(&w, SLICE(" "));
-    write_text(&w, r->target->origin);
-    write_text(&w, SLICE(" HTTP/1.1\r\n"));
-    if (!has_host)
+    CHECK(!r->has_max_forwards || r->max_forwards > 0);
+    write_request_line(&w, r);
+    if (!hop_has(&hop, FIELD_HOST))
         write_field(&w, SLICE("Host"), r->host);
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        const struct field *field = &head->fields[i];
-
-        if (field_is(field, SLICE("host")))
-            write_field(&w, field->name, r->host);
-        else if (field_is(field, SLICE("expect")) && head->version < VERSION_1_1)
-            continue; /* RFC 9110, 10.1.1 */
-        else if (!field_is_rewritten(field) && !field_ends_here(head, field, names_fields))
-            write_field(&w, field->name, field->value);
-    }
+    for (unsigned i = 0; i < head->fields_count; i++)
+        write_request_field(&w, r, &head->fields[i], hop_kind(&hop, i));
     write_framing(&w, r->framing, r->length);
-    write_forwarded(&w, r);
+    write_request_connection(&w, r, &hop);
+    write_forwarding(&w, r, &hop);
     write_via(&w, head->version);
     write_text(&w, SLICE("\r\n"));
     return writer_finish(&w);
+}
+
+/* --- responses --- */
+
+/* A 426 says what a client could ask for (RFC 9110, 15.5.22); any other offer would be of a
+ * protocol that this backend speaks, on a connection that is not the client's. */
+static bool response_keeps_upgrade(const struct forward_response *r)
+{
+    return r->is_upgrade || r->head->status == 426;
+}
+
+static bool response_keeps(const struct forward_response *r, enum field_kind kind)
+{
+    unsigned status = r->head->status;
+
+    switch (kind) {
+    case FIELD_CONNECTION:
+    case FIELD_HOP:
+    case FIELD_NAMED:
+    case FIELD_TE:
+    case FIELD_TRANSFER_ENCODING:
+        return false;
+    case FIELD_UPGRADE:
+        return response_keeps_upgrade(r);
+    case FIELD_TRAILER:
+        return r->framing == FRAMING_CHUNKED;
+    case FIELD_CONTENT_LENGTH:
+        /* Without a body the length says what a body would have had; an interim response and a
+         * 204 must not have one (RFC 9110, 8.6). With a body it is written anew. */
+        return r->framing == FRAMING_NONE && status >= 200 && status != 204;
+    default: /* to a client nothing is ours to say but Via */
+        return true;
+    }
+}
+
+static size_t response_room(const struct head *head)
+{
+    size_t room = RESPONSE_ADDED_BYTES_MAX + head->reason.length;
+
+    for (unsigned i = 0; i < head->fields_count; i++)
+        room += field_room(&head->fields[i]);
+    return room;
+}
+
+static void write_status_line(struct writer *w, const struct head *head)
+{
+    write_text(w, SLICE("HTTP/1.1 "));
+    write_number(w, head->status);
+    write_text(w, SLICE(" "));
+    write_text(w, head->reason);
+    write_text(w, SLICE("\r\n"));
+}
+
+/* Of an interim response it is the final one that says what becomes of the connection. */
+static void write_response_connection(struct writer *w, const struct forward_response *r,
+                                      const struct hop *hop)
+{
+    bool has_upgrade = hop_has(hop, FIELD_UPGRADE) && response_keeps_upgrade(r);
+    struct slice option = {"", 0};
+
+    if (r->head->status >= 200 && r->closes)
+        option = SLICE("close");
+    else if (r->head->status >= 200 && r->client_version == VERSION_1_0)
+        option = SLICE("keep-alive");
+    if (!has_upgrade && option.length == 0)
+        return;
+    write_text(w, SLICE("Connection: "));
+    if (has_upgrade)
+        write_text(w, option.length > 0 ? SLICE("upgrade, ") : SLICE("upgrade"));
+    write_text(w, option);
+    write_text(w, SLICE("\r\n"));
 }
 
 struct slice forward_response_head(struct arena *arena, const struct forward_response *r)
 {
     const struct head *head = r->head;
-    bool names_fields = head_names_fields(head);
-    struct writer w = writer_in(arena, head_length_max(head));
+    struct hop hop = hop_sort(arena, head, head->fields, head->fields_count);
+    struct writer w = writer_in(arena, response_room(head));
 
-    write_text(&w, SLICE("HTTP/1.1 "));
-    write_number(&w, head->status);
-    write_text(&w, SLICE(" "));
-    write_text(&w, head->reason);
-    write_text(&w, SLICE("\r\n"));
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        const struct field *field = &head->fields[i];
-        /* Without a body the length says what a body would have had (RFC 9110, 8.6);
-         * an interim response and a 204 must not have one. */
-        bool is_framing =
-            field_is(field, SLICE("content-length")) &&
-            (r->framing != FRAMING_NONE || head->status / 100 == 1 || head->status == 204);
-
-        if (!is_framing && !field_ends_here(head, field, names_fields))
-            write_field(&w, field->name, field->value);
-    }
+    write_status_line(&w, head);
+    for (unsigned i = 0; i < head->fields_count; i++)
+        if (response_keeps(r, hop_kind(&hop, i)))
+            write_field(&w, head->fields[i].name, head->fields[i].value);
     write_via(&w, head->version);
-    if (head->status >= 200) {
+    if (head->status >= 200)
         write_framing(&w, r->framing, r->length);
-        if (r->closes)
-            write_text(&w, SLICE("Connection: close\r\n"));
-        else if (r->client_version == VERSION_1_0)
-            write_text(&w, SLICE("Connection: keep-alive\r\n"));
-    }
+    write_response_connection(&w, r, &hop);
     write_text(&w, SLICE("\r\n"));
     return writer_finish(&w);
 }
 
+/* --- trailers, upgrades --- */
+
 struct slice forward_trailers(struct arena *arena, const struct head *head,
                               const struct field *trailers, unsigned count)
 {
-    (void)arena;
-    (void)head;
-    (void)trailers;
-    (void)count;
-    return (struct slice){"", 0};
+    struct hop hop;
+    struct writer w;
+    size_t room = 0;
+
+    if (count == 0)
+        return (struct slice){"", 0};
+    hop = hop_sort(arena, head, trailers, count);
+    for (unsigned i = 0; i < count; i++)
+        room += field_room(&trailers[i]);
+    w = writer_in(arena, room);
+    for (unsigned i = 0; i < count; i++)
+        if (hop_may_trail(hop_kind(&hop, i), trailers[i].name))
+            write_field(&w, trailers[i].name, trailers[i].value);
+    return writer_finish(&w);
+}
+
+/* The only protocol of all Upgrade fields; empty if there is none, or are more. */
+static struct slice only_protocol(const struct head *head)
+{
+    struct slice only = {"", 0};
+
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        struct slice rest = head->fields[i].value;
+        struct slice protocol;
+
+        if (!slice_is_nocase(head->fields[i].name, SLICE("upgrade")))
+            continue;
+        while (list_next(&rest, &protocol)) {
+            if (only.length > 0)
+                return (struct slice){"", 0};
+            only = protocol;
+        }
+    }
+    return only;
 }
 
 bool forward_upgrade_agrees(const struct head *request, const struct head *response)
 {
-    (void)request;
-    (void)response;
-    return false;
+    struct slice chosen = only_protocol(response);
+
+    return chosen.length > 0 && !is_h2c(chosen) && head_lists(request, SLICE("upgrade"), chosen);
 }

@@ -20,17 +20,7 @@ static bool head_agreed_length(const struct head *head, uint64_t *length)
 {
     const struct slice *value = head_only(head, SLICE("content-length"));
 
-    *length = 0;
-    if (value == NULL || value->length == 0)
-        return false;
-    for (size_t i = 0; i < value->length; i++) {
-        unsigned digit = (unsigned char)value->start[i] - (unsigned)'0';
-
-        if (digit > 9 || *length > (UINT64_MAX - digit) / 10)
-            return false;
-        *length = *length * 10 + digit;
-    }
-    return true;
+    return value != NULL && number_read(*value, length);
 }
 
 static bool head_is_chunked_only(const struct head *head)
@@ -38,6 +28,29 @@ static bool head_is_chunked_only(const struct head *head)
     const struct slice *value = head_only(head, SLICE("transfer-encoding"));
 
     return value != NULL && slice_is_nocase(*value, SLICE("chunked"));
+}
+
+bool framing_is_unknown_coding(const struct head *head)
+{
+    unsigned others = 0;
+    unsigned chunked = 0;
+    bool is_last = false;
+
+    if (head->version < VERSION_1_1 || head_has(head, SLICE("content-length")))
+        return false;
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        struct slice rest = head->fields[i].value;
+        struct slice coding;
+
+        if (!slice_is_nocase(head->fields[i].name, SLICE("transfer-encoding")))
+            continue;
+        while (list_next(&rest, &coding)) {
+            is_last = slice_is_nocase(coding, SLICE("chunked"));
+            chunked += is_last;
+            others += !is_last;
+        }
+    }
+    return is_last && chunked == 1 && others > 0;
 }
 
 enum framing framing_of_request(const struct head *head, uint64_t *length)

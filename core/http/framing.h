@@ -18,6 +18,9 @@ enum framing {
 };
 
 enum framing framing_of_request(const struct head *, uint64_t *length);
+/* Is such a request refused only because it has other codings below the final chunked? Its sender
+ * may mean well, and its end could be found (RFC 9112, 6.1). */
+bool framing_is_unknown_coding(const struct head *request);
 /* answers_head: the request's method was HEAD. */
 enum framing framing_of_response(const struct head *, bool answers_head, uint64_t *length);
 

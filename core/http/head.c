@@ -44,6 +44,19 @@ bool head_lists(const struct head *head, struct slice name, struct slice token)
     return false;
 }
 
+bool number_read(struct slice digits, uint64_t *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < digits.length; i++) {
+        unsigned digit = (unsigned char)digits.start[i] - (unsigned)'0';
+
+        if (digit > 9 || *number > (UINT64_MAX - digit) / 10)
+            return false;
+        *number = *number * 10 + digit;
+    }
+    return digits.length > 0;
+}
+
 bool head_keeps_alive(const struct head *head)
 {
     if (head_lists(head, SLICE("connection"), SLICE("close")))

@@ -31,6 +31,8 @@ bool head_has(const struct head *, struct slice name);
 bool head_lists(const struct head *, struct slice name, struct slice token);
 /* Takes the next member off a comma-separated list; false at its end. Empty ones are skipped. */
 bool list_next(struct slice *rest, struct slice *member);
+/* 1*DIGIT that fits, and nothing else (RFC 9110, 8.6 and 7.6.2). */
+bool number_read(struct slice digits, uint64_t *number);
 /* May another message follow on this connection, by Connection and version (RFC 9112, 9.3)? */
 bool head_keeps_alive(const struct head *);
 

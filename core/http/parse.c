@@ -1,20 +1,16 @@
 /*
- * llhttp finds the pieces of a head and tells where they are; their places are
- * noted as offsets from the head's first byte, because a head may come in many
- * reads. When the head is complete its bytes are copied to the arena, once, and
- * the offsets become slices.
+ * A head is looked at by syntax.c as it comes in. When it is complete its bytes are
+ * copied to the arena, once, and taken apart there; then llhttp is asked where the
+ * body ends. It has read a first line already: one of its states is kept for
+ * requests and one for responses, and every message begins with a copy of that.
  */
 #include "http/parse.h"
 
 #include <llhttp.h>
 
-enum { SPANS_FIRST = 32, EMPTY_LINES_BYTES_MAX = 8 };
-
-struct parse_span { /* offsets from the head's first byte */
-    size_t name, name_length, value, value_length;
-};
-
 _Static_assert(sizeof(llhttp_t) <= PARSE_STATE_BYTES, "PARSE_STATE_BYTES is too small");
+
+static const char *const ambiguous_length = "ambiguous length of the body";
 
 static llhttp_t *parse_http(struct parse *p)
 {
@@ -26,86 +22,7 @@ static struct parse *parse_of(llhttp_t *http)
     return http->data;
 }
 
-static size_t parse_offset(const struct parse *p, const char *at)
-{
-    return buffer_length(&p->partial) + (size_t)(at - p->input.start);
-}
-
-/* Gives what a callback returns to stop llhttp. */
-static int parse_refuse(struct parse *p, enum parse_error error)
-{
-    p->error = error;
-    return HPE_USER;
-}
-
-static int on_line(llhttp_t *http, const char *at, size_t length)
-{
-    struct parse *p = parse_of(http);
-
-    if (p->line.length == 0)
-        p->line.start = parse_offset(p, at);
-    p->line.length += length;
-    if (p->line.length > p->limits->request_line)
-        return parse_refuse(p, PARSE_LONG_LINE);
-    return 0;
-}
-
-static int on_line_complete(llhttp_t *http)
-{
-    parse_of(http)->has_line = true;
-    return 0;
-}
-
-static bool parse_add_span(struct parse *p, const char *at)
-{
-    if (p->head.fields_count >= p->limits->fields)
-        return false;
-    if (p->head.fields_count == p->spans_capacity) {
-        unsigned capacity = p->spans_capacity ? p->spans_capacity * 2 : SPANS_FIRST;
-        struct parse_span *spans = arena_alloc(p->arena, capacity * sizeof *spans);
-
-        if (p->spans_capacity > 0)
-            memcpy(spans, p->spans, p->spans_capacity * sizeof *spans);
-        p->spans = spans;
-        p->spans_capacity = capacity;
-    }
-    p->spans[p->head.fields_count++] = (struct parse_span){.name = parse_offset(p, at)};
-    return true;
-}
-
-static int on_name(llhttp_t *http, const char *at, size_t length)
-{
-    struct parse *p = parse_of(http);
-
-    if (p->has_head)
-        return 0; /* of a trailer, which is not passed on (RFC 9110, 6.5.1) */
-    if (!p->is_in_name && !parse_add_span(p, at))
-        return parse_refuse(p, PARSE_MANY_FIELDS);
-    p->is_in_name = true;
-    p->spans[p->head.fields_count - 1].name_length += length;
-    return 0;
-}
-
-static int on_name_complete(llhttp_t *http)
-{
-    parse_of(http)->is_in_name = false;
-    return 0;
-}
-
-static int on_value(llhttp_t *http, const char *at, size_t length)
-{
-    struct parse *p = parse_of(http);
-    struct parse_span *span;
-
-    if (p->has_head)
-        return 0;
-    span = &p->spans[p->head.fields_count - 1];
-    if (span->value_length == 0)
-        span->value = parse_offset(p, at);
-    /* The parts of a folded value do not adjoin; the fold itself is refused later. */
-    span->value_length = parse_offset(p, at) + length - span->value;
-    return 0;
-}
+/* --- llhttp --- */
 
 static int on_body_piece(llhttp_t *http, const char *at, size_t length)
 {
@@ -115,19 +32,22 @@ static int on_body_piece(llhttp_t *http, const char *at, size_t length)
     return 0;
 }
 
-/* Where the head ends llhttp is paused, just before its last line feed. */
+/* No body whatever the fields say (RFC 9112, 6.3). */
+static bool parse_is_bodiless(const struct parse *p)
+{
+    unsigned status = p->head.status;
+
+    return p->is_response &&
+           (p->is_head_answer || status / 100 == 1 || status == 204 || status == 304);
+}
+
 static int on_headers_complete(llhttp_t *http)
 {
     struct parse *p = parse_of(http);
-    unsigned status = http->status_code;
 
-    /* An upgrade that is not carried out is an ordinary message (RFC 9110, 7.8). */
-    http->upgrade = 0;
-    p->has_head = true;
-    if (p->is_response &&
-        (p->is_head_answer || status / 100 == 1 || status == 204 || status == 304))
-        http->flags |= F_SKIPBODY;
-    if (!(http->flags & F_SKIPBODY)) {
+    if (!p->is_response && (http->flags & F_TRANSFER_ENCODING) && !(http->flags & F_CHUNKED))
+        return HPE_USER; /* RFC 9112, 6.3: a request that never ends */
+    if (!parse_is_bodiless(p)) {
         p->is_chunked = (http->flags & F_CHUNKED) != 0;
         p->ends_with_connection = llhttp_message_needs_eof(http) != 0;
         p->length = http->flags & F_CONTENT_LENGTH ? http->content_length : 0;
@@ -142,47 +62,106 @@ static int on_message_complete(llhttp_t *http)
     return HPE_PAUSED;
 }
 
-static const llhttp_settings_t *parse_settings(void)
+/* Runs llhttp over the bytes; false if it stopped because of them. */
+static bool parse_execute(struct parse *p, struct slice bytes, size_t *used)
+{
+    llhttp_t *http = parse_http(p);
+    llhttp_errno_t code = llhttp_execute(http, bytes.start, bytes.length);
+
+    *used = bytes.length;
+    if (code == HPE_PAUSED) {
+        *used = (size_t)(llhttp_get_error_pos(http) - bytes.start);
+        llhttp_resume(http);
+    }
+    return code == HPE_OK || code == HPE_PAUSED;
+}
+
+static void parse_prepare_http(llhttp_t *http, llhttp_type_t type, struct slice first_line)
 {
     static llhttp_settings_t settings;
 
-    if (settings.on_body == NULL) {
-        llhttp_settings_init(&settings);
-        settings.on_url = on_line;
-        settings.on_url_complete = on_line_complete;
-        settings.on_status = on_line;
-        settings.on_header_field = on_name;
-        settings.on_header_field_complete = on_name_complete;
-        settings.on_header_value = on_value;
-        settings.on_headers_complete = on_headers_complete;
-        settings.on_message_complete = on_message_complete;
-        settings.on_body = on_body_piece;
-    }
-    return &settings;
+    llhttp_settings_init(&settings);
+    settings.on_headers_complete = on_headers_complete;
+    settings.on_message_complete = on_message_complete;
+    settings.on_body = on_body_piece;
+    llhttp_init(http, type, &settings);
+    CHECK(llhttp_execute(http, first_line.start, first_line.length) == HPE_OK);
 }
 
-static void parse_init(struct parse *p, llhttp_type_t type, const struct parse_limits *limits,
-                       struct arena *arena, void (*on_body)(struct parse *, struct slice))
+/* What llhttp is once it has read a first line. The one of a client or a backend may be
+ * one that it does not know, and says nothing about where the message ends, or is asked
+ * by parse_is_bodiless. */
+static const llhttp_t *parse_http_behind_first_line(bool is_response)
+{
+    static llhttp_t request, response;
+
+    if (request.settings == NULL) {
+        parse_prepare_http(&request, HTTP_REQUEST, SLICE("POST / HTTP/1.1\r\n"));
+        parse_prepare_http(&response, HTTP_RESPONSE, SLICE("HTTP/1.1 200 OK\r\n"));
+    }
+    return is_response ? &response : &request;
+}
+
+static bool is_framing_field(struct slice name)
+{
+    return slice_is_nocase(name, SLICE("content-length")) ||
+           slice_is_nocase(name, SLICE("transfer-encoding"));
+}
+
+static bool parse_tell(struct parse *p, struct slice bytes)
+{
+    size_t used;
+
+    return bytes.length == 0 || parse_execute(p, bytes, &used);
+}
+
+static bool parse_tell_field(struct parse *p, const struct field *field)
+{
+    return parse_tell(p, field->name) && parse_tell(p, SLICE(":")) && parse_tell(p, field->value) &&
+           parse_tell(p, SLICE("\r\n"));
+}
+
+/* A field value is without the white space around it (RFC 9110, 5.5), which llhttp of one
+ * version takes for a part of it here and that of another does not. */
+static void parse_ask_where_it_ends(struct parse *p)
+{
+    bool is_understood = true;
+
+    memcpy(p->state, parse_http_behind_first_line(p->is_response), sizeof(llhttp_t));
+    parse_http(p)->data = p;
+    for (unsigned i = 0; i < p->head.fields_count && is_understood; i++)
+        if (is_framing_field(p->head.fields[i].name))
+            is_understood = parse_tell_field(p, &p->head.fields[i]);
+    if (!is_understood || !parse_tell(p, SLICE("\r\n"))) {
+        p->is_ambiguous = true;
+        p->has_body = true; /* nobody knows what follows */
+    }
+}
+
+/* --- the head --- */
+
+static void parse_init(struct parse *p, const struct parse_limits *limits, struct arena *arena,
+                       void (*on_body)(struct parse *, struct slice))
 {
     memset(p, 0, sizeof *p);
     p->on_body = on_body;
     p->limits = limits;
     p->arena = arena;
-    p->is_response = type == HTTP_RESPONSE;
-    llhttp_init(parse_http(p), type, parse_settings());
-    parse_http(p)->data = p;
 }
 
 void parse_init_request(struct parse *p, const struct parse_limits *limits, struct arena *arena,
                         void (*on_body)(struct parse *, struct slice))
 {
-    parse_init(p, HTTP_REQUEST, limits, arena, on_body);
+    parse_init(p, limits, arena, on_body);
+    syntax_expect_request(&p->syntax, limits->request_line, limits->head, limits->fields);
 }
 
 void parse_init_response(struct parse *p, const struct parse_limits *limits, struct arena *arena,
                          bool answers_head, void (*on_body)(struct parse *, struct slice))
 {
-    parse_init(p, HTTP_RESPONSE, limits, arena, on_body);
+    parse_init(p, limits, arena, on_body);
+    syntax_expect_response(&p->syntax, limits->head, limits->fields);
+    p->is_response = true;
     p->is_head_answer = answers_head;
 }
 
@@ -193,283 +172,177 @@ void parse_dispose(struct parse *p)
 
 bool parse_agrees(const struct parse *p, enum framing framing, uint64_t length)
 {
-    return p->is_chunked == (framing == FRAMING_CHUNKED) &&
+    return !p->is_ambiguous && p->is_chunked == (framing == FRAMING_CHUNKED) &&
            p->ends_with_connection == (framing == FRAMING_UNTIL_CLOSE) &&
            p->length == (framing == FRAMING_COUNTED ? length : 0);
 }
 
 bool parse_is_at_start(const struct parse *p)
 {
-    return !p->has_head && buffer_length(&p->partial) == 0;
+    return p->syntax.taken == 0;
 }
 
-/* Two readers could see different lines in bare CR or LF, and different fields in
- * a folded line or in white space before the colon; a control byte is never
- * honest (RFC 9112, 2.2, 5.1, 5.2; RFC 9110, 5.5). */
-static bool head_is_strict(struct slice head)
-{
-    bool at_line_start = true;
-    bool in_name = false;
-
-    for (size_t i = 0; i < head.length; i++) {
-        unsigned char c = (unsigned char)head.start[i];
-
-        if (c == '\r') {
-            if (i + 1 >= head.length || head.start[i + 1] != '\n')
-                return false;
-            i++;
-            at_line_start = in_name = true;
-            continue;
-        }
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-        if ((c == ' ' || c == '\t') && in_name)
-            return false;
-        if (c == ':') {
-            if (at_line_start && in_name)
-                return false;
-            in_name = false;
-        }
-        at_line_start = false;
-    }
-    return true;
-}
-
-static bool target_is_strict(struct slice target)
-{
-    for (size_t i = 0; i < target.length; i++)
-        if (target.start[i] <= 0x20 || target.start[i] >= 0x7f || target.start[i] == '#')
-            return false; /* RFC 9112, 3.2; a byte above 0x7f is negative here */
-    return target.length > 0;
-}
-
-/* The head's bytes, together, where they stay as long as the request does. */
-static struct slice parse_gather_head(struct parse *p, size_t used)
-{
-    struct slice partial = buffer_slice(&p->partial);
-    size_t length = partial.length + used;
-    char *bytes = arena_alloc(p->arena, length + 1);
-
-    memcpy(bytes, partial.start, partial.length);
-    memcpy(bytes + partial.length, p->input.start, used);
-    bytes[length] = '\0';
-    return (struct slice){bytes, length};
-}
-
-static enum parse_error parse_finish_request_line(struct parse *p, struct slice head)
-{
-    const char *space = memchr(head.start, ' ', head.length);
-    llhttp_t *http = parse_http(p);
-    struct slice protocol = SLICE(" HTTP/");
-
-    if (space == NULL)
-        return PARSE_BAD;
-    p->head.method = (struct slice){head.start, (size_t)(space - head.start)};
-    p->head.target = (struct slice){head.start + p->line.start, p->line.length};
-    /* One space before and one behind the target, nothing else; no other protocol. */
-    if (p->line.start != p->head.method.length + 1 || !target_is_strict(p->head.target) ||
-        memcmp(p->head.target.start + p->line.length, protocol.start, protocol.length) != 0)
-        return PARSE_BAD;
-    if (http->http_major != 1 || http->http_minor > 1)
-        return PARSE_BAD_VERSION;
-    p->head.version = http->http_minor == 1 ? VERSION_1_1 : VERSION_1_0;
-    return PARSE_OK;
-}
-
-static enum parse_error parse_finish_status_line(struct parse *p, struct slice head)
-{
-    llhttp_t *http = parse_http(p);
-
-    if (http->http_major != 1)
-        return PARSE_BAD_VERSION;
-    p->head.version = http->http_minor >= 1 ? VERSION_1_1 : VERSION_1_0;
-    p->head.status = http->status_code;
-    p->head.reason = (struct slice){head.start + p->line.start, p->line.length};
-    return p->head.status >= 100 && p->head.status <= 599 ? PARSE_OK : PARSE_BAD;
-}
-
-/* input up to used ends the head. */
-static enum parse_error parse_finish_head(struct parse *p, size_t used)
-{
-    struct slice head = parse_gather_head(p, used);
-    struct field *fields = arena_alloc(p->arena, p->head.fields_count * sizeof *fields);
-
-    p->head_bytes = head.length;
-    if (head.length > p->limits->head)
-        return PARSE_LARGE_HEAD;
-    if (!head_is_strict(head))
-        return PARSE_BAD;
-    for (unsigned i = 0; i < p->head.fields_count; i++) {
-        const struct parse_span *span = &p->spans[i];
-
-        fields[i].name = (struct slice){head.start + span->name, span->name_length};
-        fields[i].value = slice_trim((struct slice){head.start + span->value, span->value_length});
-    }
-    p->head.fields = fields;
-    buffer_dispose(&p->partial);
-    return p->is_response ? parse_finish_status_line(p, head) : parse_finish_request_line(p, head);
-}
-
-static enum parse_step parse_fail(struct parse *p, enum parse_error error)
+static enum parse_step parse_fail(struct parse *p, enum parse_error error, const char *why)
 {
     p->error = error;
-    p->why = parse_error_text(error);
+    p->why = why;
     return PARSE_FAILED;
 }
 
-/* llhttp stops at the byte that makes a method none that it knows. Whether that is the
- * client's right (501) or no HTTP (400) shows at the beginning of the target. */
-static enum parse_step parse_unknown_method(struct parse *p, struct slice bytes, size_t *used)
+static enum parse_step parse_refuse(struct parse *p, enum syntax_fault fault)
 {
-    struct slice line;
-    size_t length = 0;
-    char behind;
+    static const enum parse_error errors[] = {
+        [SYNTAX_LONG_LINE] = PARSE_LONG_LINE,     [SYNTAX_LARGE_HEAD] = PARSE_LARGE_HEAD,
+        [SYNTAX_MANY_FIELDS] = PARSE_MANY_FIELDS, [SYNTAX_UNSPOKEN] = PARSE_BAD_VERSION,
+        [SYNTAX_CHUNK_CODING] = PARSE_LARGE_HEAD,
+    };
+    enum parse_error error = errors[fault];
 
-    buffer_append(&p->partial, bytes);
-    *used = bytes.length;
-    line = buffer_slice(&p->partial);
-    while (length < line.length && is_token_byte(line.start[length]))
-        length++;
-    p->is_unknown_method = true;
-    if (length > p->limits->request_line)
-        return parse_fail(p, PARSE_BAD);
-    if (length == line.length || (length + 1 == line.length && line.start[length] == ' '))
-        return PARSE_MORE;
-    behind = line.start[length + 1];
-    return parse_fail(p, length > 0 && line.start[length] == ' ' && (behind == '/' || behind == '*')
-                             ? PARSE_UNKNOWN_METHOD
-                             : PARSE_BAD);
+    return parse_fail(p, error != PARSE_OK ? error : PARSE_BAD, syntax_fault_text(fault));
 }
 
-/* RFC 9112, 2.2: a few empty lines before a request are forgiven. Gives how many
- * bytes they are; what is left over begins with the request, or is refused. */
-static size_t parse_skip_empty_lines(struct parse *p, struct slice bytes)
-{
-    size_t skipped = 0;
-
-    while (skipped < bytes.length && p->empty_bytes < EMPTY_LINES_BYTES_MAX &&
-           bytes.start[skipped] == (p->empty_bytes % 2 == 0 ? '\r' : '\n')) {
-        p->empty_bytes++;
-        skipped++;
-    }
-    return skipped;
-}
-
-/* Runs llhttp over the bytes; false if it stopped because of them. */
-static bool parse_execute(struct parse *p, struct slice bytes, size_t *used, llhttp_errno_t *code)
-{
-    llhttp_t *http = parse_http(p);
-
-    p->input = bytes;
-    *used = bytes.length;
-    *code = llhttp_execute(http, bytes.start, bytes.length);
-    if (*code == HPE_PAUSED) {
-        *used = (size_t)(llhttp_get_error_pos(http) - bytes.start);
-        llhttp_resume(http);
-    }
-    return *code == HPE_OK || *code == HPE_PAUSED;
-}
-
-/* How many of the bytes are within the limits, and one more that shows that there are more:
- * what is behind it must not change what is found out. */
-static size_t parse_within_limits(const struct parse *p, struct slice bytes)
+/* The bytes that came before and these, together, where they stay as long as the message. */
+static struct slice parse_gather(struct parse *p, struct slice last)
 {
     struct slice partial = buffer_slice(&p->partial);
-    size_t before = partial.length;
-    size_t most = p->limits->head + 1 - before;
+    size_t length = partial.length + last.length;
+    char *bytes = arena_alloc(p->arena, length);
 
-    if (!p->is_response && !p->has_line && before + bytes.length > p->limits->request_line) {
-        const char *space = memchr(partial.start, ' ', before);
-        size_t end = SIZE_MAX; /* where a target of the largest length and the byte behind it end */
+    memcpy(bytes, partial.start, partial.length);
+    memcpy(bytes + partial.length, last.start, last.length);
+    buffer_dispose(&p->partial);
+    return (struct slice){bytes, length};
+}
 
-        if (space != NULL)
-            end = (size_t)(space - partial.start) + 1 + p->limits->request_line + 1;
-        else if ((space = memchr(bytes.start, ' ', bytes.length)) != NULL)
-            end = before + (size_t)(space - bytes.start) + 1 + p->limits->request_line + 1;
-        if (end > before && end - before < most)
-            most = end - before;
-    }
-    return bytes.length < most ? bytes.length : most;
+static struct field *parse_split_fields(struct parse *p, struct slice rest, unsigned count)
+{
+    struct field *fields = arena_alloc(p->arena, count * sizeof *fields);
+
+    syntax_split_fields(rest, fields);
+    return fields;
+}
+
+static void parse_take_request_line(struct parse *p, struct slice line)
+{
+    const char *method_end = memchr(line.start, ' ', line.length);
+    const char *target_end = line.start + line.length - strlen(" HTTP/1.1");
+
+    p->head.method = (struct slice){line.start, (size_t)(method_end - line.start)};
+    p->head.target = (struct slice){method_end + 1, (size_t)(target_end - method_end - 1)};
+}
+
+static void parse_take_status_line(struct parse *p, struct slice line)
+{
+    const char *digits = line.start + strlen("HTTP/1.1 ");
+    const char *end = line.start + line.length;
+    const char *reason = digits + 3 < end ? digits + 4 : end;
+
+    p->head.status = (unsigned)((digits[0] - '0') * 100 + (digits[1] - '0') * 10 + digits[2] - '0');
+    p->head.reason = (struct slice){reason, (size_t)(end - reason)};
+}
+
+static void parse_take_head(struct parse *p, struct slice last)
+{
+    struct slice rest = parse_gather(p, last);
+    struct slice line;
+
+    p->head_bytes = rest.length;
+    line = syntax_first_line(&rest);
+    p->head.version = p->syntax.version[1] == '1' ? VERSION_1_1 : VERSION_1_0;
+    if (p->is_response)
+        parse_take_status_line(p, line);
+    else
+        parse_take_request_line(p, line);
+    p->head.fields = parse_split_fields(p, rest, p->syntax.fields);
+    p->head.fields_count = p->syntax.fields;
+    p->has_head = true;
+    parse_ask_where_it_ends(p);
+    if (p->is_chunked)
+        chunks_init(&p->chunks, p->limits->head, p->limits->fields);
 }
 
 static enum parse_step parse_feed_head(struct parse *p, struct slice bytes, size_t *used)
 {
-    enum parse_error error;
-    llhttp_errno_t code;
+    size_t skipped = syntax_skip_empty_lines(&p->syntax, bytes);
+    struct slice rest = {bytes.start + skipped, bytes.length - skipped};
 
-    bytes.length = parse_within_limits(p, bytes);
-    if (p->is_unknown_method)
-        return parse_unknown_method(p, bytes, used);
-    if (!parse_execute(p, bytes, used, &code)) {
-        if (code == HPE_INVALID_METHOD && !p->is_response)
-            return parse_unknown_method(p, bytes, used);
-        return parse_fail(p, p->error != PARSE_OK ? p->error : PARSE_BAD);
+    rest.length = syntax_accept(&p->syntax, rest);
+    *used = skipped + rest.length;
+    if (p->syntax.fault != SYNTAX_OK)
+        return parse_refuse(p, p->syntax.fault);
+    if (syntax_is_complete(&p->syntax)) {
+        parse_take_head(p, rest);
+        return PARSE_HEAD;
     }
-    if (buffer_length(&p->partial) + *used > p->limits->head)
-        return parse_fail(p, PARSE_LARGE_HEAD);
-    if (!p->has_head) {
+    if (rest.length > 0)
+        buffer_append(&p->partial, rest);
+    return PARSE_MORE;
+}
+
+/* --- the body --- */
+
+/* The empty section of most messages has nothing to keep. */
+static void parse_take_trailers(struct parse *p, struct slice bytes)
+{
+    unsigned count = p->chunks.trailers.fields;
+
+    if (count == 0)
+        return;
+    if (!chunks_are_complete(&p->chunks)) {
         buffer_append(&p->partial, bytes);
-        return PARSE_MORE;
+        return;
     }
-    error = parse_finish_head(p, *used);
-    return error == PARSE_OK ? PARSE_HEAD : parse_fail(p, error);
+    p->trailers = parse_split_fields(p, parse_gather(p, bytes), count);
+    p->trailers_count = count;
+}
+
+static enum parse_step parse_feed_chunks(struct parse *p, struct slice bytes, size_t *used)
+{
+    bool are_dropped;
+
+    *used = bytes.length = chunks_accept(&p->chunks, bytes, &are_dropped);
+    if (bytes.length == 0)
+        return parse_refuse(p, p->chunks.fault);
+    if (are_dropped)
+        parse_take_trailers(p, bytes);
+    else if (!parse_tell(p, bytes))
+        return parse_fail(p, PARSE_BAD, ambiguous_length);
+    if (!chunks_are_complete(&p->chunks))
+        return PARSE_MORE;
+    /* The section of trailers was not for llhttp, but for its end. */
+    return parse_tell(p, SLICE("\r\n")) && p->is_complete
+               ? PARSE_END
+               : parse_fail(p, PARSE_BAD, ambiguous_length);
 }
 
 static enum parse_step parse_feed_body(struct parse *p, struct slice bytes, size_t *used)
 {
-    llhttp_errno_t code;
-
-    if (p->is_chunked) {
-        bytes.length = chunks_accept(&p->chunks, bytes);
-        if (bytes.length == 0)
-            return parse_fail(p, chunks_are_endless(&p->chunks) ? PARSE_LARGE_HEAD : PARSE_BAD);
-    }
-    if (!parse_execute(p, bytes, used, &code))
-        return parse_fail(p, PARSE_BAD);
+    if (p->is_ambiguous)
+        return parse_fail(p, PARSE_BAD, ambiguous_length);
+    if (!p->has_body)
+        return PARSE_END;
+    if (p->is_chunked)
+        return parse_feed_chunks(p, bytes, used);
+    if (!parse_execute(p, bytes, used))
+        return parse_fail(p, PARSE_BAD, ambiguous_length);
     return p->is_complete ? PARSE_END : PARSE_MORE;
 }
 
 enum parse_step parse_feed(struct parse *p, struct slice bytes, size_t *used)
 {
-    enum parse_step step = PARSE_MORE;
-    size_t skipped = 0;
-
     *used = 0;
-    if (p->has_head)
-        return bytes.length > 0 ? parse_feed_body(p, bytes, used) : PARSE_MORE;
-    if (!p->is_response && parse_is_at_start(p)) {
-        skipped = parse_skip_empty_lines(p, bytes);
-        bytes.start += skipped;
-        bytes.length -= skipped;
-        if (bytes.length > 0 &&
-            (p->empty_bytes % 2 != 0 || bytes.start[0] == '\r' || bytes.start[0] == '\n'))
-            return parse_fail(p, PARSE_BAD);
-    }
-    if (bytes.length > 0)
-        step = parse_feed_head(p, bytes, used);
-    *used += skipped;
-    return step;
+    if (bytes.length == 0)
+        return PARSE_MORE;
+    return p->has_head ? parse_feed_body(p, bytes, used) : parse_feed_head(p, bytes, used);
 }
 
 enum parse_step parse_finish(struct parse *p)
 {
-    return p->ends_with_connection ? PARSE_END : parse_fail(p, PARSE_CUT);
-}
-
-const char *parse_error_text(enum parse_error error)
-{
-    static const char *const texts[] = {
-        [PARSE_OK] = "",
-        [PARSE_BAD] = "malformed message",
-        [PARSE_BAD_VERSION] = "HTTP version not supported",
-        [PARSE_UNKNOWN_METHOD] = "unknown method",
-        [PARSE_LONG_LINE] = "longer than limits.request_line",
-        [PARSE_LARGE_HEAD] = "larger than limits.head",
-        [PARSE_MANY_FIELDS] = "more fields than limits.fields",
-        [PARSE_CUT] = "message cut short",
-    };
-
-    return texts[error];
+    if (p->ends_with_connection)
+        return PARSE_END;
+    return parse_fail(p, PARSE_CUT,
+                      p->has_head ? "the connection ended in the middle of a body"
+                                  : "the connection ended in the middle of a head");
 }
 
 #define TEXT_OF(number)       #number

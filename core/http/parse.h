@@ -1,11 +1,15 @@
 /*
- * parse - bytes of a connection to heads and pieces of bodies (llhttp inside).
+ * parse - bytes of a connection to heads and pieces of bodies.
  *
  * Feed it what was read; it stops at the end of a head and at the end of a
  * message, so that the owner can act there, and says how much it has used. The
- * result does not depend on how the bytes were cut into reads. llhttp's lenient
- * flags stay off, and heads that it accepts but two readers could understand
- * differently are refused on top (RFC 9112, 2.2, 5, 5.1, 5.2, 11.2).
+ * result does not depend on how the bytes were cut into reads: an error is that
+ * of the first byte that does not belong there, syntax or limit.
+ *
+ * syntax.c and chunks.c decide what belongs. llhttp, its lenient flags off, gets
+ * the fields that say where the body ends, and the body: it is the second reader,
+ * and what it understands differently is refused (RFC 9112, 6.3 and 11.2). The
+ * rest of a head it does not see, so that its version makes no difference there.
  */
 #ifndef HTTP_PARSE_H
 #define HTTP_PARSE_H
@@ -16,11 +20,12 @@
 #include "http/chunks.h"
 #include "http/framing.h"
 #include "http/head.h"
+#include "http/syntax.h"
 
 #include <stdint.h>
 
 enum parse_step {
-    PARSE_MORE, /* all bytes are used, the message goes on */
+    PARSE_MORE, /* the message goes on */
     PARSE_HEAD, /* the head is complete: parse->head */
     PARSE_END,  /* the message is complete; init again for the next one */
     PARSE_FAILED,
@@ -28,16 +33,15 @@ enum parse_step {
 
 enum parse_error {
     PARSE_OK,
-    PARSE_BAD,            /* not HTTP, or ambiguous */
-    PARSE_BAD_VERSION,    /* well formed, but neither 1.0 nor 1.1 */
-    PARSE_UNKNOWN_METHOD, /* well formed, but none that we know */
-    PARSE_LONG_LINE,      /* limits.request_line */
-    PARSE_LARGE_HEAD,     /* limits.head; trailers count too */
-    PARSE_MANY_FIELDS,    /* limits.fields */
-    PARSE_CUT,            /* the connection ended in the middle */
+    PARSE_BAD,         /* not HTTP, or ambiguous */
+    PARSE_BAD_VERSION, /* well formed, but neither 1.0 nor 1.1 */
+    PARSE_LONG_LINE,   /* limits.request_line */
+    PARSE_LARGE_HEAD,  /* limits.head, or CHUNKS_CODING_MAX */
+    PARSE_MANY_FIELDS, /* limits.fields; trailers have the same limit for themselves */
+    PARSE_CUT,         /* the connection ended in the middle */
 };
 
-struct parse_limits { /* bytes, but for fields */
+struct parse_limits { /* bytes, but for fields; request_line without its line end */
     size_t request_line, head, fields;
 };
 
@@ -64,17 +68,12 @@ struct parse {
     _Alignas(8) unsigned char state[PARSE_STATE_BYTES];
     const struct parse_limits *limits;
     struct arena *arena;
-    struct slice input;    /* of the running parse_feed */
-    struct buffer partial; /* the head's bytes from earlier reads */
-    struct parse_span *spans;
-    unsigned spans_capacity;
-    unsigned empty_bytes; /* of empty lines before the head */
-    bool is_response, is_head_answer, is_complete, is_in_name, is_unknown_method;
-    bool has_line;
+    struct buffer partial; /* of a head or of trailers, from earlier reads */
+    struct syntax syntax;
     struct chunks chunks;
-    struct parse_line {
-        size_t start, length;
-    } line; /* the target, or the reason */
+    bool is_response, is_head_answer;
+    bool is_ambiguous; /* llhttp refuses the framing fields */
+    bool is_complete;  /* by what llhttp has seen */
 };
 
 /* Borrows limits and arena until parse_dispose; zeroes everything else. */
@@ -89,13 +88,12 @@ void parse_dispose(struct parse *);
 enum parse_step parse_feed(struct parse *, struct slice bytes, size_t *used) MUST_USE;
 /* The connection ended: PARSE_END if that ends the message, else PARSE_FAILED. */
 enum parse_step parse_finish(struct parse *) MUST_USE;
-/* Does the parser end this message where framing says that it ends? If not, the two read it
- * differently, and so may others. */
+/* From PARSE_HEAD on: does llhttp end this message where framing says that it ends? If not, the
+ * two read it differently, and so may others. */
 bool parse_agrees(const struct parse *, enum framing, uint64_t length);
 /* No byte of a message was seen so far (empty lines do not count). */
 bool parse_is_at_start(const struct parse *);
 
-const char *parse_error_text(enum parse_error);
 const char *parse_library_version(void); /* of llhttp */
 
 #endif

@@ -6,7 +6,6 @@ static bool request_find_host(const struct head *head, struct request *out)
 {
     unsigned found = 0;
 
-    out->host = (struct slice){"", 0};
     for (unsigned i = 0; i < head->fields_count; i++) {
         if (!slice_is_nocase(head->fields[i].name, SLICE("host")))
             continue;
@@ -22,16 +21,74 @@ static bool request_find_host(const struct head *head, struct request *out)
     return true;
 }
 
-enum request_fault request_check(const struct head *head, struct request *out)
+static bool request_has_body(const struct request *r)
 {
-    if (!target_parse(head->method, head->target, &out->target))
+    return r->framing == FRAMING_CHUNKED || (r->framing == FRAMING_COUNTED && r->length > 0);
+}
+
+static bool is_h2c(struct slice protocol)
+{
+    const char *slash = memchr(protocol.start, '/', protocol.length);
+
+    if (slash != NULL)
+        protocol.length = (size_t)(slash - protocol.start);
+    return slice_is_nocase(protocol, SLICE("h2c"));
+}
+
+/* RFC 9110, 7.8. */
+static bool request_finds_upgrade(const struct head *head, const struct request *r)
+{
+    if (head->version != VERSION_1_1 || request_has_body(r) ||
+        !head_lists(head, SLICE("connection"), SLICE("upgrade")))
+        return false;
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        struct slice rest = head->fields[i].value;
+        struct slice protocol;
+
+        if (!slice_is_nocase(head->fields[i].name, SLICE("upgrade")))
+            continue;
+        while (list_next(&rest, &protocol))
+            if (!is_h2c(protocol))
+                return true;
+    }
+    return false;
+}
+
+/* RFC 9110, 7.6.2: of other methods it means nothing, and goes on as it is. */
+static bool request_find_max_forwards(const struct head *head, struct request *out)
+{
+    unsigned found = 0;
+
+    if (!slice_is(head->method, SLICE("TRACE")) && !slice_is(head->method, SLICE("OPTIONS")))
+        return true;
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        if (!slice_is_nocase(head->fields[i].name, SLICE("max-forwards")))
+            continue;
+        if (found++ > 0 || !number_read(head->fields[i].value, &out->max_forwards))
+            return false;
+    }
+    out->has_max_forwards = found == 1;
+    return true;
+}
+
+enum request_fault request_check(const struct head *head, struct arena *arena, struct request *out)
+{
+    *out = (struct request){.host = {"", 0}};
+    if (!target_parse(head->method, head->target, arena, &out->target))
         return REQUEST_BAD_TARGET;
     if (!request_find_host(head, out))
         return REQUEST_BAD_HOST;
     out->framing = framing_of_request(head, &out->length);
     if (out->framing == FRAMING_REFUSED)
-        return REQUEST_BAD_FRAMING;
-    return out->target.form == TARGET_AUTHORITY ? REQUEST_IS_CONNECT : REQUEST_OK;
+        return framing_is_unknown_coding(head) ? REQUEST_UNKNOWN_CODING : REQUEST_BAD_FRAMING;
+    if (out->target.form == TARGET_AUTHORITY)
+        return REQUEST_IS_CONNECT;
+    if (!request_find_max_forwards(head, out))
+        return REQUEST_BAD_MAX_FORWARDS;
+    if (slice_is(head->method, SLICE("TRACE")) && request_has_body(out))
+        return REQUEST_TRACE_WITH_BODY;
+    out->wants_upgrade = request_finds_upgrade(head, out);
+    return REQUEST_OK;
 }
 
 unsigned request_fault_status(enum request_fault fault)

@@ -31,7 +31,8 @@ struct request {
     uint64_t max_forwards; /* as it came; 0: we are the last to see it, and answer */
 };
 
-enum request_fault request_check(const struct head *, struct request *out);
+/* Borrows from the head; what it has to write anew of the target is in the arena. */
+enum request_fault request_check(const struct head *, struct arena *, struct request *out);
 unsigned request_fault_status(enum request_fault);
 const char *request_fault_text(enum request_fault);
 

@@ -1,5 +1,9 @@
 #include "http/target.h"
 
+#include "http/head.h"
+
+#include <arpa/inet.h>
+
 static void target_split(struct target *out)
 {
     const char *mark = memchr(out->origin.start, '?', out->origin.length);
@@ -12,26 +16,49 @@ static void target_split(struct target *out)
     out->query = (struct slice){mark + 1, out->origin.length - out->path.length - 1};
 }
 
-/* "http://authority[/path][?query]"; RFC 9112, 3.2.2 and 3.2.4. */
-static bool target_parse_absolute(struct slice method, struct slice text, struct target *out)
+/* An empty path is "/", and of OPTIONS alone all of the server (RFC 9112, 3.2.1 and 3.2.4). */
+static struct slice target_add_path(struct slice method, struct slice query, struct arena *arena)
 {
-    static const char scheme[] = "http://";
-    size_t at = sizeof scheme - 1;
+    char *origin;
+
+    if (query.length == 0)
+        return slice_is(method, SLICE("OPTIONS")) ? SLICE("*") : SLICE("/");
+    origin = arena_alloc(arena, query.length + 1);
+    origin[0] = '/';
+    memcpy(origin + 1, query.start, query.length);
+    return (struct slice){origin, query.length + 1};
+}
+
+/* "http://authority[/path][?query]" (RFC 9112, 3.2.2). */
+static bool target_parse_absolute(struct slice method, struct slice text, struct arena *arena,
+                                  struct target *out)
+{
+    const size_t start = strlen("http://");
+    size_t at = start;
 
     if (text.length <= at || !slice_is_nocase((struct slice){text.start, at}, SLICE("http://")))
         return false;
     while (at < text.length && text.start[at] != '/' && text.start[at] != '?')
         at++;
     out->form = TARGET_ABSOLUTE;
-    out->authority = (struct slice){text.start + sizeof scheme - 1, at - (sizeof scheme - 1)};
+    out->authority = (struct slice){text.start + start, at - start};
     out->origin = (struct slice){text.start + at, text.length - at};
-    if (out->origin.length == 0)
-        out->origin = slice_is(method, SLICE("OPTIONS")) ? SLICE("*") : SLICE("/");
-    /* "http://host?query" has an empty path, which a request line cannot carry. */
-    return out->origin.start[0] != '?' && host_is_valid(out->authority);
+    if (!host_is_valid(out->authority))
+        return false;
+    if (out->origin.length == 0 || out->origin.start[0] == '?')
+        out->origin = target_add_path(method, out->origin, arena);
+    return true;
 }
 
-bool target_parse(struct slice method, struct slice text, struct target *out)
+/* "host:port", both of them (RFC 9110, 9.3.6). */
+static bool is_host_and_port(struct slice text)
+{
+    struct slice host = host_without_port(text);
+
+    return host_is_valid(text) && host.length + 1 < text.length;
+}
+
+bool target_parse(struct slice method, struct slice text, struct arena *arena, struct target *out)
 {
     bool ok;
 
@@ -39,12 +66,12 @@ bool target_parse(struct slice method, struct slice text, struct target *out)
     if (slice_is(method, SLICE("CONNECT"))) {
         out->form = TARGET_AUTHORITY;
         out->authority = text;
-        ok = host_is_valid(text);
+        ok = is_host_and_port(text);
     } else if (slice_is(text, SLICE("*"))) {
         out->form = TARGET_ASTERISK;
         ok = slice_is(method, SLICE("OPTIONS"));
     } else {
-        ok = text.start[0] == '/' || target_parse_absolute(method, text, out);
+        ok = text.start[0] == '/' || target_parse_absolute(method, text, arena, out);
     }
     target_split(out);
     return ok;
@@ -55,47 +82,77 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_host_byte(char c)
+static bool is_hex_digit(char c)
 {
-    static const char others[] = "-._~%!$&'()*+,;=";
+    c = ascii_lower(c);
+    return is_digit(c) || (c >= 'a' && c <= 'f');
+}
+
+static bool is_name_byte(char c)
+{
+    static const char others[] = "-._~!$&'()*+,;=";
 
     return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') ||
            (c != '\0' && strchr(others, c) != NULL);
 }
 
-/* How much of the text is the host, brackets included; 0 if it is none. */
-static size_t host_length(struct slice text)
+/* How much of the text is a registered name or an IPv4 address (RFC 3986, 3.2.2). */
+static size_t name_length(struct slice text)
 {
     size_t at = 0;
 
-    if (text.length == 0 || text.start[0] != '[') {
-        while (at < text.length && is_host_byte(text.start[at]))
+    while (at < text.length) {
+        if (is_name_byte(text.start[at]))
             at++;
-        return at;
+        else if (text.start[at] == '%' && at + 2 < text.length &&
+                 is_hex_digit(text.start[at + 1]) && is_hex_digit(text.start[at + 2]))
+            at += 3;
+        else
+            break;
     }
-    for (at = 1; at < text.length && text.start[at] != ']'; at++) {
-        char c = ascii_lower(text.start[at]);
+    return at;
+}
 
-        if (!is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':' && c != '.')
-            return 0;
-    }
-    return at < text.length && at > 2 ? at + 1 : 0;
+/* "[v6]": an address that is one (RFC 3986, 3.2.2); nobody has ever used IPvFuture. */
+static size_t literal_length(struct slice text)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr binary;
+    const char *end = memchr(text.start, ']', text.length);
+    size_t length = end != NULL ? (size_t)(end - text.start) - 1 : 0;
+
+    if (length == 0 || length >= sizeof address || memchr(text.start + 1, '\0', length) != NULL)
+        return 0;
+    memcpy(address, text.start + 1, length);
+    address[length] = '\0';
+    return inet_pton(AF_INET6, address, &binary) == 1 ? length + 2 : 0;
+}
+
+/* How much of the text is the host, brackets included; 0 if it is none. */
+static size_t host_length(struct slice text)
+{
+    bool is_literal = text.length > 0 && text.start[0] == '[';
+
+    return is_literal ? literal_length(text) : name_length(text);
+}
+
+/* It may be empty (RFC 3986, 3.2.3). */
+static bool port_is_valid(struct slice digits)
+{
+    uint64_t port;
+
+    return digits.length == 0 || (number_read(digits, &port) && port <= UINT16_MAX);
 }
 
 bool host_is_valid(struct slice text)
 {
     size_t at = host_length(text);
-    size_t digits = 0;
 
     if (at == 0)
         return false;
-    if (at == text.length)
-        return true;
-    if (text.start[at++] != ':')
-        return false;
-    for (; at < text.length && is_digit(text.start[at]); at++)
-        digits++;
-    return at == text.length && digits <= 5;
+    return at == text.length ||
+           (text.start[at] == ':' &&
+            port_is_valid((struct slice){text.start + at + 1, text.length - at - 1}));
 }
 
 struct slice host_without_port(struct slice text)

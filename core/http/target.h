@@ -4,7 +4,7 @@
 #ifndef HTTP_TARGET_H
 #define HTTP_TARGET_H
 
-#include "base/slice.h"
+#include "base/arena.h"
 
 #include <stdbool.h>
 
@@ -17,8 +17,9 @@ struct target {
     struct slice path, query;
 };
 
-/* False if the target is of no form that its method may have. */
-bool target_parse(struct slice method, struct slice text, struct target *out);
+/* False if the target is of no form that its method may have. Borrows from text; an origin that
+ * is not a part of it, "/?query" of "http://host?query", is in the arena. */
+bool target_parse(struct slice method, struct slice text, struct arena *, struct target *out);
 
 /* "host[:port]" or "[v6][:port]", nothing else (RFC 9110, 7.2). */
 bool host_is_valid(struct slice host);

@@ -9,6 +9,13 @@ void write_number(struct writer *w, uint64_t number)
     write_text(w, decimal_in(digits, number));
 }
 
+void write_decimal_field(struct writer *w, struct slice name, uint64_t number)
+{
+    char digits[DECIMAL_BYTES];
+
+    write_field(w, name, decimal_in(digits, number));
+}
+
 size_t write_chunk_size(char *out, uint64_t size)
 {
     static const char hex[] = "0123456789abcdef";

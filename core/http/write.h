@@ -39,6 +39,7 @@ static inline void write_field(struct writer *w, struct slice name, struct slice
 }
 
 void write_number(struct writer *, uint64_t number); /* in decimal */
+void write_decimal_field(struct writer *, struct slice name, uint64_t number);
 
 /* What was written; the room that is left goes back to the arena. */
 static inline struct slice writer_finish(struct writer *w)

@@ -234,6 +234,14 @@ static void fail_to_come(struct fields *table, const char *name)
         buffer_printf(&table->wrong->message, "'%s' is not available in this version", name);
 }
 
+/* The key as a place in messages; 0 if it is none. */
+static unsigned position_of(lua_State *lua, int index)
+{
+    double number = lua_tonumber(lua, index);
+
+    return number >= 1 && number <= 1e9 && floor(number) == number ? (unsigned)number : 0;
+}
+
 /* The key below the top of the stack, while it is walked over. */
 static void check_key(struct fields *table, const char *const *known, const char *const *later)
 {
@@ -241,10 +249,7 @@ static void check_key(struct fields *table, const char *const *known, const char
     struct slice name;
 
     if (lua_type(lua, -2) == LUA_TNUMBER) {
-        double number = lua_tonumber(lua, -2);
-        bool is_position = number >= 1 && number <= 1e9 && floor(number) == number;
-
-        fields_fail(table, NULL, is_position ? (unsigned)number : 0,
+        fields_fail(table, NULL, position_of(lua, -2),
                     "expected a name in front of the value: name = ...");
         return;
     }
@@ -280,11 +285,44 @@ bool fields_check_names(struct fields *table, const char *const *known, const ch
     return true;
 }
 
-static bool is_position(lua_State *lua, int index, size_t count)
+static bool is_position(lua_State *lua, int index, size_t least, size_t most)
 {
     double key = lua_type(lua, index) == LUA_TNUMBER ? lua_tonumber(lua, index) : 0;
 
-    return key >= 1 && key <= (double)count && floor(key) == key;
+    return key >= (double)least && key <= (double)most && floor(key) == key;
+}
+
+static void fail_position(struct fields *table, const char *what)
+{
+    lua_State *lua = table->lua;
+
+    if (lua_type(lua, -1) == LUA_TNUMBER)
+        fields_fail(table, NULL, position_of(lua, -1), "expected %s, got %.15g", what,
+                    lua_tonumber(lua, -1));
+    else if (lua_type(lua, -1) == LUA_TSTRING)
+        fields_fail(table, NULL, 0, "expected %s, got the name '%.*s'", what, SHOWN_BYTES_MAX,
+                    lua_tostring(lua, -1));
+    else
+        fields_fail(table, NULL, 0, "expected %s, got %s", what, describe_type(lua, -1));
+}
+
+bool fields_check_positions(struct fields *table, unsigned least, unsigned most, const char *what)
+{
+    lua_State *lua = table->lua;
+
+    if (table->wrong->is_set)
+        return false;
+    luaL_checkstack(lua, STACK_ROOM, "settings");
+    lua_pushnil(lua);
+    while (lua_next(lua, table->index) != 0) {
+        lua_pop(lua, 1);
+        if (is_position(lua, -1, least, most))
+            continue;
+        fail_position(table, what);
+        lua_pop(lua, 1);
+        return false;
+    }
+    return true;
 }
 
 unsigned fields_count(struct fields *list, unsigned limit)
@@ -298,7 +336,7 @@ unsigned fields_count(struct fields *list, unsigned limit)
     lua_pushnil(lua);
     while (lua_next(lua, list->index) != 0) {
         lua_pop(lua, 1);
-        if (!is_position(lua, -1, count)) {
+        if (!is_position(lua, -1, 1, count)) {
             if (lua_type(lua, -1) == LUA_TSTRING)
                 fields_fail(list, NULL, 0, "expected a list, got the name '%.*s' in it",
                             SHOWN_BYTES_MAX, lua_tostring(lua, -1));
@@ -334,23 +372,23 @@ static bool is_in_range(const struct fields_range *range, double number)
            (!range->is_whole || floor(number) == number);
 }
 
-bool fields_number(struct fields *table, const char *name, const struct fields_range *range,
-                   double *out)
+bool fields_number(struct fields *table, const char *name, unsigned position,
+                   const struct fields_range *range, double *out)
 {
     char expected[128];
     double number;
 
     describe_range(range, expected, sizeof expected);
-    if (!has_type(table, name, 0, FIELDS_NUMBER, expected))
+    if (!has_type(table, name, position, FIELDS_NUMBER, expected))
         return false;
-    push_field(table, name, 0);
+    push_field(table, name, position);
     number = lua_tonumber(table->lua, -1);
     lua_pop(table->lua, 1);
     if (!is_in_range(range, number)) {
         if (isnan(number)) /* whose sign means nothing */
-            fields_fail(table, name, 0, "expected %s, got nan", expected);
+            fields_fail(table, name, position, "expected %s, got nan", expected);
         else
-            fields_fail(table, name, 0, "expected %s, got %.15g", expected, number);
+            fields_fail(table, name, position, "expected %s, got %.15g", expected, number);
         return false;
     }
     *out = number;
@@ -364,6 +402,16 @@ bool fields_text(struct fields *table, const char *name, unsigned position, stru
     push_field(table, name, position);
     out->start = lua_tolstring(table->lua, -1, &out->length);
     lua_pop(table->lua, 1); /* its table holds it */
+    return true;
+}
+
+bool fields_flag(struct fields *table, const char *name, bool *out)
+{
+    if (!has_type(table, name, 0, FIELDS_BOOLEAN, "true or false"))
+        return false;
+    push_field(table, name, 0);
+    *out = lua_toboolean(table->lua, -1) != 0;
+    lua_pop(table->lua, 1);
     return true;
 }
 

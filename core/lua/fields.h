@@ -62,6 +62,8 @@ void fields_leave(struct fields *child);
 /* Is every name one of these? Both lists end with NULL; later has those that
  * a coming version will know. */
 bool fields_check_names(struct fields *, const char *const *known, const char *const *later);
+/* Is every key a whole number from least to most? what says so in words. */
+bool fields_check_positions(struct fields *, unsigned least, unsigned most, const char *what);
 /* How many elements has the list? 0 and something wrong if it is not one: it
  * has names or gaps, or more than limit elements. */
 unsigned fields_count(struct fields *list, unsigned limit);
@@ -69,8 +71,10 @@ unsigned fields_count(struct fields *list, unsigned limit);
 /* name NULL: the element at that position. */
 enum fields_type fields_type(struct fields *, const char *name, unsigned position);
 /* False, and *out as it was, if there is nothing or something wrong. */
-bool fields_number(struct fields *, const char *name, const struct fields_range *, double *out);
+bool fields_number(struct fields *, const char *name, unsigned position,
+                   const struct fields_range *, double *out);
 bool fields_text(struct fields *, const char *name, unsigned position, struct slice *out);
+bool fields_flag(struct fields *, const char *name, bool *out);
 bool fields_function(struct fields *, const char *name);
 
 /* The pairs of a table whose names and values are texts: for each one, NULL and

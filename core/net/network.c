@@ -1,22 +1,159 @@
+/*
+ * network - taken strictly: what could be meant otherwise is refused with the way out.
+ *
+ * All is kept as IPv6, IPv4 in its v4-mapped corner: there a prefix has 96 bits more. A network
+ * that is larger than the corner is one of IPv6, and has nothing of IPv4: "::/0" trusts nobody
+ * who has an IPv4 address.
+ */
 #include "net/network.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+enum { V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS, PORT_DIGITS_MAX = 5 };
+
+static const uint8_t mapped[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
+
+static void set_v4(uint8_t out[16], const void *v4)
+{
+    memcpy(out, mapped, sizeof mapped);
+    memcpy(out + sizeof mapped, v4, 4);
+}
+
+static bool is_v4(const uint8_t address[16])
+{
+    return memcmp(address, mapped, sizeof mapped) == 0;
+}
+
+/* "1.2.3.4" or "::1", nothing around it. */
+static bool parse_address(uint8_t out[16], struct slice text)
+{
+    char copy[INET6_ADDRSTRLEN];
+    uint8_t v4[4];
+
+    if (text.length == 0 || text.length >= sizeof copy ||
+        memchr(text.start, '\0', text.length) != NULL)
+        return false;
+    memcpy(copy, text.start, text.length);
+    copy[text.length] = '\0';
+    if (inet_pton(AF_INET6, copy, out) == 1)
+        return true;
+    if (inet_pton(AF_INET, copy, v4) != 1)
+        return false;
+    set_v4(out, v4);
+    return true;
+}
+
+/* Digits alone, without a zero before them; -1 for anything else, or for more than most. */
+static int parse_digits(struct slice digits, int most)
+{
+    int number = 0;
+
+    if (digits.length == 0 || digits.length > PORT_DIGITS_MAX ||
+        (digits.start[0] == '0' && digits.length > 1))
+        return -1;
+    for (size_t i = 0; i < digits.length; i++) {
+        if (digits.start[i] < '0' || digits.start[i] > '9')
+            return -1;
+        number = number * 10 + (digits.start[i] - '0');
+    }
+    return number <= most ? number : -1;
+}
+
+static bool has_bits_beyond(const struct network *network)
+{
+    for (unsigned bit = network->prefix; bit < V6_BITS; bit++)
+        if ((network->address[bit / 8] >> (7 - bit % 8) & 1) != 0)
+            return true;
+    return false;
+}
 
 const char *network_parse(struct network *out, struct slice text)
 {
-    (void)out;
-    (void)text;
-    return "not here yet";
+    struct slice address = slice_trim(text);
+    const char *slash = address.length > 0 ? memchr(address.start, '/', address.length) : NULL;
+    struct slice digits = {"", 0};
+    bool as_v4;
+    int prefix;
+
+    if (slash != NULL) {
+        digits.start = slash + 1;
+        digits.length = (size_t)(address.start + address.length - digits.start);
+        address.length = (size_t)(slash - address.start);
+    }
+    if (!parse_address(out->address, address))
+        return "expected an address or a network, as in 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32";
+    as_v4 = memchr(address.start, ':', address.length) == NULL;
+    prefix = as_v4 ? V4_BITS : V6_BITS;
+    if (slash != NULL)
+        prefix = parse_digits(digits, prefix);
+    if (prefix < 0)
+        return as_v4 ? "expected a prefix from 0 to 32 behind the slash"
+                     : "expected a prefix from 0 to 128 behind the slash";
+    out->prefix = (uint8_t)(as_v4 ? prefix + MAPPED_BITS : prefix);
+    if (has_bits_beyond(out))
+        return "bits beyond the prefix are set: expected zeros there, as in 10.0.0.0/8";
+    return NULL;
+}
+
+static bool has_address(const struct network *network, const uint8_t address[16])
+{
+    unsigned whole = network->prefix / 8u;
+    unsigned rest = network->prefix % 8u;
+
+    if (network->prefix < MAPPED_BITS && is_v4(address))
+        return false;
+    if (memcmp(network->address, address, whole) != 0)
+        return false;
+    return rest == 0 || (network->address[whole] ^ address[whole]) >> (8 - rest) == 0;
 }
 
 bool network_has(const struct network *network, const struct sockaddr_in6 *address)
 {
-    (void)network;
-    (void)address;
-    return false;
+    uint8_t bytes[16];
+
+    if (address->sin6_family == AF_INET)
+        set_v4(bytes, &((const struct sockaddr_in *)(const void *)address)->sin_addr);
+    else if (address->sin6_family == AF_INET6)
+        memcpy(bytes, &address->sin6_addr, sizeof bytes);
+    else
+        return false;
+    return has_address(network, bytes);
 }
 
-bool network_has_text(const struct network *network, struct slice text)
+static bool is_port(struct slice text)
 {
-    (void)network;
-    (void)text;
-    return false;
+    return text.length > 1 && text.start[0] == ':' &&
+           parse_digits((struct slice){text.start + 1, text.length - 1}, UINT16_MAX) >= 0;
+}
+
+/* Takes the address off the text; the rest begins behind it. Only IPv6 is written in brackets,
+ * and without them only IPv4 can have a port. */
+static struct slice take_address(struct slice *text)
+{
+    struct slice address = *text;
+    bool has_brackets = text->length > 0 && text->start[0] == '[';
+    const char *end =
+        text->length > 0 ? memchr(text->start, has_brackets ? ']' : ':', text->length) : NULL;
+    size_t used = text->length;
+
+    if (has_brackets && end != NULL) {
+        used = (size_t)(end - text->start) + 1;
+        address = (struct slice){text->start + 1, used - 2};
+        if (memchr(address.start, ':', address.length) == NULL)
+            address.length = 0;
+    } else if (end != NULL && memchr(text->start, '.', (size_t)(end - text->start)) != NULL) {
+        used = address.length = (size_t)(end - text->start);
+    }
+    text->start += used;
+    text->length -= used;
+    return address;
+}
+
+bool network_read_address(struct slice text, struct sockaddr_in6 *out)
+{
+    struct slice address = take_address(&text);
+
+    *out = (struct sockaddr_in6){.sin6_family = AF_INET6};
+    return (text.length == 0 || is_port(text)) && parse_address(out->sin6_addr.s6_addr, address);
 }

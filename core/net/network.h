@@ -1,5 +1,5 @@
 /*
- * network - a set of addresses: "10.0.0.0/8", "2001:db8::/32", "127.0.0.1", or "unix".
+ * network - a set of addresses: "10.0.0.0/8", "2001:db8::/32", "127.0.0.1".
  */
 #ifndef NET_NETWORK_H
 #define NET_NETWORK_H
@@ -16,12 +16,13 @@ struct network {
     uint8_t prefix;      /* bits of it that count, 0 to 128 */
 };
 
-/* NULL, or what is wrong with the text, in static words. */
+/* NULL, or what is wrong with the text, in static words. White space around it is no matter. */
 const char *network_parse(struct network *out, struct slice text) MUST_USE;
-/* A v4-mapped address is of its IPv4 network. Others than IPv4 and IPv6 are in none. */
+/* A v4-mapped address is of its IPv4 network, and of no larger one: "::/0" is all of IPv6 only.
+ * Others than IPv4 and IPv6 are in none. */
 bool network_has(const struct network *, const struct sockaddr_in6 *);
-/* The same for an address as text, as in X-Forwarded-For: "1.2.3.4", "::1"; with a port or in
- * brackets ("1.2.3.4:80", "[::1]:80") it counts as well. False for anything else. */
-bool network_has_text(const struct network *, struct slice);
+/* An address as text, as X-Forwarded-For has them: "1.2.3.4", "::1"; a port behind it
+ * ("1.2.3.4:80", "[::1]:80") is left out. IPv4 becomes v4-mapped. False for anything else. */
+bool network_read_address(struct slice text, struct sockaddr_in6 *out);
 
 #endif

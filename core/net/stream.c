@@ -7,6 +7,8 @@
 #include <sys/ioctl.h>
 #include <sys/un.h>
 
+enum { KEEP_ALIVE_S = 5, KEEP_ALIVE_TRIES = 3 };
+
 struct queued_write { /* what the kernel did not take at once, copied */
     uv_write_t request;
     struct stream *stream;
@@ -17,6 +19,13 @@ struct queued_write { /* what the kernel did not take at once, copied */
 static struct stream *stream_of(const void *handle)
 {
     return (struct stream *)((const uv_handle_t *)handle)->data;
+}
+
+static int stream_fd(const struct stream *s)
+{
+    uv_os_fd_t fd;
+
+    return uv_fileno(&s->uv.handle, &fd) == 0 ? fd : -1;
 }
 
 static void on_failed(struct deferred *d)
@@ -130,10 +139,26 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
     *out = uv_buf_init(stream_of(handle)->loop->read_buffer, LOOP_READ_BYTES);
 }
 
+/* Is an end one? The kernel tells of a reset once: a write may have been told, and reading then
+ * finds an end; and libuv takes a hang-up behind the last bytes for an end without asking. If
+ * the peer's end came before the reset, the error is a broken pipe, and the end is one. */
+static int stream_end_status(const struct stream *s)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+
+    if (s->failure == UV_ECONNRESET)
+        return s->failure;
+    if (getsockopt(stream_fd(s), SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error == EPIPE)
+        return 0;
+    return -error;
+}
+
 static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
 {
     struct stream *s = stream_of(handle);
     struct loop *loop = s->loop;
+    int status;
 
     if (length == 0 || s->is_closing)
         return;
@@ -142,10 +167,11 @@ static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
     } else {
         stream_pause(s);
         s->has_ended = true;
-        if (length == UV_EOF)
+        status = length == UV_EOF ? stream_end_status(s) : (int)length;
+        if (status == 0)
             s->events->on_end(s, 0);
         else
-            stream_fail(s, (int)length);
+            stream_fail(s, status);
     }
     stream_flush_gathered(loop);
 }
@@ -333,20 +359,16 @@ void stream_close(struct stream *s)
 
 void stream_reset(struct stream *s)
 {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
     if (s->is_closing)
         return;
     stream_forget_gathered(s);
     s->is_closing = true;
     deferred_cancel(&s->failed);
-    if (s->uv.handle.type != UV_TCP || uv_tcp_close_reset(&s->uv.tcp, on_closed) != 0)
-        uv_close(&s->uv.handle, on_closed);
-}
-
-static int stream_fd(const struct stream *s)
-{
-    uv_os_fd_t fd;
-
-    return uv_fileno(&s->uv.handle, &fd) == 0 ? fd : -1;
+    /* Not uv_tcp_close_reset: that refuses a connection that was shut, which can be reset, too. */
+    setsockopt(stream_fd(s), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    uv_close(&s->uv.handle, on_closed);
 }
 
 uint32_t stream_unsent(const struct stream *s)
@@ -392,6 +414,21 @@ bool stream_is_dead(const struct stream *s)
     return s->failure != 0 ||
            (getsockopt(stream_fd(s), IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
             info.tcpi_state == TCP_CLOSE);
+}
+
+static void stream_set(const struct stream *s, int level, int option, int value)
+{
+    setsockopt(stream_fd(s), level, option, &value, sizeof value);
+}
+
+void stream_keep_alive(struct stream *s)
+{
+    if (s->uv.handle.type != UV_TCP)
+        return;
+    stream_set(s, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_ALIVE_S);
+    stream_set(s, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_ALIVE_S);
+    stream_set(s, IPPROTO_TCP, TCP_KEEPCNT, KEEP_ALIVE_TRIES);
+    stream_set(s, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
 bool stream_is_stale(const struct stream *s)

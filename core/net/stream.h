@@ -78,8 +78,15 @@ uint32_t stream_unsent(const struct stream *);
 /* Into out, at most 28 bytes are used; a unix socket has family AF_UNIX and no more. */
 void stream_peer(const struct stream *, struct sockaddr_in6 *out);
 void stream_local(const struct stream *, struct sockaddr_in6 *out);
-/* Of an open stream whose peer ended: has the connection been reset since? */
+/* Of a stream that is not being read, so that no event tells: has the connection been reset, or
+ * given up by the kernel (stream_keep_alive)? A system call. Never true of a unix socket. */
 bool stream_is_dead(const struct stream *);
+/* From now on the kernel asks the peer every few seconds whether it still knows this connection,
+ * and gives up one that it does not know or that nobody answers. The owner of a socket that was
+ * closed cannot be told from one that was half-closed before its kernel has forgotten the socket:
+ * in Linux that takes a minute after the end of the sending side (tcp_fin_timeout), unless
+ * a byte for it comes before. */
+void stream_keep_alive(struct stream *);
 /* Of an idle stream: is there a byte or an end to be read this moment? One system call. */
 bool stream_is_stale(const struct stream *);
 

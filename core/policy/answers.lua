@@ -20,16 +20,6 @@ local FRAMING = {
   ["trailer"] = true, ["transfer-encoding"] = true, ["upgrade"] = true,
 }
 
-local REASONS = {
-  [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found",
-  [405] = "Method Not Allowed", [408] = "Request Timeout", [409] = "Conflict", [410] = "Gone",
-  [413] = "Content Too Large", [415] = "Unsupported Media Type", [418] = "I'm a teapot",
-  [421] = "Misdirected Request", [425] = "Too Early", [426] = "Upgrade Required",
-  [428] = "Precondition Required", [429] = "Too Many Requests", [431] = "Request Header Fields Too Large",
-  [451] = "Unavailable For Legal Reasons", [500] = "Internal Server Error", [501] = "Not Implemented",
-  [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout",
-}
-
 -- The checks raise errors at the line that called the ctx's method: level 4 from here.
 local function refuse(text, ...) error(format(text, ...), 4) end
 
@@ -101,7 +91,7 @@ function methods.reject(_, status, given)
   check_status(what, status, 400, 599)
   given = given or {}
   check_names(what, given, REJECT_FIELDS)
-  local fields = { "Content-Type", "text/plain" }
+  local fields = {}
   if given.retry_after ~= nil then
     local seconds = given.retry_after
     if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 2 ^ 31) then
@@ -110,7 +100,7 @@ function methods.reject(_, status, given)
     add_field(what, fields, "Retry-After", format("%d", ceil(seconds)))
   end
   local why = given.why ~= nil and check_text(what, "why", given.why) or nil
-  return answer(status, fields, format("%d %s\n", status, REASONS[status] or "Error"), why)
+  return answer(status, fields, "", why) -- the body is lb's own for that status
 end
 
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }

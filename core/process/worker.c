@@ -26,6 +26,7 @@ enum {
     DRAIN_GRACE_MS = 1000, /* the supervisor ends a drain; this is for when it is gone */
     STRAY_SIGNAL_MS = 200, /* a signal to the whole group meets the supervisor, too */
     HEARTBEAT_MS = 1000,
+    FULL_AGAIN_MS = 10000, /* one line about clients that wait, in so long */
     DESCRIPTORS_KEPT = 64, /* for everything that is no connection */
 };
 
@@ -43,6 +44,7 @@ struct worker {
     struct listener *listeners;
     unsigned listeners_count, listeners_open;
     unsigned clients_max;
+    uint64_t full_again_ms; /* not before that is it told again that clients wait */
     uint64_t drain_timeout_ms;
     pid_t supervisor;
     uv_signal_t terminate, quit;
@@ -57,12 +59,29 @@ static struct worker *worker_of(struct loop *loop)
 
 /* --- serving --- */
 
+static void worker_tell_full(struct worker *w)
+{
+    uint64_t now_ms = loop_now_ms(&w->loop);
+    char most[12];
+    const struct log_pair pairs[] = {{"#limit", most}, {NULL, NULL}};
+
+    if (now_ms < w->full_again_ms)
+        return;
+    w->full_again_ms = now_ms + FULL_AGAIN_MS;
+    snprintf(most, sizeof most, "%u", w->clients_max);
+    log_event(LOG_WARN, "connections_full", pairs,
+              "limits.connections: this worker has its share of %u clients, others wait",
+              w->clients_max);
+}
+
 static void on_connection(struct listener *l)
 {
     struct worker *w = worker_of(l->tcp.loop->data);
 
     if (w->clients.count < w->clients_max)
         clients_accept(&w->clients, l);
+    else
+        worker_tell_full(w);
 }
 
 static void on_client_closed(struct clients *clients)

@@ -1,6 +1,7 @@
 #include "proxy/attempt.h"
 
 #include "base/clock.h"
+#include "http/forward.h"
 
 static struct attempt *attempt_of(struct outgoing *o)
 {
@@ -55,17 +56,27 @@ static void attempt_end_trial(struct attempt *a)
     a->is_trial = false;
 }
 
-void attempt_cancel(struct attempt *a)
+static void attempt_abandon(struct attempt *a, void (*leave)(struct outgoing *))
 {
     attempt_end_trial(a); /* also between two tries */
     if (!a->is_active)
         return;
     attempt_stop(a);
     if (a->outgoing != NULL)
-        outgoing_close(a->outgoing);
+        leave(a->outgoing);
     else
         pool_cancel(&a->lease);
     a->outgoing = NULL;
+}
+
+void attempt_cancel(struct attempt *a)
+{
+    attempt_abandon(a, outgoing_close);
+}
+
+void attempt_reset(struct attempt *a)
+{
+    attempt_abandon(a, outgoing_reset);
 }
 
 static void attempt_fail(struct attempt *a, struct attempt_failure failure)
@@ -150,16 +161,22 @@ static enum facts_phase attempt_phase(const struct attempt *a)
     return a->sent_us != 0 ? FACTS_PHASE_HEAD : FACTS_PHASE_REQUEST;
 }
 
+/* The backend has answered, and well so far. */
+static void attempt_note_answer(struct attempt *a)
+{
+    a->has_final_head = true;
+    a->head_us = clock_steady_us();
+    a->is_trial = false;
+    backend_note_success(a->backend);
+}
+
 static void on_head(struct outgoing *o)
 {
     struct attempt *a = attempt_of(o);
 
     if (o->parse.head.status >= 200) {
-        a->has_final_head = true;
-        a->head_us = clock_steady_us();
-        a->is_trial = false;
+        attempt_note_answer(a);
         attempt_watch(a);
-        backend_note_success(a->backend);
     }
     a->events->on_head(a);
 }
@@ -179,6 +196,9 @@ static void on_end(struct outgoing *o)
 
     attempt_stop(a);
     a->outgoing = NULL;
+    if (o->parse.trailers_count > 0)
+        a->trailers =
+            forward_trailers(a->arena, &o->parse.head, o->parse.trailers, o->parse.trailers_count);
     pool_return(o);
     a->events->on_end(a);
 }
@@ -240,7 +260,7 @@ static void attempt_begin(struct attempt *a, struct outgoing *o)
 {
     a->outgoing = o;
     a->connected_us = clock_steady_us();
-    outgoing_begin(o, &outgoing_events, a, a->limits, a->arena, a->answers_head);
+    outgoing_begin(o, &outgoing_events, a, a->limits, a->arena, a->answers_head, a->may_switch);
     a->events->on_connected(a);
 }
 
@@ -253,14 +273,15 @@ static void on_lease_ready(struct lease *lease, struct outgoing *o)
 
 void attempt_init(struct attempt *a, const struct attempt_events *events, struct loop *loop,
                   const struct config_timeouts *timeouts, const struct parse_limits *limits,
-                  struct arena *arena, bool answers_head)
+                  struct arena *arena, bool answers_head, bool may_switch)
 {
     *a = (struct attempt){.events = events,
                           .loop = loop,
                           .timeouts = timeouts,
                           .limits = limits,
                           .arena = arena,
-                          .answers_head = answers_head};
+                          .answers_head = answers_head,
+                          .may_switch = may_switch};
     a->lease.on_ready = on_lease_ready;
     a->lease.on_failed = on_lease_failed;
     deferred_init(&a->lease.tell, NULL);
@@ -338,6 +359,21 @@ void attempt_resume(struct attempt *a)
     a->is_paused = false;
     attempt_watch(a);
     outgoing_resume(a->outgoing);
+}
+
+void attempt_switch(struct attempt *a, const struct outgoing_events *events, void *owner)
+{
+    attempt_note_answer(a);
+    deadline_clear(&a->deadline);
+    outgoing_switch(a->outgoing, events, owner);
+}
+
+void attempt_refuse(struct attempt *a, const char *text)
+{
+    attempt_fail(a, (struct attempt_failure){.outcome = ATTEMPT_PROTOCOL,
+                                             .kind = FACTS_PROTOCOL,
+                                             .phase = attempt_phase(a),
+                                             .message = text});
 }
 
 void attempt_blame(struct attempt *a, const struct attempt_failure *failure)

@@ -4,7 +4,8 @@
  *   attempt_start --> on_connected --> on_head --> on_body .. --> on_end
  *         '---------------'---------------'------------'------> on_failed
  *
- * on_end and on_failed are the last; after attempt_cancel nothing comes.
+ * on_end and on_failed are the last; after attempt_cancel nothing comes. After an on_head
+ * in which attempt_switch was called the events are the caller's own.
  */
 #ifndef PROXY_ATTEMPT_H
 #define PROXY_ATTEMPT_H
@@ -60,13 +61,14 @@ struct attempt { /* embedded; stays in place until it is over */
     uint32_t watched_bytes;     /* of the request, not taken when the deadline was set */
     uint64_t began_us, connected_us, sent_us, head_us; /* steady clock; 0: not yet */
     uint64_t trial_until_ms;                           /* if is_trial */
-    bool answers_head, was_sent, is_trial, is_active, has_final_head, is_paused;
+    struct slice trailers; /* of the response, at on_end: lines to go on, in the arena */
+    bool answers_head, may_switch, was_sent, is_trial, is_active, has_final_head, is_paused;
     bool awaits_continue;
 };
 
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,
                   const struct config_timeouts *, const struct parse_limits *, struct arena *,
-                  bool answers_head);
+                  bool answers_head, bool may_switch);
 /* fresh: not over a pooled connection. peek: over a pooled one only after a look whether the
  * backend has closed it meanwhile. If a pooled connection serves, on_connected comes inside
  * this call; everything else comes later. */
@@ -78,6 +80,12 @@ void attempt_sent(struct attempt *);  /* the whole request is out: the response 
 void attempt_pause(struct attempt *); /* no more on_body until attempt_resume */
 void attempt_resume(struct attempt *);
 void attempt_cancel(struct attempt *); /* in any state; whatever is open to the backend is closed */
+void attempt_reset(struct attempt *);  /* the same, and the backend sees a reset */
+/* Inside the on_head of a 101, one of the two: the connection is a tunnel whose events are the
+ * caller's (outgoing_switch), and the attempt goes on until it is cancelled; or this is not what
+ * was asked for, and on_failed comes now. */
+void attempt_switch(struct attempt *, const struct outgoing_events *, void *owner);
+void attempt_refuse(struct attempt *, const char *text);
 
 /* Call before attempt_start: a backend that comes out of an ejection gets one attempt at a
  * time until one has gone well. False: another attempt is the one. */

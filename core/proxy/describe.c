@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "http/forward.h"
+#include "proxy/trust.h"
 
 #include <arpa/inet.h>
 
@@ -20,29 +21,41 @@ static struct slice describe_id(struct arena *arena, uint64_t id)
 }
 
 /* A client of IPv4 looks the same on a socket that serves both. */
-static struct slice describe_ip(struct incoming *in)
+static struct slice describe_ip(struct arena *arena, const struct sockaddr_in6 *from)
 {
-    const struct sockaddr_in6 *peer = incoming_peer(in);
-    const struct sockaddr_in *peer_v4 = (const struct sockaddr_in *)(const void *)peer;
-    char *text = arena_alloc(&in->arena, INET6_ADDRSTRLEN);
+    const struct sockaddr_in *from_v4 = (const struct sockaddr_in *)(const void *)from;
+    char *text = arena_alloc(arena, INET6_ADDRSTRLEN);
     const char *done;
 
-    if (peer->sin6_family == AF_INET)
-        done = inet_ntop(AF_INET, &peer_v4->sin_addr, text, INET6_ADDRSTRLEN);
-    else if (peer->sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer->sin6_addr))
-        done = inet_ntop(AF_INET, &peer->sin6_addr.s6_addr[12], text, INET6_ADDRSTRLEN);
+    if (from->sin6_family == AF_INET)
+        done = inet_ntop(AF_INET, &from_v4->sin_addr, text, INET6_ADDRSTRLEN);
+    else if (from->sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&from->sin6_addr))
+        done = inet_ntop(AF_INET, &from->sin6_addr.s6_addr[12], text, INET6_ADDRSTRLEN);
     else
-        done = inet_ntop(AF_INET6, &peer->sin6_addr, text, INET6_ADDRSTRLEN);
+        done = inet_ntop(AF_INET6, &from->sin6_addr, text, INET6_ADDRSTRLEN);
     return done ? slice_of(text) : SLICE("unknown");
+}
+
+/* The peer speaks for somebody else. */
+static void describe_spoken_for(struct facts_request *facts, struct incoming *in,
+                                const struct config *config)
+{
+    struct sockaddr_in6 client;
+
+    if (trust_is_https(incoming_head(in)))
+        facts->scheme = SLICE("https");
+    if (!trust_find_client(config, incoming_head(in), &client))
+        return;
+    facts->client_ip = describe_ip(&in->arena, &client);
+    facts->client_port = 0; /* nobody says which */
 }
 
 struct facts_request describe_request(struct incoming *in, const struct config *config, uint64_t id)
 {
     const struct head *head = incoming_head(in);
     const struct target *target = &in->request.target;
-
-    (void)config;
-    return (struct facts_request){
+    const struct sockaddr_in6 *peer = incoming_peer(in);
+    struct facts_request facts = {
         .id = describe_id(&in->arena, id),
         .method = head->method,
         .target = head->target,
@@ -50,34 +63,43 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .query = target->query,
         .host = host_without_port(in->request.host),
         .scheme = SLICE("http"),
-        .client_ip = describe_ip(in),
-        .client_port = ntohs(incoming_peer(in)->sin6_port), /* in the same place for IPv4 */
+        .client_ip = describe_ip(&in->arena, peer),
+        .client_port = ntohs(peer->sin6_port), /* in the same place for IPv4 */
         .attempts = 1,
         .tries = 1,
         .idempotent = method_is_idempotent(head->method),
         .head = head,
         .arena = &in->arena,
     };
+
+    if (in->parse.has_head && trust_has(config, peer)) /* what is no head says nothing */
+        describe_spoken_for(&facts, in, config);
+    return facts;
 }
 
 struct slice describe_forwarded(struct incoming *in, const struct config *config,
                                 const struct facts_request *facts, struct slice own_host)
 {
     const struct request *request = &in->request;
+    bool is_trusted = trust_has(config, incoming_peer(in));
 
-    (void)config;
-
-    return forward_request_head(&in->arena,
-                                &(struct forward_request){
-                                    .head = incoming_head(in),
-                                    .target = &request->target,
-                                    .framing = request->framing,
-                                    .length = request->length,
-                                    .host = request->host.length > 0 ? request->host : own_host,
-                                    .peer_ip = facts->client_ip,
-                                    .proto = facts->scheme,
-                                    .port = incoming_local_port(in),
-                                });
+    return forward_request_head(
+        &in->arena,
+        &(struct forward_request){
+            .head = incoming_head(in),
+            .target = &request->target,
+            .framing = request->framing,
+            .length = request->length,
+            .host = request->host.length > 0 ? request->host : own_host,
+            .peer_ip = is_trusted ? describe_ip(&in->arena, incoming_peer(in)) : facts->client_ip,
+            .proto = SLICE("http"), /* of this connection, whoever else has said what */
+            .port = incoming_local_port(in),
+            .is_trusted = is_trusted,
+            .adds_forwarded = config->forwarded,
+            .wants_upgrade = request->wants_upgrade,
+            .has_max_forwards = request->has_max_forwards,
+            .max_forwards = request->max_forwards,
+        });
 }
 
 static void describe_last_try(struct access_record *r, const struct attempt *a, uint64_t began_us)

@@ -2,27 +2,28 @@
  * The way of a request, which is the order of the functions below:
  *
  *   start --> choose --> try --> forward --> answer --> finish
- *               ^          |        |
+ *               ^          |        |  '---> tunnel ----^
  *               '-- fail <-'--------'   the only arrow that goes back
  *
  * The states are CHOOSING (also between two tries), CONNECTING, FORWARDING (the
- * request goes out, no final head yet), ANSWERING and FINISHED.
+ * request goes out, no final head yet), ANSWERING, TUNNELLING and FINISHED.
  */
 #include "proxy/exchange.h"
 
 #include "base/clock.h"
 #include "http/forward.h"
 #include "proxy/access_log.h"
+#include "proxy/answer.h"
 #include "proxy/attempt.h"
 #include "proxy/choice.h"
 #include "proxy/describe.h"
-#include "proxy/relay.h"
+#include "proxy/judge.h"
 #include "proxy/reply.h"
+#include "proxy/tunnel.h"
 #include "proxy/upload.h"
 
 enum {
     RETRY_PAUSE_MS = 10,
-    TRIES_MAX = 32, /* of one request, whatever the policy says */
     STATUS_CLIENT_GONE = 499,
 };
 
@@ -31,6 +32,7 @@ enum exchange_state {
     EXCHANGE_CONNECTING,
     EXCHANGE_FORWARDING,
     EXCHANGE_ANSWERING,
+    EXCHANGE_TUNNELLING,
     EXCHANGE_FINISHED,
 };
 
@@ -46,10 +48,11 @@ struct exchange {
     struct deadline pause;          /* before a try again */
     struct choice choice;
     struct upload upload;
+    struct answer answer;
+    struct tunnel tunnel;
     struct slice request_head;
     struct access_record log;
     struct access_try *last_try;
-    enum framing answer_framing;
     bool asked_policy;
     bool is_fresh; /* the next try opens a connection of its own */
 };
@@ -77,17 +80,18 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
 
     e->proxy = proxy;
     e->in = in;
-    e->answer_framing = FRAMING_NONE;
     e->log.script = policy_script_name(proxy->policy);
     in->events = &incoming_events;
     in->owner = e;
     deadline_init(&e->deadline, on_request_deadline);
     deadline_init(&e->pause, on_pause_over);
     attempt_init(&e->attempt, &attempt_events, proxy->loop, &proxy->config->timeouts,
-                 &proxy->limits, &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")));
+                 &proxy->limits, &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")),
+                 in->request.wants_upgrade);
     e->facts = describe_request(in, proxy->config, proxy->next_id += SEGMENT_WORKERS_MAX);
     choice_init(&e->choice, proxy->backends, &in->arena);
     upload_init(&e->upload, in, &proxy->config->limits);
+    answer_init(&e->answer, in);
     return e;
 }
 
@@ -95,6 +99,14 @@ static void exchange_refuse_body(struct exchange *e)
 {
     e->log.note = "limits.body";
     exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
+}
+
+/* Nobody else is asked: this is as far as the request may go (RFC 9110, 7.6.2). */
+static void exchange_answer_last_hop(struct exchange *e)
+{
+    e->log.status = 200;
+    e->log.bytes_out = reply_last_hop(e->in);
+    exchange_finish(e);
 }
 
 void exchange_start(struct proxy *proxy, struct incoming *in)
@@ -105,6 +117,10 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
     retry_note_request(&proxy->budget, loop_now_ms(proxy->loop));
     if (upload_is_too_large(&e->upload)) {
         exchange_refuse_body(e);
+        return;
+    }
+    if (in->request.has_max_forwards && in->request.max_forwards == 0) {
+        exchange_answer_last_hop(e);
         return;
     }
     if (all_tries_ms > 0) {
@@ -126,7 +142,7 @@ static void exchange_give_up(struct exchange *e)
 static void exchange_respond(struct exchange *e)
 {
     e->log.status = e->decision.status;
-    e->log.bytes_out = reply_decided(e->in, &e->decision);
+    e->log.bytes_out = reply_decided(e->in, e->proxy->config, &e->decision);
     exchange_finish(e);
 }
 
@@ -193,82 +209,38 @@ static void exchange_try(struct exchange *e, struct backend *backend)
     attempt_start(&e->attempt, backend, fresh, !e->facts.idempotent);
 }
 
-static bool exchange_may_resend(const struct exchange *e)
-{
-    const struct retry_facts facts = {
-        .was_sent = e->attempt.was_sent,
-        .idempotent = e->facts.idempotent,
-        .has_key = head_has(incoming_head(e->in), SLICE("idempotency-key")),
-        .allowed = e->facts.allow_replay,
-        .body_whole = e->upload.is_whole,
-    };
-
-    return retry_is_safe(&facts);
-}
-
-/* What the policy wants, within what is safe and what the limits leave. */
-static enum facts_verdict exchange_ask(struct exchange *e)
-{
-    struct proxy *proxy = e->proxy;
-    const struct facts_failure failure = {.kind = e->failure.kind,
-                                          .phase = e->failure.phase,
-                                          .message = slice_of(e->failure.message)};
-    enum facts_verdict verdict;
-
-    e->facts.replayable = exchange_may_resend(e);
-    verdict = policy_on_failure(proxy->policy, &e->facts, e->attempt.backend->index, &failure);
-    if (verdict == FACTS_FAIL || !exchange_may_resend(e) || e->facts.tries >= TRIES_MAX)
-        return FACTS_FAIL;
-    if (verdict == FACTS_NEXT && e->facts.attempts >= proxy->config->limits.attempts)
-        return FACTS_FAIL;
-    /* A connection that never was loads nobody twice. */
-    if (e->attempt.was_sent && !retry_take(&proxy->budget, loop_now_ms(proxy->loop))) {
-        e->log.note = "limits.retry_budget";
-        return FACTS_FAIL;
-    }
-    return verdict;
-}
-
 static void on_attempt_failed(struct attempt *a, const struct attempt_failure *failure)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
-    enum facts_verdict verdict;
 
     e->failure = *failure;
     exchange_end_try(e, failure->outcome);
     if (e->state == EXCHANGE_ANSWERING) {
-        attempt_blame(&e->attempt, &e->failure);
+        attempt_blame(a, &e->failure);
         e->log.note = failure->message;
-        incoming_cut(e->in, e->answer_framing != FRAMING_UNTIL_CLOSE);
+        incoming_cut(e->in);
         exchange_finish(e);
         return;
     }
     exchange_enter(e, EXCHANGE_CHOOSING);
-    if (failure->outcome == ATTEMPT_STALE && exchange_may_resend(e) && e->facts.tries < TRIES_MAX) {
+    switch (judge_failure(e->proxy, &e->facts, a, &e->failure, e->upload.is_whole, &e->log.note)) {
+    case JUDGE_AT_ONCE:
         e->is_fresh = true;
-        e->facts.tries++;
         exchange_try(e, a->backend);
-        return;
-    }
-    verdict = exchange_ask(e);
-    if (verdict == FACTS_RETRY) {
-        e->facts.retries++;
+        break;
+    case JUDGE_RETRY:
         e->log.retries++;
-        e->facts.tries++;
         e->is_fresh = true;
         deadline_set(e->proxy->loop, &e->pause, RETRY_PAUSE_MS);
-        return;
-    }
-    attempt_blame(&e->attempt, &e->failure);
-    if (verdict == FACTS_FAIL) {
+        break;
+    case JUDGE_NEXT:
+        choice_note_tried(&e->choice, a->backend->index);
+        exchange_choose(e);
+        break;
+    case JUDGE_FAIL:
         exchange_give_up(e);
-        return;
+        break;
     }
-    choice_note_tried(&e->choice, a->backend->index);
-    e->facts.attempts++;
-    e->facts.tries++;
-    e->facts.retries = 0;
-    exchange_choose(e);
 }
 
 static void on_pause_over(struct deadline *d)
@@ -335,48 +307,36 @@ static void on_attempt_drained(struct attempt *a)
 
 /* --- answer --- */
 
+static void exchange_begin_tunnel(struct exchange *);
+
 static void on_attempt_head(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
     struct incoming *in = e->in;
-    struct outgoing *o = a->outgoing;
-    bool is_final = o->parse.head.status >= 200;
-    struct forward_response forward = {.head = &o->parse.head,
-                                       .framing = FRAMING_NONE,
-                                       .length = o->length,
-                                       .client_version = incoming_head(in)->version};
+    unsigned status = a->outgoing->parse.head.status;
 
-    if (!is_final && forward.client_version < VERSION_1_1)
-        return; /* RFC 9110, 15.2: it would not understand */
-    if (!is_final && in->awaits_continue) {
+    if (status == 101) {
+        exchange_begin_tunnel(e);
+    } else if (status < 200) {
+        answer_interim(&e->answer, a->outgoing);
+        if (status != 100 || !in->awaits_continue)
+            return;
         in->awaits_continue = false; /* now it is the client's turn */
         attempt_sending(a, false);
         incoming_watch(in);
-    }
-    if (is_final) {
+    } else {
         exchange_enter(e, EXCHANGE_ANSWERING);
-        e->log.status = o->parse.head.status;
-        e->answer_framing = forward.framing =
-            framing_for_client(o->framing, forward.client_version);
-        incoming_begin_answer(in, true);
-        if (e->answer_framing == FRAMING_UNTIL_CLOSE)
-            in->closes = true;
-        forward.closes = in->closes;
+        e->log.status = status;
+        answer_begin(&e->answer, a->outgoing);
     }
-    stream_add(incoming_stream(in), forward_response_head(&in->arena, &forward));
 }
 
 static void on_attempt_body(struct attempt *a, struct slice piece)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
-    struct stream *to = incoming_stream(e->in);
 
-    relay_piece(to, e->answer_framing, piece);
-    e->log.bytes_out += piece.length;
-    if (stream_backlog(to) > 0) {
+    if (!answer_piece(&e->answer, piece))
         attempt_pause(a);
-        incoming_watch(e->in);
-    }
 }
 
 static void on_client_drained(struct incoming *in)
@@ -391,9 +351,37 @@ static void on_attempt_end(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
-    relay_end(incoming_stream(e->in), e->answer_framing);
+    answer_end(&e->answer, a->trailers);
     exchange_end_try(e, ATTEMPT_OK);
     exchange_finish(e);
+}
+
+/* --- tunnel --- */
+
+static void on_tunnel_over(struct tunnel *t, enum attempt_outcome outcome, const char *note)
+{
+    struct exchange *e = list_entry(t, struct exchange, tunnel);
+
+    e->answer.bytes = t->bytes_out;
+    e->log.note = note;
+    exchange_end_try(e, outcome);
+    exchange_finish(e);
+}
+
+static void exchange_begin_tunnel(struct exchange *e)
+{
+    struct outgoing *o = e->attempt.outgoing;
+
+    if (!forward_upgrade_agrees(incoming_head(e->in), &o->parse.head)) {
+        attempt_refuse(&e->attempt, "an upgrade to what was not offered");
+        return;
+    }
+    exchange_enter(e, EXCHANGE_TUNNELLING);
+    deadline_clear(&e->deadline); /* timeouts.request is for what has an end of its own */
+    e->log.status = 101;
+    answer_switch(&e->answer, o);
+    tunnel_begin(&e->tunnel, e->proxy->loop, e->in, &e->attempt,
+                 e->proxy->config->timeouts.tunnel_ms, on_tunnel_over);
 }
 
 /* --- endings that no backend decides --- */
@@ -415,7 +403,7 @@ static void exchange_reply(struct exchange *e, unsigned status, struct slice why
 
     if (e->state == EXCHANGE_ANSWERING) {
         exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
-        incoming_cut(e->in, e->answer_framing != FRAMING_UNTIL_CLOSE);
+        incoming_cut(e->in);
         exchange_finish(e);
         return;
     }
@@ -452,7 +440,7 @@ static void on_client_gone(struct incoming *in)
         e->log.status = STATUS_CLIENT_GONE;
     else if (e->state != EXCHANGE_ANSWERING)
         e->log.status = 503;
-    e->log.note = in->is_cut ? "cut at the end of the drain" : "the client went away";
+    e->log.note = incoming_why_gone(in);
     exchange_finish(e);
 }
 
@@ -469,8 +457,6 @@ void exchange_refuse(struct proxy *proxy, struct incoming *in, enum incoming_fau
 
 static void exchange_finish(struct exchange *e)
 {
-    struct segment_worker *slot = e->proxy->slot;
-
     CHECK(e->state != EXCHANGE_FINISHED);
     exchange_enter(e, EXCHANGE_FINISHED);
     deadline_clear(&e->deadline);
@@ -479,11 +465,11 @@ static void exchange_finish(struct exchange *e)
     upload_dispose(&e->upload);
     if (e->asked_policy)
         policy_forget(e->proxy->policy, &e->facts);
+    if (e->answer.bytes > 0)
+        e->log.bytes_out = e->answer.bytes;
     describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL);
     access_log_write(&e->log);
-    atomic_store_explicit(&slot->requests,
-                          atomic_load_explicit(&slot->requests, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    proxy_count_request(e->proxy);
     if (!e->in->is_done)
         incoming_done(e->in);
 }

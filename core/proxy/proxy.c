@@ -22,3 +22,12 @@ void proxy_init(struct proxy *proxy, struct loop *loop, const struct config *con
     };
     retry_budget_init(&proxy->budget, config->limits.retry_budget);
 }
+
+void proxy_count_request(struct proxy *proxy)
+{
+    _Atomic uint64_t *requests = &proxy->slot->requests;
+
+    /* This process is the only writer: no locked instruction is needed. */
+    atomic_store_explicit(requests, atomic_load_explicit(requests, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}

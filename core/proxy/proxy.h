@@ -26,5 +26,6 @@ struct proxy {
 /* Borrows everything. */
 void proxy_init(struct proxy *, struct loop *, const struct config *, struct segment *,
                 unsigned worker, struct backends *, struct policy *);
+void proxy_count_request(struct proxy *); /* one more that is over */
 
 #endif

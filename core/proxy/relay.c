@@ -15,8 +15,11 @@ void relay_piece(struct stream *s, enum framing framing, struct slice piece)
         stream_add(s, SLICE("\r\n"));
 }
 
-void relay_end(struct stream *s, enum framing framing)
+void relay_end(struct stream *s, enum framing framing, struct slice trailers)
 {
-    if (framing == FRAMING_CHUNKED)
-        stream_add(s, SLICE("0\r\n\r\n"));
+    if (framing != FRAMING_CHUNKED)
+        return;
+    stream_add(s, SLICE("0\r\n"));
+    stream_add(s, trailers);
+    stream_add(s, SLICE("\r\n"));
 }

@@ -8,6 +8,7 @@
 #include "net/stream.h"
 
 void relay_piece(struct stream *, enum framing, struct slice); /* borrows as stream_add does */
-void relay_end(struct stream *, enum framing);
+/* trailers: the lines of trailer fields, with a chunked body only; borrowed likewise. */
+void relay_end(struct stream *, enum framing, struct slice trailers);
 
 #endif

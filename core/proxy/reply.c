@@ -1,6 +1,7 @@
 #include "proxy/reply.h"
 
 #include "base/clock.h"
+#include "http/accept.h"
 #include "http/write.h"
 
 #include <stdio.h>
@@ -15,8 +16,14 @@ const char *reply_reason(unsigned status)
         {200, "OK"},
         {201, "Created"},
         {202, "Accepted"},
+        {203, "Non-Authoritative Information"},
         {204, "No Content"},
+        {205, "Reset Content"},
         {206, "Partial Content"},
+        {207, "Multi-Status"},
+        {208, "Already Reported"},
+        {226, "IM Used"},
+        {300, "Multiple Choices"},
         {301, "Moved Permanently"},
         {302, "Found"},
         {303, "See Other"},
@@ -25,18 +32,30 @@ const char *reply_reason(unsigned status)
         {308, "Permanent Redirect"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
+        {402, "Payment Required"},
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {407, "Proxy Authentication Required"},
         {408, "Request Timeout"},
         {409, "Conflict"},
         {410, "Gone"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {416, "Range Not Satisfiable"},
+        {417, "Expectation Failed"},
         {418, "I'm a teapot"},
         {421, "Misdirected Request"},
         {422, "Unprocessable Content"},
+        {423, "Locked"},
+        {424, "Failed Dependency"},
         {425, "Too Early"},
+        {426, "Upgrade Required"},
+        {428, "Precondition Required"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {451, "Unavailable For Legal Reasons"},
@@ -46,6 +65,11 @@ const char *reply_reason(unsigned status)
         {503, "Service Unavailable"},
         {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"},
+        {506, "Variant Also Negotiates"},
+        {507, "Insufficient Storage"},
+        {508, "Loop Detected"},
+        {510, "Not Extended"},
+        {511, "Network Authentication Required"},
     };
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -54,14 +78,18 @@ const char *reply_reason(unsigned status)
     return "";
 }
 
+/* --- bodies --- */
+
 struct slice reply_text(struct arena *arena, unsigned status, struct slice why)
 {
     struct slice reason = slice_of(reply_reason(status));
     struct writer w = writer_in(arena, reason.length + why.length + 32);
 
     write_number(&w, status);
-    write_text(&w, SLICE(" "));
-    write_text(&w, reason);
+    if (reason.length > 0) {
+        write_text(&w, SLICE(" "));
+        write_text(&w, reason);
+    }
     if (why.length > 0) {
         write_text(&w, SLICE(": "));
         write_text(&w, why);
@@ -69,6 +97,54 @@ struct slice reply_text(struct arena *arena, unsigned status, struct slice why)
     write_text(&w, SLICE("\n"));
     return writer_finish(&w);
 }
+
+/* The words are ours and have no control bytes. */
+static void write_json_string(struct writer *w, struct slice text)
+{
+    write_text(w, SLICE("\""));
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.start[i] == '"' || text.start[i] == '\\')
+            write_text(w, SLICE("\\"));
+        write_text(w, (struct slice){text.start + i, 1});
+    }
+    write_text(w, SLICE("\""));
+}
+
+static struct slice reply_json(struct arena *arena, unsigned status, struct slice why)
+{
+    struct slice reason = slice_of(reply_reason(status));
+    struct writer w = writer_in(arena, 2 * (reason.length + why.length) + 64);
+
+    write_text(&w, SLICE("{\"status\":"));
+    write_number(&w, status);
+    write_text(&w, SLICE(",\"error\":"));
+    write_json_string(&w, reason);
+    if (why.length > 0) {
+        write_text(&w, SLICE(",\"message\":"));
+        write_json_string(&w, why);
+    }
+    write_text(&w, SLICE("}\n"));
+    return writer_finish(&w);
+}
+
+/* What a status of our own says. */
+static void reply_add_body(struct reply *reply, struct incoming *in, const struct config *config,
+                           struct slice why)
+{
+    const struct config_page *page = config_page_of(config, reply->status);
+
+    if (page != NULL) {
+        reply->body = (struct slice){page->body, page->body_bytes};
+        reply->type = slice_of(page->type);
+    } else if (in->parse.has_head && accept_wants_json(incoming_head(in))) {
+        reply->body = reply_json(&in->arena, reply->status, why);
+        reply->type = SLICE("application/json");
+    } else {
+        reply->body = reply_text(&in->arena, reply->status, why);
+    }
+}
+
+/* --- heads --- */
 
 /* RFC 9110, 5.6.7; written anew once a second. */
 static struct slice reply_date(void)
@@ -112,7 +188,8 @@ static void write_number_field(struct writer *w, struct slice name, uint64_t num
 
 static struct slice reply_head(struct incoming *in, const struct reply *reply, bool may_have_body)
 {
-    size_t room = 320;
+    struct slice type = reply->type.length > 0 ? reply->type : SLICE("text/plain; charset=utf-8");
+    size_t room = 320 + type.length;
     struct writer w;
 
     for (unsigned i = 0; i < reply->fields_count; i++)
@@ -130,7 +207,7 @@ static struct slice reply_head(struct incoming *in, const struct reply *reply, b
     if (!reply_has(reply, SLICE("server")))
         write_field(&w, SLICE("Server"), SLICE("lb"));
     if (reply->body.length > 0 && !reply_has(reply, SLICE("content-type")))
-        write_field(&w, SLICE("Content-Type"), SLICE("text/plain; charset=utf-8"));
+        write_field(&w, SLICE("Content-Type"), type);
     if (reply->retry_after_s > 0 && !reply_has(reply, SLICE("retry-after")))
         write_number_field(&w, SLICE("Retry-After"), reply->retry_after_s);
     if (may_have_body)
@@ -142,6 +219,8 @@ static struct slice reply_head(struct incoming *in, const struct reply *reply, b
     write_text(&w, SLICE("\r\n"));
     return writer_finish(&w);
 }
+
+/* --- answers --- */
 
 size_t reply_send(struct incoming *in, const struct reply *reply)
 {
@@ -160,21 +239,73 @@ size_t reply_send(struct incoming *in, const struct reply *reply)
 size_t reply_error(struct incoming *in, const struct config *config, unsigned status,
                    struct slice why, unsigned retry_after_s)
 {
-    (void)config;
-    return reply_send(in, &(struct reply){.status = status,
-                                          .body = reply_text(&in->arena, status, why),
-                                          .retry_after_s = retry_after_s});
+    struct reply reply = {.status = status, .retry_after_s = retry_after_s};
+
+    reply_add_body(&reply, in, config, why);
+    return reply_send(in, &reply);
+}
+
+size_t reply_decided(struct incoming *in, const struct config *config,
+                     const struct facts_decision *d)
+{
+    struct reply reply = {
+        .status = d->status, .body = d->body, .fields = d->fields, .fields_count = d->fields_count};
+
+    if (d->status >= 400 && d->body.length == 0 && !reply_has(&reply, SLICE("content-type")))
+        reply_add_body(&reply, in, config, (struct slice){"", 0});
+    return reply_send(in, &reply);
+}
+
+/* --- the last hop --- */
+
+/* What its sender would not like to see in a log of answers: whatever is called like that. */
+static bool is_credential(struct slice name)
+{
+    static const char *const parts[] = {"auth", "cookie",  "token",      "secret",   "passw",
+                                        "key",  "session", "credential", "signature"};
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        struct slice part = slice_of(parts[i]);
+
+        for (size_t at = 0; at + part.length <= name.length; at++)
+            if (slice_is_nocase((struct slice){name.start + at, part.length}, part))
+                return true;
+    }
+    return false;
+}
+
+static struct slice reply_trace(struct incoming *in)
+{
+    const struct head *head = incoming_head(in);
+    size_t room = head->method.length + head->target.length + 16;
+    struct writer w;
+
+    for (unsigned i = 0; i < head->fields_count; i++)
+        room += head->fields[i].name.length + head->fields[i].value.length + 4;
+    w = writer_in(&in->arena, room);
+    write_text(&w, head->method);
+    write_text(&w, SLICE(" "));
+    write_text(&w, head->target);
+    write_text(&w, head->version == VERSION_1_1 ? SLICE(" HTTP/1.1\r\n") : SLICE(" HTTP/1.0\r\n"));
+    for (unsigned i = 0; i < head->fields_count; i++)
+        if (!is_credential(head->fields[i].name))
+            write_field(&w, head->fields[i].name, head->fields[i].value);
+    write_text(&w, SLICE("\r\n"));
+    return writer_finish(&w);
 }
 
 size_t reply_last_hop(struct incoming *in)
 {
-    return reply_send(in, &(struct reply){.status = 200});
-}
+    const struct facts_field allow = {SLICE("Allow"),
+                                      SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")};
+    struct reply reply = {.status = 200};
 
-size_t reply_decided(struct incoming *in, const struct facts_decision *d)
-{
-    return reply_send(in, &(struct reply){.status = d->status,
-                                          .body = d->body,
-                                          .fields = d->fields,
-                                          .fields_count = d->fields_count});
+    if (slice_is(in->parse.head.method, SLICE("TRACE"))) {
+        reply.type = SLICE("message/http");
+        reply.body = reply_trace(in);
+    } else {
+        reply.fields = &allow;
+        reply.fields_count = 1;
+    }
+    return reply_send(in, &reply);
 }

@@ -11,6 +11,7 @@
 struct reply {
     unsigned status;
     struct slice body; /* borrowed; must live as long as the incoming's arena */
+    struct slice type; /* Content-Type of a body whose fields have none; empty: text/plain */
     const struct facts_field *fields;
     unsigned fields_count;
     unsigned retry_after_s; /* 0: no such field */
@@ -28,8 +29,9 @@ size_t reply_error(struct incoming *, const struct config *, unsigned status, st
  * head as it came, without credentials, or what we can do. */
 size_t reply_last_hop(struct incoming *);
 
-/* The same for an answer that the policy gave. */
-size_t reply_decided(struct incoming *, const struct facts_decision *);
+/* An answer that the policy gave; an error without a body and a type gets the body that
+ * reply_error would give it. */
+size_t reply_decided(struct incoming *, const struct config *, const struct facts_decision *);
 
 /* "503 Service Unavailable: no backend is available\n", in the arena. */
 struct slice reply_text(struct arena *, unsigned status, struct slice why);

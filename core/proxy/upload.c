@@ -1,5 +1,6 @@
 #include "proxy/upload.h"
 
+#include "http/forward.h"
 #include "proxy/relay.h"
 
 void upload_init(struct upload *u, struct incoming *in, const struct config_limits *limits)
@@ -69,6 +70,11 @@ void upload_begin(struct upload *u, struct attempt *a)
 
 void upload_end(struct upload *u, struct attempt *a)
 {
-    relay_end(&a->outgoing->stream, u->in->request.framing);
+    const struct parse *parse = &u->in->parse;
+
+    if (parse->trailers_count > 0 && u->trailers.length == 0)
+        u->trailers =
+            forward_trailers(&u->in->arena, &parse->head, parse->trailers, parse->trailers_count);
+    relay_end(&a->outgoing->stream, u->in->request.framing, u->trailers);
     attempt_sent(a);
 }

@@ -16,7 +16,8 @@ struct upload {
     struct incoming *in;
     uint64_t keep_max, body_max; /* bytes; body_max 0: no limit */
     struct buffer kept;
-    bool is_whole; /* all that was read is kept: the body can go out again */
+    struct slice trailers; /* their lines, in the incoming's arena; empty until the body's end */
+    bool is_whole;         /* all that was read is kept: the body can go out again */
 };
 
 void upload_init(struct upload *, struct incoming *, const struct config_limits *); /* borrows */
@@ -29,7 +30,7 @@ void upload_keep(struct upload *, struct slice piece);
 void upload_send(struct upload *, struct attempt *, struct slice piece);
 /* The attempt is connected and its head was added: sends what is there. */
 void upload_begin(struct upload *, struct attempt *);
-/* The last piece was read and sent. */
+/* The last piece was read and sent: the end of the body follows, and its trailer fields. */
 void upload_end(struct upload *, struct attempt *);
 
 #endif

@@ -4,7 +4,7 @@
  * other, so each change is one compare-and-swap, whoever wins it knows that it
  * was the one, and a process that dies in between leaves the old or the new.
  *
- *   verdict     up:1   reason:3   code:20   since_ms:40              (shared/verdict.h)
+ *   verdict     up:1   reason:4   code:19   since_ms:40              (shared/verdict.h)
  *   ejection    state:2   count:6   tag:16   at_ms:40        (shared/ejection.h)
  *
  *                    failures                  limits allow it
@@ -102,9 +102,10 @@ static bool verdict_set(struct segment *s, unsigned backend, struct board_verdic
     }
 }
 
-bool board_set_up(struct segment *s, unsigned backend, enum board_reason reason, uint64_t now_ms)
+bool board_set_up(struct segment *s, unsigned backend, enum board_reason reason, int code,
+                  uint64_t now_ms)
 {
-    struct board_verdict up = {.up = true, .reason = reason, .since_ms = now_ms};
+    struct board_verdict up = {.up = true, .reason = reason, .code = code, .since_ms = now_ms};
 
     if (!verdict_set(s, backend, up))
         return false;

@@ -18,19 +18,28 @@
 #include <netinet/in.h>
 
 /* Why a backend is in the state it is in, and what a verdict's code says then:
- * BOARD_CONNECT and BOARD_TRAFFIC a negative errno, BOARD_TIMED_OUT minus the
- * time waited in ms (0: longer than can be said), BOARD_UNRESOLVED the resolver's
- * code (EAI_*, as libuv numbers them) or 0 if the resolver did not answer in time. */
+ * BOARD_CONNECT and BOARD_TRAFFIC a negative errno, as do BOARD_CLOSED and BOARD_CUT
+ * if the connection did not end but break (else 0); BOARD_TIMED_OUT and BOARD_SILENT
+ * minus the time waited in ms (0: longer than can be said); BOARD_UNRESOLVED the
+ * resolver's code (EAI_*, as libuv numbers them) or 0 if the resolver did not answer
+ * in time; BOARD_STATUS minus the status. */
 enum board_reason {
     BOARD_UNCHECKED,  /* at start, before the first check */
-    BOARD_CHECKED,    /* a check succeeded */
+    BOARD_CHECKED,    /* a check succeeded: it accepts connections */
     BOARD_CONNECT,    /* a check's connect failed */
     BOARD_TIMED_OUT,  /* a check's connect took too long */
     BOARD_UNRESOLVED, /* its name leads nowhere */
     BOARD_TRAFFIC,    /* a worker's connects failed */
+    /* of a check by HTTP, after it was accepted: */
+    BOARD_STATUS,     /* the status of the answer: up if it is a healthy one */
+    BOARD_SILENT,     /* no whole head of an answer in time */
+    BOARD_NOT_HTTP,   /* an answer, but not one of HTTP/1 */
+    BOARD_LARGE_HEAD, /* a head that goes beyond the limits */
+    BOARD_CLOSED,     /* closed before the first byte of an answer */
+    BOARD_CUT,        /* closed in the middle of the head */
 };
 
-enum { BOARD_CODE_MAX = (1 << 20) - 1 };
+enum { BOARD_CODE_MAX = (1 << 19) - 1 };
 
 struct board_verdict {
     bool up;
@@ -45,11 +54,11 @@ struct board_verdict board_verdict(const struct segment *, unsigned backend);
 /* Sets it. True for exactly one caller per change, that one logs it; a change is
  * another up, or the first verdict after BOARD_UNCHECKED. Down for another
  * reason is noted, since stays. */
-bool board_set_up(struct segment *, unsigned backend, enum board_reason, uint64_t now_ms);
+bool board_set_up(struct segment *, unsigned backend, enum board_reason, int code, uint64_t now_ms);
 bool board_set_down(struct segment *, unsigned backend, enum board_reason, int code,
                     uint64_t now_ms);
 
-/* "connection refused", "no answer within 1 s": for the log and for scripts. */
+/* "connection refused", "no answer within 1 s", "status 503": for the log and for scripts. */
 void board_describe(struct buffer *, struct board_verdict);
 
 /* Ejection: failures of real traffic in a row. */

@@ -2,18 +2,20 @@
 
 static const uint64_t TIME_MASK = (1ull << 40) - 1;
 
+_Static_assert(BOARD_CUT < 16, "a reason has four bits");
+
 uint64_t verdict_pack(struct board_verdict v)
 {
     uint64_t code = v.code < -BOARD_CODE_MAX ? BOARD_CODE_MAX : v.code < 0 ? (uint64_t)-v.code : 0;
 
-    return (uint64_t)v.up << 63 | (uint64_t)v.reason << 60 | code << 40 | (v.since_ms & TIME_MASK);
+    return (uint64_t)v.up << 63 | (uint64_t)v.reason << 59 | code << 40 | (v.since_ms & TIME_MASK);
 }
 
 struct board_verdict verdict_unpack(uint64_t word)
 {
     return (struct board_verdict){
         .up = word >> 63 != 0,
-        .reason = (enum board_reason)(word >> 60 & 7),
+        .reason = (enum board_reason)(word >> 59 & 15),
         .code = -(int)(word >> 40 & BOARD_CODE_MAX),
         .since_ms = word & TIME_MASK,
     };
@@ -53,6 +55,23 @@ static void describe_errno(struct buffer *out, int code)
     buffer_append_text(out, text + 1);
 }
 
+static void describe_silence(struct buffer *out, const char *what, int code)
+{
+    if (code == 0)
+        buffer_printf(out, "no %s in time", what);
+    else
+        buffer_printf(out, "no %s within %g s", what, -code / 1000.0);
+}
+
+static void describe_end(struct buffer *out, const char *when, int code)
+{
+    buffer_printf(out, "closed %s", when);
+    if (code == 0)
+        return;
+    buffer_append_text(out, ": ");
+    describe_errno(out, code);
+}
+
 void verdict_describe(struct buffer *out, struct board_verdict v)
 {
     switch (v.reason) {
@@ -67,13 +86,28 @@ void verdict_describe(struct buffer *out, struct board_verdict v)
         describe_errno(out, v.code);
         return;
     case BOARD_TIMED_OUT:
-        if (v.code == 0)
-            buffer_append_text(out, "no answer in time");
-        else
-            buffer_printf(out, "no answer within %g s", -v.code / 1000.0);
+        describe_silence(out, "answer", v.code);
         return;
     case BOARD_UNRESOLVED:
         buffer_append_text(out, resolver_words(v.code));
+        return;
+    case BOARD_STATUS:
+        buffer_printf(out, "status %d", -v.code);
+        return;
+    case BOARD_SILENT:
+        describe_silence(out, "response", v.code);
+        return;
+    case BOARD_NOT_HTTP:
+        buffer_append_text(out, "not an HTTP response");
+        return;
+    case BOARD_LARGE_HEAD:
+        buffer_append_text(out, "a response head beyond the limits");
+        return;
+    case BOARD_CLOSED:
+        describe_end(out, "before a response", v.code);
+        return;
+    case BOARD_CUT:
+        describe_end(out, "in the middle of the response", v.code);
         return;
     }
 }

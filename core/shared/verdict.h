@@ -6,7 +6,7 @@
 
 #include "shared/board.h"
 
-uint64_t verdict_pack(struct board_verdict); /* up:1 reason:3 code:20 since_ms:40 */
+uint64_t verdict_pack(struct board_verdict); /* up:1 reason:4 code:19 since_ms:40 */
 struct board_verdict verdict_unpack(uint64_t word);
 void verdict_describe(struct buffer *, struct board_verdict);
 

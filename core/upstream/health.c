@@ -1,11 +1,11 @@
 /*
- *   IDLE --round--> RESOLVING --an answer, or a known address--> CONNECTING
- *     ^                 |                                         |    ^
- *     |                 `--no such name--.                accepted|    | the next
- *     |                                  v             or refused v    | address
- *     `----------------------------- the verdict <-------------- CLOSING
+ *   IDLE --round--> RESOLVING --an answer, or a known address--> PROBING ---.
+ *     ^                 |                                         |    ^    | the next
+ *     |                 `--no such name--.                  passed|    |    | address
+ *     |                                  v               or failed|    `----'
+ *     `----------------------------- the verdict <----------------'
  *
- * An address without a name goes from IDLE to CONNECTING. The time for the whole
+ * An address without a name goes from IDLE to PROBING. The time for the whole
  * check is shared out: resolving has half of it if there is an address from an
  * earlier answer to go on with, and each address has its part of what is left.
  */
@@ -15,8 +15,8 @@
 #include "base/mem.h"
 #include "net/deadline.h"
 #include "net/resolve.h"
-#include "net/stream.h"
 #include "shared/board.h"
+#include "upstream/probe.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -24,8 +24,8 @@
 
 enum { LOCAL_ERROR_QUIET_MS = 60000 };
 
-enum checker_state { CHECKER_IDLE, CHECKER_RESOLVING, CHECKER_CONNECTING, CHECKER_CLOSING };
-enum outcome { OUTCOME_NONE, OUTCOME_ACCEPTED, OUTCOME_FAILED, OUTCOME_LOCAL };
+enum checker_state { CHECKER_IDLE, CHECKER_RESOLVING, CHECKER_PROBING };
+enum outcome { OUTCOME_NONE, OUTCOME_PASSED, OUTCOME_FAILED, OUTCOME_LOCAL };
 
 struct checker {
     struct health *health;
@@ -33,11 +33,11 @@ struct checker {
     unsigned index;
     enum checker_state state;
     struct deadline next_round; /* while IDLE */
-    struct deadline limit;      /* of the step that is going on */
+    struct deadline limit;      /* while RESOLVING */
     uint64_t started_ms;        /* this check */
 
     struct resolve resolve; /* may still be busy in later rounds */
-    struct stream stream;
+    struct probe probe;
     struct sockaddr_in6 addresses[RESOLVE_ADDRESSES_MAX]; /* the last answer, published one first */
     unsigned addresses_count;
     unsigned tried;             /* of them, in this check */
@@ -106,7 +106,7 @@ static void note_success(struct checker *c)
     c->successes++;
     if (v.reason != BOARD_UNCHECKED && c->successes < c->health->config->health.rise)
         return;
-    if (board_set_up(segment, c->index, BOARD_CHECKED, loop_now_ms(c->health->loop)))
+    if (board_set_up(segment, c->index, c->reason, c->code, loop_now_ms(c->health->loop)))
         log_change(c, true);
 }
 
@@ -165,7 +165,7 @@ static void checker_finish(struct checker *c)
     deadline_clear(&c->limit);
     checker_schedule(c);
     c->is_checked = true;
-    if (c->outcome == OUTCOME_ACCEPTED)
+    if (c->outcome == OUTCOME_PASSED)
         note_success(c);
     else if (c->outcome == OUTCOME_FAILED)
         note_failure(c);
@@ -194,95 +194,54 @@ static void checker_fail_locally(struct checker *c, int code)
     c->code = code;
 }
 
-/* --- connecting --- */
+/* --- probing --- */
 
-/* Short of something that every connection needs, whereto ever. */
-static bool is_local(int code)
+static void checker_pass(struct checker *c)
 {
-    return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -ENOBUFS ||
-           code == -EADDRINUSE;
+    c->outcome = OUTCOME_PASSED;
+    c->reason = c->probe.reason;
+    c->code = c->probe.code;
+    if (checker_has_name(c))
+        board_publish_address(c->health->segment, c->index, (struct sockaddr *)&c->target);
 }
 
-/* No port is left to connect from, or this machine does not have that kind of
- * address at all (::1 without IPv6): nobody's failure, and another address of the
- * backend may do. */
-static bool is_of_no_use(int code)
+/* Whatever is wrong with an address, another one of the same name may do, unless
+ * it is a matter of our own. */
+static void on_probed(struct probe *probe)
 {
-    return code == -EADDRNOTAVAIL;
-}
-
-/* Closed by an end, not by a reset: a server that accepts and reads meets the
- * end of a connection that asked nothing, which none complains about, while a
- * reset is an error in many logs. The price, a socket of ours in TIME_WAIT for a
- * minute, is 30 per backend at the default interval, each to another port. */
-static void checker_close(struct checker *c)
-{
-    deadline_clear(&c->limit);
-    c->state = CHECKER_CLOSING;
-    stream_close(&c->stream);
-}
-
-static void on_connected(struct stream *s, int status)
-{
-    struct checker *c = list_entry(s, struct checker, stream);
-
-    if (status == 0) {
-        c->outcome = OUTCOME_ACCEPTED;
-        if (checker_has_name(c))
-            board_publish_address(c->health->segment, c->index, (struct sockaddr *)&c->target);
-    } else if (is_local(status) || is_of_no_use(status)) {
-        checker_fail_locally(c, status);
-    } else {
-        checker_fail(c, BOARD_CONNECT, status);
-    }
-    checker_close(c);
-}
-
-static void on_closed(struct stream *s)
-{
-    struct checker *c = list_entry(s, struct checker, stream);
+    struct checker *c = list_entry(probe, struct checker, probe);
 
     c->tried++;
-    if (c->outcome == OUTCOME_FAILED || (c->outcome == OUTCOME_LOCAL && is_of_no_use(c->code)))
-        checker_try(c);
-    else
+    switch (probe->outcome) {
+    case PROBE_PASSED:
+        checker_pass(c);
         checker_finish(c);
+        return;
+    case PROBE_FAILED:
+        checker_fail(c, probe->reason, probe->code);
+        checker_try(c);
+        return;
+    case PROBE_NO_WAY:
+        checker_fail_locally(c, probe->code);
+        checker_try(c);
+        return;
+    case PROBE_SHORT:
+        checker_fail_locally(c, probe->code);
+        checker_finish(c);
+        return;
+    }
 }
 
-static void ignore_bytes(struct stream *s, struct slice bytes)
-{
-    (void)s;
-    (void)bytes;
-}
-
-static void ignore_end(struct stream *s, int status)
-{
-    (void)s;
-    (void)status;
-}
-
-static const struct stream_events checker_events = {
-    .on_connected = on_connected,
-    .on_bytes = ignore_bytes,
-    .on_end = ignore_end,
-    .on_closed = on_closed,
-};
-
-static void checker_connect(struct checker *c, uint64_t limit_ms)
+static void checker_probe(struct checker *c, uint64_t limit_ms)
 {
     const struct sockaddr *to = &c->backend->address.socket.any;
-    int status;
 
     if (checker_has_name(c)) {
         c->target = c->addresses[c->tried];
         to = (struct sockaddr *)&c->target;
     }
-    c->state = CHECKER_CONNECTING;
-    status = stream_connect(&c->stream, c->health->loop, to, &checker_events);
-    if (status != 0)
-        on_connected(&c->stream, status);
-    else
-        deadline_set(c->health->loop, &c->limit, limit_ms);
+    c->state = CHECKER_PROBING;
+    probe_start(&c->probe, to, limit_ms);
 }
 
 /* The next address, or the end of the check if there is none, or no time. */
@@ -293,7 +252,7 @@ static void checker_try(struct checker *c)
     unsigned count = checker_has_name(c) ? c->addresses_count : 1;
 
     if (c->tried < count && now_ms < ends_ms) {
-        checker_connect(c, (ends_ms - now_ms) / (count - c->tried));
+        checker_probe(c, (ends_ms - now_ms) / (count - c->tried));
         return;
     }
     if (c->outcome == OUTCOME_NONE) /* the answer came too late for anything to be tried */
@@ -340,7 +299,7 @@ static void keep_addresses(struct checker *c, const struct sockaddr_in6 *address
 static void checker_go_on_unresolved(struct checker *c, int code)
 {
     deadline_clear(&c->limit);
-    if (code == UV_EAI_MEMORY || is_local(code))
+    if (code == UV_EAI_MEMORY || probe_is_shortage(code))
         checker_fail_locally(c, -ENOMEM);
     else if (is_definite(code) || c->addresses_count == 0)
         checker_fail(c, BOARD_UNRESOLVED, code);
@@ -361,7 +320,7 @@ static void on_resolved(struct resolve *r, const struct sockaddr_in6 *addresses,
         keep_addresses(c, addresses, count);
     if (c->state != CHECKER_RESOLVING) {
         if (count > 0)
-            c->tried = UINT_MAX; /* on_closed goes on to the first */
+            c->tried = UINT_MAX; /* on_probed goes on to the first */
         return;
     }
     if (count == 0) {
@@ -407,15 +366,7 @@ static void on_round(struct deadline *d)
 
 static void on_limit(struct deadline *d)
 {
-    struct checker *c = list_entry(d, struct checker, limit);
-    uint64_t timeout_ms = c->health->config->health.timeout_ms;
-
-    if (c->state == CHECKER_RESOLVING) {
-        checker_go_on_unresolved(c, 0);
-        return;
-    }
-    checker_fail(c, BOARD_TIMED_OUT, timeout_ms <= BOARD_CODE_MAX ? -(int)timeout_ms : 0);
-    checker_close(c);
+    checker_go_on_unresolved(list_entry(d, struct checker, limit), 0);
 }
 
 static void checker_init(struct checker *c, struct health *h, unsigned index)
@@ -426,6 +377,7 @@ static void checker_init(struct checker *c, struct health *h, unsigned index)
     c->backend = &h->config->backends[index];
     c->index = index;
     c->resolve.on_resolved = on_resolved;
+    probe_init(&c->probe, h->loop, h->config, c->backend, on_probed);
     deadline_init(&c->next_round, on_round);
     deadline_init(&c->limit, on_limit);
     /* What an earlier monitor has found out is still good. */

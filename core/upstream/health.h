@@ -1,8 +1,8 @@
 /*
- * health - asks every backend, again and again, whether it accepts connections.
+ * health - asks every backend, again and again, whether it is well.
  *
- * A check of a backend is one connect, within health.timeout; for a name it
- * begins with resolving, within the same time, and the address that accepted is
+ * A check of a backend is one probe (upstream/probe.h), within health.timeout; for a
+ * name it begins with resolving, within the same time, and the address that passed is
  * published on the board. All backends are checked independently of each other:
  * one that hangs, or whose name does, delays no other. The first check of each
  * sets its state; from then on health.rise successes in a row bring it up and

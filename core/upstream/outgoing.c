@@ -16,16 +16,29 @@ static void on_closed(struct stream *s)
     mem_free(o);
 }
 
-void outgoing_close(struct outgoing *o)
+static void outgoing_forget(struct outgoing *o)
 {
-    if (o->stream.is_closing)
-        return;
     o->events = NULL;
     o->on_opened = NULL;
     deadline_clear(&o->idle);
     list_remove(&o->node);
     parse_dispose(&o->parse);
+}
+
+void outgoing_close(struct outgoing *o)
+{
+    if (o->stream.is_closing)
+        return;
+    outgoing_forget(o);
     stream_close(&o->stream);
+}
+
+void outgoing_reset(struct outgoing *o)
+{
+    if (o->stream.is_closing)
+        return;
+    outgoing_forget(o);
+    stream_reset(&o->stream);
 }
 
 /* The last event of a response; the borrower may close us inside it. */
@@ -65,11 +78,12 @@ static bool outgoing_take_head(struct outgoing *o)
         outgoing_fail(o, OUTGOING_PROTOCOL, "interim responses larger than limits.head");
         return false;
     }
-    if (o->framing == FRAMING_REFUSED || head->status == 101 ||
-        !parse_agrees(&o->parse, o->framing, o->length)) {
-        outgoing_fail(o, OUTGOING_PROTOCOL,
-                      head->status == 101 ? "an upgrade that nobody asked for"
-                                          : "ambiguous length of the response body");
+    if (head->status == 101 && !o->may_switch) {
+        outgoing_fail(o, OUTGOING_PROTOCOL, "an upgrade that nobody asked for");
+        return false;
+    }
+    if (o->framing == FRAMING_REFUSED || !parse_agrees(&o->parse, o->framing, o->length)) {
+        outgoing_fail(o, OUTGOING_PROTOCOL, "ambiguous length of the response body");
         return false;
     }
     o->keeps_alive = head_keeps_alive(head) && o->framing != FRAMING_UNTIL_CLOSE;
@@ -91,6 +105,12 @@ static void outgoing_take_end(struct outgoing *o, bool surplus)
     events->on_end(o);
 }
 
+static void outgoing_pass(struct outgoing *o, struct slice bytes)
+{
+    if (bytes.length > 0)
+        o->events->on_body(o, bytes);
+}
+
 static void outgoing_feed(struct outgoing *o, struct slice bytes)
 {
     while (bytes.length > 0 && o->events != NULL) {
@@ -110,6 +130,10 @@ static void outgoing_feed(struct outgoing *o, struct slice bytes)
             continue;
         if (step == PARSE_HEAD && !outgoing_take_head(o))
             return;
+        if (o->is_tunnel) {
+            outgoing_pass(o, bytes);
+            return;
+        }
         /* llhttp tells the end of a message without a body only with the next byte. */
         if (step == PARSE_END || !o->parse.has_body)
             outgoing_take_end(o, bytes.length > 0);
@@ -125,7 +149,10 @@ static void on_bytes(struct stream *s, struct slice bytes)
         return;
     }
     o->bytes_read += bytes.length;
-    outgoing_feed(o, bytes);
+    if (o->is_tunnel)
+        outgoing_pass(o, bytes);
+    else
+        outgoing_feed(o, bytes);
 }
 
 static void on_end(struct stream *s, int status)
@@ -135,6 +162,8 @@ static void on_end(struct stream *s, int status)
     o->is_unusable = true;
     if (o->events == NULL) {
         outgoing_close(o);
+    } else if (status == 0 && o->is_tunnel) {
+        o->events->on_end(o);
     } else if (status == 0 && o->parse.has_head && parse_finish(&o->parse) == PARSE_END) {
         outgoing_take_end(o, false);
     } else if (status == 0) {
@@ -220,17 +249,26 @@ bool outgoing_is_reusable(const struct outgoing *o)
 }
 
 void outgoing_begin(struct outgoing *o, const struct outgoing_events *events, void *owner,
-                    const struct parse_limits *limits, struct arena *arena, bool answers_head)
+                    const struct parse_limits *limits, struct arena *arena, bool answers_head,
+                    bool may_switch)
 {
     o->events = events;
     o->owner = owner;
     o->arena = arena;
     o->answers_head = answers_head;
+    o->may_switch = may_switch;
     o->has_request = o->has_response = o->has_surplus = o->keeps_alive = false;
     o->bytes_read = 0;
     o->interim_bytes = 0;
     outgoing_expect_response(o, limits);
     stream_read(&o->stream);
+}
+
+void outgoing_switch(struct outgoing *o, const struct outgoing_events *events, void *owner)
+{
+    o->events = events;
+    o->owner = owner;
+    o->is_tunnel = o->is_unusable = true;
 }
 
 void outgoing_pause(struct outgoing *o)

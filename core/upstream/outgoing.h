@@ -5,6 +5,9 @@
  * lent, its borrower adds the request to the stream and gets the response as
  * events; they end with on_end or on_failed, exactly one of them, unless the
  * borrower gives it back before.
+ *
+ * A 101 that was allowed is an on_head like that of an interim response. The
+ * borrower calls outgoing_switch inside it, or closes: what follows is no HTTP.
  */
 #ifndef UPSTREAM_OUTGOING_H
 #define UPSTREAM_OUTGOING_H
@@ -48,6 +51,8 @@ struct outgoing {
     size_t interim_bytes;   /* of the heads before the final one */
     uint64_t returned_turn; /* the loop's, in which it came back to the pool */
     bool answers_head;
+    bool may_switch;   /* the request asks for another protocol: a 101 is no fault */
+    bool is_tunnel;    /* the 101 was taken: bytes go through as they are */
     bool is_reused;    /* it has served a request before */
     bool has_request;  /* the borrower has sent the whole request */
     bool has_response; /* the whole response is in */
@@ -60,6 +65,7 @@ struct outgoing *outgoing_new(struct pool *, void *owner,
                               void (*on_opened)(struct outgoing *, int status));
 int outgoing_open(struct outgoing *, const struct sockaddr *) MUST_USE; /* as stream_connect */
 void outgoing_close(struct outgoing *); /* no more events; it frees itself */
+void outgoing_reset(struct outgoing *); /* the same, and the backend sees a reset */
 
 /* For the pool. */
 void outgoing_wake(struct outgoing *);
@@ -67,9 +73,14 @@ void outgoing_rest(struct outgoing *);
 bool outgoing_is_reusable(const struct outgoing *);
 
 /* For the borrower: a response is expected from now on. Borrows the rest until it is given
- * back. answers_head: the request's method is HEAD. */
+ * back. answers_head: the request's method is HEAD. may_switch: it has asked for an upgrade. */
 void outgoing_begin(struct outgoing *, const struct outgoing_events *, void *owner,
-                    const struct parse_limits *, struct arena *, bool answers_head);
+                    const struct parse_limits *, struct arena *, bool answers_head,
+                    bool may_switch);
+/* Inside the on_head of a 101: from now on on_body has the bytes as they come, the first ones in
+ * the same event; on_end says that the backend sends no more, and gives nothing back: on_drained
+ * and on_failed may still come. It is never used again. */
+void outgoing_switch(struct outgoing *, const struct outgoing_events *, void *owner);
 void outgoing_pause(struct outgoing *); /* no more on_body until outgoing_resume */
 void outgoing_resume(struct outgoing *);
 

@@ -8,7 +8,7 @@ struct ejection_seen { int state; uint32_t count, tag; uint64_t at_ms; };
 
 void board_init(struct segment *, unsigned backends);
 struct verdict_seen board_verdict(const struct segment *, unsigned backend);
-bool board_set_up(struct segment *, unsigned backend, int reason, uint64_t now_ms);
+bool board_set_up(struct segment *, unsigned backend, int reason, int code, uint64_t now_ms);
 bool board_set_down(struct segment *, unsigned backend, int reason, int code, uint64_t now_ms);
 void board_describe(struct buffer *, struct verdict_seen);
 uint64_t board_note_failure(struct segment *, unsigned backend, const struct rule_given *, uint64_t now_ms);
@@ -37,8 +37,9 @@ int clock_gettime(int which, moment *);
 ]]
 
 local UNCHECKED, CHECKED, CONNECT, TIMED_OUT, UNRESOLVED, TRAFFIC = 0, 1, 2, 3, 4, 5
+local STATUS, SILENT, NOT_HTTP, LARGE_HEAD, CLOSED, CUT = 6, 7, 8, 9, 10, 11
 local IN, CLAIMED, OUT = 0, 1, 2
-local REFUSED, HOST_UNREACHABLE = -111, -113
+local REFUSED, HOST_UNREACHABLE, RESET = -111, -113, -104
 local RULE = ffi.new("struct rule_given", 3, 1000, 5000)
 local FOREVER = 0xffffffffffffffffULL
 
@@ -52,7 +53,7 @@ end
 local function board(count)
   local segment = ffi.gc(core.segment_new(), core.segment_free)
   core.board_init(segment, count)
-  for i = 0, count - 1 do core.board_set_up(segment, i, CHECKED, 1) end
+  for i = 0, count - 1 do core.board_set_up(segment, i, CHECKED, 0, 1) end
   return segment
 end
 
@@ -97,7 +98,7 @@ local function ejection_word(segment, backend)
   local words = ffi.cast("uint64_t *", segment)
   local at = 0
   while words[at] ~= wanted do at = at + 1 end
-  core.board_set_up(segment, backend, CHECKED, 1)
+  core.board_set_up(segment, backend, CHECKED, 0, 1)
   return words + at + 1
 end
 
@@ -106,11 +107,17 @@ describe("a verdict", function()
     for _, v in ipairs {
       { false, UNCHECKED, 0, 0 }, { true, CHECKED, 0, 1 }, { false, CONNECT, REFUSED, 2 ^ 40 - 1 },
       { false, UNRESOLVED, -3008, 123456789 }, { false, TIMED_OUT, -70000, 5 }, { false, TRAFFIC, -4095, 2 ^ 33 },
-      { true, TRAFFIC, -(2 ^ 20 - 1), 2 ^ 40 - 1 },
+      { true, TRAFFIC, -(2 ^ 19 - 1), 2 ^ 40 - 1 }, { true, STATUS, -204, 77 }, { false, CUT, RESET, 2 ^ 40 - 1 },
+      { true, CUT, -(2 ^ 19 - 1), 2 ^ 40 - 1 }, { false, SILENT, -1000, 0 },
     } do
       local seen = core.verdict_unpack(core.verdict_pack(ffi.new("struct verdict_seen", v)))
       assert.same(v, { seen.up, seen.reason, seen.code, tonumber(seen.since_ms) })
     end
+  end)
+
+  it("says the largest code there is instead of one that it has no room for", function()
+    local v = core.verdict_unpack(core.verdict_pack(ffi.new("struct verdict_seen", { true, CONNECT, -(2 ^ 19), 3 })))
+    assert.same({ true, CONNECT, -(2 ^ 19 - 1), 3 }, { v.up, v.reason, v.code, tonumber(v.since_ms) })
   end)
 
   it("starts as down, unchecked", function()
@@ -131,13 +138,15 @@ describe("a verdict", function()
       { "up", CHECKED, 0, 400, true, true, CHECKED, 0, 400 },
       { "up", CHECKED, 0, 500, false, true, CHECKED, 0, 400 },
       { "down", TRAFFIC, REFUSED, 600, true, false, TRAFFIC, REFUSED, 600 },
+      { "up", STATUS, -204, 700, true, true, STATUS, -204, 700 },
+      { "down", STATUS, -503, 800, true, false, STATUS, -503, 800 },
     }
     for i, s in ipairs(steps) do
       local what, reason, code, at, change, up, reason_after, code_after, since = unpack(s)
       local before = core.board_generation(segment)
       local won
       if what == "up" then
-        won = core.board_set_up(segment, 0, reason, at)
+        won = core.board_set_up(segment, 0, reason, code, at)
       else
         won = core.board_set_down(segment, 0, reason, code, at)
       end
@@ -157,6 +166,13 @@ describe("a verdict", function()
       { UNRESOLVED, -3007, "the name has no address" }, { UNRESOLVED, 0, "the resolver does not answer" },
       { UNRESOLVED, -3001, "the resolver fails for now" }, { UNRESOLVED, -1, "the name cannot be resolved" },
       { UNCHECKED, 0, "not checked yet" }, { CHECKED, 0, "accepts connections" },
+      { STATUS, -503, "status 503" }, { SILENT, -1000, "no response within 1 s" },
+      { SILENT, -1, "no response within 0.001 s" }, { SILENT, 0, "no response in time" },
+      { NOT_HTTP, 0, "not an HTTP response" }, { LARGE_HEAD, 0, "a response head beyond the limits" },
+      { CLOSED, 0, "closed before a response" },
+      { CLOSED, RESET, "closed before a response: connection reset by peer" },
+      { CUT, 0, "closed in the middle of the response" },
+      { CUT, RESET, "closed in the middle of the response: connection reset by peer" },
     } do
       local buffer = ffi.new "struct buffer"
       core.board_describe(buffer, ffi.new("struct verdict_seen", { false, v[1], v[2], 0 }))
@@ -204,7 +220,7 @@ describe("an ejection", function()
     for _ = 1, 9 do assert.equal(0, tonumber(core.board_note_failure(segment, 0, never, at))) end
     core.board_set_down(segment, 0, TRAFFIC, REFUSED, at)
     assert.equal(0, fail(segment, 0, 9, at))
-    core.board_set_up(segment, 0, CHECKED, at)
+    core.board_set_up(segment, 0, CHECKED, 0, at)
     assert.equal(0, core.board_failures_in_row(segment, 0))
     assert.same({ 0, 1 }, available(segment, 2, at))
   end)
@@ -227,7 +243,7 @@ describe("an ejection", function()
     eject(segment, 3, at)
     assert.equal(0, fail(segment, 0, 9, at))
     assert.same({ 0 }, available(segment, 4, at))
-    core.board_set_up(segment, 2, CHECKED, at)
+    core.board_set_up(segment, 2, CHECKED, 0, at)
     assert.equal(1000, fail(segment, 0, 1, at))
     assert.same({ 2 }, available(segment, 4, at))
   end)
@@ -409,7 +425,7 @@ describe("processes at once", function()
         end
         return won
       end), round)
-      for i = 0, count - 1 do core.board_set_up(segment, i, CHECKED, 1) end
+      for i = 0, count - 1 do core.board_set_up(segment, i, CHECKED, 0, 1) end
     end
   end)
 

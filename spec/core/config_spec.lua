@@ -84,6 +84,7 @@ describe("a script's settings", function()
       ["limits.request_line"] = 8192, ["limits.head"] = 65536, ["limits.fields"] = 128, ["limits.body"] = 0,
       ["limits.replay"] = 65536, ["limits.connections"] = 0, ["limits.attempts"] = 3, ["limits.retry_budget"] = 0.2,
       ["script.budget_ms"] = 10, ["script.memory"] = 64 * 2 ^ 20,
+      ["timeouts.tunnel"] = 3600, forwarded = false, ["health.type"] = "tcp",
       ["backends.1.name"] = "a:1", ["backends.1.weight"] = 1,
     }
     for path, value in pairs(defaults) do
@@ -115,6 +116,16 @@ describe("a script's settings", function()
       { "workers = ' 8 '", "workers", 8 },
       { "fallback = 'fail'", "fallback", "fail" },
       { "health = { type = 'tcp', interval = 0.25 }", "health.interval", 0.25 },
+      { "health = { type = 'http' }", "health.type", "http" },
+      { "health = { type = 'http' }", "health.path", "/" },
+      { "health = { type = 'http' }", "health.host", nil },
+      { "health = { type = 'http', path = '/up?deep=1&x=%20' }", "health.path", "/up?deep=1&x=%20" },
+      { "health = { type = 'http', host = 'example.test:81' }", "health.host", "example.test:81" },
+      { "health = { type = 'http', host = '[::1]' }", "health.host", "[::1]" },
+      { "health = { type = 'tcp' }", "health.path", nil },
+      { "forwarded = true", "forwarded", true },
+      { "forwarded = false", "forwarded", false },
+      { "timeouts = { tunnel = 604800 }", "timeouts.tunnel", 604800 },
       { "health = { interval = 0.0014 }", "health.interval", 0.001 },
       { "health = { interval = 86400 }", "health.interval", 86400 },
       { "health = { eject_after = 0 }", "health.eject_after", 0 },
@@ -131,6 +142,58 @@ describe("a script's settings", function()
         assert.equal(value, at(settings("return { choose = function() end, " .. returned .. " }"), path))
       end)
     end
+
+    describe("a list of", function()
+      local lists = { -- what the script returns, path, how it is printed
+        { "backends = 'a:1'", "trusted_proxies", {} },
+        { "trusted_proxies = {}", "trusted_proxies", {} },
+        { "trusted_proxies = '10.0.0.0/8'", "trusted_proxies", { "10.0.0.0/8" } },
+        { "trusted_proxies = ' 10.0.0.0/8,\\n ::1, 192.0.2.1 '", "trusted_proxies",
+          { "10.0.0.0/8", "::1/128", "192.0.2.1/32" } },
+        { "trusted_proxies = { '2001:db8::/32', '127.0.0.1, 127.0.0.2' }", "trusted_proxies",
+          { "2001:db8::/32", "127.0.0.1/32", "127.0.0.2/32" } },
+        { "backends = 'a:1'", "pages", {} },
+        { "pages = {}", "pages", {} },
+        { "health = { type = 'http' }", "health.status", { "2xx" } },
+        { "health = { type = 'http', status = '2XX' }", "health.status", { "2xx" } },
+        { "health = { type = 'http', status = 204 }", "health.status", { 204 } },
+        { "health = { type = 'http', status = '204' }", "health.status", { 204 } },
+        { "health = { type = 'http', status = { 599, '3xx', 200, 200, 304 } }", "health.status", { 200, "3xx", 599 } },
+        { "health = { type = 'http', status = { '5xx', '2xx', '4xx', '3xx' } }", "health.status",
+          { "2xx", "3xx", "4xx", "5xx" } },
+      }
+      for _, case in ipairs(lists) do
+        local returned, path, printed = unpack(case)
+        it(path .. " of " .. returned, function()
+          assert.same(printed, at(settings("return { choose = function() end, " .. returned .. " }"), path))
+        end)
+      end
+    end)
+
+    describe("a page", function()
+      local pages = { -- what it is set to, its type and its body
+        { "'out for lunch'", "text/plain; charset=utf-8", "out for lunch" },
+        { "''", "text/plain; charset=utf-8", "" },
+        { "'  \\n<h1>Out for lunch</h1>'", "text/html; charset=utf-8", "  \n<h1>Out for lunch</h1>" },
+        { "'{ \"out\": true }'", "application/json; charset=utf-8", '{ "out": true }' },
+        { "'[ 1 ]'", "application/json; charset=utf-8", "[ 1 ]" },
+        { "'a\\0\\1\\0012\\127\\\\\\r\\n\\233\"'", "text/plain; charset=utf-8", 'a\0\1\0012\127\\\r\n\233"' },
+        { "('x'):rep(65536)", "text/plain; charset=utf-8", ("x"):rep(65536) },
+        { "{ body = '<p>' }", "text/html; charset=utf-8", "<p>" },
+        { "{ body = '<p>', type = 'text/plain' }", "text/plain", "<p>" },
+        { "{ body = '', type = 'application/problem+json; v=\"1\"' }", 'application/problem+json; v="1"', "" },
+      }
+      for _, case in ipairs(pages) do
+        local set, media, body = unpack(case)
+        it("of " .. set, function()
+          local read = settings(("return { backends = 'a:1', pages = { [503] = %s, [400] = 'x', [599] = 'y' } }")
+            :format(set)).pages
+          assert.same({ type = media, body = body }, read[503])
+          assert.same("x", read[400].body)
+          assert.same("y", read[599].body)
+        end)
+      end
+    end)
 
     it("as many workers as there are CPUs", function()
       local printed = assert(load_printed "return { backends = 'a:1' }")
@@ -150,7 +213,12 @@ describe("a script's settings", function()
         return {
           listen = ":80, 127.0.0.1:81", workers = 3, fallback = "fail",
           backends = { "unix:/a", { address = "b:1", name = "\\ \"", weight = 2, tags = { x = "1" } } },
-          health = { interval = 0.123 }, limits = { retry_budget = 0.05 },
+          trusted_proxies = { "10.0.0.0/8", "::ffff:192.0.2.1", "2001:db8::1", "::/0", "0.0.0.0/0" }, forwarded = true,
+          pages = { [503] = "a\n\0001\127\"\\", [404] = { type = "text/x; a=\"b\"", body = "" } },
+          health = {
+            interval = 0.123, type = "http", path = "/\"\\", host = "x:1", status = { "2xx", 404 },
+          },
+          limits = { retry_budget = 0.05 },
         }]])
       assert.equal(printed, load_printed(printed))
     end)
@@ -168,6 +236,13 @@ describe("a script's settings", function()
 
   describe("are refused with their line:", function()
     local SECONDS = "expected a number from 0.001 to 86400 (seconds)"
+    local NETWORK = "expected an address or a network, as in 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32"
+    local PAGE_KEY = 'expected a status from 400 to 599 as key, as in [503] = "text"'
+    local MEDIA_TYPE = 'expected a media type of 255 bytes at most, as in "application/json"'
+    local BY_HTTP = 'only a check by HTTP has it: set type = "http"'
+    local PATH = 'expected a path such as "/healthz": it begins with "/" and has no spaces, no "#" and nothing ' ..
+      "beyond ASCII"
+    local STATUS = 'expected a status from 200 to 599, or all of a kind, as in "2xx"'
     local cases = { -- script, message without "balancer.lua"
       -- what the script returns
       { "", ": expected the script to return a table of settings, got nothing: end it with return { ... }" },
@@ -199,19 +274,104 @@ describe("a script's settings", function()
       { "return { [true] = 1 }", ":1: expected names as keys, got a boolean" },
       { "return { [0.5] = 1 }", ":1: expected a name in front of the value: name = ..." },
       { "return { ['new\\nline'] = 1 }", ":1: unknown field 'new\\nline'" },
-      { "return {\n pages = {} }", ":2: 'pages' is not available in this version" },
       { "return { on_response = function() end }", ":1: 'on_response' is not available in this version" },
       { "return { on_done = 1 }", ":1: 'on_done' is not available in this version" },
       { "return { on_health = 1 }", ":1: 'on_health' is not available in this version" },
-      { "return { trusted_proxies = {} }", ":1: 'trusted_proxies' is not available in this version" },
-      { "return { forwarded = true }", ":1: 'forwarded' is not available in this version" },
       { "return { health = {\n panic = 0.5 } }", ":2: health: 'panic' is not available in this version" },
       { "return { health = { slow_start = 1 } }", ":1: health: 'slow_start' is not available in this version" },
-      { "return { health = { type = 'http' } }", ":1: health.type: 'http' is not available in this version" },
-      { "return { health = { type = 'udp' } }", ":1: health.type: expected 'tcp', got 'udp'" },
+      { "return { health = { type = 'udp' } }", ":1: health.type: expected 'tcp' or 'http', got 'udp'" },
       { "return {\n health = function() end }", ":2: health: a function is not available in this version" },
-      { "return { timeouts = { tunnel = 1 } }", ":1: timeouts: 'tunnel' is not available in this version" },
       { "return { limits = { per_client = 1 } }", ":1: limits: 'per_client' is not available in this version" },
+
+      { "return { trusted_proxys = {} }", ":1: unknown field 'trusted_proxys', did you mean 'trusted_proxies'?" },
+      { "return { page = {} }", ":1: unknown field 'page', did you mean 'pages'?" },
+      { "return { forward = true }", ":1: unknown field 'forward', did you mean 'forwarded'?" },
+      { "return { health = {\n paht = '/' } }", ":2: health: unknown field 'paht', did you mean 'path'?" },
+      { "return { timeouts = { tunel = 1 } }", ":1: timeouts: unknown field 'tunel', did you mean 'tunnel'?" },
+
+      -- trusted proxies, Forwarded
+      { "return {\n trusted_proxies = 7 }",
+        ":2: trusted_proxies: expected an address, a network or a list of them, got a number" },
+      { "return { trusted_proxies = '' }", ":1: trusted_proxies: " .. NETWORK },
+      { "return { trusted_proxies = '10.0.0.1,' }", ":1: trusted_proxies: " .. NETWORK },
+      { "return { trusted_proxies = { '::1',\n 'unix' } }", ":2: trusted_proxies[2]: 'unix': " .. NETWORK },
+      { "return { trusted_proxies = 'proxy.example' }", ":1: trusted_proxies: 'proxy.example': " .. NETWORK },
+      { "return { trusted_proxies = { '10.0.0.0/33' } }",
+        ":1: trusted_proxies[1]: '10.0.0.0/33': expected a prefix from 0 to 32 behind the slash" },
+      { "return { trusted_proxies = { 7 } }", ":1: trusted_proxies[1]: expected a string, got a number" },
+      { "return { trusted_proxies = { net = '::1' } }",
+        ":1: trusted_proxies: expected a list, got the name 'net' in it" },
+      { "return { forwarded = 'yes' }", ":1: forwarded: expected true or false, got a string" },
+      { "return {\n forwarded = 1 }", ":2: forwarded: expected true or false, got a number" },
+
+      -- pages
+      { "return {\n pages = 'x' }", ":2: pages: expected a table, got a string" },
+      { "return { pages = {\n [200] = 'x' } }", ":2: pages[200]: " .. PAGE_KEY .. ", got 200" },
+      { "return { pages = { [600] = 'x' } }", ":1: pages[600]: " .. PAGE_KEY .. ", got 600" },
+      { "return { pages = { 'x' } }", ":1: pages[1]: " .. PAGE_KEY .. ", got 1" },
+      { "return { pages = { [503.5] = 'x' } }", ":1: pages: " .. PAGE_KEY .. ", got 503.5" },
+      { "return { pages = { [-503] = 'x' } }", ":1: pages: " .. PAGE_KEY .. ", got -503" },
+      { "return { pages = { ['503'] = 'x' } }", ":1: pages: " .. PAGE_KEY .. ", got the name '503'" },
+      { "return { pages = { [true] = 'x' } }", ":1: pages: " .. PAGE_KEY .. ", got a boolean" },
+      { "return { pages = { [404] = 'x',\n [503] = 1 } }",
+        ":2: pages[503]: expected a text, or a table with a type and a body, got a number" },
+      { "return { pages = { [503] = ('x'):rep(65537) } }", ":1: pages[503]: expected 65536 bytes at most, got 65537" },
+      { "return { pages = { [503] = {\n body = ('x'):rep(65537) } } }",
+        ":2: pages[503].body: expected 65536 bytes at most, got 65537" },
+      { "return { pages = { [503] = { } } }", ':1: pages[503]: the body is missing: body = "text"' },
+      { "return { pages = { [503] = { type = 'a/b' } } }", ':1: pages[503]: the body is missing: body = "text"' },
+      { "return { pages = { [503] = { bdy = 'x' } } }", ":1: pages[503]: unknown field 'bdy', did you mean 'body'?" },
+      { "return { pages = { [503] = { body = 1 } } }", ":1: pages[503].body: expected a string, got a number" },
+      { "return { pages = { [503] = { body = 'x',\n type = 1 } } }",
+        ":2: pages[503].type: expected a string, got a number" },
+      { "return { pages = { [503] = { body = 'x', type = '' } } }", ":1: pages[503].type: " .. MEDIA_TYPE },
+      { "return { pages = { [503] = { body = 'x', type = 'html' } } }", ":1: pages[503].type: " .. MEDIA_TYPE },
+      { "return { pages = { [503] = { body = 'x', type = ' text/html' } } }", ":1: pages[503].type: " .. MEDIA_TYPE },
+      { "return { pages = { [503] = { body = 'x', type = 'text/html\\r\\nX: y' } } }",
+        ":1: pages[503].type: " .. MEDIA_TYPE },
+      { "return { pages = { [503] = { body = 'x', type = 'text/html\\0' } } }", ":1: pages[503].type: " .. MEDIA_TYPE },
+      { "return { pages = { [503] = { body = 'x', type = 'text/' .. ('h'):rep(251) } } }",
+        ":1: pages[503].type: " .. MEDIA_TYPE },
+
+      -- checks by HTTP
+      { "return { health = {\n path = '/' } }", ":2: health.path: " .. BY_HTTP },
+      { "return { health = { host = 'x' } }", ":1: health.host: " .. BY_HTTP },
+      { "return { health = { type = 'tcp',\n status = 200 } }", ":2: health.status: " .. BY_HTTP },
+      { "return { health = { type = 'http',\n path = 'up' } }", ":2: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = '' } }", ":1: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = '*' } }", ":1: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = 'http://x/' } }", ":1: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = '/a b' } }", ":1: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = '/#a' } }", ":1: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = '/a\\r\\nb' } }", ":1: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = '/a\\0' } }", ":1: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = '/\\195\\164' } }", ":1: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = '/\\127' } }", ":1: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = '/' .. ('x'):rep(2048) } }", ":1: health.path: " .. PATH },
+      { "return { health = { type = 'http', path = 1 } }", ":1: health.path: expected a string, got a number" },
+      { "return { health = { type = 'http',\n host = 'a b' } }",
+        ":2: health.host: expected host, host:port or [v6]:port, got 'a b'" },
+      { "return { health = { type = 'http', host = '' } }",
+        ":1: health.host: expected host, host:port or [v6]:port, got ''" },
+      { "return { health = { type = 'http', host = 'a\\r\\nX: y' } }",
+        ":1: health.host: expected host, host:port or [v6]:port, got 'a\\x0d\\nX: y'" },
+      { "return { health = { type = 'http', host = 'http://a' } }",
+        ":1: health.host: expected host, host:port or [v6]:port, got 'http://a'" },
+      { "return { health = { type = 'http',\n status = 199 } }",
+        ":2: health.status: expected a whole number from 200 to 599, got 199" },
+      { "return { health = { type = 'http', status = 200.5 } }",
+        ":1: health.status: expected a whole number from 200 to 599, got 200.5" },
+      { "return { health = { type = 'http', status = '1xx' } }", ":1: health.status: " .. STATUS .. ", got '1xx'" },
+      { "return { health = { type = 'http', status = '20x' } }", ":1: health.status: " .. STATUS .. ", got '20x'" },
+      { "return { health = { type = 'http', status = '' } }", ":1: health.status: " .. STATUS .. ", got ''" },
+      { "return { health = { type = 'http', status = '2000' } }", ":1: health.status: " .. STATUS .. ", got '2000'" },
+      { "return { health = { type = 'http', status = true } }", ":1: health.status: " .. STATUS .. ", got a boolean" },
+      { "return { health = { type = 'http', status = {} } }",
+        ":1: health.status: expected one status at least: no check could succeed" },
+      { "return { health = { type = 'http', status = { 200,\n '6xx' } } }",
+        ":2: health.status[2]: " .. STATUS .. ", got '6xx'" },
+      { "return { health = { type = 'http', status = { ok = 200 } } }",
+        ":1: health.status: expected a list, got the name 'ok' in it" },
 
       -- hooks
       { "return { backends = 'a:1',\n choose = 'round_robin' }", ":2: choose: expected a function, got a string" },

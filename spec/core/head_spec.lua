@@ -7,6 +7,7 @@ const struct slice *head_find(const struct head_seen *, struct slice name);
 bool head_has(const struct head_seen *, struct slice name);
 bool head_lists(const struct head_seen *, struct slice name, struct slice token);
 bool list_next(struct slice *rest, struct slice *member);
+bool number_read(struct slice digits, uint64_t *number);
 bool head_keeps_alive(const struct head_seen *);
 ]]
 
@@ -70,5 +71,23 @@ describe("a head", function()
         assert.equal(expected, core.head_keeps_alive(head))
         assert(kept)
       end)
+  end
+end)
+
+describe("a number", function()
+  local function read(text)
+    local number = ffi.new "uint64_t[1]"
+    return core.number_read(http.slice(text), number) and number[0] or nil
+  end
+
+  it("is digits only, up to 64 bits", function()
+    local numbers = { ["0"] = 0ULL, ["7"] = 7ULL, ["0042"] = 42ULL, ["18446744073709551615"] = 18446744073709551615ULL,
+      ["0000000000000000000000000000018446744073709551609"] = 18446744073709551609ULL }
+    for text, number in pairs(numbers) do assert.is_true(read(text) == number, text) end
+  end)
+
+  for _, text in ipairs { "", " ", "-1", "+1", "1 ", " 1", "1x", "0x1", "1.0", "1,1", "1\0", "18446744073709551616",
+    "18446744073709551620", "28446744073709551615", "99999999999999999999999999" } do
+    it(("is not %q"):format(text), function() assert.is_nil(read(text)) end)
   end
 end)

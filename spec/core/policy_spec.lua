@@ -58,7 +58,7 @@ ffi.cdef [[
 void arena_init(struct arena *, void *first, size_t bytes);
 void arena_dispose(struct arena *);
 void board_init(struct segment *, unsigned backends);
-bool board_set_up(struct segment *, unsigned backend, int reason, uint64_t now_ms);
+bool board_set_up(struct segment *, unsigned backend, int reason, int code, uint64_t now_ms);
 struct config;
 /* config_spec declares it, too, and a function has one declaration in this process. */
 struct config *policy_config_load(const char *name, struct slice source, const struct config_overrides *,
@@ -132,7 +132,7 @@ describe("a policy", function()
     config = core.policy_config_load("t.lua", slice(source), overrides, segment, message)
     assert(config ~= nil, config == nil and ffi.string(message.bytes, message["end"]))
     core.board_init(segment, 3)
-    for i = 0, 2 do core.board_set_up(segment, i, 1, 1) end
+    for i = 0, 2 do core.board_set_up(segment, i, 1, 0, 1) end
     policy = core.policy_new(config, segment, 0, message)
     local said = policy == nil and ffi.string(message.bytes, message["end"])
     core.buffer_dispose(message)

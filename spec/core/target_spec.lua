@@ -4,7 +4,7 @@ local core = require "spec.support.core"
 
 ffi.cdef [[
 struct target_parts { int form; struct slice authority, origin, path, query; };
-bool target_parse(struct slice method, struct slice text, struct target_parts *out);
+bool target_parse(struct slice method, struct slice text, struct arena_seen *, struct target_parts *out);
 bool host_is_valid(struct slice);
 struct slice host_without_port(struct slice);
 ]]
@@ -14,7 +14,8 @@ local FORMS = { [0] = "origin", "absolute", "authority", "asterisk" }
 -- form, authority, origin, path, query; nil if it is refused
 local function parse(method, text)
   local target = ffi.new "struct target_parts"
-  if not core.target_parse(http.slice(method), http.slice(text), target) then return nil end
+  local arena = http.arena()
+  if not core.target_parse(http.slice(method), http.slice(text), arena, target) then return nil end
   local function part(name) return target[name].length > 0 and http.text(target[name]) or "" end
   return { FORMS[target.form], part "authority", part "origin", part "path", part "query" }
 end
@@ -37,6 +38,12 @@ describe("a target", function()
     { "GET", "http://[::1]:80/a", "absolute", "[::1]:80", "/a", "/a", "" },
     { "GET", "http://a//b", "absolute", "a", "//b", "//b", "" },
     { "GET", "http://a/http://b/", "absolute", "a", "/http://b/", "/http://b/", "" },
+    { "GET", "http://a?b=c", "absolute", "a", "/?b=c", "/", "b=c" },
+    { "GET", "http://a:80?/b?", "absolute", "a:80", "/?/b?", "/", "/b?" },
+    { "GET", "http://a?", "absolute", "a", "/?", "/", "" },
+    { "GET", "HtTp://a:/", "absolute", "a:", "/", "/", "" },
+    { "GET", "/?a=\"<>\\^`{|}", "origin", "", "/?a=\"<>\\^`{|}", "/", "a=\"<>\\^`{|}" },
+    { "OPTIONS", "http://a?b", "absolute", "a", "/?b", "/", "b" },
     { "OPTIONS", "http://a:80", "absolute", "a:80", "*", "*", "" },
     { "OPTIONS", "http://a:80/", "absolute", "a:80", "/", "/", "" },
     { "CONNECT", "a:443", "authority", "a:443", "a:443", "a:443", "" },
@@ -59,6 +66,9 @@ describe("a target", function()
     { "GET", "http://a b/" }, { "GET", "http://a\\b/" }, { "GET", "http://a\0/" }, { "GET", "http://a\195\188/" },
     { "GET", "https://a/" }, { "GET", "ftp://a/" }, { "GET", "httpx://a/" }, { "GET", "xhttp://a/" },
     { "CONNECT", "/" }, { "CONNECT", "/a" }, { "CONNECT", "http://a:80/" }, { "CONNECT", "a:443/" },
+    { "CONNECT", "a" }, { "CONNECT", "a:" }, { "CONNECT", "a:65536" }, { "CONNECT", "[::1]" }, { "CONNECT", "*" },
+    { "GET", "http://a:65536/" }, { "GET", "http://a%4/" }, { "GET", "http://[:::::]/" }, { "GET", "HTTPS://a/" },
+    { "GET", "http://a#b/" }, { "GET", "http://me@a?b" }, { "GET", "http:\\\\a/" },
     { "CONNECT", "me@a:443" }, { "CONNECT", ":443" }, { "CONNECT", "a:443?b" },
   }
   for _, case in ipairs(refused) do
@@ -71,8 +81,9 @@ describe("a host", function()
   local hosts = { -- text, without its port
     { "a", "a" }, { "a.b.c", "a.b.c" }, { "A-b_c.1", "A-b_c.1" }, { "a:80", "a" }, { "a:", "a" }, { "a:0", "a" },
     { "a:65535", "a" }, { "1.2.3.4", "1.2.3.4" }, { "1.2.3.4:80", "1.2.3.4" }, { "[::]", "[::]" },
-    { "[::1]:80", "[::1]" }, { "[::1]:", "[::1]" }, { "[2001:DB8::a.b.c.d]", "[2001:DB8::a.b.c.d]" },
+    { "[::1]:80", "[::1]" }, { "[::1]:", "[::1]" }, { "[2001:DB8::A:b]", "[2001:DB8::A:b]" },
     { "[::ffff:1.2.3.4]:80", "[::ffff:1.2.3.4]" }, { "a.", "a." }, { "%41:80", "%41" },
+    { "a%2D%aFb", "a%2D%aFb" }, { "a:00080", "a" }, { "[1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7:8]" },
     { "x!$&'()*+,;=~", "x!$&'()*+,;=~" },
   }
   for _, case in ipairs(hosts) do
@@ -88,7 +99,11 @@ describe("a host", function()
     " a", "a ", "a\tb", "a/b", "a/", "/a", "a?b", "a#b", "a@b", "me:secret@a", "a\\b", "a\0", "a\0b", "a\127",
     "a\195\188", "a\"b", "<a>", "a^b", "a`b", "{a}", "a|b", "[", "]", "[]", "[]:80", "[::1", "::1]", "[::1]80",
     "[::1]a", "[::1]:x", "[::1]:123456", "[[::1]]", "[::g]", "[::1 ]", "[fe80::1%eth0]", "[v1.a]", "a[::1]",
-    "http://a", "a\r\nb", "a\nb",
+    "http://a", "a\r\nb", "a\nb", "a:65536", "a:99999", "a:18446744073709551696",
+    "%", "a%", "a%4", "a%4:80", "a%4g", "a%%41",
+    "[:::::]", "[:]", "[1]", "[1:2:3:4:5:6:7]", "[1:2:3:4:5:6:7:8:9]", "[::1::]", "[12345::]", "[1.2.3.4]",
+    "[::a.b.c.d]",
+    "[::256.1.1.1]", "[::1\0]", "[::1%25eth0]", "[::1]:65536", "[" .. ("0"):rep(60) .. "::1]", "[v1.x]", "a,b:c",
   }
   for _, text in ipairs(wrong) do
     it(("%q is not valid"):format(text), function() assert.is_false(core.host_is_valid(http.slice(text))) end)
@@ -97,7 +112,7 @@ describe("a host", function()
   it("has only the bytes that a host may have", function()
     for byte = 0, 255 do
       local char = string.char(byte)
-      local fits = char:find "^[%w%-._~%%!$&'()*+,;=]$" ~= nil or char == ":" -- "a:" has an empty port
+      local fits = char:find "^[%w%-._~!$&'()*+,;=]$" ~= nil or char == ":" -- "a:" has an empty port
       assert.same({ byte, fits }, { byte, core.host_is_valid(http.slice("a" .. char)) })
     end
   end)

@@ -1,5 +1,6 @@
 -- core/http as a library: structs, heads made of tables, and a parser that is fed in pieces.
 local ffi = require "ffi"
+local luassert = require "luassert"
 local core = require "spec.support.core"
 
 -- Each spec file loads this anew, and a struct can be declared once only.
@@ -20,8 +21,12 @@ struct parse_seen {
   void (*on_body)(struct parse_seen *, const char *start, size_t length);
   struct head_seen head;
   int error;
+  const char *why;
   size_t head_bytes;
-  bool has_head, has_body;
+  bool has_head, has_body, is_chunked, ends_with_connection;
+  uint64_t length;
+  struct field_seen *trailers;
+  unsigned trailers_count;
   char rest[1024]; /* the parser's own, and more */
 };
 ]]
@@ -39,12 +44,13 @@ void parse_dispose(struct parse_seen *);
 int parse_feed(struct parse_seen *, struct slice, size_t *used);
 int parse_finish(struct parse_seen *);
 bool parse_is_at_start(const struct parse_seen *);
+bool parse_agrees(const struct parse_seen *, int framing, uint64_t length);
 ]]
 
 local VERSIONS = { [0] = "1.0", "1.1" }
 local STEPS = { [0] = "more", "head", "end", "failed" }
 local ERRORS = {
-  [0] = "ok", "bad", "bad version", "unknown method", "long line", "large head", "many fields", "cut",
+  [0] = "ok", "bad", "bad version", "long line", "large head", "many fields", "cut",
 }
 
 local http = {}
@@ -79,16 +85,19 @@ function http.head(given)
   return head, { texts, fields }
 end
 
--- "GET / 1.1" or "1.1 200 OK", and "name: value" for each field.
+-- "name: value" for each of them.
+local function describe_fields(fields, count)
+  local lines = {}
+  for i = 0, count - 1 do lines[i + 1] = http.text(fields[i].name) .. ": " .. http.text(fields[i].value) end
+  return lines
+end
+
+-- "GET / 1.1" or "1.1 200 OK", and the fields.
 local function describe_head(head, is_response)
   local version = VERSIONS[head.version]
-  local fields = {}
-  for i = 0, head.fields_count - 1 do
-    fields[i + 1] = http.text(head.fields[i].name) .. ": " .. http.text(head.fields[i].value)
-  end
   local line = is_response and { version, head.status, http.text(head.reason) }
     or { http.text(head.method), http.text(head.target), version }
-  return table.concat(line, " "), fields
+  return table.concat(line, " "), describe_fields(head.fields, head.fields_count)
 end
 
 -- One for all parsers, as LuaJIT has few callbacks.
@@ -137,9 +146,10 @@ function http.finish(parse) return STEPS[core.parse_finish(parse)] end
 jit.off(http.finish)
 
 -- Reads one message as its owners do. cut(at) says where the read ends that begins at byte at;
--- options as for http.parser, and finish: the connection ends behind the bytes; on_head(head).
--- Gives what came of it: result ("end", "more" or an error), head and fields, head_bytes, body,
--- and the rest that was not used.
+-- options as for http.parser, and finish: the connection ends behind the bytes; on_head(head) and
+-- on_parsed(parse) when the head is complete.
+-- Gives what came of it: result ("end", "more" or an error) and why, head and fields, head_bytes,
+-- body, trailers if there are any, and the rest that was not used.
 function http.read(bytes, cut, options)
   local arena = http.arena()
   local parse = http.parser(options, arena)
@@ -158,20 +168,55 @@ function http.read(bytes, cut, options)
       seen.head_bytes = tonumber(parse.head_bytes)
       seen.head = describe_head(parse.head, options.response)
       if options.on_head then options.on_head(parse.head) end
+      if options.on_parsed then options.on_parsed(parse) end
       if not parse.has_body then step = "end" end
     end
   end
   if options.finish and step ~= "end" and step ~= "failed" then step = http.finish(parse) end
   seen.result = step == "failed" and ERRORS[parse.error] or step == "end" and "end" or "more"
+  seen.why = step == "failed" and ffi.string(parse.why) or nil
   if seen.head then
     -- Looked at only now: none of it may have been in the bytes of a read.
     seen.head, seen.fields = describe_head(parse.head, options.response)
     seen.body = table.concat(http.pieces())
+    if parse.trailers_count > 0 then seen.trailers = describe_fields(parse.trailers, parse.trailers_count) end
   end
   if seen.result == "end" then seen.rest = bytes:sub(at + 1) end
   core.parse_dispose(parse)
   core.http_arena_dispose(arena)
   return seen
+end
+
+-- What http.read takes as cut, by name; at: one more place to split at.
+local function ways_of_reading(bytes, at_split)
+  local size = #bytes
+  local ways = {
+    { "in one piece", function() return size end },
+    { "a byte at a time", function(at) return at + 1 end },
+    { "three bytes at a time", function(at) return at + 3 end },
+    { "a segment at a time", function(at) return at + 1460 end },
+  }
+  local function add(split)
+    table.insert(ways, { "split at " .. split, function(at) return at < split and split or size end })
+  end
+  for split = 1, size - 1 do
+    if size < 600 or split < 100 or split > size - 100 or split % 997 == 0 then add(split) end
+  end
+  if at_split then add(at_split) end
+  return ways
+end
+
+-- http.read in one piece; every other way of reading must come to the same. options.split: one
+-- more place to split at.
+function http.read_every_way(bytes, options)
+  local expected
+  for _, way in ipairs(ways_of_reading(bytes, options.split)) do
+    local how, cut = unpack(way)
+    local seen = http.read(bytes, cut, options)
+    expected = expected or seen
+    luassert.same({ how, expected }, { how, seen })
+  end
+  return expected
 end
 
 return http

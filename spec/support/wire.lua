@@ -23,6 +23,7 @@
 -- (sizes, if it was chunked), trailers; a request also method, target, version;
 -- a response also version, status, reason.
 
+local ffi = require "ffi"
 local uv = require "luv"
 local loop = require "spec.support.loop"
 
@@ -51,6 +52,14 @@ function wire.wrap(handle, who)
   return conn
 end
 
+ffi.cdef "int getsockopt(int fd, int level, int option, void *value, unsigned *length);"
+
+-- libuv takes a hang-up behind the last bytes for an end, a reset too: SOL_SOCKET, SO_ERROR tells.
+local function was_reset(handle)
+  local value, length = ffi.new "int[1]", ffi.new("unsigned[1]", 4)
+  return ffi.C.getsockopt(handle:fileno(), 1, 4, value, length) == 0 and value[0] == 104 -- ECONNRESET
+end
+
 local function take_bytes(conn, err, bytes)
   if bytes then
     loop.note(conn.who, "got   " .. (#bytes > 160 and #bytes .. " bytes: " .. bytes:sub(1, 120) or bytes))
@@ -63,7 +72,7 @@ local function take_bytes(conn, err, bytes)
       on_first()
     end
   else
-    conn.ended = conn.ended or (err and "reset" or "end")
+    conn.ended = conn.ended or ((err or was_reset(conn.handle)) and "reset" or "end")
     if not conn.total and conn.origin then return end -- a health check
     loop.note(conn.who, "got   its peer's " .. conn.ended .. (err and " (" .. err .. ")" or ""))
   end

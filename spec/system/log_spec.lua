@@ -168,6 +168,65 @@ describe("the access log", function()
   end)
 end)
 
+describe("the note of an access line", function()
+  after_each(play.curtain)
+
+  local function silent(conn)
+    conn:request()
+    conn:ended_by_peer()
+  end
+
+  local function stops_in_the_middle(conn)
+    conn:request()
+    conn:send "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+    conn:ended_by_peer()
+  end
+
+  local POST = "POST / HTTP/1.1\r\nHost: x\r\n"
+  local cases = { -- the limit, its setting, status, what the client sends, what the backend does
+    { "limits.request_line", "100", 414, "GET /" .. ("a"):rep(100) .. " HTTP/1.1\r\nHost: x\r\n\r\n" },
+    { "limits.head", "300, request_line = 100", 431,
+      "GET / HTTP/1.1\r\nHost: x\r\nX: " .. ("a"):rep(300) .. "\r\n\r\n" },
+    { "limits.fields", "3", 431, "GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n" },
+    { "limits.body", "10", 413, POST .. "Content-Length: 11\r\n\r\n" },
+    { "limits.body", "3", 413, POST .. "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", silent },
+    { "timeouts.request_head", "0.1", 408, "GET / HTTP/1.1\r\n" },
+    { "timeouts.request_body", "0.1", 408, POST .. "Content-Length: 5\r\n\r\nhe", silent },
+    { "timeouts.response_head", "0.1", 504, GET, silent },
+    { "timeouts.response_body", "0.1", 200, GET, stops_in_the_middle },
+    { "timeouts.request", "0.1", 504, GET, silent },
+  }
+  for _, case in ipairs(cases) do
+    local limit, value, status, bytes, plays = unpack(case)
+    it(("of status %d names %s"):format(status, limit), function()
+      local group, name = limit:match "(%w+)%.([%w_]+)"
+      local lb = play.balancer {
+        backends = { plays and play.backend(plays) or play.hello "x" },
+        settings = ("%s = { %s = %s }"):format(group, name, value),
+      }
+      local client = play.client(lb)
+      client:send(bytes)
+      local line = lb:exchange()
+      assert.equal(status, line.status)
+      assert.truthy((line.note .. " "):find(limit .. "[^%w_]"), line.note)
+    end)
+  end
+
+  it("is not there when all is well, nor a line for a connection that was idle", function()
+    local lb = play.balancer { backends = { play.hello "x" }, settings = "timeouts = { keep_alive = 0.1 }" }
+    local before = #lb.all_events
+    local client = play.client(lb)
+    client:send(GET)
+    assert.equal(200, client:response().status)
+    assert.equal("end", client:ended_by_peer())
+    assert.is_nil(lb:exchange().note)
+    assert.equal("x", lb:fetch("/").body)
+    lb:exchange({}, 2)
+    assert.equal(2, #lb:exchanges())
+    assert.equal(before, #lb.all_events)
+  end)
+end)
+
 describe("the event log", function()
   after_each(play.curtain)
 
@@ -196,6 +255,32 @@ describe("the event log", function()
     local lb = play.balancer { backends = { dead, play.hello "x" } }
     local event = lb:down(dead)
     assert.truthy(event.reason:find "refused", event.reason)
+  end)
+
+  it("says once that clients wait, and names the limit", function()
+    local lb = play.balancer { backends = { play.hello "x" }, settings = "limits = { connections = 2 }" }
+    local served = {}
+    for i = 1, 2 do
+      served[i] = play.client(lb)
+      served[i]:send(GET)
+      assert.equal(200, served[i]:response().status)
+    end
+    assert.same({}, lb:events "connections_full")
+    local waiting = {}
+    for i = 1, 5 do
+      waiting[i] = play.client(lb)
+      waiting[i]:send(GET)
+    end
+    local event = lb:event "connections_full"
+    assert.equal("warn", event.level)
+    assert.equal(2, event.limit)
+    assert.truthy(event.message:find("limits.connections", 1, true), event.message)
+    for _, client in ipairs(served) do client:close() end
+    for _, client in ipairs(waiting) do
+      assert.equal(200, client:response().status)
+      client:close()
+    end
+    assert.equal(1, #lb:events "connections_full")
   end)
 
   it("says nothing below --log-level", function()

@@ -129,6 +129,22 @@ describe("a backend with a name", function()
     end
   end)
 
+  it("is asked at its next address if one answers a check by HTTP badly, and served there", function()
+    local sick = play.answering(function() return "sick", "503 Service Unavailable" end)
+    local well = on("127.0.0.2", "well")
+    well:stop()
+    well.port = sick.port
+    well:start()
+    names "web 127.0.0.1 127.0.0.2"
+    local name = "web:" .. sick.port
+    local lb = resolving { backends = { name }, settings = 'health = { type = "http", interval = 0.1, timeout = 0.6 }' }
+    assert.equal("status 200", lb:up(name).reason)
+    assert.equal("well", lb:fetch("/").body)
+    assert.equal(name, sick.requests[1]:field "host")
+    well:stop()
+    assert.equal("connection refused", lb:down(name).reason) -- of the address that was good
+  end)
+
   it("is as it was, and that is said, if no address can be tried", function()
     local backend = play.hello "x"
     names "web 127.0.0.1"

@@ -257,14 +257,17 @@ describe("the way of a request", function()
     end
   end)
 
-  it("does not switch protocols: what asks for it goes on as a plain request", function()
-    local backend = play.hello "plain"
-    local client = play.client(play.balancer { backends = { backend } })
-    client:send "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    assert.equal("plain", client:response().body)
-    assert.is_nil(backend.requests[1]:field "upgrade")
-    client:send(GET:format "/")
-    assert.equal("plain", client:response().body)
+  it("does not switch protocols where the backend does not: the request was a plain one", function()
+    for asked, offered in pairs { ["websocket, h2c"] = "websocket", h2c = false } do
+      local backend = play.hello "plain"
+      local client = play.client(play.balancer { backends = { backend } })
+      client:send("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ", asked, "\r\n\r\n")
+      assert.equal("plain", client:response().body)
+      assert.same({ offered or nil }, backend.requests[1]:values "upgrade")
+      assert.same({ offered and "upgrade" or nil }, backend.requests[1]:values "connection")
+      client:send(GET:format "/")
+      assert.equal("plain", client:response().body)
+    end
   end)
 
   it("refuses a 101 that nobody asked for", function()
@@ -326,19 +329,31 @@ describe("the way of a request", function()
       assert.truthy(request:field "via":find "^1%.1 ", request:field "via")
     end)
 
-    it("puts the client that it sees last in X-Forwarded-For", function()
-      local request = exchange("X-Forwarded-For: 10.9.8.7\r\n", nil, { from = "127.0.0.7" })
-      assert.truthy(table.concat(request:values "x-forwarded-for", ", "):find "127%.0%.0%.7$")
+    it("says itself who the client is, whatever the client says", function()
+      local request = exchange("X-Forwarded-For: 10.9.8.7\r\nX_Forwarded_For: 10.9.8.7\r\n" ..
+        "Forwarded: for=10.9.8.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a\r\n", nil, { from = "127.0.0.7" })
+      assert.same({ "127.0.0.7" }, request:values "x-forwarded-for")
+      assert.same({ "http" }, request:values "x-forwarded-proto")
+      assert.same({ "www.example.test:8080" }, request:values "x-forwarded-host")
+      assert.is_nil(request:field "x_forwarded_for")
+      assert.is_nil(request:field "forwarded")
     end)
 
     it("drops those of one hop, and those that Connection names, on the way in", function()
       local request = exchange "Connection: keep-alive, X-Private\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\n"
       assert.is_nil(request:field "x-private")
       assert.is_nil(request:field "keep-alive")
-      local request2 = exchange "Proxy-Connection: keep-alive\r\nTE: trailers\r\nConnection: TE\r\nX-Public: 1\r\n"
+      local request2 = exchange "Proxy-Connection: keep-alive\r\nTE: deflate\r\nConnection: TE\r\nX-Public: 1\r\n"
       assert.is_nil(request2:field "proxy-connection")
       assert.is_nil(request2:field "te")
+      assert.is_nil(request2:field "connection")
       assert.equal("1", request2:field "x-public")
+    end)
+
+    it("says of the next hop, too, that trailers are welcome", function()
+      local request = exchange "TE: deflate, trailers\r\nConnection: TE\r\n"
+      assert.same({ "trailers" }, request:values "te")
+      assert.same({ "TE" }, request:values "connection")
     end)
 
     it("drops them on the way out", function()

@@ -149,3 +149,32 @@ describe("a backend that answers before the request has gone out, and then falls
 
   it("and reads no more, ends by timeouts.response_body too", function() early(false) end)
 end)
+
+describe("a client that sends requests ahead and reads nothing", function()
+  after_each(play.curtain)
+
+  it("costs no more memory than a few, and gets all answers in order when it reads", function()
+    local count, filler, answer = 1400, ("f"):rep(7000), ("a"):rep(8000)
+    local backend = play.answering(function(request) return request.target .. answer end)
+    local lb = balancer(backend, "response_body = 100")
+    local client = play.client(lb, { receive_buffer = 32768 })
+    local requests = {}
+    for i = 1, count do
+      requests[i] = ("GET /%d HTTP/1.1\r\nHost: x\r\nX-Filler: %s\r\n\r\n"):format(i, filler)
+    end
+    local before = play.memory(lb)
+    client:hold()
+    client:send(table.concat(requests))
+    local served = play.until_still(function() return #backend.requests end)
+    assert.truthy(served < count, served)
+    assert.truthy(client.unsent > 0)
+    local grown = play.memory(lb) - before
+    assert.truthy(grown < 1024 * play.slow, grown)
+    client:go_on()
+    for i, response in ipairs(client:responses(count)) do
+      assert.truthy(response.complete and response.body == "/" .. i .. answer, i)
+    end
+    assert.equal(count, #backend.requests)
+    assert_not_blamed(lb)
+  end)
+end)

@@ -1,0 +1,20 @@
+/*
+ * watch - how long a client connection may stay as it is, and whether anybody is there.
+ *
+ * For this folder. Each connection has one deadline; what it is for follows from
+ * the state, and watch.c has the table.
+ */
+#ifndef CLIENT_WATCH_H
+#define CLIENT_WATCH_H
+
+#include "client/client.h"
+
+/* Between two requests; empty lines are no beginning of one. */
+bool client_is_resting(const struct client *);
+void watch_init(struct client *);
+/* The client has shut its sending side and an answer is under way: finds out, from now on, if it
+ * is gone. */
+void watch_begin_probing(struct client *);
+void watch_linger(struct client *); /* the deadline of LINGERING, the first and each next one */
+
+#endif

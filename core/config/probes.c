@@ -1,0 +1,197 @@
+#include "config/probes.h"
+
+#include "base/mem.h"
+#include "http/target.h"
+#include "lua/fields.h"
+
+enum {
+    PATH_BYTES_MAX = 2048,
+    HOST_BYTES_MAX = 255,
+    STATUSES_MAX = 64, /* elements of a list of them */
+    STATUS_LEAST = 200 /* what is below is no final answer (RFC 9110, 15.2) */
+};
+
+const char *const probes_names[] = {"type", "path", "host", "status", NULL};
+
+/* --- statuses --- */
+
+static void add_statuses(struct config_health *health, unsigned first, unsigned count)
+{
+    for (unsigned bit = first - CONFIG_STATUS_MIN; count > 0; bit++, count--)
+        health->status[bit / 8] |= (uint8_t)(1u << (bit % 8));
+}
+
+static bool has_hundred(const struct config_health *health, unsigned first)
+{
+    for (unsigned status = first; status < first + 100; status++)
+        if (!config_status_is_healthy(health, status))
+            return false;
+    return true;
+}
+
+void probes_print(const struct config_health *health, struct buffer *out)
+{
+    const char *before = "";
+
+    buffer_append_text(out, "{ ");
+    for (unsigned first = STATUS_LEAST; first < CONFIG_STATUS_MAX; first += 100) {
+        bool is_whole = has_hundred(health, first);
+
+        if (is_whole)
+            buffer_printf(out, "%s\"%uxx\"", before, first / 100);
+        for (unsigned status = first; status < first + 100; status++) {
+            if (!config_status_is_healthy(health, status))
+                continue;
+            if (!is_whole)
+                buffer_printf(out, "%s%u", before, status);
+            before = ", ";
+        }
+    }
+    buffer_append_text(out, " }");
+}
+
+void probes_set_defaults(struct config_health *health)
+{
+    health->type = CONFIG_HEALTH_TCP;
+    health->path = mem_copy_text("/");
+    add_statuses(health, 200, 100);
+}
+
+/* "200" or "2xx" */
+static bool add_status_text(struct config_health *health, struct slice text)
+{
+    char first = text.length == 3 ? text.start[0] : '0';
+    unsigned hundred = (unsigned)(first - '0') * 100;
+
+    if (first < '2' || first > '5')
+        return false;
+    if (slice_is_nocase((struct slice){text.start + 1, 2}, SLICE("xx"))) {
+        add_statuses(health, hundred, 100);
+        return true;
+    }
+    for (int i = 1; i < 3; i++)
+        if (text.start[i] < '0' || text.start[i] > '9')
+            return false;
+    add_statuses(health,
+                 hundred + (unsigned)(text.start[1] - '0') * 10 + (unsigned)(text.start[2] - '0'),
+                 1);
+    return true;
+}
+
+static void read_status(struct config_health *health, struct fields *table, const char *name,
+                        unsigned position)
+{
+    static const struct fields_range range = {STATUS_LEAST, CONFIG_STATUS_MAX, false, true, NULL};
+    static const char expected[] = "a status from 200 to 599, or all of a kind, as in \"2xx\"";
+    enum fields_type type = fields_type(table, name, position);
+    struct slice text;
+    double number;
+
+    if (type == FIELDS_NUMBER && fields_number(table, name, position, &range, &number))
+        add_statuses(health, (unsigned)number, 1);
+    else if (type == FIELDS_TEXT && fields_text(table, name, position, &text)) {
+        if (!add_status_text(health, slice_trim(text)))
+            fields_fail(table, name, position, "expected %s, got '%.40s'", expected, text.start);
+    } else if (type != FIELDS_NUMBER && type != FIELDS_NOTHING)
+        fields_expected(table, name, position, expected);
+}
+
+static void read_statuses(struct config_health *health, struct fields *table)
+{
+    enum fields_type type = fields_type(table, "status", 0);
+    struct fields list;
+    unsigned count;
+
+    if (type == FIELDS_NOTHING)
+        return;
+    memset(health->status, 0, sizeof health->status);
+    if (type != FIELDS_TABLE) {
+        read_status(health, table, "status", 0);
+        return;
+    }
+    if (!fields_enter(&list, table, "status"))
+        return;
+    count = fields_count(&list, STATUSES_MAX);
+    if (count == 0)
+        fields_fail(&list, NULL, 0, "expected one status at least: no check could succeed");
+    for (unsigned i = 1; i <= count; i++)
+        read_status(health, &list, NULL, i);
+    fields_leave(&list);
+}
+
+/* --- where to ask --- */
+
+/* A target in origin form (RFC 9112, 3.2.1). */
+static bool is_path(struct slice path)
+{
+    if (path.length == 0 || path.length > PATH_BYTES_MAX || path.start[0] != '/')
+        return false;
+    for (size_t i = 0; i < path.length; i++)
+        if (path.start[i] < 0x21 || path.start[i] > 0x7e || path.start[i] == '#')
+            return false;
+    return true;
+}
+
+static void read_path(struct config_health *health, struct fields *table)
+{
+    struct slice path;
+
+    if (!fields_text(table, "path", 0, &path))
+        return;
+    if (!is_path(path)) {
+        fields_fail(table, "path", 0,
+                    "expected a path such as \"/healthz\": it begins with \"/\" and has no spaces, "
+                    "no \"#\" and nothing beyond ASCII");
+        return;
+    }
+    mem_free(health->path);
+    health->path = mem_copy(path.start, path.length);
+}
+
+static void read_host(struct config_health *health, struct fields *table)
+{
+    struct slice host;
+
+    if (!fields_text(table, "host", 0, &host))
+        return;
+    if (host.length > HOST_BYTES_MAX || !host_is_valid(host)) {
+        fields_fail(table, "host", 0, "expected host, host:port or [v6]:port, got '%.80s'",
+                    host.start);
+        return;
+    }
+    mem_free(health->host);
+    health->host = mem_copy(host.start, host.length);
+}
+
+/* --- all --- */
+
+static void read_type(struct config_health *health, struct fields *table)
+{
+    struct slice type;
+
+    if (!fields_text(table, "type", 0, &type))
+        return;
+    if (slice_is(type, SLICE("http")))
+        health->type = CONFIG_HEALTH_HTTP;
+    else if (!slice_is(type, SLICE("tcp")))
+        fields_fail(table, "type", 0, "expected 'tcp' or 'http', got '%.40s'", type.start);
+}
+
+static void refuse_without_http(struct fields *table)
+{
+    static const char *const names[] = {"path", "host", "status", NULL};
+
+    for (const char *const *name = names; *name != NULL; name++)
+        if (fields_type(table, *name, 0) != FIELDS_NOTHING)
+            fields_fail(table, *name, 0, "only a check by HTTP has it: set type = \"http\"");
+}
+
+void probes_read(struct config_health *health, struct fields *table)
+{
+    read_type(health, table);
+    if (health->type != CONFIG_HEALTH_HTTP)
+        refuse_without_http(table);
+    read_path(health, table);
+    read_host(health, table);
+    read_statuses(health, table);
+}

@@ -1,0 +1,18 @@
+/*
+ * probes - how the health of a backend is asked for: the settings `type`, `path`, `host` and
+ * `status` of the table `health`.
+ */
+#ifndef CONFIG_PROBES_H
+#define CONFIG_PROBES_H
+
+#include "config/config.h"
+
+struct fields; /* lua/fields.h */
+
+extern const char *const probes_names[]; /* of these settings; ends with NULL */
+
+void probes_set_defaults(struct config_health *);
+void probes_read(struct config_health *, struct fields *health);
+void probes_print(const struct config_health *, struct buffer *); /* the statuses, as a list */
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * syntax - is this the head of a message to the letter (RFC 9112, 2 to 5)? Pure.
+ *
+ * A table of states and classes of bytes, which is asked before anything else looks at a head: it
+ * stops at the first byte that does not belong there, always the same one, however the bytes are
+ * cut into reads. The section of trailers has the same field lines and is asked the same way.
+ */
+#ifndef HTTP_SYNTAX_H
+#define HTTP_SYNTAX_H
+
+#include "http/head.h"
+
+#include <stdint.h>
+
+enum syntax_fault {
+    SYNTAX_OK,
+    SYNTAX_LONG_LINE, /* the limits: the byte that is one too many */
+    SYNTAX_LARGE_HEAD,
+    SYNTAX_MANY_FIELDS,
+    SYNTAX_UNSPOKEN, /* a version, well formed, that is neither 1.0 nor 1.1 */
+    SYNTAX_BARE_CR,
+    SYNTAX_BARE_LF,
+    SYNTAX_EMPTY_LINES,
+    SYNTAX_TLS,
+    SYNTAX_METHOD,
+    SYNTAX_NO_TARGET,
+    SYNTAX_TARGET,
+    SYNTAX_SPACING,
+    SYNTAX_NO_VERSION,
+    SYNTAX_VERSION,
+    SYNTAX_STATUS,
+    SYNTAX_REASON,
+    SYNTAX_EARLY_SPACE,
+    SYNTAX_FOLD,
+    SYNTAX_NO_NAME,
+    SYNTAX_NAME,
+    SYNTAX_SPACE_BEFORE_COLON,
+    SYNTAX_NO_COLON,
+    SYNTAX_VALUE,
+    SYNTAX_CHUNK_SIZE, /* these are of chunks */
+    SYNTAX_CHUNK_OVERFLOW,
+    SYNTAX_CHUNK_EXTENSION,
+    SYNTAX_CHUNK_LINE,
+    SYNTAX_CHUNK_END,
+    SYNTAX_CHUNK_CODING,
+};
+
+struct syntax {
+    size_t taken; /* bytes that belong; empty lines before a request do not count */
+    size_t line_max, head_max;
+    size_t fields_max;
+    unsigned fields; /* begun so far */
+    uint8_t fault;   /* an enum syntax_fault */
+    uint8_t state, matched, empty_bytes;
+    bool is_response;
+    char version[2]; /* the digits */
+};
+
+/* Sets all of it. The first line is counted without its line end; only requests have a limit for
+ * it. A head is counted with all of its line ends. */
+void syntax_expect_request(struct syntax *, size_t line_max, size_t head_max, size_t fields_max);
+void syntax_expect_response(struct syntax *, size_t head_max, size_t fields_max);
+void syntax_expect_trailers(struct syntax *, size_t bytes_max, size_t fields_max);
+
+/* How many of the bytes are empty lines before a request: a few are forgiven (RFC 9112, 2.2). */
+size_t syntax_skip_empty_lines(struct syntax *, struct slice bytes);
+/* How many of the bytes belong. Fewer than there are: what follows is not the head's if
+ * syntax_is_complete, else fault says what is wrong with the next one. */
+size_t syntax_accept(struct syntax *, struct slice bytes);
+bool syntax_is_complete(const struct syntax *);
+
+/* Takes apart what was accepted: the first line without its line end, which is taken off; then the
+ * fields, as many as syntax->fields. All borrow from the bytes. */
+struct slice syntax_first_line(struct slice *rest);
+void syntax_split_fields(struct slice rest, struct field *fields);
+
+const char *syntax_fault_text(enum syntax_fault);
+
+/* RFC 9110, 5.6.2. */
+bool is_token_byte(char);
+/* White space and what is no control byte; above 0x7f is opaque (RFC 9110, 5.5). */
+bool is_text_byte(char);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * answer - a backend's response on its way to the client.
+ *
+ * In the framing that the client understands, and piece by piece: what is added is
+ * sent when the running event is over. If it cannot be completed, incoming_cut is
+ * what the client must see.
+ */
+#ifndef PROXY_ANSWER_H
+#define PROXY_ANSWER_H
+
+#include "client/incoming.h"
+#include "upstream/outgoing.h"
+
+struct answer {
+    struct incoming *in;
+    enum framing framing; /* on the client's side, from answer_begin on */
+    uint64_t bytes;       /* of the body, so far */
+};
+
+void answer_init(struct answer *, struct incoming *); /* borrows */
+/* An interim response; nothing to a client that does not know them. */
+void answer_interim(struct answer *, const struct outgoing *);
+void answer_switch(struct answer *, const struct outgoing *); /* the 101 */
+void answer_begin(struct answer *, const struct outgoing *);  /* the final head */
+/* False: the client does not take it as fast as it comes; on_drained tells when it has. */
+bool answer_piece(struct answer *, struct slice);
+void answer_end(struct answer *, struct slice trailers); /* their lines, or empty */
+
+#endif

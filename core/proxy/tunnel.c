@@ -1,0 +1,227 @@
+/*
+ * The two directions are independent:
+ *
+ *   client  --bytes-->  backend      client  <--bytes--  backend
+ *      |                                |
+ *   on its end: the backend is shut  on its end: the client is shut
+ *   behind what is queued for it     behind what is queued for it
+ *
+ *   OPEN --one end--> HALF OPEN --the other, queues empty--> over: both are closed
+ *     |                   |
+ *     '-------------------'--one side breaks--> over: the other is reset
+ *                         '--nothing moves----> over: both are closed, or reset if something
+ *                                               is still queued
+ *
+ * Each side is read while the other takes what comes; what waits is at most two reads
+ * for each direction. A side that is not read (the other is slow, or it has ended)
+ * tells nothing: it is asked now and then whether it still exists.
+ */
+#include "proxy/tunnel.h"
+
+enum { ASK_AGAIN_MS = 500 };
+
+static struct stream *tunnel_client(const struct tunnel *t)
+{
+    return incoming_stream(t->in);
+}
+
+static struct stream *tunnel_backend(const struct tunnel *t)
+{
+    return &t->outgoing->stream;
+}
+
+static void tunnel_note_moved(struct tunnel *t)
+{
+    t->moved_ms = loop_now_ms(t->loop);
+}
+
+/* --- the end --- */
+
+/* Where something on its way is lost, or what would have come, only a reset says so, to who was to
+ * get it and to who has sent it. */
+static void tunnel_over(struct tunnel *t, bool breaks, enum attempt_outcome outcome,
+                        const char *note)
+{
+    size_t lost = stream_backlog(tunnel_client(t)) + stream_backlog(tunnel_backend(t));
+
+    deadline_clear(&t->deadline);
+    t->in->needs_reset = breaks || lost > 0;
+    if (t->in->needs_reset)
+        attempt_reset(t->attempt);
+    else
+        attempt_cancel(t->attempt);
+    incoming_cut(t->in);
+    t->on_over(t, outcome, note);
+}
+
+static void tunnel_lose_client(struct tunnel *t)
+{
+    tunnel_over(t, true, ATTEMPT_CANCELLED, incoming_why_gone(t->in));
+}
+
+static void tunnel_lose_backend(struct tunnel *t, const char *text)
+{
+    tunnel_over(t, true, ATTEMPT_RESET, text);
+}
+
+static void tunnel_check_end(struct tunnel *t)
+{
+    if (t->client_ended && t->backend_ended && stream_backlog(tunnel_client(t)) == 0 &&
+        stream_backlog(tunnel_backend(t)) == 0)
+        tunnel_over(t, false, ATTEMPT_OK, NULL);
+}
+
+/* --- time --- */
+
+static void tunnel_watch(struct tunnel *t)
+{
+    uint64_t idle_at_ms = t->moved_ms + t->idle_ms;
+    uint64_t now_ms = loop_now_ms(t->loop);
+    uint64_t left_ms = idle_at_ms > now_ms ? idle_at_ms - now_ms : 0;
+    bool asks = !tunnel_client(t)->is_reading || !tunnel_backend(t)->is_reading;
+
+    deadline_set(t->loop, &t->deadline, asks && left_ms > ASK_AGAIN_MS ? ASK_AGAIN_MS : left_ms);
+}
+
+static bool stream_is_lost(const struct stream *s)
+{
+    return !s->is_reading && stream_is_dead(s);
+}
+
+static void on_deadline(struct deadline *d)
+{
+    struct tunnel *t = list_entry(d, struct tunnel, deadline);
+    uint64_t unsent = (uint64_t)stream_unsent(tunnel_client(t)) + stream_unsent(tunnel_backend(t));
+
+    if (unsent != t->unsent)
+        tunnel_note_moved(t); /* slowly, but it is taken */
+    t->unsent = unsent;
+    if (loop_now_ms(t->loop) - t->moved_ms >= t->idle_ms)
+        tunnel_over(t, false, ATTEMPT_TIMEOUT, "timeouts.tunnel");
+    else if (stream_is_lost(tunnel_client(t)))
+        tunnel_lose_client(t);
+    else if (stream_is_lost(tunnel_backend(t)))
+        tunnel_lose_backend(t, "connection reset by peer");
+    else
+        tunnel_watch(t);
+}
+
+/* --- from the client to the backend --- */
+
+static void on_client_bytes(struct incoming *in, struct slice piece)
+{
+    struct tunnel *t = in->owner;
+
+    tunnel_note_moved(t);
+    stream_add(tunnel_backend(t), piece);
+    if (stream_backlog(tunnel_backend(t)) > 0) {
+        incoming_pause(in);
+        tunnel_watch(t);
+    }
+}
+
+static void on_client_end(struct incoming *in)
+{
+    struct tunnel *t = in->owner;
+
+    t->client_ended = true;
+    tunnel_note_moved(t);
+    stream_shutdown(tunnel_backend(t));
+    tunnel_watch(t);
+    tunnel_check_end(t);
+}
+
+static void on_backend_drained(struct outgoing *o)
+{
+    struct tunnel *t = o->owner;
+
+    tunnel_note_moved(t);
+    incoming_resume(t->in);
+    tunnel_check_end(t);
+}
+
+static void on_client_gone(struct incoming *in)
+{
+    tunnel_lose_client(in->owner);
+}
+
+/* --- from the backend to the client --- */
+
+static void on_backend_bytes(struct outgoing *o, struct slice piece)
+{
+    struct tunnel *t = o->owner;
+
+    tunnel_note_moved(t);
+    t->bytes_out += piece.length;
+    stream_add(tunnel_client(t), piece);
+    if (stream_backlog(tunnel_client(t)) > 0) {
+        outgoing_pause(o);
+        tunnel_watch(t);
+    }
+}
+
+static void on_backend_end(struct outgoing *o)
+{
+    struct tunnel *t = o->owner;
+
+    if (o->stream.failure != 0) {
+        tunnel_lose_backend(t, "closed before it took what was sent");
+        return;
+    }
+    t->backend_ended = true;
+    tunnel_note_moved(t);
+    stream_keep_alive(&o->stream);
+    stream_shutdown(tunnel_client(t));
+    tunnel_watch(t);
+    tunnel_check_end(t);
+}
+
+static void on_client_drained(struct incoming *in)
+{
+    struct tunnel *t = in->owner;
+
+    tunnel_note_moved(t);
+    outgoing_resume(t->outgoing);
+    tunnel_check_end(t);
+}
+
+static void on_backend_failed(struct outgoing *o, enum outgoing_failure failure, const char *text)
+{
+    (void)failure; /* there is no protocol that it could break */
+    tunnel_lose_backend(o->owner, text);
+}
+
+/* --- the beginning --- */
+
+static const struct incoming_events incoming_events = {
+    .on_body = on_client_bytes,
+    .on_body_end = on_client_end,
+    .on_drained = on_client_drained,
+    .on_gone = on_client_gone,
+};
+
+static const struct outgoing_events outgoing_events = {
+    .on_body = on_backend_bytes,
+    .on_end = on_backend_end,
+    .on_failed = on_backend_failed,
+    .on_drained = on_backend_drained,
+};
+
+void tunnel_begin(struct tunnel *t, struct loop *loop, struct incoming *in, struct attempt *a,
+                  uint64_t idle_ms,
+                  void (*on_over)(struct tunnel *, enum attempt_outcome, const char *note))
+{
+    *t = (struct tunnel){.loop = loop,
+                         .in = in,
+                         .attempt = a,
+                         .outgoing = a->outgoing,
+                         .on_over = on_over,
+                         .idle_ms = idle_ms};
+    deadline_init(&t->deadline, on_deadline);
+    tunnel_note_moved(t);
+    in->events = &incoming_events;
+    in->owner = t;
+    incoming_switch(in);
+    attempt_switch(a, &outgoing_events, t);
+    tunnel_watch(t);
+}
