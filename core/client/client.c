@@ -187,7 +187,7 @@ static void client_take_failure(struct client *c)
     if (in->is_done)
         client_resume_later(c);
     else
-        in->events->on_body_failed(in, INCOMING_BAD, in->parse.why);
+        in->events->on_body_failed(in, fault, in->parse.why);
 }
 
 /* Reads one request at most; gives how many of the bytes were used. What is behind
@@ -414,6 +414,11 @@ struct client *client_new(struct clients *clients, struct listener *listener)
         return c;
     }
     stream_peer(&c->stream, &c->peer);
+    if (c->peer.sin6_family ==
+        AF_UNSPEC) { /* gone already: nobody would know whose request it was */
+        client_close(c);
+        return c;
+    }
     stream_local(&c->stream, &local);
     c->local_port = ntohs(local.sin6_port); /* in the same place for IPv4 */
     deadline_set(clients->loop, &c->deadline,

@@ -14,11 +14,14 @@
 
 #include <stdint.h>
 
-enum { CHUNKS_CODING_MAX = 16384 }; /* bytes of sizes, extensions and trailers without data */
+enum {
+    CHUNKS_CODING_MAX = 16384, /* bytes of sizes, extensions and trailers beyond what data pays */
+    CHUNK_CODING_FREE = 16,    /* of each chunk; each byte of data pays for two more */
+};
 
 struct chunks {
     uint64_t left;   /* of the size being read, then of the data */
-    uint32_t coding; /* bytes since the last data */
+    uint32_t coding; /* bytes that no data has paid */
     uint8_t state;
     uint8_t fault; /* an enum syntax_fault: what is wrong with the byte that was not accepted */
     struct syntax trailers; /* trailers.taken: how many of the accepted bytes were of them */

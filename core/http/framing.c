@@ -74,15 +74,15 @@ enum framing framing_of_response(const struct head *head, bool answers_head, uin
     bool counted = head_has(head, SLICE("content-length"));
 
     *length = 0;
-    if (coded && (counted || !head_is_chunked_only(head)))
+    /* A 1.0 backend does not know the coding: it may mean another thing (RFC 9112, 6.1). */
+    if (coded && (counted || head->version < VERSION_1_1 || !head_is_chunked_only(head)))
         return FRAMING_REFUSED;
     if (counted && !head_agreed_length(head, length))
         return FRAMING_REFUSED;
     if (answers_head || head->status / 100 == 1 || head->status == 204 || head->status == 304)
         return FRAMING_NONE;
-    /* A 1.0 backend does not know the coding: it may mean another thing (RFC 9112, 6.1). */
     if (coded)
-        return head->version == VERSION_1_1 ? FRAMING_CHUNKED : FRAMING_REFUSED;
+        return FRAMING_CHUNKED;
     return counted ? FRAMING_COUNTED : FRAMING_UNTIL_CLOSE;
 }
 

@@ -90,7 +90,8 @@ static bool is_hex_digit(char c)
 
 static bool is_name_byte(char c)
 {
-    static const char others[] = "-._~!$&'()*+,;=";
+    /* RFC 3986 allows a comma as well, which is also what joins two Host lines to one. */
+    static const char others[] = "-._~!$&'()*+;=";
 
     return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') ||
            (c != '\0' && strchr(others, c) != NULL);

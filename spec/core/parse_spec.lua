@@ -451,7 +451,13 @@ describe("the parser, however the bytes are cut,", function()
       assert.same(refused, read(POST .. "0\r\n" .. trailing(16384 - 9) .. "\r\n"))
       assert.same(refused, read(POST .. "0\r\n" .. trailing(17000) .. "\r\n"))
       assert.same(refused, read(POST .. "0\r\n" .. ("A: b\r\n"):rep(3000) .. "\r\n", { limits = { fields = 9000 } }))
-      assert.equal("end", read(POST .. ("1" .. extended(3000) .. "\r\nx\r\n"):rep(20) .. "0\r\n\r\n").result)
+      -- Data pays: 2 bytes for each of its own and 16 for each chunk.
+      local function once(text) return http.read(text, function(at) return at + 1000 end, {}).result end
+      assert.equal("end", once(POST .. ("1\r\nx\r\n"):rep(20000) .. "0\r\n\r\n"))
+      assert.equal("end", once(POST .. ("1" .. extended(10) .. "\r\nx\r\n"):rep(20000) .. "0\r\n\r\n"))
+      assert.equal("end", read(POST .. ("1" .. extended(3000) .. "\r\nx\r\n"):rep(5) .. "0\r\n\r\n").result)
+      local many = read(POST .. ("1" .. extended(3000) .. "\r\nx\r\n"):rep(6) .. "0\r\n\r\n")
+      assert.same({ "large head", refused.why, "xxxxx" }, { many.result, many.why, many.body })
     end)
 
     it("limits.fields and limits.head in trailers", function()

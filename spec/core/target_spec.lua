@@ -84,7 +84,7 @@ describe("a host", function()
     { "[::1]:80", "[::1]" }, { "[::1]:", "[::1]" }, { "[2001:DB8::A:b]", "[2001:DB8::A:b]" },
     { "[::ffff:1.2.3.4]:80", "[::ffff:1.2.3.4]" }, { "a.", "a." }, { "%41:80", "%41" },
     { "a%2D%aFb", "a%2D%aFb" }, { "a:00080", "a" }, { "[1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7:8]" },
-    { "x!$&'()*+,;=~", "x!$&'()*+,;=~" },
+    { "x!$&'()*+;=~", "x!$&'()*+;=~" },
   }
   for _, case in ipairs(hosts) do
     local text, host = unpack(case)
@@ -103,7 +103,7 @@ describe("a host", function()
     "%", "a%", "a%4", "a%4:80", "a%4g", "a%%41",
     "[:::::]", "[:]", "[1]", "[1:2:3:4:5:6:7]", "[1:2:3:4:5:6:7:8:9]", "[::1::]", "[12345::]", "[1.2.3.4]",
     "[::a.b.c.d]",
-    "[::256.1.1.1]", "[::1\0]", "[::1%25eth0]", "[::1]:65536", "[" .. ("0"):rep(60) .. "::1]", "[v1.x]", "a,b:c",
+    "[::256.1.1.1]", "[::1\0]", "[::1%25eth0]", "[::1]:65536", "[" .. ("0"):rep(60) .. "::1]", "[v1.x]", "a,b:c", "a,b",
   }
   for _, text in ipairs(wrong) do
     it(("%q is not valid"):format(text), function() assert.is_false(core.host_is_valid(http.slice(text))) end)
@@ -112,7 +112,7 @@ describe("a host", function()
   it("has only the bytes that a host may have", function()
     for byte = 0, 255 do
       local char = string.char(byte)
-      local fits = char:find "^[%w%-._~!$&'()*+,;=]$" ~= nil or char == ":" -- "a:" has an empty port
+      local fits = char:find "^[%w%-._~!$&'()*+;=]$" ~= nil or char == ":" -- "a:" has an empty port
       assert.same({ byte, fits }, { byte, core.host_is_valid(http.slice("a" .. char)) })
     end
   end)

@@ -159,6 +159,27 @@ describe("a client that leaves", function()
   end
 end)
 
+-- Whose request it was could not be told any more: not to the policy, the backend or the log.
+describe("a client that is gone before it is accepted", function()
+  after_each(play.curtain)
+
+  it("is not served", function()
+    local backend = play.hello "x"
+    local lb = balancer(backend)
+    local workers = lb:children()
+    for _, pid in ipairs(workers) do uv.kill(pid, "sigstop") end
+    local client = play.client(lb)
+    client:send "GET /gone HTTP/1.1\r\nHost: x\r\n\r\n"
+    client:drained()
+    client:reset()
+    for _, pid in ipairs(workers) do uv.kill(pid, "sigcont") end
+    assert.equal("x", lb:fetch("/next").body)
+    lb:exchange { path = "/next" }
+    assert.equal(1, #lb:exchanges())
+    assert.equal(1, #backend.requests)
+  end)
+end)
+
 describe("a client that shuts its sending side in the middle of a chunked answer", function()
   after_each(play.curtain)
 
