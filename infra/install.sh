@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh [run] [test]: installs the Debian packages that building (run) and
-# checking (test) need. Asks apt only for what is missing, root only if something is.
+# install.sh [run] [test] [peers]: installs the Debian packages that building (run), checking
+# (test) and comparing (peers) need. Asks apt only for what is missing, root only if something is.
 set -euo pipefail
 
 sets=${*:-run}
@@ -24,8 +24,12 @@ llhttp_package() { if [ "$release" = 12 ]; then echo node-llhttp; else echo libl
 wanted_for() {
     case $1 in
         run) echo "gcc libc6-dev make pkgconf libuv1-dev libluajit-5.1-dev $(llhttp_package)" ;;
-        test) echo "luajit lua-busted lua-check lua-luv lua-socket clang clang-format curl procps" ;;
-        *) die "unknown set '$1'; there are: run, test" ;;
+        test)
+            echo "luajit lua-busted lua-check lua-luv lua-socket clang clang-format procps"
+            echo "curl nghttp2-client varnish python3-websockets" # HTTP programs that are not ours
+            ;;
+        peers) echo "haproxy nginx" ;; # for make peers-conformance
+        *) die "unknown set '$1'; there are: run, test, peers" ;;
     esac
 }
 
@@ -50,6 +54,27 @@ apt_get() {
         apt-get -y -q -o DPkg::Lock::Timeout=600 "$@" 2>&1 </dev/null) && return 0
     printf '%s\n' "$said" >&2
     return 1
+}
+
+# Of these only the programs are wanted, and their packages would start services on ports 6081 and
+# 80, now and at each boot. Where a policy-rc.d forbids that, as in containers, this is not needed.
+services=()
+hold_services() {
+    local package
+    [ -d /run/systemd/system ] || return 0
+    for package in "${missing[@]}"; do
+        case $package in
+            varnish) services+=(varnish.service varnishncsa.service) ;;
+            haproxy | nginx) services+=("$package.service") ;;
+        esac
+    done
+    [ ${#services[@]} -gt 0 ] || return 0
+    as_root systemctl --quiet mask --runtime "${services[@]}" || say "these will start: ${services[*]}"
+}
+release_services() {
+    [ ${#services[@]} -gt 0 ] || return 0
+    as_root systemctl --quiet unmask --runtime "${services[@]}" || true
+    as_root systemctl --quiet disable "${services[@]}" || true
 }
 
 release=$(debian_release)
@@ -79,6 +104,8 @@ for package in "${missing[@]}"; do
     updated=yes
     break
 done
+hold_services
+trap release_services EXIT
 if ! apt_get install --no-install-recommends "${missing[@]}"; then
     # The lists may be older than the mirror.
     [ -z "${updated:-}" ] || die "apt could not install: ${missing[*]}"
