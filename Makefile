@@ -116,6 +116,22 @@ valgrind: all
 soak: all
 	luajit infra/soak.lua $(BUILD)/lb
 
+# 100,000 mutated requests and as many responses through lb, a million heads through its parser; a
+# few minutes. A sanitized build gets its share, if there is one. make fuzz SEED=2 REQUESTS=1000;
+# make fuzz REPLAY=requests:1:4711 shows one alone.
+fuzz: all library
+	$(if $(wildcard $(BUILD)/asan/lb),$(MAKE) sanitize)
+	luajit infra/fuzz.lua LB=$(BUILD)/lb LB_CORE=$(BUILD)/lb_core.so SANITIZED=$(wildcard $(BUILD)/asan/lb) \
+		$(foreach name,SEED REQUESTS RESPONSES HEADS LANES REPLAY VERBOSE,$(if $($(name)),$(name)=$($(name))))
+
+# The cases of spec/cases against lb, HAProxy and nginx, each in front of the same backends: infra/peers/README.md.
+# FILTER=text plays those whose rule and name have it, SHOW=nginx shows what was seen of them.
+peers-conformance:
+	@infra/install.sh run test peers
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all
+	@luajit infra/peers/conformance.lua LB=$(BUILD)/lb \
+		$(foreach name,FILTER SHOW LANES,$(if $($(name)),'$(name)=$($(name))'))
+
 # The container story, with docker compose and this machine's engine.
 story:
 	@infra/story.sh
@@ -132,6 +148,6 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all always clang clean format install library run sanitize soak spec story test valgrind
+.PHONY: all always clang clean format fuzz install library peers-conformance run sanitize soak spec story test valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)
