@@ -1,0 +1,113 @@
+-- proxies - lb and its peers, each as a process of its own in front of raw backends, on free ports of loopback.
+--
+--   proxies.start(name, addresses)   name: "lb", "haproxy" or "nginx"; a listener for each of these backends.
+--                                    { name =, version =, addresses =, process = }, when all of them listen
+--   proxies.lb(limits, address)      an lb with these settings;  proxies.names: all three, lb first
+
+local uv = require "luv"
+local balancer = require "spec.support.balancer"
+local loop = require "spec.support.loop"
+local process = require "spec.support.process"
+local wire = require "spec.support.wire"
+
+local proxies = { names = { "lb", "haproxy", "nginx" } }
+
+local FOLDER = "infra/peers/"
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+-- Free a moment ago; whoever takes it first makes the start fail, and that is tried again.
+local function free_ports(count)
+  local handles, ports = {}, {}
+  for i = 1, count do
+    handles[i] = uv.new_tcp()
+    assert(handles[i]:bind("127.0.0.1", 0))
+    ports[i] = handles[i]:getsockname().port
+  end
+  for _, handle in ipairs(handles) do handle:close() end
+  loop.settle()
+  return ports
+end
+
+local function version_of(command, pattern)
+  local said = process.run(command)
+  return (said.out .. said.err):match(pattern) or error(command[1] .. " does not say its version")
+end
+
+local kinds = {}
+
+function kinds.haproxy(ports, addresses)
+  local lanes = {}
+  for i, port in ipairs(ports) do
+    lanes[i] = ("\nlisten lane%d\n    bind 127.0.0.1:%d\n    server backend %s\n"):format(i, port, addresses[i])
+  end
+  local path = process.file("haproxy.cfg", read(FOLDER .. "haproxy.cfg") .. table.concat(lanes))
+  return { "haproxy", "-db", "-f", path }
+end
+
+function kinds.nginx(ports, addresses)
+  local lanes = {}
+  for i, port in ipairs(ports) do
+    lanes[i] = (
+      "    upstream lane%d { server %s max_fails=0; keepalive 8; }\n" ..
+      "    server { listen 127.0.0.1:%d; location / { proxy_pass http://lane%d; } }\n"
+    ):format(i, addresses[i], port, i)
+  end
+  local text = read(FOLDER .. "nginx.conf"):gsub("\nLANES\n", function() return "\n" .. table.concat(lanes) end)
+  local path = process.file("nginx.conf", text)
+  return { "nginx", "-p", process.directory() .. "/", "-c", path }
+end
+
+local versions = {
+  haproxy = function() return version_of({ "haproxy", "-v" }, "version (%S+)") end,
+  nginx = function() return version_of({ "nginx", "-v" }, "nginx/(%S+)") end,
+}
+
+local function listens(address)
+  local conn = wire.connect(address)
+  if conn then conn:close() end
+  return conn ~= nil
+end
+
+-- False if it ended, as a port was taken meanwhile.
+local function is_up(started, addresses)
+  local up
+  loop.wait(started.name .. " to listen", function()
+    up = not started.exit
+    for _, address in ipairs(addresses) do up = up and listens(address) end
+    return up or started.exit
+  end)
+  return up
+end
+
+local function start_peer(name, backends)
+  for _ = 1, 5 do
+    local ports, addresses = free_ports(#backends), {}
+    for i, port in ipairs(ports) do addresses[i] = "127.0.0.1:" .. port end
+    local command = kinds[name](ports, backends)
+    local started = process.start { name = name, "setpriv", "--pdeathsig", "TERM", unpack(command) }
+    if is_up(started, addresses) then
+      return { name = name, version = versions[name](), addresses = addresses, process = started }
+    end
+  end
+  error(name .. " does not start:\n" .. loop.story(), 0)
+end
+
+function proxies.lb(limits, backend)
+  return balancer.start { settings = limits, backends = { backend } }.address
+end
+
+function proxies.start(name, backends)
+  if name ~= "lb" then return start_peer(name, backends) end
+  local addresses = {}
+  for i, backend in ipairs(backends) do addresses[i] = proxies.lb(nil, backend) end
+  local version = version_of({ balancer.program, "version" }, "lb (%S+)")
+  return { name = name, version = version, addresses = addresses }
+end
+
+return proxies
