@@ -25,6 +25,7 @@ enum {
                                      "Via: 1.1 lb\r\n"
                                      "\r\n",
     RESPONSE_ADDED_BYTES_MAX = sizeof "HTTP/1.1 4294967295 \r\n"
+                                      "Date: \r\n"
                                       "Via: 1.1 lb\r\n"
                                       "Content-Length: 18446744073709551615\r\n"
                                       "Connection: upgrade, keep-alive\r\n"
@@ -68,6 +69,7 @@ static bool request_keeps(const struct forward_request *r, enum field_kind kind)
     switch (kind) {
     case FIELD_OTHER:
     case FIELD_END_TO_END:
+    case FIELD_DATE:
     case FIELD_HOST:         /* rewritten, as is the next */
     case FIELD_MAX_FORWARDS: /* RFC 9110, 7.6.2 */
         return true;
@@ -334,9 +336,10 @@ static bool response_keeps(const struct forward_response *r, enum field_kind kin
     }
 }
 
-static size_t response_room(const struct head *head)
+static size_t response_room(const struct forward_response *r)
 {
-    size_t room = RESPONSE_ADDED_BYTES_MAX + head->reason.length;
+    const struct head *head = r->head;
+    size_t room = RESPONSE_ADDED_BYTES_MAX + head->reason.length + r->date.length;
 
     for (unsigned i = 0; i < head->fields_count; i++)
         room += field_room(&head->fields[i]);
@@ -376,12 +379,14 @@ struct slice forward_response_head(struct arena *arena, const struct forward_res
 {
     const struct head *head = r->head;
     struct hop hop = hop_sort(arena, head, head->fields, head->fields_count);
-    struct writer w = writer_in(arena, response_room(head));
+    struct writer w = writer_in(arena, response_room(r));
 
     write_status_line(&w, head);
     for (unsigned i = 0; i < head->fields_count; i++)
         if (response_keeps(r, hop_kind(&hop, i)))
             write_field(&w, head->fields[i].name, head->fields[i].value);
+    if (head->status >= 200 && r->date.length > 0 && !hop_has(&hop, FIELD_DATE))
+        write_field(&w, SLICE("Date"), r->date);
     write_via(&w, head->version);
     if (head->status >= 200)
         write_framing(&w, r->framing, r->length);

@@ -36,8 +36,9 @@ struct forward_response {
     enum framing framing; /* of the message that goes to the client */
     uint64_t length;
     enum version client_version;
-    bool closes;     /* the connection ends with this response */
-    bool is_upgrade; /* a 101 that the client has asked for: keeps Upgrade */
+    bool closes;       /* the connection ends with this response */
+    struct slice date; /* what a final response without Date gets (RFC 9110, 6.6.1); may be empty */
+    bool is_upgrade;   /* a 101 that the client has asked for: keeps Upgrade */
 };
 
 /* Head bytes, with the empty line at the end, in the arena. */

@@ -15,7 +15,7 @@ struct known {
 /* By length; a row ends with an empty one. */
 static const struct known known[NAME_BYTES_MAX + 1][NAMES_OF_LENGTH_MAX + 1] = {
     [2] = {{"te", FIELD_TE}}, /* RFC 9110, 10.1.4 */
-    [4] = {{"host", FIELD_HOST}},
+    [4] = {{"host", FIELD_HOST}, {"date", FIELD_DATE}},
     [6] = {{"cookie", FIELD_CREDENTIALS}, {"expect", FIELD_EXPECT}},
     [7] = {{"trailer", FIELD_TRAILER},
            {"upgrade", FIELD_UPGRADE}, /* RFC 9110, 7.8 */
@@ -63,7 +63,6 @@ static const struct end_to_end {
     {"content-digest", true}, /* RFC 9530, 2 */
     {"content-md5", true},
     {"content-*", false},
-    {"date", false},
     {"etag", true}, /* RFC 9110, 8.8.3 */
     {"expires", false},
     {"from", false},

@@ -26,6 +26,7 @@ enum field_kind {
     FIELD_LOOKS_LIKE_FRAMING, /* Content_Length: see hop_kind_of */
     FIELD_HOST,
     FIELD_EXPECT,
+    FIELD_DATE,
     FIELD_MAX_FORWARDS,
     FIELD_CREDENTIALS, /* what a client proves itself with: Authorization, Cookie and the like */
 

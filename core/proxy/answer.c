@@ -1,5 +1,6 @@
 #include "proxy/answer.h"
 
+#include "base/date.h"
 #include "http/forward.h"
 #include "proxy/relay.h"
 
@@ -13,6 +14,7 @@ static struct forward_response answer_forward(const struct answer *answer, const
     return (struct forward_response){.head = &o->parse.head,
                                      .framing = FRAMING_NONE,
                                      .length = o->length,
+                                     .date = date_now(),
                                      .client_version = incoming_head(answer->in)->version};
 }
 

@@ -1,11 +1,8 @@
 #include "proxy/reply.h"
 
-#include "base/clock.h"
+#include "base/date.h"
 #include "http/accept.h"
 #include "http/write.h"
-
-#include <stdio.h>
-#include <time.h>
 
 const char *reply_reason(unsigned status)
 {
@@ -146,30 +143,6 @@ static void reply_add_body(struct reply *reply, struct incoming *in, const struc
 
 /* --- heads --- */
 
-/* RFC 9110, 5.6.7; written anew once a second. */
-static struct slice reply_date(void)
-{
-    static char text[32];
-    static time_t written;
-    static size_t length;
-    time_t now = (time_t)(clock_wall_us() / 1000000);
-    struct tm parts;
-
-    if (now != written && gmtime_r(&now, &parts) != NULL) {
-        static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-        static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                             "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-        char format[48];
-
-        /* strftime's names of days and months would follow the locale. */
-        snprintf(format, sizeof format, "%s, %%d %s %%Y %%H:%%M:%%S GMT", days[parts.tm_wday],
-                 months[parts.tm_mon]);
-        length = strftime(text, sizeof text, format, &parts);
-        written = now;
-    }
-    return (struct slice){text, length};
-}
-
 static bool reply_has(const struct reply *reply, struct slice name)
 {
     for (unsigned i = 0; i < reply->fields_count; i++)
@@ -203,7 +176,7 @@ static struct slice reply_head(struct incoming *in, const struct reply *reply, b
     for (unsigned i = 0; i < reply->fields_count; i++)
         write_field(&w, reply->fields[i].name, reply->fields[i].value);
     if (!reply_has(reply, SLICE("date")))
-        write_field(&w, SLICE("Date"), reply_date());
+        write_field(&w, SLICE("Date"), date_now());
     if (!reply_has(reply, SLICE("server")))
         write_field(&w, SLICE("Server"), SLICE("lb"));
     if (reply->body.length > 0 && !reply_has(reply, SLICE("content-type")))

@@ -20,7 +20,9 @@ struct forward_response_given {
   int framing;
   uint64_t length;
   int client_version;
-  bool closes, is_upgrade;
+  bool closes;
+  struct slice date;
+  bool is_upgrade;
 };
 struct slice forward_request_head(struct arena_seen *, const struct forward_request_given *);
 struct slice forward_response_head(struct arena_seen *, const struct forward_response_given *);
@@ -62,7 +64,7 @@ end
 
 local function request(given) return lines_of(request_text(given)) end
 
--- given: the head as for http.head; framing, length, client ("1.0" or "1.1"), closes, upgrade
+-- given: the head as for http.head; framing, length, client ("1.0" or "1.1"), closes, upgrade, date
 local function response_text(given)
   local arena = http.arena()
   local head, kept = http.head(given)
@@ -71,6 +73,8 @@ local function response_text(given)
   what.framing, what.length = FRAMINGS[given.framing or "none"], given.length or 0
   what.client_version, what.closes = given.client == "1.0" and 0 or 1, given.closes or false
   what.is_upgrade = given.upgrade or false
+  local date = given.date or ""
+  what.date = http.slice(date)
   local text = http.text(core.forward_response_head(arena, what))
   assert(kept)
   return text
@@ -561,6 +565,12 @@ describe("the head of a response that goes on", function()
         "set-cookie: a", "Empty:" },
       { "HTTP/1.1 200 OK", "Date: d", "Set-Cookie: a", "server: s", "Set-Cookie: b", "set-cookie: a", "Empty: ", VIA,
         "Transfer-Encoding: chunked" } },
+    { "has a date if it came without one", { status = 200, framing = "counted", date = "now", "A: b" },
+      { "HTTP/1.1 200 ", "A: b", "Date: now", VIA, "Content-Length: 0" } },
+    { "keeps the date that it has", { status = 304, date = "now", "date: then", "Connection: date" },
+      { "HTTP/1.1 304 ", "date: then", VIA } },
+    { "needs no date while it is not final", { status = 103, date = "now", "Link: a" },
+      { "HTTP/1.1 103 ", "Link: a", VIA } },
     { "keeps the reason", { status = 404, reason = "It's  \195\188\tso " , framing = "counted" },
       { "HTTP/1.1 404 It's  \195\188\tso ", VIA, "Content-Length: 0" } },
     { "may have no reason", { status = 599, framing = "counted" }, { "HTTP/1.1 599 ", VIA, "Content-Length: 0" } },

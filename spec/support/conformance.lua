@@ -165,7 +165,7 @@ function conformance.wanted(case, proxy, backend)
   local wanted = { backend = wanted_of_backend(case) }
   local function expanded(list)
     local all = {}
-    for i, text in ipairs(list) do all[i] = expand(text, case, proxy, backend) end
+    for i, text in ipairs(list) do all[i] = tap.dateless(expand(text, case, proxy, backend)) end
     return all
   end
   wanted.backend = wanted.backend and expanded(wanted.backend)

@@ -1,7 +1,8 @@
 -- tap - a raw connection that keeps every byte that came over it.
 --
 --   tap.wrap(handle, who, on_bytes)   reads from now on;  tap.connect(address, who): a client's, connected
---   t:text(from)              what came, from byte from on (1);  t:length()
+--   t:text(from)              what came, from byte from on (1);  t:length(). Without the Date that lb adds to a
+--                             response that has none, which stands before its Via: tap.dateless(text)
 --   t.ended                   "end", "reset", or nil while it is open
 --   t:send(bytes)             does not wait;  t:sent(): waits until the peer has read all of it
 --   t:dribble(bytes, cuts)    in many small pieces: behind each of the bytes, or behind those that cuts lists
@@ -46,9 +47,13 @@ function tap.connect(address, who)
   return self
 end
 
+function tap.dateless(text)
+  return (text:gsub("Date: %u%l%l, %d%d %u%l%l %d%d%d%d %d%d:%d%d:%d%d GMT\r\n(Via: 1%.[01] lb\r\n)", "%1"))
+end
+
 function Tap:text(from)
   if #self.parts > 1 then self.parts = { table.concat(self.parts) } end
-  return (self.parts[1] or ""):sub(from or 1)
+  return tap.dateless(self.parts[1] or ""):sub(from or 1)
 end
 
 function Tap:length() return #self:text() end

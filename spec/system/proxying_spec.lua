@@ -381,6 +381,16 @@ describe("the way of a request", function()
       assert.same({ "a=1", "b=2" }, response:values "set-cookie")
     end)
 
+    it("dates an answer that has no date", function()
+      local dated = false
+      local lb = play.balancer { backends = { play.answering(function()
+        return "x", "200 OK", dated and "Date: then\r\n" or ""
+      end) } }
+      assert.truthy(lb:fetch("/"):field "Date":find "^%u%l%l, %d%d %u%l%l %d%d%d%d %d%d:%d%d:%d%d GMT$")
+      dated = true
+      assert.same({ "then" }, lb:fetch("/"):values "Date")
+    end)
+
     it("passes status and reason on as they are", function()
       local backend = play.answering(function() return "x", "418 I'm a teapot" end)
       local response = play.balancer({ backends = { backend } }):fetch "/"
