@@ -169,7 +169,8 @@ describe("a client that sends requests ahead and reads nothing", function()
     assert.truthy(served < count, served)
     assert.truthy(client.unsent > 0)
     local grown = play.memory(lb) - before
-    assert.truthy(grown < 1024 * play.slow, grown)
+    -- A sanitizer keeps for a while what is freed: there, what is not read is all that tells.
+    if not os.getenv "ASAN_OPTIONS" then assert.truthy(grown < 1024 * play.slow, grown) end
     client:go_on()
     for i, response in ipairs(client:responses(count)) do
       assert.truthy(response.complete and response.body == "/" .. i .. answer, i)
