@@ -72,7 +72,8 @@ static void client_leave(struct client *c, void (*leave)(struct stream *))
 void client_close(struct client *c)
 {
     struct incoming *in = c->incoming;
-    bool is_unfinished = in != NULL && !in->is_done && in->needs_reset;
+    bool is_unfinished =
+        in != NULL && in->needs_reset && (!in->is_done || stream_backlog(&c->stream) > 0);
 
     client_leave(c, is_unfinished ? stream_reset : stream_close);
 }

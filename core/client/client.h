@@ -30,6 +30,7 @@ struct client {
     uint32_t watched_bytes; /* not taken by the client when the deadline was set */
     uint16_t local_port;
     uint8_t state;
+    uint8_t checks;       /* whether a client that has half-closed is still there */
     uint8_t idle_lingers; /* in a row in which the client took nothing */
     bool has_ended;       /* the client sends no more */
     bool is_paused;       /* the exchange wants no more of the body for now */

@@ -40,6 +40,7 @@ void incoming_new(struct client *c)
     parse_init_request(&in->parse, &clients->limits, &in->arena, on_body);
     c->incoming = in;
     c->is_paused = false;
+    c->checks = 0;
 }
 
 void incoming_free(struct client *c)

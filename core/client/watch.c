@@ -4,7 +4,8 @@
  *   HEAD                                     timeouts.request_head     408
  *   BUSY, sent what the client does not take timeouts.response_body    reset, if it took nothing
  *   BUSY, waiting for the body               timeouts.request_body     408
- *   BUSY, not reading                        PROBE_AGAIN_MS            closed if it is gone, else again
+ *   BUSY, not reading                        PROBE_AGAIN_MS            closed if it is gone, else again;
+ *                                                                      probed if it has half-closed
  *   BUSY, reading                            none: the exchange has its own
  *   TUNNEL                                   none: the tunnel has its own
  *   LINGERING                                LINGER_MS                 closed, if it took nothing
@@ -33,6 +34,7 @@ enum {
     IDLE_LINGERS_MAX = 30, /* a minute in which a client takes nothing */
     PROBE_FIRST_MS = 5,    /* a reset needs a round trip */
     PROBE_AGAIN_MS = 500,
+    CHECKS_MOST = 128, /* a power of two: in the end every 32 s */
 };
 
 bool client_is_resting(const struct client *c)
@@ -92,6 +94,14 @@ static void client_probe(struct client *c)
     stream_flush(&c->stream);
 }
 
+/* Less and less often: many readers bear only so many interim responses. */
+static void client_probe_now_and_then(struct client *c)
+{
+    c->checks = c->checks == CHECKS_MOST ? CHECKS_MOST / 2 + 1 : c->checks + 1;
+    if ((c->checks & (c->checks - 1)) == 0)
+        client_probe(c);
+}
+
 void watch_begin_probing(struct client *c)
 {
     client_probe(c);
@@ -129,7 +139,7 @@ static void client_check_busy(struct client *c)
         client_close(c);
     } else {
         if (c->has_ended)
-            client_probe(c);
+            client_probe_now_and_then(c);
         client_watch(c);
     }
 }

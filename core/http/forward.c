@@ -131,20 +131,6 @@ static void write_request_field(struct writer *w, const struct forward_request *
         write_field(w, field->name, field->value);
 }
 
-static struct slice without_version(struct slice protocol)
-{
-    const char *slash = memchr(protocol.start, '/', protocol.length);
-
-    if (slash != NULL)
-        protocol.length = (size_t)(slash - protocol.start);
-    return protocol;
-}
-
-static bool is_h2c(struct slice protocol)
-{
-    return slice_is_nocase(without_version(protocol), SLICE("h2c"));
-}
-
 /* What is offered but h2c, which would be a tunnel past all that is decided here; false if
  * nothing is left. */
 static bool write_upgrade(struct writer *w, const struct head *head, const struct hop *hop)
@@ -156,9 +142,7 @@ static bool write_upgrade(struct writer *w, const struct head *head, const struc
         struct slice rest = field->value;
         struct slice protocol;
 
-        while (list_next(&rest, &protocol)) {
-            if (is_h2c(protocol))
-                continue;
+        while (protocol_next(&rest, &protocol)) {
             write_text(w, written++ == 0 ? SLICE("Upgrade: ") : SLICE(", "));
             write_text(w, protocol);
         }
@@ -436,9 +420,26 @@ static struct slice only_protocol(const struct head *head)
     return only;
 }
 
+static bool head_offers(const struct head *head, struct slice chosen)
+{
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        struct slice rest = head->fields[i].value;
+        struct slice protocol;
+
+        if (!slice_is_nocase(head->fields[i].name, SLICE("upgrade")))
+            continue;
+        while (protocol_next(&rest, &protocol))
+            if (slice_is_nocase(protocol, chosen))
+                return true;
+    }
+    return false;
+}
+
 bool forward_upgrade_agrees(const struct head *request, const struct head *response)
 {
     struct slice chosen = only_protocol(response);
 
-    return chosen.length > 0 && !is_h2c(chosen) && head_lists(request, SLICE("upgrade"), chosen);
+    return response->version == VERSION_1_1 && chosen.length > 0 &&
+           head_lists(response, SLICE("connection"), SLICE("upgrade")) &&
+           head_offers(request, chosen);
 }

@@ -51,7 +51,8 @@ struct slice forward_response_head(struct arena *, const struct forward_response
 struct slice forward_trailers(struct arena *, const struct head *, const struct field *trailers,
                               unsigned count);
 
-/* Does the 101 switch to one protocol that the request's Upgrade offered (RFC 9110, 7.8)? */
+/* Does the 101, of 1.1, say in Connection that it switches to one protocol that the request's
+ * Upgrade offered (RFC 9110, 7.8)? */
 bool forward_upgrade_agrees(const struct head *request, const struct head *response);
 
 #endif

@@ -1,5 +1,7 @@
 #include "http/head.h"
 
+#include "http/syntax.h"
+
 const struct slice *head_find(const struct head *head, struct slice name)
 {
     for (unsigned i = 0; i < head->fields_count; i++)
@@ -26,6 +28,33 @@ bool list_next(struct slice *rest, struct slice *member)
         if (member->length > 0)
             return true;
     }
+    return false;
+}
+
+static bool is_token(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (!is_token_byte(text.start[i]))
+            return false;
+    return text.length > 0;
+}
+
+static bool is_protocol(struct slice text)
+{
+    const char *slash = memchr(text.start, '/', text.length);
+    size_t length = slash != NULL ? (size_t)(slash - text.start) : text.length;
+    struct slice name = {text.start, length};
+
+    if (slash != NULL && !is_token((struct slice){slash + 1, text.length - length - 1}))
+        return false;
+    return is_token(name) && !slice_is_nocase(name, SLICE("h2c"));
+}
+
+bool protocol_next(struct slice *rest, struct slice *protocol)
+{
+    while (list_next(rest, protocol))
+        if (is_protocol(*protocol))
+            return true;
     return false;
 }
 

@@ -26,15 +26,6 @@ static bool request_has_body(const struct request *r)
     return r->framing == FRAMING_CHUNKED || (r->framing == FRAMING_COUNTED && r->length > 0);
 }
 
-static bool is_h2c(struct slice protocol)
-{
-    const char *slash = memchr(protocol.start, '/', protocol.length);
-
-    if (slash != NULL)
-        protocol.length = (size_t)(slash - protocol.start);
-    return slice_is_nocase(protocol, SLICE("h2c"));
-}
-
 /* RFC 9110, 7.8. */
 static bool request_finds_upgrade(const struct head *head, const struct request *r)
 {
@@ -47,9 +38,8 @@ static bool request_finds_upgrade(const struct head *head, const struct request 
 
         if (!slice_is_nocase(head->fields[i].name, SLICE("upgrade")))
             continue;
-        while (list_next(&rest, &protocol))
-            if (!is_h2c(protocol))
-                return true;
+        if (protocol_next(&rest, &protocol))
+            return true;
     }
     return false;
 }

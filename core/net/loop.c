@@ -45,7 +45,6 @@ static void on_before_wait(uv_prepare_t *prepare)
 {
     struct loop *loop = prepare->data;
 
-    loop->turn++;
     loop_run_deferred(loop);
     if (loop->on_turn != NULL)
         loop->on_turn(loop);

@@ -48,7 +48,6 @@ struct loop {
     uv_idle_t no_wait;        /* active while something deferred must not wait */
     uv_timer_t wheel_timer;
     struct wheel wheel;
-    uint64_t turn;     /* counts */
     uint64_t noted_ms; /* the steady clock, when somebody last looked at it */
     struct list_node deferred;
     struct gather gather;

@@ -4,6 +4,7 @@
 
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/un.h>
 
@@ -408,12 +409,11 @@ void stream_local(const struct stream *s, struct sockaddr_in6 *out)
 
 bool stream_is_dead(const struct stream *s)
 {
-    struct tcp_info info = {0};
-    socklen_t length = sizeof info;
+    struct pollfd asked = {.fd = stream_fd(s)};
 
-    return s->failure != 0 ||
-           (getsockopt(stream_fd(s), IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
-            info.tcpi_state == TCP_CLOSE);
+    /* Not by its state, which is the same where both sides have ended in peace; and what the peer
+     * sent before its end may still be there to be read. */
+    return s->failure != 0 || (poll(&asked, 1, 0) > 0 && (asked.revents & POLLERR) != 0);
 }
 
 static void stream_set(const struct stream *s, int level, int option, int value)

@@ -79,7 +79,7 @@ uint32_t stream_unsent(const struct stream *);
 void stream_peer(const struct stream *, struct sockaddr_in6 *out);
 void stream_local(const struct stream *, struct sockaddr_in6 *out);
 /* Of a stream that is not being read, so that no event tells: has the connection been reset, or
- * given up by the kernel (stream_keep_alive)? A system call. Never true of a unix socket. */
+ * given up by the kernel (stream_keep_alive)? An end in peace is neither. A system call. */
 bool stream_is_dead(const struct stream *);
 /* From now on the kernel asks the peer every few seconds whether it still knows this connection,
  * and gives up one that it does not know or that nobody answers. The owner of a socket that was

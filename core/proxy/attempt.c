@@ -290,20 +290,21 @@ void attempt_init(struct attempt *a, const struct attempt_events *events, struct
     deadline_init(&a->deadline, on_deadline);
 }
 
-static struct outgoing *attempt_take_pooled(struct attempt *a, bool peek)
+static struct outgoing *attempt_take_pooled(struct attempt *a)
 {
     struct outgoing *o = pool_take(&a->backend->pool);
 
-    /* One that has just come back may have something to be read that shows only next turn. */
-    while (o != NULL && (peek || a->loop->turn - o->returned_turn <= 1) &&
-           stream_is_stale(&o->stream)) {
+    /* What waits there was asked for by nobody, and would be taken for the answer; and a request
+     * that must not go out twice would be lost on a connection that was closed. The loop may not
+     * have come to tell. */
+    while (o != NULL && stream_is_stale(&o->stream)) {
         outgoing_close(o);
         o = pool_take(&a->backend->pool);
     }
     return o;
 }
 
-void attempt_start(struct attempt *a, struct backend *backend, bool fresh, bool peek)
+void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
 {
     const struct sockaddr *to = backend_address(backend);
     struct outgoing *pooled;
@@ -315,7 +316,7 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh, bool 
     a->connected_us = a->sent_us = a->head_us = 0;
     a->was_sent = a->has_final_head = a->is_paused = a->awaits_continue = false;
     attempt_count(a, true);
-    pooled = fresh ? NULL : attempt_take_pooled(a, peek);
+    pooled = fresh ? NULL : attempt_take_pooled(a);
     if (pooled != NULL) {
         attempt_begin(a, pooled);
         return;
@@ -373,14 +374,16 @@ void attempt_refuse(struct attempt *a, const char *text)
     attempt_fail(a, (struct attempt_failure){.outcome = ATTEMPT_PROTOCOL,
                                              .kind = FACTS_PROTOCOL,
                                              .phase = attempt_phase(a),
-                                             .message = text});
+                                             .message = text,
+                                             .is_provoked = true});
 }
 
 void attempt_blame(struct attempt *a, const struct attempt_failure *failure)
 {
     bool connecting = failure->phase == FACTS_PHASE_CONNECT;
 
-    if (failure->outcome == ATTEMPT_STALE || failure->outcome == ATTEMPT_LOCAL) {
+    if (failure->outcome == ATTEMPT_STALE || failure->outcome == ATTEMPT_LOCAL ||
+        failure->is_provoked) {
         attempt_end_trial(a);
         return;
     }

@@ -35,7 +35,8 @@ struct attempt_failure {
     enum facts_failure_kind kind;
     enum facts_phase phase;
     const char *message;
-    int code; /* negative libuv code of a failed connect, else 0 */
+    int code;         /* negative libuv code of a failed connect, else 0 */
+    bool is_provoked; /* any client can have it so: nothing is counted against the backend */
 };
 
 struct attempt_events {
@@ -69,10 +70,9 @@ struct attempt { /* embedded; stays in place until it is over */
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,
                   const struct config_timeouts *, const struct parse_limits *, struct arena *,
                   bool answers_head, bool may_switch);
-/* fresh: not over a pooled connection. peek: over a pooled one only after a look whether the
- * backend has closed it meanwhile. If a pooled connection serves, on_connected comes inside
- * this call; everything else comes later. */
-void attempt_start(struct attempt *, struct backend *, bool fresh, bool peek);
+/* fresh: not over a pooled connection. If a pooled one serves, on_connected comes inside this
+ * call; everything else comes later. */
+void attempt_start(struct attempt *, struct backend *, bool fresh);
 /* The request, or a part of it, goes out now. awaits_continue: no more of it comes before the
  * backend has answered. */
 void attempt_sending(struct attempt *, bool awaits_continue);

@@ -205,8 +205,7 @@ static void exchange_try(struct exchange *e, struct backend *backend)
     e->last_try =
         access_try_add(&e->in->arena, &e->log.tries, e->last_try, backend->settings->name);
     exchange_enter(e, EXCHANGE_CONNECTING);
-    /* A request that must not go out twice would be lost on a closed connection. */
-    attempt_start(&e->attempt, backend, fresh, !e->facts.idempotent);
+    attempt_start(&e->attempt, backend, fresh);
 }
 
 static void on_attempt_failed(struct attempt *a, const struct attempt_failure *failure)

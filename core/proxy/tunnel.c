@@ -14,7 +14,7 @@
  *
  * Each side is read while the other takes what comes; what waits is at most two reads
  * for each direction. A side that is not read (the other is slow, or it has ended)
- * tells nothing: it is asked now and then whether it still exists.
+ * tells nothing: it is asked now and then whether it has been reset.
  */
 #include "proxy/tunnel.h"
 

@@ -236,7 +236,6 @@ void outgoing_rest(struct outgoing *o)
     o->events = NULL;
     o->owner = NULL;
     o->arena = NULL;
-    o->returned_turn = o->pool->loop->turn;
     deadline_set(o->pool->loop, &o->idle, o->pool->idle_ms);
     stream_read(&o->stream);
 }

@@ -49,7 +49,6 @@ struct outgoing {
     uint64_t length;
     uint64_t bytes_read;    /* of this response */
     size_t interim_bytes;   /* of the heads before the final one */
-    uint64_t returned_turn; /* the loop's, in which it came back to the pool */
     bool answers_head;
     bool may_switch;   /* the request asks for another protocol: a 101 is no fault */
     bool is_tunnel;    /* the 101 was taken: bytes go through as they are */

@@ -116,6 +116,10 @@ refuses("a 101 to two protocols", ASKS, ASKS_SEEN,
   SWITCHED .. "Connection: upgrade\r\nUpgrade: websocket, foo\r\n\r\nraw")
 refuses("a 101 to HTTP/2, which is never offered", ASKS, ASKS_SEEN,
   SWITCHED .. "Connection: upgrade\r\nUpgrade: h2c\r\n\r\nraw")
+refuses("a 101 that does not say in Connection that it switches", ASKS, ASKS_SEEN,
+  SWITCHED .. "Upgrade: websocket\r\n\r\nraw")
+refuses("a 101 of HTTP/1.0", ASKS, ASKS_SEEN,
+  "HTTP/1.0 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nraw")
 refuses("a 101 for an offer without Connection", get "Upgrade: websocket\r\n", seen "", AGREES .. "raw")
 
 -- Offers that do not go on; the rest of the request does.
@@ -136,6 +140,10 @@ not_offered("h2c", "an offer of h2c beside another one", get("Connection: Upgrad
   "Upgrade: h2c, foo\r\n" .. SETTINGS), seen "Upgrade: foo\r\nConnection: upgrade\r\n")
 not_offered("h2c", "an offer of h2c in a second field", get("Connection: Upgrade\r\nUpgrade: foo\r\nUpgrade: h2c\r\n"),
   seen "Upgrade: foo\r\nConnection: upgrade\r\n")
+for _, spelling in ipairs { "h2c;q=1", '"h2c"', "h2c/", "h2c/1.0", "\tH2C\t", "h2c x", "/h2c", ",h2c," } do
+  not_offered("h2c", ("an offer of h2c as %q"):format(spelling),
+    get("Connection: Upgrade\r\nUpgrade: " .. spelling .. "\r\n"), seen "")
+end
 refuses("a 101 to h2c for an offer of h2c", get("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" .. SETTINGS),
   seen "", SWITCHED .. "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\nraw")
 not_offered("upgrade-offer", "an offer that Connection does not name", get "Upgrade: websocket\r\n", seen "")

@@ -18,6 +18,7 @@
 --   lb:exchange(match)                waits for the access line that has these fields
 --   lb:up(backend), lb:down(backend)  waits for the last word on it; the event
 --   lb:children()                     the processes of this lb
+--   lb:freeze(), lb:thaw()            its children stand still, and go on
 --   lb:stop()                         SIGTERM, and its end;  lb:signal, lb:wait_exit as of a process
 --   lb:judge()                        a list of complaints: a wrong end, processes left over, a socket left over
 --
@@ -183,6 +184,18 @@ function Balancer:children() return process.children(self.pid) end
 function Balancer:signal(name) self.process:signal(name) end
 function Balancer:wait_exit(seconds) return self.process:wait_exit(seconds) end
 function Balancer:read_stdout() self.process:read_stdout() end
+
+function Balancer:freeze()
+  self.frozen = self:children()
+  for _, pid in ipairs(self.frozen) do
+    require("luv").kill(pid, "sigstop")
+    loop.wait("a process to stand still", function() return process.is_stopped(pid) end)
+  end
+end
+
+function Balancer:thaw()
+  for _, pid in ipairs(self.frozen) do require("luv").kill(pid, "sigcont") end
+end
 
 function Balancer:stop()
   self:signal "sigterm"

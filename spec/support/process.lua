@@ -140,6 +140,8 @@ function process.children(pid)
   return found
 end
 
+function process.is_stopped(pid) return stat_of(pid) == "T" end
+
 function process.exists(pid)
   local state = stat_of(pid)
   return state ~= nil and state ~= "Z"

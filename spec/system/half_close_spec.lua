@@ -85,6 +85,21 @@ describe("a client that shuts its sending side", function()
     assert.equal("end", client:ended_by_peer())
   end)
 
+  it("is asked less and less often whether it is there", function()
+    local backend = play.backend(function(conn)
+      conn:request()
+      play.pause(3.2)
+      conn:send(play.text "late")
+    end)
+    local client = play.client(play.balancer { backends = { backend } })
+    client:send(GET)
+    client:finish()
+    local interim, response = 0, client:response()
+    while response.status == 100 do interim, response = interim + 1, client:response() end
+    assert.equal("late", response.body)
+    assert.truthy(interim >= 2 and interim <= 5, interim) -- at once, then after 0, 0.5, 1.5 and 3.5 s
+  end)
+
   it("and never reads is not kept for ever", function()
     local lb = play.balancer { backends = { play.hello(body) }, settings = "timeouts = { response_body = 0.5 }" }
     local client = play.client(lb, { receive_buffer = 32768 })

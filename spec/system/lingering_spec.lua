@@ -123,3 +123,47 @@ describe("a last answer", function()
     end)
   end
 end)
+
+-- How much the kernel takes of it is not ours to say, so it is tried with many sizes: a few of them leave something
+-- with lb when the backend has ended.
+describe("an answer that the end of the connection ends, to one who reads late", function()
+  after_each(play.curtain)
+
+  local function each_size(lb, before_reading)
+    local clients = {}
+    for size = 2400000, 4400000, 50000 do
+      local client = play.client(lb, { receive_buffer = 32768 })
+      client:hold()
+      client:send(("GET /%d HTTP/1.0\r\n\r\n"):format(size))
+      clients[#clients + 1] = { client, size }
+    end
+    before_reading()
+    for _, pair in ipairs(clients) do
+      local client, size = unpack(pair)
+      client:go_on()
+      local got = client:rest()
+      local length = #got - (select(2, got:find("\r\n\r\n", 1, true)) or 0)
+      assert.equal(length == size and "end" or "reset", client.ended, size)
+    end
+  end
+
+  local function backend()
+    return play.backend(function(conn)
+      local size = tonumber(conn:request().target:sub(2))
+      conn:send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", ("x"):rep(size))
+    end)
+  end
+
+  it("is whole, or ends with a reset, when the time for it is over", function()
+    local lb = play.balancer { backends = { backend() }, settings = "timeouts = { response_body = 1 }" }
+    each_size(lb, function() play.pause(5) end)
+  end)
+
+  it("is whole, or ends with a reset, when the drain is over", function()
+    local lb = play.balancer { backends = { backend() }, args = { "--drain-timeout", "1" } }
+    each_size(lb, function()
+      play.pause(1)
+      lb:stop()
+    end)
+  end)
+end)

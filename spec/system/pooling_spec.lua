@@ -1,4 +1,5 @@
 local play = require "spec.support.play"
+local unread = require "spec.support.unread"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 local POST = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
@@ -113,6 +114,35 @@ describe("a connection to a backend", function()
     assert.equal(502, client:response().status)
     assert.equal("POST", backend.requests[2].method)
     assert.equal(2, #backend.requests)
+  end)
+
+  -- The worker stands still meanwhile, so that request and surplus are there when it looks.
+  it("is not used if something waits on it that nobody asked for", function()
+    local conns = {}
+    local backend = play.backend(function(conn)
+      conns[#conns + 1] = conn
+      while true do conn:send(play.text(play.receive(conn).target)) end
+    end)
+    local lb = play.balancer { backends = { backend }, settings = "health = { interval = 60, timeout = 1 }" }
+    local first, second = play.client(lb), play.client(lb)
+    local function ask(client, target) client:send(("GET %s HTTP/1.1\r\nHost: x\r\n\r\n"):format(target)) end
+    for _, client in ipairs { first, second } do
+      ask(client, "/before")
+      assert.equal("/before", client:response().body)
+    end
+    for _ = 1, 3 do -- and the connection has been idle for a few turns of lb's loop
+      assert.equal(200, lb:fetch("*", { method = "OPTIONS", fields = "Max-Forwards: 0\r\n" }).status)
+    end
+    lb:freeze()
+    ask(second, "/asked")
+    for _, conn in ipairs(conns) do conn:send(play.text "nobody asked for this") end
+    for _, conn in ipairs { second, unpack(conns) } do
+      play.wait("it to arrive", function() return (unread(conn.handle) or 0) > 0 end)
+    end
+    lb:thaw()
+    assert.equal("/asked", second:response().body)
+    ask(first, "/after")
+    assert.equal("/after", first:response().body)
   end)
 
   it("that the backend closes while it is idle is noticed before the next request", function()

@@ -288,6 +288,19 @@ describe("no tunnel begins", function()
     end)
   end
 
+  it("without harm to a backend: any client can ask for what it does not speak", function()
+    local one, two = forward_backend(), forward_backend()
+    local lb = balancer(nil, { backends = { one, two } })
+    for i = 1, 12 do
+      local client = play.client(lb)
+      client:send(HEAD, "Connection: Upgrade\r\nUpgrade: x\r\n\r\n")
+      assert.equal(502, client:response().status)
+      lb:exchange(nil, i)
+    end
+    assert.equal("up", lb:up(one) and lb:up(two) and "up")
+    assert.same({}, lb:events "backend_ejected")
+  end)
+
   it("for h2c, and the request goes on without it", function()
     local backend = play.answering(function() return "answer" end)
     local client = play.client(balancer(backend))
@@ -407,6 +420,50 @@ describe("a tunnel", function()
     assert.equal(#bytes, line.bytes_in)
     assert.equal(#bytes, line.bytes_out)
     assert.truthy(play.wait("the backend", function() return received end) == bytes)
+  end)
+
+  -- Both sides have ended, and lb still has much of what one of them sent: no peace is a reset.
+  it("brings a late reader all that a backend sent before both had ended", function()
+    local sent = bytes:sub(1, 4000000)
+    local gone
+    local backend = switching(function(conn)
+      conn:rest()
+      conn:send(sent)
+      conn:finish()
+      conn:drained()
+      gone = true
+    end)
+    local lb = balancer(backend)
+    local client = upgraded(lb, { receive_buffer = 32768 })
+    client:hold()
+    client:send "hello"
+    client:finish()
+    play.pause(1.2) -- lb asks twice a second whether they are there
+    client:go_on()
+    assert.truthy(client:rest() == sent)
+    assert.equal("end", client.ended)
+    assert.truthy(gone)
+    assert.is_nil(lb:exchange({ status = 101 }).note)
+  end)
+
+  it("brings a late backend all that a client sent before both had ended", function()
+    local sent = bytes:sub(1, 4000000)
+    local received, how
+    local backend = switching(function(conn)
+      conn:finish()
+      conn:hold()
+      play.pause(1.2)
+      conn:go_on()
+      received, how = conn:rest(), conn.ended
+    end)
+    local lb = balancer(backend)
+    local client = upgraded(lb)
+    client:send(sent)
+    client:finish()
+    play.wait("the backend", function() return received end)
+    assert.truthy(received == sent)
+    assert.equal("end", how)
+    assert.is_nil(lb:exchange({ status = 101 }).note)
   end)
 
   it("has no other timeout than timeouts.tunnel, which a byte either way begins anew", function()
