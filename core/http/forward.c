@@ -5,6 +5,7 @@
 #include "http/forward.h"
 
 #include "http/hop.h"
+#include "http/request.h"
 #include "http/syntax.h"
 #include "http/write.h"
 
@@ -181,16 +182,21 @@ static void write_request_connection(struct writer *w, const struct forward_requ
                                      const struct hop *hop)
 {
     bool has_te = hop_has(hop, FIELD_TE) && accepts_trailers(r->head, hop);
-    bool has_upgrade;
+    struct slice option = {"", 0};
 
     if (has_te)
         write_text(w, SLICE("TE: trailers\r\n"));
-    has_upgrade = r->wants_upgrade && write_upgrade(w, r->head, hop);
-    if (has_upgrade)
-        write_text(w, has_te ? SLICE("Connection: upgrade, TE\r\n")
-                             : SLICE("Connection: upgrade\r\n"));
-    else if (has_te)
-        write_text(w, SLICE("Connection: TE\r\n"));
+    if (r->wants_upgrade && write_upgrade(w, r->head, hop))
+        option = SLICE("upgrade");
+    else if (request_ends_connection(r->head->method, r->framing, r->length))
+        option = SLICE("close");
+    if (!has_te && option.length == 0)
+        return;
+    write_text(w, SLICE("Connection: "));
+    write_text(w, option);
+    if (has_te)
+        write_text(w, option.length > 0 ? SLICE(", TE") : SLICE("TE"));
+    write_text(w, SLICE("\r\n"));
 }
 
 /* Who came before us, if that can be believed, then whom we see ourselves. */
@@ -245,23 +251,27 @@ static void write_forwarded(struct writer *w, const struct forward_request *r)
     } else {
         write_parameter(w, r->peer_ip);
     }
-    write_text(w, SLICE(";host="));
-    write_parameter(w, r->host);
+    if (!r->names_no_host) {
+        write_text(w, SLICE(";host="));
+        write_parameter(w, r->host);
+    }
     write_text(w, SLICE(";proto="));
     write_parameter(w, r->proto);
     write_text(w, SLICE("\r\n"));
 }
 
-/* What a trusted peer says already is not said again. */
+/* What a trusted peer says already is not said again; and our port is not that of another scheme
+ * which it names. */
 static void write_forwarding(struct writer *w, const struct forward_request *r,
                              const struct hop *hop)
 {
     write_forwarded_for(w, r, hop);
     if (!r->is_trusted || !hop_has(hop, FIELD_X_FORWARDED_PROTO))
         write_field(w, SLICE("X-Forwarded-Proto"), r->proto);
-    if (!r->is_trusted || !hop_has(hop, FIELD_X_FORWARDED_HOST))
+    if (!r->names_no_host && (!r->is_trusted || !hop_has(hop, FIELD_X_FORWARDED_HOST)))
         write_field(w, SLICE("X-Forwarded-Host"), r->host);
-    if (r->port != 0 && (!r->is_trusted || !hop_has(hop, FIELD_X_FORWARDED_PORT)))
+    if (r->port != 0 && (!r->is_trusted || (!hop_has(hop, FIELD_X_FORWARDED_PORT) &&
+                                            !hop_has(hop, FIELD_X_FORWARDED_PROTO))))
         write_decimal_field(w, SLICE("X-Forwarded-Port"), r->port);
     if (r->adds_forwarded)
         write_forwarded(w, r);

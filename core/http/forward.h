@@ -29,6 +29,7 @@ struct forward_request {
     bool wants_upgrade;  /* pass Upgrade on, without h2c (RFC 9110, 7.8) */
     bool has_max_forwards;
     uint64_t max_forwards; /* as it came, not 0; goes on one less */
+    bool names_no_host;    /* the client did not: what we say of it leaves the host out */
 };
 
 struct forward_response {

@@ -39,6 +39,14 @@ static bool is_token(struct slice text)
     return text.length > 0;
 }
 
+/* "h2c" and what it was called in drafts, "h2c-14"; "h2" has no place here, but was taken. */
+static bool is_http2(struct slice name)
+{
+    return slice_is_nocase(name, SLICE("h2")) ||
+           (name.length > 2 && (name.start[2] == '-' || ascii_lower(name.start[2]) == 'c') &&
+            slice_is_nocase((struct slice){name.start, 2}, SLICE("h2")));
+}
+
 static bool is_protocol(struct slice text)
 {
     const char *slash = memchr(text.start, '/', text.length);
@@ -47,7 +55,7 @@ static bool is_protocol(struct slice text)
 
     if (slash != NULL && !is_token((struct slice){slash + 1, text.length - length - 1}))
         return false;
-    return is_token(name) && !slice_is_nocase(name, SLICE("h2c"));
+    return is_token(name) && !is_http2(name);
 }
 
 bool protocol_next(struct slice *rest, struct slice *protocol)

@@ -87,6 +87,11 @@ static const struct end_to_end {
 
 enum likeness { UNLIKE, ALIKE, SAME };
 
+static bool is_alphanumeric(char c)
+{
+    return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+
 /* Of the first bytes of a name, which is a token, and of a known one: 0x20 more makes the lower
  * case of a letter, and nothing else that is in a token becomes what is in a known name. */
 static enum likeness likeness(const char *name, const char *is_known, size_t length)
@@ -96,7 +101,7 @@ static enum likeness likeness(const char *name, const char *is_known, size_t len
     for (size_t i = 0; i < length; i++) {
         if ((name[i] | 0x20) == is_known[i])
             continue;
-        if (is_known[i] != '-' || (name[i] != '_' && name[i] != '.'))
+        if (is_known[i] != '-' || is_alphanumeric(name[i]))
             return UNLIKE;
         found = ALIKE;
     }
@@ -108,12 +113,11 @@ static enum field_kind kind_of_look_alike(enum field_kind kind)
     switch (kind) {
     case FIELD_CONTENT_LENGTH:
     case FIELD_TRANSFER_ENCODING:
-        return FIELD_LOOKS_LIKE_FRAMING;
     case FIELD_X_FORWARDED_FOR:
     case FIELD_X_FORWARDED_PROTO:
     case FIELD_X_FORWARDED_HOST:
     case FIELD_X_FORWARDED_PORT:
-        return FIELD_X_FORWARDED;
+        return FIELD_LOOK_ALIKE;
     case FIELD_CREDENTIALS:
         return FIELD_CREDENTIALS;
     default:
@@ -137,9 +141,16 @@ enum field_kind hop_kind_of(struct slice name)
         if (found != UNLIKE)
             return found == SAME ? row->kind : kind_of_look_alike(row->kind);
     }
-    if (name.length >= prefix && likeness(name.start, x_forwarded, prefix) != UNLIKE)
+    if (name.length < prefix)
+        return FIELD_OTHER;
+    switch (likeness(name.start, x_forwarded, prefix)) {
+    case SAME:
         return FIELD_X_FORWARDED;
-    return FIELD_OTHER;
+    case ALIKE:
+        return FIELD_LOOK_ALIKE;
+    default:
+        return FIELD_OTHER;
+    }
 }
 
 static bool fits_end_to_end(struct slice name, const struct end_to_end *row)
@@ -172,7 +183,7 @@ static void hop_mark(struct hop *hop, const struct field *fields, unsigned count
                      struct slice option)
 {
     for (unsigned i = 0; i < count; i++) {
-        if (hop->kinds[i] != FIELD_OTHER && hop->kinds[i] != FIELD_LOOKS_LIKE_FRAMING)
+        if (hop->kinds[i] != FIELD_OTHER && hop->kinds[i] != FIELD_LOOK_ALIKE)
             continue;
         if (slice_is_nocase(fields[i].name, option))
             hop_set(hop, i, end_to_end_find(option) != NULL ? FIELD_END_TO_END : FIELD_NAMED);
@@ -184,7 +195,7 @@ static bool option_may_name(struct slice option)
 {
     enum field_kind kind = hop_kind_of(option);
 
-    return kind == FIELD_OTHER || kind == FIELD_LOOKS_LIKE_FRAMING;
+    return kind == FIELD_OTHER || kind == FIELD_LOOK_ALIKE;
 }
 
 /* RFC 9110, 7.6.1: several lines, and a list in each, are one list. */

@@ -23,7 +23,7 @@ enum field_kind {
 
     FIELD_CONTENT_LENGTH,
     FIELD_TRANSFER_ENCODING,
-    FIELD_LOOKS_LIKE_FRAMING, /* Content_Length: see hop_kind_of */
+    FIELD_LOOK_ALIKE, /* Content_Length, X_Forwarded_For: see hop_kind_of */
     FIELD_HOST,
     FIELD_EXPECT,
     FIELD_DATE,
@@ -35,7 +35,7 @@ enum field_kind {
     FIELD_X_FORWARDED_PROTO,
     FIELD_X_FORWARDED_HOST,
     FIELD_X_FORWARDED_PORT,
-    FIELD_X_FORWARDED, /* another of these names, or one that looks like them: X_Forwarded_For */
+    FIELD_X_FORWARDED, /* another of these names */
     FIELD_KINDS,
 };
 
@@ -45,9 +45,10 @@ struct hop {
 };
 
 /* By the name alone. CGI, and what descends from it, makes CONTENT_LENGTH of Content-Length, and
- * so it does of Content_Length; PHP even of Content.Length. A backend behind such an interface
- * could take a client's field for the one that we have checked and written: those look-alikes of
- * framing fields and of X-Forwarded-* have kinds of their own. */
+ * so it does of Content_Length; PHP of Content.Length, and lighttpd of any sign in that place. A
+ * backend behind such an interface could take a client's field for the one that we have checked
+ * and written: look-alikes of framing fields and of X-Forwarded-* have a kind of their own, and
+ * no honest sender. */
 enum field_kind hop_kind_of(struct slice name);
 
 /* The kinds of fields, which are the head's own or its trailers; the head's Connection counts. */

@@ -261,6 +261,18 @@ static void parse_take_head(struct parse *p, struct slice last)
         chunks_init(&p->chunks, p->limits->head, p->limits->fields);
 }
 
+/* A head is refused: its first line, if that was well, tells whose. */
+static void parse_keep_request_line(struct parse *p, struct slice last)
+{
+    struct slice rest;
+
+    if (p->is_response || !syntax_has_first_line(&p->syntax))
+        return;
+    rest = parse_gather(p, last);
+    p->head.version = p->syntax.version[1] == '1' ? VERSION_1_1 : VERSION_1_0;
+    parse_take_request_line(p, syntax_first_line(&rest));
+}
+
 static enum parse_step parse_feed_head(struct parse *p, struct slice bytes, size_t *used)
 {
     size_t skipped = syntax_skip_empty_lines(&p->syntax, bytes);
@@ -268,8 +280,10 @@ static enum parse_step parse_feed_head(struct parse *p, struct slice bytes, size
 
     rest.length = syntax_accept(&p->syntax, rest);
     *used = skipped + rest.length;
-    if (p->syntax.fault != SYNTAX_OK)
+    if (p->syntax.fault != SYNTAX_OK) {
+        parse_keep_request_line(p, rest);
         return parse_refuse(p, p->syntax.fault);
+    }
     if (syntax_is_complete(&p->syntax)) {
         parse_take_head(p, rest);
         return PARSE_HEAD;

@@ -50,7 +50,9 @@ enum { PARSE_STATE_BYTES = 128 };
 struct parse {
     /* A piece of the body, its coding removed; borrowed for the call. */
     void (*on_body)(struct parse *, struct slice);
-    struct head head; /* from PARSE_HEAD on; its bytes are in the arena */
+    /* From PARSE_HEAD on; its bytes are in the arena. Of a request that is refused for what is
+     * behind its first line: method, target and version. */
+    struct head head;
     enum parse_error error;
     const char *why; /* with PARSE_FAILED: what is wrong, static ("a bare line feed in the head") */
     size_t head_bytes; /* how long the head was on the wire */

@@ -1,5 +1,7 @@
 #include "http/request.h"
 
+enum { OPTIONS_MAX = 64 };
+
 /* An authority in the target overrides the field, which must be there all the same
  * (RFC 9112, 3.2 and 3.2.2). */
 static bool request_find_host(const struct head *head, struct request *out)
@@ -61,6 +63,35 @@ static bool request_find_max_forwards(const struct head *head, struct request *o
     return true;
 }
 
+static bool request_has_many_options(const struct head *head)
+{
+    unsigned options = 0;
+
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        struct slice rest = head->fields[i].value;
+        struct slice option;
+
+        if (!slice_is_nocase(head->fields[i].name, SLICE("connection")))
+            continue;
+        while (list_next(&rest, &option))
+            if (++options > OPTIONS_MAX)
+                return true;
+    }
+    return false;
+}
+
+bool request_ends_connection(struct slice method, enum framing framing, uint64_t length)
+{
+    static const struct slice methods[] = {{"GET", 3}, {"HEAD", 4}, {"DELETE", 6}, {"OPTIONS", 7}};
+
+    if (framing == FRAMING_NONE || (framing == FRAMING_COUNTED && length == 0))
+        return false;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (slice_is(method, methods[i]))
+            return true;
+    return false;
+}
+
 enum request_fault request_check(const struct head *head, struct arena *arena, struct request *out)
 {
     *out = (struct request){.host = {"", 0}};
@@ -77,6 +108,8 @@ enum request_fault request_check(const struct head *head, struct arena *arena, s
         return REQUEST_BAD_MAX_FORWARDS;
     if (slice_is(head->method, SLICE("TRACE")) && request_has_body(out))
         return REQUEST_TRACE_WITH_BODY;
+    if (request_has_many_options(head))
+        return REQUEST_MANY_OPTIONS;
     out->wants_upgrade = request_finds_upgrade(head, out);
     return REQUEST_OK;
 }
@@ -96,6 +129,7 @@ const char *request_fault_text(enum request_fault fault)
         [REQUEST_UNKNOWN_CODING] = "a transfer coding that is not chunked",
         [REQUEST_IS_CONNECT] = "CONNECT is not supported",
         [REQUEST_BAD_MAX_FORWARDS] = "Max-Forwards is not one number",
+        [REQUEST_MANY_OPTIONS] = "too many options in Connection",
         [REQUEST_TRACE_WITH_BODY] = "TRACE has no body",
     };
 

@@ -17,6 +17,7 @@ enum request_fault {
     REQUEST_IS_CONNECT,       /* 501: this is no forward proxy */
     REQUEST_BAD_MAX_FORWARDS, /* 400: of TRACE or OPTIONS, not one number (RFC 9110, 7.6.2) */
     REQUEST_TRACE_WITH_BODY,  /* 400 (RFC 9110, 9.3.8) */
+    REQUEST_MANY_OPTIONS,     /* 400: each option of Connection is looked for among all fields */
 };
 
 struct request {
@@ -32,6 +33,11 @@ struct request {
 };
 
 /* Borrows from the head; what it has to write anew of the target is in the arena. */
+/* A body of a method that has no use for one (RFC 9110, 9.3.1): some backends do not read it, and
+ * take it for the next request, whose answer would be another client's. So the connection to the
+ * backend ends with it. */
+bool request_ends_connection(struct slice method, enum framing, uint64_t length);
+
 enum request_fault request_check(const struct head *, struct arena *, struct request *out);
 unsigned request_fault_status(enum request_fault);
 const char *request_fault_text(enum request_fault);

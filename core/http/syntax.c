@@ -181,6 +181,11 @@ bool syntax_is_complete(const struct syntax *s)
     return s->state == DONE;
 }
 
+bool syntax_has_first_line(const struct syntax *s)
+{
+    return s->state > EOL_LF;
+}
+
 size_t syntax_skip_empty_lines(struct syntax *s, struct slice bytes)
 {
     size_t at = 0;

@@ -68,6 +68,7 @@ size_t syntax_skip_empty_lines(struct syntax *, struct slice bytes);
  * syntax_is_complete, else fault says what is wrong with the next one. */
 size_t syntax_accept(struct syntax *, struct slice bytes);
 bool syntax_is_complete(const struct syntax *);
+bool syntax_has_first_line(const struct syntax *); /* with its line end */
 
 /* Takes apart what was accepted: the first line without its line end, which is taken off; then the
  * fields, as many as syntax->fields. All borrow from the bytes. */

@@ -78,7 +78,7 @@ static void append_text_record(const struct access_record *r)
         log_append_foreign(&line, r->why, shown / 4, LOG_TEXT);
         append(")");
     }
-    if (r->note != NULL) {
+    if (r->note != NULL && !slice_is(r->why, slice_of(r->note))) {
         append(" (");
         append(r->note);
         append(")");
@@ -145,7 +145,10 @@ static void append_json_record(const struct access_record *r)
     append_json_number("client_port", r->client_port);
     append_json_foreign("method", r->method, shown / 4);
     append_json_foreign("path", r->target, shown);
-    append(r->version_minor == 1 ? ",\"version\":\"1.1\"" : ",\"version\":\"1.0\"");
+    if (r->version != NULL)
+        append_json_words(",\"version\":", r->version);
+    else
+        append(",\"version\":null");
     append_json_number("status", r->status);
     append_json_number("bytes_in", r->bytes_in);
     append_json_number("bytes_out", r->bytes_out);

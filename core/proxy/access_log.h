@@ -17,7 +17,8 @@ struct access_try {
 
 struct access_record {
     struct slice id, client_ip, method, target, why;
-    unsigned client_port, status, version_minor;
+    unsigned client_port, status;
+    const char *version;          /* "1.1"; NULL if there is no request line */
     uint64_t bytes_in, bytes_out; /* of the bodies */
     uint64_t queue_us, connect_us, first_byte_us, total_us;
     bool has_connect, has_first_byte;

@@ -65,6 +65,7 @@ struct attempt { /* embedded; stays in place until it is over */
     struct slice trailers; /* of the response, at on_end: lines to go on, in the arena */
     bool answers_head, may_switch, was_sent, is_trial, is_active, has_final_head, is_paused;
     bool awaits_continue;
+    bool ends_connection; /* set behind attempt_init: its connection serves no other request */
 };
 
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,

@@ -99,6 +99,7 @@ struct slice describe_forwarded(struct incoming *in, const struct config *config
             .wants_upgrade = request->wants_upgrade,
             .has_max_forwards = request->has_max_forwards,
             .max_forwards = request->max_forwards,
+            .names_no_host = request->host.length == 0,
         });
 }
 
@@ -120,7 +121,8 @@ void describe_end(struct access_record *r, const struct incoming *in,
     r->client_port = facts->client_port;
     r->method = facts->method;
     r->target = facts->target;
-    r->version_minor = incoming_head(in)->version == VERSION_1_1;
+    if (facts->method.length > 0)
+        r->version = incoming_head(in)->version == VERSION_1_1 ? "1.1" : "1.0";
     r->bytes_in = in->body_bytes;
     r->attempts = last ? facts->attempts : 0;
     r->by_fallback |= facts->by_fallback != 0;

@@ -88,6 +88,8 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     attempt_init(&e->attempt, &attempt_events, proxy->loop, &proxy->config->timeouts,
                  &proxy->limits, &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")),
                  in->request.wants_upgrade);
+    e->attempt.ends_connection =
+        request_ends_connection(in->parse.head.method, in->request.framing, in->request.length);
     e->facts = describe_request(in, proxy->config, proxy->next_id += SEGMENT_WORKERS_MAX);
     choice_init(&e->choice, proxy->backends, &in->arena);
     upload_init(&e->upload, in, &proxy->config->limits);

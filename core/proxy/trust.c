@@ -63,7 +63,7 @@ bool trust_is_https(const struct head *head)
 
         if (slice_is_nocase(head->fields[i].name, SLICE("x-forwarded-proto")) &&
             take_last(&rest, &member))
-            return slice_is(member, SLICE("https"));
+            return slice_is_nocase(member, SLICE("https")); /* RFC 3986, 3.1 */
     }
     return false;
 }

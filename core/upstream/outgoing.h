@@ -47,8 +47,8 @@ struct outgoing {
     struct arena *arena;  /* the borrower's */
     enum framing framing; /* of the final response */
     uint64_t length;
-    uint64_t bytes_read;    /* of this response */
-    size_t interim_bytes;   /* of the heads before the final one */
+    uint64_t bytes_read;  /* of this response */
+    size_t interim_bytes; /* of the heads before the final one */
     bool answers_head;
     bool may_switch;   /* the request asks for another protocol: a 101 is no fault */
     bool is_tunnel;    /* the 101 was taken: bytes go through as they are */

@@ -130,7 +130,7 @@ trusted("two of X-Forwarded-For", "X-Forwarded-For: 1.2.3.4\r\nX-A: 1\r\nx-forwa
   "X-A: 1\r\nX-Forwarded-For: 1.2.3.4, 5.6.7.8, 127.0.0.1\r\n" .. PROTO .. HOST .. PORT)
 trusted("X-Forwarded-For without a value", "X-Forwarded-For:\r\n", US .. PROTO .. HOST .. PORT)
 trusted("X-Forwarded-Proto", "X-Forwarded-Proto: https\r\nX-A: 1\r\n",
-  "X-Forwarded-Proto: https\r\nX-A: 1\r\n" .. US .. HOST .. PORT)
+  "X-Forwarded-Proto: https\r\nX-A: 1\r\n" .. US .. HOST)
 trusted("X-Forwarded-Host", "x-forwarded-host: y.test\r\n", "x-forwarded-host: y.test\r\n" .. US .. PROTO .. PORT)
 trusted("X-Forwarded-Port", "X-Forwarded-Port: 443\r\n", "X-Forwarded-Port: 443\r\n" .. US .. PROTO .. HOST)
 trusted("all of them", "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: y\r\n" ..

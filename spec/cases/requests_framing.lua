@@ -49,9 +49,13 @@ cases:passes("content-length", "a length of 0", post("Content-Length: 0\r\n"), p
 cases:passes("content-length", "no length: no body", post("Content-Type: a/b\r\n"), posted("Content-Type: a/b\r\n"))
 cases:passes("content-length", "a length of 0 in a GET", request("Content-Length: 0\r\n"),
   forwarded("Content-Length: 0\r\n"))
+-- A backend that does not read such a body takes it for the next request: its connection ends with it.
+local ENDS = {}
+for _, method in ipairs { "GET", "HEAD", "DELETE", "OPTIONS" } do ENDS[method] = "Connection: close\r\n" end
+
 for _, method in ipairs { "GET", "DELETE", "OPTIONS", "PUT" } do
   cases:passes("content-length", "a body of a " .. method, request("Content-Length: 5\r\n", method) .. "hello",
-    forwarded("Content-Length: 5\r\n", method) .. "hello")
+    forwarded("Content-Length: 5\r\n" .. (ENDS[method] or ""), method) .. "hello")
 end
 cases:passes("content-length", "a length in HTTP/1.0", "POST / HTTP/1.0\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
   posted("Content-Length: 5\r\n", "hello"), { keeps = false, connection = "close" })
@@ -73,7 +77,7 @@ cases:passes("transfer-encoding", "no white space before the coding", post("Tran
 cases:passes("transfer-encoding", "the field in capitals, behind others",
   post("TRANSFER-ENCODING: chunked\r\nX-A: b\r\n", CHUNKS), posted("X-A: b\r\nTransfer-Encoding: chunked\r\n", CHUNKS))
 cases:passes("transfer-encoding", "chunks of a GET", request("Transfer-Encoding: chunked\r\n") .. CHUNKS,
-  forwarded("Transfer-Encoding: chunked\r\n") .. CHUNKS)
+  forwarded("Transfer-Encoding: chunked\r\n" .. ENDS.GET) .. CHUNKS)
 for _, value in ipairs {
   "xchunked", "chunkedx", "chunke", "chunk", "chunked-", "x chunked", "chunked x", "chunked chunked",
   "chunked, chunked", "chunked,chunked", "chunked, identity", "chunked, gzip", "chunked, x", "identity", "gzip",
@@ -152,7 +156,7 @@ local INSIDE = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 local LENGTH = ("Content-Length: %d\r\n"):format(#INSIDE)
 for _, method in ipairs { "POST", "GET", "HEAD", "OPTIONS", "DELETE", "TRACK" } do
   cases:passes("body-is-body", "a request as the body of a " .. method, request(LENGTH, method) .. INSIDE,
-    forwarded(LENGTH, method) .. INSIDE,
+    forwarded(LENGTH .. (ENDS[method] or ""), method) .. INSIDE,
     method == "HEAD" and { client = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n%via%\r\n" })
 end
 cases:passes("body-is-body", "a request in a chunk", post("Transfer-Encoding: chunked\r\n",

@@ -25,6 +25,7 @@ struct case_forwarded {
   uint16_t port;
   bool is_trusted, adds_forwarded, wants_upgrade, has_max_forwards;
   uint64_t max_forwards;
+  bool names_no_host;
 };
 int case_check(const struct head_seen *, struct arena_seen *, struct case_request *) __asm__("request_check");
 unsigned case_fault_status(int) __asm__("request_fault_status");
@@ -51,7 +52,7 @@ local function forward(arena, head, request, settings)
   what.is_trusted = table.concat(settings.trusted_proxies or {}):find("127.", 1, true) ~= nil
   what.adds_forwarded = settings.forwarded == true
   what.wants_upgrade, what.has_max_forwards = request.wants_upgrade, request.has_max_forwards
-  what.max_forwards = request.max_forwards
+  what.max_forwards, what.names_no_host = request.max_forwards, request.host.length == 0
   return http.text(core.case_forward(arena, what))
 end
 

@@ -14,6 +14,7 @@ struct forward_request_given {
   uint16_t port;
   bool is_trusted, adds_forwarded, wants_upgrade, has_max_forwards;
   uint64_t max_forwards;
+  bool names_no_host;
 };
 struct forward_response_given {
   const struct head_seen *head;
@@ -57,6 +58,7 @@ local function request_text(given)
   what.is_trusted, what.adds_forwarded = given.trusted or false, given.forwarded or false
   what.wants_upgrade = given.upgrade or false
   what.has_max_forwards, what.max_forwards = given.max_forwards ~= nil, given.max_forwards or 0
+  what.names_no_host = given.names_no_host or false
   local text = http.text(core.forward_request_head(arena, what))
   assert(kept and texts)
   return text
@@ -180,6 +182,10 @@ describe("the head of a request that goes on", function()
       { "OPTIONS * HTTP/1.1", "Host: x" } },
     { "has the host that was decided on in the place of the field",
       get("A: b", "hOsT: other", "C: d"), { "GET / HTTP/1.1", "A: b", "hOsT: x", "C: d" } },
+    { "says nothing of a host that the client did not name",
+      with(get "A: b", { version = "1.0", host = "10.0.0.1:80", names_no_host = true, forwarded = true }),
+      { "GET / HTTP/1.1", "Host: 10.0.0.1:80", "A: b" },
+      { FOR, PROTO, PORT, "Forwarded: for=10.0.0.9;proto=http", "Via: 1.0 lb" } },
     { "has the host first where there was none", get "A: b", { "GET / HTTP/1.1", "Host: x", "A: b" } },
     { "has Expect", { method = "PUT", "Host: x", "Expect: 100-continue" },
       { "PUT / HTTP/1.1", "Host: x", "Expect: 100-continue" } },
@@ -342,8 +348,10 @@ describe("the head of a request that goes on", function()
       { "nor its settings", upgrading("Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAM", "Upgrade: a"),
         asks "a" },
       { "nor alone", upgrading("Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAM", "Upgrade: h2c"), LINES },
-      { "what only begins like it does", upgrading("Connection: Upgrade", "Upgrade: h2, h2cc, xh2c"),
-        asks "h2, h2cc, xh2c" },
+      { "what only begins like it does", upgrading("Connection: Upgrade", "Upgrade: h3, xh2c, h2x, hc"),
+        asks "h3, xh2c, h2x, hc" },
+      { "what it was called in drafts does not go on",
+        upgrading("Connection: Upgrade", "Upgrade: h2, H2C-14, h2-14, h2cx/1, H2/2, h2c/1, a"), asks "a" },
       { "without one there is none", upgrading("Connection: Upgrade"), LINES },
       { "one that is not wanted does not go on", get("Host: x", "Connection: Upgrade", "Upgrade: websocket"), LINES },
       { "what belongs to it goes on as it is",
@@ -438,7 +446,7 @@ describe("the head of a request that goes on", function()
         { "X-Forwarded-For: 1.1.1.1, 2.2.2.2,3.3.3.3, 2001:db8::1", PROTO, HOST, PORT, VIA } },
       { "has itself alone if it says nothing", trusted "Host: x", LINES },
       { "has its proto, where it stands", trusted("x-forwarded-PROTO: https", "Host: x"),
-        { "GET / HTTP/1.1", "x-forwarded-PROTO: https", "Host: x" }, { FOR, HOST, PORT, VIA } },
+        { "GET / HTTP/1.1", "x-forwarded-PROTO: https", "Host: x" }, { FOR, HOST, VIA } },
       { "has its host", trusted("Host: x", "X-Forwarded-Host: a, b"),
         { "GET / HTTP/1.1", "Host: x", "X-Forwarded-Host: a, b" }, { FOR, PROTO, PORT, VIA } },
       { "has its port", trusted("Host: x", "X-Forwarded-Port: 443"),
@@ -448,8 +456,10 @@ describe("the head of a request that goes on", function()
           "X-Forwarded-Port: 1", "x-forwarded-host: c"),
         { "GET / HTTP/1.1", "X-Forwarded-Proto: https", "X-Forwarded-Proto: http", "Host: x", "X-Forwarded-Host: a",
           "A: b", "X-Forwarded-Port: 1", "x-forwarded-host: c" }, { FOR, VIA } },
-      { "has its others of that kind", trusted("Host: x", "X-Forwarded-Prefix: /a", "X_Forwarded_Proto: https"),
-        { "GET / HTTP/1.1", "Host: x", "X-Forwarded-Prefix: /a", "X_Forwarded_Proto: https" } },
+      { "has its others of that kind", trusted("Host: x", "X-Forwarded-Prefix: /a"),
+        { "GET / HTTP/1.1", "Host: x", "X-Forwarded-Prefix: /a" } },
+      { "has no look-alikes, which no honest proxy writes",
+        trusted("Host: x", "X_Forwarded_Proto: https", "X!Forwarded!For: 1.1.1.1", "X_Forwarded_Prefix: /a"), LINES },
       { "has its Forwarded", trusted("Forwarded: for=1.1.1.1;by=_a", "Host: x", "forwarded: for=2"),
         { "GET / HTTP/1.1", "Forwarded: for=1.1.1.1;by=_a", "Host: x", "forwarded: for=2" } },
       { "has its Forwarded, and ours behind it",

@@ -160,7 +160,7 @@ describe("a request", function()
     { "1.1", { "Connection: keep-alive", "Connection: upgrade", "Upgrade: x/1.0" }, true },
     { "1.1", { "Connection: upgrade", "Upgrade: h2c, websocket" }, true },
     { "1.1", { "Connection: upgrade", "Upgrade: h2c", "Upgrade: websocket" }, true },
-    { "1.1", { "Connection: upgrade", "Upgrade: h2cx" }, true },
+    { "1.1", { "Connection: upgrade", "Upgrade: h2cx" }, false },
     { "1.1", { "Connection: upgrade", "Upgrade: websocket", "Content-Length: 0" }, true },
     { "1.1", { "Connection: upgrade", "Upgrade: h2c" }, false },
     { "1.1", { "Connection: upgrade, HTTP2-Settings", "Upgrade: H2C", "HTTP2-Settings: AAA" }, false },

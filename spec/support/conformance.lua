@@ -112,11 +112,12 @@ local function version_of(case)
   return conformance.sent(case):match "^[\r\n]*[^\r\n]* HTTP/1%.([01])\r\n" or "1"
 end
 
-local function added(before, minor, port, case)
+local function added(before, minor, port, case, own)
   local host = ""
   for value in before:gmatch "\n[Hh][Oo][Ss][Tt]: ([^\r]*)\r" do host = value end
-  local lines = { "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: " .. host,
-    "X-Forwarded-Port: " .. port }
+  local lines = { "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http" }
+  if host ~= own then lines[#lines + 1] = "X-Forwarded-Host: " .. host end -- else the client named none
+  lines[#lines + 1] = "X-Forwarded-Port: " .. port
   if (case.limits or ""):find "forwarded *= *true" then
     local quoted = host:find "[^%w.-]" and '"' .. host .. '"' or host
     lines[#lines + 1] = ("Forwarded: for=127.0.0.1;host=%s;proto=http"):format(quoted)
@@ -136,7 +137,7 @@ local function expand(text, case, proxy, backend)
     local from, to, minor = text:find "%%added1?([01]?)%%"
     if not from then return text end
     local before = text:sub(1, from - 1)
-    text = before .. added(before, minor ~= "" and minor or version, port, case) .. text:sub(to + 1)
+    text = before .. added(before, minor ~= "" and minor or version, port, case, backend.address) .. text:sub(to + 1)
   end
 end
 

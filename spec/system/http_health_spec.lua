@@ -239,6 +239,12 @@ describe("a backend that accepts, and to a check by HTTP", function()
     ["sends an odd status"] = { answer "HTTP/1.1 099 Hm\r\n\r\n", NOT_HTTP },
     ["sends lines that end in a line feed only"] = { answer "HTTP/1.1 200 OK\nA: b\n\n", NOT_HTTP },
     ["sends a NUL in a field"] = { answer "HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", NOT_HTTP },
+    ["gives two lengths"] = {
+      answer "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", NOT_HTTP,
+    },
+    ["gives a length and chunks"] = {
+      answer "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", NOT_HTTP,
+    },
     ["switches protocols"] = {
       answer "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "status 101",
     },

@@ -157,3 +157,25 @@ describe("a response with", function()
     assert.equal("reset", client:ended_by_peer())
   end)
 end)
+
+-- Some backends read no body where there should be none, and take it for the next request.
+describe("a backend that does not read the body of a", function()
+  after_each(play.curtain)
+
+  for _, method in ipairs { "GET", "HEAD", "DELETE", "OPTIONS" } do
+    it(method .. " poisons no connection that another client uses", function()
+      local backend = play.backend(function(conn)
+        while true do
+          local head = conn:request_head()
+          if not head then return end
+          conn:send(play.text(head.method == "HEAD" and "" or head.target))
+        end
+      end)
+      local lb = play.balancer { backends = { backend }, settings = "health = { interval = 60, timeout = 1 }" }
+      local attacker = play.client(lb)
+      attacker:send(("%s /mine HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"):format(method, #NEXT, NEXT))
+      assert.equal(200, attacker:response(method).status)
+      for i = 1, 3 do assert.equal("/victim" .. i, lb:fetch("/victim" .. i).body) end
+    end)
+  end
+end)

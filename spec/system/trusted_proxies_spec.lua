@@ -71,7 +71,7 @@ describe("trusted_proxies", function()
     assert.equal(200, get(lb, PROXY, "A: b\r\n" .. SPOOFED).status)
     assert.same({
       "Host: www.example:81", "A: b", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil.example",
-      "X-Forwarded-Port: 444", "X-Forwarded-Server: evil", "X_Forwarded_For: 203.0.113.7",
+      "X-Forwarded-Port: 444", "X-Forwarded-Server: evil",
       "Forwarded: for=203.0.113.9;proto=https",
       "X-Forwarded-For: 203.0.113.9, 203.0.113.8, " .. PROXY, "Via: 1.1 lb",
     }, seen(backend))
@@ -97,7 +97,7 @@ describe("trusted_proxies", function()
     assert.equal(200, get(lb, PROXY, "Forwarded: for=203.0.113.9\r\nX-Forwarded-Proto: https\r\n").status)
     assert.same({
       "Host: www.example:81", "Forwarded: for=203.0.113.9", "X-Forwarded-Proto: https",
-      "X-Forwarded-For: 127.0.0.2", "X-Forwarded-Host: www.example:81", "X-Forwarded-Port: " .. lb.port,
+      "X-Forwarded-For: 127.0.0.2", "X-Forwarded-Host: www.example:81",
       "Forwarded: for=127.0.0.2;host=\"www.example:81\";proto=http", "Via: 1.1 lb",
     }, seen(backend))
   end)
