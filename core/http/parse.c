@@ -345,6 +345,8 @@ static enum parse_step parse_feed_body(struct parse *p, struct slice bytes, size
 enum parse_step parse_feed(struct parse *p, struct slice bytes, size_t *used)
 {
     *used = 0;
+    if (p->error != PARSE_OK)
+        return PARSE_FAILED;
     if (bytes.length == 0)
         return PARSE_MORE;
     return p->has_head ? parse_feed_body(p, bytes, used) : parse_feed_head(p, bytes, used);

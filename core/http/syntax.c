@@ -80,24 +80,26 @@ enum state {
     REFUSED = 0x80, /* in the table: with the reason, an enum syntax_fault */
 };
 
+#define REFUSAL(fault) (0x80 | (int)(fault)) /* the two are of different enumerations */
+
 enum {
-    barecr = REFUSED | SYNTAX_BARE_CR,
-    barelf = REFUSED | SYNTAX_BARE_LF,
-    method = REFUSED | SYNTAX_METHOD,
-    notarg = REFUSED | SYNTAX_NO_TARGET,
-    target = REFUSED | SYNTAX_TARGET,
-    spaces = REFUSED | SYNTAX_SPACING,
-    novers = REFUSED | SYNTAX_NO_VERSION,
-    proto = REFUSED | SYNTAX_VERSION,
-    status = REFUSED | SYNTAX_STATUS,
-    reason = REFUSED | SYNTAX_REASON,
-    early = REFUSED | SYNTAX_EARLY_SPACE,
-    fold = REFUSED | SYNTAX_FOLD,
-    noname = REFUSED | SYNTAX_NO_NAME,
-    name = REFUSED | SYNTAX_NAME,
-    gap = REFUSED | SYNTAX_SPACE_BEFORE_COLON,
-    nocol = REFUSED | SYNTAX_NO_COLON,
-    value = REFUSED | SYNTAX_VALUE,
+    barecr = REFUSAL(SYNTAX_BARE_CR),
+    barelf = REFUSAL(SYNTAX_BARE_LF),
+    method = REFUSAL(SYNTAX_METHOD),
+    notarg = REFUSAL(SYNTAX_NO_TARGET),
+    target = REFUSAL(SYNTAX_TARGET),
+    spaces = REFUSAL(SYNTAX_SPACING),
+    novers = REFUSAL(SYNTAX_NO_VERSION),
+    proto = REFUSAL(SYNTAX_VERSION),
+    status = REFUSAL(SYNTAX_STATUS),
+    reason = REFUSAL(SYNTAX_REASON),
+    early = REFUSAL(SYNTAX_EARLY_SPACE),
+    fold = REFUSAL(SYNTAX_FOLD),
+    noname = REFUSAL(SYNTAX_NO_NAME),
+    name = REFUSAL(SYNTAX_NAME),
+    gap = REFUSAL(SYNTAX_SPACE_BEFORE_COLON),
+    nocol = REFUSAL(SYNTAX_NO_COLON),
+    value = REFUSAL(SYNTAX_VALUE),
 };
 
 /* Where a byte of each class leads: to a state or, in lower case, to a refusal. */
@@ -240,7 +242,7 @@ static unsigned syntax_match(struct syntax *s, char c)
         s->version[s->matched == AT_MINOR] = c;
     s->matched++;
     if (s->matched == AT_STATUS && !is_spoken(s))
-        return REFUSED | SYNTAX_UNSPOKEN;
+        return REFUSAL(SYNTAX_UNSPOKEN);
     if (s->matched > AT_MINOR && !s->is_response)
         return V_END;
     return s->matched == sizeof literal - 1 ? S_END : PROTO;
@@ -253,11 +255,11 @@ static bool syntax_step(struct syntax *s, char c)
         s->state == PROTO ? syntax_match(s, c) : table[s->state][classes[(unsigned char)c] & CLASS];
 
     if (s->state == START && c == TLS_HANDSHAKE)
-        next = REFUSED | SYNTAX_TLS;
+        next = REFUSAL(SYNTAX_TLS);
     else if (s->state == V_END && next == EOL_LF && !is_spoken(s))
-        next = REFUSED | SYNTAX_UNSPOKEN;
+        next = REFUSAL(SYNTAX_UNSPOKEN);
     else if (next == NAME && s->fields++ == s->fields_max)
-        next = REFUSED | SYNTAX_MANY_FIELDS;
+        next = REFUSAL(SYNTAX_MANY_FIELDS);
     if (next & REFUSED)
         s->fault = (uint8_t)(next & ~(unsigned)REFUSED);
     else

@@ -1,4 +1,5 @@
 -- What the parser makes of a connection's bytes, however these are cut into reads.
+local ffi = require "ffi"
 local http = require "spec.support.http"
 local core = require "spec.support.core"
 
@@ -432,6 +433,26 @@ describe("the parser, however the bytes are cut,", function()
     for _, case in ipairs(responses) do
       local what, text, expected = unpack(case)
       it(what, function() assert.same(expected, taken_in(text, { response = true })) end)
+    end
+  end)
+
+  it("has failed for good: what is fed behind a fault changes nothing", function()
+    for _, bytes in ipairs { "GET / HTTP/1.1\r\nHost: x\r\nX : y\r\n\r\n", "G@T", "GET / HTTP/1.1\r\nHost: x\n" } do
+      local arena = http.arena()
+      local parse = http.parser({}, arena)
+      local step, failed, why
+      for at = 1, #bytes do
+        step = http.feed(parse, bytes:sub(at, at))
+        failed = failed or step == "failed" and at
+        if failed then
+          assert.equal("failed", step)
+          why = why or ffi.string(parse.why)
+          assert.equal(why, ffi.string(parse.why))
+        end
+      end
+      assert.truthy(failed)
+      if bytes:find "Host" then assert.equal("/", http.text(parse.head.target)) end
+      core.parse_dispose(parse)
     end
   end)
 

@@ -70,7 +70,9 @@ describe("mutated messages through lb", function()
     relay:listen(128, function()
       local client, backend = uv.new_tcp(), uv.new_tcp()
       relay:accept(client)
-      local lane = run.lanes[tonumber(client:getpeername().ip:match "^127%.(%d+)")]
+      local name = client:getpeername()
+      if not name then return client:close(), backend:close() end -- it has reset the connection already
+      local lane = run.lanes[tonumber(name.ip:match "^127%.(%d+)")]
       local function pump(from, to)
         from:read_start(function(_, bytes)
           if bytes and not to:is_closing() then return to:write(bytes) end
