@@ -229,8 +229,10 @@ end
 
 -- What lb refuses, although it is valid: see spec/support/mutated_heads.lua.
 local function is_refused_by_choice(request, text)
-  return request.method == "CONNECT" or text:find "limits%." or text:find "Max%-Forwards" or text:find "TRACE" or
-    text:find "too many bytes of chunk sizes" or reader.has_white_extensions(request)
+  for _, choice in ipairs { "limits%.", "Max%-Forwards", "TRACE", "options in Connection", "bytes of chunk sizes" } do
+    if text:find(choice) then return true end
+  end
+  return request.method == "CONNECT" or reader.has_white_extensions(request)
 end
 
 local function judge_own(run, find, lane, answer, request, is_last)
