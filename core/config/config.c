@@ -5,7 +5,6 @@
 #include "config/settings.h"
 #include "shared/segment.h"
 
-#include <arpa/inet.h>
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
@@ -175,25 +174,13 @@ static void print_addresses(struct buffer *out, const struct config *config)
     buffer_append_text(out, "  },\n");
 }
 
-static void print_network(struct buffer *out, const struct network *network)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    bool is_v4 = network->prefix >= 96 && memcmp(network->address, mapped, sizeof mapped) == 0;
-    char text[INET6_ADDRSTRLEN] = "";
-
-    if (is_v4)
-        inet_ntop(AF_INET, network->address + sizeof mapped, text, sizeof text);
-    else
-        inet_ntop(AF_INET6, network->address, text, sizeof text);
-    buffer_printf(out, "\"%s/%d\"", text, is_v4 ? network->prefix - 96 : network->prefix);
-}
-
 static void print_trusted(struct buffer *out, const struct config *config)
 {
     buffer_append_text(out, "  trusted_proxies = {");
     for (unsigned i = 0; i < config->trusted_proxies_count; i++) {
-        buffer_append_text(out, i > 0 ? ", " : " ");
-        print_network(out, &config->trusted_proxies[i]);
+        buffer_append_text(out, i > 0 ? ", \"" : " \"");
+        network_format(out, &config->trusted_proxies[i]);
+        buffer_append_text(out, "\"");
     }
     buffer_printf(out, "%s},\n  forwarded = %s,\n", config->trusted_proxies_count > 0 ? " " : "",
                   config->forwarded ? "true" : "false");

@@ -96,6 +96,16 @@ const char *network_parse(struct network *out, struct slice text)
     return NULL;
 }
 
+void network_format(struct buffer *out, const struct network *network)
+{
+    bool as_v4 = network->prefix >= MAPPED_BITS && is_v4(network->address);
+    char text[INET6_ADDRSTRLEN] = "";
+
+    inet_ntop(as_v4 ? AF_INET : AF_INET6, network->address + (as_v4 ? sizeof mapped : 0), text,
+              sizeof text);
+    buffer_printf(out, "%s/%d", text, as_v4 ? network->prefix - MAPPED_BITS : network->prefix);
+}
+
 static bool has_address(const struct network *network, const uint8_t address[16])
 {
     unsigned whole = network->prefix / 8u;

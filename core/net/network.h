@@ -4,6 +4,7 @@
 #ifndef NET_NETWORK_H
 #define NET_NETWORK_H
 
+#include "base/buffer.h"
 #include "base/check.h"
 #include "base/slice.h"
 
@@ -20,6 +21,7 @@ struct network {
 const char *network_parse(struct network *out, struct slice text) MUST_USE;
 /* A v4-mapped address is of its IPv4 network, and of no larger one: "::/0" is all of IPv6 only.
  * Others than IPv4 and IPv6 are in none. */
+void network_format(struct buffer *, const struct network *); /* "10.0.0.0/8" */
 bool network_has(const struct network *, const struct sockaddr_in6 *);
 /* An address as text, as X-Forwarded-For has them: "1.2.3.4", "::1"; a port behind it
  * ("1.2.3.4:80", "[::1]:80") is left out. IPv4 becomes v4-mapped. False for anything else. */

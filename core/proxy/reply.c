@@ -151,14 +151,6 @@ static bool reply_has(const struct reply *reply, struct slice name)
     return false;
 }
 
-static void write_number_field(struct writer *w, struct slice name, uint64_t number)
-{
-    write_text(w, name);
-    write_text(w, SLICE(": "));
-    write_number(w, number);
-    write_text(w, SLICE("\r\n"));
-}
-
 static struct slice reply_head(struct incoming *in, const struct reply *reply, bool may_have_body)
 {
     struct slice type = reply->type.length > 0 ? reply->type : SLICE("text/plain; charset=utf-8");
@@ -182,9 +174,9 @@ static struct slice reply_head(struct incoming *in, const struct reply *reply, b
     if (reply->body.length > 0 && !reply_has(reply, SLICE("content-type")))
         write_field(&w, SLICE("Content-Type"), type);
     if (reply->retry_after_s > 0 && !reply_has(reply, SLICE("retry-after")))
-        write_number_field(&w, SLICE("Retry-After"), reply->retry_after_s);
+        write_decimal_field(&w, SLICE("Retry-After"), reply->retry_after_s);
     if (may_have_body)
-        write_number_field(&w, SLICE("Content-Length"), reply->body.length);
+        write_decimal_field(&w, SLICE("Content-Length"), reply->body.length);
     if (in->closes)
         write_field(&w, SLICE("Connection"), SLICE("close"));
     else if (in->parse.head.version == VERSION_1_0)

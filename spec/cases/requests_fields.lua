@@ -33,6 +33,11 @@ local NAMED = {
   { "itself", "Connection: Connection\r\nX-B: 2\r\n", "X-B: 2\r\n" },
 }
 for _, case in ipairs(NAMED) do passes("connection-named", "a Connection with " .. case[1], case[2], case[3]) end
+passes("connection-named", "64 options in Connection", "Connection: X-A" .. (", x"):rep(31) .. "\r\nX-A: 1\r\n" ..
+  "Connection: " .. ("x, "):rep(31) .. "X-B\r\nX-B: 2\r\n", "")
+cases:refused("connection-named", "65 options in Connection",
+  "GET / HTTP/1.1\r\nHost: x\r\nConnection: X-A" .. (", x"):rep(31) .. "\r\n" ..
+  "Connection: " .. ("x, "):rep(32) .. "X-B\r\n\r\n")
 passes("connection-named", "a Connection with close and a name", "Connection: close, X-Foo\r\nX-Foo: 1\r\nX-B: 2\r\n",
   "X-B: 2\r\n", CLOSED)
 cases:passes("connection-named", "a Connection with a name, in HTTP/1.0",

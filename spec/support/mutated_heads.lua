@@ -101,12 +101,13 @@ end
 
 -- What lb refuses, although it is valid: more than its limits, CONNECT, a TRACE with a body, a Max-Forwards that is
 -- not one number, more than 64 options in Connection, white space in a chunk's extensions.
-local FAULTS_OF_CHOICE = { [5] = true, [6] = true, [7] = true, [8] = true }
+local FAULTS_OF_CHOICE = { [5] = true, [6] = true, [7] = true }
 local RESULTS_OF_CHOICE = { ["long line"] = true, ["large head"] = true, ["many fields"] = true }
 
 local function is_refused_by_choice(seen, message)
   return message.method == "CONNECT" or FAULTS_OF_CHOICE[seen.fault] or RESULTS_OF_CHOICE[seen.result] or
-    seen.why == "too many bytes of chunk sizes, extensions and trailers" or reader.has_white_extensions(message)
+    seen.why == "too many bytes of chunk sizes, extensions and trailers" or
+    reader.connection_options(message) > 64 or reader.has_white_extensions(message)
 end
 
 -- method: of the request that the bytes answer; nil: they are a request themselves.

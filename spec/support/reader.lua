@@ -214,6 +214,15 @@ local function chunk_size(line, mode)
 end
 
 -- White space in a chunk's extensions (BWS) is valid, and only "bad".
+-- How many options its Connection fields have.
+function reader.connection_options(message)
+  local count = 0
+  for _, value in ipairs(reader.values(message, "connection")) do
+    for _ in value:gmatch "[^,%s][^,]*" do count = count + 1 end
+  end
+  return count
+end
+
 function reader.has_white_extensions(message)
   return message.extensions ~= nil and message.extensions:gsub('"[^"]*"', ""):find "[ \t]" ~= nil
 end

@@ -64,6 +64,24 @@ describe("the access log", function()
     assert.equal(400, lb:exchange().status)
   end)
 
+  it("says of a head that was refused whose it was, once its first line had come", function()
+    local lb = play.balancer { backends = { play.hello "x" } }
+    for i, case in ipairs {
+      { "GET /known?x=1 HTTP/1.1\r\nHost: x\r\nBad : y\r\n\r\n", "GET", "/known?x=1", "1.1" },
+      { "PUT /old HTTP/1.0\r\nBad : y\r\n\r\n", "PUT", "/old", "1.0" },
+      { "GET /new HTTP/1.2\r\n\r\n", "", "", json.null },
+      { "\22\3\1\2\0", "", "", json.null },
+    } do
+      local bytes, method, path, version = unpack(case)
+      local client = play.client(lb)
+      for at = 1, #bytes do client:send(bytes:sub(at, at)) end
+      client:rest()
+      local line = lb:exchange(nil, i)
+      assert.same({ method, path }, { line.method, line.path })
+      assert.equal(version == json.null and "nil" or version, tostring(line.version))
+    end
+  end)
+
   it("as text is made for eyes", function()
     local backend = play.hello "hello"
     local lb = play.balancer { backends = { backend }, format = "text" }
