@@ -195,6 +195,7 @@ struct config_backend *addresses_add_backend(struct config *config, struct slice
     *backend = (struct config_backend){.name = mem_copy(name.start, name.length),
                                        .text = mem_copy(text.start, text.length),
                                        .address = address,
+                                       .slot = config->backends_count - 1,
                                        .weight = 1};
     return backend;
 }

@@ -32,36 +32,37 @@ double policy_remaining(const struct facts_request *request)
     return left_ms > 0 ? left_ms / 1000 : 0;
 }
 
-static bool is_backend(const struct segment *segment, uint32_t backend)
+/* Slots, not numbers in a script's list, are what crosses here. */
+static bool is_backend(const struct segment *segment, uint32_t slot)
 {
-    return backend < atomic_load_explicit(&segment->backends_count, memory_order_relaxed);
+    return slot < atomic_load_explicit(&segment->backends_count, memory_order_relaxed);
 }
 
-uint32_t policy_backend_state(const struct segment *segment, uint32_t backend)
+uint32_t policy_backend_state(const struct segment *segment, uint32_t slot)
 {
-    if (!is_backend(segment, backend) || !board_verdict(segment, backend).up)
+    if (!is_backend(segment, slot) || !board_verdict(segment, slot).up)
         return 1;
-    return board_is_available(segment, backend, clock_steady_ms()) ? 0 : 2;
+    return board_is_available(segment, slot, clock_steady_ms()) ? 0 : 2;
 }
 
-uint32_t policy_backend_in_flight(const struct segment *segment, uint32_t backend)
+uint32_t policy_backend_in_flight(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, backend) ? board_in_flight(segment, backend) : 0;
+    return is_backend(segment, slot) ? board_in_flight(segment, slot) : 0;
 }
 
-double policy_backend_requests(const struct segment *segment, uint32_t backend)
+double policy_backend_requests(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, backend) ? (double)board_requests(segment, backend) : 0;
+    return is_backend(segment, slot) ? (double)board_requests(segment, slot) : 0;
 }
 
-double policy_backend_failures(const struct segment *segment, uint32_t backend)
+double policy_backend_failures(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, backend) ? (double)board_failures(segment, backend) : 0;
+    return is_backend(segment, slot) ? (double)board_failures(segment, slot) : 0;
 }
 
-uint32_t policy_backend_failures_in_row(const struct segment *segment, uint32_t backend)
+uint32_t policy_backend_failures_in_row(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, backend) ? board_failures_in_row(segment, backend) : 0;
+    return is_backend(segment, slot) ? board_failures_in_row(segment, slot) : 0;
 }
 
 /* --- what it answers --- */
@@ -182,6 +183,8 @@ static void push_backend(lua_State *lua, const struct config_backend *backend)
     lua_setfield(lua, -2, "weight");
     push_tags(lua, backend);
     lua_setfield(lua, -2, "tags");
+    lua_pushnumber(lua, backend->slot);
+    lua_setfield(lua, -2, "slot");
 }
 
 static void push_chunk(lua_State *lua, struct slice source, const char *name)

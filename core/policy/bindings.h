@@ -52,12 +52,12 @@ void bindings_push_hooks(lua_State *, const struct config *, struct segment *,
 
 const struct slice *policy_header(const struct facts_request *, const char *name, size_t length);
 double policy_remaining(const struct facts_request *); /* seconds; negative: no deadline */
-/* Of a backend that does not exist: down, and 0. */
-uint32_t policy_backend_state(const struct segment *, uint32_t backend); /* 0 up 1 down 2 ejected */
-uint32_t policy_backend_in_flight(const struct segment *, uint32_t backend);
-double policy_backend_requests(const struct segment *, uint32_t backend);
-double policy_backend_failures(const struct segment *, uint32_t backend);
-uint32_t policy_backend_failures_in_row(const struct segment *, uint32_t backend);
+/* By its slot. Of a backend that does not exist: down, and 0. */
+uint32_t policy_backend_state(const struct segment *, uint32_t slot); /* 0 up 1 down 2 ejected */
+uint32_t policy_backend_in_flight(const struct segment *, uint32_t slot);
+double policy_backend_requests(const struct segment *, uint32_t slot);
+double policy_backend_failures(const struct segment *, uint32_t slot);
+uint32_t policy_backend_failures_in_row(const struct segment *, uint32_t slot);
 
 /* The parts of an answer; texts are copied to the request's arena. False, and the answer
  * is none: no HTTP that could be sent, or a field that lb sets itself. */

@@ -38,11 +38,11 @@ struct binding_call {
 };
 const struct slice *policy_header(const struct facts_request *, const char *name, size_t length);
 double policy_remaining(const struct facts_request *);
-uint32_t policy_backend_state(const void *segment, uint32_t backend);
-uint32_t policy_backend_in_flight(const void *segment, uint32_t backend);
-double policy_backend_requests(const void *segment, uint32_t backend);
-double policy_backend_failures(const void *segment, uint32_t backend);
-uint32_t policy_backend_failures_in_row(const void *segment, uint32_t backend);
+uint32_t policy_backend_state(const void *segment, uint32_t slot);
+uint32_t policy_backend_in_flight(const void *segment, uint32_t slot);
+double policy_backend_requests(const void *segment, uint32_t slot);
+double policy_backend_failures(const void *segment, uint32_t slot);
+uint32_t policy_backend_failures_in_row(const void *segment, uint32_t slot);
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
 bool policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields, const char *body, size_t length);
@@ -146,12 +146,13 @@ local ctx_meta = {
 
 -- Backends -----------------------------------------------------------------------------------------
 
+local slot_of = {} -- by the backend's number: where it is on the board
 local live = { -- by the backend's number, from 1
-  state = function(number) return STATES[C.policy_backend_state(segment, number - 1)] end,
-  in_flight = function(number) return C.policy_backend_in_flight(segment, number - 1) end,
-  requests = function(number) return C.policy_backend_requests(segment, number - 1) end,
-  failures = function(number) return C.policy_backend_failures(segment, number - 1) end,
-  consecutive_failures = function(number) return C.policy_backend_failures_in_row(segment, number - 1) end,
+  state = function(number) return STATES[C.policy_backend_state(segment, slot_of[number])] end,
+  in_flight = function(number) return C.policy_backend_in_flight(segment, slot_of[number]) end,
+  requests = function(number) return C.policy_backend_requests(segment, slot_of[number]) end,
+  failures = function(number) return C.policy_backend_failures(segment, slot_of[number]) end,
+  consecutive_failures = function(number) return C.policy_backend_failures_in_row(segment, slot_of[number]) end,
 }
 local number_of = {} -- by the backend's object
 local fixed = { name = {}, address = {}, host = {}, port = {}, weight = {}, tags = {} } -- field, then number
@@ -178,6 +179,7 @@ for number, facts in ipairs(facts_of_backends) do
   fixed.tags[number] = setmetatable({}, {
     __index = facts.tags, __newindex = tags_meta_newindex, __metatable = false,
   })
+  slot_of[number] = facts.slot
   members[number] = setmetatable({}, backend_meta)
   number_of[members[number]] = number
 end

@@ -44,15 +44,16 @@ bool attempt_claim(struct attempt *a, struct backend *backend)
         return true;
     a->backend = backend;
     a->trial_until_ms = now_ms + longest_ms;
-    a->is_trial =
-        board_claim_trial(backend->all->segment, backend->index, now_ms, a->trial_until_ms);
+    a->is_trial = board_claim_trial(backend->all->segment, backend->settings->slot, now_ms,
+                                    a->trial_until_ms);
     return a->is_trial;
 }
 
 static void attempt_end_trial(struct attempt *a)
 {
     if (a->is_trial)
-        board_release_trial(a->backend->all->segment, a->backend->index, a->trial_until_ms);
+        board_release_trial(a->backend->all->segment, a->backend->settings->slot,
+                            a->trial_until_ms);
     a->is_trial = false;
 }
 

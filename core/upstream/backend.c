@@ -26,7 +26,7 @@ void backends_init(struct backends *all, struct loop *loop, const struct config 
         b->all = all;
         b->index = i;
         b->settings = &config->backends[i];
-        b->share = &segment->shares[worker][i];
+        b->share = &segment->shares[worker][b->settings->slot];
         pool_init(&b->pool, loop, config->timeouts.connect_ms, config->timeouts.upstream_idle_ms);
     }
 }
@@ -64,7 +64,7 @@ void backends_refresh(struct backends *all)
     all->available_generation++;
     all->available_count = 0;
     for (unsigned i = 0; i < all->count; i++)
-        if (board_is_available(all->segment, i, now_ms))
+        if (board_is_available(all->segment, all->list[i].settings->slot, now_ms))
             all->available[all->available_count++] = i;
 }
 
@@ -76,7 +76,7 @@ const struct sockaddr *backend_address(struct backend *b)
     if (fixed->kind != ADDRESS_NAME)
         return &fixed->socket.any;
     /* While the monitor writes a new one, the last good one serves. */
-    if (!board_read_address(b->all->segment, b->index, &b->address_version, &b->address) &&
+    if (!board_read_address(b->all->segment, b->settings->slot, &b->address_version, &b->address) &&
         b->address.sin6_family == AF_UNSPEC)
         return NULL;
     if (b->address_version != version)
@@ -86,7 +86,7 @@ const struct sockaddr *backend_address(struct backend *b)
 
 bool backend_is_ejected(const struct backend *b)
 {
-    const struct segment_backend *entry = &b->all->segment->backends[b->index];
+    const struct segment_backend *entry = &b->all->segment->backends[b->settings->slot];
 
     return ejection_unpack(atomic_load(&entry->ejection)).state == EJECTION_OUT;
 }
@@ -95,7 +95,7 @@ bool backend_is_full(const struct backend *b)
 {
     uint32_t most = b->settings->max_in_flight;
 
-    return most > 0 && board_in_flight(b->all->segment, b->index) >= most;
+    return most > 0 && board_in_flight(b->all->segment, b->settings->slot) >= most;
 }
 
 static void backend_log_readmitted(struct backend *b)
@@ -108,7 +108,7 @@ static void backend_log_readmitted(struct backend *b)
 
 void backend_note_success(struct backend *b)
 {
-    if (board_note_success(b->all->segment, b->index))
+    if (board_note_success(b->all->segment, b->settings->slot))
         backend_log_readmitted(b);
 }
 
@@ -117,9 +117,9 @@ static void backend_set_down(struct backend *b, int code)
     struct segment *segment = b->all->segment;
     struct buffer reason = {0};
 
-    if (!board_set_down(segment, b->index, BOARD_TRAFFIC, code, loop_now_ms(b->all->loop)))
+    if (!board_set_down(segment, b->settings->slot, BOARD_TRAFFIC, code, loop_now_ms(b->all->loop)))
         return;
-    board_describe(&reason, board_verdict(segment, b->index));
+    board_describe(&reason, board_verdict(segment, b->settings->slot));
     buffer_append_byte(&reason, '\0');
     log_event(LOG_WARN, "backend_down",
               (const struct log_pair[]){{"backend", b->settings->name},
@@ -137,8 +137,8 @@ void backend_note_failure(struct backend *b, bool failed_to_connect, int code)
     atomic_fetch_add_explicit(&b->share->failures, 1, memory_order_relaxed);
     if (failed_to_connect)
         backend_set_down(b, code);
-    out_ms =
-        board_note_failure(b->all->segment, b->index, &b->all->ejection, loop_now_ms(b->all->loop));
+    out_ms = board_note_failure(b->all->segment, b->settings->slot, &b->all->ejection,
+                                loop_now_ms(b->all->loop));
     if (out_ms == 0)
         return;
     log_event(LOG_WARN, "backend_ejected",

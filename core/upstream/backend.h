@@ -15,7 +15,7 @@
 
 struct backend {
     struct backends *all;
-    unsigned index; /* in the settings' list, and on the board */
+    unsigned index; /* in the settings' list; settings->slot is the one on the board */
     const struct config_backend *settings;
     struct segment_share *share; /* this worker's numbers */
     struct pool pool;

@@ -30,7 +30,6 @@ enum outcome { OUTCOME_NONE, OUTCOME_PASSED, OUTCOME_FAILED, OUTCOME_LOCAL };
 struct checker {
     struct health *health;
     const struct config_backend *backend;
-    unsigned index;
     enum checker_state state;
     struct deadline next_round; /* while IDLE */
     struct deadline limit;      /* while RESOLVING */
@@ -78,7 +77,7 @@ static void log_change(const struct checker *c, bool up)
     struct log_pair pairs[] = {
         {"backend", c->backend->name}, {"address", c->backend->text}, {"reason", ""}, {NULL, NULL}};
 
-    board_describe(&reason, board_verdict(c->health->segment, c->index));
+    board_describe(&reason, board_verdict(c->health->segment, c->backend->slot));
     buffer_append_byte(&reason, '\0');
     pairs[2].value = buffer_slice(&reason).start;
     if (up)
@@ -92,7 +91,7 @@ static void log_change(const struct checker *c, bool up)
 static void note_success(struct checker *c)
 {
     struct segment *segment = c->health->segment;
-    struct board_verdict v = board_verdict(segment, c->index);
+    struct board_verdict v = board_verdict(segment, c->backend->slot);
 
     c->failures = 0;
     if (v.up)
@@ -106,21 +105,21 @@ static void note_success(struct checker *c)
     c->successes++;
     if (v.reason != BOARD_UNCHECKED && c->successes < c->health->config->health.rise)
         return;
-    if (board_set_up(segment, c->index, c->reason, c->code, loop_now_ms(c->health->loop)))
+    if (board_set_up(segment, c->backend->slot, c->reason, c->code, loop_now_ms(c->health->loop)))
         log_change(c, true);
 }
 
 static void note_failure(struct checker *c)
 {
     struct segment *segment = c->health->segment;
-    struct board_verdict v = board_verdict(segment, c->index);
+    struct board_verdict v = board_verdict(segment, c->backend->slot);
 
     c->successes = 0;
     c->failures++;
     if (v.up && c->failures < c->health->config->health.fall)
         return;
     c->failures = 0;
-    if (board_set_down(segment, c->index, c->reason, c->code, loop_now_ms(c->health->loop)))
+    if (board_set_down(segment, c->backend->slot, c->reason, c->code, loop_now_ms(c->health->loop)))
         log_change(c, false);
 }
 
@@ -202,7 +201,7 @@ static void checker_pass(struct checker *c)
     c->reason = c->probe.reason;
     c->code = c->probe.code;
     if (checker_has_name(c))
-        board_publish_address(c->health->segment, c->index, (struct sockaddr *)&c->target);
+        board_publish_address(c->health->segment, c->backend->slot, (struct sockaddr *)&c->target);
 }
 
 /* Whatever is wrong with an address, another one of the same name may do, unless
@@ -281,8 +280,9 @@ static void keep_addresses(struct checker *c, const struct sockaddr_in6 *address
 
     memcpy(c->addresses, addresses, count * sizeof *addresses);
     c->addresses_count = count;
-    if (!board_read_address(c->health->segment, c->index, &version, &published)) {
-        board_publish_address(c->health->segment, c->index, (const struct sockaddr *)addresses);
+    if (!board_read_address(c->health->segment, c->backend->slot, &version, &published)) {
+        board_publish_address(c->health->segment, c->backend->slot,
+                              (const struct sockaddr *)addresses);
         return;
     }
     for (unsigned i = 0; i < count; i++) {
@@ -375,13 +375,12 @@ static void checker_init(struct checker *c, struct health *h, unsigned index)
 
     c->health = h;
     c->backend = &h->config->backends[index];
-    c->index = index;
     c->resolve.on_resolved = on_resolved;
     probe_init(&c->probe, h->loop, h->config, c->backend, on_probed);
     deadline_init(&c->next_round, on_round);
     deadline_init(&c->limit, on_limit);
     /* What an earlier monitor has found out is still good. */
-    if (board_read_address(h->segment, index, &version, &c->addresses[0]))
+    if (board_read_address(h->segment, c->backend->slot, &version, &c->addresses[0]))
         c->addresses_count = 1;
     deadline_set(h->loop, &c->next_round, 0);
 }
