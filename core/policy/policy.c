@@ -1,20 +1,12 @@
 #include "policy/policy.h"
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "policy/bindings.h"
+#include "policy/breaches.h"
 #include "policy/script.h"
 #include "shared/counters.h"
 
-#include <stdio.h>
-#include <string.h>
-
-enum { SAY_EVERY_MS = 1000, CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
-
-struct complaint { /* of one hook, about one kind of breach */
-    uint64_t said_ms, unsaid;
-};
+enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
 
 struct policy {
     const struct config *config;
@@ -22,56 +14,15 @@ struct policy {
     struct binding_call call;
     uint64_t list_generation; /* of the list that hooks.lua keeps; 0: none */
     struct segment_counter *turn;
-    struct segment_worker *counts;
-    struct complaint complaints[SCRIPT_HOOKS][SCRIPT_BREACHES];
+    struct breaches breaches;
 };
 
 /* --- a script that fails --- */
 
-static void say(struct policy *p, enum script_hook hook, enum script_breach breach,
-                struct complaint *complaint)
-{
-    struct buffer message = {0}, traceback = {0};
-    const struct facts_request *request = p->call.request;
-    char line_text[16], unsaid_text[24], id[24] = "";
-    unsigned line = 0;
-
-    script_explain(p->script, hook, breach, &message, &line, &traceback);
-    buffer_append_byte(&traceback, '\0');
-    if (breach == SCRIPT_WRONG)
-        buffer_append(&message, p->call.wrong);
-    if (request != NULL)
-        snprintf(id, sizeof id, "%.*s", (int)request->id.length, request->id.start);
-    snprintf(line_text, sizeof line_text, "%u", line);
-    snprintf(unsaid_text, sizeof unsaid_text, "%llu", (unsigned long long)complaint->unsaid);
-    log_event(LOG_ERROR, "policy_error",
-              (const struct log_pair[]){{"script", policy_script_name(p)},
-                                        {"hook", script_hook_name(hook)},
-                                        {"kind", script_breach_name(breach)},
-                                        {"#line", line_text},
-                                        {"id", id},
-                                        {"#suppressed", unsaid_text},
-                                        {"traceback", buffer_slice(&traceback).start},
-                                        {NULL, NULL}},
-              "%s failed: %.*s", script_hook_name(hook), (int)buffer_length(&message),
-              buffer_slice(&message).start);
-    buffer_dispose(&message);
-    buffer_dispose(&traceback);
-}
-
-/* Counts it, says it (once a second), and makes the script fit for the next call. */
+/* Makes it known, and the script fit for the next call. */
 static void policy_note_breach(struct policy *p, enum script_hook hook, enum script_breach breach)
 {
-    struct complaint *complaint = &p->complaints[hook][breach];
-    uint64_t now_ms = clock_steady_ms();
-
-    atomic_fetch_add_explicit(&p->counts->policy_errors, 1, memory_order_relaxed);
-    if (complaint->said_ms == 0 || now_ms - complaint->said_ms >= SAY_EVERY_MS) {
-        say(p, hook, breach, complaint);
-        *complaint = (struct complaint){.said_ms = now_ms};
-    } else {
-        complaint->unsaid++;
-    }
+    breaches_note(&p->breaches, p->script, hook, breach, &p->call);
     if (breach == SCRIPT_NO_MEMORY) /* it may well be there that the memory is */
         policy_forget(p, p->call.request);
     if (breach != SCRIPT_WRONG)
@@ -229,7 +180,7 @@ struct policy *policy_new(const struct config *config, struct segment *segment, 
     struct policy *p = mem_zalloc(sizeof *p);
 
     p->config = config;
-    p->counts = &segment->workers[worker];
+    breaches_init(&p->breaches, config, segment, worker);
     p->turn = counters_find(segment, SLICE("lb:round_robin"));
     CHECK(p->turn != NULL); /* the first name of all, taken when the settings were loaded */
     p->script = script_new(config, segment, &p->call, error);
@@ -249,7 +200,5 @@ void policy_free(struct policy *p)
 
 const char *policy_script_name(const struct policy *p)
 {
-    const char *slash = strrchr(p->config->script_path, '/');
-
-    return slash != NULL ? slash + 1 : p->config->script_path;
+    return p->breaches.script_name;
 }

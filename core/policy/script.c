@@ -190,19 +190,6 @@ static const char *error_text(lua_State *lua, char *room, size_t room_bytes)
     return room;
 }
 
-static void append_traceback(struct script *script, struct buffer *traceback)
-{
-    size_t length;
-    const char *text;
-
-    luaL_traceback(script->lua, script->coroutine, NULL, 0);
-    text = lua_tolstring(script->lua, -1, &length);
-    buffer_append(
-        traceback,
-        (struct slice){text, length < TRACEBACK_BYTES_MAX ? length : TRACEBACK_BYTES_MAX});
-    lua_pop(script->lua, 1);
-}
-
 static const char *explanation(struct script *script, enum script_breach breach, char *room,
                                size_t room_bytes)
 {
@@ -227,7 +214,7 @@ static const char *explanation(struct script *script, enum script_breach breach,
 }
 
 void script_explain(struct script *script, enum script_hook hook, enum script_breach breach,
-                    struct buffer *message, unsigned *line, struct buffer *traceback)
+                    struct buffer *message, unsigned *line)
 {
     char room[128];
     const char *text;
@@ -242,7 +229,21 @@ void script_explain(struct script *script, enum script_hook hook, enum script_br
         buffer_printf(message, "%s:%u: ", script->config->script_path, *line);
     }
     buffer_append_text(message, text);
-    append_traceback(script, traceback);
+    sandbox_limit_memory(script->lua, script->config->script_limits.memory);
+}
+
+void script_trace(struct script *script, struct buffer *traceback)
+{
+    size_t length;
+    const char *text;
+
+    sandbox_limit_memory(script->lua, 0);
+    luaL_traceback(script->lua, script->coroutine, NULL, 0);
+    text = lua_tolstring(script->lua, -1, &length);
+    buffer_append(
+        traceback,
+        (struct slice){text, length < TRACEBACK_BYTES_MAX ? length : TRACEBACK_BYTES_MAX});
+    lua_pop(script->lua, 1);
     sandbox_limit_memory(script->lua, script->config->script_limits.memory);
 }
 
@@ -316,7 +317,6 @@ static void script_allow_cpu(struct script *script, uint64_t cpu_ms)
 
 static bool script_init(struct script *script, struct buffer *error)
 {
-    struct buffer traceback = {0};
     enum script_breach breach;
     unsigned line;
     double ignored;
@@ -330,9 +330,8 @@ static bool script_init(struct script *script, struct buffer *error)
         script_allow_cpu(script, script->config->script_limits.budget_ms);
         return true;
     }
-    script_explain(script, SCRIPT_INIT, breach, error, &line, &traceback);
+    script_explain(script, SCRIPT_INIT, breach, error, &line);
     buffer_append_text(error, " (in init)");
-    buffer_dispose(&traceback);
     return false;
 }
 

@@ -41,9 +41,10 @@ bool script_has(const struct script *, enum script_hook);
  * a breach: script_explain, then script_recover, before the next call. */
 enum script_breach script_call(struct script *, enum script_hook, double *answer) MUST_USE;
 /* What went wrong, with the script's line in front (where it was, or as near as is known:
- * where the hook begins), and how it got there. For SCRIPT_WRONG only the line. */
+ * where the hook begins). For SCRIPT_WRONG only the line. */
 void script_explain(struct script *, enum script_hook, enum script_breach, struct buffer *message,
-                    unsigned *line, struct buffer *traceback);
+                    unsigned *line);
+void script_trace(struct script *, struct buffer *traceback); /* how it got there */
 void script_recover(struct script *, enum script_breach);
 
 void script_forget_vars(struct script *, int number); /* of a request: facts_request.vars */
