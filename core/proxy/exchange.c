@@ -5,71 +5,23 @@
  *               ^          |        |  '---> tunnel ----^
  *               '-- fail <-'--------'   the only arrow that goes back
  *
- * The states are CHOOSING (also between two tries), CONNECTING, FORWARDING (the
- * request goes out, no final head yet), ANSWERING, TUNNELLING and FINISHED.
+ * proxy/story.h has the states; what ends an exchange from the outside, and how it
+ * ends, is in proxy/ending.c.
  */
 #include "proxy/exchange.h"
 
-#include "base/clock.h"
 #include "http/forward.h"
-#include "proxy/access_log.h"
-#include "proxy/answer.h"
-#include "proxy/attempt.h"
-#include "proxy/choice.h"
 #include "proxy/describe.h"
 #include "proxy/judge.h"
-#include "proxy/reply.h"
-#include "proxy/tunnel.h"
-#include "proxy/upload.h"
+#include "proxy/story.h"
 
-enum {
-    RETRY_PAUSE_MS = 10,
-    STATUS_CLIENT_GONE = 499,
-};
-
-enum exchange_state {
-    EXCHANGE_CHOOSING,
-    EXCHANGE_CONNECTING,
-    EXCHANGE_FORWARDING,
-    EXCHANGE_ANSWERING,
-    EXCHANGE_TUNNELLING,
-    EXCHANGE_FINISHED,
-};
-
-struct exchange {
-    struct proxy *proxy;
-    struct incoming *in;
-    enum exchange_state state;
-    struct facts_request facts;
-    struct facts_decision decision;
-    struct attempt attempt;
-    struct attempt_failure failure; /* of the last try */
-    struct deadline deadline;       /* over all tries */
-    struct deadline pause;          /* before a try again */
-    struct choice choice;
-    struct upload upload;
-    struct answer answer;
-    struct tunnel tunnel;
-    struct slice request_head;
-    struct access_record log;
-    struct access_try *last_try;
-    bool asked_policy;
-    bool is_fresh; /* the next try opens a connection of its own */
-};
+enum { RETRY_PAUSE_MS = 10 };
 
 static void exchange_choose(struct exchange *);
 static void exchange_try(struct exchange *, struct backend *);
-static void exchange_finish(struct exchange *);
-static void exchange_reply(struct exchange *, unsigned status, struct slice why);
-
-static void exchange_enter(struct exchange *e, enum exchange_state state)
-{
-    e->state = state;
-}
 
 /* --- start --- */
 
-static void on_request_deadline(struct deadline *);
 static void on_pause_over(struct deadline *);
 static const struct incoming_events incoming_events;
 static const struct attempt_events attempt_events;
@@ -83,7 +35,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     e->log.script = policy_script_name(proxy->policy);
     in->events = &incoming_events;
     in->owner = e;
-    deadline_init(&e->deadline, on_request_deadline);
+    deadline_init(&e->deadline, exchange_on_deadline);
     deadline_init(&e->pause, on_pause_over);
     attempt_init(&e->attempt, &attempt_events, proxy->loop, &proxy->config->timeouts,
                  &proxy->limits, &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")),
@@ -95,20 +47,6 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     upload_init(&e->upload, in, &proxy->config->limits);
     answer_init(&e->answer, in);
     return e;
-}
-
-static void exchange_refuse_body(struct exchange *e)
-{
-    e->log.note = "limits.body";
-    exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
-}
-
-/* Nobody else is asked: this is as far as the request may go (RFC 9110, 7.6.2). */
-static void exchange_answer_last_hop(struct exchange *e)
-{
-    e->log.status = 200;
-    e->log.bytes_out = reply_last_hop(e->in);
-    exchange_finish(e);
 }
 
 void exchange_start(struct proxy *proxy, struct incoming *in)
@@ -132,21 +70,16 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
     exchange_choose(e);
 }
 
+void exchange_refuse(struct proxy *proxy, struct incoming *in, enum incoming_fault fault,
+                     const char *text)
+{
+    struct exchange *e = exchange_new(proxy, in);
+
+    e->log.note = text;
+    exchange_reply(e, describe_fault(fault), slice_of(text));
+}
+
 /* --- choose --- */
-
-static void exchange_give_up(struct exchange *e)
-{
-    if (e->log.note == NULL)
-        e->log.note = e->failure.message;
-    exchange_reply(e, attempt_failure_status(&e->failure), SLICE(""));
-}
-
-static void exchange_respond(struct exchange *e)
-{
-    e->log.status = e->decision.status;
-    e->log.bytes_out = reply_decided(e->in, e->proxy->config, &e->decision);
-    exchange_finish(e);
-}
 
 static void exchange_choose(struct exchange *e)
 {
@@ -191,12 +124,6 @@ static void exchange_choose(struct exchange *e)
 }
 
 /* --- try --- */
-
-static void exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
-{
-    e->last_try->outcome = attempt_outcome_name(outcome);
-    e->last_try->us = clock_steady_us() - e->attempt.began_us;
-}
 
 static void exchange_try(struct exchange *e, struct backend *backend)
 {
@@ -385,102 +312,12 @@ static void exchange_begin_tunnel(struct exchange *e)
                  e->proxy->config->timeouts.tunnel_ms, on_tunnel_over);
 }
 
-/* --- endings that no backend decides --- */
-
-static void exchange_cancel_attempt(struct exchange *e, enum attempt_outcome outcome)
-{
-    deadline_clear(&e->pause);
-    if (!e->attempt.is_active)
-        return;
-    exchange_end_try(e, outcome);
-    attempt_cancel(&e->attempt);
-}
-
-/* Our own answer; the request goes no further. Once some of another answer is out
- * there is only the cut. */
-static void exchange_reply(struct exchange *e, unsigned status, struct slice why)
-{
-    bool says_when = status == 503;
-
-    if (e->state == EXCHANGE_ANSWERING) {
-        exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
-        incoming_cut(e->in);
-        exchange_finish(e);
-        return;
-    }
-    exchange_cancel_attempt(e, status == 504 ? ATTEMPT_TIMEOUT : ATTEMPT_CANCELLED);
-    e->log.status = status;
-    e->log.bytes_out =
-        reply_error(e->in, e->proxy->config, status, why, says_when ? e->proxy->retry_after_s : 0);
-    exchange_finish(e);
-}
-
-static void on_request_deadline(struct deadline *d)
-{
-    struct exchange *e = list_entry(d, struct exchange, deadline);
-
-    e->log.note = "timeouts.request";
-    exchange_reply(e, 504, SLICE(""));
-}
-
-static void on_request_body_failed(struct incoming *in, enum incoming_fault fault, const char *text)
-{
-    struct exchange *e = in->owner;
-
-    e->log.note = text;
-    in->closes = true;
-    exchange_reply(e, describe_fault(fault), slice_of(text));
-}
-
-static void on_client_gone(struct incoming *in)
-{
-    struct exchange *e = in->owner;
-
-    exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
-    if (!in->is_cut)
-        e->log.status = STATUS_CLIENT_GONE;
-    else if (e->state != EXCHANGE_ANSWERING)
-        e->log.status = 503;
-    e->log.note = incoming_why_gone(in);
-    exchange_finish(e);
-}
-
-void exchange_refuse(struct proxy *proxy, struct incoming *in, enum incoming_fault fault,
-                     const char *text)
-{
-    struct exchange *e = exchange_new(proxy, in);
-
-    e->log.note = text;
-    exchange_reply(e, describe_fault(fault), slice_of(text));
-}
-
-/* --- finish --- */
-
-static void exchange_finish(struct exchange *e)
-{
-    CHECK(e->state != EXCHANGE_FINISHED);
-    exchange_enter(e, EXCHANGE_FINISHED);
-    deadline_clear(&e->deadline);
-    deadline_clear(&e->pause);
-    attempt_cancel(&e->attempt);
-    upload_dispose(&e->upload);
-    if (e->asked_policy)
-        policy_forget(e->proxy->policy, &e->facts);
-    if (e->answer.bytes > 0)
-        e->log.bytes_out = e->answer.bytes;
-    describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL);
-    access_log_write(&e->log);
-    proxy_count_request(e->proxy);
-    if (!e->in->is_done)
-        incoming_done(e->in);
-}
-
 static const struct incoming_events incoming_events = {
     .on_body = on_request_body,
     .on_body_end = on_request_body_end,
-    .on_body_failed = on_request_body_failed,
+    .on_body_failed = exchange_on_body_failed,
     .on_drained = on_client_drained,
-    .on_gone = on_client_gone,
+    .on_gone = exchange_on_client_gone,
 };
 
 static const struct attempt_events attempt_events = {

@@ -1,0 +1,126 @@
+/*
+ * Whatever ends an exchange comes through exchange_finish: an answer that is complete,
+ * one of our own, a deadline, a client that left.
+ */
+#include "proxy/story.h"
+
+#include "base/clock.h"
+#include "proxy/describe.h"
+#include "proxy/reply.h"
+
+enum { STATUS_CLIENT_GONE = 499 };
+
+/* --- finish --- */
+
+void exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
+{
+    e->last_try->outcome = attempt_outcome_name(outcome);
+    e->last_try->us = clock_steady_us() - e->attempt.began_us;
+}
+
+void exchange_finish(struct exchange *e)
+{
+    CHECK(e->state != EXCHANGE_FINISHED);
+    exchange_enter(e, EXCHANGE_FINISHED);
+    deadline_clear(&e->deadline);
+    deadline_clear(&e->pause);
+    attempt_cancel(&e->attempt);
+    upload_dispose(&e->upload);
+    if (e->asked_policy)
+        policy_forget(e->proxy->policy, &e->facts);
+    if (e->answer.bytes > 0)
+        e->log.bytes_out = e->answer.bytes;
+    describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL);
+    access_log_write(&e->log);
+    proxy_count_request(e->proxy);
+    if (!e->in->is_done)
+        incoming_done(e->in);
+}
+
+/* --- answers of our own --- */
+
+static void exchange_cancel_attempt(struct exchange *e, enum attempt_outcome outcome)
+{
+    deadline_clear(&e->pause);
+    if (!e->attempt.is_active)
+        return;
+    exchange_end_try(e, outcome);
+    attempt_cancel(&e->attempt);
+}
+
+void exchange_reply(struct exchange *e, unsigned status, struct slice why)
+{
+    bool says_when = status == 503;
+
+    if (e->state == EXCHANGE_ANSWERING) {
+        exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
+        incoming_cut(e->in);
+        exchange_finish(e);
+        return;
+    }
+    exchange_cancel_attempt(e, status == 504 ? ATTEMPT_TIMEOUT : ATTEMPT_CANCELLED);
+    e->log.status = status;
+    e->log.bytes_out =
+        reply_error(e->in, e->proxy->config, status, why, says_when ? e->proxy->retry_after_s : 0);
+    exchange_finish(e);
+}
+
+void exchange_refuse_body(struct exchange *e)
+{
+    e->log.note = "limits.body";
+    exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
+}
+
+/* Nobody else is asked: this is as far as the request may go (RFC 9110, 7.6.2). */
+void exchange_answer_last_hop(struct exchange *e)
+{
+    e->log.status = 200;
+    e->log.bytes_out = reply_last_hop(e->in);
+    exchange_finish(e);
+}
+
+void exchange_give_up(struct exchange *e)
+{
+    if (e->log.note == NULL)
+        e->log.note = e->failure.message;
+    exchange_reply(e, attempt_failure_status(&e->failure), SLICE(""));
+}
+
+void exchange_respond(struct exchange *e)
+{
+    e->log.status = e->decision.status;
+    e->log.bytes_out = reply_decided(e->in, e->proxy->config, &e->decision);
+    exchange_finish(e);
+}
+
+/* --- what ends it from the outside --- */
+
+void exchange_on_deadline(struct deadline *d)
+{
+    struct exchange *e = list_entry(d, struct exchange, deadline);
+
+    e->log.note = "timeouts.request";
+    exchange_reply(e, 504, SLICE(""));
+}
+
+void exchange_on_body_failed(struct incoming *in, enum incoming_fault fault, const char *text)
+{
+    struct exchange *e = in->owner;
+
+    e->log.note = text;
+    in->closes = true;
+    exchange_reply(e, describe_fault(fault), slice_of(text));
+}
+
+void exchange_on_client_gone(struct incoming *in)
+{
+    struct exchange *e = in->owner;
+
+    exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
+    if (!in->is_cut)
+        e->log.status = STATUS_CLIENT_GONE;
+    else if (e->state != EXCHANGE_ANSWERING)
+        e->log.status = 503;
+    e->log.note = incoming_why_gone(in);
+    exchange_finish(e);
+}

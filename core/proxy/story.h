@@ -1,0 +1,71 @@
+/*
+ * story - one exchange as the files that tell of it see it: exchange.c, the way of a
+ * request, and ending.c, how it ends.
+ *
+ * The states are CHOOSING (also between two tries), CONNECTING, FORWARDING (the
+ * request goes out, no final head yet), ANSWERING, TUNNELLING and FINISHED.
+ */
+#ifndef PROXY_STORY_H
+#define PROXY_STORY_H
+
+#include "proxy/access_log.h"
+#include "proxy/answer.h"
+#include "proxy/attempt.h"
+#include "proxy/choice.h"
+#include "proxy/proxy.h"
+#include "proxy/tunnel.h"
+#include "proxy/upload.h"
+
+enum exchange_state {
+    EXCHANGE_CHOOSING,
+    EXCHANGE_CONNECTING,
+    EXCHANGE_FORWARDING,
+    EXCHANGE_ANSWERING,
+    EXCHANGE_TUNNELLING,
+    EXCHANGE_FINISHED,
+};
+
+struct exchange {
+    struct proxy *proxy;
+    struct incoming *in;
+    enum exchange_state state;
+    struct facts_request facts;
+    struct facts_decision decision;
+    struct attempt attempt;
+    struct attempt_failure failure; /* of the last try */
+    struct deadline deadline;       /* over all tries */
+    struct deadline pause;          /* before a try again */
+    struct choice choice;
+    struct upload upload;
+    struct answer answer;
+    struct tunnel tunnel;
+    struct slice request_head;
+    struct access_record log;
+    struct access_try *last_try;
+    bool asked_policy;
+    bool is_fresh; /* the next try opens a connection of its own */
+};
+
+static inline void exchange_enter(struct exchange *e, enum exchange_state state)
+{
+    e->state = state;
+}
+
+/* --- ending.c: after those that finish, the exchange is nobody's any more --- */
+
+void exchange_end_try(struct exchange *, enum attempt_outcome); /* for the access line */
+/* The one way out. */
+void exchange_finish(struct exchange *);
+/* Our own answer; the request goes no further. Once some of another answer is out there is only
+ * the cut. Finishes. */
+void exchange_reply(struct exchange *, unsigned status, struct slice why);
+void exchange_refuse_body(struct exchange *);     /* it is too large; finishes */
+void exchange_answer_last_hop(struct exchange *); /* RFC 9110, 7.6.2; finishes */
+void exchange_give_up(struct exchange *);         /* what the last try failed with; finishes */
+void exchange_respond(struct exchange *);         /* what the policy decided to; finishes */
+
+void exchange_on_deadline(struct deadline *);
+void exchange_on_body_failed(struct incoming *, enum incoming_fault, const char *text);
+void exchange_on_client_gone(struct incoming *);
+
+#endif
