@@ -11,6 +11,7 @@
 #include <string.h>
 
 EMBEDDED(hooks, "core/policy/hooks.lua")
+EMBEDDED(backends, "core/policy/backends.lua")
 EMBEDDED(answers, "core/policy/answers.lua")
 
 enum { FIELDS_MAX = 1000 }; /* of an answer */
@@ -156,7 +157,7 @@ bool policy_answer_field(struct binding_call *call, const char *name, size_t nam
     return true;
 }
 
-/* --- what hooks.lua begins with --- */
+/* --- what hooks.lua and backends.lua begin with --- */
 
 static void push_tags(lua_State *lua, const struct config_backend *backend)
 {
@@ -187,6 +188,15 @@ static void push_backend(lua_State *lua, const struct config_backend *backend)
     lua_setfield(lua, -2, "slot");
 }
 
+static void push_backends(lua_State *lua, const struct config *config)
+{
+    lua_newtable(lua);
+    for (unsigned i = 0; i < config->backends_count; i++) {
+        push_backend(lua, &config->backends[i]);
+        lua_rawseti(lua, -2, (int)i + 1);
+    }
+}
+
 static void push_chunk(lua_State *lua, struct slice source, const char *name)
 {
     if (luaL_loadbufferx(lua, source.start, source.length, name, "t") != 0)
@@ -201,12 +211,11 @@ void bindings_push_hooks(lua_State *lua, const struct config *config, struct seg
     push_chunk(lua, embedded_answers(), "=lb answers");
     sandbox_push_prelude(lua);
     lua_call(lua, 1, 1);
+    push_chunk(lua, embedded_backends(), "=lb backends");
+    sandbox_push_prelude(lua);
     lua_pushlightuserdata(lua, segment);
+    push_backends(lua, config);
+    lua_call(lua, 3, 1);
     lua_pushlightuserdata(lua, call);
-    lua_newtable(lua);
-    for (unsigned i = 0; i < config->backends_count; i++) {
-        push_backend(lua, &config->backends[i]);
-        lua_rawseti(lua, -2, (int)i + 1);
-    }
-    lua_call(lua, 5, 1);
+    lua_call(lua, 4, 1);
 }
