@@ -2,6 +2,7 @@
 -- balancer:
 --
 --   local policy = script.load("balancer.lua", { env = { LISTEN = "127.0.0.1:80" } })
+--   script.load_text("return { .. }", options)     the same of a text
 --
 -- Every load has counters of its own. `logged` in the result's second value has the lines of lb.log.
 
@@ -54,15 +55,18 @@ local function new_environment(lb, variables)
   return env
 end
 
-function script.load(path, options)
+local function run(chunk, name, options)
   local lb, logged = new_lb()
   local env = new_environment(lb, options and options.env or {})
-  local chunk = assert(loadfile(path))
   local before = {}
-  for name in pairs(env) do before[name] = true end
+  for global in pairs(env) do before[global] = true end
   local policy = setfenv(chunk, env)()
-  for name in pairs(env) do assert(before[name], path .. " sets the global '" .. name .. "'") end
+  for global in pairs(env) do assert(before[global], name .. " sets the global '" .. global .. "'") end
   return policy, logged
 end
+
+function script.load(path, options) return run(assert(loadfile(path)), path, options) end
+
+function script.load_text(text, options) return run(assert(loadstring(text, "=script")), "the script", options) end
 
 return script

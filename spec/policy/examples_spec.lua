@@ -1,0 +1,67 @@
+-- Every example of the pages for authors of policies: it loads, `lb check` finds nothing wrong with it, and its
+-- hooks run with what spec/support builds. spec/system/examples_spec.lua sends requests through them.
+local examples = require "spec.support.examples"
+local pool = require("spec.support.backend").pool
+local process = require "spec.support.process"
+local balancer = require "spec.support.balancer"
+local request = require "spec.support.request"
+local script = require "spec.support.script"
+
+local function three() return pool { "app1", "app2", "app3" } end
+
+-- What each hook is called with, as in a request that fares badly.
+local arguments = {
+  init = function() end,
+  choose = function(backends) return request {}, backends end,
+  on_failure = function(backends)
+    return request {}, backends[1], { kind = "timeout", phase = "head", message = "no answer" }
+  end,
+}
+
+local function run_hooks(policy)
+  for name, of in pairs(arguments) do
+    if policy[name] then policy[name](of(three())) end
+  end
+end
+
+local function run_spec(example)
+  local ran = 0
+  local function run(_, body)
+    ran = ran + 1
+    body()
+  end
+  local frame = { assert = assert, describe = run, it = run, before_each = function(body) body() end }
+  setmetatable(frame, { __index = _G })
+  setfenv(assert(loadstring(example.text, "=example")), frame)()
+  assert.is_true(ran > 0)
+end
+
+local function is_in_order(example)
+  local file = process.file("example.lua", example.script)
+  local said = process.run(balancer.command { "check", file })
+  assert.equal(0, said.code, said.err .. "\n" .. example.text)
+end
+
+for _, path in ipairs { "README.md", "scripts/README.md" } do
+  describe("the examples of " .. path, function()
+    teardown(process.clear)
+
+    local found, ran = examples.of(path), 0
+    for _, example in ipairs(found) do
+      it(("line %d: %s"):format(example.line, example.kind), function()
+        if example.kind == "spec" then
+          run_spec(example)
+        else
+          run_hooks(script.load_text(example.script))
+          is_in_order(example)
+        end
+        ran = ran + 1
+      end)
+    end
+
+    it("have all been run", function()
+      assert.is_true(ran > 0)
+      assert.equal(examples.count(path), ran)
+    end)
+  end)
+end

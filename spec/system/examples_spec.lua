@@ -1,0 +1,26 @@
+-- Every example of the pages for authors of policies, but for specs, in a running lb: a request goes through it, and
+-- no hook of it fails. spec/policy/examples_spec.lua sees to it that none is passed over.
+local examples = require "spec.support.examples"
+local json = require "dkjson"
+local play = require "spec.support.play"
+
+for _, path in ipairs { "README.md", "scripts/README.md" } do
+  describe("the examples of " .. path, function()
+    after_each(play.curtain)
+
+    for _, example in ipairs(examples.of(path)) do
+      if example.script then
+        it(("run: line %d"):format(example.line), function()
+          local backends = { play.hello "one", play.hello "two", play.hello "three" }
+          local lb = play.balancer { name = "example", script = example.script, backends = backends }
+          for i = 1, 3 do
+            assert.truthy(lb:fetch("/" .. i).status)
+            lb:exchange(nil, i)
+          end
+          local failed = lb:events "policy_error"
+          assert.equal(0, #failed, json.encode(failed) .. "\n" .. example.text)
+        end)
+      end
+    end
+  end)
+end
