@@ -19,6 +19,9 @@
  *
  * When no call has come for a while the watchdog sleeps on a semaphore, and the
  * next call wakes it.
+ *
+ * After a reload there are several states for a while. The profiler is one per
+ * process, and goes to the newest; the others go on without compiled code.
  */
 #include "policy/budget.h"
 
@@ -39,23 +42,29 @@
 enum { QUIET_TICKS = 20, WATCHDOG_STACK_BYTES = 128 * 1024 };
 
 struct budget {
+    lua_State *lua;
+    uint64_t cpu_us; /* 0: any */
+    unsigned line;   /* where the interrupted call was */
+};
+
+/* The states of a process take turns: one watchdog looks after all of them. */
+static struct {
     _Atomic uint64_t sequence;  /* odd: a call is running */
     _Atomic uint32_t is_asleep; /* the watchdog, on the semaphore */
     _Atomic uint32_t stop;      /* enum budget_stop, of this call */
     _Atomic uint64_t overdue;   /* the sequence of the call to stop; 0: none */
-    _Atomic uint64_t cpu_us;
+    _Atomic uint64_t cpu_us;    /* that the running call has; 0: any */
     _Atomic bool is_stopping;
-    lua_State *lua;
+    struct budget *running;  /* whose call runs, or ran last; NULL: nobody's */
+    struct budget *compiled; /* the one whose state LuaJIT compiles; NULL: none */
+    unsigned budgets;
     pthread_t caller, watchdog;
     bool has_watchdog;
     clockid_t caller_clock;
     sem_t wake;
     void (*leave_traces)(int); /* LuaJIT's handler of SIGPROF */
-    unsigned line;             /* where the interrupted call was */
     struct sigaction old_usr2;
-};
-
-static struct budget *active; /* for the signal handler */
+} dog = {.sequence = 2}; /* never 0, which no call is overdue with */
 
 /* --- on the thread that runs Lua --- */
 
@@ -79,7 +88,7 @@ static void note_line(struct budget *b, lua_State *lua)
 static void on_hook(lua_State *lua, lua_Debug *where)
 {
     (void)where;
-    note_line(active, lua);
+    note_line(dog.running, lua);
     lua_pushlightuserdata(lua, sandbox_stopped()); /* allocates nothing */
     lua_error(lua);
 }
@@ -87,55 +96,62 @@ static void on_hook(lua_State *lua, lua_Debug *where)
 /* Anywhere on the thread that runs Lua: in a signal, in the allocator. */
 static void interrupt(struct budget *b, enum budget_stop stop)
 {
-    if (atomic_load_explicit(&b->stop, memory_order_relaxed) == BUDGET_KEPT) {
-        atomic_store_explicit(&b->stop, stop, memory_order_relaxed);
+    if (atomic_load_explicit(&dog.stop, memory_order_relaxed) == BUDGET_KEPT) {
+        atomic_store_explicit(&dog.stop, stop, memory_order_relaxed);
         b->line = 0;
     }
     lua_sethook(b->lua, NULL, 0, 0); /* mends a dispatch table that was half written */
     lua_sethook(b->lua, on_hook, LUA_MASKCOUNT, 1);
-    b->leave_traces(SIGPROF);
+    if (b == dog.compiled)
+        dog.leave_traces(SIGPROF);
     patterns_stop(true); /* no hook is looked at there */
 }
 
 static void on_signal(int number)
 {
-    struct budget *b = active;
-
     (void)number;
-    if (b != NULL && atomic_load(&b->sequence) == atomic_load(&b->overdue))
-        interrupt(b, BUDGET_TIME);
+    if (dog.running != NULL && atomic_load(&dog.sequence) == atomic_load(&dog.overdue))
+        interrupt(dog.running, BUDGET_TIME);
 }
 
 static void on_full(void *budget)
 {
     struct budget *b = budget;
 
-    if (atomic_load_explicit(&b->sequence, memory_order_relaxed) % 2 == 1)
+    if (b == dog.running && atomic_load_explicit(&dog.sequence, memory_order_relaxed) % 2 == 1)
         interrupt(b, BUDGET_MEMORY);
 }
 
-static void wake_watchdog(struct budget *b)
+static void wake_watchdog(void)
 {
-    if (atomic_exchange(&b->is_asleep, 0))
-        sem_post(&b->wake);
+    if (atomic_exchange(&dog.is_asleep, 0))
+        sem_post(&dog.wake);
+}
+
+static void change_turns(struct budget *b)
+{
+    dog.running = b;
+    atomic_store(&dog.cpu_us, b->cpu_us);
 }
 
 int budget_resume(struct budget *b, lua_State *coroutine, int arguments, enum budget_stop *stop)
 {
-    uint64_t sequence = atomic_load_explicit(&b->sequence, memory_order_relaxed);
+    uint64_t sequence = atomic_load_explicit(&dog.sequence, memory_order_relaxed);
     int result;
 
-    atomic_store_explicit(&b->sequence, sequence + 1, memory_order_release);
-    if (__builtin_expect(atomic_load_explicit(&b->is_asleep, memory_order_relaxed) != 0, 0))
-        wake_watchdog(b);
+    if (__builtin_expect(dog.running != b, 0))
+        change_turns(b);
+    atomic_store_explicit(&dog.sequence, sequence + 1, memory_order_release);
+    if (__builtin_expect(atomic_load_explicit(&dog.is_asleep, memory_order_relaxed) != 0, 0))
+        wake_watchdog();
     result = lua_resume(coroutine, arguments);
-    atomic_store_explicit(&b->sequence, sequence + 2, memory_order_release);
+    atomic_store_explicit(&dog.sequence, sequence + 2, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
-    *stop = (enum budget_stop)atomic_load_explicit(&b->stop, memory_order_relaxed);
+    *stop = (enum budget_stop)atomic_load_explicit(&dog.stop, memory_order_relaxed);
     if (__builtin_expect(*stop != BUDGET_KEPT, 0)) {
         lua_sethook(b->lua, NULL, 0, 0);
         patterns_stop(false);
-        atomic_store_explicit(&b->stop, BUDGET_KEPT, memory_order_relaxed);
+        atomic_store_explicit(&dog.stop, BUDGET_KEPT, memory_order_relaxed);
     }
     return result;
 }
@@ -147,11 +163,11 @@ unsigned budget_line(const struct budget *b)
 
 /* --- the watchdog --- */
 
-static uint64_t caller_cpu_us(const struct budget *b)
+static uint64_t caller_cpu_us(void)
 {
     struct timespec used;
 
-    if (clock_gettime(b->caller_clock, &used) != 0)
+    if (clock_gettime(dog.caller_clock, &used) != 0)
         return 0;
     return (uint64_t)used.tv_sec * 1000000u + (uint64_t)used.tv_nsec / 1000u;
 }
@@ -168,9 +184,9 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
     return value < least ? least : value > most ? most : value;
 }
 
-static bool is_running(const struct budget *b, uint64_t sequence)
+static bool is_running(uint64_t sequence)
 {
-    return atomic_load(&b->sequence) == sequence && !atomic_load(&b->is_stopping);
+    return atomic_load(&dog.sequence) == sequence && !atomic_load(&dog.is_stopping);
 }
 
 _Noreturn static void give_up(void)
@@ -179,121 +195,151 @@ _Noreturn static void give_up(void)
     _exit(BUDGET_STUCK_STATUS);
 }
 
-static void stop_call(struct budget *b, uint64_t sequence, uint64_t step_us)
+static void stop_call(uint64_t sequence, uint64_t step_us)
 {
-    uint64_t begun_us = caller_cpu_us(b);
+    uint64_t begun_us = caller_cpu_us();
 
-    atomic_store(&b->overdue, sequence);
-    while (is_running(b, sequence)) {
-        pthread_kill(b->caller, SIGUSR2);
+    atomic_store(&dog.overdue, sequence);
+    while (is_running(sequence)) {
+        pthread_kill(dog.caller, SIGUSR2);
         nap(step_us);
-        if (caller_cpu_us(b) - begun_us > BUDGET_STUCK_MS * 1000u)
+        if (caller_cpu_us() - begun_us > BUDGET_STUCK_MS * 1000u)
             give_up();
     }
-    atomic_store(&b->overdue, 0);
+    atomic_store(&dog.overdue, 0);
 }
 
-static void watch_call(struct budget *b, uint64_t sequence)
+static void watch_call(uint64_t sequence)
 {
-    uint64_t limit_us = atomic_load(&b->cpu_us), step_us = clamp(limit_us / 10, 500, 5000);
-    uint64_t begun_us = caller_cpu_us(b);
+    uint64_t limit_us = atomic_load(&dog.cpu_us), step_us = clamp(limit_us / 10, 500, 5000);
+    uint64_t begun_us = caller_cpu_us();
 
     do {
         nap(step_us);
-        if (!is_running(b, sequence))
+        if (!is_running(sequence))
             return;
-    } while (caller_cpu_us(b) - begun_us < limit_us);
-    stop_call(b, sequence, step_us);
+    } while (limit_us == 0 || caller_cpu_us() - begun_us < limit_us);
+    stop_call(sequence, step_us);
 }
 
 /* A call that begins while the flag is being set may not see it: hence the nap,
  * after which that call's sequence is seen here. */
-static void sleep_until_called(struct budget *b, uint64_t sequence, uint64_t tick_us)
+static void sleep_until_called(uint64_t sequence, uint64_t tick_us)
 {
-    atomic_store(&b->is_asleep, 1);
+    atomic_store(&dog.is_asleep, 1);
     nap(tick_us);
-    if (is_running(b, sequence))
-        sem_wait(&b->wake);
-    atomic_store(&b->is_asleep, 0);
+    if (is_running(sequence))
+        sem_wait(&dog.wake);
+    atomic_store(&dog.is_asleep, 0);
 }
 
-static void *watch(void *budget)
+static void *watch(void *unused)
 {
-    struct budget *b = budget;
     uint64_t seen = 0;
     unsigned quiet = 0;
 
-    while (!atomic_load(&b->is_stopping)) {
-        uint64_t sequence = atomic_load(&b->sequence);
-        uint64_t tick_us = clamp(atomic_load(&b->cpu_us) / 4, 1000, 20000);
+    while (!atomic_load(&dog.is_stopping)) {
+        uint64_t sequence = atomic_load(&dog.sequence);
+        uint64_t tick_us = clamp(atomic_load(&dog.cpu_us) / 4, 1000, 20000);
 
         quiet = sequence == seen ? quiet + 1 : 0;
         seen = sequence;
         if (sequence % 2 == 1)
-            watch_call(b, sequence);
+            watch_call(sequence);
         else if (quiet > QUIET_TICKS)
-            sleep_until_called(b, sequence, tick_us);
+            sleep_until_called(sequence, tick_us);
         else
             nap(tick_us);
     }
-    return NULL;
+    return unused;
 }
 
 /* --- start and stop --- */
 
+/* It stays interruptible without: the interpreter looks at hooks by itself. What was
+ * compiled goes, as traces that are compiled without the profiler test nothing. */
+static void release_profiler(void)
+{
+    lua_State *lua = dog.compiled->lua;
+
+    luaJIT_setmode(lua, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    luaJIT_setmode(lua, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
+    luaJIT_profile_stop(lua);
+    dog.compiled = NULL;
+}
+
 static void take_profiler(struct budget *b)
 {
     struct itimerval never = {0};
-    struct sigaction profiler, ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction profiler;
 
+    if (dog.compiled != NULL)
+        release_profiler();
     luaJIT_profile_start(b->lua, "li1000000", on_profile, NULL);
     setitimer(ITIMER_PROF, &never, NULL);
     sigaction(SIGPROF, NULL, &profiler);
-    b->leave_traces = profiler.sa_handler;
+    dog.leave_traces = profiler.sa_handler;
     signal(SIGPROF, SIG_IGN);
-    sigemptyset(&ours.sa_mask);
-    sigaction(SIGUSR2, &ours, &b->old_usr2);
-}
-
-static void give_profiler_back(struct budget *b)
-{
-    sigaction(SIGUSR2, &b->old_usr2, NULL);
-    luaJIT_profile_stop(b->lua);
+    dog.compiled = b;
 }
 
 /* The watchdog takes no signals: those of the process are the loop's. */
-static bool start_watchdog(struct budget *b)
+static bool start_watchdog(void)
 {
     pthread_attr_t attributes;
     sigset_t every, before;
     int result;
 
+    if (dog.has_watchdog)
+        return true;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, WATCHDOG_STACK_BYTES);
     sigfillset(&every);
     pthread_sigmask(SIG_SETMASK, &every, &before);
-    result = pthread_create(&b->watchdog, &attributes, watch, b);
+    result = pthread_create(&dog.watchdog, &attributes, watch, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
-    return result == 0;
+    dog.has_watchdog = result == 0;
+    return dog.has_watchdog;
+}
+
+static void begin(void)
+{
+    struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+    dog.caller = pthread_self();
+    atomic_store(&dog.is_stopping, false);
+    atomic_store(&dog.is_asleep, 0);
+    CHECK(pthread_getcpuclockid(dog.caller, &dog.caller_clock) == 0);
+    CHECK(sem_init(&dog.wake, 0, 0) == 0);
+    sigemptyset(&ours.sa_mask);
+    sigaction(SIGUSR2, &ours, &dog.old_usr2);
+}
+
+static void end(void)
+{
+    atomic_store(&dog.is_stopping, true);
+    if (dog.has_watchdog) {
+        sem_post(&dog.wake);
+        pthread_join(dog.watchdog, NULL);
+    }
+    dog.has_watchdog = false;
+    sigaction(SIGUSR2, &dog.old_usr2, NULL);
+    sem_destroy(&dog.wake);
 }
 
 struct budget *budget_new(lua_State *lua, uint64_t cpu_ms)
 {
     struct budget *b = mem_zalloc(sizeof *b);
 
-    CHECK(active == NULL);
-    b->sequence = 2; /* never 0, which no call is overdue with */
     b->lua = lua;
-    b->caller = pthread_self();
-    CHECK(pthread_getcpuclockid(b->caller, &b->caller_clock) == 0);
-    CHECK(sem_init(&b->wake, 0, 0) == 0);
+    if (dog.budgets++ == 0)
+        begin();
+    CHECK(pthread_equal(dog.caller, pthread_self()));
     budget_set(b, cpu_ms);
-    active = b;
     take_profiler(b);
     sandbox_on_full(lua, on_full, b);
-    b->has_watchdog = cpu_ms > 0 && start_watchdog(b);
-    if (cpu_ms == 0 || b->has_watchdog)
+    if (cpu_ms == 0 || start_watchdog())
         return b;
     budget_free(b);
     return NULL;
@@ -301,21 +347,21 @@ struct budget *budget_new(lua_State *lua, uint64_t cpu_ms)
 
 void budget_set(struct budget *b, uint64_t cpu_ms)
 {
-    atomic_store(&b->cpu_us, cpu_ms * 1000u);
+    b->cpu_us = cpu_ms * 1000u;
+    if (dog.running == b)
+        atomic_store(&dog.cpu_us, b->cpu_us);
 }
 
 void budget_free(struct budget *b)
 {
     if (b == NULL)
         return;
-    atomic_store(&b->is_stopping, true);
-    if (b->has_watchdog) {
-        sem_post(&b->wake);
-        pthread_join(b->watchdog, NULL);
-    }
     sandbox_on_full(b->lua, NULL, NULL);
-    give_profiler_back(b);
-    active = NULL;
-    sem_destroy(&b->wake);
+    if (dog.compiled == b)
+        release_profiler();
+    if (dog.running == b)
+        dog.running = NULL;
+    if (--dog.budgets == 0)
+        end();
     mem_free(b);
 }

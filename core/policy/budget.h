@@ -7,8 +7,10 @@
  * cannot be stopped (inside a C function that does not return) ends the process
  * after BUDGET_STUCK_MS more, so that the supervisor starts another.
  *
- * Uses LuaJIT's profiler, which is one per process: one budget at a time. Takes
- * SIGUSR2, which does nothing while no call is overdue, and SIGPROF.
+ * Uses LuaJIT's profiler, which is one per process: a new budget takes it from the
+ * one before, whose state is interpreted from then on and stays as interruptible.
+ * All budgets of a process belong to one thread. Takes SIGUSR2, which does nothing
+ * while no call is overdue, and SIGPROF.
  */
 #ifndef POLICY_BUDGET_H
 #define POLICY_BUDGET_H
@@ -28,8 +30,10 @@ struct budget;
  * then this), and for calls from the calling thread. cpu_ms 0: any time. NULL if
  * the system has no thread to spare. */
 struct budget *budget_new(lua_State *, uint64_t cpu_ms) MUST_USE;
-void budget_free(struct budget *);                 /* before the state is closed; NULL is fine */
-void budget_set(struct budget *, uint64_t cpu_ms); /* for calls from now on; not from or to 0 */
+void budget_free(struct budget *); /* before the state is closed; NULL is fine */
+void budget_set(
+    struct budget *,
+    uint64_t cpu_ms); /* for calls from now on; not to more than 0 if it was made with 0 */
 
 /* lua_resume within the budget. *stop says whether the call was stopped, and why;
  * it may have ended well in spite of that, late. */

@@ -603,6 +603,36 @@ describe("a policy", function()
     end
   end)
 
+  it("is stopped as well when it runs on beside a newer one, and so is that", function()
+    local body = [[local n = 0
+      for i = 1, 1e4 do n = n + i % 3 end -- compiled before the other one comes
+      if ctx.attempts == 2 then return backends[3], { why = tostring(n) } end
+      while true do n = n + 1 end]]
+    local function runs_on_and_recovers()
+      request.attempts = 1
+      assert.is_true(choose().by_fallback)
+      request.attempts = 2
+      local decision = choose()
+      assert.is_false(decision.by_fallback)
+      assert.equal("10000", text(decision.why))
+    end
+    load_choose(body)
+    runs_on_and_recovers()
+    local old_policy, old_config = policy, config
+    core.arena_dispose(arena)
+    load_choose(body)
+    local new_policy = policy
+    for _ = 1, 3 do
+      for _, each in ipairs { old_policy, new_policy } do
+        policy = each
+        runs_on_and_recovers()
+      end
+    end
+    core.policy_free(old_policy) core.config_free(old_config)
+    policy = new_policy
+    runs_on_and_recovers()
+  end)
+
   describe("after a failure", function()
     local function verdict(kind, facts)
       for field, value in pairs(facts or {}) do request[field] = value end
