@@ -1,6 +1,7 @@
 -- Every example of the pages for authors of policies: it loads, `lb check` finds nothing wrong with it, and its
 -- hooks run with what spec/support builds. spec/system/examples_spec.lua sends requests through them.
 local examples = require "spec.support.examples"
+local outcome = require "spec.support.outcome"
 local pool = require("spec.support.backend").pool
 local process = require "spec.support.process"
 local balancer = require "spec.support.balancer"
@@ -10,17 +11,22 @@ local script = require "spec.support.script"
 local function three() return pool { "app1", "app2", "app3" } end
 
 -- What each hook is called with, as in a request that fares badly.
+local RESULT = { status = 200, backend = "app1", ms = 1.5, bytes_in = 0, bytes_out = 10, attempts = 1, retries = 0 }
 local arguments = {
   init = function() end,
   choose = function(backends) return request {}, backends end,
+  on_response = function(backends) return request {}, backends[1], outcome.response { status = 503 } end,
   on_failure = function(backends)
-    return request {}, backends[1], { kind = "timeout", phase = "head", message = "no answer" }
+    return request {}, backends[1], outcome.failure { kind = "timeout", phase = "head" }
   end,
+  on_done = function() return request { result = RESULT } end,
+  health = function(backends) return backends[1] end,
+  on_health = function(backends) return backends[1], false, "refused" end,
 }
 
 local function run_hooks(policy)
   for name, of in pairs(arguments) do
-    if policy[name] then policy[name](of(three())) end
+    if type(policy[name]) == "function" then policy[name](of(three())) end
   end
 end
 

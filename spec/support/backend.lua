@@ -4,31 +4,63 @@
 --   pool { { name = "a", in_flight = 2 }, "b" }        with facts that differ from the defaults
 --   pool { small = { weight = 1 }, large = {} }        named by key, in the order of their names
 --   backends:up_only()                                 the list that choose gets: those that are up
+--   backends:without("a")                              the same after "a" was tried
 --
--- Like the real ones they refuse a field that does not exist, and `:min` rotates ties.
+-- A spec may change a fact at any time: backends[1].in_flight = 3. Like the real ones they refuse a field
+-- that does not exist, and `:min` rotates ties. :eject, :drain, :undrain and :set_weight change the fact, and
+-- what they were given shows as ejected_for and ejected_why.
 
 local FACTS = {
-  name = "", address = "", host = "127.0.0.1", port = 0, weight = 1, tags = {}, state = "up",
-  in_flight = 0, requests = 0, failures = 0, consecutive_failures = 0,
+  name = "", address = "", host = "127.0.0.1", port = 0, weight = 1, effective_weight = 1, tags = {}, state = "up",
+  since = 0, in_flight = 0, pending = 0, requests = 0, failures = 0, consecutive_failures = 0, error_rate = 0,
+  ewma_ms = 0,
 }
+local MAY_BE_NIL = { last_error = true, ejected_for = true, ejected_why = true }
+
+local backend_methods = {}
+
+function backend_methods.eject(one, seconds, why)
+  assert(type(seconds) == "number", "backend:eject(seconds, why) needs a number of seconds")
+  one.state, one.ejected_for, one.ejected_why = "ejected", seconds, why
+end
+
+function backend_methods.drain(one) one.state = "draining" end
+function backend_methods.undrain(one) one.state = "up" end
+
+function backend_methods.set_weight(one, weight)
+  assert(type(weight) == "number", "backend:set_weight(n) needs a number")
+  one.weight, one.effective_weight = weight, weight
+end
 
 local backend_meta = {
-  __index = function(_, key) error("unknown field '" .. tostring(key) .. "' of a backend", 2) end,
+  __index = function(_, key)
+    if MAY_BE_NIL[key] then return nil end
+    return backend_methods[key] or error("unknown field '" .. tostring(key) .. "' of a backend", 2)
+  end,
+  __newindex = function(one, key, value)
+    assert(MAY_BE_NIL[key], "a backend has no field '" .. tostring(key) .. "'")
+    rawset(one, key, value)
+  end,
   __tostring = function(self) return rawget(self, "name") end,
+  facts = FACTS, methods = backend_methods, -- for specs that list them
 }
 
 local function backend(facts)
   local built = {}
   for field, default in pairs(FACTS) do built[field] = default end
   for field, value in pairs(facts) do
-    assert(FACTS[field] ~= nil, "a backend has no field '" .. tostring(field) .. "'")
+    assert(FACTS[field] ~= nil or field == "last_error", "a backend has no field '" .. tostring(field) .. "'")
     built[field] = value
   end
+  if facts.effective_weight == nil then built.effective_weight = built.weight end
   return setmetatable(built, backend_meta)
 end
 
+-- Lists ------------------------------------------------------------------------------------------------
+
 local methods = {}
 local turns = 0
+local list
 
 function methods.min(backends, score)
   local least, ties = math.huge, {}
@@ -48,22 +80,84 @@ function methods.by_name(backends, name)
   end
 end
 
-local function list(backends, all)
+-- n different ones (1 unless given), each set of them as likely as any other.
+function methods.sample(backends, n)
+  local rest, taken = {}, {}
+  for i = 1, #backends do rest[i] = backends[i] end
+  for i = 1, math.min(n or 1, #rest) do
+    local at = math.random(i, #rest)
+    rest[i], rest[at] = rest[at], rest[i]
+    taken[i] = rest[i]
+  end
+  return unpack(taken)
+end
+
+function methods.tagged(backends, tag, value)
+  local found = {}
+  for _, one in ipairs(backends) do
+    if one.tags[tag] == value then found[#found + 1] = one end
+  end
+  return list(found, backends.all)
+end
+
+local bit = require "bit"
+
+-- A number in (0, 1) for this key at that backend.
+local function drawn(key, name)
+  local hash = 0
+  for i, text in ipairs { key, "\0", name } do
+    for at = 1, #text do hash = bit.tobit(bit.bxor(hash, text:byte(at)) * 0x9e3779b1 % 2 ^ 32 + i) end
+  end
+  hash = bit.bxor(hash, bit.rshift(hash, 15))
+  hash = bit.tobit(hash * 0x2c1b3c6d % 2 ^ 32)
+  hash = bit.bxor(hash, bit.rshift(hash, 12))
+  hash = bit.tobit(hash * 0x297a2d39 % 2 ^ 32)
+  hash = bit.bxor(hash, bit.rshift(hash, 15))
+  return (hash % 2 ^ 32 + 1) / (2 ^ 32 + 1)
+end
+
+-- Weighted rendezvous: each backend draws a number for the key, and the least one wins.
+function methods.ring(backends, key, accept)
+  local order = {}
+  for _, one in ipairs(backends) do
+    order[#order + 1] = { one, -math.log(drawn(tostring(key), one.name)) / one.weight }
+  end
+  table.sort(order, function(a, b) return a[2] < b[2] end)
+  for _, place in ipairs(order) do
+    if not accept or accept(place[1]) then return place[1] end
+  end
+  return order[1] and order[1][1]
+end
+
+-- What a spec does with a list, and a policy does not.
+local for_specs = {}
+
+function for_specs.up_only(backends)
+  local up = {}
+  for _, one in ipairs(backends.all) do
+    if one.state == "up" then up[#up + 1] = one end
+  end
+  return list(up, backends.all)
+end
+
+function for_specs.without(backends, name)
+  local rest = {}
+  for _, one in ipairs(backends) do
+    if one.name ~= name then rest[#rest + 1] = one end
+  end
+  return list(rest, backends.all)
+end
+
+function list(backends, all, panic)
   return setmetatable(backends, {
     __index = function(_, key)
       if type(key) == "number" then return nil end
       if key == "all" then return all or backends end
-      return methods[key] or error("unknown field '" .. tostring(key) .. "' of backends", 2)
+      if key == "panic" then return panic or false end
+      return methods[key] or for_specs[key] or error("unknown field '" .. tostring(key) .. "' of backends", 2)
     end,
+    methods = methods,
   })
-end
-
-function methods.up_only(backends)
-  local up = {}
-  for _, one in ipairs(backends) do
-    if one.state == "up" then up[#up + 1] = one end
-  end
-  return list(up, backends)
 end
 
 local function pool(described)
@@ -77,6 +171,7 @@ local function pool(described)
     if type(facts) == "string" then facts = { name = facts } end
     facts.port = facts.port or 9000 + position
     facts.address = facts.address or "127.0.0.1:" .. facts.port
+    facts.name = facts.name or facts.address
     built[#built + 1] = backend(facts)
   end
   for _, name in ipairs(names) do

@@ -1,17 +1,21 @@
 -- Builds what a policy is shown of a request: a ctx, as a plain table.
 --
 --   request { path = "/api", headers = { ["X-User"] = "anna" }, attempts = 2, remaining = 0.5 }
+--   request { cookies = { session = "1" } }        or as they come: headers = { Cookie = "session=1" }
+--   request { result = { status = 200, .. } }      as on_done sees it
 --
 -- What is not given is a first GET of /. Like the real one it refuses a field that does not exist.
 -- An answer of ctx's is a table { kind = "respond", "reject" or "redirect", status, headers, body, why };
--- ctx:allow_replay() shows as replay_allowed.
+-- ctx:allow_replay() shows as replay_allowed, ctx:explain(key, value) as explained[key].
 
 local FACTS = {
   id = "1", method = "GET", path = "/", query = "", host = "example.org", scheme = "http",
   client_ip = "192.0.2.1", client_port = 50000, attempts = 1, retries = 0, tries = 1,
 }
 local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, TRACE = true, PUT = true, DELETE = true }
-local OTHERS = { headers = true, idempotent = true, replayable = true, vars = true, remaining = true }
+local OTHERS = {
+  headers = true, cookies = true, idempotent = true, replayable = true, vars = true, result = true,
+}
 
 local methods = {}
 
@@ -30,16 +34,38 @@ end
 
 function methods.allow_replay(ctx) rawset(ctx, "replay_allowed", true) end
 
+function methods.explain(ctx, key, value)
+  local explained = rawget(ctx, "explained") or {}
+  rawset(ctx, "explained", explained)
+  explained[key] = value
+end
+
+function methods.random(_, n)
+  if n then return math.random(n) end
+  return math.random()
+end
+
+function methods.remaining() end
+
 local function any_case(headers)
   local by_name = {}
   for name, value in pairs(headers) do by_name[name:lower()] = value end
   return setmetatable({}, { __index = function(_, name) return by_name[name:lower()] end })
 end
 
+local function cookies_of(header)
+  local cookies = {}
+  for name, value in (header or ""):gmatch "([^=;%s]+)=([^;]*)" do
+    if cookies[name] == nil then cookies[name] = value end
+  end
+  return cookies
+end
+
 local function request(given)
   local ctx = {}
   for field in pairs(given) do
-    assert(FACTS[field] ~= nil or OTHERS[field], "a request has no field '" .. tostring(field) .. "'")
+    assert(FACTS[field] ~= nil or OTHERS[field] or field == "remaining",
+      "a request has no field '" .. tostring(field) .. "'")
   end
   for field, default in pairs(FACTS) do
     ctx[field] = given[field] == nil and default or given[field]
@@ -48,12 +74,16 @@ local function request(given)
   ctx.replayable = given.replayable == nil and ctx.idempotent or given.replayable or false
   ctx.vars = given.vars or {}
   ctx.headers = any_case(given.headers or {})
+  ctx.cookies = given.cookies or cookies_of(ctx.headers.cookie)
+  ctx.result = given.result
   ctx.remaining = function() return given.remaining end
   return setmetatable(ctx, {
     __index = function(_, key)
+      if key == "result" then return nil end
       return methods[key] or error("unknown field '" .. tostring(key) .. "' of ctx", 2)
     end,
     __newindex = function(_, key) error("ctx is read-only: " .. tostring(key), 2) end,
+    facts = FACTS, others = OTHERS, methods = methods, -- for specs that list them
   })
 end
 

@@ -1,72 +1,70 @@
 -- Loads a script as lb does, but with an lb of plain Lua, so that a policy can be tried without any
 -- balancer:
 --
---   local policy = script.load("balancer.lua", { env = { LISTEN = "127.0.0.1:80" } })
---   script.load_text("return { .. }", options)     the same of a text
+--   local policy, world = script.load("balancer.lua", { env = { LISTEN = "127.0.0.1:80" } })
+--   script.load_text("return { .. }", options)     the same of a text; options.folder is where it requires from
 --
--- Every load has counters of its own. `logged` in the result's second value has the lines of lb.log.
+-- Every load has counters and a clock of its own: `world`, which spec/support/fake_lb.lua describes.
+-- `require` looks beside the script, in scripts/ beside it, then in the scripts that come with lb.
+
+local fake_lb = require "spec.support.fake_lb"
 
 local script = {}
 
-local function new_lb()
-  local counts, logged = {}, {}
-  local lb = { log = {}, policy = {} }
-
-  local counter = {}
-  counter.__index = counter
-  function counter:next(n)
-    if n == 0 then return 0 end
-    counts[self.name] = counts[self.name] + 1
-    return (counts[self.name] - 1) % n + 1
-  end
-  function counter:add(amount)
-    counts[self.name] = counts[self.name] + amount
-    return counts[self.name]
-  end
-  function counter:get() return counts[self.name] end
-
-  local counters = {}
-  function lb.counter(name)
-    counts[name] = counts[name] or 0
-    counters[name] = counters[name] or setmetatable({ name = name }, counter)
-    return counters[name]
-  end
-  function lb.now() return os.clock() end
-  for _, level in ipairs { "info", "warn", "error" } do
-    lb.log[level] = function(text) logged[#logged + 1] = level .. ": " .. text end
-  end
-
-  local turn = lb.counter "lb:round_robin"
-  function lb.policy.round_robin(_, backends) return backends[turn:next(#backends)] end
-  return lb, logged
-end
+-- Of the tree that this file is in: .. of spec/support.
+local ROOT = (debug.getinfo(1, "S").source:match "^@(.*)spec/support/script%.lua$") or ""
 
 -- What scripts see of Lua (core/lua/prelude.lua has the real list).
-local function new_environment(lb, variables)
-  local env = { lb = lb, os = { clock = os.clock, time = os.time } }
-  for _, name in ipairs {
-    "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget", "select",
-    "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall", "bit", "coroutine", "math", "string", "table",
-  } do
-    env[name] = _G[name]
+local NAMES = {
+  "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget", "select",
+  "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall", "bit", "coroutine", "math", "string", "table",
+  "_VERSION",
+}
+
+local function new_require(env, folder)
+  local loaded = {}
+  return function(name)
+    if loaded[name] ~= nil then return loaded[name] end
+    local file = name:gsub("%.", "/") .. ".lua"
+    for _, path in ipairs { folder .. file, folder .. "scripts/" .. file, ROOT .. "scripts/" .. file } do
+      local found = io.open(path)
+      if found then
+        found:close()
+        local value = setfenv(assert(loadfile(path)), env)(name)
+        loaded[name] = value == nil and true or value
+        return loaded[name]
+      end
+    end
+    error("no module '" .. name .. "'", 2)
   end
+end
+
+local function new_environment(lb, variables, folder)
+  local env = { lb = lb, os = { clock = os.clock, time = os.time } }
+  for _, name in ipairs(NAMES) do env[name] = _G[name] end
   env._G = env
   env.os.getenv = function(name) return variables[name] end
+  env.require = new_require(env, folder)
   return env
 end
 
-local function run(chunk, name, options)
-  local lb, logged = new_lb()
-  local env = new_environment(lb, options and options.env or {})
+local function run(chunk, name, folder, options)
+  local variables = options and options.env or {}
+  local lb, world = fake_lb.new { env = variables }
+  local env = new_environment(lb, variables, folder)
   local before = {}
   for global in pairs(env) do before[global] = true end
   local policy = setfenv(chunk, env)()
   for global in pairs(env) do assert(before[global], name .. " sets the global '" .. global .. "'") end
-  return policy, logged
+  return policy, world
 end
 
-function script.load(path, options) return run(assert(loadfile(path)), path, options) end
+function script.load(path, options)
+  return run(assert(loadfile(path)), path, path:match "^(.*/)" or "", options)
+end
 
-function script.load_text(text, options) return run(assert(loadstring(text, "=script")), "the script", options) end
+function script.load_text(text, options)
+  return run(assert(loadstring(text, "=script")), "the script", options and options.folder or "", options)
+end
 
 return script

@@ -1,0 +1,233 @@
+-- fake_lb - an lb of plain Lua, so that a policy can be tried without any balancer.
+--
+--   local lb, world = fake_lb.new { env = {} }
+--
+-- `world` is what a spec sees and moves of it:
+--   world:now()                  the clock of lb.now, which stands still until somebody moves it
+--   world:advance(seconds)       moves it; timers of lb.after and lb.every that are due run on the way.
+--                                lb.sleep does the same, but inside world:go
+--   world:go(fn, ...)            runs fn until it sleeps, and goes on with it when its time has come
+--   world.logged                 "info: text" each; of a table its message, with the other members behind it
+--   world.metrics                what lb.metric gives, by name; 0 unless set
+--   world.http, world.tcp, world.requests      spec/support/fake_clients.lua
+
+local json = require "dkjson"
+local clients = require "spec.support.fake_clients"
+local sha256 = require "spec.support.sha256"
+local shared = require "spec.support.fake_shared"
+
+local fake_lb = {}
+
+-- As of lb itself: a field that does not exist is an error.
+local function locked(what, fields)
+  return setmetatable({}, {
+    __index = function(_, key)
+      local value = fields[key]
+      if value == nil then error(("unknown field '%s' of %s"):format(tostring(key), what), 2) end
+      return value
+    end,
+    __newindex = function(_, key) error(what .. " is read-only: " .. tostring(key), 2) end,
+    fields = fields, -- for specs that list them
+  })
+end
+
+-- The clock ------------------------------------------------------------------------------------------
+
+local World = {}
+World.__index = World
+
+function World:now() return self.time end
+
+local function next_due(self, latest)
+  local first
+  for timer in pairs(self.timers) do
+    if timer.at <= latest and (not first or timer.at < first.at or (timer.at == first.at and timer.id < first.id)) then
+      first = timer
+    end
+  end
+  return first
+end
+
+function World:advance(seconds)
+  assert(seconds >= 0, "time goes forward only")
+  local ends = self.time + seconds
+  for timer in function() return next_due(self, ends) end do
+    self.time = math.max(self.time, timer.at)
+    if timer.period then timer.at = timer.at + timer.period else self.timers[timer] = nil end
+    timer.run()
+  end
+  self.time = ends
+end
+
+local function start_timer(self, seconds, run, period)
+  assert(type(seconds) == "number" and seconds >= 0, "expected a number of seconds")
+  self.timer_count = self.timer_count + 1
+  local timer = { at = self.time + seconds, run = run, period = period, id = self.timer_count }
+  self.timers[timer] = true
+  return timer
+end
+
+function World:go(fn, ...)
+  local co = coroutine.create(fn)
+  local function resume(...)
+    local ok, seconds = coroutine.resume(co, ...)
+    assert(ok, seconds)
+    if coroutine.status(co) ~= "dead" then start_timer(self, seconds, resume) end
+  end
+  self.running[co] = true
+  resume(...)
+end
+
+local function add_clock(lb, world)
+  function lb.now() return world.time end
+  function lb.sleep(seconds)
+    local co = coroutine.running()
+    if co and world.running[co] then coroutine.yield(seconds) else world:advance(seconds) end
+  end
+
+  local function handle(timer)
+    return locked("a timer", { cancel = function() world.timers[timer] = nil end })
+  end
+  function lb.after(seconds, fn)
+    return handle(start_timer(world, seconds, function() world:go(fn) end))
+  end
+  function lb.every(seconds, fn, given)
+    for name in pairs(given or {}) do assert(name == "once", "lb.every has no option '" .. tostring(name) .. "'") end
+    assert(seconds > 0, "lb.every needs a number of seconds above 0")
+    local timer
+    local function run()
+      if timer.is_busy then return end -- still going: this time is left out
+      timer.is_busy = true
+      world:go(function()
+        fn()
+        timer.is_busy = false
+      end)
+    end
+    timer = start_timer(world, seconds, run, seconds)
+    return handle(timer)
+  end
+end
+
+-- The rest ---------------------------------------------------------------------------------------------
+
+local function text_of(given)
+  if type(given) ~= "table" then return tostring(given) end
+  local words = { tostring(given.message or "") }
+  local names = {}
+  for name in pairs(given) do
+    if name ~= "message" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do words[#words + 1] = name .. "=" .. tostring(given[name]) end
+  return table.concat(words, " ")
+end
+
+local function new_log(world)
+  local log = {}
+  for _, level in ipairs { "info", "warn", "error" } do
+    log[level] = function(given) table.insert(world.logged, level .. ": " .. text_of(given)) end
+  end
+  return log
+end
+
+-- Each is a choose. They ask the list and the numbers of the backends, as anybody could.
+local function new_policies(counter)
+  local turn = counter "lb:round_robin"
+  local policy = {}
+  function policy.round_robin(_, backends) return backends[turn:next(#backends)] end
+  function policy.random(ctx, backends) return #backends > 0 and backends[ctx:random(#backends)] or nil end
+  function policy.ring_hash(ctx, backends, key) return backends:ring(key or ctx.client_ip) end
+  function policy.least_in_flight(_, backends)
+    return backends:min(function(one) return one.in_flight / one.effective_weight end)
+  end
+  function policy.p2c_ewma(_, backends)
+    local a, b = backends:sample(2)
+    if not b then return a end
+    local function cost(one) return one.ewma_ms * (one.in_flight + 1) / one.effective_weight end
+    return cost(b) < cost(a) and b or a
+  end
+  return policy
+end
+
+local function new_json()
+  return {
+    null = json.null,
+    encode = function(value) return json.encode(value) end,
+    decode = function(text)
+      local value, _, err = json.decode(text, 1, json.null)
+      if err then return nil, err end
+      return value
+    end,
+  }
+end
+
+-- lb.script: core/lua/modules.lua has the real one.
+local SETTINGS, GROUPS = {}, { health = true, timeouts = true, limits = true, script = true, pages = true }
+for name in ([[listen backends workers fallback trusted_proxies forwarded pages health timeouts limits script init
+  choose on_response on_failure on_done on_health]]):gmatch "%S+" do SETTINGS[name] = true end
+
+local function over(below, above)
+  local both = {}
+  for name, value in pairs(below) do both[name] = value end
+  for name, value in pairs(above) do both[name] = value end
+  return both
+end
+
+local function new_script(getenv)
+  local function made_with(make, options)
+    local made = over({}, make(options))
+    made.listen = made.listen or getenv "LISTEN" or "0.0.0.0:3030"
+    made.backends = made.backends or getenv "BACKENDS" or "127.0.0.1:9001, 127.0.0.1:9002"
+    return made
+  end
+  return function(defaults, make)
+    for name in pairs(defaults) do
+      assert(not SETTINGS[name], "an option cannot be called '" .. name .. "', which is a setting or a hook of lb")
+    end
+    local function customize(_, given)
+      local options, settings = over(defaults, {}), {}
+      for name, value in pairs(given) do
+        local default = defaults[name]
+        if default == nil then
+          if not SETTINGS[name] then error("unknown option '" .. tostring(name) .. "'", 2) end
+          settings[name] = value
+        elseif default ~= false and type(value) ~= type(default) then
+          error(("option '%s': expected a %s, got a %s"):format(name, type(default), type(value)), 2)
+        else
+          options[name] = value
+        end
+      end
+      local made = made_with(make, options)
+      for name, value in pairs(settings) do
+        local is_group = GROUPS[name] and type(value) == "table" and type(made[name]) == "table"
+        made[name] = is_group and over(made[name], value) or value
+      end
+      return made
+    end
+    return setmetatable(made_with(make, over(defaults, {})), { __call = customize })
+  end
+end
+
+function fake_lb.new(options)
+  local world = setmetatable({
+    time = 1000, timers = {}, timer_count = 0, running = setmetatable({}, { __mode = "k" }),
+    logged = {}, requests = {}, metrics = {},
+  }, World)
+  local variables = options and options.env or {}
+  local function clock() return world.time end
+  local lb = { counter = shared.counters(), window = shared.windows(clock), bucket = shared.buckets(clock) }
+  shared.keys(lb, clock)
+  add_clock(lb, world)
+  lb.log = locked("lb.log", new_log(world))
+  lb.policy = locked("lb.policy", new_policies(lb.counter))
+  lb.json = locked("lb.json", new_json())
+  lb.http = locked("lb.http", clients.http(world))
+  lb.tcp = locked("lb.tcp", clients.tcp(world))
+  lb.script = new_script(function(name) return variables[name] end)
+  lb.hmac = sha256.hmac
+  function lb.equal(a, b) return a == b end
+  function lb.metric(name) return world.metrics[name] or 0 end
+  return locked("lb", lb), world
+end
+
+return fake_lb

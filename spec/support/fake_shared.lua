@@ -1,0 +1,142 @@
+-- fake_shared - what lb's workers share (counters, windows, keys, buckets), in plain tables.
+--
+-- Called by spec/support/fake_lb.lua; `clock()` gives the seconds of its clock. Names and values are checked as lb
+-- checks them, as far as a policy can get them wrong.
+
+local fake_shared = {}
+
+local function methods_of(what, methods)
+  return { __index = function(_, key)
+    return methods[key] or error(("unknown field '%s' of %s"):format(tostring(key), what), 2)
+  end }
+end
+
+local function check_name(what, name)
+  if type(name) ~= "string" or #name < 1 or #name > 63 then
+    error(what .. " needs a name of 1 to 63 bytes, got " .. tostring(name), 3)
+  end
+end
+
+function fake_shared.counters()
+  local values, made = {}, {}
+  local names = setmetatable({}, { __mode = "k" })
+  local methods = {}
+  function methods.next(self, n)
+    if n == 0 then return 0 end
+    local name = names[self]
+    values[name] = values[name] + 1
+    return (values[name] - 1) % n + 1
+  end
+  function methods.add(self, amount)
+    values[names[self]] = values[names[self]] + amount
+    return values[names[self]]
+  end
+  function methods.get(self) return values[names[self]] end
+
+  local meta = methods_of("a counter", methods)
+  return function(name)
+    check_name("lb.counter", name)
+    if not made[name] then
+      made[name] = setmetatable({}, meta)
+      names[made[name]], values[name] = name, 0
+    end
+    return made[name]
+  end
+end
+
+function fake_shared.windows(clock)
+  local made, events = {}, {}
+  local methods = {}
+  function methods.get(self)
+    local kept = events[self]
+    local sum, from = 0, clock() - kept.seconds
+    for i = #kept, 1, -1 do
+      if kept[i].at <= from then table.remove(kept, i) else sum = sum + kept[i].amount end
+    end
+    return sum
+  end
+  function methods.add(self, amount)
+    table.insert(events[self], { at = clock(), amount = amount or 1 })
+    return methods.get(self)
+  end
+
+  local meta = methods_of("a window", methods)
+  return function(name, seconds)
+    check_name("lb.window", name)
+    assert(type(seconds) == "number" and seconds > 0, "lb.window needs a number of seconds")
+    if not made[name] then
+      made[name] = setmetatable({}, meta)
+      events[made[name]] = { seconds = seconds }
+    end
+    return made[name]
+  end
+end
+
+function fake_shared.keys(lb, clock)
+  local kept = {}
+  local function entry(key)
+    if type(key) ~= "string" or key == "" then error("a key is a text, got " .. tostring(key), 3) end
+    local found = kept[key]
+    if found and found.ends and found.ends <= clock() then kept[key], found = nil, nil end
+    return found
+  end
+  local function keep(key, value, ttl)
+    local kind = type(value)
+    if kind ~= "string" and kind ~= "number" and kind ~= "boolean" and value ~= nil then
+      error("a value is a text, a number or a boolean, not a " .. kind, 3)
+    end
+    kept[key] = value ~= nil and { value = value, ends = ttl and clock() + ttl } or nil
+  end
+
+  function lb.get(key)
+    local found = entry(key)
+    if found then return found.value end
+  end
+  function lb.set(key, value, ttl)
+    entry(key)
+    keep(key, value, ttl)
+  end
+  function lb.add(key, value, ttl)
+    if entry(key) then return false end
+    keep(key, value, ttl)
+    return true
+  end
+  function lb.incr(key, amount, ttl)
+    local found = entry(key)
+    if found then
+      found.value = found.value + (amount or 1)
+    else
+      keep(key, amount or 1, ttl)
+    end
+    return kept[key].value
+  end
+end
+
+function fake_shared.buckets(clock)
+  local made, of = {}, {}
+  local methods = {}
+  function methods.take(self, key, wanted)
+    local bucket, now = of[self], clock()
+    wanted = wanted or 1
+    local level = bucket.levels[key] or { tokens = bucket.burst, at = now }
+    bucket.levels[key] = level
+    level.tokens = math.min(bucket.burst, level.tokens + (now - level.at) * bucket.rate)
+    level.at = now
+    if level.tokens + 1e-9 < wanted then return false, (wanted - level.tokens) / bucket.rate end
+    level.tokens = level.tokens - wanted
+    return true
+  end
+
+  local meta = methods_of("a bucket", methods)
+  return function(name, given)
+    check_name("lb.bucket", name)
+    for key in pairs(given) do assert(key == "rate" or key == "burst", "lb.bucket has no option '" .. key .. "'") end
+    if not made[name] then
+      made[name] = setmetatable({}, meta)
+      of[made[name]] = { rate = given.rate, burst = given.burst or math.max(1, given.rate), levels = {} }
+    end
+    return made[name]
+  end
+end
+
+return fake_shared

@@ -1,0 +1,40 @@
+-- Builds what a policy is shown of a try's end: a response's head, or a failure.
+--
+--   outcome.response { status = 503, headers = { ["Retry-After"] = "1" } }      res of on_response (200 unless given)
+--   outcome.failure { kind = "reset", phase = "head" }                          err of on_failure
+
+local outcome = {}
+
+local RESPONSE = { status = true, headers = true }
+local FAILURE = { kind = "connect", phase = "connect", message = "connection refused" }
+
+local function strict(what, built, fields)
+  return setmetatable(built, {
+    __index = function(_, key) error("unknown field '" .. tostring(key) .. "' of " .. what, 2) end,
+    __newindex = function(_, key) error(what .. " is read-only: " .. tostring(key), 2) end,
+    fields = fields, -- for specs that list them
+  })
+end
+
+local function check(what, given, known)
+  for name in pairs(given) do
+    assert(known[name], what .. " has no field '" .. tostring(name) .. "'")
+  end
+end
+
+function outcome.response(given)
+  check("a response", given, RESPONSE)
+  local by_name = {}
+  for name, value in pairs(given.headers or {}) do by_name[name:lower()] = value end
+  local headers = setmetatable({}, { __index = function(_, name) return by_name[name:lower()] end })
+  return strict("res", { status = given.status or 200, headers = headers }, RESPONSE)
+end
+
+function outcome.failure(given)
+  check("a failure", given, FAILURE)
+  local built = {}
+  for name, default in pairs(FAILURE) do built[name] = given[name] or default end
+  return strict("err", built, FAILURE)
+end
+
+return outcome
