@@ -4,7 +4,7 @@
  */
 #include "base/nearest.h"
 
-enum { NEAREST_LETTERS_MAX = 32 };
+enum { NEAREST_LETTERS_MAX = 40 };
 
 static size_t least(size_t a, size_t b)
 {

@@ -1,5 +1,7 @@
 #include "config/settings.h"
 
+#include "shared/segment.h"
+
 #include <math.h>
 
 /* The fields of a struct setting; the braces are at the uses. */
@@ -58,6 +60,8 @@ static const struct setting script[] = {
      true},
     {"memory", SETTING_COUNT64, offsetof(struct config, script_limits.memory), 64 * MIB, MIB,
      64 * GIB, true},
+    {"park", SETTING_COUNT64, offsetof(struct config, script_limits.park), 5, 1,
+     SEGMENT_PARKING_MAX, true},
 };
 
 const struct settings_group settings_groups[SETTINGS_GROUPS] = {

@@ -21,6 +21,8 @@ double counters_get(const struct segment_counter *);
 const char *nearest_name(struct slice wrong, const char *const *candidates, size_t count);
 void sandbox_log(uint32_t level, const char *text, size_t length);
 double sandbox_now(void);
+bool policy_metric(const void *segment, struct slice name, double *value);
+const char *policy_metric_near(struct slice name);
 ]]
 
 -- Raises an error at the line of the script that called whoever calls this.
@@ -279,8 +281,21 @@ function policies.round_robin(_, backends)
   return backends[C.counters_next(common_turn, #backends)]
 end
 
+local metric_value = ffi.new "double[1]"
+
+local function metric(name)
+  if type(name) ~= "string" then complain("lb.metric needs a name, got %s", type(name)) end
+  local wanted = ffi.new("struct slice", name, #name)
+  if not C.policy_metric(segment, wanted, metric_value) then
+    local near = C.policy_metric_near(wanted)
+    complain("no metric '%s'%s", name, near ~= nil and format(", did you mean '%s'?", ffi.string(near)) or "")
+  end
+  return metric_value[0]
+end
+
 env.lb = locked("lb", {
   counter = counter,
+  metric = metric,
   log = locked("lb.log", { info = log_at(LEVELS.info), warn = log_at(LEVELS.warn), error = log_at(LEVELS.error) }),
   now = function() return C.sandbox_now() end,
   policy = locked("lb.policy", policies),

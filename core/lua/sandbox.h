@@ -46,6 +46,10 @@ void sandbox_limit_memory(lua_State *, uint64_t memory_bytes);
  * goes by a stale L->base). Without an on_full the bound is where memory ends. */
 void sandbox_on_full(lua_State *, void (*on_full)(void *data), void *data);
 size_t sandbox_used_bytes(lua_State *);
+/* Collects everything now and gives the memory back to the system; the CPU time, in us, that it took. */
+uint64_t sandbox_collect(lua_State *);
+/* Takes one step of a collection, as an allocation would now and then; the same. */
+uint64_t sandbox_step(lua_State *);
 void sandbox_tune(lua_State *); /* the collector, to the memory in use; now and then */
 
 /* The error value of a call that was stopped, whatever the reason. */

@@ -131,6 +131,10 @@ void policy_choose(struct policy *p, struct facts_request *request,
         choose_in_turn(p, choice, out);
         return;
     }
+    if (breaches_are_too_many(&p->breaches)) {
+        policy_answer_for_script(p, choice, out);
+        return;
+    }
     policy_begin_call(p, request);
     breach = policy_ask(p, choice, out);
     if (__builtin_expect(breach != SCRIPT_FINE, 0)) {
@@ -148,6 +152,10 @@ enum facts_verdict policy_on_failure(struct policy *p, struct facts_request *req
 
     if (!script_has(p->script, SCRIPT_ON_FAILURE))
         return judge_by_default(p, request, failure);
+    if (breaches_are_too_many(&p->breaches)) {
+        request->by_fallback = 1;
+        return judge_by_default(p, request, failure);
+    }
     policy_begin_call(p, request);
     p->call.backend = backend;
     p->call.failure = failure;
@@ -196,6 +204,11 @@ void policy_free(struct policy *p)
         return;
     script_free(p->script);
     mem_free(p);
+}
+
+void policy_tick(struct policy *p)
+{
+    breaches_tick(&p->breaches, p->script);
 }
 
 const char *policy_script_name(const struct policy *p)

@@ -36,6 +36,8 @@ enum facts_verdict policy_on_failure(struct policy *, struct facts_request *, ui
  * Call once for each request that policy_choose has seen. */
 void policy_forget(struct policy *, struct facts_request *);
 
+void policy_tick(struct policy *); /* once a second, roughly */
+
 const char *policy_script_name(const struct policy *); /* for the log: "balancer.lua", "built in" */
 
 #endif

@@ -40,6 +40,7 @@ struct script {
     bool was_stopped;      /* the last call, by the budget */
     int64_t collect_us;    /* of the time that collections after memory errors may take */
     uint64_t collected_us; /* when that was last reckoned */
+    uint64_t gc_pause_us;  /* the longest collection that was timed */
 };
 
 const char *script_hook_name(enum script_hook hook)
@@ -55,6 +56,11 @@ const char *script_breach_name(enum script_breach breach)
 bool script_has(const struct script *script, enum script_hook hook)
 {
     return script->hooks[hook] != LUA_REFNIL;
+}
+
+uint32_t script_calls(const struct script *script)
+{
+    return script->calls;
 }
 
 /* --- calling --- */
@@ -92,12 +98,24 @@ enum script_breach script_call(struct script *script, enum script_hook hook, dou
                                   : SCRIPT_RAISED;
 }
 
+static void script_note_pause(struct script *script, uint64_t took_us)
+{
+    if (took_us > script->gc_pause_us)
+        script->gc_pause_us = took_us;
+}
+
+uint64_t script_gc_pause_us(struct script *script)
+{
+    script_note_pause(script, sandbox_step(script->lua));
+    return script->gc_pause_us;
+}
+
 /* LuaJIT collects nothing in an emergency: garbage counts until a collection. That takes
  * as long as there is live data, so a script that has too much of it gets only a share of
  * the time for them; the others find their garbage gone in the next call. */
 static void script_collect(struct script *script)
 {
-    uint64_t begun_us = clock_steady_us(), cpu_us = clock_thread_us();
+    uint64_t begun_us = clock_steady_us(), took_us;
     uint64_t earned_us = (begun_us - script->collected_us) / COLLECT_SHARE;
 
     script->collect_us += earned_us < COLLECT_US_MAX ? (int64_t)earned_us : COLLECT_US_MAX;
@@ -106,9 +124,9 @@ static void script_collect(struct script *script)
     script->collected_us = begun_us;
     if (script->collect_us <= 0)
         return;
-    lua_gc(script->lua, LUA_GCCOLLECT, 0);
-    /* CPU time: on a busy machine a collection takes no more of this thread. */
-    script->collect_us -= (int64_t)(clock_thread_us() - cpu_us);
+    took_us = sandbox_collect(script->lua); /* CPU time: on a busy machine it is no more */
+    script->collect_us -= (int64_t)took_us;
+    script_note_pause(script, took_us);
     script->collected_us = clock_steady_us();
 }
 

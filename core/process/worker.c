@@ -228,6 +228,8 @@ static void on_heartbeat(struct deadline *d)
 
     atomic_store_explicit(&w->slot->heartbeat_ms, loop_now_ms(&w->loop), memory_order_relaxed);
     deadline_set(&w->loop, &w->heartbeat, HEARTBEAT_MS);
+    if (w->policy != NULL)
+        policy_tick(w->policy);
 }
 
 /* --- starting --- */

@@ -20,7 +20,10 @@ enum {
     SEGMENT_WORKERS_MAX = 256,
     SEGMENT_BACKENDS_MAX = 4096,
     SEGMENT_COUNTERS_MAX = 1024,
-    SEGMENT_NAME_BYTES = 64, /* of a counter, with the NUL behind it */
+    SEGMENT_NAME_BYTES = 64,  /* of a counter, with the NUL behind it */
+    SEGMENT_HOOKS_MAX = 16,   /* of a script, and */
+    SEGMENT_BREACHES_MAX = 8, /* the kinds of what can go wrong with one */
+    SEGMENT_PARKING_MAX = 64, /* breaches that are remembered */
 };
 
 /* What one worker adds up for one backend. Only that worker writes it (and the
@@ -59,6 +62,18 @@ struct segment_worker {
     _Atomic uint64_t requests;      /* finished exchanges */
     _Atomic uint64_t lines_dropped; /* log lines that found no room */
     _Atomic uint64_t policy_errors; /* hook calls that failed and were answered by the fallback */
+    _Atomic uint64_t policy_gc_pause_us; /* the longest collection that was timed */
+    /* The same by hook and kind, which are policy/script.h's. */
+    _Atomic uint32_t policy_breaches[SEGMENT_HOOKS_MAX][SEGMENT_BREACHES_MAX];
+};
+
+/* A script that fails too often (shared/parking.h has the functions). */
+struct segment_parking {
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t parked; /* its number; 0: none is parked */
+    _Atomic uint64_t cause, told_ms;
+    _Atomic uint64_t forgotten;                            /* how often another script has come */
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t breaches; /* so many were noted */
+    _Atomic uint64_t breaches_ms[SEGMENT_PARKING_MAX];     /* when the last ones were */
 };
 
 struct segment {
@@ -69,6 +84,7 @@ struct segment {
     _Atomic uint32_t first_round_done; /* every backend was checked once */
     _Atomic uint32_t is_stopping;      /* the supervisor has told all others to end */
     _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
+    struct segment_parking parking;
     struct segment_worker workers[SEGMENT_WORKERS_MAX];
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];

@@ -83,7 +83,7 @@ describe("a script's settings", function()
       ["timeouts.upstream_idle"] = 60, ["timeouts.request"] = 0,
       ["limits.request_line"] = 8192, ["limits.head"] = 65536, ["limits.fields"] = 128, ["limits.body"] = 0,
       ["limits.replay"] = 65536, ["limits.connections"] = 0, ["limits.attempts"] = 3, ["limits.retry_budget"] = 0.2,
-      ["script.budget_ms"] = 10, ["script.memory"] = 64 * 2 ^ 20,
+      ["script.budget_ms"] = 10, ["script.memory"] = 64 * 2 ^ 20, ["script.park"] = 5,
       ["timeouts.tunnel"] = 3600, forwarded = false, ["health.type"] = "tcp",
       ["backends.1.name"] = "a:1", ["backends.1.weight"] = 1,
     }
@@ -135,6 +135,7 @@ describe("a script's settings", function()
       { "limits = { head = 4096 }", "limits.request_line", 4096 },
       { "limits = { retry_budget = 0 }", "limits.retry_budget", 0 },
       { "script = { budget_ms = 0, memory = 0 }", "script.memory", 0 },
+      { "script = { park = 0 }", "script.park", 0 },
     }
     for _, case in ipairs(cases) do
       local returned, path, value = unpack(case)

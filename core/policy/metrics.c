@@ -1,0 +1,147 @@
+/*
+ * Two kinds of names: those in the table below, and "policy_breaches.HOOK.KIND" for every hook
+ * and kind that policy/script.h has.
+ */
+#include "policy/metrics.h"
+
+#include "base/nearest.h"
+#include "policy/script.h"
+
+#include <stdio.h>
+
+enum { NAME_BYTES = 64, NAMES_MAX = 16 + SCRIPT_HOOKS * SCRIPT_BREACHES };
+
+static double get(const _Atomic uint64_t *word)
+{
+    return (double)atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static unsigned workers_of(const struct segment *s)
+{
+    unsigned workers = atomic_load_explicit(&s->workers_count, memory_order_relaxed);
+
+    return workers == 0 || workers > SEGMENT_WORKERS_MAX ? SEGMENT_WORKERS_MAX : workers;
+}
+
+/* --- of one worker --- */
+
+static double requests(const struct segment_worker *w)
+{
+    return get(&w->requests);
+}
+
+static double clients(const struct segment_worker *w)
+{
+    return get(&w->clients);
+}
+
+static double lines_dropped(const struct segment_worker *w)
+{
+    return get(&w->lines_dropped);
+}
+
+static double breaches(const struct segment_worker *w)
+{
+    return get(&w->policy_errors);
+}
+
+static double is_ready(const struct segment_worker *w)
+{
+    return (double)atomic_load_explicit(&w->ready, memory_order_relaxed);
+}
+
+static double sum_over(const struct segment *s, double (*of)(const struct segment_worker *))
+{
+    double sum = 0;
+
+    for (unsigned i = 0; i < workers_of(s); i++)
+        sum += of(&s->workers[i]);
+    return sum;
+}
+
+/* --- of all --- */
+
+static double gc_pause_ms(const struct segment *s)
+{
+    double longest_us = 0;
+
+    for (unsigned i = 0; i < workers_of(s); i++) {
+        double us = get(&s->workers[i].policy_gc_pause_us);
+
+        longest_us = us > longest_us ? us : longest_us;
+    }
+    return longest_us / 1000;
+}
+
+static double is_parked(const struct segment *s)
+{
+    return get(&s->parking.parked) != 0;
+}
+
+static const struct {
+    const char *name;
+    double (*of)(const struct segment_worker *); /* the sum of these, or */
+    double (*whole)(const struct segment *);     /* this */
+} metrics[] = {
+    {"requests", requests, NULL},        {"clients", clients, NULL},
+    {"workers_ready", is_ready, NULL},   {"log_lines_dropped", lines_dropped, NULL},
+    {"policy_breaches", breaches, NULL}, {"policy_gc_pause_ms", NULL, gc_pause_ms},
+    {"policy_parked", NULL, is_parked},
+};
+
+enum { METRICS = sizeof metrics / sizeof *metrics };
+
+_Static_assert((int)METRICS <= 16, "names_of has room for them");
+
+static void name_breaches(char *name, unsigned hook, unsigned kind)
+{
+    snprintf(name, NAME_BYTES, "policy_breaches.%s.%s", script_hook_name((enum script_hook)hook),
+             script_breach_name((enum script_breach)kind));
+}
+
+static double breaches_like(const struct segment *s, unsigned hook, unsigned kind)
+{
+    double sum = 0;
+
+    for (unsigned i = 0; i < workers_of(s); i++)
+        sum +=
+            atomic_load_explicit(&s->workers[i].policy_breaches[hook][kind], memory_order_relaxed);
+    return sum;
+}
+
+bool policy_metric(const struct segment *segment, struct slice name, double *value)
+{
+    for (unsigned i = 0; i < METRICS; i++)
+        if (slice_is(slice_of(metrics[i].name), name)) {
+            *value = metrics[i].of != NULL ? sum_over(segment, metrics[i].of)
+                                           : metrics[i].whole(segment);
+            return true;
+        }
+    for (unsigned hook = 0; hook < SCRIPT_HOOKS; hook++)
+        for (unsigned kind = SCRIPT_FINE + 1; kind < SCRIPT_BREACHES; kind++) {
+            char full[NAME_BYTES];
+
+            name_breaches(full, hook, kind);
+            if (slice_is(slice_of(full), name)) {
+                *value = breaches_like(segment, hook, kind);
+                return true;
+            }
+        }
+    return false;
+}
+
+const char *policy_metric_near(struct slice name)
+{
+    static char room[SCRIPT_HOOKS * SCRIPT_BREACHES][NAME_BYTES];
+    const char *names[NAMES_MAX];
+    size_t count = 0, used = 0;
+
+    for (unsigned i = 0; i < METRICS; i++)
+        names[count++] = metrics[i].name;
+    for (unsigned hook = 0; hook < SCRIPT_HOOKS; hook++)
+        for (unsigned kind = SCRIPT_FINE + 1; kind < SCRIPT_BREACHES; kind++) {
+            name_breaches(room[used], hook, kind);
+            names[count++] = room[used++];
+        }
+    return nearest_name(name, names, count);
+}
