@@ -9,7 +9,7 @@ local ffi = prelude.ffi
 local C = ffi.C
 local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
 local ipairs, pairs, rawget, setmetatable, type = ipairs, pairs, rawget, setmetatable, type
-local huge = math.huge
+local huge, text_of = math.huge, ffi.string
 
 ffi.cdef [[
 uint32_t policy_backend_state(const void *segment, uint32_t slot);
@@ -17,9 +17,13 @@ uint32_t policy_backend_in_flight(const void *segment, uint32_t slot);
 double policy_backend_requests(const void *segment, uint32_t slot);
 double policy_backend_failures(const void *segment, uint32_t slot);
 uint32_t policy_backend_failures_in_row(const void *segment, uint32_t slot);
+uint32_t policy_backend_pending(const void *segment, uint32_t slot);
+double policy_backend_ewma_ms(void *segment, uint32_t slot);
+double policy_backend_error_rate(const void *segment, uint32_t slot);
+const char *policy_backend_last_error(const void *segment, uint32_t slot);
 ]]
 
-local segment = ffi.cast("const void *", segment_address) -- compiled code takes no light userdata
+local segment = ffi.cast("void *", segment_address) -- compiled code takes no light userdata
 
 local LIST_SAME, LIST_ONCE = 0, 2 -- enum binding_list
 local STATES = { [0] = "up", "down", "ejected" }
@@ -33,6 +37,13 @@ local live = { -- by the backend's number, from 1
   requests = function(number) return C.policy_backend_requests(segment, slot_of[number]) end,
   failures = function(number) return C.policy_backend_failures(segment, slot_of[number]) end,
   consecutive_failures = function(number) return C.policy_backend_failures_in_row(segment, slot_of[number]) end,
+  pending = function(number) return C.policy_backend_pending(segment, slot_of[number]) end,
+  ewma_ms = function(number) return C.policy_backend_ewma_ms(segment, slot_of[number]) end,
+  error_rate = function(number) return C.policy_backend_error_rate(segment, slot_of[number]) end,
+  last_error = function(number)
+    local text = C.policy_backend_last_error(segment, slot_of[number])
+    return text ~= nil and text_of(text) or nil
+  end,
 }
 local number_of = {} -- by the backend's object
 local fixed = { name = {}, address = {}, host = {}, port = {}, weight = {}, tags = {} } -- field, then number

@@ -6,6 +6,7 @@
 #include "lua/embedded.h"
 #include "lua/sandbox.h"
 #include "shared/board.h"
+#include "shared/numbers.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -48,22 +49,44 @@ uint32_t policy_backend_state(const struct segment *segment, uint32_t slot)
 
 uint32_t policy_backend_in_flight(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, slot) ? board_in_flight(segment, slot) : 0;
+    return is_backend(segment, slot) ? numbers_in_flight(segment, slot) : 0;
 }
 
 double policy_backend_requests(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, slot) ? (double)board_requests(segment, slot) : 0;
+    return is_backend(segment, slot) ? (double)numbers_requests(segment, slot) : 0;
 }
 
 double policy_backend_failures(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, slot) ? (double)board_failures(segment, slot) : 0;
+    return is_backend(segment, slot) ? (double)numbers_failures(segment, slot) : 0;
 }
 
 uint32_t policy_backend_failures_in_row(const struct segment *segment, uint32_t slot)
 {
     return is_backend(segment, slot) ? board_failures_in_row(segment, slot) : 0;
+}
+
+uint32_t policy_backend_pending(const struct segment *segment, uint32_t slot)
+{
+    return is_backend(segment, slot) ? numbers_pending(segment, slot) : 0;
+}
+
+double policy_backend_ewma_ms(struct segment *segment, uint32_t slot)
+{
+    return is_backend(segment, slot) ? numbers_ewma_ms(segment, slot, clock_steady_ms()) : 0;
+}
+
+double policy_backend_error_rate(const struct segment *segment, uint32_t slot)
+{
+    return is_backend(segment, slot) ? numbers_error_rate(segment, slot, clock_steady_ms()) : 0;
+}
+
+const char *policy_backend_last_error(const struct segment *segment, uint32_t slot)
+{
+    static char text[NUMBERS_ERROR_BYTES];
+
+    return is_backend(segment, slot) && numbers_last_error(segment, slot, text) ? text : NULL;
 }
 
 /* --- what it answers --- */

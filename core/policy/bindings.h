@@ -58,6 +58,11 @@ uint32_t policy_backend_in_flight(const struct segment *, uint32_t slot);
 double policy_backend_requests(const struct segment *, uint32_t slot);
 double policy_backend_failures(const struct segment *, uint32_t slot);
 uint32_t policy_backend_failures_in_row(const struct segment *, uint32_t slot);
+uint32_t policy_backend_pending(const struct segment *, uint32_t slot);
+double policy_backend_ewma_ms(struct segment *, uint32_t slot);
+double policy_backend_error_rate(const struct segment *, uint32_t slot);
+/* NULL: there was none. Good until the next call. */
+const char *policy_backend_last_error(const struct segment *, uint32_t slot);
 
 /* The parts of an answer; texts are copied to the request's arena. False, and the answer
  * is none: no HTTP that could be sent, or a field that lb sets itself. */

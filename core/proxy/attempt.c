@@ -2,27 +2,11 @@
 
 #include "base/clock.h"
 #include "http/forward.h"
+#include "shared/numbers.h"
 
 static struct attempt *attempt_of(struct outgoing *o)
 {
     return o->owner;
-}
-
-/* --- numbers that all processes see --- */
-
-static void attempt_count(struct attempt *a, bool begins)
-{
-    struct segment_share *share = a->backend->share;
-    uint32_t in_flight = atomic_load_explicit(&share->in_flight, memory_order_relaxed);
-
-    /* This process is the only writer: no locked instruction is needed. */
-    atomic_store_explicit(&share->in_flight, begins ? in_flight + 1 : in_flight - 1,
-                          memory_order_relaxed);
-    if (begins)
-        atomic_store_explicit(&share->requests,
-                              atomic_load_explicit(&share->requests, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
-    a->is_active = begins;
 }
 
 /* --- endings --- */
@@ -32,7 +16,8 @@ static void attempt_stop(struct attempt *a)
     deadline_clear(&a->deadline);
     deferred_cancel(&a->unresolved);
     if (a->is_active)
-        attempt_count(a, false);
+        numbers_note_end(a->backend->share, a->is_pending);
+    a->is_active = a->is_pending = false;
 }
 
 bool attempt_claim(struct attempt *a, struct backend *backend)
@@ -165,8 +150,15 @@ static enum facts_phase attempt_phase(const struct attempt *a)
 /* The backend has answered, and well so far. */
 static void attempt_note_answer(struct attempt *a)
 {
+    bool is_early = a->sent_us == 0; /* it did not wait for the whole request */
+
     a->has_final_head = true;
     a->head_us = clock_steady_us();
+    a->is_pending = false;
+    numbers_note_head(a->backend->share);
+    numbers_note_answer(a->backend->share,
+                        (double)(a->head_us - (is_early ? a->connected_us : a->sent_us)) / 1000,
+                        a->outgoing->parse.head.status >= 500, a->head_us / 1000);
     a->is_trial = false;
     backend_note_success(a->backend);
 }
@@ -317,7 +309,8 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
     loop_note_time(a->loop, a->began_us); /* the policy was asked before */
     a->connected_us = a->sent_us = a->head_us = 0;
     a->was_sent = a->has_final_head = a->is_paused = a->awaits_continue = false;
-    attempt_count(a, true);
+    numbers_note_begin(backend->share);
+    a->is_active = a->is_pending = true;
     pooled = fresh ? NULL : attempt_take_pooled(a);
     if (pooled != NULL) {
         attempt_begin(a, pooled);
@@ -390,7 +383,8 @@ void attempt_blame(struct attempt *a, const struct attempt_failure *failure)
         return;
     }
     a->is_trial = false; /* this is the verdict */
-    backend_note_failure(a->backend, connecting && failure->kind != FACTS_RESOLVE, failure->code);
+    backend_note_failure(a->backend, connecting && failure->kind != FACTS_RESOLVE, failure->code,
+                         failure->message, a->began_us);
 }
 
 unsigned attempt_failure_status(const struct attempt_failure *failure)

@@ -64,6 +64,7 @@ struct attempt { /* embedded; stays in place until it is over */
     uint64_t trial_until_ms;                           /* if is_trial */
     struct slice trailers; /* of the response, at on_end: lines to go on, in the arena */
     bool answers_head, may_switch, was_sent, is_trial, is_active, has_final_head, is_paused;
+    bool is_pending; /* as far as the numbers know */
     bool awaits_continue;
     bool ends_connection; /* set behind attempt_init: its connection serves no other request */
 };

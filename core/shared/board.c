@@ -28,6 +28,7 @@
 
 #include "base/clock.h"
 #include "shared/ejection.h"
+#include "shared/numbers.h"
 #include "shared/verdict.h"
 
 enum { CLAIM_STALE_MS = 1000, ADDRESS_READ_TRIES = 64 };
@@ -318,43 +319,6 @@ uint64_t board_next_change_ms(const struct segment *s, uint64_t now_ms)
 
 /* --- numbers --- */
 
-static unsigned workers_seen(const struct segment *s)
-{
-    unsigned count = atomic_load_explicit(&s->workers_count, memory_order_relaxed);
-
-    return count == 0 || count > SEGMENT_WORKERS_MAX ? SEGMENT_WORKERS_MAX : count;
-}
-
-uint32_t board_in_flight(const struct segment *s, unsigned backend)
-{
-    uint32_t sum = 0;
-
-    CHECK(backend < SEGMENT_BACKENDS_MAX);
-    for (unsigned i = 0; i < workers_seen(s); i++)
-        sum += atomic_load_explicit(&s->shares[i][backend].in_flight, memory_order_relaxed);
-    return sum;
-}
-
-uint64_t board_requests(const struct segment *s, unsigned backend)
-{
-    uint64_t sum = 0;
-
-    CHECK(backend < SEGMENT_BACKENDS_MAX);
-    for (unsigned i = 0; i < workers_seen(s); i++)
-        sum += atomic_load_explicit(&s->shares[i][backend].requests, memory_order_relaxed);
-    return sum;
-}
-
-uint64_t board_failures(const struct segment *s, unsigned backend)
-{
-    uint64_t sum = 0;
-
-    CHECK(backend < SEGMENT_BACKENDS_MAX);
-    for (unsigned i = 0; i < workers_seen(s); i++)
-        sum += atomic_load_explicit(&s->shares[i][backend].failures, memory_order_relaxed);
-    return sum;
-}
-
 uint32_t board_failures_in_row(const struct segment *s, unsigned backend)
 {
     return atomic_load(&backend_seen(s, backend)->failures_in_row);
@@ -366,7 +330,7 @@ void board_forget_worker(struct segment *s, unsigned worker)
 
     CHECK(worker < SEGMENT_WORKERS_MAX);
     for (unsigned i = 0; i < count; i++)
-        atomic_store(&s->shares[worker][i].in_flight, 0);
+        numbers_forget_attempts(&s->shares[worker][i]);
     board_touch(s);
 }
 

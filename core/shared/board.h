@@ -94,10 +94,6 @@ uint64_t board_generation(const struct segment *);
 /* When time alone will change what is available; UINT64_MAX if it will not. */
 uint64_t board_next_change_ms(const struct segment *, uint64_t now_ms);
 
-/* Numbers over all workers. */
-uint32_t board_in_flight(const struct segment *, unsigned backend);
-uint64_t board_requests(const struct segment *, unsigned backend);
-uint64_t board_failures(const struct segment *, unsigned backend);
 uint32_t board_failures_in_row(const struct segment *, unsigned backend);
 void board_forget_worker(struct segment *,
                          unsigned worker); /* it died: nothing of it is in flight */

@@ -26,13 +26,17 @@ enum {
     SEGMENT_PARKING_MAX = 64, /* breaches that are remembered */
 };
 
-/* What one worker adds up for one backend. Only that worker writes it (and the
- * supervisor, after the worker's death); readers sum over the workers. */
+/* What one worker adds up for one backend, in a cache line of its own. Only that worker
+ * writes it (and the supervisor, after the worker's death or when the slot is given
+ * back); readers sum over the workers (shared/numbers.h). */
 struct segment_share {
-    _Atomic uint32_t in_flight;
-    _Atomic uint32_t reserved;
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t in_flight;
+    _Atomic uint32_t pending;  /* of them, those without a response head yet */
     _Atomic uint64_t requests; /* attempts begun */
     _Atomic uint64_t failures; /* attempts that failed by the backend's fault */
+    /* These lose half of what they say with each NUMBERS_MEMORY_MS; as they were at: */
+    _Atomic uint64_t at_ms;
+    _Atomic double samples, sum_ms, errors;
 };
 
 /* One backend, as all processes see it (shared/board.h has the functions). Each
@@ -45,6 +49,8 @@ struct segment_backend {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t address_version; /* odd: being written; 0: none */
     _Atomic uint64_t address[4]; /* a sockaddr_in or sockaddr_in6, for names only */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t failures_in_row; /* written only on a change */
+    _Atomic uint64_t error_claim;    /* count:24, odd: being written; since when in ms:40 */
+    _Atomic uint64_t last_error[12]; /* a text with a NUL behind it */
 };
 
 struct segment_counter {
@@ -85,6 +91,8 @@ struct segment {
     _Atomic uint32_t is_stopping;      /* the supervisor has told all others to end */
     _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
     struct segment_parking parking;
+    _Atomic uint64_t median_at_ms; /* when it was last reckoned; 0: never */
+    _Atomic double median_ms;      /* of the backends' ewma_ms */
     struct segment_worker workers[SEGMENT_WORKERS_MAX];
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];

@@ -1,8 +1,10 @@
 #include "upstream/backend.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "shared/ejection.h"
+#include "shared/numbers.h"
 
 enum { EJECTION_FOR_MAX_MS = 300 * 1000 };
 
@@ -26,7 +28,7 @@ void backends_init(struct backends *all, struct loop *loop, const struct config 
         b->all = all;
         b->index = i;
         b->settings = &config->backends[i];
-        b->share = &segment->shares[worker][b->settings->slot];
+        b->share = numbers_share(segment, worker, b->settings->slot);
         pool_init(&b->pool, loop, config->timeouts.connect_ms, config->timeouts.upstream_idle_ms);
     }
 }
@@ -95,7 +97,7 @@ bool backend_is_full(const struct backend *b)
 {
     uint32_t most = b->settings->max_in_flight;
 
-    return most > 0 && board_in_flight(b->all->segment, b->settings->slot) >= most;
+    return most > 0 && numbers_in_flight(b->all->segment, b->settings->slot) >= most;
 }
 
 static void backend_log_readmitted(struct backend *b)
@@ -130,11 +132,14 @@ static void backend_set_down(struct backend *b, int code)
     buffer_dispose(&reason);
 }
 
-void backend_note_failure(struct backend *b, bool failed_to_connect, int code)
+void backend_note_failure(struct backend *b, bool failed_to_connect, int code, const char *text,
+                          uint64_t began_us)
 {
+    uint64_t now_us = clock_steady_us(), now_ms = now_us / 1000;
     uint64_t out_ms;
 
-    atomic_fetch_add_explicit(&b->share->failures, 1, memory_order_relaxed);
+    numbers_note_failure(b->all->segment, b->share, (double)(now_us - began_us) / 1000, now_ms);
+    numbers_note_error(b->all->segment, b->settings->slot, text, now_ms);
     if (failed_to_connect)
         backend_set_down(b, code);
     out_ms = board_note_failure(b->all->segment, b->settings->slot, &b->all->ejection,

@@ -58,7 +58,8 @@ bool backend_is_full(const struct backend *);
 /* What real traffic met. The log says so if it changes the state. */
 void backend_note_success(struct backend *);
 /* failed_to_connect: nothing of it answers, so it is down until a check succeeds; code is 0
- * for a connect that timed out. */
-void backend_note_failure(struct backend *, bool failed_to_connect, int code);
+ * for a connect that timed out. text is what backend.last_error says from now on. */
+void backend_note_failure(struct backend *, bool failed_to_connect, int code, const char *text,
+                          uint64_t began_us);
 
 #endif

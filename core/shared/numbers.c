@@ -1,0 +1,318 @@
+#include "shared/numbers.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MEDIAN_EVERY_MS = 100, ERROR_CLAIM_STALE_MS = 1000, ERROR_READ_TRIES = 64 };
+
+#define LOAD(word)         atomic_load_explicit(&(word), memory_order_relaxed)
+#define STORE(word, value) atomic_store_explicit(&(word), value, memory_order_relaxed)
+
+/* --- one worker's share --- */
+
+struct segment_share *numbers_share(struct segment *s, unsigned worker, unsigned slot)
+{
+    CHECK(worker < SEGMENT_WORKERS_MAX && slot < SEGMENT_BACKENDS_MAX);
+    return &s->shares[worker][slot];
+}
+
+/* This process is the only writer: no locked instruction is needed. */
+void numbers_note_begin(struct segment_share *share)
+{
+    STORE(share->in_flight, LOAD(share->in_flight) + 1);
+    STORE(share->pending, LOAD(share->pending) + 1);
+    STORE(share->requests, LOAD(share->requests) + 1);
+}
+
+void numbers_note_head(struct segment_share *share)
+{
+    STORE(share->pending, LOAD(share->pending) - 1);
+}
+
+void numbers_note_end(struct segment_share *share, bool is_pending)
+{
+    STORE(share->in_flight, LOAD(share->in_flight) - 1);
+    if (is_pending)
+        numbers_note_head(share);
+}
+
+void numbers_forget_attempts(struct segment_share *share)
+{
+    atomic_store(&share->in_flight, 0);
+    atomic_store(&share->pending, 0);
+}
+
+/* What is left after a time of what halves within another. */
+static double remains(uint64_t from_ms, uint64_t to_ms, double half_ms)
+{
+    return to_ms > from_ms ? exp2(-(double)(to_ms - from_ms) / half_ms) : 1;
+}
+
+static void share_add(struct segment_share *share, double ms, bool is_error, uint64_t now_ms)
+{
+    double left = remains(LOAD(share->at_ms), now_ms, NUMBERS_MEMORY_MS);
+
+    STORE(share->samples, LOAD(share->samples) * left + 1);
+    STORE(share->sum_ms, LOAD(share->sum_ms) * left + ms);
+    STORE(share->errors, LOAD(share->errors) * left + (is_error ? 1 : 0));
+    STORE(share->at_ms, now_ms);
+}
+
+void numbers_note_answer(struct segment_share *share, double ms, bool is_error, uint64_t now_ms)
+{
+    share_add(share, ms, is_error, now_ms);
+}
+
+void numbers_note_failure(struct segment *s, struct segment_share *share, double ms,
+                          uint64_t now_ms)
+{
+    double penalty_ms =
+        fmax(NUMBERS_PENALTY_FACTOR * numbers_median_ms(s, now_ms), NUMBERS_PENALTY_MS);
+
+    STORE(share->failures, LOAD(share->failures) + 1);
+    share_add(share, fmax(ms, penalty_ms), true, now_ms);
+}
+
+/* --- over all workers --- */
+
+static unsigned workers_of(const struct segment *s)
+{
+    unsigned count = LOAD(s->workers_count);
+
+    return count == 0 || count > SEGMENT_WORKERS_MAX ? SEGMENT_WORKERS_MAX : count;
+}
+
+uint32_t numbers_in_flight(const struct segment *s, unsigned slot)
+{
+    unsigned workers = workers_of(s);
+    uint32_t sum = 0;
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers; i++)
+        sum += LOAD(s->shares[i][slot].in_flight);
+    return sum;
+}
+
+uint32_t numbers_pending(const struct segment *s, unsigned slot)
+{
+    unsigned workers = workers_of(s);
+    uint32_t sum = 0;
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers; i++)
+        sum += LOAD(s->shares[i][slot].pending);
+    return sum;
+}
+
+uint64_t numbers_requests(const struct segment *s, unsigned slot)
+{
+    unsigned workers = workers_of(s);
+    uint64_t sum = 0;
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers; i++)
+        sum += LOAD(s->shares[i][slot].requests);
+    return sum;
+}
+
+uint64_t numbers_failures(const struct segment *s, unsigned slot)
+{
+    unsigned workers = workers_of(s);
+    uint64_t sum = 0;
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers; i++)
+        sum += LOAD(s->shares[i][slot].failures);
+    return sum;
+}
+
+struct averages {
+    double samples, sum_ms, errors;
+    double left; /* of what they say: less than 1 after a quiet time */
+};
+
+static struct averages averages_of(const struct segment *s, unsigned slot, uint64_t now_ms)
+{
+    unsigned workers = workers_of(s);
+    struct averages all = {.left = 1};
+    uint64_t last_ms = 0;
+    uint32_t pending = 0;
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers; i++) {
+        const struct segment_share *share = &s->shares[i][slot];
+        uint64_t at_ms = LOAD(share->at_ms);
+        double left;
+
+        pending += LOAD(share->pending);
+        if (at_ms == 0)
+            continue;
+        left = remains(at_ms, now_ms, NUMBERS_MEMORY_MS);
+        all.samples += LOAD(share->samples) * left;
+        all.sum_ms += LOAD(share->sum_ms) * left;
+        all.errors += LOAD(share->errors) * left;
+        if (at_ms > last_ms)
+            last_ms = at_ms;
+    }
+    /* One that does not answer at all must not look better and better meanwhile. */
+    if (pending == 0)
+        all.left = remains(last_ms + NUMBERS_QUIET_MS, now_ms, NUMBERS_FADE_MS);
+    return all;
+}
+
+double numbers_ewma_ms(struct segment *s, unsigned slot, uint64_t now_ms)
+{
+    struct averages all = averages_of(s, slot, now_ms);
+
+    return all.samples > 0 ? all.sum_ms / all.samples * all.left : numbers_median_ms(s, now_ms);
+}
+
+double numbers_error_rate(const struct segment *s, unsigned slot, uint64_t now_ms)
+{
+    struct averages all = averages_of(s, slot, now_ms);
+
+    return all.samples > 0 ? all.errors / all.samples * all.left : 0;
+}
+
+/* --- the pool's median --- */
+
+static int compare_numbers(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+
+    return (left > right) - (left < right);
+}
+
+/* The lower one of two in the middle. */
+static double median_reckon(const struct segment *s, uint64_t now_ms)
+{
+    static double values[SEGMENT_BACKENDS_MAX]; /* 32 KiB, which no stack needs to have */
+    unsigned slots = atomic_load(&s->backends_count);
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < slots && i < SEGMENT_BACKENDS_MAX; i++) {
+        struct averages all = averages_of(s, i, now_ms);
+
+        if (all.samples > 0)
+            values[count++] = all.sum_ms / all.samples * all.left;
+    }
+    if (count == 0)
+        return 0;
+    qsort(values, count, sizeof *values, compare_numbers);
+    return values[(count - 1) / 2];
+}
+
+double numbers_median_ms(struct segment *s, uint64_t now_ms)
+{
+    uint64_t at_ms = LOAD(s->median_at_ms);
+
+    /* Whoever changes the time reckons it; meanwhile the others have the last one. */
+    if ((at_ms == 0 || now_ms >= at_ms + MEDIAN_EVERY_MS) &&
+        atomic_compare_exchange_strong(&s->median_at_ms, &at_ms, now_ms))
+        STORE(s->median_ms, median_reckon(s, now_ms));
+    return LOAD(s->median_ms);
+}
+
+/* --- the last error --- */
+
+/* A claim, as of an ejection (shared/board.c): one writer at a time, and one that died does not
+ * keep the others away for longer than ERROR_CLAIM_STALE_MS. */
+struct error_text {
+    uint64_t words[NUMBERS_ERROR_BYTES / 8];
+};
+
+_Static_assert(sizeof((struct segment_backend *)0)->last_error == NUMBERS_ERROR_BYTES,
+               "room for a last error");
+
+static const uint64_t CLAIM_TIME_MASK = (1ull << 40) - 1;
+
+static bool claim_is_busy(uint64_t claim)
+{
+    return (claim >> 40 & 1) != 0;
+}
+
+/* The next count; it is odd while the text is being written. */
+static uint64_t claim_next(uint64_t claim, bool busy, uint64_t now_ms)
+{
+    uint64_t count = (claim >> 40) + 1;
+
+    if ((count & 1) != (busy ? 1 : 0))
+        count++;
+    if ((count & 0xffffff) == 0) /* 0: there was none yet */
+        count += 2;
+    return count << 40 | (now_ms & CLAIM_TIME_MASK);
+}
+
+static struct error_text error_read(const struct segment_backend *b)
+{
+    struct error_text text;
+
+    for (unsigned i = 0; i < sizeof text.words / sizeof *text.words; i++)
+        text.words[i] = LOAD(b->last_error[i]);
+    return text;
+}
+
+void numbers_note_error(struct segment *s, unsigned slot, const char *text, uint64_t now_ms)
+{
+    struct segment_backend *b = &s->backends[slot];
+    uint64_t claim = atomic_load(&b->error_claim), mine;
+    struct error_text old = error_read(b), new = {{0}};
+
+    memcpy(&new, text, strnlen(text, sizeof new - 1));
+    if (!claim_is_busy(claim) && claim != 0 && memcmp(&old, &new, sizeof new) == 0)
+        return;
+    if (claim_is_busy(claim) && now_ms < (claim & CLAIM_TIME_MASK) + ERROR_CLAIM_STALE_MS)
+        return; /* somebody tells of another one */
+    mine = claim_next(claim, true, now_ms);
+    if (!atomic_compare_exchange_strong(&b->error_claim, &claim, mine))
+        return;
+    atomic_thread_fence(memory_order_release);
+    for (unsigned i = 0; i < sizeof new.words / sizeof *new.words; i++)
+        STORE(b->last_error[i], new.words[i]);
+    (void)atomic_compare_exchange_strong(&b->error_claim, &mine, claim_next(mine, false, now_ms));
+}
+
+bool numbers_last_error(const struct segment *s, unsigned slot, char out[NUMBERS_ERROR_BYTES])
+{
+    const struct segment_backend *b = &s->backends[slot];
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    for (unsigned tries = 0; tries < ERROR_READ_TRIES; tries++) {
+        uint64_t before = atomic_load_explicit(&b->error_claim, memory_order_acquire);
+        struct error_text text;
+
+        if (before == 0)
+            return false;
+        if (claim_is_busy(before))
+            continue;
+        text = error_read(b);
+        atomic_thread_fence(memory_order_acquire);
+        if (LOAD(b->error_claim) != before)
+            continue;
+        memcpy(out, &text, sizeof text);
+        out[NUMBERS_ERROR_BYTES - 1] = '\0';
+        return true;
+    }
+    return false;
+}
+
+void numbers_clear(struct segment *s, unsigned slot)
+{
+    unsigned workers = workers_of(s);
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers; i++) {
+        struct segment_share *share = &s->shares[i][slot];
+
+        numbers_forget_attempts(share);
+        STORE(share->requests, 0);
+        STORE(share->failures, 0);
+        STORE(share->at_ms, 0);
+        STORE(share->samples, 0);
+        STORE(share->sum_ms, 0);
+        STORE(share->errors, 0);
+    }
+    STORE(s->backends[slot].failures_in_row, 0);
+    STORE(s->backends[slot].error_claim, 0);
+}
