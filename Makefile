@@ -67,11 +67,19 @@ EMBEDDING := $(shell grep -l '^EMBEDDED\>' core/*/*.c)
 EMBEDDED := $(shell sed -n 's/^EMBEDDED\>.*"\([^"]*\)".*/\1/p' core/*/*.c)
 $(EMBEDDING:%.c=$(BUILD)/%.o): $(EMBEDDED)
 
+# The scripts of the folder are part of the program, whatever there are.
+SCRIPTS := $(sort $(wildcard scripts/*.lua))
+SCRIPT_NAMES = $(SCRIPTS:scripts/%.lua=%)
+$(BUILD)/core/lua/library.o: private CPPFLAGS += -include $(BUILD)/library.h
+$(BUILD)/core/lua/library.o: $(BUILD)/library.h $(SCRIPTS)
+$(BUILD)/library.h: MADE_WITH = \#define LIBRARY(X) \
+	$(foreach name,$(SCRIPT_NAMES),X($(subst -,_,$(name)), "$(name)", "scripts/$(name).lua"))
+
 # What the last build was made with: written only when it differs, so that other
 # flags, another compiler or a file less are a reason to build again.
 $(BUILD)/compile.txt: MADE_WITH = $(COMPILE) $(WARNINGS)
 $(BUILD)/link.txt: MADE_WITH = $(LINK) $(OBJECTS) $(LDLIBS)
-$(BUILD)/compile.txt $(BUILD)/link.txt: always
+$(BUILD)/compile.txt $(BUILD)/link.txt $(BUILD)/library.h: always
 	@mkdir -p $(@D)
 	@echo '$(MADE_WITH)' | cmp -s - $@ || echo '$(MADE_WITH)' >$@
 

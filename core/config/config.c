@@ -57,6 +57,7 @@ void config_free(struct config *config)
     mem_free(config->backends);
     mem_free(config->script_path);
     mem_free(config->script);
+    bundle_dispose(&config->modules);
     mem_free(config);
 }
 

@@ -9,6 +9,7 @@
 #define CONFIG_CONFIG_H
 
 #include "base/buffer.h"
+#include "lua/bundle.h"
 #include "net/address.h"
 #include "net/network.h"
 
@@ -94,6 +95,7 @@ struct config {
     char *script_path; /* as given; "(built in)" for the embedded ones */
     char *script;      /* the source that was loaded, whole; every worker runs this text */
     size_t script_bytes;
+    struct bundle modules; /* what it required, whole, too: travels with the script */
     bool has_init, has_on_failure;
     bool has_choose; /* without it the built-in round robin chooses */
 

@@ -6,19 +6,18 @@
  */
 #include "config/load.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "config/read.h"
 #include "config/source.h"
 #include "lua/fields.h"
+#include "lua/modules.h"
 #include "lua/sandbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     SCRIPT_BYTES_MAX = 4 << 20,
@@ -29,6 +28,7 @@ enum {
 struct load {
     const char *name;
     struct slice source;
+    const struct bundle *modules; /* NULL: it may require files */
     const struct config_overrides *given;
     struct config *config;
     struct fields_wrong wrong;
@@ -70,13 +70,33 @@ static void fail_with_lua_message(struct load *load, struct slice message)
     append_clean(load->error, message);
 }
 
-static void fail_with_error_value(struct load *load, lua_State *lua)
+/* Of the error on top, if it is one of lua/modules.lua that has no line: 0 for others. */
+static unsigned lost_line(struct load *load, lua_State *lua)
+{
+    unsigned line = 0;
+
+    sandbox_push_prelude(lua);
+    lua_getfield(lua, -1, "lost_message");
+    lua_getfield(lua, -2, "lost_option");
+    if (lua_rawequal(lua, -2, -4) && lua_type(lua, -1) == LUA_TSTRING)
+        line = source_find_line(load->source, lua_tostring(lua, -1));
+    lua_pop(lua, 3);
+    return line;
+}
+
+/* line: 0 if the message has it. */
+static void fail_with_error_value(struct load *load, lua_State *lua, unsigned line)
 {
     struct slice message;
 
     if (lua_type(lua, -1) == LUA_TSTRING || lua_type(lua, -1) == LUA_TNUMBER) {
         message.start = lua_tolstring(lua, -1, &message.length);
-        fail_with_lua_message(load, message);
+        if (line > 0) {
+            buffer_printf(load->error, "%s:%u: ", load->name, line);
+            append_clean(load->error, message);
+        } else {
+            fail_with_lua_message(load, message);
+        }
     } else {
         buffer_printf(load->error, "%s: the script raised an error that is not a text but a %s",
                       load->name, lua_typename(lua, lua_type(lua, -1)));
@@ -117,14 +137,17 @@ static void keep_short_name(lua_State *lua, struct load *load)
 /* Leaves what the script returned on the stack; false if it did not. */
 static bool run_script(lua_State *lua, struct load *load)
 {
+    const struct modules modules = {load->name, load->modules, &load->config->modules};
     int code = sandbox_load(lua, load->name, load->source);
 
+    modules_allow(lua, &modules);
     if (code == 0)
         code = sandbox_run(lua, 1, SANDBOX_LOAD_CPU_MS);
+    modules_allow(lua, NULL);
     if (code == LUA_ERRMEM)
         fail_for_memory(load);
     else if (code != 0)
-        fail_with_error_value(load, lua);
+        fail_with_error_value(load, lua, lost_line(load, lua));
     return code == 0;
 }
 
@@ -175,17 +198,19 @@ static void load_in_state(struct load *load, lua_State *lua)
     if (code == LUA_ERRMEM)
         fail_for_memory(load);
     else
-        fail_with_error_value(load, lua);
+        fail_with_error_value(load, lua, 0);
 }
 
-struct config *config_load_text(const char *name, struct slice source,
-                                const struct config_overrides *given, struct segment *segment,
-                                struct buffer *error)
+struct config *config_load_bundle(const char *name, struct slice source,
+                                  const struct bundle *modules,
+                                  const struct config_overrides *given, struct segment *segment,
+                                  struct buffer *error)
 {
     static const struct config_overrides none;
     struct load load = {.name = name, .source = source, .given = given ? given : &none};
     lua_State *lua;
 
+    load.modules = modules;
     load.error = error;
     load.config = config_new();
     load.config->script_path = mem_copy_text(name);
@@ -206,54 +231,21 @@ struct config *config_load_text(const char *name, struct slice source,
     return NULL;
 }
 
+struct config *config_load_text(const char *name, struct slice source,
+                                const struct config_overrides *given, struct segment *segment,
+                                struct buffer *error)
+{
+    return config_load_bundle(name, source, NULL, given, segment, error);
+}
+
 /* --- the file --- */
-
-static int read_all(int file, struct buffer *out)
-{
-    ssize_t got;
-
-    do {
-        got = read(file, buffer_reserve(out, 65536), 65536);
-        if (got > 0)
-            buffer_grow(out, (size_t)got);
-        if (buffer_length(out) > SCRIPT_BYTES_MAX)
-            return EFBIG;
-    } while (got > 0 || (got < 0 && errno == EINTR));
-    return got < 0 ? errno : 0;
-}
-
-/* What is no file has no end, or none that comes soon. */
-static int check_kind(int file)
-{
-    struct stat status;
-
-    if (fstat(file, &status) != 0)
-        return errno;
-    if (S_ISDIR(status.st_mode))
-        return EISDIR;
-    return S_ISREG(status.st_mode) ? 0 : ENOTSUP;
-}
-
-static int read_file(const char *path, struct buffer *out)
-{
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait for a writer */
-    int error;
-
-    if (file < 0)
-        return errno;
-    error = check_kind(file);
-    if (error == 0)
-        error = read_all(file, out);
-    close(file);
-    return error;
-}
 
 struct config *config_load_file(const char *path, const struct config_overrides *given,
                                 struct segment *segment, struct buffer *error)
 {
     struct buffer source = {0};
     struct config *config = NULL;
-    int code = read_file(path, &source);
+    int code = file_read(path, SCRIPT_BYTES_MAX, &source);
 
     if (code == EFBIG)
         buffer_printf(error, "%s: a script has %d MiB at most", path, SCRIPT_BYTES_MAX >> 20);

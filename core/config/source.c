@@ -362,6 +362,22 @@ static bool is_variable(const struct word *value)
            next->kind != WORD_STRING;
 }
 
+/* The brace of require "name" { .. }, or NULL. */
+static const struct word *required_options(const struct word *require)
+{
+    const struct word *at = require + 1;
+    bool is_bracketed = is_mark(at, "(");
+
+    at += is_bracketed;
+    if (at->kind != WORD_STRING)
+        return NULL;
+    at++;
+    if (is_bracketed && !is_mark(at++, ")"))
+        return NULL;
+    at += is_mark(at, "(");
+    return is_mark(at, "{") ? at : NULL;
+}
+
 static struct finding find_step(const struct words *words, const struct word *value,
                                 struct step step, int depth)
 {
@@ -371,6 +387,8 @@ static struct finding find_step(const struct words *words, const struct word *va
         return found;
     if (is_mark(value, "{"))
         return find_in_constructor(value, step);
+    if (word_is(value, WORD_NAME, "require") && required_options(value) != NULL)
+        return find_in_constructor(required_options(value), step);
     if (value->kind == WORD_NAME && is_mark(value + 1, "(")) /* setmetatable({ .. }, ..) */
         return find_step(words, value + 2, step, depth + 1);
     if (!is_variable(value))

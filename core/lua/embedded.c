@@ -1,6 +1,7 @@
 #include "lua/embedded.h"
 
 EMBEDDED(prelude, "core/lua/prelude.lua")
+EMBEDDED(modules, "core/lua/modules.lua")
 EMBEDDED(strings, "core/lua/strings.lua")
 EMBEDDED(balancer, "balancer.lua")
 EMBEDDED(hello, "scripts/hello.lua")

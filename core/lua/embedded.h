@@ -7,6 +7,7 @@
 #include "base/slice.h"
 
 struct slice embedded_prelude(void);  /* core/lua/prelude.lua */
+struct slice embedded_modules(void);  /* core/lua/modules.lua */
 struct slice embedded_strings(void);  /* core/lua/strings.lua */
 struct slice embedded_balancer(void); /* balancer.lua */
 struct slice embedded_hello(void);    /* scripts/hello.lua */

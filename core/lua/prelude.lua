@@ -3,7 +3,7 @@
 -- Returns the environment of scripts, and a table for C and for core/policy/hooks.lua. Everything
 -- used later is a local here, so nothing that a script does to its own tables reaches this code;
 -- for the same reason no string method is called with a colon.
-local ffi, segment, STOPPED, strings = ...
+local ffi, segment, STOPPED, strings, parts = ...
 
 local C = ffi.C
 local raw_metatable = debug.getmetatable
@@ -293,16 +293,18 @@ local function metric(name)
   return metric_value[0]
 end
 
-env.lb = locked("lb", {
+local lb = {
   counter = counter,
   metric = metric,
   log = locked("lb.log", { info = log_at(LEVELS.info), warn = log_at(LEVELS.warn), error = log_at(LEVELS.error) }),
   now = function() return C.sandbox_now() end,
   policy = locked("lb.policy", policies),
-})
+}
 
-return env, {
+local inside = {
   ffi = ffi,
+  segment = segment,
+  getinfo = debug.getinfo,
   complain = complain,
   did_you_mean = did_you_mean,
   tie_turn = tie_turn,
@@ -314,3 +316,8 @@ return env, {
   -- After a call that was cut short, so that what it had nested does not stay counted.
   forget_nesting = function() nesting, depth = 0, 0 end,
 }
+
+for i = 1, #parts do parts[i](inside, lb, env, parts) end -- core/lua/modules.lua and others
+env.lb = locked("lb", lb)
+
+return env, inside

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "lua/embedded.h"
+#include "lua/modules.h"
 #include "lua/patterns.h"
 
 #include <lauxlib.h>
@@ -123,9 +124,20 @@ static void push_chunk(lua_State *lua, struct slice source, const char *name)
         lua_error(lua);
 }
 
+/* Files that add to the environment, each with what it needs of C: the prelude calls the
+ * functions in this list with its own table, the table of `lb`, and the environment. */
+static void push_parts(lua_State *lua)
+{
+    lua_newtable(lua);
+    push_chunk(lua, embedded_modules(), "=lb modules");
+    modules_push_find(lua);
+    lua_setfield(lua, -3, "find_module");
+    lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
+}
+
 /* strings.lua's arguments are ffi and the value of stopped calls. The prelude's: ffi,
- * the segment, that value, what strings.lua returned. It returns the environment and
- * its own table. */
+ * the segment, that value, what strings.lua returned, the parts. It returns the
+ * environment and its own table. */
 static int open_inside(lua_State *lua)
 {
     struct segment *segment = lua_touserdata(lua, 1);
@@ -143,7 +155,8 @@ static int open_inside(lua_State *lua)
     lua_pushvalue(lua, -4); /* ffi */
     lua_pushvalue(lua, -3);
     lua_call(lua, 2, 1);
-    lua_call(lua, 4, 2);
+    push_parts(lua);
+    lua_call(lua, 5, 2);
     lua_pushlightuserdata(lua, &prelude_key);
     lua_insert(lua, -2);
     lua_rawset(lua, LUA_REGISTRYINDEX);

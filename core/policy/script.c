@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "lua/modules.h"
 #include "lua/sandbox.h"
 #include "policy/budget.h"
 
@@ -309,6 +310,21 @@ static int bind_inside(lua_State *lua)
     return 0;
 }
 
+/* Leaves what the script returned, or a message, on the stack. The modules are those that
+ * were read when the script was checked. */
+static bool script_run(lua_State *lua, const struct config *config)
+{
+    const struct modules modules = {.given = &config->modules};
+    bool is_fine;
+
+    modules_allow(lua, &modules);
+    is_fine = sandbox_load(lua, config->script_path,
+                           (struct slice){config->script, config->script_bytes}) == 0 &&
+              sandbox_run(lua, 1, SANDBOX_LOAD_CPU_MS) == 0;
+    modules_allow(lua, NULL);
+    return is_fine;
+}
+
 static bool script_load(struct script *script, struct segment *segment, struct binding_call *call)
 {
     const struct config *config = script->config;
@@ -319,9 +335,7 @@ static bool script_load(struct script *script, struct segment *segment, struct b
         return false;
     lua_pushcfunction(lua, bind_inside);
     lua_pushlightuserdata(lua, script);
-    if (sandbox_load(lua, config->script_path,
-                     (struct slice){config->script, config->script_bytes}) != 0 ||
-        sandbox_run(lua, 1, SANDBOX_LOAD_CPU_MS) != 0)
+    if (!script_run(lua, config))
         return false;
     return lua_pcall(lua, 2, 0, 0) == 0;
 }

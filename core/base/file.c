@@ -1,0 +1,49 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PIECE_BYTES = 65536 };
+
+static int read_all(int file, size_t most, struct buffer *out)
+{
+    size_t before = buffer_length(out);
+    ssize_t got;
+
+    do {
+        got = read(file, buffer_reserve(out, PIECE_BYTES), PIECE_BYTES);
+        if (got > 0)
+            buffer_grow(out, (size_t)got);
+        if (buffer_length(out) - before > most)
+            return EFBIG;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    return got < 0 ? errno : 0;
+}
+
+/* What is no file has no end, or none that comes soon. */
+static int check_kind(int file)
+{
+    struct stat status;
+
+    if (fstat(file, &status) != 0)
+        return errno;
+    if (S_ISDIR(status.st_mode))
+        return EISDIR;
+    return S_ISREG(status.st_mode) ? 0 : ENOTSUP;
+}
+
+int file_read(const char *path, size_t most, struct buffer *out)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait for a writer */
+    int error;
+
+    if (file < 0)
+        return errno;
+    error = check_kind(file);
+    if (error == 0)
+        error = read_all(file, most, out);
+    close(file);
+    return error;
+}

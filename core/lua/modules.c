@@ -1,0 +1,174 @@
+#include "lua/modules.h"
+
+#include "base/file.h"
+#include "lua/library.h"
+#include "lua/sandbox.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PATH_BYTES = PATH_MAX, ERROR_BYTES = 512 };
+
+static char allowed_key; /* in the registry: the struct modules, a light userdata */
+
+void modules_allow(lua_State *lua, const struct modules *modules)
+{
+    lua_pushlightuserdata(lua, &allowed_key);
+    if (modules != NULL)
+        lua_pushlightuserdata(lua, (void *)(uintptr_t)modules);
+    else
+        lua_pushboolean(lua, false); /* a key that stays: setting it again takes no memory */
+    lua_rawset(lua, LUA_REGISTRYINDEX);
+}
+
+static const struct modules *allowed(lua_State *lua)
+{
+    const struct modules *modules;
+
+    lua_pushlightuserdata(lua, &allowed_key);
+    lua_rawget(lua, LUA_REGISTRYINDEX);
+    modules = lua_touserdata(lua, -1);
+    lua_pop(lua, 1);
+    return modules;
+}
+
+/* "lib.util" in the folder of "conf/balancer.lua" is "conf/lib/util.lua"; false if that is
+ * longer than a path can be. */
+static bool path_of(const char *script_path, const char *folder, const char *name, char *path)
+{
+    const char *slash = strrchr(script_path, '/');
+    int before = slash != NULL ? (int)(slash - script_path) + 1 : 0;
+    int length = snprintf(path, PATH_BYTES, "%.*s%s%s.lua", before, script_path, folder, name);
+
+    if (length < 0 || length >= PATH_BYTES)
+        return false;
+    for (char *c = path + before + strlen(folder); c < path + length - strlen(".lua"); c++)
+        if (*c == '.')
+            *c = '/';
+    return true;
+}
+
+/* Compiles it and pushes the function, or the compiler's message. Owns nothing: what
+ * raises an error passes the caller by. */
+static bool push_module(lua_State *lua, const char *path, struct slice text)
+{
+    return sandbox_load(lua, path, text) == 0;
+}
+
+enum outcome { FOUND, NOT_THERE, WRONG /* the message is pushed */ };
+
+/* Nothing here may raise an error while `text` holds memory, but for want of memory in
+ * the state, which ends the load anyway; sandbox_load is protected. */
+static enum outcome load_file(lua_State *lua, const struct modules *modules, struct slice name,
+                              const char *path)
+{
+    struct buffer text = {0};
+    int error = file_read(path, MODULES_BYTES_MAX, &text);
+    char message[ERROR_BYTES];
+    bool is_compiled = false;
+
+    if (error == 0) {
+        if (modules->found != NULL)
+            bundle_add(modules->found, name, path, true, buffer_slice(&text));
+        is_compiled = push_module(lua, path, buffer_slice(&text));
+    }
+    buffer_dispose(&text);
+    if (error == 0)
+        return is_compiled ? FOUND : WRONG;
+    if (error == ENOENT || error == ENOTDIR)
+        return NOT_THERE;
+    snprintf(message, sizeof message, "%.300s: cannot read the module: %s", path,
+             error == EFBIG     ? "it has more than 4 MiB"
+             : error == ENOTSUP ? "it is no regular file"
+                                : strerror(error));
+    lua_pushstring(lua, message);
+    return WRONG;
+}
+
+static enum outcome load_built_in(lua_State *lua, const struct modules *modules, const char *name)
+{
+    char path[MODULES_NAME_MAX + 32];
+    struct slice text;
+
+    if (!library_find(slice_of(name), &text))
+        return NOT_THERE;
+    snprintf(path, sizeof path, "scripts/%s.lua (built in)", name);
+    if (modules->found != NULL)
+        bundle_add(modules->found, slice_of(name), path, false, text);
+    return push_module(lua, path, text) ? FOUND : WRONG;
+}
+
+static enum outcome load_given(lua_State *lua, const struct modules *modules, const char *name)
+{
+    const struct bundle_module *module = bundle_find(modules->given, slice_of(name));
+
+    if (module == NULL)
+        return NOT_THERE;
+    if (modules->found != NULL)
+        bundle_add(modules->found, slice_of(name), module->path, module->is_file,
+                   (struct slice){module->text, module->bytes});
+    return push_module(lua, module->path, (struct slice){module->text, module->bytes}) ? FOUND
+                                                                                       : WRONG;
+}
+
+static enum outcome load_from_files(lua_State *lua, const struct modules *modules, const char *name)
+{
+    static const char *const folders[] = {"", "scripts/"};
+    char path[PATH_BYTES];
+
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        enum outcome outcome;
+
+        if (!path_of(modules->script_path, folders[i], name, path))
+            continue;
+        outcome = load_file(lua, modules, slice_of(name), path);
+        if (outcome != NOT_THERE)
+            return outcome;
+    }
+    return load_built_in(lua, modules, name);
+}
+
+static void push_where(lua_State *lua, const struct modules *modules, const char *name)
+{
+    char beside[PATH_BYTES] = "", below[PATH_BYTES] = "";
+
+    if (modules->given != NULL) {
+        lua_pushliteral(lua, "it was not required when the script was checked");
+        return;
+    }
+    path_of(modules->script_path, "", name, beside);
+    path_of(modules->script_path, "scripts/", name, below);
+    lua_pushfstring(lua, "there is no %s, no %s, and no script of that name in lb itself", beside,
+                    below);
+}
+
+static int find(lua_State *lua)
+{
+    const char *name = luaL_checkstring(lua, 1);
+    const struct modules *modules = allowed(lua);
+    enum outcome outcome;
+
+    if (modules == NULL) {
+        lua_pushnil(lua);
+        lua_pushliteral(lua, "modules are loaded while the script is, so require it at the top");
+        return 2;
+    }
+    outcome = modules->given != NULL ? load_given(lua, modules, name)
+                                     : load_from_files(lua, modules, name);
+    if (outcome == FOUND)
+        return 1;
+    if (outcome == WRONG)
+        return lua_error(lua);
+    lua_pushnil(lua);
+    push_where(lua, modules, name);
+    return 2;
+}
+
+void modules_push_find(lua_State *lua)
+{
+    modules_allow(lua, NULL);
+    lua_pushcfunction(lua, find);
+}

@@ -1,0 +1,36 @@
+/*
+ * modules - what `require` finds, and when.
+ *
+ * A name stands for a file beside the script, in scripts/ beside the script, or
+ * for a script that is part of the program. Files are read by whoever reads the
+ * script's own; all others are given the texts that were found then, and look
+ * nowhere else. core/lua/modules.lua has `require` itself.
+ */
+#ifndef LUA_MODULES_H
+#define LUA_MODULES_H
+
+#include "lua/bundle.h"
+
+#include <lua.h>
+
+enum {
+    MODULES_NAME_MAX = 100,     /* bytes of a name */
+    MODULES_BYTES_MAX = 4 << 20 /* of one file */
+};
+
+struct modules {
+    const char *script_path;    /* looked for beside this; not used with `given` */
+    const struct bundle *given; /* these and no others; NULL: look for files */
+    struct bundle *found;       /* what was loaded is added; may be NULL */
+};
+
+/* From now on, until it is called with NULL, scripts may load modules; later they
+ * get those that they have. Borrowed until then. */
+void modules_allow(lua_State *, const struct modules *);
+
+/* For lua/sandbox.c: pushes the function that lua/modules.lua is given. Its argument
+ * is a name. Returns the module's function; or nil and where it was looked for; raises
+ * what the compiler says, or why a file cannot be read. */
+void modules_push_find(lua_State *);
+
+#endif

@@ -1,0 +1,150 @@
+-- modules - require, and lb.script for scripts that are taken as they are.
+--
+-- modules.c finds the text of a module and compiles it in the scripts' environment; here it runs, once
+-- in each VM.
+local inside, lb, env, parts = ...
+
+local error, next, pairs, pcall, setmetatable = error, next, pairs, pcall, setmetatable
+local tostring, type = tostring, type
+local byte, concat, find_text, format = string.byte, table.concat, string.find, string.format
+local getinfo = inside.getinfo
+local did_you_mean, find = inside.did_you_mean, parts.find_module
+
+-- Raises an error at the line of the script that called whoever calls this. "return require 'x' { .. }"
+-- is a tail call, after which Lua does not know that line: then config/load.c looks for the option in the
+-- script's text, or for what the script returns.
+local function refuse(option, text, ...)
+  local caller = getinfo(3, "l")
+  local message = format(text, ...)
+  if not caller or caller.currentline <= 0 then inside.lost_message, inside.lost_option = message, option end
+  error(message, 3)
+end
+
+-- require ------------------------------------------------------------------------------------------
+
+local NAME_MAX = 100 -- MODULES_NAME_MAX
+local loaded, loading = {}, {}
+
+local function is_name(name)
+  return type(name) == "string" and #name <= NAME_MAX and find_text(name, "^[%w_%-%.]+$")
+    and not find_text(name, "..", 1, true) and byte(name) ~= 46 and byte(name, #name) ~= 46
+end
+
+function env.require(name)
+  if loaded[name] ~= nil then return loaded[name] end
+  if not is_name(name) then
+    refuse("", "no module can be called '%s': letters, digits, '_', '-' and, between them, '.' for a folder",
+      tostring(name))
+  end
+  for i = 1, #loading do
+    if loading[i] == name then
+      refuse("", "module '%s' requires itself: %s > %s", name, concat(loading, " > ", i), name)
+    end
+  end
+  local run, where = find(name)
+  if not run then refuse("", "no module '%s': %s", name, where) end
+  loading[#loading + 1] = name
+  local ok, value = pcall(run, name)
+  loading[#loading] = nil
+  if not ok then error(value, 0) end
+  if value == nil then value = true end
+  loaded[name] = value
+  return value
+end
+
+-- lb.script ----------------------------------------------------------------------------------------
+
+local LISTEN, BACKENDS = "0.0.0.0:3030", "127.0.0.1:9001, 127.0.0.1:9002"
+local getenv = env.os.getenv
+
+-- Every setting and hook there is (config/read.c checks them): what a script's own options must not be
+-- called, and what else may be given to it.
+local SETTINGS = {}
+for _, name in ipairs {
+  "listen", "backends", "workers", "fallback", "trusted_proxies", "forwarded", "pages", "health", "timeouts", "limits",
+  "script", "init", "choose", "on_response", "on_failure", "on_done", "on_health",
+} do
+  SETTINGS[name] = true
+end
+
+local MERGED = { health = true, timeouts = true, limits = true, script = true, pages = true }
+
+local function names_of_options(options)
+  local names = {}
+  for name in pairs(options) do names[#names + 1] = name end
+  for name in pairs(SETTINGS) do names[#names + 1] = name end
+  return names
+end
+
+local function kind_of(value) return type(value) == "nil" and "nothing" or "a " .. type(value) end
+
+local function with_environment(made)
+  if made.listen == nil then made.listen = getenv "LISTEN" or LISTEN end
+  if made.backends == nil then made.backends = getenv "BACKENDS" or BACKENDS end
+  return made
+end
+
+local function merged(below, above)
+  local both = {}
+  for name, value in pairs(below) do both[name] = value end
+  for name, value in pairs(above) do both[name] = value end
+  return both
+end
+
+local function make_with(make, options)
+  local made = make(options)
+  if type(made) ~= "table" then
+    error(format("the function given to lb.script has to return a script's table, got %s", kind_of(made)), 0)
+  end
+  local copied = {}
+  for name, value in next, made do copied[name] = value end
+  return with_environment(copied)
+end
+
+local function check_defaults(defaults)
+  for name in pairs(defaults) do
+    if type(name) ~= "string" then
+      error(format("an option's name is a text, got %s", kind_of(name)), 3)
+    elseif SETTINGS[name] then
+      error(format("an option cannot be called '%s', which is a setting or a hook of lb", name), 3)
+    end
+  end
+end
+
+function lb.script(defaults, make)
+  if type(defaults) ~= "table" or type(make) ~= "function" then
+    error(format("lb.script(options, make) needs a table and a function, got %s and %s", kind_of(defaults),
+      kind_of(make)), 2)
+  end
+  check_defaults(defaults)
+  defaults = merged(defaults, {})
+
+  local function customize(_, given)
+    if type(given) ~= "table" then refuse("", "expected a table of options, got %s", kind_of(given)) end
+    local options, settings = merged(defaults, {}), {}
+    for name, value in next, given do
+      local default = defaults[name]
+      if default == nil then
+        if not SETTINGS[name] then
+          refuse(tostring(name), "unknown option '%s'%s", tostring(name),
+            type(name) == "string" and did_you_mean(name, names_of_options(defaults)) or "")
+        end
+        settings[name] = value
+      else
+        if default ~= false and type(value) ~= type(default) then
+          refuse(name, "option '%s': expected %s, got %s", name, kind_of(default), kind_of(value))
+        end
+        options[name] = value
+      end
+    end
+    local made = make_with(make, options)
+    for name, value in pairs(settings) do
+      local is_group = MERGED[name] and type(value) == "table" and type(made[name]) == "table"
+      made[name] = is_group and merged(made[name], value) or value
+    end
+    return made
+  end
+
+  local made = make_with(make, merged(defaults, {}))
+  return setmetatable(made, { __call = customize })
+end
