@@ -229,7 +229,7 @@ static size_t client_feed(struct client *c, struct slice bytes)
             client_take_end(c);
     }
     if (c->state == CLIENT_HEAD && was_resting && !client_is_resting(c))
-        deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts->request_head_ms);
+        deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts.request_head_ms);
     return total;
 }
 
@@ -378,7 +378,7 @@ static void on_resume(struct deferred *d)
     }
     incoming_free(c);
     client_enter(c, CLIENT_IDLE);
-    deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts->keep_alive_ms);
+    deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts.keep_alive_ms);
     if (buffer_length(&c->early) > 0)
         client_feed_early(c);
     client_go_on(c);
@@ -423,7 +423,7 @@ struct client *client_new(struct clients *clients, struct listener *listener)
     stream_local(&c->stream, &local);
     c->local_port = ntohs(local.sin6_port); /* in the same place for IPv4 */
     deadline_set(clients->loop, &c->deadline,
-                 clients->is_draining ? DRAIN_GRACE_MS : clients->timeouts->keep_alive_ms);
+                 clients->is_draining ? DRAIN_GRACE_MS : clients->timeouts.keep_alive_ms);
     stream_read(&c->stream);
     return c;
 }

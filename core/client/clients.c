@@ -5,16 +5,18 @@
 void clients_init(struct clients *clients, struct loop *loop, const struct config *config,
                   struct segment_worker *slot, const struct clients_events *events, void *owner)
 {
-    *clients = (struct clients){.loop = loop,
-                                .timeouts = &config->timeouts,
-                                .limits = {.request_line = config->limits.request_line,
-                                           .head = config->limits.head,
-                                           .fields = config->limits.fields},
-                                .slot = slot,
-                                .events = events,
-                                .owner = owner};
+    *clients = (struct clients){.loop = loop, .slot = slot, .events = events, .owner = owner};
     list_init(&clients->all);
     list_init(&clients->spare);
+    clients_follow(clients, config);
+}
+
+void clients_follow(struct clients *clients, const struct config *config)
+{
+    clients->timeouts = config->timeouts;
+    clients->limits = (struct parse_limits){.request_line = config->limits.request_line,
+                                            .head = config->limits.head,
+                                            .fields = config->limits.fields};
 }
 
 static void clients_count(struct clients *clients, int change)

@@ -26,7 +26,7 @@ struct clients_events {
 
 struct clients { /* of one worker */
     struct loop *loop;
-    const struct config_timeouts *timeouts;
+    struct config_timeouts timeouts;
     struct parse_limits limits;
     struct segment_worker *slot;
     const struct clients_events *events;
@@ -40,6 +40,8 @@ struct clients { /* of one worker */
 
 void clients_init(struct clients *, struct loop *, const struct config *, struct segment_worker *,
                   const struct clients_events *, void *owner);
+/* The settings of another script hold from now on, for connections that are there, too. */
+void clients_follow(struct clients *, const struct config *);
 void clients_dispose(struct clients *);                   /* when count is 0 */
 void clients_accept(struct clients *, struct listener *); /* the connection that is waiting there */
 /* Closes idle ones now and the others after their current answer. */

@@ -52,7 +52,7 @@ static bool client_owes_body(const struct client *c)
 
 void client_watch(struct client *c)
 {
-    const struct config_timeouts *timeouts = c->clients->timeouts;
+    const struct config_timeouts *timeouts = &c->clients->timeouts;
     struct loop *loop = c->clients->loop;
 
     if (c->state == CLIENT_TUNNEL) {
@@ -113,7 +113,7 @@ void watch_begin_probing(struct client *c)
 
 void watch_linger(struct client *c)
 {
-    uint64_t patience_ms = c->clients->timeouts->response_body_ms;
+    uint64_t patience_ms = c->clients->timeouts.response_body_ms;
     uint32_t unsent = stream_unsent(&c->stream);
     bool took_nothing = unsent == c->watched_bytes;
 

@@ -8,10 +8,8 @@
 #include "base/mem.h"
 #include "client/clients.h"
 #include "net/listener.h"
-#include "policy/policy.h"
 #include "process/children.h"
 #include "proxy/exchange.h"
-#include "upstream/backend.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -38,8 +36,6 @@ struct worker {
     struct segment *segment;
     struct segment_worker *slot;
     struct clients clients;
-    struct backends backends;
-    struct policy *policy;
     struct proxy proxy;
     struct listener *listeners;
     unsigned listeners_count, listeners_open;
@@ -193,9 +189,9 @@ static void worker_check_end(struct worker *w)
         deadline_clear(&w->stray_signal);
         uv_close((uv_handle_t *)&w->terminate, NULL);
         uv_close((uv_handle_t *)&w->quit, NULL);
-        backends_close(&w->backends);
+        proxy_close(&w->proxy);
     }
-    if (w->state == WORKER_ENDING && backends_are_closed(&w->backends))
+    if (w->state == WORKER_ENDING && w->proxy.pools.open == 0)
         loop_stop(&w->loop);
 }
 
@@ -228,8 +224,8 @@ static void on_heartbeat(struct deadline *d)
 
     atomic_store_explicit(&w->slot->heartbeat_ms, loop_now_ms(&w->loop), memory_order_relaxed);
     deadline_set(&w->loop, &w->heartbeat, HEARTBEAT_MS);
-    if (w->policy != NULL)
-        policy_tick(w->policy);
+    if (w->proxy.plan != NULL)
+        policy_tick(w->proxy.plan->policy);
 }
 
 /* --- starting --- */
@@ -284,27 +280,25 @@ static int worker_listen(struct worker *w, const int *sockets, unsigned count)
 
 static void worker_dispose(struct worker *w)
 {
-    policy_free(w->policy);
     clients_dispose(&w->clients);
-    backends_dispose(&w->backends);
     loop_dispose(&w->loop);
     mem_free(w->listeners);
     log_close();
 }
 
-static int worker_start(struct worker *w, unsigned slot, const int *sockets, unsigned count)
+static int worker_start(struct worker *w, const int *sockets, unsigned count)
 {
     struct buffer error = {0};
+    struct plan *plan = plan_new(&w->proxy, w->config, 0, &error);
 
-    w->policy = policy_new(w->config, w->segment, slot, &error);
-    if (w->policy == NULL) {
+    if (plan == NULL) {
         buffer_append_byte(&error, '\0');
         log_event(LOG_ERROR, "worker_failed", NULL, "the script cannot be loaded: %s", error.bytes);
         buffer_dispose(&error);
         return 1;
     }
     buffer_dispose(&error);
-    proxy_init(&w->proxy, &w->loop, w->config, w->segment, slot, &w->backends, w->policy);
+    proxy_follow(&w->proxy, plan);
     if (worker_listen(w, sockets, count) != 0)
         return 1;
     atomic_store(&w->slot->ready, 1);
@@ -338,9 +332,9 @@ int worker_run(const struct config *config, struct segment *segment, unsigned sl
     deadline_init(&w->log_again, on_log_again);
     deadline_init(&w->heartbeat, on_heartbeat);
     clients_init(&w->clients, &w->loop, config, w->slot, &clients_events, w);
-    backends_init(&w->backends, &w->loop, config, segment, slot);
+    proxy_init(&w->proxy, &w->loop, segment, slot);
     on_heartbeat(&w->heartbeat);
-    status = worker_start(w, slot, listeners, listeners_count);
+    status = worker_start(w, listeners, listeners_count);
     if (status != 0)
         worker_drain(w); /* closes what there is, in order */
     loop_run(&w->loop);

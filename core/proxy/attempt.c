@@ -286,14 +286,14 @@ void attempt_init(struct attempt *a, const struct attempt_events *events, struct
 
 static struct outgoing *attempt_take_pooled(struct attempt *a)
 {
-    struct outgoing *o = pool_take(&a->backend->pool);
+    struct outgoing *o = pool_take(a->backend->pool);
 
     /* What waits there was asked for by nobody, and would be taken for the answer; and a request
      * that must not go out twice would be lost on a connection that was closed. The loop may not
      * have come to tell. */
     while (o != NULL && stream_is_stale(&o->stream)) {
         outgoing_close(o);
-        o = pool_take(&a->backend->pool);
+        o = pool_take(a->backend->pool);
     }
     return o;
 }
@@ -319,7 +319,7 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
     if (to == NULL)
         loop_defer(a->loop, &a->unresolved);
     else
-        pool_lease(&backend->pool, &a->lease, to);
+        pool_lease(backend->pool, &a->lease, to);
 }
 
 void attempt_sending(struct attempt *a, bool awaits_continue)

@@ -27,7 +27,7 @@ void exchange_finish(struct exchange *e)
     attempt_cancel(&e->attempt);
     upload_dispose(&e->upload);
     if (e->asked_policy)
-        policy_forget(e->proxy->policy, &e->facts);
+        policy_forget(e->plan->policy, &e->facts);
     if (e->answer.bytes > 0)
         e->log.bytes_out = e->answer.bytes;
     describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL);
@@ -35,6 +35,7 @@ void exchange_finish(struct exchange *e)
     proxy_count_request(e->proxy);
     if (!e->in->is_done)
         incoming_done(e->in);
+    plan_release(e->plan);
 }
 
 /* --- answers of our own --- */
@@ -61,7 +62,7 @@ void exchange_reply(struct exchange *e, unsigned status, struct slice why)
     exchange_cancel_attempt(e, status == 504 ? ATTEMPT_TIMEOUT : ATTEMPT_CANCELLED);
     e->log.status = status;
     e->log.bytes_out =
-        reply_error(e->in, e->proxy->config, status, why, says_when ? e->proxy->retry_after_s : 0);
+        reply_error(e->in, e->plan->config, status, why, says_when ? e->plan->retry_after_s : 0);
     exchange_finish(e);
 }
 
@@ -89,7 +90,7 @@ void exchange_give_up(struct exchange *e)
 void exchange_respond(struct exchange *e)
 {
     e->log.status = e->decision.status;
-    e->log.bytes_out = reply_decided(e->in, e->proxy->config, &e->decision);
+    e->log.bytes_out = reply_decided(e->in, e->plan->config, &e->decision);
     exchange_finish(e);
 }
 

@@ -29,22 +29,24 @@ static const struct attempt_events attempt_events;
 static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
 {
     struct exchange *e = arena_zalloc(&in->arena, sizeof *e);
+    struct plan *plan = plan_use(proxy->plan);
 
     e->proxy = proxy;
+    e->plan = plan;
     e->in = in;
-    e->log.script = policy_script_name(proxy->policy);
+    e->log.script = policy_script_name(plan->policy);
     in->events = &incoming_events;
     in->owner = e;
     deadline_init(&e->deadline, exchange_on_deadline);
     deadline_init(&e->pause, on_pause_over);
-    attempt_init(&e->attempt, &attempt_events, proxy->loop, &proxy->config->timeouts,
-                 &proxy->limits, &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")),
+    attempt_init(&e->attempt, &attempt_events, proxy->loop, &plan->config->timeouts, &plan->limits,
+                 &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")),
                  in->request.wants_upgrade);
     e->attempt.ends_connection =
         request_ends_connection(in->parse.head.method, in->request.framing, in->request.length);
-    e->facts = describe_request(in, proxy->config, proxy->next_id += SEGMENT_WORKERS_MAX);
-    choice_init(&e->choice, proxy->backends, &in->arena);
-    upload_init(&e->upload, in, &proxy->config->limits);
+    e->facts = describe_request(in, plan->config, proxy->next_id += SEGMENT_WORKERS_MAX);
+    choice_init(&e->choice, &plan->backends, &in->arena);
+    upload_init(&e->upload, in, &plan->config->limits);
     answer_init(&e->answer, in);
     return e;
 }
@@ -52,7 +54,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
 void exchange_start(struct proxy *proxy, struct incoming *in)
 {
     struct exchange *e = exchange_new(proxy, in);
-    uint64_t all_tries_ms = proxy->config->timeouts.request_ms;
+    uint64_t all_tries_ms = e->plan->config->timeouts.request_ms;
 
     retry_note_request(&proxy->budget, loop_now_ms(proxy->loop));
     if (upload_is_too_large(&e->upload)) {
@@ -94,7 +96,7 @@ static void exchange_choose(struct exchange *e)
         return;
     }
     e->asked_policy = true;
-    policy_choose(e->proxy->policy, &e->facts, &list, d);
+    policy_choose(e->plan->policy, &e->facts, &list, d);
     e->log.why = d->why;
     e->log.by_fallback |= d->by_fallback;
     if (d->failed) {
@@ -110,7 +112,7 @@ static void exchange_choose(struct exchange *e)
         exchange_reply(e, 503, SLICE(""));
         return;
     }
-    backend = &e->proxy->backends->list[d->backend];
+    backend = &e->plan->backends.list[d->backend];
     if (backend_is_full(backend) || (!attempt_claim(&e->attempt, backend) && list.count > 1)) {
         if (choice_note_tried(&e->choice, d->backend))
             exchange_choose(e); /* one of the others; this one has enough to do */
@@ -151,7 +153,8 @@ static void on_attempt_failed(struct attempt *a, const struct attempt_failure *f
         return;
     }
     exchange_enter(e, EXCHANGE_CHOOSING);
-    switch (judge_failure(e->proxy, &e->facts, a, &e->failure, e->upload.is_whole, &e->log.note)) {
+    switch (judge_failure(e->proxy, e->plan, &e->facts, a, &e->failure, e->upload.is_whole,
+                          &e->log.note)) {
     case JUDGE_AT_ONCE:
         e->is_fresh = true;
         exchange_try(e, a->backend);
@@ -186,8 +189,7 @@ static struct slice exchange_request_head(struct exchange *e)
     const char *own_host = e->attempt.backend->settings->text;
 
     if (e->request_head.length == 0 || e->in->request.host.length == 0)
-        e->request_head =
-            describe_forwarded(e->in, e->proxy->config, &e->facts, slice_of(own_host));
+        e->request_head = describe_forwarded(e->in, e->plan->config, &e->facts, slice_of(own_host));
     return e->request_head;
 }
 
@@ -309,7 +311,7 @@ static void exchange_begin_tunnel(struct exchange *e)
     e->log.status = 101;
     answer_switch(&e->answer, o);
     tunnel_begin(&e->tunnel, e->proxy->loop, e->in, &e->attempt,
-                 e->proxy->config->timeouts.tunnel_ms, on_tunnel_over);
+                 e->plan->config->timeouts.tunnel_ms, on_tunnel_over);
 }
 
 static const struct incoming_events incoming_events = {

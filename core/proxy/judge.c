@@ -15,20 +15,21 @@ static bool judge_may_resend(const struct facts_request *facts, const struct att
 }
 
 /* What the policy wants, within what is safe and what the limits leave. */
-static enum facts_verdict judge_ask(struct proxy *proxy, struct facts_request *facts,
-                                    const struct attempt *a, const struct attempt_failure *failure,
-                                    bool body_whole, const char **note)
+static enum facts_verdict judge_ask(struct proxy *proxy, const struct plan *plan,
+                                    struct facts_request *facts, const struct attempt *a,
+                                    const struct attempt_failure *failure, bool body_whole,
+                                    const char **note)
 {
     const struct facts_failure told = {
         .kind = failure->kind, .phase = failure->phase, .message = slice_of(failure->message)};
     enum facts_verdict verdict;
 
     facts->replayable = judge_may_resend(facts, a, body_whole);
-    verdict = policy_on_failure(proxy->policy, facts, a->backend->index, &told);
+    verdict = policy_on_failure(plan->policy, facts, a->backend->index, &told);
     if (verdict == FACTS_FAIL || !judge_may_resend(facts, a, body_whole) ||
         facts->tries >= TRIES_MAX)
         return FACTS_FAIL;
-    if (verdict == FACTS_NEXT && facts->attempts >= proxy->config->limits.attempts)
+    if (verdict == FACTS_NEXT && facts->attempts >= plan->config->limits.attempts)
         return FACTS_FAIL;
     /* A connection that never was loads nobody twice. */
     if (a->was_sent && !retry_take(&proxy->budget, loop_now_ms(proxy->loop))) {
@@ -38,7 +39,8 @@ static enum facts_verdict judge_ask(struct proxy *proxy, struct facts_request *f
     return verdict;
 }
 
-enum judgement judge_failure(struct proxy *proxy, struct facts_request *facts, struct attempt *a,
+enum judgement judge_failure(struct proxy *proxy, const struct plan *plan,
+                             struct facts_request *facts, struct attempt *a,
                              const struct attempt_failure *failure, bool body_whole,
                              const char **note)
 {
@@ -49,7 +51,7 @@ enum judgement judge_failure(struct proxy *proxy, struct facts_request *facts, s
         facts->tries++;
         return JUDGE_AT_ONCE;
     }
-    verdict = judge_ask(proxy, facts, a, failure, body_whole, note);
+    verdict = judge_ask(proxy, plan, facts, a, failure, body_whole, note);
     if (verdict == FACTS_RETRY) {
         facts->retries++;
         facts->tries++;

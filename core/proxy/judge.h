@@ -19,7 +19,8 @@ enum judgement {
 
 /* Counts the try that follows, if one does, in facts, and else blames the backend. body_whole: all
  * that was read of the body is still here. note is set if a limit decided. */
-enum judgement judge_failure(struct proxy *, struct facts_request *, struct attempt *,
-                             const struct attempt_failure *, bool body_whole, const char **note);
+enum judgement judge_failure(struct proxy *, const struct plan *, struct facts_request *,
+                             struct attempt *, const struct attempt_failure *, bool body_whole,
+                             const char **note);
 
 #endif

@@ -2,25 +2,50 @@
 
 #include "base/clock.h"
 
-void proxy_init(struct proxy *proxy, struct loop *loop, const struct config *config,
-                struct segment *segment, unsigned worker, struct backends *backends,
-                struct policy *policy)
+void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment, unsigned worker)
 {
     *proxy = (struct proxy){
         .loop = loop,
-        .config = config,
         .segment = segment,
         .slot = &segment->workers[worker],
-        .backends = backends,
-        .policy = policy,
-        .limits = {.request_line = config->limits.request_line,
-                   .head = config->limits.head,
-                   .fields = config->limits.fields},
+        .worker = worker,
         /* Different in each worker and after each start, which is all an id must be. */
         .next_id = clock_wall_us() * SEGMENT_WORKERS_MAX + worker,
-        .retry_after_s = (unsigned)((config->health.interval_ms + 999) / 1000),
     };
-    retry_budget_init(&proxy->budget, config->limits.retry_budget);
+    list_init(&proxy->plans);
+    pools_init(&proxy->pools, loop);
+    retry_budget_init(&proxy->budget, 0);
+}
+
+void proxy_tell_oldest(struct proxy *proxy)
+{
+    uint64_t oldest = UINT64_MAX;
+
+    for (struct list_node *node = proxy->plans.next; node != &proxy->plans; node = node->next) {
+        struct plan *plan = list_entry(node, struct plan, node);
+
+        oldest = plan->edition < oldest ? plan->edition : oldest;
+    }
+    atomic_store(&proxy->slot->oldest_edition, oldest);
+}
+
+void proxy_follow(struct proxy *proxy, struct plan *plan)
+{
+    struct plan *before = proxy->plan;
+
+    proxy->plan = plan;
+    proxy->budget.fraction = plan->config->limits.retry_budget;
+    if (before != NULL)
+        plan_release(before);
+    proxy_tell_oldest(proxy);
+    atomic_store(&proxy->slot->edition, plan->edition);
+}
+
+void proxy_close(struct proxy *proxy)
+{
+    while (!list_is_empty(&proxy->plans))
+        plan_free(list_entry(proxy->plans.next, struct plan, node));
+    proxy->plan = NULL;
 }
 
 void proxy_count_request(struct proxy *proxy)

@@ -4,28 +4,31 @@
 #ifndef PROXY_PROXY_H
 #define PROXY_PROXY_H
 
-#include "config/config.h"
-#include "http/parse.h"
-#include "policy/policy.h"
+#include "base/list.h"
+#include "proxy/plan.h"
 #include "proxy/retry.h"
-#include "upstream/backend.h"
+#include "upstream/pools.h"
 
 struct proxy {
     struct loop *loop;
-    const struct config *config;
     struct segment *segment;
     struct segment_worker *slot;
-    struct backends *backends;
-    struct policy *policy;
-    struct parse_limits limits; /* of responses */
+    unsigned worker;
+    struct plan *plan;      /* the one that requests begin with now; NULL before the first */
+    struct list_node plans; /* all that somebody uses, the newest last */
+    struct pools pools;
     struct retry_budget budget;
-    uint64_t next_id;       /* of a request; the workers count in different classes */
-    unsigned retry_after_s; /* when a backend may be back */
+    uint64_t next_id; /* of a request; the workers count in different classes */
 };
 
-/* Borrows everything. */
-void proxy_init(struct proxy *, struct loop *, const struct config *, struct segment *,
-                unsigned worker, struct backends *, struct policy *);
+void proxy_init(struct proxy *, struct loop *, struct segment *, unsigned worker); /* borrows */
+/* Requests begin with this one from now on. Takes the plan's first use. */
+void proxy_follow(struct proxy *, struct plan *);
+/* All exchanges are over: frees the plans, whose pools close; then the loop has to turn until
+ * none is open. */
+void proxy_close(struct proxy *);
 void proxy_count_request(struct proxy *); /* one more that is over */
+/* For plan.c: which edition is the oldest in use has changed, perhaps. */
+void proxy_tell_oldest(struct proxy *);
 
 #endif

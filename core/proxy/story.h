@@ -27,6 +27,7 @@ enum exchange_state {
 
 struct exchange {
     struct proxy *proxy;
+    struct plan *plan; /* the script that it began with */
     struct incoming *in;
     enum exchange_state state;
     struct facts_request facts;

@@ -8,12 +8,13 @@
 
 enum { EJECTION_FOR_MAX_MS = 300 * 1000 };
 
-void backends_init(struct backends *all, struct loop *loop, const struct config *config,
+void backends_init(struct backends *all, struct pools *pools, const struct config *config,
                    struct segment *segment, unsigned worker)
 {
     const struct config_health *health = &config->health;
 
-    *all = (struct backends){.loop = loop,
+    *all = (struct backends){.loop = pools->loop,
+                             .pools = pools,
                              .config = config,
                              .segment = segment,
                              .ejection = {.after = health->eject_after,
@@ -29,26 +30,15 @@ void backends_init(struct backends *all, struct loop *loop, const struct config 
         b->index = i;
         b->settings = &config->backends[i];
         b->share = numbers_share(segment, worker, b->settings->slot);
-        pool_init(&b->pool, loop, config->timeouts.connect_ms, config->timeouts.upstream_idle_ms);
+        b->pool = pools_use(pools, b->settings->slot, config->timeouts.connect_ms,
+                            config->timeouts.upstream_idle_ms);
     }
-}
-
-void backends_close(struct backends *all)
-{
-    for (unsigned i = 0; i < all->count; i++)
-        pool_close(&all->list[i].pool);
-}
-
-bool backends_are_closed(const struct backends *all)
-{
-    for (unsigned i = 0; i < all->count; i++)
-        if (all->list[i].pool.connections > 0)
-            return false;
-    return true;
 }
 
 void backends_dispose(struct backends *all)
 {
+    for (unsigned i = 0; i < all->count; i++)
+        pools_release(all->pools, all->list[i].settings->slot);
     mem_free(all->list);
     mem_free(all->available);
 }
@@ -73,17 +63,19 @@ void backends_refresh(struct backends *all)
 const struct sockaddr *backend_address(struct backend *b)
 {
     const struct address *fixed = &b->settings->address;
-    uint32_t version = b->address_version;
+    struct pool *pool = b->pool;
+    uint32_t version = pool->address_version;
 
     if (fixed->kind != ADDRESS_NAME)
         return &fixed->socket.any;
     /* While the monitor writes a new one, the last good one serves. */
-    if (!board_read_address(b->all->segment, b->settings->slot, &b->address_version, &b->address) &&
-        b->address.sin6_family == AF_UNSPEC)
+    if (!board_read_address(b->all->segment, b->settings->slot, &pool->address_version,
+                            &pool->address) &&
+        pool->address.sin6_family == AF_UNSPEC)
         return NULL;
-    if (b->address_version != version)
-        pool_close_idle(&b->pool); /* they lead to where it was */
-    return (const struct sockaddr *)&b->address;
+    if (pool->address_version != version)
+        pool_close_idle(pool); /* they lead to where it was */
+    return (const struct sockaddr *)&pool->address;
 }
 
 bool backend_is_ejected(const struct backend *b)

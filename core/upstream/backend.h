@@ -1,5 +1,5 @@
 /*
- * backend - one worker's view of the backends: identity, address, pool, numbers.
+ * backend - one script's backends in one worker: identity, address, pool, numbers.
  *
  * What all processes must agree on is on the board; here are the derived things
  * that a worker keeps so that a request need not: the list of those available,
@@ -11,20 +11,19 @@
 #include "config/config.h"
 #include "net/loop.h"
 #include "shared/board.h"
-#include "upstream/pool.h"
+#include "upstream/pools.h"
 
 struct backend {
     struct backends *all;
     unsigned index; /* in the settings' list; settings->slot is the one on the board */
     const struct config_backend *settings;
     struct segment_share *share; /* this worker's numbers */
-    struct pool pool;
-    uint32_t address_version; /* of the copy */
-    struct sockaddr_in6 address;
+    struct pool *pool;           /* of its slot: other scripts have it, too */
 };
 
-struct backends {
+struct backends { /* of one script */
     struct loop *loop;
+    struct pools *pools;
     const struct config *config;
     struct segment *segment;
     struct board_ejection_rule ejection;
@@ -37,11 +36,10 @@ struct backends {
     uint64_t valid_until_ms;
 };
 
-void backends_init(struct backends *, struct loop *, const struct config *, struct segment *,
+/* Borrows everything for its life. */
+void backends_init(struct backends *, struct pools *, const struct config *, struct segment *,
                    unsigned worker);
-void backends_close(struct backends *); /* closes every idle connection; leases must be over */
-bool backends_are_closed(const struct backends *);
-void backends_dispose(struct backends *);
+void backends_dispose(struct backends *); /* no lease is under way */
 
 /* Brings available up to date; cheap if nothing has changed. */
 void backends_refresh(struct backends *);

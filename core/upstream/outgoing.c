@@ -12,7 +12,7 @@ static void on_closed(struct stream *s)
 {
     struct outgoing *o = outgoing_of(s);
 
-    o->pool->connections--;
+    pool_forget(o->pool);
     mem_free(o);
 }
 

@@ -4,10 +4,29 @@
 
 enum { IDLE_CONNECTIONS_MAX = 1024 };
 
-void pool_init(struct pool *pool, struct loop *loop, uint64_t connect_ms, uint64_t idle_ms)
+struct pool *pool_new(struct loop *loop, unsigned *open)
 {
-    *pool = (struct pool){.loop = loop, .connect_ms = connect_ms, .idle_ms = idle_ms};
+    struct pool *pool = mem_zalloc(sizeof *pool);
+
+    pool->loop = loop;
+    pool->open = open;
     list_init(&pool->idle);
+    ++*open;
+    return pool;
+}
+
+static void pool_free_if_over(struct pool *pool)
+{
+    if (!pool->is_closing || pool->connections > 0)
+        return;
+    --*pool->open;
+    mem_free(pool);
+}
+
+void pool_forget(struct pool *pool)
+{
+    pool->connections--;
+    pool_free_if_over(pool);
 }
 
 void pool_close_idle(struct pool *pool)
@@ -18,8 +37,9 @@ void pool_close_idle(struct pool *pool)
 
 void pool_close(struct pool *pool)
 {
+    pool_close_idle(pool); /* their close events come later */
     pool->is_closing = true;
-    pool_close_idle(pool);
+    pool_free_if_over(pool);
 }
 
 struct outgoing *pool_take(struct pool *pool)

@@ -18,8 +18,12 @@
 struct pool {
     struct loop *loop;
     uint64_t connect_ms, idle_ms;
-    struct list_node idle; /* last used first */
-    unsigned connections;  /* in any state, until their close is over */
+    struct list_node idle;    /* last used first */
+    unsigned connections;     /* in any state, until their close is over */
+    unsigned uses;            /* by scripts, for upstream/pools.c */
+    unsigned *open;           /* one less when this one is gone */
+    uint32_t address_version; /* of the copy, for upstream/backend.c; 0: none */
+    struct sockaddr_in6 address;
     bool is_closing;
 };
 
@@ -33,9 +37,12 @@ struct lease { /* embedded in whoever asks; stays in place until its event */
     struct deadline deadline;
 };
 
-void pool_init(struct pool *, struct loop *, uint64_t connect_ms, uint64_t idle_ms);
+struct pool *pool_new(struct loop *, unsigned *open); /* its times are to be set */
 void pool_close_idle(struct pool *);
-void pool_close(struct pool *); /* closes the idle ones; returned ones are closed from now on */
+/* Closes the idle ones; returned ones are closed from now on. It frees itself when the last
+ * one has gone, perhaps at once. */
+void pool_close(struct pool *);
+void pool_forget(struct pool *); /* for outgoing.c: a connection is no more */
 
 struct outgoing *pool_take(struct pool *); /* NULL: none is idle */
 /* Borrows the address for the call. */

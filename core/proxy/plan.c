@@ -1,0 +1,63 @@
+#include "proxy/plan.h"
+
+#include "base/mem.h"
+#include "proxy/proxy.h"
+
+static void on_over(struct deadline *d)
+{
+    struct plan *plan = list_entry(d, struct plan, over);
+    struct proxy *proxy = plan->proxy;
+
+    plan_free(plan);
+    proxy_tell_oldest(proxy);
+}
+
+struct plan *plan_new(struct proxy *proxy, const struct config *config, uint64_t edition,
+                      struct buffer *error)
+{
+    struct policy *policy = policy_new(config, proxy->segment, proxy->worker, error);
+    struct plan *plan;
+
+    if (policy == NULL)
+        return NULL;
+    plan = mem_zalloc(sizeof *plan);
+    *plan = (struct plan){
+        .proxy = proxy,
+        .config = config,
+        .policy = policy,
+        .limits = {.request_line = config->limits.request_line,
+                   .head = config->limits.head,
+                   .fields = config->limits.fields},
+        .retry_after_s = (unsigned)((config->health.interval_ms + 999) / 1000),
+        .edition = edition,
+        .uses = 1,
+    };
+    deadline_init(&plan->over, on_over);
+    backends_init(&plan->backends, &proxy->pools, config, proxy->segment, proxy->worker);
+    list_append(&proxy->plans, &plan->node);
+    return plan;
+}
+
+struct plan *plan_use(struct plan *plan)
+{
+    plan->uses++;
+    return plan;
+}
+
+/* Not at once: whoever gave the last use back may have been called by the script. */
+void plan_release(struct plan *plan)
+{
+    CHECK(plan->uses > 0);
+    if (--plan->uses == 0)
+        deadline_set(plan->proxy->loop, &plan->over, 0);
+}
+
+void plan_free(struct plan *plan)
+{
+    deadline_clear(&plan->over);
+    list_remove(&plan->node);
+    policy_free(plan->policy);
+    backends_dispose(&plan->backends);
+    config_free(plan->owned);
+    mem_free(plan);
+}

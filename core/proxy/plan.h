@@ -1,0 +1,40 @@
+/*
+ * plan - what a request keeps for its whole life: settings, policy and backends of
+ * the script that was current when it began.
+ *
+ * A worker has one current plan; after a reload the ones before live on until
+ * the last exchange that began with them is over.
+ */
+#ifndef PROXY_PLAN_H
+#define PROXY_PLAN_H
+
+#include "http/parse.h"
+#include "net/deadline.h"
+#include "policy/policy.h"
+#include "upstream/backend.h"
+
+struct proxy;
+
+struct plan {
+    struct proxy *proxy;
+    const struct config *config;
+    struct policy *policy;
+    struct backends backends;
+    struct parse_limits limits; /* of responses */
+    unsigned retry_after_s;     /* when a backend may be back */
+    uint64_t edition;           /* which script it is: later ones have higher numbers */
+    struct list_node node;      /* in the proxy's list, the newest last */
+    struct deadline over;       /* the moment to free it, when nothing of it is on the stack */
+    unsigned uses;              /* exchanges, and its being the current one */
+    struct config *owned;       /* the settings, if they go with it; else NULL */
+};
+
+/* With one use. Borrows the settings, unless the caller then sets `owned` to them. NULL and a
+ * message if the script cannot be loaded. */
+struct plan *plan_new(struct proxy *, const struct config *, uint64_t edition,
+                      struct buffer *error) MUST_USE;
+struct plan *plan_use(struct plan *); /* one use more; gives it */
+void plan_release(struct plan *);     /* without uses it is freed, in an event of its own */
+void plan_free(struct plan *);        /* now */
+
+#endif

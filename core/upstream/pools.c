@@ -1,0 +1,32 @@
+#include "upstream/pools.h"
+
+#include "base/check.h"
+
+void pools_init(struct pools *pools, struct loop *loop)
+{
+    *pools = (struct pools){.loop = loop};
+}
+
+struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t connect_ms, uint64_t idle_ms)
+{
+    struct pool **pool;
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    pool = &pools->list[slot];
+    if (*pool == NULL)
+        *pool = pool_new(pools->loop, &pools->open);
+    (*pool)->uses++;
+    (*pool)->connect_ms = connect_ms;
+    (*pool)->idle_ms = idle_ms;
+    return *pool;
+}
+
+void pools_release(struct pools *pools, unsigned slot)
+{
+    struct pool *pool = pools->list[slot];
+
+    if (--pool->uses > 0)
+        return;
+    pools->list[slot] = NULL;
+    pool_close(pool);
+}

@@ -1,0 +1,26 @@
+/*
+ * pools - a worker's pool for each slot of the board that it has a use for.
+ *
+ * A pool belongs to the slot, not to the script that names the backend: whichever
+ * scripts have it in use, one after the other or at once, share its connections,
+ * so a reload loses none. When nobody uses it any more its idle connections are
+ * closed, those that are lent when they come back, and then it is gone.
+ */
+#ifndef UPSTREAM_POOLS_H
+#define UPSTREAM_POOLS_H
+
+#include "shared/segment.h"
+#include "upstream/pool.h"
+
+struct pools {
+    struct loop *loop;
+    struct pool *list[SEGMENT_BACKENDS_MAX]; /* by slot; NULL: nobody uses it */
+    unsigned open; /* those that are not gone, with those that only wait for a connection */
+};
+
+void pools_init(struct pools *, struct loop *);
+/* One use more. The times are the newest script's: they hold for all of them from now on. */
+struct pool *pools_use(struct pools *, unsigned slot, uint64_t connect_ms, uint64_t idle_ms);
+void pools_release(struct pools *, unsigned slot);
+
+#endif
