@@ -86,7 +86,8 @@ struct config_limits {
 };
 
 struct config_script {
-    uint64_t budget_ms; /* of CPU, per call; 0: none */
+    uint64_t budget_ms; /* of CPU, per call, between two awaits; 0: none */
+    uint64_t await_ms;  /* of the clock, a call that awaits */
     uint64_t memory;    /* bytes, per worker; 0: none */
     uint64_t park;      /* breaches within 10 s after which it is asked no more; 0: never */
 };

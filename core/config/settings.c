@@ -62,6 +62,7 @@ static const struct setting script[] = {
      64 * GIB, true},
     {"park", SETTING_COUNT64, offsetof(struct config, script_limits.park), 5, 1,
      SEGMENT_PARKING_MAX, true},
+    {"await", SETTING_SECONDS, offsetof(struct config, script_limits.await_ms), 10, MS, DAY, false},
 };
 
 const struct settings_group settings_groups[SETTINGS_GROUPS] = {

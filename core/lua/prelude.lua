@@ -305,6 +305,7 @@ local inside = {
   ffi = ffi,
   segment = segment,
   getinfo = debug.getinfo,
+  host = {}, -- what C offers where there is a loop (core/policy/await.h)
   complain = complain,
   did_you_mean = did_you_mean,
   tie_turn = tie_turn,

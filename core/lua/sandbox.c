@@ -133,6 +133,8 @@ static void push_parts(lua_State *lua)
     modules_push_find(lua);
     lua_setfield(lua, -3, "find_module");
     lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
+    push_chunk(lua, embedded_await(), "=lb await");
+    lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
 }
 
 /* strings.lua's arguments are ffi and the value of stopped calls. The prelude's: ffi,

@@ -1,5 +1,6 @@
 #include "policy/policy.h"
 
+#include "base/list.h"
 #include "base/mem.h"
 #include "policy/bindings.h"
 #include "policy/breaches.h"
@@ -11,7 +12,8 @@ enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
 struct policy {
     const struct config *config;
     struct script *script;
-    struct binding_call call;
+    struct binding_call call; /* of the hook that runs */
+    double calls;             /* that there were: each has a number of its own */
     uint64_t list_generation; /* of the list that hooks.lua keeps; 0: none */
     struct segment_counter *turn;
     struct breaches breaches;
@@ -58,7 +60,7 @@ static enum facts_verdict judge_by_default(const struct policy *p,
 static void policy_begin_call(struct policy *p, struct facts_request *request)
 {
     p->call.request = request;
-    p->call.number += 1;
+    p->call.number = ++p->calls;
     p->call.wrong = (struct slice){"", 0};
 }
 
@@ -79,21 +81,9 @@ static uint32_t policy_list_for(struct policy *p, const struct facts_choice *cho
     return BINDING_LIST_KEEP;
 }
 
-static enum script_breach policy_ask(struct policy *p, const struct facts_choice *choice,
-                                     struct facts_decision *out)
+static enum script_breach policy_decode(const struct policy *p, double answer,
+                                        struct facts_decision *out)
 {
-    enum script_breach breach;
-    double answer;
-
-    p->call.backends = choice->backends;
-    p->call.count = choice->count;
-    p->call.list = policy_list_for(p, choice);
-    p->call.decision = out;
-    p->call.fields_room = 0;
-    breach = script_call(p->script, SCRIPT_CHOOSE, &answer);
-    p->call.decision = NULL;
-    if (breach != SCRIPT_FINE)
-        return breach;
     if (answer >= 1 && answer <= p->config->backends_count) {
         out->kind = FACTS_BACKEND;
         out->backend = (uint32_t)answer - 1;
@@ -120,23 +110,12 @@ static void policy_answer_for_script(struct policy *p, const struct facts_choice
     choose_in_turn(p, choice, out);
 }
 
-void policy_choose(struct policy *p, struct facts_request *request,
-                   const struct facts_choice *choice, struct facts_decision *out)
+static void policy_end_choose(struct policy *p, const struct facts_choice *choice,
+                              struct facts_decision *out, enum script_breach breach, double answer)
 {
-    bool by_fallback = out->by_fallback;
-    enum script_breach breach;
-
-    *out = (struct facts_decision){.by_fallback = by_fallback};
-    if (!script_has(p->script, SCRIPT_CHOOSE)) {
-        choose_in_turn(p, choice, out);
-        return;
-    }
-    if (breaches_are_too_many(&p->breaches)) {
-        policy_answer_for_script(p, choice, out);
-        return;
-    }
-    policy_begin_call(p, request);
-    breach = policy_ask(p, choice, out);
+    p->call.decision = NULL;
+    if (breach == SCRIPT_FINE)
+        breach = policy_decode(p, answer, out);
     if (__builtin_expect(breach != SCRIPT_FINE, 0)) {
         policy_note_breach(p, SCRIPT_CHOOSE, breach);
         policy_answer_for_script(p, choice, out);
@@ -144,22 +123,10 @@ void policy_choose(struct policy *p, struct facts_request *request,
     policy_end_call(p);
 }
 
-enum facts_verdict policy_on_failure(struct policy *p, struct facts_request *request,
-                                     uint32_t backend, const struct facts_failure *failure)
+static enum facts_verdict policy_end_on_failure(struct policy *p, struct facts_request *request,
+                                                const struct facts_failure *failure,
+                                                enum script_breach breach, double answer)
 {
-    double answer = DEFAULT_VERDICT;
-    enum script_breach breach;
-
-    if (!script_has(p->script, SCRIPT_ON_FAILURE))
-        return judge_by_default(p, request, failure);
-    if (breaches_are_too_many(&p->breaches)) {
-        request->by_fallback = 1;
-        return judge_by_default(p, request, failure);
-    }
-    policy_begin_call(p, request);
-    p->call.backend = backend;
-    p->call.failure = failure;
-    breach = script_call(p->script, SCRIPT_ON_FAILURE, &answer);
     if (breach == SCRIPT_FINE && !(answer >= 0 && answer <= DEFAULT_VERDICT))
         breach = SCRIPT_WRONG;
     if (breach != SCRIPT_FINE) {
@@ -172,6 +139,110 @@ enum facts_verdict policy_on_failure(struct policy *p, struct facts_request *req
     return (enum facts_verdict)answer;
 }
 
+/* A call that awaited is over: the request and what it was asked for were kept with it. */
+static void on_over(struct script_run *run, enum script_breach breach, double answer)
+{
+    struct policy_call *call = list_entry(run, struct policy_call, run);
+    struct policy *p = call->policy;
+
+    if (call->hook == SCRIPT_CHOOSE)
+        policy_end_choose(p, &call->choice, call->decision, breach, answer);
+    else
+        *call->verdict = policy_end_on_failure(p, call->request, &call->failure, breach, answer);
+    call->on_done(call);
+}
+
+static enum policy_progress policy_wait(struct policy *p, struct policy_call *call,
+                                        enum script_hook hook, struct facts_request *request)
+{
+    call->policy = p;
+    call->hook = hook;
+    call->request = request;
+    call->run.on_over = on_over;
+    policy_end_call(p);
+    return POLICY_AWAITS;
+}
+
+/* The list may be another one by then. */
+static void policy_keep_choice(struct policy_call *call, struct facts_request *request,
+                               const struct facts_choice *choice)
+{
+    size_t bytes = choice->count * sizeof *choice->backends;
+
+    call->choice = *choice;
+    call->choice.backends =
+        (const uint32_t *)(const void *)arena_copy(
+            request->arena, (struct slice){(const char *)choice->backends, bytes})
+            .start;
+}
+
+enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
+                                   struct facts_request *request, const struct facts_choice *choice,
+                                   struct facts_decision *out)
+{
+    bool by_fallback = out->by_fallback;
+    enum script_breach breach;
+    double answer = 0;
+
+    *out = (struct facts_decision){.by_fallback = by_fallback};
+    if (!script_has(p->script, SCRIPT_CHOOSE)) {
+        choose_in_turn(p, choice, out);
+        return POLICY_DONE;
+    }
+    if (breaches_are_too_many(&p->breaches)) {
+        policy_answer_for_script(p, choice, out);
+        return POLICY_DONE;
+    }
+    policy_begin_call(p, request);
+    p->call.backends = choice->backends;
+    p->call.count = choice->count;
+    p->call.list = policy_list_for(p, choice);
+    p->call.decision = out;
+    p->call.fields_room = 0;
+    breach = script_call(p->script, &call->run, SCRIPT_CHOOSE, &answer);
+    if (__builtin_expect(breach != SCRIPT_AWAITS, 1)) {
+        policy_end_choose(p, choice, out, breach, answer);
+        return POLICY_DONE;
+    }
+    call->decision = out;
+    policy_keep_choice(call, request, choice);
+    return policy_wait(p, call, SCRIPT_CHOOSE, request);
+}
+
+enum policy_progress policy_on_failure(struct policy *p, struct policy_call *call,
+                                       struct facts_request *request, uint32_t backend,
+                                       const struct facts_failure *failure, enum facts_verdict *out)
+{
+    double answer = DEFAULT_VERDICT;
+    enum script_breach breach;
+
+    if (!script_has(p->script, SCRIPT_ON_FAILURE)) {
+        *out = judge_by_default(p, request, failure);
+        return POLICY_DONE;
+    }
+    if (breaches_are_too_many(&p->breaches)) {
+        request->by_fallback = 1;
+        *out = judge_by_default(p, request, failure);
+        return POLICY_DONE;
+    }
+    policy_begin_call(p, request);
+    p->call.backend = backend;
+    p->call.failure = failure;
+    breach = script_call(p->script, &call->run, SCRIPT_ON_FAILURE, &answer);
+    if (breach != SCRIPT_AWAITS) {
+        *out = policy_end_on_failure(p, request, failure, breach, answer);
+        return POLICY_DONE;
+    }
+    call->verdict = out;
+    call->failure = *failure;
+    return policy_wait(p, call, SCRIPT_ON_FAILURE, request);
+}
+
+void policy_cancel(struct policy_call *call)
+{
+    script_cancel(&call->run);
+}
+
 void policy_forget(struct policy *p, struct facts_request *request)
 {
     if (request->vars == 0)
@@ -182,8 +253,8 @@ void policy_forget(struct policy *p, struct facts_request *request)
 
 /* --- start and stop --- */
 
-struct policy *policy_new(const struct config *config, struct segment *segment, unsigned worker,
-                          struct buffer *error)
+struct policy *policy_new(const struct config *config, struct segment *segment, struct loop *loop,
+                          unsigned worker, struct buffer *error)
 {
     struct policy *p = mem_zalloc(sizeof *p);
 
@@ -191,7 +262,7 @@ struct policy *policy_new(const struct config *config, struct segment *segment, 
     breaches_init(&p->breaches, config, segment, worker);
     p->turn = counters_find(segment, SLICE("lb:round_robin"));
     CHECK(p->turn != NULL); /* the first name of all, taken when the settings were loaded */
-    p->script = script_new(config, segment, &p->call, error);
+    p->script = script_new(config, segment, loop, &p->call, error);
     if (p->script != NULL)
         return p;
     mem_free(p);

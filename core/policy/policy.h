@@ -13,24 +13,55 @@
 #include "base/check.h"
 #include "config/config.h"
 #include "policy/facts.h"
+#include "policy/script.h"
 #include "shared/segment.h"
 
 struct policy;
+struct loop;
+
+enum policy_progress {
+    POLICY_DONE,   /* the answer is there */
+    POLICY_AWAITS, /* the hook waits for something; on_done will tell */
+};
+
+/* One call of a hook on behalf of somebody: embedded, all zero but for on_done before the first
+ * call, and in place until its end or policy_cancel. One call at a time. */
+struct policy_call {
+    /* After POLICY_AWAITS: the answer is where it was to be put. Comes from the loop, once, and never
+     * inside the call that asked. */
+    void (*on_done)(struct policy_call *);
+    /* The policy's own. */
+    struct policy *policy;
+    struct script_run run;
+    enum script_hook hook;
+    struct facts_request *request;
+    struct facts_choice choice;
+    struct facts_failure failure;
+    struct facts_decision *decision;
+    enum facts_verdict *verdict;
+};
 
 /* Loads the settings' script in a VM of its own and calls its init hook. Borrows
- * both for its life. NULL and a message if the script cannot be loaded. */
-struct policy *policy_new(const struct config *, struct segment *, unsigned worker,
+ * all for its life. Without a loop its hooks cannot await. NULL and a message if the script cannot
+ * be loaded. */
+struct policy *policy_new(const struct config *, struct segment *, struct loop *, unsigned worker,
                           struct buffer *error) MUST_USE;
-void policy_free(struct policy *);
+void policy_free(struct policy *); /* what awaits still is thrown away, in silence */
 
 /* The request may go to one of these. *out is valid while the request's arena is; it is all
- * zero before a request's first call, and keeps by_fallback over the others. */
-void policy_choose(struct policy *, struct facts_request *, const struct facts_choice *,
-                   struct facts_decision *out);
+ * zero before a request's first call, and keeps by_fallback over the others. Request and *out are
+ * borrowed until the call is over, the list is not. */
+enum policy_progress policy_choose(struct policy *, struct policy_call *, struct facts_request *,
+                                   const struct facts_choice *, struct facts_decision *out);
 
-/* A try failed: what now? backend is the index it went to. */
-enum facts_verdict policy_on_failure(struct policy *, struct facts_request *, uint32_t backend,
-                                     const struct facts_failure *);
+/* A try failed: what now? backend is the index it went to. Request and *out are borrowed until the
+ * call is over, and so is what the failure's message says. */
+enum policy_progress policy_on_failure(struct policy *, struct policy_call *,
+                                       struct facts_request *, uint32_t backend,
+                                       const struct facts_failure *, enum facts_verdict *out);
+
+/* Nobody wants the answer any more: a call that awaits is thrown away. In any state. */
+void policy_cancel(struct policy_call *);
 
 /* The exchange is over; lets go of whatever the script kept for it (ctx.vars).
  * Call once for each request that policy_choose has seen. */

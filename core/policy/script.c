@@ -1,8 +1,3 @@
-/*
- * The coroutine's stack holds the hooks' functions at the positions below, and
- * above them, during a call, what runs. A coroutine that raised an error or
- * yielded is dead: another takes its place.
- */
 #include "policy/script.h"
 
 #include "base/clock.h"
@@ -10,6 +5,8 @@
 #include "lua/modules.h"
 #include "lua/sandbox.h"
 #include "policy/budget.h"
+#include "policy/coroutines.h"
+#include "policy/sleep.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -31,14 +28,16 @@ static const char *const breach_names[SCRIPT_BREACHES] = {"none",   "error", "ti
 struct script {
     const struct config *config;
     lua_State *lua;
-    lua_State *coroutine;
-    struct budget *budget;                    /* NULL: none is set */
-    int hooks[SCRIPT_HOOKS];                  /* references; LUA_REFNIL: absent */
-    unsigned hook_lines[SCRIPT_HOOKS];        /* where each begins in the script */
-    uint64_t cpu_ms;                          /* that a call has now */
-    int coroutine_held, kept, forget_nesting; /* references */
+    struct coroutines coroutines;
+    struct coroutine *broken;          /* of the call that went wrong, until script_recover */
+    struct budget *budget;             /* NULL: none is set */
+    int hooks[SCRIPT_HOOKS];           /* references; LUA_REFNIL: absent */
+    unsigned hook_lines[SCRIPT_HOOKS]; /* where each begins in the script */
+    uint64_t cpu_ms;                   /* that a call has now */
+    int kept, forget_nesting;          /* references */
     uint32_t calls;
     bool was_stopped;      /* the last call, by the budget */
+    bool was_too_long;     /* the last call that went wrong awaited longer than it may */
     int64_t collect_us;    /* of the time that collections after memory errors may take */
     uint64_t collected_us; /* when that was last reckoned */
     uint64_t gc_pause_us;  /* the longest collection that was timed */
@@ -66,37 +65,82 @@ uint32_t script_calls(const struct script *script)
 
 /* --- calling --- */
 
-/* Not within a protected call: the memory must be unbounded meanwhile. */
-static void script_renew_coroutine(struct script *script)
+/* From one await to the next, or to the end. */
+static enum script_breach script_slice(struct script *script, struct script_run *run,
+                                       struct coroutine *co, int arguments, double *answer)
 {
-    luaL_unref(script->lua, LUA_REGISTRYINDEX, script->coroutine_held);
-    script->coroutine = lua_newthread(script->lua);
-    script->coroutine_held = luaL_ref(script->lua, LUA_REGISTRYINDEX);
-    for (int hook = 0; hook < SCRIPT_HOOKS; hook++)
-        lua_rawgeti(script->coroutine, LUA_REGISTRYINDEX, script->hooks[hook]);
-}
-
-enum script_breach script_call(struct script *script, enum script_hook hook, double *answer)
-{
-    lua_State *coroutine = script->coroutine;
     enum budget_stop stop;
     int result;
 
-    if (__builtin_expect(++script->calls % TUNE_EVERY_CALLS == 0, 0))
-        sandbox_tune(script->lua);
-    lua_pushvalue(coroutine, (int)hook + 1);
-    result = budget_resume(script->budget, coroutine, 0, &stop);
+    script->coroutines.running = co;
+    result = budget_resume(script->budget, co->thread, arguments, &stop);
+    script->coroutines.running = NULL;
     script->was_stopped = stop != BUDGET_KEPT;
     if (__builtin_expect(result == 0 && !script->was_stopped, 1)) {
-        *answer = lua_tonumber(coroutine, -1);
-        lua_settop(coroutine, SCRIPT_HOOKS);
+        *answer = lua_tonumber(co->thread, -1);
+        coroutines_give(co);
         return SCRIPT_FINE;
     }
+    if (result == LUA_YIELD && !script->was_stopped && co->awaits != NULL) {
+        co->run = run;
+        run->coroutine = co;
+        coroutine_wait(co);
+        return SCRIPT_AWAITS;
+    }
+    script->broken = co;
+    script->was_too_long = false;
     if (script->was_stopped)
         return stop == BUDGET_TIME ? SCRIPT_TIMED_OUT : SCRIPT_NO_MEMORY;
     return result == LUA_YIELD    ? SCRIPT_YIELDED
            : result == LUA_ERRMEM ? SCRIPT_NO_MEMORY
                                   : SCRIPT_RAISED;
+}
+
+enum script_breach script_call(struct script *script, struct script_run *run, enum script_hook hook,
+                               double *answer)
+{
+    struct coroutine *co = coroutines_take(&script->coroutines);
+
+    if (__builtin_expect(++script->calls % TUNE_EVERY_CALLS == 0, 0))
+        sandbox_tune(script->lua);
+    lua_pushvalue(co->thread, (int)hook + 1);
+    return script_slice(script, run, co, 0, answer);
+}
+
+static void script_go_on(struct coroutine *co, int results)
+{
+    struct script *script = list_entry(co->all, struct script, coroutines);
+    struct script_run *run = co->run;
+    double answer = 0;
+    enum script_breach breach;
+
+    coroutine_wake(co);
+    run->coroutine = NULL;
+    breach = script_slice(script, run, co, results, &answer);
+    if (breach != SCRIPT_AWAITS)
+        run->on_over(run, breach, answer);
+}
+
+static void script_on_too_long(struct coroutine *co)
+{
+    struct script *script = list_entry(co->all, struct script, coroutines);
+    struct script_run *run = co->run;
+
+    coroutine_wake(co);
+    run->coroutine = NULL;
+    script->broken = co;
+    script->was_stopped = false;
+    script->was_too_long = true;
+    run->on_over(run, SCRIPT_TIMED_OUT, 0);
+}
+
+void script_cancel(struct script_run *run)
+{
+    struct coroutine *co = run->coroutine;
+
+    run->coroutine = NULL;
+    if (co != NULL)
+        coroutines_drop(co);
 }
 
 static void script_note_pause(struct script *script, uint64_t took_us)
@@ -136,7 +180,8 @@ void script_recover(struct script *script, enum script_breach breach)
     uint64_t memory = script->config->script_limits.memory;
 
     sandbox_limit_memory(script->lua, 0);
-    script_renew_coroutine(script);
+    coroutines_drop(script->broken);
+    script->broken = NULL;
     lua_rawgeti(script->lua, LUA_REGISTRYINDEX, script->forget_nesting);
     if (lua_pcall(script->lua, 0, 0, 0) != 0)
         lua_pop(script->lua, 1);
@@ -176,10 +221,11 @@ static unsigned line_in(const struct script *script, const char *message)
  * the frame that raised the error. */
 static unsigned line_of_caller(const struct script *script)
 {
+    lua_State *thread = script->broken != NULL ? script->broken->thread : NULL;
     lua_Debug frame;
 
-    for (int level = 0; lua_getstack(script->coroutine, level, &frame); level++) {
-        lua_getinfo(script->coroutine, "Sl", &frame);
+    for (int level = 0; thread != NULL && lua_getstack(thread, level, &frame); level++) {
+        lua_getinfo(thread, "Sl", &frame);
         if (frame.source[0] == '@' && frame.currentline > 0)
             return (unsigned)frame.currentline;
     }
@@ -216,8 +262,13 @@ static const char *explanation(struct script *script, enum script_breach breach,
 
     switch (breach) {
     case SCRIPT_RAISED:
-        return error_text(script->coroutine, room, room_bytes);
+        return error_text(script->broken->thread, room, room_bytes);
     case SCRIPT_TIMED_OUT:
+        if (script->was_too_long) {
+            snprintf(room, room_bytes, "awaited longer than the %g s of script.await",
+                     (double)limits->await_ms / 1000);
+            return room;
+        }
         snprintf(room, room_bytes, "used more than its %llu ms of CPU time",
                  (unsigned long long)script->cpu_ms);
         return room;
@@ -226,7 +277,7 @@ static const char *explanation(struct script *script, enum script_breach breach,
                  (unsigned long long)limits->memory);
         return room;
     case SCRIPT_YIELDED:
-        return "yielded, which a hook may not";
+        return "yielded in no coroutine of its own, where nobody resumes it";
     default:
         return "";
     }
@@ -256,8 +307,10 @@ void script_trace(struct script *script, struct buffer *traceback)
     size_t length;
     const char *text;
 
+    if (script->broken == NULL) /* the answer is wrong, the coroutine is not */
+        return;
     sandbox_limit_memory(script->lua, 0);
-    luaL_traceback(script->lua, script->coroutine, NULL, 0);
+    luaL_traceback(script->lua, script->broken->thread, NULL, 0);
     text = lua_tolstring(script->lua, -1, &length);
     buffer_append(
         traceback,
@@ -280,6 +333,8 @@ static int push_hooks_inside(lua_State *lua)
     script->forget_nesting = luaL_ref(lua, LUA_REGISTRYINDEX);
     lua_getfield(lua, -1, "bind");
     lua_setfield(lua, LUA_REGISTRYINDEX, "lb bind");
+    coroutines_init(&script->coroutines, lua, arguments[2], script->hooks, SCRIPT_HOOKS);
+    sleep_offer(lua);
     return 0;
 }
 
@@ -349,6 +404,7 @@ static void script_allow_cpu(struct script *script, uint64_t cpu_ms)
 
 static bool script_init(struct script *script, struct buffer *error)
 {
+    struct script_run run = {0};
     enum script_breach breach;
     unsigned line;
     double ignored;
@@ -357,7 +413,7 @@ static bool script_init(struct script *script, struct buffer *error)
     if (!script_has(script, SCRIPT_INIT))
         return true;
     script_allow_cpu(script, INIT_CPU_MS);
-    breach = script_call(script, SCRIPT_INIT, &ignored);
+    breach = script_call(script, &run, SCRIPT_INIT, &ignored);
     if (breach == SCRIPT_FINE) {
         script_allow_cpu(script, script->config->script_limits.budget_ms);
         return true;
@@ -384,24 +440,28 @@ static bool script_start(struct script *script, struct segment *segment, struct 
         buffer_append_text(error, error_text(script->lua, room, sizeof room));
         return false;
     }
-    sandbox_limit_memory(script->lua, 0);
-    script_renew_coroutine(script);
-    sandbox_limit_memory(script->lua, limits->memory);
     return script_init(script, error);
 }
 
-struct script *script_new(const struct config *config, struct segment *segment,
+struct script *script_new(const struct config *config, struct segment *segment, struct loop *loop,
                           struct binding_call *call, struct buffer *error)
 {
     struct script *script = mem_zalloc(sizeof *script);
 
     script->config = config;
-    script->coroutine_held = LUA_NOREF;
+    list_init(&script->coroutines.waiting);
+    list_init(&script->coroutines.owned);
+    script->coroutines.memory_bytes = config->script_limits.memory;
+    script->coroutines.await_ms = config->script_limits.await_ms;
+    script->coroutines.go_on = script_go_on;
+    script->coroutines.on_too_long = script_on_too_long;
     script->lua = sandbox_open(segment, config->script_limits.memory);
-    if (script->lua == NULL)
+    if (script->lua == NULL) {
         buffer_append_text(error, "script.memory is too small for any script");
-    else if (script_start(script, segment, call, error))
+    } else if (script_start(script, segment, call, error)) {
+        script->coroutines.loop = loop; /* from here on hooks may await */
         return script;
+    }
     script_free(script);
     return NULL;
 }
@@ -410,6 +470,9 @@ void script_free(struct script *script)
 {
     if (script == NULL)
         return;
+    if (script->broken != NULL) /* its init went wrong */
+        coroutines_drop(script->broken);
+    coroutines_dispose(&script->coroutines);
     budget_free(script->budget);
     sandbox_close(script->lua);
     mem_free(script);

@@ -1,9 +1,8 @@
 /*
  * script - one loaded script: its Lua state, and which hooks it has.
  *
- * A hook runs in a coroutine that is used again for the next call, so that hooks
- * may await some day (a yield is an error still), within the budget of time and
- * the bound on memory that the settings give.
+ * A hook runs in a coroutine, so that it may await (policy/await.h), within the
+ * settings' bound on memory and, between two awaits, their budget of CPU time.
  */
 #ifndef POLICY_SCRIPT_H
 #define POLICY_SCRIPT_H
@@ -23,23 +22,36 @@ enum script_breach { /* how a call can go wrong */
                      SCRIPT_RAISED,    /* an error */
                      SCRIPT_TIMED_OUT, /* its time was over */
                      SCRIPT_NO_MEMORY, /* it wanted more than script.memory */
-                     SCRIPT_YIELDED,   /* it yielded, which it may not yet */
+                     SCRIPT_YIELDED,   /* it yielded by itself, and nobody will resume it */
                      SCRIPT_WRONG, /* it returned what it may not; for whoever reads the answer */
                      SCRIPT_BREACHES,
+                     SCRIPT_AWAITS = SCRIPT_BREACHES, /* no breach: the end is still to come */
 };
 
 struct script;
+struct loop;
+
+struct script_run { /* a call that may await; in place until its end, or script_cancel */
+    /* From the loop: a call that awaited is over. The call struct is what it was when it began;
+     * afterwards it is nobody's. */
+    void (*on_over)(struct script_run *, enum script_breach, double answer);
+    struct coroutine *coroutine; /* NULL: it awaits nothing */
+};
 
 /* Loads it and calls its init. Borrows everything for its life; the call struct is
- * where arguments and answers are. NULL and a message if something is wrong. */
-struct script *script_new(const struct config *, struct segment *, struct binding_call *,
-                          struct buffer *error) MUST_USE;
+ * where arguments and answers are. Without a loop nothing can be awaited. NULL and a message if
+ * something is wrong. */
+struct script *script_new(const struct config *, struct segment *, struct loop *,
+                          struct binding_call *, struct buffer *error) MUST_USE;
 void script_free(struct script *); /* NULL is fine */
 bool script_has(const struct script *, enum script_hook);
 
 /* The arguments are in the call struct. *answer is what policy/hooks.lua returned. After
- * a breach: script_explain, then script_recover, before the next call. */
-enum script_breach script_call(struct script *, enum script_hook, double *answer) MUST_USE;
+ * a breach: script_explain, then script_recover, before the next call. SCRIPT_AWAITS: on_over
+ * tells the rest; until then the call struct serves others. */
+enum script_breach script_call(struct script *, struct script_run *, enum script_hook,
+                               double *answer) MUST_USE;
+void script_cancel(struct script_run *); /* throws the call away, in silence; in any state */
 /* What went wrong, with the script's line in front (where it was, or as near as is known:
  * where the hook begins). For SCRIPT_WRONG only the line. */
 void script_explain(struct script *, enum script_hook, enum script_breach, struct buffer *message,

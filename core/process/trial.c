@@ -45,7 +45,7 @@ static void load(void *owner, unsigned which)
         _exit(1);
     signals_deliver();
     board_init(segment, t->config->backends_count);
-    policy = policy_new(t->config, segment, which, &error);
+    policy = policy_new(t->config, segment, NULL, which, &error);
     if (policy == NULL)
         say_and_exit(buffer_slice(&error));
     policy_free(policy);

@@ -26,6 +26,7 @@ void exchange_finish(struct exchange *e)
     deadline_clear(&e->pause);
     attempt_cancel(&e->attempt);
     upload_dispose(&e->upload);
+    policy_cancel(&e->asked);
     if (e->asked_policy)
         policy_forget(e->plan->policy, &e->facts);
     if (e->answer.bytes > 0)
@@ -43,6 +44,7 @@ void exchange_finish(struct exchange *e)
 static void exchange_cancel_attempt(struct exchange *e, enum attempt_outcome outcome)
 {
     deadline_clear(&e->pause);
+    policy_cancel(&e->asked);
     if (!e->attempt.is_active)
         return;
     exchange_end_try(e, outcome);

@@ -12,7 +12,6 @@
 
 #include "http/forward.h"
 #include "proxy/describe.h"
-#include "proxy/judge.h"
 #include "proxy/story.h"
 
 enum { RETRY_PAUSE_MS = 10 };
@@ -23,6 +22,7 @@ static void exchange_try(struct exchange *, struct backend *);
 /* --- start --- */
 
 static void on_pause_over(struct deadline *);
+static void on_policy_done(struct policy_call *);
 static const struct incoming_events incoming_events;
 static const struct attempt_events attempt_events;
 
@@ -45,6 +45,13 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     e->attempt.ends_connection =
         request_ends_connection(in->parse.head.method, in->request.framing, in->request.length);
     e->facts = describe_request(in, plan->config, proxy->next_id += SEGMENT_WORKERS_MAX);
+    e->asked.on_done = on_policy_done;
+    e->judge = (struct judge){.proxy = proxy,
+                              .plan = plan,
+                              .facts = &e->facts,
+                              .attempt = &e->attempt,
+                              .call = &e->asked,
+                              .note = &e->log.note};
     choice_init(&e->choice, &plan->backends, &in->arena);
     upload_init(&e->upload, in, &plan->config->limits);
     answer_init(&e->answer, in);
@@ -83,11 +90,11 @@ void exchange_refuse(struct proxy *proxy, struct incoming *in, enum incoming_fau
 
 /* --- choose --- */
 
+static void exchange_follow_decision(struct exchange *);
+
 static void exchange_choose(struct exchange *e)
 {
     struct facts_choice list = choice_list(&e->choice);
-    struct facts_decision *d = &e->decision;
-    struct backend *backend;
 
     exchange_enter(e, EXCHANGE_CHOOSING);
     if (list.count == 0 && e->facts.attempts > 1) {
@@ -96,33 +103,43 @@ static void exchange_choose(struct exchange *e)
         return;
     }
     e->asked_policy = true;
-    policy_choose(e->plan->policy, &e->facts, &list, d);
+    e->choices = list.count;
+    if (policy_choose(e->plan->policy, &e->asked, &e->facts, &list, &e->decision) == POLICY_DONE)
+        exchange_follow_decision(e);
+}
+
+/* To the backend that was chosen, unless it has enough to do. */
+static void exchange_try_chosen(struct exchange *e)
+{
+    uint32_t chosen = e->decision.backend;
+    struct backend *backend = &e->plan->backends.list[chosen];
+
+    if (!backend_is_full(backend) && (attempt_claim(&e->attempt, backend) || e->choices <= 1)) {
+        exchange_try(e, backend);
+    } else if (choice_note_tried(&e->choice, chosen)) {
+        exchange_choose(e); /* one of the others */
+    } else {
+        e->log.note = "max_in_flight";
+        exchange_reply(e, 503, SLICE(""));
+    }
+}
+
+static void exchange_follow_decision(struct exchange *e)
+{
+    const struct facts_decision *d = &e->decision;
+
     e->log.why = d->why;
     e->log.by_fallback |= d->by_fallback;
     if (d->failed) {
         e->log.note = "the script failed";
         exchange_reply(e, 500, SLICE(""));
-        return;
-    }
-    if (d->kind == FACTS_RESPOND) {
+    } else if (d->kind == FACTS_RESPOND) {
         exchange_respond(e);
-        return;
-    }
-    if (d->kind == FACTS_REFUSE) {
+    } else if (d->kind == FACTS_REFUSE) {
         exchange_reply(e, 503, SLICE(""));
-        return;
+    } else {
+        exchange_try_chosen(e);
     }
-    backend = &e->plan->backends.list[d->backend];
-    if (backend_is_full(backend) || (!attempt_claim(&e->attempt, backend) && list.count > 1)) {
-        if (choice_note_tried(&e->choice, d->backend))
-            exchange_choose(e); /* one of the others; this one has enough to do */
-        else {
-            e->log.note = "max_in_flight";
-            exchange_reply(e, 503, SLICE(""));
-        }
-        return;
-    }
-    exchange_try(e, backend);
 }
 
 /* --- try --- */
@@ -139,22 +156,13 @@ static void exchange_try(struct exchange *e, struct backend *backend)
     attempt_start(&e->attempt, backend, fresh);
 }
 
-static void on_attempt_failed(struct attempt *a, const struct attempt_failure *failure)
+static void exchange_follow_judgement(struct exchange *e, enum judgement judgement)
 {
-    struct exchange *e = list_entry(a, struct exchange, attempt);
+    struct attempt *a = &e->attempt;
 
-    e->failure = *failure;
-    exchange_end_try(e, failure->outcome);
-    if (e->state == EXCHANGE_ANSWERING) {
-        attempt_blame(a, &e->failure);
-        e->log.note = failure->message;
-        incoming_cut(e->in);
-        exchange_finish(e);
-        return;
-    }
-    exchange_enter(e, EXCHANGE_CHOOSING);
-    switch (judge_failure(e->proxy, e->plan, &e->facts, a, &e->failure, e->upload.is_whole,
-                          &e->log.note)) {
+    switch (judgement) {
+    case JUDGE_AWAITS:
+        break;
     case JUDGE_AT_ONCE:
         e->is_fresh = true;
         exchange_try(e, a->backend);
@@ -172,6 +180,33 @@ static void on_attempt_failed(struct attempt *a, const struct attempt_failure *f
         exchange_give_up(e);
         break;
     }
+}
+
+static void on_attempt_failed(struct attempt *a, const struct attempt_failure *failure)
+{
+    struct exchange *e = list_entry(a, struct exchange, attempt);
+
+    e->failure = *failure;
+    exchange_end_try(e, failure->outcome);
+    if (e->state == EXCHANGE_ANSWERING) {
+        attempt_blame(a, &e->failure);
+        e->log.note = failure->message;
+        incoming_cut(e->in);
+        exchange_finish(e);
+        return;
+    }
+    exchange_enter(e, EXCHANGE_JUDGING);
+    exchange_follow_judgement(e, judge_failure(&e->judge, &e->failure, e->upload.is_whole));
+}
+
+static void on_policy_done(struct policy_call *call)
+{
+    struct exchange *e = list_entry(call, struct exchange, asked);
+
+    if (e->state == EXCHANGE_CHOOSING)
+        exchange_follow_decision(e);
+    else
+        exchange_follow_judgement(e, judge_decide(&e->judge, &e->failure, e->upload.is_whole));
 }
 
 static void on_pause_over(struct deadline *d)

@@ -15,53 +15,57 @@ static bool judge_may_resend(const struct facts_request *facts, const struct att
 }
 
 /* What the policy wants, within what is safe and what the limits leave. */
-static enum facts_verdict judge_ask(struct proxy *proxy, const struct plan *plan,
-                                    struct facts_request *facts, const struct attempt *a,
-                                    const struct attempt_failure *failure, bool body_whole,
-                                    const char **note)
+static enum facts_verdict judge_bound(const struct judge *j, bool body_whole)
 {
-    const struct facts_failure told = {
-        .kind = failure->kind, .phase = failure->phase, .message = slice_of(failure->message)};
-    enum facts_verdict verdict;
+    const struct facts_request *facts = j->facts;
+    struct proxy *proxy = j->proxy;
 
-    facts->replayable = judge_may_resend(facts, a, body_whole);
-    verdict = policy_on_failure(plan->policy, facts, a->backend->index, &told);
-    if (verdict == FACTS_FAIL || !judge_may_resend(facts, a, body_whole) ||
+    if (j->verdict == FACTS_FAIL || !judge_may_resend(facts, j->attempt, body_whole) ||
         facts->tries >= TRIES_MAX)
         return FACTS_FAIL;
-    if (verdict == FACTS_NEXT && facts->attempts >= plan->config->limits.attempts)
+    if (j->verdict == FACTS_NEXT && facts->attempts >= j->plan->config->limits.attempts)
         return FACTS_FAIL;
     /* A connection that never was loads nobody twice. */
-    if (a->was_sent && !retry_take(&proxy->budget, loop_now_ms(proxy->loop))) {
-        *note = "limits.retry_budget";
+    if (j->attempt->was_sent && !retry_take(&proxy->budget, loop_now_ms(proxy->loop))) {
+        *j->note = "limits.retry_budget";
         return FACTS_FAIL;
     }
-    return verdict;
+    return j->verdict;
 }
 
-enum judgement judge_failure(struct proxy *proxy, const struct plan *plan,
-                             struct facts_request *facts, struct attempt *a,
-                             const struct attempt_failure *failure, bool body_whole,
-                             const char **note)
+enum judgement judge_decide(struct judge *j, const struct attempt_failure *failure, bool body_whole)
 {
-    enum facts_verdict verdict;
+    enum facts_verdict verdict = judge_bound(j, body_whole);
+    struct facts_request *facts = j->facts;
 
-    if (failure->outcome == ATTEMPT_STALE && judge_may_resend(facts, a, body_whole) &&
-        facts->tries < TRIES_MAX) {
-        facts->tries++;
-        return JUDGE_AT_ONCE;
-    }
-    verdict = judge_ask(proxy, plan, facts, a, failure, body_whole, note);
     if (verdict == FACTS_RETRY) {
         facts->retries++;
         facts->tries++;
         return JUDGE_RETRY;
     }
-    attempt_blame(a, failure);
+    attempt_blame(j->attempt, failure);
     if (verdict == FACTS_FAIL)
         return JUDGE_FAIL;
     facts->attempts++;
     facts->tries++;
     facts->retries = 0;
     return JUDGE_NEXT;
+}
+
+enum judgement judge_failure(struct judge *j, const struct attempt_failure *failure,
+                             bool body_whole)
+{
+    const struct facts_failure told = {
+        .kind = failure->kind, .phase = failure->phase, .message = slice_of(failure->message)};
+    struct facts_request *facts = j->facts;
+
+    facts->replayable = judge_may_resend(facts, j->attempt, body_whole);
+    if (failure->outcome == ATTEMPT_STALE && facts->replayable && facts->tries < TRIES_MAX) {
+        facts->tries++;
+        return JUDGE_AT_ONCE;
+    }
+    if (policy_on_failure(j->plan->policy, j->call, facts, j->attempt->backend->index, &told,
+                          &j->verdict) == POLICY_AWAITS)
+        return JUDGE_AWAITS;
+    return judge_decide(j, failure, body_whole);
 }

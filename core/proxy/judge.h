@@ -11,16 +11,27 @@
 #include "proxy/proxy.h"
 
 enum judgement {
+    JUDGE_AWAITS,  /* the policy has not decided yet: judge_decide when it has */
     JUDGE_AT_ONCE, /* the same backend, over a fresh connection: only a pooled one was lost */
     JUDGE_RETRY,   /* the same backend, after a pause, over a fresh connection */
     JUDGE_NEXT,    /* another backend */
     JUDGE_FAIL,
 };
 
-/* Counts the try that follows, if one does, in facts, and else blames the backend. body_whole: all
- * that was read of the body is still here. note is set if a limit decided. */
-enum judgement judge_failure(struct proxy *, const struct plan *, struct facts_request *,
-                             struct attempt *, const struct attempt_failure *, bool body_whole,
-                             const char **note);
+struct judge { /* embedded; all zero at first, but for what it borrows */
+    struct proxy *proxy;
+    const struct plan *plan;
+    struct facts_request *facts;
+    struct attempt *attempt;
+    struct policy_call *call; /* its on_done is followed by judge_decide */
+    enum facts_verdict verdict;
+    const char **note; /* set if a limit decided */
+};
+
+/* The attempt has failed. Counts the try that follows, if one does, in facts, and else blames the
+ * backend. body_whole: all that was read of the body is still here. */
+enum judgement judge_failure(struct judge *, const struct attempt_failure *, bool body_whole);
+/* The policy has decided at last; the same arguments. */
+enum judgement judge_decide(struct judge *, const struct attempt_failure *, bool body_whole);
 
 #endif

@@ -15,7 +15,7 @@ static void on_over(struct deadline *d)
 struct plan *plan_new(struct proxy *proxy, const struct config *config, uint64_t edition,
                       struct buffer *error)
 {
-    struct policy *policy = policy_new(config, proxy->segment, proxy->worker, error);
+    struct policy *policy = policy_new(config, proxy->segment, proxy->loop, proxy->worker, error);
     struct plan *plan;
 
     if (policy == NULL)

@@ -2,8 +2,10 @@
  * story - one exchange as the files that tell of it see it: exchange.c, the way of a
  * request, and ending.c, how it ends.
  *
- * The states are CHOOSING (also between two tries), CONNECTING, FORWARDING (the
- * request goes out, no final head yet), ANSWERING, TUNNELLING and FINISHED.
+ * The states are CHOOSING (until the policy has chosen), JUDGING (a try has failed,
+ * until it is clear what follows, and the pause before it), CONNECTING, FORWARDING (the
+ * request goes out, no final head yet), ANSWERING, TUNNELLING and FINISHED. In the first
+ * two nothing is open to a backend, and what comes of the body is kept.
  */
 #ifndef PROXY_STORY_H
 #define PROXY_STORY_H
@@ -12,12 +14,14 @@
 #include "proxy/answer.h"
 #include "proxy/attempt.h"
 #include "proxy/choice.h"
+#include "proxy/judge.h"
 #include "proxy/proxy.h"
 #include "proxy/tunnel.h"
 #include "proxy/upload.h"
 
 enum exchange_state {
     EXCHANGE_CHOOSING,
+    EXCHANGE_JUDGING,
     EXCHANGE_CONNECTING,
     EXCHANGE_FORWARDING,
     EXCHANGE_ANSWERING,
@@ -37,6 +41,9 @@ struct exchange {
     struct deadline deadline;       /* over all tries */
     struct deadline pause;          /* before a try again */
     struct choice choice;
+    uint32_t choices; /* how many backends the policy was to choose from */
+    struct policy_call asked;
+    struct judge judge;
     struct upload upload;
     struct answer answer;
     struct tunnel tunnel;

@@ -65,10 +65,15 @@ struct config *policy_config_load(const char *name, struct slice source, const s
                                   struct segment *, struct buffer *error) __asm__("config_load_text");
 void config_free(struct config *);
 struct policy;
-struct policy *policy_new(const struct config *, struct segment *, unsigned worker, struct buffer *error);
+struct loop;
+struct policy_call { void *own[64]; };
+struct policy *policy_new(const struct config *, struct segment *, struct loop *, unsigned worker,
+                          struct buffer *error);
 void policy_free(struct policy *);
-void policy_choose(struct policy *, struct facts_request *, const struct facts_choice *, struct facts_decision *);
-int policy_on_failure(struct policy *, struct facts_request *, uint32_t backend, const struct facts_failure *);
+int policy_choose(struct policy *, struct policy_call *, struct facts_request *, const struct facts_choice *,
+                  struct facts_decision *);
+int policy_on_failure(struct policy *, struct policy_call *, struct facts_request *, uint32_t backend,
+                      const struct facts_failure *, int *verdict);
 void policy_forget(struct policy *, struct facts_request *);
 bool policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields, const char *body, size_t length);
 bool policy_answer_field(struct binding_call *, const char *name, size_t name_length,
@@ -85,6 +90,7 @@ int raise(int signal);
 void log_open(int events, int lines, int least, const char *process);
 ]]
 
+local DONE = 0                                      -- enum policy_progress
 local BACKEND, REFUSE, RESPOND = 0, 1, 2            -- enum facts_decision_kind
 local RETRY, NEXT, FAIL = 0, 1, 2                   -- enum facts_verdict
 local CONNECT, TIMEOUT = 0, 1                       -- enum facts_failure_kind
@@ -135,7 +141,7 @@ describe("a policy", function()
     core.board_init(segment, 3)
     for i = 0, 2 do core.board_set_up(segment, i, 1, 0, 1) end
     core.parking_forget(segment) -- what other scripts did
-    policy = core.policy_new(config, segment, 0, message)
+    policy = core.policy_new(config, segment, nil, 0, message)
     local said = policy == nil and ffi.string(message.bytes, message["end"])
     core.buffer_dispose(message)
     held = nil
@@ -146,11 +152,12 @@ describe("a policy", function()
   end
 
   local indices = ffi.new("uint32_t[3]", 0, 1, 2)
+  local asking = ffi.new "struct policy_call"
 
   local function choose()
     local decision = ffi.new "struct facts_decision"
     choice.backends = indices
-    core.policy_choose(policy, request, choice, decision)
+    core.policy_choose(policy, asking, request, choice, decision)
     return decision
   end
 
@@ -424,7 +431,7 @@ describe("a policy", function()
       local decision = choose()
       assert.is_true(decision.by_fallback)
       request.attempts = 2
-      core.policy_choose(policy, request, choice, decision)
+      core.policy_choose(policy, asking, request, choice, decision)
       assert.equal(2, decision.backend)
       assert.is_true(decision.by_fallback)
     end)
@@ -638,7 +645,10 @@ describe("a policy", function()
   describe("after a failure", function()
     local function verdict(kind, facts)
       for field, value in pairs(facts or {}) do request[field] = value end
-      return core.policy_on_failure(policy, request, 1, ffi.new("struct facts_failure", kind, 0, slice "refused"))
+      local decided = ffi.new "int[1]"
+      assert.equal(DONE, core.policy_on_failure(policy, asking, request, 1,
+        ffi.new("struct facts_failure", kind, 0, slice "refused"), decided))
+      return decided[0]
     end
 
     it("has the last word", function()

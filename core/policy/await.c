@@ -1,0 +1,110 @@
+#include "policy/await.h"
+
+#include "base/check.h"
+#include "lua/sandbox.h"
+#include "policy/coroutines.h"
+
+#include <lauxlib.h>
+
+void await_offer(lua_State *lua, const char *name, lua_CFunction function)
+{
+    sandbox_push_prelude(lua);
+    lua_getfield(lua, -1, "host");
+    lua_pushcfunction(lua, function);
+    lua_setfield(lua, -2, name);
+    lua_pop(lua, 2);
+}
+
+/* --- in a function that a script has called --- */
+
+static struct coroutine *running(lua_State *lua)
+{
+    return coroutines_of(lua)->running;
+}
+
+/* What the call needs only now that it awaits. */
+static void prepare(struct coroutine *co)
+{
+    if (co->has_awaited)
+        return;
+    co->has_awaited = true;
+    deadline_set(co->all->loop, &co->deadline, co->all->await_ms);
+}
+
+void await_check(lua_State *lua, const char *what)
+{
+    struct coroutines *all = coroutines_of(lua);
+    struct coroutine *co = all->running;
+
+    if (co == NULL || all->loop == NULL)
+        luaL_error(lua, "%s may be called in hooks only, not in init or while the script is loaded",
+                   what);
+    else if (co->thread != lua)
+        luaL_error(lua, "%s may not be called in a coroutine of the script's own", what);
+    else if (!lua_isyieldable(lua))
+        luaL_error(lua, "%s may not be called inside a callback of table.sort and the like", what);
+    else
+        prepare(co);
+}
+
+int await_begin(lua_State *lua, struct await *await)
+{
+    struct coroutine *co = running(lua);
+
+    CHECK(co != NULL && co->thread == lua && co->awaits == NULL && co->has_awaited);
+    await->coroutine = co;
+    co->awaits = await;
+    return lua_yield(lua, 0);
+}
+
+struct loop *await_loop(lua_State *lua)
+{
+    return coroutines_of(lua)->loop;
+}
+
+uint64_t await_deadline_ms(lua_State *lua)
+{
+    struct coroutines *all = coroutines_of(lua);
+    const struct facts_request *request = all->call->request;
+    uint64_t at_ms = all->running->deadline.at_ms;
+
+    if (request != NULL && request->deadline_ms > 0 && request->deadline_ms < (double)at_ms)
+        return (uint64_t)request->deadline_ms;
+    return at_ms;
+}
+
+uint64_t await_remaining_ms(lua_State *lua)
+{
+    uint64_t at_ms = await_deadline_ms(lua), now_ms = loop_now_ms(await_loop(lua));
+
+    return at_ms > now_ms ? at_ms - now_ms : 0;
+}
+
+void await_own(lua_State *lua, struct await_owned *owned)
+{
+    list_append(&running(lua)->owned, &owned->node);
+}
+
+void await_own_for_script(lua_State *lua, struct await_owned *owned)
+{
+    list_append(&coroutines_of(lua)->owned, &owned->node);
+}
+
+/* --- from the loop --- */
+
+lua_State *await_stack(struct await *await)
+{
+    sandbox_limit_memory(await->coroutine->all->lua, 0);
+    return await->coroutine->thread;
+}
+
+void await_end(struct await *await, int results)
+{
+    struct coroutine *co = await->coroutine;
+
+    CHECK(co != NULL && co->awaits == await && co->all->running == NULL);
+    co->awaits = NULL;
+    await->coroutine = NULL;
+    sandbox_limit_memory(co->all->lua, co->all->memory_bytes);
+    co->all->go_on(co, results);
+}

@@ -1,0 +1,124 @@
+#include "policy/coroutines.h"
+
+#include "base/mem.h"
+#include "lua/sandbox.h"
+
+#include <lauxlib.h>
+
+static char coroutines_key; /* in the registry, by its address */
+
+void coroutines_init(struct coroutines *all, lua_State *lua, struct binding_call *call,
+                     const int *hooks, int hooks_count)
+{
+    all->lua = lua;
+    all->call = call;
+    all->hooks = hooks;
+    all->hooks_count = hooks_count;
+    lua_pushlightuserdata(lua, &coroutines_key);
+    lua_pushlightuserdata(lua, all);
+    lua_rawset(lua, LUA_REGISTRYINDEX);
+}
+
+struct coroutines *coroutines_of(lua_State *lua)
+{
+    struct coroutines *all;
+
+    lua_pushlightuserdata(lua, &coroutines_key);
+    lua_rawget(lua, LUA_REGISTRYINDEX);
+    all = lua_touserdata(lua, -1);
+    lua_pop(lua, 1);
+    return all;
+}
+
+static void on_deadline(struct deadline *d)
+{
+    struct coroutine *co = list_entry(d, struct coroutine, deadline);
+
+    co->all->on_too_long(co);
+}
+
+/* Not within a protected call: the memory must be unbounded meanwhile. */
+struct coroutine *coroutines_make(struct coroutines *all)
+{
+    struct coroutine *co = mem_zalloc(sizeof *co);
+
+    sandbox_limit_memory(all->lua, 0);
+    co->all = all;
+    co->thread = lua_newthread(all->lua);
+    co->held = luaL_ref(all->lua, LUA_REGISTRYINDEX);
+    for (int hook = 0; hook < all->hooks_count; hook++)
+        lua_rawgeti(co->thread, LUA_REGISTRYINDEX, all->hooks[hook]);
+    sandbox_limit_memory(all->lua, all->memory_bytes);
+    list_init(&co->owned);
+    list_init(&co->node);
+    deadline_init(&co->deadline, on_deadline);
+    return co;
+}
+
+static void close_owned(struct list_node *list)
+{
+    while (!list_is_empty(list)) {
+        struct await_owned *owned = list_entry(list->next, struct await_owned, node);
+
+        list_remove(&owned->node);
+        owned->close(owned);
+    }
+}
+
+void coroutine_clean(struct coroutine *co)
+{
+    struct await *awaits = co->awaits;
+
+    deadline_clear(&co->deadline);
+    list_remove(&co->node);
+    co->has_awaited = false;
+    co->run = NULL;
+    if (awaits != NULL) {
+        co->awaits = NULL;
+        awaits->coroutine = NULL;
+        awaits->cancel(awaits);
+    }
+    close_owned(&co->owned);
+}
+
+void coroutines_let_go(struct coroutine *co)
+{
+    luaL_unref(co->all->lua, LUA_REGISTRYINDEX, co->held);
+    mem_free(co);
+}
+
+void coroutines_drop(struct coroutine *co)
+{
+    coroutine_clean(co);
+    coroutines_let_go(co);
+}
+
+void coroutine_wait(struct coroutine *co)
+{
+    struct coroutines *all = co->all;
+
+    co->call = *all->call;
+    all->call->request = NULL;
+    all->call->decision = NULL;
+    all->call->failure = NULL;
+    list_append(&all->waiting, &co->node);
+}
+
+void coroutine_wake(struct coroutine *co)
+{
+    *co->all->call = co->call;
+    list_remove(&co->node);
+}
+
+void coroutines_dispose(struct coroutines *all)
+{
+    while (!list_is_empty(&all->waiting))
+        coroutines_drop(list_entry(all->waiting.next, struct coroutine, node));
+    while (all->idle != NULL) {
+        struct coroutine *co = all->idle;
+
+        all->idle = co->next;
+        coroutines_let_go(co);
+    }
+    close_owned(&all->owned);
+}
