@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "net/deadline.h"
 #include "process/children.h"
+#include "process/pulse.h"
 #include "upstream/health.h"
 
 #include <signal.h>
@@ -17,7 +18,7 @@ static struct monitor {
     struct segment *segment;
     struct health *health;
     uv_signal_t on_term, on_quit;
-    struct deadline log_retry;
+    struct deadline log_retry, heartbeat;
 } monitor;
 
 static void on_first_round(void *owner)
@@ -49,6 +50,15 @@ static void on_turn(struct loop *loop)
 static void on_log_retry(struct deadline *d)
 {
     (void)d; /* the turn that it begins flushes */
+}
+
+static void on_heartbeat(struct deadline *d)
+{
+    struct monitor *m = list_entry(d, struct monitor, heartbeat);
+
+    atomic_store_explicit(&m->segment->monitor_heartbeat_ms, loop_now_ms(&m->loop),
+                          memory_order_relaxed);
+    deadline_set(&m->loop, &m->heartbeat, PULSE_BEAT_MS);
 }
 
 static void watch_signal(struct monitor *m, uv_signal_t *handle, int number)
@@ -85,6 +95,8 @@ int monitor_run(const struct config *config, struct segment *segment)
     m->loop.on_turn = on_turn;
     m->segment = segment;
     deadline_init(&m->log_retry, on_log_retry);
+    deadline_init(&m->heartbeat, on_heartbeat);
+    on_heartbeat(&m->heartbeat);
     watch_signal(m, &m->on_term, SIGTERM);
     watch_signal(m, &m->on_quit, SIGQUIT);
     signals_deliver();

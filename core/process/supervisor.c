@@ -13,6 +13,7 @@
 #include "process/children.h"
 #include "process/monitor.h"
 #include "process/pid_file.h"
+#include "process/pulse.h"
 #include "process/sockets.h"
 #include "process/version.h"
 #include "process/worker.h"
@@ -47,6 +48,7 @@ struct supervisor {
     const struct options *options;
     struct sockets sockets;
     struct children children; /* the workers by their slots, then the monitor */
+    struct pulse pulse;       /* of the same */
     int signals;
     enum state state;
     uint64_t state_ends_ms; /* the latest moment for the next state */
@@ -181,6 +183,7 @@ static void log_start(const struct supervisor *s)
 static void start_child(struct supervisor *s, unsigned which)
 {
     children_start(&s->children, which);
+    pulse_begin(&s->pulse, which, clock_steady_ms());
     if (which != monitor_of(s))
         atomic_store(&s->segment->workers[which].pid, (uint32_t)s->children.list[which].pid);
 }
@@ -289,6 +292,45 @@ static void step_starting(struct supervisor *s)
         fail_to_start(s, "start_failed", "no worker could start; the reason is in the lines above");
 }
 
+/* --- children that stand still --- */
+
+static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms)
+{
+    const struct child *child = &s->children.list[which];
+    char pid[16], seconds[16];
+    struct log_pair pairs[] = {
+        {"child", child->name}, {"#pid", pid}, {"#seconds", seconds}, {NULL, NULL}};
+
+    snprintf(pid, sizeof pid, "%d", (int)child->pid);
+    snprintf(seconds, sizeof seconds, "%.1f", (double)still_ms / 1000);
+    log_event(LOG_ERROR, which == monitor_of(s) ? "monitor_hung" : "worker_hung", pairs,
+              "%s (pid %s) has stood still for %s s: it is killed, another takes its place",
+              child->name, pid, seconds);
+    kill(child->pid, SIGKILL); /* it may be stopped, and hear nothing else */
+    pulse_begin(&s->pulse, which, clock_steady_ms());
+}
+
+static void look_after_children(struct supervisor *s)
+{
+    uint64_t now_ms = clock_steady_ms();
+
+    if (!pulse_is_due(&s->pulse, now_ms))
+        return;
+    for (unsigned i = 0; i < s->children.count; i++) {
+        bool is_monitor = i == monitor_of(s);
+        const struct segment_worker *worker = &s->segment->workers[i];
+        uint64_t beat =
+            atomic_load(is_monitor ? &s->segment->monitor_heartbeat_ms : &worker->heartbeat_ms);
+        bool is_ready = is_monitor || atomic_load(&worker->ready) != 0;
+        uint64_t bound_ms =
+            is_ready ? PULSE_STILL_MS + s->config->script_limits.budget_ms : PULSE_STILL_START_MS;
+        uint64_t still_ms = pulse_still_ms(&s->pulse, i, beat, now_ms);
+
+        if (s->children.list[i].pid != 0 && still_ms >= bound_ms)
+            replace_hung(s, i, still_ms);
+    }
+}
+
 static void supervisor_step(struct supervisor *s)
 {
     uint64_t now_ms = clock_steady_ms();
@@ -301,6 +343,7 @@ static void supervisor_step(struct supervisor *s)
         step_starting(s);
         break;
     case SUPERVISOR_RUNNING:
+        look_after_children(s);
         start_due(s);
         break;
     case SUPERVISOR_DRAINING:
@@ -344,6 +387,8 @@ static uint64_t supervisor_next_ms(const struct supervisor *s, bool log_waits)
 
     if (s->state < SUPERVISOR_RUNNING)
         next_ms = now_ms + START_POLL_MS;
+    if (s->state == SUPERVISOR_RUNNING && s->pulse.looked_ms + PULSE_LOOK_MS < next_ms)
+        next_ms = s->pulse.looked_ms + PULSE_LOOK_MS;
     if (s->state_ends_ms < next_ms)
         next_ms = s->state_ends_ms;
     if (log_waits && now_ms + LOG_RETRY_MS < next_ms)
@@ -399,6 +444,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     board_init(s->segment, s->config->backends_count);
     atomic_store(&s->segment->workers_count, s->config->workers);
     children_init(&s->children, s->config->workers + 1, s);
+    pulse_init(&s->pulse, s->config->workers + 1, clock_steady_ms());
     s->children.run = run_child;
     s->children.on_died = on_child_died;
     for (unsigned i = 0; i < s->config->workers; i++)
@@ -427,5 +473,6 @@ int supervisor_run(const struct config *config, struct segment *segment,
     log_event(LOG_INFO, "stop", NULL, "stopped");
     log_close();
     children_dispose(&s.children);
+    pulse_dispose(&s.pulse);
     return s.status;
 }

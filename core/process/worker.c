@@ -9,6 +9,7 @@
 #include "client/clients.h"
 #include "net/listener.h"
 #include "process/children.h"
+#include "process/pulse.h"
 #include "proxy/exchange.h"
 
 #include <errno.h>
@@ -23,7 +24,6 @@ enum {
     LOG_AGAIN_MS = 20,
     DRAIN_GRACE_MS = 1000, /* the supervisor ends a drain; this is for when it is gone */
     STRAY_SIGNAL_MS = 200, /* a signal to the whole group meets the supervisor, too */
-    HEARTBEAT_MS = 1000,
     FULL_AGAIN_MS = 10000, /* one line about clients that wait, in so long */
     DESCRIPTORS_KEPT = 64, /* for everything that is no connection */
 };
@@ -223,7 +223,7 @@ static void on_heartbeat(struct deadline *d)
     struct worker *w = list_entry(d, struct worker, heartbeat);
 
     atomic_store_explicit(&w->slot->heartbeat_ms, loop_now_ms(&w->loop), memory_order_relaxed);
-    deadline_set(&w->loop, &w->heartbeat, HEARTBEAT_MS);
+    deadline_set(&w->loop, &w->heartbeat, PULSE_BEAT_MS);
     if (w->proxy.plan != NULL)
         policy_tick(w->proxy.plan->policy);
 }

@@ -92,6 +92,7 @@ struct segment {
     _Atomic uint32_t first_round_done; /* every backend was checked once */
     _Atomic uint32_t is_stopping;      /* the supervisor has told all others to end */
     _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
+    _Atomic uint64_t monitor_heartbeat_ms;
     struct segment_parking parking;
     _Atomic uint64_t median_at_ms; /* when it was last reckoned; 0: never */
     _Atomic double median_ms;      /* of the backends' ewma_ms */

@@ -18,7 +18,7 @@
 --   lb:exchange(match)                waits for the access line that has these fields
 --   lb:up(backend), lb:down(backend)  waits for the last word on it; the event
 --   lb:children()                     the processes of this lb
---   lb:freeze(), lb:thaw()            its children stand still, and go on
+--   lb:freeze(), lb:thaw()            its processes stand still, and go on
 --   lb:stop()                         SIGTERM, and its end;  lb:signal, lb:wait_exit as of a process
 --   lb:judge()                        a list of complaints: a wrong end, processes left over, a socket left over
 --
@@ -185,8 +185,10 @@ function Balancer:signal(name) self.process:signal(name) end
 function Balancer:wait_exit(seconds) return self.process:wait_exit(seconds) end
 function Balancer:read_stdout() self.process:read_stdout() end
 
+-- The supervisor first, and it goes on last: it would replace children that stand still for long.
 function Balancer:freeze()
   self.frozen = self:children()
+  table.insert(self.frozen, 1, self.pid)
   for _, pid in ipairs(self.frozen) do
     require("luv").kill(pid, "sigstop")
     loop.wait("a process to stand still", function() return process.is_stopped(pid) end)
@@ -194,7 +196,7 @@ function Balancer:freeze()
 end
 
 function Balancer:thaw()
-  for _, pid in ipairs(self.frozen) do require("luv").kill(pid, "sigcont") end
+  for i = #self.frozen, 1, -1 do require("luv").kill(self.frozen[i], "sigcont") end
 end
 
 function Balancer:stop()

@@ -1,0 +1,47 @@
+#include "process/pulse.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+void pulse_init(struct pulse *p, unsigned count, uint64_t now_ms)
+{
+    *p = (struct pulse){.count = count, .looked_ms = now_ms};
+    p->list = mem_zalloc(count * sizeof *p->list);
+    for (unsigned i = 0; i < count; i++)
+        pulse_begin(p, i, now_ms);
+}
+
+void pulse_dispose(struct pulse *p)
+{
+    mem_free(p->list);
+    *p = (struct pulse){0};
+}
+
+void pulse_begin(struct pulse *p, unsigned which, uint64_t now_ms)
+{
+    CHECK(which < p->count);
+    p->list[which].changed_ms = now_ms;
+}
+
+bool pulse_is_due(struct pulse *p, uint64_t now_ms)
+{
+    uint64_t since_ms = now_ms - p->looked_ms;
+
+    if (since_ms < PULSE_LOOK_MS)
+        return false;
+    p->looked_ms = now_ms;
+    if (since_ms > PULSE_LATE_MS)
+        for (unsigned i = 0; i < p->count; i++)
+            pulse_begin(p, i, now_ms);
+    return true;
+}
+
+uint64_t pulse_still_ms(struct pulse *p, unsigned which, uint64_t beat, uint64_t now_ms)
+{
+    struct pulse_child *child = &p->list[which];
+
+    CHECK(which < p->count);
+    if (child->beat != beat)
+        *child = (struct pulse_child){.beat = beat, .changed_ms = now_ms};
+    return now_ms - child->changed_ms;
+}

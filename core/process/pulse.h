@@ -1,0 +1,37 @@
+/*
+ * pulse - which children stand still: their heartbeats in the segment have not moved for too long.
+ *
+ * Looked at once a second by the supervisor. If it did not come to look in time, the whole machine
+ * or container was stopped or far too busy, and everybody gets the full time again.
+ */
+#ifndef PROCESS_PULSE_H
+#define PROCESS_PULSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    PULSE_BEAT_MS = 1000,        /* how often a child's loop writes its heartbeat, */
+    PULSE_LOOK_MS = 1000,        /* and how often they are looked at */
+    PULSE_LATE_MS = 2000,        /* a look that is so late says nothing about the children */
+    PULSE_STILL_MS = 5000,       /* that serve, besides what a hook may take */
+    PULSE_STILL_START_MS = 30000 /* that are not ready yet: their script is being loaded */
+};
+
+struct pulse {
+    struct pulse_child {
+        uint64_t beat;       /* as it was last seen */
+        uint64_t changed_ms; /* when it was seen to change */
+    } * list;
+    unsigned count;
+    uint64_t looked_ms;
+};
+
+void pulse_init(struct pulse *, unsigned count, uint64_t now_ms);
+void pulse_dispose(struct pulse *);
+void pulse_begin(struct pulse *, unsigned which, uint64_t now_ms); /* another process is there */
+/* Is it time to look? Then for each child: how long its heartbeat has not changed. */
+bool pulse_is_due(struct pulse *, uint64_t now_ms);
+uint64_t pulse_still_ms(struct pulse *, unsigned which, uint64_t beat, uint64_t now_ms);
+
+#endif
