@@ -52,6 +52,7 @@ local function backend(facts)
     assert(FACTS[field] ~= nil or field == "last_error", "a backend has no field '" .. tostring(field) .. "'")
     built[field] = value
   end
+  for tag, value in pairs(built.tags) do assert(type(value) == "string", "the tag '" .. tag .. "' is no text") end
   if facts.effective_weight == nil then built.effective_weight = built.weight end
   return setmetatable(built, backend_meta)
 end

@@ -1,0 +1,37 @@
+-- Puts a backend out for a while when too many of its answers are failures or 5xx, so that clients do not wait for
+-- them; at most `cap` of all backends are out at once, as when everybody fails it is not one backend's fault.
+-- Suits backends that fail while they still accept connections.
+return lb.script({
+  error_rate = 0.5,        -- of the last seconds,
+  requests = 20,           -- if there were so many in the last 10 s
+  eject_for = 30,
+  cap = 0.5,
+}, function(options)
+  local windows = {}
+  local function recent(backend)
+    local name = backend.name
+    windows[name] = windows[name] or lb.window("breaker:" .. name:sub(-50), 10)
+    return windows[name]
+  end
+
+  local function may_eject(all)
+    local out = 1
+    for _, one in ipairs(all) do
+      if one.state ~= "up" then out = out + 1 end
+    end
+    return out <= options.cap * #all
+  end
+
+  return {
+    choose = function(ctx, backends)
+      local chosen = lb.policy.least_in_flight(ctx, backends)
+      if chosen == nil then return nil end
+      if recent(chosen):add() > options.requests and chosen.error_rate >= options.error_rate
+        and #backends > 1 and may_eject(backends.all) then
+        chosen:eject(options.eject_for, ("%d %% errors"):format(chosen.error_rate * 100))
+        return backends:min(function(one) return one == chosen and math.huge or one.in_flight end)
+      end
+      return chosen
+    end,
+  }
+end)

@@ -1,0 +1,21 @@
+-- Answers 429 to a client that sends more than `rate` requests a second, over all workers; up to `burst` at once
+-- are fine. Suits public services: one client cannot take the others' share. It limits by address; behind another
+-- proxy set trusted_proxies, or all clients are one.
+return lb.script({
+  rate = 10,
+  burst = 20,
+  key = function(ctx) return ctx.client_ip end,        -- or ctx.headers["x-api-key"] or ""
+}, function(options)
+  local bucket
+
+  return {
+    choose = function(ctx, backends)
+      bucket = bucket or lb.bucket("rate_limit", { rate = options.rate, burst = options.burst })
+      if ctx.tries == 1 then
+        local is_fine, wait = bucket:take(options.key(ctx))
+        if not is_fine then return ctx:reject(429, { retry_after = math.ceil(wait), why = "rate_limit" }) end
+      end
+      return lb.policy.round_robin(ctx, backends)
+    end,
+  }
+end)

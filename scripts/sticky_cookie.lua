@@ -1,0 +1,34 @@
+-- Keeps each browser at one backend by a cookie that names it and cannot be forged; when that backend is gone, the
+-- browser gets another one and a new cookie. Suits applications that keep sessions in memory.
+-- The secret is STICKY_SECRET in the environment, the same for all balancers in front of these backends.
+return lb.script({
+  cookie = "lb_backend",
+  attributes = "Path=/; HttpOnly; SameSite=Lax",
+  secret = os.getenv "STICKY_SECRET" or "",
+}, function(options)
+  local tokens = {}                                    -- by the backend's name: one signature for each, ever
+  local function token_of(backend)
+    local name = backend.name
+    tokens[name] = tokens[name] or lb.hmac(options.secret, name)
+    return tokens[name]
+  end
+
+  return {
+    init = function()
+      if options.secret == "" then error("sticky_cookie: set STICKY_SECRET, or the option `secret`", 0) end
+    end,
+
+    choose = function(ctx, backends)
+      local given = ctx.cookies[options.cookie]
+      if given then
+        for _, one in ipairs(backends) do
+          if lb.equal(given, token_of(one)) then return one, { why = "sticky" } end
+        end
+      end
+      local new = lb.policy.least_in_flight(ctx, backends)
+      if not new then return nil end
+      local cookie = options.cookie .. "=" .. token_of(new) .. "; " .. options.attributes
+      return new, { response_headers = { ["Set-Cookie"] = cookie } }
+    end,
+  }
+end)

@@ -1,0 +1,29 @@
+-- Gives each tenant, named by a header, so many requests in a sliding window over all workers, and 429 beyond. Those
+-- who are not listed share one quota, so nobody can use up memory with invented names. Suits an API with plans.
+--   return require "tenant_quota" { quotas = { acme = 1000, initech = 50 }, backends = "10.0.0.1:80" }
+return lb.script({
+  header = "X-Tenant",
+  quotas = {},
+  others = 100,
+  seconds = 60,
+}, function(options)
+  local windows = {}
+  local function window_of(name)
+    windows[name] = windows[name] or lb.window("tenant:" .. name, options.seconds)
+    return windows[name]
+  end
+
+  return {
+    choose = function(ctx, backends)
+      if ctx.tries > 1 then return lb.policy.round_robin(ctx, backends) end
+      local tenant = ctx.headers[options.header] or ""
+      local quota = options.quotas[tenant]
+      local window = window_of(quota and tenant or "")
+      quota = quota or options.others
+      if window:get() >= quota or window:add() > quota then      -- who is refused is not counted
+        return ctx:reject(429, { retry_after = math.ceil(options.seconds / 10), why = "quota" })
+      end
+      return lb.policy.round_robin(ctx, backends)
+    end,
+  }
+end)

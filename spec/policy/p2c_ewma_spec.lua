@@ -1,0 +1,66 @@
+local pool = require("spec.support.backend").pool
+local request = require "spec.support.request"
+local script = require "spec.support.script"
+
+describe("p2c ewma", function()
+  local policy
+  before_each(function()
+    math.randomseed(4)
+    policy = script.load "scripts/p2c_ewma.lua"
+  end)
+
+  local function counts(backends, times, after)
+    local count = {}
+    for _, one in ipairs(backends) do count[one.name] = 0 end
+    for _ = 1, times do
+      local one = policy.choose(request {}, backends)
+      count[one.name] = count[one.name] + 1
+      if after then after(one) end
+    end
+    return count
+  end
+
+  it("takes the one of two that is quicker", function()
+    local backends = pool { { name = "slow", ewma_ms = 50 }, { name = "quick", ewma_ms = 5 } }
+    assert.same({ slow = 0, quick = 100 }, counts(backends, 100))
+  end)
+
+  it("counts the work that waits there", function()
+    local backends = pool { { name = "busy", ewma_ms = 5, in_flight = 20 }, { name = "idle", ewma_ms = 50 } }
+    assert.same({ busy = 0, idle = 100 }, counts(backends, 100))
+  end)
+
+  it("goes by weight", function()
+    local backends = pool { { name = "large", ewma_ms = 10, weight = 4 }, { name = "small", ewma_ms = 5, weight = 1 } }
+    assert.same({ large = 100, small = 0 }, counts(backends, 100))
+  end)
+
+  it("shares evenly among equals", function()
+    local count = counts(pool { "a", "b", "c", "d" }, 4000)
+    for _, times in pairs(count) do assert.is_true(times > 850 and times < 1150, "1000 expected, got " .. times) end
+  end)
+
+  it("gives a backend that was slow its share again once its latency has faded", function()
+    local backends = pool { a = { ewma_ms = 10 }, b = { ewma_ms = 10 }, was_slow = { ewma_ms = 1000 } }
+    -- As lb does it: the average fades while nothing comes, and each answer (10 ms now) moves it.
+    local was_slow = backends:by_name "was_slow"
+    local function pass(one)
+      if one == was_slow then
+        one.ewma_ms = one.ewma_ms * 0.8 + 10 * 0.2
+      else
+        was_slow.ewma_ms = was_slow.ewma_ms * 0.99
+      end
+    end
+    assert.is_true(counts(backends, 100, pass).was_slow < 10)
+    counts(backends, 1000, pass)
+    assert.is_true(counts(backends, 1000, pass).was_slow > 200)
+  end)
+
+  it("takes the only one", function()
+    assert.same({ a = 3 }, counts(pool { "a" }, 3))
+  end)
+
+  it("chooses nobody if nobody is up", function()
+    assert.is_nil(policy.choose(request {}, pool {}))
+  end)
+end)

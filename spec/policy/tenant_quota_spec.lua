@@ -1,0 +1,53 @@
+local pool = require("spec.support.backend").pool
+local request = require "spec.support.request"
+local script = require "spec.support.script"
+
+describe("tenant quota", function()
+  local policy, world
+  before_each(function()
+    policy, world = script.load_text [[
+      return require "tenant_quota" { quotas = { acme = 10, initech = 2 }, others = 3, seconds = 60 }]]
+  end)
+
+  local function passed(count, tenant, tries)
+    local number, last = 0, nil
+    for _ = 1, count do
+      local ctx = request { headers = { ["x-tenant"] = tenant }, tries = tries or 1 }
+      local answer = policy.choose(ctx, pool { "a", "b" })
+      if rawget(answer, "kind") then last = answer else number = number + 1 end
+    end
+    return number, last
+  end
+
+  it("gives each tenant its quota", function()
+    assert.equal(10, (passed(15, "acme")))
+    assert.equal(2, (passed(15, "initech")))
+  end)
+
+  it("says 429 beyond", function()
+    local _, answer = passed(3, "initech")
+    assert.equal(429, answer.status)
+    assert.equal("quota", answer.why)
+    assert.is_true(answer.headers["Retry-After"] > 0)
+  end)
+
+  it("lets those who are not listed share one quota", function()
+    assert.equal(2, (passed(2, "one")))
+    assert.equal(1, (passed(2, "two")))
+    assert.equal(0, (passed(2, nil)))
+    assert.equal(1, (passed(1, "acme")))
+  end)
+
+  it("frees what has left the window, and does not count who was refused", function()
+    passed(100, "initech")
+    world:advance(59)
+    assert.equal(0, (passed(100, "initech")))
+    world:advance(1.5)
+    assert.equal(2, (passed(5, "initech")))
+  end)
+
+  it("does not count a second try", function()
+    passed(2, "initech")
+    assert.equal(1, (passed(1, "initech", 2)))
+  end)
+end)
