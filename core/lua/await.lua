@@ -6,10 +6,76 @@
 local inside, lb = ...
 
 local host = inside.host
-local error, format = error, string.format
+local complain, unknown = inside.complain, inside.unknown
+local error, pairs, setmetatable, tostring, type = error, pairs, setmetatable, tostring, type
+local format = string.format
 
 local function hosted(name)
   return host[name] or error(format("lb.%s may be called in hooks only", name), 3)
 end
 
 function lb.sleep(...) return hosted "sleep"(...) end
+
+-- Timers -------------------------------------------------------------------------------------------
+
+local SECONDS_MAX = 366 * 86400
+local functions = {} -- by the timer's number, those that may run still
+local number_of = setmetatable({}, { __mode = "k" }) -- by timer
+
+local timer_methods = {}
+local timer_meta = {
+  __index = function(_, key) return timer_methods[key] or unknown("a timer", key, timer_methods) end,
+  __newindex = inside.read_only("a timer"),
+  __tostring = function() return "timer" end,
+  __metatable = false,
+}
+
+function timer_methods.cancel(timer)
+  local number = number_of[timer]
+  if number and functions[number] then
+    functions[number] = nil
+    host.timer_cancel(number)
+  end
+end
+
+-- The checks raise errors at the line that called lb.after or lb.every: level 3 from here.
+local function start(what, seconds, fn, is_every, is_once)
+  if type(seconds) ~= "number" or not (seconds >= (is_every and 0.001 or 0) and seconds <= SECONDS_MAX) then
+    error(format("%s(s, f) needs a number of seconds from %s to %d, got %s", what, is_every and "0.001" or "0",
+      SECONDS_MAX, tostring(seconds)), 3)
+  end
+  if type(fn) ~= "function" then error(format("%s(s, f) needs a function, got %s", what, type(fn)), 3) end
+  local timer = setmetatable({}, timer_meta)
+  local number = host.timer_start and host.timer_start(seconds, is_every, is_once)
+  if number == false then error(what .. ": there are 1000 timers already", 3) end
+  if number then
+    -- One that runs once is forgotten as it begins.
+    functions[number] = is_every and fn or function()
+      functions[number] = nil
+      fn()
+    end
+    number_of[timer] = number
+  end
+  return timer
+end
+
+function lb.after(seconds, fn) return (start("lb.after", seconds, fn, false, false)) end
+
+function lb.every(seconds, fn, options)
+  local once = false
+  if options ~= nil then
+    if type(options) ~= "table" then complain("lb.every: options are a table, not a %s", type(options)) end
+    for name, value in pairs(options) do
+      if name ~= "once" then complain("lb.every: unknown option '%s', it has 'once'", tostring(name)) end
+      if type(value) ~= "boolean" then complain("lb.every: once is true or false, not a %s", type(value)) end
+      once = value
+    end
+  end
+  return (start("lb.every", seconds, fn, true, once))
+end
+
+function inside.run_timer(number)
+  local fn = functions[number]
+  if fn then fn() end
+  return 0
+end

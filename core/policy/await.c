@@ -6,13 +6,19 @@
 
 #include <lauxlib.h>
 
-void await_offer(lua_State *lua, const char *name, lua_CFunction function)
+void await_offer_to(lua_State *lua, const char *name, lua_CFunction function, void *owner)
 {
     sandbox_push_prelude(lua);
     lua_getfield(lua, -1, "host");
-    lua_pushcfunction(lua, function);
+    lua_pushlightuserdata(lua, owner);
+    lua_pushcclosure(lua, function, 1);
     lua_setfield(lua, -2, name);
     lua_pop(lua, 2);
+}
+
+void await_offer(lua_State *lua, const char *name, lua_CFunction function)
+{
+    await_offer_to(lua, name, function, NULL);
 }
 
 /* --- in a function that a script has called --- */

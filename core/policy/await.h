@@ -52,6 +52,8 @@ struct await_owned {
 /* Gives scripts the function: prelude.host[name], which core/lua/await.lua reads when it is called.
  * Within a protected call. */
 void await_offer(lua_State *, const char *name, lua_CFunction);
+/* The same for one that has the owner as its upvalue, a light userdata. */
+void await_offer_to(lua_State *, const char *name, lua_CFunction, void *owner);
 
 /* --- in the function; all raise Lua errors, at the script's line --- */
 

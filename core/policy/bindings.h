@@ -37,6 +37,7 @@ struct binding_call { /* one running call */
     uint32_t count;
     uint32_t list;                       /* enum binding_list */
     uint32_t backend;                    /* of on_failure, an index */
+    uint32_t timer;                      /* of a timer's run, its number */
     const struct facts_failure *failure; /* of on_failure */
     struct facts_decision *decision;     /* of choose, while it runs; NULL otherwise */
     uint32_t fields_room;                /* of the decision's fields */

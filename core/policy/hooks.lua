@@ -33,7 +33,7 @@ struct binding_call {
     struct facts_request *request;
     double number;
     const uint32_t *backends;
-    uint32_t count, list, backend;
+    uint32_t count, list, backend, timer;
     const struct facts_failure *failure;
 };
 const struct slice *policy_header(const struct facts_request *, const char *name, size_t length);
@@ -250,6 +250,7 @@ return {
       local hook = rawget(script, name)
       if hook ~= nil then bound[name] = bind(hook) end
     end
+    bound.timer = function() return prelude.run_timer(call.timer) end -- core/lua/await.lua
     return bound
   end,
 }

@@ -5,6 +5,7 @@
 #include "policy/bindings.h"
 #include "policy/breaches.h"
 #include "policy/script.h"
+#include "policy/timers.h"
 #include "shared/counters.h"
 
 enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
@@ -17,6 +18,7 @@ struct policy {
     uint64_t list_generation; /* of the list that hooks.lua keeps; 0: none */
     struct segment_counter *turn;
     struct breaches breaches;
+    struct timers timers;
 };
 
 /* --- a script that fails --- */
@@ -25,7 +27,8 @@ struct policy {
 static void policy_note_breach(struct policy *p, enum script_hook hook, enum script_breach breach)
 {
     breaches_note(&p->breaches, p->script, hook, breach, &p->call);
-    if (breach == SCRIPT_NO_MEMORY) /* it may well be there that the memory is */
+    if (breach == SCRIPT_NO_MEMORY &&
+        p->call.request != NULL) /* it may well be there that the memory is */
         policy_forget(p, p->call.request);
     if (breach != SCRIPT_WRONG)
         script_recover(p->script, breach);
@@ -251,6 +254,44 @@ void policy_forget(struct policy *p, struct facts_request *request)
     request->vars = 0;
 }
 
+/* --- timers --- */
+
+static void end_timer(struct policy *p, struct timer *timer, enum script_breach breach)
+{
+    if (breach != SCRIPT_FINE)
+        policy_note_breach(p, SCRIPT_TIMER, breach);
+    policy_end_call(p);
+    timer_over(timer);
+}
+
+static void on_timer_over(struct script_run *run, enum script_breach breach, double answer)
+{
+    struct timer *timer = list_entry(run, struct timer, run);
+
+    (void)answer;
+    end_timer(list_entry(timer->timers, struct policy, timers), timer, breach);
+}
+
+static void run_timer(struct timers *timers, struct timer *timer)
+{
+    struct policy *p = list_entry(timers, struct policy, timers);
+    enum script_breach breach;
+    double answer;
+
+    if (breaches_are_too_many(&p->breaches)) { /* the script is parked */
+        timer_over(timer);
+        return;
+    }
+    policy_begin_call(p, NULL);
+    p->call.timer = timer->number;
+    timer->run.on_over = on_timer_over;
+    breach = script_call(p->script, &timer->run, SCRIPT_TIMER, &answer);
+    if (breach == SCRIPT_AWAITS)
+        policy_end_call(p);
+    else
+        end_timer(p, timer, breach);
+}
+
 /* --- start and stop --- */
 
 struct policy *policy_new(const struct config *config, struct segment *segment, struct loop *loop,
@@ -262,9 +303,11 @@ struct policy *policy_new(const struct config *config, struct segment *segment, 
     breaches_init(&p->breaches, config, segment, worker);
     p->turn = counters_find(segment, SLICE("lb:round_robin"));
     CHECK(p->turn != NULL); /* the first name of all, taken when the settings were loaded */
-    p->script = script_new(config, segment, loop, &p->call, error);
+    timers_init(&p->timers, loop, run_timer);
+    p->script = script_new(config, segment, &p->timers, &p->call, error);
     if (p->script != NULL)
         return p;
+    timers_dispose(&p->timers);
     mem_free(p);
     return NULL;
 }
@@ -273,8 +316,14 @@ void policy_free(struct policy *p)
 {
     if (p == NULL)
         return;
+    timers_dispose(&p->timers);
     script_free(p->script);
     mem_free(p);
+}
+
+void policy_retire(struct policy *p)
+{
+    timers_retire(&p->timers);
 }
 
 void policy_tick(struct policy *p)

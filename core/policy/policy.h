@@ -47,6 +47,8 @@ struct policy_call {
 struct policy *policy_new(const struct config *, struct segment *, struct loop *, unsigned worker,
                           struct buffer *error) MUST_USE;
 void policy_free(struct policy *); /* what awaits still is thrown away, in silence */
+/* Another script serves new requests: its timers end. */
+void policy_retire(struct policy *);
 
 /* The request may go to one of these. *out is valid while the request's arena is; it is all
  * zero before a request's first call, and keeps by_fallback over the others. Request and *out are

@@ -7,6 +7,7 @@
 #include "policy/budget.h"
 #include "policy/coroutines.h"
 #include "policy/sleep.h"
+#include "policy/timers.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ enum {
     TUNE_EVERY_CALLS = 256
 };
 
-static const char *const hook_names[SCRIPT_HOOKS] = {"choose", "on_failure", "init"};
+static const char *const hook_names[SCRIPT_HOOKS] = {"choose", "on_failure", "init", "timer"};
 static const char *const breach_names[SCRIPT_BREACHES] = {"none",   "error", "timeout",
                                                           "memory", "yield", "answer"};
 
@@ -335,6 +336,7 @@ static int push_hooks_inside(lua_State *lua)
     lua_setfield(lua, LUA_REGISTRYINDEX, "lb bind");
     coroutines_init(&script->coroutines, lua, arguments[2], script->hooks, SCRIPT_HOOKS);
     sleep_offer(lua);
+    timers_offer(arguments[3], lua);
     return 0;
 }
 
@@ -344,6 +346,10 @@ static unsigned line_of_definition(lua_State *lua, const char *hook)
 
     lua_pushstring(lua, hook);
     lua_rawget(lua, 2);
+    if (!lua_isfunction(lua, -1)) { /* the timers' is none of the script's */
+        lua_pop(lua, 1);
+        return 0;
+    }
     lua_getinfo(lua, ">S", &function);
     return function.linedefined > 0 ? (unsigned)function.linedefined : 0;
 }
@@ -380,11 +386,12 @@ static bool script_run(lua_State *lua, const struct config *config)
     return is_fine;
 }
 
-static bool script_load(struct script *script, struct segment *segment, struct binding_call *call)
+static bool script_load(struct script *script, struct segment *segment, struct timers *timers,
+                        struct binding_call *call)
 {
     const struct config *config = script->config;
     lua_State *lua = script->lua;
-    void *arguments[] = {script, segment, call};
+    void *arguments[] = {script, segment, call, timers};
 
     if (lua_cpcall(lua, push_hooks_inside, arguments) != 0)
         return false;
@@ -424,8 +431,8 @@ static bool script_init(struct script *script, struct buffer *error)
 }
 
 /* Everything but the state itself. False, and a message in *error. */
-static bool script_start(struct script *script, struct segment *segment, struct binding_call *call,
-                         struct buffer *error)
+static bool script_start(struct script *script, struct segment *segment, struct timers *timers,
+                         struct binding_call *call, struct buffer *error)
 {
     const struct config_script *limits = &script->config->script_limits;
     char room[64];
@@ -435,7 +442,7 @@ static bool script_start(struct script *script, struct segment *segment, struct 
         buffer_append_text(error, "no thread to be had for the script's watchdog");
         return false;
     }
-    if (!script_load(script, segment, call)) {
+    if (!script_load(script, segment, timers, call)) {
         sandbox_limit_memory(script->lua, 0);
         buffer_append_text(error, error_text(script->lua, room, sizeof room));
         return false;
@@ -443,8 +450,8 @@ static bool script_start(struct script *script, struct segment *segment, struct 
     return script_init(script, error);
 }
 
-struct script *script_new(const struct config *config, struct segment *segment, struct loop *loop,
-                          struct binding_call *call, struct buffer *error)
+struct script *script_new(const struct config *config, struct segment *segment,
+                          struct timers *timers, struct binding_call *call, struct buffer *error)
 {
     struct script *script = mem_zalloc(sizeof *script);
 
@@ -458,8 +465,8 @@ struct script *script_new(const struct config *config, struct segment *segment, 
     script->lua = sandbox_open(segment, config->script_limits.memory);
     if (script->lua == NULL) {
         buffer_append_text(error, "script.memory is too small for any script");
-    } else if (script_start(script, segment, call, error)) {
-        script->coroutines.loop = loop; /* from here on hooks may await */
+    } else if (script_start(script, segment, timers, call, error)) {
+        script->coroutines.loop = timers->loop; /* from here on hooks may await */
         return script;
     }
     script_free(script);

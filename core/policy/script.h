@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 
-enum script_hook { SCRIPT_CHOOSE, SCRIPT_ON_FAILURE, SCRIPT_INIT, SCRIPT_HOOKS };
+enum script_hook { SCRIPT_CHOOSE, SCRIPT_ON_FAILURE, SCRIPT_INIT, SCRIPT_TIMER, SCRIPT_HOOKS };
 
 enum script_breach { /* how a call can go wrong */
                      SCRIPT_FINE,
@@ -29,7 +29,7 @@ enum script_breach { /* how a call can go wrong */
 };
 
 struct script;
-struct loop;
+struct timers;
 
 struct script_run { /* a call that may await; in place until its end, or script_cancel */
     /* From the loop: a call that awaited is over. The call struct is what it was when it began;
@@ -39,9 +39,9 @@ struct script_run { /* a call that may await; in place until its end, or script_
 };
 
 /* Loads it and calls its init. Borrows everything for its life; the call struct is
- * where arguments and answers are. Without a loop nothing can be awaited. NULL and a message if
+ * where arguments and answers are. If the timers have no loop nothing can be awaited. NULL and a message if
  * something is wrong. */
-struct script *script_new(const struct config *, struct segment *, struct loop *,
+struct script *script_new(const struct config *, struct segment *, struct timers *,
                           struct binding_call *, struct buffer *error) MUST_USE;
 void script_free(struct script *); /* NULL is fine */
 bool script_has(const struct script *, enum script_hook);
