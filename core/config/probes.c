@@ -121,24 +121,13 @@ static void read_statuses(struct config_health *health, struct fields *table)
 
 /* --- where to ask --- */
 
-/* A target in origin form (RFC 9112, 3.2.1). */
-static bool is_path(struct slice path)
-{
-    if (path.length == 0 || path.length > PATH_BYTES_MAX || path.start[0] != '/')
-        return false;
-    for (size_t i = 0; i < path.length; i++)
-        if (path.start[i] < 0x21 || path.start[i] > 0x7e || path.start[i] == '#')
-            return false;
-    return true;
-}
-
 static void read_path(struct config_health *health, struct fields *table)
 {
     struct slice path;
 
     if (!fields_text(table, "path", 0, &path))
         return;
-    if (!is_path(path)) {
+    if (path.length > PATH_BYTES_MAX || !target_is_origin(path)) {
         fields_fail(table, "path", 0,
                     "expected a path such as \"/healthz\": it begins with \"/\" and has no spaces, "
                     "no \"#\" and nothing beyond ASCII");

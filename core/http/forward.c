@@ -48,6 +48,22 @@ static void write_framing(struct writer *w, enum framing framing, uint64_t lengt
         write_decimal_field(w, SLICE("Content-Length"), length);
 }
 
+static size_t changes_room(const struct changes *changes)
+{
+    return changes != NULL ? changes->bytes + changes->count * FIELD_ADDED_BYTES : 0;
+}
+
+static void write_changes(struct writer *w, const struct changes *changes, bool is_trace)
+{
+    for (unsigned i = 0; changes != NULL && i < changes->count; i++) {
+        const struct field *field = &changes->list[i];
+
+        if (field->value.start != NULL &&
+            !(is_trace && hop_kind_of(field->name) == FIELD_CREDENTIALS))
+            write_field(w, field->name, field->value);
+    }
+}
+
 static void write_via(struct writer *w, enum version received)
 {
     write_text(w, received == VERSION_1_1 ? SLICE("Via: 1.1 lb\r\n") : SLICE("Via: 1.0 lb\r\n"));
@@ -96,13 +112,14 @@ static size_t request_room(const struct forward_request *r, const struct hop *ho
     const struct head *head = r->head;
     size_t room = REQUEST_ADDED_BYTES_MAX + head->method.length + r->target->origin.length;
 
+    room += changes_room(r->changes) + 2 * r->new_host.length;
     /* Each in a field of its own and in Forwarded, where a backslash may precede each byte; the
      * host in Host as well. */
     room += (1 + 2) * (r->peer_ip.length + r->proto.length) + (1 + 1 + 2) * r->host.length;
     for (unsigned i = 0; i < head->fields_count; i++) {
         room += field_room(&head->fields[i]);
         if (hop_kind(hop, i) == FIELD_HOST)
-            room += r->host.length;
+            room += r->host.length + r->new_host.length;
         else if (hop_kind(hop, i) == FIELD_MAX_FORWARDS)
             room += NUMBER_BYTES_MAX;
         else if (hop_kind(hop, i) == FIELD_UPGRADE) /* "a,b" may become "a, b" */
@@ -119,13 +136,18 @@ static void write_request_line(struct writer *w, const struct forward_request *r
     write_text(w, SLICE(" HTTP/1.1\r\n"));
 }
 
+static struct slice host_for_backend(const struct forward_request *r)
+{
+    return r->new_host.length > 0 ? r->new_host : r->host;
+}
+
 static void write_request_field(struct writer *w, const struct forward_request *r,
                                 const struct field *field, enum field_kind kind)
 {
-    if (!request_keeps(r, kind))
+    if (!request_keeps(r, kind) || changes_drop(r->changes, CHANGES_OF_REQUEST, field))
         return;
     if (kind == FIELD_HOST)
-        write_field(w, field->name, r->host);
+        write_field(w, field->name, host_for_backend(r));
     else if (kind == FIELD_MAX_FORWARDS && r->has_max_forwards)
         write_decimal_field(w, field->name, r->max_forwards - 1);
     else
@@ -260,20 +282,30 @@ static void write_forwarded(struct writer *w, const struct forward_request *r)
     write_text(w, SLICE("\r\n"));
 }
 
-/* What a trusted peer says already is not said again; and our port is not that of another scheme
- * which it names. */
+/* By a trusted peer, or by the changes. */
+static bool is_said(const struct forward_request *r, const struct hop *hop, enum field_kind kind,
+                    struct slice name)
+{
+    return (r->is_trusted && hop_has(hop, kind)) || changes_name(r->changes, name);
+}
+
+/* What is said already is not said again; and our port is not that of another scheme. */
 static void write_forwarding(struct writer *w, const struct forward_request *r,
                              const struct hop *hop)
 {
-    write_forwarded_for(w, r, hop);
-    if (!r->is_trusted || !hop_has(hop, FIELD_X_FORWARDED_PROTO))
-        write_field(w, SLICE("X-Forwarded-Proto"), r->proto);
-    if (!r->names_no_host && (!r->is_trusted || !hop_has(hop, FIELD_X_FORWARDED_HOST)))
-        write_field(w, SLICE("X-Forwarded-Host"), r->host);
-    if (r->port != 0 && (!r->is_trusted || (!hop_has(hop, FIELD_X_FORWARDED_PORT) &&
-                                            !hop_has(hop, FIELD_X_FORWARDED_PROTO))))
-        write_decimal_field(w, SLICE("X-Forwarded-Port"), r->port);
-    if (r->adds_forwarded)
+    const struct slice proto = SLICE("X-Forwarded-Proto"), host = SLICE("X-Forwarded-Host"),
+                       port = SLICE("X-Forwarded-Port");
+
+    if (!changes_name(r->changes, SLICE("X-Forwarded-For")))
+        write_forwarded_for(w, r, hop);
+    if (!is_said(r, hop, FIELD_X_FORWARDED_PROTO, proto))
+        write_field(w, proto, r->proto);
+    if (!r->names_no_host && !is_said(r, hop, FIELD_X_FORWARDED_HOST, host))
+        write_field(w, host, r->host);
+    if (r->port != 0 && !is_said(r, hop, FIELD_X_FORWARDED_PORT, port) &&
+        !is_said(r, hop, FIELD_X_FORWARDED_PROTO, proto))
+        write_decimal_field(w, port, r->port);
+    if (r->adds_forwarded && !changes_name(r->changes, SLICE("Forwarded")))
         write_forwarded(w, r);
 }
 
@@ -286,9 +318,10 @@ struct slice forward_request_head(struct arena *arena, const struct forward_requ
     CHECK(!r->has_max_forwards || r->max_forwards > 0);
     write_request_line(&w, r);
     if (!hop_has(&hop, FIELD_HOST))
-        write_field(&w, SLICE("Host"), r->host);
+        write_field(&w, SLICE("Host"), host_for_backend(r));
     for (unsigned i = 0; i < head->fields_count; i++)
         write_request_field(&w, r, &head->fields[i], hop_kind(&hop, i));
+    write_changes(&w, r->changes, slice_is(head->method, SLICE("TRACE")));
     write_framing(&w, r->framing, r->length);
     write_request_connection(&w, r, &hop);
     write_forwarding(&w, r, &hop);
@@ -333,7 +366,8 @@ static bool response_keeps(const struct forward_response *r, enum field_kind kin
 static size_t response_room(const struct forward_response *r)
 {
     const struct head *head = r->head;
-    size_t room = RESPONSE_ADDED_BYTES_MAX + head->reason.length + r->date.length;
+    size_t room =
+        RESPONSE_ADDED_BYTES_MAX + head->reason.length + r->date.length + changes_room(r->changes);
 
     for (unsigned i = 0; i < head->fields_count; i++)
         room += field_room(&head->fields[i]);
@@ -377,9 +411,12 @@ struct slice forward_response_head(struct arena *arena, const struct forward_res
 
     write_status_line(&w, head);
     for (unsigned i = 0; i < head->fields_count; i++)
-        if (response_keeps(r, hop_kind(&hop, i)))
+        if (response_keeps(r, hop_kind(&hop, i)) &&
+            !changes_drop(r->changes, CHANGES_OF_RESPONSE, &head->fields[i]))
             write_field(&w, head->fields[i].name, head->fields[i].value);
-    if (head->status >= 200 && r->date.length > 0 && !hop_has(&hop, FIELD_DATE))
+    write_changes(&w, r->changes, false);
+    if (head->status >= 200 && r->date.length > 0 && !hop_has(&hop, FIELD_DATE) &&
+        !changes_name(r->changes, SLICE("date")))
         write_field(&w, SLICE("Date"), r->date);
     write_via(&w, head->version);
     if (head->status >= 200)
@@ -389,10 +426,11 @@ struct slice forward_response_head(struct arena *arena, const struct forward_res
     return writer_finish(&w);
 }
 
-/* --- trailers, upgrades --- */
+/* --- trailers --- */
 
 struct slice forward_trailers(struct arena *arena, const struct head *head,
-                              const struct field *trailers, unsigned count)
+                              const struct field *trailers, unsigned count,
+                              const struct changes *changes)
 {
     struct hop hop;
     struct writer w;
@@ -405,51 +443,8 @@ struct slice forward_trailers(struct arena *arena, const struct head *head,
         room += field_room(&trailers[i]);
     w = writer_in(arena, room);
     for (unsigned i = 0; i < count; i++)
-        if (hop_may_trail(hop_kind(&hop, i), trailers[i].name))
+        if (hop_may_trail(hop_kind(&hop, i), trailers[i].name) &&
+            !changes_drop(changes, CHANGES_OF_REQUEST, &trailers[i]))
             write_field(&w, trailers[i].name, trailers[i].value);
     return writer_finish(&w);
-}
-
-/* The only protocol of all Upgrade fields; empty if there is none, or are more. */
-static struct slice only_protocol(const struct head *head)
-{
-    struct slice only = {"", 0};
-
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        struct slice rest = head->fields[i].value;
-        struct slice protocol;
-
-        if (!slice_is_nocase(head->fields[i].name, SLICE("upgrade")))
-            continue;
-        while (list_next(&rest, &protocol)) {
-            if (only.length > 0)
-                return (struct slice){"", 0};
-            only = protocol;
-        }
-    }
-    return only;
-}
-
-static bool head_offers(const struct head *head, struct slice chosen)
-{
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        struct slice rest = head->fields[i].value;
-        struct slice protocol;
-
-        if (!slice_is_nocase(head->fields[i].name, SLICE("upgrade")))
-            continue;
-        while (protocol_next(&rest, &protocol))
-            if (slice_is_nocase(protocol, chosen))
-                return true;
-    }
-    return false;
-}
-
-bool forward_upgrade_agrees(const struct head *request, const struct head *response)
-{
-    struct slice chosen = only_protocol(response);
-
-    return response->version == VERSION_1_1 && chosen.length > 0 &&
-           head_lists(response, SLICE("connection"), SLICE("upgrade")) &&
-           head_offers(request, chosen);
 }

@@ -9,6 +9,7 @@
 #define HTTP_FORWARD_H
 
 #include "base/arena.h"
+#include "http/changes.h"
 #include "http/framing.h"
 #include "http/head.h"
 #include "http/target.h"
@@ -28,8 +29,10 @@ struct forward_request {
     bool adds_forwarded; /* the setting `forwarded`: add Forwarded (RFC 7239), too */
     bool wants_upgrade;  /* pass Upgrade on, without h2c (RFC 9110, 7.8) */
     bool has_max_forwards;
-    uint64_t max_forwards; /* as it came, not 0; goes on one less */
-    bool names_no_host;    /* the client did not: what we say of it leaves the host out */
+    uint64_t max_forwards;         /* as it came, not 0; goes on one less */
+    bool names_no_host;            /* the client did not: what we say of it leaves the host out */
+    struct slice new_host;         /* what Host says instead, to the backend alone; may be empty */
+    const struct changes *changes; /* of X-Forwarded-* and Forwarded, too; or NULL */
 };
 
 struct forward_response {
@@ -40,6 +43,7 @@ struct forward_response {
     bool closes;       /* the connection ends with this response */
     struct slice date; /* what a final response without Date gets (RFC 9110, 6.6.1); may be empty */
     bool is_upgrade;   /* a 101 that the client has asked for: keeps Upgrade */
+    const struct changes *changes; /* of a final response, or NULL */
 };
 
 /* Head bytes, with the empty line at the end, in the arena. */
@@ -48,12 +52,9 @@ struct slice forward_response_head(struct arena *, const struct forward_response
 
 /* The trailer fields that go on, as lines, in the arena, without the empty line at the end: those
  * of the connection, those that head's Connection names, and those that must not be trailers
- * (framing, routing, authentication, control: RFC 9110, 6.5.1) are dropped. May be empty. */
+ * (framing, routing, authentication, control: RFC 9110, 6.5.1) are dropped, and those that a
+ * request's changes say otherwise (NULL: none do). May be empty. */
 struct slice forward_trailers(struct arena *, const struct head *, const struct field *trailers,
-                              unsigned count);
-
-/* Does the 101, of 1.1, say in Connection that it switches to one protocol that the request's
- * Upgrade offered (RFC 9110, 7.8)? */
-bool forward_upgrade_agrees(const struct head *request, const struct head *response);
+                              unsigned count, const struct changes *);
 
 #endif

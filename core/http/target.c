@@ -77,6 +77,14 @@ bool target_parse(struct slice method, struct slice text, struct arena *arena, s
     return ok;
 }
 
+bool target_is_origin(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (text.start[i] < 0x21 || text.start[i] > 0x7e || text.start[i] == '#')
+            return false;
+    return text.length > 0 && text.start[0] == '/';
+}
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';

@@ -21,6 +21,8 @@ struct target {
  * is not a part of it, "/?query" of "http://host?query", is in the arena. */
 bool target_parse(struct slice method, struct slice text, struct arena *, struct target *out);
 
+/* "/path[?query]" of bytes that may be sent so (RFC 9112, 3.2.1). */
+bool target_is_origin(struct slice text);
 /* "host[:port]" or "[v6][:port]", nothing else (RFC 9110, 7.2). */
 bool host_is_valid(struct slice host);
 struct slice host_without_port(struct slice host);

@@ -14,6 +14,7 @@
 EMBEDDED(hooks, "core/policy/hooks.lua")
 EMBEDDED(backends, "core/policy/backends.lua")
 EMBEDDED(answers, "core/policy/answers.lua")
+EMBEDDED(options, "core/policy/options.lua")
 
 enum { FIELDS_MAX = 1000 }; /* of an answer */
 
@@ -240,5 +241,8 @@ void bindings_push_hooks(lua_State *lua, const struct config *config, struct seg
     push_backends(lua, config);
     lua_call(lua, 3, 1);
     lua_pushlightuserdata(lua, call);
-    lua_call(lua, 4, 1);
+    push_chunk(lua, embedded_options(), "=lb options");
+    sandbox_push_prelude(lua);
+    lua_call(lua, 1, 1);
+    lua_call(lua, 5, 1);
 }

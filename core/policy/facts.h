@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/slice.h"
+#include "http/changes.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -73,6 +74,15 @@ struct facts_field {
     struct slice name, value;
 };
 
+/* What the script wants otherwise for the backend that it has chosen; in the request's arena. */
+struct facts_options {
+    uint64_t connect_ms, response_head_ms, response_body_ms; /* 0: as in the settings */
+    uint64_t deadline_ms;                                    /* over all tries, from now; 0: none */
+    struct slice host; /* what the backend's Host says; empty: as the client's */
+    struct slice path; /* the target that the backend sees, in origin form; likewise */
+    struct changes request, response;
+};
+
 struct facts_decision {
     enum facts_decision_kind kind;
     uint32_t backend;  /* index, for FACTS_BACKEND */
@@ -83,6 +93,7 @@ struct facts_decision {
     struct slice body; /* in the request's arena, like the fields */
     struct facts_field *fields;
     uint32_t fields_count;
+    struct facts_options *options; /* for FACTS_BACKEND; NULL: none */
 };
 
 enum facts_verdict { FACTS_RETRY, FACTS_NEXT, FACTS_FAIL };

@@ -8,7 +8,7 @@
 -- A table can refuse a new field but not a change of one that it has. So what is handed out is empty,
 -- but for the number in a ctx, which a script can spoil for itself only, and for the list of backends,
 -- which is mended before the next call. C checks on top whatever comes back.
-local prelude, answers, backends_module, call_address = ...
+local prelude, answers, backends_module, call_address, read_options = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
@@ -163,14 +163,8 @@ local function respond(given)
 end
 
 local function with_options(number, options)
-  if type(options) ~= "table" then
-    return wrong("choose returned a backend and a %s, expected { why = \"...\" }", type(options))
-  end
-  for name, value in pairs(options) do
-    if name ~= "why" then return wrong("choose returned a backend and an unknown option '%s'", tostring(name)) end
-    if type(value) ~= "string" then return wrong("choose returned a 'why' that is a %s, not a text", type(value)) end
-    why(value)
-  end
+  local text = read_options(call, options)
+  if text then return wrong("choose returned %s", text) end
   return number
 end
 

@@ -39,7 +39,7 @@ void answer_switch(struct answer *answer, const struct outgoing *o)
     answer_add(answer, &forward);
 }
 
-void answer_begin(struct answer *answer, const struct outgoing *o)
+void answer_begin(struct answer *answer, const struct outgoing *o, const struct changes *changes)
 {
     struct forward_response forward = answer_forward(answer, o);
     struct incoming *in = answer->in;
@@ -50,6 +50,7 @@ void answer_begin(struct answer *answer, const struct outgoing *o)
     in->needs_reset = answer->framing == FRAMING_UNTIL_CLOSE;
     in->closes |= in->needs_reset;
     forward.closes = in->closes;
+    forward.changes = changes;
     answer_add(answer, &forward);
 }
 

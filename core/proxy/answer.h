@@ -9,6 +9,7 @@
 #define PROXY_ANSWER_H
 
 #include "client/incoming.h"
+#include "http/changes.h"
 #include "upstream/outgoing.h"
 
 struct answer {
@@ -21,7 +22,8 @@ void answer_init(struct answer *, struct incoming *); /* borrows */
 /* An interim response; nothing to a client that does not know them. */
 void answer_interim(struct answer *, const struct outgoing *);
 void answer_switch(struct answer *, const struct outgoing *); /* the 101 */
-void answer_begin(struct answer *, const struct outgoing *);  /* the final head */
+/* The final head, with the script's changes; NULL: there are none. */
+void answer_begin(struct answer *, const struct outgoing *, const struct changes *);
 /* False: the client does not take it as fast as it comes; on_drained tells when it has. */
 bool answer_piece(struct answer *, struct slice);
 void answer_end(struct answer *, struct slice trailers); /* their lines, or empty */

@@ -190,8 +190,8 @@ static void on_end(struct outgoing *o)
     attempt_stop(a);
     a->outgoing = NULL;
     if (o->parse.trailers_count > 0)
-        a->trailers =
-            forward_trailers(a->arena, &o->parse.head, o->parse.trailers, o->parse.trailers_count);
+        a->trailers = forward_trailers(a->arena, &o->parse.head, o->parse.trailers,
+                                       o->parse.trailers_count, NULL);
     o->is_unusable |= a->ends_connection;
     pool_return(o);
     a->events->on_end(a);
@@ -284,6 +284,27 @@ void attempt_init(struct attempt *a, const struct attempt_events *events, struct
     deadline_init(&a->deadline, on_deadline);
 }
 
+void attempt_set_options(struct attempt *a, const struct facts_options *options,
+                         const struct config_timeouts *standard)
+{
+    struct config_timeouts *own;
+
+    a->options = options;
+    a->timeouts = standard;
+    if (options == NULL ||
+        (options->connect_ms | options->response_head_ms | options->response_body_ms) == 0)
+        return;
+    own = arena_alloc(a->arena, sizeof *own);
+    *own = *standard;
+    if (options->connect_ms > 0)
+        own->connect_ms = options->connect_ms;
+    if (options->response_head_ms > 0)
+        own->response_head_ms = options->response_head_ms;
+    if (options->response_body_ms > 0)
+        own->response_body_ms = options->response_body_ms;
+    a->timeouts = own;
+}
+
 static struct outgoing *attempt_take_pooled(struct attempt *a)
 {
     struct outgoing *o = pool_take(a->backend->pool);
@@ -316,6 +337,7 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
         attempt_begin(a, pooled);
         return;
     }
+    a->lease.connect_ms = a->timeouts->connect_ms;
     if (to == NULL)
         loop_defer(a->loop, &a->unresolved);
     else

@@ -55,7 +55,8 @@ struct attempt { /* embedded; stays in place until it is over */
     const struct parse_limits *limits;
     struct arena *arena;
     struct backend *backend;
-    struct outgoing *outgoing; /* NULL until connected */
+    const struct facts_options *options; /* what the script wants for it; NULL: nothing */
+    struct outgoing *outgoing;           /* NULL until connected */
     struct lease lease;
     struct deferred unresolved; /* there is no address to connect to */
     struct deadline deadline;   /* the head, then each next piece of the body */
@@ -72,6 +73,10 @@ struct attempt { /* embedded; stays in place until it is over */
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,
                   const struct config_timeouts *, const struct parse_limits *, struct arena *,
                   bool answers_head, bool may_switch);
+/* Call before a backend is tried: what holds for it and did not for the last one, or NULL. Its
+ * timeouts come before the standard ones. Borrows both. */
+void attempt_set_options(struct attempt *, const struct facts_options *,
+                         const struct config_timeouts *standard);
 /* fresh: not over a pooled connection. If a pooled one serves, on_connected comes inside this
  * call; everything else comes later. */
 void attempt_start(struct attempt *, struct backend *, bool fresh);

@@ -77,17 +77,38 @@ struct facts_request describe_request(struct incoming *in, const struct config *
     return facts;
 }
 
+/* The path that the script gave; the query stays, unless it gave one, too. */
+static void describe_target(struct target *target, struct slice path, struct arena *arena)
+{
+    struct slice query = target->origin;
+    char *text;
+
+    query.start += target->path.length;
+    query.length -= target->path.length;
+    target->origin = path;
+    if (query.length == 0 || memchr(path.start, '?', path.length) != NULL)
+        return;
+    text = arena_alloc(arena, path.length + query.length);
+    memcpy(text, path.start, path.length);
+    memcpy(text + path.length, query.start, query.length);
+    target->origin = (struct slice){text, path.length + query.length};
+}
+
 struct slice describe_forwarded(struct incoming *in, const struct config *config,
-                                const struct facts_request *facts, struct slice own_host)
+                                const struct facts_request *facts,
+                                const struct facts_options *options, struct slice own_host)
 {
     const struct request *request = &in->request;
     bool is_trusted = trust_has(config, incoming_peer(in));
+    struct target target = request->target;
 
+    if (options != NULL && options->path.length > 0)
+        describe_target(&target, options->path, &in->arena);
     return forward_request_head(
         &in->arena,
         &(struct forward_request){
             .head = incoming_head(in),
-            .target = &request->target,
+            .target = &target,
             .framing = request->framing,
             .length = request->length,
             .host = request->host.length > 0 ? request->host : own_host,
@@ -100,6 +121,8 @@ struct slice describe_forwarded(struct incoming *in, const struct config *config
             .has_max_forwards = request->has_max_forwards,
             .max_forwards = request->max_forwards,
             .names_no_host = request->host.length == 0,
+            .new_host = options != NULL ? options->host : (struct slice){"", 0},
+            .changes = options != NULL && options->request.count > 0 ? &options->request : NULL,
         });
 }
 

@@ -102,7 +102,7 @@ void exchange_on_deadline(struct deadline *d)
 {
     struct exchange *e = list_entry(d, struct exchange, deadline);
 
-    e->log.note = "timeouts.request";
+    e->log.note = e->has_own_deadline ? "the script's deadline" : "timeouts.request";
     exchange_reply(e, 504, SLICE(""));
 }
 

@@ -10,7 +10,7 @@
  */
 #include "proxy/exchange.h"
 
-#include "http/forward.h"
+#include "http/upgrade.h"
 #include "proxy/describe.h"
 #include "proxy/story.h"
 
@@ -92,6 +92,24 @@ void exchange_refuse(struct proxy *proxy, struct incoming *in, enum incoming_fau
 
 static void exchange_follow_decision(struct exchange *);
 
+/* Those of the last choose are over. But for a deadline, which is of all tries: it can become
+ * shorter only, so that it ends even if each choose gives the same one. */
+static void exchange_take_options(struct exchange *e, const struct facts_options *options)
+{
+    struct loop *loop = e->proxy->loop;
+
+    if (options == NULL && e->attempt.options == NULL)
+        return;
+    attempt_set_options(&e->attempt, options, &e->plan->config->timeouts);
+    if (options == NULL || options->deadline_ms == 0 ||
+        (deadline_is_set(&e->deadline) &&
+         e->deadline.at_ms <= loop_now_ms(loop) + options->deadline_ms))
+        return;
+    deadline_set(loop, &e->deadline, options->deadline_ms);
+    e->facts.deadline_ms = (double)e->deadline.at_ms;
+    e->has_own_deadline = true;
+}
+
 static void exchange_choose(struct exchange *e)
 {
     struct facts_choice list = choice_list(&e->choice);
@@ -114,6 +132,7 @@ static void exchange_try_chosen(struct exchange *e)
     uint32_t chosen = e->decision.backend;
     struct backend *backend = &e->plan->backends.list[chosen];
 
+    exchange_take_options(e, e->decision.options);
     if (!backend_is_full(backend) && (attempt_claim(&e->attempt, backend) || e->choices <= 1)) {
         exchange_try(e, backend);
     } else if (choice_note_tried(&e->choice, chosen)) {
@@ -218,13 +237,17 @@ static void on_pause_over(struct deadline *d)
 
 /* --- forward --- */
 
-/* The same for every backend, but for a request that does not say which host it means. */
+/* The same for every backend, but for a request that does not say which host it means, and for
+ * what a script wants otherwise. */
 static struct slice exchange_request_head(struct exchange *e)
 {
     const char *own_host = e->attempt.backend->settings->text;
 
-    if (e->request_head.length == 0 || e->in->request.host.length == 0)
-        e->request_head = describe_forwarded(e->in, e->plan->config, &e->facts, slice_of(own_host));
+    if (e->request_head.length == 0 || e->in->request.host.length == 0 ||
+        e->head_options != e->attempt.options)
+        e->request_head = describe_forwarded(e->in, e->plan->config, &e->facts, e->attempt.options,
+                                             slice_of(own_host));
+    e->head_options = e->attempt.options;
     return e->request_head;
 }
 
@@ -292,7 +315,7 @@ static void on_attempt_head(struct attempt *a)
     } else {
         exchange_enter(e, EXCHANGE_ANSWERING);
         e->log.status = status;
-        answer_begin(&e->answer, a->outgoing);
+        answer_begin(&e->answer, a->outgoing, a->options != NULL ? &a->options->response : NULL);
     }
 }
 
@@ -337,7 +360,7 @@ static void exchange_begin_tunnel(struct exchange *e)
 {
     struct outgoing *o = e->attempt.outgoing;
 
-    if (!forward_upgrade_agrees(incoming_head(e->in), &o->parse.head)) {
+    if (!upgrade_agrees(incoming_head(e->in), &o->parse.head)) {
         attempt_refuse(&e->attempt, "an upgrade to what was not offered");
         return;
     }

@@ -50,8 +50,10 @@ struct exchange {
     struct slice request_head;
     struct access_record log;
     struct access_try *last_try;
+    const struct facts_options *head_options; /* with which request_head was made */
     bool asked_policy;
-    bool is_fresh; /* the next try opens a connection of its own */
+    bool has_own_deadline; /* deadline is the script's, not timeouts.request */
+    bool is_fresh;         /* the next try opens a connection of its own */
 };
 
 static inline void exchange_enter(struct exchange *e, enum exchange_state state)

@@ -72,9 +72,10 @@ void upload_end(struct upload *u, struct attempt *a)
 {
     const struct parse *parse = &u->in->parse;
 
-    if (parse->trailers_count > 0 && u->trailers.length == 0)
+    if (parse->trailers_count > 0)
         u->trailers =
-            forward_trailers(&u->in->arena, &parse->head, parse->trailers, parse->trailers_count);
+            forward_trailers(&u->in->arena, &parse->head, parse->trailers, parse->trailers_count,
+                             a->options != NULL ? &a->options->request : NULL);
     relay_end(&a->outgoing->stream, u->in->request.framing, u->trailers);
     attempt_sent(a);
 }

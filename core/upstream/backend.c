@@ -30,8 +30,7 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
         b->index = i;
         b->settings = &config->backends[i];
         b->share = numbers_share(segment, worker, b->settings->slot);
-        b->pool = pools_use(pools, b->settings->slot, config->timeouts.connect_ms,
-                            config->timeouts.upstream_idle_ms);
+        b->pool = pools_use(pools, b->settings->slot, config->timeouts.upstream_idle_ms);
     }
 }
 

@@ -121,7 +121,7 @@ void pool_lease(struct pool *pool, struct lease *lease, const struct sockaddr *t
     if (lease->refused != 0)
         loop_defer(pool->loop, &lease->tell);
     else
-        deadline_set(pool->loop, &lease->deadline, pool->connect_ms);
+        deadline_set(pool->loop, &lease->deadline, lease->connect_ms);
 }
 
 void pool_cancel(struct lease *lease)

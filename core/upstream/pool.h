@@ -17,7 +17,7 @@
 
 struct pool {
     struct loop *loop;
-    uint64_t connect_ms, idle_ms;
+    uint64_t idle_ms;
     struct list_node idle;    /* last used first */
     unsigned connections;     /* in any state, until their close is over */
     unsigned uses;            /* by scripts, for upstream/pools.c */
@@ -31,13 +31,14 @@ struct lease { /* embedded in whoever asks; stays in place until its event */
     void (*on_ready)(struct lease *, struct outgoing *);
     void (*on_failed)(struct lease *,
                       int code); /* negative libuv code; UV_ETIMEDOUT: by our own clock */
+    uint64_t connect_ms;         /* how long that may take; set before pool_lease */
     struct outgoing *opening;
     int refused; /* could not even begin */
     struct deferred tell;
     struct deadline deadline;
 };
 
-struct pool *pool_new(struct loop *, unsigned *open); /* its times are to be set */
+struct pool *pool_new(struct loop *, unsigned *open); /* its time is to be set */
 void pool_close_idle(struct pool *);
 /* Closes the idle ones; returned ones are closed from now on. It frees itself when the last
  * one has gone, perhaps at once. */

@@ -7,7 +7,7 @@ void pools_init(struct pools *pools, struct loop *loop)
     *pools = (struct pools){.loop = loop};
 }
 
-struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t connect_ms, uint64_t idle_ms)
+struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t idle_ms)
 {
     struct pool **pool;
 
@@ -16,7 +16,6 @@ struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t connect_ms, 
     if (*pool == NULL)
         *pool = pool_new(pools->loop, &pools->open);
     (*pool)->uses++;
-    (*pool)->connect_ms = connect_ms;
     (*pool)->idle_ms = idle_ms;
     return *pool;
 }

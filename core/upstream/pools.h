@@ -19,8 +19,8 @@ struct pools {
 };
 
 void pools_init(struct pools *, struct loop *);
-/* One use more. The times are the newest script's: they hold for all of them from now on. */
-struct pool *pools_use(struct pools *, unsigned slot, uint64_t connect_ms, uint64_t idle_ms);
+/* One use more. The time is the newest script's: it holds for all of them from now on. */
+struct pool *pools_use(struct pools *, unsigned slot, uint64_t idle_ms);
 void pools_release(struct pools *, unsigned slot);
 
 #endif

@@ -4,6 +4,8 @@ local http = require "spec.support.http"
 local core = require "spec.support.core"
 
 ffi.cdef [[
+struct changes_seen { struct field_seen *list; unsigned count, room; size_t bytes; };
+int changes_add(struct changes_seen *, struct arena_seen *, int of, struct slice name, const struct slice *value);
 struct forward_target { int form; struct slice authority, origin, path, query; };
 struct forward_request_given {
   const struct head_seen *head;
@@ -15,6 +17,8 @@ struct forward_request_given {
   bool is_trusted, adds_forwarded, wants_upgrade, has_max_forwards;
   uint64_t max_forwards;
   bool names_no_host;
+  struct slice new_host;
+  const struct changes_seen *changes;
 };
 struct forward_response_given {
   const struct head_seen *head;
@@ -24,11 +28,13 @@ struct forward_response_given {
   bool closes;
   struct slice date;
   bool is_upgrade;
+  const struct changes_seen *changes;
 };
 struct slice forward_request_head(struct arena_seen *, const struct forward_request_given *);
 struct slice forward_response_head(struct arena_seen *, const struct forward_response_given *);
-struct slice forward_trailers(struct arena_seen *, const struct head_seen *, const struct field_seen *, unsigned);
-bool forward_upgrade_agrees(const struct head_seen *, const struct head_seen *);
+struct slice forward_trailers(struct arena_seen *, const struct head_seen *, const struct field_seen *, unsigned,
+                              const struct changes_seen *);
+bool upgrade_agrees(const struct head_seen *, const struct head_seen *);
 int hop_kind_of(struct slice);
 ]]
 
@@ -42,8 +48,20 @@ local function lines_of(text)
   return lines
 end
 
--- given: the head as for http.head; origin, framing, length, host, peer_ip, proto, port, max_forwards,
--- and true or nothing: trusted, forwarded, upgrade
+local FAULTS = { [0] = "fine", "name", "value", "ours", "many" }
+
+-- given: { "name", "value", "name", false, .. }. What each of them is, too.
+local function changes_of(arena, of, given)
+  local changes, said = ffi.new "struct changes_seen", {}
+  for i = 1, #given, 2 do
+    local value = given[i + 1] and http.slice(given[i + 1]) or nil
+    said[#said + 1] = FAULTS[core.changes_add(changes, arena, of, http.slice(given[i]), value)]
+  end
+  return changes, said
+end
+
+-- given: the head as for http.head; changes as above; new_host, origin, framing, length, host, peer_ip, proto, port,
+-- max_forwards, and true or nothing: trusted, forwarded, upgrade
 local function request_text(given)
   local arena = http.arena()
   local head, kept = http.head(given)
@@ -59,8 +77,11 @@ local function request_text(given)
   what.wants_upgrade = given.upgrade or false
   what.has_max_forwards, what.max_forwards = given.max_forwards ~= nil, given.max_forwards or 0
   what.names_no_host = given.names_no_host or false
+  what.new_host = http.slice(given.new_host or "")
+  local changes = changes_of(arena, 0, given.changes or {})
+  if given.changes then what.changes = changes end
   local text = http.text(core.forward_request_head(arena, what))
-  assert(kept and texts)
+  assert(kept and texts and changes)
   return text
 end
 
@@ -77,19 +98,22 @@ local function response_text(given)
   what.is_upgrade = given.upgrade or false
   local date = given.date or ""
   what.date = http.slice(date)
+  local changes = changes_of(arena, 1, given.changes or {})
+  if given.changes then what.changes = changes end
   local text = http.text(core.forward_response_head(arena, what))
-  assert(kept)
+  assert(kept and changes)
   return text
 end
 
 local function response(given) return lines_of(response_text(given)) end
 
 -- The lines of the trailers that go on, of a message with that head.
-local function trailers(given_head, given)
+local function trailers(given_head, given, given_changes)
   local arena = http.arena()
   local head, kept = http.head(given_head)
   local fields, kept_too = http.head(given)
-  local text = http.text(core.forward_trailers(arena, head, fields.fields, fields.fields_count))
+  local text = http.text(core.forward_trailers(arena, head, fields.fields, fields.fields_count,
+    given_changes and changes_of(arena, 0, given_changes)))
   local lines = text == "" and {} or lines_of(text .. "\r\n")
   assert(kept and kept_too)
   return lines
@@ -779,7 +803,7 @@ describe("a switch of protocols", function()
       expected and "agreed upon" or "not agreed upon"), function()
       local request_head, kept = head(offered)
       local response_head, kept_too = head(chosen)
-      assert.equal(expected, core.forward_upgrade_agrees(request_head, response_head))
+      assert.equal(expected, core.upgrade_agrees(request_head, response_head))
       assert(kept and kept_too)
     end)
   end
@@ -869,5 +893,110 @@ describe("a head that goes on", function()
       assert.equal(1, count(lines, "content-length"))
       assert.is_true(count(lines, "connection") <= 1)
     end
+  end)
+end)
+
+local OK = "HTTP/1.1 200 OK"
+
+describe("what a script wants otherwise of a request", function()
+  local function ends(what, given, expected, added)
+    requests { { what, with(given, { method = "GET" }), joined({ "GET / HTTP/1.1" }, expected), added } }
+  end
+
+  ends("takes the place of all fields of that name, behind the others",
+    { "Host: x", "A: 1", "a: 2", "B: 3", changes = { "A", "9" } }, { "Host: x", "B: 3", "A: 9" })
+  ends("may be several values", { "Host: x", changes = { "A", "1", "a", "2" } }, { "Host: x", "A: 1", "a: 2" })
+  ends("may be nothing", { "Host: x", "a: 1", "B: 2", changes = { "A", false } }, { "Host: x", "B: 2" })
+  ends("has no white space around it", { "Host: x", changes = { "A", " 1\t" } }, { "Host: x", "A: 1" })
+  ends("may be empty", { "Host: x", changes = { "A", "" } }, { "Host: x", "A: " })
+  ends("cannot be said by a look-alike, either", { "Host: x", "X_User: root", "x.user: root", "XaUser: 1",
+    changes = { "X-User", "anna" } }, { "Host: x", "XaUser: 1", "X-User: anna" })
+  ends("is there although Connection names it", { "Host: x", "Connection: X-User", "X-User: root",
+    changes = { "X-User", "anna" } }, { "Host: x", "X-User: anna" })
+  ends("is said in the place of our own", { "Host: x", forwarded = true,
+    changes = { "X-Forwarded-For", "1", "x-forwarded-host", false, "X-Forwarded-Proto", "https",
+      "Forwarded", "for=a" } },
+    { "Host: x", "X-Forwarded-For: 1", "X-Forwarded-Proto: https", "Forwarded: for=a" }, { VIA })
+  ends("is said in the place of what a trusted one says", { "Host: x", "X-Forwarded-For: 2", "X-Forwarded-Port: 5",
+    trusted = true, changes = { "X-Forwarded-For", "1" } }, { "Host: x", "X-Forwarded-Port: 5", "X-Forwarded-For: 1" },
+    { PROTO, HOST, VIA })
+  ends("is another host for the backend, and what the client asked for is told",
+    { "hOst: x", new_host = "tenant.internal:81" }, { "hOst: tenant.internal:81" })
+  ends("is a host for a request without one", { new_host = "a" }, { "Host: a" })
+  ends("has room, however long it is", { "Host: x", new_host = ("h"):rep(5000), changes = { "A", ("v"):rep(60000) } },
+    { "Host: " .. ("h"):rep(5000), "A: " .. ("v"):rep(60000) })
+  ends("leaves framing alone", { "Host: x", "Content-Length: 3", "Transfer-Encoding: x",
+    framing = "counted", length = 3,
+    changes = { "Content-Length", "9", "transfer-encoding", "chunked", "Connection", "close", "A", "1" } },
+    { "Host: x", "A: 1", "Content-Length: 3", "Connection: close" })
+
+  it("shows no credentials to a TRACE", function()
+    assert.same(joined({ "TRACE / HTTP/1.1", "Host: x", "A: 1" }, ADDED),
+      request { method = "TRACE", "Host: x", changes = { "Authorization", "me", "A", "1" } })
+  end)
+
+  it("goes for trailers, too", function()
+    assert.same({ "B: 2" }, trailers({}, { "X-User: root", "B: 2", "x_user: root" }, { "X-User", "anna" }))
+  end)
+end)
+
+describe("what a script wants otherwise of a response", function()
+  responses {
+    { "takes the place of all fields of that name", { status = 200, reason = "OK", "A: 1", "a: 2", "A_: 3",
+      changes = { "A", "9", "B", "8" } }, { OK, "A_: 3", "A: 9", "B: 8", VIA } },
+    { "may be nothing", { status = 200, reason = "OK", "Server: a", "B: 2", changes = { "server", false } },
+      { OK, "B: 2", VIA } },
+    { "leaves look-alikes", { status = 200, reason = "OK", "X_A: 1", changes = { "X-A", "2" } },
+      { OK, "X_A: 1", "X-A: 2", VIA } },
+    { "adds a cookie to those of the backend", { status = 200, reason = "OK", "Set-Cookie: a=1; Path=/",
+      "set-cookie: lb=x", "Set-Cookie: lba=2", changes = { "Set-Cookie", "lb=y; HttpOnly" } },
+      { OK, "Set-Cookie: a=1; Path=/", "Set-Cookie: lba=2", "Set-Cookie: lb=y; HttpOnly", VIA } },
+    { "removes all cookies", { status = 200, reason = "OK", "Set-Cookie: a=1", "Set-Cookie: b=1",
+      changes = { "Set-Cookie", false } }, { OK, VIA } },
+    { "is the date", { status = 200, reason = "OK", date = "now", changes = { "Date", "then" } },
+      { OK, "Date: then", VIA } },
+    { "leaves framing alone", { status = 200, reason = "OK", "Content-Length: 3", framing = "counted", length = 3,
+      changes = { "Content-Length", false, "Connection", "close", "Trailer", "A" } },
+      { OK, VIA, "Content-Length: 3" } },
+    { "leaves the length of a HEAD alone", { status = 200, reason = "OK", "Content-Length: 3",
+      changes = { "Content-Length", "9", "A", "1" } }, { OK, "Content-Length: 3", "A: 1", VIA } },
+  }
+end)
+
+describe("what a script may want otherwise", function()
+  local function are(what, of, fault, ...)
+    local given = { ... }
+    it(what, function()
+      for _, name in ipairs(given) do
+        local pair = type(name) == "table" and name or { name, "x" }
+        local _, said = changes_of(http.arena(), of == "request" and 0 or 1, pair)
+        assert.same({ fault }, said, pair[1])
+        if fault == "ours" then
+          _, said = changes_of(http.arena(), of == "request" and 0 or 1, { pair[1], false })
+          assert.same({ fault }, said, pair[1])
+        end
+      end
+    end)
+  end
+
+  for _, of in ipairs { "request", "response" } do
+    are("are names of a " .. of, of, "fine", "A", "X-User", "cookie", "Set-Cookie", "Authorization", "Date",
+      "Content-Type", "X-Forwarded-For", { "a", "\195\188" }, { "a", "a\tb" }, { "A", "" })
+    are("is no field of the connection of a " .. of, of, "ours", "Via", "Trailer", "content-LENGTH", "Content_Length",
+      "Transfer.Encoding", "X_Forwarded_For", unpack(HOP_BY_HOP))
+    are("is nothing but a token as the name in a " .. of, of, "name", "", "a b", "a:", "a\r\nb", "\195\188", "a\0")
+    are("is no line end in a value of a " .. of, of, "value", { "a", "b\r\nc: d" }, { "a", "b\nc" }, { "a", "b\0" },
+      { "a", "\127" }, { "a", "\1" })
+    are("has its bounds in a " .. of, of, "many", { "a", ("b"):rep(65536) }, { ("a"):rep(65537), "" })
+  end
+  are("is not what else a request has to say", "request", "ours", "Host", "Expect", "Max-Forwards")
+
+  it("are a hundred in all", function()
+    local given = {}
+    for i = 1, 101 do
+      given[2 * i - 1], given[2 * i] = "A" .. i, "b"
+    end
+    local _, said = changes_of(http.arena(), 0, given)
+    assert.equal("fine many", said[100] .. " " .. said[101])
   end)
 end)

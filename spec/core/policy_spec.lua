@@ -36,6 +36,7 @@ struct facts_decision {
   struct slice body;
   struct policy_field *fields;
   uint32_t fields_count;
+  void *options;
 };
 struct binding_call {
   struct facts_request *request;
@@ -343,6 +344,11 @@ describe("a policy", function()
         for i = 1, 2000 do headers['a' .. i] = 'b' end return ctx:respond { headers = headers }]],
       ["sets what belongs to the connection"] = "return ctx:respond { headers = { TE = 'x' } }",
       ["returns an unknown option"] = "return backends[1], { wy = 'x' }",
+      ["splits a header of the request"] = "return backends[1], { request_headers = { a = 'b\\r\\nc: d' } }",
+      ["gives as many options as there is no room for"] = [[local headers = {}
+        for i = 1, 2000 do headers['a' .. i] = 'b' end return backends[1], { request_headers = headers }]],
+      ["gives options that are no end"] = [[
+        return backends[1], { request_headers = { a = setmetatable({ 1 }, { __index = function() end }) }, host = 1 }]],
       ["returns a reason that is no text"] = "return nil, {}",
       ["yields"] = "coroutine.yield()",
       ["sets a field of ctx"] = "ctx.path = '/'",

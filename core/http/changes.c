@@ -1,0 +1,128 @@
+#include "http/changes.h"
+
+#include "http/hop.h"
+#include "http/syntax.h"
+
+enum { COUNT_MAX = 100, BYTES_MAX = 65536, ROOM_AT_FIRST = 4 };
+
+static bool is_name(struct slice name)
+{
+    for (size_t i = 0; i < name.length; i++)
+        if (!is_token_byte(name.start[i]))
+            return false;
+    return name.length > 0;
+}
+
+static bool is_value(struct slice value)
+{
+    for (size_t i = 0; i < value.length; i++)
+        if (!is_text_byte(value.start[i]))
+            return false;
+    return true;
+}
+
+static bool is_ours(enum changes_of of, struct slice name)
+{
+    switch (hop_kind_of(name)) {
+    case FIELD_CONNECTION:
+    case FIELD_HOP:
+    case FIELD_TE:
+    case FIELD_UPGRADE:
+    case FIELD_TRAILER:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_LOOK_ALIKE:
+        return true;
+    case FIELD_HOST:
+    case FIELD_EXPECT: /* the client waits, or does not */
+    case FIELD_MAX_FORWARDS:
+        return of == CHANGES_OF_REQUEST;
+    default:
+        return slice_is_nocase(name, SLICE("via")); /* RFC 9110, 7.6.3 */
+    }
+}
+
+static void changes_grow(struct changes *changes, struct arena *arena)
+{
+    unsigned room = changes->room > 0 ? 2 * changes->room : ROOM_AT_FIRST;
+    struct field *list = arena_alloc(arena, room * sizeof *list);
+
+    if (changes->count > 0)
+        memcpy(list, changes->list, changes->count * sizeof *list);
+    changes->list = list;
+    changes->room = room;
+}
+
+enum changes_fault changes_add(struct changes *changes, struct arena *arena, enum changes_of of,
+                               struct slice name, const struct slice *value)
+{
+    struct slice trimmed = value != NULL ? slice_trim(*value) : (struct slice){NULL, 0};
+
+    if (!is_name(name))
+        return CHANGES_NAME;
+    if (is_ours(of, name))
+        return CHANGES_OURS;
+    if (!is_value(trimmed))
+        return CHANGES_VALUE;
+    if (changes->count == COUNT_MAX || name.length > BYTES_MAX || trimmed.length > BYTES_MAX ||
+        changes->bytes + name.length + trimmed.length > BYTES_MAX)
+        return CHANGES_MANY;
+    if (changes->count == changes->room)
+        changes_grow(changes, arena);
+    changes->bytes += name.length + trimmed.length;
+    changes->list[changes->count++] = (struct field){
+        arena_copy(arena, name), value != NULL ? arena_copy(arena, trimmed) : trimmed};
+    return CHANGES_FINE;
+}
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+
+static bool is_alike(struct slice name, struct slice other)
+{
+    if (name.length != other.length)
+        return false;
+    for (size_t i = 0; i < name.length; i++)
+        if (ascii_lower(name.start[i]) != ascii_lower(other.start[i]) &&
+            (is_alphanumeric(name.start[i]) || is_alphanumeric(other.start[i])))
+            return false;
+    return true;
+}
+
+static struct slice cookie_name(struct slice cookie)
+{
+    const char *end = memchr(cookie.start, '=', cookie.length);
+
+    if (end != NULL)
+        cookie.length = (size_t)(end - cookie.start);
+    return slice_trim(cookie);
+}
+
+static bool makes_way(enum changes_of of, const struct field *came, const struct field *change)
+{
+    if (of == CHANGES_OF_REQUEST)
+        return is_alike(came->name, change->name);
+    if (!slice_is_nocase(came->name, change->name))
+        return false;
+    if (change->value.start == NULL || !slice_is_nocase(came->name, SLICE("set-cookie")))
+        return true;
+    return slice_is(cookie_name(came->value), cookie_name(change->value));
+}
+
+bool changes_drop(const struct changes *changes, enum changes_of of, const struct field *came)
+{
+    for (unsigned i = 0; changes != NULL && i < changes->count; i++)
+        if (makes_way(of, came, &changes->list[i]))
+            return true;
+    return false;
+}
+
+bool changes_name(const struct changes *changes, struct slice name)
+{
+    for (unsigned i = 0; changes != NULL && i < changes->count; i++)
+        if (slice_is_nocase(changes->list[i].name, name))
+            return true;
+    return false;
+}

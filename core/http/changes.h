@@ -1,0 +1,42 @@
+/*
+ * changes - fields of a head that shall go on otherwise than they came. Pure.
+ *
+ * Whoever wants them is a script: what would break the framing of a message, or is between two
+ * neighbours, is refused here, whatever it is called.
+ */
+#ifndef HTTP_CHANGES_H
+#define HTTP_CHANGES_H
+
+#include "base/arena.h"
+#include "http/head.h"
+
+enum changes_of { CHANGES_OF_REQUEST, CHANGES_OF_RESPONSE };
+
+enum changes_fault {
+    CHANGES_FINE,
+    CHANGES_NAME,  /* not a token */
+    CHANGES_VALUE, /* control bytes in it */
+    CHANGES_OURS,  /* a field of the connection, of framing, or one that has to be as it is */
+    CHANGES_MANY,  /* more than a head should have room for */
+};
+
+struct changes {        /* all zero: none */
+    struct field *list; /* a removed field's value starts nowhere */
+    unsigned count, room;
+    size_t bytes; /* of names and values */
+};
+
+/* One more: the value instead of what came under that name, beside other values for the name; NULL:
+ * nothing instead. Copies both to the arena. */
+enum changes_fault changes_add(struct changes *, struct arena *, enum changes_of, struct slice name,
+                               const struct slice *value);
+
+/* Does a field that came make way? In a request so does one whose name differs in other signs than
+ * letters and digits only: to a backend behind CGI X_User is X-User. In a response a Set-Cookie
+ * makes way for one of the same cookie, as each line is a cookie of its own (RFC 9110, 5.3).
+ * changes may be NULL, here and below. */
+bool changes_drop(const struct changes *, enum changes_of, const struct field *);
+/* Is it set, or removed? */
+bool changes_name(const struct changes *, struct slice name);
+
+#endif

@@ -1,0 +1,134 @@
+-- options - what choose may return behind a backend.
+--
+-- Returns a function that gives them to C (policy/options.h) piece by piece, and a text if something
+-- is wrong with them. Nothing here is called for a choose that returns a backend alone.
+local prelude = ...
+
+local ffi = prelude.ffi
+local C = ffi.C
+local did_you_mean, names_of = prelude.did_you_mean, prelude.names_of
+local pairs, rawget, tostring, type = pairs, rawget, tostring, type
+local find, format, lower, sub = string.find, string.format, string.lower, string.sub
+
+ffi.cdef [[
+void policy_answer_why(struct binding_call *, const char *text, size_t length);
+bool policy_option_time(struct binding_call *, uint32_t which, double seconds);
+bool policy_option_host(struct binding_call *, const char *text, size_t length);
+bool policy_option_path(struct binding_call *, const char *text, size_t length);
+uint32_t policy_option_field(struct binding_call *, uint32_t of, const char *name, size_t name_length,
+                             const char *value, size_t value_length);
+]]
+
+local REQUEST, RESPONSE = 0, 1                        -- enum changes_of
+local TIMES = { connect = 0, response_head = 1, response_body = 2 } -- enum option_time
+local DEADLINE = 3
+local FAULTS = {                                      -- enum changes_fault
+  "with '%s', which is no header's name",
+  "with a line end or another control byte in '%s'",
+  "with '%s', which is set by lb itself",
+  "with too much: '%s' has no room left",
+}
+
+local function shown(value)
+  if type(value) == "string" then
+    return format("%q", #value > 60 and sub(value, 1, 60) .. ".." or value)
+  end
+  return type(value) == "number" and tostring(value) or "a " .. type(value)
+end
+
+local function misspelt(what, name, known)
+  if type(name) ~= "string" then return format("%s with the key %s", what, shown(name)) end
+  return format("%s '%s'%s", what, name, did_you_mean(name, names_of(known)))
+end
+
+-- nil if it went well, else what is wrong.
+
+local function read_time(call, name, which, seconds)
+  if type(seconds) ~= "number" or not C.policy_option_time(call, which, seconds) then
+    return format("%s = %s, expected seconds from 0.001 to 86400", name, shown(seconds))
+  end
+end
+
+local function read_field(call, of, option, name, value)
+  if type(value) == "number" then value = tostring(value) end
+  local fault
+  if value == false then
+    fault = C.policy_option_field(call, of, name, #name, nil, 0)
+  elseif type(value) == "string" then
+    fault = C.policy_option_field(call, of, name, #name, value, #value)
+  else
+    return format("%s with '%s' = %s, expected a text, a list of texts, or false", option, name, shown(value))
+  end
+  if fault ~= 0 then
+    local hint = lower(name) == "host" and of == REQUEST and fault == 3 and " (the option host says another)" or ""
+    return format("%s " .. FAULTS[fault], option, name) .. hint
+  end
+end
+
+local function read_fields(of, option)
+  return function(call, given)
+    if type(given) ~= "table" then return format("%s = %s, expected a table", option, shown(given)) end
+    for name, value in pairs(given) do
+      if type(name) ~= "string" then return format("%s with the key %s, expected names", option, shown(name)) end
+      local wrong
+      if type(value) == "table" then
+        if #value == 0 then wrong = format("%s with '%s' = an empty list; false removes it", option, name) end
+        for i = 1, #value do
+          local one = rawget(value, i)
+          if one == false then one = {} end -- it removes nothing here
+          wrong = wrong or read_field(call, of, option, name, one)
+        end
+      else
+        wrong = read_field(call, of, option, name, value)
+      end
+      if wrong then return wrong end
+    end
+  end
+end
+
+local readers = {
+  why = function(call, text)
+    if type(text) ~= "string" then return format("why = %s, expected a text", shown(text)) end
+    C.policy_answer_why(call, text, #text)
+  end,
+
+  timeouts = function(call, given)
+    if type(given) ~= "table" then return format("timeouts = %s, expected a table", shown(given)) end
+    for name, seconds in pairs(given) do
+      local which = TIMES[name]
+      if not which then return misspelt("the unknown timeout", name, TIMES) end
+      local wrong = read_time(call, "timeouts." .. name, which, seconds)
+      if wrong then return wrong end
+    end
+  end,
+
+  deadline = function(call, seconds) return read_time(call, "deadline", DEADLINE, seconds) end,
+  request_headers = read_fields(REQUEST, "request_headers"),
+  response_headers = read_fields(RESPONSE, "response_headers"),
+
+  host = function(call, text)
+    if type(text) ~= "string" or not C.policy_option_host(call, text, #text) then
+      return format("host = %s, expected \"name\" or \"name:port\"", shown(text))
+    end
+  end,
+
+  path = function(call, text)
+    if type(text) ~= "string" or not C.policy_option_path(call, text, #text) then
+      local why = type(text) == "string" and find(text, "^/") and " without spaces, '#' or other bytes to be encoded"
+        or ""
+      return format("path = %s, expected \"/..\"%s", shown(text), why)
+    end
+  end,
+}
+
+return function(call, options)
+  if type(options) ~= "table" then
+    return format("a backend and %s, expected options as a table", shown(options))
+  end
+  for name, value in pairs(options) do
+    local read = readers[name]
+    if not read then return misspelt("a backend and the unknown option", name, readers) end
+    local wrong = read(call, value)
+    if wrong then return "a backend and " .. wrong end
+  end
+end
