@@ -64,7 +64,7 @@ static int with_config(const struct config *config, struct segment *segment,
 
     if (signals < 0)
         return fail(1, SLICE("lb: signals cannot be read"));
-    if (!trial_run(config, signals, &status)) /* stopped meanwhile, no check was done */
+    if (!trial_run(config, is_check, signals, &status)) /* stopped meanwhile, no check was done */
         return is_check && status == 0 ? 1 : status;
     if (!is_check)
         return supervisor_run(config, segment, options, signals);

@@ -127,7 +127,9 @@ void breaches_note(struct breaches *b, struct script *script, enum script_hook h
     script_explain(script, hook, breach, &message, &line);
     if (breach == SCRIPT_WRONG)
         buffer_append(&message, call->wrong);
-    if (complaints_may_say(&b->complaints, hook, breach, line, now_ms, &suppressed)) {
+    if (b->heard != NULL) {
+        b->heard(b->heard_owner, hook, buffer_slice(&message));
+    } else if (complaints_may_say(&b->complaints, hook, breach, line, now_ms, &suppressed)) {
         script_trace(script, &traceback);
         buffer_append_byte(&traceback, '\0');
         say(b, hook, breach, call, buffer_slice(&message), line, buffer_slice(&traceback).start,

@@ -26,6 +26,9 @@ struct breaches {
     struct segment_worker *counts;
     uint64_t number; /* the script's, for parking */
     struct complaints complaints;
+    /* Is told instead of the log; NULL: nobody. */
+    void (*heard)(void *owner, enum script_hook, struct slice message);
+    void *heard_owner;
     uint32_t failed; /* calls, since the script was loaded */
     struct {
         uint32_t calls, failed;

@@ -326,6 +326,14 @@ void policy_retire(struct policy *p)
     timers_retire(&p->timers);
 }
 
+void policy_on_breach(struct policy *p,
+                      void (*heard)(void *owner, enum script_hook, struct slice message),
+                      void *owner)
+{
+    p->breaches.heard = heard;
+    p->breaches.heard_owner = owner;
+}
+
 void policy_tick(struct policy *p)
 {
     breaches_tick(&p->breaches, p->script);

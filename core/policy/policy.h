@@ -69,6 +69,10 @@ void policy_cancel(struct policy_call *);
  * Call once for each request that policy_choose has seen. */
 void policy_forget(struct policy *, struct facts_request *);
 
+/* What goes wrong is told there, with the script's line, and not logged. */
+void policy_on_breach(struct policy *,
+                      void (*heard)(void *owner, enum script_hook, struct slice message),
+                      void *owner);
 void policy_tick(struct policy *); /* once a second, roughly */
 
 const char *policy_script_name(const struct policy *); /* for the log: "balancer.lua", "built in" */

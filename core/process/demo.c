@@ -278,7 +278,7 @@ int demo_run(const struct options *options)
     if (d.signals < 0) {
         fprintf(stderr, "lb: signals cannot be read: %s\n", strerror(errno));
         d.status = 1;
-    } else if (trial_run(d.config, d.signals, &d.status)) {
+    } else if (trial_run(d.config, false, d.signals, &d.status)) {
         demo_serve(&d);
     }
     config_free(d.config);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "policy/budget.h"
 #include "policy/policy.h"
+#include "policy/rehearsal.h"
 #include "process/children.h"
 #include "shared/board.h"
 
@@ -20,6 +21,7 @@ enum {
 
 struct trial {
     const struct config *config;
+    bool rehearses;
     int status; /* as waitpid tells it */
 };
 
@@ -34,21 +36,28 @@ static _Noreturn void say_and_exit(struct slice message)
     _exit(TRIAL_WRONG);
 }
 
-static void load(void *owner, unsigned which)
+static bool loads(const struct config *config, struct buffer *error)
 {
-    struct trial *t = owner;
     struct segment *segment = segment_new();
-    struct buffer error = {0};
     struct policy *policy;
 
     if (segment == NULL)
         _exit(1);
-    signals_deliver();
-    board_init(segment, t->config->backends_count);
-    policy = policy_new(t->config, segment, NULL, which, &error);
-    if (policy == NULL)
-        say_and_exit(buffer_slice(&error));
+    board_init(segment, config->backends_count);
+    policy = policy_new(config, segment, NULL, 0, error);
     policy_free(policy);
+    return policy != NULL;
+}
+
+static void try_out(void *owner, unsigned which)
+{
+    struct trial *t = owner;
+    struct buffer error = {0};
+
+    (void)which;
+    signals_deliver();
+    if (!(t->rehearses ? rehearsal_passes(t->config, &error) : loads(t->config, &error)))
+        say_and_exit(buffer_slice(&error));
     _exit(0);
 }
 
@@ -106,15 +115,15 @@ static int judge(const struct trial *t, bool is_late)
     return TRIAL_WRONG;
 }
 
-bool trial_run(const struct config *config, int signals, int *status)
+bool trial_run(const struct config *config, bool rehearses, int signals, int *status)
 {
-    struct trial trial = {.config = config};
+    struct trial trial = {.config = config, .rehearses = rehearses};
     struct children children;
     uint64_t until_ms = clock_steady_ms() + TRIAL_MAX_MS;
     bool stop = false;
 
     children_init(&children, 1, &trial);
-    children.run = load;
+    children.run = try_out;
     children.on_died = on_ended;
     children_name(&children, 0, "trial", 0);
     children_start(&children, 0);

@@ -14,8 +14,8 @@
 
 #include <stdbool.h>
 
-/* True: go on. False: end with *status; the reason is on standard error, unless it
+/* With rehearses: its hooks are called, too (policy/rehearsal.h). True: go on. False: end with *status; the reason is on standard error, unless it
  * is that SIGTERM, SIGINT or SIGQUIT came, when *status is 0. signals: signals_open. */
-bool trial_run(const struct config *, int signals, int *status) MUST_USE;
+bool trial_run(const struct config *, bool rehearses, int signals, int *status) MUST_USE;
 
 #endif

@@ -33,7 +33,7 @@ local function has(text, pattern) return ("\n" .. text):find(pattern) end
 
 local function kind_of(text)
   if has(text, "\n%s*it%(") or has(text, "\n%s*describe%(") then return "spec" end
-  if has(text, "\nreturn {") or has(text, "\nreturn require") then
+  if has(text, "\nreturn {") or has(text, "\nreturn [%w_]+ {") or has(text, "\nreturn require") then
     if compiles(text) then return "script", text end
   elseif text:gsub("%-%-[^\n]*", ""):find "^%s*[%a_][%w_]*%s*=[^=]" then
     local own = has(text, "[^%w_.]backends%s*=[^=]")

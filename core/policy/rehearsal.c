@@ -1,0 +1,150 @@
+/*
+ * The request: a GET of "/" by a client of the network that is kept for examples (RFC 5737), as
+ * plain as real ones get. What it does not have, a header or a query, others will not have either:
+ * a script that takes it for granted is wrong.
+ */
+#include "policy/rehearsal.h"
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "http/head.h"
+#include "net/loop.h"
+#include "policy/policy.h"
+#include "shared/board.h"
+
+enum { REQUEST_BYTES = 4096 };
+
+struct rehearsal {
+    const struct config *config;
+    struct segment *segment;
+    struct loop loop;
+    struct policy *policy;
+    struct buffer *error;
+    bool has_failed;
+
+    struct head head;
+    struct arena arena;
+    struct facts_request request;
+    uint32_t *backends;
+    char room[REQUEST_BYTES];
+};
+
+static struct field fields[] = {
+    {{"Host", 4}, {"example.org", 11}},
+    {{"User-Agent", 10}, {"lb-check", 8}},
+    {{"Accept", 6}, {"*/*", 3}},
+};
+
+static void on_breach(void *owner, enum script_hook hook, struct slice message)
+{
+    struct rehearsal *r = owner;
+
+    r->has_failed = true;
+    buffer_append(r->error, message);
+    buffer_printf(r->error, " (in %s, tried with a made-up request)", script_hook_name(hook));
+}
+
+static void on_done(struct policy_call *call)
+{
+    (void)call; /* the loop does not run */
+}
+
+static void make_request(struct rehearsal *r)
+{
+    r->head = (struct head){.version = VERSION_1_1,
+                            .method = SLICE("GET"),
+                            .target = SLICE("/"),
+                            .fields = fields,
+                            .fields_count = sizeof fields / sizeof *fields};
+    arena_init(&r->arena, r->room, sizeof r->room);
+    r->request = (struct facts_request){.id = SLICE("0000000000000000"),
+                                        .method = r->head.method,
+                                        .target = r->head.target,
+                                        .path = SLICE("/"),
+                                        .query = SLICE(""),
+                                        .host = SLICE("example.org"),
+                                        .scheme = SLICE("http"),
+                                        .client_ip = SLICE("192.0.2.1"),
+                                        .client_port = 50000,
+                                        .attempts = 1,
+                                        .tries = 1,
+                                        .idempotent = 1,
+                                        .replayable = 1,
+                                        .head = &r->head,
+                                        .arena = &r->arena};
+}
+
+static void try_choose(struct rehearsal *r, struct facts_decision *decision)
+{
+    struct policy_call call = {.on_done = on_done};
+    struct facts_choice choice = {r->backends, r->config->backends_count, 1};
+
+    policy_choose(r->policy, &call, &r->request, &choice, decision);
+    policy_cancel(&call);
+}
+
+static void try_on_failure(struct rehearsal *r, uint32_t backend)
+{
+    struct policy_call call = {.on_done = on_done};
+    struct facts_failure failure = {.kind = FACTS_CONNECT,
+                                    .phase = FACTS_PHASE_CONNECT,
+                                    .message = SLICE("connection refused")};
+    enum facts_verdict verdict;
+
+    policy_on_failure(r->policy, &call, &r->request, backend, &failure, &verdict);
+    policy_cancel(&call);
+}
+
+static void try_hooks(struct rehearsal *r)
+{
+    struct facts_decision decision = {0};
+
+    make_request(r);
+    try_choose(r, &decision);
+    if (!r->has_failed && r->config->backends_count > 0)
+        try_on_failure(r, decision.kind == FACTS_BACKEND ? decision.backend : 0);
+    policy_forget(r->policy, &r->request);
+    arena_dispose(&r->arena);
+}
+
+static void raise_curtain(struct rehearsal *r)
+{
+    unsigned count = r->config->backends_count, slots = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (r->config->backends[i].slot >= slots)
+            slots = r->config->backends[i].slot + 1;
+    board_init(r->segment, slots);
+    r->backends = mem_alloc((count + 1) * sizeof *r->backends);
+    for (uint32_t i = 0; i < count; i++) {
+        r->backends[i] = i;
+        board_set_up(r->segment, r->config->backends[i].slot, BOARD_CHECKED, 0, 1);
+    }
+    loop_init(&r->loop);
+}
+
+bool rehearsal_passes(const struct config *config, struct buffer *error)
+{
+    struct rehearsal *r = mem_zalloc(sizeof *r);
+    bool passes;
+
+    *r = (struct rehearsal){.config = config, .error = error, .segment = segment_new()};
+    if (r->segment == NULL) {
+        buffer_append_text(error, "no shared memory to try the script with");
+        mem_free(r);
+        return false;
+    }
+    raise_curtain(r);
+    r->policy = policy_new(config, r->segment, &r->loop, 0, error);
+    if (r->policy != NULL) {
+        policy_on_breach(r->policy, on_breach, r);
+        try_hooks(r);
+    }
+    passes = r->policy != NULL && !r->has_failed;
+    policy_free(r->policy);
+    loop_dispose(&r->loop);
+    segment_free(r->segment);
+    mem_free(r->backends);
+    mem_free(r);
+    return passes;
+}

@@ -1,0 +1,92 @@
+-- lb check tries the hooks, too, with a made-up request.
+local play = require "spec.support.play"
+
+describe("lb check", function()
+  after_each(play.curtain)
+
+  local function check(script)
+    return play.lb { "check", play.file("mine.lua", script) }
+  end
+
+  local function choosing(body, more)
+    return ([[return { backends = { "127.0.0.1:1", "127.0.0.1:2" }, %s choose = function(ctx, backends)
+%s
+end }]]):format(more or "", body)
+  end
+
+  for what, case in pairs {
+    ["misspells a field"] = {
+      "return ctx.clientip", ":2: unknown field 'clientip' of ctx, did you mean 'client_ip'%?",
+    },
+    ["takes a header for granted"] = { "return ctx.headers.cookie .. 'x'", ":2: attempt to concatenate" },
+    ["returns what is no backend"] = { "return 'one'", ":1: choose returned a string, expected a backend" },
+    ["never ends"] = { "\n\nwhile true do end", ":4: used more than its 10 ms of CPU time" },
+    ["takes all memory"] = {
+      "local t = {} while true do t[#t + 1] = {} end", ":2: needs more than the 1048576 bytes",
+      "script = { memory = 2^20, budget_ms = 5000 },",
+    },
+    ["yields"] = { "coroutine.yield()", ":%d: yielded" },
+  } do
+    it("finds that choose " .. what, function()
+      local ended = check(choosing(case[1], case[3]))
+      assert.equal(2, ended.code, ended.err)
+      assert.matches("mine%.lua" .. case[2]:gsub("%%d", "%%d+"), ended.err)
+      assert.matches("%(in choose, tried with a made%-up request%)\n$", ended.err)
+      assert.equal("", ended.out)
+    end)
+  end
+
+  it("finds that on_failure is wrong", function()
+    local ended = check [[return { backends = "127.0.0.1:1", on_failure = function(ctx, backend, err)
+      return err.kinds end }]]
+    assert.equal(2, ended.code)
+    assert.matches("mine%.lua:2: unknown field 'kinds' of err, did you mean 'kind'%? %(in on_failure, tried", ended.err)
+  end)
+
+  it("finds that init is wrong", function()
+    local ended = check "return { backends = '127.0.0.1:1', init = function() error 'no' end }"
+    assert.equal(2, ended.code)
+    assert.matches("mine%.lua:1: no %(in init%)", ended.err)
+  end)
+
+  for what, body in pairs {
+    ["chooses"] = "return backends[1]",
+    ["sees all backends, and that they are up"] = [[
+      for i = 1, 2 do assert(backends[i].state == "up") end
+      assert(#backends == 2)
+      return backends[2] ]],
+    ["refuses"] = "return nil, 'not today'",
+    ["answers"] = "return ctx:reject(401)",
+    ["awaits"] = "lb.sleep(1) error 'never'",
+    ["asks for every field"] = [[
+      for _, name in ipairs { "id", "method", "path", "query", "host", "scheme", "client_ip" } do
+        assert(type(ctx[name]) == "string", name)
+      end
+      assert(ctx.client_port + ctx.attempts + ctx.retries + ctx.tries > 0 and ctx.idempotent and ctx.replayable)
+      assert(ctx.headers.host == ctx.host and ctx.headers["user-agent"] and not ctx.headers.cookie)
+      return backends[1] ]],
+  } do
+    it("finds nothing wrong with a script that " .. what, function()
+      local took, ended = play.timed(check, choosing(body))
+      assert.equal(0, ended.code, ended.err)
+      assert.truthy(took < 5 * play.slow)
+    end)
+  end
+
+  it("finds nothing wrong with a script without backends that copes", function()
+    local ended = check "return { backends = {}, choose = function(ctx, backends) return backends[1] end }"
+    assert.equal(0, ended.code, ended.err)
+  end)
+
+  it("counts nothing that a running balancer would see", function()
+    local script = play.file("counts.lua", [[
+      local calls = lb.counter "calls"
+      return { listen = "127.0.0.1:0", backends = "127.0.0.1:1", choose = function(ctx, backends)
+        return ctx:respond { body = tostring(calls:add(1)) }
+      end }]])
+    local lb = play.balancer { file = script, backends = { play.hello "x" } }
+    assert.equal("1", lb:fetch("/").body)
+    assert.equal(0, play.lb({ "check", script }).code)
+    assert.equal("2", lb:fetch("/").body)
+  end)
+end)
