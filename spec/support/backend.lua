@@ -15,7 +15,8 @@ local FACTS = {
   since = 0, in_flight = 0, pending = 0, requests = 0, failures = 0, consecutive_failures = 0, error_rate = 0,
   ewma_ms = 0,
 }
-local MAY_BE_NIL = { last_error = true, ejected_for = true, ejected_why = true }
+local OTHERS = { last_error = true }                     -- nil unless given
+local FOR_SPECS = { ejected_for = true, ejected_why = true }
 
 local backend_methods = {}
 
@@ -34,22 +35,22 @@ end
 
 local backend_meta = {
   __index = function(_, key)
-    if MAY_BE_NIL[key] then return nil end
+    if OTHERS[key] or FOR_SPECS[key] then return nil end
     return backend_methods[key] or error("unknown field '" .. tostring(key) .. "' of a backend", 2)
   end,
   __newindex = function(one, key, value)
-    assert(MAY_BE_NIL[key], "a backend has no field '" .. tostring(key) .. "'")
+    assert(OTHERS[key] or FOR_SPECS[key], "a backend has no field '" .. tostring(key) .. "'")
     rawset(one, key, value)
   end,
   __tostring = function(self) return rawget(self, "name") end,
-  facts = FACTS, methods = backend_methods, -- for specs that list them
+  facts = FACTS, others = OTHERS, methods = backend_methods, -- for specs that list them
 }
 
 local function backend(facts)
   local built = {}
   for field, default in pairs(FACTS) do built[field] = default end
   for field, value in pairs(facts) do
-    assert(FACTS[field] ~= nil or field == "last_error", "a backend has no field '" .. tostring(field) .. "'")
+    assert(FACTS[field] ~= nil or OTHERS[field], "a backend has no field '" .. tostring(field) .. "'")
     built[field] = value
   end
   for tag, value in pairs(built.tags) do assert(type(value) == "string", "the tag '" .. tag .. "' is no text") end
@@ -157,7 +158,7 @@ function list(backends, all, panic)
       if key == "panic" then return panic or false end
       return methods[key] or for_specs[key] or error("unknown field '" .. tostring(key) .. "' of backends", 2)
     end,
-    methods = methods,
+    fields = { all = true, panic = true }, methods = methods, -- for specs that list them
   })
 end
 

@@ -44,9 +44,12 @@ function fake_clients.http(world)
 end
 
 local conn_methods = {}
-local conn_meta = { __index = function(_, key)
-  return conn_methods[key] or error("unknown field '" .. tostring(key) .. "' of a connection", 2)
-end }
+local conn_meta = {
+  __index = function(_, key)
+    return conn_methods[key] or error("unknown field '" .. tostring(key) .. "' of a connection", 2)
+  end,
+  fields = conn_methods, -- for specs that list them
+}
 local inside = setmetatable({}, { __mode = "k" }) -- by connection: { peer, pending, is_closed }
 
 function conn_methods.send(self, text)

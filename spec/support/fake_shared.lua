@@ -6,9 +6,12 @@
 local fake_shared = {}
 
 local function methods_of(what, methods)
-  return { __index = function(_, key)
-    return methods[key] or error(("unknown field '%s' of %s"):format(tostring(key), what), 2)
-  end }
+  return {
+    __index = function(_, key)
+      return methods[key] or error(("unknown field '%s' of %s"):format(tostring(key), what), 2)
+    end,
+    fields = methods, -- for specs that list them
+  }
 end
 
 local function check_name(what, name)

@@ -1,0 +1,407 @@
+---@meta lb
+-- The whole API for scripts, for editors that read LuaCATS annotations (lua-language-server). Nothing runs this file.
+-- In .luarc.json beside a script: { "runtime.version": "LuaJIT", "workspace.library": ["/usr/local/share/lb/scripts"] }
+-- scripts/README.md is the reference; a spec proves that this names exactly what lb has.
+
+--- What every script is given.
+---@class lb
+lb = {}
+
+---A count that all workers share.
+---@param name string 1 to 63 bytes
+---@return lb.Counter
+function lb.counter(name) end
+
+---@class lb.Counter
+local counter = {}
+---1, 2, .., n, 1, .. over all workers; 0 if n is 0.
+---@param n integer
+---@return integer
+function counter:next(n) end
+---@param k integer
+---@return integer value the new one
+function counter:add(k) end
+---@return integer
+function counter:get() end
+
+---What was added in the last seconds, over all workers.
+---@param name string
+---@param seconds number
+---@return lb.Window
+function lb.window(name, seconds) end
+
+---@class lb.Window
+local window = {}
+---@param k? integer 1
+---@return integer sum over the window
+function window:add(k) end
+---@return integer sum over the window
+function window:get() end
+
+---Tokens for each key, refilled over time, over all workers.
+---@param name string
+---@param options { rate: number, burst?: number } tokens a second; how many at most
+---@return lb.Bucket
+function lb.bucket(name, options) end
+
+---@class lb.Bucket
+local bucket = {}
+---@param key string
+---@param n? number 1
+---@return boolean taken
+---@return number? wait seconds, if it was not taken
+function bucket:take(key, n) end
+
+---@param key string
+---@return string|number|boolean|nil
+function lb.get(key) end
+---@param key string
+---@param value string|number|boolean|nil
+---@param ttl? number seconds
+function lb.set(key, value, ttl) end
+---Sets it if it is not there.
+---@param key string
+---@param value string|number|boolean
+---@param ttl? number seconds
+---@return boolean added
+function lb.add(key, value, ttl) end
+---@param key string
+---@param by? number 1
+---@param ttl? number seconds, from the first
+---@return number
+function lb.incr(key, by, ttl) end
+
+---Seconds of a clock that never jumps.
+---@return number
+function lb.now() end
+---In hooks: others are served meanwhile.
+---@param seconds number
+function lb.sleep(seconds) end
+
+---@class lb.Timer
+local timer = {}
+function timer:cancel() end
+
+---Once, so many seconds from now.
+---@param seconds number
+---@param fn fun()
+---@return lb.Timer
+function lb.after(seconds, fn) end
+---In each worker; with once in one process of all.
+---@param seconds number
+---@param fn fun()
+---@param options? { once?: boolean }
+---@return lb.Timer
+function lb.every(seconds, fn, options) end
+
+---@class lb.HttpOptions
+---@field timeout? number seconds
+---@field headers? table<string, string>
+---@field max_body? integer bytes
+---@field body? string
+
+---@class lb.HttpResponse
+---@field status integer
+---@field headers table<string, string>
+---@field body string
+
+---@class lb.http
+lb.http = {}
+---@param url string
+---@param options? lb.HttpOptions
+---@return lb.HttpResponse?
+---@return string? err
+function lb.http.get(url, options) end
+---@param url string
+---@param options? lb.HttpOptions
+---@return lb.HttpResponse?
+---@return string? err
+function lb.http.post(url, options) end
+---@param request { method?: string, url: string, timeout?: number, headers?: table<string, string>, body?: string, max_body?: integer }
+---@return lb.HttpResponse?
+---@return string? err
+function lb.http.request(request) end
+
+---@class lb.tcp
+lb.tcp = {}
+---@param address string host:port
+---@param options? { timeout?: number }
+---@return lb.Connection?
+---@return string? err
+function lb.tcp.connect(address, options) end
+
+---@class lb.Connection
+local connection = {}
+---@param text string
+---@return true?
+---@return string? err
+function connection:send(text) end
+---A line without its end.
+---@param max? integer bytes
+---@return string?
+---@return string? err
+function connection:line(max) end
+---@param n integer exactly so many bytes
+---@return string?
+---@return string? err
+function connection:read(n) end
+function connection:close() end
+
+---@class lb.json
+---@field null userdata
+lb.json = {}
+---@param value any
+---@return string
+function lb.json.encode(value) end
+---@param text string
+---@return any
+---@return string? err
+function lb.json.decode(text) end
+
+---HMAC-SHA-256, as 64 hex digits.
+---@param key string
+---@param text string
+---@return string
+function lb.hmac(key, text) end
+---In constant time.
+---@param a string
+---@param b string
+---@return boolean
+function lb.equal(a, b) end
+---A number that lb keeps: "requests", "policy_breaches", ..
+---@param name string
+---@return number
+function lb.metric(name) end
+
+---@alias lb.LogGiven string|{ message: string, [string]: string|number|boolean }
+---@class lb.log
+lb.log = {}
+---@param given lb.LogGiven
+function lb.log.info(given) end
+---@param given lb.LogGiven
+function lb.log.warn(given) end
+---@param given lb.LogGiven
+function lb.log.error(given) end
+
+---Ready to be used as choose, or in one.
+---@class lb.policy
+lb.policy = {}
+---@param ctx lb.Ctx
+---@param backends lb.Backends
+---@return lb.Backend?
+function lb.policy.round_robin(ctx, backends) end
+---@param ctx lb.Ctx
+---@param backends lb.Backends
+---@return lb.Backend?
+function lb.policy.least_in_flight(ctx, backends) end
+---@param ctx lb.Ctx
+---@param backends lb.Backends
+---@return lb.Backend?
+function lb.policy.p2c_ewma(ctx, backends) end
+---@param ctx lb.Ctx
+---@param backends lb.Backends
+---@param key? string the client's address
+---@return lb.Backend?
+function lb.policy.ring_hash(ctx, backends, key) end
+---@param ctx lb.Ctx
+---@param backends lb.Backends
+---@return lb.Backend?
+function lb.policy.random(ctx, backends) end
+
+---A script with options of its own: require "it" { option = .., setting = .. }.
+---@param options table<string, any> their defaults; false: of any kind
+---@param make fun(options: table): lb.Script
+---@return lb.Script|fun(given: table): lb.Script
+function lb.script(options, make) end
+
+---@class lb.Answer
+---@alias lb.Choice lb.Backend|lb.Answer|nil
+
+--- A request, as hooks see it.
+---@class lb.Ctx
+---@field id string
+---@field method string
+---@field path string
+---@field query string
+---@field scheme "http"|"https"
+---@field host string
+---@field client_ip string
+---@field client_port integer
+---@field headers table<string, string?>
+---@field cookies table<string, string?>
+---@field attempts integer from 1
+---@field retries integer from 0
+---@field tries integer from 1
+---@field idempotent boolean
+---@field replayable boolean
+---@field vars table
+---@field result lb.Result? in on_done
+local ctx = {}
+---@return number? seconds
+function ctx:remaining() end
+function ctx:allow_replay() end
+---@param n? integer then 1 to n, else [0, 1)
+---@return number
+function ctx:random(n) end
+---@param key string
+---@param value string|number|boolean
+function ctx:explain(key, value) end
+---@param answer { status?: integer, headers?: table<string, string|number|string[]>, body?: string }
+---@return lb.Answer
+function ctx:respond(answer) end
+---@param status integer
+---@param options? { retry_after?: number, why?: string }
+---@return lb.Answer
+function ctx:reject(status, options) end
+---@param url string
+---@param status? 301|302|303|307|308
+---@return lb.Answer
+function ctx:redirect(url, status) end
+
+---@class lb.Result
+---@field status integer
+---@field backend string?
+---@field ms number
+---@field bytes_in integer
+---@field bytes_out integer
+---@field attempts integer
+---@field retries integer
+
+--- Those that may be chosen, as an array.
+---@class lb.Backends
+---@field all lb.Backends
+---@field panic boolean
+---@field [integer] lb.Backend
+local backends = {}
+---@param f fun(backend: lb.Backend): number
+---@return lb.Backend?
+function backends:min(f) end
+---@param name string
+---@return lb.Backend?
+function backends:by_name(name) end
+---@param n? integer 1
+---@return lb.Backend? ...
+function backends:sample(n) end
+---@param key string
+---@param accept? fun(backend: lb.Backend): boolean
+---@return lb.Backend?
+function backends:ring(key, accept) end
+---@param key string
+---@param value string
+---@return lb.Backends
+function backends:tagged(key, value) end
+
+---@class lb.Backend
+---@field name string
+---@field address string
+---@field host string
+---@field port integer
+---@field weight number
+---@field effective_weight number
+---@field tags table<string, string?>
+---@field state "up"|"down"|"ejected"|"draining"
+---@field since number
+---@field in_flight integer
+---@field pending integer
+---@field requests integer
+---@field failures integer
+---@field consecutive_failures integer
+---@field error_rate number 0 to 1
+---@field ewma_ms number
+---@field last_error string?
+local backend = {}
+---@param seconds number
+---@param why? string
+function backend:eject(seconds, why) end
+function backend:drain() end
+function backend:undrain() end
+---@param n number
+function backend:set_weight(n) end
+
+---@class lb.Failure
+---@field kind "connect"|"timeout"|"reset"|"protocol"|"resolve"
+---@field phase "connect"|"request"|"head"|"body"
+---@field message string
+
+---@class lb.Response
+---@field status integer
+---@field headers table<string, string?>
+
+---@class lb.ChoiceOptions
+---@field why? string
+---@field timeouts? { connect?: number, response_head?: number, response_body?: number }
+---@field deadline? number seconds for all tries
+---@field request_headers? table<string, string|false>
+---@field response_headers? table<string, string|false>
+---@field host? string
+---@field path? string
+
+---@class lb.BackendSettings
+---@field address string
+---@field name? string
+---@field weight? number
+---@field tags? table<string, string>
+---@field max_in_flight? integer
+
+---@class lb.HealthSettings
+---@field type? "tcp"|"http"
+---@field path? string
+---@field host? string
+---@field status? integer|string|(integer|string)[]
+---@field interval? number
+---@field timeout? number
+---@field rise? integer
+---@field fall? integer
+---@field eject_after? integer
+---@field eject_for? number
+---@field slow_start? number
+---@field panic? number
+---@field check? fun(backend: lb.Backend): boolean, string?
+
+---@class lb.TimeoutSettings
+---@field connect? number
+---@field request_head? number
+---@field request_body? number
+---@field response_head? number
+---@field response_body? number
+---@field keep_alive? number
+---@field upstream_idle? number
+---@field tunnel? number
+---@field request? number
+
+---@class lb.LimitSettings
+---@field request_line? integer
+---@field head? integer
+---@field fields? integer
+---@field body? integer
+---@field replay? integer
+---@field connections? integer
+---@field per_client? integer
+---@field attempts? integer
+---@field retry_budget? number
+
+---@class lb.ScriptSettings
+---@field budget_ms? number
+---@field park? integer
+---@field memory? integer
+---@field await? number
+
+--- What a script returns.
+---@class lb.Script
+---@field listen? string|string[]
+---@field backends? string|(string|lb.BackendSettings)[]
+---@field workers? integer|"auto"
+---@field fallback? "round_robin"|"fail"
+---@field trusted_proxies? string|string[]
+---@field forwarded? boolean
+---@field pages? table<integer, string|{ type: string, body: string }>
+---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
+---@field timeouts? lb.TimeoutSettings
+---@field limits? lb.LimitSettings
+---@field script? lb.ScriptSettings
+---@field init? fun()
+---@field choose? fun(ctx: lb.Ctx, backends: lb.Backends): lb.Choice, lb.ChoiceOptions|string|nil
+---@field on_response? fun(ctx: lb.Ctx, backend: lb.Backend, res: lb.Response): "retry"|"next"|lb.Answer|nil
+---@field on_failure? fun(ctx: lb.Ctx, backend: lb.Backend, err: lb.Failure): "retry"|"next"|"fail"|nil
+---@field on_done? fun(ctx: lb.Ctx)
+---@field on_health? fun(backend: lb.Backend, up: boolean, reason: string)

@@ -1,0 +1,182 @@
+-- api - the names that scripts may use, by object ("lb", "lb.log", "ctx", "backend", ..), from where they are written:
+--
+--   api.annotated()      in scripts/lb.d.lua
+--   api.built()          of what spec/support builds
+--   api.real(lb)         of lb itself, which a spec has started with api.SCRIPT and spec/support/probe.c
+--   api.groups()         names of settings as annotated, by group ("health", ..; "" is the top)
+-- Each gives { object = { name = true } }.
+
+local fake_lb = require "spec.support.fake_lb"
+local outcome = require "spec.support.outcome"
+local pool = require("spec.support.backend").pool
+local request = require "spec.support.request"
+
+local api = {}
+
+-- What the annotations call it, and what the specs do.
+local CLASSES = {
+  ["lb.Ctx"] = "ctx", ["lb.Backends"] = "backends", ["lb.Backend"] = "backend", ["lb.Failure"] = "err",
+  ["lb.Response"] = "res", ["lb.Counter"] = "counter", ["lb.Window"] = "window", ["lb.Bucket"] = "bucket",
+  ["lb.Timer"] = "timer", ["lb.Connection"] = "conn", ["lb.Result"] = "result", ["lb"] = "lb", ["lb.http"] = "lb.http",
+  ["lb.tcp"] = "lb.tcp", ["lb.json"] = "lb.json", ["lb.log"] = "lb.log", ["lb.policy"] = "lb.policy",
+}
+local GROUPS = {
+  ["lb.Script"] = "", ["lb.HealthSettings"] = "health", ["lb.TimeoutSettings"] = "timeouts",
+  ["lb.LimitSettings"] = "limits", ["lb.ScriptSettings"] = "script",
+}
+
+local function classes_of(path)
+  local classes, class, class_of = {}, nil, {}
+  for line in io.lines(path) do
+    local named = line:match "^%-%-%-@class ([%w_.]+)"
+    local field = line:match "^%-%-%-@field ([%w_]+)"
+    local variable = line:match "^local ([%w_]+) = {}" or line:match "^([%w_.]+) = {}"
+    local owner, name = line:match "^function ([%w_.]+)[.:]([%w_]+)%("
+    if named then
+      class = named
+      classes[class] = {}
+    elseif field then
+      classes[class][field] = true
+    elseif variable then
+      class_of[variable] = class
+      local parent, last = variable:match "^(lb)%.(%w+)$"
+      if parent then classes[parent][last] = true end
+    elseif owner then
+      classes[class_of[owner]][name] = true
+    end
+  end
+  return classes
+end
+
+local function chosen(from, wanted)
+  local by_name = {}
+  for class, name in pairs(wanted) do by_name[name] = assert(from[class], "no class " .. class) end
+  return by_name
+end
+
+function api.annotated() return chosen(classes_of "scripts/lb.d.lua", CLASSES) end
+function api.groups() return chosen(classes_of "scripts/lb.d.lua", GROUPS) end
+
+local function add(names, from)
+  for key in pairs(from or {}) do
+    if type(key) == "string" then names[key] = true end
+  end
+  return names
+end
+
+-- What the builders keep in their metatables for this.
+local function built_names(object)
+  local meta, names = debug.getmetatable(object), {}
+  for _, list in ipairs { "fields", "facts", "methods", "others" } do add(names, meta[list]) end
+  return names
+end
+
+function api.built()
+  local lb, world = fake_lb.new()
+  world.tcp = function() return function() end end
+  local backends = pool { "a" }
+  local built = {
+    lb = lb, ctx = request {}, backends = backends, backend = backends[1], err = outcome.failure {},
+    res = outcome.response {}, counter = lb.counter "c", window = lb.window("w", 1),
+    bucket = lb.bucket("b", { rate = 1 }), timer = lb.after(1, print), conn = lb.tcp.connect "a:1",
+  }
+  local names = {}
+  for object, value in pairs(built) do names[object] = built_names(value) end
+  for name in pairs(names.lb) do
+    if type(lb[name]) == "table" then names["lb." .. name] = built_names(lb[name]) end
+  end
+  return names
+end
+
+-- Returns its own names as the body of an answer: "object name" each line. Its first backend must refuse.
+api.SCRIPT = [[
+local function add(names, from)
+  for key in next, from do
+    if type(key) == "string" and key:sub(1, 2) ~= "__" then names[key] = true end
+  end
+  local meta = raw_metatable(from)
+  if meta and type(rawget(meta, "__index")) == "table" then add(names, rawget(meta, "__index")) end
+end
+
+local function names_of(object)
+  local names, index = {}, rawget(raw_metatable(object), "__index")
+  if type(index) == "table" then add(names, index) end
+  if type(index) == "function" then
+    for _, held in ipairs(held_by(index)) do
+      if type(held) == "table" then add(names, held) end
+    end
+  end
+  return names
+end
+
+local lines = {}
+local function tell(object, value)
+  for name in pairs(names_of(value)) do lines[#lines + 1] = object .. " " .. name end
+end
+
+local function tell_result(result)
+  for name in pairs(names_of(result)) do print("result " .. name) end
+end
+
+-- What is not there yet is told by its absence.
+local function try(object, make)
+  local ok, value = pcall(make)
+  if ok and type(value) == "table" then tell(object, value) end
+end
+
+local function tell_lb(backend)
+  tell("lb", lb)
+  for name in pairs(names_of(lb)) do
+    if type(lb[name]) == "table" then tell("lb." .. name, lb[name]) end
+  end
+  try("counter", function() return lb.counter "probe" end)
+  try("window", function() return lb.window("probe", 1) end)
+  try("bucket", function() return lb.bucket("probe", { rate = 1, burst = 1 }) end)
+  try("timer", function() return lb.after(1000, function() end) end)
+  try("conn", function() return (lb.tcp.connect(backend.address)) end)
+end
+
+return {
+  health = { interval = 100, fall = 100 },
+  script = { budget_ms = 1000 },
+  choose = function(ctx, backends)
+    local refuses, answers = backends.all[1], backends.all[2]
+    if ctx.attempts == 1 then return refuses end
+    if not ctx.vars.told then
+      tell("ctx", ctx)
+      tell("backends", backends)
+      tell("backend", answers)
+      tell_lb(answers)
+      ctx.vars.told = true
+    end
+    ON_RESPONSE
+    return ctx:respond { body = table.concat(lines, "\n") }
+  end,
+  on_failure = function(ctx, backend, err)
+    tell("err", err)
+    return "next"
+  end,
+]]
+api.SCRIPT_END = [[
+  on_response = function(ctx, backend, res)
+    tell("res", res)
+    return ctx:respond { body = table.concat(lines, "\n") }
+  end,
+  on_done = function(ctx) tell_result(ctx.result) end,
+]]
+
+function api.script(has_on_response)
+  local script = api.SCRIPT:gsub("ON_RESPONSE", has_on_response and "if answers then return answers end" or "")
+  return script .. (has_on_response and api.SCRIPT_END or "") .. "}\n"
+end
+
+function api.real(text)
+  local names = {}
+  for object, name in text:gmatch "(%S+) (%S+)" do
+    names[object] = names[object] or {}
+    names[object][name] = true
+  end
+  return names
+end
+
+return api

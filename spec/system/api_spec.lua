@@ -1,0 +1,67 @@
+-- What scripts may use has the same names in lb itself, in what spec/support builds, in scripts/lb.d.lua and in
+-- scripts/README.md. spec/support/probe.c lets a script inside lb list them.
+local api = require "spec.support.api"
+local play = require "spec.support.play"
+
+local function lines_of(objects)
+  local lines = {}
+  for object, names in pairs(objects) do
+    for name in pairs(names) do lines[#lines + 1] = object .. " " .. name end
+  end
+  table.sort(lines)
+  return lines
+end
+
+-- The lines that only the first has, and those that only the second has.
+local function differences(first, second)
+  local has, only = {}, { {}, {} }
+  for _, line in ipairs(second) do has[line] = true end
+  for _, line in ipairs(first) do
+    if not has[line] then table.insert(only[1], line) end
+    has[line] = nil
+  end
+  for line in pairs(has) do table.insert(only[2], line) end
+  table.sort(only[2])
+  return only
+end
+
+describe("the names that scripts may use", function()
+  local library
+
+  setup(function()
+    library = os.tmpname()
+    local include = io.popen("pkg-config --cflags luajit"):read "*l"
+    local command = ("%s -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -fPIC -shared -o %s %s " ..
+      "spec/support/probe.c -ldl"):format(os.getenv "CC" or "gcc", library, include)
+    local status = os.execute(command)
+    assert(status == 0 or status == true, command)
+  end)
+
+  teardown(function() os.remove(library) end)
+
+  after_each(play.curtain)
+
+  local function real()
+    local refuses = "127.0.0.1:" .. play.unused_port()
+    local lb = play.balancer {
+      script = api.script(false), backends = { refuses, play.hello "one" },
+      env = {
+        LD_PRELOAD = library, ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0",
+      },
+    }
+    local body = lb:fetch("/").body
+    lb:exchange()
+    for _, event in ipairs(lb:events "script") do body = body .. "\n" .. event.message end
+    return api.real(body)
+  end
+
+  it("are those of scripts/lb.d.lua, in lb", function()
+    assert.same({}, differences(lines_of(api.annotated()), lines_of(real()))[2])
+  end)
+
+  it("are those of scripts/lb.d.lua, in what spec/support builds", function()
+    local annotated = api.annotated()
+    annotated.result = nil -- a table that the spec gives
+    assert.same({ {}, {} }, differences(lines_of(annotated), lines_of(api.built())))
+  end)
+end)
