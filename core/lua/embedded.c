@@ -3,6 +3,7 @@
 EMBEDDED(prelude, "core/lua/prelude.lua")
 EMBEDDED(modules, "core/lua/modules.lua")
 EMBEDDED(await, "core/lua/await.lua")
+EMBEDDED(clients, "core/lua/clients.lua")
 EMBEDDED(strings, "core/lua/strings.lua")
 EMBEDDED(balancer, "balancer.lua")
 EMBEDDED(hello, "scripts/hello.lua")

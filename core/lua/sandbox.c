@@ -135,6 +135,8 @@ static void push_parts(lua_State *lua)
     lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
     push_chunk(lua, embedded_await(), "=lb await");
     lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
+    push_chunk(lua, embedded_clients(), "=lb clients");
+    lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
 }
 
 /* strings.lua's arguments are ffi and the value of stopped calls. The prelude's: ffi,

@@ -431,11 +431,29 @@ void stream_keep_alive(struct stream *s)
     stream_set(s, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
-bool stream_is_stale(const struct stream *s)
+static bool is_nothing_yet(ssize_t result)
+{
+    return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+}
+
+static ssize_t stream_peek(const struct stream *s)
 {
     char byte;
 
-    return s->failure != 0 || s->has_ended ||
-           recv(stream_fd(s), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
-           (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+    return recv(stream_fd(s), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+bool stream_is_stale(const struct stream *s)
+{
+    return s->failure != 0 || s->has_ended || !is_nothing_yet(stream_peek(s));
+}
+
+bool stream_is_at_end(const struct stream *s)
+{
+    ssize_t result;
+
+    if (s->failure != 0 || s->has_ended)
+        return true;
+    result = stream_peek(s);
+    return result <= 0 && !is_nothing_yet(result);
 }

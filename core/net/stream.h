@@ -89,5 +89,7 @@ bool stream_is_dead(const struct stream *);
 void stream_keep_alive(struct stream *);
 /* Of an idle stream: is there a byte or an end to be read this moment? One system call. */
 bool stream_is_stale(const struct stream *);
+/* The same, but only an end: what was sent before it was read, or never came. */
+bool stream_is_at_end(const struct stream *);
 
 #endif

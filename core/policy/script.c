@@ -6,7 +6,9 @@
 #include "lua/sandbox.h"
 #include "policy/budget.h"
 #include "policy/coroutines.h"
+#include "policy/http_client.h"
 #include "policy/sleep.h"
+#include "policy/tcp_client.h"
 #include "policy/timers.h"
 
 #include <lauxlib.h>
@@ -336,6 +338,8 @@ static int push_hooks_inside(lua_State *lua)
     lua_setfield(lua, LUA_REGISTRYINDEX, "lb bind");
     coroutines_init(&script->coroutines, lua, arguments[2], script->hooks, SCRIPT_HOOKS);
     sleep_offer(lua);
+    tcp_client_offer(lua);
+    http_client_offer(lua);
     timers_offer(arguments[3], lua);
     return 0;
 }

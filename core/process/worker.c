@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "client/clients.h"
 #include "net/listener.h"
+#include "policy/dial.h"
 #include "process/children.h"
 #include "process/pulse.h"
 #include "proxy/exchange.h"
@@ -230,14 +231,14 @@ static void on_heartbeat(struct deadline *d)
 
 /* --- starting --- */
 
-/* Every client may need a connection to a backend. */
+/* Every client may need a connection to a backend, and the script has connections of its own. */
 static unsigned worker_clients_max(const struct config *config)
 {
     struct rlimit descriptors;
-    uint64_t most = 512;
+    uint64_t most = 512, kept = DESCRIPTORS_KEPT + links_limit();
 
-    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > 2 * DESCRIPTORS_KEPT)
-        most = (descriptors.rlim_cur - DESCRIPTORS_KEPT) / 2;
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > 2 * kept)
+        most = (descriptors.rlim_cur - kept) / 2;
     if (config->limits.connections > 0) {
         uint64_t share = (config->limits.connections + config->workers - 1) / config->workers;
 
@@ -338,6 +339,10 @@ int worker_run(const struct config *config, struct segment *segment, unsigned sl
     if (status != 0)
         worker_drain(w); /* closes what there is, in order */
     loop_run(&w->loop);
+    if (dial_is_resolving()) { /* for a script; libuv would wait for the answer */
+        log_close();
+        _exit(status);
+    }
     worker_dispose(w);
     return status;
 }

@@ -1,0 +1,117 @@
+-- clients - lb.tcp and lb.http: what is asked for is checked here, and done in C (core/policy/tcp_client.c,
+-- http_client.c), where there is a loop; `host` has the functions of C then.
+--
+-- What is wrong with a script (a number for a text) is an error; what may be wrong with data (a URL with a
+-- space in it, made from a request) is nil and a text, like a peer that does not answer. The last thing that
+-- a function does is to call the one of C, as a tail call, so that an error is told of the script's line.
+local inside, lb = ...
+
+local host = inside.host
+local complain, did_you_mean, locked, names_of = inside.complain, inside.did_you_mean, inside.locked, inside.names_of
+local format, lower = string.format, string.lower
+local pairs, rawget, tostring, type, unpack = pairs, rawget, tostring, type, unpack
+
+local TIMEOUT_MAX = 3600
+local TCP_TIMEOUT, HTTP_TIMEOUT = 1, 5
+local BODY_BYTES, BODY_MAX, FIELDS_MAX = 1048576, 16777216, 100 -- core/policy/fetch.h
+
+-- nil, or what is wrong with the options, in words.
+local function check_options(options, allowed)
+  if type(options) ~= "table" then return format("options are a table, not a %s", type(options)) end
+  for name in pairs(options) do
+    if not allowed[name] then
+      local hint = type(name) == "string" and did_you_mean(name, names_of(allowed)) or ""
+      return format("unknown option '%s'%s", tostring(name), hint)
+    end
+  end
+end
+
+local function check_timeout(timeout)
+  if type(timeout) ~= "number" or not (timeout >= 0.001 and timeout <= TIMEOUT_MAX) then
+    return format("timeout is a number of seconds from 0.001 to %d, not %s", TIMEOUT_MAX, tostring(timeout))
+  end
+end
+
+-- lb.tcp ---------------------------------------------------------------------------------------------------
+
+local tcp_options = { timeout = true }
+
+local function connect(address, options)
+  if type(address) ~= "string" then
+    complain('lb.tcp.connect needs an address such as "redis:6379", not a %s', type(address))
+  end
+  options = options or {}
+  local timeout = type(options) == "table" and options.timeout or TCP_TIMEOUT
+  local wrong = check_options(options, tcp_options) or check_timeout(timeout)
+  if wrong then complain("lb.tcp.connect: %s", wrong) end
+  if not host.tcp_connect then complain "lb.tcp.connect may be called in hooks only" end
+  return host.tcp_connect(address, timeout)
+end
+
+lb.tcp = locked("lb.tcp", { connect = connect })
+
+-- lb.http --------------------------------------------------------------------------------------------------
+
+-- The headers of an answer: a plain table with lower-case names, that is asked in any case.
+inside.http_headers = {
+  __index = function(headers, name)
+    if type(name) == "string" then return rawget(headers, lower(name)) end
+  end,
+  __metatable = false,
+}
+
+-- Names and values in turn; or nil and what is wrong.
+local function list_headers(headers)
+  local list = {}
+  if type(headers) ~= "table" then return nil, format("headers are a table, not a %s", type(headers)) end
+  for name, value in pairs(headers) do
+    if type(name) ~= "string" then return nil, format("a header's name is a text, not a %s", type(name)) end
+    if type(value) == "number" then value = tostring(value) end
+    if type(value) ~= "string" then return nil, format("header '%s' is a text, not a %s", name, type(value)) end
+    list[#list + 1], list[#list + 2] = name, value
+    if #list > 2 * FIELDS_MAX then return nil, format("there are more than %d headers", FIELDS_MAX) end
+  end
+  return list
+end
+
+local function check_request(options, allowed, method, url, timeout, max_body)
+  local wrong = check_options(options, allowed) or check_timeout(timeout)
+  if wrong then return wrong end
+  if type(method) ~= "string" then return format("method is a text, not a %s", type(method)) end
+  if type(url) ~= "string" then return format("url is a text, not a %s", type(url)) end
+  if options.body ~= nil and type(options.body) ~= "string" then
+    return format("body is a text, not a %s", type(options.body))
+  end
+  if type(max_body) ~= "number" or not (max_body >= 0 and max_body <= BODY_MAX) or max_body % 1 ~= 0 then
+    return format("max_body is a whole number of bytes from 0 to %d, not %s", BODY_MAX, tostring(max_body))
+  end
+end
+
+-- A function that asks: `prepare` gives method, URL and options.
+local function asking(what, allowed, prepare)
+  return function(...)
+    local method, url, options = prepare(...)
+    local given = type(options) == "table" and options or {}
+    local timeout, max_body = given.timeout or HTTP_TIMEOUT, given.max_body or BODY_BYTES
+    local wrong = check_request(options, allowed, method, url, timeout, max_body)
+    if wrong then complain("%s: %s", what, wrong) end
+    local headers, why = list_headers(given.headers or {})
+    if not headers then complain("%s: %s", what, why) end
+    if not host.http_fetch then complain("%s may be called in hooks only", what) end
+    return host.http_fetch(method, url, timeout, max_body, given.body, unpack(headers))
+  end
+end
+
+lb.http = locked("lb.http", {
+  get = asking("lb.http.get", { timeout = true, headers = true, max_body = true }, function(url, options)
+    return "GET", url, options or {}
+  end),
+  post = asking("lb.http.post", { timeout = true, headers = true, max_body = true, body = true },
+    function(url, options) return "POST", url, options or {} end),
+  request = asking("lb.http.request",
+    { timeout = true, headers = true, max_body = true, body = true, method = true, url = true },
+    function(options)
+      if type(options) ~= "table" then return "GET", "", options end
+      return options.method or "GET", options.url, options
+    end),
+})

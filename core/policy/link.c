@@ -1,0 +1,108 @@
+#include "policy/link.h"
+
+#include "base/mem.h"
+
+#include <sys/resource.h>
+
+enum { DESCRIPTORS_SHARE = 8 }; /* one in so many is a script's at most */
+
+/* One process has one loop. */
+static unsigned links_count, links_most;
+static size_t held_bytes;
+
+unsigned links_limit(void)
+{
+    struct rlimit descriptors;
+
+    if (links_most == 0) {
+        links_most = LINKS_MAX;
+        if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 &&
+            descriptors.rlim_cur / DESCRIPTORS_SHARE < LINKS_MAX)
+            links_most = (unsigned)(descriptors.rlim_cur / DESCRIPTORS_SHARE) + 1;
+    }
+    return links_most;
+}
+
+bool links_are_full(void)
+{
+    return links_count >= links_limit();
+}
+
+static struct link *link_of(struct stream *s)
+{
+    return list_entry(s, struct link, stream);
+}
+
+static void on_connected(struct stream *s, int status)
+{
+    link_of(s)->events->on_opened(link_of(s), status);
+}
+
+static void on_bytes(struct stream *s, struct slice bytes)
+{
+    link_of(s)->events->on_bytes(link_of(s), bytes);
+}
+
+static void on_end(struct stream *s, int status)
+{
+    link_of(s)->events->on_end(link_of(s), status);
+}
+
+static void on_drained(struct stream *s)
+{
+    link_of(s)->events->on_drained(link_of(s));
+}
+
+static void on_closed(struct stream *s)
+{
+    mem_free(link_of(s));
+}
+
+static const struct stream_events stream_events = {
+    .on_connected = on_connected,
+    .on_bytes = on_bytes,
+    .on_end = on_end,
+    .on_drained = on_drained,
+    .on_closed = on_closed,
+};
+
+int link_open(struct link **out, struct loop *loop, const struct sockaddr *to,
+              const struct link_events *events, void *owner)
+{
+    struct link *link = mem_zalloc(sizeof *link);
+    int status;
+
+    link->events = events;
+    link->owner = owner;
+    links_count++;
+    status = stream_connect(&link->stream, loop, to, &stream_events);
+    *out = status == 0 ? link : NULL;
+    if (status != 0)
+        link_close(link);
+    return status;
+}
+
+/* The descriptor is closed at once; only the memory has to wait for the loop. */
+void link_close(struct link *link)
+{
+    if (!link->stream.is_closing)
+        links_count--;
+    stream_close(&link->stream);
+}
+
+bool held_append(struct buffer *b, struct slice bytes)
+{
+    size_t before = b->capacity;
+
+    if (held_bytes - before + 2 * (buffer_length(b) + bytes.length) > LINKS_HELD_BYTES_MAX)
+        return false;
+    buffer_append(b, bytes);
+    held_bytes += b->capacity - before;
+    return true;
+}
+
+void held_dispose(struct buffer *b)
+{
+    held_bytes -= b->capacity;
+    buffer_dispose(b);
+}

@@ -1,0 +1,44 @@
+/*
+ * link - a connection that a script has asked for: to Redis, to an HTTP service.
+ *
+ * It frees itself when it is closed. There are at most LINKS_MAX of them in a process, fewer if
+ * the process may open few descriptors, so that no script takes those that clients and backends
+ * need. What comes in is held in buffers that are counted for all links together.
+ */
+#ifndef POLICY_LINK_H
+#define POLICY_LINK_H
+
+#include "base/buffer.h"
+#include "net/stream.h"
+
+enum { LINKS_MAX = 256, LINKS_HELD_BYTES_MAX = 64 << 20 };
+
+struct link;
+
+struct link_events {
+    void (*on_opened)(struct link *, int status); /* 0, or a negative libuv code */
+    void (*on_bytes)(struct link *, struct slice);
+    void (*on_end)(struct link *, int status); /* 0: the peer will send no more; else it broke */
+    void (*on_drained)(struct link *);
+};
+
+struct link {
+    struct stream stream;
+    const struct link_events *events; /* the owner's, who may be another after it was opened */
+    void *owner;
+};
+
+unsigned links_limit(void); /* how many there may be; asks the system once */
+bool links_are_full(void);
+
+/* Begins to open one; on_opened tells. 0, or a negative libuv code: *out is NULL then. */
+int link_open(struct link **out, struct loop *, const struct sockaddr *, const struct link_events *,
+              void *owner) MUST_USE;
+void link_close(struct link *); /* no more events */
+
+/* Puts bytes into a buffer of somebody's who has a link. False, and nothing is put there, if all
+ * of these buffers together would be too large. */
+bool held_append(struct buffer *, struct slice bytes) MUST_USE;
+void held_dispose(struct buffer *);
+
+#endif
