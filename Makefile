@@ -116,6 +116,12 @@ FILE ?= spec
 spec: all library
 	busted $(FILE)
 
+# Your own specs of your own script, with the builders of spec/support, in the spec's folder:
+# make -C /path/to/lb test-policy FILE=$PWD/my_spec.lua (scripts/README.md has an example)
+test-policy:
+	$(if $(filter-out spec,$(FILE)),,$(error say which: make test-policy FILE=/path/to/my_spec.lua))
+	@cd $(dir $(abspath $(FILE))) && LUA_PATH='$(CURDIR)/?.lua;;' busted --lua=luajit $(notdir $(abspath $(FILE)))
+
 # The system specs under valgrind; slow, so not part of `make test`.
 valgrind: all
 	infra/valgrind.sh $(filter-out spec,$(FILE))
@@ -144,11 +150,18 @@ peers-conformance:
 story:
 	@infra/story.sh
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/lb/scripts
+install: all install-scripts
+	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILD)/lb $(DESTDIR)$(PREFIX)/bin/lb
-	install -m 644 balancer.lua $(DESTDIR)$(PREFIX)/share/lb/balancer.lua
-	install -m 644 scripts/*.lua $(DESTDIR)$(PREFIX)/share/lb/scripts/
+
+# The scripts, and what specs of one's own require.
+SHARE = $(DESTDIR)$(PREFIX)/share/lb
+BUILDERS = backend fake_clients fake_lb fake_shared outcome request script sha256
+install-scripts:
+	install -d $(SHARE)/scripts $(SHARE)/spec/support
+	install -m 644 balancer.lua $(SHARE)/balancer.lua
+	install -m 644 scripts/*.lua $(SHARE)/scripts/
+	install -m 644 $(BUILDERS:%=spec/support/%.lua) $(SHARE)/spec/support/
 
 format:
 	clang-format -i core/*.c core/*/*.[ch]
@@ -156,6 +169,7 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all always clang clean format fuzz install library peers-conformance run sanitize soak spec story test valgrind
+.PHONY: all always clang clean format fuzz install install-scripts library peers-conformance run sanitize soak spec \
+	story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)
