@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "http/head.h"
 #include "lua/embedded.h"
 #include "lua/sandbox.h"
@@ -13,6 +14,7 @@
 
 EMBEDDED(hooks, "core/policy/hooks.lua")
 EMBEDDED(backends, "core/policy/backends.lua")
+EMBEDDED(lists, "core/policy/lists.lua")
 EMBEDDED(answers, "core/policy/answers.lua")
 EMBEDDED(options, "core/policy/options.lua")
 
@@ -230,6 +232,7 @@ static void push_chunk(lua_State *lua, struct slice source, const char *name)
 void bindings_push_hooks(lua_State *lua, const struct config *config, struct segment *segment,
                          struct binding_call *call)
 {
+    random_seed();
     push_chunk(lua, embedded_hooks(), "=lb hooks");
     sandbox_push_prelude(lua);
     push_chunk(lua, embedded_answers(), "=lb answers");
@@ -240,9 +243,13 @@ void bindings_push_hooks(lua_State *lua, const struct config *config, struct seg
     lua_pushlightuserdata(lua, segment);
     push_backends(lua, config);
     lua_call(lua, 3, 1);
+    push_chunk(lua, embedded_lists(), "=lb lists");
+    sandbox_push_prelude(lua);
+    lua_pushvalue(lua, -3);
+    lua_call(lua, 2, 1);
     lua_pushlightuserdata(lua, call);
     push_chunk(lua, embedded_options(), "=lb options");
     sandbox_push_prelude(lua);
     lua_call(lua, 1, 1);
-    lua_call(lua, 5, 1);
+    lua_call(lua, 6, 1);
 }

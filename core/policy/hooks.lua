@@ -8,7 +8,7 @@
 -- A table can refuse a new field but not a change of one that it has. So what is handed out is empty,
 -- but for the number in a ctx, which a script can spoil for itself only, and for the list of backends,
 -- which is mended before the next call. C checks on top whatever comes back.
-local prelude, answers, backends_module, call_address, read_options = ...
+local prelude, answers, backends_module, lists, call_address, read_options = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
@@ -46,7 +46,7 @@ bool policy_answer_field(struct binding_call *, const char *name, size_t name_le
 ]]
 
 local call = ffi.cast("struct binding_call *", call_address)
-local members, number_of, list_for = backends_module.members, backends_module.number_of, backends_module.list_for
+local members, number_of, list_for = backends_module.members, backends_module.number_of, lists.list_for
 
 local REFUSED, RESPONDED, WRONG = -1, -2, -3          -- enum binding_answer
 local VERDICTS = { retry = 0, next = 1, fail = 2 }    -- enum facts_verdict

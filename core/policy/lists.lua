@@ -1,0 +1,218 @@
+-- lists - those backends that may be chosen, and what can be asked of them together.
+--
+-- A list is a table of which a script could change the elements in place, so it is mended before the
+-- next call. Its methods take any list of backends, also one that the script has made.
+local prelude, backends_module = ...
+
+local ffi = prelude.ffi
+local C = ffi.C
+local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
+local floor, huge = math.floor, math.huge
+local ipairs, pairs, rawget, setmetatable = ipairs, pairs, rawget, setmetatable
+local tostring, type, unpack = tostring, type, unpack
+
+ffi.cdef [[
+uint32_t random_below(uint32_t n);
+uint32_t lists_least(const double *scores, uint32_t count, struct segment_counter *turn);
+uint32_t lists_key(const char *text, size_t length);
+double lists_ring_score(uint32_t key, uint32_t member, double weight);
+]]
+
+local LIST_SAME, LIST_ONCE = 0, 2 -- enum binding_list
+
+local members, number_of, name_of = backends_module.members, backends_module.number_of, backends_module.name_of
+local tags_of, weight_of = backends_module.tags_of, backends_module.weight_of
+local methods = {}
+
+-- :min -------------------------------------------------------------------------------------------
+
+local tie_turn = prelude.tie_turn
+local SCORES = #members                      -- as many as there can be
+local spare_scores = ffi.new("double[?]", SCORES) -- for all calls, unless one runs inside another
+
+-- The loop has no branch of its own: it is compiled to one straight piece, with the script's function
+-- inside. Looking for the smallest one is C's, for which it does not matter how the scores lie.
+function methods.min(backends, score)
+  if type(score) ~= "function" then complain("backends:min(f) needs a function, got %s", type(score)) end
+  local count, scores = #backends, spare_scores or ffi.new("double[?]", SCORES)
+  if count > SCORES then complain("backends:min(f): there are %d in the list, and %d backends", count, SCORES) end
+  spare_scores = nil
+  for i = 1, count do scores[i - 1] = score(backends[i]) end
+  spare_scores = scores
+  return backends[C.lists_least(scores, count, tie_turn)]
+end
+
+-- :sample ----------------------------------------------------------------------------------------
+
+local function sample_many(backends, count, n)
+  local drawn = {}
+  for i = 1, count do drawn[i] = backends[i] end
+  for i = 1, n do
+    local j = i - 1 + C.random_below(count - i + 1) + 1
+    drawn[i], drawn[j] = drawn[j], drawn[i]
+  end
+  return unpack(drawn, 1, n)
+end
+
+function methods.sample(backends, n)
+  local count = #backends
+  if n == 2 and count > 1 then
+    local i = C.random_below(count) + 1
+    local j = C.random_below(count - 1) + 1
+    if j >= i then j = j + 1 end
+    return backends[i], backends[j]
+  end
+  if n == nil then n = 1 end
+  if type(n) ~= "number" or n < 1 or n ~= floor(n) then complain("backends:sample(n) needs a whole number from 1") end
+  if count == 0 then return nil end
+  if n == 1 or count == 1 then return backends[C.random_below(count) + 1] end
+  return sample_many(backends, count, n < count and n or count)
+end
+
+-- :ring --------------------------------------------------------------------------------------------
+
+local key_of = {} -- of each backend on the ring: from its name, so it does not depend on the others
+for _, backend in ipairs(members) do key_of[backend] = C.lists_key(name_of[backend], #name_of[backend]) end
+
+-- Rendezvous hashing: each member has a score for the key, and those scores are the order of the ring for
+-- that key. So a member that leaves takes its own keys with it and no others, however it came to leave.
+function methods.ring(backends, key, accept)
+  if type(key) == "number" then key = tostring(key) end
+  if type(key) ~= "string" then complain("backends:ring(key) needs a text, got %s", type(key)) end
+  if accept ~= nil and type(accept) ~= "function" then
+    complain("backends:ring(key, accept): accept is a function, not a %s", type(accept))
+  end
+  local hash = C.lists_key(key, #key)
+  local first, first_score, accepted, accepted_score = nil, -huge, nil, -huge
+  for i = 1, #backends do
+    local backend = backends[i]
+    local name_key = key_of[backend]
+    if not name_key then complain("backends:ring(key): number %d of the list is no backend", i) end
+    local score = C.lists_ring_score(hash, name_key, weight_of(backend))
+    if score > first_score then first, first_score = backend, score end
+    if accept and score > accepted_score and accept(backend) then accepted, accepted_score = backend, score end
+  end
+  return accepted or first
+end
+
+-- :by_name, :tagged --------------------------------------------------------------------------------
+
+function methods.by_name(backends, name)
+  for i = 1, #backends do
+    if name_of[backends[i]] == name then return backends[i] end
+  end
+  return nil
+end
+
+-- Is it still as it was made?
+local function is_whole(list, original)
+  if #list ~= #original then return false end
+  for i = 1, #original do
+    if list[i] ~= original[i] then return false end
+  end
+  return true
+end
+
+local new_list
+local tagged_of = setmetatable({}, { __mode = "k" }) -- by list, key and value: { list, original }
+local NOTHING = {}
+local tag_names = {}
+for _, backend in ipairs(members) do
+  for name in pairs(tags_of(backend)) do tag_names[name] = true end
+end
+
+-- No more values are remembered than there are among the backends.
+local function make_tagged(backends, by_value, key, value)
+  local chosen = {}
+  for i = 1, #backends do
+    local backend = backends[i]
+    if number_of[backend] and tags_of(backend)[key] == value then chosen[#chosen + 1] = backend end
+  end
+  if #chosen == 0 then return new_list(NOTHING) end
+  local made = { list = new_list(chosen), original = chosen }
+  by_value[value] = made
+  return made.list
+end
+
+function methods.tagged(backends, key, value)
+  if type(key) ~= "string" then complain("backends:tagged(key, value) needs a tag's name, got %s", type(key)) end
+  if type(value) == "number" then value = tostring(value) end
+  if type(value) ~= "string" then complain("backends:tagged(key, value) needs a text, got %s", type(value)) end
+  local by_key = tagged_of[backends]
+  if not by_key then
+    by_key = {}
+    tagged_of[backends] = by_key
+  end
+  local by_value = by_key[key]
+  if not by_value then
+    by_value = {}
+    if tag_names[key] then by_key[key] = by_value end
+  end
+  local made = by_value[value]
+  if made and is_whole(made.list, made.original) then return made.list end
+  return make_tagged(backends, by_value, key, value)
+end
+
+-- The lists themselves -----------------------------------------------------------------------------
+
+local extras = { all = true, panic = true }
+local all_of_call -- the list of all backends, as it should be
+local panic_in = setmetatable({}, { __mode = "k" }) -- by list
+
+local list_meta = {
+  __index = function(list, key)
+    if type(key) == "number" then return nil end -- beyond the last one
+    if key == "all" then return all_of_call() end
+    if key == "panic" then return panic_in[list] or false end
+    return methods[key] or unknown("backends", key, methods, extras)
+  end,
+  __newindex = read_only("backends"),
+  __tostring = function() return "backends" end,
+  __metatable = false,
+}
+
+function new_list(from)
+  local list = {}
+  for i = 1, #from do list[i] = from[i] end
+  return setmetatable(list, list_meta)
+end
+
+local all, all_number, call_number = new_list(members), 0, 0
+
+function all_of_call()
+  if all_number ~= call_number then -- once in each call
+    all_number = call_number
+    if not is_whole(all, members) then all = new_list(members) end
+  end
+  return all
+end
+
+local kept_list, kept_original = new_list {}, {}
+local check_at = 1 -- where the next check of a longer list begins
+
+-- is_whole in few steps and without a loop, which would cost a call more than all the rest: each call
+-- sees a whole short list; a change in a longer one is found after so many calls as it has fours.
+local function seems_whole(list, original, count)
+  if count == 2 then return list[1] == original[1] and list[2] == original[2] end
+  local i = check_at
+  check_at = i + 4 <= count and i + 4 or 1
+  return rawget(list, i) == original[i] and rawget(list, i + 1) == original[i + 1]
+    and rawget(list, i + 2) == original[i + 2] and rawget(list, i + 3) == original[i + 3]
+end
+
+local function changed_list(call)
+  local original = {}
+  for i = 1, call.count do original[i] = members[call.backends[i - 1] + 1] end
+  local list = new_list(original)
+  if call.list ~= LIST_ONCE then kept_list, kept_original, check_at = list, original, 1 end
+  return list
+end
+
+-- The list that a call of choose is given, as C says in the struct.
+local function list_for(call)
+  call_number = call.number
+  if call.list == LIST_SAME and seems_whole(kept_list, kept_original, call.count) then return kept_list end
+  return changed_list(call)
+end
+
+return { list_for = list_for }
