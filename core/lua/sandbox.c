@@ -128,15 +128,23 @@ static void push_chunk(lua_State *lua, struct slice source, const char *name)
  * functions in this list with its own table, the table of `lb`, and the environment. */
 static void push_parts(lua_State *lua)
 {
+    static const struct {
+        struct slice (*source)(void);
+        const char *name;
+    } parts[] = {
+        {embedded_modules, "=lb modules"},
+        {embedded_shared, "=lb shared"},
+        {embedded_await, "=lb await"},
+        {embedded_clients, "=lb clients"},
+    };
+
     lua_newtable(lua);
-    push_chunk(lua, embedded_modules(), "=lb modules");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        push_chunk(lua, parts[i].source(), parts[i].name);
+        lua_rawseti(lua, -2, (int)i + 1);
+    }
     modules_push_find(lua);
-    lua_setfield(lua, -3, "find_module");
-    lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
-    push_chunk(lua, embedded_await(), "=lb await");
-    lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
-    push_chunk(lua, embedded_clients(), "=lb clients");
-    lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
+    lua_setfield(lua, -2, "find_module");
 }
 
 /* strings.lua's arguments are ffi and the value of stopped calls. The prelude's: ffi,

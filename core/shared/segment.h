@@ -9,6 +9,7 @@
 #define SHARED_SEGMENT_H
 
 #include "base/check.h"
+#include "shared/table.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -100,6 +101,7 @@ struct segment {
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];
     struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
+    struct table table; /* lb.get, lb.window, lb.bucket: shared/table.h */
 };
 
 struct segment *segment_new(void) MUST_USE; /* NULL and errno if the system refuses */

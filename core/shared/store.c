@@ -1,0 +1,292 @@
+/*
+ * A key of the table begins with a letter that says what it is: "k" a script's value,
+ * "w" a window, "b" a bucket. A window's value is a text: the slices. A bucket's is the
+ * time at which it will be full (GCRA: each token taken moves it by 1 / rate), and it
+ * expires then, as a full bucket is what a key has that was never seen.
+ */
+#include "shared/store.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+#include <string.h>
+
+struct key {
+    char bytes[TABLE_KEY_BYTES_MAX];
+    size_t length;
+};
+
+static void key_add(struct key *key, const void *bytes, size_t length)
+{
+    CHECK(length <= sizeof key->bytes - key->length);
+    memcpy(key->bytes + key->length, bytes, length);
+    key->length += length;
+}
+
+static bool key_make(struct key *key, char kind, const char *bytes, size_t length)
+{
+    if (length == 0 || length > STORE_KEY_BYTES_MAX)
+        return false;
+    key->length = 0;
+    key_add(key, &kind, 1);
+    key_add(key, bytes, length);
+    return true;
+}
+
+static struct slice key_slice(const struct key *key)
+{
+    return (struct slice){key->bytes, key->length};
+}
+
+static uint64_t expiry(double ttl)
+{
+    return ttl > 0 ? clock_steady_ms() + (uint64_t)ceil(ttl * 1000) : 0;
+}
+
+struct table *store_table(struct segment *segment)
+{
+    return &segment->table;
+}
+
+/* --- values --- */
+
+const struct table_value *store_get(struct segment *segment, const char *key, size_t length)
+{
+    static struct table_value value;
+    struct key whole;
+
+    if (!key_make(&whole, 'k', key, length) ||
+        !table_read(&segment->table, key_slice(&whole), &value))
+        return NULL;
+    return &value;
+}
+
+struct setting {
+    uint32_t type;
+    double number, ttl;
+    struct slice text;
+    bool only_if_absent, is_present;
+};
+
+static enum table_decision set(void *data, const struct table_value *old, struct table_value *now)
+{
+    struct setting *s = data;
+
+    s->is_present = old != NULL;
+    if (s->is_present && s->only_if_absent)
+        return TABLE_KEEP;
+    now->type = s->type;
+    now->number = s->number;
+    now->length = (uint32_t)s->text.length;
+    now->expires_ms = expiry(s->ttl);
+    memcpy(now->text, s->text.start, s->text.length);
+    return TABLE_REPLACE;
+}
+
+int32_t store_set(struct segment *segment, const char *key, size_t length, uint32_t type,
+                  double number, const char *text, size_t text_length, double ttl,
+                  bool only_if_absent)
+{
+    struct setting s = {type, number, ttl, {text, text_length}, only_if_absent, false};
+    struct key whole;
+
+    if (!key_make(&whole, 'k', key, length))
+        return STORE_NO_KEY;
+    if (text_length > TABLE_TEXT_BYTES_MAX)
+        return STORE_TOO_LONG;
+    if (table_update(&segment->table, key_slice(&whole), set, &s) == TABLE_FULL)
+        return STORE_FULL;
+    return s.is_present && only_if_absent ? STORE_PRESENT : STORE_DONE;
+}
+
+static enum table_decision drop(void *data, const struct table_value *old, struct table_value *now)
+{
+    (void)data, (void)old, (void)now;
+    return TABLE_REMOVE;
+}
+
+int32_t store_remove(struct segment *segment, const char *key, size_t length)
+{
+    struct key whole;
+
+    if (!key_make(&whole, 'k', key, length))
+        return STORE_NO_KEY;
+    return table_update(&segment->table, key_slice(&whole), drop, NULL) == TABLE_FULL ? STORE_FULL
+                                                                                      : STORE_DONE;
+}
+
+struct addition {
+    double by, ttl, sum;
+    bool is_no_number;
+};
+
+static enum table_decision add(void *data, const struct table_value *old, struct table_value *now)
+{
+    struct addition *a = data;
+
+    a->is_no_number = old != NULL && old->type != TABLE_NUMBER;
+    if (a->is_no_number)
+        return TABLE_KEEP;
+    now->type = TABLE_NUMBER;
+    now->length = 0;
+    now->number = a->sum = (old != NULL ? old->number : 0) + a->by;
+    now->expires_ms = old != NULL ? old->expires_ms : expiry(a->ttl);
+    return TABLE_REPLACE;
+}
+
+int32_t store_incr(struct segment *segment, const char *key, size_t length, double by, double ttl,
+                   double *sum)
+{
+    struct addition a = {.by = by, .ttl = ttl};
+    struct key whole;
+
+    if (!key_make(&whole, 'k', key, length))
+        return STORE_NO_KEY;
+    if (table_update(&segment->table, key_slice(&whole), add, &a) == TABLE_FULL)
+        return STORE_FULL;
+    *sum = a.sum;
+    return a.is_no_number ? STORE_NO_NUMBER : STORE_DONE;
+}
+
+/* --- windows --- */
+
+struct slices {
+    uint64_t last;                       /* the number of the newest, since the clock's start */
+    double amounts[STORE_WINDOW_SLICES]; /* of slice n at n modulo their count */
+};
+
+struct window_addition {
+    double seconds, amount, sum;
+};
+
+static uint64_t slice_now(double seconds)
+{
+    return (uint64_t)((double)clock_steady_us() * STORE_WINDOW_SLICES / (seconds * 1e6));
+}
+
+/* Forgets what is too old by then. Never goes back: another process may be ahead. */
+static void slices_advance(struct slices *slices, uint64_t to)
+{
+    uint64_t steps = to > slices->last ? to - slices->last : 0;
+
+    if (steps > STORE_WINDOW_SLICES)
+        steps = STORE_WINDOW_SLICES;
+    for (uint64_t i = 0; i < steps; i++)
+        slices->amounts[(to - i) % STORE_WINDOW_SLICES] = 0;
+    if (to > slices->last)
+        slices->last = to;
+}
+
+static double slices_sum(const struct slices *slices)
+{
+    double sum = 0;
+
+    for (unsigned i = 0; i < STORE_WINDOW_SLICES; i++)
+        sum += slices->amounts[i];
+    return sum;
+}
+
+static void slices_read(struct slices *slices, const struct table_value *value)
+{
+    memset(slices, 0, sizeof *slices);
+    if (value != NULL && value->length == sizeof *slices)
+        memcpy(slices, value->text, sizeof *slices);
+}
+
+static enum table_decision add_to_window(void *data, const struct table_value *old,
+                                         struct table_value *now)
+{
+    struct window_addition *w = data;
+    struct slices slices;
+
+    slices_read(&slices, old);
+    slices_advance(&slices, slice_now(w->seconds));
+    slices.amounts[slices.last % STORE_WINDOW_SLICES] += w->amount;
+    w->sum = slices_sum(&slices);
+    now->type = TABLE_TEXT;
+    now->number = 0;
+    now->expires_ms = expiry(w->seconds);
+    now->length = sizeof slices;
+    memcpy(now->text, &slices, sizeof slices);
+    return TABLE_REPLACE;
+}
+
+static bool window_key(struct key *key, const char *name, size_t length, double seconds)
+{
+    if (!key_make(key, 'w', name, length))
+        return false;
+    key_add(key, &seconds, sizeof seconds);
+    return true;
+}
+
+int32_t store_window_add(struct segment *segment, const char *name, size_t length, double seconds,
+                         double amount, double *sum)
+{
+    struct window_addition w = {.seconds = seconds, .amount = amount};
+    struct key key;
+
+    if (!window_key(&key, name, length, seconds))
+        return STORE_NO_KEY;
+    if (table_update(&segment->table, key_slice(&key), add_to_window, &w) == TABLE_FULL)
+        return STORE_FULL;
+    *sum = w.sum;
+    return STORE_DONE;
+}
+
+double store_window_get(struct segment *segment, const char *name, size_t length, double seconds)
+{
+    struct table_value value;
+    struct slices slices;
+    struct key key;
+
+    if (!window_key(&key, name, length, seconds) ||
+        !table_read(&segment->table, key_slice(&key), &value))
+        return 0;
+    slices_read(&slices, &value);
+    slices_advance(&slices, slice_now(seconds));
+    return slices_sum(&slices);
+}
+
+/* --- buckets --- */
+
+struct taking {
+    double step_us;  /* from one token to the next */
+    double depth_us; /* of a full bucket */
+    double tokens;
+    double late_us; /* until there are enough; 0: taken */
+};
+
+static enum table_decision take(void *data, const struct table_value *old, struct table_value *now)
+{
+    struct taking *t = data;
+    double now_us = (double)clock_steady_us();
+    double full_us = old != NULL && old->number > now_us ? old->number : now_us;
+
+    full_us += t->tokens * t->step_us;
+    t->late_us = full_us - now_us - t->depth_us;
+    if (t->late_us > t->step_us / 1000) /* less is rounding, over the sum of so many tokens */
+        return TABLE_KEEP;
+    t->late_us = 0;
+    now->type = TABLE_NUMBER;
+    now->number = full_us;
+    now->length = 0;
+    now->expires_ms = (uint64_t)(full_us / 1000) + 1;
+    return TABLE_REPLACE;
+}
+
+int32_t store_bucket_take(struct segment *segment, const char *name, size_t name_length,
+                          const char *key, size_t length, double rate, double burst, double tokens,
+                          double *wait)
+{
+    struct taking t = {.step_us = 1e6 / rate, .depth_us = 1e6 / rate * burst, .tokens = tokens};
+    struct key whole;
+
+    if (name_length > STORE_NAME_BYTES_MAX || !key_make(&whole, 'b', key, length))
+        return -2;
+    key_add(&whole, "\0", 1); /* a name has none */
+    key_add(&whole, name, name_length);
+    if (table_update(&segment->table, key_slice(&whole), take, &t) == TABLE_FULL)
+        return -1;
+    *wait = t.late_us / 1e6;
+    return t.late_us == 0;
+}

@@ -1,0 +1,50 @@
+/*
+ * store - what scripts keep in the table: values, sums over a time, buckets of tokens.
+ *
+ * core/lua/shared.lua calls these by name; the segment comes as a plain pointer.
+ * Times are seconds. All are exact over all processes.
+ */
+#ifndef SHARED_STORE_H
+#define SHARED_STORE_H
+
+#include "shared/segment.h"
+
+enum {
+    STORE_KEY_BYTES_MAX = 128, /* of a key, and of a window's name */
+    STORE_NAME_BYTES_MAX = 48, /* of a bucket */
+    STORE_WINDOW_SLICES = 60,
+};
+
+enum store_outcome {
+    STORE_DONE,
+    STORE_FULL,      /* no room for another key */
+    STORE_PRESENT,   /* store_add: there is a value */
+    STORE_NO_NUMBER, /* store_incr: the value is none */
+    STORE_NO_KEY,    /* it is too long, or empty */
+    STORE_TOO_LONG,  /* the text is */
+};
+
+struct table *store_table(struct segment *); /* where it is kept, for specs and metrics */
+/* Of the last call; NULL: no value. Good until the next call. */
+const struct table_value *store_get(struct segment *, const char *key, size_t length);
+/* ttl 0: for ever. A text is borrowed; of a boolean the number is 0 or 1. */
+int32_t store_set(struct segment *, const char *key, size_t length, uint32_t type, double number,
+                  const char *text, size_t text_length, double ttl, bool only_if_absent);
+int32_t store_remove(struct segment *, const char *key, size_t length);
+/* Adds; a key without a value begins at 0, and lives for ttl from then on. */
+int32_t store_incr(struct segment *, const char *key, size_t length, double by, double ttl,
+                   double *sum);
+
+/* A sum over the last `seconds`, in slices of a 60th: what was added is in it for at least
+ * 59/60 of that time and at most all of it. The name and the seconds make the window. */
+int32_t store_window_add(struct segment *, const char *name, size_t length, double seconds,
+                         double amount, double *sum);
+double store_window_get(struct segment *, const char *name, size_t length, double seconds);
+
+/* Takes so many tokens out of the key's bucket, which holds `burst` at most and gets
+ * `rate` new ones a second. 1: taken; 0: not, and *wait says in how many seconds they are
+ * there; -1: no room for another key; -2: not a key. */
+int32_t store_bucket_take(struct segment *, const char *name, size_t name_length, const char *key,
+                          size_t length, double rate, double burst, double tokens, double *wait);
+
+#endif
