@@ -130,6 +130,11 @@ valgrind: all
 soak: all
 	luajit infra/soak.lua $(BUILD)/lb
 
+# Scripts that never end, 20,000 of them at random in one worker: which lives on, without growing. Minutes.
+# make runaways SEED=2 for others.
+runaways: all
+	RUNAWAYS=20000 SEED=$(or $(SEED),1) busted spec/system/runaways_spec.lua
+
 # 100,000 mutated requests and as many responses through lb, a million heads through its parser; a
 # few minutes. A sanitized build gets its share, if there is one. make fuzz SEED=2 REQUESTS=1000;
 # make fuzz REPLAY=requests:1:4711 shows one alone.
@@ -169,7 +174,7 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all always clang clean format fuzz install install-scripts library peers-conformance run sanitize soak spec \
+.PHONY: all always clang clean format fuzz install install-scripts library peers-conformance run runaways sanitize soak spec \
 	story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)

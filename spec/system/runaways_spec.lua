@@ -1,0 +1,87 @@
+-- Scripts that run away, in a running balancer of one worker: each is stopped, its request is answered all the
+-- same, and so are those of others. RUNAWAYS=20000 (make runaways) for more of them, SEED=1 for the same ones.
+local play = require "spec.support.play"
+local runaways = require "spec.support.runaways"
+
+local TIMES = tonumber(os.getenv "RUNAWAYS" or 1000)
+local SEED = tonumber(os.getenv "SEED" or os.time())
+local GET = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
+-- Seconds that a neighbour's answer may take: the budget of 10 ms, a collection of what was left behind, and a
+-- machine that has other things to do. Without the watchdog it would never come.
+local NEIGHBOUR = 2
+-- KiB beyond what the worker held when it had met each of them once.
+local GROWTH = 24 * 1024
+
+describe("with a script that runs away", function()
+  local lb, neighbour, client
+
+  local function status_of(pid, field)
+    local file = assert(io.open(("/proc/%d/status"):format(pid)))
+    local text = file:read "*a"
+    file:close()
+    return tonumber(text:match(field .. ":%s*(%d+)"))
+  end
+
+  local function worker()
+    for _, pid in ipairs(lb:children()) do
+      local file = assert(io.open(("/proc/%d/comm"):format(pid)))
+      local name = file:read "*l"
+      file:close()
+      if name == "lb worker 1" then return pid end
+    end
+  end
+
+  local function descriptors_of(pid)
+    local count, scan = 0, require("luv").fs_scandir(("/proc/%d/fd"):format(pid))
+    while require("luv").fs_scandir_next(scan) do count = count + 1 end
+    return count
+  end
+
+  local function start()
+    lb = play.balancer { script = runaways.script, workers = 1, backends = { play.hello "one", play.hello "two" } }
+    client, neighbour = play.client(lb), play.client(lb)
+  end
+
+  -- Both are sent before either is answered, so the neighbour meets a worker that is busy.
+  local function run(number)
+    client:send(GET:format("/run/" .. number))
+    neighbour:send(GET:format "/neighbour")
+    local took, response = play.timed(neighbour.response, neighbour)
+    assert.equal(200, response.status)
+    assert.truthy(took < NEIGHBOUR * play.slow, runaways.list[number].name .. ": " .. took)
+    assert.equal(200, client:response().status, runaways.list[number].name)
+  end
+
+  it("of at least 40 kinds", function() assert.truthy(#runaways.list >= 40) end)
+
+  describe("the request is answered by the built-in rule, and a neighbour as ever:", function()
+    setup(start)
+    teardown(play.curtain)
+
+    for number, runaway in ipairs(runaways.list) do
+      it(runaway.name, function()
+        run(number)
+        assert.is_true(lb:exchange({ path = "/run/" .. number }).policy.fallback)
+        assert.same({}, lb:events "worker_died")
+      end)
+    end
+  end)
+
+  describe("again and again", function()
+    after_each(play.curtain)
+
+    it(("%d times at random (seed %d), nothing is left behind"):format(TIMES, SEED), function()
+      start()
+      for number = 1, #runaways.list do run(number) end
+      local pid = worker()
+      local memory, descriptors = status_of(pid, "RssAnon"), descriptors_of(pid)
+      math.randomseed(SEED)
+      for _ = 1, TIMES do run(math.random(#runaways.list)) end
+      assert.equal(pid, worker())
+      assert.equal(descriptors, descriptors_of(pid))
+      local grown = status_of(pid, "RssAnon") - memory
+      assert.truthy(grown < GROWTH, grown .. " KiB")
+      assert.same({}, lb:events "worker_died")
+    end)
+  end)
+end)
