@@ -249,5 +249,7 @@ void config_print(const struct config *config, struct buffer *out)
                   config->has_choose ? "the script's" : "none, so the built-in round robin");
     buffer_printf(out, "  -- on_failure: %s\n",
                   config->has_on_failure ? "the script's" : "none, so the built-in rule");
+    if (config->has_on_response)
+        buffer_append_text(out, "  -- on_response: the script's\n");
     buffer_printf(out, "  -- init: %s\n}\n", config->has_init ? "the script's" : "none");
 }

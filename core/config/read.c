@@ -356,14 +356,15 @@ static void read_hooks(struct config *config, struct fields *root)
     config->has_init = fields_function(root, "init");
     config->has_on_failure = fields_function(root, "on_failure");
     config->has_choose = fields_function(root, "choose");
+    config->has_on_response = fields_function(root, "on_response");
 }
 
 void read_settings(struct config *config, const struct config_overrides *given, struct fields *root)
 {
-    static const char *const known[] = {"listen",          "backends",   "workers", "fallback",
-                                        "trusted_proxies", "forwarded",  "pages",   "health",
-                                        "timeouts",        "limits",     "script",  "init",
-                                        "choose",          "on_failure", NULL};
+    static const char *const known[] = {"listen",          "backends",   "workers",     "fallback",
+                                        "trusted_proxies", "forwarded",  "pages",       "health",
+                                        "timeouts",        "limits",     "script",      "init",
+                                        "choose",          "on_failure", "on_response", NULL};
 
     fields_check_names(root, known, settings_to_come(NULL));
     if (given->listen_count == 0)

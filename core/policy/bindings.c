@@ -28,6 +28,12 @@ const struct slice *policy_header(const struct facts_request *request, const cha
     return head_find(request->head, (struct slice){name, length});
 }
 
+const struct slice *policy_response_header(const struct head *response, const char *name,
+                                           size_t length)
+{
+    return head_find(response, (struct slice){name, length});
+}
+
 double policy_remaining(const struct facts_request *request)
 {
     double left_ms = request->deadline_ms - (double)clock_steady_us() / 1000;

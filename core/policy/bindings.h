@@ -39,7 +39,9 @@ struct binding_call { /* one running call */
     uint32_t backend;                    /* of on_failure, an index */
     uint32_t timer;                      /* of a timer's run, its number */
     const struct facts_failure *failure; /* of on_failure */
-    struct facts_decision *decision;     /* of choose, while it runs; NULL otherwise */
+    const struct head *response;         /* of on_response */
+    uint32_t status;                     /* likewise */
+    struct facts_decision *decision;     /* of choose and on_response, while they run; else NULL */
     uint32_t fields_room;                /* of the decision's fields */
     struct slice wrong; /* what was wrong with the answer; in the request's arena */
 };
@@ -52,6 +54,7 @@ void bindings_push_hooks(lua_State *, const struct config *, struct segment *,
 /* --- for policy/hooks.lua, which calls them by name --- */
 
 const struct slice *policy_header(const struct facts_request *, const char *name, size_t length);
+const struct slice *policy_response_header(const struct head *, const char *name, size_t length);
 double policy_remaining(const struct facts_request *); /* seconds; negative: no deadline */
 /* By its slot. Of a backend that does not exist: down, and 0. */
 uint32_t policy_backend_state(const struct segment *, uint32_t slot); /* 0 up 1 down 2 ejected */

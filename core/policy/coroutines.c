@@ -101,6 +101,7 @@ void coroutine_wait(struct coroutine *co)
     all->call->request = NULL;
     all->call->decision = NULL;
     all->call->failure = NULL;
+    all->call->response = NULL;
     list_append(&all->waiting, &co->node);
 }
 

@@ -17,8 +17,6 @@
 
 #include <lua.h>
 
-enum { COROUTINES_HOOKS_MAX = 16 };
-
 struct coroutine {
     struct coroutines *all;
     lua_State *thread;

@@ -96,6 +96,13 @@ struct facts_decision {
     struct facts_options *options; /* for FACTS_BACKEND; NULL: none */
 };
 
+enum facts_review {                  /* of a response, before any of it has gone to the client */
+                    FACTS_PASS,      /* as it is */
+                    FACTS_REPEAT,    /* the same backend once more */
+                    FACTS_ELSEWHERE, /* another one */
+                    FACTS_REPLACE,   /* an answer of the script's own */
+};
+
 enum facts_verdict { FACTS_RETRY, FACTS_NEXT, FACTS_FAIL };
 
 #endif

@@ -35,8 +35,11 @@ struct binding_call {
     const uint32_t *backends;
     uint32_t count, list, backend, timer;
     const struct facts_failure *failure;
+    const void *response;
+    uint32_t status;
 };
 const struct slice *policy_header(const struct facts_request *, const char *name, size_t length);
+const struct slice *policy_response_header(const void *response, const char *name, size_t length);
 double policy_remaining(const struct facts_request *);
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
@@ -50,6 +53,7 @@ local members, number_of, list_for = backends_module.members, backends_module.nu
 
 local REFUSED, RESPONDED, WRONG = -1, -2, -3          -- enum binding_answer
 local VERDICTS = { retry = 0, next = 1, fail = 2 }    -- enum facts_verdict
+local PASS, REVIEWS = 0, { retry = 1, next = 2 }      -- enum facts_review
 local DEFAULT_VERDICT = 3                             -- the default rule decides
 local KINDS = { [0] = "connect", "timeout", "reset", "protocol", "resolve" }
 local PHASES = { [0] = "connect", "request", "head", "body" }
@@ -147,15 +151,15 @@ end
 
 local function why(text) C.policy_answer_why(call, text, #text) end
 
-local function respond(given)
+local function respond(given, hook)
   local fields, body = given.fields, given.body
   if not C.policy_answer_respond(call, given.status, #fields / 2, body, #body) then
-    return wrong("choose returned an answer that lb does not give")
+    return wrong("%s returned an answer that lb does not give", hook)
   end
   for i = 1, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
     if not C.policy_answer_field(call, name, #name, value, #value) then
-      return wrong("choose returned an answer with a header that lb does not send: '%s'", name)
+      return wrong("%s returned an answer with a header that lb does not send: '%s'", hook, name)
     end
   end
   if given.why then why(given.why) end
@@ -173,7 +177,7 @@ local function decode(given, detail)
     local number = number_of[given]
     if number then return with_options(number, detail) end
     local answer = answers.contents_of(given)
-    if answer then return respond(answer) end
+    if answer then return respond(answer, "choose") end
     return wrong("choose returned a table that is none of the backends")
   elseif given ~= nil then
     return wrong("choose returned a %s, expected a backend", type(given))
@@ -226,6 +230,47 @@ local function bind_on_failure(on_failure)
   end
 end
 
+local res_headers_meta = {
+  __index = function(headers, name)
+    check_fresh(headers, "res.headers")
+    if type(name) ~= "string" then complain("a header's name is a text, not a %s", type(name)) end
+    local value = C.policy_response_header(call.response, name, #name)
+    if value == nil then return nil end
+    return text_of(value.start, value.length)
+  end,
+  __newindex = read_only("res.headers"),
+  __tostring = function() return "res.headers" end,
+  __metatable = false,
+}
+
+local res_fields = {
+  status = function() return call.status end,
+  headers = function() return setmetatable({ call.number }, res_headers_meta) end,
+}
+local res_meta = {
+  __index = function(res, key)
+    check_fresh(res, "res")
+    local field = res_fields[key] or unknown("res", key, res_fields)
+    return field()
+  end,
+  __newindex = read_only("res"),
+  __tostring = function() return "res" end,
+  __metatable = false,
+}
+
+local function bind_on_response(on_response)
+  return function()
+    local number = call.number
+    local review = on_response(setmetatable({ number }, ctx_meta), members[call.backend + 1],
+      setmetatable({ number }, res_meta))
+    if review == nil then return PASS end
+    local answer = type(review) == "table" and answers.contents_of(review)
+    if answer then return respond(answer, "on_response") end
+    return REVIEWS[review] or wrong("on_response returned %s, expected nil, \"retry\", \"next\" or an answer",
+      type(review) == "string" and format("%q", review) or "a " .. type(review))
+  end
+end
+
 local function bind_init(init)
   return function()
     init()
@@ -240,7 +285,9 @@ return {
   bind = function(script)
     if type(script) ~= "table" then error("expected the script to return a table, got " .. type(script), 0) end
     local bound = {}
-    for name, bind in pairs { choose = bind_choose, on_failure = bind_on_failure, init = bind_init } do
+    for name, bind in pairs {
+      choose = bind_choose, on_failure = bind_on_failure, on_response = bind_on_response, init = bind_init,
+    } do
       local hook = rawget(script, name)
       if hook ~= nil then bound[name] = bind(hook) end
     end

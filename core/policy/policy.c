@@ -2,6 +2,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "http/head.h"
 #include "policy/bindings.h"
 #include "policy/breaches.h"
 #include "policy/script.h"
@@ -72,6 +73,7 @@ static void policy_end_call(struct policy *p)
 {
     p->call.request = NULL;
     p->call.failure = NULL;
+    p->call.response = NULL;
 }
 
 static uint32_t policy_list_for(struct policy *p, const struct facts_choice *choice)
@@ -142,6 +144,26 @@ static enum facts_verdict policy_end_on_failure(struct policy *p, struct facts_r
     return (enum facts_verdict)answer;
 }
 
+static enum facts_review policy_end_on_response(struct policy *p, struct facts_request *request,
+                                                struct facts_decision *decision,
+                                                enum script_breach breach, double answer)
+{
+    enum facts_review review = FACTS_PASS;
+
+    p->call.decision = NULL;
+    if (breach == SCRIPT_FINE && answer == BINDING_RESPONDED && decision->status != 0) {
+        decision->kind = FACTS_RESPOND;
+        review = FACTS_REPLACE;
+    } else if (breach == SCRIPT_FINE && answer >= FACTS_PASS && answer <= FACTS_ELSEWHERE) {
+        review = (enum facts_review)answer;
+    } else {
+        policy_note_breach(p, SCRIPT_ON_RESPONSE, breach == SCRIPT_FINE ? SCRIPT_WRONG : breach);
+        request->by_fallback = 1;
+    }
+    policy_end_call(p);
+    return review;
+}
+
 /* A call that awaited is over: the request and what it was asked for were kept with it. */
 static void on_over(struct script_run *run, enum script_breach breach, double answer)
 {
@@ -150,6 +172,8 @@ static void on_over(struct script_run *run, enum script_breach breach, double an
 
     if (call->hook == SCRIPT_CHOOSE)
         policy_end_choose(p, &call->choice, call->decision, breach, answer);
+    else if (call->hook == SCRIPT_ON_RESPONSE)
+        *call->review = policy_end_on_response(p, call->request, call->decision, breach, answer);
     else
         *call->verdict = policy_end_on_failure(p, call->request, &call->failure, breach, answer);
     call->on_done(call);
@@ -239,6 +263,40 @@ enum policy_progress policy_on_failure(struct policy *p, struct policy_call *cal
     call->verdict = out;
     call->failure = *failure;
     return policy_wait(p, call, SCRIPT_ON_FAILURE, request);
+}
+
+bool policy_has_on_response(const struct policy *p)
+{
+    return script_has(p->script, SCRIPT_ON_RESPONSE);
+}
+
+enum policy_progress policy_on_response(struct policy *p, struct policy_call *call,
+                                        struct facts_request *request, uint32_t backend,
+                                        const struct head *response,
+                                        struct facts_decision *decision, enum facts_review *out)
+{
+    bool by_fallback = decision->by_fallback;
+    enum script_breach breach;
+    double answer = 0;
+
+    *decision = (struct facts_decision){.by_fallback = by_fallback};
+    *out = FACTS_PASS;
+    if (!script_has(p->script, SCRIPT_ON_RESPONSE) || breaches_are_too_many(&p->breaches))
+        return POLICY_DONE;
+    policy_begin_call(p, request);
+    p->call.backend = backend;
+    p->call.response = response;
+    p->call.status = response->status;
+    p->call.decision = decision;
+    p->call.fields_room = 0;
+    breach = script_call(p->script, &call->run, SCRIPT_ON_RESPONSE, &answer);
+    if (breach != SCRIPT_AWAITS) {
+        *out = policy_end_on_response(p, request, decision, breach, answer);
+        return POLICY_DONE;
+    }
+    call->decision = decision;
+    call->review = out;
+    return policy_wait(p, call, SCRIPT_ON_RESPONSE, request);
 }
 
 void policy_cancel(struct policy_call *call)

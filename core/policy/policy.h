@@ -39,6 +39,7 @@ struct policy_call {
     struct facts_failure failure;
     struct facts_decision *decision;
     enum facts_verdict *verdict;
+    enum facts_review *review;
 };
 
 /* Loads the settings' script in a VM of its own and calls its init hook. Borrows
@@ -61,6 +62,15 @@ enum policy_progress policy_choose(struct policy *, struct policy_call *, struct
 enum policy_progress policy_on_failure(struct policy *, struct policy_call *,
                                        struct facts_request *, uint32_t backend,
                                        const struct facts_failure *, enum facts_verdict *out);
+
+/* Is there a hook to look at responses? */
+bool policy_has_on_response(const struct policy *);
+/* The final response's head is in, and nothing was sent to the client. All is borrowed until the
+ * call is over. FACTS_REPLACE: the answer is in *decision, else that is undefined. */
+enum policy_progress policy_on_response(struct policy *, struct policy_call *,
+                                        struct facts_request *, uint32_t backend,
+                                        const struct head *, struct facts_decision *,
+                                        enum facts_review *out);
 
 /* Nobody wants the answer any more: a call that awaits is thrown away. In any state. */
 void policy_cancel(struct policy_call *);

@@ -24,7 +24,8 @@ enum {
     TUNE_EVERY_CALLS = 256
 };
 
-static const char *const hook_names[SCRIPT_HOOKS] = {"choose", "on_failure", "init", "timer"};
+static const char *const hook_names[SCRIPT_HOOKS] = {"choose", "on_failure", "on_response", "init",
+                                                     "timer"};
 static const char *const breach_names[SCRIPT_BREACHES] = {"none",   "error", "timeout",
                                                           "memory", "yield", "answer"};
 

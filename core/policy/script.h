@@ -15,7 +15,14 @@
 
 #include <stdbool.h>
 
-enum script_hook { SCRIPT_CHOOSE, SCRIPT_ON_FAILURE, SCRIPT_INIT, SCRIPT_TIMER, SCRIPT_HOOKS };
+enum script_hook {
+    SCRIPT_CHOOSE,
+    SCRIPT_ON_FAILURE,
+    SCRIPT_ON_RESPONSE,
+    SCRIPT_INIT,
+    SCRIPT_TIMER,
+    SCRIPT_HOOKS
+};
 
 enum script_breach { /* how a call can go wrong */
                      SCRIPT_FINE,

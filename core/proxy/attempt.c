@@ -379,6 +379,20 @@ void attempt_resume(struct attempt *a)
     outgoing_resume(a->outgoing);
 }
 
+void attempt_hold(struct attempt *a)
+{
+    a->is_paused = true;
+    attempt_watch(a);
+    outgoing_hold(a->outgoing);
+}
+
+void attempt_release(struct attempt *a)
+{
+    a->is_paused = false;
+    attempt_watch(a);
+    outgoing_release(a->outgoing);
+}
+
 void attempt_switch(struct attempt *a, const struct outgoing_events *events, void *owner)
 {
     attempt_note_answer(a);
@@ -430,6 +444,7 @@ const char *attempt_outcome_name(enum attempt_outcome outcome)
         [ATTEMPT_PROTOCOL] = "protocol",
         [ATTEMPT_CANCELLED] = "cancelled",
         [ATTEMPT_STALE] = "stale",
+        [ATTEMPT_DISCARDED] = "discarded",
         [ATTEMPT_LOCAL] = "local",
     };
 

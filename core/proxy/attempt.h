@@ -24,8 +24,9 @@ enum attempt_outcome {
     ATTEMPT_TIMEOUT,
     ATTEMPT_PROTOCOL,
     ATTEMPT_CANCELLED,
-    ATTEMPT_STALE, /* the pooled connection had been closed by the backend: nobody's fault */
-    ATTEMPT_LOCAL, /* this machine could not even try (descriptors, ports, memory) */
+    ATTEMPT_STALE,     /* the pooled connection had been closed by the backend: nobody's fault */
+    ATTEMPT_DISCARDED, /* the policy did not want its response */
+    ATTEMPT_LOCAL,     /* this machine could not even try (descriptors, ports, memory) */
 };
 
 struct attempt;
@@ -86,6 +87,10 @@ void attempt_sending(struct attempt *, bool awaits_continue);
 void attempt_sent(struct attempt *);  /* the whole request is out: the response is awaited */
 void attempt_pause(struct attempt *); /* no more on_body until attempt_resume */
 void attempt_resume(struct attempt *);
+/* Inside the on_head of a final response: nothing more of it comes before attempt_release, which
+ * tells at once what has come meanwhile. */
+void attempt_hold(struct attempt *);
+void attempt_release(struct attempt *);
 void attempt_cancel(struct attempt *); /* in any state; whatever is open to the backend is closed */
 void attempt_reset(struct attempt *);  /* the same, and the backend sees a reset */
 /* Inside the on_head of a 101, one of the two: the connection is a tunnel whose events are the

@@ -175,7 +175,7 @@ static void exchange_try(struct exchange *e, struct backend *backend)
     attempt_start(&e->attempt, backend, fresh);
 }
 
-static void exchange_follow_judgement(struct exchange *e, enum judgement judgement)
+void exchange_follow_judgement(struct exchange *e, enum judgement judgement)
 {
     struct attempt *a = &e->attempt;
 
@@ -214,6 +214,7 @@ static void on_attempt_failed(struct attempt *a, const struct attempt_failure *f
         exchange_finish(e);
         return;
     }
+    policy_cancel(&e->asked); /* it was looking at the response that has failed now */
     exchange_enter(e, EXCHANGE_JUDGING);
     exchange_follow_judgement(e, judge_failure(&e->judge, &e->failure, e->upload.is_whole));
 }
@@ -224,6 +225,8 @@ static void on_policy_done(struct policy_call *call)
 
     if (e->state == EXCHANGE_CHOOSING)
         exchange_follow_decision(e);
+    else if (e->state == EXCHANGE_REVIEWING)
+        exchange_follow_review(e);
     else
         exchange_follow_judgement(e, judge_decide(&e->judge, &e->failure, e->upload.is_whole));
 }
@@ -263,7 +266,8 @@ static void on_attempt_connected(struct attempt *a)
 static bool exchange_is_sending(const struct exchange *e)
 {
     return e->attempt.outgoing != NULL &&
-           (e->state == EXCHANGE_FORWARDING || e->state == EXCHANGE_ANSWERING);
+           (e->state == EXCHANGE_FORWARDING || e->state == EXCHANGE_REVIEWING ||
+            e->state == EXCHANGE_ANSWERING);
 }
 
 static void on_request_body(struct incoming *in, struct slice piece)
@@ -297,6 +301,30 @@ static void on_attempt_drained(struct attempt *a)
 
 static void exchange_begin_tunnel(struct exchange *);
 
+static void exchange_answer(struct exchange *e)
+{
+    struct attempt *a = &e->attempt;
+
+    exchange_enter(e, EXCHANGE_ANSWERING);
+    e->log.status = a->outgoing->parse.head.status;
+    answer_begin(&e->answer, a->outgoing, a->options != NULL ? &a->options->response : NULL);
+}
+
+void exchange_pass_response(struct exchange *e)
+{
+    exchange_answer(e);
+    if (e->attempt.outgoing->is_held) /* the policy has awaited something */
+        attempt_release(&e->attempt);
+}
+
+static void exchange_take_response(struct exchange *e)
+{
+    if (policy_has_on_response(e->plan->policy))
+        exchange_review(e);
+    else
+        exchange_answer(e);
+}
+
 static void on_attempt_head(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
@@ -313,9 +341,7 @@ static void on_attempt_head(struct attempt *a)
         attempt_sending(a, false);
         incoming_watch(in);
     } else {
-        exchange_enter(e, EXCHANGE_ANSWERING);
-        e->log.status = status;
-        answer_begin(&e->answer, a->outgoing, a->options != NULL ? &a->options->response : NULL);
+        exchange_take_response(e);
     }
 }
 

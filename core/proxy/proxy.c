@@ -35,8 +35,10 @@ void proxy_follow(struct proxy *proxy, struct plan *plan)
 
     proxy->plan = plan;
     proxy->budget.fraction = plan->config->limits.retry_budget;
-    if (before != NULL)
+    if (before != NULL) {
+        policy_retire(before->policy);
         plan_release(before);
+    }
     proxy_tell_oldest(proxy);
     atomic_store(&proxy->slot->edition, plan->edition);
 }

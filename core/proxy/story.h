@@ -4,7 +4,7 @@
  *
  * The states are CHOOSING (until the policy has chosen), JUDGING (a try has failed,
  * until it is clear what follows, and the pause before it), CONNECTING, FORWARDING (the
- * request goes out, no final head yet), ANSWERING, TUNNELLING and FINISHED. In the first
+ * request goes out, no final head yet), REVIEWING (the policy looks at the final head), ANSWERING, TUNNELLING and FINISHED. In the first
  * two nothing is open to a backend, and what comes of the body is kept.
  */
 #ifndef PROXY_STORY_H
@@ -24,6 +24,7 @@ enum exchange_state {
     EXCHANGE_JUDGING,
     EXCHANGE_CONNECTING,
     EXCHANGE_FORWARDING,
+    EXCHANGE_REVIEWING,
     EXCHANGE_ANSWERING,
     EXCHANGE_TUNNELLING,
     EXCHANGE_FINISHED,
@@ -44,6 +45,7 @@ struct exchange {
     uint32_t choices; /* how many backends the policy was to choose from */
     struct policy_call asked;
     struct judge judge;
+    enum facts_review review;
     struct upload upload;
     struct answer answer;
     struct tunnel tunnel;
@@ -60,6 +62,17 @@ static inline void exchange_enter(struct exchange *e, enum exchange_state state)
 {
     e->state = state;
 }
+
+/* --- exchange.c --- */
+
+void exchange_follow_judgement(struct exchange *, enum judgement);
+void exchange_pass_response(struct exchange *); /* its head goes to the client */
+
+/* --- review.c --- */
+
+/* A final response's head is in: the policy looks at it, and it goes on, or something else does. */
+void exchange_review(struct exchange *);
+void exchange_follow_review(struct exchange *); /* the policy has looked at last */
 
 /* --- ending.c: after those that finish, the exchange is nobody's any more --- */
 

@@ -134,6 +134,10 @@ static void outgoing_feed(struct outgoing *o, struct slice bytes)
             outgoing_pass(o, bytes);
             return;
         }
+        if (o->is_held) {
+            o->held = arena_copy(o->arena, bytes);
+            return;
+        }
         /* llhttp tells the end of a message without a body only with the next byte. */
         if (step == PARSE_END || !o->parse.has_body)
             outgoing_take_end(o, bytes.length > 0);
@@ -257,6 +261,7 @@ void outgoing_begin(struct outgoing *o, const struct outgoing_events *events, vo
     o->answers_head = answers_head;
     o->may_switch = may_switch;
     o->has_request = o->has_response = o->has_surplus = o->keeps_alive = false;
+    o->is_held = false;
     o->bytes_read = 0;
     o->interim_bytes = 0;
     outgoing_expect_response(o, limits);
@@ -278,4 +283,21 @@ void outgoing_pause(struct outgoing *o)
 void outgoing_resume(struct outgoing *o)
 {
     stream_read(&o->stream);
+}
+
+void outgoing_hold(struct outgoing *o)
+{
+    o->is_held = true;
+    o->held = (struct slice){"", 0};
+    stream_pause(&o->stream);
+}
+
+void outgoing_release(struct outgoing *o)
+{
+    o->is_held = false;
+    stream_read(&o->stream);
+    if (!o->parse.has_body)
+        outgoing_take_end(o, o->held.length > 0);
+    else
+        outgoing_feed(o, o->held);
 }

@@ -58,6 +58,8 @@ struct outgoing {
     bool has_surplus;  /* bytes came that belong to no response */
     bool keeps_alive;  /* the backend lets the connection be used again */
     bool is_unusable;
+    bool is_held;
+    struct slice held; /* what came with the head, in the arena */
 };
 
 struct outgoing *outgoing_new(struct pool *, void *owner,
@@ -82,5 +84,9 @@ void outgoing_begin(struct outgoing *, const struct outgoing_events *, void *own
 void outgoing_switch(struct outgoing *, const struct outgoing_events *, void *owner);
 void outgoing_pause(struct outgoing *); /* no more on_body until outgoing_resume */
 void outgoing_resume(struct outgoing *);
+/* Inside the on_head of a final one: nothing of what follows is told before outgoing_release, not
+ * even what has come with the head. outgoing_release tells that at once. */
+void outgoing_hold(struct outgoing *);
+void outgoing_release(struct outgoing *);
 
 #endif

@@ -276,7 +276,7 @@ describe("a script's settings", function()
       { "return { [true] = 1 }", ":1: expected names as keys, got a boolean" },
       { "return { [0.5] = 1 }", ":1: expected a name in front of the value: name = ..." },
       { "return { ['new\\nline'] = 1 }", ":1: unknown field 'new\\nline'" },
-      { "return { on_response = function() end }", ":1: 'on_response' is not available in this version" },
+      { "return { on_done = function() end }", ":1: 'on_done' is not available in this version" },
       { "return { on_done = 1 }", ":1: 'on_done' is not available in this version" },
       { "return { on_health = 1 }", ":1: 'on_health' is not available in this version" },
       { "return { health = {\n panic = 0.5 } }", ":2: health: 'panic' is not available in this version" },

@@ -44,6 +44,8 @@ struct binding_call {
   const uint32_t *backends;
   uint32_t count, list, backend;
   const struct facts_failure *failure;
+  const void *response;
+  uint32_t status;
   struct facts_decision *decision;
   uint32_t fields_room;
   struct slice wrong;

@@ -1,0 +1,70 @@
+/*
+ * The policy looks at a response before any of it has gone to the client:
+ *
+ *   review --> follow --> pass it on
+ *                '------> throw it away; try again, or an answer of the script's own
+ */
+#include "proxy/story.h"
+
+void exchange_review(struct exchange *e)
+{
+    struct attempt *a = &e->attempt;
+
+    exchange_enter(e, EXCHANGE_REVIEWING);
+    e->facts.replayable = judge_may_repeat(&e->judge, e->upload.is_whole);
+    if (policy_on_response(e->plan->policy, &e->asked, &e->facts, a->backend->index,
+                           &a->outgoing->parse.head, &e->decision, &e->review) == POLICY_DONE)
+        exchange_follow_review(e);
+    else
+        attempt_hold(a);
+}
+
+/* Its connection ends with it: what it still has to say would have to be waited for. */
+static void exchange_discard_response(struct exchange *e)
+{
+    exchange_end_try(e, ATTEMPT_DISCARDED);
+    attempt_cancel(&e->attempt);
+}
+
+static bool exchange_has_others(struct exchange *e)
+{
+    choice_note_tried(&e->choice, e->attempt.backend->index);
+    return choice_list(&e->choice).count > 0;
+}
+
+static void exchange_repeat(struct exchange *e)
+{
+    enum judgement judgement;
+
+    if (e->review == FACTS_ELSEWHERE && !exchange_has_others(e)) {
+        e->log.note = "there is no other backend for on_response";
+        exchange_pass_response(e);
+        return;
+    }
+    judgement = judge_review(&e->judge, e->review, e->upload.is_whole);
+    if (judgement == JUDGE_FAIL) {
+        exchange_pass_response(e);
+        return;
+    }
+    exchange_discard_response(e);
+    exchange_enter(e, EXCHANGE_JUDGING);
+    exchange_follow_judgement(e, judgement);
+}
+
+void exchange_follow_review(struct exchange *e)
+{
+    switch (e->review) {
+    case FACTS_PASS:
+        exchange_pass_response(e);
+        break;
+    case FACTS_REPEAT:
+    case FACTS_ELSEWHERE:
+        exchange_repeat(e);
+        break;
+    case FACTS_REPLACE:
+        exchange_discard_response(e);
+        e->log.why = e->decision.why;
+        exchange_respond(e);
+        break;
+    }
+}
