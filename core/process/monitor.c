@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "net/deadline.h"
+#include "policy/dial.h"
 #include "process/children.h"
 #include "process/pulse.h"
 #include "upstream/health.h"
@@ -103,7 +104,7 @@ int monitor_run(const struct config *config, struct segment *segment)
     m->health = health_new(&m->loop, config, segment, on_first_round, m);
     loop_run(&m->loop);
     log_close();
-    if (health_is_resolving(m->health))
+    if (health_is_resolving(m->health) || dial_is_resolving())
         _exit(0);
     return 0;
 }

@@ -1,41 +1,20 @@
--- Backends with names, and a resolver that says what the spec wants: spec/support/resolver.c
--- takes the C library's place inside lb.
+-- Backends with names, and a resolver that says what the spec wants.
 
-local uv = require "luv"
 local play = require "spec.support.play"
+local resolver = require "spec.support.names"
 
 local HEALTH = "health = { interval = 0.1, timeout = 0.6, fall = 1 },"
 
 describe("a backend with a name", function()
-  local library
-
-  setup(function()
-    library = os.tmpname()
-    local command = ("%s -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -fPIC -shared -o %s " ..
-      "spec/support/resolver.c -ldl"):format(os.getenv "CC" or "gcc", library)
-    local status = os.execute(command)
-    assert(status == 0 or status == true, command)
-  end)
-
-  teardown(function() os.remove(library) end)
-
+  setup(resolver.build)
+  teardown(resolver.remove)
   after_each(play.curtain)
 
-  -- Whoever reads it meanwhile finds the old text or the new one.
-  local function names(...)
-    local path = play.directory() .. "/names"
-    play.file("names.new", table.concat({ ... }, "\n") .. "\n")
-    assert(uv.fs_rename(path .. ".new", path))
-    return path
-  end
+  local names = resolver.are
 
-  -- The sanitizers' library wants to be the first of all, but goes on without that.
   local function resolving(options)
     options.settings = options.settings or HEALTH
-    options.env = {
-      RESOLVER = play.directory() .. "/names", LD_PRELOAD = library,
-      ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0",
-    }
+    options.env = resolver.environment()
     return play.balancer(options)
   end
 
