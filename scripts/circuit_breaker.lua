@@ -26,7 +26,7 @@ return lb.script({
     choose = function(ctx, backends)
       local chosen = lb.policy.least_in_flight(ctx, backends)
       if chosen == nil then return nil end
-      if recent(chosen):add() > options.requests and chosen.error_rate >= options.error_rate
+      if (recent(chosen):add() or 0) > options.requests and chosen.error_rate >= options.error_rate
         and #backends > 1 and may_eject(backends.all) then
         chosen:eject(options.eject_for, ("%d %% errors"):format(chosen.error_rate * 100))
         return backends:min(function(one) return one == chosen and math.huge or one.in_flight end)

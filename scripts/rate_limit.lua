@@ -12,8 +12,8 @@ return lb.script({
     choose = function(ctx, backends)
       bucket = bucket or lb.bucket("rate_limit", { rate = options.rate, burst = options.burst })
       if ctx.tries == 1 then
-        local is_fine, wait = bucket:take(options.key(ctx))
-        if not is_fine then return ctx:reject(429, { retry_after = math.ceil(wait), why = "rate_limit" }) end
+        local taken, wait = bucket:take(options.key(ctx))        -- nil if there is no room to count it
+        if taken == false then return ctx:reject(429, { retry_after = wait, why = "rate_limit" }) end
       end
       return lb.policy.round_robin(ctx, backends)
     end,

@@ -20,8 +20,8 @@ return lb.script({
       local quota = options.quotas[tenant]
       local window = window_of(quota and tenant or "")
       quota = quota or options.others
-      if window:get() >= quota or window:add() > quota then      -- who is refused is not counted
-        return ctx:reject(429, { retry_after = math.ceil(options.seconds / 10), why = "quota" })
+      if window:get() >= quota or (window:add() or 0) > quota then        -- who is refused is not counted
+        return ctx:reject(429, { retry_after = options.seconds / 10, why = "quota" })
       end
       return lb.policy.round_robin(ctx, backends)
     end,

@@ -14,10 +14,19 @@ local function methods_of(what, methods)
   }
 end
 
-local function check_name(what, name)
-  if type(name) ~= "string" or #name < 1 or #name > 63 then
-    error(what .. " needs a name of 1 to 63 bytes, got " .. tostring(name), 3)
+local function check_name(what, name, most)
+  if type(name) ~= "string" or #name < 1 or #name > most then
+    error(("%s needs a name of 1 to %d bytes, got %s"):format(what, most, tostring(name)), 3)
   end
+end
+
+-- A key is a text, or a number, which is its text.
+local function key_of(key)
+  if type(key) == "number" then key = tostring(key) end
+  if type(key) ~= "string" or #key < 1 or #key > 128 then
+    error("a key is a text of 1 to 128 bytes, got " .. tostring(key), 4)
+  end
+  return key
 end
 
 function fake_shared.counters()
@@ -38,7 +47,7 @@ function fake_shared.counters()
 
   local meta = methods_of("a counter", methods)
   return function(name)
-    check_name("lb.counter", name)
+    check_name("lb.counter", name, 63)
     if not made[name] then
       made[name] = setmetatable({}, meta)
       names[made[name]], values[name] = name, 0
@@ -65,23 +74,24 @@ function fake_shared.windows(clock)
 
   local meta = methods_of("a window", methods)
   return function(name, seconds)
-    check_name("lb.window", name)
+    check_name("lb.window", name, 128)
     assert(type(seconds) == "number" and seconds > 0, "lb.window needs a number of seconds")
-    if not made[name] then
-      made[name] = setmetatable({}, meta)
-      events[made[name]] = { seconds = seconds }
+    local id = name .. "\0" .. seconds
+    if not made[id] then
+      made[id] = setmetatable({}, meta)
+      events[made[id]] = { seconds = seconds }
     end
-    return made[name]
+    return made[id]
   end
 end
 
 function fake_shared.keys(lb, clock)
   local kept = {}
   local function entry(key)
-    if type(key) ~= "string" or key == "" then error("a key is a text, got " .. tostring(key), 3) end
+    key = key_of(key)
     local found = kept[key]
     if found and found.ends and found.ends <= clock() then kept[key], found = nil, nil end
-    return found
+    return found, key
   end
   local function keep(key, value, ttl)
     local kind = type(value)
@@ -96,22 +106,24 @@ function fake_shared.keys(lb, clock)
     if found then return found.value end
   end
   function lb.set(key, value, ttl)
-    entry(key)
-    keep(key, value, ttl)
+    keep(select(2, entry(key)), value, ttl)
+    return true
   end
   function lb.add(key, value, ttl)
-    if entry(key) then return false end
-    keep(key, value, ttl)
+    local found, text = entry(key)
+    if found then return false end
+    keep(text, value, ttl)
     return true
   end
   function lb.incr(key, amount, ttl)
-    local found = entry(key)
-    if found then
-      found.value = found.value + (amount or 1)
-    else
-      keep(key, amount or 1, ttl)
+    local found, text = entry(key)
+    if not found then
+      keep(text, amount or 1, ttl)
+      return amount or 1
     end
-    return kept[key].value
+    if type(found.value) ~= "number" then error("the value of '" .. text .. "' is no number", 2) end
+    found.value = found.value + (amount or 1)
+    return found.value
   end
 end
 
@@ -120,7 +132,8 @@ function fake_shared.buckets(clock)
   local methods = {}
   function methods.take(self, key, wanted)
     local bucket, now = of[self], clock()
-    wanted = wanted or 1
+    wanted, key = wanted or 1, key_of(key)
+    if wanted > bucket.burst then error("bucket:take: more than the burst, which no waiting could fill", 2) end
     local level = bucket.levels[key] or { tokens = bucket.burst, at = now }
     bucket.levels[key] = level
     level.tokens = math.min(bucket.burst, level.tokens + (now - level.at) * bucket.rate)
@@ -132,12 +145,14 @@ function fake_shared.buckets(clock)
 
   local meta = methods_of("a bucket", methods)
   return function(name, given)
-    check_name("lb.bucket", name)
+    check_name("lb.bucket", name, 48)
     for key in pairs(given) do assert(key == "rate" or key == "burst", "lb.bucket has no option '" .. key .. "'") end
     if not made[name] then
       made[name] = setmetatable({}, meta)
-      of[made[name]] = { rate = given.rate, burst = given.burst or math.max(1, given.rate), levels = {} }
+      of[made[name]] = { levels = {} }
     end
+    local bucket = of[made[name]]
+    bucket.rate, bucket.burst = given.rate, given.burst or math.max(1, given.rate)
     return made[name]
   end
 end

@@ -25,7 +25,8 @@ end
 
 function methods.reject(_, status, given)
   given = given or {}
-  return { kind = "reject", status = status, headers = { ["Retry-After"] = given.retry_after }, why = given.why }
+  local seconds = given.retry_after and math.ceil(given.retry_after)
+  return { kind = "reject", status = status, headers = { ["Retry-After"] = seconds }, why = given.why }
 end
 
 function methods.redirect(_, url, status)
