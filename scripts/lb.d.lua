@@ -82,11 +82,12 @@ function lb.sleep(seconds) end
 local timer = {}
 function timer:cancel() end
 
----Once, so many seconds from now.
+---Once, so many seconds from now; in each worker, or with once in one process of all.
 ---@param seconds number
 ---@param fn fun()
+---@param options? { once?: boolean }
 ---@return lb.Timer
-function lb.after(seconds, fn) end
+function lb.after(seconds, fn, options) end
 ---In each worker; with once in one process of all.
 ---@param seconds number
 ---@param fn fun()

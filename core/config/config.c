@@ -204,6 +204,10 @@ static void print_pages(struct buffer *out, const struct config *config)
 
 static void print_probes(struct buffer *out, const struct config_health *health)
 {
+    if (health->type == CONFIG_HEALTH_LUA) {
+        buffer_append_text(out, "    -- check: the script's\n");
+        return;
+    }
     if (health->type == CONFIG_HEALTH_TCP) {
         buffer_append_text(out, "    type = \"tcp\",\n");
         return;
@@ -251,5 +255,6 @@ void config_print(const struct config *config, struct buffer *out)
                   config->has_on_failure ? "the script's" : "none, so the built-in rule");
     if (config->has_on_response)
         buffer_append_text(out, "  -- on_response: the script's\n");
+    buffer_printf(out, "  -- on_health: %s\n", config->has_on_health ? "the script's" : "none");
     buffer_printf(out, "  -- init: %s\n}\n", config->has_init ? "the script's" : "none");
 }

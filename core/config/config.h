@@ -39,7 +39,8 @@ struct config_listen {
 
 enum { CONFIG_STATUS_MIN = 100, CONFIG_STATUS_MAX = 599 };
 
-enum config_health_type { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP };
+/* CONFIG_HEALTH_LUA: the script's function says. */
+enum config_health_type { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP, CONFIG_HEALTH_LUA };
 
 struct config_page { /* what a client gets with a status of our own */
     unsigned status; /* 400 to 599 */
@@ -98,7 +99,8 @@ struct config {
     size_t script_bytes;
     struct bundle modules; /* what it required, whole, too: travels with the script */
     bool has_init, has_on_failure, has_on_response;
-    bool has_choose; /* without it the built-in round robin chooses */
+    bool has_on_health, has_once_timers; /* called in the monitor */
+    bool has_choose;                     /* without it the built-in round robin chooses */
 
     struct config_listen *listen;
     unsigned listen_count;

@@ -151,6 +151,15 @@ static bool run_script(lua_State *lua, struct load *load)
     return code == 0;
 }
 
+/* What the script asked for while it ran, and its table does not tell. */
+static void keep_wishes(lua_State *lua, struct config *config)
+{
+    sandbox_push_prelude(lua);
+    lua_getfield(lua, -1, "has_once_timers"); /* core/lua/await.lua */
+    config->has_once_timers = lua_toboolean(lua, -1);
+    lua_pop(lua, 2);
+}
+
 /* A worker loads the script within the script's own limit. */
 static void check_memory(lua_State *lua, struct load *load, struct fields *root)
 {
@@ -177,6 +186,7 @@ static int load_protected(lua_State *lua)
                       load->name, lua_isnil(lua, -1) ? "nothing" : luaL_typename(lua, -1));
         return 0;
     }
+    keep_wishes(lua, load->config);
     fields_root(&root, lua, &load->wrong);
     read_settings(load->config, load->given, &root);
     check_memory(lua, load, &root);

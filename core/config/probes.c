@@ -11,7 +11,7 @@ enum {
     STATUS_LEAST = 200 /* what is below is no final answer (RFC 9110, 15.2) */
 };
 
-const char *const probes_names[] = {"type", "path", "host", "status", NULL};
+const char *const probes_names[] = {"type", "path", "host", "status", "check", NULL};
 
 /* --- statuses --- */
 
@@ -175,9 +175,20 @@ static void refuse_without_http(struct fields *table)
             fields_fail(table, *name, 0, "only a check by HTTP has it: set type = \"http\"");
 }
 
+/* The script's own. */
+static void read_check(struct config_health *health, struct fields *table)
+{
+    if (!fields_function(table, "check"))
+        return;
+    if (fields_type(table, "type", 0) != FIELDS_NOTHING)
+        fields_fail(table, "type", 0, "a check of the script's own has no type");
+    health->type = CONFIG_HEALTH_LUA;
+}
+
 void probes_read(struct config_health *health, struct fields *table)
 {
     read_type(health, table);
+    read_check(health, table);
     if (health->type != CONFIG_HEALTH_HTTP)
         refuse_without_http(table);
     read_path(health, table);

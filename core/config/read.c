@@ -316,8 +316,10 @@ static void read_group(struct config *config, struct fields *root,
     struct fields table;
     unsigned count = 0;
 
-    if (is_health && fields_type(root, "health", 0) == FIELDS_FUNCTION)
-        fields_fail(root, "health", 0, "a function is not available in this version");
+    if (is_health && fields_type(root, "health", 0) == FIELDS_FUNCTION) {
+        config->health.type = CONFIG_HEALTH_LUA; /* everything else as it is */
+        return;
+    }
     if (!fields_enter(&table, root, group->name))
         return;
     while (count < group->count)
@@ -357,14 +359,16 @@ static void read_hooks(struct config *config, struct fields *root)
     config->has_on_failure = fields_function(root, "on_failure");
     config->has_choose = fields_function(root, "choose");
     config->has_on_response = fields_function(root, "on_response");
+    config->has_on_health = fields_function(root, "on_health");
 }
 
 void read_settings(struct config *config, const struct config_overrides *given, struct fields *root)
 {
-    static const char *const known[] = {"listen",          "backends",   "workers",     "fallback",
-                                        "trusted_proxies", "forwarded",  "pages",       "health",
-                                        "timeouts",        "limits",     "script",      "init",
-                                        "choose",          "on_failure", "on_response", NULL};
+    static const char *const known[] = {
+        "listen",    "backends", "workers", "fallback",   "trusted_proxies",
+        "forwarded", "pages",    "health",  "timeouts",   "limits",
+        "script",    "init",     "choose",  "on_failure", "on_response",
+        "on_health", NULL};
 
     fields_check_names(root, known, settings_to_come(NULL));
     if (given->listen_count == 0)

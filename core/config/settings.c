@@ -72,7 +72,7 @@ const struct settings_group settings_groups[SETTINGS_GROUPS] = {
     {"script", script, COUNT(script)},
 };
 
-static const char *const top_to_come[] = {"on_done", "on_health", NULL};
+static const char *const top_to_come[] = {"on_done", NULL};
 static const char *const health_to_come[] = {"slow_start", "panic", NULL};
 static const char *const limits_to_come[] = {"per_client", NULL};
 static const char *const nothing_to_come[] = {NULL};

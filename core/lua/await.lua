@@ -6,7 +6,7 @@
 local inside, lb = ...
 
 local host = inside.host
-local complain, unknown = inside.complain, inside.unknown
+local unknown = inside.unknown
 local error, pairs, setmetatable, tostring, type = error, pairs, setmetatable, tostring, type
 local format = string.format
 
@@ -59,19 +59,28 @@ local function start(what, seconds, fn, is_every, is_once)
   return timer
 end
 
-function lb.after(seconds, fn) return (start("lb.after", seconds, fn, false, false)) end
+-- Does it run in the monitor, once for all workers?
+local function once_of(what, options)
+  local once = false
+  if options == nil then return once end
+  if type(options) ~= "table" then error(format("%s: options are a table, not a %s", what, type(options)), 3) end
+  for name, value in pairs(options) do
+    if name ~= "once" then error(format("%s: unknown option '%s', it has 'once'", what, tostring(name)), 3) end
+    if type(value) ~= "boolean" then
+      error(format("%s: once is true or false, not a %s", what, type(value)), 3)
+    end
+    once = value
+  end
+  if once then inside.has_once_timers = true end -- so the monitor needs the script: core/config/load.c
+  return once
+end
+
+function lb.after(seconds, fn, options)
+  return (start("lb.after", seconds, fn, false, once_of("lb.after", options)))
+end
 
 function lb.every(seconds, fn, options)
-  local once = false
-  if options ~= nil then
-    if type(options) ~= "table" then complain("lb.every: options are a table, not a %s", type(options)) end
-    for name, value in pairs(options) do
-      if name ~= "once" then complain("lb.every: unknown option '%s', it has 'once'", tostring(name)) end
-      if type(value) ~= "boolean" then complain("lb.every: once is true or false, not a %s", type(value)) end
-      once = value
-    end
-  end
-  return (start("lb.every", seconds, fn, true, once))
+  return (start("lb.every", seconds, fn, true, once_of("lb.every", options)))
 end
 
 function inside.run_timer(number)

@@ -35,15 +35,17 @@ struct binding_call { /* one running call */
     double number; /* another for each call: a ctx that was kept is seen by it */
     const uint32_t *backends;
     uint32_t count;
-    uint32_t list;                       /* enum binding_list */
-    uint32_t backend;                    /* of on_failure, an index */
-    uint32_t timer;                      /* of a timer's run, its number */
-    const struct facts_failure *failure; /* of on_failure */
-    const struct head *response;         /* of on_response */
-    uint32_t status;                     /* likewise */
-    struct facts_decision *decision;     /* of choose and on_response, while they run; else NULL */
-    uint32_t fields_room;                /* of the decision's fields */
-    struct slice wrong; /* what was wrong with the answer; in the request's arena */
+    uint32_t list;    /* enum binding_list */
+    uint32_t backend; /* of on_failure and health, an index */
+    uint32_t timer;   /* of a timer's run, its number */
+    const struct facts_failure
+        *failure;                    /* of on_failure; of on_health its message is the reason, */
+                                     /* and its kind is 1 if the backend is up */
+    const struct head *response;     /* of on_response */
+    uint32_t status;                 /* likewise */
+    struct facts_decision *decision; /* of choose and on_response, while they run; else NULL */
+    uint32_t fields_room;            /* of the decision's fields */
+    struct slice wrong;              /* what was wrong with the answer; in the request's arena */
 };
 
 /* Pushes the functions of policy/hooks.lua for this call struct, which must stay in

@@ -135,7 +135,8 @@ void breaches_note(struct breaches *b, struct script *script, enum script_hook h
         say(b, hook, breach, call, buffer_slice(&message), line, buffer_slice(&traceback).start,
             suppressed);
     }
-    park(b, script, hook, breach, line, now_ms);
+    if (!b->never_parks)
+        park(b, script, hook, breach, line, now_ms);
     buffer_dispose(&message);
     buffer_dispose(&traceback);
 }

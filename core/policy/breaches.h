@@ -24,7 +24,8 @@ struct breaches {
     const struct config *config;
     struct segment *segment;
     struct segment_worker *counts;
-    uint64_t number; /* the script's, for parking */
+    uint64_t number;  /* the script's, for parking */
+    bool never_parks; /* in the monitor */
     struct complaints complaints;
     /* Is told instead of the log; NULL: nobody. */
     void (*heard)(void *owner, enum script_hook, struct slice message);

@@ -103,6 +103,11 @@ enum facts_review {                  /* of a response, before any of it has gone
                     FACTS_REPLACE,   /* an answer of the script's own */
 };
 
+struct facts_check { /* what health(backend) says */
+    bool is_up;
+    struct slice reason; /* in the request's arena; may be empty */
+};
+
 enum facts_verdict { FACTS_RETRY, FACTS_NEXT, FACTS_FAIL };
 
 #endif

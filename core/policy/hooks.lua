@@ -271,12 +271,44 @@ local function bind_on_response(on_response)
   end
 end
 
+-- `health`, called in the monitor: a function, or the check in the table of settings.
+local function bind_health(health)
+  local check = type(health) == "table" and rawget(health, "check") or health
+  if type(check) ~= "function" then return nil end
+  return function()
+    local up, reason = check(members[call.backend + 1])
+    if up == true then return 1 end
+    if up ~= false then
+      return wrong("health returned %s, expected true, or false and a reason",
+        up == nil and "nothing" or "a " .. type(up))
+    end
+    if reason ~= nil and type(reason) ~= "string" then
+      return wrong("health returned false and a %s, expected a reason", type(reason))
+    end
+    if reason then C.policy_answer_wrong(call, reason, #reason) end
+    return 0
+  end
+end
+
+local function bind_on_health(on_health)
+  return function()
+    local news = call.failure
+    on_health(members[call.backend + 1], news.kind ~= 0, text_of(news.message.start, news.message.length))
+    return 0
+  end
+end
+
 local function bind_init(init)
   return function()
     init()
     return 0
   end
 end
+
+local binders = {
+  choose = bind_choose, on_failure = bind_on_failure, on_response = bind_on_response, init = bind_init,
+  health = bind_health, on_health = bind_on_health,
+}
 
 return {
   kept = kept,
@@ -285,9 +317,7 @@ return {
   bind = function(script)
     if type(script) ~= "table" then error("expected the script to return a table, got " .. type(script), 0) end
     local bound = {}
-    for name, bind in pairs {
-      choose = bind_choose, on_failure = bind_on_failure, on_response = bind_on_response, init = bind_init,
-    } do
+    for name, bind in pairs(binders) do
       local hook = rawget(script, name)
       if hook ~= nil then bound[name] = bind(hook) end
     end

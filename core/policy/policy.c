@@ -9,6 +9,8 @@
 #include "policy/timers.h"
 #include "shared/counters.h"
 
+#include <string.h>
+
 enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
 
 struct policy {
@@ -164,13 +166,64 @@ static enum facts_review policy_end_on_response(struct policy *p, struct facts_r
     return review;
 }
 
+/* "the check in balancer.lua:12 failed: ..", in the request's arena. */
+static struct slice policy_why_check_failed(struct policy *p, enum script_breach breach)
+{
+    const char *path = p->config->script_path;
+    struct buffer message = {0}, why = {0};
+    struct slice text, copy;
+    unsigned line;
+
+    script_explain(p->script, SCRIPT_HEALTH, breach, &message, &line);
+    text = buffer_slice(&message);
+    if (text.length > strlen(path) && memcmp(text.start, path, strlen(path)) == 0) {
+        const char *behind =
+            memchr(text.start + strlen(path) + 1, ':', text.length - strlen(path) - 1);
+
+        if (behind != NULL) /* it says the line, which is said anyway */
+            text = (struct slice){behind + 1, text.length - (size_t)(behind + 1 - text.start)};
+    }
+    buffer_printf(&why, "the check in %s:%u failed:%s%.*s", p->breaches.script_name, line,
+                  text.length > 0 && text.start[0] == ' ' ? "" : " ", (int)text.length, text.start);
+    if (breach == SCRIPT_WRONG)
+        buffer_append(&why, p->call.wrong);
+    copy = arena_copy(p->call.request->arena, buffer_slice(&why));
+    buffer_dispose(&message);
+    buffer_dispose(&why);
+    return copy;
+}
+
+static void policy_end_health(struct policy *p, struct facts_check *out, enum script_breach breach,
+                              double answer)
+{
+    if (breach == SCRIPT_FINE && answer != 0 && answer != 1)
+        breach = SCRIPT_WRONG;
+    *out = (struct facts_check){breach == SCRIPT_FINE && answer == 1, p->call.wrong};
+    if (breach != SCRIPT_FINE) {
+        out->reason = policy_why_check_failed(p, breach);
+        policy_note_breach(p, SCRIPT_HEALTH, breach);
+    }
+    policy_end_call(p);
+}
+
+static void policy_end_on_health(struct policy *p, enum script_breach breach)
+{
+    if (breach != SCRIPT_FINE)
+        policy_note_breach(p, SCRIPT_ON_HEALTH, breach);
+    policy_end_call(p);
+}
+
 /* A call that awaited is over: the request and what it was asked for were kept with it. */
 static void on_over(struct script_run *run, enum script_breach breach, double answer)
 {
     struct policy_call *call = list_entry(run, struct policy_call, run);
     struct policy *p = call->policy;
 
-    if (call->hook == SCRIPT_CHOOSE)
+    if (call->hook == SCRIPT_HEALTH)
+        policy_end_health(p, call->check, breach, answer);
+    else if (call->hook == SCRIPT_ON_HEALTH)
+        policy_end_on_health(p, breach);
+    else if (call->hook == SCRIPT_CHOOSE)
         policy_end_choose(p, &call->choice, call->decision, breach, answer);
     else if (call->hook == SCRIPT_ON_RESPONSE)
         *call->review = policy_end_on_response(p, call->request, call->decision, breach, answer);
@@ -299,6 +352,42 @@ enum policy_progress policy_on_response(struct policy *p, struct policy_call *ca
     return policy_wait(p, call, SCRIPT_ON_RESPONSE, request);
 }
 
+enum policy_progress policy_health(struct policy *p, struct policy_call *call,
+                                   struct facts_request *request, uint32_t backend,
+                                   struct facts_check *out)
+{
+    enum script_breach breach;
+    double answer = 0;
+
+    policy_begin_call(p, request);
+    p->call.backend = backend;
+    breach = script_call(p->script, &call->run, SCRIPT_HEALTH, &answer);
+    if (breach != SCRIPT_AWAITS) {
+        policy_end_health(p, out, breach, answer);
+        return POLICY_DONE;
+    }
+    call->check = out;
+    return policy_wait(p, call, SCRIPT_HEALTH, request);
+}
+
+enum policy_progress policy_on_health(struct policy *p, struct policy_call *call, uint32_t backend,
+                                      bool is_up, struct slice reason)
+{
+    enum script_breach breach;
+    double answer = 0;
+
+    call->failure = (struct facts_failure){.kind = is_up, .message = reason};
+    policy_begin_call(p, NULL);
+    p->call.backend = backend;
+    p->call.failure = &call->failure;
+    breach = script_call(p->script, &call->run, SCRIPT_ON_HEALTH, &answer);
+    if (breach != SCRIPT_AWAITS) {
+        policy_end_on_health(p, breach);
+        return POLICY_DONE;
+    }
+    return policy_wait(p, call, SCRIPT_ON_HEALTH, NULL);
+}
+
 void policy_cancel(struct policy_call *call)
 {
     script_cancel(&call->run);
@@ -356,12 +445,15 @@ struct policy *policy_new(const struct config *config, struct segment *segment, 
                           unsigned worker, struct buffer *error)
 {
     struct policy *p = mem_zalloc(sizeof *p);
+    bool in_monitor = worker == POLICY_IN_MONITOR;
 
     p->config = config;
-    breaches_init(&p->breaches, config, segment, worker);
+    breaches_init(&p->breaches, config, segment, in_monitor ? 0 : worker); /* it adds atomically */
+    p->breaches.never_parks = in_monitor;
     p->turn = counters_find(segment, SLICE("lb:round_robin"));
     CHECK(p->turn != NULL); /* the first name of all, taken when the settings were loaded */
     timers_init(&p->timers, loop, run_timer);
+    p->timers.runs_once_only = in_monitor;
     p->script = script_new(config, segment, &p->timers, &p->call, error);
     if (p->script != NULL)
         return p;

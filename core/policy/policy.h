@@ -40,11 +40,14 @@ struct policy_call {
     struct facts_decision *decision;
     enum facts_verdict *verdict;
     enum facts_review *review;
+    struct facts_check *check;
 };
 
+enum { POLICY_IN_MONITOR = UINT32_MAX }; /* in place of a worker's number */
+
 /* Loads the settings' script in a VM of its own and calls its init hook. Borrows
- * all for its life. Without a loop its hooks cannot await. NULL and a message if the script cannot
- * be loaded. */
+ * all for its life. In the monitor its timers are those with once = true. Without a loop its
+ * hooks cannot await. NULL and a message if the script cannot be loaded. */
 struct policy *policy_new(const struct config *, struct segment *, struct loop *, unsigned worker,
                           struct buffer *error) MUST_USE;
 void policy_free(struct policy *); /* what awaits still is thrown away, in silence */
@@ -74,6 +77,14 @@ enum policy_progress policy_on_response(struct policy *, struct policy_call *,
 
 /* Nobody wants the answer any more: a call that awaits is thrown away. In any state. */
 void policy_cancel(struct policy_call *);
+
+/* How is the backend? Errors are a no, with their text as the reason. The request has nothing but an
+ * arena and perhaps a deadline. */
+enum policy_progress policy_health(struct policy *, struct policy_call *, struct facts_request *,
+                                   uint32_t backend, struct facts_check *out);
+/* Tells the script of a change. The reason is borrowed until the call is over. */
+enum policy_progress policy_on_health(struct policy *, struct policy_call *, uint32_t backend,
+                                      bool is_up, struct slice reason);
 
 /* The exchange is over; lets go of whatever the script kept for it (ctx.vars).
  * Call once for each request that policy_choose has seen. */

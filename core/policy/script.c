@@ -25,7 +25,7 @@ enum {
 };
 
 static const char *const hook_names[SCRIPT_HOOKS] = {"choose", "on_failure", "on_response", "init",
-                                                     "timer"};
+                                                     "timer",  "health",     "on_health"};
 static const char *const breach_names[SCRIPT_BREACHES] = {"none",   "error", "timeout",
                                                           "memory", "yield", "answer"};
 
@@ -351,6 +351,11 @@ static unsigned line_of_definition(lua_State *lua, const char *hook)
 
     lua_pushstring(lua, hook);
     lua_rawget(lua, 2);
+    if (lua_istable(lua, -1)) { /* health = { check = function .. } */
+        lua_pushliteral(lua, "check");
+        lua_rawget(lua, -2);
+        lua_remove(lua, -2);
+    }
     if (!lua_isfunction(lua, -1)) { /* the timers' is none of the script's */
         lua_pop(lua, 1);
         return 0;

@@ -21,6 +21,8 @@ enum script_hook {
     SCRIPT_ON_RESPONSE,
     SCRIPT_INIT,
     SCRIPT_TIMER,
+    SCRIPT_HEALTH,
+    SCRIPT_ON_HEALTH,
     SCRIPT_HOOKS
 };
 

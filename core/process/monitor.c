@@ -4,6 +4,7 @@
 #include "net/deadline.h"
 #include "policy/dial.h"
 #include "process/children.h"
+#include "process/lookout.h"
 #include "process/pulse.h"
 #include "upstream/health.h"
 
@@ -18,6 +19,7 @@ static struct monitor {
     struct loop loop;
     struct segment *segment;
     struct health *health;
+    struct lookout *lookout;
     uv_signal_t on_term, on_quit;
     struct deadline log_retry, heartbeat;
 } monitor;
@@ -102,6 +104,7 @@ int monitor_run(const struct config *config, struct segment *segment)
     watch_signal(m, &m->on_quit, SIGQUIT);
     signals_deliver();
     m->health = health_new(&m->loop, config, segment, on_first_round, m);
+    m->lookout = lookout_new(&m->loop, config, segment, m->health);
     loop_run(&m->loop);
     log_close();
     if (health_is_resolving(m->health) || dial_is_resolving())

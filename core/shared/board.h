@@ -37,6 +37,7 @@ enum board_reason {
     BOARD_LARGE_HEAD, /* a head that goes beyond the limits */
     BOARD_CLOSED,     /* closed before the first byte of an answer */
     BOARD_CUT,        /* closed in the middle of the head */
+    BOARD_SCRIPT,     /* a check by the script says so; the monitor knows its words */
 };
 
 enum { BOARD_CODE_MAX = (1 << 19) - 1 };

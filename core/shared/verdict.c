@@ -109,5 +109,8 @@ void verdict_describe(struct buffer *out, struct board_verdict v)
     case BOARD_CUT:
         describe_end(out, "in the middle of the response", v.code);
         return;
+    case BOARD_SCRIPT:
+        buffer_append_text(out, "the script's check says so");
+        return;
     }
 }

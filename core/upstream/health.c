@@ -5,6 +5,7 @@
  *     |                                  v               or failed|    `----'
  *     `----------------------------- the verdict <----------------'
  *
+ * With an asker ASKING takes the place of PROBING, for all addresses of a name at once.
  * An address without a name goes from IDLE to PROBING. The time for the whole
  * check is shared out: resolving has half of it if there is an address from an
  * earlier answer to go on with, and each address has its part of what is left.
@@ -16,15 +17,17 @@
 #include "net/deadline.h"
 #include "net/resolve.h"
 #include "shared/board.h"
+#include "shared/numbers.h"
 #include "upstream/probe.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { LOCAL_ERROR_QUIET_MS = 60000 };
 
-enum checker_state { CHECKER_IDLE, CHECKER_RESOLVING, CHECKER_PROBING };
+enum checker_state { CHECKER_IDLE, CHECKER_RESOLVING, CHECKER_PROBING, CHECKER_ASKING };
 enum outcome { OUTCOME_NONE, OUTCOME_PASSED, OUTCOME_FAILED, OUTCOME_LOCAL };
 
 struct checker {
@@ -32,7 +35,7 @@ struct checker {
     const struct config_backend *backend;
     enum checker_state state;
     struct deadline next_round; /* while IDLE */
-    struct deadline limit;      /* while RESOLVING */
+    struct deadline limit;      /* while RESOLVING or ASKING */
     uint64_t started_ms;        /* this check */
 
     struct resolve resolve; /* may still be busy in later rounds */
@@ -45,6 +48,7 @@ struct checker {
     enum outcome outcome; /* of this check, as far as it is known */
     enum board_reason reason;
     int code;
+    char words[NUMBERS_ERROR_BYTES]; /* what a BOARD_SCRIPT means */
 
     bool is_checked; /* at least once */
     uint32_t successes, failures;
@@ -55,6 +59,7 @@ struct health {
     struct loop *loop;
     const struct config *config;
     struct segment *segment;
+    struct health_asker *asker; /* NULL: probes */
     void (*on_first_round)(void *);
     void *owner;
     unsigned unchecked;
@@ -71,13 +76,23 @@ static bool checker_has_name(const struct checker *c)
 
 /* --- verdicts --- */
 
+static void checker_describe(const struct checker *c, struct buffer *out)
+{
+    struct board_verdict v = board_verdict(c->health->segment, c->backend->slot);
+
+    if (v.reason == BOARD_SCRIPT && c->words[0] != '\0')
+        buffer_append_text(out, c->words);
+    else
+        board_describe(out, v);
+}
+
 static void log_change(const struct checker *c, bool up)
 {
     struct buffer reason = {0};
     struct log_pair pairs[] = {
         {"backend", c->backend->name}, {"address", c->backend->text}, {"reason", ""}, {NULL, NULL}};
 
-    board_describe(&reason, board_verdict(c->health->segment, c->backend->slot));
+    checker_describe(c, &reason);
     buffer_append_byte(&reason, '\0');
     pairs[2].value = buffer_slice(&reason).start;
     if (up)
@@ -116,6 +131,8 @@ static void note_failure(struct checker *c)
 
     c->successes = 0;
     c->failures++;
+    if (c->reason == BOARD_SCRIPT)
+        numbers_note_error(segment, c->backend->slot, c->words, loop_now_ms(c->health->loop));
     if (v.up && c->failures < c->health->config->health.fall)
         return;
     c->failures = 0;
@@ -243,6 +260,53 @@ static void checker_probe(struct checker *c, uint64_t limit_ms)
     probe_start(&c->probe, to, limit_ms);
 }
 
+/* Whatever address the script asks: workers go to the first. */
+static void checker_ask(struct checker *c, uint64_t limit_ms)
+{
+    struct health *h = c->health;
+
+    c->tried = UINT_MAX - 1;
+    if (checker_has_name(c))
+        c->target = c->addresses[0];
+    c->state = CHECKER_ASKING;
+    deadline_set(h->loop, &c->limit, limit_ms);
+    h->asker->ask(h->asker, (unsigned)(c - h->checkers));
+}
+
+static void checker_end_asking(struct checker *c, bool is_up, struct slice words)
+{
+    size_t length = words.length < sizeof c->words ? words.length : sizeof c->words - 1;
+
+    if (length > 0)
+        memcpy(c->words, words.start, length);
+    c->words[length] = '\0';
+    c->outcome = is_up ? OUTCOME_PASSED : OUTCOME_FAILED;
+    c->reason = BOARD_SCRIPT;
+    c->code = 0;
+    if (is_up && checker_has_name(c))
+        board_publish_address(c->health->segment, c->backend->slot, (struct sockaddr *)&c->target);
+    checker_finish(c);
+}
+
+void health_answer(struct health *h, unsigned backend, bool is_up, struct slice reason)
+{
+    struct checker *c = &h->checkers[backend];
+
+    if (c->state == CHECKER_ASKING)
+        checker_end_asking(c, is_up, reason);
+}
+
+static void checker_give_up_asking(struct checker *c)
+{
+    struct health *h = c->health;
+    char words[64];
+
+    h->asker->cancel(h->asker, (unsigned)(c - h->checkers));
+    snprintf(words, sizeof words, "the check took longer than %g s",
+             (double)h->config->health.timeout_ms / 1000);
+    checker_end_asking(c, false, slice_of(words));
+}
+
 /* The next address, or the end of the check if there is none, or no time. */
 static void checker_try(struct checker *c)
 {
@@ -250,6 +314,10 @@ static void checker_try(struct checker *c)
     uint64_t now_ms = loop_now_ms(c->health->loop);
     unsigned count = checker_has_name(c) ? c->addresses_count : 1;
 
+    if (c->tried < count && now_ms < ends_ms && c->health->asker != NULL) {
+        checker_ask(c, ends_ms - now_ms);
+        return;
+    }
     if (c->tried < count && now_ms < ends_ms) {
         checker_probe(c, (ends_ms - now_ms) / (count - c->tried));
         return;
@@ -366,7 +434,12 @@ static void on_round(struct deadline *d)
 
 static void on_limit(struct deadline *d)
 {
-    checker_go_on_unresolved(list_entry(d, struct checker, limit), 0);
+    struct checker *c = list_entry(d, struct checker, limit);
+
+    if (c->state == CHECKER_ASKING)
+        checker_give_up_asking(c);
+    else
+        checker_go_on_unresolved(c, 0);
 }
 
 static void checker_init(struct checker *c, struct health *h, unsigned index)
@@ -400,6 +473,25 @@ struct health *health_new(struct loop *loop, const struct config *config, struct
     for (unsigned i = 0; i < config->backends_count; i++)
         checker_init(&h->checkers[i], h, i);
     return h;
+}
+
+void health_ask(struct health *h, struct health_asker *asker)
+{
+    h->asker = asker;
+    for (unsigned i = 0; i < h->config->backends_count; i++) {
+        struct checker *c = &h->checkers[i];
+
+        if (c->state != CHECKER_ASKING)
+            continue;
+        c->state = CHECKER_IDLE; /* nobody answers any more: from the start */
+        deadline_clear(&c->limit);
+        deadline_set(h->loop, &c->next_round, 0);
+    }
+}
+
+void health_describe(const struct health *h, unsigned backend, struct buffer *out)
+{
+    checker_describe(&h->checkers[backend], out);
 }
 
 bool health_is_resolving(const struct health *h)

@@ -15,17 +15,33 @@
 #ifndef UPSTREAM_HEALTH_H
 #define UPSTREAM_HEALTH_H
 
+#include "base/buffer.h"
 #include "config/config.h"
 #include "net/loop.h"
 #include "shared/segment.h"
 
 struct health;
 
+/* Who checks in place of a probe (health.type CONFIG_HEALTH_LUA), once the backend has an address. */
+struct health_asker {
+    /* Ends in health_answer, inside this call or later, unless cancel comes first: that is when
+     * health.timeout has passed. The backend is an index. */
+    void (*ask)(struct health_asker *, unsigned backend);
+    void (*cancel)(struct health_asker *, unsigned backend);
+};
+
 /* Begins at once. Borrows everything for its life, which ends with the process's.
  * on_first_round comes once, from the loop, when every backend was checked once:
  * health.timeout after the start at the latest. With no backends it never comes. */
 struct health *health_new(struct loop *, const struct config *, struct segment *,
                           void (*on_first_round)(void *owner), void *owner);
+
+/* Borrows it. Checks that were asked of another begin anew. NULL: backends are probed by a connect. */
+void health_ask(struct health *, struct health_asker *);
+/* The reason may be empty; it is copied, and cut off where it is too long for the board. */
+void health_answer(struct health *, unsigned backend, bool is_up, struct slice reason);
+/* Why the backend is in the state it is in, in words. */
+void health_describe(const struct health *, unsigned backend, struct buffer *);
 
 /* Is a lookup under way, which may hang? At exit, libuv would wait for it. */
 bool health_is_resolving(const struct health *);

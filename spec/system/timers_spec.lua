@@ -54,13 +54,6 @@ describe("a timer", function()
     assert.equal(1, until_count(lb, 10)[2])
   end)
 
-  it("with once = true runs in no worker", function()
-    local lb = start [[
-      lb.every(0.01, function() other:add(1) end, { once = true })
-      lb.every(0.02, function() count:add(1) end)]]
-    assert.equal(0, until_count(lb, 5)[2])
-  end)
-
   it("may be made in a hook", function()
     local lb = start("", "lb.after(0.01, function() count:add(1) end)")
     lb:fetch "/a"

@@ -1,0 +1,27 @@
+/*
+ * lookout - what a script does in the monitor: health(backend), on_health and the timers with
+ * once = true.
+ *
+ * It runs in a VM of its own, which only a script that has one of these gets. Its checks take the
+ * place of health's probes. on_health is called for every change that is seen, whoever made it, one
+ * after the other and in order; a burst of more than there is room for loses the oldest. Neither
+ * delays a check by more than script.budget_ms, as each call is an event of its own.
+ */
+#ifndef PROCESS_LOOKOUT_H
+#define PROCESS_LOOKOUT_H
+
+#include "config/config.h"
+#include "net/loop.h"
+#include "shared/segment.h"
+#include "upstream/health.h"
+
+struct lookout;
+
+/* Borrows all. NULL: the script has nothing to do here, or cannot be loaded, which is logged;
+ * then backends are probed by a connect. Call before the loop runs. */
+struct lookout *lookout_new(struct loop *, const struct config *, struct segment *,
+                            struct health *);
+/* Ends what is under way, in silence, and the health's asking. NULL is fine. */
+void lookout_free(struct lookout *);
+
+#endif
