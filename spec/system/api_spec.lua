@@ -64,4 +64,32 @@ describe("the names that scripts may use", function()
     annotated.result = nil -- a table that the spec gives
     assert.same({ {}, {} }, differences(lines_of(annotated), lines_of(api.built())))
   end)
+
+  -- Settings and hooks, which scripts write and do not read.
+
+  local function check(text)
+    return play.lb { "check", play.file("settings.lua", text) }
+  end
+
+  it("are those of scripts/lb.d.lua, among settings and hooks", function()
+    for group, names in pairs(api.groups()) do
+      for name in pairs(names) do
+        local text = group == "" and ("return { %s = coroutine.create(print) }"):format(name)
+          or ("return { backends = 'a:1', %s = { %s = coroutine.create(print) } }"):format(group, name)
+        local said = check(text)
+        assert.equal(2, said.code)
+        assert.is_nil(said.err:find "unknown field", said.err)
+      end
+    end
+  end)
+
+  it("are in scripts/lb.d.lua if lb check prints them", function()
+    local said = check "return { backends = 'a:1', health = { type = 'http' }, trusted_proxies = '10.0.0.1' }"
+    assert.equal(0, said.code, said.err)
+    local groups, settings = api.groups(), assert(loadstring(said.out))()
+    for name, value in pairs(settings) do
+      assert.is_true(groups[""][name], name)
+      for inner in pairs(groups[name] and value or {}) do assert.is_true(groups[name][inner], name .. "." .. inner) end
+    end
+  end)
 end)
