@@ -56,6 +56,8 @@ struct config_health {
     uint32_t rise, fall;
     uint32_t eject_after; /* failures of real traffic in a row; 0: never */
     uint64_t eject_for_ms;
+    uint64_t slow_start_ms; /* over which a backend that came back gets its weight; 0: at once */
+    double panic;           /* below this part of all that are available, all are tried; 0: never */
     enum config_health_type type;
     char *path; /* of an http check: "/" unless given; a target in origin form */
     char *host; /* what its Host says; NULL: the backend's address as it was written */

@@ -29,6 +29,8 @@ static const struct setting health[] = {
     {COUNT32(health, fall, 2, 1, 100)},
     {COUNT32(health, eject_after, 5, 0, 1000000)},
     {SECONDS(health, eject_for, 10, MS, 300, false)}, /* it doubles up to 300 s */
+    {SECONDS(health, slow_start, 0, MS, DAY, true)},
+    {"panic", SETTING_FRACTION, offsetof(struct config, health.panic), 0, 0, 1, false},
 };
 
 static const struct setting timeouts[] = {
@@ -73,7 +75,6 @@ const struct settings_group settings_groups[SETTINGS_GROUPS] = {
 };
 
 static const char *const top_to_come[] = {"on_done", NULL};
-static const char *const health_to_come[] = {"slow_start", "panic", NULL};
 static const char *const limits_to_come[] = {"per_client", NULL};
 static const char *const nothing_to_come[] = {NULL};
 
@@ -81,8 +82,6 @@ const char *const *settings_to_come(const char *group)
 {
     if (group == NULL)
         return top_to_come;
-    if (strcmp(group, "health") == 0)
-        return health_to_come;
     return strcmp(group, "limits") == 0 ? limits_to_come : nothing_to_come;
 }
 

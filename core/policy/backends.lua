@@ -7,12 +7,19 @@ local prelude, segment_address, facts_of_backends = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
-local read_only, unknown = prelude.read_only, prelude.unknown
-local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
-local text_of = ffi.string
+local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
+local error, ipairs, pairs, setmetatable = error, ipairs, pairs, setmetatable
+local tostring, type = tostring, type
+local floor, format, text_of = math.floor, string.format, ffi.string
 
 ffi.cdef [[
-uint32_t policy_backend_state(const void *segment, uint32_t slot);
+uint32_t steering_state(const void *segment, uint32_t slot);
+double steering_since(const void *segment, uint32_t slot);
+uint32_t steering_weight(const void *segment, uint32_t slot, uint32_t in_script);
+double steering_effective_weight(const void *segment, uint32_t slot, uint32_t in_script, double ramp_s);
+bool steering_eject(void *segment, uint32_t slot, const char *name, double seconds, const char *why, size_t why_length);
+bool steering_drain(void *segment, uint32_t slot, const char *name, bool draining);
+void steering_set_weight(void *segment, uint32_t slot, const char *name, uint32_t in_script, uint32_t weight);
 uint32_t policy_backend_in_flight(const void *segment, uint32_t slot);
 double policy_backend_requests(const void *segment, uint32_t slot);
 double policy_backend_failures(const void *segment, uint32_t slot);
@@ -25,10 +32,19 @@ const char *policy_backend_last_error(const void *segment, uint32_t slot);
 
 local segment = ffi.cast("void *", segment_address) -- compiled code takes no light userdata
 
-local STATES = { [0] = "up", "down", "ejected" }
+local STATES = { [0] = "up", "down", "ejected", "draining" } -- enum standing
+
+local slot_of = {}    -- by the backend's object: where it is on the board
+local weight_in_script = {} -- and its weight before anybody set another one
+local slow_start = facts_of_backends[1] and facts_of_backends[1].slow_start or 0 -- seconds
 
 local live = {
-  state = function(backend) return STATES[C.policy_backend_state(segment, backend[0])] end,
+  state = function(backend) return STATES[C.steering_state(segment, backend[0])] end,
+  since = function(backend) return C.steering_since(segment, backend[0]) end,
+  weight = function(backend) return C.steering_weight(segment, backend[0], weight_in_script[backend]) end,
+  effective_weight = function(backend)
+    return C.steering_effective_weight(segment, backend[0], weight_in_script[backend], slow_start)
+  end,
   in_flight = function(backend) return C.policy_backend_in_flight(segment, backend[0]) end,
   requests = function(backend) return C.policy_backend_requests(segment, backend[0]) end,
   failures = function(backend) return C.policy_backend_failures(segment, backend[0]) end,
@@ -41,14 +57,47 @@ local live = {
     return text ~= nil and text_of(text) or nil
   end,
 }
-local fixed = { name = {}, address = {}, host = {}, port = {}, weight = {}, tags = {} } -- field, then object
+local fixed = { name = {}, address = {}, host = {}, port = {}, tags = {} } -- field, then object
+
+local methods = {}
+
+local function check_backend(backend, what)
+  return slot_of[backend] or error(format("call it on a backend, with a colon: backend:%s", what), 3)
+end
+
+function methods.eject(backend, seconds, why)
+  local slot = check_backend(backend, "eject(seconds, why)")
+  if type(seconds) ~= "number" or not (seconds > 0 and seconds <= 86400) then
+    complain("backend:eject(seconds, why) needs more than 0 and at most 86400 s, got %s", tostring(seconds))
+  end
+  if why == nil then why = "no reason given" end
+  if type(why) ~= "string" then complain("backend:eject(seconds, why): why is a text, not a %s", type(why)) end
+  return C.steering_eject(segment, slot, fixed.name[backend], seconds, why, #why)
+end
+
+function methods.drain(backend)
+  return C.steering_drain(segment, check_backend(backend, "drain()"), fixed.name[backend], true)
+end
+
+function methods.undrain(backend)
+  return C.steering_drain(segment, check_backend(backend, "undrain()"), fixed.name[backend], false)
+end
+
+function methods.set_weight(backend, weight)
+  local slot = check_backend(backend, "set_weight(n)")
+  if type(weight) ~= "number" or weight ~= floor(weight) or weight < 1 or weight > 65535 then
+    complain("backend:set_weight(n) needs a whole number from 1 to 65535, got %s%s", tostring(weight),
+      weight == 0 and "; backend:drain() takes it out" or "")
+  end
+  C.steering_set_weight(segment, slot, fixed.name[backend], weight_in_script[backend], weight)
+end
 
 local backend_meta = {
   __index = function(backend, key)
     local read = live[key] if read then return read(backend) end
     local values = fixed[key]
     if values then return values[backend] end
-    unknown("a backend", key, fixed, live)
+    return methods[key] or unknown("a backend", key, fixed, live, methods)
   end,
   __newindex = read_only("a backend"),
   __tostring = function(backend) return fixed.name[backend] end,
@@ -62,6 +111,7 @@ local tags_meta_newindex = read_only("a backend's tags")
 for number, facts in ipairs(facts_of_backends) do
   local backend = setmetatable({ [0] = facts.slot }, backend_meta)
   members[number], number_of[backend] = backend, number
+  slot_of[backend], weight_in_script[backend] = facts.slot, facts.weight
   for field, values in pairs(fixed) do values[backend] = facts[field] end
   fixed.tags[backend] = setmetatable({}, {
     __index = facts.tags, __newindex = tags_meta_newindex, __metatable = false,
@@ -73,5 +123,5 @@ return {
   number_of = number_of,
   name_of = fixed.name,
   tags_of = function(backend) return facts_of_backends[number_of[backend]].tags end,
-  weight_of = function(backend) return fixed.weight[backend] end,
+  weight_of = live.weight,
 }

@@ -49,13 +49,6 @@ static bool is_backend(const struct segment *segment, uint32_t slot)
     return slot < atomic_load_explicit(&segment->backends_count, memory_order_relaxed);
 }
 
-uint32_t policy_backend_state(const struct segment *segment, uint32_t slot)
-{
-    if (!is_backend(segment, slot) || !board_verdict(segment, slot).up)
-        return 1;
-    return board_is_available(segment, slot, clock_steady_ms()) ? 0 : 2;
-}
-
 uint32_t policy_backend_in_flight(const struct segment *segment, uint32_t slot)
 {
     return is_backend(segment, slot) ? numbers_in_flight(segment, slot) : 0;
@@ -201,7 +194,7 @@ static void push_tags(lua_State *lua, const struct config_backend *backend)
 }
 
 /* What does not change about a backend, as a plain table. */
-static void push_backend(lua_State *lua, const struct config_backend *backend)
+static void push_backend(lua_State *lua, const struct config_backend *backend, double slow_start_s)
 {
     lua_newtable(lua);
     lua_pushstring(lua, backend->name);
@@ -216,6 +209,8 @@ static void push_backend(lua_State *lua, const struct config_backend *backend)
     lua_setfield(lua, -2, "weight");
     push_tags(lua, backend);
     lua_setfield(lua, -2, "tags");
+    lua_pushnumber(lua, slow_start_s);
+    lua_setfield(lua, -2, "slow_start");
     lua_pushnumber(lua, backend->slot);
     lua_setfield(lua, -2, "slot");
 }
@@ -224,7 +219,7 @@ static void push_backends(lua_State *lua, const struct config *config)
 {
     lua_newtable(lua);
     for (unsigned i = 0; i < config->backends_count; i++) {
-        push_backend(lua, &config->backends[i]);
+        push_backend(lua, &config->backends[i], (double)config->health.slow_start_ms / 1000);
         lua_rawseti(lua, -2, (int)i + 1);
     }
 }

@@ -38,6 +38,7 @@ struct binding_call { /* one running call */
     uint32_t list;    /* enum binding_list */
     uint32_t backend; /* of on_failure and health, an index */
     uint32_t timer;   /* of a timer's run, its number */
+    uint32_t panic;   /* the list holds those that are not available, too */
     const struct facts_failure
         *failure;                    /* of on_failure; of on_health its message is the reason, */
                                      /* and its kind is 1 if the backend is up */
@@ -59,7 +60,6 @@ const struct slice *policy_header(const struct facts_request *, const char *name
 const struct slice *policy_response_header(const struct head *, const char *name, size_t length);
 double policy_remaining(const struct facts_request *); /* seconds; negative: no deadline */
 /* By its slot. Of a backend that does not exist: down, and 0. */
-uint32_t policy_backend_state(const struct segment *, uint32_t slot); /* 0 up 1 down 2 ejected */
 uint32_t policy_backend_in_flight(const struct segment *, uint32_t slot);
 double policy_backend_requests(const struct segment *, uint32_t slot);
 double policy_backend_failures(const struct segment *, uint32_t slot);

@@ -62,6 +62,7 @@ struct facts_choice {
     const uint32_t *backends; /* indices into the settings' list */
     uint32_t count;
     uint64_t generation; /* 0: made for this call only */
+    bool panic;          /* too few are available, so it has the others, too */
 };
 
 enum facts_decision_kind {

@@ -33,7 +33,7 @@ struct binding_call {
     struct facts_request *request;
     double number;
     const uint32_t *backends;
-    uint32_t count, list, backend, timer;
+    uint32_t count, list, backend, timer, panic;
     const struct facts_failure *failure;
     const void *response;
     uint32_t status;

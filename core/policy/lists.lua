@@ -204,6 +204,7 @@ local function changed_list(call)
   local original = {}
   for i = 1, call.count do original[i] = members[call.backends[i - 1] + 1] end
   local list = new_list(original)
+  if call.panic ~= 0 then panic_in[list] = true end
   if call.list ~= LIST_ONCE then kept_list, kept_original, check_at = list, original, 1 end
   return list
 end

@@ -276,6 +276,7 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
     policy_begin_call(p, request);
     p->call.backends = choice->backends;
     p->call.count = choice->count;
+    p->call.panic = choice->panic;
     p->call.list = policy_list_for(p, choice);
     p->call.decision = out;
     p->call.fields_room = 0;

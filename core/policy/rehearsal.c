@@ -78,7 +78,7 @@ static void make_request(struct rehearsal *r)
 static void try_choose(struct rehearsal *r, struct facts_decision *decision)
 {
     struct policy_call call = {.on_done = on_done};
-    struct facts_choice choice = {r->backends, r->config->backends_count, 1};
+    struct facts_choice choice = {r->backends, r->config->backends_count, 1, false};
 
     policy_choose(r->policy, &call, &r->request, &choice, decision);
     policy_cancel(&call);

@@ -25,7 +25,7 @@ bool attempt_claim(struct attempt *a, struct backend *backend)
     uint64_t now_ms = loop_now_ms(a->loop);
     uint64_t longest_ms = a->timeouts->connect_ms + a->timeouts->response_head_ms + 1000;
 
-    if (!backend_is_ejected(backend))
+    if (backend->all->is_panic || !backend_is_ejected(backend))
         return true;
     a->backend = backend;
     a->trial_until_ms = now_ms + longest_ms;

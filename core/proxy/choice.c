@@ -27,11 +27,12 @@ struct facts_choice choice_list(struct choice *c)
     uint32_t *rest;
 
     backends_refresh(all);
-    list = (struct facts_choice){all->available, all->available_count, all->available_generation};
+    list = (struct facts_choice){all->available, all->available_count, all->available_generation,
+                                 all->is_panic};
     if (c->tried == NULL)
         return list;
     rest = arena_alloc(c->arena, all->available_count * sizeof *rest);
-    list = (struct facts_choice){.backends = rest};
+    list = (struct facts_choice){.backends = rest, .panic = all->is_panic};
     for (uint32_t i = 0; i < all->available_count; i++)
         if (!choice_has_tried(c, all->available[i]))
             rest[list.count++] = all->available[i];

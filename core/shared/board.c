@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "shared/ejection.h"
 #include "shared/numbers.h"
+#include "shared/standing.h"
 #include "shared/verdict.h"
 
 enum { CLAIM_STALE_MS = 1000, ADDRESS_READ_TRIES = 64 };
@@ -107,9 +108,12 @@ bool board_set_up(struct segment *s, unsigned backend, enum board_reason reason,
                   uint64_t now_ms)
 {
     struct board_verdict up = {.up = true, .reason = reason, .code = code, .since_ms = now_ms};
+    bool is_first = board_verdict(s, backend).reason == BOARD_UNCHECKED;
 
     if (!verdict_set(s, backend, up))
         return false;
+    if (!is_first)
+        standing_note_back(s, backend, now_ms);
     /* What failed while it was down says nothing about what came back. */
     atomic_store(&backend_of(s, backend)->failures_in_row, 0);
     board_touch(s);
@@ -199,6 +203,7 @@ static uint64_t ejection_begin(struct segment *s, unsigned backend, uint64_t wor
     atomic_store(&b->trial_until_ms, 0); /* it is IN for everybody: nobody is on trial */
     if (!ejection_change(b, ejection_pack(claim), out))
         return 0;
+    standing_note_ejected(s, backend, now_ms);
     board_touch(s);
     return length_ms;
 }
@@ -241,6 +246,22 @@ uint64_t board_note_failure(struct segment *s, unsigned backend,
     return ejection_begin(s, backend, word, rule, now_ms);
 }
 
+bool board_eject(struct segment *s, unsigned backend, uint64_t for_ms, uint64_t now_ms)
+{
+    const struct board_ejection_rule rule = {.for_ms = for_ms, .for_max_ms = for_ms};
+    struct segment_backend *b = backend_of(s, backend);
+    uint64_t word = atomic_load(&b->ejection);
+    enum ejection_state state = ejection_unpack(word).state;
+
+    if (state == EJECTION_OUT)
+        return ejection_extend(s, b, word, &rule, now_ms) > 0;
+    if (state == EJECTION_CLAIMED) {
+        (void)claim_is_stale(b, word, now_ms);
+        return false;
+    }
+    return ejection_begin(s, backend, word, &rule, now_ms) > 0;
+}
+
 /* Called for every good attempt: two loads unless there is news. */
 bool board_note_success(struct segment *s, unsigned backend)
 {
@@ -257,6 +278,7 @@ bool board_note_success(struct segment *s, unsigned backend)
         if (!atomic_compare_exchange_weak(&b->ejection, &word, ejection_pack(in)))
             continue;
         atomic_store(&b->trial_until_ms, 0);
+        standing_note_back(s, backend, in.at_ms);
         board_touch(s);
         return true;
     }

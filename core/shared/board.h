@@ -76,6 +76,9 @@ struct board_ejection_rule {
  * the last one's after its end lasts twice as long. */
 uint64_t board_note_failure(struct segment *, unsigned backend, const struct board_ejection_rule *,
                             uint64_t now_ms);
+/* Somebody wants it out for so long, whatever traffic says, within the same limits: false if they
+ * do not allow it. If it is out already the time begins anew. */
+bool board_eject(struct segment *, unsigned backend, uint64_t for_ms, uint64_t now_ms);
 /* The attempt went well. True if that ended an ejection (for exactly one caller). */
 bool board_note_success(struct segment *, unsigned backend);
 

@@ -1,5 +1,7 @@
 #include "shared/numbers.h"
 
+#include "shared/standing.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,6 +315,7 @@ void numbers_clear(struct segment *s, unsigned slot)
         STORE(share->sum_ms, 0);
         STORE(share->errors, 0);
     }
+    standing_clear(s, slot);
     STORE(s->backends[slot].failures_in_row, 0);
     STORE(s->backends[slot].error_claim, 0);
 }

@@ -47,6 +47,10 @@ struct segment_backend {
     _Atomic uint64_t ejection;       /* in, being ejected or out; how often; until when */
     _Atomic uint64_t trial_until_ms; /* somebody tries it after an ejection; 0: nobody */
     _Atomic uint32_t draining;
+    _Atomic uint32_t weight;     /* in the script:16, and the one set over it:16; 0: none is */
+    _Atomic uint64_t back_ms;    /* when it came back from being down, ejected or drained */
+    _Atomic uint64_t ejected_ms; /* when the last ejection began, */
+    _Atomic uint64_t drained_ms; /* and when draining did */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t address_version; /* odd: being written; 0: none */
     _Atomic uint64_t address[4]; /* a sockaddr_in or sockaddr_in6, for names only */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t failures_in_row; /* written only on a change */
@@ -92,6 +96,7 @@ struct segment {
     _Atomic uint32_t workers_count;    /* slots in use, the first ones; 0: not known */
     _Atomic uint32_t first_round_done; /* every backend was checked once */
     _Atomic uint32_t is_stopping;      /* the supervisor has told all others to end */
+    _Atomic uint32_t in_panic;         /* too few backends are available: all are tried */
     _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
     _Atomic uint64_t monitor_heartbeat_ms;
     struct segment_parking parking;

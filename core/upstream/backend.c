@@ -42,6 +42,48 @@ void backends_dispose(struct backends *all)
     mem_free(all->available);
 }
 
+static bool backend_is_draining(const struct backend *b)
+{
+    return atomic_load(&b->all->segment->backends[b->settings->slot].draining) != 0;
+}
+
+static void backends_log_panic(const struct backends *all, unsigned wanted)
+{
+    const struct log_pair none[] = {{NULL, NULL}};
+
+    if (atomic_exchange(&all->segment->in_panic, all->is_panic) == all->is_panic)
+        return; /* another worker has said so */
+    if (all->is_panic)
+        log_event(LOG_ERROR, "panic_begin", none,
+                  "%u of %u backends are available, less than health.panic: all are tried",
+                  all->available_count, wanted);
+    else
+        log_event(LOG_INFO, "panic_end", none, "%u of %u backends are available again",
+                  all->available_count, wanted);
+}
+
+/* Below health.panic those that are left would not bear the load of all; better to try everybody. */
+static void backends_look_for_panic(struct backends *all)
+{
+    bool was_panic = all->is_panic;
+    unsigned wanted = 0;
+
+    if (all->config->health.panic == 0)
+        return;
+    for (unsigned i = 0; i < all->count; i++)
+        wanted += !backend_is_draining(&all->list[i]);
+    all->is_panic = atomic_load(&all->segment->first_round_done) != 0 &&
+                    all->available_count < all->config->health.panic * wanted;
+    if (all->is_panic != was_panic)
+        backends_log_panic(all, wanted);
+    if (!all->is_panic)
+        return;
+    all->available_count = 0;
+    for (unsigned i = 0; i < all->count; i++)
+        if (!backend_is_draining(&all->list[i]))
+            all->available[all->available_count++] = i;
+}
+
 void backends_refresh(struct backends *all)
 {
     uint64_t now_ms = loop_now_ms(all->loop);
@@ -57,6 +99,7 @@ void backends_refresh(struct backends *all)
     for (unsigned i = 0; i < all->count; i++)
         if (board_is_available(all->segment, all->list[i].settings->slot, now_ms))
             all->available[all->available_count++] = i;
+    backends_look_for_panic(all);
 }
 
 const struct sockaddr *backend_address(struct backend *b)

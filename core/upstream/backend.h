@@ -31,6 +31,7 @@ struct backends { /* of one script */
     unsigned count;
     uint32_t *available; /* indices, as of the generation below */
     uint32_t available_count;
+    bool is_panic;                 /* health.panic: they are all but those that drain */
     uint64_t available_generation; /* ours: changes with every new list, never 0 */
     uint64_t board_generation;
     uint64_t valid_until_ms;

@@ -18,7 +18,7 @@ struct segment_counter *counters_find(void *segment, struct slice name) __asm__(
 uint32_t counters_next(struct segment_counter *, uint32_t n) __asm__("counters_next");
 ]]
 if not pcall(ffi.typeof, "struct lists_call") then
-  ffi.cdef "struct lists_call { double number; const uint32_t *backends; uint32_t count, list; };"
+  ffi.cdef "struct lists_call { double number; const uint32_t *backends; uint32_t count, list, panic; };"
 end
 
 local SAME, KEEP = 0, 1

@@ -26,7 +26,7 @@ struct facts_request {
   uint32_t by_fallback;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; };
-struct facts_choice { const uint32_t *backends; uint32_t count; uint64_t generation; };
+struct facts_choice { const uint32_t *backends; uint32_t count; uint64_t generation; bool panic; };
 struct facts_decision {
   int kind;
   uint32_t backend;
@@ -42,7 +42,7 @@ struct binding_call {
   struct facts_request *request;
   double number;
   const uint32_t *backends;
-  uint32_t count, list, backend;
+  uint32_t count, list, backend, timer, panic;
   const struct facts_failure *failure;
   const void *response;
   uint32_t status;
@@ -83,7 +83,7 @@ bool policy_answer_field(struct binding_call *, const char *name, size_t name_le
                          const char *value, size_t value_length);
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
-uint32_t policy_backend_state(const struct segment *, uint32_t backend);
+uint32_t policy_backend_state(const struct segment *, uint32_t backend) __asm__("steering_state");
 uint32_t policy_backend_in_flight(const struct segment *, uint32_t backend);
 double policy_backend_requests(const struct segment *, uint32_t backend);
 double policy_backend_failures(const struct segment *, uint32_t backend);

@@ -1,0 +1,91 @@
+#include "policy/steering.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "shared/board.h"
+#include "shared/standing.h"
+
+#include <stdio.h>
+
+enum { WHY_BYTES_MAX = 200, WEIGHT_MAX = 65535 };
+
+/* Slots, not numbers in a script's list, are what crosses here. */
+static bool is_backend(const struct segment *segment, uint32_t slot)
+{
+    return slot < atomic_load_explicit(&segment->backends_count, memory_order_relaxed);
+}
+
+bool steering_eject(struct segment *segment, uint32_t slot, const char *name, double seconds,
+                    const char *why, size_t why_length)
+{
+    char text[WHY_BYTES_MAX + 1];
+
+    if (!is_backend(segment, slot) || !(seconds > 0 && seconds <= 86400) ||
+        !board_eject(segment, slot, (uint64_t)(seconds * 1000) + 1, clock_steady_ms()))
+        return false;
+    snprintf(text, sizeof text, "%.*s", (int)(why_length < 65536 ? why_length : 65536), why);
+    log_event(LOG_WARN, "backend_ejected",
+              (const struct log_pair[]){{"backend", name}, {"reason", text}, {NULL, NULL}},
+              "%s is ejected for %g s by the script: %s", name, seconds, text);
+    return true;
+}
+
+bool steering_drain(struct segment *segment, uint32_t slot, const char *name, bool draining)
+{
+    const struct log_pair pairs[] = {{"backend", name}, {NULL, NULL}};
+
+    if (!is_backend(segment, slot) || !standing_drain(segment, slot, draining, clock_steady_ms()))
+        return false;
+    if (draining)
+        log_event(LOG_INFO, "backend_draining", pairs, "%s drains: it gets no more requests", name);
+    else
+        log_event(LOG_INFO, "backend_undrained", pairs, "%s gets requests again", name);
+    return true;
+}
+
+void steering_set_weight(struct segment *segment, uint32_t slot, const char *name,
+                         uint32_t in_script, uint32_t weight)
+{
+    char text[16];
+
+    if (!is_backend(segment, slot) || weight == 0 || weight > WEIGHT_MAX ||
+        !standing_set_weight(segment, slot, in_script, weight))
+        return;
+    snprintf(text, sizeof text, "%u", weight);
+    log_event(LOG_INFO, "backend_weight",
+              (const struct log_pair[]){{"backend", name}, {"#weight", text}, {NULL, NULL}},
+              "%s has weight %u now", name, weight);
+}
+
+uint32_t steering_state(const struct segment *segment, uint32_t slot)
+{
+    if (!is_backend(segment, slot))
+        return STANDING_DOWN;
+    return standing_of(segment, slot, clock_steady_ms());
+}
+
+double steering_since(const struct segment *segment, uint32_t slot)
+{
+    uint64_t now_ms = clock_steady_ms(), since_ms;
+
+    if (!is_backend(segment, slot))
+        return 0;
+    since_ms = standing_since_ms(segment, slot, now_ms);
+    return now_ms > since_ms ? (double)(now_ms - since_ms) / 1000 : 0;
+}
+
+uint32_t steering_weight(const struct segment *segment, uint32_t slot, uint32_t in_script)
+{
+    return is_backend(segment, slot) ? standing_weight(segment, slot, in_script) : in_script;
+}
+
+double steering_effective_weight(const struct segment *segment, uint32_t slot, uint32_t in_script,
+                                 double ramp_s)
+{
+    if (!is_backend(segment, slot))
+        return in_script;
+    if (ramp_s <= 0) /* no need to know the time */
+        return standing_weight(segment, slot, in_script);
+    return standing_effective_weight(segment, slot, in_script, (uint64_t)(ramp_s * 1000),
+                                     clock_steady_ms());
+}
