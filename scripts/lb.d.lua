@@ -158,6 +158,10 @@ function lb.json.encode(value) end
 ---@return any
 ---@return string? err
 function lb.json.decode(text) end
+---A table that is an array also when it is empty: the one that is given, or a new one.
+---@param list? any[]
+---@return any[]
+function lb.json.array(list) end
 
 ---HMAC-SHA-256, as 64 hex digits.
 ---@param key string

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/outlet.h"
+#include "base/utf8.h"
 
 #include <poll.h>
 #include <stdarg.h>
@@ -36,30 +37,17 @@ bool log_wants(enum log_level level)
     return level >= state.least;
 }
 
+enum log_format log_event_format(void)
+{
+    return state.events;
+}
+
 enum log_format log_line_format(void)
 {
     return state.lines;
 }
 
 /* --- text that cannot forge a line --- */
-
-/* The bytes of the character that text starts with; 0 if that is not UTF-8
- * (RFC 3629, 4: no surrogates, nothing longer than needed). */
-static size_t utf8_length(struct slice text)
-{
-    const unsigned char *c = (const unsigned char *)text.start;
-    size_t length = c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
-
-    if (c[0] < 0xc2 || c[0] > 0xf4 || text.length < length)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
-        (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f))
-        return 0;
-    return length;
-}
 
 /* Writes the byte's escape, of 2 to 6 bytes. */
 static size_t escape_byte(char *out, unsigned char byte, enum log_format format)

@@ -30,6 +30,7 @@ struct log_pair {     /* one more fact of an event; a list of them ends with nam
 void log_open(enum log_format events, enum log_format lines, enum log_level least,
               const char *process);
 bool log_wants(enum log_level);
+enum log_format log_event_format(void);
 enum log_format log_line_format(void);
 
 /* event is a stable name ("backend_down"); pairs may be NULL. The message is

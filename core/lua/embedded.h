@@ -10,6 +10,8 @@ struct slice embedded_prelude(void);  /* core/lua/prelude.lua */
 struct slice embedded_modules(void);  /* core/lua/modules.lua */
 struct slice embedded_await(void);    /* core/lua/await.lua */
 struct slice embedded_clients(void);  /* core/lua/clients.lua */
+struct slice embedded_json(void);     /* core/lua/json.lua */
+struct slice embedded_texts(void);    /* core/lua/texts.lua */
 struct slice embedded_shared(void);   /* core/lua/shared.lua */
 struct slice embedded_strings(void);  /* core/lua/strings.lua */
 struct slice embedded_balancer(void); /* balancer.lua */

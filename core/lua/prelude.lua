@@ -19,7 +19,6 @@ uint32_t counters_next(struct segment_counter *, uint32_t n);
 double counters_add(struct segment_counter *, double amount);
 double counters_get(const struct segment_counter *);
 const char *nearest_name(struct slice wrong, const char *const *candidates, size_t count);
-void sandbox_log(uint32_t level, const char *text, size_t length);
 double sandbox_now(void);
 bool policy_metric(const void *segment, struct slice name, double *value);
 const char *policy_metric_near(struct slice name);
@@ -201,25 +200,16 @@ function env.table.sort(list, before)
   return leave_or_raise(pcall(sort, list, before))
 end
 
-local LEVELS = { info = 1, warn = 2, error = 3 } -- enum log_level
-
 local function text_of(...)
   local words = {}
   for i = 1, select("#", ...) do words[i] = tostring((select(i, ...))) end
   return concat(words, "\t")
 end
 
-local function log_at(level)
-  return function(text)
-    if type(text) == "number" then text = tostring(text) end
-    if type(text) ~= "string" then complain("expected a text to log, got %s", type(text)) end
-    C.sandbox_log(level, text, #text)
-  end
-end
+local inside -- what the other files of core/lua get, and core/policy/hooks.lua
 
 function env.print(...)
-  local text = text_of(...)
-  C.sandbox_log(LEVELS.info, text, #text)
+  inside.log_info(text_of(...)) -- core/lua/texts.lua
 end
 
 -- Counters. A script holds an empty table, never the handle, which is a pointer.
@@ -296,12 +286,11 @@ end
 local lb = {
   counter = counter,
   metric = metric,
-  log = locked("lb.log", { info = log_at(LEVELS.info), warn = log_at(LEVELS.warn), error = log_at(LEVELS.error) }),
   now = function() return C.sandbox_now() end,
   policy = locked("lb.policy", policies),
 }
 
-local inside = {
+inside = {
   ffi = ffi,
   segment = segment,
   getinfo = debug.getinfo,

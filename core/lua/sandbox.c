@@ -132,10 +132,9 @@ static void push_parts(lua_State *lua)
         struct slice (*source)(void);
         const char *name;
     } parts[] = {
-        {embedded_modules, "=lb modules"},
-        {embedded_shared, "=lb shared"},
-        {embedded_await, "=lb await"},
-        {embedded_clients, "=lb clients"},
+        {embedded_modules, "=lb modules"}, {embedded_shared, "=lb shared"},
+        {embedded_texts, "=lb texts"},     {embedded_json, "=lb json"},
+        {embedded_await, "=lb await"},     {embedded_clients, "=lb clients"},
     };
 
     lua_newtable(lua);
@@ -348,12 +347,6 @@ uint64_t sandbox_step(lua_State *lua)
 
     lua_gc(lua, LUA_GCSTEP, 0);
     return thread_cpu_us() - begun_us;
-}
-
-void sandbox_log(uint32_t level, const char *text, size_t length)
-{
-    log_event((enum log_level)level, "script", NULL, "%.*s", (int)(length < 8192 ? length : 8192),
-              text);
 }
 
 double sandbox_now(void)

@@ -59,7 +59,6 @@ const char *sandbox_library_version(void); /* of LuaJIT */
 
 /* --- for lua/prelude.lua, which calls them by name --- */
 
-void sandbox_log(uint32_t level, const char *text, size_t length); /* enum log_level */
-double sandbox_now(void);                                          /* steady clock, seconds */
+double sandbox_now(void); /* steady clock, seconds */
 
 #endif

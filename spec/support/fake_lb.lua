@@ -153,6 +153,7 @@ local function new_json()
   return {
     null = json.null,
     encode = function(value) return json.encode(value) end,
+    array = function(list) return setmetatable(list or {}, { __jsontype = "array" }) end,
     decode = function(text)
       local value, _, err = json.decode(text, 1, json.null)
       if err then return nil, err end
