@@ -87,7 +87,7 @@ static void set_resolver_threads(const struct config *config)
     setenv("UV_THREADPOOL_SIZE", text, 1);
 }
 
-/* Nothing is disposed of at the end, as the process ends, too. */
+/* Nothing but the script is disposed of at the end, as the process ends, too. */
 int monitor_run(const struct config *config, struct segment *segment)
 {
     struct monitor *m = &monitor;
@@ -106,6 +106,7 @@ int monitor_run(const struct config *config, struct segment *segment)
     m->health = health_new(&m->loop, config, segment, on_first_round, m);
     m->lookout = lookout_new(&m->loop, config, segment, m->health);
     loop_run(&m->loop);
+    lookout_free(m->lookout); /* what the script has open is closed as in a worker */
     log_close();
     if (health_is_resolving(m->health) || dial_is_resolving())
         _exit(0);

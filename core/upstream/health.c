@@ -17,8 +17,8 @@
 #include "net/deadline.h"
 #include "net/resolve.h"
 #include "shared/board.h"
-#include "shared/numbers.h"
 #include "upstream/probe.h"
+#include "upstream/tally.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -46,13 +46,8 @@ struct checker {
     struct sockaddr_in6 target; /* the one that is being tried */
 
     enum outcome outcome; /* of this check, as far as it is known */
-    enum board_reason reason;
-    int code;
-    char words[NUMBERS_ERROR_BYTES]; /* what a BOARD_SCRIPT means */
-
-    bool is_checked; /* at least once */
-    uint32_t successes, failures;
-    uint64_t down_since_ms; /* which down the successes are counted for */
+    struct tally tally;   /* what is known of this check, and the last ones */
+    bool is_checked;      /* at least once */
 };
 
 struct health {
@@ -76,75 +71,11 @@ static bool checker_has_name(const struct checker *c)
 
 /* --- verdicts --- */
 
-static void checker_describe(const struct checker *c, struct buffer *out)
-{
-    struct board_verdict v = board_verdict(c->health->segment, c->backend->slot);
-
-    if (v.reason == BOARD_SCRIPT && c->words[0] != '\0')
-        buffer_append_text(out, c->words);
-    else
-        board_describe(out, v);
-}
-
-static void log_change(const struct checker *c, bool up)
-{
-    struct buffer reason = {0};
-    struct log_pair pairs[] = {
-        {"backend", c->backend->name}, {"address", c->backend->text}, {"reason", ""}, {NULL, NULL}};
-
-    checker_describe(c, &reason);
-    buffer_append_byte(&reason, '\0');
-    pairs[2].value = buffer_slice(&reason).start;
-    if (up)
-        log_event(LOG_INFO, "backend_up", pairs, "%s is up", c->backend->name);
-    else
-        log_event(LOG_WARN, "backend_down", pairs, "%s is down: %s", c->backend->name,
-                  pairs[2].value);
-    buffer_dispose(&reason);
-}
-
-static void note_success(struct checker *c)
-{
-    struct segment *segment = c->health->segment;
-    struct board_verdict v = board_verdict(segment, c->backend->slot);
-
-    c->failures = 0;
-    if (v.up)
-        return;
-    if (v.since_ms != c->down_since_ms) {
-        c->successes = 0;
-        c->down_since_ms = v.since_ms;
-    }
-    if (v.reason == BOARD_TRAFFIC && v.since_ms >= c->started_ms)
-        return; /* a worker met its failure after this check had begun */
-    c->successes++;
-    if (v.reason != BOARD_UNCHECKED && c->successes < c->health->config->health.rise)
-        return;
-    if (board_set_up(segment, c->backend->slot, c->reason, c->code, loop_now_ms(c->health->loop)))
-        log_change(c, true);
-}
-
-static void note_failure(struct checker *c)
-{
-    struct segment *segment = c->health->segment;
-    struct board_verdict v = board_verdict(segment, c->backend->slot);
-
-    c->successes = 0;
-    c->failures++;
-    if (c->reason == BOARD_SCRIPT)
-        numbers_note_error(segment, c->backend->slot, c->words, loop_now_ms(c->health->loop));
-    if (v.up && c->failures < c->health->config->health.fall)
-        return;
-    c->failures = 0;
-    if (board_set_down(segment, c->backend->slot, c->reason, c->code, loop_now_ms(c->health->loop)))
-        log_change(c, false);
-}
-
 static void note_local_error(struct checker *c)
 {
     struct health *h = c->health;
     uint64_t now_ms = loop_now_ms(h->loop);
-    const char *why = strerror(-c->code);
+    const char *why = strerror(-c->tally.code);
     struct log_pair pairs[] = {{"backend", c->backend->name}, {"reason", why}, {NULL, NULL}};
 
     if (h->local_error_ms != 0 && now_ms < h->local_error_ms + LOCAL_ERROR_QUIET_MS)
@@ -182,9 +113,9 @@ static void checker_finish(struct checker *c)
     checker_schedule(c);
     c->is_checked = true;
     if (c->outcome == OUTCOME_PASSED)
-        note_success(c);
+        tally_note_success(&c->tally, c->started_ms, loop_now_ms(h->loop));
     else if (c->outcome == OUTCOME_FAILED)
-        note_failure(c);
+        tally_note_failure(&c->tally, loop_now_ms(h->loop));
     else
         note_local_error(c);
     if (!was_checked && --h->unchecked == 0)
@@ -197,8 +128,8 @@ static void checker_fail(struct checker *c, enum board_reason reason, int code)
     if (c->outcome == OUTCOME_FAILED)
         return;
     c->outcome = OUTCOME_FAILED;
-    c->reason = reason;
-    c->code = code;
+    c->tally.reason = reason;
+    c->tally.code = code;
 }
 
 /* Says nothing about the backend, unless another address of it has failed. */
@@ -207,7 +138,7 @@ static void checker_fail_locally(struct checker *c, int code)
     if (c->outcome == OUTCOME_FAILED)
         return;
     c->outcome = OUTCOME_LOCAL;
-    c->code = code;
+    c->tally.code = code;
 }
 
 /* --- probing --- */
@@ -215,8 +146,8 @@ static void checker_fail_locally(struct checker *c, int code)
 static void checker_pass(struct checker *c)
 {
     c->outcome = OUTCOME_PASSED;
-    c->reason = c->probe.reason;
-    c->code = c->probe.code;
+    c->tally.reason = c->probe.reason;
+    c->tally.code = c->probe.code;
     if (checker_has_name(c))
         board_publish_address(c->health->segment, c->backend->slot, (struct sockaddr *)&c->target);
 }
@@ -275,14 +206,8 @@ static void checker_ask(struct checker *c, uint64_t limit_ms)
 
 static void checker_end_asking(struct checker *c, bool is_up, struct slice words)
 {
-    size_t length = words.length < sizeof c->words ? words.length : sizeof c->words - 1;
-
-    if (length > 0)
-        memcpy(c->words, words.start, length);
-    c->words[length] = '\0';
     c->outcome = is_up ? OUTCOME_PASSED : OUTCOME_FAILED;
-    c->reason = BOARD_SCRIPT;
-    c->code = 0;
+    tally_set_words(&c->tally, words);
     if (is_up && checker_has_name(c))
         board_publish_address(c->health->segment, c->backend->slot, (struct sockaddr *)&c->target);
     checker_finish(c);
@@ -448,6 +373,7 @@ static void checker_init(struct checker *c, struct health *h, unsigned index)
 
     c->health = h;
     c->backend = &h->config->backends[index];
+    tally_init(&c->tally, h->config, c->backend, h->segment);
     c->resolve.on_resolved = on_resolved;
     probe_init(&c->probe, h->loop, h->config, c->backend, on_probed);
     deadline_init(&c->next_round, on_round);
@@ -491,7 +417,7 @@ void health_ask(struct health *h, struct health_asker *asker)
 
 void health_describe(const struct health *h, unsigned backend, struct buffer *out)
 {
-    checker_describe(&h->checkers[backend], out);
+    tally_describe(&h->checkers[backend].tally, out);
 }
 
 bool health_is_resolving(const struct health *h)

@@ -40,6 +40,20 @@ describe("health(backend)", function()
     assert.equal("slept", lb:down(backends[1]).reason)
   end)
 
+  it("may ask over HTTP and TCP, and look at the answer", function()
+    local lagging = play.answering(function(request) return request.target == "/lag" and "31" or "x" end)
+    local fine = play.answering(function(request) return request.target == "/lag" and "2" or "x" end)
+    local deaf = play.blocked()
+    local lb = start(script(check([[
+      local res, why = lb.http.get("http://" .. backend.address .. "/lag")
+      if not res then return false, why end
+      return tonumber(res.body) < 10, "lag " .. res.body]], "timeout = 0.3,")), { backends = { lagging, fine, deaf } })
+    lb:up(fine)
+    assert.equal("lag 31", lb:down(lagging).reason)
+    local reason = lb:down(deaf).reason
+    assert.truthy(reason:find "^timeout" or reason == "the check took longer than 0.3 s", reason)
+  end)
+
   it("is asked again and again, with rise and fall", function()
     local lb, backends = start(script(check(
       "local n = lb.counter(backend.name):add(1) return n < 4 or n > 8, 'call ' .. n", "fall = 2, rise = 2,")))
