@@ -256,5 +256,7 @@ void config_print(const struct config *config, struct buffer *out)
     if (config->has_on_response)
         buffer_append_text(out, "  -- on_response: the script's\n");
     buffer_printf(out, "  -- on_health: %s\n", config->has_on_health ? "the script's" : "none");
+    if (config->has_on_done)
+        buffer_append_text(out, "  -- on_done: the script's\n");
     buffer_printf(out, "  -- init: %s\n}\n", config->has_init ? "the script's" : "none");
 }

@@ -360,15 +360,15 @@ static void read_hooks(struct config *config, struct fields *root)
     config->has_choose = fields_function(root, "choose");
     config->has_on_response = fields_function(root, "on_response");
     config->has_on_health = fields_function(root, "on_health");
+    config->has_on_done = fields_function(root, "on_done");
 }
 
 void read_settings(struct config *config, const struct config_overrides *given, struct fields *root)
 {
     static const char *const known[] = {
-        "listen",    "backends", "workers", "fallback",   "trusted_proxies",
-        "forwarded", "pages",    "health",  "timeouts",   "limits",
-        "script",    "init",     "choose",  "on_failure", "on_response",
-        "on_health", NULL};
+        "listen", "backends",   "workers",     "fallback",  "trusted_proxies", "forwarded",
+        "pages",  "health",     "timeouts",    "limits",    "script",          "init",
+        "choose", "on_failure", "on_response", "on_health", "on_done",         NULL};
 
     fields_check_names(root, known, settings_to_come(NULL));
     if (given->listen_count == 0)

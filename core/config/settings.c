@@ -74,15 +74,12 @@ const struct settings_group settings_groups[SETTINGS_GROUPS] = {
     {"script", script, COUNT(script)},
 };
 
-static const char *const top_to_come[] = {"on_done", NULL};
 static const char *const limits_to_come[] = {"per_client", NULL};
 static const char *const nothing_to_come[] = {NULL};
 
 const char *const *settings_to_come(const char *group)
 {
-    if (group == NULL)
-        return top_to_come;
-    return strcmp(group, "limits") == 0 ? limits_to_come : nothing_to_come;
+    return group != NULL && strcmp(group, "limits") == 0 ? limits_to_come : nothing_to_come;
 }
 
 double setting_get(const struct config *config, const struct setting *setting)

@@ -40,13 +40,14 @@ struct binding_call { /* one running call */
     uint32_t timer;   /* of a timer's run, its number */
     uint32_t panic;   /* the list holds those that are not available, too */
     const struct facts_failure
-        *failure;                    /* of on_failure; of on_health its message is the reason, */
-                                     /* and its kind is 1 if the backend is up */
-    const struct head *response;     /* of on_response */
-    uint32_t status;                 /* likewise */
-    struct facts_decision *decision; /* of choose and on_response, while they run; else NULL */
-    uint32_t fields_room;            /* of the decision's fields */
-    struct slice wrong;              /* what was wrong with the answer; in the request's arena */
+        *failure;                      /* of on_failure; of on_health its message is the reason, */
+                                       /* and its kind is 1 if the backend is up */
+    const struct head *response;       /* of on_response */
+    uint32_t status;                   /* likewise */
+    const struct facts_result *result; /* of on_done; NULL otherwise */
+    struct facts_decision *decision;   /* of choose and on_response, while they run; else NULL */
+    uint32_t fields_room;              /* of the decision's fields */
+    struct slice wrong;                /* what was wrong with the answer; in the request's arena */
 };
 
 /* Pushes the functions of policy/hooks.lua for this call struct, which must stay in

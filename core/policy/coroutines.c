@@ -102,6 +102,7 @@ void coroutine_wait(struct coroutine *co)
     all->call->decision = NULL;
     all->call->failure = NULL;
     all->call->response = NULL;
+    all->call->result = NULL;
     list_append(&all->waiting, &co->node);
 }
 

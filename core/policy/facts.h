@@ -97,6 +97,13 @@ struct facts_decision {
     struct facts_options *options; /* for FACTS_BACKEND; NULL: none */
 };
 
+struct facts_result { /* how a request ended; the layout is also in policy/hooks.lua */
+    double ms;
+    double bytes_in, bytes_out; /* of the bodies */
+    uint32_t status, attempts, retries;
+    int32_t backend; /* of the last try, its index; -1: none */
+};
+
 enum facts_review {                  /* of a response, before any of it has gone to the client */
                     FACTS_PASS,      /* as it is */
                     FACTS_REPEAT,    /* the same backend once more */

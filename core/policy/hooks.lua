@@ -29,6 +29,11 @@ struct facts_request {
     int32_t vars;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; };
+struct facts_result {
+    double ms, bytes_in, bytes_out;
+    uint32_t status, attempts, retries;
+    int32_t backend;
+};
 struct binding_call {
     struct facts_request *request;
     double number;
@@ -37,6 +42,7 @@ struct binding_call {
     const struct facts_failure *failure;
     const void *response;
     uint32_t status;
+    const struct facts_result *result;
 };
 const struct slice *policy_header(const struct facts_request *, const char *name, size_t length);
 const struct slice *policy_response_header(const void *response, const char *name, size_t length);
@@ -96,7 +102,30 @@ local headers_meta = {
   __metatable = false,
 }
 
+local RESULT_FIELDS = {
+  status = true, backend = true, ms = true, bytes_in = true, bytes_out = true, attempts = true, retries = true,
+}
+local result_meta = {
+  __index = function(_, key)
+    if key ~= "backend" then unknown("ctx.result", key, RESULT_FIELDS) end -- without one it is nil
+  end,
+  __newindex = read_only("ctx.result"),
+  __tostring = function() return "ctx.result" end,
+  __metatable = false,
+}
+
+local function result_of()
+  local result = call.result
+  if result == nil then return nil end -- not in on_done
+  return setmetatable({
+    status = result.status, ms = result.ms, bytes_in = result.bytes_in, bytes_out = result.bytes_out,
+    attempts = result.attempts, retries = result.retries,
+    backend = result.backend >= 0 and members[result.backend + 1].name or nil,
+  }, result_meta)
+end
+
 local ctx_fields = {
+  result = result_of,
   headers = function() return setmetatable({ call.number }, headers_meta) end,
   vars = vars_of,
   idempotent = function(request) return request.idempotent ~= 0 end,
@@ -298,6 +327,13 @@ local function bind_on_health(on_health)
   end
 end
 
+local function bind_on_done(on_done)
+  return function()
+    on_done(setmetatable({ call.number }, ctx_meta))
+    return 0
+  end
+end
+
 local function bind_init(init)
   return function()
     init()
@@ -306,8 +342,8 @@ local function bind_init(init)
 end
 
 local binders = {
-  choose = bind_choose, on_failure = bind_on_failure, on_response = bind_on_response, init = bind_init,
-  health = bind_health, on_health = bind_on_health,
+  choose = bind_choose, on_failure = bind_on_failure, on_response = bind_on_response, on_done = bind_on_done,
+  init = bind_init, health = bind_health, on_health = bind_on_health,
 }
 
 return {

@@ -76,6 +76,7 @@ static void policy_end_call(struct policy *p)
     p->call.request = NULL;
     p->call.failure = NULL;
     p->call.response = NULL;
+    p->call.result = NULL;
 }
 
 static uint32_t policy_list_for(struct policy *p, const struct facts_choice *choice)
@@ -213,6 +214,13 @@ static void policy_end_on_health(struct policy *p, enum script_breach breach)
     policy_end_call(p);
 }
 
+static void policy_end_on_done(struct policy *p, enum script_breach breach)
+{
+    if (breach != SCRIPT_FINE)
+        policy_note_breach(p, SCRIPT_ON_DONE, breach);
+    policy_end_call(p);
+}
+
 /* A call that awaited is over: the request and what it was asked for were kept with it. */
 static void on_over(struct script_run *run, enum script_breach breach, double answer)
 {
@@ -225,6 +233,8 @@ static void on_over(struct script_run *run, enum script_breach breach, double an
         policy_end_on_health(p, breach);
     else if (call->hook == SCRIPT_CHOOSE)
         policy_end_choose(p, &call->choice, call->decision, breach, answer);
+    else if (call->hook == SCRIPT_ON_DONE)
+        policy_end_on_done(p, breach);
     else if (call->hook == SCRIPT_ON_RESPONSE)
         *call->review = policy_end_on_response(p, call->request, call->decision, breach, answer);
     else
@@ -387,6 +397,29 @@ enum policy_progress policy_on_health(struct policy *p, struct policy_call *call
         return POLICY_DONE;
     }
     return policy_wait(p, call, SCRIPT_ON_HEALTH, NULL);
+}
+
+bool policy_has_on_done(const struct policy *p)
+{
+    return script_has(p->script, SCRIPT_ON_DONE);
+}
+
+enum policy_progress policy_on_done(struct policy *p, struct policy_call *call,
+                                    struct facts_request *request,
+                                    const struct facts_result *result)
+{
+    enum script_breach breach;
+    double ignored;
+
+    if (breaches_are_too_many(&p->breaches))
+        return POLICY_DONE;
+    policy_begin_call(p, request);
+    p->call.result = result;
+    breach = script_call(p->script, &call->run, SCRIPT_ON_DONE, &ignored);
+    if (breach == SCRIPT_AWAITS)
+        return policy_wait(p, call, SCRIPT_ON_DONE, request);
+    policy_end_on_done(p, breach);
+    return POLICY_DONE;
 }
 
 void policy_cancel(struct policy_call *call)

@@ -75,6 +75,11 @@ enum policy_progress policy_on_response(struct policy *, struct policy_call *,
                                         const struct head *, struct facts_decision *,
                                         enum facts_review *out);
 
+bool policy_has_on_done(const struct policy *);
+/* A request is over. Both are borrowed until the call is. */
+enum policy_progress policy_on_done(struct policy *, struct policy_call *, struct facts_request *,
+                                    const struct facts_result *);
+
 /* Nobody wants the answer any more: a call that awaits is thrown away. In any state. */
 void policy_cancel(struct policy_call *);
 

@@ -24,8 +24,8 @@ enum {
     TUNE_EVERY_CALLS = 256
 };
 
-static const char *const hook_names[SCRIPT_HOOKS] = {"choose", "on_failure", "on_response", "init",
-                                                     "timer",  "health",     "on_health"};
+static const char *const hook_names[SCRIPT_HOOKS] = {
+    "choose", "on_failure", "on_response", "on_done", "init", "timer", "health", "on_health"};
 static const char *const breach_names[SCRIPT_BREACHES] = {"none",   "error", "timeout",
                                                           "memory", "yield", "answer"};
 

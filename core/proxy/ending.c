@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "proxy/describe.h"
+#include "proxy/done.h"
 #include "proxy/reply.h"
 
 enum { STATUS_CLIENT_GONE = 499 };
@@ -18,6 +19,22 @@ void exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
     e->last_try->us = clock_steady_us() - e->attempt.began_us;
 }
 
+static void exchange_tell_script(struct exchange *e)
+{
+    const struct access_record *r = &e->log;
+    const struct facts_result result = {
+        .status = r->status,
+        .backend = e->last_try != NULL ? (int32_t)e->attempt.backend->index : -1,
+        .ms = (double)r->total_us / 1000,
+        .bytes_in = (double)r->bytes_in,
+        .bytes_out = (double)r->bytes_out,
+        .attempts = r->attempts,
+        .retries = r->retries,
+    };
+
+    done_tell(e->plan, &e->facts, &result);
+}
+
 void exchange_finish(struct exchange *e)
 {
     CHECK(e->state != EXCHANGE_FINISHED);
@@ -27,12 +44,14 @@ void exchange_finish(struct exchange *e)
     attempt_cancel(&e->attempt);
     upload_dispose(&e->upload);
     policy_cancel(&e->asked);
-    if (e->asked_policy)
-        policy_forget(e->plan->policy, &e->facts);
     if (e->answer.bytes > 0)
         e->log.bytes_out = e->answer.bytes;
     describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL);
     access_log_write(&e->log);
+    if (e->is_told)
+        exchange_tell_script(e);
+    if (e->asked_policy)
+        policy_forget(e->plan->policy, &e->facts);
     proxy_count_request(e->proxy);
     if (!e->in->is_done)
         incoming_done(e->in);

@@ -1,6 +1,7 @@
 #include "proxy/plan.h"
 
 #include "base/mem.h"
+#include "proxy/done.h"
 #include "proxy/proxy.h"
 
 static void on_over(struct deadline *d)
@@ -33,6 +34,7 @@ struct plan *plan_new(struct proxy *proxy, const struct config *config, uint64_t
         .uses = 1,
     };
     deadline_init(&plan->over, on_over);
+    list_init(&plan->dones);
     backends_init(&plan->backends, &proxy->pools, config, proxy->segment, proxy->worker);
     list_append(&proxy->plans, &plan->node);
     return plan;
@@ -54,6 +56,7 @@ void plan_release(struct plan *plan)
 
 void plan_free(struct plan *plan)
 {
+    done_finish_all(plan);
     deadline_clear(&plan->over);
     list_remove(&plan->node);
     policy_free(plan->policy);

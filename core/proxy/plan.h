@@ -26,7 +26,10 @@ struct plan {
     struct list_node node;      /* in the proxy's list, the newest last */
     struct deadline over;       /* the moment to free it, when nothing of it is on the stack */
     unsigned uses;              /* exchanges, and its being the current one */
-    struct config *owned;       /* the settings, if they go with it; else NULL */
+    struct list_node dones;     /* proxy/done.c: calls of on_done that are not over */
+    unsigned dones_count;
+    uint64_t dones_told_ms; /* when somebody was told that there are too many */
+    struct config *owned;   /* the settings, if they go with it; else NULL */
 };
 
 /* With one use. Borrows the settings, unless the caller then sets `owned` to them. NULL and a

@@ -54,6 +54,7 @@ struct exchange {
     struct access_try *last_try;
     const struct facts_options *head_options; /* with which request_head was made */
     bool asked_policy;
+    bool is_told;          /* on_done hears of it */
     bool has_own_deadline; /* deadline is the script's, not timeouts.request */
     bool is_fresh;         /* the next try opens a connection of its own */
 };

@@ -46,6 +46,7 @@ struct binding_call {
   const struct facts_failure *failure;
   const void *response;
   uint32_t status;
+  const void *result;
   struct facts_decision *decision;
   uint32_t fields_room;
   struct slice wrong;
