@@ -361,6 +361,7 @@ function backend:set_weight(n) end
 ---@field eject_for? number
 ---@field slow_start? number
 ---@field panic? number
+---@field check? fun(backend: lb.Backend): boolean, string?
 
 ---@class lb.TimeoutSettings
 ---@field connect? number

@@ -26,7 +26,9 @@ local arguments = {
 
 local function run_hooks(policy)
   for name, of in pairs(arguments) do
-    if type(policy[name]) == "function" then policy[name](of(three())) end
+    local hook = policy[name]
+    if name == "health" and type(hook) == "table" then hook = hook.check end
+    if type(hook) == "function" then hook(of(three())) end
   end
 end
 

@@ -88,11 +88,15 @@ local function add_clock(lb, world)
   local function handle(timer)
     return locked("a timer", { cancel = function() world.timers[timer] = nil end })
   end
-  function lb.after(seconds, fn)
+  local function check(what, given)
+    for name in pairs(given or {}) do assert(name == "once", what .. " has no option '" .. tostring(name) .. "'") end
+  end
+  function lb.after(seconds, fn, given)
+    check("lb.after", given)
     return handle(start_timer(world, seconds, function() world:go(fn) end))
   end
   function lb.every(seconds, fn, given)
-    for name in pairs(given or {}) do assert(name == "once", "lb.every has no option '" .. tostring(name) .. "'") end
+    check("lb.every", given)
     assert(seconds > 0, "lb.every needs a number of seconds above 0")
     local timer
     local function run()
