@@ -35,6 +35,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,7 +45,8 @@ enum { QUIET_TICKS = 20, WATCHDOG_STACK_BYTES = 128 * 1024 };
 struct budget {
     lua_State *lua;
     uint64_t cpu_us; /* 0: any */
-    unsigned line;   /* where the interrupted call was */
+    unsigned line;   /* where the interrupted call was, */
+    char file[256];  /* and in which file of the script */
 };
 
 /* The states of a process take turns: one watchdog looks after all of them. */
@@ -80,8 +82,10 @@ static void note_line(struct budget *b, lua_State *lua)
 
     for (int level = 0; b->line == 0 && lua_getstack(lua, level, &frame); level++) {
         lua_getinfo(lua, "Sl", &frame);
-        if (frame.source[0] == '@' && frame.currentline > 0)
+        if (frame.source[0] == '@' && frame.currentline > 0) {
             b->line = (unsigned)frame.currentline;
+            snprintf(b->file, sizeof b->file, "%s", frame.source + 1);
+        }
     }
 }
 
@@ -156,8 +160,9 @@ int budget_resume(struct budget *b, lua_State *coroutine, int arguments, enum bu
     return result;
 }
 
-unsigned budget_line(const struct budget *b)
+unsigned budget_line(const struct budget *b, const char **file)
 {
+    *file = b->file;
     return b->line;
 }
 

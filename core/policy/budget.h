@@ -39,7 +39,7 @@ void budget_set(
  * it may have ended well in spite of that, late. */
 int budget_resume(struct budget *, lua_State *coroutine, int arguments, enum budget_stop *stop);
 /* Where in a script (a chunk whose name begins with "@") the last call that was
- * stopped was; 0: not known. */
-unsigned budget_line(const struct budget *);
+ * stopped was, and in which file; 0: not known. */
+unsigned budget_line(const struct budget *, const char **file);
 
 #endif

@@ -33,12 +33,13 @@ struct script {
     const struct config *config;
     lua_State *lua;
     struct coroutines coroutines;
-    struct coroutine *broken;          /* of the call that went wrong, until script_recover */
-    struct budget *budget;             /* NULL: none is set */
-    int hooks[SCRIPT_HOOKS];           /* references; LUA_REFNIL: absent */
-    unsigned hook_lines[SCRIPT_HOOKS]; /* where each begins in the script */
-    uint64_t cpu_ms;                   /* that a call has now */
-    int kept, forget_nesting;          /* references */
+    struct coroutine *broken;             /* of the call that went wrong, until script_recover */
+    struct budget *budget;                /* NULL: none is set */
+    int hooks[SCRIPT_HOOKS];              /* references; LUA_REFNIL: absent */
+    unsigned hook_lines[SCRIPT_HOOKS];    /* where each begins, */
+    const char *hook_files[SCRIPT_HOOKS]; /* in the script, or in a module; the state's text */
+    uint64_t cpu_ms;                      /* that a call has now */
+    int kept, forget_nesting;             /* references */
     uint32_t calls;
     bool was_stopped;      /* the last call, by the budget */
     bool was_too_long;     /* the last call that went wrong awaited longer than it may */
@@ -211,9 +212,8 @@ void script_forget_vars(struct script *script, int number)
 /* --- explaining --- */
 
 /* The number behind "balancer.lua:" at the start of a message; 0 if there is none. */
-static unsigned line_in(const struct script *script, const char *message)
+static unsigned line_behind(const char *path, const char *message)
 {
-    const char *path = script->config->script_path;
     size_t length = strlen(path);
 
     if (strncmp(message, path, length) != 0 || message[length] != ':')
@@ -221,17 +221,30 @@ static unsigned line_in(const struct script *script, const char *message)
     return (unsigned)strtoul(message + length + 1, NULL, 10);
 }
 
+/* The same of the script or any of its modules. */
+static unsigned line_in(const struct script *script, const char *message)
+{
+    const struct bundle *modules = &script->config->modules;
+    unsigned line = line_behind(script->config->script_path, message);
+
+    for (unsigned i = 0; line == 0 && i < modules->count; i++)
+        line = line_behind(modules->modules[i].path, message);
+    return line;
+}
+
 /* The innermost line that the dead coroutine still knows; LuaJIT forgets that of
  * the frame that raised the error. */
-static unsigned line_of_caller(const struct script *script)
+static unsigned line_of_caller(const struct script *script, const char **file)
 {
     lua_State *thread = script->broken != NULL ? script->broken->thread : NULL;
     lua_Debug frame;
 
     for (int level = 0; thread != NULL && lua_getstack(thread, level, &frame); level++) {
         lua_getinfo(thread, "Sl", &frame);
-        if (frame.source[0] == '@' && frame.currentline > 0)
+        if (frame.source[0] == '@' && frame.currentline > 0) {
+            *file = frame.source + 1;
             return (unsigned)frame.currentline;
+        }
     }
     return 0;
 }
@@ -291,16 +304,19 @@ void script_explain(struct script *script, enum script_hook hook, enum script_br
                     struct buffer *message, unsigned *line)
 {
     char room[128];
-    const char *text;
+    const char *text, *file = script->config->script_path;
 
     sandbox_limit_memory(script->lua, 0);
     text = without_our_line(explanation(script, breach, room, sizeof room));
     *line = line_in(script, text);
     if (*line == 0) {
-        *line = script->was_stopped ? budget_line(script->budget) : line_of_caller(script);
-        if (*line == 0)
+        *line = script->was_stopped ? budget_line(script->budget, &file)
+                                    : line_of_caller(script, &file);
+        if (*line == 0) {
             *line = script->hook_lines[hook];
-        buffer_printf(message, "%s:%u: ", script->config->script_path, *line);
+            file = script->hook_files[hook] != NULL ? script->hook_files[hook] : file;
+        }
+        buffer_printf(message, "%s:%u: ", file, *line);
     }
     buffer_append_text(message, text);
     sandbox_limit_memory(script->lua, script->config->script_limits.memory);
@@ -345,11 +361,11 @@ static int push_hooks_inside(lua_State *lua)
     return 0;
 }
 
-static unsigned line_of_definition(lua_State *lua, const char *hook)
+static void note_definition(struct script *script, lua_State *lua, int hook)
 {
     lua_Debug function;
 
-    lua_pushstring(lua, hook);
+    lua_pushstring(lua, hook_names[hook]);
     lua_rawget(lua, 2);
     if (lua_istable(lua, -1)) { /* health = { check = function .. } */
         lua_pushliteral(lua, "check");
@@ -358,10 +374,13 @@ static unsigned line_of_definition(lua_State *lua, const char *hook)
     }
     if (!lua_isfunction(lua, -1)) { /* the timers' is none of the script's */
         lua_pop(lua, 1);
-        return 0;
+        return;
     }
     lua_getinfo(lua, ">S", &function);
-    return function.linedefined > 0 ? (unsigned)function.linedefined : 0;
+    if (function.linedefined <= 0 || function.source[0] != '@')
+        return;
+    script->hook_lines[hook] = (unsigned)function.linedefined;
+    script->hook_files[hook] = function.source + 1;
 }
 
 /* The table that the script returned is argument 2: binds its hooks. */
@@ -376,7 +395,7 @@ static int bind_inside(lua_State *lua)
         lua_getfield(lua, 3, hook_names[hook]);
         script->hooks[hook] = luaL_ref(lua, LUA_REGISTRYINDEX);
         if (script_has(script, (enum script_hook)hook))
-            script->hook_lines[hook] = line_of_definition(lua, hook_names[hook]);
+            note_definition(script, lua, hook);
     }
     return 0;
 }

@@ -42,4 +42,23 @@ describe("a required module", function()
     for i = 1, 4 do seen[i] = lb:fetch("/").body end
     assert.same({ "one", "two", "one", "two" }, seen)
   end)
+
+  it("is named, with its own line, when it fails in a hook", function()
+    for name, text in pairs {
+      ["raises.lua:3: of its own"] = "\nreturn function()\nerror 'of its own' end",
+      ["loops.lua:2: used more than its"] = "return function()\nwhile true do end end",
+      ["answers.lua:4: choose returned"] = "\n\n\nreturn function() return 5 end",
+    } do
+      local module = name:match "^%w+"
+      process.file(module .. ".lua", text)
+      local lb = play.balancer {
+        file = process.file("of_" .. module .. ".lua", ("return { choose = require '%s' }"):format(module)),
+        backends = { play.hello "one" },
+      }
+      assert.equal(200, lb:fetch("/").status)
+      local event = lb:event "policy_error"
+      assert.truthy(event.message:find(name, 1, true), event.message)
+      assert.equal(tonumber(name:match ":(%d+):"), event.line)
+    end
+  end)
 end)
