@@ -1,33 +1,14 @@
-#include "policy/policy.h"
+#include "policy/asking.h"
 
-#include "base/list.h"
 #include "base/mem.h"
 #include "http/head.h"
-#include "policy/bindings.h"
-#include "policy/breaches.h"
-#include "policy/script.h"
-#include "policy/timers.h"
 #include "shared/counters.h"
-
-#include <string.h>
 
 enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
 
-struct policy {
-    const struct config *config;
-    struct script *script;
-    struct binding_call call; /* of the hook that runs */
-    double calls;             /* that there were: each has a number of its own */
-    uint64_t list_generation; /* of the list that hooks.lua keeps; 0: none */
-    struct segment_counter *turn;
-    struct breaches breaches;
-    struct timers timers;
-};
+/* --- for policy.c and occasions.c --- */
 
-/* --- a script that fails --- */
-
-/* Makes it known, and the script fit for the next call. */
-static void policy_note_breach(struct policy *p, enum script_hook hook, enum script_breach breach)
+void policy_note_breach(struct policy *p, enum script_hook hook, enum script_breach breach)
 {
     breaches_note(&p->breaches, p->script, hook, breach, &p->call);
     if (breach == SCRIPT_NO_MEMORY &&
@@ -36,6 +17,18 @@ static void policy_note_breach(struct policy *p, enum script_hook hook, enum scr
     if (breach != SCRIPT_WRONG)
         script_recover(p->script, breach);
     p->list_generation = 0;
+}
+
+enum policy_progress policy_wait(struct policy *p, struct policy_call *call, enum script_hook hook,
+                                 struct facts_request *request,
+                                 void (*over)(struct script_run *, enum script_breach, double))
+{
+    call->policy = p;
+    call->hook = hook;
+    call->request = request;
+    call->run.on_over = over;
+    policy_end_call(p);
+    return POLICY_AWAITS;
 }
 
 /* --- the built-in rules --- */
@@ -62,22 +55,6 @@ static enum facts_verdict judge_by_default(const struct policy *p,
 }
 
 /* --- asking the script --- */
-
-static void policy_begin_call(struct policy *p, struct facts_request *request)
-{
-    p->call.request = request;
-    p->call.number = ++p->calls;
-    p->call.wrong = (struct slice){"", 0};
-}
-
-/* Nothing of an exchange that may end is within the script's reach any more. */
-static void policy_end_call(struct policy *p)
-{
-    p->call.request = NULL;
-    p->call.failure = NULL;
-    p->call.response = NULL;
-    p->call.result = NULL;
-}
 
 static uint32_t policy_list_for(struct policy *p, const struct facts_choice *choice)
 {
@@ -167,90 +144,19 @@ static enum facts_review policy_end_on_response(struct policy *p, struct facts_r
     return review;
 }
 
-/* "the check in balancer.lua:12 failed: ..", in the request's arena. */
-static struct slice policy_why_check_failed(struct policy *p, enum script_breach breach)
-{
-    const char *path = p->config->script_path;
-    struct buffer message = {0}, why = {0};
-    struct slice text, copy;
-    unsigned line;
-
-    script_explain(p->script, SCRIPT_HEALTH, breach, &message, &line);
-    text = buffer_slice(&message);
-    if (text.length > strlen(path) && memcmp(text.start, path, strlen(path)) == 0) {
-        const char *behind =
-            memchr(text.start + strlen(path) + 1, ':', text.length - strlen(path) - 1);
-
-        if (behind != NULL) /* it says the line, which is said anyway */
-            text = (struct slice){behind + 1, text.length - (size_t)(behind + 1 - text.start)};
-    }
-    buffer_printf(&why, "the check in %s:%u failed:%s%.*s", p->breaches.script_name, line,
-                  text.length > 0 && text.start[0] == ' ' ? "" : " ", (int)text.length, text.start);
-    if (breach == SCRIPT_WRONG)
-        buffer_append(&why, p->call.wrong);
-    copy = arena_copy(p->call.request->arena, buffer_slice(&why));
-    buffer_dispose(&message);
-    buffer_dispose(&why);
-    return copy;
-}
-
-static void policy_end_health(struct policy *p, struct facts_check *out, enum script_breach breach,
-                              double answer)
-{
-    if (breach == SCRIPT_FINE && answer != 0 && answer != 1)
-        breach = SCRIPT_WRONG;
-    *out = (struct facts_check){breach == SCRIPT_FINE && answer == 1, p->call.wrong};
-    if (breach != SCRIPT_FINE) {
-        out->reason = policy_why_check_failed(p, breach);
-        policy_note_breach(p, SCRIPT_HEALTH, breach);
-    }
-    policy_end_call(p);
-}
-
-static void policy_end_on_health(struct policy *p, enum script_breach breach)
-{
-    if (breach != SCRIPT_FINE)
-        policy_note_breach(p, SCRIPT_ON_HEALTH, breach);
-    policy_end_call(p);
-}
-
-static void policy_end_on_done(struct policy *p, enum script_breach breach)
-{
-    if (breach != SCRIPT_FINE)
-        policy_note_breach(p, SCRIPT_ON_DONE, breach);
-    policy_end_call(p);
-}
-
 /* A call that awaited is over: the request and what it was asked for were kept with it. */
 static void on_over(struct script_run *run, enum script_breach breach, double answer)
 {
     struct policy_call *call = list_entry(run, struct policy_call, run);
     struct policy *p = call->policy;
 
-    if (call->hook == SCRIPT_HEALTH)
-        policy_end_health(p, call->check, breach, answer);
-    else if (call->hook == SCRIPT_ON_HEALTH)
-        policy_end_on_health(p, breach);
-    else if (call->hook == SCRIPT_CHOOSE)
+    if (call->hook == SCRIPT_CHOOSE)
         policy_end_choose(p, &call->choice, call->decision, breach, answer);
-    else if (call->hook == SCRIPT_ON_DONE)
-        policy_end_on_done(p, breach);
     else if (call->hook == SCRIPT_ON_RESPONSE)
         *call->review = policy_end_on_response(p, call->request, call->decision, breach, answer);
     else
         *call->verdict = policy_end_on_failure(p, call->request, &call->failure, breach, answer);
     call->on_done(call);
-}
-
-static enum policy_progress policy_wait(struct policy *p, struct policy_call *call,
-                                        enum script_hook hook, struct facts_request *request)
-{
-    call->policy = p;
-    call->hook = hook;
-    call->request = request;
-    call->run.on_over = on_over;
-    policy_end_call(p);
-    return POLICY_AWAITS;
 }
 
 /* The list may be another one by then. */
@@ -297,7 +203,7 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
     }
     call->decision = out;
     policy_keep_choice(call, request, choice);
-    return policy_wait(p, call, SCRIPT_CHOOSE, request);
+    return policy_wait(p, call, SCRIPT_CHOOSE, request, on_over);
 }
 
 enum policy_progress policy_on_failure(struct policy *p, struct policy_call *call,
@@ -326,7 +232,7 @@ enum policy_progress policy_on_failure(struct policy *p, struct policy_call *cal
     }
     call->verdict = out;
     call->failure = *failure;
-    return policy_wait(p, call, SCRIPT_ON_FAILURE, request);
+    return policy_wait(p, call, SCRIPT_ON_FAILURE, request, on_over);
 }
 
 bool policy_has_on_response(const struct policy *p)
@@ -360,66 +266,7 @@ enum policy_progress policy_on_response(struct policy *p, struct policy_call *ca
     }
     call->decision = decision;
     call->review = out;
-    return policy_wait(p, call, SCRIPT_ON_RESPONSE, request);
-}
-
-enum policy_progress policy_health(struct policy *p, struct policy_call *call,
-                                   struct facts_request *request, uint32_t backend,
-                                   struct facts_check *out)
-{
-    enum script_breach breach;
-    double answer = 0;
-
-    policy_begin_call(p, request);
-    p->call.backend = backend;
-    breach = script_call(p->script, &call->run, SCRIPT_HEALTH, &answer);
-    if (breach != SCRIPT_AWAITS) {
-        policy_end_health(p, out, breach, answer);
-        return POLICY_DONE;
-    }
-    call->check = out;
-    return policy_wait(p, call, SCRIPT_HEALTH, request);
-}
-
-enum policy_progress policy_on_health(struct policy *p, struct policy_call *call, uint32_t backend,
-                                      bool is_up, struct slice reason)
-{
-    enum script_breach breach;
-    double answer = 0;
-
-    call->failure = (struct facts_failure){.kind = is_up, .message = reason};
-    policy_begin_call(p, NULL);
-    p->call.backend = backend;
-    p->call.failure = &call->failure;
-    breach = script_call(p->script, &call->run, SCRIPT_ON_HEALTH, &answer);
-    if (breach != SCRIPT_AWAITS) {
-        policy_end_on_health(p, breach);
-        return POLICY_DONE;
-    }
-    return policy_wait(p, call, SCRIPT_ON_HEALTH, NULL);
-}
-
-bool policy_has_on_done(const struct policy *p)
-{
-    return script_has(p->script, SCRIPT_ON_DONE);
-}
-
-enum policy_progress policy_on_done(struct policy *p, struct policy_call *call,
-                                    struct facts_request *request,
-                                    const struct facts_result *result)
-{
-    enum script_breach breach;
-    double ignored;
-
-    if (breaches_are_too_many(&p->breaches))
-        return POLICY_DONE;
-    policy_begin_call(p, request);
-    p->call.result = result;
-    breach = script_call(p->script, &call->run, SCRIPT_ON_DONE, &ignored);
-    if (breach == SCRIPT_AWAITS)
-        return policy_wait(p, call, SCRIPT_ON_DONE, request);
-    policy_end_on_done(p, breach);
-    return POLICY_DONE;
+    return policy_wait(p, call, SCRIPT_ON_RESPONSE, request, on_over);
 }
 
 void policy_cancel(struct policy_call *call)
@@ -435,44 +282,6 @@ void policy_forget(struct policy *p, struct facts_request *request)
     request->vars = 0;
 }
 
-/* --- timers --- */
-
-static void end_timer(struct policy *p, struct timer *timer, enum script_breach breach)
-{
-    if (breach != SCRIPT_FINE)
-        policy_note_breach(p, SCRIPT_TIMER, breach);
-    policy_end_call(p);
-    timer_over(timer);
-}
-
-static void on_timer_over(struct script_run *run, enum script_breach breach, double answer)
-{
-    struct timer *timer = list_entry(run, struct timer, run);
-
-    (void)answer;
-    end_timer(list_entry(timer->timers, struct policy, timers), timer, breach);
-}
-
-static void run_timer(struct timers *timers, struct timer *timer)
-{
-    struct policy *p = list_entry(timers, struct policy, timers);
-    enum script_breach breach;
-    double answer;
-
-    if (breaches_are_too_many(&p->breaches)) { /* the script is parked */
-        timer_over(timer);
-        return;
-    }
-    policy_begin_call(p, NULL);
-    p->call.timer = timer->number;
-    timer->run.on_over = on_timer_over;
-    breach = script_call(p->script, &timer->run, SCRIPT_TIMER, &answer);
-    if (breach == SCRIPT_AWAITS)
-        policy_end_call(p);
-    else
-        end_timer(p, timer, breach);
-}
-
 /* --- start and stop --- */
 
 struct policy *policy_new(const struct config *config, struct segment *segment, struct loop *loop,
@@ -486,7 +295,7 @@ struct policy *policy_new(const struct config *config, struct segment *segment, 
     p->breaches.never_parks = in_monitor;
     p->turn = counters_find(segment, SLICE("lb:round_robin"));
     CHECK(p->turn != NULL); /* the first name of all, taken when the settings were loaded */
-    timers_init(&p->timers, loop, run_timer);
+    timers_init(&p->timers, loop, policy_run_timer);
     p->timers.runs_once_only = in_monitor;
     p->script = script_new(config, segment, &p->timers, &p->call, error);
     if (p->script != NULL)

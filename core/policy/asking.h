@@ -1,0 +1,49 @@
+/*
+ * asking - what policy.c, which asks the script on the way of a request, and occasions.c,
+ * which calls it beside that, have in common.
+ */
+#ifndef POLICY_ASKING_H
+#define POLICY_ASKING_H
+
+#include "policy/bindings.h"
+#include "policy/breaches.h"
+#include "policy/policy.h"
+#include "policy/script.h"
+#include "policy/timers.h"
+
+struct policy {
+    const struct config *config;
+    struct script *script;
+    struct binding_call call; /* of the hook that runs */
+    double calls;             /* that there were: each has a number of its own */
+    uint64_t list_generation; /* of the list that hooks.lua keeps; 0: none */
+    struct segment_counter *turn;
+    struct breaches breaches;
+    struct timers timers;
+};
+
+static inline void policy_begin_call(struct policy *p, struct facts_request *request)
+{
+    p->call.request = request;
+    p->call.number = ++p->calls;
+    p->call.wrong = (struct slice){"", 0};
+}
+
+/* Nothing of an exchange that may end is within the script's reach any more. */
+static inline void policy_end_call(struct policy *p)
+{
+    p->call.request = NULL;
+    p->call.failure = NULL;
+    p->call.response = NULL;
+    p->call.result = NULL;
+}
+
+/* Makes it known, and the script fit for the next call. */
+void policy_note_breach(struct policy *, enum script_hook, enum script_breach);
+/* The hook awaits: on_over will hear of its end, and then tells call->on_done. */
+enum policy_progress policy_wait(struct policy *, struct policy_call *, enum script_hook,
+                                 struct facts_request *,
+                                 void (*on_over)(struct script_run *, enum script_breach, double));
+void policy_run_timer(struct timers *, struct timer *); /* timers->run */
+
+#endif

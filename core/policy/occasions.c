@@ -1,0 +1,169 @@
+/*
+ * The hooks that nobody's request waits for: health and on_health in the monitor, on_done, and
+ * the functions of timers.
+ */
+#include "policy/asking.h"
+
+#include "base/list.h"
+
+#include <string.h>
+
+/* "the check in balancer.lua:12 failed: ..", in the request's arena. */
+static struct slice policy_why_check_failed(struct policy *p, enum script_breach breach)
+{
+    const char *path = p->config->script_path;
+    struct buffer message = {0}, why = {0};
+    struct slice text, copy;
+    unsigned line;
+
+    script_explain(p->script, SCRIPT_HEALTH, breach, &message, &line);
+    text = buffer_slice(&message);
+    if (text.length > strlen(path) && memcmp(text.start, path, strlen(path)) == 0) {
+        const char *behind =
+            memchr(text.start + strlen(path) + 1, ':', text.length - strlen(path) - 1);
+
+        if (behind != NULL) /* it says the line, which is said anyway */
+            text = (struct slice){behind + 1, text.length - (size_t)(behind + 1 - text.start)};
+    }
+    buffer_printf(&why, "the check in %s:%u failed:%s%.*s", p->breaches.script_name, line,
+                  text.length > 0 && text.start[0] == ' ' ? "" : " ", (int)text.length, text.start);
+    if (breach == SCRIPT_WRONG)
+        buffer_append(&why, p->call.wrong);
+    copy = arena_copy(p->call.request->arena, buffer_slice(&why));
+    buffer_dispose(&message);
+    buffer_dispose(&why);
+    return copy;
+}
+
+static void policy_end_health(struct policy *p, struct facts_check *out, enum script_breach breach,
+                              double answer)
+{
+    if (breach == SCRIPT_FINE && answer != 0 && answer != 1)
+        breach = SCRIPT_WRONG;
+    *out = (struct facts_check){breach == SCRIPT_FINE && answer == 1, p->call.wrong};
+    if (breach != SCRIPT_FINE) {
+        out->reason = policy_why_check_failed(p, breach);
+        policy_note_breach(p, SCRIPT_HEALTH, breach);
+    }
+    policy_end_call(p);
+}
+
+/* Of a hook whose answer means nothing. */
+static void policy_end_notice(struct policy *p, enum script_hook hook, enum script_breach breach)
+{
+    if (breach != SCRIPT_FINE)
+        policy_note_breach(p, hook, breach);
+    policy_end_call(p);
+}
+
+/* A call that awaited is over. */
+static void on_over(struct script_run *run, enum script_breach breach, double answer)
+{
+    struct policy_call *call = list_entry(run, struct policy_call, run);
+    struct policy *p = call->policy;
+
+    if (call->hook == SCRIPT_HEALTH)
+        policy_end_health(p, call->check, breach, answer);
+    else
+        policy_end_notice(p, call->hook, breach);
+    call->on_done(call);
+}
+
+/* --- in the monitor --- */
+
+enum policy_progress policy_health(struct policy *p, struct policy_call *call,
+                                   struct facts_request *request, uint32_t backend,
+                                   struct facts_check *out)
+{
+    enum script_breach breach;
+    double answer = 0;
+
+    policy_begin_call(p, request);
+    p->call.backend = backend;
+    breach = script_call(p->script, &call->run, SCRIPT_HEALTH, &answer);
+    if (breach != SCRIPT_AWAITS) {
+        policy_end_health(p, out, breach, answer);
+        return POLICY_DONE;
+    }
+    call->check = out;
+    return policy_wait(p, call, SCRIPT_HEALTH, request, on_over);
+}
+
+enum policy_progress policy_on_health(struct policy *p, struct policy_call *call, uint32_t backend,
+                                      bool is_up, struct slice reason)
+{
+    enum script_breach breach;
+    double answer = 0;
+
+    call->failure = (struct facts_failure){.kind = is_up, .message = reason};
+    policy_begin_call(p, NULL);
+    p->call.backend = backend;
+    p->call.failure = &call->failure;
+    breach = script_call(p->script, &call->run, SCRIPT_ON_HEALTH, &answer);
+    if (breach != SCRIPT_AWAITS) {
+        policy_end_notice(p, SCRIPT_ON_HEALTH, breach);
+        return POLICY_DONE;
+    }
+    return policy_wait(p, call, SCRIPT_ON_HEALTH, NULL, on_over);
+}
+
+/* --- a request is over --- */
+
+bool policy_has_on_done(const struct policy *p)
+{
+    return script_has(p->script, SCRIPT_ON_DONE);
+}
+
+enum policy_progress policy_on_done(struct policy *p, struct policy_call *call,
+                                    struct facts_request *request,
+                                    const struct facts_result *result)
+{
+    enum script_breach breach;
+    double ignored;
+
+    if (breaches_are_too_many(&p->breaches))
+        return POLICY_DONE;
+    policy_begin_call(p, request);
+    p->call.result = result;
+    breach = script_call(p->script, &call->run, SCRIPT_ON_DONE, &ignored);
+    if (breach == SCRIPT_AWAITS)
+        return policy_wait(p, call, SCRIPT_ON_DONE, request, on_over);
+    policy_end_notice(p, SCRIPT_ON_DONE, breach);
+    return POLICY_DONE;
+}
+
+/* --- timers --- */
+
+static void end_timer(struct policy *p, struct timer *timer, enum script_breach breach)
+{
+    policy_end_notice(p, SCRIPT_TIMER, breach);
+    timer_over(timer);
+}
+
+static void on_timer_over(struct script_run *run, enum script_breach breach, double answer)
+{
+    struct timer *timer = list_entry(run, struct timer, run);
+
+    (void)answer;
+    end_timer(list_entry(timer->timers, struct policy, timers), timer, breach);
+}
+
+void policy_run_timer(struct timers *timers, struct timer *timer)
+{
+    struct policy *p = list_entry(timers, struct policy, timers);
+    enum script_breach breach;
+    double answer;
+
+    if (breaches_are_too_many(&p->breaches)) { /* the script is parked */
+        timer_over(timer);
+        return;
+    }
+    policy_begin_call(p, NULL);
+    p->call.timer = timer->number;
+    timer->run.on_over = on_timer_over;
+    breach = script_call(p->script, &timer->run, SCRIPT_TIMER, &answer);
+    if (breach == SCRIPT_AWAITS)
+        policy_end_call(p);
+    else
+        end_timer(p, timer, breach);
+}
