@@ -91,6 +91,9 @@ local function merged(below, above)
   return both
 end
 
+-- A check alone is one beside other settings: neither takes the other away.
+local function as_group(health) return type(health) == "function" and { check = health } or health end
+
 local function make_with(make, options)
   local made = make(options)
   if type(made) ~= "table" then
@@ -139,8 +142,10 @@ function lb.script(defaults, make)
     end
     local made = make_with(make, options)
     for name, value in pairs(settings) do
-      local is_group = MERGED[name] and type(value) == "table" and type(made[name]) == "table"
-      made[name] = is_group and merged(made[name], value) or value
+      local below = made[name]
+      if name == "health" then below, value = as_group(below), as_group(value) end
+      local is_group = MERGED[name] and type(value) == "table" and type(below) == "table"
+      made[name] = is_group and merged(below, value) or value
     end
     return made
   end

@@ -91,6 +91,18 @@ describe("lb.script", function()
     assert.truthy(printed:find "on_failure: the script's")
   end)
 
+  it("keeps settings of health beside a check that is a function alone, whoever gives which", function()
+    local settings, printed = load [[return require "canary" { health = function() end }]]
+    assert.equal(7, settings.health.interval)
+    assert.truthy(printed:find "check: the script's")
+    settings, printed = load [[
+      local own = lb.script({}, function() return { health = function() end, backends = "127.0.0.1:1" } end)
+      return own { health = { interval = 3 } }
+    ]]
+    assert.equal(3, settings.health.interval)
+    assert.truthy(printed:find "check: the script's")
+  end)
+
   it("makes another script each time, and leaves the first as it was", function()
     assert(load [[
       local canary = require "canary"
