@@ -117,6 +117,52 @@ describe("lb.tcp", function()
     end)
   end)
 
+  describe("serves other hooks than choose", function()
+    it("timers, whose answers the requests then have", function()
+      local peer = saying "from the timer\n"
+      local lb = asking.start("return said", { peers = { PEER = peer }, top = [[
+        local said = "nothing yet"
+        lb.after(0.01, function() said = assert(lb.tcp.connect("$PEER", { timeout = 5 })):line() end)]] })
+      play.wait("the timer", function() return answer(lb) == "from the timer" end)
+      no_errors(lb)
+    end)
+
+    it("on_failure, which may ask what to do", function()
+      local peer = saying "fail\n"
+      local lb = play.balancer { backends = { play.backend(function(conn) conn:reset() end) }, script = ([[
+        return {
+          health = { interval = 0.2, timeout = 0.5 },
+          on_failure = function() return assert(lb.tcp.connect("%s", { timeout = 5 })):line() end,
+        }]]):format(peer.address) }
+      assert.equal(502, lb:fetch("/").status)
+      assert.equal(1, #lb:exchange({ path = "/" }).tries)
+      no_errors(lb)
+    end)
+
+    it("health, in the monitor", function()
+      local peer = play.backend { accept = function(conn)
+        while true do
+          local name = conn:line()
+          if not name then return end
+          conn:send(name:find "one" and "yes\n" or "no\n")
+        end
+      end }
+      local lb = play.balancer { script = ([[
+        return {
+          backends = { { name = "one", address = "%s" }, { name = "two", address = "%s" } },
+          health = { interval = 0.1, timeout = 2, check = function(backend)
+            local conn = assert(lb.tcp.connect("%s", { timeout = 2 }))
+            assert(conn:send(backend.name .. "\n"))
+            local well = conn:line() == "yes"
+            conn:close()
+            return well, "the registry says so"
+          end },
+        }]]):format(play.hello "one".address, play.hello "two".address, peer.address) }
+      assert.equal("the registry says so", lb:event("backend_down", { backend = "two" }).reason)
+      assert.equal("one", lb:fetch("/").body)
+    end)
+  end)
+
   describe("gives nil and a text", function()
     it("if the connection is refused", function()
       local port = play.unused_port()
