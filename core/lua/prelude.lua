@@ -298,6 +298,7 @@ inside = {
   complain = complain,
   did_you_mean = did_you_mean,
   tie_turn = tie_turn,
+  policies = policies, -- what lb.policy has; core/lua/policies.lua adds to it
   raw_metatable = raw_metatable,
   locked = locked,
   names_of = names_of,

@@ -132,9 +132,10 @@ static void push_parts(lua_State *lua)
         struct slice (*source)(void);
         const char *name;
     } parts[] = {
-        {embedded_modules, "=lb modules"}, {embedded_shared, "=lb shared"},
-        {embedded_texts, "=lb texts"},     {embedded_json, "=lb json"},
-        {embedded_await, "=lb await"},     {embedded_clients, "=lb clients"},
+        {embedded_modules, "=lb modules"},   {embedded_shared, "=lb shared"},
+        {embedded_policies, "=lb policies"}, {embedded_texts, "=lb texts"},
+        {embedded_json, "=lb json"},         {embedded_await, "=lb await"},
+        {embedded_clients, "=lb clients"},
     };
 
     lua_newtable(lua);

@@ -15,6 +15,7 @@
 EMBEDDED(hooks, "core/policy/hooks.lua")
 EMBEDDED(backends, "core/policy/backends.lua")
 EMBEDDED(lists, "core/policy/lists.lua")
+EMBEDDED(context, "core/policy/context.lua")
 EMBEDDED(answers, "core/policy/answers.lua")
 EMBEDDED(options, "core/policy/options.lua")
 
@@ -252,5 +253,8 @@ void bindings_push_hooks(lua_State *lua, const struct config *config, struct seg
     push_chunk(lua, embedded_options(), "=lb options");
     sandbox_push_prelude(lua);
     lua_call(lua, 1, 1);
-    lua_call(lua, 6, 1);
+    push_chunk(lua, embedded_context(), "=lb context");
+    sandbox_push_prelude(lua);
+    lua_call(lua, 1, 1);
+    lua_call(lua, 7, 1);
 }

@@ -17,6 +17,13 @@
 
 struct head; /* http/head.h */
 
+struct facts_pair { /* of what ctx:explain was told */
+    struct facts_pair *next;
+    struct slice key, value;
+    char *room; /* for the value */
+    size_t room_bytes;
+};
+
 struct facts_request { /* borrowed by the policy while the exchange lives */
     struct slice id;
     struct slice method;
@@ -34,10 +41,11 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     uint32_t replayable; /* may go out again after it was sent */
     double deadline_ms;  /* steady clock; 0: none */
     const struct head *head;
-    struct arena *arena;   /* answers that must outlive the call are copied here */
-    uint32_t allow_replay; /* set by ctx:allow_replay() */
-    int32_t vars;          /* the policy's: number of ctx.vars, 0 until it was used */
-    uint32_t by_fallback;  /* a hook failed for it, and the built-in rule decided */
+    struct arena *arena;          /* answers that must outlive the call are copied here */
+    uint32_t allow_replay;        /* set by ctx:allow_replay() */
+    int32_t vars;                 /* the policy's: number of ctx.vars, 0 until it was used */
+    uint32_t by_fallback;         /* a hook failed for it, and the built-in rule decided */
+    struct facts_pair *explained; /* for the access line; in the arena */
 };
 
 enum facts_failure_kind {                /* err.kind */

@@ -8,7 +8,7 @@
 -- A table can refuse a new field but not a change of one that it has. So what is handed out is empty,
 -- but for the number in a ctx, which a script can spoil for itself only, and for the list of backends,
 -- which is mended before the next call. C checks on top whatever comes back.
-local prelude, answers, backends_module, lists, call_address, read_options = ...
+local prelude, answers, backends_module, lists, call_address, read_options, extend_ctx = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
@@ -155,6 +155,8 @@ function ctx_methods.allow_replay(ctx)
   check_fresh(ctx, "ctx")
   call.request.allow_replay = 1
 end
+
+extend_ctx(ctx_fields, ctx_methods, call, check_fresh) -- core/policy/context.lua
 
 local ctx_meta = {
   __index = function(ctx, key)

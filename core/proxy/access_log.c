@@ -52,6 +52,18 @@ static void append_text_tries(const struct access_record *r)
     }
 }
 
+static void append_text_explained(const struct access_record *r)
+{
+    for (const struct facts_pair *p = r->explained; p != NULL; p = p->next) {
+        append(p == r->explained ? " (" : ", ");
+        log_append_foreign(&line, p->key, shown / 4, LOG_TEXT);
+        append(" ");
+        log_append_foreign(&line, p->value, shown, LOG_TEXT);
+    }
+    if (r->explained != NULL)
+        append(")");
+}
+
 static void append_text_record(const struct access_record *r)
 {
     log_append_time(&line, clock_wall_us(), LOG_TEXT);
@@ -78,6 +90,7 @@ static void append_text_record(const struct access_record *r)
         log_append_foreign(&line, r->why, shown / 4, LOG_TEXT);
         append(")");
     }
+    append_text_explained(r);
     if (r->note != NULL && !slice_is(r->why, slice_of(r->note))) {
         append(" (");
         append(r->note);
@@ -135,6 +148,19 @@ static void append_json_tries(const struct access_record *r)
     append("]");
 }
 
+static void append_json_explained(const struct access_record *r)
+{
+    for (const struct facts_pair *p = r->explained; p != NULL; p = p->next) {
+        append(p == r->explained ? ",\"explain\":{\"" : ",\"");
+        log_append_foreign(&line, p->key, shown / 4, LOG_JSON);
+        append("\":\"");
+        log_append_foreign(&line, p->value, shown, LOG_JSON);
+        append("\"");
+    }
+    if (r->explained != NULL)
+        append("}");
+}
+
 static void append_json_record(const struct access_record *r)
 {
     append("{\"time\":\"");
@@ -166,6 +192,7 @@ static void append_json_record(const struct access_record *r)
     append(r->by_fallback ? ",\"fallback\":true}" : ",\"fallback\":false}");
     if (r->why.length > 0)
         append_json_foreign("why", r->why, shown / 4);
+    append_json_explained(r);
     if (r->note != NULL)
         append_json_words(",\"note\":", r->note);
     append("}");

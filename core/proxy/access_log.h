@@ -5,6 +5,7 @@
 #define PROXY_ACCESS_LOG_H
 
 #include "base/arena.h"
+#include "policy/facts.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +28,7 @@ struct access_record {
     struct access_try *tries; /* in order */
     const char *script;
     bool by_fallback;
+    const struct facts_pair *explained; /* by the script: ctx:explain */
     const char *note; /* what went wrong in lb's own words, a limit's name say; NULL: nothing */
 };
 

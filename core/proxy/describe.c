@@ -149,6 +149,7 @@ void describe_end(struct access_record *r, const struct incoming *in,
     r->bytes_in = in->body_bytes;
     r->attempts = last ? facts->attempts : 0;
     r->by_fallback |= facts->by_fallback != 0;
+    r->explained = facts->explained;
     r->total_us = clock_steady_us() - in->began_us;
     r->queue_us = r->total_us;
     if (last != NULL)

@@ -24,6 +24,7 @@ struct facts_request {
   uint32_t allow_replay;
   int32_t vars;
   uint32_t by_fallback;
+  void *explained;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; };
 struct facts_choice { const uint32_t *backends; uint32_t count; uint64_t generation; bool panic; };

@@ -1,0 +1,98 @@
+#include "policy/context.h"
+
+#include "base/arena.h"
+#include "http/head.h"
+
+#include <string.h>
+
+/* --- cookies (RFC 6265, 4.2.1; read as servers do: leniently) --- */
+
+static struct slice without_spaces(struct slice text)
+{
+    while (text.length > 0 && (*text.start == ' ' || *text.start == '\t')) {
+        text.start++;
+        text.length--;
+    }
+    while (text.length > 0 &&
+           (text.start[text.length - 1] == ' ' || text.start[text.length - 1] == '\t'))
+        text.length--;
+    return text;
+}
+
+/* Takes what is before the next separator off the text. */
+static struct slice take_until(struct slice *text, char separator)
+{
+    const char *end = memchr(text->start, separator, text->length);
+    struct slice piece = {text->start, end != NULL ? (size_t)(end - text->start) : text->length};
+    size_t taken = end != NULL ? piece.length + 1 : piece.length;
+
+    text->start += taken;
+    text->length -= taken;
+    return piece;
+}
+
+static bool find_in(struct slice cookies, struct slice name, struct slice *value)
+{
+    while (cookies.length > 0) {
+        struct slice pair = take_until(&cookies, ';');
+        bool has_value = memchr(pair.start, '=', pair.length) != NULL;
+        struct slice key = without_spaces(take_until(&pair, '='));
+
+        if (has_value && slice_is(key, name)) {
+            *value = without_spaces(pair);
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct slice *context_cookie(const struct facts_request *request, const char *name,
+                                   size_t length)
+{
+    static struct slice value;
+    const struct head *head = request->head;
+
+    for (unsigned i = 0; i < head->fields_count; i++)
+        if (slice_is_nocase(head->fields[i].name, SLICE("cookie")) &&
+            find_in(head->fields[i].value, (struct slice){name, length}, &value))
+            return &value;
+    return NULL;
+}
+
+/* --- explanations --- */
+
+static size_t pair_bytes(const struct facts_pair *pair)
+{
+    return pair->key.length + pair->value.length;
+}
+
+void context_explain(struct facts_request *request, const char *key, size_t key_length,
+                     const char *value, size_t value_length)
+{
+    struct slice name = {key, key_length};
+    struct facts_pair **end = &request->explained, *found = NULL;
+    size_t bytes = key_length + value_length;
+    unsigned count = 0;
+
+    for (; *end != NULL; end = &(*end)->next) {
+        if (slice_is((*end)->key, name))
+            found = *end;
+        else
+            bytes += pair_bytes(*end);
+        count++;
+    }
+    if (bytes > CONTEXT_EXPLAIN_BYTES_MAX || (found == NULL && count == CONTEXT_EXPLAIN_MAX))
+        return;
+    if (found == NULL) {
+        found = *end = arena_zalloc(request->arena, sizeof *found);
+        found->key = arena_copy(request->arena, name);
+    }
+    /* In place if it fits, so that a loop over one key does not fill the arena. */
+    if (found->room_bytes < value_length) {
+        found->room_bytes = 2 * value_length;
+        found->room = arena_alloc(request->arena, found->room_bytes);
+    }
+    if (value_length > 0)
+        memcpy(found->room, value, value_length);
+    found->value = (struct slice){found->room, value_length};
+}

@@ -1,0 +1,19 @@
+/*
+ * context - what ctx reads and writes beside the plain facts; for policy/context.lua, by name.
+ */
+#ifndef POLICY_CONTEXT_H
+#define POLICY_CONTEXT_H
+
+#include "policy/facts.h"
+
+enum { CONTEXT_EXPLAIN_MAX = 16, CONTEXT_EXPLAIN_BYTES_MAX = 1024 };
+
+/* The first cookie of that name, in the order of the fields; good until the next call. NULL: none. */
+const struct slice *context_cookie(const struct facts_request *, const char *name, size_t length);
+
+/* Adds a pair to what the access line explains, or changes the one with that key. A pair beyond
+ * CONTEXT_EXPLAIN_MAX, or for whose bytes there is no room, is left out. */
+void context_explain(struct facts_request *, const char *key, size_t key_length, const char *value,
+                     size_t value_length);
+
+#endif

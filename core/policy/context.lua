@@ -1,0 +1,51 @@
+-- context - what a ctx has beside the plain facts: cookies, chance, and what it tells the log.
+local prelude = ...
+
+local C = prelude.ffi.C
+local complain, read_only = prelude.complain, prelude.read_only
+local floor, text_of = math.floor, prelude.ffi.string
+local setmetatable, tostring, type = setmetatable, tostring, type
+
+prelude.ffi.cdef [[
+const struct slice *context_cookie(const struct facts_request *, const char *name, size_t length);
+void context_explain(struct facts_request *, const char *key, size_t key_length,
+                     const char *value, size_t value_length);
+double random_unit(void);
+]]
+
+-- Adds them to the fields and methods of ctx (core/policy/hooks.lua).
+return function(fields, methods, call, check_fresh)
+  local cookies_meta = {
+    __index = function(cookies, name)
+      check_fresh(cookies, "ctx.cookies")
+      if type(name) ~= "string" then complain("a cookie's name is a text, not a %s", type(name)) end
+      local value = C.context_cookie(call.request, name, #name)
+      if value == nil then return nil end
+      return text_of(value.start, value.length)
+    end,
+    __newindex = read_only("ctx.cookies"),
+    __tostring = function() return "ctx.cookies" end,
+    __metatable = false,
+  }
+
+  function fields.cookies() return setmetatable({ call.number }, cookies_meta) end
+
+  function methods.random(ctx, n)
+    if type(ctx) ~= "table" then complain "call it on ctx, with a colon: ctx:random(n)" end
+    if n == nil then return C.random_unit() end
+    if type(n) ~= "number" or n ~= floor(n) or n < 1 or n > 2 ^ 53 then
+      complain("ctx:random(n) needs a whole number from 1, got %s", tostring(n))
+    end
+    return floor(C.random_unit() * n) + 1
+  end
+
+  function methods.explain(ctx, key, value)
+    check_fresh(ctx, "ctx")
+    if type(key) ~= "string" or key == "" then complain("ctx:explain(key, value) needs a text as key") end
+    if type(value) == "number" or type(value) == "boolean" then value = tostring(value) end
+    if type(value) ~= "string" then
+      complain("ctx:explain(key, value): the value is a text, a number or a boolean, not a %s", type(value))
+    end
+    C.context_explain(call.request, key, #key, value, #value)
+  end
+end
