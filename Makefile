@@ -135,6 +135,14 @@ soak: all
 runaways: all
 	RUNAWAYS=20000 SEED=$(or $(SEED),1) busted spec/system/runaways_spec.lua
 
+# What a call of choose costs, in instructions, against bounds; and what a policy costs a request. Minutes.
+instructions-policy: all $(BUILD)/instructions_policy
+	@infra/install.sh measure
+	luajit infra/instructions/policy.lua $(BUILD)/instructions_policy
+
+$(BUILD)/instructions_policy: infra/instructions/policy.c $(LIBRARY_OBJECTS) $(BUILD)/link.txt
+	$(call say,link    $@)$(COMPILE) $(WARNINGS) $(LDFLAGS) -o $@ $< $(LIBRARY_OBJECTS) $(LDLIBS)
+
 # 100,000 mutated requests and as many responses through lb, a million heads through its parser; a
 # few minutes. A sanitized build gets its share, if there is one. make fuzz SEED=2 REQUESTS=1000;
 # make fuzz REPLAY=requests:1:4711 shows one alone.
@@ -174,7 +182,7 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all always clang clean format fuzz install install-scripts library peers-conformance run runaways sanitize soak spec \
+.PHONY: all always clang clean format fuzz install install-scripts instructions-policy library peers-conformance run runaways sanitize soak spec \
 	story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install.sh [run] [test] [peers]: installs the Debian packages that building (run), checking
+# install.sh [run] [test] [peers] [measure]: installs the Debian packages that building (run), checking
 # (test) and comparing (peers) need. Asks apt only for what is missing, root only if something is.
 set -euo pipefail
 
@@ -29,7 +29,8 @@ wanted_for() {
             echo "curl nghttp2-client varnish python3-websockets" # HTTP programs that are not ours
             ;;
         peers) echo "haproxy nginx" ;; # for make peers-conformance
-        *) die "unknown set '$1'; there are: run, test, peers" ;;
+        measure) echo "valgrind luajit" ;; # for make instructions-policy
+        *) die "unknown set '$1'; there are: run, test, peers, measure" ;;
     esac
 }
 

@@ -8,7 +8,7 @@ local ffi, segment, STOPPED, strings, parts = ...
 local C = ffi.C
 local raw_metatable = debug.getmetatable
 local assert, error, getmetatable, pcall, select = assert, error, getmetatable, pcall, select
-local setmetatable, tostring, type = setmetatable, tostring, type
+local rawget, setmetatable, tostring, type = rawget, setmetatable, tostring, type
 local floor, format, sort, concat = math.floor, string.format, table.sort, table.concat
 
 ffi.cdef [[
@@ -16,6 +16,8 @@ struct slice { const char *start; size_t length; };
 struct segment_counter;
 struct segment_counter *counters_find(void *segment, struct slice name);
 uint32_t counters_next(struct segment_counter *, uint32_t n);
+uint32_t counters_number(const void *segment, const struct segment_counter *);
+int32_t counters_next_of(void *segment, int32_t number, int32_t n); // uint32_t in C, which costs more here
 double counters_add(struct segment_counter *, double amount);
 double counters_get(const struct segment_counter *);
 const char *nearest_name(struct slice wrong, const char *const *candidates, size_t count);
@@ -212,7 +214,9 @@ function env.print(...)
   inside.log_info(text_of(...)) -- core/lua/texts.lua
 end
 
--- Counters. A script holds an empty table, never the handle, which is a pointer.
+-- Counters. A script holds a table with the counter's number, at 0, never the handle, which is a pointer.
+-- A script that changes the number counts elsewhere, or nowhere.
+local segment_pointer = ffi.cast("void *", segment) -- compiled code takes no light userdata
 local counters, handles = {}, {} -- by name; by counter
 local counter_methods = setmetatable({}, { -- found without a call; only what is unknown makes one
   __index = function(methods, key) unknown("a counter", key, methods) end,
@@ -231,7 +235,10 @@ end
 
 function counter_methods.next(counter, n)
   if type(n) ~= "number" then complain("counter:next(n) needs a number, got %s", type(n)) end
-  return C.counters_next(handle_of(counter), n)
+  if not (n >= 0 and n < 2 ^ 31) then complain("counter:next(n) needs 0 to 2^31 - 1, got %s", tostring(n)) end
+  local number = type(counter) == "table" and rawget(counter, 0)
+  if not number then handle_of(counter) end
+  return C.counters_next_of(segment_pointer, number, n)
 end
 
 function counter_methods.add(counter, amount)
@@ -256,7 +263,7 @@ local function counter(name)
   if not handle then
     complain("no counter '%s': a name has 1 to 63 bytes, and there is room for 1024 names", name)
   end
-  local made = setmetatable({}, counter_meta)
+  local made = setmetatable({ [0] = C.counters_number(segment, handle) }, counter_meta)
   counters[name], handles[made] = made, handle
   return made
 end

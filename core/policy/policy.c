@@ -66,8 +66,8 @@ static uint32_t policy_list_for(struct policy *p, const struct facts_choice *cho
     return BINDING_LIST_KEEP;
 }
 
-static enum script_breach policy_decode(const struct policy *p, double answer,
-                                        struct facts_decision *out)
+static inline enum script_breach policy_decode(const struct policy *p, double answer,
+                                               struct facts_decision *out)
 {
     if (answer >= 1 && answer <= p->config->backends_count) {
         out->kind = FACTS_BACKEND;
@@ -82,8 +82,9 @@ static enum script_breach policy_decode(const struct policy *p, double answer,
     return SCRIPT_FINE;
 }
 
-static void policy_answer_for_script(struct policy *p, const struct facts_choice *choice,
-                                     struct facts_decision *out)
+static __attribute__((noinline, cold)) void
+policy_answer_for_script(struct policy *p, const struct facts_choice *choice,
+                         struct facts_decision *out)
 {
     *out = (struct facts_decision){.by_fallback = p->config->fallback != CONFIG_FALLBACK_FAIL};
     if (p->config->fallback == CONFIG_FALLBACK_FAIL) {
@@ -95,8 +96,9 @@ static void policy_answer_for_script(struct policy *p, const struct facts_choice
     choose_in_turn(p, choice, out);
 }
 
-static void policy_end_choose(struct policy *p, const struct facts_choice *choice,
-                              struct facts_decision *out, enum script_breach breach, double answer)
+static inline __attribute__((always_inline)) void
+policy_end_choose(struct policy *p, const struct facts_choice *choice, struct facts_decision *out,
+                  enum script_breach breach, double answer)
 {
     p->call.decision = NULL;
     if (breach == SCRIPT_FINE)

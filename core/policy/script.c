@@ -71,8 +71,9 @@ uint32_t script_calls(const struct script *script)
 /* --- calling --- */
 
 /* From one await to the next, or to the end. */
-static enum script_breach script_slice(struct script *script, struct script_run *run,
-                                       struct coroutine *co, int arguments, double *answer)
+static inline __attribute__((always_inline)) enum script_breach
+script_slice(struct script *script, struct script_run *run, struct coroutine *co, int arguments,
+             double *answer)
 {
     enum budget_stop stop;
     int result;
