@@ -31,7 +31,9 @@ struct demo {
     int signals;
     struct segment *segments[DEMO_CHILDREN];
     char backends[DEMO_BACKENDS][32]; /* their addresses */
-    struct config *config;            /* the balancer's */
+    const char *backends_texts[DEMO_BACKENDS];
+    struct config *config;   /* the balancer's */
+    struct options balancer; /* the same: those given, with our backends */
     bool was_shown, is_stopping;
     int status;
 };
@@ -94,19 +96,21 @@ static int run_backend(struct demo *d, unsigned which)
 /* The script that was named, else the one that lies here, else the built-in one. */
 static struct config *load_balancer(struct demo *d)
 {
-    struct config_overrides overrides = d->options->overrides;
-    const char *backends[DEMO_BACKENDS] = {d->backends[0], d->backends[1]};
+    struct config_overrides *overrides = &d->balancer.overrides;
     const char *script = d->options->script;
     struct buffer error = {0};
     struct config *config;
 
-    overrides.backends = backends;
-    overrides.backends_count = DEMO_BACKENDS;
-    overrides.backends_source = "demo";
+    d->balancer = *d->options;
+    for (unsigned i = 0; i < DEMO_BACKENDS; i++)
+        d->backends_texts[i] = d->backends[i];
+    overrides->backends = d->backends_texts;
+    overrides->backends_count = DEMO_BACKENDS;
+    overrides->backends_source = "demo";
     if (d->options->script_given || access(script, F_OK) == 0)
-        config = config_load_file(script, &overrides, d->segments[DEMO_BALANCER], &error);
+        config = config_load_file(script, overrides, d->segments[DEMO_BALANCER], &error);
     else
-        config = config_load_text("balancer.lua (built in)", embedded_balancer(), &overrides,
+        config = config_load_text("balancer.lua (built in)", embedded_balancer(), overrides,
                                   d->segments[DEMO_BALANCER], &error);
     if (config == NULL)
         fprintf(stderr, "%.*s\n", (int)buffer_length(&error), buffer_slice(&error).start);
@@ -123,7 +127,7 @@ static void run_child(void *owner, unsigned which)
 
     setpgid(0, 0);
     if (which == DEMO_BALANCER)
-        exit(supervisor_run(d->config, d->segments[which], d->options, d->signals));
+        exit(supervisor_run(d->config, d->segments[which], &d->balancer, d->signals));
     exit(run_backend(d, which));
 }
 

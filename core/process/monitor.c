@@ -18,6 +18,8 @@ enum { THREADS_MIN = 4, THREADS_MAX = 256, LOG_RETRY_MS = 100 };
 static struct monitor {
     struct loop loop;
     struct segment *segment;
+    struct edition *edition;
+    uint64_t number; /* of the edition */
     struct health *health;
     struct lookout *lookout;
     uv_signal_t on_term, on_quit;
@@ -29,6 +31,7 @@ static void on_first_round(void *owner)
     struct monitor *m = owner;
 
     atomic_store(&m->segment->first_round_done, 1);
+    atomic_store(&m->edition->checked, m->number);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -87,11 +90,34 @@ static void set_resolver_threads(const struct config *config)
     setenv("UV_THREADPOOL_SIZE", text, 1);
 }
 
+/* NULL, and the log says why, if there is no memory. */
+static const struct config *load_settings(struct monitor *m, const struct config *first,
+                                          struct segment *segment)
+{
+    struct buffer error = {0};
+    const struct config *config;
+
+    if (m->number == EDITION_FIRST)
+        return first;
+    config = edition_load(m->edition, m->number, first, segment, &error);
+    if (config == NULL)
+        log_event(LOG_ERROR, "monitor_failed", NULL, "the script cannot be loaded: %.*s",
+                  (int)buffer_length(&error), buffer_slice(&error).start);
+    buffer_dispose(&error);
+    return config;
+}
+
 /* Nothing but the script is disposed of at the end, as the process ends, too. */
-int monitor_run(const struct config *config, struct segment *segment)
+int monitor_run(const struct config *first, struct edition *edition, struct segment *segment)
 {
     struct monitor *m = &monitor;
+    const struct config *config;
 
+    m->edition = edition;
+    m->number = atomic_load(&edition->offered);
+    config = load_settings(m, first, segment);
+    if (config == NULL)
+        return 1;
     set_resolver_threads(config);
     loop_init(&m->loop);
     m->loop.owner = m;

@@ -40,6 +40,7 @@ static const char help[] =
     "  SIGTERM, SIGINT    accept nothing new, finish what is open, exit; a second one\n"
     "                     ends at once\n"
     "  SIGQUIT            end at once; a worker that gets it is replaced\n"
+    "  SIGHUP             load a changed script; one that is wrong changes nothing\n"
     "\n"
     "Exit status:\n"
     "  0    ended as asked\n"

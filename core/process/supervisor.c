@@ -14,6 +14,7 @@
 #include "process/monitor.h"
 #include "process/pid_file.h"
 #include "process/pulse.h"
+#include "process/reload.h"
 #include "process/sockets.h"
 #include "process/version.h"
 #include "process/worker.h"
@@ -47,8 +48,9 @@ struct supervisor {
     struct segment *segment;
     const struct options *options;
     struct sockets sockets;
-    struct children children; /* the workers by their slots, then the monitor */
-    struct pulse pulse;       /* of the same */
+    struct children children; /* the workers by their slots, the monitor, reload's */
+    struct pulse pulse;       /* of the workers and the monitor */
+    struct reload reload;
     int signals;
     enum state state;
     uint64_t state_ends_ms; /* the latest moment for the next state */
@@ -80,11 +82,16 @@ static _Noreturn void run_child(void *owner, unsigned which)
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
     if (which == monitor_of(s)) {
         sockets_close(&s->sockets);
-        exit(monitor_run(s->config, s->segment));
+        exit(monitor_run(s->config, s->reload.edition, s->segment));
+    }
+    if (reload_is_child(&s->reload, which)) {
+        sockets_close(&s->sockets);
+        reload_run_child(&s->reload);
     }
     sockets_keep_slot(&s->sockets, which);
-    status = worker_run(s->config, s->segment, which, sockets_of_slot(&s->sockets, which),
-                        s->sockets.addresses, o->drain_timeout_ms);
+    status =
+        worker_run(s->config, s->reload.edition, s->segment, which,
+                   sockets_of_slot(&s->sockets, which), s->sockets.addresses, o->drain_timeout_ms);
     log_close();
     exit(status);
 }
@@ -134,6 +141,15 @@ static void on_child_died(void *owner, unsigned which, int status)
     struct supervisor *s = owner;
     bool is_monitor = which == monitor_of(s);
 
+    if (reload_is_child(&s->reload, which)) {
+        if (s->state < SUPERVISOR_DRAINING)
+            reload_on_tried(&s->reload, status);
+        return;
+    }
+    if (is_monitor && s->state < SUPERVISOR_DRAINING && reload_on_monitor_ended(&s->reload)) {
+        board_touch(s->segment);
+        return;
+    }
     if (s->state < SUPERVISOR_DRAINING || (s->state == SUPERVISOR_DRAINING && status != 0))
         children_log_death(&s->children, which, status,
                            is_monitor ? "monitor_died" : "worker_died");
@@ -145,6 +161,7 @@ static void on_child_died(void *owner, unsigned which, int status)
         atomic_store(&worker->ready, 0);
         atomic_store(&worker->pid, 0);
         atomic_store(&worker->clients, 0);
+        atomic_store(&worker->edition, 0);
         board_forget_worker(s->segment, which);
     }
     if (s->state < SUPERVISOR_DRAINING)
@@ -183,6 +200,8 @@ static void log_start(const struct supervisor *s)
 static void start_child(struct supervisor *s, unsigned which)
 {
     children_start(&s->children, which);
+    if (which > monitor_of(s))
+        return;
     pulse_begin(&s->pulse, which, clock_steady_ms());
     if (which != monitor_of(s))
         atomic_store(&s->segment->workers[which].pid, (uint32_t)s->children.list[which].pid);
@@ -316,14 +335,15 @@ static void look_after_children(struct supervisor *s)
 
     if (!pulse_is_due(&s->pulse, now_ms))
         return;
-    for (unsigned i = 0; i < s->children.count; i++) {
+    for (unsigned i = 0; i <= monitor_of(s); i++) {
         bool is_monitor = i == monitor_of(s);
         const struct segment_worker *worker = &s->segment->workers[i];
         uint64_t beat =
             atomic_load(is_monitor ? &s->segment->monitor_heartbeat_ms : &worker->heartbeat_ms);
-        bool is_ready = is_monitor || atomic_load(&worker->ready) != 0;
+        bool is_loading = s->reload.state == RELOAD_FOLLOWING ||
+                          (!is_monitor && atomic_load(&worker->ready) == 0);
         uint64_t bound_ms =
-            is_ready ? PULSE_STILL_MS + s->config->script_limits.budget_ms : PULSE_STILL_START_MS;
+            is_loading ? PULSE_STILL_START_MS : PULSE_STILL_MS + s->reload.budget_ms;
         uint64_t still_ms = pulse_still_ms(&s->pulse, i, beat, now_ms);
 
         if (s->children.list[i].pid != 0 && still_ms >= bound_ms)
@@ -344,6 +364,7 @@ static void supervisor_step(struct supervisor *s)
         break;
     case SUPERVISOR_RUNNING:
         look_after_children(s);
+        reload_step(&s->reload);
         start_due(s);
         break;
     case SUPERVISOR_DRAINING:
@@ -372,8 +393,7 @@ static void supervisor_hear(struct supervisor *s, int number)
         supervisor_stop(s);
         break;
     case SIGHUP:
-        log_event(LOG_WARN, "reload", NULL,
-                  "reload is not available in this version: restart to load a changed script");
+        reload_ask(&s->reload); /* before it serves, it waits until then */
         break;
     default:
         break; /* SIGCHLD has been heard by waking */
@@ -389,6 +409,8 @@ static uint64_t supervisor_next_ms(const struct supervisor *s, bool log_waits)
         next_ms = now_ms + START_POLL_MS;
     if (s->state == SUPERVISOR_RUNNING && s->pulse.looked_ms + PULSE_LOOK_MS < next_ms)
         next_ms = s->pulse.looked_ms + PULSE_LOOK_MS;
+    if (s->state == SUPERVISOR_RUNNING && reload_next_ms(&s->reload) < next_ms)
+        next_ms = reload_next_ms(&s->reload);
     if (s->state_ends_ms < next_ms)
         next_ms = s->state_ends_ms;
     if (log_waits && now_ms + LOG_RETRY_MS < next_ms)
@@ -443,13 +465,14 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
                   buffer_slice(notice).start);
     board_init(s->segment, s->config->backends_count);
     atomic_store(&s->segment->workers_count, s->config->workers);
-    children_init(&s->children, s->config->workers + 1, s);
+    children_init(&s->children, s->config->workers + 2, s);
     pulse_init(&s->pulse, s->config->workers + 1, clock_steady_ms());
     s->children.run = run_child;
     s->children.on_died = on_child_died;
     for (unsigned i = 0; i < s->config->workers; i++)
         children_name(&s->children, i, "worker", i + 1);
     children_name(&s->children, monitor_of(s), "monitor", 0);
+    children_name(&s->children, monitor_of(s) + 1, "trial", 0);
     supervisor_enter(s, SUPERVISOR_CHECKING, s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS);
     if (s->config->backends_count > 0)
         start_child(s, monitor_of(s));
@@ -462,7 +485,12 @@ int supervisor_run(const struct config *config, struct segment *segment,
         .config = config, .segment = segment, .options = options, .signals = signals};
     struct buffer notice = {0};
 
+    if (reload_init(&s.reload, config, options, segment, &s.children) != 0) {
+        fprintf(stderr, "lb: no shared memory: %s\n", strerror(errno));
+        return 1;
+    }
     if (!supervisor_open(&s, &notice)) {
+        reload_dispose(&s.reload);
         buffer_dispose(&notice);
         return 1;
     }
@@ -474,5 +502,6 @@ int supervisor_run(const struct config *config, struct segment *segment,
     log_close();
     children_dispose(&s.children);
     pulse_dispose(&s.pulse);
+    reload_dispose(&s.reload);
     return s.status;
 }

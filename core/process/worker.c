@@ -10,6 +10,7 @@
 #include "net/listener.h"
 #include "policy/dial.h"
 #include "process/children.h"
+#include "process/edition.h"
 #include "process/pulse.h"
 #include "proxy/exchange.h"
 
@@ -23,17 +24,19 @@
 enum {
     LAST_ACCEPT_MS = 10, /* for connections that are in the queue when draining begins */
     LOG_AGAIN_MS = 20,
-    DRAIN_GRACE_MS = 1000, /* the supervisor ends a drain; this is for when it is gone */
-    STRAY_SIGNAL_MS = 200, /* a signal to the whole group meets the supervisor, too */
-    FULL_AGAIN_MS = 10000, /* one line about clients that wait, in so long */
-    DESCRIPTORS_KEPT = 64, /* for everything that is no connection */
+    LAST_ANSWERS_MS = 1000, /* for what is in flight when the script cannot be loaded */
+    DRAIN_GRACE_MS = 1000,  /* the supervisor ends a drain; this is for when it is gone */
+    STRAY_SIGNAL_MS = 200,  /* a signal to the whole group meets the supervisor, too */
+    FULL_AGAIN_MS = 10000,  /* one line about clients that wait, in so long */
+    DESCRIPTORS_KEPT = 64,  /* for everything that is no connection */
 };
 
 enum worker_state { WORKER_SERVING, WORKER_DRAINING, WORKER_ENDING };
 
 struct worker {
     struct loop loop;
-    const struct config *config;
+    const struct config *first; /* what lb was started with */
+    const struct edition *edition;
     struct segment *segment;
     struct segment_worker *slot;
     struct clients clients;
@@ -44,9 +47,10 @@ struct worker {
     uint64_t full_again_ms; /* not before that is it told again that clients wait */
     uint64_t drain_timeout_ms;
     pid_t supervisor;
-    uv_signal_t terminate, quit;
+    uv_signal_t terminate, quit, hangup;
     struct deadline last_accept, drain_end, stray_signal, log_again, heartbeat;
     enum worker_state state;
+    int status; /* of the process */
 };
 
 static struct worker *worker_of(struct loop *loop)
@@ -180,6 +184,84 @@ static void on_quit(uv_signal_t *handle, int number)
     worker_end_at_once(worker_of(handle->loop->data));
 }
 
+/* --- another script --- */
+
+/* Every client may need a connection to a backend, and the script has connections of its own. */
+static unsigned worker_clients_max(const struct config *config)
+{
+    struct rlimit descriptors;
+    uint64_t most = 512, kept = DESCRIPTORS_KEPT + links_limit();
+
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > 2 * kept)
+        most = (descriptors.rlim_cur - kept) / 2;
+    if (config->limits.connections > 0) {
+        uint64_t share = (config->limits.connections + config->workers - 1) / config->workers;
+
+        most = share < most ? share : most;
+    }
+    return most < UINT32_MAX ? (unsigned)most : UINT32_MAX;
+}
+
+static struct plan *worker_load_edition(struct worker *w, uint64_t number, struct buffer *error)
+{
+    struct config *config;
+    struct plan *plan;
+
+    if (number == EDITION_FIRST)
+        return plan_new(&w->proxy, w->first, number, error);
+    config = edition_load(w->edition, number, w->first, w->segment, error);
+    if (config == NULL)
+        return NULL;
+    plan = plan_new(&w->proxy, config, number, error);
+    if (plan != NULL)
+        plan->owned = config;
+    else
+        config_free(config);
+    return plan;
+}
+
+/* False, and the log says why, if the current script cannot be loaded here. */
+static bool worker_follow(struct worker *w)
+{
+    uint64_t number = atomic_load(&w->edition->current);
+    struct buffer error = {0};
+    struct plan *plan;
+
+    if (w->proxy.plan != NULL && w->proxy.plan->edition == number)
+        return true;
+    plan = worker_load_edition(w, number, &error);
+    if (plan == NULL) {
+        buffer_append_byte(&error, '\0');
+        log_event(LOG_ERROR, "worker_failed", NULL, "the script cannot be loaded: %s", error.bytes);
+        buffer_dispose(&error);
+        return false;
+    }
+    buffer_dispose(&error);
+    clients_follow(&w->clients, plan->config);
+    w->clients_max = worker_clients_max(plan->config);
+    proxy_follow(&w->proxy, plan);
+    return true;
+}
+
+/* What the trial could do and this worker cannot, for lack of memory say, a new process may be
+ * able to do: this one ends, soon, as its share of new connections waits for the next. */
+static void worker_keep_up(struct worker *w)
+{
+    if (w->state != WORKER_SERVING || worker_follow(w))
+        return;
+    w->status = 1;
+    worker_drain(w);
+    deadline_set(&w->loop, &w->drain_end, LAST_ANSWERS_MS);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)number;
+    worker_keep_up(worker_of(handle->loop->data));
+}
+
+/* --- the end --- */
+
 /* After each turn: what ends a drain is that nothing is left. */
 static void worker_check_end(struct worker *w)
 {
@@ -190,6 +272,7 @@ static void worker_check_end(struct worker *w)
         deadline_clear(&w->stray_signal);
         uv_close((uv_handle_t *)&w->terminate, NULL);
         uv_close((uv_handle_t *)&w->quit, NULL);
+        uv_close((uv_handle_t *)&w->hangup, NULL);
         proxy_close(&w->proxy);
     }
     if (w->state == WORKER_ENDING && w->proxy.pools.open == 0)
@@ -225,37 +308,23 @@ static void on_heartbeat(struct deadline *d)
 
     atomic_store_explicit(&w->slot->heartbeat_ms, loop_now_ms(&w->loop), memory_order_relaxed);
     deadline_set(&w->loop, &w->heartbeat, PULSE_BEAT_MS);
+    worker_keep_up(w);
     if (w->proxy.plan != NULL)
         policy_tick(w->proxy.plan->policy);
 }
 
 /* --- starting --- */
 
-/* Every client may need a connection to a backend, and the script has connections of its own. */
-static unsigned worker_clients_max(const struct config *config)
-{
-    struct rlimit descriptors;
-    uint64_t most = 512, kept = DESCRIPTORS_KEPT + links_limit();
-
-    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > 2 * kept)
-        most = (descriptors.rlim_cur - kept) / 2;
-    if (config->limits.connections > 0) {
-        uint64_t share = (config->limits.connections + config->workers - 1) / config->workers;
-
-        most = share < most ? share : most;
-    }
-    return most < UINT32_MAX ? (unsigned)most : UINT32_MAX;
-}
-
 static void worker_catch_signals(struct worker *w)
 {
     signal(SIGINT, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     CHECK(uv_signal_init(&w->loop.uv, &w->terminate) == 0);
     CHECK(uv_signal_init(&w->loop.uv, &w->quit) == 0);
+    CHECK(uv_signal_init(&w->loop.uv, &w->hangup) == 0);
     CHECK(uv_signal_start(&w->terminate, on_terminate, SIGTERM) == 0);
     CHECK(uv_signal_start(&w->quit, on_quit, SIGQUIT) == 0);
+    CHECK(uv_signal_start(&w->hangup, on_hangup, SIGHUP) == 0);
     signals_deliver();
 }
 
@@ -289,34 +358,25 @@ static void worker_dispose(struct worker *w)
 
 static int worker_start(struct worker *w, const int *sockets, unsigned count)
 {
-    struct buffer error = {0};
-    struct plan *plan = plan_new(&w->proxy, w->config, 0, &error);
-
-    if (plan == NULL) {
-        buffer_append_byte(&error, '\0');
-        log_event(LOG_ERROR, "worker_failed", NULL, "the script cannot be loaded: %s", error.bytes);
-        buffer_dispose(&error);
+    if (!worker_follow(w))
         return 1;
-    }
-    buffer_dispose(&error);
-    proxy_follow(&w->proxy, plan);
     if (worker_listen(w, sockets, count) != 0)
         return 1;
     atomic_store(&w->slot->ready, 1);
     return 0;
 }
 
-int worker_run(const struct config *config, struct segment *segment, unsigned slot,
-               const int *listeners, unsigned listeners_count, uint64_t drain_timeout_ms)
+int worker_run(const struct config *first, const struct edition *edition, struct segment *segment,
+               unsigned slot, const int *listeners, unsigned listeners_count,
+               uint64_t drain_timeout_ms)
 {
     static struct worker worker; /* one per process, large */
     struct worker *w = &worker;
-    int status;
 
-    w->config = config;
+    w->first = first;
+    w->edition = edition;
     w->segment = segment;
     w->slot = &segment->workers[slot];
-    w->clients_max = worker_clients_max(config);
     w->drain_timeout_ms = drain_timeout_ms;
     w->supervisor = getppid();
     loop_init(&w->loop);
@@ -332,17 +392,17 @@ int worker_run(const struct config *config, struct segment *segment, unsigned sl
     deadline_init(&w->stray_signal, on_stray_signal);
     deadline_init(&w->log_again, on_log_again);
     deadline_init(&w->heartbeat, on_heartbeat);
-    clients_init(&w->clients, &w->loop, config, w->slot, &clients_events, w);
+    clients_init(&w->clients, &w->loop, first, w->slot, &clients_events, w);
     proxy_init(&w->proxy, &w->loop, segment, slot);
+    w->status = worker_start(w, listeners, listeners_count);
     on_heartbeat(&w->heartbeat);
-    status = worker_start(w, listeners, listeners_count);
-    if (status != 0)
+    if (w->status != 0)
         worker_drain(w); /* closes what there is, in order */
     loop_run(&w->loop);
     if (dial_is_resolving()) { /* for a script; libuv would wait for the answer */
         log_close();
-        _exit(status);
+        _exit(w->status);
     }
     worker_dispose(w);
-    return status;
+    return w->status;
 }

@@ -2,8 +2,8 @@
  * worker - one event loop: listeners, clients, pools, policy.
  *
  * Runs until it is told to stop: SIGTERM from its supervisor drains (accept no
- * more, finish what is in flight, return), SIGQUIT ends at once, SIGINT and SIGHUP
- * are the supervisor's business and ignored. So is SIGTERM from anybody else: a
+ * more, finish what is in flight, return), SIGQUIT ends at once, SIGHUP tells
+ * that there may be another script, SIGINT is the supervisor's business and ignored. So is SIGTERM from anybody else: a
  * worker that drained on its own would leave the connections that the kernel
  * gives it unserved until its last response was out. If the supervisor ends, the
  * worker drains, and ends a second after the drain timeout at the latest.
@@ -12,12 +12,13 @@
 #define PROCESS_WORKER_H
 
 #include "config/config.h"
+#include "process/edition.h"
 #include "shared/segment.h"
 
 /* Takes the listening sockets (already bound and listening, one per address).
  * SIGTERM and SIGQUIT are blocked until they are handled. The process's exit
  * status: 0 after a drain, 1 if it could not start. */
-int worker_run(const struct config *, struct segment *, unsigned slot, const int *listeners,
-               unsigned listeners_count, uint64_t drain_timeout_ms);
+int worker_run(const struct config *first, const struct edition *, struct segment *, unsigned slot,
+               const int *listeners, unsigned listeners_count, uint64_t drain_timeout_ms);
 
 #endif

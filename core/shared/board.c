@@ -58,23 +58,45 @@ uint64_t board_generation(const struct segment *s)
     return atomic_load(&s->generation);
 }
 
-void board_init(struct segment *s, unsigned backends)
+static void slot_reset(struct segment_backend *b)
 {
     struct board_verdict unchecked = {.since_ms = clock_steady_ms()};
 
-    CHECK(backends <= SEGMENT_BACKENDS_MAX);
-    for (unsigned i = 0; i < backends; i++) {
-        struct segment_backend *b = backend_of(s, i);
+    atomic_store(&b->verdict, verdict_pack(unchecked));
+    atomic_store(&b->ejection, 0);
+    atomic_store(&b->trial_until_ms, 0);
+    atomic_store(&b->draining, 0);
+    atomic_store(&b->address_version, 0);
+    atomic_store(&b->failures_in_row, 0);
+    atomic_store(&b->is_used, 1);
+}
 
-        atomic_store(&b->verdict, verdict_pack(unchecked));
-        atomic_store(&b->ejection, 0);
-        atomic_store(&b->trial_until_ms, 0);
-        atomic_store(&b->draining, 0);
-        atomic_store(&b->address_version, 0);
-        atomic_store(&b->failures_in_row, 0);
-    }
+void board_init(struct segment *s, unsigned backends)
+{
+    CHECK(backends <= SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < backends; i++)
+        slot_reset(backend_of(s, i));
     atomic_store(&s->backends_count, backends);
     board_touch(s);
+}
+
+void board_open_slot(struct segment *s, unsigned slot)
+{
+    slot_reset(backend_of(s, slot));
+    if (atomic_load(&s->backends_count) <= slot)
+        atomic_store(&s->backends_count, slot + 1);
+    board_touch(s);
+}
+
+void board_leave_slot(struct segment *s, unsigned slot)
+{
+    atomic_store(&backend_of(s, slot)->is_used, 0);
+    board_touch(s);
+}
+
+bool board_slot_is_used(const struct segment *s, unsigned slot)
+{
+    return atomic_load_explicit(&backend_seen(s, slot)->is_used, memory_order_relaxed) != 0;
 }
 
 /* --- verdicts --- */
@@ -163,17 +185,17 @@ static bool backend_is_up(const struct segment_backend *b)
 /* May this backend, which the caller has claimed, go out? */
 static bool limits_allow(struct segment *s, unsigned claimed, uint64_t now_ms)
 {
-    unsigned count = atomic_load(&s->backends_count);
-    unsigned out = 1;
+    unsigned slots = atomic_load(&s->backends_count), count = 1, out = 1;
     bool another = false;
 
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < slots; i++) {
         struct segment_backend *b = backend_of(s, i);
         uint64_t word = atomic_load(&b->ejection);
         struct ejection e = ejection_unpack(word);
 
-        if (i == claimed)
+        if (i == claimed || !board_slot_is_used(s, i))
             continue;
+        count++;
         if (e.state == EJECTION_IN ||
             (e.state == EJECTION_CLAIMED && claim_is_stale(b, word, now_ms)))
             another = another || (backend_is_up(b) && atomic_load(&b->draining) == 0);

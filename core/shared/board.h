@@ -50,6 +50,12 @@ struct board_verdict {
 };
 
 void board_init(struct segment *, unsigned backends); /* all down, BOARD_UNCHECKED */
+/* The slot is a new backend's from now on: down, BOARD_UNCHECKED; what traffic said of who was
+ * there before stays (numbers_clear). And it is no backend's of the current script any more:
+ * requests that began with another one may still go there, but it does not count. */
+void board_open_slot(struct segment *, unsigned slot);
+void board_leave_slot(struct segment *, unsigned slot);
+bool board_slot_is_used(const struct segment *, unsigned slot);
 struct board_verdict board_verdict(const struct segment *, unsigned backend);
 
 /* Sets it. True for exactly one caller per change, that one logs it; a change is

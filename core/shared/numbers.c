@@ -1,5 +1,6 @@
 #include "shared/numbers.h"
 
+#include "shared/board.h"
 #include "shared/standing.h"
 
 #include <math.h>
@@ -196,7 +197,7 @@ static double median_reckon(const struct segment *s, uint64_t now_ms)
     for (unsigned i = 0; i < slots && i < SEGMENT_BACKENDS_MAX; i++) {
         struct averages all = averages_of(s, i, now_ms);
 
-        if (all.samples > 0)
+        if (all.samples > 0 && board_slot_is_used(s, i))
             values[count++] = all.sum_ms / all.samples * all.left;
     }
     if (count == 0)

@@ -51,6 +51,7 @@ struct segment_backend {
     _Atomic uint64_t back_ms;    /* when it came back from being down, ejected or drained */
     _Atomic uint64_t ejected_ms; /* when the last ejection began, */
     _Atomic uint64_t drained_ms; /* and when draining did */
+    _Atomic uint32_t is_used;    /* some backend of the current script is here */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t address_version; /* odd: being written; 0: none */
     _Atomic uint64_t address[4]; /* a sockaddr_in or sockaddr_in6, for names only */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t failures_in_row; /* written only on a change */
@@ -91,8 +92,8 @@ struct segment_parking {
 
 struct segment {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t
-        generation; /* changes with every backend's state */
-    _Atomic uint32_t backends_count;
+        generation;                    /* changes with every backend's state */
+    _Atomic uint32_t backends_count;   /* slots that were ever used, the first ones */
     _Atomic uint32_t workers_count;    /* slots in use, the first ones; 0: not known */
     _Atomic uint32_t first_round_done; /* every backend was checked once */
     _Atomic uint32_t is_stopping;      /* the supervisor has told all others to end */

@@ -4,7 +4,7 @@
 --     script      the policy as text; or settings: what is in the table that it returns; or file: its path.
 --                 Without any, a script that only says: check health often
 --     backends    a list of origins, balancers and addresses, as --backend options
---     workers     how many (1); listen: an address, or a list (127.0.0.1:0)
+--     workers     how many (1); listen: an address, or a list (127.0.0.1:0); false: what the script says
 --     env, args   more environment, more options;  name: in the story;  format: "text" (json)
 --     stdout      "unread": nobody empties the pipe until lb:read_stdout()
 --     may_fail    any exit status will do;  may_lose_workers: worker_died is expected
@@ -67,11 +67,13 @@ local function arguments_of(options)
   local function add(...)
     for _, word in ipairs { ... } do arguments[#arguments + 1] = word end
   end
-  for _, address in ipairs(list_of(options.listen or "127.0.0.1:0")) do add("--listen", address) end
+  if options.listen ~= false then
+    for _, address in ipairs(list_of(options.listen or "127.0.0.1:0")) do add("--listen", address) end
+  end
   for _, backend in ipairs(options.backends or {}) do
     add("--backend", type(backend) == "table" and backend.address or backend)
   end
-  add("--workers", options.workers or 1)
+  if options.workers ~= false then add("--workers", options.workers or 1) end
   add(unpack(options.args or {}))
   return arguments
 end

@@ -1,0 +1,150 @@
+#include "process/edition.h"
+
+#include "base/mem.h"
+#include "config/load.h"
+#include "process/slots.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+struct edition *edition_new(void)
+{
+    struct edition *e = mmap(NULL, sizeof *e, PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (e == MAP_FAILED)
+        return NULL;
+    atomic_store(&e->current, EDITION_FIRST);
+    atomic_store(&e->offered, EDITION_FIRST);
+    return e;
+}
+
+void edition_free(struct edition *e)
+{
+    if (e != NULL)
+        munmap(e, sizeof *e);
+}
+
+/* --- the draft --- */
+
+/* A script of plain values, which has to have a choose if it has no backends. */
+static void print_settings(const struct config *config, struct buffer *out)
+{
+    static const char last_line[] = "}\n";
+
+    config_print(config, out);
+    if (!config->has_choose)
+        return;
+    out->end -= sizeof last_line - 1;
+    buffer_append_text(out, "  choose = function() end,\n");
+    buffer_append_text(out, last_line);
+}
+
+static void keep_what_is_not_told(struct config *to, const struct config *from)
+{
+    to->health.type = from->health.type;
+    to->has_init = from->has_init;
+    to->has_choose = from->has_choose;
+    to->has_on_failure = from->has_on_failure;
+    to->has_on_response = from->has_on_response;
+    to->has_on_done = from->has_on_done;
+    to->has_on_health = from->has_on_health;
+    to->has_once_timers = from->has_once_timers;
+}
+
+static bool put(char *room, size_t room_bytes, struct slice text, uint32_t *bytes)
+{
+    if (text.length > room_bytes)
+        return false;
+    memcpy(room, text.start, text.length);
+    *bytes = (uint32_t)text.length;
+    return true;
+}
+
+bool edition_draft(struct edition *e, const struct config *config, struct buffer *error)
+{
+    struct edition_text *draft = &e->draft;
+    struct buffer settings = {0}, modules = {0};
+    bool fits;
+
+    print_settings(config, &settings);
+    bundle_write(&config->modules, &modules);
+    fits =
+        put(draft->settings, EDITION_SETTINGS_BYTES, buffer_slice(&settings),
+            &draft->settings_bytes) &&
+        put(draft->script, EDITION_SCRIPT_BYTES,
+            (struct slice){config->script, config->script_bytes}, &draft->script_bytes) &&
+        put(draft->modules, EDITION_MODULES_BYTES, buffer_slice(&modules), &draft->modules_bytes);
+    buffer_dispose(&settings);
+    buffer_dispose(&modules);
+    if (!fits) {
+        buffer_printf(error, "%s: it is too large to be loaded while lb runs", config->script_path);
+        return false;
+    }
+    keep_what_is_not_told(&draft->about, config);
+    draft->backends = config->backends_count;
+    for (unsigned i = 0; i < draft->backends; i++)
+        draft->identities[i] = slots_identity(config->backends[i].name, config->backends[i].text);
+    return true;
+}
+
+/* --- the editions --- */
+
+void edition_keep(struct edition *e, uint64_t number)
+{
+    struct edition_text *text = &e->texts[number % 2];
+    const struct edition_text *draft = &e->draft;
+
+    memcpy(text->identities, draft->identities, draft->backends * sizeof *draft->identities);
+    memcpy(text->slots, draft->slots, draft->backends * sizeof *draft->slots);
+    memcpy(text->settings, draft->settings, draft->settings_bytes);
+    memcpy(text->script, draft->script, draft->script_bytes);
+    memcpy(text->modules, draft->modules, draft->modules_bytes);
+    text->about = draft->about;
+    text->backends = draft->backends;
+    text->settings_bytes = draft->settings_bytes;
+    text->script_bytes = draft->script_bytes;
+    text->modules_bytes = draft->modules_bytes;
+}
+
+void edition_offer(struct edition *e)
+{
+    uint64_t next = atomic_load(&e->current) + 1;
+
+    edition_keep(e, next);
+    atomic_store(&e->offered, next);
+}
+
+const struct edition_text *edition_current(const struct edition *e)
+{
+    return &e->texts[atomic_load(&e->current) % 2];
+}
+
+void edition_follow(struct edition *e)
+{
+    atomic_store(&e->current, atomic_load(&e->offered));
+}
+
+struct config *edition_load(const struct edition *e, uint64_t number, const struct config *first,
+                            struct segment *segment, struct buffer *error)
+{
+    const struct edition_text *text = &e->texts[number % 2];
+    struct config *config =
+        config_load_text(first->script_path, (struct slice){text->settings, text->settings_bytes},
+                         NULL, segment, error);
+
+    if (config == NULL)
+        return NULL;
+    CHECK(config->backends_count == text->backends);
+    for (unsigned i = 0; i < text->backends; i++)
+        config->backends[i].slot = text->slots[i];
+    keep_what_is_not_told(config, &text->about);
+    bundle_dispose(&config->modules);
+    CHECK(bundle_read(&config->modules, (struct slice){text->modules, text->modules_bytes}));
+    mem_free(config->script);
+    config->script = mem_copy(text->script, text->script_bytes);
+    config->script_bytes = text->script_bytes;
+    config->workers = first->workers;
+    config->workers_auto = first->workers_auto;
+    return config;
+}

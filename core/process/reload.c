@@ -1,0 +1,440 @@
+#include "process/reload.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/load.h"
+#include "policy/budget.h"
+#include "policy/rehearsal.h"
+#include "process/differences.h"
+#include "shared/board.h"
+#include "shared/numbers.h"
+#include "shared/parking.h"
+#include "shared/standing.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    TRY_MAX_MS = 30000,    /* a script may have set itself no bound */
+    CHECK_GRACE_MS = 1000, /* beyond health.timeout */
+    FOLLOW_MAX_MS = 10000,
+    POLL_MS = 2, /* the segment is looked at while somebody is waited for */
+    MESSAGE_BYTES = 1200,
+};
+
+struct reload_report {
+    bool is_good, listen_differs, workers_differ;
+    uint64_t check_ms, budget_ms; /* health.timeout, script.budget_ms */
+    char message[MESSAGE_BYTES];
+};
+
+static void reload_enter(struct reload *r, enum reload_state state, uint64_t within_ms)
+{
+    r->state = state;
+    r->ends_ms = within_ms == UINT64_MAX ? UINT64_MAX : clock_steady_ms() + within_ms;
+}
+
+static unsigned monitor_of(const struct reload *r)
+{
+    return r->first->workers;
+}
+
+static unsigned child_of(const struct reload *r)
+{
+    return r->first->workers + 1;
+}
+
+bool reload_is_child(const struct reload *r, unsigned which)
+{
+    return which == child_of(r);
+}
+
+/* --- inside the child --- */
+
+static bool same_listen(const struct config *a, const struct config *b)
+{
+    if (a->listen_count != b->listen_count)
+        return false;
+    for (unsigned i = 0; i < a->listen_count; i++)
+        if (strcmp(a->listen[i].text, b->listen[i].text) != 0)
+            return false;
+    return true;
+}
+
+static _Noreturn void leave(struct reload *r, struct buffer *error)
+{
+    struct buffer line = {0};
+
+    if (error != NULL) {
+        log_append_escaped(&line, buffer_slice(error), MESSAGE_BYTES - 100, LOG_TEXT);
+        snprintf(r->report->message, sizeof r->report->message, "%.*s", (int)buffer_length(&line),
+                 buffer_slice(&line).start);
+    }
+    log_close();
+    _exit(error == NULL ? 0 : 2);
+}
+
+_Noreturn void reload_run_child(struct reload *r)
+{
+    struct segment *segment = segment_new(); /* what the script counts here nobody sees */
+    struct buffer error = {0};
+    struct config *config = NULL;
+
+    signals_deliver();
+    if (segment == NULL)
+        buffer_append_text(&error, "no memory to try the script");
+    else
+        config = config_load_file(r->options->script, &r->options->overrides, segment, &error);
+    if (config == NULL)
+        leave(r, &error);
+    if (!rehearsal_passes(config, &error) || !edition_draft(r->edition, config, &error))
+        leave(r, &error);
+    r->report->check_ms = config->health.timeout_ms;
+    r->report->budget_ms = config->script_limits.budget_ms;
+    r->report->listen_differs = !same_listen(config, r->first);
+    r->report->workers_differ = config->workers != r->first->workers;
+    r->report->is_good = true;
+    leave(r, NULL);
+}
+
+/* --- asked --- */
+
+int reload_init(struct reload *r, const struct config *first, const struct options *options,
+                struct segment *segment, struct children *children)
+{
+    struct buffer ignored = {0};
+
+    r->first = first;
+    r->options = options;
+    r->segment = segment;
+    r->children = children;
+    r->budget_ms = first->script_limits.budget_ms;
+    r->edition = edition_new();
+    r->report =
+        mmap(NULL, sizeof *r->report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (r->edition == NULL || r->report == MAP_FAILED)
+        return -1;
+    for (unsigned i = 0; i < first->backends_count; i++)
+        r->slots.identity[i] = slots_identity(first->backends[i].name, first->backends[i].text);
+    if (edition_draft(r->edition, first, &ignored)) /* what the next one is compared with */
+        edition_keep(r->edition, EDITION_FIRST);
+    buffer_dispose(&ignored);
+    reload_enter(r, RELOAD_IDLE, UINT64_MAX);
+    return 0;
+}
+
+void reload_dispose(struct reload *r)
+{
+    edition_free(r->edition);
+    munmap(r->report, sizeof *r->report);
+    buffer_dispose(&r->changed);
+}
+
+void reload_ask(struct reload *r)
+{
+    r->is_wanted = true;
+}
+
+static void reload_refuse(struct reload *, const char *why);
+
+static void reload_try(struct reload *r)
+{
+    r->is_wanted = false;
+    if (strcmp(r->first->script_path, r->options->script) != 0) {
+        reload_refuse(r, "it is built in, and no file that could change");
+        return;
+    }
+    r->began_ms = clock_steady_ms();
+    *r->report = (struct reload_report){0};
+    reload_enter(r, RELOAD_TRYING, TRY_MAX_MS);
+    children_start(r->children, child_of(r));
+}
+
+/* --- tried --- */
+
+/* The number behind the script's name in "balancer.lua:7: unknown field". */
+static unsigned line_of(const struct reload *r, const char *message)
+{
+    size_t length = strlen(r->options->script);
+
+    if (strncmp(message, r->options->script, length) != 0 || message[length] != ':')
+        return 0;
+    return (unsigned)strtoul(message + length + 1, NULL, 10);
+}
+
+static void reload_refuse(struct reload *r, const char *why)
+{
+    char line[16];
+    const struct log_pair pairs[] = {
+        {"script", r->options->script}, {"#line", line}, {"error", why}, {NULL, NULL}};
+
+    snprintf(line, sizeof line, "%u", line_of(r, why));
+    log_event(LOG_ERROR, "reload_refused", pairs, "the script that runs stays: %s", why);
+    reload_enter(r, RELOAD_IDLE, UINT64_MAX);
+}
+
+static void reload_refuse_ending(struct reload *r, int status)
+{
+    char why[MESSAGE_BYTES + 64];
+
+    if (WIFEXITED(status) && WEXITSTATUS(status) == BUDGET_STUCK_STATUS)
+        snprintf(why, sizeof why, "%s: a script is stuck where it cannot be stopped",
+                 r->options->script);
+    else if (WIFSIGNALED(status) && clock_steady_ms() >= r->ends_ms)
+        snprintf(why, sizeof why, "%s: loading it takes more than %d s", r->options->script,
+                 TRY_MAX_MS / 1000);
+    else if (WIFSIGNALED(status))
+        snprintf(why, sizeof why, "%s: loading it ends the process with signal %d: %s",
+                 r->options->script, WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(why, sizeof why, "%s", r->report->message);
+    reload_refuse(r, why);
+}
+
+/* --- offered --- */
+
+/* Below this edition no request goes by a script any more. */
+static uint64_t oldest_edition(const struct reload *r)
+{
+    uint64_t oldest = atomic_load(&r->edition->current);
+
+    for (unsigned i = 0; i < r->first->workers; i++) {
+        const struct segment_worker *worker = &r->segment->workers[i];
+        uint64_t its = atomic_load(&worker->oldest_edition);
+
+        if (r->children->list[i].pid != 0 && atomic_load(&worker->edition) != 0 && its < oldest)
+            oldest = its;
+    }
+    return oldest;
+}
+
+/* One that has been removed and comes back has its slot still, and its numbers; its state is as
+ * unknown as that of any new one. */
+static void open_slots(struct reload *r, const struct edition_text *draft)
+{
+    r->added = 0;
+    for (unsigned i = 0; i < draft->backends; i++) {
+        unsigned slot = draft->slots[i];
+
+        if (slots_has(&r->slots, slot))
+            continue;
+        standing_clear(r->segment, slot);
+        if (r->slots.identity[slot] == 0)
+            numbers_clear(r->segment, slot);
+        board_open_slot(r->segment, slot);
+        r->added++;
+    }
+}
+
+static struct slice settings_of(const struct edition_text *text)
+{
+    return (struct slice){text->settings, text->settings_bytes};
+}
+
+static struct slice modules_of(const struct edition_text *text)
+{
+    return (struct slice){text->modules, text->modules_bytes};
+}
+
+static void note_changes(struct reload *r, const struct edition_text *draft)
+{
+    const struct edition_text *now = edition_current(r->edition);
+    struct slice before = {now->script, now->script_bytes};
+    struct slice after = {draft->script, draft->script_bytes};
+
+    buffer_clear(&r->changed);
+    differences_name(&r->changed, settings_of(now), settings_of(draft));
+    if (!slice_is(before, after) || !slice_is(modules_of(now), modules_of(draft))) {
+        if (buffer_length(&r->changed) > 0)
+            buffer_append_text(&r->changed, ", ");
+        buffer_append_text(&r->changed, "text");
+    }
+}
+
+static void renew_monitor(struct reload *r)
+{
+    pid_t pid = r->children->list[monitor_of(r)].pid;
+
+    if (pid != 0) {
+        r->renews_monitor = true;
+        kill(pid, SIGQUIT);
+    } else { /* the first script had nothing to look after */
+        children_start(r->children, monitor_of(r));
+    }
+}
+
+bool reload_on_monitor_ended(struct reload *r)
+{
+    if (!r->renews_monitor)
+        return false;
+    r->renews_monitor = false;
+    r->children->list[monitor_of(r)].start_at_ms = 0; /* at once */
+    return true;
+}
+
+static void reload_offer(struct reload *r)
+{
+    struct edition_text *draft = &r->edition->draft;
+
+    slots_give_back(&r->slots, oldest_edition(r));
+    if (!slots_find(&r->slots, draft->identities, draft->backends, draft->slots)) {
+        reload_refuse(r, "too many backends that were removed are in use still");
+        return;
+    }
+    note_changes(r, draft);
+    open_slots(r, draft);
+    edition_offer(r->edition);
+    renew_monitor(r);
+    reload_enter(r, RELOAD_CHECKING, r->added > 0 ? r->report->check_ms + CHECK_GRACE_MS : 0);
+}
+
+void reload_on_tried(struct reload *r, int status)
+{
+    if (r->state != RELOAD_TRYING)
+        return;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && r->report->is_good)
+        reload_offer(r);
+    else
+        reload_refuse_ending(r, status);
+}
+
+/* --- followed --- */
+
+static void reload_follow(struct reload *r)
+{
+    if (r->report->budget_ms > r->budget_ms)
+        r->budget_ms = r->report->budget_ms;
+    parking_forget(r->segment);
+    edition_follow(r->edition);
+    for (unsigned i = 0; i < r->first->workers; i++)
+        if (r->children->list[i].pid != 0)
+            kill(r->children->list[i].pid, SIGHUP);
+    reload_enter(r, RELOAD_FOLLOWING, FOLLOW_MAX_MS);
+}
+
+/* One that does not run will begin with the current one. */
+static bool worker_follows(const struct reload *r, unsigned which)
+{
+    return r->children->list[which].pid == 0 ||
+           atomic_load(&r->segment->workers[which].edition) == atomic_load(&r->edition->current);
+}
+
+static bool all_follow(const struct reload *r)
+{
+    for (unsigned i = 0; i < r->first->workers; i++)
+        if (!worker_follows(r, i))
+            return false;
+    return true;
+}
+
+static void replace_the_slow(struct reload *r)
+{
+    for (unsigned i = 0; i < r->first->workers; i++) {
+        if (worker_follows(r, i))
+            continue;
+        log_event(LOG_ERROR, "reload_slow", NULL,
+                  "%s has not taken the new script within %d s and is replaced",
+                  r->children->list[i].name, FOLLOW_MAX_MS / 1000);
+        kill(r->children->list[i].pid, SIGKILL);
+    }
+    reload_enter(r, RELOAD_FOLLOWING, FOLLOW_MAX_MS);
+}
+
+static void leave_slots(struct reload *r)
+{
+    const struct edition_text *now = edition_current(r->edition);
+    uint64_t before = atomic_load(&r->edition->current) - 1;
+
+    slots_follow(&r->slots, now->identities, now->slots, now->backends, before);
+    r->removed = 0;
+    for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++) {
+        if (slots_has(&r->slots, i) || !board_slot_is_used(r->segment, i))
+            continue;
+        board_leave_slot(r->segment, i);
+        r->removed++;
+    }
+}
+
+static void warn_of_kept(const struct reload *r)
+{
+    const char *what = r->report->listen_differs && r->report->workers_differ ? "listen and workers"
+                       : r->report->listen_differs                            ? "listen"
+                       : r->report->workers_differ                            ? "workers"
+                                                                              : NULL;
+    const struct log_pair pairs[] = {{"kept", what}, {NULL, NULL}};
+
+    if (what != NULL)
+        log_event(LOG_WARN, "reload_kept", pairs,
+                  "%s cannot change while lb runs: restart it for the new value", what);
+}
+
+static void reload_finish(struct reload *r)
+{
+    char backends[16], added[16], removed[16], ms[24];
+    const struct log_pair pairs[] = {{"script", r->options->script},
+                                     {"#backends", backends},
+                                     {"#added", added},
+                                     {"#removed", removed},
+                                     {"changed", NULL},
+                                     {"#ms", ms},
+                                     {NULL, NULL}};
+    struct log_pair with_changed[sizeof pairs / sizeof *pairs];
+
+    leave_slots(r);
+    buffer_append_byte(&r->changed, '\0');
+    memcpy(with_changed, pairs, sizeof pairs);
+    with_changed[4].value = buffer_slice(&r->changed).start;
+    snprintf(backends, sizeof backends, "%u", edition_current(r->edition)->backends);
+    snprintf(added, sizeof added, "%u", r->added);
+    snprintf(removed, sizeof removed, "%u", r->removed);
+    snprintf(ms, sizeof ms, "%llu", (unsigned long long)(clock_steady_ms() - r->began_ms));
+    log_event(LOG_INFO, "reload", with_changed, "%s is loaded: %s in %s ms", r->options->script,
+              with_changed[4].value[0] != '\0' ? with_changed[4].value : "nothing changed", ms);
+    warn_of_kept(r);
+    reload_enter(r, RELOAD_IDLE, UINT64_MAX);
+}
+
+/* --- time --- */
+
+void reload_step(struct reload *r)
+{
+    bool is_late = clock_steady_ms() >= r->ends_ms;
+
+    switch (r->state) {
+    case RELOAD_IDLE:
+        if (r->is_wanted)
+            reload_try(r);
+        break;
+    case RELOAD_TRYING:
+        if (is_late && r->children->list[child_of(r)].pid != 0)
+            kill(r->children->list[child_of(r)].pid, SIGKILL);
+        break;
+    case RELOAD_CHECKING:
+        if (is_late || atomic_load(&r->edition->checked) == atomic_load(&r->edition->offered))
+            reload_follow(r);
+        break;
+    case RELOAD_FOLLOWING:
+        if (all_follow(r))
+            reload_finish(r);
+        else if (is_late)
+            replace_the_slow(r);
+        break;
+    }
+}
+
+uint64_t reload_next_ms(const struct reload *r)
+{
+    switch (r->state) {
+    case RELOAD_IDLE:
+        return r->is_wanted ? 0 : UINT64_MAX;
+    case RELOAD_TRYING:
+        return r->ends_ms;
+    default:
+        return clock_steady_ms() + POLL_MS;
+    }
+}

@@ -1,0 +1,58 @@
+/*
+ * reload - another script in place of the running one, without losing anything.
+ *
+ *            asked          it is good             new backends are checked      all have it
+ *   IDLE -----------> TRYING ---------> CHECKING ------------------> FOLLOWING ------------> IDLE
+ *     ^                 | it is wrong
+ *     '-----------------'
+ *
+ * A child reads and tries the script; what it does there, however badly, harms
+ * nobody. Then a new monitor begins with it and checks the backends that are new,
+ * and then the workers are told. To be asked meanwhile leads to one more reload
+ * after this one.
+ */
+#ifndef PROCESS_RELOAD_H
+#define PROCESS_RELOAD_H
+
+#include "config/config.h"
+#include "process/children.h"
+#include "process/edition.h"
+#include "process/options.h"
+#include "process/slots.h"
+
+enum reload_state { RELOAD_IDLE, RELOAD_TRYING, RELOAD_CHECKING, RELOAD_FOLLOWING };
+
+struct reload_report;
+
+struct reload { /* embedded in the supervisor */
+    const struct config *first;
+    const struct options *options;
+    struct segment *segment;
+    struct children *children; /* the workers by their slots, the monitor, the child that tries */
+    struct edition *edition;
+    struct reload_report *report; /* shared with the child */
+    struct slots slots;
+    enum reload_state state;
+    bool is_wanted;      /* one more */
+    bool renews_monitor; /* its death was asked for */
+    uint64_t began_ms, ends_ms;
+    uint64_t budget_ms; /* script.budget_ms: the largest of all scripts so far */
+    unsigned added, removed;
+    struct buffer changed; /* names of settings */
+};
+
+/* Borrows everything. 0, or -1 and errno if the system refuses. */
+int reload_init(struct reload *, const struct config *first, const struct options *,
+                struct segment *, struct children *) MUST_USE;
+void reload_dispose(struct reload *);
+
+void reload_ask(struct reload *);
+void reload_step(struct reload *);                           /* while lb serves; often */
+uint64_t reload_next_ms(const struct reload *);              /* when to do so at the latest */
+bool reload_is_child(const struct reload *, unsigned which); /* the one that tries */
+_Noreturn void reload_run_child(struct reload *);
+void reload_on_tried(struct reload *, int status); /* that child has ended, as waitpid tells it */
+/* The monitor has ended: true if that was the reload's doing, and another was started. */
+bool reload_on_monitor_ended(struct reload *);
+
+#endif

@@ -1,0 +1,255 @@
+local play = require "spec.support.play"
+local reloading = require "spec.support.reloading"
+local uv = require "luv"
+
+local answering, in_turn = reloading.answering, reloading.in_turn
+local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+local function bodies(lb, count)
+  local seen = {}
+  for i = 1, count do seen[i] = lb:fetch("/").body end
+  return table.concat(seen, " ")
+end
+
+-- The pid of the first child whose title is that: "lb worker 1".
+local function child(lb, title)
+  for _, pid in ipairs(lb:children()) do
+    local file = io.open(("/proc/%d/comm"):format(pid))
+    local comm = file and file:read "*l"
+    if file then file:close() end
+    if comm == title then return pid end
+  end
+end
+
+describe("a reload", function()
+  after_each(play.curtain)
+
+  it("takes the new script in every worker", function()
+    local lb, say = reloading.start(answering "old", { workers = 4 })
+    assert.equal("old old old old", bodies(lb, 4))
+    local event = say(answering "new")
+    assert.equal("reload", event.event)
+    assert.equal("text", event.changed)
+    assert.equal(("new "):rep(16), bodies(lb, 16) .. " ")
+  end)
+
+  it("says what has changed", function()
+    local one, two = play.hello "1", play.hello "2"
+    local lb, say = reloading.start(in_turn { one })
+    local event = say(in_turn({ one, two }, "timeouts = { connect = 2 }, limits = { attempts = 2 },"))
+    assert.equal("backends, timeouts, limits, text", event.changed)
+    assert.equal(1, event.added)
+    assert.equal(0, event.removed)
+    assert.equal(2, event.backends)
+    assert.equal("", say().changed)
+    lb:stop()
+  end)
+
+  describe("changes nothing, and says where it is wrong, if the script", function()
+    for what, case in pairs {
+      ["is no Lua"] = { "return {\n oops", 2, "expected" },
+      ["has a wrong setting"] = { "return {\n backend = '127.0.0.1:1' }", 2, "did you mean 'backends'" },
+      ["raises an error"] = { "local x\nerror 'not today'", 2, "not today" },
+      ["raises an error in init"] = {
+        "return { init = function()\n error 'not today' end, choose = print }", 2, "init",
+      },
+      ["never ends"] = { "while true do end", 1, "did not end" },
+      ["never ends in init"] = {
+        "return { init = function() while true do end end, choose = print }", 1, "CPU time",
+      },
+      ["takes all memory"] = { "local t = {} while true do t[#t + 1] = ('x'):rep(1e6) .. #t end", 1, "memory" },
+    } do
+      it(what, function()
+        local lb, say = reloading.start(answering "old", { workers = 2 })
+        local event = say(case[1])
+        assert.equal("reload_refused", event.event)
+        assert.truthy(event.error:find(case[3], 1, true), event.error)
+        if case[3] ~= "memory" then assert.equal(case[2], event.line) end
+        assert.equal("old old old old", bodies(lb, 4))
+        assert.equal("reload", say(answering "new").event) -- the next one is as good as any
+        assert.equal("new new new new", bodies(lb, 4))
+      end)
+    end
+
+    it("is gone", function()
+      local lb, say = reloading.start(answering "old")
+      os.remove(say.path)
+      local event = say()
+      assert.equal("reload_refused", event.event)
+      assert.truthy(event.error:find("cannot read the script", 1, true), event.error)
+      assert.equal("old", bodies(lb, 1))
+    end)
+  end)
+
+  it("keeps listen and workers as they were, and says so", function()
+    local own = { listen = false, workers = false }
+    local lb, say = reloading.start(answering("old", "listen = '127.0.0.1:0', workers = 2,"), own)
+    local event = say(answering("new", "listen = '127.0.0.2:0', workers = 3,"))
+    assert.equal("reload", event.event)
+    assert.equal("listen and workers", lb:event("reload_kept").kept)
+    assert.equal("new", bodies(lb, 1))
+    assert.is_nil(child(lb, "lb worker 3"))
+    assert.truthy(child(lb, "lb worker 2"))
+  end)
+
+  it("says nothing of what options give in place of the script", function()
+    local _, say = reloading.start(answering("old", "workers = 2,"))
+    assert.equal("text", say(answering("new", "workers = 3,")).changed)
+    assert.same({}, say.lb:events "reload_kept")
+  end)
+
+  it("leaves connections of clients and of backends open", function()
+    local backend = play.hello "a"
+    local lb, say = reloading.start(in_turn { backend })
+    local client = play.client(lb)
+    client:send(GET)
+    assert.equal("a", client:response().body)
+    say(in_turn({ backend }, "timeouts = { connect = 2 },"))
+    client:send(GET)
+    assert.equal("a", client:response().body)
+    assert.equal(1, backend.served)
+  end)
+
+  it("keeps counters: requests go on in turn", function()
+    local one, two, three = play.hello "1", play.hello "2", play.hello "3"
+    local lb, say = reloading.start(in_turn { one, two, three }, { workers = 4 })
+    assert.equal("1 2", bodies(lb, 2))
+    say(in_turn({ one, two, three }, "timeouts = { connect = 2 },"))
+    assert.equal("3 1 2", bodies(lb, 3))
+  end)
+
+  it("adds a backend after its first check, and lets one go", function()
+    local one, two = play.hello "1", play.hello "2"
+    local lb, say = reloading.start(in_turn { one })
+    assert.equal("1 1", bodies(lb, 2))
+    local event = say(in_turn { two, one })
+    assert.equal(1, event.added)
+    lb:up(two)
+    assert.equal("2 1 2 1", bodies(lb, 4))
+    event = say(in_turn { two })
+    assert.equal(1, event.removed)
+    assert.equal("2 2 2", bodies(lb, 3))
+    play.wait("the pool of the other to close", function() return #one:connections() == 0 end)
+    say(in_turn { one, two })
+    assert.truthy(("1 2 1 2"):find(bodies(lb, 2), 1, true))
+  end)
+
+  it("does not send anything to a new backend that is down", function()
+    local one = play.hello "1"
+    local nobody = "127.0.0.1:" .. play.unused_port()
+    local lb, say = reloading.start(in_turn { one })
+    say(in_turn { ("%q"):format(nobody), one })
+    lb:down(nobody)
+    assert.equal("1 1 1", bodies(lb, 3))
+    for _, exchange in ipairs(lb:exchanges()) do assert.equal(1, exchange.attempts) end
+  end)
+
+  it("can replace all backends without a failed request", function()
+    local one, two = play.hello "1", play.hello "2"
+    local lb, say = reloading.start(in_turn { one }, { workers = 2 })
+    assert.equal("1", bodies(lb, 1))
+    say(in_turn { two })
+    assert.equal("2 2", bodies(lb, 2))
+  end)
+
+  it("gives a backend with another name a place of its own", function()
+    local one = play.hello "1"
+    local function named(name)
+      return in_turn { ("{ address = %q, name = %q }"):format(one.address, name) }
+    end
+    local lb, say = reloading.start(named "old")
+    assert.equal("1", bodies(lb, 1))
+    say(named "new")
+    assert.equal("1", bodies(lb, 1))
+    assert.equal("new", lb:exchange({}, 2).backend)
+  end)
+
+  it("keeps the verdict on a backend that stays, and the numbers", function()
+    local one, two = play.hello "1", play.hello "2"
+    local lb, say = reloading.start(in_turn { one, two })
+    assert.equal("1 2", bodies(lb, 2))
+    two:stop()
+    lb:down(two)
+    local told = #lb:events "backend_down"
+    local numbers = [[local r = {} for i, b in ipairs(backends.all) do r[i] = b.state .. " " .. b.requests end
+      return ctx:respond { status = 200, body = table.concat(r, ", ") }]]
+    say((in_turn { two, one }):gsub("return backends%[.-%] end", function() return numbers .. " end" end))
+    assert.equal("down 1, up 1", bodies(lb, 1))
+    assert.equal(told, #lb:events "backend_down")
+  end)
+
+  it("lets a request that is in flight end as it began", function()
+    local goes_on
+    local backend = play.answering(function()
+      play.wait("the word", function() return goes_on end)
+      return "late"
+    end)
+    local lb, say = reloading.start(in_turn { backend })
+    local client = play.client(lb)
+    client:send(GET)
+    play.wait("the backend", function() return #backend.requests == 1 end)
+    say(answering "new")
+    assert.equal("new", bodies(lb, 1))
+    goes_on = true
+    assert.equal("late", client:response().body)
+  end)
+
+  it("lets a hook that awaits end in the old script", function()
+    local lb, say = reloading.start([[return { choose = function(ctx)
+      lb.sleep(1)
+      return ctx:respond { status = 200, body = "old" } end }]])
+    local client = play.client(lb)
+    client:send(GET)
+    play.wait("the request to be there", function()
+      local other = play.client(lb)
+      other:close()
+      return true
+    end)
+    play.pause(0.1)
+    say(answering "new")
+    assert.equal("new", bodies(lb, 1))
+    assert.equal("old", client:response().body)
+  end)
+
+  it("is what a worker finds that takes another's place", function()
+    local lb, say = reloading.start(answering "old", { may_lose_workers = true })
+    say(answering "new")
+    uv.kill(child(lb, "lb worker 1"), "sigkill")
+    lb:event "worker_died"
+    assert.equal("new", bodies(lb, 1))
+  end)
+
+  it("is what a monitor finds that takes another's place", function()
+    local one, two = play.hello "1", play.hello "2"
+    local lb, say = reloading.start(in_turn { one })
+    say(in_turn { one, two })
+    lb:up(two)
+    uv.kill(child(lb, "lb monitor"), "sigkill")
+    lb:event "monitor_died"
+    two:stop()
+    lb:down(two)
+    assert.equal("1 1", bodies(lb, 2))
+  end)
+
+  it("comes once more, and not more often, if it is asked for many times meanwhile", function()
+    local lb, say = reloading.start(answering "old", { workers = 2 })
+    say.write(answering "new")
+    for _ = 1, 20 do lb:signal "sighup" end
+    lb:event "reload"
+    assert.equal("new", bodies(lb, 1))
+    play.until_still(say.answers)
+    assert.truthy(say.answers() <= 20)
+    lb:signal "sighup"
+    lb:stop() -- a drain is not held up
+    assert.equal(0, #lb:events "reload_refused")
+  end)
+
+  it("has the new timeouts for connections that are there", function()
+    local lb, say = reloading.start(answering "old")
+    local client = play.client(lb)
+    say(answering("new", "timeouts = { keep_alive = 0.2 },"))
+    client:send(GET)
+    assert.equal("new", client:response().body)
+    assert.equal("end", client:ended_by_peer())
+  end)
+end)
