@@ -88,6 +88,17 @@ describe("health(backend)", function()
     assert.equal(0, #lb:events "policy_parked")
   end)
 
+  it("that eats memory for one backend is stopped", function()
+    local backends = { play.hello "one", play.hello "two" }
+    local eats = ("if backend.address == %q then local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end end")
+      :format(backends[1].address)
+    local lb = start(("return {\nscript = { memory = 16 * 2^20, budget_ms = 1000 },\nhealth = %s,\n%s\n}\n"):format(
+      check(eats .. " return true"), CHOOSE), { backends = backends })
+    lb:up(backends[2])
+    local reason = lb:down(backends[1]).reason
+    assert.truthy(reason:find("of script.memory", 1, true), reason)
+  end)
+
   it("that sleeps for one backend is given up after health.timeout", function()
     local backends = { play.hello "one", play.hello "two" }
     local lb = start(script(check(("if backend.address == %q then lb.sleep(60) end return true")

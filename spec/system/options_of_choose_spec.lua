@@ -63,6 +63,19 @@ describe("the options of choose", function()
     end)
   end)
 
+  it("are told apart when several calls await at once", function()
+    local backend = play.answering(function(request) return request:field "x-path" .. " " .. request.target end)
+    local lb = play.balancer { backends = { backend }, script = script(
+      "{ request_headers = { ['X-Path'] = ctx.path }, path = '/to' .. ctx.path }"):gsub("return backends",
+      "lb.sleep(0.05) return backends") }
+    local clients = {}
+    for i = 1, 8 do
+      clients[i] = play.client(lb)
+      clients[i]:send(GET:format("/" .. i))
+    end
+    for i = 1, 8 do assert.equal(("/%d /to/%d"):format(i, i), clients[i]:response().body) end
+  end)
+
   describe("response_headers", function()
     it("set and remove fields of the final response only", function()
       local backend = play.backend(function(conn)
