@@ -2,36 +2,21 @@
 -- Each is read in one piece, a byte at a time, and split at every place: what comes of it must be the same.
 local ffi = require "ffi"
 local conformance = require "spec.support.conformance"
-local core = require "spec.support.core"
+local core = require "spec.support.forward"
 local http = require "spec.support.http"
 local messages = require "spec.support.messages"
 
 ffi.cdef [[
-struct case_target { int form; struct slice authority, origin, path, query; };
 struct case_request {
-  struct case_target target;
+  struct target_seen target;
   struct slice host;
   int framing;
   uint64_t length;
   bool wants_upgrade, has_max_forwards;
   uint64_t max_forwards;
 };
-struct case_forwarded {
-  const struct head_seen *head;
-  const struct case_target *target;
-  int framing;
-  uint64_t length;
-  struct slice host, peer_ip, proto;
-  uint16_t port;
-  bool is_trusted, adds_forwarded, wants_upgrade, has_max_forwards;
-  uint64_t max_forwards;
-  bool names_no_host;
-};
 int case_check(const struct head_seen *, struct arena_seen *, struct case_request *) __asm__("request_check");
 unsigned case_fault_status(int) __asm__("request_fault_status");
-struct slice case_forward(struct arena_seen *, const struct case_forwarded *) __asm__("forward_request_head");
-struct slice case_trailers(struct arena_seen *, const struct head_seen *, const struct field_seen *, unsigned)
-  __asm__("forward_trailers");
 bool case_keeps_alive(const struct head_seen *) __asm__("head_keeps_alive");
 ]]
 
@@ -45,7 +30,7 @@ local STATUSES = {
 local function settings_of(case) return assert(loadstring("return {" .. (case.limits or "") .. "}"))() end
 
 local function forward(arena, head, request, settings)
-  local what = ffi.new "struct case_forwarded"
+  local what = ffi.new "struct forward_request_given"
   what.head, what.target, what.framing, what.length = head, request.target, request.framing, request.length
   what.host = request.host.length > 0 and request.host or http.slice(BACKEND.address)
   what.peer_ip, what.proto, what.port = http.slice(PEER), http.slice(PROTO), 3030
@@ -53,7 +38,7 @@ local function forward(arena, head, request, settings)
   what.adds_forwarded = settings.forwarded == true
   what.wants_upgrade, what.has_max_forwards = request.wants_upgrade, request.has_max_forwards
   what.max_forwards, what.names_no_host = request.max_forwards, request.host.length == 0
-  return http.text(core.case_forward(arena, what))
+  return http.text(core.forward_request_head(arena, what))
 end
 
 -- What becomes of a complete head: head (what goes on) or status, or ends_here; and is_chunked, keeps.
@@ -75,7 +60,7 @@ local function trailers_of(sent, trailers)
   for line in sent:match "^(.-)\r\n\r\n":gmatch "\r\n([^\r]+)" do lines[#lines + 1] = line end
   local head, kept = http.head(lines)
   local fields, kept_too = http.head(trailers)
-  local text = http.text(core.case_trailers(http.arena(), head, fields.fields, fields.fields_count))
+  local text = http.text(core.forward_trailers(http.arena(), head, fields.fields, fields.fields_count, nil))
   assert(kept and kept_too)
   return text
 end

@@ -1,39 +1,9 @@
 -- The heads that go on, byte for byte.
 local ffi = require "ffi"
 local http = require "spec.support.http"
-local core = require "spec.support.core"
+local core = require "spec.support.forward"
 
 ffi.cdef [[
-struct changes_seen { struct field_seen *list; unsigned count, room; size_t bytes; };
-int changes_add(struct changes_seen *, struct arena_seen *, int of, struct slice name, const struct slice *value);
-struct forward_target { int form; struct slice authority, origin, path, query; };
-struct forward_request_given {
-  const struct head_seen *head;
-  const struct forward_target *target;
-  int framing;
-  uint64_t length;
-  struct slice host, peer_ip, proto;
-  uint16_t port;
-  bool is_trusted, adds_forwarded, wants_upgrade, has_max_forwards;
-  uint64_t max_forwards;
-  bool names_no_host;
-  struct slice new_host;
-  const struct changes_seen *changes;
-};
-struct forward_response_given {
-  const struct head_seen *head;
-  int framing;
-  uint64_t length;
-  int client_version;
-  bool closes;
-  struct slice date;
-  bool is_upgrade;
-  const struct changes_seen *changes;
-};
-struct slice forward_request_head(struct arena_seen *, const struct forward_request_given *);
-struct slice forward_response_head(struct arena_seen *, const struct forward_response_given *);
-struct slice forward_trailers(struct arena_seen *, const struct head_seen *, const struct field_seen *, unsigned,
-                              const struct changes_seen *);
 bool upgrade_agrees(const struct head_seen *, const struct head_seen *);
 int hop_kind_of(struct slice);
 ]]
@@ -66,7 +36,7 @@ local function request_text(given)
   local arena = http.arena()
   local head, kept = http.head(given)
   local texts = { given.origin or "/", given.host or "x", given.peer_ip or "10.0.0.9", given.proto or "http" }
-  local target = ffi.new "struct forward_target"
+  local target = ffi.new "struct target_seen"
   target.origin = http.slice(texts[1])
   local what = ffi.new "struct forward_request_given"
   what.head, what.target = head, target
