@@ -1,0 +1,35 @@
+/*
+ * script_state - the inside of a script, for script.c, which loads and calls it, and explain.c,
+ * which says what went wrong.
+ */
+#ifndef POLICY_SCRIPT_STATE_H
+#define POLICY_SCRIPT_STATE_H
+
+#include "policy/budget.h"
+#include "policy/coroutines.h"
+#include "policy/script.h"
+
+struct script {
+    const struct config *config;
+    lua_State *lua;
+    struct coroutines coroutines;
+    struct coroutine *broken;             /* of the call that went wrong, until script_recover */
+    struct budget *budget;                /* NULL: none is set */
+    int hooks[SCRIPT_HOOKS];              /* references; LUA_REFNIL: absent */
+    unsigned hook_lines[SCRIPT_HOOKS];    /* where each begins, */
+    const char *hook_files[SCRIPT_HOOKS]; /* in the script, or in a module; the state's text */
+    uint64_t cpu_ms;                      /* that a call has now */
+    int kept, forget_nesting;             /* references */
+    uint32_t calls;
+    bool was_stopped;      /* the last call, by the budget */
+    bool was_too_long;     /* the last call that went wrong awaited longer than it may */
+    int64_t collect_us;    /* of the time that collections after memory errors may take */
+    uint64_t collected_us; /* when that was last reckoned */
+    uint64_t gc_pause_us;  /* the longest collection that was timed */
+};
+
+/* Of the value on top of the stack. One that is no text is named: its __tostring would run
+ * without limits. */
+const char *script_error_text(lua_State *, char *room, size_t room_bytes);
+
+#endif
