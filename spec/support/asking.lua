@@ -5,7 +5,8 @@
 --     options: top (lines before the script's table), settings (inside of it), backends, env, may_fail, peers
 --     "$NAME" in the script is the address of options.peers.NAME
 --   asking.answer(lb, path)       the body that lb answers with
---   asking.worker(lb)             the pid of its one worker;  asking.descriptors(pid)  how many it has open
+--   asking.worker(lb)             the pid of its one worker;  asking.descriptors(pid), descriptors_at_rest(pid)
+--                                 how many it has open
 --   asking.no_errors(lb)          no hook has failed
 
 local assert = require "luassert"
@@ -67,6 +68,9 @@ function asking.descriptors(pid)
   while uv.fs_scandir_next(directory) do count = count + 1 end
   return count
 end
+
+-- The same when the connections of earlier clients are closed.
+function asking.descriptors_at_rest(pid) return play.until_still(function() return asking.descriptors(pid) end) end
 
 function asking.no_errors(lb) assert.same({}, lb:events "policy_error") end
 

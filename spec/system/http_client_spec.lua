@@ -314,7 +314,7 @@ lb.http.get: unknown option 'body']], answer(lb))
         { peers = { PEER = peer }, settings = "script = { await = 60 }," })
       assert.equal("/warm", answer(lb, "/warm"))
       local pid = asking.worker(lb)
-      local before = asking.descriptors(pid)
+      local before = asking.descriptors_at_rest(pid)
       local clients = {}
       for i = 1, 200 do
         clients[i] = play.client(lb)

@@ -390,7 +390,7 @@ describe("lb.tcp", function()
       local lb = asking.start(body, options)
       assert.equal("warm", answer(lb, "/warm"))
       local pid = asking.worker(lb)
-      return lb, pid, asking.descriptors(pid)
+      return lb, pid, asking.descriptors_at_rest(pid)
     end
 
     local function asked_and_left(lb, count, seen)
