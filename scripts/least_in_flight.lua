@@ -1,6 +1,6 @@
 -- Sends each request to the backend with the least work in flight for its weight.
 -- Suits requests of uneven cost. Keeps no state of its own.
-local function load(backend) return backend.in_flight / backend.weight end
+local function load(backend) return backend.in_flight / backend.effective_weight end
 
 return lb.script({}, function()
   return {

@@ -94,17 +94,17 @@ local function add(names, from)
   for key in next, from do
     if type(key) == "string" and key:sub(1, 2) ~= "__" then names[key] = true end
   end
-  local meta = raw_metatable(from)
-  if meta and type(rawget(meta, "__index")) == "table" then add(names, rawget(meta, "__index")) end
 end
 
-local function names_of(object)
-  local names, index = {}, rawget(raw_metatable(object), "__index")
-  if type(index) == "table" then add(names, index) end
-  if type(index) == "function" then
-    for _, held in ipairs(held_by(index)) do
-      if type(held) == "table" then add(names, held) end
-    end
+-- Names are in the tables that an object's __index is, or that its function holds.
+local function names_of(object, names)
+  local meta = raw_metatable(object)
+  local index = meta and rawget(meta, "__index")
+  names = names or {}
+  if type(object) == "table" then add(names, object) end
+  if type(index) == "table" then return names_of(index, names) end
+  for _, held in ipairs(index and held_by(index) or {}) do
+    if type(held) == "table" then add(names, held) end
   end
   return names
 end
@@ -114,14 +114,9 @@ local function tell(object, value)
   for name in pairs(names_of(value)) do lines[#lines + 1] = object .. " " .. name end
 end
 
-local function tell_result(result)
-  for name in pairs(names_of(result)) do print("result " .. name) end
-end
-
--- What is not there yet is told by its absence.
 local function try(object, make)
   local ok, value = pcall(make)
-  if ok and type(value) == "table" then tell(object, value) end
+  if ok and value then tell(object, value) end
 end
 
 local function tell_lb(backend)
@@ -149,26 +144,18 @@ return {
       tell_lb(answers)
       ctx.vars.told = true
     end
-    ON_RESPONSE
-    return ctx:respond { body = table.concat(lines, "\n") }
+    return answers
   end,
   on_failure = function(ctx, backend, err)
     tell("err", err)
     return "next"
   end,
-]]
-api.SCRIPT_END = [[
   on_response = function(ctx, backend, res)
     tell("res", res)
     return ctx:respond { body = table.concat(lines, "\n") }
   end,
-  on_done = function(ctx) tell_result(ctx.result) end,
+}
 ]]
-
-function api.script(has_on_response)
-  local script = api.SCRIPT:gsub("ON_RESPONSE", has_on_response and "if answers then return answers end" or "")
-  return script .. (has_on_response and api.SCRIPT_END or "") .. "}\n"
-end
 
 function api.real(text)
   local names = {}
