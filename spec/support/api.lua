@@ -154,6 +154,9 @@ return {
     tell("res", res)
     return ctx:respond { body = table.concat(lines, "\n") }
   end,
+  on_done = function(ctx)
+    for name in next, names_of(ctx.result) do lb.log.info("result " .. name) end
+  end,
 }
 ]]
 

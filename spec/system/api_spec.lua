@@ -56,15 +56,29 @@ describe("the names that scripts may use", function()
   end
 
   it("are those of scripts/lb.d.lua, in lb", function()
-    local annotated = api.annotated()
-    annotated.result = nil -- on_done is to come
-    assert.same({ {}, {} }, differences(lines_of(annotated), lines_of(real())))
+    assert.same({ {}, {} }, differences(lines_of(api.annotated()), lines_of(real())))
   end)
 
   it("are those of scripts/lb.d.lua, in what spec/support builds", function()
     local annotated = api.annotated()
     annotated.result = nil -- a table that the spec gives
     assert.same({ {}, {} }, differences(lines_of(annotated), lines_of(api.built())))
+  end)
+
+  it("are all explained in scripts/README.md", function()
+    local file = assert(io.open "scripts/README.md")
+    local page, missing = file:read "*a", {}
+    file:close()
+    local code = {} -- what stands between backquotes, outside of examples
+    for text in page:gsub("```.-```", ""):gmatch "`([^`]+)`" do
+      for name in text:gmatch "[%w_]+" do code[name] = true end
+    end
+    for object, names in pairs(api.annotated()) do
+      for name in pairs(names) do
+        if not code[name] then missing[#missing + 1] = object .. " " .. name end
+      end
+    end
+    assert.same({}, missing)
   end)
 
   -- Settings and hooks, which scripts write and do not read.
