@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-export LB_PORT=${LB_PORT:-13030} LB_SCRIPT=$PWD/balancer.lua
+export LB_PORT=${LB_PORT:-13030} LB_FOLDER=$PWD
 rate=${RATE:-100}
 work=$(mktemp -d)
 answers=$work/answers # a line for each finished request: START_MS LATENCY_MS STATUS BODY
@@ -157,7 +157,7 @@ story_of_a_pause() {
     sed 's/^return {/&\n  timeouts = { response_head = 1 },/' balancer.lua >"$work/balancer.lua"
     cmp -s balancer.lua "$work/balancer.lua" && must false "a variant of balancer.lua"
     chmod -R a+rX "$work"
-    LB_SCRIPT=$work/balancer.lua must compose up -d --wait lb
+    LB_FOLDER=$work must compose up -d --wait lb
     load_start
     since=$(now_ms)
     await "calm with both" calm_with_both "$since"

@@ -220,9 +220,14 @@ int signals_next(int fd)
 
 void signals_wait(int fd, uint64_t until_ms)
 {
-    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    signals_wait_or(fd, -1, until_ms);
+}
+
+void signals_wait_or(int fd, int other, uint64_t until_ms)
+{
+    struct pollfd waiting[] = {{.fd = fd, .events = POLLIN}, {.fd = other, .events = POLLIN}};
     uint64_t now_ms = clock_steady_ms();
     uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
 
-    poll(&waiting, 1, until_ms == UINT64_MAX ? -1 : left_ms < INT_MAX ? (int)left_ms : INT_MAX);
+    poll(waiting, 2, until_ms == UINT64_MAX ? -1 : left_ms < INT_MAX ? (int)left_ms : INT_MAX);
 }

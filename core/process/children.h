@@ -56,6 +56,7 @@ void signals_expect(void);
 int signals_open(void);
 void signals_deliver(void); /* from now on they are, to whatever handles them here */
 int signals_next(int fd);   /* a number; 0: none waits */
-void signals_wait(int fd, uint64_t until_ms); /* steady clock; UINT64_MAX: for ever */
+void signals_wait(int fd, uint64_t until_ms);               /* steady clock; UINT64_MAX: for ever */
+void signals_wait_or(int fd, int other, uint64_t until_ms); /* the same, or until it is readable */
 
 #endif

@@ -83,6 +83,7 @@ static int run_backend(struct demo *d, unsigned which)
     if (options.log_level < LOG_WARN) /* the balancer's lines are what one wants to see */
         options.log_level = LOG_WARN;
     options.pid_file = NULL;
+    options.watches = false;
     config = config_load_text("hello.lua (built in)", embedded_hello(), &options.overrides,
                               d->segments[which], &error);
     CHECK(config != NULL);

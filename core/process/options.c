@@ -28,6 +28,8 @@ static const char help[] =
     "  --log-level LEVEL              debug, info, warn or error; default: info\n"
     "  --pid-file FILE                write the process id there\n"
     "  --drain-timeout SECONDS        time for open requests after SIGTERM; default: 30\n"
+    "  --watch, --no-watch            load the script when it, or a module beside it, is\n"
+    "                                 saved, or not; default: if a terminal is there\n"
     "  --version                      the same as lb version\n"
     "  -h, --help                     this text\n"
     "\n"
@@ -137,6 +139,20 @@ static bool take_drain_timeout(struct parser *p, const char *value)
     return true;
 }
 
+static bool take_watch(struct parser *p, const char *value)
+{
+    (void)value;
+    p->options->watches = true;
+    return true;
+}
+
+static bool take_no_watch(struct parser *p, const char *value)
+{
+    (void)value;
+    p->options->watches = false;
+    return true;
+}
+
 static bool take_help(struct parser *p, const char *value)
 {
     (void)value;
@@ -164,6 +180,8 @@ static const struct {
     {"--log-level", take_log_level, true},
     {"--pid-file", take_pid_file, true},
     {"--drain-timeout", take_drain_timeout, true},
+    {"--watch", take_watch, false},
+    {"--no-watch", take_no_watch, false},
     {"--version", take_version, false},
     {"--help", take_help, false},
 };
@@ -327,6 +345,7 @@ int options_parse(struct options *options, int argc, char **argv, struct buffer 
         .command = OPTIONS_RUN,
         .script = "balancer.lua",
         .event_format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_JSON,
+        .watches = isatty(STDERR_FILENO) || isatty(STDIN_FILENO),
         .line_format = isatty(STDOUT_FILENO) ? LOG_TEXT : LOG_JSON,
         .log_level = LOG_INFO,
         .drain_timeout_ms = DRAIN_SECONDS * 1000,

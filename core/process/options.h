@@ -36,6 +36,7 @@ struct options {
     enum log_level log_level;
     const char *pid_file; /* NULL: none */
     uint64_t drain_timeout_ms;
+    bool watches; /* a script that is saved is loaded */
 };
 
 /* 0: do what options->command says; for OPTIONS_HELP *message is the help text,

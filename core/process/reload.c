@@ -135,6 +135,11 @@ void reload_dispose(struct reload *r)
     buffer_dispose(&r->changed);
 }
 
+bool reload_is_possible(const struct reload *r)
+{
+    return strcmp(r->first->script_path, r->options->script) == 0;
+}
+
 void reload_ask(struct reload *r)
 {
     r->is_wanted = true;
@@ -145,7 +150,7 @@ static void reload_refuse(struct reload *, const char *why);
 static void reload_try(struct reload *r)
 {
     r->is_wanted = false;
-    if (strcmp(r->first->script_path, r->options->script) != 0) {
+    if (!reload_is_possible(r)) {
         reload_refuse(r, "it is built in, and no file that could change");
         return;
     }

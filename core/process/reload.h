@@ -46,6 +46,7 @@ int reload_init(struct reload *, const struct config *first, const struct option
                 struct segment *, struct children *) MUST_USE;
 void reload_dispose(struct reload *);
 
+bool reload_is_possible(const struct reload *); /* the script is a file */
 void reload_ask(struct reload *);
 void reload_step(struct reload *);                           /* while lb serves; often */
 uint64_t reload_next_ms(const struct reload *);              /* when to do so at the latest */

@@ -17,6 +17,7 @@
 #include "process/reload.h"
 #include "process/sockets.h"
 #include "process/version.h"
+#include "process/watch.h"
 #include "process/worker.h"
 #include "shared/board.h"
 
@@ -51,6 +52,7 @@ struct supervisor {
     struct children children; /* the workers by their slots, the monitor, reload's */
     struct pulse pulse;       /* of the workers and the monitor */
     struct reload reload;
+    struct watch watch;
     int signals;
     enum state state;
     uint64_t state_ends_ms; /* the latest moment for the next state */
@@ -79,6 +81,7 @@ static _Noreturn void run_child(void *owner, unsigned which)
     int status;
 
     close(s->signals);
+    watch_close(&s->watch);
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
     if (which == monitor_of(s)) {
         sockets_close(&s->sockets);
@@ -411,6 +414,8 @@ static uint64_t supervisor_next_ms(const struct supervisor *s, bool log_waits)
         next_ms = s->pulse.looked_ms + PULSE_LOOK_MS;
     if (s->state == SUPERVISOR_RUNNING && reload_next_ms(&s->reload) < next_ms)
         next_ms = reload_next_ms(&s->reload);
+    if (watch_next_ms(&s->watch) < next_ms)
+        next_ms = watch_next_ms(&s->watch);
     if (s->state_ends_ms < next_ms)
         next_ms = s->state_ends_ms;
     if (log_waits && now_ms + LOG_RETRY_MS < next_ms)
@@ -423,9 +428,12 @@ static void supervisor_loop(struct supervisor *s)
     for (;;) {
         int number;
 
-        signals_wait(s->signals, supervisor_next_ms(s, !log_flush()));
+        signals_wait_or(s->signals, s->watch.fd, supervisor_next_ms(s, !log_flush()));
         while ((number = signals_next(s->signals)) != 0)
             supervisor_hear(s, number);
+        watch_read(&s->watch);
+        if (watch_has_change(&s->watch))
+            reload_ask(&s->reload);
         children_reap(&s->children);
         supervisor_step(s);
         if (s->state >= SUPERVISOR_DRAINING && children_running(&s->children) == 0)
@@ -454,6 +462,20 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
     return false;
 }
 
+/* The file itself was read before: what was saved since then is not seen, or seen twice. */
+static void begin_to_watch(struct supervisor *s)
+{
+    s->watch.fd = -1;
+    if (!s->options->watches || !reload_is_possible(&s->reload))
+        return;
+    if (watch_open(&s->watch, s->options->script) == 0)
+        log_event(LOG_INFO, "watch", NULL, "%s is loaded again when it is saved",
+                  s->options->script);
+    else
+        log_event(LOG_WARN, "watch_failed", NULL, "changes of %s are not seen: %s",
+                  s->options->script, strerror(errno));
+}
+
 static void supervisor_begin(struct supervisor *s, struct buffer *notice)
 {
     const struct options *o = s->options;
@@ -463,6 +485,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     if (buffer_length(notice) > 0)
         log_event(LOG_WARN, "no_ipv6", NULL, "%.*s", (int)buffer_length(notice),
                   buffer_slice(notice).start);
+    begin_to_watch(s);
     board_init(s->segment, s->config->backends_count);
     atomic_store(&s->segment->workers_count, s->config->workers);
     children_init(&s->children, s->config->workers + 2, s);
@@ -481,8 +504,11 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
 int supervisor_run(const struct config *config, struct segment *segment,
                    const struct options *options, int signals)
 {
-    struct supervisor s = {
-        .config = config, .segment = segment, .options = options, .signals = signals};
+    struct supervisor s = {.config = config,
+                           .segment = segment,
+                           .options = options,
+                           .signals = signals,
+                           .watch.fd = -1};
     struct buffer notice = {0};
 
     if (reload_init(&s.reload, config, options, segment, &s.children) != 0) {
@@ -503,5 +529,6 @@ int supervisor_run(const struct config *config, struct segment *segment,
     children_dispose(&s.children);
     pulse_dispose(&s.pulse);
     reload_dispose(&s.reload);
+    watch_close(&s.watch);
     return s.status;
 }

@@ -15,6 +15,7 @@ struct options_seen {
   int event_format, line_format, log_level;
   const char *pid_file;
   uint64_t drain_timeout_ms;
+  bool watches;
 };
 int options_parse(struct options_seen *, int argc, const char **argv, struct buffer *message);
 void options_dispose(struct options_seen *);
@@ -51,7 +52,7 @@ local function parse(...)
     workers = text(o.workers), workers_source = text(o.workers_source),
     event_format = FORMATS[options.event_format], line_format = FORMATS[options.line_format],
     log_level = LEVELS[options.log_level], pid_file = text(options.pid_file),
-    drain_timeout_ms = tonumber(options.drain_timeout_ms), message = message,
+    drain_timeout_ms = tonumber(options.drain_timeout_ms), watches = options.watches, message = message,
   }
   core.buffer_dispose(buffer)
   core.options_dispose(options)
@@ -191,7 +192,7 @@ describe("the options", function()
   it("are all told by --help, with the variables, the signals and the exit status", function()
     local help = parse("--help").message
     for _, name in ipairs { "--listen", "--backend", "--workers", "--log-format", "--log-level", "--pid-file",
-      "--drain-timeout", "--version", "--help", "LISTEN", "BACKENDS", "WORKERS", "SIGTERM", "SIGINT", "Exit status",
+      "--drain-timeout", "--watch", "--no-watch", "SIGHUP", "--version", "--help", "LISTEN", "BACKENDS", "WORKERS", "SIGTERM", "SIGINT", "Exit status",
       "lb check", "lb demo", "lb version" } do
       assert.truthy(help:find(name, 1, true), name)
     end
