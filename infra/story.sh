@@ -154,10 +154,11 @@ story_of_ends() {
 
 story_of_a_pause() {
     local since
-    sed 's/^return {/&\n  timeouts = { response_head = 1 },/' balancer.lua >"$work/balancer.lua"
-    cmp -s balancer.lua "$work/balancer.lua" && must false "a variant of balancer.lua"
+    mkdir -p "$work/policy" && chmod 755 "$work/policy" # lb reads it as another user
+    sed 's/^return {/&\n  timeouts = { response_head = 1 },/' balancer.lua >"$work/policy/balancer.lua"
+    cmp -s balancer.lua "$work/policy/balancer.lua" && must false "a variant of balancer.lua"
     chmod -R a+rX "$work"
-    LB_FOLDER=$work must compose up -d --wait lb
+    LB_FOLDER=$work/policy must compose up -d --wait lb
     load_start
     since=$(now_ms)
     await "calm with both" calm_with_both "$since"

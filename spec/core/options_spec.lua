@@ -192,7 +192,8 @@ describe("the options", function()
   it("are all told by --help, with the variables, the signals and the exit status", function()
     local help = parse("--help").message
     for _, name in ipairs { "--listen", "--backend", "--workers", "--log-format", "--log-level", "--pid-file",
-      "--drain-timeout", "--watch", "--no-watch", "SIGHUP", "--version", "--help", "LISTEN", "BACKENDS", "WORKERS", "SIGTERM", "SIGINT", "Exit status",
+      "--drain-timeout", "--watch", "--no-watch", "SIGHUP",
+      "--version", "--help", "LISTEN", "BACKENDS", "WORKERS", "SIGTERM", "SIGINT", "Exit status",
       "lb check", "lb demo", "lb version" } do
       assert.truthy(help:find(name, 1, true), name)
     end
