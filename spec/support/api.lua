@@ -88,7 +88,8 @@ function api.built()
   return names
 end
 
--- Returns its own names as the body of an answer: "object name" each line. Its first backend must refuse.
+-- Returns its own names as the body of an answer, "object name" each line; those of on_done are in the log.
+-- Its first backend must refuse.
 api.SCRIPT = [[
 local function add(names, from)
   for key in next, from do
@@ -155,7 +156,9 @@ return {
     return ctx:respond { body = table.concat(lines, "\n") }
   end,
   on_done = function(ctx)
-    for name in next, names_of(ctx.result) do lb.log.info("result " .. name) end
+    lines = {}
+    tell("result", ctx.result)
+    lb.log.info(table.concat(lines, " "))
   end,
 }
 ]]
