@@ -29,21 +29,32 @@ static void schedule(const uint8_t *block, uint32_t w[64])
     }
 }
 
+/* One round. Instead of moving eight words on, the next round calls them by the next names. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                                           \
+    do {                                                                                           \
+        uint32_t t1 = v[h] + (rotate(v[e], 6) ^ rotate(v[e], 11) ^ rotate(v[e], 25)) +             \
+                      ((v[e] & v[f]) ^ (~v[e] & v[g])) + constants[i] + w[i];                      \
+        uint32_t t2 = (rotate(v[a], 2) ^ rotate(v[a], 13) ^ rotate(v[a], 22)) +                    \
+                      ((v[a] & v[b]) ^ (v[a] & v[c]) ^ (v[b] & v[c]));                             \
+        v[d] += t1;                                                                                \
+        v[h] = t1 + t2;                                                                            \
+    } while (0)
+
 static void take_block(struct sha256 *hash, const uint8_t *block)
 {
     uint32_t w[64], v[8]; /* a to h */
 
     schedule(block, w);
     memcpy(v, hash->state, sizeof v);
-    for (unsigned i = 0; i < 64; i++) {
-        uint32_t s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25);
-        uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + constants[i] + w[i];
-        uint32_t s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22);
-        uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += t1;
-        v[0] = t1 + t2;
+    for (unsigned i = 0; i < 64; i += 8) {
+        ROUND(0, 1, 2, 3, 4, 5, 6, 7, i);
+        ROUND(7, 0, 1, 2, 3, 4, 5, 6, i + 1);
+        ROUND(6, 7, 0, 1, 2, 3, 4, 5, i + 2);
+        ROUND(5, 6, 7, 0, 1, 2, 3, 4, i + 3);
+        ROUND(4, 5, 6, 7, 0, 1, 2, 3, i + 4);
+        ROUND(3, 4, 5, 6, 7, 0, 1, 2, i + 5);
+        ROUND(2, 3, 4, 5, 6, 7, 0, 1, i + 6);
+        ROUND(1, 2, 3, 4, 5, 6, 7, 0, i + 7);
     }
     for (unsigned i = 0; i < 8; i++)
         hash->state[i] += v[i];

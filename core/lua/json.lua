@@ -41,8 +41,9 @@ local function as_utf8(text)
 end
 
 local function quoted(text)
-  if find(text, "[\128-\255]") then text = as_utf8(text) end
-  if find(text, '[%z\1-\31"\\]') then text = gsub(text, '[%z\1-\31"\\]', escape) end
+  if find(text, '[%z\1-\31"\\\128-\255]') then -- rarely
+    text = gsub(as_utf8(text), '[%z\1-\31"\\]', escape)
+  end
   return '"' .. text .. '"'
 end
 
