@@ -76,7 +76,7 @@ int main(int argc, char **argv)
     static char room[ROOM], names[USERS][8];
     static struct slice users[USERS];
     static const uint32_t indices[BACKENDS] = {0, 1, 2, 3, 4, 5, 6, 7};
-    struct facts_choice choice = {indices, BACKENDS, 1};
+    struct facts_choice choice = {.backends = indices, .count = BACKENDS, .generation = 1};
     struct head head = {.version = VERSION_1_1, .fields = fields, .fields_count = FIELDS};
     struct arena arena;
     struct facts_request request = {.id = SLICE("r1"),

@@ -1,5 +1,6 @@
 -- lb.after and lb.every, in the workers of a running lb.
 local play = require "spec.support.play"
+local reloading = require "spec.support.reloading"
 
 local SCRIPT = [[
 local count, other = lb.counter "count", lb.counter "other"
@@ -105,6 +106,20 @@ describe("a timer", function()
   it("that awaits for longer than script.await is ended", function()
     local lb = start "lb.after(0.01, function() lb.sleep(60) end)"
     assert.matches("script.await", lb:event("policy_error", { hook = "timer", kind = "timeout" }).message, 1, true)
+  end)
+
+  it("ends with its script when that is replaced, and those of the new one run", function()
+    local backends = { play.hello "one" }
+    local function script(top, choose)
+      local listed = ("\nreturn { backends = %q,"):format(backends[1].address)
+      return SCRIPT:format(top, choose or ""):gsub("\nreturn {", listed)
+    end
+    local lb, say = reloading.start((script "lb.every(0.01, function() count:add(1) end)"))
+    until_count(lb, 3)
+    assert.equal("reload", say((script "lb.every(0.01, function() other:add(1) end)")).event)
+    local before, others = numbers(lb)
+    play.wait("the new timer", function() return select(2, numbers(lb)) >= others + 10 end)
+    assert.equal(before, (numbers(lb)))
   end)
 
   it("does not hold up the end of lb", function()
