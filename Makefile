@@ -137,7 +137,8 @@ runaways: all
 
 # What a call of choose costs, in instructions, against bounds; and what a policy costs a request. Minutes.
 instructions-policy: all $(BUILD)/instructions_policy
-	@infra/install.sh measure
+	@infra/install.sh test measure
+	@infra/instructions/requests.sh $(BUILD)/lb
 	luajit infra/instructions/policy.lua $(BUILD)/instructions_policy
 
 $(BUILD)/instructions_policy: infra/instructions/policy.c $(LIBRARY_OBJECTS) $(BUILD)/link.txt

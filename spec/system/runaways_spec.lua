@@ -80,7 +80,8 @@ describe("with a script that runs away", function()
       assert.equal(pid, worker())
       assert.equal(descriptors, descriptors_of(pid))
       local grown = status_of(pid, "RssAnon") - memory
-      assert.truthy(grown < GROWTH, grown .. " KiB")
+      -- A sanitizer keeps for a while what is freed.
+      if play.slow == 1 then assert.truthy(grown < GROWTH, grown .. " KiB") end
       assert.same({}, lb:events "worker_died")
     end)
   end)
