@@ -44,6 +44,7 @@ struct coroutine *coroutines_make(struct coroutines *all)
 
     sandbox_limit_memory(all->lua, 0);
     co->all = all;
+    all->count++;
     co->thread = lua_newthread(all->lua);
     co->held = luaL_ref(all->lua, LUA_REGISTRYINDEX);
     for (int hook = 0; hook < all->hooks_count; hook++)
@@ -84,6 +85,7 @@ void coroutine_clean(struct coroutine *co)
 void coroutines_let_go(struct coroutine *co)
 {
     luaL_unref(co->all->lua, LUA_REGISTRYINDEX, co->held);
+    co->all->count--;
     mem_free(co);
 }
 

@@ -37,7 +37,7 @@ struct coroutines {
     struct binding_call *call; /* of the coroutine that runs */
     struct coroutine *running; /* NULL: none */
     struct coroutine *idle;    /* a stack: the one used last is warm */
-    unsigned idle_count;
+    unsigned count;            /* of all, whatever they do */
     struct list_node waiting;
     struct list_node owned; /* by the script, not by one call */
     struct loop *loop;      /* NULL: nothing may await (yet) */
@@ -66,7 +66,6 @@ static inline struct coroutine *coroutines_take(struct coroutines *all)
     if (__builtin_expect(co == NULL, 0))
         return coroutines_make(all);
     all->idle = co->next;
-    all->idle_count--;
     return co;
 }
 
@@ -85,15 +84,15 @@ static inline void coroutines_give(struct coroutine *co)
         lua_settop(co->thread, all->hooks_count);
         co->answers = 0;
     }
-    if (__builtin_expect(co->has_awaited, 0))
+    if (__builtin_expect(co->has_awaited, 0)) { /* without that there is never more than one */
         coroutine_clean(co);
-    if (__builtin_expect(all->idle_count >= COROUTINES_IDLE_MAX, 0)) {
-        coroutines_let_go(co);
-        return;
+        if (all->count > COROUTINES_IDLE_MAX) {
+            coroutines_let_go(co);
+            return;
+        }
     }
     co->next = all->idle;
     all->idle = co;
-    all->idle_count++;
 }
 
 /* Throws it away, in any state: ends what it waits for, closes what it owns. */
