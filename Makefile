@@ -130,6 +130,10 @@ valgrind: all
 soak: all
 	luajit infra/soak.lua $(BUILD)/lb
 
+# Reloads every 100 ms under load, for 30 s; ends by itself with its figures.
+storm: all
+	luajit infra/storm.lua $(BUILD)/lb
+
 # Scripts that never end, 20,000 of them at random in one worker: which lives on, without growing. Minutes.
 # make runaways SEED=2 for others.
 runaways: all
@@ -183,7 +187,7 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all always clang clean format fuzz install install-scripts instructions-policy library peers-conformance run runaways sanitize soak spec \
+.PHONY: all always clang clean format fuzz install install-scripts instructions-policy library peers-conformance run runaways sanitize soak spec storm \
 	story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)
