@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "process/announce.h"
 #include "process/children.h"
 #include "process/monitor.h"
 #include "process/pid_file.h"
@@ -183,23 +184,6 @@ static void raise_descriptors(void)
     }
 }
 
-static void log_start(const struct supervisor *s)
-{
-    const struct config *c = s->config;
-    char workers[16], pid[16];
-    struct log_pair pairs[] = {{"version", VERSION},
-                               {"script", c->script_path},
-                               {"#workers", workers},
-                               {"#pid", pid},
-                               {NULL, NULL}};
-
-    snprintf(workers, sizeof workers, "%u", c->workers);
-    snprintf(pid, sizeof pid, "%d", (int)getpid());
-    log_event(LOG_INFO, "start", pairs, "lb %s starts with %s: %u worker%s, %u backend%s, pid %s",
-              VERSION, c->script_path, c->workers, c->workers == 1 ? "" : "s", c->backends_count,
-              c->backends_count == 1 ? "" : "s", pid);
-}
-
 static void start_child(struct supervisor *s, unsigned which)
 {
     children_start(&s->children, which);
@@ -241,29 +225,6 @@ static unsigned workers_running(const struct supervisor *s)
     return children_running(&s->children) - monitor;
 }
 
-static void log_listening(const struct supervisor *s, unsigned address)
-{
-    struct buffer text = {0};
-    struct log_pair pairs[] = {{"address", NULL}, {NULL, NULL}};
-
-    sockets_format(&s->sockets, address, &text);
-    buffer_append_byte(&text, '\0');
-    pairs[0].value = buffer_slice(&text).start;
-    log_event(LOG_INFO, "listening", pairs, "listening on %s", pairs[0].value);
-    buffer_dispose(&text);
-}
-
-static void log_missing(const struct supervisor *s, unsigned missing)
-{
-    char count[16];
-    struct log_pair pairs[] = {{"count", count}, {NULL, NULL}};
-
-    snprintf(count, sizeof count, "%u", missing);
-    log_event(LOG_ERROR, "workers_missing", pairs,
-              "%s of %u workers are not ready after %d s: what the kernel gives them waits", count,
-              s->config->workers, START_MAX_MS / 1000);
-}
-
 static void announce(struct supervisor *s, unsigned ready)
 {
     char why[256];
@@ -275,9 +236,9 @@ static void announce(struct supervisor *s, unsigned ready)
     }
     supervisor_enter(s, SUPERVISOR_RUNNING, UINT64_MAX);
     for (unsigned i = 0; i < s->sockets.addresses; i++)
-        log_listening(s, i);
+        announce_listening(&s->sockets, i);
     if (ready < s->config->workers)
-        log_missing(s, s->config->workers - ready);
+        announce_missing(s->config->workers - ready, s->config->workers, START_MAX_MS);
     log_flush();
     atomic_store(&s->segment->listen_port, sockets_port(&s->sockets, 0));
 }
@@ -319,15 +280,8 @@ static void step_starting(struct supervisor *s)
 static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms)
 {
     const struct child *child = &s->children.list[which];
-    char pid[16], seconds[16];
-    struct log_pair pairs[] = {
-        {"child", child->name}, {"#pid", pid}, {"#seconds", seconds}, {NULL, NULL}};
 
-    snprintf(pid, sizeof pid, "%d", (int)child->pid);
-    snprintf(seconds, sizeof seconds, "%.1f", (double)still_ms / 1000);
-    log_event(LOG_ERROR, which == monitor_of(s) ? "monitor_hung" : "worker_hung", pairs,
-              "%s (pid %s) has stood still for %s s: it is killed, another takes its place",
-              child->name, pid, seconds);
+    announce_hung(child, which == monitor_of(s), still_ms);
     kill(child->pid, SIGKILL); /* it may be stopped, and hear nothing else */
     pulse_begin(&s->pulse, which, clock_steady_ms());
 }
@@ -481,7 +435,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     const struct options *o = s->options;
 
     log_open(o->event_format, o->line_format, o->log_level, "supervisor");
-    log_start(s);
+    announce_start(s->config);
     if (buffer_length(notice) > 0)
         log_event(LOG_WARN, "no_ipv6", NULL, "%.*s", (int)buffer_length(notice),
                   buffer_slice(notice).start);

@@ -53,6 +53,12 @@ describe("a reload", function()
       ["raises an error in init"] = {
         "return { init = function()\n error 'not today' end, choose = print }", 2, "init",
       },
+      ["raises an error in a choose that is tried"] = {
+        "return { backends = '127.0.0.1:9',\n choose = function(ctx) error 'not today' end }", 2, "not today",
+      },
+      ["never ends in a choose that is tried"] = {
+        "return { backends = '127.0.0.1:9',\n choose = function(ctx) while true do end end }", 2, "CPU time",
+      },
       ["never ends"] = { "while true do end", 1, "did not end" },
       ["never ends in init"] = {
         "return { init = function() while true do end end, choose = print }", 1, "CPU time",

@@ -1,0 +1,59 @@
+#include "process/announce.h"
+
+#include "base/log.h"
+#include "process/version.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+void announce_start(const struct config *c)
+{
+    char workers[16], pid[16];
+    struct log_pair pairs[] = {{"version", VERSION},
+                               {"script", c->script_path},
+                               {"#workers", workers},
+                               {"#pid", pid},
+                               {NULL, NULL}};
+
+    snprintf(workers, sizeof workers, "%u", c->workers);
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    log_event(LOG_INFO, "start", pairs, "lb %s starts with %s: %u worker%s, %u backend%s, pid %s",
+              VERSION, c->script_path, c->workers, c->workers == 1 ? "" : "s", c->backends_count,
+              c->backends_count == 1 ? "" : "s", pid);
+}
+
+void announce_listening(const struct sockets *sockets, unsigned address)
+{
+    struct buffer text = {0};
+    struct log_pair pairs[] = {{"address", NULL}, {NULL, NULL}};
+
+    sockets_format(sockets, address, &text);
+    buffer_append_byte(&text, '\0');
+    pairs[0].value = buffer_slice(&text).start;
+    log_event(LOG_INFO, "listening", pairs, "listening on %s", pairs[0].value);
+    buffer_dispose(&text);
+}
+
+void announce_missing(unsigned missing, unsigned workers, unsigned after_ms)
+{
+    char count[16];
+    struct log_pair pairs[] = {{"count", count}, {NULL, NULL}};
+
+    snprintf(count, sizeof count, "%u", missing);
+    log_event(LOG_ERROR, "workers_missing", pairs,
+              "%s of %u workers are not ready after %u s: what the kernel gives them waits", count,
+              workers, after_ms / 1000);
+}
+
+void announce_hung(const struct child *child, bool is_monitor, uint64_t still_ms)
+{
+    char pid[16], seconds[16];
+    struct log_pair pairs[] = {
+        {"child", child->name}, {"#pid", pid}, {"#seconds", seconds}, {NULL, NULL}};
+
+    snprintf(pid, sizeof pid, "%d", (int)child->pid);
+    snprintf(seconds, sizeof seconds, "%.1f", (double)still_ms / 1000);
+    log_event(LOG_ERROR, is_monitor ? "monitor_hung" : "worker_hung", pairs,
+              "%s (pid %s) has stood still for %s s: it is killed, another takes its place",
+              child->name, pid, seconds);
+}

@@ -1,0 +1,16 @@
+/*
+ * announce - what the supervisor's log says of the start, and of those that stand still.
+ */
+#ifndef PROCESS_ANNOUNCE_H
+#define PROCESS_ANNOUNCE_H
+
+#include "config/config.h"
+#include "process/children.h"
+#include "process/sockets.h"
+
+void announce_start(const struct config *);
+void announce_listening(const struct sockets *, unsigned address);
+void announce_missing(unsigned missing, unsigned workers, unsigned after_ms);
+void announce_hung(const struct child *, bool is_monitor, uint64_t still_ms); /* and killed now */
+
+#endif
