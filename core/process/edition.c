@@ -4,6 +4,7 @@
 #include "config/load.h"
 #include "process/slots.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -16,6 +17,7 @@ struct edition *edition_new(void)
         return NULL;
     atomic_store(&e->current, EDITION_FIRST);
     atomic_store(&e->offered, EDITION_FIRST);
+    e->texts[EDITION_FIRST % 2].is_first = true; /* even if it is too large to be kept */
     return e;
 }
 
@@ -101,6 +103,7 @@ void edition_keep(struct edition *e, uint64_t number)
     memcpy(text->script, draft->script, draft->script_bytes);
     memcpy(text->modules, draft->modules, draft->modules_bytes);
     text->about = draft->about;
+    text->is_first = number == EDITION_FIRST;
     text->backends = draft->backends;
     text->settings_bytes = draft->settings_bytes;
     text->script_bytes = draft->script_bytes;
@@ -122,7 +125,42 @@ const struct edition_text *edition_current(const struct edition *e)
 
 void edition_follow(struct edition *e)
 {
+    atomic_store(&e->refused, 0);
+    atomic_store(&e->refusing, 0);
     atomic_store(&e->current, atomic_load(&e->offered));
+}
+
+/* The texts take turns: that of the one before has the place of the next one. */
+void edition_take_back(struct edition *e)
+{
+    uint64_t wrong = atomic_load(&e->current);
+
+    atomic_store(&e->taken_back, wrong);
+    atomic_store(&e->offered, wrong + 1);
+    edition_follow(e);
+}
+
+void edition_refuse(struct edition *e, uint64_t number, const char *why)
+{
+    if (atomic_load(&e->current) != number || atomic_exchange(&e->refusing, 1) != 0)
+        return;
+    snprintf(e->refusal, sizeof e->refusal, "%s", why);
+    atomic_store(&e->refused, number);
+}
+
+const char *edition_refusal(const struct edition *e)
+{
+    return atomic_load(&e->refused) == atomic_load(&e->current) ? e->refusal : NULL;
+}
+
+bool edition_is_first(const struct edition *e, uint64_t number)
+{
+    return e->texts[number % 2].is_first;
+}
+
+bool edition_is_again(const struct edition *e, uint64_t number, uint64_t earlier)
+{
+    return earlier + 2 == number && atomic_load(&e->taken_back) == number - 1;
 }
 
 struct config *edition_load(const struct edition *e, uint64_t number, const struct config *first,

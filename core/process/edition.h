@@ -24,6 +24,7 @@ enum {
     EDITION_SETTINGS_BYTES = 16 << 20,
     EDITION_SCRIPT_BYTES = 4 << 20,
     EDITION_MODULES_BYTES = 16 << 20,
+    EDITION_REFUSAL_BYTES = 1000,
 };
 
 struct edition_text {
@@ -31,6 +32,7 @@ struct edition_text {
     uint16_t slots[SEGMENT_BACKENDS_MAX];      /* theirs; for the draft not yet known */
     struct config about; /* no pointer in it is anybody's: what the settings' text does not tell */
     uint32_t backends, settings_bytes, script_bytes, modules_bytes;
+    bool is_first; /* what everybody has inherited, and need not read */
     char settings[EDITION_SETTINGS_BYTES];
     char script[EDITION_SCRIPT_BYTES];
     char modules[EDITION_MODULES_BYTES]; /* lua/bundle.h */
@@ -40,6 +42,10 @@ struct edition {              /* one mapping, shared */
     _Atomic uint64_t current; /* for the workers */
     _Atomic uint64_t offered; /* for the monitor, which is told first: current, or the next */
     _Atomic uint64_t checked; /* by the monitor: each backend of it was checked once */
+    _Atomic uint64_t refused; /* a worker cannot load this one, */
+    _Atomic uint32_t refusing;
+    char refusal[EDITION_REFUSAL_BYTES]; /* and why: written by the worker that set `refusing` */
+    _Atomic uint64_t taken_back;         /* the one after it is the one before it again */
     struct edition_text texts[2], draft;
 };
 
@@ -53,7 +59,17 @@ void edition_offer(struct edition *);
 void edition_follow(struct edition *);                /* and for the workers now */
 void edition_keep(struct edition *, uint64_t number); /* the draft is this one; for the first */
 const struct edition_text *edition_current(const struct edition *);
+/* The current one is taken back: the one before it is the next one, for all. */
+void edition_take_back(struct edition *);
+const char *
+edition_refusal(const struct edition *); /* why a worker cannot load the current; NULL */
 
+/* In a worker: it cannot load that one. The first to say so is heard. */
+void edition_refuse(struct edition *, uint64_t number, const char *why);
+/* In the others: is it what they have inherited? */
+bool edition_is_first(const struct edition *, uint64_t number);
+/* Is it the same script as that earlier one? */
+bool edition_is_again(const struct edition *, uint64_t number, uint64_t earlier);
 /* In the others: the settings of an edition but the first, with what cannot change as it is in
  * `first`. NULL and a message if there is no memory, say. */
 struct config *edition_load(const struct edition *, uint64_t number, const struct config *first,

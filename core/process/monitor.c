@@ -97,7 +97,7 @@ static const struct config *load_settings(struct monitor *m, const struct config
     struct buffer error = {0};
     const struct config *config;
 
-    if (m->number == EDITION_FIRST)
+    if (edition_is_first(m->edition, m->number))
         return first;
     config = edition_load(m->edition, m->number, first, segment, &error);
     if (config == NULL)

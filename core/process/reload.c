@@ -2,9 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "config/load.h"
 #include "policy/budget.h"
-#include "policy/rehearsal.h"
 #include "process/differences.h"
 #include "shared/board.h"
 #include "shared/numbers.h"
@@ -24,13 +22,6 @@ enum {
     CHECK_GRACE_MS = 1000, /* beyond health.timeout */
     FOLLOW_MAX_MS = 10000,
     POLL_MS = 2, /* the segment is looked at while somebody is waited for */
-    MESSAGE_BYTES = 1200,
-};
-
-struct reload_report {
-    bool is_good, listen_differs, workers_differ;
-    uint64_t check_ms, budget_ms; /* health.timeout, script.budget_ms */
-    char message[MESSAGE_BYTES];
 };
 
 static void reload_enter(struct reload *r, enum reload_state state, uint64_t within_ms)
@@ -52,54 +43,6 @@ static unsigned child_of(const struct reload *r)
 bool reload_is_child(const struct reload *r, unsigned which)
 {
     return which == child_of(r);
-}
-
-/* --- inside the child --- */
-
-static bool same_listen(const struct config *a, const struct config *b)
-{
-    if (a->listen_count != b->listen_count)
-        return false;
-    for (unsigned i = 0; i < a->listen_count; i++)
-        if (strcmp(a->listen[i].text, b->listen[i].text) != 0)
-            return false;
-    return true;
-}
-
-static _Noreturn void leave(struct reload *r, struct buffer *error)
-{
-    struct buffer line = {0};
-
-    if (error != NULL) {
-        log_append_escaped(&line, buffer_slice(error), MESSAGE_BYTES - 100, LOG_TEXT);
-        snprintf(r->report->message, sizeof r->report->message, "%.*s", (int)buffer_length(&line),
-                 buffer_slice(&line).start);
-    }
-    log_close();
-    _exit(error == NULL ? 0 : 2);
-}
-
-_Noreturn void reload_run_child(struct reload *r)
-{
-    struct segment *segment = segment_new(); /* what the script counts here nobody sees */
-    struct buffer error = {0};
-    struct config *config = NULL;
-
-    signals_deliver();
-    if (segment == NULL)
-        buffer_append_text(&error, "no memory to try the script");
-    else
-        config = config_load_file(r->options->script, &r->options->overrides, segment, &error);
-    if (config == NULL)
-        leave(r, &error);
-    if (!rehearsal_passes(config, &error) || !edition_draft(r->edition, config, &error))
-        leave(r, &error);
-    r->report->check_ms = config->health.timeout_ms;
-    r->report->budget_ms = config->script_limits.budget_ms;
-    r->report->listen_differs = !same_listen(config, r->first);
-    r->report->workers_differ = config->workers != r->first->workers;
-    r->report->is_good = true;
-    leave(r, NULL);
 }
 
 /* --- asked --- */
@@ -185,7 +128,7 @@ static void reload_refuse(struct reload *r, const char *why)
 
 static void reload_refuse_ending(struct reload *r, int status)
 {
-    char why[MESSAGE_BYTES + 64];
+    char why[RELOAD_MESSAGE_BYTES + 64];
 
     if (WIFEXITED(status) && WEXITSTATUS(status) == BUDGET_STUCK_STATUS)
         snprintf(why, sizeof why, "%s: a script is stuck where it cannot be stopped",
@@ -268,8 +211,8 @@ static void renew_monitor(struct reload *r)
     if (pid != 0) {
         r->renews_monitor = true;
         kill(pid, SIGQUIT);
-    } else { /* the first script had nothing to look after */
-        children_start(r->children, monitor_of(r));
+    } else { /* the first script had nothing to look after, or it is due to start again */
+        r->children->list[monitor_of(r)].start_at_ms = 0;
     }
 }
 
@@ -286,6 +229,7 @@ static void reload_offer(struct reload *r)
 {
     struct edition_text *draft = &r->edition->draft;
 
+    r->tried_ms = clock_steady_ms() - r->began_ms;
     slots_give_back(&r->slots, oldest_edition(r));
     if (!slots_find(&r->slots, draft->identities, draft->backends, draft->slots)) {
         reload_refuse(r, "too many backends that were removed are in use still");
@@ -310,16 +254,64 @@ void reload_on_tried(struct reload *r, int status)
 
 /* --- followed --- */
 
+static void tell_workers(struct reload *r)
+{
+    r->told_ms = clock_steady_ms();
+    for (unsigned i = 0; i < r->first->workers; i++)
+        if (r->children->list[i].pid != 0)
+            kill(r->children->list[i].pid, SIGHUP);
+    r->patience_ms = FOLLOW_MAX_MS + r->tried_ms * r->first->workers; /* all of them load it */
+    reload_enter(r, RELOAD_FOLLOWING, r->patience_ms);
+}
+
 static void reload_follow(struct reload *r)
 {
     if (r->report->budget_ms > r->budget_ms)
         r->budget_ms = r->report->budget_ms;
+    r->goes_back = false;
     parking_forget(r->segment);
     edition_follow(r->edition);
-    for (unsigned i = 0; i < r->first->workers; i++)
-        if (r->children->list[i].pid != 0)
-            kill(r->children->list[i].pid, SIGHUP);
-    reload_enter(r, RELOAD_FOLLOWING, FOLLOW_MAX_MS);
+    tell_workers(r);
+}
+
+static void slots_take(struct reload *r)
+{
+    const struct edition_text *now = edition_current(r->edition);
+    uint64_t before = atomic_load(&r->edition->current) - 1;
+
+    slots_follow(&r->slots, now->identities, now->slots, now->backends, before);
+}
+
+/* Some worker may have gone by it already: its slots are kept until no request does. */
+static void reload_go_back(struct reload *r, const char *why)
+{
+    snprintf(r->report->message, sizeof r->report->message, "%s", why);
+    r->goes_back = true;
+    slots_take(r);
+    parking_forget(r->segment);
+    edition_take_back(r->edition);
+    renew_monitor(r);
+    tell_workers(r);
+}
+
+/* Is it one that was started with the script, and had no other? */
+static bool began_with_it(const struct reload *r, unsigned which)
+{
+    return r->children->list[which].started_ms >= r->told_ms;
+}
+
+/* One that ends while it loads may have been killed by anybody; if the next one does, too, it is
+ * the script. */
+void reload_on_worker_ended(struct reload *r, unsigned which, int status)
+{
+    char why[RELOAD_MESSAGE_BYTES];
+
+    if (r->state != RELOAD_FOLLOWING || r->goes_back || status == 0 || !began_with_it(r, which) ||
+        atomic_load(&r->segment->workers[which].edition) != 0)
+        return;
+    snprintf(why, sizeof why, "%s: %s ends while it loads it", r->options->script,
+             r->children->list[which].name);
+    reload_go_back(r, edition_refusal(r->edition) != NULL ? edition_refusal(r->edition) : why);
 }
 
 /* One that does not run will begin with the current one. */
@@ -340,22 +332,19 @@ static bool all_follow(const struct reload *r)
 static void replace_the_slow(struct reload *r)
 {
     for (unsigned i = 0; i < r->first->workers; i++) {
-        if (worker_follows(r, i))
+        if (worker_follows(r, i) || began_with_it(r, i))
             continue;
         log_event(LOG_ERROR, "reload_slow", NULL,
-                  "%s has not taken the new script within %d s and is replaced",
-                  r->children->list[i].name, FOLLOW_MAX_MS / 1000);
+                  "%s has not taken the new script within %.0f s and is replaced",
+                  r->children->list[i].name, (double)r->patience_ms / 1000);
         kill(r->children->list[i].pid, SIGKILL);
     }
-    reload_enter(r, RELOAD_FOLLOWING, FOLLOW_MAX_MS);
+    reload_enter(r, RELOAD_FOLLOWING, r->patience_ms);
 }
 
 static void leave_slots(struct reload *r)
 {
-    const struct edition_text *now = edition_current(r->edition);
-    uint64_t before = atomic_load(&r->edition->current) - 1;
-
-    slots_follow(&r->slots, now->identities, now->slots, now->backends, before);
+    slots_take(r);
     r->removed = 0;
     for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++) {
         if (slots_has(&r->slots, i) || !board_slot_is_used(r->segment, i))
@@ -391,6 +380,10 @@ static void reload_finish(struct reload *r)
     struct log_pair with_changed[sizeof pairs / sizeof *pairs];
 
     leave_slots(r);
+    if (r->goes_back) {
+        reload_refuse(r, r->report->message);
+        return;
+    }
     buffer_append_byte(&r->changed, '\0');
     memcpy(with_changed, pairs, sizeof pairs);
     with_changed[4].value = buffer_slice(&r->changed).start;
@@ -406,6 +399,18 @@ static void reload_finish(struct reload *r)
 
 /* --- time --- */
 
+static void end_trial(struct reload *r)
+{
+    struct child *child = &r->children->list[child_of(r)];
+
+    if (child->pid != 0) {
+        kill(child->pid, SIGKILL);
+    } else {
+        child->start_at_ms = UINT64_MAX;
+        reload_refuse(r, "the system has no process to try it in");
+    }
+}
+
 void reload_step(struct reload *r)
 {
     bool is_late = clock_steady_ms() >= r->ends_ms;
@@ -416,15 +421,17 @@ void reload_step(struct reload *r)
             reload_try(r);
         break;
     case RELOAD_TRYING:
-        if (is_late && r->children->list[child_of(r)].pid != 0)
-            kill(r->children->list[child_of(r)].pid, SIGKILL);
+        if (is_late)
+            end_trial(r);
         break;
     case RELOAD_CHECKING:
         if (is_late || atomic_load(&r->edition->checked) == atomic_load(&r->edition->offered))
             reload_follow(r);
         break;
     case RELOAD_FOLLOWING:
-        if (all_follow(r))
+        if (!r->goes_back && edition_refusal(r->edition) != NULL)
+            reload_go_back(r, edition_refusal(r->edition));
+        else if (all_follow(r))
             reload_finish(r);
         else if (is_late)
             replace_the_slow(r);

@@ -3,12 +3,13 @@
  *
  *            asked          it is good             new backends are checked      all have it
  *   IDLE -----------> TRYING ---------> CHECKING ------------------> FOLLOWING ------------> IDLE
- *     ^                 | it is wrong
- *     '-----------------'
+ *     ^                 | it is wrong                                  |    ^ some worker
+ *     '-----------------'                                              '----' cannot load it
  *
  * A child reads and tries the script; what it does there, however badly, harms
  * nobody. Then a new monitor begins with it and checks the backends that are new,
- * and then the workers are told. To be asked meanwhile leads to one more reload
+ * and then the workers are told. What none but a worker finds wrong (it asks for what workers
+ * share, say) makes all of them go back to the script before. To be asked meanwhile leads to one more reload
  * after this one.
  */
 #ifndef PROCESS_RELOAD_H
@@ -22,7 +23,13 @@
 
 enum reload_state { RELOAD_IDLE, RELOAD_TRYING, RELOAD_CHECKING, RELOAD_FOLLOWING };
 
-struct reload_report;
+enum { RELOAD_MESSAGE_BYTES = 1200 };
+
+struct reload_report { /* of the child that tries */
+    bool is_good, listen_differs, workers_differ;
+    uint64_t check_ms, budget_ms; /* health.timeout, script.budget_ms */
+    char message[RELOAD_MESSAGE_BYTES];
+};
 
 struct reload { /* embedded in the supervisor */
     const struct config *first;
@@ -35,8 +42,11 @@ struct reload { /* embedded in the supervisor */
     enum reload_state state;
     bool is_wanted;      /* one more */
     bool renews_monitor; /* its death was asked for */
+    bool goes_back;      /* some worker cannot load it: all go by the one before again */
     uint64_t began_ms, ends_ms;
-    uint64_t budget_ms; /* script.budget_ms: the largest of all scripts so far */
+    uint64_t told_ms;               /* when the workers were */
+    uint64_t tried_ms, patience_ms; /* so long it took to try, and may take to follow */
+    uint64_t budget_ms;             /* script.budget_ms: the largest of all scripts so far */
     unsigned added, removed;
     struct buffer changed; /* names of settings */
 };
@@ -53,6 +63,8 @@ uint64_t reload_next_ms(const struct reload *);              /* when to do so at
 bool reload_is_child(const struct reload *, unsigned which); /* the one that tries */
 _Noreturn void reload_run_child(struct reload *);
 void reload_on_tried(struct reload *, int status); /* that child has ended, as waitpid tells it */
+/* A worker has ended; before what others see of it is put right. */
+void reload_on_worker_ended(struct reload *, unsigned which, int status);
 /* The monitor has ended: true if that was the reload's doing, and another was started. */
 bool reload_on_monitor_ended(struct reload *);
 

@@ -162,6 +162,8 @@ static void on_child_died(void *owner, unsigned which, int status)
     } else {
         struct segment_worker *worker = &s->segment->workers[which];
 
+        if (s->state < SUPERVISOR_DRAINING)
+            reload_on_worker_ended(&s->reload, which, status);
         atomic_store(&worker->ready, 0);
         atomic_store(&worker->pid, 0);
         atomic_store(&worker->clients, 0);

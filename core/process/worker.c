@@ -24,11 +24,10 @@
 enum {
     LAST_ACCEPT_MS = 10, /* for connections that are in the queue when draining begins */
     LOG_AGAIN_MS = 20,
-    LAST_ANSWERS_MS = 1000, /* for what is in flight when the script cannot be loaded */
-    DRAIN_GRACE_MS = 1000,  /* the supervisor ends a drain; this is for when it is gone */
-    STRAY_SIGNAL_MS = 200,  /* a signal to the whole group meets the supervisor, too */
-    FULL_AGAIN_MS = 10000,  /* one line about clients that wait, in so long */
-    DESCRIPTORS_KEPT = 64,  /* for everything that is no connection */
+    DRAIN_GRACE_MS = 1000, /* the supervisor ends a drain; this is for when it is gone */
+    STRAY_SIGNAL_MS = 200, /* a signal to the whole group meets the supervisor, too */
+    FULL_AGAIN_MS = 10000, /* one line about clients that wait, in so long */
+    DESCRIPTORS_KEPT = 64, /* for everything that is no connection */
 };
 
 enum worker_state { WORKER_SERVING, WORKER_DRAINING, WORKER_ENDING };
@@ -36,7 +35,8 @@ enum worker_state { WORKER_SERVING, WORKER_DRAINING, WORKER_ENDING };
 struct worker {
     struct loop loop;
     const struct config *first; /* what lb was started with */
-    const struct edition *edition;
+    struct edition *edition;
+    uint64_t refused; /* the edition that could not be loaded */
     struct segment *segment;
     struct segment_worker *slot;
     struct clients clients;
@@ -207,7 +207,7 @@ static struct plan *worker_load_edition(struct worker *w, uint64_t number, struc
     struct config *config;
     struct plan *plan;
 
-    if (number == EDITION_FIRST)
+    if (edition_is_first(w->edition, number))
         return plan_new(&w->proxy, w->first, number, error);
     config = edition_load(w->edition, number, w->first, w->segment, error);
     if (config == NULL)
@@ -220,21 +220,36 @@ static struct plan *worker_load_edition(struct worker *w, uint64_t number, struc
     return plan;
 }
 
-/* False, and the log says why, if the current script cannot be loaded here. */
+/* What the trial could do and a worker cannot: for lack of memory, or as the script asks for what
+ * workers share. Without this edition the supervisor goes back to the one before. */
+static void worker_refuse(struct worker *w, uint64_t number, struct buffer *error)
+{
+    struct plan *plan = w->proxy.plan;
+
+    buffer_append_byte(error, '\0');
+    log_event(LOG_ERROR, "worker_failed", NULL, "the script cannot be loaded: %s",
+              buffer_slice(error).start);
+    edition_refuse(w->edition, number, buffer_slice(error).start);
+    buffer_dispose(error);
+    w->refused = number;
+    if (plan != NULL && edition_is_again(w->edition, number, plan->edition))
+        proxy_renumber(&w->proxy, number);
+}
+
+/* False, and the log says why, if there is no script to go by. One that runs goes on if the
+ * current one cannot be loaded. */
 static bool worker_follow(struct worker *w)
 {
     uint64_t number = atomic_load(&w->edition->current);
     struct buffer error = {0};
     struct plan *plan;
 
-    if (w->proxy.plan != NULL && w->proxy.plan->edition == number)
-        return true;
+    if (w->refused == number || (w->proxy.plan != NULL && w->proxy.plan->edition == number))
+        return w->proxy.plan != NULL;
     plan = worker_load_edition(w, number, &error);
     if (plan == NULL) {
-        buffer_append_byte(&error, '\0');
-        log_event(LOG_ERROR, "worker_failed", NULL, "the script cannot be loaded: %s", error.bytes);
-        buffer_dispose(&error);
-        return false;
+        worker_refuse(w, number, &error);
+        return w->proxy.plan != NULL;
     }
     buffer_dispose(&error);
     clients_follow(&w->clients, plan->config);
@@ -243,15 +258,10 @@ static bool worker_follow(struct worker *w)
     return true;
 }
 
-/* What the trial could do and this worker cannot, for lack of memory say, a new process may be
- * able to do: this one ends, soon, as its share of new connections waits for the next. */
 static void worker_keep_up(struct worker *w)
 {
-    if (w->state != WORKER_SERVING || worker_follow(w))
-        return;
-    w->status = 1;
-    worker_drain(w);
-    deadline_set(&w->loop, &w->drain_end, LAST_ANSWERS_MS);
+    if (w->state == WORKER_SERVING)
+        (void)worker_follow(w);
 }
 
 static void on_hangup(uv_signal_t *handle, int number)
@@ -366,7 +376,7 @@ static int worker_start(struct worker *w, const int *sockets, unsigned count)
     return 0;
 }
 
-int worker_run(const struct config *first, const struct edition *edition, struct segment *segment,
+int worker_run(const struct config *first, struct edition *edition, struct segment *segment,
                unsigned slot, const int *listeners, unsigned listeners_count,
                uint64_t drain_timeout_ms)
 {
@@ -395,9 +405,9 @@ int worker_run(const struct config *first, const struct edition *edition, struct
     clients_init(&w->clients, &w->loop, first, w->slot, &clients_events, w);
     proxy_init(&w->proxy, &w->loop, segment, slot);
     w->status = worker_start(w, listeners, listeners_count);
-    on_heartbeat(&w->heartbeat);
     if (w->status != 0)
         worker_drain(w); /* closes what there is, in order */
+    on_heartbeat(&w->heartbeat);
     loop_run(&w->loop);
     if (dial_is_resolving()) { /* for a script; libuv would wait for the answer */
         log_close();

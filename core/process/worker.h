@@ -18,7 +18,7 @@
 /* Takes the listening sockets (already bound and listening, one per address).
  * SIGTERM and SIGQUIT are blocked until they are handled. The process's exit
  * status: 0 after a drain, 1 if it could not start. */
-int worker_run(const struct config *first, const struct edition *, struct segment *, unsigned slot,
+int worker_run(const struct config *first, struct edition *, struct segment *, unsigned slot,
                const int *listeners, unsigned listeners_count, uint64_t drain_timeout_ms);
 
 #endif

@@ -43,6 +43,13 @@ void proxy_follow(struct proxy *proxy, struct plan *plan)
     atomic_store(&proxy->slot->edition, plan->edition);
 }
 
+void proxy_renumber(struct proxy *proxy, uint64_t edition)
+{
+    proxy->plan->edition = edition;
+    proxy_tell_oldest(proxy);
+    atomic_store(&proxy->slot->edition, edition);
+}
+
 void proxy_close(struct proxy *proxy)
 {
     while (!list_is_empty(&proxy->plans))
