@@ -22,6 +22,7 @@ struct rehearsal {
     struct policy *policy;
     struct buffer *error;
     bool has_failed;
+    const char *with; /* what the hook that is called is shown, for the message */
 
     struct head head;
     struct arena arena;
@@ -36,13 +37,18 @@ static struct field fields[] = {
     {{"Accept", 6}, {"*/*", 3}},
 };
 
+static struct field response_fields[] = {
+    {{"Content-Type", 12}, {"text/plain", 10}},
+    {{"Content-Length", 14}, {"0", 1}},
+};
+
 static void on_breach(void *owner, enum script_hook hook, struct slice message)
 {
     struct rehearsal *r = owner;
 
     r->has_failed = true;
     buffer_append(r->error, message);
-    buffer_printf(r->error, " (in %s, tried with a made-up request)", script_hook_name(hook));
+    buffer_printf(r->error, " (in %s, tried with %s)", script_hook_name(hook), r->with);
 }
 
 static void on_done(struct policy_call *call)
@@ -80,6 +86,7 @@ static void try_choose(struct rehearsal *r, struct facts_decision *decision)
     struct policy_call call = {.on_done = on_done};
     struct facts_choice choice = {r->backends, r->config->backends_count, 1, false};
 
+    r->with = "a made-up request";
     policy_choose(r->policy, &call, &r->request, &choice, decision);
     policy_cancel(&call);
 }
@@ -92,20 +99,83 @@ static void try_on_failure(struct rehearsal *r, uint32_t backend)
                                     .message = SLICE("connection refused")};
     enum facts_verdict verdict;
 
+    r->with = "a made-up request";
     policy_on_failure(r->policy, &call, &r->request, backend, &failure, &verdict);
     policy_cancel(&call);
 }
 
+/* Both ways that most scripts have: what goes on to the client, and what may be asked for elsewhere. */
+static void try_on_response(struct rehearsal *r, uint32_t backend, unsigned status)
+{
+    struct policy_call call = {.on_done = on_done};
+    struct head head = {.version = VERSION_1_1,
+                        .status = status,
+                        .fields = response_fields,
+                        .fields_count = sizeof response_fields / sizeof *response_fields};
+    struct facts_decision instead = {0};
+    enum facts_review review;
+
+    r->with =
+        status == 200 ? "a made-up response of status 200" : "a made-up response of status 503";
+    policy_on_response(r->policy, &call, &r->request, backend, &head, &instead, &review);
+    policy_cancel(&call);
+}
+
+static void try_on_done(struct rehearsal *r, int32_t backend)
+{
+    struct policy_call call = {.on_done = on_done};
+    struct facts_result result = {.ms = 1,
+                                  .status = backend < 0 ? 503 : 200,
+                                  .attempts = backend < 0 ? 0 : 1,
+                                  .backend = backend};
+
+    r->with = "a made-up request";
+    policy_on_done(r->policy, &call, &r->request, &result);
+    policy_cancel(&call);
+}
+
+/* The hooks of the monitor. Which verdict health comes to is all the same. */
+static void try_health(struct rehearsal *r, uint32_t backend)
+{
+    struct policy_call call = {.on_done = on_done};
+    struct facts_check check;
+
+    r->with = "the first backend";
+    policy_health(r->policy, &call, &r->request, backend, &check);
+    policy_cancel(&call);
+}
+
+static void try_on_health(struct rehearsal *r, uint32_t backend)
+{
+    struct policy_call call = {.on_done = on_done};
+
+    r->with = "the first backend, said to be down";
+    policy_on_health(r->policy, &call, backend, false, SLICE("connection refused"));
+    policy_cancel(&call);
+}
+
+/* Until one has failed: the first mistake is the one to be told. */
 static void try_hooks(struct rehearsal *r)
 {
+    const struct config *config = r->config;
     struct facts_decision decision = {0};
+    bool has_backends = config->backends_count > 0;
+    uint32_t backend;
 
-    make_request(r);
     try_choose(r, &decision);
-    if (!r->has_failed && r->config->backends_count > 0)
-        try_on_failure(r, decision.kind == FACTS_BACKEND ? decision.backend : 0);
-    policy_forget(r->policy, &r->request);
-    arena_dispose(&r->arena);
+    backend = decision.kind == FACTS_BACKEND ? decision.backend : 0;
+    if (!r->has_failed && has_backends)
+        try_on_failure(r, backend);
+    if (!r->has_failed && has_backends && config->has_on_response)
+        try_on_response(r, backend, 200);
+    if (!r->has_failed && has_backends && config->has_on_response)
+        try_on_response(r, backend, 503);
+    if (!r->has_failed && config->has_on_done)
+        try_on_done(r, has_backends && decision.kind == FACTS_BACKEND ? (int32_t)backend : -1);
+    if (!r->has_failed && has_backends && config->health.type == CONFIG_HEALTH_LUA)
+        try_health(r, 0);
+    if (!r->has_failed && has_backends && config->has_on_health)
+        try_on_health(r, 0);
 }
 
 static void raise_curtain(struct rehearsal *r)
@@ -139,7 +209,10 @@ bool rehearsal_passes(const struct config *config, struct buffer *error)
     r->policy = policy_new(config, r->segment, &r->loop, 0, error);
     if (r->policy != NULL) {
         policy_on_breach(r->policy, on_breach, r);
+        make_request(r);
         try_hooks(r);
+        policy_forget(r->policy, &r->request);
+        arena_dispose(&r->arena);
     }
     passes = r->policy != NULL && !r->has_failed;
     policy_free(r->policy);

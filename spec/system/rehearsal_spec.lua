@@ -43,6 +43,52 @@ end }]]):format(more or "", body)
     assert.matches("mine%.lua:2: unknown field 'kinds' of err, did you mean 'kind'%? %(in on_failure, tried", ended.err)
   end)
 
+  for what, case in pairs {
+    ["on_response, for any response"] = {
+      "on_response = function(ctx, backend, res) return res.statuss == 503 end",
+      "unknown field .statuss. of res, did you mean .status.%? %(in on_response, .* made%-up response of status 200%)",
+    },
+    ["on_response, for an error"] = {
+      "on_response = function(ctx, backend, res) if res.status >= 500 then return 'again' end end",
+      'on_response returned "again".* %(in on_response, tried with a made%-up response of status 503%)',
+    },
+    ["on_done"] = {
+      "on_done = function(ctx) return ctx.result.stats end",
+      "unknown field 'stats' of ctx.result, did you mean 'status'%? %(in on_done, tried with a made%-up request%)",
+    },
+    ["health"] = {
+      "health = { check = function(backend) return backend.adress ~= nil end }",
+      "unknown field 'adress' of a backend, did you mean 'address'%? %(in health, tried with the first backend%)",
+    },
+    ["on_health"] = {
+      "on_health = function(backend, up, reason) return backend.nme end",
+      "unknown field 'nme' .* %(in on_health, tried with the first backend, said to be down%)",
+    },
+  } do
+    it("finds what is wrong in " .. what, function()
+      local ended = check("return { backends = '127.0.0.1:1',\n" .. case[1] .. " }")
+      assert.equal(2, ended.code)
+      assert.matches("mine%.lua:2: " .. case[2], ended.err)
+    end)
+  end
+
+  it("shows all hooks what they get", function()
+    local ended = check [[return { backends = { "127.0.0.1:1", { address = "127.0.0.1:2", name = "b" } },
+      choose = function(ctx, backends) ctx.vars.seen = 1 return backends[2] end,
+      on_response = function(ctx, backend, res)
+        assert(backend.name == "b" and res.headers["content-type"] and ctx.vars.seen)
+        return "next"
+      end,
+      on_done = function(ctx)
+        local r = ctx.result
+        assert(r.status == 200 and r.backend == "b" and r.attempts == 1 and r.ms > 0 and ctx.vars.seen)
+      end,
+      health = function(backend) return false, "not today" end,
+      on_health = function(backend, up, reason) assert(not up and reason == "connection refused") end,
+    }]]
+    assert.equal(0, ended.code, ended.err)
+  end)
+
   it("finds that init is wrong", function()
     local ended = check "return { backends = '127.0.0.1:1', init = function() error 'no' end }"
     assert.equal(2, ended.code)
