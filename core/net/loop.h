@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -53,7 +54,9 @@ struct loop {
     struct gather gather;
     void (*on_turn)(struct loop *); /* before each wait; NULL is fine */
     void *owner;
-    char *read_buffer; /* one for all connections: consumed before the next read */
+    _Atomic uint64_t *pulse; /* grows with each event; NULL is fine. Within one turn, too, which may
+                              * take long where there are many events and each takes a little */
+    char *read_buffer;       /* one for all connections: consumed before the next read */
 };
 
 struct deferred {
@@ -78,6 +81,15 @@ static inline uint64_t loop_now_ms(const struct loop *loop) /* steady clock, cac
 static inline void loop_note_time(struct loop *loop, uint64_t now_us)
 {
     loop->noted_ms = now_us / 1000;
+}
+
+/* For net/: every event ends here. */
+static inline void loop_note_event(struct loop *loop)
+{
+    if (loop->pulse != NULL) /* this process is the only writer */
+        atomic_store_explicit(loop->pulse,
+                              atomic_load_explicit(loop->pulse, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
 }
 
 void deferred_init(struct deferred *, void (*run)(struct deferred *));

@@ -43,6 +43,7 @@ void stream_flush_gathered(struct loop *loop)
     struct stream *s = g->stream;
     unsigned count = g->count;
 
+    loop_note_event(loop);
     g->stream = NULL;
     g->count = 0;
     g->scratch_used = 0;

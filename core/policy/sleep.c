@@ -1,8 +1,10 @@
 #include "policy/sleep.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/deadline.h"
 #include "policy/await.h"
+#include "policy/share.h"
 
 #include <lauxlib.h>
 
@@ -10,15 +12,23 @@ static const double SECONDS_MAX = 86400;
 
 struct sleep {
     struct await await;
+    struct loop *loop;
     struct deadline end;
 };
 
 static void on_end(struct deadline *d)
 {
     struct sleep *s = list_entry(d, struct sleep, end);
+    struct loop *loop = s->loop;
+    uint64_t begun_us = clock_steady_us();
 
+    if (!share_is_left(loop)) {
+        deadline_set(loop, d, 0);
+        return;
+    }
     await_end(&s->await, 0);
     mem_free(s);
+    share_note(loop, begun_us);
 }
 
 static void sleep_cancel(struct await *await)
@@ -39,8 +49,9 @@ static int sleep_call(lua_State *lua)
         return luaL_error(lua, "lb.sleep(s) needs a number of seconds from 0 to 86400");
     s = mem_zalloc(sizeof *s);
     s->await.cancel = sleep_cancel;
+    s->loop = await_loop(lua);
     deadline_init(&s->end, on_end);
-    deadline_set(await_loop(lua), &s->end, (uint64_t)(seconds * 1000 + 0.5));
+    deadline_set(s->loop, &s->end, (uint64_t)(seconds * 1000 + 0.5));
     return await_begin(lua, &s->await);
 }
 

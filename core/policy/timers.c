@@ -1,7 +1,9 @@
 #include "policy/timers.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "policy/await.h"
+#include "policy/share.h"
 
 #include <lauxlib.h>
 
@@ -29,13 +31,20 @@ static bool timer_is_at_work(const struct timer *t)
 static void on_due(struct deadline *d)
 {
     struct timer *t = list_entry(d, struct timer, due);
+    struct loop *loop = t->timers->loop;
+    uint64_t begun_us = clock_steady_us();
 
+    if (!share_is_left(loop)) {
+        deadline_set(loop, d, 0);
+        return;
+    }
     if (t->period_ms > 0)
-        deadline_set(t->timers->loop, d, t->period_ms);
+        deadline_set(loop, d, t->period_ms);
     if (timer_is_at_work(t))
         return;
     t->is_running = true;
     t->timers->run(t->timers, t);
+    share_note(loop, begun_us);
 }
 
 void timer_over(struct timer *t)

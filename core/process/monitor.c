@@ -62,8 +62,6 @@ static void on_heartbeat(struct deadline *d)
 {
     struct monitor *m = list_entry(d, struct monitor, heartbeat);
 
-    atomic_store_explicit(&m->segment->monitor_heartbeat_ms, loop_now_ms(&m->loop),
-                          memory_order_relaxed);
     deadline_set(&m->loop, &m->heartbeat, PULSE_BEAT_MS);
 }
 
@@ -122,6 +120,7 @@ int monitor_run(const struct config *first, struct edition *edition, struct segm
     loop_init(&m->loop);
     m->loop.owner = m;
     m->loop.on_turn = on_turn;
+    m->loop.pulse = &segment->monitor_heartbeat;
     m->segment = segment;
     deadline_init(&m->log_retry, on_log_retry);
     deadline_init(&m->heartbeat, on_heartbeat);

@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 enum {
-    PULSE_BEAT_MS = 1000,        /* how often a child's loop writes its heartbeat, */
-    PULSE_LOOK_MS = 1000,        /* and how often they are looked at */
-    PULSE_LATE_MS = 2000,        /* a look that is so late says nothing about the children */
-    PULSE_STILL_MS = 5000,       /* that serve, besides what a hook may take */
+    PULSE_BEAT_MS = 1000,  /* how often a child has an event at least: its heartbeat counts them, */
+    PULSE_LOOK_MS = 1000,  /* and how often they are looked at */
+    PULSE_LATE_MS = 2000,  /* a look that is so late says nothing about the children */
+    PULSE_STILL_MS = 5000, /* that serve, besides what a hook may take */
     PULSE_STILL_START_MS = 30000 /* that are not ready yet: their script is being loaded */
 };
 

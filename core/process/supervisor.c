@@ -298,7 +298,7 @@ static void look_after_children(struct supervisor *s)
         bool is_monitor = i == monitor_of(s);
         const struct segment_worker *worker = &s->segment->workers[i];
         uint64_t beat =
-            atomic_load(is_monitor ? &s->segment->monitor_heartbeat_ms : &worker->heartbeat_ms);
+            atomic_load(is_monitor ? &s->segment->monitor_heartbeat : &worker->heartbeat);
         bool is_loading = s->reload.state == RELOAD_FOLLOWING ||
                           (!is_monitor && atomic_load(&worker->ready) == 0);
         uint64_t bound_ms =

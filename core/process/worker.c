@@ -316,7 +316,6 @@ static void on_heartbeat(struct deadline *d)
 {
     struct worker *w = list_entry(d, struct worker, heartbeat);
 
-    atomic_store_explicit(&w->slot->heartbeat_ms, loop_now_ms(&w->loop), memory_order_relaxed);
     deadline_set(&w->loop, &w->heartbeat, PULSE_BEAT_MS);
     worker_keep_up(w);
     if (w->proxy.plan != NULL)
@@ -393,6 +392,7 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     w->loop.uv.data = &w->loop;
     w->loop.owner = w;
     w->loop.on_turn = on_turn;
+    w->loop.pulse = &w->slot->heartbeat;
     worker_catch_signals(w);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != w->supervisor)

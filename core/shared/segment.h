@@ -67,8 +67,9 @@ struct segment_counter {
 
 /* One per worker slot, a cache line of its own at least; written by its worker. */
 struct segment_worker {
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t heartbeat_ms; /* last loop turn seen, steady */
-    _Atomic uint32_t ready;                                    /* accepts connections */
+    alignas(
+        SEGMENT_CACHE_LINE) _Atomic uint64_t heartbeat; /* changes with each event of its loop */
+    _Atomic uint32_t ready;                             /* accepts connections */
     _Atomic uint32_t pid;
     _Atomic uint64_t clients;        /* open client connections */
     _Atomic uint64_t requests;       /* finished exchanges */
@@ -99,7 +100,7 @@ struct segment {
     _Atomic uint32_t is_stopping;      /* the supervisor has told all others to end */
     _Atomic uint32_t in_panic;         /* too few backends are available: all are tried */
     _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
-    _Atomic uint64_t monitor_heartbeat_ms;
+    _Atomic uint64_t monitor_heartbeat;
     struct segment_parking parking;
     _Atomic uint64_t median_at_ms; /* when it was last reckoned; 0: never */
     _Atomic double median_ms;      /* of the backends' ewma_ms */

@@ -66,6 +66,21 @@ describe("a hook that awaits", function()
     assert.equal("50 50", numbers(lb))
   end)
 
+  it("lets others be served also when many go on at once, and work", function()
+    local lb = start([[
+      lb.sleep(1)
+      local begun = lb.now()
+      while lb.now() - begun < 0.008 do end]])
+    for i = 1, 150 do sending(lb, "/w" .. i) end
+    local ended, most = 0, 0
+    play.wait("all to end", function()
+      local now = tonumber(numbers(lb):match " (%d+)$")
+      ended, most = now, math.max(most, now - ended)
+      return now == 150
+    end)
+    assert.truthy(most < 100, most .. " went on between two requests")
+  end)
+
   it("may await many times, in a loop that gets compiled", function()
     local lb = start "for i = 1, 500 do lb.sleep(0) assert(ctx.path == '/a') end"
     assert.equal("one", lb:fetch("/a").body)

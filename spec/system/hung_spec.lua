@@ -95,6 +95,27 @@ describe("a process of the balancer that stands still", function()
     assert.equal(200, lb:fetch("/").status)
   end)
 
+  -- Within one turn of its loop.
+  it("is not one that is busy with many requests for long, each within its budget", function()
+    local lb = play.balancer {
+      backends = { play.hello "x" }, workers = 1,
+      script = [[return {
+        health = { interval = 0.2, timeout = 5, fall = 100 }, script = { budget_ms = 400 },
+        choose = function(ctx, backends)
+          local begun = lb.now()
+          while ctx.path == "/slow" and lb.now() - begun < 0.25 do end
+          return ctx:respond { body = "x" }
+        end,
+      }]],
+    }
+    local clients = {}
+    for i = 1, 40 do clients[i] = play.client(lb) end
+    assert.equal("x", lb:fetch("/").body)
+    for _, client in ipairs(clients) do client:send(SLOW) end
+    for _, client in ipairs(clients) do assert.equal("x", client:response(60).body) end
+    assert.same({}, lb:events "worker_hung")
+  end)
+
   it("is not to blame if all stood still", function()
     local lb = play.balancer { backends = { play.hello "x" }, workers = 1 }
     local children = lb:children()

@@ -145,6 +145,23 @@ describe("a timer", function()
     end
   end)
 
+  -- Each run is within its budget, all together take two seconds.
+  it("is one of many that are due at once, and clients are served between them", function()
+    local lb = start([[
+      local function work()
+        count:add(1)
+        local begun = lb.now()
+        while lb.now() - begun < 0.004 do end
+      end
+      for i = 1, 500 do lb.every(0.001, work) end]])
+    local most, before = 0, numbers(lb)
+    for _ = 1, 10 do
+      local now = numbers(lb)
+      most, before = math.max(most, now - before), now
+    end
+    assert.truthy(most < 250, most .. " runs between two requests")
+  end)
+
   it("beyond the thousandth is an error", function()
     local lb = start("", "for i = 1, 1001 do lb.after(60, print) end")
     assert.equal("one", lb:fetch("/a").body)
