@@ -6,9 +6,10 @@
 local ffi, segment, STOPPED, strings, parts = ...
 
 local C = ffi.C
-local raw_metatable = debug.getmetatable
+local getinfo, raw_metatable = debug.getinfo, debug.getmetatable
 local assert, error, getmetatable, pcall, select = assert, error, getmetatable, pcall, select
-local rawget, setmetatable, tostring, type = rawget, setmetatable, tostring, type
+local rawget, rawset, setmetatable = rawget, rawset, setmetatable
+local tonumber, tostring, type = tonumber, tostring, type
 local floor, format, sort, concat = math.floor, string.format, table.sort, table.concat
 
 ffi.cdef [[
@@ -183,21 +184,52 @@ do
 end
 
 -- Lists of backends and the like are shared by all requests; these would change them in place.
-for _, name in ipairs { "insert", "remove" } do
-  local change = table[name]
-  env.table[name] = function(list, ...)
-    if getmetatable(list) == false then complain("this list is read-only, table.%s needs a copy", name) end
-    return change(list, ...)
+local function check_own(list, what)
+  if getmetatable(list) == false then error(format("this list is read-only, %s needs a copy", what), 3) end
+end
+
+local LIBRARY_QUICK = 1000 -- elements that the library may move, or sort with a function of its own
+
+do
+  local insert, remove = table.insert, table.remove
+
+  -- What lies behind the place moves up, one by one: from -1e9 on, or in a table whose length is a guess of
+  -- Lua's, that takes seconds, which nothing stops within the library.
+  local function insert_far(list, at, value)
+    for i = #list, at, -1 do rawset(list, i + 1, rawget(list, i)) end
+    rawset(list, at, value)
+  end
+
+  function env.table.insert(list, ...)
+    check_own(list, "table.insert")
+    if select("#", ...) ~= 2 or type(list) ~= "table" then return insert(list, ...) end
+    local at, value = ...
+    local number = tonumber(at)
+    if number and #list - number > LIBRARY_QUICK then return insert_far(list, floor(number), value) end
+    return insert(list, at, value)
+  end
+
+  function env.table.remove(list, ...)
+    check_own(list, "table.remove")
+    return remove(list, ...)
   end
 end
 
 -- A comparison that is a function of Lua can be stopped; the library's own cannot, and may be quadratic.
-local SORT_QUICK = 1000
 local function is_less(a, b) return a < b end
 
+local function stoppable(before)
+  if before == nil then return is_less end
+  if type(before) ~= "function" or getinfo(before, "S").what ~= "C" then return before end
+  return function(a, b)
+    local is_before = before(a, b)
+    return is_before
+  end
+end
+
 function env.table.sort(list, before)
-  if getmetatable(list) == false then complain("this list is read-only, table.sort needs a copy") end
-  if before == nil and type(list) == "table" and #list > SORT_QUICK then before = is_less end
+  check_own(list, "table.sort")
+  if type(list) == "table" and #list > LIBRARY_QUICK then before = stoppable(before) end
   enter("table.sort")
   return leave_or_raise(pcall(sort, list, before))
 end
@@ -300,7 +332,7 @@ local lb = {
 inside = {
   ffi = ffi,
   segment = segment,
-  getinfo = debug.getinfo,
+  getinfo = getinfo,
   host = {}, -- what C offers where there is a loop (core/policy/await.h)
   complain = complain,
   did_you_mean = did_you_mean,

@@ -64,6 +64,7 @@ add("many coroutines", "local t = {} while true do t[#t + 1] = coroutine.create(
 add("a yield", "coroutine.yield()")
 
 -- Callbacks from inside the library, and the library itself.
+add("insert far in front", "table.insert({ 1, 2 }, -1e9, 3)")
 add("sort", "table.sort({ 3, 2, 1 }, function() while true do end end)")
 add("sort without order", "local t = {} for i = 1, 1e5 do t[i] = i end while true do pcall(table.sort, t, \
 function() return math.random() > 0.5 end) end")

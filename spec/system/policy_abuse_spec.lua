@@ -39,6 +39,15 @@ describe("a policy out of bounds", function()
     ["calls pcall by itself without end"] = "local meta = {} meta.__call = pcall return (setmetatable({}, meta)())",
     ["turns itself into a text without end"] = [[
       local meta = {} meta.__tostring = tostring return (tostring(setmetatable({}, meta)))]],
+    ["inserts far in front of a list"] = "table.insert({ 1, 2 }, '-1e9', 3)",
+    ["inserts into a list that seems to be long"] = [[
+      local list = {}
+      for bit = 0, 30 do list[2 ^ bit] = true end
+      table.insert(list, 1, true)]],
+    ["sorts much with a function of the library"] = [[
+      local list = {}
+      for i = 1, 4e5 do list[i] = i end
+      while true do pcall(table.sort, list, rawequal) end]],
   } do
     it("that " .. what .. " is answered for", function() is_answered_for(start(choosing(body))) end)
   end
