@@ -146,19 +146,12 @@ static void reload_refuse_ending(struct reload *r, int status)
 
 /* --- offered --- */
 
-/* Below this edition no request goes by a script any more. */
-static uint64_t oldest_edition(const struct reload *r)
+/* All workers go by the current script: who holds another slot has requests of an older one. */
+static void give_slots_back(struct reload *r)
 {
-    uint64_t oldest = atomic_load(&r->edition->current);
-
-    for (unsigned i = 0; i < r->first->workers; i++) {
-        const struct segment_worker *worker = &r->segment->workers[i];
-        uint64_t its = atomic_load(&worker->oldest_edition);
-
-        if (r->children->list[i].pid != 0 && atomic_load(&worker->edition) != 0 && its < oldest)
-            oldest = its;
-    }
-    return oldest;
+    for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++)
+        if (slots_is_left(&r->slots, i) && !numbers_are_held(r->segment, i))
+            slots_give_back(&r->slots, i);
 }
 
 /* One that has been removed and comes back has its slot still, and its numbers; its state is as
@@ -230,7 +223,7 @@ static void reload_offer(struct reload *r)
     struct edition_text *draft = &r->edition->draft;
 
     r->tried_ms = clock_steady_ms() - r->began_ms;
-    slots_give_back(&r->slots, oldest_edition(r));
+    give_slots_back(r);
     if (!slots_find(&r->slots, draft->identities, draft->backends, draft->slots)) {
         reload_refuse(r, "too many backends that were removed are in use still");
         return;
@@ -277,9 +270,8 @@ static void reload_follow(struct reload *r)
 static void slots_take(struct reload *r)
 {
     const struct edition_text *now = edition_current(r->edition);
-    uint64_t before = atomic_load(&r->edition->current) - 1;
 
-    slots_follow(&r->slots, now->identities, now->slots, now->backends, before);
+    slots_follow(&r->slots, now->identities, now->slots, now->backends);
 }
 
 /* Some worker may have gone by it already: its slots are kept until no request does. */

@@ -20,7 +20,7 @@ uint64_t slots_identity(const char *name, const char *address)
 
 bool slots_has(const struct slots *s, unsigned slot)
 {
-    return s->identity[slot] != 0 && s->left_edition[slot] == 0;
+    return s->identity[slot] != 0 && !s->is_left[slot];
 }
 
 /* The slot that has it; SEGMENT_BACKENDS_MAX: none. */
@@ -53,20 +53,23 @@ bool slots_find(const struct slots *s, const uint64_t *identities, unsigned coun
 }
 
 void slots_follow(struct slots *s, const uint64_t *identities, const uint16_t *places,
-                  unsigned count, uint64_t before)
+                  unsigned count)
 {
     for (unsigned slot = 0; slot < SEGMENT_BACKENDS_MAX; slot++)
-        if (slots_has(s, slot))
-            s->left_edition[slot] = before;
+        s->is_left[slot] = s->identity[slot] != 0;
     for (unsigned i = 0; i < count; i++) {
         s->identity[places[i]] = identities[i];
-        s->left_edition[places[i]] = 0;
+        s->is_left[places[i]] = false;
     }
 }
 
-void slots_give_back(struct slots *s, uint64_t below)
+bool slots_is_left(const struct slots *s, unsigned slot)
 {
-    for (unsigned slot = 0; slot < SEGMENT_BACKENDS_MAX; slot++)
-        if (s->left_edition[slot] != 0 && s->left_edition[slot] < below)
-            s->identity[slot] = s->left_edition[slot] = 0;
+    return s->is_left[slot];
+}
+
+void slots_give_back(struct slots *s, unsigned slot)
+{
+    s->identity[slot] = 0;
+    s->is_left[slot] = false;
 }

@@ -13,8 +13,8 @@
 #include "shared/segment.h"
 
 struct slots {
-    uint64_t identity[SEGMENT_BACKENDS_MAX];     /* 0: the slot is free */
-    uint64_t left_edition[SEGMENT_BACKENDS_MAX]; /* the last that has it; 0: the current one has */
+    uint64_t identity[SEGMENT_BACKENDS_MAX]; /* 0: the slot is free */
+    bool is_left[SEGMENT_BACKENDS_MAX];      /* the current script does not have it any more */
 };
 
 /* Never 0. */
@@ -24,11 +24,11 @@ uint64_t slots_identity(const char *name, const char *address);
  * too many of those that were removed are in use still. */
 bool slots_find(const struct slots *, const uint64_t *identities, unsigned count,
                 uint16_t *out) MUST_USE;
-/* It is the current script now; those that it does not have were last in edition `before`. */
+/* It is the current script now. */
 void slots_follow(struct slots *, const uint64_t *identities, const uint16_t *places,
-                  unsigned count, uint64_t before);
-/* Nothing of an edition below goes on: gives the slots back that only they had. */
-void slots_give_back(struct slots *, uint64_t below);
+                  unsigned count);
+bool slots_is_left(const struct slots *, unsigned slot); /* by one that may be in use still */
+void slots_give_back(struct slots *, unsigned slot);     /* it is not */
 
 bool slots_has(const struct slots *, unsigned slot); /* a backend of the current script is there */
 

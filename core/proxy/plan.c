@@ -6,11 +6,7 @@
 
 static void on_over(struct deadline *d)
 {
-    struct plan *plan = list_entry(d, struct plan, over);
-    struct proxy *proxy = plan->proxy;
-
-    plan_free(plan);
-    proxy_tell_oldest(proxy);
+    plan_free(list_entry(d, struct plan, over));
 }
 
 struct plan *plan_new(struct proxy *proxy, const struct config *config, uint64_t edition,

@@ -17,18 +17,6 @@ void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment,
     retry_budget_init(&proxy->budget, 0);
 }
 
-void proxy_tell_oldest(struct proxy *proxy)
-{
-    uint64_t oldest = UINT64_MAX;
-
-    for (struct list_node *node = proxy->plans.next; node != &proxy->plans; node = node->next) {
-        struct plan *plan = list_entry(node, struct plan, node);
-
-        oldest = plan->edition < oldest ? plan->edition : oldest;
-    }
-    atomic_store(&proxy->slot->oldest_edition, oldest);
-}
-
 void proxy_follow(struct proxy *proxy, struct plan *plan)
 {
     struct plan *before = proxy->plan;
@@ -39,14 +27,12 @@ void proxy_follow(struct proxy *proxy, struct plan *plan)
         policy_retire(before->policy);
         plan_release(before);
     }
-    proxy_tell_oldest(proxy);
     atomic_store(&proxy->slot->edition, plan->edition);
 }
 
 void proxy_renumber(struct proxy *proxy, uint64_t edition)
 {
     proxy->plan->edition = edition;
-    proxy_tell_oldest(proxy);
     atomic_store(&proxy->slot->edition, edition);
 }
 

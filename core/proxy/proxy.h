@@ -28,8 +28,6 @@ void proxy_follow(struct proxy *, struct plan *);
  * none is open. */
 void proxy_close(struct proxy *);
 void proxy_count_request(struct proxy *); /* one more that is over */
-/* For plan.c: which edition is the oldest in use has changed, perhaps. */
-void proxy_tell_oldest(struct proxy *);
 /* The current script is that edition, too. */
 void proxy_renumber(struct proxy *, uint64_t edition);
 

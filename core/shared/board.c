@@ -374,7 +374,7 @@ void board_forget_worker(struct segment *s, unsigned worker)
 
     CHECK(worker < SEGMENT_WORKERS_MAX);
     for (unsigned i = 0; i < count; i++)
-        numbers_forget_attempts(&s->shares[worker][i]);
+        numbers_forget_worker(&s->shares[worker][i]);
     board_touch(s);
 }
 

@@ -40,10 +40,27 @@ void numbers_note_end(struct segment_share *share, bool is_pending)
         numbers_note_head(share);
 }
 
-void numbers_forget_attempts(struct segment_share *share)
+static void forget_attempts(struct segment_share *share)
 {
     atomic_store(&share->in_flight, 0);
     atomic_store(&share->pending, 0);
+}
+
+void numbers_forget_worker(struct segment_share *share)
+{
+    forget_attempts(share);
+    atomic_store(&share->holders, 0);
+}
+
+/* In order: who sees nobody hold the slot sees what was done with it before, too. */
+void numbers_hold(struct segment_share *share)
+{
+    atomic_store(&share->holders, LOAD(share->holders) + 1);
+}
+
+void numbers_release(struct segment_share *share)
+{
+    atomic_store(&share->holders, LOAD(share->holders) - 1);
 }
 
 /* What is left after a time of what halves within another. */
@@ -300,6 +317,17 @@ bool numbers_last_error(const struct segment *s, unsigned slot, char out[NUMBERS
     return false;
 }
 
+bool numbers_are_held(const struct segment *s, unsigned slot)
+{
+    unsigned workers = workers_of(s);
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers; i++)
+        if (atomic_load(&s->shares[i][slot].holders) != 0)
+            return true;
+    return false;
+}
+
 void numbers_clear(struct segment *s, unsigned slot)
 {
     unsigned workers = workers_of(s);
@@ -308,7 +336,7 @@ void numbers_clear(struct segment *s, unsigned slot)
     for (unsigned i = 0; i < workers; i++) {
         struct segment_share *share = &s->shares[i][slot];
 
-        numbers_forget_attempts(share);
+        forget_attempts(share);
         STORE(share->requests, 0);
         STORE(share->failures, 0);
         STORE(share->at_ms, 0);

@@ -32,7 +32,10 @@ void numbers_note_end(struct segment_share *, bool is_pending);
 void numbers_note_answer(struct segment_share *, double ms, bool is_error, uint64_t now_ms);
 /* It failed by the backend's fault, so long after it began: counts for its latency, too. */
 void numbers_note_failure(struct segment *, struct segment_share *, double ms, uint64_t now_ms);
-void numbers_forget_attempts(struct segment_share *); /* its worker died */
+/* A script that has the backend is in use from now on; and no longer. */
+void numbers_hold(struct segment_share *);
+void numbers_release(struct segment_share *);
+void numbers_forget_worker(struct segment_share *); /* it died: attempts, and what it held */
 
 /* --- for all --- */
 
@@ -56,6 +59,7 @@ void numbers_note_error(struct segment *, unsigned slot, const char *text, uint6
 /* False: there was none, or it changes this moment. */
 bool numbers_last_error(const struct segment *, unsigned slot, char text[NUMBERS_ERROR_BYTES]);
 
+bool numbers_are_held(const struct segment *, unsigned slot); /* in any worker */
 /* The slot is another backend's from now on; nothing may be in flight there. */
 void numbers_clear(struct segment *, unsigned slot);
 

@@ -38,6 +38,7 @@ struct segment_share {
     /* These lose half of what they say with each NUMBERS_MEMORY_MS; as they were at: */
     _Atomic uint64_t at_ms;
     _Atomic double samples, sum_ms, errors;
+    _Atomic uint32_t holders; /* scripts of the worker that have the backend and are in use */
 };
 
 /* One backend, as all processes see it (shared/board.h has the functions). Each
@@ -71,12 +72,11 @@ struct segment_worker {
         SEGMENT_CACHE_LINE) _Atomic uint64_t heartbeat; /* changes with each event of its loop */
     _Atomic uint32_t ready;                             /* accepts connections */
     _Atomic uint32_t pid;
-    _Atomic uint64_t clients;        /* open client connections */
-    _Atomic uint64_t requests;       /* finished exchanges */
-    _Atomic uint64_t lines_dropped;  /* log lines that found no room */
-    _Atomic uint64_t edition;        /* of the script that its requests begin with now */
-    _Atomic uint64_t oldest_edition; /* that some request of it still goes by */
-    _Atomic uint64_t policy_errors;  /* hook calls that failed and were answered by the fallback */
+    _Atomic uint64_t clients;       /* open client connections */
+    _Atomic uint64_t requests;      /* finished exchanges */
+    _Atomic uint64_t lines_dropped; /* log lines that found no room */
+    _Atomic uint64_t edition;       /* of the script that its requests begin with now */
+    _Atomic uint64_t policy_errors; /* hook calls that failed and were answered by the fallback */
     _Atomic uint64_t policy_gc_pause_us; /* the longest collection that was timed */
     /* The same by hook and kind, which are policy/script.h's. */
     _Atomic uint32_t policy_breaches[SEGMENT_HOOKS_MAX][SEGMENT_BREACHES_MAX];

@@ -30,14 +30,17 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
         b->index = i;
         b->settings = &config->backends[i];
         b->share = numbers_share(segment, worker, b->settings->slot);
+        numbers_hold(b->share);
         b->pool = pools_use(pools, b->settings->slot, config->timeouts.upstream_idle_ms);
     }
 }
 
 void backends_dispose(struct backends *all)
 {
-    for (unsigned i = 0; i < all->count; i++)
+    for (unsigned i = 0; i < all->count; i++) {
         pools_release(all->pools, all->list[i].settings->slot);
+        numbers_release(all->list[i].share);
+    }
     mem_free(all->list);
     mem_free(all->available);
 }

@@ -2,18 +2,19 @@ local ffi = require "ffi"
 local core = require "spec.support.core"
 
 ffi.cdef [[
-struct slots { uint64_t identity[4096]; uint64_t left_edition[4096]; };
+struct slots { uint64_t identity[4096]; bool is_left[4096]; };
 uint64_t slots_identity(const char *name, const char *address);
 bool slots_find(const struct slots *, const uint64_t *identities, unsigned count, uint16_t *out);
-void slots_follow(struct slots *, const uint64_t *identities, const uint16_t *places, unsigned count, uint64_t before);
-void slots_give_back(struct slots *, uint64_t below);
+void slots_follow(struct slots *, const uint64_t *identities, const uint16_t *places, unsigned count);
+bool slots_is_left(const struct slots *, unsigned slot);
+void slots_give_back(struct slots *, unsigned slot);
 bool slots_has(const struct slots *, unsigned slot);
 ]]
 
 describe("slots", function()
-  local slots, edition
+  local slots
 
-  before_each(function() slots, edition = ffi.new "struct slots", 0 end)
+  before_each(function() slots = ffi.new "struct slots" end)
 
   local function identities(names)
     local list = ffi.new("uint64_t[?]", #names + 1)
@@ -26,8 +27,7 @@ describe("slots", function()
     local names = { ... }
     local list, out = identities(names), ffi.new("uint16_t[?]", #names + 1)
     assert.is_true(core.slots_find(slots, list, #names, out))
-    core.slots_follow(slots, list, out, #names, edition)
-    edition = edition + 1
+    core.slots_follow(slots, list, out, #names)
     local places = {}
     for i = 1, #names do places[i] = out[i - 1] end
     return table.concat(places, " ")
@@ -45,10 +45,13 @@ describe("slots", function()
     assert.equal("1", follow "b")
     assert.is_false(core.slots_has(slots, 0))
     assert.equal("1 2", follow("b", "c"))
-    core.slots_give_back(slots, 1) -- edition 1 is the one with a
+    assert.is_true(core.slots_is_left(slots, 0))
+    assert.is_false(core.slots_is_left(slots, 1))
     assert.equal("1 3", follow("b", "d"))
-    core.slots_give_back(slots, 2)
-    assert.equal("1 0", follow("b", "e"))
+    core.slots_give_back(slots, 2) -- which c had, while a is in use still
+    assert.equal("1 2", follow("b", "e"))
+    core.slots_give_back(slots, 0)
+    assert.equal("1 0", follow("b", "f"))
   end)
 
   it("are found again by a backend that comes back before that", function()
@@ -63,7 +66,7 @@ describe("slots", function()
     follow(unpack(names))
     assert.is_false(core.slots_find(slots, identities { "n1", "new" }, 2, ffi.new "uint16_t[2]"))
     assert.equal("4095", follow "n4096")
-    core.slots_give_back(slots, 3)
+    core.slots_give_back(slots, 0)
     assert.equal("4095 0", follow("n4096", "new"))
   end)
 

@@ -200,6 +200,26 @@ describe("a reload", function()
     assert.equal("late", client:response().body)
   end)
 
+  it("has places for backends again that came and went while an older request goes on", function()
+    local lb, say = reloading.start [[return { backends = "127.0.0.1:9", health = { interval = 60 },
+      script = { await = 60 }, choose = function(ctx)
+        if ctx.path == "/wait" then lb.set("waits", true) while not lb.get "go" do lb.sleep(0.05) end end
+        return ctx:respond { status = 200, body = lb.get "waits" and "old" or "" } end }]]
+    local client = play.client(lb)
+    client:send(GET:gsub("/", "/wait", 1))
+    play.wait("the request to be there", function() return lb:fetch("/").body == "old" end)
+    for round = 1, 4 do
+      local event = say(([[local many = {}
+        for i = 1, 1500 do many[i] = ("127.1.%d.%%d:%%d"):format(i %% 200, 9 + i / 200) end
+        return { backends = many, health = { interval = 60, timeout = 0.5 }, choose = function(ctx)
+          if ctx.path == "/go" then lb.set("go", true) end
+          return ctx:reject(403) end }]]):format(round))
+      assert.equal("reload", event.event, event.error)
+    end
+    lb:fetch "/go"
+    assert.equal("old", client:response().body)
+  end)
+
   it("lets a hook that awaits end in the old script", function()
     local lb, say = reloading.start([[return { choose = function(ctx)
       lb.sleep(1)
