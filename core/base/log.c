@@ -32,6 +32,11 @@ void log_open(enum log_format events, enum log_format lines, enum log_level leas
     outlet_open(&state.err, STDERR_FILENO);
 }
 
+void log_mute(void)
+{
+    state.least = (enum log_level)(LOG_ERROR + 1);
+}
+
 bool log_wants(enum log_level level)
 {
     return level >= state.least;

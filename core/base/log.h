@@ -29,6 +29,7 @@ struct log_pair {     /* one more fact of an event; a list of them ends with nam
  * before the fork is the parent's. */
 void log_open(enum log_format events, enum log_format lines, enum log_level least,
               const char *process);
+void log_mute(void); /* no event from now on, of this process */
 bool log_wants(enum log_level);
 enum log_format log_event_format(void);
 enum log_format log_line_format(void);

@@ -38,6 +38,7 @@ _Noreturn void reload_run_child(struct reload *r)
     struct config *config = NULL;
 
     signals_deliver();
+    log_mute(); /* "ejected by the script" would not be true */
     if (segment == NULL)
         buffer_append_text(&error, "no memory to try the script");
     else

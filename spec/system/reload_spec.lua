@@ -33,6 +33,24 @@ describe("a reload", function()
     assert.equal(("new "):rep(16), bodies(lb, 16) .. " ")
   end)
 
+  it("is tried with a made-up request in silence, and nothing of that is real", function()
+    local one, two = play.hello "1", play.hello "2"
+    local lb, say = reloading.start(in_turn { one, two })
+    local event = say((in_turn({ one, two }):gsub("choose = function%(ctx, backends%)", [[%0
+      backends[1]:eject(60, "made up") backends[2]:drain() backends[2]:set_weight(7)
+      lb.log.warn("chosen") lb.incr("chosen", 1)
+      if ctx.path == "/" then error "no" end]])))
+    assert.equal("reload_refused", event.event)
+    for _, name in ipairs { "backend_ejected", "backend_draining", "backend_weight", "script" } do
+      assert.same({}, lb:events(name))
+    end
+    assert.equal("1 2 1 2", bodies(lb, 4))
+    assert.equal("reload", say((in_turn({ one, two }):gsub("choose = function%(ctx, backends%)", [[%0
+      if lb.get "chosen" then return nil, "counted" end]]))).event)
+    assert.equal("1 2 1 2", bodies(lb, 4))
+    lb:stop()
+  end)
+
   it("says what has changed", function()
     local one, two = play.hello "1", play.hello "2"
     local lb, say = reloading.start(in_turn { one })
