@@ -38,20 +38,21 @@ local slot_of = {}    -- by the backend's object: where it is on the board
 local weight_in_script = {} -- and its weight before anybody set another one
 local slow_start = facts_of_backends[1] and facts_of_backends[1].slow_start or 0 -- seconds
 
+-- In parentheses below, as LuaJIT counts calls in tail position as a loop, and gives up after 15 of them.
 local live = {
   state = function(backend) return STATES[C.steering_state(segment, backend[0])] end,
-  since = function(backend) return C.steering_since(segment, backend[0]) end,
-  weight = function(backend) return C.steering_weight(segment, backend[0], weight_in_script[backend]) end,
+  since = function(backend) return (C.steering_since(segment, backend[0])) end,
+  weight = function(backend) return (C.steering_weight(segment, backend[0], weight_in_script[backend])) end,
   effective_weight = function(backend)
-    return C.steering_effective_weight(segment, backend[0], weight_in_script[backend], slow_start)
+    return (C.steering_effective_weight(segment, backend[0], weight_in_script[backend], slow_start))
   end,
-  in_flight = function(backend) return C.policy_backend_in_flight(segment, backend[0]) end,
-  requests = function(backend) return C.policy_backend_requests(segment, backend[0]) end,
-  failures = function(backend) return C.policy_backend_failures(segment, backend[0]) end,
-  consecutive_failures = function(backend) return C.policy_backend_failures_in_row(segment, backend[0]) end,
-  pending = function(backend) return C.policy_backend_pending(segment, backend[0]) end,
-  ewma_ms = function(backend) return C.policy_backend_ewma_ms(segment, backend[0]) end,
-  error_rate = function(backend) return C.policy_backend_error_rate(segment, backend[0]) end,
+  in_flight = function(backend) return (C.policy_backend_in_flight(segment, backend[0])) end,
+  requests = function(backend) return (C.policy_backend_requests(segment, backend[0])) end,
+  failures = function(backend) return (C.policy_backend_failures(segment, backend[0])) end,
+  consecutive_failures = function(backend) return (C.policy_backend_failures_in_row(segment, backend[0])) end,
+  pending = function(backend) return (C.policy_backend_pending(segment, backend[0])) end,
+  ewma_ms = function(backend) return (C.policy_backend_ewma_ms(segment, backend[0])) end,
+  error_rate = function(backend) return (C.policy_backend_error_rate(segment, backend[0])) end,
   last_error = function(backend)
     local text = C.policy_backend_last_error(segment, backend[0])
     return text ~= nil and text_of(text) or nil
@@ -94,7 +95,7 @@ end
 
 local backend_meta = {
   __index = function(backend, key)
-    local read = live[key] if read then return read(backend) end
+    local read = live[key] if read then return (read(backend)) end
     local values = fixed[key]
     if values then return values[backend] end
     return methods[key] or unknown("a backend", key, fixed, live, methods)

@@ -248,7 +248,8 @@ void bindings_push_hooks(lua_State *lua, const struct config *config, struct seg
     push_chunk(lua, embedded_lists(), "=lb lists");
     sandbox_push_prelude(lua);
     lua_pushvalue(lua, -3);
-    lua_call(lua, 2, 1);
+    lua_pushlightuserdata(lua, &call->number);
+    lua_call(lua, 3, 1);
     lua_pushlightuserdata(lua, call);
     push_chunk(lua, embedded_options(), "=lb options");
     sandbox_push_prelude(lua);

@@ -34,6 +34,7 @@ struct binding_call { /* one running call */
     struct facts_request *request;
     double number; /* another for each call: a ctx that was kept is seen by it */
     const uint32_t *backends;
+    int32_t check; /* of the list, which two elements are looked at: from 1 */
     uint32_t count;
     uint32_t list;    /* enum binding_list */
     uint32_t backend; /* of on_failure and health, an index */

@@ -38,6 +38,7 @@ struct binding_call {
     struct facts_request *request;
     double number;
     const uint32_t *backends;
+    int32_t check;
     uint32_t count, list, backend, timer, panic;
     const struct facts_failure *failure;
     const void *response;

@@ -2,7 +2,7 @@
 --
 -- A list is a table of which a script could change the elements in place, so it is mended before the
 -- next call. Its methods take any list of backends, also one that the script has made.
-local prelude, backends_module = ...
+local prelude, backends_module, number_address = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
@@ -10,6 +10,7 @@ local complain, read_only, unknown = prelude.complain, prelude.read_only, prelud
 local floor, huge = math.floor, math.huge
 local ipairs, pairs, rawget, setmetatable = ipairs, pairs, rawget, setmetatable
 local tostring, type, unpack = tostring, type, unpack
+local assert, concat, format, loadstring = assert, table.concat, string.format, loadstring
 
 ffi.cdef [[
 uint32_t random_below(uint32_t n);
@@ -22,6 +23,7 @@ local LIST_SAME, LIST_ONCE = 0, 2 -- enum binding_list
 
 local members, number_of, name_of = backends_module.members, backends_module.number_of, backends_module.name_of
 local tags_of, weight_of = backends_module.tags_of, backends_module.weight_of
+local call_number = ffi.cast("const double *", number_address)
 local methods = {}
 
 -- :min -------------------------------------------------------------------------------------------
@@ -30,16 +32,32 @@ local tie_turn = prelude.tie_turn
 local SCORES = #members                      -- as many as there can be
 local spare_scores = ffi.new("double[?]", SCORES) -- for all calls, unless one runs inside another
 
--- The loop has no branch of its own: it is compiled to one straight piece, with the script's function
--- inside. Looking for the smallest one is C's, for which it does not matter how the scores lie.
-function methods.min(backends, score)
+-- scores[i - 1] = score(list[i]) for each, without a loop for the usual counts: LuaJIT compiles a loop, and what
+-- calls it, apart from each other, which costs more than all else; written out, it is one piece with choose.
+local WRITTEN_OUT = 16
+local score_all = {} -- by count
+
+for count = 0, WRITTEN_OUT do
+  local text = {}
+  for i = 1, count do text[i] = format("scores[%d] = score(list[%d])", i - 1, i) end
+  score_all[count] = assert(loadstring(
+    "return function(scores, list, score) " .. concat(text, " ") .. " end", "=lb lists"))()
+end
+
+local function score_many(scores, list, score)
+  for i = 1, #list do scores[i - 1] = score(list[i]) end
+end
+
+-- Looking for the smallest one is C's, for which it does not matter how the scores lie.
+function methods.min(list, score)
   if type(score) ~= "function" then complain("backends:min(f) needs a function, got %s", type(score)) end
-  local count, scores = #backends, spare_scores or ffi.new("double[?]", SCORES)
+  local count, scores = #list, spare_scores or ffi.new("double[?]", SCORES)
   if count > SCORES then complain("backends:min(f): there are %d in the list, and %d backends", count, SCORES) end
+  local all = score_all[count] or score_many
   spare_scores = nil
-  for i = 1, count do scores[i - 1] = score(backends[i]) end
+  all(scores, list, score)
   spare_scores = scores
-  return backends[C.lists_least(scores, count, tie_turn)]
+  return list[C.lists_least(scores, count, tie_turn)]
 end
 
 -- :sample ----------------------------------------------------------------------------------------
@@ -177,42 +195,36 @@ function new_list(from)
   return setmetatable(list, list_meta)
 end
 
-local all, all_number, call_number = new_list(members), 0, 0
+local all, all_number = new_list(members), 0
 
 function all_of_call()
-  if all_number ~= call_number then -- once in each call
-    all_number = call_number
+  if all_number ~= call_number[0] then -- once in each call
+    all_number = call_number[0]
     if not is_whole(all, members) then all = new_list(members) end
   end
   return all
 end
 
-local kept_list, kept_original = new_list {}, {}
-local check_at = 1 -- where the next check of a longer list begins
-
--- is_whole in few steps and without a loop, which would cost a call more than all the rest: each call
--- sees a whole short list; a change in a longer one is found after so many calls as it has fours.
-local function seems_whole(list, original, count)
-  if count == 2 then return list[1] == original[1] and list[2] == original[2] end
-  local i = check_at
-  check_at = i + 4 <= count and i + 4 or 1
-  return rawget(list, i) == original[i] and rawget(list, i + 1) == original[i + 1]
-    and rawget(list, i + 2) == original[i + 2] and rawget(list, i + 3) == original[i + 3]
-end
+local kept_list, kept_original -- the one that most calls are given, and as it should be
 
 local function changed_list(call)
   local original = {}
   for i = 1, call.count do original[i] = members[call.backends[i - 1] + 1] end
   local list = new_list(original)
   if call.panic ~= 0 then panic_in[list] = true end
-  if call.list ~= LIST_ONCE then kept_list, kept_original, check_at = list, original, 1 end
+  if call.list == LIST_ONCE then return list end
+  kept_list, kept_original = list, original
   return list
 end
 
--- The list that a call of choose is given, as C says in the struct.
+-- The list that a call of choose is given, as C says in the struct. Is it still as it was made? Two of its
+-- elements are looked at each time, others in the next call (C says which), as a loop would cost a call more
+-- than all the rest: a change is found after so many calls as the list has pairs.
 local function list_for(call)
-  call_number = call.number
-  if call.list == LIST_SAME and seems_whole(kept_list, kept_original, call.count) then return kept_list end
+  if call.list == LIST_SAME then
+    local list, original, i = kept_list, kept_original, call.check
+    if rawget(list, i) == original[i] and rawget(list, i + 1) == original[i + 1] then return list end
+  end
   return changed_list(call)
 end
 

@@ -174,6 +174,16 @@ static void policy_keep_choice(struct policy_call *call, struct facts_request *r
             .start;
 }
 
+/* The next two elements, and all of them in turn. */
+static int32_t next_check(int32_t last, uint32_t count)
+{
+    uint32_t check = (uint32_t)last + 2;
+
+    if (check < count)
+        return (int32_t)check;
+    return check == count && count > 1 ? (int32_t)count - 1 : 1;
+}
+
 enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
                                    struct facts_request *request, const struct facts_choice *choice,
                                    struct facts_decision *out)
@@ -194,6 +204,7 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
     policy_begin_call(p, request);
     p->call.backends = choice->backends;
     p->call.count = choice->count;
+    p->call.check = next_check(p->call.check, choice->count);
     p->call.panic = choice->panic;
     p->call.list = policy_list_for(p, choice);
     p->call.decision = out;

@@ -105,12 +105,13 @@ static unsigned workers_of(const struct segment *s)
 
 uint32_t numbers_in_flight(const struct segment *s, unsigned slot)
 {
-    unsigned workers = workers_of(s);
+    const struct segment_share *share = &s->shares[0][slot];
+    const struct segment_share *end = share + (size_t)workers_of(s) * SEGMENT_BACKENDS_MAX;
     uint32_t sum = 0;
 
     CHECK(slot < SEGMENT_BACKENDS_MAX);
-    for (unsigned i = 0; i < workers; i++)
-        sum += LOAD(s->shares[i][slot].in_flight);
+    for (; share != end; share += SEGMENT_BACKENDS_MAX) /* scripts read it for each backend */
+        sum += LOAD(share->in_flight);
     return sum;
 }
 

@@ -18,7 +18,7 @@ struct segment_counter *counters_find(void *segment, struct slice name) __asm__(
 uint32_t counters_next(struct segment_counter *, uint32_t n) __asm__("counters_next");
 ]]
 if not pcall(ffi.typeof, "struct lists_call") then
-  ffi.cdef "struct lists_call { double number; const uint32_t *backends; uint32_t count, list, panic; };"
+  ffi.cdef "struct lists_call { double number; const uint32_t *backends; int32_t check; uint32_t count, list, panic; };"
 end
 
 local SAME, KEEP = 0, 1
@@ -46,11 +46,12 @@ describe("backends", function()
       unknown = function(what, key) error(what .. " has no " .. tostring(key), 3) end,
       tie_turn = core.counters_find(segment, ffi.new("struct slice", "lb:ties", 7)),
     }
+    call = ffi.new("struct lists_call", { check = 1 })
+    local number = ffi.cast("void *", call) -- its first member
     local backends = assert(loadfile "core/policy/backends.lua")(prelude, ffi.cast("void *", segment), all)
-    list_for = assert(loadfile "core/policy/lists.lua")(prelude, backends).list_for
+    list_for = assert(loadfile "core/policy/lists.lua")(prelude, backends, number).list_for
     by_name = {}
     for _, one in ipairs(backends.members) do by_name[one.name] = one end
-    call = ffi.new "struct lists_call"
   end
 
   local held
