@@ -81,7 +81,8 @@ static void copy_facts(struct done *d, const struct facts_request *facts)
 
     *copy = *facts;
     copy->arena = &d->arena;
-    copy->deadline_ms = 0; /* that was the client's */
+    copy->deadline_ms = 0;  /* that was the client's */
+    copy->explained = NULL; /* and the access line is written */
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         *texts[i] = arena_copy(&d->arena, *texts[i]);
 }

@@ -117,6 +117,36 @@ describe("on_done", function()
     assert.truthy(seconds < 5, seconds)
   end)
 
+  -- Both requests are read into the same memory, one after the other.
+  it("explains nothing more, least of all the next request", function()
+    one = play.hello "one"
+    local lb = play.balancer { backends = { one }, script = [[
+      local begun, told = lb.counter "begun", lb.counter "told"
+      return {
+        health = { interval = 0.2, timeout = 0.5 },
+        choose = function(ctx, backends)
+          ctx:explain("who", ctx.path)
+          if ctx.path == "/2" then
+            begun:add(1)
+            while told:get() == 0 do lb.sleep(0.01) end
+          end
+          return backends[1]
+        end,
+        on_done = function(ctx)
+          if ctx.path ~= "/1" then return end
+          while begun:get() == 0 do lb.sleep(0.01) end
+          ctx:explain("who", "/!")
+          told:add(1)
+        end,
+      }]] }
+    local client = play.client(lb)
+    for _, path in ipairs { "/1", "/2" } do
+      client:send("GET " .. path .. " HTTP/1.1\r\nHost: x\r\n\r\n")
+      assert.equal("one", client:response().body)
+      assert.same({ who = path }, lb:exchange({ path = path }).explain)
+    end
+  end)
+
   it("has a result that is no one's to change, and none elsewhere", function()
     local lb = start [[
       assert(not pcall(function() ctx.result.new = 1 end))
