@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { NAMES_MAX = 64, SHOWN_BYTES_MAX = 40, STACK_ROOM = 8 };
 
@@ -212,6 +213,22 @@ static void append_shown(struct buffer *out, struct slice text)
     buffer_append(out, text);
 }
 
+static bool is_hook(struct slice name)
+{
+    return name.length > 3 && memcmp(name.start, "on_", 3) == 0;
+}
+
+static void append_hooks(struct buffer *out, const char *const *names, size_t count)
+{
+    const char *before = ": there is ";
+
+    for (size_t i = 0; i < count; i++)
+        if (is_hook(slice_of(names[i]))) {
+            buffer_printf(out, "%s%s", before, names[i]);
+            before = ", ";
+        }
+}
+
 static void fail_unknown(struct fields *table, struct slice name, const char *const *known,
                          const char *const *later)
 {
@@ -226,6 +243,8 @@ static void fail_unknown(struct fields *table, struct slice name, const char *co
     buffer_append_text(&table->wrong->message, "'");
     if (nearest != NULL)
         buffer_printf(&table->wrong->message, ", did you mean '%s'?", nearest);
+    else if (is_hook(name))
+        append_hooks(&table->wrong->message, all, count);
 }
 
 static void fail_to_come(struct fields *table, const char *name)

@@ -4,6 +4,7 @@
  */
 #include "lua/library.h"
 
+#include "base/nearest.h"
 #include "lua/embedded.h"
 
 #define EMBED(id, name, path) EMBEDDED(library_##id, path)
@@ -24,4 +25,13 @@ bool library_find(struct slice name, struct slice *text)
             return true;
         }
     return false;
+}
+
+const char *library_near(struct slice name)
+{
+    const char *names[sizeof scripts / sizeof *scripts];
+
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
+        names[i] = scripts[i].name;
+    return nearest_name(name, names, sizeof names / sizeof *names);
 }

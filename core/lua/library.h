@@ -11,5 +11,6 @@
 
 /* By its name ("p2c_ewma"); false if there is none. */
 bool library_find(struct slice name, struct slice *text);
+const char *library_near(struct slice name); /* the one that was probably meant, or NULL */
 
 #endif

@@ -131,9 +131,26 @@ static enum outcome load_from_files(lua_State *lua, const struct modules *module
     return load_built_in(lua, modules, name);
 }
 
+/* What lb has in place of a module that is looked for by habit; NULL: nothing. */
+static const char *own_of(const char *name)
+{
+    static const struct {
+        const char *part, *own;
+    } owns[] = {{"json", "lb.json"},    {"redis", "lb.tcp, or the script redis_lookup"},
+                {"http", "lb.http"},    {"socket", "lb.tcp"},
+                {"sha2", "lb.hmac"},    {"hmac", "lb.hmac"},
+                {"lrucache", "lb.set"}, {"limit", "lb.bucket, or the script rate_limit"}};
+
+    for (size_t i = 0; i < sizeof owns / sizeof *owns; i++)
+        if (strstr(name, owns[i].part) != NULL)
+            return owns[i].own;
+    return NULL;
+}
+
 static void push_where(lua_State *lua, const struct modules *modules, const char *name)
 {
     char beside[PATH_BYTES] = "", below[PATH_BYTES] = "";
+    const char *near = library_near(slice_of(name)), *own = own_of(name);
 
     if (modules->given != NULL) {
         lua_pushliteral(lua, "it was not required when the script was checked");
@@ -141,8 +158,15 @@ static void push_where(lua_State *lua, const struct modules *modules, const char
     }
     path_of(modules->script_path, "", name, beside);
     path_of(modules->script_path, "scripts/", name, below);
-    lua_pushfstring(lua, "there is no %s, no %s, and no script of that name in lb itself", beside,
-                    below);
+    lua_pushfstring(lua, "there is no %s, no %s, and no script of that name in lb itself%s%s%s",
+                    beside, below,
+                    near != NULL  ? "; did you mean '"
+                    : own != NULL ? "; there is "
+                                  : "",
+                    near != NULL  ? near
+                    : own != NULL ? own
+                                  : "",
+                    near != NULL ? "'?" : "");
 }
 
 static int find(lua_State *lua)

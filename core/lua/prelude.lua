@@ -46,10 +46,29 @@ local function names_of(...)
   return names
 end
 
+-- What it is called elsewhere, where no letters tell.
+local ELSEWHERE = {
+  ip = "client_ip", remote_addr = "client_ip", src = "client_ip", remote_port = "client_port", uri = "path",
+  url = "path",
+  args = "query", code = "status", server = "backend", addr = "address", reply = "respond", warning = "warn",
+  timer = "every", at = "after", time = "ms", value = "message",
+}
+local FEW = 6
+
+-- The end of a message about a name that is none of these: the one that was meant, or all if they are few.
+local function which_there_are(wrong, names)
+  for i = 1, #names do
+    if names[i] == ELSEWHERE[wrong] then return format(", did you mean '%s'?", names[i]) end
+  end
+  local near = did_you_mean(wrong, names)
+  if near ~= "" or #names > FEW or #names == 0 then return near end
+  return ": there is " .. concat(names, ", ")
+end
+
 -- Raises an error about a field that `what` does not have.
 local function unknown(what, key, ...)
   if type(key) ~= "string" then error(format("%s has no field %s", what, tostring(key)), 3) end
-  error(format("unknown field '%s' of %s%s", key, what, did_you_mean(key, names_of(...))), 3)
+  error(format("unknown field '%s' of %s%s", key, what, which_there_are(key, names_of(...))), 3)
 end
 
 local function read_only(what)

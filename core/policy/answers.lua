@@ -4,7 +4,8 @@
 local prelude = ...
 
 local complain, read_only, raw_metatable = prelude.complain, prelude.read_only, prelude.raw_metatable
-local error, pairs, rawget, setmetatable, tostring, type = error, pairs, rawget, setmetatable, tostring, type
+local error, getmetatable, pairs, rawget = error, getmetatable, pairs, rawget
+local setmetatable, tostring, type = setmetatable, tostring, type
 local ceil, find, floor, format, lower = math.ceil, string.find, math.floor, string.format, string.lower
 
 -- What an answer says is in its metatable, which no script can reach.
@@ -64,10 +65,16 @@ local function answer(status, fields, body, why)
   })
 end
 
+-- A ctx hides its metatable; what came in its place with a dot for the colon does not.
+local function check_colon(ctx, what)
+  if type(ctx) ~= "table" or getmetatable(ctx) ~= false then refuse("write %s(..), with a colon", what) end
+end
+
 local RESPOND_FIELDS = { status = true, headers = true, body = true }
 
-function methods.respond(_, given)
+function methods.respond(ctx, given)
   local what = "ctx:respond"
+  check_colon(ctx, what)
   check_names(what, given, RESPOND_FIELDS)
   local status = given.status == nil and 200 or given.status
   check_status(what, status, 200, 599)
@@ -86,8 +93,9 @@ end
 
 local REJECT_FIELDS = { retry_after = true, why = true }
 
-function methods.reject(_, status, given)
+function methods.reject(ctx, status, given)
   local what = "ctx:reject"
+  check_colon(ctx, what)
   check_status(what, status, 400, 599)
   given = given or {}
   check_names(what, given, REJECT_FIELDS)
@@ -105,8 +113,9 @@ end
 
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
-function methods.redirect(_, url, status)
+function methods.redirect(ctx, url, status)
   local what = "ctx:redirect"
+  check_colon(ctx, what)
   if status == nil then status = 302 end
   if not REDIRECTS[status] then
     complain("%s: a status is 301, 302, 303, 307 or 308, got %s", what, tostring(status))

@@ -204,15 +204,24 @@ local function with_options(number, options)
   return number
 end
 
+-- What was probably meant, behind "expected a backend".
+local function such_as(given)
+  if type(given) == "string" then return format(", such as backends:by_name(%q)", given) end
+  if type(given) ~= "number" or given % 1 ~= 0 then return "" end
+  if given >= 400 and given <= 599 then return format("; an answer is ctx:reject(%d)", given) end
+  return given >= 1 and given <= #members and format(", such as backends[%d]", given) or ""
+end
+
 local function decode(given, detail)
   if type(given) == "table" then
     local number = number_of[given]
     if number then return with_options(number, detail) end
     local answer = answers.contents_of(given)
     if answer then return respond(answer, "choose") end
-    return wrong("choose returned a table that is none of the backends")
+    return wrong("choose returned a table that is none of the backends%s",
+      number_of[rawget(given, 1)] and ": return one of the list" or "")
   elseif given ~= nil then
-    return wrong("choose returned a %s, expected a backend", type(given))
+    return wrong("choose returned a %s, expected a backend%s", type(given), such_as(given))
   elseif type(detail) == "string" then
     why(detail)
     return REFUSED
@@ -222,7 +231,8 @@ local function decode(given, detail)
     why("no backend is available")
     return REFUSED
   end
-  return wrong("choose returned nothing, and there are backends")
+  return wrong("choose returned nothing, and there are backends: return one, an answer (return ctx:reject(503)), "
+    .. "or nil and a reason")
 end
 
 -- The hooks ----------------------------------------------------------------------------------------

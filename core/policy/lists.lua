@@ -7,10 +7,10 @@ local prelude, backends_module, number_address = ...
 local ffi = prelude.ffi
 local C = ffi.C
 local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
-local floor, huge = math.floor, math.huge
-local ipairs, pairs, rawget, setmetatable = ipairs, pairs, rawget, setmetatable
+local floor, format, huge = math.floor, string.format, math.huge
+local error, ipairs, pairs, rawget, setmetatable = error, ipairs, pairs, rawget, setmetatable
 local tostring, type, unpack = tostring, type, unpack
-local assert, concat, format, loadstring = assert, table.concat, string.format, loadstring
+local assert, concat, loadstring = assert, table.concat, loadstring
 
 ffi.cdef [[
 uint32_t random_below(uint32_t n);
@@ -25,6 +25,12 @@ local members, number_of, name_of = backends_module.members, backends_module.num
 local tags_of, weight_of = backends_module.tags_of, backends_module.weight_of
 local call_number = ffi.cast("const double *", number_address)
 local methods = {}
+
+-- Raises an error about an argument; or about the dot that was meant to be a colon, and moved them all.
+local function wrong_argument(backends, what, needs, given)
+  if type(backends) ~= "table" then error(format("write backends:%s, with a colon", what), 3) end
+  error(format("backends:%s needs %s, got %s", what, needs, type(given)), 3)
+end
 
 -- :min -------------------------------------------------------------------------------------------
 
@@ -50,7 +56,7 @@ end
 
 -- Looking for the smallest one is C's, for which it does not matter how the scores lie.
 function methods.min(list, score)
-  if type(score) ~= "function" then complain("backends:min(f) needs a function, got %s", type(score)) end
+  if type(score) ~= "function" then wrong_argument(list, "min(f)", "a function", score) end
   local count, scores = #list, spare_scores or ffi.new("double[?]", SCORES)
   if count > SCORES then complain("backends:min(f): there are %d in the list, and %d backends", count, SCORES) end
   local all = score_all[count] or score_many
@@ -96,7 +102,7 @@ for _, backend in ipairs(members) do key_of[backend] = C.lists_key(name_of[backe
 -- that key. So a member that leaves takes its own keys with it and no others, however it came to leave.
 function methods.ring(backends, key, accept)
   if type(key) == "number" then key = tostring(key) end
-  if type(key) ~= "string" then complain("backends:ring(key) needs a text, got %s", type(key)) end
+  if type(key) ~= "string" then wrong_argument(backends, "ring(key)", "a text", key) end
   if accept ~= nil and type(accept) ~= "function" then
     complain("backends:ring(key, accept): accept is a function, not a %s", type(accept))
   end
@@ -153,9 +159,9 @@ local function make_tagged(backends, by_value, key, value)
 end
 
 function methods.tagged(backends, key, value)
-  if type(key) ~= "string" then complain("backends:tagged(key, value) needs a tag's name, got %s", type(key)) end
+  if type(key) ~= "string" then wrong_argument(backends, "tagged(key, value)", "a tag's name", key) end
   if type(value) == "number" then value = tostring(value) end
-  if type(value) ~= "string" then complain("backends:tagged(key, value) needs a text, got %s", type(value)) end
+  if type(value) ~= "string" then wrong_argument(backends, "tagged(key, value)", "a text", value) end
   local by_key = tagged_of[backends]
   if not by_key then
     by_key = {}

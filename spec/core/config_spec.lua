@@ -259,6 +259,8 @@ describe("a script's settings", function()
       { "return {\n  backends = 'a:1',\n  chose = function() end,\n}",
         ":3: unknown field 'chose', did you mean 'choose'?" },
       { "return { backends = 'a:1',\n bakends = 'b:1' }", ":2: unknown field 'bakends', did you mean 'backends'?" },
+      { "return { backends = 'a:1',\n on_complete = print }",
+        ":2: unknown field 'on_complete': there is on_failure, on_response, on_health, on_done" },
       { "return { backend = 'a:1' }", ":1: unknown field 'backend', did you mean 'backends'?" },
       { "return { Listen = ':80' }", ":1: unknown field 'Listen', did you mean 'listen'?" },
       { "return { on_fialure = 1 }", ":1: unknown field 'on_fialure', did you mean 'on_failure'?" },

@@ -114,6 +114,13 @@ describe("a script's modules", function()
       assert.truthy(message("\nreturn require 'none'"):find "^balancer.lua:2: no module 'none'")
     end)
 
+    it("with the script of lb that was meant, or what lb has in the module's place", function()
+      assert.matches("in lb itself; did you mean 'canary'%?$", message "local a = require 'canry'")
+      assert.matches("in lb itself; there is lb%.json$", message "local a = require 'cjson'")
+      assert.matches("in lb itself; there is lb%.tcp, or the script redis_lookup$",
+        message "local a = require 'resty.redis'")
+    end)
+
     it("by names that lead elsewhere", function()
       local long = ("x"):rep(101)
       for _, name in ipairs { "", ".", "..", "../x", "a..b", ".a", "a.", "/etc/passwd", "a/b", "a\\0b", long } do

@@ -26,6 +26,21 @@ end }]]):format(more or "", body)
       "script = { memory = 2^20, budget_ms = 5000 },",
     },
     ["yields"] = { "coroutine.yield()", ":%d: yielded" },
+    -- What is known from elsewhere gets told what it is here.
+    ["asks for what has another name here"] = {
+      "return ctx.remote_addr", ":2: unknown field 'remote_addr' of ctx, did you mean 'client_ip'%?",
+    },
+    ["calls with a dot"] = { "local no = ctx.reject(403) return no", ":2: write ctx:reject%(..%), with a colon" },
+    ["calls a list with a dot"] = {
+      "local one = backends.min(print) return one", ":2: write backends:min%(f%), with a colon",
+    },
+    ["gives no list element"] = { "return backends", ":1: choose returned a table .*: return one of the list" },
+    ["names a backend"] = { "return '127.0.0.1:2'", ':1: .*, such as backends:by_name%("127.0.0.1:2"%)' },
+    ["gives an index"] = { "return 2", ":1: choose returned a number, expected a backend, such as backends%[2%]" },
+    ["gives a status"] = { "return 403", ":1: choose returned a number, .*; an answer is ctx:reject%(403%)" },
+    ["returns nothing"] = {
+      "ctx:reject(403)", ":1: choose returned nothing, and there are backends: return one, an answer",
+    },
   } do
     it("finds that choose " .. what, function()
       local ended = check(choosing(case[1], case[3]))
