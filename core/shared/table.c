@@ -31,9 +31,9 @@
  * - between the swap and "release", the old ones are LIVE (or OWNED and soon LIVE,
  *   or OWNED by one that is gone) and in no chain, and never will be in this version.
  *
- * table_tidy finds all three, from the state and the chain of the cell's bucket, and
+ * cell_tidy finds all three, from the state and the chain of the cell's bucket, and
  * gives back what is in no chain. Any process may do that at any time; every new key
- * has it look at some cells, and all of them once there is no free one. (A pid that was
+ * has it look at some cells, and at all of them once there is no free one. (A pid that was
  * given to another process meanwhile only makes it wait until that one ends.) Nothing
  * waits for a process that is stopped: its few cells are its own until it goes on.
  *
@@ -50,10 +50,10 @@
 
 enum {
     CHAIN_MAX = 16,
-    TIDY_STEPS = 4,         /* cells looked at for each new key */
-    TIDY_STEPS_SHORT = 256, /* and when no free one was at hand */
+    TIDY_STEPS = 4,     /* cells looked at for each new key */
+    GLANCE_STEPS = 256, /* and only glanced at, when the table is full */
     CLAIM_TRIES = 32,
-    SEARCH_EVERY_MS = 500, /* through all cells, which takes milliseconds */
+    SEARCH_EVERY_MS = 500,
 };
 
 static const uint64_t CELL_MASK = (1u << 24) - 1;
@@ -137,37 +137,56 @@ static void cell_tidy(struct table *t, uint32_t cell, uint64_t now_ms)
         bucket_tidy(t, bucket);
 }
 
-static void table_tidy(struct table *t, unsigned steps)
+/* The same for what may be worth it: a value that has expired, a change that was begun. What
+ * was left over by a process that is gone is found by cell_tidy alone, which takes ten times as long. */
+static void cell_glance(struct table *t, uint32_t cell, uint64_t now_ms)
+{
+    enum cell_kind kind = cell_kind(atomic_load_explicit(&t->states[cell], RELAXED));
+
+    if (kind == CELL_OWNED || (kind == CELL_LIVE && cell_has_expired(t, cell, now_ms)))
+        cell_tidy(t, cell, now_ms);
+}
+
+typedef void cell_look(struct table *, uint32_t cell, uint64_t now_ms);
+
+/* At a few cells from there on. */
+static void look_at(struct table *t, cell_look *look, uint32_t from, unsigned steps)
 {
     uint32_t high = cells_ever_used(t);
     uint64_t now_ms = clock_steady_ms();
 
     for (unsigned i = 0; i < steps && high > 0; i++)
-        cell_tidy(t, atomic_fetch_add_explicit(&t->hand, 1, RELAXED) % high, now_ms);
+        look(t, (from + i) % high, now_ms);
 }
 
-/* Cells that belong to another process's change count as keys. */
-uint32_t table_count(struct table *t)
+/* At all of them, which are then counted. Cells that belong to a change count as keys. */
+static uint32_t look_through(struct table *t, cell_look *look)
 {
     uint64_t now_ms = clock_steady_ms();
     uint32_t high = cells_ever_used(t), count = 0;
 
     for (uint32_t cell = 0; cell < high; cell++) {
-        cell_tidy(t, cell, now_ms);
+        look(t, cell, now_ms);
         count += cell_kind(atomic_load_explicit(&t->states[cell], RELAXED)) != CELL_FREE;
     }
     atomic_store(&t->used, count);
     return count;
 }
 
-/* All cells, unless somebody has just done it. */
-static void table_search(struct table *t)
+uint32_t table_count(struct table *t)
+{
+    return look_through(t, cell_tidy);
+}
+
+/* All cells, unless somebody has just done it: every worker's calls wait for that, and nobody
+ * should be able to slow them by using up the keys. */
+static void table_search(struct table *t, cell_look *look)
 {
     uint64_t now_ms = clock_steady_ms(), last_ms = atomic_load(&t->searched_ms);
 
     if ((last_ms == 0 || now_ms >= last_ms + SEARCH_EVERY_MS) &&
         atomic_compare_exchange_strong(&t->searched_ms, &last_ms, now_ms))
-        table_count(t);
+        look_through(t, look);
 }
 
 static bool claim_fresh(struct table *t, struct cell_claimed *claimed)
@@ -199,17 +218,17 @@ static bool claim_any(struct table *t, struct cell_claimed *claimed)
     return false;
 }
 
+/* Keys are refused before all cells are taken, so there is a free one, unless very many
+ * processes were killed. */
 static bool table_claim(struct table *t, bool may_tidy, struct cell_claimed *claimed)
 {
     if (cells_claim_hinted(t, claimed) || claim_somewhere(t, claimed, 2) ||
-        claim_fresh(t, claimed) || claim_somewhere(t, claimed, CLAIM_TRIES))
+        claim_fresh(t, claimed) || claim_somewhere(t, claimed, CLAIM_TRIES) ||
+        claim_any(t, claimed))
         return true;
     if (!may_tidy)
         return false;
-    table_tidy(t, TIDY_STEPS_SHORT); /* what it gives back is hinted at */
-    if (cells_claim_hinted(t, claimed) || claim_somewhere(t, claimed, CLAIM_TRIES))
-        return true;
-    table_search(t);
+    table_search(t, cell_tidy);
     return cells_claim_hinted(t, claimed) || claim_any(t, claimed);
 }
 
@@ -371,11 +390,13 @@ static bool is_full(const struct table *t)
 
 static bool has_room_for_new_key(struct table *t)
 {
-    table_tidy(t, TIDY_STEPS);
+    uint32_t next = atomic_fetch_add_explicit(&t->hand, TIDY_STEPS, RELAXED);
+
+    look_at(t, cell_tidy, next, TIDY_STEPS);
     if (is_full(t))
-        table_tidy(t, TIDY_STEPS_SHORT);
+        look_at(t, cell_glance, cells_random(TABLE_CELLS), GLANCE_STEPS);
     if (is_full(t))
-        table_search(t);
+        table_search(t, cell_glance);
     return !is_full(t);
 }
 

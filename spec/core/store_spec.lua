@@ -115,6 +115,28 @@ describe("the store", function()
     assert.equal(3, count())
   end)
 
+  it("is not slow when it is full: clients can use up the keys", function()
+    for i = 1, ROOM do assert(set("key " .. i, i) == DONE) end
+    local begun = os.clock() -- CPU time of this process, which runs nothing else
+    count()
+    local thorough, slowest, found = os.clock() - begun, math.huge, 0
+    for _ = 1, 3 do
+      wait(0.55) -- the next one that is refused looks through all of them
+      local worst = 0
+      for i = 1, 20 do
+        begun = os.clock()
+        assert.equal(FULL, set("new " .. i, i))
+        worst = math.max(worst, os.clock() - begun)
+      end
+      slowest = math.min(slowest, worst)
+    end
+    assert.truthy(slowest < thorough / 2, slowest .. " s of " .. thorough)
+    for i = 1, 3 do assert(set("key " .. i, i, 0.001) == DONE) end
+    wait(0.55)
+    for i = 1, 4 do found = found + (set("new " .. i, i) == DONE and 1 or 0) end
+    assert.equal(3, found)
+  end)
+
   it("is full at last, says so, and loses nothing of what it has", function()
     for i = 1, ROOM do assert(set("key" .. i, i) == DONE) end
     assert.equal(FULL, set("one more", 1))
