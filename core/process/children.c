@@ -60,6 +60,7 @@ static void child_begin(const struct children *c, const struct child *child)
     prctl(PR_SET_NAME, title);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* some send it out of habit: to open the logs again */
     signal(SIGTERM, SIG_DFL);
     signal(SIGQUIT, SIG_DFL);
 }

@@ -13,6 +13,7 @@
 enum {
     QUIET_MS = 50,  /* after which a burst is over, */
     BURST_MS = 500, /* or after so long, however much comes */
+    LOOK_MS = 1000,
     EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
 };
 
@@ -26,13 +27,39 @@ static char *join(const char *folder, size_t length, const char *name)
     return path;
 }
 
+static struct watch_stamp stamp_of(const char *path)
+{
+    struct stat status;
+
+    if (stat(path, &status) != 0)
+        return (struct watch_stamp){0};
+    return (struct watch_stamp){status.st_dev, status.st_ino, (uint64_t)status.st_size,
+                                status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
+
+static bool is_same(struct watch_stamp a, struct watch_stamp b)
+{
+    return a.device == b.device && a.inode == b.inode && a.size == b.size &&
+           a.seconds == b.seconds && a.nanoseconds == b.nanoseconds;
+}
+
+/* The folder that has the name now; nothing changes if it is watched already. */
+static int watch_folder(const struct watch *w, int before, const char *path)
+{
+    int now = inotify_add_watch(w->fd, path, EVENTS);
+
+    if (before >= 0 && now != before)
+        inotify_rm_watch(w->fd, before);
+    return now;
+}
+
 int watch_open(struct watch *w, const char *script_path)
 {
     const char *slash = strrchr(script_path, '/');
     size_t length = slash != NULL ? (size_t)(slash - script_path) + 1 : 0;
     int error;
 
-    *w = (struct watch){.modules = -1, .file = script_path + length};
+    *w = (struct watch){.modules = -1, .path = script_path, .file = script_path + length};
     w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (w->fd < 0)
         return -1;
@@ -41,6 +68,8 @@ int watch_open(struct watch *w, const char *script_path)
     w->folder = inotify_add_watch(w->fd, w->folder_path, EVENTS);
     if (w->folder >= 0) {
         w->modules = inotify_add_watch(w->fd, w->modules_path, EVENTS);
+        w->known = w->last = stamp_of(w->path);
+        w->look_ms = clock_steady_ms() + LOOK_MS;
         return 0;
     }
     error = errno;
@@ -107,6 +136,8 @@ static void take_event(struct watch *w, const struct inotify_event *event)
     if (event->mask & IN_IGNORED) { /* that folder is gone */
         if (event->wd == w->modules)
             w->modules = -1;
+        else if (event->wd == w->folder)
+            w->folder = -1;
         return;
     }
     if (event->len == 0)
@@ -117,6 +148,19 @@ static void take_event(struct watch *w, const struct inotify_event *event)
     } else if (is_ours(w, event->name) && (!(event->mask & IN_CREATE) || is_link(w, event))) {
         note_change(w);
     }
+}
+
+static void watch_look(struct watch *w)
+{
+    struct watch_stamp now = stamp_of(w->path);
+
+    w->look_ms = clock_steady_ms() + LOOK_MS;
+    if (w->due_ms == 0 && now.inode != 0 && !is_same(now, w->known) && is_same(now, w->last)) {
+        w->folder = watch_folder(w, w->folder, w->folder_path);
+        w->modules = watch_folder(w, w->modules, w->modules_path);
+        note_change(w);
+    }
+    w->last = now;
 }
 
 void watch_read(struct watch *w)
@@ -133,11 +177,15 @@ void watch_read(struct watch *w)
             take_event(w, event);
             at += sizeof *event + event->len;
         }
+    if (clock_steady_ms() >= w->look_ms)
+        watch_look(w);
 }
 
 uint64_t watch_next_ms(const struct watch *w)
 {
-    return w->due_ms != 0 ? w->due_ms : UINT64_MAX;
+    if (w->fd < 0)
+        return UINT64_MAX;
+    return w->due_ms != 0 && w->due_ms < w->look_ms ? w->due_ms : w->look_ms;
 }
 
 bool watch_has_change(struct watch *w)
@@ -145,5 +193,6 @@ bool watch_has_change(struct watch *w)
     if (w->due_ms == 0 || clock_steady_ms() < w->due_ms)
         return false;
     w->due_ms = 0;
+    w->known = w->last = stamp_of(w->path); /* before it is read */
     return true;
 }

@@ -1,5 +1,6 @@
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
+local uv = require "luv"
 
 local answering = reloading.answering
 
@@ -84,5 +85,33 @@ describe("a script that is not watched", function()
     assert.equal(0, #lb:events "watch")
     assert.equal("reload", say().event)
     assert.equal("new", lb:fetch("/").body)
+  end)
+
+  it("may be in a folder that is replaced, or behind a link", function()
+    local folder = assert(uv.fs_mkdtemp "/tmp/lb-spec-XXXXXX")
+    finally(function() os.execute("rm -r " .. folder) end)
+    local function make(name, body)
+      assert(uv.fs_mkdir(folder .. "/" .. name, 448))
+      local file = assert(io.open(folder .. "/" .. name .. "/balancer.lua", "w"))
+      file:write(answering(body))
+      file:close()
+    end
+    make("1", "one")
+    assert(uv.fs_symlink(folder .. "/1", folder .. "/now"))
+    local lb = play.balancer { file = folder .. "/now/balancer.lua", args = { "--watch" } }
+    assert.equal("one", lb:fetch("/").body)
+    make("2", "two")
+    assert(uv.fs_symlink(folder .. "/2", folder .. "/next"))
+    assert(os.rename(folder .. "/next", folder .. "/now"))
+    becomes(lb, "two")
+    assert(os.rename(folder .. "/2", folder .. "/gone"))
+    make("2", "three")
+    becomes(lb, "three")
+    local file = assert(io.open(folder .. "/2/balancer.lua", "w"))
+    file:write(answering "four")
+    file:close()
+    becomes(lb, "four")
+    play.until_still(function() return #lb:events "reload" end)
+    assert.equal(3, #lb:events "reload")
   end)
 end)
