@@ -66,6 +66,7 @@ static void client_leave(struct client *c, void (*leave)(struct stream *))
     client_enter(c, CLIENT_CLOSING);
     deadline_clear(&c->deadline);
     client_tell_gone(c);
+    client_uncount_caller(c); /* first, as who sees the end may come again at once */
     leave(&c->stream);
 }
 
@@ -143,8 +144,12 @@ static void client_take_head(struct client *c)
             request_fault_text(fault));
         return;
     }
-    client_enter(c, CLIENT_BUSY);
     in->body_complete = !in->parse.has_body;
+    if (c->is_refused) {
+        client_fail_head(c, INCOMING_TOO_MANY, "more connections than limits.per_client");
+        return;
+    }
+    client_enter(c, CLIENT_BUSY);
     in->awaits_continue = in->parse.has_body && in->parse.head.version == VERSION_1_1 &&
                           head_lists(&in->parse.head, SLICE("expect"), SLICE("100-continue"));
     if (!head_keeps_alive(&in->parse.head))
@@ -228,7 +233,7 @@ static size_t client_feed(struct client *c, struct slice bytes)
         else
             client_take_end(c);
     }
-    if (c->state == CLIENT_HEAD && was_resting && !client_is_resting(c))
+    if (c->state == CLIENT_HEAD && was_resting && !client_is_resting(c) && !c->is_refused)
         deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts.request_head_ms);
     return total;
 }

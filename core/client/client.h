@@ -27,6 +27,7 @@ struct client {
     struct incoming *incoming; /* NULL while idle */
     struct buffer early;       /* read ahead of its turn */
     struct sockaddr_in6 peer;
+    uint64_t caller;        /* what it is counted under: shared/callers.h; 0: it is not */
     uint32_t watched_bytes; /* not taken by the client when the deadline was set */
     uint16_t local_port;
     uint8_t state;
@@ -35,6 +36,7 @@ struct client {
     bool has_ended;       /* the client sends no more */
     bool is_paused;       /* the exchange wants no more of the body for now */
     bool has_served;      /* at least one request */
+    bool is_refused;      /* one too many of its address: its first request is answered 429 */
 };
 
 struct client *client_new(struct clients *, struct listener *); /* accepts what waits there */
@@ -45,6 +47,7 @@ void client_close(struct client *);
 void client_reset(struct client *); /* the same, and the peer sees a reset */
 void client_watch(struct client *); /* sets the deadline that the state calls for, from now */
 void clients_forget(struct clients *, struct client *); /* it is closed */
+void client_uncount_caller(struct client *);            /* limits.per_client: it leaves */
 void incoming_new(struct client *);                     /* a request begins: client->incoming */
 void incoming_free(struct client *);
 void incoming_free_spare(struct clients *);

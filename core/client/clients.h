@@ -2,7 +2,8 @@
  * clients - all client connections of a worker: accepting, draining, closing.
  *
  * An idle connection owns no buffer. What a client sends ahead of its turn is kept
- * up to one read, then it has to wait.
+ * up to one read, then it has to wait. A connection that is one too many of its address
+ * (limits.per_client) is refused by the answer to its first request, or at once if many are.
  */
 #ifndef CLIENT_CLIENTS_H
 #define CLIENT_CLIENTS_H
@@ -28,19 +29,25 @@ struct clients { /* of one worker */
     struct loop *loop;
     struct config_timeouts timeouts;
     struct parse_limits limits;
-    struct segment_worker *slot;
+    const struct config *config; /* that of the last clients_follow: for limits.per_client */
+    struct segment *segment;
+    unsigned worker;
     const struct clients_events *events;
     void *owner;
     struct list_node all;
     struct list_node spare; /* blocks of incomings that ended */
     unsigned spare_count;
     unsigned count;
+    unsigned refused;        /* of them: limits.per_client */
+    uint64_t refused_untold; /* connections since the log told of some */
+    uint64_t tell_again_ms;  /* not before this */
     bool is_draining;
 };
 
-void clients_init(struct clients *, struct loop *, const struct config *, struct segment_worker *,
-                  const struct clients_events *, void *owner);
-/* The settings of another script hold from now on, for connections that are there, too. */
+void clients_init(struct clients *, struct loop *, const struct config *, struct segment *,
+                  unsigned worker, const struct clients_events *, void *owner);
+/* The settings of another script hold from now on, for connections that are there, too; but none
+ * is refused that was accepted. Borrows them until the next call. */
 void clients_follow(struct clients *, const struct config *);
 void clients_dispose(struct clients *);                   /* when count is 0 */
 void clients_accept(struct clients *, struct listener *); /* the connection that is waiting there */

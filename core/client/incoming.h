@@ -26,6 +26,7 @@ enum incoming_fault {               /* why a request cannot be served, or not to
                       INCOMING_LONG_LINE,
                       INCOMING_LARGE_HEAD,
                       INCOMING_TIMED_OUT, /* the head, or the next piece of the body */
+                      INCOMING_TOO_MANY,  /* it is in order, but its connection is one too many */
 };
 
 struct incoming_events {

@@ -5,8 +5,6 @@
 
 enum { BODY_BYTES_MAX = 65536, TYPE_BYTES_MAX = 255 };
 
-static const char *const nothing_to_come[] = {NULL};
-
 /* What a body without a type looks like. */
 static struct slice guess_type(struct slice body)
 {
@@ -55,7 +53,7 @@ static void read_page_table(struct config *config, unsigned status, struct field
     static const char *const known[] = {"type", "body", NULL};
     struct slice type, body;
 
-    if (!fields_check_names(page, known, nothing_to_come))
+    if (!fields_check_names(page, known))
         return;
     if (fields_type(page, "body", 0) == FIELDS_NOTHING)
         fields_fail(page, NULL, 0, "the body is missing: body = \"text\"");

@@ -11,7 +11,6 @@
 enum { TAGS_MAX = 32, NAMES_MAX = 32, WEIGHT_MAX = 65535, IN_FLIGHT_MAX = 1000000 };
 
 static const char standard_listen[] = "0.0.0.0:3030";
-static const char *const no_names[] = {NULL};
 
 /* Moves the words to where the field is, and says whether there were none. */
 static bool keep_words(struct fields *table, const char *name, unsigned position,
@@ -211,7 +210,7 @@ static void read_backend_table(struct config *config, struct fields *entry)
     struct config_backend *backend;
     struct buffer words = {0};
 
-    if (!fields_check_names(entry, known, no_names))
+    if (!fields_check_names(entry, known))
         return;
     if (fields_type(entry, "address", 0) == FIELDS_NOTHING)
         fields_fail(entry, NULL, 0, "the address is missing: address = \"host:port\"");
@@ -328,7 +327,7 @@ static void read_group(struct config *config, struct fields *root,
         for (const char *const *name = probes_names; *name != NULL; name++)
             known[count++] = *name;
     known[count] = NULL;
-    fields_check_names(&table, known, settings_to_come(group->name));
+    fields_check_names(&table, known);
     for (unsigned i = 0; i < group->count; i++)
         read_setting(config, &table, &group->settings[i]);
     if (is_health)
@@ -370,7 +369,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
         "pages",  "health",     "timeouts",    "limits",    "script",          "init",
         "choose", "on_failure", "on_response", "on_health", "on_done",         NULL};
 
-    fields_check_names(root, known, settings_to_come(NULL));
+    fields_check_names(root, known);
     if (given->listen_count == 0)
         read_listen(config, root);
     if (given->backends_count == 0)

@@ -52,6 +52,7 @@ static const struct setting limits[] = {
     {COUNT64(limits, body, 0, 1, 1024 * GIB, true)},
     {COUNT64(limits, replay, 65536, 0, GIB, false)},
     {COUNT64(limits, connections, 0, 1, 10000000, true)},
+    {COUNT64(limits, per_client, 0, 1, 10000000, true)},
     {COUNT32(limits, attempts, 3, 1, 100)},
     {"retry_budget", SETTING_FRACTION, offsetof(struct config, limits.retry_budget), 0.2, 0, 1,
      false},
@@ -73,14 +74,6 @@ const struct settings_group settings_groups[SETTINGS_GROUPS] = {
     {"limits", limits, COUNT(limits)},
     {"script", script, COUNT(script)},
 };
-
-static const char *const limits_to_come[] = {"per_client", NULL};
-static const char *const nothing_to_come[] = {NULL};
-
-const char *const *settings_to_come(const char *group)
-{
-    return group != NULL && strcmp(group, "limits") == 0 ? limits_to_come : nothing_to_come;
-}
 
 double setting_get(const struct config *config, const struct setting *setting)
 {

@@ -34,10 +34,6 @@ struct settings_group { /* one table of the script */
 enum { SETTINGS_GROUPS = 4, SETTINGS_BESIDE_MAX = 8 };
 extern const struct settings_group settings_groups[SETTINGS_GROUPS];
 
-/* Names that scripts may know from the documentation and that this version does
- * not have yet; a list ends with NULL. group NULL: the script's own table. */
-const char *const *settings_to_come(const char *group);
-
 double setting_get(const struct config *, const struct setting *); /* as the script says it */
 void setting_set(struct config *, const struct setting *, double value);
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAMES_MAX = 64, SHOWN_BYTES_MAX = 40, STACK_ROOM = 8 };
+enum { SHOWN_BYTES_MAX = 40, STACK_ROOM = 8 };
 
 /* --- where --- */
 
@@ -199,13 +199,6 @@ static bool list_has(const char *const *names, struct slice name)
     return false;
 }
 
-static size_t list_append(const char **all, size_t count, const char *const *names)
-{
-    while (*names != NULL && count < NAMES_MAX)
-        all[count++] = *names++;
-    return count;
-}
-
 static void append_shown(struct buffer *out, struct slice text)
 {
     if (text.length > SHOWN_BYTES_MAX)
@@ -229,13 +222,14 @@ static void append_hooks(struct buffer *out, const char *const *names, size_t co
         }
 }
 
-static void fail_unknown(struct fields *table, struct slice name, const char *const *known,
-                         const char *const *later)
+static void fail_unknown(struct fields *table, struct slice name, const char *const *known)
 {
-    const char *all[NAMES_MAX];
-    size_t count = list_append(all, list_append(all, 0, known), later);
-    const char *nearest = nearest_name(name, all, count);
+    const char *nearest;
+    size_t count = 0;
 
+    while (known[count] != NULL)
+        count++;
+    nearest = nearest_name(name, known, count);
     if (!fail_begin(table, name.start, 0, false))
         return;
     buffer_append_text(&table->wrong->message, "unknown field '");
@@ -244,13 +238,7 @@ static void fail_unknown(struct fields *table, struct slice name, const char *co
     if (nearest != NULL)
         buffer_printf(&table->wrong->message, ", did you mean '%s'?", nearest);
     else if (is_hook(name))
-        append_hooks(&table->wrong->message, all, count);
-}
-
-static void fail_to_come(struct fields *table, const char *name)
-{
-    if (fail_begin(table, name, 0, false))
-        buffer_printf(&table->wrong->message, "'%s' is not available in this version", name);
+        append_hooks(&table->wrong->message, known, count);
 }
 
 /* The key as a place in messages; 0 if it is none. */
@@ -262,7 +250,7 @@ static unsigned position_of(lua_State *lua, int index)
 }
 
 /* The key below the top of the stack, while it is walked over. */
-static void check_key(struct fields *table, const char *const *known, const char *const *later)
+static void check_key(struct fields *table, const char *const *known)
 {
     lua_State *lua = table->lua;
     struct slice name;
@@ -277,15 +265,11 @@ static void check_key(struct fields *table, const char *const *known, const char
         return;
     }
     name.start = lua_tolstring(lua, -2, &name.length);
-    if (list_has(known, name))
-        return;
-    if (list_has(later, name))
-        fail_to_come(table, name.start);
-    else
-        fail_unknown(table, name, known, later);
+    if (!list_has(known, name))
+        fail_unknown(table, name, known);
 }
 
-bool fields_check_names(struct fields *table, const char *const *known, const char *const *later)
+bool fields_check_names(struct fields *table, const char *const *known)
 {
     lua_State *lua = table->lua;
 
@@ -294,7 +278,7 @@ bool fields_check_names(struct fields *table, const char *const *known, const ch
     luaL_checkstack(lua, STACK_ROOM, "settings");
     lua_pushnil(lua);
     while (lua_next(lua, table->index) != 0) {
-        check_key(table, known, later);
+        check_key(table, known);
         lua_pop(lua, 1);
         if (table->wrong->is_set) {
             lua_pop(lua, 1);

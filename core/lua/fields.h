@@ -59,9 +59,8 @@ bool fields_enter(struct fields *child, struct fields *parent, const char *name)
 bool fields_enter_item(struct fields *child, struct fields *list, unsigned position);
 void fields_leave(struct fields *child);
 
-/* Is every name one of these? Both lists end with NULL; later has those that
- * a coming version will know. */
-bool fields_check_names(struct fields *, const char *const *known, const char *const *later);
+/* Is every name one of these? The list ends with NULL. */
+bool fields_check_names(struct fields *, const char *const *known);
 /* Is every key a whole number from least to most? what says so in words. */
 bool fields_check_positions(struct fields *, unsigned least, unsigned most, const char *what);
 /* How many elements has the list? 0 and something wrong if it is not one: it

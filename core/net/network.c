@@ -131,6 +131,14 @@ bool network_has(const struct network *network, const struct sockaddr_in6 *addre
     return has_address(network, bytes);
 }
 
+bool network_any_has(const struct network *list, unsigned count, const struct sockaddr_in6 *address)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (network_has(&list[i], address))
+            return true;
+    return false;
+}
+
 static bool is_port(struct slice text)
 {
     return text.length > 1 && text.start[0] == ':' &&

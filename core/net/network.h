@@ -23,6 +23,7 @@ const char *network_parse(struct network *out, struct slice text) MUST_USE;
  * Others than IPv4 and IPv6 are in none. */
 void network_format(struct buffer *, const struct network *); /* "10.0.0.0/8" */
 bool network_has(const struct network *, const struct sockaddr_in6 *);
+bool network_any_has(const struct network *, unsigned count, const struct sockaddr_in6 *);
 /* An address as text, as X-Forwarded-For has them: "1.2.3.4", "::1"; a port behind it
  * ("1.2.3.4:80", "[::1]:80") is left out. IPv4 becomes v4-mapped. False for anything else. */
 bool network_read_address(struct slice text, struct sockaddr_in6 *out);

@@ -21,6 +21,7 @@
 #include "process/watch.h"
 #include "process/worker.h"
 #include "shared/board.h"
+#include "shared/callers.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -169,6 +170,7 @@ static void on_child_died(void *owner, unsigned which, int status)
         atomic_store(&worker->clients, 0);
         atomic_store(&worker->edition, 0);
         board_forget_worker(s->segment, which);
+        callers_forget_worker(s->segment, which);
     }
     if (s->state < SUPERVISOR_DRAINING)
         children_start_later(&s->children, which);

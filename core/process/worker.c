@@ -402,7 +402,7 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     deadline_init(&w->stray_signal, on_stray_signal);
     deadline_init(&w->log_again, on_log_again);
     deadline_init(&w->heartbeat, on_heartbeat);
-    clients_init(&w->clients, &w->loop, first, w->slot, &clients_events, w);
+    clients_init(&w->clients, &w->loop, first, segment, slot, &clients_events, w);
     proxy_init(&w->proxy, &w->loop, segment, slot);
     w->status = worker_start(w, listeners, listeners_count);
     if (w->status != 0)

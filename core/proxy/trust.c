@@ -2,10 +2,7 @@
 
 bool trust_has(const struct config *config, const struct sockaddr_in6 *address)
 {
-    for (unsigned i = 0; i < config->trusted_proxies_count; i++)
-        if (network_has(&config->trusted_proxies[i], address))
-            return true;
-    return false;
+    return network_any_has(config->trusted_proxies, config->trusted_proxies_count, address);
 }
 
 /* --- the list --- */

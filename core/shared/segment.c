@@ -2,14 +2,21 @@
 
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
-/* 0, the kernel's fresh pages, is the first value of everything in it. */
+/* 0, the kernel's fresh pages, is the first value of everything else in it. */
 struct segment *segment_new(void)
 {
     struct segment *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    return s == MAP_FAILED ? NULL : s;
+    if (s == MAP_FAILED)
+        return NULL;
+    if (getrandom(s->callers_secret, CALLERS_SECRET_BYTES, 0) != CALLERS_SECRET_BYTES) {
+        segment_free(s);
+        return NULL;
+    }
+    return s;
 }
 
 void segment_free(struct segment *s)

@@ -25,6 +25,9 @@ enum {
     SEGMENT_HOOKS_MAX = 16,   /* of a script, and */
     SEGMENT_BREACHES_MAX = 8, /* the kinds of what can go wrong with one */
     SEGMENT_PARKING_MAX = 64, /* breaches that are remembered */
+    CALLERS_SETS = 2048,      /* a power of two */
+    CALLERS_WAYS = 16,        /* addresses of one set that a worker can count */
+    CALLERS_SECRET_BYTES = 32,
 };
 
 /* What one worker adds up for one backend, in a cache line of its own. Only that worker
@@ -91,6 +94,17 @@ struct segment_parking {
     _Atomic uint64_t breaches_ms[SEGMENT_PARKING_MAX];     /* when the last ones were */
 };
 
+/* Connections by client, of one worker (shared/callers.h has the functions). */
+struct segment_callers_set {
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t keys[CALLERS_WAYS];
+    _Atomic uint32_t counts[CALLERS_WAYS];
+};
+
+struct segment_callers {
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t is_used; /* something was counted, once */
+    struct segment_callers_set sets[CALLERS_SETS];
+};
+
 struct segment {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t
         generation;                    /* changes with every backend's state */
@@ -108,6 +122,8 @@ struct segment {
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];
     struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
+    uint8_t callers_secret[CALLERS_SECRET_BYTES]; /* of their keys; never changes */
+    struct segment_callers callers[SEGMENT_WORKERS_MAX];
     struct table table; /* lb.get, lb.window, lb.bucket: shared/table.h */
 };
 

@@ -287,7 +287,8 @@ describe("a script's settings", function()
       { "return { health = {\n check = 5 } }", ":2: health.check: expected a function, got a number" },
       { "return { health = {\n type = 'http',\n check = function() end } }",
         ":2: health.type: a check of the script's own has no type" },
-      { "return { limits = { per_client = 1 } }", ":1: limits: 'per_client' is not available in this version" },
+      { "return { limits = { per_client = 0.5 } }",
+        ":1: limits.per_client: expected 0 or a whole number from 1 to 10000000, got 0.5" },
 
       { "return { trusted_proxys = {} }", ":1: unknown field 'trusted_proxys', did you mean 'trusted_proxies'?" },
       { "return { page = {} }", ":1: unknown field 'page', did you mean 'pages'?" },

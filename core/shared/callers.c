@@ -1,0 +1,122 @@
+/*
+ * The key's low bits choose a set; within it a key has any free entry, and keeps it
+ * while it has connections:
+ *
+ *   sets[key % CALLERS_SETS]    keys   [ a | 0 | b | .. ]    0: free
+ *                               counts [ 3 | 0 | 1 | .. ]
+ *
+ * An entry is named while its count is 0, and is 0 again before it is free. So a reader
+ * that finds the key before and behind a count has a count of that key. It may miss a key
+ * that moves, that is, one that had no connection in between and then got a new one: but
+ * that one was added after the reader's own, and sees it.
+ *
+ * That either of two sees the other needs one order of all steps: the default of C11's
+ * atomics, and no weaker one.
+ */
+#include "shared/callers.h"
+
+#include "base/sha256.h"
+
+#include <string.h>
+
+enum { NO_ENTRY = CALLERS_WAYS };
+
+static struct segment_callers_set *set_of(struct segment *s, unsigned worker, uint64_t key)
+{
+    CHECK(worker < SEGMENT_WORKERS_MAX);
+    return &s->callers[worker].sets[key % CALLERS_SETS];
+}
+
+/* The first entry with this key; 0 finds a free one. */
+static unsigned set_find(const struct segment_callers_set *set, uint64_t key)
+{
+    unsigned i = 0;
+
+    while (i < CALLERS_WAYS && atomic_load(&set->keys[i]) != key)
+        i++;
+    return i;
+}
+
+static uint32_t set_count(const struct segment_callers_set *set, uint64_t key)
+{
+    unsigned entry = set_find(set, key);
+    uint32_t count;
+
+    if (entry == NO_ENTRY)
+        return 0;
+    count = atomic_load(&set->counts[entry]);
+    return atomic_load(&set->keys[entry]) == key ? count : 0;
+}
+
+uint64_t callers_key(const struct segment *s, const struct sockaddr_in6 *address)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+    uint8_t bytes[CALLERS_SECRET_BYTES + 16] = {0}, digest[SHA256_BYTES];
+    uint8_t *ip = bytes + CALLERS_SECRET_BYTES;
+    const struct in6_addr *v6 = &address->sin6_addr;
+    struct sha256 hash;
+    uint64_t key;
+
+    memcpy(bytes, s->callers_secret, CALLERS_SECRET_BYTES);
+    if (address->sin6_family == AF_INET) {
+        ip[10] = ip[11] = 0xff;
+        memcpy(ip + 12, &v4->sin_addr, 4);
+    } else {
+        memcpy(ip, v6, IN6_IS_ADDR_V4MAPPED(v6) || IN6_IS_ADDR_LINKLOCAL(v6) ? 16 : 8);
+    }
+    sha256_init(&hash);
+    sha256_add(&hash, (struct slice){(const char *)bytes, sizeof bytes});
+    sha256_end(&hash, digest);
+    memcpy(&key, digest, sizeof key);
+    return key != 0 ? key : 1;
+}
+
+uint32_t callers_add(struct segment *s, unsigned worker, uint64_t key)
+{
+    struct segment_callers_set *set = set_of(s, worker, key);
+    unsigned entry = set_find(set, key);
+
+    if (entry == NO_ENTRY) {
+        entry = set_find(set, 0);
+        if (entry == NO_ENTRY)
+            return 0;
+        atomic_store(&s->callers[worker].is_used, 1);
+        atomic_store(&set->keys[entry], key);
+    }
+    atomic_fetch_add(&set->counts[entry], 1);
+    return callers_count(s, key);
+}
+
+void callers_remove(struct segment *s, unsigned worker, uint64_t key)
+{
+    struct segment_callers_set *set = set_of(s, worker, key);
+    unsigned entry = set_find(set, key);
+
+    CHECK(entry != NO_ENTRY);
+    if (atomic_fetch_sub(&set->counts[entry], 1) == 1)
+        atomic_store(&set->keys[entry], 0);
+}
+
+uint32_t callers_count(const struct segment *s, uint64_t key)
+{
+    unsigned workers = atomic_load(&s->workers_count);
+    uint32_t count = 0;
+
+    if (workers == 0 || workers > SEGMENT_WORKERS_MAX)
+        workers = SEGMENT_WORKERS_MAX;
+    for (unsigned i = 0; i < workers; i++)
+        count += set_count(&s->callers[i].sets[key % CALLERS_SETS], key);
+    return count;
+}
+
+void callers_forget_worker(struct segment *s, unsigned worker)
+{
+    CHECK(worker < SEGMENT_WORKERS_MAX);
+    if (atomic_exchange(&s->callers[worker].is_used, 0) == 0)
+        return; /* no page of it was touched, and none has to be */
+    for (unsigned i = 0; i < CALLERS_SETS; i++)
+        for (unsigned j = 0; j < CALLERS_WAYS; j++) {
+            atomic_store(&s->callers[worker].sets[i].counts[j], 0);
+            atomic_store(&s->callers[worker].sets[i].keys[j], 0);
+        }
+}

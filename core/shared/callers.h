@@ -1,0 +1,29 @@
+/*
+ * callers - how many open connections each client's address has, over all workers.
+ *
+ * Each worker counts its own in a table of its own, which nobody else writes; readers
+ * add them up. The supervisor empties the table of a worker that died. Bounded: where
+ * an address finds no room it is not counted (CALLERS_WAYS).
+ */
+#ifndef SHARED_CALLERS_H
+#define SHARED_CALLERS_H
+
+#include "shared/segment.h"
+
+#include <netinet/in.h>
+
+/* What an address is counted under, never 0: a hash that no client can aim with. IPv6
+ * goes by the first 64 bits, which is what one customer gets at least; but for link-local
+ * addresses, which share those. A v4-mapped address is the IPv4 one. */
+uint64_t callers_key(const struct segment *, const struct sockaddr_in6 *);
+
+/* One more in this worker. Gives how many there are over all, this one included, or 0 if
+ * there was no room to count it. Two workers that add at the same time see each other, one
+ * of them at least: if whoever sees too many takes its own back, there are never too many
+ * (and both may do so). */
+uint32_t callers_add(struct segment *, unsigned worker, uint64_t key);
+void callers_remove(struct segment *, unsigned worker, uint64_t key); /* that was counted */
+uint32_t callers_count(const struct segment *, uint64_t key);         /* over all workers */
+void callers_forget_worker(struct segment *, unsigned worker);        /* it died */
+
+#endif
