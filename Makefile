@@ -117,10 +117,11 @@ spec: all library
 	busted $(FILE)
 
 # Your own specs of your own script, with the builders of spec/support, in the spec's folder:
-# make -C /path/to/lb test-policy FILE=$PWD/my_spec.lua (scripts/README.md has an example)
+# make -C /path/to/lb test-policy FILE=my_spec.lua (scripts/README.md has an example); -C leaves PWD as it was.
+OWN_SPEC = $(firstword $(wildcard $(PWD)/$(FILE)) $(abspath $(FILE)))
 test-policy:
 	$(if $(filter-out spec,$(FILE)),,$(error say which: make test-policy FILE=/path/to/my_spec.lua))
-	@cd $(dir $(abspath $(FILE))) && LUA_PATH='$(CURDIR)/?.lua;;' busted --lua=luajit $(notdir $(abspath $(FILE)))
+	@cd $(dir $(OWN_SPEC)) && LUA_PATH='$(CURDIR)/?.lua;;' busted --lua=luajit $(notdir $(OWN_SPEC))
 
 # The system specs under valgrind; slow, so not part of `make test`.
 valgrind: all

@@ -13,6 +13,8 @@ void context_explain(struct facts_request *, const char *key, size_t key_length,
 double random_unit(void);
 ]]
 
+math.randomseed(C.random_unit() * 2 ^ 53) -- or all workers would draw the same, and again after each reload
+
 -- Adds them to the fields and methods of ctx (core/policy/hooks.lua).
 return function(fields, methods, call, check_fresh)
   local cookies_meta = {

@@ -383,8 +383,9 @@ static void reload_finish(struct reload *r)
     snprintf(added, sizeof added, "%u", r->added);
     snprintf(removed, sizeof removed, "%u", r->removed);
     snprintf(ms, sizeof ms, "%llu", (unsigned long long)(clock_steady_ms() - r->began_ms));
-    log_event(LOG_INFO, "reload", with_changed, "%s is loaded: %s in %s ms", r->options->script,
-              with_changed[4].value[0] != '\0' ? with_changed[4].value : "nothing changed", ms);
+    log_event(LOG_INFO, "reload", with_changed, "%s is loaded in %s ms; changed: %s",
+              r->options->script, ms,
+              with_changed[4].value[0] != '\0' ? with_changed[4].value : "nothing");
     warn_of_kept(r);
     reload_enter(r, RELOAD_IDLE, UINT64_MAX);
 }

@@ -139,6 +139,12 @@ end }]]):format(more or "", body)
     assert.equal(0, ended.code, ended.err)
   end)
 
+  it("draws other numbers each time that a script is loaded", function()
+    local function drawn() return check(choosing "error(math.random(2 ^ 31))").err:match ":2: (%d+)" end
+    local first, second, third = drawn(), drawn(), drawn()
+    assert.truthy(first and (first ~= second or first ~= third), first)
+  end)
+
   it("counts nothing that a running balancer would see", function()
     local script = play.file("counts.lua", [[
       local calls = lb.counter "calls"

@@ -35,6 +35,13 @@ describe("a spec of one's own", function()
     assert.truthy(said.out:find "2 successes / 0 failures / 0 errors", said.out)
   end)
 
+  it("runs from another folder, by the spec's name", function()
+    local said = run(example(), "sh", "-c", ("root=$PWD; cd %s && make -C $root test-policy FILE=my_spec.lua")
+      :format(play.directory()))
+    assert.equal(0, said.code, said.out .. said.err)
+    assert.truthy(said.out:find "2 successes / 0 failures / 0 errors", said.out)
+  end)
+
   it("fails if it does not hold", function()
     local said = make((example():gsub('assert.equal%("c"', 'assert.equal("b"')))
     assert.not_equal(0, said.code)
