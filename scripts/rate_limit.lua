@@ -5,6 +5,7 @@ return lb.script({
   rate = 10,
   burst = 20,
   key = function(ctx) return ctx.client_ip end,        -- or ctx.headers["x-api-key"] or ""
+  policy = lb.policy.round_robin,                      -- who passes: any choose(ctx, backends)
 }, function(options)
   local bucket
 
@@ -15,7 +16,7 @@ return lb.script({
         local taken, wait = bucket:take(options.key(ctx))        -- nil if there is no room to count it
         if taken == false then return ctx:reject(429, { retry_after = wait, why = "rate_limit" }) end
       end
-      return lb.policy.round_robin(ctx, backends)
+      return options.policy(ctx, backends)
     end,
   }
 end)

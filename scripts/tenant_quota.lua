@@ -6,6 +6,7 @@ return lb.script({
   quotas = {},
   others = 100,
   seconds = 60,
+  policy = lb.policy.round_robin,                      -- who passes: any choose(ctx, backends)
 }, function(options)
   local windows = {}
   local function window_of(name)
@@ -15,7 +16,7 @@ return lb.script({
 
   return {
     choose = function(ctx, backends)
-      if ctx.tries > 1 then return lb.policy.round_robin(ctx, backends) end
+      if ctx.tries > 1 then return options.policy(ctx, backends) end
       local tenant = ctx.headers[options.header] or ""
       local quota = options.quotas[tenant]
       local window = window_of(quota and tenant or "")
@@ -23,7 +24,7 @@ return lb.script({
       if window:get() >= quota or (window:add() or 0) > quota then        -- who is refused is not counted
         return ctx:reject(429, { retry_after = options.seconds / 10, why = "quota" })
       end
-      return lb.policy.round_robin(ctx, backends)
+      return options.policy(ctx, backends)
     end,
   }
 end)

@@ -54,6 +54,17 @@ describe("rate limit", function()
     assert.equal(1, (passed(1, { tries = 2 })))
   end)
 
+  it("leaves who passes to another policy", function()
+    policy = script.load_text [[return require "rate_limit" {
+      rate = 1, burst = 2, policy = function(ctx, backends) return backends[2], { why = "mine" } end }]]
+    for _ = 1, 2 do
+      local chosen, options = policy.choose(request {}, backends)
+      assert.same({ "b", "mine" }, { chosen.name, options.why })
+    end
+    assert.equal(429, policy.choose(request {}, backends).status)
+    assert.equal("b", policy.choose(request { tries = 2 }, backends).name)
+  end)
+
   it("goes by what it is told", function()
     policy = script.load_text [[return require "rate_limit" {
       rate = 1, burst = 2, key = function(ctx) return ctx.headers["x-api-key"] or "" end }]]

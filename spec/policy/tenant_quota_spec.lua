@@ -50,4 +50,13 @@ describe("tenant quota", function()
     passed(2, "initech")
     assert.equal(1, (passed(1, "initech", 2)))
   end)
+
+  it("leaves who passes to another policy", function()
+    policy = script.load_text [[
+      return require "tenant_quota" { others = 1, policy = function(ctx, backends) return backends[2] end }]]
+    local backends = pool { "a", "b" }
+    assert.equal("b", policy.choose(request {}, backends).name)
+    assert.equal(429, policy.choose(request {}, backends).status)
+    assert.equal("b", policy.choose(request { tries = 2 }, backends).name)
+  end)
 end)
