@@ -185,9 +185,15 @@ static void on_early_signal(int number)
 
 void signals_expect(void)
 {
+    sigset_t later;
+
     signal(SIGTERM, on_early_signal);
     signal(SIGINT, on_early_signal);
     signal(SIGQUIT, on_early_signal);
+    sigemptyset(&later);
+    sigaddset(&later, SIGHUP); /* waits for signals_open: whoever starts lb may send it at once */
+    sigaddset(&later, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &later, NULL);
 }
 
 int signals_open(void)

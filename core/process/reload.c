@@ -103,6 +103,14 @@ static void reload_try(struct reload *r)
     children_start(r->children, child_of(r));
 }
 
+void reload_end_trial(struct reload *r)
+{
+    pid_t pid = r->children->list[child_of(r)].pid;
+
+    if (pid != 0)
+        kill(pid, SIGKILL); /* it may be stopped */
+}
+
 /* --- tried --- */
 
 /* The number behind the script's name in "balancer.lua:7: unknown field". */

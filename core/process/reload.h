@@ -60,6 +60,7 @@ bool reload_is_possible(const struct reload *); /* the script is a file */
 void reload_ask(struct reload *);
 void reload_step(struct reload *);                           /* while lb serves; often */
 uint64_t reload_next_ms(const struct reload *);              /* when to do so at the latest */
+void reload_end_trial(struct reload *);                      /* lb ends */
 bool reload_is_child(const struct reload *, unsigned which); /* the one that tries */
 _Noreturn void reload_run_child(struct reload *);
 void reload_on_tried(struct reload *, int status); /* that child has ended, as waitpid tells it */

@@ -113,6 +113,7 @@ static void supervisor_drain(struct supervisor *s)
     supervisor_enter(s, SUPERVISOR_DRAINING, s->options->drain_timeout_ms);
     atomic_store(&s->segment->is_stopping, 1);
     children_signal(&s->children, SIGTERM);
+    reload_end_trial(&s->reload);
     /* The workers have accepted what waits, or are about to: only when they have
      * closed theirs too are connections refused. */
     sockets_close(&s->sockets);

@@ -296,4 +296,12 @@ describe("a reload", function()
     assert.equal("new", client:response().body)
     assert.equal("end", client:ended_by_peer())
   end)
+
+  it("holds up no end, even if what tries the script stands still", function()
+    local lb, say = reloading.start(answering "old")
+    say.write "while true do end"
+    lb:signal "sighup"
+    uv.kill(play.wait("the trial", function() return child(lb, "lb trial") end), "sigstop")
+    lb:stop()
+  end)
 end)
