@@ -40,6 +40,8 @@ bool standing_drain(struct segment *s, unsigned slot, bool draining, uint64_t no
     struct segment_backend *b = &s->backends[slot];
     uint32_t expected = !draining;
 
+    if (atomic_load(&b->draining) == draining)
+        return false;
     if (draining)
         atomic_store(&b->drained_ms, now_ms);
     if (!atomic_compare_exchange_strong(&b->draining, &expected, draining))

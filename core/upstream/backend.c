@@ -50,12 +50,16 @@ static bool backend_is_draining(const struct backend *b)
     return atomic_load(&b->all->segment->backends[b->settings->slot].draining) != 0;
 }
 
+/* What was said last may be of a worker that is gone, or of another script, so it is that which
+ * counts, and not what this worker saw before. */
 static void backends_log_panic(const struct backends *all, unsigned wanted)
 {
     const struct log_pair none[] = {{NULL, NULL}};
 
-    if (atomic_exchange(&all->segment->in_panic, all->is_panic) == all->is_panic)
-        return; /* another worker has said so */
+    if (atomic_load(&all->segment->in_panic) == all->is_panic ||
+        board_generation(all->segment) != all->board_generation || /* seen too early */
+        atomic_exchange(&all->segment->in_panic, all->is_panic) == all->is_panic)
+        return;
     if (all->is_panic)
         log_event(LOG_ERROR, "panic_begin", none,
                   "%u of %u backends are available, less than health.panic: all are tried",
@@ -68,17 +72,13 @@ static void backends_log_panic(const struct backends *all, unsigned wanted)
 /* Below health.panic those that are left would not bear the load of all; better to try everybody. */
 static void backends_look_for_panic(struct backends *all)
 {
-    bool was_panic = all->is_panic;
     unsigned wanted = 0;
 
-    if (all->config->health.panic == 0)
-        return;
     for (unsigned i = 0; i < all->count; i++)
         wanted += !backend_is_draining(&all->list[i]);
     all->is_panic = atomic_load(&all->segment->first_round_done) != 0 &&
                     all->available_count < all->config->health.panic * wanted;
-    if (all->is_panic != was_panic)
-        backends_log_panic(all, wanted);
+    backends_log_panic(all, wanted);
     if (!all->is_panic)
         return;
     all->available_count = 0;

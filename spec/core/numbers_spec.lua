@@ -22,6 +22,8 @@ double numbers_median_ms(struct segment *, uint64_t now_ms);
 void numbers_note_error(struct segment *, unsigned slot, const char *text, uint64_t now_ms);
 bool numbers_last_error(const struct segment *, unsigned slot, char *text);
 void numbers_clear(struct segment *, unsigned slot);
+bool standing_drain(struct segment *, unsigned slot, bool draining, uint64_t now_ms);
+uint64_t standing_since_ms(const struct segment *, unsigned slot, uint64_t now_ms);
 int fork(void);
 int waitpid(int pid, int *status, int options);
 int kill(int pid, int number);
@@ -192,5 +194,11 @@ describe("numbers", function()
       error_rate(0, START) })
     near(core.numbers_median_ms(segment, START + 1000), ewma(0, START + 1000))
     assert.is_false(core.numbers_last_error(segment, 0, ffi.new "char[96]"))
+  end)
+
+  it("know since when a backend drains, however often it is told to", function()
+    assert.is_true(core.standing_drain(segment, 0, true, START))
+    assert.is_false(core.standing_drain(segment, 0, true, START + 5000))
+    assert.equal(START, tonumber(core.standing_since_ms(segment, 0, START + 6000)))
   end)
 end)

@@ -1,5 +1,6 @@
 -- What policies see of the backends, and do to them, over all workers of a running lb.
 local play = require "spec.support.play"
+local reloading = require "spec.support.reloading"
 local uv = require "luv"
 
 -- "/see/FIELD" answers that field of each backend; "/do/NAME/METHOD" calls that method of one.
@@ -183,5 +184,26 @@ describe("the numbers of the backends", function()
     for _ = 1, 6 do assert.equal("false 3", see(lb, "panic")) end
     lb:event "panic_end"
     assert.same({ 1, 1 }, { #lb:events "panic_begin", #lb:events "panic_end" })
+  end)
+
+  it("say that the panic is over when the script or the worker that was in it is gone", function()
+    local dead, one = "127.0.0.1:" .. play.unused_port(), play.hello "one"
+    local function script(panic)
+      return ("return { health = { interval = 0.2, panic = %s }, backends = { %q, %q, %q } }"):format(panic,
+        dead, "127.0.0.1:" .. play.unused_port(), one.address)
+    end
+    local lb, say = reloading.start(script "0.5", { may_lose_workers = true })
+    lb:down(dead)
+    play.wait("panic", function()
+      lb:fetch "/"
+      return lb:events("panic_begin")[1]
+    end)
+    say(script "0")
+    lb:fetch "/"
+    lb:event "panic_end"
+    say(script "0.5")
+    lb:fetch "/"
+    lb:event("panic_begin", nil, 2)
+    lb:stop()
   end)
 end)
