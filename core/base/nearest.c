@@ -1,8 +1,11 @@
 /*
  * nearest - the distance counts letters changed, added, dropped or swapped with
- * their neighbour (optimal string alignment), kept in three rows of a table.
+ * their neighbour (optimal string alignment), kept in three rows of a table. Where none is near,
+ * a name that the wrong one begins will do.
  */
 #include "base/nearest.h"
+
+#include <string.h>
 
 enum { NEAREST_LETTERS_MAX = 40 };
 
@@ -44,6 +47,28 @@ static size_t tolerance(size_t letters)
     return letters < 4 ? 1 : (letters + 1) / 3;
 }
 
+/* "budget" begins "budget_ms", but not "budgets". */
+static bool is_begun_by(struct slice name, struct slice words)
+{
+    return name.length > words.length && name.start[words.length] == '_' &&
+           memcmp(name.start, words.start, words.length) == 0;
+}
+
+/* The only one, or NULL: of several none is meant more than another. */
+static const char *name_begun_by(struct slice wrong, const char *const *candidates, size_t count)
+{
+    const char *only = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!is_begun_by(slice_of(candidates[i]), wrong))
+            continue;
+        if (only != NULL)
+            return NULL;
+        only = candidates[i];
+    }
+    return only;
+}
+
 const char *nearest_name(struct slice wrong, const char *const *candidates, size_t count)
 {
     const char *nearest = NULL;
@@ -63,5 +88,5 @@ const char *nearest_name(struct slice wrong, const char *const *candidates, size
             nearest = candidates[i];
         }
     }
-    return nearest;
+    return nearest != NULL ? nearest : name_begun_by(wrong, candidates, count);
 }

@@ -261,6 +261,8 @@ describe("a script's settings", function()
       { "return { backends = 'a:1',\n bakends = 'b:1' }", ":2: unknown field 'bakends', did you mean 'backends'?" },
       { "return { backends = 'a:1',\n on_complete = print }",
         ":2: unknown field 'on_complete': there is on_failure, on_response, on_health, on_done" },
+      { "return { backends = 'a:1',\n script = { budget = 5 } }",
+        ":2: script: unknown field 'budget', did you mean 'budget_ms'?" },
       { "return { backend = 'a:1' }", ":1: unknown field 'backend', did you mean 'backends'?" },
       { "return { Listen = ':80' }", ":1: unknown field 'Listen', did you mean 'listen'?" },
       { "return { on_fialure = 1 }", ":1: unknown field 'on_fialure', did you mean 'on_failure'?" },
