@@ -6,7 +6,10 @@
  */
 #include "policy/fetch.h"
 
+#include "base/mem.h"
+
 #include <stdio.h>
+#include <string.h>
 
 static const struct parse_limits limits = {.request_line = 8192, .head = 65536, .fields = 128};
 
@@ -108,7 +111,7 @@ const char *fetch_add_field(struct fetch *f, struct slice name, struct slice val
         return "a header's value has no line ends and no other control bytes";
     if (is_about_framing(name))
         return "lb sets this header itself";
-    if (++f->fields > FETCH_FIELDS_MAX || buffer_length(&f->request) + value.length > limits.head)
+    if (++f->fields > FETCH_FIELDS_MAX || buffer_length(&f->lines) + value.length > limits.head)
         return "too many headers, or too large ones";
     if (slice_is_nocase(name, SLICE("host"))) {
         if (f->host.length > 0 || !host_is_valid(value))
@@ -118,7 +121,7 @@ const char *fetch_add_field(struct fetch *f, struct slice name, struct slice val
     }
     if (slice_is_nocase(name, SLICE("user-agent")))
         f->has_agent = true;
-    write_field(&f->request, name, value);
+    write_field(&f->lines, name, value);
     return NULL;
 }
 
@@ -129,27 +132,47 @@ static bool anticipates_body(struct slice method)
            slice_is(method, SLICE("PATCH"));
 }
 
-const char *fetch_set_body(struct fetch *f, struct slice body)
+static void write_head(struct fetch *f, struct buffer *head, struct slice body)
 {
     struct slice host = f->host.length > 0 ? f->host : f->target.authority;
-    struct buffer fields = f->request;
+
+    buffer_printf(head, "%.*s %.*s HTTP/1.1\r\n", (int)f->method.length, f->method.start,
+                  (int)f->target.origin.length, f->target.origin.start);
+    write_field(head, SLICE("Host"), host);
+    buffer_append(head, buffer_slice(&f->lines));
+    if (!f->has_agent)
+        buffer_append_text(head, "User-Agent: lb\r\n");
+    if (body.start != NULL || anticipates_body(f->method))
+        buffer_printf(head, "Content-Length: %zu\r\n", body.length);
+    buffer_append_text(head, "Connection: close\r\n\r\n");
+}
+
+static void fetch_forget_request(struct fetch *f)
+{
+    held_give(f->request_bytes);
+    mem_free(f->request);
+    f->request = NULL;
+    f->request_bytes = 0;
+}
+
+const char *fetch_set_body(struct fetch *f, struct slice body)
+{
+    struct buffer head = {0};
+    size_t head_bytes;
 
     if (body.length > FETCH_BODY_MAX)
         return "a body has 16 MiB at most";
-    f->request = (struct buffer){0};
-    buffer_printf(&f->request, "%.*s %.*s HTTP/1.1\r\n", (int)f->method.length, f->method.start,
-                  (int)f->target.origin.length, f->target.origin.start);
-    write_field(&f->request, SLICE("Host"), host);
-    buffer_append(&f->request, buffer_slice(&fields));
-    buffer_dispose(&fields);
-    if (!f->has_agent)
-        buffer_append_text(&f->request, "User-Agent: lb\r\n");
-    if (body.start != NULL || anticipates_body(f->method))
-        buffer_printf(&f->request, "Content-Length: %zu\r\n", body.length);
-    buffer_append_text(&f->request, "Connection: close\r\n\r\n");
-    if (body.length > 0)
-        buffer_append(&f->request, body);
-    return NULL;
+    write_head(f, &head, body);
+    head_bytes = buffer_length(&head);
+    if (held_take(head_bytes + body.length)) {
+        f->request_bytes = head_bytes + body.length;
+        f->request = mem_alloc(f->request_bytes);
+        memcpy(f->request, buffer_slice(&head).start, head_bytes);
+        if (body.length > 0)
+            memcpy(f->request + head_bytes, body.start, body.length);
+    }
+    buffer_dispose(&head);
+    return f->request != NULL ? NULL : held_too_many;
 }
 
 /* --- endings --- */
@@ -202,9 +225,9 @@ static void on_body(struct parse *parse, struct slice piece)
 {
     struct fetch *f = list_entry(parse, struct fetch, parse);
 
-    if (f->is_too_large || buffer_length(&f->body) + piece.length > f->body_max ||
-        !held_append(&f->body, piece))
-        f->is_too_large = true;
+    f->is_too_large |= buffer_length(&f->body) + piece.length > f->body_max;
+    if (!f->is_too_large && !f->is_one_too_many)
+        f->is_one_too_many = !held_append(&f->body, piece);
 }
 
 static void fetch_expect_response(struct fetch *f)
@@ -265,6 +288,10 @@ static void on_bytes(struct link *link, struct slice bytes)
             fetch_fail_by_size(f);
             return;
         }
+        if (f->is_one_too_many) {
+            fetch_fail(f, "limit", held_too_many);
+            return;
+        }
         CHECK(step != PARSE_MORE || used > 0);
         if (step == PARSE_HEAD && !fetch_take_head(f))
             return;
@@ -289,7 +316,9 @@ static void on_end(struct link *link, int status)
 
 static void on_drained(struct link *link)
 {
-    (void)link;
+    struct fetch *f = link->owner;
+
+    fetch_forget_request(f);
 }
 
 static const struct link_events link_events = {
@@ -304,8 +333,7 @@ static void on_ready(struct dial *d, struct link *link)
 {
     struct fetch *f = list_entry(d, struct fetch, dial);
     uint64_t now_ms = loop_now_ms(f->loop);
-    struct slice request = buffer_slice(&f->request);
-    uv_buf_t whole = uv_buf_init((char *)(uintptr_t)request.start, (unsigned)request.length);
+    uv_buf_t whole = uv_buf_init(f->request, (unsigned)f->request_bytes);
 
     f->link = link;
     link->owner = f;
@@ -314,7 +342,8 @@ static void on_ready(struct dial *d, struct link *link)
     fetch_expect_response(f);
     stream_read(&link->stream);
     stream_write(&link->stream, &whole, 1);
-    buffer_dispose(&f->request);
+    if (stream_backlog(&link->stream) == 0) /* else it counts as long as the copy there does */
+        fetch_forget_request(f);
 }
 
 static void on_failed(struct dial *d, const char *why)
@@ -351,6 +380,7 @@ void fetch_dispose(struct fetch *f)
     fetch_stop(f);
     parse_dispose(&f->parse);
     held_dispose(&f->body);
-    buffer_dispose(&f->request);
+    buffer_dispose(&f->lines);
+    fetch_forget_request(f);
     arena_dispose(&f->arena);
 }

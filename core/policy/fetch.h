@@ -36,10 +36,12 @@ struct fetch { /* embedded; stays in place until fetch_dispose */
     struct address to;
     struct slice method;
     struct target target;
-    struct slice host;     /* a Host that the script gave; else empty */
-    struct buffer request; /* the fields while it is made, then all of it */
+    struct slice host;   /* a Host that the script gave; else empty */
+    struct buffer lines; /* the fields, while the request is made */
+    char *request;       /* all of it, until the kernel has taken it; counted by held_take */
+    size_t request_bytes;
     unsigned fields;
-    bool has_agent, has_bytes, is_too_large, is_over;
+    bool has_agent, has_bytes, is_too_large, is_one_too_many, is_over;
 };
 
 void fetch_init(struct fetch *, struct loop *);

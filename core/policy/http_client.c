@@ -135,7 +135,7 @@ static const char *call_fill(lua_State *lua, struct fetch *f, char *where, size_
     }
     wrong = fetch_set_body(f, slice_at(lua, BODY));
     if (wrong != NULL)
-        snprintf(where, where_bytes, "body: %s", wrong);
+        snprintf(where, where_bytes, "%s: %s", wrong == held_too_many ? "limit" : "body", wrong);
     return wrong != NULL ? where : NULL;
 }
 

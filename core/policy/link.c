@@ -90,6 +90,8 @@ void link_close(struct link *link)
     stream_close(&link->stream);
 }
 
+const char held_too_many[] = "the connections of scripts hold too many bytes";
+
 bool held_append(struct buffer *b, struct slice bytes)
 {
     size_t before = b->capacity;
@@ -105,4 +107,17 @@ void held_dispose(struct buffer *b)
 {
     held_bytes -= b->capacity;
     buffer_dispose(b);
+}
+
+bool held_take(size_t bytes)
+{
+    if (held_bytes + bytes > LINKS_HELD_BYTES_MAX)
+        return false;
+    held_bytes += bytes;
+    return true;
+}
+
+void held_give(size_t bytes)
+{
+    held_bytes -= bytes;
 }

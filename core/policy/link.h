@@ -3,7 +3,8 @@
  *
  * It frees itself when it is closed. There are at most LINKS_MAX of them in a process, fewer if
  * the process may open few descriptors, so that no script takes those that clients and backends
- * need. What comes in is held in buffers that are counted for all links together.
+ * need. What comes in, and what lb.http sends, is held in buffers that are counted for all links
+ * together.
  */
 #ifndef POLICY_LINK_H
 #define POLICY_LINK_H
@@ -36,9 +37,14 @@ int link_open(struct link **out, struct loop *, const struct sockaddr *, const s
               void *owner) MUST_USE;
 void link_close(struct link *); /* no more events */
 
+extern const char held_too_many[]; /* what is wrong then, in words */
+
 /* Puts bytes into a buffer of somebody's who has a link. False, and nothing is put there, if all
  * of these buffers together would be too large. */
 bool held_append(struct buffer *, struct slice bytes) MUST_USE;
 void held_dispose(struct buffer *);
+/* Counts bytes of the caller's own with them; false, and nothing is counted, if that is too many. */
+bool held_take(size_t bytes) MUST_USE;
+void held_give(size_t bytes);
 
 #endif

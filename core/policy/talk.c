@@ -163,7 +163,7 @@ static void on_bytes(struct link *link, struct slice bytes)
     if (held_append(&t->in, bytes))
         talk_tell(t, talk_look(t));
     else
-        talk_tell(t, talk_fail(t, "limit", "the connections of scripts hold too many bytes"));
+        talk_tell(t, talk_fail(t, "limit", held_too_many));
 }
 
 static void on_end(struct link *link, int status)

@@ -302,6 +302,38 @@ lb.http.get: unknown option 'body']], answer(lb))
     end)
   end)
 
+  it("sends bodies of any size, and holds few of the largest ones at a time", function()
+    local goes_on = false
+    local peer = play.backend { accept = function(conn)
+      conn:hold()
+      play.wait("the go", function() return goes_on end, 60)
+      conn:go_on()
+      conn:send "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+      conn:rest()
+    end }
+    local lb = asking.start([[
+      local body = ctx.path == "/large" and large or "small"
+      local res, why = lb.http.post("http://$PEER/", { timeout = 60, body = body })
+      return res and res.body, why]], {
+      peers = { PEER = peer }, top = 'local large = ("x"):rep(16777216)',
+      settings = "script = { await = 60, budget_ms = 2000 },",
+    })
+    local clients = {}
+    for i = 1, 8 do
+      clients[i] = play.client(lb)
+      clients[i]:send(GET:format "/large")
+    end
+    play.wait("most to be refused", function() return #lb:exchanges() == 5 end)
+    goes_on = true
+    local bodies = {}
+    for i = 1, 8 do bodies[i] = clients[i]:response().body end
+    table.sort(bodies)
+    assert.same({ "nil limit: the connections of scripts hold too many bytes", "ok nil" }, { bodies[5], bodies[6] })
+    for _ = 1, 2 do assert.equal("ok nil", answer(lb, "/large")) end
+    assert.equal("ok nil", answer(lb, "/small"))
+    no_errors(lb)
+  end)
+
   describe("leaves nothing behind", function()
     it("of clients that leave, and of 200 at once", function()
       local answers = false
