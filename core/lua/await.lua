@@ -11,7 +11,7 @@ local error, pairs, setmetatable, tostring, type = error, pairs, setmetatable, t
 local format = string.format
 
 local function hosted(name)
-  return host[name] or error(format("lb.%s may be called in hooks only", name), 3)
+  return host[name] or error(format("lb.%s may be called in hooks only, and in lb.after(0, f)", name), 3)
 end
 
 function lb.sleep(...) return hosted "sleep"(...) end

@@ -44,7 +44,7 @@ local function connect(address, options)
   local timeout = type(options) == "table" and options.timeout or TCP_TIMEOUT
   local wrong = check_options(options, tcp_options) or check_timeout(timeout)
   if wrong then complain("lb.tcp.connect: %s", wrong) end
-  if not host.tcp_connect then complain "lb.tcp.connect may be called in hooks only" end
+  if not host.tcp_connect then complain "lb.tcp.connect may be called in hooks only, and in lb.after(0, f)" end
   return host.tcp_connect(address, timeout)
 end
 
@@ -97,7 +97,7 @@ local function asking(what, allowed, prepare)
     if wrong then complain("%s: %s", what, wrong) end
     local headers, why = list_headers(given.headers or {})
     if not headers then complain("%s: %s", what, why) end
-    if not host.http_fetch then complain("%s may be called in hooks only", what) end
+    if not host.http_fetch then complain("%s may be called in hooks only, and in lb.after(0, f)", what) end
     return host.http_fetch(method, url, timeout, max_body, given.body, unpack(headers))
   end
 end

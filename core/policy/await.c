@@ -43,8 +43,11 @@ void await_check(lua_State *lua, const char *what)
     struct coroutine *co = all->running;
 
     if (co == NULL || all->loop == NULL)
-        luaL_error(lua, "%s may be called in hooks only, not in init or while the script is loaded",
-                   what);
+        luaL_error(
+            lua,
+            "%s may be called in hooks only, and in lb.after(0, f), not in init or while the "
+            "script is loaded",
+            what);
     else if (co->thread != lua)
         luaL_error(lua, "%s may not be called in a coroutine of the script's own", what);
     else if (!lua_isyieldable(lua))
