@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_MS = 50, NEWS_MAX = 256, WORDS_BYTES = 96, ROOM_BYTES = 256 };
+enum { LOOK_MS = 50, NEWS_MIN = 256, LOST_QUIET_MS = 1000, WORDS_BYTES = 96, ROOM_BYTES = 256 };
 
 struct inquiry { /* of one backend: the check that is under way */
     struct lookout *lookout;
@@ -42,8 +42,9 @@ struct lookout {
     struct deadline look, next;
     uint64_t generation;
     struct seen *seen; /* by backend */
-    struct news news[NEWS_MAX];
-    unsigned first, count;
+    struct news *news; /* room for all backends to change twice */
+    unsigned news_max, first, count, lost;
+    uint64_t lost_told_ms;
     struct policy_call telling;
     struct news told; /* the one that is being told */
     bool is_telling;
@@ -106,7 +107,7 @@ static void on_next(struct deadline *d)
     struct lookout *l = list_entry(d, struct lookout, next);
 
     l->told = l->news[l->first];
-    l->first = (l->first + 1) % NEWS_MAX;
+    l->first = (l->first + 1) % l->news_max;
     l->count--;
     l->is_telling = true;
     if (policy_on_health(l->policy, &l->telling, l->told.backend, l->told.is_up,
@@ -114,14 +115,27 @@ static void on_next(struct deadline *d)
         on_told(&l->telling);
 }
 
+static void lookout_lose(struct lookout *l)
+{
+    uint64_t now_ms = loop_now_ms(l->loop);
+
+    l->lost++;
+    if (l->lost_told_ms != 0 && now_ms < l->lost_told_ms + LOST_QUIET_MS)
+        return;
+    l->lost_told_ms = now_ms;
+    log_event(LOG_WARN, "on_health_lost", NULL, "on_health is too slow: %u change%s not told",
+              l->lost, l->lost == 1 ? " is" : "s are");
+    l->lost = 0;
+}
+
 static void lookout_add(struct lookout *l, unsigned backend, bool is_up)
 {
-    struct news *news = &l->news[(l->first + l->count) % NEWS_MAX];
+    struct news *news = &l->news[(l->first + l->count) % l->news_max];
     struct buffer words = {0};
 
-    if (l->count == NEWS_MAX) {
-        log_event(LOG_WARN, "on_health_lost", NULL, "on_health is too slow: a change is not told");
-        l->first = (l->first + 1) % NEWS_MAX;
+    if (l->count == l->news_max) {
+        lookout_lose(l);
+        l->first = (l->first + 1) % l->news_max;
         l->count--;
     }
     health_describe(l->health, backend, &words);
@@ -206,6 +220,8 @@ struct lookout *lookout_new(struct loop *loop, const struct config *config, stru
                           .policy = policy,
                           .telling.on_done = on_told};
     l->inquiries = mem_zalloc(config->backends_count * sizeof *l->inquiries + 1);
+    l->news_max = 2 * config->backends_count + NEWS_MIN;
+    l->news = mem_zalloc(l->news_max * sizeof *l->news);
     l->seen = mem_zalloc(config->backends_count * sizeof *l->seen + 1);
     for (unsigned i = 0; i < config->backends_count; i++) {
         l->inquiries[i].lookout = l;
@@ -237,5 +253,6 @@ void lookout_free(struct lookout *l)
     policy_free(l->policy);
     mem_free(l->inquiries);
     mem_free(l->seen);
+    mem_free(l->news);
     mem_free(l);
 }

@@ -21,6 +21,7 @@ enum {
     TRY_MAX_MS = 30000,    /* a script may have set itself no bound */
     CHECK_GRACE_MS = 1000, /* beyond health.timeout */
     FOLLOW_MAX_MS = 10000,
+    MONITOR_END_MS = 1000,
     POLL_MS = 2, /* the segment is looked at while somebody is waited for */
 };
 
@@ -210,6 +211,8 @@ static void renew_monitor(struct reload *r)
     pid_t pid = r->children->list[monitor_of(r)].pid;
 
     if (pid != 0) {
+        if (!r->renews_monitor)
+            r->renewed_ms = clock_steady_ms();
         r->renews_monitor = true;
         kill(pid, SIGQUIT);
     } else { /* the first script had nothing to look after, or it is due to start again */
@@ -412,10 +415,20 @@ static void end_trial(struct reload *r)
     }
 }
 
+/* Its script keeps it too busy to hear, or it stands still. */
+static void insist_on_monitor(struct reload *r)
+{
+    pid_t pid = r->children->list[monitor_of(r)].pid;
+
+    if (r->renews_monitor && pid != 0 && clock_steady_ms() >= r->renewed_ms + MONITOR_END_MS)
+        kill(pid, SIGKILL);
+}
+
 void reload_step(struct reload *r)
 {
     bool is_late = clock_steady_ms() >= r->ends_ms;
 
+    insist_on_monitor(r);
     switch (r->state) {
     case RELOAD_IDLE:
         if (r->is_wanted)

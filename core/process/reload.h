@@ -41,7 +41,8 @@ struct reload { /* embedded in the supervisor */
     struct slots slots;
     enum reload_state state;
     bool is_wanted;      /* one more */
-    bool renews_monitor; /* its death was asked for */
+    bool renews_monitor; /* its death was asked for, */
+    uint64_t renewed_ms; /* and then */
     bool goes_back;      /* some worker cannot load it: all go by the one before again */
     uint64_t began_ms, ends_ms;
     uint64_t told_ms;               /* when the workers were */

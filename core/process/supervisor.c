@@ -330,7 +330,9 @@ static void supervisor_step(struct supervisor *s)
         start_due(s);
         break;
     case SUPERVISOR_DRAINING:
-        if (now_ms >= s->state_ends_ms && children_running(&s->children) > 0)
+        if (children_running(&s->children) == 1 && s->children.list[monitor_of(s)].pid != 0)
+            supervisor_enter(s, SUPERVISOR_QUITTING, QUIT_MS); /* its script may keep it busy */
+        else if (now_ms >= s->state_ends_ms && children_running(&s->children) > 0)
             supervisor_quit(s);
         break;
     case SUPERVISOR_QUITTING:

@@ -304,4 +304,23 @@ describe("a reload", function()
     uv.kill(play.wait("the trial", function() return child(lb, "lb trial") end), "sigstop")
     lb:stop()
   end)
+
+  it("does not wait for a monitor that hears nothing; nor does the end", function()
+    local one = play.hello "1"
+    local lb, say = reloading.start(in_turn { one })
+    local function stop_monitor()
+      local pid = child(lb, "lb monitor")
+      uv.kill(pid, "sigstop")
+      return pid
+    end
+    local before = stop_monitor()
+    assert.equal("reload", say(in_turn({ one }, "timeouts = { connect = 2 },")).event)
+    play.wait("another monitor", function()
+      local now = child(lb, "lb monitor")
+      return now and now ~= before
+    end)
+    assert.equal(0, #lb:events "monitor_hung")
+    stop_monitor()
+    lb:stop()
+  end)
 end)
