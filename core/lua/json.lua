@@ -12,6 +12,7 @@ local concat, floor, huge, rawget, sort = table.concat, math.floor, math.huge, r
 ffi.cdef "size_t texts_utf8(const char *text, size_t length);"
 
 local DEPTH_MAX, BYTES_MAX = 100, 2 ^ 20
+local TOO_LONG = "that would be more than 1 MiB"
 
 local null = locked("lb.json.null", {})
 raw_metatable(null).__tostring = function() return "null" end
@@ -62,7 +63,7 @@ local write
 local function add(out, text)
   out.bytes = out.bytes + #text
   out[#out + 1] = text
-  if out.bytes > BYTES_MAX then return "that would be more than 1 MiB" end
+  if out.bytes > BYTES_MAX then return TOO_LONG end
 end
 
 local function at_place(out, wrong, step)
@@ -86,6 +87,7 @@ local function write_object(out, object, depth)
   local keys = {}
   for key in next, object do
     if type(key) ~= "string" then return format("a table with a %s among its keys, and no array", type(key)) end
+    if #key > BYTES_MAX then return TOO_LONG end
     keys[#keys + 1] = key
   end
   sort(keys)
@@ -122,7 +124,10 @@ end
 function write(out, value, depth)
   local kind = type(value)
   if value == nil or value == null then return add(out, "null") end
-  if kind == "string" then return add(out, quoted(value)) end
+  if kind == "string" then
+    if #value > BYTES_MAX then return TOO_LONG end -- before it is searched, where nothing can stop it
+    return add(out, quoted(value))
+  end
   if kind == "boolean" then return add(out, value and "true" or "false") end
   if kind == "table" then return write_table(out, value, depth) end
   if kind ~= "number" then return "a " .. kind .. ", for which JSON has nothing" end
