@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRACEBACK_BYTES_MAX = 4096 };
+enum { TRACEBACK_BYTES_MAX = 4096, MESSAGE_BYTES_MAX = 4096 }; /* errors may be of any length */
 
 /* The number behind "balancer.lua:" at the start of a message; 0 if there is none. */
 static unsigned line_behind(const char *path, const char *message)
@@ -118,7 +118,7 @@ void script_explain(struct script *script, enum script_hook hook, enum script_br
         }
         buffer_printf(message, "%s:%u: ", file, *line);
     }
-    buffer_append_text(message, text);
+    buffer_append(message, (struct slice){text, strnlen(text, MESSAGE_BYTES_MAX)});
     sandbox_limit_memory(script->lua, script->config->script_limits.memory);
 }
 

@@ -145,6 +145,13 @@ end }]]):format(more or "", body)
     assert.truthy(first and (first ~= second or first ~= third), first)
   end)
 
+  it("tells an error of any length, of a very long one the beginning", function()
+    local ended = check(choosing "error(('x'):rep(1000000), 0)")
+    assert.equal(2, ended.code)
+    assert.truthy(ended.err:find(":2: xxxxx", 1, true))
+    assert.truthy(#ended.err < 10000, #ended.err)
+  end)
+
   it("counts nothing that a running balancer would see", function()
     local script = play.file("counts.lua", [[
       local calls = lb.counter "calls"
