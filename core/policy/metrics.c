@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { NAME_BYTES = 64, NAMES_MAX = 16 + SCRIPT_HOOKS * SCRIPT_BREACHES };
+enum { NAME_BYTES = 64, KINDS = (int)SCRIPT_HOOKS * (int)SCRIPT_BREACHES, NAMES_MAX = 16 + KINDS };
 
 static double get(const _Atomic uint64_t *word)
 {
@@ -132,7 +132,7 @@ bool policy_metric(const struct segment *segment, struct slice name, double *val
 
 const char *policy_metric_near(struct slice name)
 {
-    static char room[SCRIPT_HOOKS * SCRIPT_BREACHES][NAME_BYTES];
+    static char room[KINDS][NAME_BYTES];
     const char *names[NAMES_MAX];
     size_t count = 0, used = 0;
 

@@ -18,11 +18,13 @@ enum {
     PULSE_STILL_START_MS = 30000 /* that are not ready yet: their script is being loaded */
 };
 
+struct pulse_child {
+    uint64_t beat;       /* as it was last seen */
+    uint64_t changed_ms; /* when it was seen to change */
+};
+
 struct pulse {
-    struct pulse_child {
-        uint64_t beat;       /* as it was last seen */
-        uint64_t changed_ms; /* when it was seen to change */
-    } * list;
+    struct pulse_child *list;
     unsigned count;
     uint64_t looked_ms;
 };
