@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # requests.sh LB: what the default policy adds to the CPU time of a request, over the same choice made in C.
-# One worker, kept connections, two backends on this machine; the worker's CPU time, the kernel's part included, as
-# the scheduler counts it. Rounds take turns, and the least of each is compared: on a busy machine the figures vary
-# by more than what they show, so this prints and judges nothing.
+# Two balancers with one worker each, the same two backends, kept connections; the worker's CPU time, the kernel's part
+# included, as the scheduler counts it. Short rounds take turns, and the median of their ratios is told, with the middle
+# half of them: on a busy machine these vary by more than what they show, so this prints and judges nothing.
 set -euo pipefail
 lb=$(realpath "$1")
 here=$(cd "$(dirname "$0")/../.." && pwd)
-requests=40000 rounds=${ROUNDS:-5}
+requests=20000 rounds=${ROUNDS:-20}
 scratch=$(mktemp -d)
 started=()
 trap 'kill "${started[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$scratch"' EXIT
@@ -26,25 +26,25 @@ start() { # name, arguments: leaves its pid in $pid, and its address in $address
 
 worker_of() { for child in $(pgrep -P "$1"); do grep -qx 'lb worker 1' "/proc/$child/comm" && echo "$child"; done; }
 
-cpu_ns() { # script: of one request
-    local worker before after
-    start balancer --backend "$one" --backend "$two" "$1"
-    worker=$(worker_of "$pid")
-    h2load --h1 -n 10000 -c 8 -t 1 "http://$address/" >/dev/null
-    read -r before _ <"/proc/$worker/schedstat"
-    h2load --h1 -n "$requests" -c 8 -t 1 "http://$address/" | grep -q " $requests 2xx" || { echo "requests failed" >&2 && exit 1; }
-    read -r after _ <"/proc/$worker/schedstat"
-    kill "$pid" && wait "$pid" || true
-    ns=$(((after - before) / requests))
+cpu_ns() { # worker, address: of one request
+    local before after
+    read -r before _ <"/proc/$1/schedstat"
+    h2load --h1 -n "$requests" -c 64 -t 1 "http://$2/" | grep -q " $requests 2xx" || { echo "requests failed" >&2 && exit 1; }
+    read -r after _ <"/proc/$1/schedstat"
+    echo $(((after - before) / requests))
 }
 
 printf 'return {\n choose = function(ctx) return ctx:respond { body = "ok" } end }\n' >"$scratch/backend.lua"
 printf 'return {}\n' >"$scratch/none.lua"
 start one "$scratch/backend.lua" && one=$address
 start two "$scratch/backend.lua" && two=$address
-in_c=999999999 in_lua=999999999
-for _ in $(seq "$rounds"); do
-    cpu_ns "$scratch/none.lua" && in_c=$((ns < in_c ? ns : in_c))
-    cpu_ns "$here/balancer.lua" && in_lua=$((ns < in_lua ? ns : in_lua))
-done
-awk -v c=$in_c -v l=$in_lua 'BEGIN { printf "CPU per request: %d ns with the choice in C, %d ns with balancer.lua: %+.1f %%\n", c, l, (l - c) * 100 / c }'
+start in_c --backend "$one" --backend "$two" "$scratch/none.lua" && in_c=$address worker_in_c=$(worker_of "$pid")
+start in_lua --backend "$one" --backend "$two" "$here/balancer.lua" && in_lua=$address worker_in_lua=$(worker_of "$pid")
+for round in $(seq "$rounds"); do
+    c=$(cpu_ns "$worker_in_c" "$in_c") lua=$(cpu_ns "$worker_in_lua" "$in_lua")
+    [ "$round" -gt 1 ] || continue # warm from here on
+    echo "$c $lua"
+done | awk '{ print ($2 - $1) * 100 / $1, $1, $2 }' | sort -n | awk '{ r[NR] = $1; c[NR] = $2; l[NR] = $3 }
+    END { m = int((NR + 1) / 2)
+        printf "CPU per request, %d pairs of rounds: balancer.lua over the choice in C %+.1f %% (middle half %+.1f to %+.1f), in the median round %d and %d ns\n",
+            NR, r[m], r[int((NR + 3) / 4)], r[int((3 * NR + 1) / 4)], c[m], l[m] }'
