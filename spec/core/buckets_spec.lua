@@ -1,5 +1,6 @@
 -- Buckets of tokens (core/shared/store.c), from C and from a script.
 local ffi = require "ffi"
+local loaded = require "spec.support.loaded"
 local core = require "spec.support.core"
 local crowd = require "spec.support.crowd"
 local socket = require "socket"
@@ -9,9 +10,6 @@ int32_t store_bucket_take(struct segment *, const char *name, size_t name_length
                           double rate, double burst, double tokens, double *wait);
 uint32_t table_count(void *table);
 void *store_table(struct segment *);
-struct config *buckets_config_load(const char *name, struct slice source, const void *overrides, struct segment *,
-                                   struct buffer *error) __asm__("config_load_text");
-void config_free(struct config *);
 ]]
 
 describe("a bucket", function()
@@ -92,18 +90,7 @@ describe("a script's bucket", function()
   setup(function() segment = core.segment_new() end)
   teardown(function() core.segment_free(segment) end)
 
-  local function run(body)
-    local source = body .. "\nreturn { choose = function() end }"
-    local err = ffi.new "struct buffer"
-    local config = core.buckets_config_load("t.lua", ffi.new("struct slice", source, #source), nil, segment, err)
-    if config ~= nil then
-      core.config_free(config)
-      return nil
-    end
-    local said = ffi.string(err.bytes, err["end"])
-    core.buffer_dispose(err)
-    return said
-  end
+  local function run(body) return loaded.run(segment, body) end
 
   it("gives true, or false and the seconds", function()
     assert.is_nil(run [[

@@ -1,11 +1,9 @@
 -- lb.json (core/lua/json.lua), called as a script calls it while it is loaded.
 local ffi = require "ffi"
+local loaded = require "spec.support.loaded"
 local core = require "spec.support.core"
 
 ffi.cdef [[
-struct config *json_config_load(const char *name, struct slice source, const void *overrides, struct segment *,
-                                struct buffer *error) __asm__("config_load_text");
-void config_free(struct config *);
 ]]
 
 describe("lb.json", function()
@@ -15,18 +13,7 @@ describe("lb.json", function()
   teardown(function() core.segment_free(segment) end)
 
   -- The message of what went wrong while it was loaded, or nil.
-  local function run(body)
-    local source = "local json = lb.json " .. body .. "\nreturn { choose = function() end }"
-    local err = ffi.new "struct buffer"
-    local config = core.json_config_load("t.lua", ffi.new("struct slice", source, #source), nil, segment, err)
-    if config ~= nil then
-      core.config_free(config)
-      return nil
-    end
-    local said = ffi.string(err.bytes, err["end"])
-    core.buffer_dispose(err)
-    return said
-  end
+  local function run(body) return loaded.run(segment, "local json = lb.json " .. body) end
 
   -- Raised as an error, to be seen from here.
   local function result(expression)

@@ -1,5 +1,6 @@
 -- What all workers keep together (core/shared/table.c, store.c), from C and from a script.
 local ffi = require "ffi"
+local loaded = require "spec.support.loaded"
 local core = require "spec.support.core"
 local crowd = require "spec.support.crowd"
 
@@ -13,9 +14,6 @@ int32_t store_set(struct segment *, const char *key, size_t length, uint32_t typ
 int32_t store_remove(struct segment *, const char *key, size_t length);
 int32_t store_incr(struct segment *, const char *key, size_t length, double by, double ttl, double *sum);
 uint32_t table_count(void *table);
-struct config *store_config_load(const char *name, struct slice source, const void *overrides, struct segment *,
-                                 struct buffer *error) __asm__("config_load_text");
-void config_free(struct config *);
 void *store_table(struct segment *);
 ]]
 
@@ -214,18 +212,7 @@ describe("a script's store", function()
   after_each(function() core.segment_free(segment) end)
 
   -- The message of what went wrong while it was loaded, or nil.
-  local function run(body)
-    local source = body .. "\nreturn { choose = function() end }"
-    local err = ffi.new "struct buffer"
-    local config = core.store_config_load("t.lua", ffi.new("struct slice", source, #source), nil, segment, err)
-    if config ~= nil then
-      core.config_free(config)
-      return nil
-    end
-    local said = ffi.string(err.bytes, err["end"])
-    core.buffer_dispose(err)
-    return said
-  end
+  local function run(body) return loaded.run(segment, body) end
 
   it("has what the reference says", function()
     assert.is_nil(run [[

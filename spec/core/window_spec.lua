@@ -1,5 +1,6 @@
 -- Sums over a time (core/shared/store.c), from C and from a script.
 local ffi = require "ffi"
+local loaded = require "spec.support.loaded"
 local core = require "spec.support.core"
 local crowd = require "spec.support.crowd"
 local socket = require "socket"
@@ -7,9 +8,6 @@ local socket = require "socket"
 ffi.cdef [[
 int32_t store_window_add(struct segment *, const char *name, size_t length, double seconds, double amount, double *sum);
 double store_window_get(struct segment *, const char *name, size_t length, double seconds);
-struct config *window_config_load(const char *name, struct slice source, const void *overrides, struct segment *,
-                                  struct buffer *error) __asm__("config_load_text");
-void config_free(struct config *);
 ]]
 
 describe("a window", function()
@@ -92,18 +90,7 @@ describe("a script's window", function()
   setup(function() segment = core.segment_new() end)
   teardown(function() core.segment_free(segment) end)
 
-  local function run(body)
-    local source = body .. "\nreturn { choose = function() end }"
-    local err = ffi.new "struct buffer"
-    local config = core.window_config_load("t.lua", ffi.new("struct slice", source, #source), nil, segment, err)
-    if config ~= nil then
-      core.config_free(config)
-      return nil
-    end
-    local said = ffi.string(err.bytes, err["end"])
-    core.buffer_dispose(err)
-    return said
-  end
+  local function run(body) return loaded.run(segment, body) end
 
   it("adds and gives", function()
     assert.is_nil(run [[
