@@ -4,6 +4,10 @@
  * Made before the first fork, never unmapped, touched only through C11
  * atomics, no locks. Everything in it survives the death of a process and a
  * reload. Capacities are fixed; pages that nobody touches cost nothing.
+ *
+ * What one worker writes with each request lies SEGMENT_APART from what another one
+ * writes and from what all read with each request, so workers do not slow each other
+ * down (core/README.md tells of each word; spec/system/cache_lines_spec.lua looks).
  */
 #ifndef SHARED_SEGMENT_H
 #define SHARED_SEGMENT_H
@@ -14,10 +18,12 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
     SEGMENT_CACHE_LINE = 64,
+    SEGMENT_APART = 128, /* a line, and the one beside it that a core may fetch with it */
     SEGMENT_WORKERS_MAX = 256,
     SEGMENT_BACKENDS_MAX = 4096,
     SEGMENT_COUNTERS_MAX = 1024,
@@ -64,16 +70,15 @@ struct segment_backend {
 };
 
 struct segment_counter {
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t value;
+    alignas(SEGMENT_APART) _Atomic uint64_t value;
     _Atomic uint32_t state; /* 0 free, 1 being named, 2 named, 3 abandoned */
     char name[SEGMENT_NAME_BYTES];
 };
 
-/* One per worker slot, a cache line of its own at least; written by its worker. */
+/* One per worker slot, written by its worker. */
 struct segment_worker {
-    alignas(
-        SEGMENT_CACHE_LINE) _Atomic uint64_t heartbeat; /* changes with each event of its loop */
-    _Atomic uint32_t ready;                             /* accepts connections */
+    alignas(SEGMENT_APART) _Atomic uint64_t heartbeat; /* changes with each event of its loop */
+    _Atomic uint32_t ready;                            /* accepts connections */
     _Atomic uint32_t pid;
     _Atomic uint64_t clients;       /* open client connections */
     _Atomic uint64_t requests;      /* finished exchanges */
@@ -101,31 +106,46 @@ struct segment_callers_set {
 };
 
 struct segment_callers {
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t is_used; /* something was counted, once */
+    alignas(SEGMENT_APART) _Atomic uint32_t is_used; /* something was counted, once */
     struct segment_callers_set sets[CALLERS_SETS];
 };
 
 struct segment {
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t
-        generation;                    /* changes with every backend's state */
+    /* Read with each request, written when something has changed. */
+    alignas(SEGMENT_APART) _Atomic uint64_t generation; /* changes with every backend's state */
     _Atomic uint32_t backends_count;   /* slots that were ever used, the first ones */
     _Atomic uint32_t workers_count;    /* slots in use, the first ones; 0: not known */
     _Atomic uint32_t first_round_done; /* every backend was checked once */
     _Atomic uint32_t is_stopping;      /* the supervisor has told all others to end */
     _Atomic uint32_t in_panic;         /* too few backends are available: all are tried */
     _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
-    _Atomic uint64_t monitor_heartbeat;
     struct segment_parking parking;
-    _Atomic uint64_t median_at_ms; /* when it was last reckoned; 0: never */
-    _Atomic double median_ms;      /* of the backends' ewma_ms */
+    /* Written the whole time by the monitor, which is busy with its checks; and ten times a
+     * second, if a script wants to know it. */
+    alignas(SEGMENT_APART) _Atomic uint64_t monitor_heartbeat;
+    alignas(SEGMENT_APART) _Atomic uint64_t median_at_ms; /* when it was reckoned; 0: never */
+    _Atomic double median_ms;                             /* of the backends' ewma_ms */
+    /* Written by one worker each, in the steady state. */
     struct segment_worker workers[SEGMENT_WORKERS_MAX];
+    alignas(SEGMENT_APART) struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
+    struct segment_callers callers[SEGMENT_WORKERS_MAX];
+    /* Written by whoever has something to say, which scripts may do with each request. */
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];
-    struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
     uint8_t callers_secret[CALLERS_SECRET_BYTES]; /* of their keys; never changes */
-    struct segment_callers callers[SEGMENT_WORKERS_MAX];
-    struct table table; /* lb.get, lb.window, lb.bucket: shared/table.h */
+    struct table table;                           /* lb.get, lb.window, lb.bucket: shared/table.h */
 };
+
+#define SEGMENT_STANDS_APART(member)                                                               \
+    _Static_assert(offsetof(struct segment, member) % SEGMENT_APART == 0 &&                        \
+                       sizeof(((struct segment *)0)->member[0]) % SEGMENT_APART == 0,              \
+                   #member ": no two of them on one line")
+
+SEGMENT_STANDS_APART(workers);
+SEGMENT_STANDS_APART(shares);
+SEGMENT_STANDS_APART(callers);
+SEGMENT_STANDS_APART(counters);
+_Static_assert(sizeof(struct segment_share) == SEGMENT_CACHE_LINE, "a request touches one line");
 
 struct segment *segment_new(void) MUST_USE; /* NULL and errno if the system refuses */
 void segment_free(struct segment *);        /* for tests and lb check; NULL is fine */

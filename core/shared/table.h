@@ -38,10 +38,10 @@ struct table_cell {
 
 struct table {                         /* all zero: empty */
     alignas(64) _Atomic uint64_t seed; /* of the hash, so that no client can choose a bucket */
-    _Atomic uint64_t searched_ms;      /* when all cells were last looked through */
-    _Atomic uint32_t used;             /* keys, nearly; counted anew when they are too many */
-    _Atomic uint32_t high;             /* cells from here on were never in use */
-    _Atomic uint32_t hand;             /* the next cell to be tidied */
+    alignas(64) _Atomic uint64_t searched_ms; /* when all cells were last looked through */
+    _Atomic uint32_t used; /* keys, nearly; counted anew when they are too many */
+    _Atomic uint32_t high; /* cells from here on were never in use */
+    _Atomic uint32_t hand; /* the next cell to be tidied */
     alignas(64) _Atomic uint64_t states[TABLE_CELLS];
     alignas(64) _Atomic uint64_t buckets[TABLE_BUCKETS];
     struct table_cell cells[TABLE_CELLS];

@@ -54,6 +54,15 @@ describe("numbers", function()
   local function ewma(slot, at) return core.numbers_ewma_ms(segment, slot, at) end
   local function error_rate(slot, at) return core.numbers_error_rate(segment, slot, at) end
 
+  it("of two workers lie on different cache lines, and on neighbouring ones neither", function()
+    local function line(worker, slot) return math.floor(tonumber(ffi.cast("uintptr_t", share(worker, slot))) / 128) end
+    local last = -1
+    for worker = 0, 255 do
+      assert.is_true(line(worker, 0) > last, "worker " .. worker .. " and another one")
+      last = line(worker, 4095)
+    end
+  end)
+
   describe("of what is going on", function()
     it("are summed over the workers", function()
       for worker = 0, 2 do core.numbers_note_begin(share(worker, 1)) end
