@@ -140,6 +140,12 @@ storm: all
 runaways: all
 	RUNAWAYS=20000 SEED=$(or $(SEED),1) busted spec/system/runaways_spec.lua
 
+# What a small request costs: instructions by function, allocations, system calls; fails above the bounds of
+# infra/instructions/bounds.lua. A minute.
+instructions: all
+	@infra/install.sh test measure
+	@infra/instructions/small.sh $(BUILD)/lb
+
 # What a call of choose costs, in instructions, against bounds; and what a policy costs a request. Minutes.
 instructions-policy: all $(BUILD)/instructions_policy
 	@infra/install.sh test measure
@@ -188,7 +194,7 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all always clang clean format fuzz install install-scripts instructions-policy library peers-conformance run runaways sanitize soak spec storm \
+.PHONY: all always clang clean format fuzz install install-scripts instructions instructions-policy library peers-conformance run runaways sanitize soak spec storm \
 	story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)

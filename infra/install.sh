@@ -29,7 +29,7 @@ wanted_for() {
             echo "curl nghttp2-client varnish python3-websockets" # HTTP programs that are not ours
             ;;
         peers) echo "haproxy nginx" ;; # for make peers-conformance
-        measure) echo "valgrind luajit" ;; # for make instructions-policy
+        measure) echo "valgrind strace luajit" ;; # for make instructions and instructions-policy
         *) die "unknown set '$1'; there are: run, test, peers, measure" ;;
     esac
 }

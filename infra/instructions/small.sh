@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# small.sh LB: what a small request over kept connections costs the worker, without a clock, so that a busy machine does
+# not matter: instructions in user space by function and allocations (callgrind), with the access log off and on, and
+# system calls (strace). Each figure is the difference of two runs of requests in one warm worker, so that start-up and
+# the making of connections cancel. small.lua prints them and fails above the bounds of bounds.lua. One or two minutes.
+set -euo pipefail
+lb=$(realpath "$1")
+here=$(cd "$(dirname "$0")/../.." && pwd)
+warm=1500 few=1000 many=4000 connections=8 # under callgrind
+few_traced=2000 many_traced=12000 connections_traced=64
+scratch=$(mktemp -d)
+started=()
+trap 'kill "${started[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$scratch"' EXIT
+
+die() { echo "small.sh: $*" >&2 && exit 1; }
+
+within_a_minute() { # a command: again until it succeeds
+    local end=$((SECONDS + 60))
+    until "$@"; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.1
+    done
+}
+
+free_address() {
+    luajit -e 'local s = require "luv".new_tcp() s:bind("127.0.0.1", 0) print("127.0.0.1:" .. s:getsockname().port)'
+}
+listens() { (: <>"/dev/tcp/${address/://}") 2>/dev/null; }
+is_worker() { grep -qx 'lb worker 1' "/proc/$1/comm" 2>/dev/null; }
+has_worker() {
+    for child in $(pgrep -P "$pid"); do ! is_worker "$child" || worker=$child; done
+    [ -n "$worker" ]
+}
+
+# Not told from the log where it listens: that is off in one of them.
+start() { # name, script, command: leaves its pid in $pid, its worker's in $worker and its address in $address
+    worker='' address=$(free_address)
+    "${@:3}" --listen "$address" --workers 1 "$2" >"$scratch/$1.out" 2>"$scratch/$1" &
+    pid=$!
+    started+=("$pid")
+    within_a_minute listens && within_a_minute has_worker || { cat "$scratch/$1" >&2 && die "$1 does not start"; }
+}
+
+stop() { kill "$pid" && wait "$pid" || true; }
+
+requests() { # how many, over how many connections
+    timeout 100 h2load --h1 -n "$1" -c "$2" -t 1 "http://$address/" >"$scratch/load" &&
+        grep -q " $1 2xx" "$scratch/load" || { cat "$scratch/load" >&2 && die "requests failed"; }
+}
+
+tell_callgrind() { timeout 30 vgdb --pid="$worker" "$1" >"$scratch/vgdb" 2>&1 || { cat "$scratch/vgdb" >&2 && die "vgdb"; }; }
+
+count_instructions() { # name, options: leaves the profiles of few and of many requests in name.1 and name.2
+    start "$1" "$here/balancer.lua" valgrind --tool=callgrind --trace-children=yes --smc-check=all-non-file \
+        --callgrind-out-file="$scratch/$1.%p" "$lb" --backend "$one" --backend "$two" "${@:2}"
+    requests "$warm" "$connections"
+    tell_callgrind zero
+    requests "$few" "$connections"
+    tell_callgrind dump
+    requests "$many" "$connections"
+    tell_callgrind dump
+    mv "$scratch/$1.$worker.1" "$scratch/$1.1"
+    mv "$scratch/$1.$worker.2" "$scratch/$1.2"
+    stop
+}
+
+trace() { # file, requests: of the thread that serves them
+    strace -c -o "$1" -p "$worker" 2>"$scratch/strace" &
+    local strace=$!
+    started+=("$strace")
+    within_a_minute grep -q attached "$scratch/strace" || { cat "$scratch/strace" >&2 && die "strace does not attach"; }
+    requests "$2" "$connections_traced"
+    kill -INT "$strace"
+    wait "$strace" || true
+}
+
+echo 'return { choose = function(ctx) return ctx:respond { body = ("x"):rep(100) } end }' >"$scratch/origin.lua"
+start one "$scratch/origin.lua" "$lb" --log-level warn && one=$address
+start two "$scratch/origin.lua" "$lb" --log-level warn && two=$address
+start traced "$here/balancer.lua" "$lb" --backend "$one" --backend "$two"
+requests "$few_traced" "$connections_traced"
+trace "$scratch/calls.1" "$few_traced"
+trace "$scratch/calls.2" "$many_traced"
+stop
+count_instructions off --log-level warn
+count_instructions on --log-format json
+luajit "$here/infra/instructions/small.lua" "$scratch" "$((many - few))" "$((many_traced - few_traced))"
