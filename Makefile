@@ -171,6 +171,19 @@ peers-conformance:
 	@luajit infra/peers/conformance.lua LB=$(BUILD)/lb \
 		$(foreach name,FILTER SHOW LANES,$(if $($(name)),'$(name)=$($(name))'))
 
+# What a request costs, of lb and of its peers, in rounds that take turns: infra/bench/README.md. Under 10 minutes.
+# ROUNDS=n, SCENARIOS=small,1m and PEERS=haproxy,relay for less; LB2=path puts another build beside this one.
+BENCH_TOOLS = $(patsubst %,$(BUILD)/bench/%,origin relay)
+bench:
+	@infra/install.sh run bench
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all $(BENCH_TOOLS)
+	@luajit infra/bench/bench.lua TOOLS=$(BUILD)/bench LB=$(or $(LB),$(BUILD)/lb) \
+		$(foreach name,LB2 ROUNDS SCENARIOS PEERS STRICT,$(if $($(name)),'$(name)=$($(name))'))
+
+$(BUILD)/bench/%: infra/bench/%.c infra/bench/loopback.h $(BUILD)/compile.txt
+	@mkdir -p $(@D)
+	$(call say,compile $<)$(CC) -D_GNU_SOURCE $(CFLAGS) $(WARNINGS) -o $@ $<
+
 # The container story, with docker compose and this machine's engine.
 story:
 	@infra/story.sh
@@ -189,12 +202,12 @@ install-scripts:
 	install -m 644 $(BUILDERS:%=spec/support/%.lua) $(SHARE)/spec/support/
 
 format:
-	clang-format -i core/*.c core/*/*.[ch]
+	clang-format -i core/*.c core/*/*.[ch] infra/bench/*.[ch]
 
 clean:
 	rm -rf build
 
-.PHONY: all always clang clean format fuzz install install-scripts instructions instructions-policy library peers-conformance run runaways sanitize soak spec storm \
+.PHONY: all always bench clang clean format fuzz install install-scripts instructions instructions-policy library peers-conformance run runaways sanitize soak spec storm \
 	story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)

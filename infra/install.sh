@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh [run] [test] [peers] [measure]: installs the Debian packages that building (run), checking
-# (test) and comparing (peers) need. Asks apt only for what is missing, root only if something is.
+# install.sh [run] [test] [peers] [bench] [measure]: installs the Debian packages that building (run), checking
+# (test) and comparing (peers, bench) need. Asks apt only for what is missing, root only if something is.
 set -euo pipefail
 
 sets=${*:-run}
@@ -21,6 +21,9 @@ debian_release() { # 12, 13, or what else this system calls itself
 # Debian 13 has llhttp as a library, Debian 12 as sources beside Node's.
 llhttp_package() { if [ "$release" = 12 ]; then echo node-llhttp; else echo libllhttp-dev; fi; }
 
+# Debian 12's wants a LuaJIT of its own, which takes the place of the one that lb is built with.
+nginx_lua_package() { if [ "$release" = 12 ]; then echo; else echo libnginx-mod-http-lua; fi; }
+
 wanted_for() {
     case $1 in
         run) echo "gcc libc6-dev make pkgconf libuv1-dev libluajit-5.1-dev $(llhttp_package)" ;;
@@ -29,8 +32,11 @@ wanted_for() {
             echo "curl nghttp2-client varnish python3-websockets" # HTTP programs that are not ours
             ;;
         peers) echo "haproxy nginx" ;; # for make peers-conformance
+        bench) # for make bench
+            echo "haproxy nginx $(nginx_lua_package) wrk nghttp2-client strace curl util-linux luajit lua-luv"
+            ;;
         measure) echo "valgrind strace luajit" ;; # for make instructions and instructions-policy
-        *) die "unknown set '$1'; there are: run, test, peers, measure" ;;
+        *) die "unknown set '$1'; there are: run, test, peers, bench, measure" ;;
     esac
 }
 
@@ -107,10 +113,10 @@ for package in "${missing[@]}"; do
 done
 hold_services
 trap release_services EXIT
-if ! apt_get install --no-install-recommends "${missing[@]}"; then
+if ! apt_get install --no-remove --no-install-recommends "${missing[@]}"; then
     # The lists may be older than the mirror.
     [ -z "${updated:-}" ] || die "apt could not install: ${missing[*]}"
     say "once more, with fresh package lists"
     apt_get update || die "apt-get update failed"
-    apt_get install --no-install-recommends "${missing[@]}" || die "apt could not install: ${missing[*]}"
+    apt_get install --no-remove --no-install-recommends "${missing[@]}" || die "apt could not install: ${missing[*]}"
 fi

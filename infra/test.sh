@@ -113,7 +113,7 @@ FAULTY
         grep -rq __ubsan_handle_add_overflow "$work/undefined"
 }
 
-formatted() { clang-format --dry-run -Werror core/*.c core/*/*.[ch]; }
+formatted() { clang-format --dry-run -Werror core/*.c core/*/*.[ch] infra/bench/*.[ch]; }
 
 lua_clean() { luacheck -q --no-color balancer.lua scripts spec infra core; }
 
