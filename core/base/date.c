@@ -11,7 +11,7 @@ struct slice date_now(void)
     static char text[32];
     static time_t written;
     static size_t length;
-    time_t now = (time_t)(clock_wall_us() / 1000000);
+    time_t now = clock_wall_s();
     struct tm parts;
 
     if (now != written && gmtime_r(&now, &parts) != NULL) {

@@ -10,16 +10,41 @@
 
 enum { DECIMAL_BYTES = 20 };
 
+extern const char decimal_pairs[201]; /* "000102" to "99" */
+
 /* Borrows the room: the slice is its last part. */
 static inline struct slice decimal_in(char room[DECIMAL_BYTES], uint64_t number)
 {
     size_t at = DECIMAL_BYTES;
 
-    do {
-        room[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
+    for (; number >= 100; number /= 100)
+        memcpy(room + (at -= 2), decimal_pairs + number % 100 * 2, 2);
+    if (number >= 10)
+        memcpy(room + (at -= 2), decimal_pairs + number * 2, 2);
+    else
+        room[--at] = (char)('0' + number);
     return (struct slice){room + at, DECIMAL_BYTES - at};
+}
+
+/* Those below write at out, where DECIMAL_BYTES are free, and give the place behind what they wrote. */
+
+static inline char *decimal_put(char *out, uint64_t number)
+{
+    char room[DECIMAL_BYTES];
+
+    if (number < 10) {
+        *out = (char)('0' + number);
+        return out + 1;
+    }
+    return slice_put(out, decimal_in(room, number));
+}
+
+/* 0 to 999, as three digits. */
+static inline char *decimal_put_three(char *out, unsigned number)
+{
+    out[0] = (char)('0' + number / 100);
+    memcpy(out + 1, decimal_pairs + number % 100 * 2, 2);
+    return out + 3;
 }
 
 #endif

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/outlet.h"
-#include "base/utf8.h"
 
 #include <poll.h>
 #include <stdarg.h>
@@ -50,133 +49,6 @@ enum log_format log_event_format(void)
 enum log_format log_line_format(void)
 {
     return state.lines;
-}
-
-/* --- text that cannot forge a line --- */
-
-/* Writes the byte's escape, of 2 to 6 bytes. */
-static size_t escape_byte(char *out, unsigned char byte, enum log_format format)
-{
-    static const char digits[] = "0123456789abcdef";
-    static const char named[] = "\nn\rr\tt\\\\\"\"";
-    const char *prefix = format == LOG_JSON ? "\\u00" : "\\x";
-    size_t length = strlen(prefix);
-
-    for (const char *n = named; *n != '\0'; n += 2)
-        if (byte == (unsigned char)n[0]) {
-            out[0] = '\\';
-            out[1] = n[1];
-            return 2;
-        }
-    memcpy(out, prefix, length);
-    out[length] = digits[byte >> 4];
-    out[length + 1] = digits[byte & 15];
-    return length + 2;
-}
-
-static bool is_plain(char c, enum log_format format)
-{
-    return c >= 0x20 && c < 0x7f && c != '\\' && (c != '"' || format == LOG_TEXT);
-}
-
-static bool is_between(unsigned char byte, unsigned char least, unsigned char most)
-{
-    return byte >= least && byte <= most;
-}
-
-/* Characters that a terminal or an editor obeys: U+0080 to U+009F, those that
- * separate lines (U+2028, U+2029) and those that turn the direction of writing
- * or show nothing (U+061C, U+200E, U+202A, U+2066, U+FEFF and their like). */
-static bool is_control_character(struct slice text)
-{
-    const unsigned char *c = (const unsigned char *)text.start;
-
-    if (c[0] == 0xc2)
-        return c[1] < 0xa0;
-    if (c[0] == 0xd8)
-        return c[1] == 0x9c;
-    if (c[0] == 0xe2 && c[1] == 0x80)
-        return is_between(c[2], 0x8e, 0x8f) || is_between(c[2], 0xa8, 0xae);
-    if (c[0] == 0xe2 && c[1] == 0x81)
-        return is_between(c[2], 0xa0, 0xaf);
-    return c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf;
-}
-
-/* How many bytes at the start of the text may be shown as they are. */
-static size_t shown_as_it_is(struct slice text, bool ascii_only, enum log_format format)
-{
-    size_t length = 0;
-
-    while (length < text.length && is_plain(text.start[length], format))
-        length++;
-    if (length > 0 || ascii_only)
-        return length;
-    length = utf8_length(text);
-    return length > 0 && is_control_character(text) ? 0 : length;
-}
-
-static void append_shown(struct buffer *out, struct slice text, size_t limit, bool ascii_only,
-                         enum log_format format)
-{
-    while (text.length > 0) {
-        size_t taken = shown_as_it_is(text, ascii_only, format);
-        struct slice piece = {text.start, taken};
-        char escape[8];
-
-        if (taken == 0) {
-            piece =
-                (struct slice){escape, escape_byte(escape, (unsigned char)text.start[0], format)};
-            taken = 1;
-        }
-        if (piece.length > limit) { /* plain bytes can be parted, others not */
-            if (is_plain(text.start[0], format))
-                buffer_append(out, (struct slice){piece.start, limit});
-            buffer_append_text(out, "...");
-            return;
-        }
-        buffer_append(out, piece);
-        limit -= piece.length;
-        text = (struct slice){text.start + taken, text.length - taken};
-    }
-}
-
-void log_append_escaped(struct buffer *out, struct slice text, size_t limit, enum log_format format)
-{
-    append_shown(out, text, limit, false, format);
-}
-
-void log_append_foreign(struct buffer *out, struct slice text, size_t limit, enum log_format format)
-{
-    append_shown(out, text, limit, true, format);
-}
-
-void log_append_time(struct buffer *out, uint64_t wall_us, enum log_format format)
-{
-    static struct {
-        time_t second;
-        char text[32];
-    } cache[2];
-    time_t second = (time_t)(wall_us / 1000000);
-    unsigned millisecond;
-    struct tm parts;
-
-    if (cache[format].second != second) {
-        cache[format].second = second;
-        if (format == LOG_JSON)
-            strftime(cache[format].text, sizeof cache->text, "%Y-%m-%dT%H:%M:%S",
-                     gmtime_r(&second, &parts));
-        else
-            strftime(cache[format].text, sizeof cache->text, "%Y-%m-%d %H:%M:%S",
-                     localtime_r(&second, &parts));
-    }
-    millisecond = (unsigned)(wall_us / 1000 % 1000);
-    buffer_append_text(out, cache[format].text);
-    buffer_append_byte(out, '.');
-    buffer_append_byte(out, (char)('0' + millisecond / 100));
-    buffer_append_byte(out, (char)('0' + millisecond / 10 % 10));
-    buffer_append_byte(out, (char)('0' + millisecond % 10));
-    if (format == LOG_JSON)
-        buffer_append_byte(out, 'Z');
 }
 
 /* --- events --- */
@@ -248,10 +120,14 @@ void log_event(enum log_level level, const char *event, const struct log_pair *p
     put_event(level, event, pairs, message);
 }
 
-void log_line(struct slice line)
+char *log_begin_line(size_t room)
 {
-    if (log_wants(LOG_INFO))
-        outlet_put(&state.out, line);
+    return log_wants(LOG_INFO) ? outlet_begin(&state.out, room) : NULL;
+}
+
+void log_end_line(size_t length)
+{
+    outlet_end(&state.out, length);
 }
 
 static void report_dropped(struct outlet *from, const char *stream)

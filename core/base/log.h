@@ -12,12 +12,12 @@
 
 #include "base/buffer.h"
 #include "base/check.h"
+#include "base/log_text.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
-enum log_format { LOG_TEXT, LOG_JSON };
 
 struct log_pair {     /* one more fact of an event; a list of them ends with name NULL */
     const char *name; /* with "#" in front: the value is a number */
@@ -39,22 +39,13 @@ enum log_format log_line_format(void);
 void log_event(enum log_level, const char *event, const struct log_pair *pairs, const char *message,
                ...) PRINTF(4, 5);
 
-/* To standard output; borrows; without its line end. An exchange's line has the
- * level info: nothing is written if that is not wanted. */
-void log_line(struct slice line);
+/* An exchange's line, to standard output, put together in place: where to write at most room bytes,
+ * to be looked at until the next call of log_; NULL if nobody wants it, as its level is info. Then
+ * how many it has become, its line end apart. A line that was begun may be begun again. */
+char *log_begin_line(size_t room);
+void log_end_line(size_t length);
 bool log_flush(void);             /* false: lines still wait, call again in a while */
 uint64_t log_lines_dropped(void); /* by this process since log_open, both streams */
 void log_close(void);             /* flushes, waiting 200 ms at most for a reader */
-
-/* For whoever assembles a line: text that cannot forge one. Control bytes,
- * backslashes and (in JSON) quotes are escaped, so are bytes above 0x7e that are
- * not UTF-8, and characters that a terminal obeys. If that is more than limit
- * bytes, escapes included, the rest is left out and "..." follows. */
-void log_append_escaped(struct buffer *, struct slice text, size_t limit, enum log_format);
-/* The same for text of a client's choosing: every byte above 0x7e is escaped. */
-void log_append_foreign(struct buffer *, struct slice text, size_t limit, enum log_format);
-/* "2026-11-22 12:00:01.123" in local time, or 2026-11-22T12:00:01.123Z for JSON,
- * without quotes. Cached by second. */
-void log_append_time(struct buffer *, uint64_t wall_us, enum log_format);
 
 #endif

@@ -48,26 +48,37 @@ void outlet_open(struct outlet *o, int fd)
         o->kind = kind_of(o, fd);
 }
 
+char *outlet_begin(struct outlet *o, size_t room)
+{
+    return o->kind == OUTLET_CLOSED ? NULL : buffer_reserve(&o->pending, room + 1);
+}
+
+void outlet_end(struct outlet *o, size_t length)
+{
+    char *line = o->pending.bytes + o->pending.end;
+    size_t cut = OUTLET_LINE_BYTES_MAX - strlen(CUT);
+
+    if (buffer_length(&o->pending) + length + 1 > OUTLET_PENDING_BYTES_MAX) {
+        o->dropped++;
+    } else if (length < OUTLET_LINE_BYTES_MAX) {
+        line[length] = '\n';
+        buffer_grow(&o->pending, length + 1);
+    } else {
+        while (cut > 0 && ((unsigned char)line[cut] & 0xc0) == 0x80)
+            cut--; /* not in the middle of a character */
+        memcpy(line + cut, CUT, strlen(CUT));
+        buffer_grow(&o->pending, cut + strlen(CUT));
+    }
+}
+
 void outlet_put(struct outlet *o, struct slice line)
 {
-    size_t length = line.length + 1;
+    char *out = outlet_begin(o, line.length);
 
-    if (o->kind == OUTLET_CLOSED)
+    if (out == NULL)
         return;
-    if (buffer_length(&o->pending) + length > OUTLET_PENDING_BYTES_MAX) {
-        o->dropped++;
-        return;
-    }
-    if (length <= OUTLET_LINE_BYTES_MAX) {
-        buffer_append(&o->pending, line);
-        buffer_append_byte(&o->pending, '\n');
-        return;
-    }
-    length = OUTLET_LINE_BYTES_MAX - strlen(CUT);
-    while (length > 0 && ((unsigned char)line.start[length] & 0xc0) == 0x80)
-        length--; /* not in the middle of a character */
-    buffer_append(&o->pending, (struct slice){line.start, length});
-    buffer_append_text(&o->pending, CUT);
+    slice_put(out, line);
+    outlet_end(o, line.length);
 }
 
 /* What to hand to the kernel at once: to a file all there is; else whole lines

@@ -42,8 +42,12 @@ struct outlet {
 
 void outlet_open(struct outlet *, int fd); /* borrows fd; a second call forgets what is pending */
 void outlet_put(struct outlet *, struct slice line); /* without its line end */
-bool outlet_flush(struct outlet *);                  /* false: some must wait */
-uint64_t outlet_take_dropped(struct outlet *);       /* 0 as long as writing does not work */
-void outlet_close(struct outlet *);                  /* forgets what is pending */
+/* A line put together in place: where to write at most room bytes, until the next call; NULL if it
+ * would vanish. Then how many it has become, without its line end. */
+char *outlet_begin(struct outlet *, size_t room);
+void outlet_end(struct outlet *, size_t length);
+bool outlet_flush(struct outlet *);            /* false: some must wait */
+uint64_t outlet_take_dropped(struct outlet *); /* 0 as long as writing does not work */
+void outlet_close(struct outlet *);            /* forgets what is pending */
 
 #endif

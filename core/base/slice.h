@@ -20,6 +20,14 @@ static inline struct slice slice_of(const char *text)
     return (struct slice){text, strlen(text)};
 }
 
+/* Copies the bytes to out, where there is room; gives the place behind them. */
+static inline char *slice_put(char *out, struct slice s)
+{
+    if (s.length > 0)
+        memcpy(out, s.start, s.length);
+    return out + s.length;
+}
+
 static inline bool slice_is(struct slice a, struct slice b)
 {
     return a.length == b.length && (a.length == 0 || memcmp(a.start, b.start, a.length) == 0);

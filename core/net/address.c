@@ -5,6 +5,8 @@
  */
 #include "net/address.h"
 
+#include "base/decimal.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 
@@ -230,6 +232,21 @@ socklen_t address_length(const struct sockaddr *socket)
     default:
         return sizeof socket->sa_family;
     }
+}
+
+char *address_put_v4(char *out, const void *bytes)
+{
+    const unsigned char *part = bytes;
+
+    for (int i = 0; i < 4; i++) {
+        if (i > 0)
+            *out++ = '.';
+        if (part[i] >= 100)
+            out = decimal_put_three(out, part[i]);
+        else
+            out = decimal_put(out, part[i]);
+    }
+    return out;
 }
 
 /* Sockets that listen for both kinds see IPv4 peers as ::ffff:1.2.3.4; people,

@@ -1,35 +1,31 @@
 #include "proxy/access_log.h"
 
-#include "base/buffer.h"
+#include "base/check.h"
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/outlet.h"
 
-enum { SHOWN_MAX = 1024, ADDRESS_SHOWN = 64 };
+enum { SHOWN_MAX = 1024 };
 
-static struct buffer line; /* of this process; its memory is used again and again */
-static size_t shown;       /* bytes of the target, and a quarter of that of other texts */
+static size_t shown; /* bytes of the target, and a quarter of that of other texts */
 
-static void append(const char *text)
-{
-    buffer_append_text(&line, text);
-}
+/* Each of those that put writes at out, where access_log_write has made room for the whole record,
+ * and gives the place behind what it wrote. */
+
+#define PUT(out, literal) slice_put((out), SLICE(literal))
 
 /* Milliseconds with three decimals. */
-static void append_ms(uint64_t us)
+static char *put_ms(char *out, uint64_t us)
 {
-    unsigned rest = (unsigned)(us % 1000);
-
-    buffer_append_number(&line, us / 1000);
-    buffer_append_byte(&line, '.');
-    buffer_append_byte(&line, (char)('0' + rest / 100));
-    buffer_append_byte(&line, (char)('0' + rest / 10 % 10));
-    buffer_append_byte(&line, (char)('0' + rest % 10));
+    out = decimal_put(out, us / 1000);
+    *out++ = '.';
+    return decimal_put_three(out, (unsigned)(us % 1000));
 }
 
-static void append_words(const char *text, enum log_format format)
+static char *put_words(char *out, const char *text, enum log_format format)
 {
-    log_append_escaped(&line, slice_of(text), shown / 4, format);
+    return log_put_escaped(out, slice_of(text), shown / 4, format);
 }
 
 static struct slice or_dash(struct slice text)
@@ -39,163 +35,166 @@ static struct slice or_dash(struct slice text)
 
 /* --- for eyes --- */
 
-static void append_text_tries(const struct access_record *r)
+static char *put_text_tries(char *out, const struct access_record *r)
 {
-    buffer_printf(&line, " %u/%u [", r->attempts, r->retries);
+    out = PUT(out, " ");
+    out = decimal_put(out, r->attempts);
+    out = PUT(out, "/");
+    out = decimal_put(out, r->retries);
+    out = PUT(out, " [");
     for (const struct access_try *t = r->tries; t != NULL; t = t->next) {
-        append_words(t->backend, LOG_TEXT);
-        append(" ");
-        append(t->outcome);
-        append(" ");
-        append_ms(t->us);
-        append(t->next ? " ms, " : " ms]");
+        out = put_words(out, t->backend, LOG_TEXT);
+        out = PUT(out, " ");
+        out = slice_put(out, slice_of(t->outcome));
+        out = PUT(out, " ");
+        out = put_ms(out, t->us);
+        out = t->next ? PUT(out, " ms, ") : PUT(out, " ms]");
     }
+    return out;
 }
 
-static void append_text_explained(const struct access_record *r)
+static char *put_text_explained(char *out, const struct access_record *r)
 {
     for (const struct facts_pair *p = r->explained; p != NULL; p = p->next) {
-        append(p == r->explained ? " (" : ", ");
-        log_append_foreign(&line, p->key, shown / 4, LOG_TEXT);
-        append(" ");
-        log_append_foreign(&line, p->value, shown, LOG_TEXT);
+        out = p == r->explained ? PUT(out, " (") : PUT(out, ", ");
+        out = log_put_foreign(out, p->key, shown / 4, LOG_TEXT);
+        out = PUT(out, " ");
+        out = log_put_foreign(out, p->value, shown, LOG_TEXT);
     }
-    if (r->explained != NULL)
-        append(")");
+    return r->explained != NULL ? PUT(out, ")") : out;
 }
 
-static void append_text_record(const struct access_record *r)
+static char *put_text_record(char *out, const struct access_record *r)
 {
-    log_append_time(&line, clock_wall_us(), LOG_TEXT);
-    append(" ");
-    buffer_append(&line, or_dash(r->client_ip));
-    append(" ");
-    log_append_foreign(&line, or_dash(r->method), shown / 4, LOG_TEXT);
-    append(" ");
-    log_append_foreign(&line, or_dash(r->target), shown, LOG_TEXT);
-    append(" ");
-    buffer_append_number(&line, r->status);
-    append(" ");
-    buffer_append_number(&line, r->bytes_out);
-    append(" B ");
-    append_ms(r->total_us);
-    append(" ms ");
-    append_words(r->backend ? r->backend : "-", LOG_TEXT);
+    out = log_put_time(out, clock_wall_at(r->ended_us), LOG_TEXT);
+    out = PUT(out, " ");
+    out = slice_put(out, or_dash(r->client_ip));
+    out = PUT(out, " ");
+    out = log_put_foreign(out, or_dash(r->method), shown / 4, LOG_TEXT);
+    out = PUT(out, " ");
+    out = log_put_foreign(out, or_dash(r->target), shown, LOG_TEXT);
+    out = PUT(out, " ");
+    out = decimal_put(out, r->status);
+    out = PUT(out, " ");
+    out = decimal_put(out, r->bytes_out);
+    out = PUT(out, " B ");
+    out = put_ms(out, r->total_us);
+    out = PUT(out, " ms ");
+    out = put_words(out, r->backend ? r->backend : "-", LOG_TEXT);
     if (r->tries != NULL && (r->tries->next != NULL || r->status == 499 || r->note != NULL))
-        append_text_tries(r);
+        out = put_text_tries(out, r);
     if (r->by_fallback)
-        append(" (fallback)");
+        out = PUT(out, " (fallback)");
     if (r->why.length > 0) {
-        append(" (");
-        log_append_foreign(&line, r->why, shown / 4, LOG_TEXT);
-        append(")");
+        out = PUT(out, " (");
+        out = log_put_foreign(out, r->why, shown / 4, LOG_TEXT);
+        out = PUT(out, ")");
     }
-    append_text_explained(r);
+    out = put_text_explained(out, r);
     if (r->note != NULL && !slice_is(r->why, slice_of(r->note))) {
-        append(" (");
-        append(r->note);
-        append(")");
+        out = PUT(out, " (");
+        out = slice_put(out, slice_of(r->note));
+        out = PUT(out, ")");
     }
+    return out;
 }
 
 /* --- for machines --- */
 
-static void append_json_foreign(const char *name, struct slice text, size_t limit)
+/* Between quotes of JSON. */
+static char *put_quoted(char *out, const char *text)
 {
-    append(",\"");
-    append(name);
-    append("\":\"");
-    log_append_foreign(&line, text, limit, LOG_JSON);
-    append("\"");
+    out = PUT(out, "\"");
+    out = put_words(out, text, LOG_JSON);
+    return PUT(out, "\"");
 }
 
-static void append_json_words(const char *name, const char *text)
+static char *put_json_ms(char *out, bool is_known, uint64_t us)
 {
-    append(name);
-    append("\"");
-    append_words(text, LOG_JSON);
-    append("\"");
+    return is_known ? put_ms(out, us) : PUT(out, "null");
 }
 
-static void append_json_number(const char *name, uint64_t number)
+static char *put_json_tries(char *out, const struct access_record *r)
 {
-    append(",\"");
-    append(name);
-    append("\":");
-    buffer_append_number(&line, number);
-}
-
-static void append_json_ms(const char *name, bool known, uint64_t us)
-{
-    append(name);
-    if (known)
-        append_ms(us);
-    else
-        append("null");
-}
-
-static void append_json_tries(const struct access_record *r)
-{
-    append(",\"tries\":[");
+    out = PUT(out, ",\"tries\":[");
     for (const struct access_try *t = r->tries; t != NULL; t = t->next) {
-        append_json_words("{\"backend\":", t->backend);
-        append(",\"outcome\":\"");
-        append(t->outcome);
-        append("\",\"ms\":");
-        append_ms(t->us);
-        append(t->next ? "}," : "}");
+        out = put_quoted(PUT(out, "{\"backend\":"), t->backend);
+        out = PUT(out, ",\"outcome\":\"");
+        out = slice_put(out, slice_of(t->outcome));
+        out = put_ms(PUT(out, "\",\"ms\":"), t->us);
+        out = t->next ? PUT(out, "},") : PUT(out, "}");
     }
-    append("]");
+    return PUT(out, "]");
 }
 
-static void append_json_explained(const struct access_record *r)
+static char *put_json_explained(char *out, const struct access_record *r)
 {
     for (const struct facts_pair *p = r->explained; p != NULL; p = p->next) {
-        append(p == r->explained ? ",\"explain\":{\"" : ",\"");
-        log_append_foreign(&line, p->key, shown / 4, LOG_JSON);
-        append("\":\"");
-        log_append_foreign(&line, p->value, shown, LOG_JSON);
-        append("\"");
+        out = p == r->explained ? PUT(out, ",\"explain\":{\"") : PUT(out, ",\"");
+        out = log_put_foreign(out, p->key, shown / 4, LOG_JSON);
+        out = PUT(out, "\":\"");
+        out = log_put_foreign(out, p->value, shown, LOG_JSON);
+        out = PUT(out, "\"");
     }
-    if (r->explained != NULL)
-        append("}");
+    return r->explained != NULL ? PUT(out, "}") : out;
 }
 
-static void append_json_record(const struct access_record *r)
+static char *put_json_times(char *out, const struct access_record *r)
 {
-    append("{\"time\":\"");
-    log_append_time(&line, clock_wall_us(), LOG_JSON);
-    append("\"");
-    append_json_foreign("id", r->id, ADDRESS_SHOWN);
-    append_json_foreign("client", r->client_ip, ADDRESS_SHOWN);
-    append_json_number("client_port", r->client_port);
-    append_json_foreign("method", r->method, shown / 4);
-    append_json_foreign("path", r->target, shown);
-    if (r->version != NULL)
-        append_json_words(",\"version\":", r->version);
-    else
-        append(",\"version\":null");
-    append_json_number("status", r->status);
-    append_json_number("bytes_in", r->bytes_in);
-    append_json_number("bytes_out", r->bytes_out);
-    append_json_ms(",\"ms\":{\"queue\":", true, r->queue_us);
-    append_json_ms(",\"connect\":", r->has_connect, r->connect_us);
-    append_json_ms(",\"first_byte\":", r->has_first_byte, r->first_byte_us);
-    append_json_ms(",\"total\":", true, r->total_us);
-    append("}");
+    out = put_ms(PUT(out, ",\"ms\":{\"queue\":"), r->queue_us);
+    out = put_json_ms(PUT(out, ",\"connect\":"), r->has_connect, r->connect_us);
+    out = put_json_ms(PUT(out, ",\"first_byte\":"), r->has_first_byte, r->first_byte_us);
+    out = put_ms(PUT(out, ",\"total\":"), r->total_us);
+    return PUT(out, "}");
+}
+
+static char *put_json_record(char *out, const struct access_record *r)
+{
+    out = log_put_time(PUT(out, "{\"time\":\""), clock_wall_at(r->ended_us), LOG_JSON);
+    out = slice_put(PUT(out, "\",\"id\":\""), r->id);
+    out = slice_put(PUT(out, "\",\"client\":\""), r->client_ip);
+    out = decimal_put(PUT(out, "\",\"client_port\":"), r->client_port);
+    out = log_put_foreign(PUT(out, ",\"method\":\""), r->method, shown / 4, LOG_JSON);
+    out = log_put_foreign(PUT(out, "\",\"path\":\""), r->target, shown, LOG_JSON);
+    out = PUT(out, "\",\"version\":");
+    out = r->version != NULL ? put_quoted(out, r->version) : PUT(out, "null");
+    out = decimal_put(PUT(out, ",\"status\":"), r->status);
+    out = decimal_put(PUT(out, ",\"bytes_in\":"), r->bytes_in);
+    out = decimal_put(PUT(out, ",\"bytes_out\":"), r->bytes_out);
+    out = put_json_times(out, r);
     if (r->backend != NULL)
-        append_json_words(",\"backend\":", r->backend);
-    append_json_number("attempts", r->attempts);
-    append_json_number("retries", r->retries);
-    append_json_tries(r);
-    append_json_words(",\"policy\":{\"script\":", r->script);
-    append(r->by_fallback ? ",\"fallback\":true}" : ",\"fallback\":false}");
-    if (r->why.length > 0)
-        append_json_foreign("why", r->why, shown / 4);
-    append_json_explained(r);
+        out = put_quoted(PUT(out, ",\"backend\":"), r->backend);
+    out = decimal_put(PUT(out, ",\"attempts\":"), r->attempts);
+    out = decimal_put(PUT(out, ",\"retries\":"), r->retries);
+    out = put_json_tries(out, r);
+    out = put_quoted(PUT(out, ",\"policy\":{\"script\":"), r->script);
+    out = r->by_fallback ? PUT(out, ",\"fallback\":true}") : PUT(out, ",\"fallback\":false}");
+    if (r->why.length > 0) {
+        out = log_put_foreign(PUT(out, ",\"why\":\""), r->why, shown / 4, LOG_JSON);
+        out = PUT(out, "\"");
+    }
+    out = put_json_explained(out, r);
     if (r->note != NULL)
-        append_json_words(",\"note\":", r->note);
-    append("}");
+        out = put_quoted(PUT(out, ",\"note\":"), r->note);
+    return PUT(out, "}");
+}
+
+/* --- a line --- */
+
+/* No record is longer, in either format. */
+static size_t room_for(const struct access_record *r)
+{
+    enum { NAMES_AND_NUMBERS = 1024, OF_A_TRY = 128, OF_A_PAIR = 16 };
+    const size_t word = shown / 4 + LOG_CUT_BYTES, text = shown + LOG_CUT_BYTES;
+    size_t room = NAMES_AND_NUMBERS + r->id.length + r->client_ip.length + text + 5 * word;
+
+    if (r->note != NULL)
+        room += strlen(r->note); /* no part of it is left out for eyes */
+    for (const struct access_try *t = r->tries; t != NULL; t = t->next)
+        room += OF_A_TRY + word;
+    for (const struct facts_pair *p = r->explained; p != NULL; p = p->next)
+        room += OF_A_PAIR + word + text;
+    return room;
 }
 
 struct access_try *access_try_add(struct arena *arena, struct access_try **list,
@@ -214,18 +213,19 @@ struct access_try *access_try_add(struct arena *arena, struct access_try **list,
 
 void access_log_write(const struct access_record *r)
 {
-    if (!log_wants(LOG_INFO))
-        return;
+    size_t length = OUTLET_LINE_BYTES_MAX;
+
     /* Less of each text until the line is one that needs no cut: whatever the client
      * sent, what follows its words is there, and JSON is JSON. */
-    for (shown = SHOWN_MAX; shown > 0; shown /= 2) {
-        buffer_clear(&line);
-        if (log_line_format() == LOG_JSON)
-            append_json_record(r);
-        else
-            append_text_record(r);
-        if (buffer_length(&line) < OUTLET_LINE_BYTES_MAX)
-            break;
+    for (shown = SHOWN_MAX; shown > 0 && length >= OUTLET_LINE_BYTES_MAX; shown /= 2) {
+        size_t room = room_for(r);
+        char *line = log_begin_line(room), *end;
+
+        if (line == NULL)
+            return;
+        end = log_line_format() == LOG_JSON ? put_json_record(line, r) : put_text_record(line, r);
+        length = (size_t)(end - line);
+        CHECK(length <= room);
     }
-    log_line(buffer_slice(&line));
+    log_end_line(length);
 }

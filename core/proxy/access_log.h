@@ -17,11 +17,13 @@ struct access_try {
 };
 
 struct access_record {
-    struct slice id, client_ip, method, target, why;
+    struct slice id, client_ip; /* these two are plain ASCII */
+    struct slice method, target, why;
     unsigned client_port, status;
     const char *version;          /* "1.1"; NULL if there is no request line */
     uint64_t bytes_in, bytes_out; /* of the bodies */
     uint64_t queue_us, connect_us, first_byte_us, total_us;
+    uint64_t ended_us; /* steady clock */
     bool has_connect, has_first_byte;
     const char *backend; /* of the last try; NULL if there was none */
     unsigned attempts, retries;

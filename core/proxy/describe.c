@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "http/forward.h"
+#include "net/address.h"
 #include "proxy/trust.h"
 
 #include <arpa/inet.h>
@@ -25,15 +26,17 @@ static struct slice describe_ip(struct arena *arena, const struct sockaddr_in6 *
 {
     const struct sockaddr_in *from_v4 = (const struct sockaddr_in *)(const void *)from;
     char *text = arena_alloc(arena, INET6_ADDRSTRLEN);
-    const char *done;
+    const void *v4 = NULL;
 
     if (from->sin6_family == AF_INET)
-        done = inet_ntop(AF_INET, &from_v4->sin_addr, text, INET6_ADDRSTRLEN);
-    else if (from->sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&from->sin6_addr))
-        done = inet_ntop(AF_INET, &from->sin6_addr.s6_addr[12], text, INET6_ADDRSTRLEN);
-    else
-        done = inet_ntop(AF_INET6, &from->sin6_addr, text, INET6_ADDRSTRLEN);
-    return done ? slice_of(text) : SLICE("unknown");
+        v4 = &from_v4->sin_addr;
+    else if (IN6_IS_ADDR_V4MAPPED(&from->sin6_addr))
+        v4 = &from->sin6_addr.s6_addr[12];
+    if (v4 != NULL)
+        return (struct slice){text, (size_t)(address_put_v4(text, v4) - text)};
+    if (inet_ntop(AF_INET6, &from->sin6_addr, text, INET6_ADDRSTRLEN) == NULL)
+        return SLICE("unknown");
+    return slice_of(text);
 }
 
 /* The peer speaks for somebody else. */
@@ -137,7 +140,7 @@ static void describe_last_try(struct access_record *r, const struct attempt *a, 
 }
 
 void describe_end(struct access_record *r, const struct incoming *in,
-                  const struct facts_request *facts, const struct attempt *last)
+                  const struct facts_request *facts, const struct attempt *last, uint64_t now_us)
 {
     r->id = facts->id;
     r->client_ip = facts->client_ip;
@@ -150,7 +153,8 @@ void describe_end(struct access_record *r, const struct incoming *in,
     r->attempts = last ? facts->attempts : 0;
     r->by_fallback |= facts->by_fallback != 0;
     r->explained = facts->explained;
-    r->total_us = clock_steady_us() - in->began_us;
+    r->total_us = now_us - in->began_us;
+    r->ended_us = now_us;
     r->queue_us = r->total_us;
     if (last != NULL)
         describe_last_try(r, last, in->began_us);

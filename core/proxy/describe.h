@@ -17,9 +17,9 @@ struct slice describe_forwarded(struct incoming *, const struct config *,
                                 const struct facts_request *, const struct facts_options *,
                                 struct slice own_host);
 /* What only the end of an exchange tells, for its line. last: its last try, NULL if there was
- * none. */
+ * none; now_us: the steady clock. */
 void describe_end(struct access_record *, const struct incoming *, const struct facts_request *,
-                  const struct attempt *last);
+                  const struct attempt *last, uint64_t now_us);
 /* The status for a request that cannot be served. */
 unsigned describe_fault(enum incoming_fault);
 

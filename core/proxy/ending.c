@@ -13,10 +13,13 @@ enum { STATUS_CLIENT_GONE = 499 };
 
 /* --- finish --- */
 
-void exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
+uint64_t exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
 {
+    uint64_t now_us = clock_steady_us();
+
     e->last_try->outcome = attempt_outcome_name(outcome);
-    e->last_try->us = clock_steady_us() - e->attempt.began_us;
+    e->last_try->us = now_us - e->attempt.began_us;
+    return now_us;
 }
 
 static void exchange_tell_script(struct exchange *e)
@@ -35,7 +38,7 @@ static void exchange_tell_script(struct exchange *e)
     done_tell(e->plan, &e->facts, &result);
 }
 
-void exchange_finish(struct exchange *e)
+void exchange_finish_at(struct exchange *e, uint64_t now_us)
 {
     CHECK(e->state != EXCHANGE_FINISHED);
     exchange_enter(e, EXCHANGE_FINISHED);
@@ -46,7 +49,7 @@ void exchange_finish(struct exchange *e)
     policy_cancel(&e->asked);
     if (e->answer.bytes > 0)
         e->log.bytes_out = e->answer.bytes;
-    describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL);
+    describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL, now_us);
     access_log_write(&e->log);
     if (e->is_told)
         exchange_tell_script(e);
@@ -56,6 +59,11 @@ void exchange_finish(struct exchange *e)
     if (!e->in->is_done)
         incoming_done(e->in);
     plan_release(e->plan);
+}
+
+void exchange_finish(struct exchange *e)
+{
+    exchange_finish_at(e, clock_steady_us());
 }
 
 /* --- answers of our own --- */

@@ -367,8 +367,7 @@ static void on_attempt_end(struct attempt *a)
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
     answer_end(&e->answer, a->trailers);
-    exchange_end_try(e, ATTEMPT_OK);
-    exchange_finish(e);
+    exchange_finish_at(e, exchange_end_try(e, ATTEMPT_OK));
 }
 
 /* --- tunnel --- */

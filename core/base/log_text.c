@@ -1,0 +1,196 @@
+#include "base/log_text.h"
+
+#include "base/decimal.h"
+#include "base/utf8.h"
+
+#include <time.h>
+
+/* --- escapes --- */
+
+/* Writes the byte's escape, of 2 to 6 bytes. */
+static size_t escape_byte(char *out, unsigned char byte, enum log_format format)
+{
+    static const char digits[] = "0123456789abcdef";
+    static const char named[] = "\nn\rr\tt\\\\\"\"";
+    const char *prefix = format == LOG_JSON ? "\\u00" : "\\x";
+    size_t length = strlen(prefix);
+
+    for (const char *n = named; *n != '\0'; n += 2)
+        if (byte == (unsigned char)n[0]) {
+            out[0] = '\\';
+            out[1] = n[1];
+            return 2;
+        }
+    memcpy(out, prefix, length);
+    out[length] = digits[byte >> 4];
+    out[length + 1] = digits[byte & 15];
+    return length + 2;
+}
+
+static bool is_between(unsigned char byte, unsigned char least, unsigned char most)
+{
+    return byte >= least && byte <= most;
+}
+
+/* Characters that a terminal or an editor obeys: U+0080 to U+009F, those that
+ * separate lines (U+2028, U+2029) and those that turn the direction of writing
+ * or show nothing (U+061C, U+200E, U+202A, U+2066, U+FEFF and their like). */
+static bool is_control_character(struct slice text)
+{
+    const unsigned char *c = (const unsigned char *)text.start;
+
+    if (c[0] == 0xc2)
+        return c[1] < 0xa0;
+    if (c[0] == 0xd8)
+        return c[1] == 0x9c;
+    if (c[0] == 0xe2 && c[1] == 0x80)
+        return is_between(c[2], 0x8e, 0x8f) || is_between(c[2], 0xa8, 0xae);
+    if (c[0] == 0xe2 && c[1] == 0x81)
+        return is_between(c[2], 0xa0, 0xaf);
+    return c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf;
+}
+
+/* --- text --- */
+
+static bool is_plain(char c, enum log_format format)
+{
+    return c >= 0x20 && c < 0x7f && c != '\\' && (c != '"' || format == LOG_TEXT);
+}
+
+/* No byte of the eight needs an escape. A byte is below n if taking n from it borrows, and it had
+ * no high bit; the borrow may mark a byte above it, too, never one of eight that are all plain. */
+static bool are_plain(uint64_t eight)
+{
+    const uint64_t ones = UINT64_MAX / 255, high = ones * 0x80;
+    uint64_t quote = eight ^ (ones * '"'), backslash = eight ^ (ones * '\\');
+    uint64_t delete = eight ^ (ones * 0x7f);
+
+    return ((eight | (eight - ones * 0x20) | (quote - ones) | (backslash - ones) |
+             (delete - ones)) &
+            high) == 0;
+}
+
+/* Copies what needs no escape; gives how much. */
+static size_t copy_plain(char *out, struct slice text, enum log_format format)
+{
+    size_t at = 0;
+    uint64_t eight;
+
+    for (; text.length - at >= sizeof eight; at += sizeof eight) {
+        memcpy(&eight, text.start + at, sizeof eight);
+        if (!are_plain(eight))
+            break;
+        memcpy(out + at, &eight, sizeof eight);
+    }
+    for (; at < text.length && is_plain(text.start[at], format); at++)
+        out[at] = text.start[at];
+    return at;
+}
+
+/* What stands for the character at the start of the text, which is not plain: itself or its escape.
+ * taken: how many bytes of the text that is. */
+static struct slice show_character(struct slice text, char escape[8], size_t *taken,
+                                   bool ascii_only, enum log_format format)
+{
+    *taken = ascii_only ? 0 : utf8_length(text);
+    if (*taken > 0 && !is_control_character(text))
+        return (struct slice){text.start, *taken};
+    *taken = 1;
+    return (struct slice){escape, escape_byte(escape, (unsigned char)text.start[0], format)};
+}
+
+static char *put_shown(char *out, struct slice text, size_t limit, bool ascii_only,
+                       enum log_format format)
+{
+    while (text.length > 0) {
+        struct slice piece = {text.start, text.length < limit ? text.length : limit};
+        size_t taken = copy_plain(out, piece, format);
+        char escape[8];
+
+        if (taken > 0) {
+            out += taken;
+            limit -= taken;
+        } else {
+            piece = show_character(text, escape, &taken, ascii_only, format);
+            if (piece.length > limit) /* also where there is room for nothing more */
+                return slice_put(out, SLICE("..."));
+            out = slice_put(out, piece);
+            limit -= piece.length;
+        }
+        text = (struct slice){text.start + taken, text.length - taken};
+    }
+    return out;
+}
+
+char *log_put_escaped(char *out, struct slice text, size_t limit, enum log_format format)
+{
+    return put_shown(out, text, limit, false, format);
+}
+
+char *log_put_foreign(char *out, struct slice text, size_t limit, enum log_format format)
+{
+    return put_shown(out, text, limit, true, format);
+}
+
+/* --- times --- */
+
+char *log_put_time(char *out, uint64_t wall_us, enum log_format format)
+{
+    static struct {
+        time_t second;
+        size_t length;
+        char text[LOG_TIME_BYTES];
+    } cache[2];
+    time_t second = (time_t)(wall_us / 1000000);
+    struct tm parts;
+
+    if (cache[format].second != second || cache[format].length == 0) {
+        cache[format].second = second;
+        if (format == LOG_JSON)
+            cache[format].length = strftime(cache[format].text, sizeof cache->text,
+                                            "%Y-%m-%dT%H:%M:%S.", gmtime_r(&second, &parts));
+        else
+            cache[format].length = strftime(cache[format].text, sizeof cache->text,
+                                            "%Y-%m-%d %H:%M:%S.", localtime_r(&second, &parts));
+    }
+    out = slice_put(out, (struct slice){cache[format].text, cache[format].length});
+    out = decimal_put_three(out, (unsigned)(wall_us / 1000 % 1000));
+    if (format == LOG_JSON)
+        *out++ = 'Z';
+    return out;
+}
+
+/* --- into a buffer --- */
+
+static size_t room_for(struct slice text, size_t limit)
+{
+    enum { ESCAPE_BYTES_MAX = 6 };
+
+    return (text.length < limit / ESCAPE_BYTES_MAX ? text.length * ESCAPE_BYTES_MAX : limit) +
+           LOG_CUT_BYTES;
+}
+
+static void append_shown(struct buffer *out, struct slice text, size_t limit, bool ascii_only,
+                         enum log_format format)
+{
+    char *start = buffer_reserve(out, room_for(text, limit));
+
+    buffer_grow(out, (size_t)(put_shown(start, text, limit, ascii_only, format) - start));
+}
+
+void log_append_escaped(struct buffer *out, struct slice text, size_t limit, enum log_format format)
+{
+    append_shown(out, text, limit, false, format);
+}
+
+void log_append_foreign(struct buffer *out, struct slice text, size_t limit, enum log_format format)
+{
+    append_shown(out, text, limit, true, format);
+}
+
+void log_append_time(struct buffer *out, uint64_t wall_us, enum log_format format)
+{
+    char *start = buffer_reserve(out, LOG_TIME_BYTES);
+
+    buffer_grow(out, (size_t)(log_put_time(start, wall_us, format) - start));
+}
