@@ -55,6 +55,18 @@ static inline void list_prepend(struct list_node *head, struct list_node *node)
     list_insert_after(head, node);
 }
 
+/* Empties the other list into the front of this one. */
+static inline void list_move_all(struct list_node *head, struct list_node *from)
+{
+    if (from->next == from)
+        return;
+    from->previous->next = head->next;
+    head->next->previous = from->previous;
+    head->next = from->next;
+    from->next->previous = head;
+    list_init(from);
+}
+
 static inline void list_remove(struct list_node *node)
 {
     node->next->previous = node->previous;

@@ -53,6 +53,9 @@ static void on_before_wait(uv_prepare_t *prepare)
     else
         uv_idle_start(&loop->no_wait, on_no_wait);
     wheel_arm(loop);
+    loop->polls++;
+    loop->events_before = loop->events;
+    loop->events = 0;
 }
 
 void loop_init(struct loop *loop)

@@ -21,6 +21,8 @@ enum {
     WHEEL_SLOTS = 256,
     GATHER_PARTS = 32,
     GATHER_SCRATCH = 512,
+    POLL_EVENTS_SURE = 512, /* half of what libuv asks for */
+    POLL_FRESH_MS = 10,
 };
 
 struct stream;
@@ -49,7 +51,9 @@ struct loop {
     uv_idle_t no_wait;        /* active while something deferred must not wait */
     uv_timer_t wheel_timer;
     struct wheel wheel;
-    uint64_t noted_ms; /* the steady clock, when somebody last looked at it */
+    uint64_t noted_ms;              /* the steady clock, when somebody last looked at it */
+    uint64_t polls;                 /* for what is ready that have begun: see loop_poll */
+    uint32_t events, events_before; /* since the last one began, and between the two before */
     struct list_node deferred;
     struct gather gather;
     void (*on_turn)(struct loop *); /* before each wait; NULL is fine */
@@ -83,9 +87,25 @@ static inline void loop_note_time(struct loop *loop, uint64_t now_us)
     loop->noted_ms = now_us / 1000;
 }
 
+/* The number of the poll that told of the running event, or of the last one: a turn has one, and
+ * what runs after the events of a turn still belongs to it. */
+static inline uint64_t loop_poll(const struct loop *loop)
+{
+    return loop->polls;
+}
+
+/* Has that poll told of everything that was ready, and not long ago by the steady clock? Libuv
+ * asks for so many events at once, and asks again in the same turn if it got them. */
+static inline bool loop_poll_is_fresh(const struct loop *loop, uint64_t now_us)
+{
+    return loop->events < POLL_EVENTS_SURE && loop->events_before < POLL_EVENTS_SURE &&
+           now_us / 1000 < loop_now_ms(loop) + POLL_FRESH_MS;
+}
+
 /* For net/: every event ends here. */
 static inline void loop_note_event(struct loop *loop)
 {
+    loop->events++;
     if (loop->pulse != NULL) /* this process is the only writer */
         atomic_store_explicit(loop->pulse,
                               atomic_load_explicit(loop->pulse, memory_order_relaxed) + 1,

@@ -305,20 +305,6 @@ void attempt_set_options(struct attempt *a, const struct facts_options *options,
     a->timeouts = own;
 }
 
-static struct outgoing *attempt_take_pooled(struct attempt *a)
-{
-    struct outgoing *o = pool_take(a->backend->pool);
-
-    /* What waits there was asked for by nobody, and would be taken for the answer; and a request
-     * that must not go out twice would be lost on a connection that was closed. The loop may not
-     * have come to tell. */
-    while (o != NULL && stream_is_stale(&o->stream)) {
-        outgoing_close(o);
-        o = pool_take(a->backend->pool);
-    }
-    return o;
-}
-
 void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
 {
     const struct sockaddr *to = backend_address(backend);
@@ -332,7 +318,7 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
     a->was_sent = a->has_final_head = a->is_paused = a->awaits_continue = false;
     numbers_note_begin(backend->share);
     a->is_active = a->is_pending = true;
-    pooled = fresh ? NULL : attempt_take_pooled(a);
+    pooled = fresh ? NULL : pool_take(backend->pool, a->may_repeat, a->began_us);
     if (pooled != NULL) {
         attempt_begin(a, pooled);
         return;

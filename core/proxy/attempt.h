@@ -68,7 +68,9 @@ struct attempt { /* embedded; stays in place until it is over */
     bool answers_head, may_switch, was_sent, is_trial, is_active, has_final_head, is_paused;
     bool is_pending; /* as far as the numbers know */
     bool awaits_continue;
-    bool ends_connection; /* set behind attempt_init: its connection serves no other request */
+    /* Set behind attempt_init: */
+    bool ends_connection; /* its connection serves no other request */
+    bool may_repeat; /* the request may go out again, and there is nothing of it but its head */
 };
 
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,

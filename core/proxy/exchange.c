@@ -45,6 +45,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     e->attempt.ends_connection =
         request_ends_connection(in->parse.head.method, in->request.framing, in->request.length);
     e->facts = describe_request(in, plan->config, proxy->next_id += SEGMENT_WORKERS_MAX);
+    e->attempt.may_repeat = e->facts.idempotent != 0 && in->request.framing == FRAMING_NONE;
     e->asked.on_done = on_policy_done;
     e->judge = (struct judge){.proxy = proxy,
                               .plan = plan,

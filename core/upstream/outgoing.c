@@ -152,6 +152,10 @@ static void on_bytes(struct stream *s, struct slice bytes)
         outgoing_close(o);
         return;
     }
+    if (o->unsure_poll == loop_poll(s->loop)) {
+        outgoing_fail(o, OUTGOING_RESET, "bytes that nobody asked for");
+        return;
+    }
     o->bytes_read += bytes.length;
     if (o->is_tunnel)
         outgoing_pass(o, bytes);
@@ -228,8 +232,9 @@ int outgoing_open(struct outgoing *o, const struct sockaddr *to)
     return stream_connect(&o->stream, o->pool->loop, to, &stream_events);
 }
 
-void outgoing_wake(struct outgoing *o)
+void outgoing_wake(struct outgoing *o, bool was_looked_at)
 {
+    o->unsure_poll = was_looked_at ? 0 : loop_poll(o->pool->loop);
     list_remove(&o->node);
     deadline_clear(&o->idle);
     o->is_reused = true;

@@ -46,6 +46,7 @@ struct outgoing {
     struct parse parse;
     struct arena *arena;  /* the borrower's */
     enum framing framing; /* of the final response */
+    uint64_t unsure_poll; /* lent after it, without a look: what it tells of is older; 0: none */
     uint64_t length;
     uint64_t bytes_read;  /* of this response */
     size_t interim_bytes; /* of the heads before the final one */
@@ -69,7 +70,7 @@ void outgoing_close(struct outgoing *); /* no more events; it frees itself */
 void outgoing_reset(struct outgoing *); /* the same, and the backend sees a reset */
 
 /* For the pool. */
-void outgoing_wake(struct outgoing *);
+void outgoing_wake(struct outgoing *, bool was_looked_at); /* it was quiet when it was */
 void outgoing_rest(struct outgoing *);
 bool outgoing_is_reusable(const struct outgoing *);
 

@@ -11,6 +11,7 @@ struct pool *pool_new(struct loop *loop, unsigned *open)
     pool->loop = loop;
     pool->open = open;
     list_init(&pool->idle);
+    list_init(&pool->back);
     ++*open;
     return pool;
 }
@@ -29,10 +30,16 @@ void pool_forget(struct pool *pool)
     pool_free_if_over(pool);
 }
 
+static void close_all(struct list_node *list)
+{
+    while (!list_is_empty(list))
+        outgoing_close(list_entry(list->next, struct outgoing, node));
+}
+
 void pool_close_idle(struct pool *pool)
 {
-    while (!list_is_empty(&pool->idle))
-        outgoing_close(list_entry(pool->idle.next, struct outgoing, node));
+    close_all(&pool->idle);
+    close_all(&pool->back);
 }
 
 void pool_close(struct pool *pool)
@@ -42,15 +49,41 @@ void pool_close(struct pool *pool)
     pool_free_if_over(pool);
 }
 
-struct outgoing *pool_take(struct pool *pool)
+/* A poll has begun since they came back. */
+static void pool_settle(struct pool *pool)
 {
-    struct outgoing *o;
+    if (pool->settled_poll == loop_poll(pool->loop))
+        return;
+    pool->settled_poll = loop_poll(pool->loop);
+    list_move_all(&pool->idle, &pool->back);
+}
 
-    if (list_is_empty(&pool->idle))
-        return NULL;
-    o = list_entry(pool->idle.next, struct outgoing, node);
-    outgoing_wake(o);
-    return o;
+struct outgoing *pool_take(struct pool *pool, bool may_repeat, uint64_t now_us)
+{
+    pool_settle(pool);
+    for (;;) {
+        bool was_polled = !list_is_empty(&pool->idle);
+        struct list_node *from = was_polled ? &pool->idle : &pool->back;
+        struct outgoing *o;
+
+        if (list_is_empty(from))
+            return NULL;
+        o = list_entry(from->next, struct outgoing, node);
+        if (was_polled && may_repeat && loop_poll_is_fresh(pool->loop, now_us)) {
+            outgoing_wake(o, false);
+            return o;
+        }
+        if (!stream_is_stale(&o->stream)) {
+            outgoing_wake(o, true);
+            return o;
+        }
+        outgoing_close(o);
+    }
+}
+
+static struct list_node *pool_oldest(struct pool *pool)
+{
+    return list_is_empty(&pool->idle) ? pool->back.previous : pool->idle.previous;
 }
 
 void pool_return(struct outgoing *o)
@@ -62,9 +95,10 @@ void pool_return(struct outgoing *o)
         return;
     }
     outgoing_rest(o);
-    list_prepend(&pool->idle, &o->node);
+    pool_settle(pool);
+    list_prepend(&pool->back, &o->node);
     if (pool->connections > IDLE_CONNECTIONS_MAX)
-        outgoing_close(list_entry(pool->idle.previous, struct outgoing, node));
+        outgoing_close(list_entry(pool_oldest(pool), struct outgoing, node));
 }
 
 /* --- leases --- */

@@ -5,6 +5,13 @@
  * one; it ends in exactly one event, never before pool_lease has returned, and
  * after pool_cancel it ends in silence. Idle connections keep reading, so that a
  * close by the backend is seen at once.
+ *
+ * What waits on an idle connection was asked for by nobody, and must not become the
+ * answer to a request. A poll of the loop that began after it came back tells of it; if
+ * its event comes behind that of the request, outgoing.c knows by the poll that the bytes
+ * are the older ones. So only those that came back since the last poll are looked at
+ * first (a system call), and those for a request that must not go out twice, as it would
+ * be lost on a connection that was closed.
  */
 #ifndef UPSTREAM_POOL_H
 #define UPSTREAM_POOL_H
@@ -18,7 +25,9 @@
 struct pool {
     struct loop *loop;
     uint64_t idle_ms;
-    struct list_node idle;    /* last used first */
+    struct list_node idle;    /* those that were idle during the last poll, last used first */
+    struct list_node back;    /* those that came back since, the same */
+    uint64_t settled_poll;    /* up to which that is true */
     unsigned connections;     /* in any state, until their close is over */
     unsigned uses;            /* by scripts, for upstream/pools.c */
     unsigned *open;           /* one less when this one is gone */
@@ -45,7 +54,9 @@ void pool_close_idle(struct pool *);
 void pool_close(struct pool *);
 void pool_forget(struct pool *); /* for outgoing.c: a connection is no more */
 
-struct outgoing *pool_take(struct pool *); /* NULL: none is idle */
+/* NULL: none is idle. may_repeat: what it is for can go out again, if the connection turns out to
+ * be of no use. now_us: of the steady clock. */
+struct outgoing *pool_take(struct pool *, bool may_repeat, uint64_t now_us);
 /* Borrows the address for the call. */
 void pool_lease(struct pool *, struct lease *, const struct sockaddr *);
 void pool_cancel(struct lease *);    /* in any state */

@@ -102,6 +102,15 @@ describe("a client's connection", function()
   end
 end)
 
+local SLOW_CHOICE = [[
+  script = { budget_ms = 5000 },
+  choose = function(ctx, backends)
+    local over = os.clock() + (ctx.path == "/slow" and 0.4 or 0)
+    while os.clock() < over do end
+    return backends[1]
+  end,
+]]
+
 describe("a connection to a backend", function()
   after_each(play.curtain)
 
@@ -118,17 +127,7 @@ describe("a connection to a backend", function()
         end
       end
     end)
-    local lb = play.balancer {
-      backends = { backend },
-      settings = [[
-        script = { budget_ms = 5000 },
-        choose = function(ctx, backends)
-          local over = os.clock() + (ctx.path == "/slow" and 0.4 or 0)
-          while os.clock() < over do end
-          return backends[1]
-        end,
-      ]],
-    }
+    local lb = play.balancer { backends = { backend }, settings = SLOW_CHOICE }
     for i = 1, 3 do
       local client = play.client(lb)
       client:send(GET:format "/surplus", GET:format "/slow", GET:format "/next")
@@ -137,5 +136,30 @@ describe("a connection to a backend", function()
       client:close()
     end
     assert.same({}, lb:events "backend_down")
+  end)
+
+  -- It was quiet when the loop learnt of the request, and has been idle for a few turns.
+  it("on which a surplus response arrives while the policy chooses carries no other request", function()
+    local backend = play.backend(function(conn)
+      while true do
+        local request = play.receive(conn)
+        conn:send(play.text "right")
+        if request.target == "/surplus" then
+          play.pause(0.2)
+          conn:send(play.text "wrong")
+        end
+      end
+    end)
+    local lb = play.balancer { backends = { backend }, settings = SLOW_CHOICE }
+    for i = 1, 3 do
+      local first, second = play.client(lb), play.client(lb)
+      first:send(GET:format "/surplus")
+      assert.equal("right", first:response().body)
+      assert.equal(200, lb:fetch("*", { method = "OPTIONS", fields = "Max-Forwards: 0\r\n" }).status)
+      second:send(GET:format "/slow")
+      assert.equal("right", second:response().body)
+      assert.equal(1 + i, backend.served)
+      for _, client in ipairs { first, second } do client:close() end
+    end
   end)
 end)
