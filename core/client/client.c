@@ -228,10 +228,13 @@ static size_t client_feed(struct client *c, struct slice bytes)
         CHECK(step != PARSE_MORE || used > 0);
         if (step == PARSE_MORE)
             continue;
-        if (step == PARSE_HEAD)
+        if (step == PARSE_HEAD) {
+            in->body_follows = total < bytes.length;
             client_take_head(c);
-        else
+            in->body_follows = false;
+        } else {
             client_take_end(c);
+        }
     }
     if (c->state == CLIENT_HEAD && was_resting && !client_is_resting(c) && !c->is_refused)
         deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts.request_head_ms);

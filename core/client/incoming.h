@@ -47,6 +47,7 @@ struct incoming {
     uint64_t began_us;      /* steady clock: when its first byte was read */
     uint64_t body_bytes;    /* received so far, codings removed; in a tunnel all bytes */
     bool body_complete;     /* the whole request is in */
+    bool body_follows;      /* while its head is told: more was read with it */
     bool awaits_continue;   /* the client wants an interim response before it sends the body */
     bool has_answered;      /* some of the final answer was sent */
     bool closes;            /* the connection ends with this answer */

@@ -13,6 +13,8 @@ void relay_piece(struct stream *s, enum framing framing, struct slice piece)
     stream_add(s, piece);
     if (framing == FRAMING_CHUNKED)
         stream_add(s, SLICE("\r\n"));
+    else
+        stream_flush(s); /* nothing joins it: what the kernel does not take is known at once */
 }
 
 void relay_end(struct stream *s, enum framing framing, struct slice trailers)

@@ -55,7 +55,8 @@ void upload_begin(struct upload *u, struct attempt *a)
     if (u->in->body_complete) {
         upload_end(u, a);
     } else {
-        stream_flush(to);
+        if (!u->in->body_follows) /* else the head leaves with it */
+            stream_flush(to);
         attempt_sending(a, u->in->awaits_continue);
         if (stream_backlog(to) > 0)
             incoming_pause(u->in);

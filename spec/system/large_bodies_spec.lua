@@ -127,3 +127,25 @@ describe("a large body", function()
     assert.equal("end", client:ended_by_peer())
   end)
 end)
+
+describe("a small body", function()
+  after_each(play.curtain)
+
+  it("goes to the backend in one piece with its head, if that is how it came", function()
+    local body, behind_heads = ("x"):rep(10240), {}
+    local backend = play.backend(function(conn)
+      for i = 1, 20 do
+        local head = conn:request_head()
+        behind_heads[i] = #conn:peek()
+        conn:body_of(head)
+        conn:send(play.text "ok")
+      end
+    end)
+    local client = play.client(play.balancer { backends = { backend } })
+    for _ = 1, 20 do
+      client:send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ", #body, "\r\n\r\n", body)
+      client:response()
+    end
+    for i = 1, 20 do assert.equal(#body, behind_heads[i]) end
+  end)
+end)
