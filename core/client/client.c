@@ -151,7 +151,7 @@ static void client_take_head(struct client *c)
     }
     client_enter(c, CLIENT_BUSY);
     in->awaits_continue = in->parse.has_body && in->parse.head.version == VERSION_1_1 &&
-                          head_lists(&in->parse.head, SLICE("expect"), SLICE("100-continue"));
+                          head_lists(&in->parse.head, FIELD_EXPECT, SLICE("100-continue"));
     if (!head_keeps_alive(&in->parse.head))
         in->closes = true;
     c->has_served = true;

@@ -106,7 +106,7 @@ void incoming_begin_answer(struct incoming *in, bool wants_body)
     if (in->body_complete)
         return;
     if (wants_body || in->request.framing != FRAMING_COUNTED || missing > THROW_AWAY_MAX ||
-        head_has(&in->parse.head, SLICE("expect")))
+        head_has(&in->parse.head, FIELD_EXPECT))
         in->closes = true;
 }
 

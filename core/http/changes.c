@@ -23,7 +23,7 @@ static bool is_value(struct slice value)
 
 static bool is_ours(enum changes_of of, struct slice name)
 {
-    switch (hop_kind_of(name)) {
+    switch (kind_of(name)) {
     case FIELD_CONNECTION:
     case FIELD_HOP:
     case FIELD_TE:

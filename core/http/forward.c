@@ -58,8 +58,7 @@ static void write_changes(struct writer *w, const struct changes *changes, bool 
     for (unsigned i = 0; changes != NULL && i < changes->count; i++) {
         const struct field *field = &changes->list[i];
 
-        if (field->value.start != NULL &&
-            !(is_trace && hop_kind_of(field->name) == FIELD_CREDENTIALS))
+        if (field->value.start != NULL && !(is_trace && kind_of(field->name) == FIELD_CREDENTIALS))
             write_field(w, field->name, field->value);
     }
 }

@@ -1,49 +1,41 @@
 #include "http/framing.h"
 
-/* The value of the one field of that name; NULL if there are none or several. */
-static const struct slice *head_only(const struct head *head, struct slice name)
+/* The value of the one field of that kind; NULL if there are none or several. */
+static const struct slice *head_only(const struct head *head, enum field_kind kind)
 {
-    const struct slice *found = NULL;
+    unsigned at = 0;
+    const struct field *field = head_next(head, kind, &at);
 
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        if (!slice_is_nocase(head->fields[i].name, name))
-            continue;
-        if (found != NULL)
-            return NULL;
-        found = &head->fields[i].value;
-    }
-    return found;
+    return field != NULL && head_next(head, kind, &at) == NULL ? &field->value : NULL;
 }
 
 /* One Content-Length of digits only that fits (RFC 9110, 8.6). */
 static bool head_agreed_length(const struct head *head, uint64_t *length)
 {
-    const struct slice *value = head_only(head, SLICE("content-length"));
+    const struct slice *value = head_only(head, FIELD_CONTENT_LENGTH);
 
     return value != NULL && number_read(*value, length);
 }
 
 static bool head_is_chunked_only(const struct head *head)
 {
-    const struct slice *value = head_only(head, SLICE("transfer-encoding"));
+    const struct slice *value = head_only(head, FIELD_TRANSFER_ENCODING);
 
     return value != NULL && slice_is_nocase(*value, SLICE("chunked"));
 }
 
 bool framing_is_unknown_coding(const struct head *head)
 {
-    unsigned others = 0;
-    unsigned chunked = 0;
+    const struct field *field;
+    unsigned at = 0, others = 0, chunked = 0;
     bool is_last = false;
 
-    if (head->version < VERSION_1_1 || head_has(head, SLICE("content-length")))
+    if (head->version < VERSION_1_1 || head_has(head, FIELD_CONTENT_LENGTH))
         return false;
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        struct slice rest = head->fields[i].value;
+    while ((field = head_next(head, FIELD_TRANSFER_ENCODING, &at)) != NULL) {
+        struct slice rest = field->value;
         struct slice coding;
 
-        if (!slice_is_nocase(head->fields[i].name, SLICE("transfer-encoding")))
-            continue;
         while (list_next(&rest, &coding)) {
             is_last = slice_is_nocase(coding, SLICE("chunked"));
             chunked += is_last;
@@ -55,8 +47,8 @@ bool framing_is_unknown_coding(const struct head *head)
 
 enum framing framing_of_request(const struct head *head, uint64_t *length)
 {
-    bool coded = head_has(head, SLICE("transfer-encoding"));
-    bool counted = head_has(head, SLICE("content-length"));
+    bool coded = head_has(head, FIELD_TRANSFER_ENCODING);
+    bool counted = head_has(head, FIELD_CONTENT_LENGTH);
 
     *length = 0;
     if (coded && (counted || head->version < VERSION_1_1))
@@ -70,8 +62,8 @@ enum framing framing_of_request(const struct head *head, uint64_t *length)
 
 enum framing framing_of_response(const struct head *head, bool answers_head, uint64_t *length)
 {
-    bool coded = head_has(head, SLICE("transfer-encoding"));
-    bool counted = head_has(head, SLICE("content-length"));
+    bool coded = head_has(head, FIELD_TRANSFER_ENCODING);
+    bool counted = head_has(head, FIELD_CONTENT_LENGTH);
 
     *length = 0;
     /* A 1.0 backend does not know the coding: it may mean another thing (RFC 9112, 6.1). */

@@ -10,9 +10,27 @@ const struct slice *head_find(const struct head *head, struct slice name)
     return NULL;
 }
 
-bool head_has(const struct head *head, struct slice name)
+static enum field_kind head_kind(const struct head *head, unsigned field)
 {
-    return head_find(head, name) != NULL;
+    return head->kinds != NULL ? (enum field_kind)(head->kinds[field] & ~FIELD_IS_PLAIN)
+                               : kind_of(head->fields[field].name);
+}
+
+const struct field *head_next(const struct head *head, enum field_kind kind, unsigned *at)
+{
+    if (head->kinds != NULL && (head->seen >> kind & 1) == 0)
+        return NULL;
+    while (*at < head->fields_count)
+        if (head_kind(head, (*at)++) == kind)
+            return &head->fields[*at - 1];
+    return NULL;
+}
+
+bool head_has(const struct head *head, enum field_kind kind)
+{
+    unsigned at = 0;
+
+    return head_next(head, kind, &at) != NULL;
 }
 
 bool list_next(struct slice *rest, struct slice *member)
@@ -66,14 +84,15 @@ bool protocol_next(struct slice *rest, struct slice *protocol)
     return false;
 }
 
-bool head_lists(const struct head *head, struct slice name, struct slice token)
+bool head_lists(const struct head *head, enum field_kind kind, struct slice token)
 {
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        struct slice rest = head->fields[i].value;
+    const struct field *field;
+    unsigned at = 0;
+
+    while ((field = head_next(head, kind, &at)) != NULL) {
+        struct slice rest = field->value;
         struct slice member;
 
-        if (!slice_is_nocase(head->fields[i].name, name))
-            continue;
         while (list_next(&rest, &member))
             if (slice_is_nocase(member, token))
                 return true;
@@ -96,8 +115,7 @@ bool number_read(struct slice digits, uint64_t *number)
 
 bool head_keeps_alive(const struct head *head)
 {
-    if (head_lists(head, SLICE("connection"), SLICE("close")))
+    if (head_lists(head, FIELD_CONNECTION, SLICE("close")))
         return false;
-    return head->version == VERSION_1_1 ||
-           head_lists(head, SLICE("connection"), SLICE("keep-alive"));
+    return head->version == VERSION_1_1 || head_lists(head, FIELD_CONNECTION, SLICE("keep-alive"));
 }

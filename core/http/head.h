@@ -4,7 +4,7 @@
 #ifndef HTTP_HEAD_H
 #define HTTP_HEAD_H
 
-#include "base/slice.h"
+#include "http/kind.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +15,10 @@ struct field {
     struct slice name, value; /* the value without the white space around it */
 };
 
+/* In a head's kinds: the field's line is its name, a colon, one space, its value and CRLF, all of it
+ * where the name begins. */
+enum { FIELD_IS_PLAIN = 0x80 };
+
 struct head {
     enum version version;
     struct slice method, target; /* of a request */
@@ -22,13 +26,20 @@ struct head {
     struct slice reason;
     struct field *fields; /* as they came: order, letter case, repetition */
     unsigned fields_count;
+    /* Of each field an enum field_kind, with FIELD_IS_PLAIN or without, and a bit for each kind
+     * among them; NULL: nobody has looked yet, and those below look for themselves. */
+    const unsigned char *kinds;
+    uint32_t seen;
 };
 
 /* The value of the first field of that name in any letter case, or NULL. */
 const struct slice *head_find(const struct head *, struct slice name);
-bool head_has(const struct head *, struct slice name);
-/* Is token one of the comma-separated members of all fields of that name? */
-bool head_lists(const struct head *, struct slice name, struct slice token);
+/* The first field of that kind from that place on, which is then behind it; NULL behind the last. A
+ * kind that no field is of costs nothing. */
+const struct field *head_next(const struct head *, enum field_kind, unsigned *at);
+bool head_has(const struct head *, enum field_kind);
+/* Is token one of the comma-separated members of all fields of that kind? */
+bool head_lists(const struct head *, enum field_kind, struct slice token);
 /* Takes the next member off a comma-separated list; false at its end. Empty ones are skipped. */
 bool list_next(struct slice *rest, struct slice *member);
 /* 1*DIGIT that fits, and nothing else (RFC 9110, 8.6 and 7.6.2). */

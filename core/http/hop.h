@@ -10,46 +10,10 @@
 #include "base/arena.h"
 #include "http/head.h"
 
-enum field_kind {
-    FIELD_OTHER,      /* unknown to us: goes on, unless Connection names it (FIELD_NAMED) */
-    FIELD_END_TO_END, /* well known: Connection has named it, in vain */
-
-    FIELD_CONNECTION,
-    FIELD_HOP,   /* ends here always (RFC 9110, 7.6.1 and 11.7) */
-    FIELD_NAMED, /* ends here because Connection names it */
-    FIELD_TE,
-    FIELD_UPGRADE,
-    FIELD_TRAILER,
-
-    FIELD_CONTENT_LENGTH,
-    FIELD_TRANSFER_ENCODING,
-    FIELD_LOOK_ALIKE, /* Content_Length, X_Forwarded_For: see hop_kind_of */
-    FIELD_HOST,
-    FIELD_EXPECT,
-    FIELD_DATE,
-    FIELD_MAX_FORWARDS,
-    FIELD_CREDENTIALS, /* what a client proves itself with: Authorization, Cookie and the like */
-
-    FIELD_FORWARDED,
-    FIELD_X_FORWARDED_FOR,
-    FIELD_X_FORWARDED_PROTO,
-    FIELD_X_FORWARDED_HOST,
-    FIELD_X_FORWARDED_PORT,
-    FIELD_X_FORWARDED, /* another of these names */
-    FIELD_KINDS,
-};
-
 struct hop {
-    unsigned char *kinds; /* an enum field_kind for each field, in the arena */
-    uint32_t seen;        /* a bit for each kind that is among them */
+    const unsigned char *kinds; /* as those of a head: its own, or in the arena */
+    uint32_t seen;
 };
-
-/* By the name alone. CGI, and what descends from it, makes CONTENT_LENGTH of Content-Length, and
- * so it does of Content_Length; PHP of Content.Length, and lighttpd of any sign in that place. A
- * backend behind such an interface could take a client's field for the one that we have checked
- * and written: look-alikes of framing fields and of X-Forwarded-* have a kind of their own, and
- * no honest sender. */
-enum field_kind hop_kind_of(struct slice name);
 
 /* The kinds of fields, which are the head's own or its trailers; the head's Connection counts. */
 struct hop hop_sort(struct arena *, const struct head *, const struct field *fields,
@@ -57,7 +21,13 @@ struct hop hop_sort(struct arena *, const struct head *, const struct field *fie
 
 static inline enum field_kind hop_kind(const struct hop *hop, unsigned field)
 {
-    return (enum field_kind)hop->kinds[field];
+    return (enum field_kind)(hop->kinds[field] & ~FIELD_IS_PLAIN);
+}
+
+/* Is its line as it would be written? */
+static inline bool hop_is_plain(const struct hop *hop, unsigned field)
+{
+    return (hop->kinds[field] & FIELD_IS_PLAIN) != 0;
 }
 
 static inline bool hop_has(const struct hop *hop, enum field_kind kind)

@@ -1,12 +1,16 @@
 /*
- * A head is looked at by syntax.c as it comes in. When it is complete its bytes are
- * copied to the arena, once, and taken apart there; then llhttp is asked where the
- * body ends. It has read a first line already: one of its states is kept for
+ * A head that is there in one piece is taken by scan.c; any other is looked at by syntax.c as it
+ * comes in, and by scan.c when it is complete. Its bytes are copied to the arena, once; then llhttp
+ * is asked where the body ends. It has read a first line already: one of its states is kept for
  * requests and one for responses, and every message begins with a copy of that.
  */
 #include "http/parse.h"
 
+#include "http/scan.h"
+
 #include <llhttp.h>
+
+enum { FIELDS_AT_ONCE_MAX = 64 };
 
 _Static_assert(sizeof(llhttp_t) <= PARSE_STATE_BYTES, "PARSE_STATE_BYTES is too small");
 
@@ -102,12 +106,6 @@ static const llhttp_t *parse_http_behind_first_line(bool is_response)
     return is_response ? &response : &request;
 }
 
-static bool is_framing_field(struct slice name)
-{
-    return slice_is_nocase(name, SLICE("content-length")) ||
-           slice_is_nocase(name, SLICE("transfer-encoding"));
-}
-
 static bool parse_tell(struct parse *p, struct slice bytes)
 {
     size_t used;
@@ -115,27 +113,63 @@ static bool parse_tell(struct parse *p, struct slice bytes)
     return bytes.length == 0 || parse_execute(p, bytes, &used);
 }
 
-static bool parse_tell_field(struct parse *p, const struct field *field)
+/* What is read more than one way, as it came; else without the white space around the value (RFC
+ * 9110, 5.5), which llhttp of one version takes for a part of it here and that of another does not. */
+static bool parse_tell_field(struct parse *p, unsigned i)
 {
+    const struct field *field = &p->head.fields[i];
+    const char *line_end = field->value.start + field->value.length + strlen("\r\n");
+
+    if (p->head.kinds[i] & FIELD_IS_PLAIN)
+        return parse_tell(
+            p, (struct slice){field->name.start, (size_t)(line_end - field->name.start)});
     return parse_tell(p, field->name) && parse_tell(p, SLICE(":")) && parse_tell(p, field->value) &&
            parse_tell(p, SLICE("\r\n"));
 }
 
-/* A field value is without the white space around it (RFC 9110, 5.5), which llhttp of one
- * version takes for a part of it here and that of another does not. */
-static void parse_ask_where_it_ends(struct parse *p)
+static bool is_framing_field(enum field_kind kind)
+{
+    return kind == FIELD_CONTENT_LENGTH || kind == FIELD_TRANSFER_ENCODING;
+}
+
+static void parse_ask_llhttp(struct parse *p)
 {
     bool is_understood = true;
 
     memcpy(p->state, parse_http_behind_first_line(p->is_response), sizeof(llhttp_t));
     parse_http(p)->data = p;
     for (unsigned i = 0; i < p->head.fields_count && is_understood; i++)
-        if (is_framing_field(p->head.fields[i].name))
-            is_understood = parse_tell_field(p, &p->head.fields[i]);
+        if (is_framing_field((enum field_kind)(p->head.kinds[i] & ~FIELD_IS_PLAIN)))
+            is_understood = parse_tell_field(p, i);
     if (!is_understood || !parse_tell(p, SLICE("\r\n"))) {
         p->is_ambiguous = true;
         p->has_body = true; /* nobody knows what follows */
     }
+}
+
+/* Of a request without a framing field llhttp hears the same each time, the end of an empty
+ * section. So it is asked once, and has to say then that no body follows. */
+static void parse_ask_of_bare_request(void)
+{
+    static bool has_answered;
+    struct parse bare = {0};
+
+    if (has_answered)
+        return;
+    parse_ask_llhttp(&bare);
+    CHECK(parse_agrees(&bare, FRAMING_NONE, 0) && !bare.has_body);
+    has_answered = true;
+}
+
+static void parse_ask_where_it_ends(struct parse *p)
+{
+    bool is_bare =
+        !head_has(&p->head, FIELD_CONTENT_LENGTH) && !head_has(&p->head, FIELD_TRANSFER_ENCODING);
+
+    if (is_bare && !p->is_response)
+        parse_ask_of_bare_request();
+    else
+        parse_ask_llhttp(p);
 }
 
 /* --- the head --- */
@@ -214,79 +248,88 @@ static struct slice parse_gather(struct parse *p, struct slice last)
     return (struct slice){bytes, length};
 }
 
-static struct field *parse_split_fields(struct parse *p, struct slice rest, unsigned count)
+static struct scan_room parse_room(struct parse *p, unsigned count)
 {
-    struct field *fields = arena_alloc(p->arena, count * sizeof *fields);
+    struct field *fields = arena_alloc(p->arena, count * (sizeof *fields + 1));
 
-    syntax_split_fields(rest, fields);
-    return fields;
+    return (struct scan_room){fields, (unsigned char *)(fields + count), count};
 }
 
-static void parse_take_request_line(struct parse *p, struct slice line)
+static size_t parse_scan(const struct parse *p, struct slice bytes, const struct scan_room *room,
+                         struct head *head)
 {
-    const char *method_end = memchr(line.start, ' ', line.length);
-    const char *target_end = line.start + line.length - strlen(" HTTP/1.1");
-
-    p->head.method = (struct slice){line.start, (size_t)(method_end - line.start)};
-    p->head.target = (struct slice){method_end + 1, (size_t)(target_end - method_end - 1)};
+    return p->is_response ? scan_response(bytes, room, head) : scan_request(bytes, room, head);
 }
 
-static void parse_take_status_line(struct parse *p, struct slice line)
+static enum parse_step parse_take_head(struct parse *p, size_t head_bytes)
 {
-    const char *digits = line.start + strlen("HTTP/1.1 ");
-    const char *end = line.start + line.length;
-    const char *reason = digits + 3 < end ? digits + 4 : end;
-
-    p->head.status = (unsigned)((digits[0] - '0') * 100 + (digits[1] - '0') * 10 + digits[2] - '0');
-    p->head.reason = (struct slice){reason, (size_t)(end - reason)};
-}
-
-static void parse_take_head(struct parse *p, struct slice last)
-{
-    struct slice rest = parse_gather(p, last);
-    struct slice line;
-
-    p->head_bytes = rest.length;
-    line = syntax_first_line(&rest);
-    p->head.version = p->syntax.version[1] == '1' ? VERSION_1_1 : VERSION_1_0;
-    if (p->is_response)
-        parse_take_status_line(p, line);
-    else
-        parse_take_request_line(p, line);
-    p->head.fields = parse_split_fields(p, rest, p->syntax.fields);
-    p->head.fields_count = p->syntax.fields;
+    p->head_bytes = head_bytes;
     p->has_head = true;
     parse_ask_where_it_ends(p);
     if (p->is_chunked)
         chunks_init(&p->chunks, p->limits->head, p->limits->fields);
+    return PARSE_HEAD;
+}
+
+/* A head that came in one piece, as nearly all do; gives how long it is, or 0. */
+static size_t parse_take_whole(struct parse *p, struct slice bytes)
+{
+    static struct field fields[FIELDS_AT_ONCE_MAX];
+    static unsigned char kinds[FIELDS_AT_ONCE_MAX];
+    struct scan_room room = {fields, kinds, FIELDS_AT_ONCE_MAX};
+    struct head head = {0};
+    size_t length;
+    char *copy;
+
+    if (!syntax_is_at_start(&p->syntax))
+        return 0;
+    length = parse_scan(p, bytes, &room, &head);
+    if (length == 0 || !syntax_take(&p->syntax, &head, length))
+        return 0;
+    copy = arena_alloc(p->arena, length);
+    memcpy(copy, bytes.start, length);
+    room = parse_room(p, head.fields_count);
+    scan_move(&head, bytes.start, copy, &room);
+    p->head = head;
+    return length;
+}
+
+/* The last piece of a head, all of which syntax has accepted. */
+static void parse_take_pieces(struct parse *p, struct slice last)
+{
+    struct slice bytes = parse_gather(p, last);
+    struct scan_room room = parse_room(p, p->syntax.fields);
+
+    CHECK(parse_scan(p, bytes, &room, &p->head) == bytes.length);
 }
 
 /* A head is refused: its first line, if that was well, tells whose. */
 static void parse_keep_request_line(struct parse *p, struct slice last)
 {
-    struct slice rest;
+    struct scan_room room = {0};
 
-    if (p->is_response || !syntax_has_first_line(&p->syntax))
-        return;
-    rest = parse_gather(p, last);
-    p->head.version = p->syntax.version[1] == '1' ? VERSION_1_1 : VERSION_1_0;
-    parse_take_request_line(p, syntax_first_line(&rest));
+    if (!p->is_response && syntax_has_first_line(&p->syntax))
+        scan_request(parse_gather(p, last), &room, &p->head);
 }
 
 static enum parse_step parse_feed_head(struct parse *p, struct slice bytes, size_t *used)
 {
     size_t skipped = syntax_skip_empty_lines(&p->syntax, bytes);
     struct slice rest = {bytes.start + skipped, bytes.length - skipped};
+    size_t whole = parse_take_whole(p, rest);
 
+    *used = skipped + whole;
+    if (whole > 0)
+        return parse_take_head(p, whole);
     rest.length = syntax_accept(&p->syntax, rest);
-    *used = skipped + rest.length;
+    *used += rest.length;
     if (p->syntax.fault != SYNTAX_OK) {
         parse_keep_request_line(p, rest);
         return parse_refuse(p, p->syntax.fault);
     }
     if (syntax_is_complete(&p->syntax)) {
-        parse_take_head(p, rest);
-        return PARSE_HEAD;
+        parse_take_pieces(p, rest);
+        return parse_take_head(p, p->syntax.taken);
     }
     if (rest.length > 0)
         buffer_append(&p->partial, rest);
@@ -299,6 +342,9 @@ static enum parse_step parse_feed_head(struct parse *p, struct slice bytes, size
 static void parse_take_trailers(struct parse *p, struct slice bytes)
 {
     unsigned count = p->chunks.trailers.fields;
+    struct head trailers = {0};
+    struct scan_room room;
+    struct slice section;
 
     if (count == 0)
         return;
@@ -306,7 +352,10 @@ static void parse_take_trailers(struct parse *p, struct slice bytes)
         buffer_append(&p->partial, bytes);
         return;
     }
-    p->trailers = parse_split_fields(p, parse_gather(p, bytes), count);
+    section = parse_gather(p, bytes);
+    room = parse_room(p, count);
+    CHECK(scan_trailers(section, &room, &trailers) == section.length);
+    p->trailers = trailers.fields;
     p->trailers_count = count;
 }
 

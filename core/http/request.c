@@ -6,12 +6,11 @@ enum { OPTIONS_MAX = 64 };
  * (RFC 9112, 3.2 and 3.2.2). */
 static bool request_find_host(const struct head *head, struct request *out)
 {
-    unsigned found = 0;
+    const struct field *field;
+    unsigned at = 0, found = 0;
 
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        if (!slice_is_nocase(head->fields[i].name, SLICE("host")))
-            continue;
-        out->host = head->fields[i].value;
+    while ((field = head_next(head, FIELD_HOST, &at)) != NULL) {
+        out->host = field->value;
         found++;
     }
     if (found > 1 || (found == 0 && head->version == VERSION_1_1))
@@ -31,15 +30,16 @@ static bool request_has_body(const struct request *r)
 /* RFC 9110, 7.8. */
 static bool request_finds_upgrade(const struct head *head, const struct request *r)
 {
-    if (head->version != VERSION_1_1 || request_has_body(r) ||
-        !head_lists(head, SLICE("connection"), SLICE("upgrade")))
+    const struct field *field;
+    unsigned at = 0;
+
+    if (head->version != VERSION_1_1 || request_has_body(r) || !head_has(head, FIELD_UPGRADE) ||
+        !head_lists(head, FIELD_CONNECTION, SLICE("upgrade")))
         return false;
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        struct slice rest = head->fields[i].value;
+    while ((field = head_next(head, FIELD_UPGRADE, &at)) != NULL) {
+        struct slice rest = field->value;
         struct slice protocol;
 
-        if (!slice_is_nocase(head->fields[i].name, SLICE("upgrade")))
-            continue;
         if (protocol_next(&rest, &protocol))
             return true;
     }
@@ -49,30 +49,27 @@ static bool request_finds_upgrade(const struct head *head, const struct request 
 /* RFC 9110, 7.6.2: of other methods it means nothing, and goes on as it is. */
 static bool request_find_max_forwards(const struct head *head, struct request *out)
 {
-    unsigned found = 0;
+    const struct field *field;
+    unsigned at = 0, found = 0;
 
     if (!slice_is(head->method, SLICE("TRACE")) && !slice_is(head->method, SLICE("OPTIONS")))
         return true;
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        if (!slice_is_nocase(head->fields[i].name, SLICE("max-forwards")))
-            continue;
-        if (found++ > 0 || !number_read(head->fields[i].value, &out->max_forwards))
+    while ((field = head_next(head, FIELD_MAX_FORWARDS, &at)) != NULL)
+        if (found++ > 0 || !number_read(field->value, &out->max_forwards))
             return false;
-    }
     out->has_max_forwards = found == 1;
     return true;
 }
 
 static bool request_has_many_options(const struct head *head)
 {
-    unsigned options = 0;
+    const struct field *field;
+    unsigned at = 0, options = 0;
 
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        struct slice rest = head->fields[i].value;
+    while ((field = head_next(head, FIELD_CONNECTION, &at)) != NULL) {
+        struct slice rest = field->value;
         struct slice option;
 
-        if (!slice_is_nocase(head->fields[i].name, SLICE("connection")))
-            continue;
         while (list_next(&rest, &option))
             if (++options > OPTIONS_MAX)
                 return true;

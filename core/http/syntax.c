@@ -7,7 +7,7 @@
 
 enum { EMPTY_LINES_BYTES_MAX = 8, TLS_HANDSHAKE = 0x16 };
 
-/* What a byte is, in the low bits, and in which runs of bytes it may stand. */
+/* What a byte is, in the low bits, beside the runs of bytes in which it may stand. */
 enum {
     CONTROL,
     HTAB,
@@ -21,10 +21,6 @@ enum {
     OPAQUE, /* above 0x7f */
     CLASSES,
     CLASS = 0x0f,
-
-    IN_TOKEN = 0x10,
-    IN_TARGET = 0x20,
-    IN_TEXT = 0x40,
 };
 
 enum {
@@ -39,7 +35,7 @@ enum {
 };
 
 // clang-format off
-static const uint8_t classes[256] = {
+const uint8_t syntax_bytes[256] = {
     C, C, C, C, C, C, C, C, C, H, LF, C, C, CR, C, C,
     C, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C,
     S, L, V, N, L, L, L, L, V, V, L, L, V, L, L, V, /*  !"#$%&'()*+,-./ */
@@ -138,21 +134,6 @@ static const uint8_t runs[STATES] = {
     [NAME] = IN_TOKEN,   [VALUE] = IN_TEXT,
 };
 
-static bool byte_is(char c, uint8_t runs_of)
-{
-    return (classes[(unsigned char)c] & runs_of) != 0;
-}
-
-bool is_token_byte(char c)
-{
-    return byte_is(c, IN_TOKEN);
-}
-
-bool is_text_byte(char c)
-{
-    return byte_is(c, IN_TEXT);
-}
-
 static void syntax_expect(struct syntax *s, enum state state, size_t head_max, size_t fields_max)
 {
     *s = (struct syntax){.state = (uint8_t)state,
@@ -181,6 +162,24 @@ void syntax_expect_trailers(struct syntax *s, size_t bytes_max, size_t fields_ma
 bool syntax_is_complete(const struct syntax *s)
 {
     return s->state == DONE;
+}
+
+bool syntax_is_at_start(const struct syntax *s)
+{
+    return s->taken == 0 && s->fault == SYNTAX_OK;
+}
+
+bool syntax_take(struct syntax *s, const struct head *head, size_t head_bytes)
+{
+    size_t line = head->method.length + head->target.length + strlen("  HTTP/1.1");
+
+    if (head_bytes > s->head_max || head->fields_count > s->fields_max ||
+        (!s->is_response && line > s->line_max))
+        return false;
+    s->taken = head_bytes;
+    s->fields = head->fields_count;
+    s->state = DONE;
+    return true;
 }
 
 bool syntax_has_first_line(const struct syntax *s)
@@ -251,8 +250,8 @@ static unsigned syntax_match(struct syntax *s, char c)
 /* One byte that is not just more of the same. */
 static bool syntax_step(struct syntax *s, char c)
 {
-    unsigned next =
-        s->state == PROTO ? syntax_match(s, c) : table[s->state][classes[(unsigned char)c] & CLASS];
+    unsigned next = s->state == PROTO ? syntax_match(s, c)
+                                      : table[s->state][syntax_bytes[(unsigned char)c] & CLASS];
 
     if (s->state == START && c == TLS_HANDSHAKE)
         next = REFUSAL(SYNTAX_TLS);
@@ -271,7 +270,7 @@ static const char *syntax_skip_run(const struct syntax *s, const char *at, const
 {
     uint8_t run = runs[s->state];
 
-    while (at < end && (classes[(unsigned char)*at] & run) != 0)
+    while (at < end && (syntax_bytes[(unsigned char)*at] & run) != 0)
         at++;
     return at;
 }
@@ -314,28 +313,6 @@ size_t syntax_accept(struct syntax *s, struct slice bytes)
         s->fault = SYNTAX_LARGE_HEAD;
     s->taken += (size_t)(at - bytes.start);
     return (size_t)(at - bytes.start);
-}
-
-struct slice syntax_first_line(struct slice *rest)
-{
-    const char *end = memchr(rest->start, '\r', rest->length);
-    struct slice line = {rest->start, (size_t)(end - rest->start)};
-
-    *rest = (struct slice){end + 2, rest->length - line.length - 2};
-    return line;
-}
-
-void syntax_split_fields(struct slice rest, struct field *fields)
-{
-    while (rest.start[0] != '\r') {
-        struct slice line = syntax_first_line(&rest);
-        const char *colon = memchr(line.start, ':', line.length);
-        size_t length = (size_t)(colon - line.start);
-
-        fields->name = (struct slice){line.start, length};
-        fields->value = slice_trim((struct slice){colon + 1, line.length - length - 1});
-        fields++;
-    }
 }
 
 const char *syntax_fault_text(enum syntax_fault fault)

@@ -64,22 +64,39 @@ void syntax_expect_trailers(struct syntax *, size_t bytes_max, size_t fields_max
 
 /* How many of the bytes are empty lines before a request: a few are forgiven (RFC 9112, 2.2). */
 size_t syntax_skip_empty_lines(struct syntax *, struct slice bytes);
+/* Nothing of the message was seen, so that all of it is where the bytes begin. */
+bool syntax_is_at_start(const struct syntax *);
+/* What scan has found: all of a head in one piece, which syntax_accept would have accepted. False
+ * if it is beyond the limits: which is the first one, syntax_accept says. */
+bool syntax_take(struct syntax *, const struct head *, size_t head_bytes);
 /* How many of the bytes belong. Fewer than there are: what follows is not the head's if
  * syntax_is_complete, else fault says what is wrong with the next one. */
 size_t syntax_accept(struct syntax *, struct slice bytes);
 bool syntax_is_complete(const struct syntax *);
 bool syntax_has_first_line(const struct syntax *); /* with its line end */
 
-/* Takes apart what was accepted: the first line without its line end, which is taken off; then the
- * fields, as many as syntax->fields. All borrow from the bytes. */
-struct slice syntax_first_line(struct slice *rest);
-void syntax_split_fields(struct slice rest, struct field *fields);
-
 const char *syntax_fault_text(enum syntax_fault);
 
+/* In which runs of bytes one may stand; what else is in the table is syntax.c's. */
+enum { IN_TOKEN = 0x10, IN_TARGET = 0x20, IN_TEXT = 0x40 };
+extern const uint8_t syntax_bytes[256];
+
 /* RFC 9110, 5.6.2. */
-bool is_token_byte(char);
+static inline bool is_token_byte(char c)
+{
+    return (syntax_bytes[(unsigned char)c] & IN_TOKEN) != 0;
+}
+
+/* RFC 9112, 3.2 and RFC 3986, 2; some signs more than there, which browsers send in a query. */
+static inline bool is_target_byte(char c)
+{
+    return (syntax_bytes[(unsigned char)c] & IN_TARGET) != 0;
+}
+
 /* White space and what is no control byte; above 0x7f is opaque (RFC 9110, 5.5). */
-bool is_text_byte(char);
+static inline bool is_text_byte(char c)
+{
+    return (syntax_bytes[(unsigned char)c] & IN_TEXT) != 0;
+}
 
 #endif

@@ -4,13 +4,13 @@
 static struct slice only_protocol(const struct head *head)
 {
     struct slice only = {"", 0};
+    const struct field *field;
+    unsigned at = 0;
 
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        struct slice rest = head->fields[i].value;
+    while ((field = head_next(head, FIELD_UPGRADE, &at)) != NULL) {
+        struct slice rest = field->value;
         struct slice protocol;
 
-        if (!slice_is_nocase(head->fields[i].name, SLICE("upgrade")))
-            continue;
         while (list_next(&rest, &protocol)) {
             if (only.length > 0)
                 return (struct slice){"", 0};
@@ -22,12 +22,13 @@ static struct slice only_protocol(const struct head *head)
 
 static bool head_offers(const struct head *head, struct slice chosen)
 {
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        struct slice rest = head->fields[i].value;
+    const struct field *field;
+    unsigned at = 0;
+
+    while ((field = head_next(head, FIELD_UPGRADE, &at)) != NULL) {
+        struct slice rest = field->value;
         struct slice protocol;
 
-        if (!slice_is_nocase(head->fields[i].name, SLICE("upgrade")))
-            continue;
         while (protocol_next(&rest, &protocol))
             if (slice_is_nocase(protocol, chosen))
                 return true;
@@ -40,6 +41,5 @@ bool upgrade_agrees(const struct head *request, const struct head *response)
     struct slice chosen = only_protocol(response);
 
     return response->version == VERSION_1_1 && chosen.length > 0 &&
-           head_lists(response, SLICE("connection"), SLICE("upgrade")) &&
-           head_offers(request, chosen);
+           head_lists(response, FIELD_CONNECTION, SLICE("upgrade")) && head_offers(request, chosen);
 }

@@ -63,6 +63,7 @@ static void copy_head(struct done *d, const struct head *head)
     d->head.method = d->facts.method;
     d->head.target = d->facts.target;
     d->head.reason = (struct slice){"", 0};
+    d->head.kinds = NULL;
     d->head.fields = arena_alloc(arena, head->fields_count * sizeof *head->fields);
     for (unsigned i = 0; i < head->fields_count; i++) {
         d->head.fields[i].name = arena_copy(arena, head->fields[i].name);

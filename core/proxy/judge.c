@@ -10,7 +10,7 @@ static bool judge_may_resend(const struct facts_request *facts, const struct att
     return retry_is_safe(&(struct retry_facts){
         .was_sent = a->was_sent,
         .idempotent = facts->idempotent,
-        .has_key = head_has(facts->head, SLICE("idempotency-key")),
+        .has_key = head_find(facts->head, SLICE("idempotency-key")) != NULL,
         .allowed = facts->allow_replay,
         .body_whole = body_whole,
     });

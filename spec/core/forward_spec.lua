@@ -5,7 +5,7 @@ local core = require "spec.support.forward"
 
 ffi.cdef [[
 bool upgrade_agrees(const struct head_seen *, const struct head_seen *);
-int hop_kind_of(struct slice);
+int kind_of(struct slice);
 ]]
 
 local FRAMINGS = { none = 0, counted = 1, chunked = 2, until_close = 3 }
@@ -780,7 +780,7 @@ describe("a switch of protocols", function()
 end)
 
 describe("a field's name", function()
-  local function kind(name) return core.hop_kind_of(http.slice(name)) end
+  local function kind(name) return core.kind_of(http.slice(name)) end
 
   it("is known in any letter case, and only as a whole", function()
     for _, names in ipairs { HOP_BY_HOP, CREDENTIALS,
@@ -800,7 +800,7 @@ describe("a field's name", function()
     for _, name in ipairs { "X-Forwarded-For", "Content-Length", "Proxy-Authentication-Info" } do
       for length = 0, #name - 1 do
         local known = name:sub(1, length):find "^X%-Forwarded%-"
-        assert.equal(known and kind "X-Forwarded-Other" or 0, core.hop_kind_of(ffi.new("struct slice", name, length)))
+        assert.equal(known and kind "X-Forwarded-Other" or 0, core.kind_of(ffi.new("struct slice", name, length)))
       end
     end
   end)

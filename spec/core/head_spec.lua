@@ -4,23 +4,47 @@ local core = require "spec.support.core"
 
 ffi.cdef [[
 const struct slice *head_find(const struct head_seen *, struct slice name);
-bool head_has(const struct head_seen *, struct slice name);
-bool head_lists(const struct head_seen *, struct slice name, struct slice token);
+int head_kind_of(struct slice) __asm__("kind_of");
+bool head_has(const struct head_seen *, int kind);
+bool head_lists(const struct head_seen *, int kind, struct slice token);
 bool list_next(struct slice *rest, struct slice *member);
 bool number_read(struct slice digits, uint64_t *number);
 bool head_keeps_alive(const struct head_seen *);
 ]]
+
+local CONNECTION = core.head_kind_of(http.slice "CONNECTION")
 
 describe("a head", function()
   it("finds the first field of a name in any letter case", function()
     local head, kept = http.head { "Accept: 1", "X-A: 2", "x-a: 3", "X-AB: 4", "X: 5" }
     local function find(name)
       local value = core.head_find(head, http.slice(name))
-      assert.equal(value ~= nil, core.head_has(head, http.slice(name)))
       return value ~= nil and http.text(value) or nil
     end
     assert.same({ "1", "2", "2", "4", "5" }, { find "accept", find "X-A", find "x-A", find "x-ab", find "X" })
     for _, name in ipairs { "", "X-", "Accept:", "Accep", "Accepts", "X\45a\0" } do assert.is_nil(find(name)) end
+    assert(kept)
+  end)
+
+  it("says of what kinds its fields are, whether a parser has looked at them or nobody", function()
+    local fields = { "Host: x", "X-A:1", "content-length:  0 ", "Connection: close, X-A", "X_Forwarded_For: y", "X-B:" }
+    local made, kept = http.head(fields)
+    local text = "GET / HTTP/1.1\r\n" .. table.concat(fields, "\r\n") .. "\r\n\r\n"
+    http.read_every_way(text, {
+      on_head = function(parsed)
+        local seen = {}
+        for i = 0, #fields - 1 do
+          local kind = core.head_kind_of(made.fields[i].name)
+          assert.equal(kind, bit.band(parsed.kinds[i], 0x7f))
+          assert.equal(i == 0 or i == 3 or i == 4, parsed.kinds[i] >= 0x80)
+          seen[kind] = true
+        end
+        for kind = 0, 31 do
+          assert.equal(seen[kind] or false, core.head_has(made, kind))
+          assert.equal(seen[kind] or false, core.head_has(parsed, kind))
+        end
+      end,
+    })
     assert(kept)
   end)
 
@@ -39,7 +63,7 @@ describe("a head", function()
 
   it("looks for a member in all fields of a name", function()
     local head, kept = http.head { "Connection: close , X-A", "Other: d", "connection: b" }
-    local function lists_member(token) return core.head_lists(head, http.slice "CONNECTION", http.slice(token)) end
+    local function lists_member(token) return core.head_lists(head, CONNECTION, http.slice(token)) end
     for _, token in ipairs { "close", "Close", "x-a", "B" } do assert.is_true(lists_member(token), token) end
     for _, token in ipairs { "", "clos", "closed", "d", "x", ",", "close , X-A" } do
       assert.is_false(lists_member(token), token)

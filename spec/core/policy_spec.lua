@@ -14,6 +14,8 @@ struct policy_head {
   struct slice reason;
   struct policy_field *fields;
   unsigned fields_count;
+  const unsigned char *kinds;
+  uint32_t seen;
 };
 struct facts_request {
   struct slice id, method, target, path, query, host, scheme, client_ip;

@@ -15,6 +15,8 @@ struct head_seen {
   struct slice reason;
   struct field_seen *fields;
   unsigned fields_count;
+  const unsigned char *kinds;
+  uint32_t seen;
 };
 struct limits_seen { size_t request_line, head, fields; };
 struct parse_seen {

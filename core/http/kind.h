@@ -1,0 +1,45 @@
+/*
+ * kind - what a field is to a proxy, by its name alone. Pure.
+ */
+#ifndef HTTP_KIND_H
+#define HTTP_KIND_H
+
+#include "base/slice.h"
+
+enum field_kind {
+    FIELD_OTHER,      /* unknown to us: goes on, unless Connection names it (FIELD_NAMED) */
+    FIELD_END_TO_END, /* well known: Connection has named it, in vain */
+
+    FIELD_CONNECTION,
+    FIELD_HOP,   /* ends here always (RFC 9110, 7.6.1 and 11.7) */
+    FIELD_NAMED, /* ends here because Connection names it */
+    FIELD_TE,
+    FIELD_UPGRADE,
+    FIELD_TRAILER,
+
+    FIELD_CONTENT_LENGTH,
+    FIELD_TRANSFER_ENCODING,
+    FIELD_LOOK_ALIKE, /* Content_Length, X_Forwarded_For: see kind_of */
+    FIELD_HOST,
+    FIELD_EXPECT,
+    FIELD_DATE,
+    FIELD_MAX_FORWARDS,
+    FIELD_CREDENTIALS, /* what a client proves itself with: Authorization, Cookie and the like */
+
+    FIELD_FORWARDED,
+    FIELD_X_FORWARDED_FOR,
+    FIELD_X_FORWARDED_PROTO,
+    FIELD_X_FORWARDED_HOST,
+    FIELD_X_FORWARDED_PORT,
+    FIELD_X_FORWARDED, /* another of these names */
+    FIELD_KINDS,
+};
+
+/* CGI, and what descends from it, makes CONTENT_LENGTH of Content-Length, and
+ * so it does of Content_Length; PHP of Content.Length, and lighttpd of any sign in that place. A
+ * backend behind such an interface could take a client's field for the one that we have checked
+ * and written: look-alikes of framing fields and of X-Forwarded-* have a kind of their own, and
+ * no honest sender. */
+enum field_kind kind_of(struct slice name);
+
+#endif
