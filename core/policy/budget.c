@@ -1,6 +1,9 @@
 /*
- * A watchdog thread looks at `sequence` every few ms: odd means that a call is
- * running, a change that it was another one. The normal path is two increments.
+ * A watchdog thread looks at `sequence` every few ms of the CPU time of the thread
+ * that runs Lua: odd means that a call is running, a change that it was another one.
+ * The normal path is two increments. While that thread waits for events its time
+ * stands still, so a process with nothing to do is not woken, and one with little
+ * to do is seldom woken.
  *
  *   watchdog                          the thread that runs Lua
  *   same odd sequence, time is over
@@ -17,9 +20,6 @@
  * always enough (it may land in the middle of LuaJIT's own change of hooks, or a
  * pcall swallows the error), so it is sent until C has control again.
  *
- * When no call has come for a while the watchdog sleeps on a semaphore, and the
- * next call wakes it.
- *
  * After a reload there are several states for a while. The profiler is one per
  * process, and goes to the newest; the others go on without compiled code.
  */
@@ -31,7 +31,6 @@
 
 #include <luajit.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -40,7 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { QUIET_TICKS = 20, WATCHDOG_STACK_BYTES = 128 * 1024 };
+enum { WATCHDOG_STACK_BYTES = 128 * 1024 };
 
 struct budget {
     lua_State *lua;
@@ -51,11 +50,10 @@ struct budget {
 
 /* The states of a process take turns: one watchdog looks after all of them. */
 static struct {
-    _Atomic uint64_t sequence;  /* odd: a call is running */
-    _Atomic uint32_t is_asleep; /* the watchdog, on the semaphore */
-    _Atomic uint32_t stop;      /* enum budget_stop, of this call */
-    _Atomic uint64_t overdue;   /* the sequence of the call to stop; 0: none */
-    _Atomic uint64_t cpu_us;    /* that the running call has; 0: any */
+    _Atomic uint64_t sequence; /* odd: a call is running */
+    _Atomic uint32_t stop;     /* enum budget_stop, of this call */
+    _Atomic uint64_t overdue;  /* the sequence of the call to stop; 0: none */
+    _Atomic uint64_t cpu_us;   /* that the running call has; 0: any */
     _Atomic bool is_stopping;
     struct budget *running;  /* whose call runs, or ran last; NULL: nobody's */
     struct budget *compiled; /* the one whose state LuaJIT compiles; NULL: none */
@@ -63,7 +61,6 @@ static struct {
     pthread_t caller, watchdog;
     bool has_watchdog;
     clockid_t caller_clock;
-    sem_t wake;
     void (*leave_traces)(int); /* LuaJIT's handler of SIGPROF */
     struct sigaction old_usr2;
 } dog = {.sequence = 2}; /* never 0, which no call is overdue with */
@@ -126,12 +123,6 @@ static void on_full(void *budget)
         interrupt(b, BUDGET_MEMORY);
 }
 
-static void wake_watchdog(void)
-{
-    if (atomic_exchange(&dog.is_asleep, 0))
-        sem_post(&dog.wake);
-}
-
 static void change_turns(struct budget *b)
 {
     dog.running = b;
@@ -146,8 +137,6 @@ int budget_resume(struct budget *b, lua_State *coroutine, int arguments, enum bu
     if (__builtin_expect(dog.running != b, 0))
         change_turns(b);
     atomic_store_explicit(&dog.sequence, sequence + 1, memory_order_release);
-    if (__builtin_expect(atomic_load_explicit(&dog.is_asleep, memory_order_relaxed) != 0, 0))
-        wake_watchdog();
     result = lua_resume(coroutine, arguments);
     atomic_store_explicit(&dog.sequence, sequence + 2, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
@@ -182,6 +171,16 @@ static void nap(uint64_t us)
     struct timespec length = {(time_t)(us / 1000000u), (long)(us % 1000000u) * 1000};
 
     nanosleep(&length, NULL);
+}
+
+/* Until the thread that runs Lua has used so much more of its CPU time, and the next tick of the
+ * kernel's clock. */
+static void doze(uint64_t us)
+{
+    struct timespec length = {(time_t)(us / 1000000u), (long)(us % 1000000u) * 1000};
+
+    if (clock_nanosleep(dog.caller_clock, 0, &length, NULL) != 0)
+        nap(us);
 }
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
@@ -227,34 +226,15 @@ static void watch_call(uint64_t sequence)
     stop_call(sequence, step_us);
 }
 
-/* A call that begins while the flag is being set may not see it: hence the nap,
- * after which that call's sequence is seen here. */
-static void sleep_until_called(uint64_t sequence, uint64_t tick_us)
-{
-    atomic_store(&dog.is_asleep, 1);
-    nap(tick_us);
-    if (is_running(sequence))
-        sem_wait(&dog.wake);
-    atomic_store(&dog.is_asleep, 0);
-}
-
 static void *watch(void *unused)
 {
-    uint64_t seen = 0;
-    unsigned quiet = 0;
-
     while (!atomic_load(&dog.is_stopping)) {
         uint64_t sequence = atomic_load(&dog.sequence);
-        uint64_t tick_us = clamp(atomic_load(&dog.cpu_us) / 4, 1000, 20000);
 
-        quiet = sequence == seen ? quiet + 1 : 0;
-        seen = sequence;
         if (sequence % 2 == 1)
             watch_call(sequence);
-        else if (quiet > QUIET_TICKS)
-            sleep_until_called(sequence, tick_us);
         else
-            nap(tick_us);
+            doze(clamp(atomic_load(&dog.cpu_us) / 4, 1000, 20000));
     }
     return unused;
 }
@@ -314,9 +294,7 @@ static void begin(void)
 
     dog.caller = pthread_self();
     atomic_store(&dog.is_stopping, false);
-    atomic_store(&dog.is_asleep, 0);
     CHECK(pthread_getcpuclockid(dog.caller, &dog.caller_clock) == 0);
-    CHECK(sem_init(&dog.wake, 0, 0) == 0);
     sigemptyset(&ours.sa_mask);
     sigaction(SIGUSR2, &ours, &dog.old_usr2);
 }
@@ -325,12 +303,11 @@ static void end(void)
 {
     atomic_store(&dog.is_stopping, true);
     if (dog.has_watchdog) {
-        sem_post(&dog.wake);
+        pthread_cancel(dog.watchdog); /* it may doze, and this thread use no more time */
         pthread_join(dog.watchdog, NULL);
     }
     dog.has_watchdog = false;
     sigaction(SIGUSR2, &dog.old_usr2, NULL);
-    sem_destroy(&dog.wake);
 }
 
 struct budget *budget_new(lua_State *lua, uint64_t cpu_ms)
