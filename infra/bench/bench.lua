@@ -4,40 +4,57 @@
 --                                [PEERS=haproxy,relay] [STRICT=1]
 --
 -- Everything is on loopback and ends by itself. infra/bench/README.md says how the figures are made. The exit status
--- is 1 if anything was wrong: an answer that is not 2xx or has another length, a contestant that died.
+-- is 1 if anything was wrong: an answer that is not 2xx or has another length, a contestant that died. With STRICT
+-- also if a goal was missed.
 
 local uv = require "luv"
 local loop = require "spec.support.loop"
 local process = require "spec.support.process"
 local contestants = require "infra.bench.contestants"
+local idle = require "infra.bench.idle"
 local load = require "infra.bench.load"
+local machine = require "infra.bench.machine"
 local report = require "infra.bench.report"
+local rounds = require "infra.bench.rounds"
 local scenarios = require "infra.bench.scenarios"
-local usage = require "infra.bench.usage"
+local syscalls = require "infra.bench.syscalls"
 
 local ROUNDS = 11
-local CONNECTIONS = 10000 -- at most, of clients
+local ROUNDS_MAX_S = 450 -- fewer rounds when they take longer than that, as on a machine that is busy with else
+local MIB = 2 ^ 20
 
 local options = { LB = "build/lb", TOOLS = "build/bench", ROUNDS = ROUNDS }
-for _, argument in ipairs(arg) do
-  local name, value = argument:match "^(%u+%d?)=(.*)$"
-  if not name then error("not NAME=value: " .. argument, 0) end
-  options[name] = value
-end
-
 local failures = {}
+local figures = {} -- those of the goals that are not ratios
 
 local function say(text, ...)
   print(select("#", ...) > 0 and text:format(...) or text)
   io.flush()
 end
 
+local function progress(text, ...) io.stderr:write("bench: " .. text:format(...) .. "\n") end
+
 local function fail(text, ...)
   table.insert(failures, text:format(...))
-  io.stderr:write("bench: " .. failures[#failures] .. "\n")
+  progress("%s", failures[#failures])
 end
 
-local function progress(text, ...) io.stderr:write("bench: " .. text:format(...) .. "\n") end
+local function fail_all(scenario, name, problems)
+  local counts, first = {}, {}
+  for _, problem in ipairs(problems) do
+    if not counts[problem] then table.insert(first, problem) end
+    counts[problem] = (counts[problem] or 0) + 1
+  end
+  for _, problem in ipairs(first) do fail("%s, %s: %s (%d times)", scenario.name, name, problem, counts[problem]) end
+end
+
+local function say_table(title, lines, ...)
+  say("\n### %s\n", title)
+  for _, line in ipairs(lines) do say("%s", line) end
+  for _, note in ipairs { ... } do say("\n%s", note) end
+end
+
+-- --- who takes part in what ---
 
 local function listed(text)
   local set = {}
@@ -45,72 +62,36 @@ local function listed(text)
   return set
 end
 
--- --- who, what, where ---
-
-local function chosen_scenarios()
-  local wanted, chosen = options.SCENARIOS and listed(options.SCENARIOS), {}
-  for _, scenario in ipairs(scenarios) do
-    if not wanted or wanted[scenario.name] then table.insert(chosen, scenario) end
+-- Those of the list that are wanted, or all; takes them off what is wanted.
+local function chosen(list, wanted)
+  local some = {}
+  for _, scenario in ipairs(list) do
+    if not wanted or wanted[scenario.name] then table.insert(some, scenario) end
     if wanted then wanted[scenario.name] = nil end
   end
-  if wanted and next(wanted) then error("no such scenario: " .. next(wanted), 0) end
-  return chosen
+  return some
 end
 
 -- Always lb; PEERS says which of the others.
 local function chosen_contestants()
-  local wanted, chosen = options.PEERS and listed(options.PEERS), {}
+  local wanted, names = options.PEERS and listed(options.PEERS), {}
   for _, name in ipairs(contestants.order) do
-    local own = name == "lb" or name == "lb2"
-    local takes_part = own or not wanted or wanted[name]
-    if takes_part and (name ~= "lb2" or options.LB2) then table.insert(chosen, name) end
+    local takes_part = name == "lb" or not wanted or wanted[name]
+    if name == "lb2" then takes_part = options.LB2 end
+    if takes_part then table.insert(names, name) end
     if wanted then wanted[name] = nil end
   end
   if wanted and next(wanted) then error("no such contestant: " .. next(wanted), 0) end
-  return chosen
+  return names
 end
 
--- The last core that this may use is the contestant's, the others are the load's.
-local function cores()
-  local list, all = nil, {}
-  for line in io.lines "/proc/self/status" do list = list or line:match "^Cpus_allowed_list:%s+(%S+)" end
-  for first, last in list:gmatch "(%d+)%-?(%d*)" do
-    for core = tonumber(first), tonumber(last) or tonumber(first) do table.insert(all, core) end
+local function takes_part(scenario, name)
+  if not scenario.who then return true end
+  for _, other in ipairs(scenario.who) do
+    if other == name then return true end
   end
-  if #all == 1 then return {}, 1 end
-  local own = table.remove(all)
-  return { contestant = tostring(own), load = table.concat(all, ",") }, #all + 1
+  return false
 end
-
-local function run_here(...) return process.run { ... } end
-
-local function first_line(...)
-  local said = run_here(...)
-  return (said.out .. said.err):match "[^\n]+"
-end
-
-local function versions(names)
-  local list = { "lb " .. (first_line(options.LB, "version") or "?"):gsub("^lb ", "") }
-  local programs = {
-    haproxy = function() return "HAProxy " .. (first_line("haproxy", "-v") or ""):match "version (%S+)" end,
-    ["nginx-lua"] = function() return "nginx " .. (first_line("nginx", "-v") or ""):match "nginx/(%S+)" end,
-  }
-  for _, name in ipairs(names) do
-    if programs[name] then table.insert(list, programs[name]()) end
-  end
-  table.insert(list, (first_line("wrk", "-v") or "wrk"):match "^(wrk %S+)")
-  return table.concat(list, ", ")
-end
-
-local function machine(count)
-  local model
-  for line in io.lines "/proc/cpuinfo" do model = model or line:match "^model name%s*:%s*(.*)" end
-  local name
-  for line in io.lines "/etc/os-release" do name = name or line:match '^PRETTY_NAME="(.*)"' end
-  return ("%s, %d cores, Linux %s, %s"):format(model or "?", count, uv.os_uname().release, name or "?")
-end
-
--- --- the rounds ---
 
 local function shuffled(list)
   local copy = { unpack(list) }
@@ -121,133 +102,142 @@ local function shuffled(list)
   return copy
 end
 
-local results = {} -- [scenario.name][contestant's name] = { cost = { by round }, .. }
+-- --- the rounds ---
 
-local function result_of(scenario, contestant)
-  local of = results[scenario.name]
-  of[contestant.name] = of[contestant.name] or {
-    cost = {}, rate = {}, p50 = {}, p99 = {}, busy = {}, user = 0, system = 0, errors = 0,
-  }
-  return of[contestant.name]
-end
-
-local function is_alive(contestant)
-  if not contestant.dead and contestant.process.exit then
-    contestant.dead = true
-    fail("%s has ended:\n%s", contestant.name, table.concat(contestant.process.err, "\n"))
-  end
-  return not contestant.dead
-end
-
-local function measure(scenario, contestant, round, where)
-  if not is_alive(contestant) then return end
-  local pids = usage.processes(contestant.process.pid)
-  local before, began = usage.cpu(pids), loop.now()
-  local came = load.run(scenario, contestant.address, where.load, contestant.bytes[scenario.name])
-  local after, took = usage.cpu(pids), loop.now() - began
-  local result = result_of(scenario, contestant)
-  for _, problem in ipairs(came.problems) do
-    result.errors = result.errors + 1
-    fail("%s, %s: %s", scenario.name, contestant.name, problem)
-  end
-  if not (before and after) then
-    fail("%s: a process of %s is gone", scenario.name, contestant.name)
-    contestant.dead = true
-    return
-  end
-  local seconds = after.seconds - before.seconds
-  result.cost[round] = seconds / came.requests
-  result.rate[round] = came.requests / came.seconds
-  result.p50[round], result.p99[round] = came.p50, came.p99
-  result.busy[round] = seconds / took
-  result.user = result.user + after.user - before.user
-  result.system = result.system + after.system - before.system
-end
-
-local function takes_part(scenario, contestant)
-  if not scenario.who then return true end
-  for _, name in ipairs(scenario.who) do
-    if name == contestant.name then return true end
-  end
-  return false
-end
-
--- One response of each kind, looked at; also the warming up.
-local function check(contestant, chosen)
+-- One response of each kind, looked at; the first requests, too, so that nothing starts cold.
+local function check(contestant, list)
   contestant.bytes = {}
-  for _, scenario in ipairs(chosen) do
+  for _, scenario in ipairs(list) do
     local bytes, wrong = load.check(scenario, contestant.address)
-    if not bytes then fail("%s, %s: %s", scenario.name, contestant.name, wrong) end
-    contestant.bytes[scenario.name] = bytes or 0
+    if not bytes then error(("%s, %s: %s"):format(scenario.name, contestant.name, wrong), 0) end
+    contestant.bytes[scenario.name] = bytes
   end
 end
 
--- --- the tables ---
-
-local function values_of(by_round)
-  local list = {}
-  for _, value in pairs(by_round) do table.insert(list, value) end
-  return list
+local function measure(scenario, contestant, round)
+  fail_all(scenario, contestant.name, rounds.measure(scenario, contestant, round))
+  if contestant.process.exit then
+    error(("%s has ended:\n%s"):format(contestant.name, table.concat(contestant.process.err, "\n")), 0)
+  end
 end
 
-local function median_of(by_round) return (report.quartiles(values_of(by_round))) or 0 end
-
-local function row_of(scenario, contestant)
-  local result = results[scenario.name][contestant.name]
-  if not result then return nil end
-  local reference = results[scenario.name].haproxy
-  -- us a request; of a MiB it is ms a GiB.
-  local cost = median_of(result.cost) * (scenario.per_gib and 1024 * 1e3 or 1e6)
-  local user = result.user / math.max(result.user + result.system, 1e-9)
-  local figure = scenario.per_gib and "%.0f" or "%.1f"
-  local rate = median_of(result.rate)
-  return {
-    contestants.titles[contestant.name],
-    figure:format(cost), figure:format(cost * user), figure:format(cost * (1 - user)),
-    reference and report.ratio(report.ratios(result.cost, reference.cost)) or "",
-    ("%.0f"):format(rate), ("%.0f %%"):format(median_of(result.busy) * 100),
-    ("%.2f"):format(median_of(result.p50)), ("%.2f"):format(median_of(result.p99)), tostring(result.errors),
-  }
+local function run_rounds(list, running, count)
+  if #list == 0 then return 0 end
+  local began = loop.now()
+  for round = 1, count do
+    local spent = loop.now() - began
+    if spent / math.max(round - 1, 1) * round > ROUNDS_MAX_S then return round - 1 end
+    progress("round %d of %d", round, count)
+    for _, scenario in ipairs(list) do
+      for _, contestant in ipairs(shuffled(running)) do
+        if takes_part(scenario, contestant.name) then measure(scenario, contestant, round) end
+      end
+    end
+  end
+  return count
 end
 
-local function print_scenario(scenario, running)
+-- --- what is measured once ---
+
+local function run_syscalls(scenario, running)
+  local rows, notes = {}, {}
+  for _, contestant in ipairs(running) do
+    progress("system calls of %s", contestant.name)
+    local result, why = syscalls.measure(scenario, contestant)
+    if result then
+      local rate = rounds.rate("small", contestant.name)
+      local others = rate and result.per_second / rate or 0
+      local list = {}
+      for i, call in ipairs(result.calls) do list[i] = ("%s %.2f"):format(call.name, call.count) end
+      table.insert(rows, {
+        contestants.titles[contestant.name], ("%.2f"):format(result.per_request + others),
+        ("%.0f"):format(result.per_second), table.concat(list, ", "),
+      })
+      if contestant.name == "lb" then figures.syscalls = result.per_request + others end
+    else
+      table.insert(notes, ("%s: not measured, %s"):format(contestant.name, why))
+    end
+  end
+  say_table(scenario.title,
+    report.table({ "", "calls per request", "by the clock, per second", "those for requests" }, rows), unpack(notes))
+end
+
+-- A proxy may want to have two descriptors for each client, before it takes one.
+local function idle_count(scenario, descriptors)
+  return math.min(scenario.connections, math.floor((descriptors - 500) / 2 / 100) * 100)
+end
+
+local function run_idle(scenario, names, count)
   local rows = {}
-  for _, contestant in ipairs(running) do table.insert(rows, row_of(scenario, contestant)) end
-  say("\n### %s\n", scenario.title)
-  local unit = scenario.per_gib and "CPU, ms per GiB" or "CPU, us per request"
-  for _, line in ipairs(report.table(
-    { "", unit, "user", "system", "of HAProxy (middle half)", "requests/s", "core busy", "p50 ms", "p99 ms", "errors" },
-    rows)) do say("%s", line) end
+  for _, name in ipairs(names) do
+    if takes_part(scenario, name) then
+      progress("idle connections of %s", name)
+      local contestant = contestants.start(name)
+      local result = idle.measure(scenario, contestant, count)
+      fail_all(scenario, name, result.problems)
+      contestants.stop(contestant)
+      table.insert(rows, {
+        contestants.titles[name], ("%.0f"):format(result.bytes), ("%.1f"):format(result.before / MIB),
+        ("%.1f"):format(result.pss / MIB),
+      })
+      if name == "lb" then
+        figures.idle_bytes = result.bytes
+        figures.idle_pss = (result.before + result.bytes * scenario.connections) / MIB
+      end
+    end
+  end
+  say_table(("%s: %d"):format(scenario.title, count),
+    report.table({ "", "bytes per connection", "PSS without them, MiB", "PSS with them, MiB" }, rows))
 end
 
 -- --- all of it ---
 
+local function print_head(names, count)
+  local words = { "make bench" }
+  for _, name in ipairs { "ROUNDS", "SCENARIOS", "PEERS" } do
+    if options[name] and options[name] ~= ROUNDS then table.insert(words, name .. "=" .. options[name]) end
+  end
+  say("`%s` on %s, %d cores, Linux %s, %s: %s.", table.concat(words, " "), machine.processor(), count, machine.kernel(),
+    machine.system(), machine.versions(options.LB, names))
+end
+
 local function main()
-  local chosen, names = chosen_scenarios(), chosen_contestants()
-  local where, core_count = cores()
-  contestants.prepare {
-    lb = options.LB, lb2 = options.LB2, tools = options.TOOLS, cores = where, connections = CONNECTIONS,
-  }
-  if where.load then run_here("taskset", "-pc", where.load, tostring(uv.os_getpid())) end
-  say("`make bench`: %s rounds of 1 s; %s; %s.", options.ROUNDS, machine(core_count), versions(names))
+  local wanted = options.SCENARIOS and listed(options.SCENARIOS)
+  local in_rounds, others = chosen(scenarios.rounds, wanted), chosen(scenarios.others, wanted)
+  if wanted and next(wanted) then error("no such scenario: " .. next(wanted), 0) end
+  local names = chosen_contestants()
+  local cores, core_count = machine.cores()
+  local descriptors = machine.raise_descriptors()
+  contestants.prepare { lb = options.LB, lb2 = options.LB2, tools = options.TOOLS, cores = cores, connections = 10000 }
+  if cores.load then process.run { "taskset", "-pc", cores.load, tostring(uv.os_getpid()) } end
+  print_head(names, core_count)
   contestants.backends()
   local running = {}
   for i, name in ipairs(names) do
     running[i] = contestants.start(name)
-    check(running[i], chosen)
+    check(running[i], scenarios.rounds)
   end
-  for _, scenario in ipairs(chosen) do results[scenario.name] = {} end
-  for round = 1, tonumber(options.ROUNDS) do
-    progress("round %d of %s", round, options.ROUNDS)
-    for _, scenario in ipairs(chosen) do
-      for _, contestant in ipairs(shuffled(running)) do
-        if takes_part(scenario, contestant) then measure(scenario, contestant, round, where) end
-      end
-    end
+  local done = run_rounds(in_rounds, running, tonumber(options.ROUNDS))
+  for _, scenario in ipairs(in_rounds) do
+    say_table(("%s (%d rounds)"):format(scenario.title, done), rounds.table(scenario, running))
   end
-  for _, scenario in ipairs(chosen) do print_scenario(scenario, running) end
+  for _, scenario in ipairs(others) do
+    if scenario.name == "syscalls" then run_syscalls(scenario, running) end
+  end
+  for _, contestant in ipairs(running) do contestants.stop(contestant) end
+  for _, scenario in ipairs(others) do
+    if scenario.name == "idle" then run_idle(scenario, names, idle_count(scenario, descriptors)) end
+  end
+  local lines, missed = report.goals(scenarios.goals, rounds.costs, figures)
+  say_table("Goals: CPU per request, of lb over HAProxy unless it says of what", lines)
+  if missed > 0 and options.STRICT then fail("%d goals were missed", missed) end
 end
 
+for _, argument in ipairs(arg) do
+  local name, value = argument:match "^(%u+%d?)=(.*)$"
+  if not name then error("not NAME=value: " .. argument, 0) end
+  options[name] = value
+end
 math.randomseed(os.time())
 for _, name in ipairs { "sigint", "sigterm" } do
   uv.new_signal():start(name, loop.callback(function() error("ended by " .. name, 0) end))
@@ -255,5 +245,5 @@ end
 local ok, err = xpcall(main, function(e) return e end)
 if not ok then fail("%s", tostring(err)) end
 for _, complaint in ipairs(process.clear()) do fail("%s", complaint) end
-if #failures > 0 then say("\n%d errors; the first: %s", #failures, failures[1]) end
+if #failures > 0 then say("\n%d errors; the first: %s", #failures, failures[1]:match "^[^\n]*") end
 os.exit(#failures > 0 and 1 or 0)

@@ -4,8 +4,9 @@
 --   contestants.titles[name]     as the tables call it
 --   contestants.prepare(given)   before anything is started: { lb =, lb2 =, tools =, cores = { contestant =, load = },
 --                                connections = } paths, lists of cores for taskset or nil, and how many clients at most
+--   contestants.of_load(words)   the command, on the cores of the load
 --   contestants.backends()       starts the origins, two listeners in one process
---   contestants.start(name)      { name =, address =, process = }, when it listens
+--   contestants.start(name)      { name =, address =, process = }, when it listens; contestants.stop(it)
 
 local uv = require "luv"
 local loop = require "spec.support.loop"
@@ -29,12 +30,14 @@ local given, backends
 function contestants.prepare(what) given = what end
 
 -- The command on these cores; it ends when this does, whatever that ends of.
-function contestants.pinned(cores, command)
+local function pinned(cores, command)
   local all = { name = command.name or command[1], "setpriv", "--pdeathsig", "TERM" }
   for _, word in ipairs(cores and { "taskset", "-c", cores } or {}) do table.insert(all, word) end
-  for _, word in ipairs(command) do table.insert(all, word) end
+  for _, word in ipairs(command) do table.insert(all, tostring(word)) end
   return all
 end
+
+function contestants.of_load(command) return pinned(given.cores.load, command) end
 
 -- A configuration with the values in the place of their names, which are in capitals.
 local function filled(name, as, values)
@@ -59,7 +62,7 @@ end
 
 -- The origins and the relay find a port themselves, and say which.
 local function start_tool(name, cores, listeners, ...)
-  local started = process.start(contestants.pinned(cores, { name = name, given.tools .. "/" .. name, ... }))
+  local started = process.start(pinned(cores, { name = name, given.tools .. "/" .. name, ... }))
   local addresses = {}
   loop.wait(name .. " to listen", function()
     for i, line in ipairs(started.out) do addresses[i] = line:match "^listening (%S+)$" end
@@ -75,7 +78,7 @@ local function start_on_port(name, command)
   for _ = 1, 5 do
     local port = free_port()
     local address = "127.0.0.1:" .. port
-    started = process.start(contestants.pinned(given.cores.contestant, command(port)))
+    started = process.start(pinned(given.cores.contestant, command(port)))
     loop.wait(name .. " to listen", function()
       local conn = not started.exit and wire.connect(address)
       if conn then conn:close() end
@@ -125,7 +128,7 @@ local function nginx()
   pick = pick:gsub(NAME, values)
   return start_on_port("nginx", function(port)
     return { "nginx", "-p", process.directory() .. "/", "-c", filled("nginx.conf", "nginx.conf", {
-      PORT = port, CONNECTIONS = given.connections + 100, MODULES = modules, PICK = pick,
+      PORT = port, CONNECTIONS = given.connections * 2, MODULES = modules, PICK = pick,
     }) }
   end)
 end
@@ -167,6 +170,11 @@ end
 function contestants.start(name)
   local started, address = starters[name]()
   return { name = name, address = address, process = started }
+end
+
+function contestants.stop(contestant)
+  contestant.process:signal "sigterm"
+  contestant.process:wait_exit(20)
 end
 
 return contestants

@@ -1,7 +1,9 @@
 -- load - what one round sends to one contestant, and what came of it.
 --
---   load.run(scenario, address)    { requests =, seconds =, p50 =, p99 = ms, problems = { text, .. } }
---   load.check(scenario, address)  one request with curl: the bytes of a whole response, or nil and what is wrong
+--   load.check(scenario, address)         one request with curl: the bytes of a response, or nil and what is wrong
+--   load.run(scenario, address, bytes)    a second of the scenario: { requests =, seconds =, p50 =, p99 = ms,
+--                                         problems = { text, .. } }; bytes: of a whole response
+--   load.send(count, scenario, address)   so many requests, as fast as they go; nil, or what is wrong
 
 local process = require "spec.support.process"
 local contestants = require "infra.bench.contestants"
@@ -11,8 +13,8 @@ local load = {}
 local WRK = "infra/bench/wrk.lua"
 local BODY_BYTES = { ["/100"] = 100, ["/10k"] = 10240, ["/1m"] = 1048576 }
 
-local function command(words, cores)
-  local spec = contestants.pinned(cores, words)
+local function command(words)
+  local spec = contestants.of_load(words)
   spec.seconds = 60
   return process.run(spec)
 end
@@ -36,18 +38,18 @@ function load.check(scenario, address)
   return head + body
 end
 
--- wrk's threads end in the middle of what they do: of each connection one response may be unfinished.
+-- wrk ends in the middle of what it does: of each connection one response may be unfinished.
 local function wrong_length(scenario, counts, response_bytes)
   local least, most = counts.requests * response_bytes, (counts.requests + scenario.connections) * response_bytes
   if counts.bytes >= least and counts.bytes <= most then return nil end
   return ("%d bytes of %d responses, not %d to %d"):format(counts.bytes, counts.requests, least, most)
 end
 
-local function closed_loop(scenario, address, cores, response_bytes)
-  local said = command({
+local function closed_loop(scenario, address, response_bytes)
+  local said = command {
     "wrk", "-t", "1", "-c", scenario.connections, "-d", "1s", "-s", WRK, "http://" .. address .. scenario.path,
     "--", scenario.post or 0, scenario.closing and "close" or "keep-alive",
-  }, cores)
+  }
   local line = said.out:match "bench (requests=[^\n]*)"
   if not line then error("wrk failed: " .. said.out .. said.err, 0) end
   local counts, problems = {}, {}
@@ -55,6 +57,7 @@ local function closed_loop(scenario, address, cores, response_bytes)
   for _, name in ipairs { "status", "connect", "read", "write", "timeout" } do
     if counts[name] > 0 then table.insert(problems, ("%d %s errors"):format(counts[name], name)) end
   end
+  if counts.requests == 0 then table.insert(problems, "no answer at all") end
   table.insert(problems, wrong_length(scenario, counts, response_bytes))
   return {
     requests = counts.requests, seconds = counts.us / 1e6, p50 = counts.p50 / 1e3, p99 = counts.p99 / 1e3,
@@ -62,8 +65,43 @@ local function closed_loop(scenario, address, cores, response_bytes)
   }
 end
 
-function load.run(scenario, address, cores, response_bytes)
-  return closed_loop(scenario, address, cores, response_bytes)
+-- What h2load says of the number of answers; every one has to be 2xx.
+local function h2load(count, scenario, address, extra)
+  local words = { "h2load", "--h1", "-t", "1", "-n", count, "-c", scenario.connections }
+  for _, word in ipairs(extra or {}) do table.insert(words, word) end
+  table.insert(words, "http://" .. address .. scenario.path)
+  local said = command(words)
+  local good = tonumber(said.out:match "(%d+) 2xx")
+  if good == count then return said end
+  return said, ("%d of %d answers were 2xx"):format(good or 0, count)
+end
+
+function load.send(count, scenario, address) return select(2, h2load(count, scenario, address)) end
+
+local function percentiles(path)
+  local list = {}
+  for line in io.lines(path) do list[#list + 1] = tonumber(line:match "(%d+)%s*$") / 1e3 end
+  table.sort(list)
+  return list[math.ceil(#list * 0.5)] or 0, list[math.ceil(#list * 0.99)] or 0
+end
+
+-- Each connection has a rate of its own; they start one after the other, so that their requests are spread evenly.
+local function open_loop(scenario, address)
+  local log = process.directory() .. "/h2load.log"
+  os.remove(log)
+  local each = scenario.rate / scenario.connections
+  local said, problem = h2load(scenario.rate, scenario, address, {
+    "--rps=" .. each, "-r", math.ceil(scenario.rate / 1000), "--rate-period=1ms", "--log-file=" .. log,
+  })
+  local figure, unit = said.out:match "finished in ([%d.]+)(m?s)"
+  local seconds = tonumber(figure) / (unit == "ms" and 1e3 or 1)
+  local p50, p99 = percentiles(log)
+  return { requests = scenario.rate, seconds = seconds, p50 = p50, p99 = p99, problems = { problem } }
+end
+
+function load.run(scenario, address, response_bytes)
+  if scenario.rate then return open_loop(scenario, address) end
+  return closed_loop(scenario, address, response_bytes)
 end
 
 return load

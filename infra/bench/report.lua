@@ -1,24 +1,27 @@
--- report - figures to text: medians, pairs of one round, tables in markdown (pure).
+-- report - figures to text: medians, pairs of one round, tables in markdown, goals (pure).
 --
---   report.quartiles(values)   the median, and the ends of the middle half
---   report.ratios(of, to)      of each round that both have
---   report.table(head, rows)   lines; columns as wide as they need, all but the first to the right
+--   report.median(values)             of a list, or of values by round; nil without any
+--   report.ratios(of, to)             of each round that both have: a list
+--   report.spread(values)             "0.83 (0.81 to 0.86)": the median and the middle half, or ""
+--   report.table(head, rows)          lines; columns as wide as they need, all but the first to the right
+--   report.goals(goals, costs, figures)   lines, and how many were missed. costs(scenario, contestant) by round;
+--                                     figures by name
 
 local report = {}
 
-function report.quartiles(values)
-  local sorted = { unpack(values) }
+-- The value below which this share of them is.
+local function quantile(values, share)
+  local sorted = {}
+  for _, value in pairs(values) do table.insert(sorted, value) end
   table.sort(sorted)
-  local n = #sorted
-  if n == 0 then return nil end
-  local function at(share)
-    local place = 1 + (n - 1) * share
-    local low = math.floor(place)
-    local high = math.min(low + 1, n)
-    return sorted[low] + (sorted[high] - sorted[low]) * (place - low)
-  end
-  return at(0.5), at(0.25), at(0.75)
+  if #sorted == 0 then return nil end
+  local place = 1 + (#sorted - 1) * share
+  local low = math.floor(place)
+  local high = math.min(low + 1, #sorted)
+  return sorted[low] + (sorted[high] - sorted[low]) * (place - low)
 end
+
+function report.median(values) return quantile(values, 0.5) end
 
 function report.ratios(of, to)
   local ratios = {}
@@ -28,10 +31,9 @@ function report.ratios(of, to)
   return ratios
 end
 
-function report.ratio(values, bare)
-  local median, low, high = report.quartiles(values)
-  if not median then return "" end
-  return bare and ("%.2f"):format(median) or ("%.2f (%.2f to %.2f)"):format(median, low, high)
+function report.spread(values)
+  if not next(values) then return "" end
+  return ("%.2f (%.2f to %.2f)"):format(report.median(values), quantile(values, 0.25), quantile(values, 0.75))
 end
 
 function report.table(head, rows)
@@ -49,10 +51,36 @@ function report.table(head, rows)
   end
   line(head)
   local rule = {}
-  for i, width in ipairs(widths) do rule[i] = ("-"):rep(width - (i == 1 and 0 or 1)) .. (i == 1 and "" or ":") end
+  for i, width in ipairs(widths) do rule[i] = i == 1 and ("-"):rep(width) or ("-"):rep(width - 1) .. ":" end
   line(rule)
   for _, row in ipairs(rows) do line(row) end
   return lines
+end
+
+local function verdict(value, wanted, stretch)
+  if not value then return "not measured" end
+  if value <= stretch then return "met, and the stretch" end
+  if value <= wanted then return "met" end
+  return ("missed by %.0f %%"):format((value / wanted - 1) * 100)
+end
+
+function report.goals(goals, costs, figures)
+  local rows, missed = {}, 0
+  for _, goal in ipairs(goals) do
+    local name, wanted, stretch = unpack(goal)
+    local value, shown = figures[goal.figure or 0], nil
+    if goal.ratio then
+      local scenario, over, under = unpack(goal.ratio)
+      local of, to = costs(scenario, over), costs(scenario, under)
+      local ratios = of and to and report.ratios(of, to) or {}
+      value, shown = report.median(ratios), report.spread(ratios)
+    end
+    local figure = wanted < 3 and "%.2f" or wanted < 5 and "%.1f" or "%.0f"
+    shown = shown or value and (wanted < 5 and "%.2f" or "%.1f"):format(value) or ""
+    if value and value > wanted then missed = missed + 1 end
+    table.insert(rows, { name, figure:format(wanted), figure:format(stretch), shown, verdict(value, wanted, stretch) })
+  end
+  return report.table({ "goal", "wanted", "stretch", "measured (middle half)", "" }, rows), missed
 end
 
 return report

@@ -1,15 +1,15 @@
 -- scenarios - what is measured, of whom, and what it should be.
 --
--- Each has a path of the origin, and connections that ask again as soon as they have an answer. All contestants take
--- part in a scenario unless it says who.
+-- rounds: a path of the origin, and connections that ask again as soon as they have an answer; closing: over a new
+-- connection each time; rate: so many requests a second instead, whatever becomes of them. All contestants take part
+-- unless it says who. others: measured once, behind the rounds.
 
 local MAIN = { "relay", "haproxy", "haproxy-lua", "nginx-lua", "lb", "lb2" }
 
-return {
-  {
-    name = "small", title = "Small: 64 connections, answers of 100 bytes",
-    path = "/100", connections = 64,
-  },
+local scenarios = {}
+
+scenarios.rounds = {
+  { name = "small", title = "Small: 64 connections, answers of 100 bytes", path = "/100", connections = 64 },
   { name = "10k", title = "10 KiB answers: 64 connections", path = "/10k", connections = 64, who = MAIN },
   { name = "post", title = "10 KiB posts: 64 connections", path = "/100", connections = 64, post = 10240, who = MAIN },
   { name = "1m", title = "1 MiB answers: 16 connections", path = "/1m", connections = 16, who = MAIN, per_gib = true },
@@ -17,4 +17,34 @@ return {
     name = "newconn", title = "A new client connection per request: 64 at a time",
     path = "/100", connections = 64, closing = true, who = MAIN,
   },
+  {
+    name = "open", title = "Moderate rate: 3,000 requests/s over 60 connections",
+    path = "/100", connections = 60, rate = 3000, who = MAIN,
+  },
 }
+
+scenarios.others = {
+  { name = "syscalls", title = "System calls: 64 connections, answers of 100 bytes", path = "/100", connections = 64 },
+  {
+    name = "idle", title = "Idle connections, each of which was served once",
+    path = "/100", connections = 10000, who = { "haproxy", "nginx-lua", "lb", "lb2" },
+  },
+}
+
+-- figure: what of; the first contestant over the second, median of the rounds' ratios, or a figure of its own.
+scenarios.goals = {
+  { "small", 0.80, 0.75, ratio = { "small", "lb", "haproxy" } },
+  { "10 KiB answers", 0.80, 0.75, ratio = { "10k", "lb", "haproxy" } },
+  { "10 KiB posts", 0.80, 0.75, ratio = { "post", "lb", "haproxy" } },
+  { "small, over the bare relay", 1.25, 1.15, ratio = { "small", "lb", "relay" } },
+  { "1 MiB answers (CPU per GiB)", 0.85, 0.70, ratio = { "1m", "lb", "haproxy" } },
+  { "a new client connection per request", 0.95, 0.88, ratio = { "newconn", "lb", "haproxy" } },
+  { "3,000 requests/s, open loop", 0.80, 0.70, ratio = { "open", "lb", "haproxy" } },
+  { "access log on (json, to a file) over off", 1.05, 1.03, ratio = { "small", "lb-log", "lb" } },
+  { "Lua policy over the same pick in C", 1.05, 1.02, ratio = { "small", "lb", "lb-c" } },
+  { "memory per idle connection, bytes", 512, 400, figure = "idle_bytes" },
+  { "PSS with 10,000 idle connections, MiB", 10, 6, figure = "idle_pss" },
+  { "system calls per small request", 4.2, 4.1, figure = "syscalls" },
+}
+
+return scenarios
