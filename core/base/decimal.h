@@ -28,23 +28,26 @@ static inline struct slice decimal_in(char room[DECIMAL_BYTES], uint64_t number)
 
 /* Those below write at out, where DECIMAL_BYTES are free, and give the place behind what they wrote. */
 
-static inline char *decimal_put(char *out, uint64_t number)
-{
-    char room[DECIMAL_BYTES];
-
-    if (number < 10) {
-        *out = (char)('0' + number);
-        return out + 1;
-    }
-    return slice_put(out, decimal_in(room, number));
-}
-
 /* 0 to 999, as three digits. */
 static inline char *decimal_put_three(char *out, unsigned number)
 {
     out[0] = (char)('0' + number / 100);
     memcpy(out + 1, decimal_pairs + number % 100 * 2, 2);
     return out + 3;
+}
+
+static inline char *decimal_put(char *out, uint64_t number)
+{
+    char room[DECIMAL_BYTES];
+
+    if (number >= 1000)
+        return slice_put(out, decimal_in(room, number));
+    if (number >= 100)
+        return decimal_put_three(out, (unsigned)number);
+    if (number >= 10)
+        return slice_put(out, (struct slice){decimal_pairs + number * 2, 2});
+    *out = (char)('0' + number);
+    return out + 1;
 }
 
 #endif

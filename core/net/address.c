@@ -241,10 +241,7 @@ char *address_put_v4(char *out, const void *bytes)
     for (int i = 0; i < 4; i++) {
         if (i > 0)
             *out++ = '.';
-        if (part[i] >= 100)
-            out = decimal_put_three(out, part[i]);
-        else
-            out = decimal_put(out, part[i]);
+        out = decimal_put(out, part[i]);
     }
     return out;
 }

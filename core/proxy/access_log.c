@@ -156,9 +156,11 @@ static char *put_json_record(char *out, const struct access_record *r)
     out = decimal_put(PUT(out, "\",\"client_port\":"), r->client_port);
     out = log_put_foreign(PUT(out, ",\"method\":\""), r->method, shown / 4, LOG_JSON);
     out = log_put_foreign(PUT(out, "\",\"path\":\""), r->target, shown, LOG_JSON);
-    out = PUT(out, "\",\"version\":");
-    out = r->version != NULL ? put_quoted(out, r->version) : PUT(out, "null");
-    out = decimal_put(PUT(out, ",\"status\":"), r->status);
+    if (r->version.length > 0)
+        out = PUT(slice_put(PUT(out, "\",\"version\":\""), r->version), "\",\"status\":");
+    else
+        out = PUT(out, "\",\"version\":null,\"status\":");
+    out = decimal_put(out, r->status);
     out = decimal_put(PUT(out, ",\"bytes_in\":"), r->bytes_in);
     out = decimal_put(PUT(out, ",\"bytes_out\":"), r->bytes_out);
     out = put_json_times(out, r);
@@ -215,6 +217,8 @@ void access_log_write(const struct access_record *r)
 {
     size_t length = OUTLET_LINE_BYTES_MAX;
 
+    if (!log_wants(LOG_INFO))
+        return;
     /* Less of each text until the line is one that needs no cut: whatever the client
      * sent, what follows its words is there, and JSON is JSON. */
     for (shown = SHOWN_MAX; shown > 0 && length >= OUTLET_LINE_BYTES_MAX; shown /= 2) {

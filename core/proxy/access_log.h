@@ -20,7 +20,7 @@ struct access_record {
     struct slice id, client_ip; /* these two are plain ASCII */
     struct slice method, target, why;
     unsigned client_port, status;
-    const char *version;          /* "1.1"; NULL if there is no request line */
+    struct slice version;         /* "1.1"; empty if there is no request line */
     uint64_t bytes_in, bytes_out; /* of the bodies */
     uint64_t queue_us, connect_us, first_byte_us, total_us;
     uint64_t ended_us; /* steady clock */

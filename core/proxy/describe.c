@@ -148,7 +148,7 @@ void describe_end(struct access_record *r, const struct incoming *in,
     r->method = facts->method;
     r->target = facts->target;
     if (facts->method.length > 0)
-        r->version = incoming_head(in)->version == VERSION_1_1 ? "1.1" : "1.0";
+        r->version = incoming_head(in)->version == VERSION_1_1 ? SLICE("1.1") : SLICE("1.0");
     r->bytes_in = in->body_bytes;
     r->attempts = last ? facts->attempts : 0;
     r->by_fallback |= facts->by_fallback != 0;

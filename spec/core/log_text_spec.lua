@@ -2,6 +2,7 @@
 -- compared with what takes one byte after the other.
 local ffi = require "ffi"
 local core = require "spec.support.core"
+local shown_slowly = require "spec.support.shown"
 
 ffi.cdef [[
 void log_append_escaped(struct buffer *, struct slice text, size_t limit, int format);
@@ -38,21 +39,7 @@ local function shown(text, limit, format, is_foreign)
   return out, bytes
 end
 
-local named = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\", ['"'] = '\\"' }
-
-local function reference(text, limit, format) -- of a client's text
-  local out = {}
-  for byte in text:gmatch "." do
-    local code = byte:byte()
-    if code < 0x20 or code > 0x7e or byte == "\\" or (byte == '"' and format == JSON) then
-      byte = named[byte] or ((format == JSON and "\\u00%02x" or "\\x%02x"):format(code))
-    end
-    if #byte > limit then return table.concat(out) .. "..." end
-    limit = limit - #byte
-    out[#out + 1] = byte
-  end
-  return table.concat(out)
-end
+local function reference(text, limit, format) return shown_slowly(text, limit, format == JSON) end
 
 local function seconds_of(us, format)
   return os.date(format == JSON and "!%Y-%m-%dT%H:%M:%S" or "%Y-%m-%d %H:%M:%S", us)
