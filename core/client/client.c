@@ -126,7 +126,7 @@ void client_fail_head(struct client *c, enum incoming_fault fault, const char *t
     struct incoming *in = c->incoming;
 
     client_enter(c, CLIENT_BUSY);
-    deadline_clear(&c->deadline);
+    deadline_rest(&c->deadline);
     in->closes = true;
     c->clients->events->on_bad_request(c->clients, in, fault, text);
 }

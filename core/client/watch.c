@@ -56,7 +56,7 @@ void client_watch(struct client *c)
     struct loop *loop = c->clients->loop;
 
     if (c->state == CLIENT_TUNNEL) {
-        deadline_clear(&c->deadline);
+        deadline_rest(&c->deadline);
     } else if (stream_backlog(&c->stream) > 0) {
         c->watched_bytes = stream_unsent(&c->stream);
         deadline_set(loop, &c->deadline, timeouts->response_body_ms);
@@ -65,7 +65,7 @@ void client_watch(struct client *c)
     } else if (c->state == CLIENT_BUSY && !c->stream.is_reading) {
         deadline_set(loop, &c->deadline, PROBE_AGAIN_MS);
     } else if (c->state == CLIENT_BUSY) {
-        deadline_clear(&c->deadline);
+        deadline_rest(&c->deadline);
     }
 }
 

@@ -6,6 +6,10 @@
  *   ring 3 (16,777 s)  -->  ring 2 (65 s)  -->  ring 1 (256 ms)  -->  ring 0 (1 ms)  -->  fires
  *
  * Clearing leaves the slot's busy bit set; the hand finds it empty, no more.
+ *
+ * One that is moved to a later time, as most are with each request, stays where it is;
+ * when the hand comes there it moves to the place that it wants by then. One at rest
+ * stays, too, and is taken out when the hand comes.
  */
 #include "net/deadline.h"
 
@@ -35,6 +39,7 @@ static uint64_t wheel_place(struct wheel *wheel, struct deadline *d)
     unsigned level = 0;
     unsigned slot;
 
+    d->placed_ms = d->at_ms;
     while (level + 1 < WHEEL_LEVELS && distance >> (SLOT_BITS * (level + 1)) != 0)
         level++;
     slot = (unsigned)(d->at_ms >> (SLOT_BITS * level)) & SLOT_MASK;
@@ -104,7 +109,8 @@ static void wheel_cascade(struct wheel *wheel)
             struct deadline *d = list_entry(moving.next, struct deadline, node);
 
             list_remove(&d->node);
-            wheel_place(wheel, d);
+            if (d->at_ms != DEADLINE_NEVER)
+                wheel_place(wheel, d);
         }
     }
 }
@@ -119,6 +125,11 @@ static void wheel_fire(struct loop *loop)
         struct deadline *d = list_entry(due.next, struct deadline, node);
 
         list_remove(&d->node);
+        if (d->at_ms > loop->wheel.now_ms) {
+            if (d->at_ms != DEADLINE_NEVER)
+                wheel_place(&loop->wheel, d);
+            continue;
+        }
         d->on_passed(d);
         stream_flush_gathered(loop);
     }
@@ -163,7 +174,7 @@ void wheel_arm(struct loop *loop)
 void deadline_init(struct deadline *d, void (*on_passed)(struct deadline *))
 {
     list_init(&d->node);
-    d->at_ms = 0;
+    d->at_ms = d->placed_ms = 0;
     d->on_passed = on_passed;
 }
 
@@ -175,16 +186,23 @@ void deadline_set(struct loop *loop, struct deadline *d, uint64_t delay_ms)
 
     if (now_ms < loop->noted_ms)
         now_ms = loop->noted_ms;
-    list_remove(&d->node);
     /* 1 ms more: now is cached, and a deadline must never pass early. */
     d->at_ms = now_ms + (delay_ms < DELAY_MAX_MS ? delay_ms : DELAY_MAX_MS) + 1;
     if (d->at_ms <= wheel->now_ms)
         d->at_ms = wheel->now_ms + 1;
+    if (list_has_node(&d->node) && d->placed_ms <= d->at_ms)
+        return;
+    list_remove(&d->node);
     due_ms = wheel_place(wheel, d);
     if (due_ms <= wheel->now_ms)
         due_ms = wheel->now_ms + 1;
     if (due_ms < wheel->next_ms)
         wheel->next_ms = due_ms;
+}
+
+void deadline_rest(struct deadline *d)
+{
+    d->at_ms = DEADLINE_NEVER;
 }
 
 void deadline_clear(struct deadline *d)

@@ -13,7 +13,6 @@ static struct attempt *attempt_of(struct outgoing *o)
 
 static void attempt_stop(struct attempt *a)
 {
-    deadline_clear(&a->deadline);
     deferred_cancel(&a->unresolved);
     if (a->is_active)
         numbers_note_end(a->backend->share, a->is_pending);
@@ -131,11 +130,11 @@ static void attempt_watch(struct attempt *a)
 
     a->watched_bytes = takes_request ? stream_unsent(&a->outgoing->stream) : 0;
     if (a->has_final_head && !a->is_paused)
-        deadline_set(a->loop, &a->deadline, timeouts->response_body_ms);
+        outgoing_expect(a->outgoing, timeouts->response_body_ms);
     else if (!a->has_final_head && (a->sent_us != 0 || takes_request || a->awaits_continue))
-        deadline_set(a->loop, &a->deadline, timeouts->response_head_ms);
+        outgoing_expect(a->outgoing, timeouts->response_head_ms);
     else
-        deadline_clear(&a->deadline);
+        outgoing_expect_nothing(a->outgoing);
 }
 
 /* --- the outgoing's events --- */
@@ -179,7 +178,7 @@ static void on_body(struct outgoing *o, struct slice piece)
     struct attempt *a = attempt_of(o);
 
     if (!a->is_paused)
-        deadline_set(a->loop, &a->deadline, a->timeouts->response_body_ms);
+        outgoing_expect(o, a->timeouts->response_body_ms);
     a->events->on_body(a, piece);
 }
 
@@ -221,17 +220,9 @@ static void on_drained(struct outgoing *o)
     a->events->on_drained(a);
 }
 
-static const struct outgoing_events outgoing_events = {
-    .on_head = on_head,
-    .on_body = on_body,
-    .on_end = on_end,
-    .on_failed = on_failed,
-    .on_drained = on_drained,
-};
-
-static void on_deadline(struct deadline *d)
+static void on_late(struct outgoing *o)
 {
-    struct attempt *a = list_entry(d, struct attempt, deadline);
+    struct attempt *a = attempt_of(o);
     enum facts_phase phase = attempt_phase(a);
     static const char *const messages[] = {
         [FACTS_PHASE_CONNECT] = "",
@@ -249,6 +240,15 @@ static void on_deadline(struct deadline *d)
                                              .phase = phase,
                                              .message = messages[phase]});
 }
+
+static const struct outgoing_events outgoing_events = {
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_failed = on_failed,
+    .on_drained = on_drained,
+    .on_late = on_late,
+};
 
 static void attempt_begin(struct attempt *a, struct outgoing *o)
 {
@@ -281,7 +281,6 @@ void attempt_init(struct attempt *a, const struct attempt_events *events, struct
     deferred_init(&a->lease.tell, NULL);
     deadline_init(&a->lease.deadline, NULL);
     deferred_init(&a->unresolved, on_unresolved);
-    deadline_init(&a->deadline, on_deadline);
 }
 
 void attempt_set_options(struct attempt *a, const struct facts_options *options,
@@ -382,7 +381,7 @@ void attempt_release(struct attempt *a)
 void attempt_switch(struct attempt *a, const struct outgoing_events *events, void *owner)
 {
     attempt_note_answer(a);
-    deadline_clear(&a->deadline);
+    outgoing_expect_nothing(a->outgoing);
     outgoing_switch(a->outgoing, events, owner);
 }
 

@@ -60,7 +60,6 @@ struct attempt { /* embedded; stays in place until it is over */
     struct outgoing *outgoing;           /* NULL until connected */
     struct lease lease;
     struct deferred unresolved; /* there is no address to connect to */
-    struct deadline deadline;   /* the head, then each next piece of the body */
     uint32_t watched_bytes;     /* of the request, not taken when the deadline was set */
     uint64_t began_us, connected_us, sent_us, head_us; /* steady clock; 0: not yet */
     uint64_t trial_until_ms;                           /* if is_trial */

@@ -12,6 +12,7 @@ static void on_closed(struct stream *s)
 {
     struct outgoing *o = outgoing_of(s);
 
+    deadline_clear(&o->deadline);
     pool_forget(o->pool);
     mem_free(o);
 }
@@ -20,7 +21,7 @@ static void outgoing_forget(struct outgoing *o)
 {
     o->events = NULL;
     o->on_opened = NULL;
-    deadline_clear(&o->idle);
+    deadline_clear(&o->deadline);
     list_remove(&o->node);
     parse_dispose(&o->parse);
 }
@@ -60,7 +61,7 @@ static void on_body(struct parse *parse, struct slice piece)
         o->events->on_body(o, piece);
 }
 
-static void outgoing_expect_response(struct outgoing *o, const struct parse_limits *limits)
+static void outgoing_await_response(struct outgoing *o, const struct parse_limits *limits)
 {
     parse_dispose(&o->parse);
     parse_init_response(&o->parse, limits, o->arena, o->answers_head, on_body);
@@ -96,7 +97,7 @@ static void outgoing_take_end(struct outgoing *o, bool surplus)
     const struct outgoing_events *events = o->events;
 
     if (o->parse.head.status < 200) {
-        outgoing_expect_response(o, o->parse.limits);
+        outgoing_await_response(o, o->parse.limits);
         return;
     }
     o->has_response = true;
@@ -208,9 +209,14 @@ static const struct stream_events stream_events = {
     .reads_to_the_end = true,
 };
 
-static void on_idle_too_long(struct deadline *d)
+static void on_deadline(struct deadline *d)
 {
-    outgoing_close(list_entry(d, struct outgoing, idle));
+    struct outgoing *o = list_entry(d, struct outgoing, deadline);
+
+    if (o->events == NULL)
+        outgoing_close(o); /* idle for too long */
+    else
+        o->events->on_late(o);
 }
 
 struct outgoing *outgoing_new(struct pool *pool, void *owner,
@@ -222,7 +228,7 @@ struct outgoing *outgoing_new(struct pool *pool, void *owner,
     o->owner = owner;
     o->on_opened = on_opened;
     list_init(&o->node);
-    deadline_init(&o->idle, on_idle_too_long);
+    deadline_init(&o->deadline, on_deadline);
     pool->connections++;
     return o;
 }
@@ -236,7 +242,7 @@ void outgoing_wake(struct outgoing *o, bool was_looked_at)
 {
     o->unsure_poll = was_looked_at ? 0 : loop_poll(o->pool->loop);
     list_remove(&o->node);
-    deadline_clear(&o->idle);
+    deadline_rest(&o->deadline);
     o->is_reused = true;
 }
 
@@ -245,7 +251,7 @@ void outgoing_rest(struct outgoing *o)
     o->events = NULL;
     o->owner = NULL;
     o->arena = NULL;
-    deadline_set(o->pool->loop, &o->idle, o->pool->idle_ms);
+    deadline_set(o->pool->loop, &o->deadline, o->pool->idle_ms);
     stream_read(&o->stream);
 }
 
@@ -269,7 +275,7 @@ void outgoing_begin(struct outgoing *o, const struct outgoing_events *events, vo
     o->is_held = false;
     o->bytes_read = 0;
     o->interim_bytes = 0;
-    outgoing_expect_response(o, limits);
+    outgoing_await_response(o, limits);
     stream_read(&o->stream);
 }
 
@@ -278,6 +284,16 @@ void outgoing_switch(struct outgoing *o, const struct outgoing_events *events, v
     o->events = events;
     o->owner = owner;
     o->is_tunnel = o->is_unusable = true;
+}
+
+void outgoing_expect(struct outgoing *o, uint64_t within_ms)
+{
+    deadline_set(o->stream.loop, &o->deadline, within_ms);
+}
+
+void outgoing_expect_nothing(struct outgoing *o)
+{
+    deadline_rest(&o->deadline);
 }
 
 void outgoing_pause(struct outgoing *o)

@@ -33,6 +33,7 @@ struct outgoing_events {
     void (*on_end)(struct outgoing *); /* give it back now */
     void (*on_failed)(struct outgoing *, enum outgoing_failure, const char *text);
     void (*on_drained)(struct outgoing *);
+    void (*on_late)(struct outgoing *); /* what outgoing_expect has set has passed */
 };
 
 struct outgoing {
@@ -42,7 +43,7 @@ struct outgoing {
     const struct outgoing_events *events; /* the borrower's; NULL while it is not lent */
     void *owner;
     void (*on_opened)(struct outgoing *, int status);
-    struct deadline idle;
+    struct deadline deadline; /* the borrower's while it is lent, else of being idle */
     struct parse parse;
     struct arena *arena;  /* the borrower's */
     enum framing framing; /* of the final response */
@@ -83,6 +84,8 @@ void outgoing_begin(struct outgoing *, const struct outgoing_events *, void *own
  * the same event; on_end says that the backend sends no more, and gives nothing back: on_drained
  * and on_failed may still come. It is never used again. */
 void outgoing_switch(struct outgoing *, const struct outgoing_events *, void *owner);
+void outgoing_expect(struct outgoing *, uint64_t within_ms); /* something; else on_late comes */
+void outgoing_expect_nothing(struct outgoing *);             /* no on_late */
 void outgoing_pause(struct outgoing *); /* no more on_body until outgoing_resume */
 void outgoing_resume(struct outgoing *);
 /* Inside the on_head of a final one: nothing of what follows is told before outgoing_release, not

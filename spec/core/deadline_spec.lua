@@ -9,6 +9,7 @@ void play_turn(void);
 void play_wait(void);
 void play_set(int, uint64_t delay_ms);
 void play_clear(int);
+void play_rest(int);
 bool play_is_set(int);
 ]]
 
@@ -62,6 +63,12 @@ describe("a deadline", function()
 
   local function clear(i)
     wheel.play_clear(i)
+    assert(not wheel.play_is_set(i))
+    due[i] = nil
+  end
+
+  local function rest(i)
+    wheel.play_rest(i)
     assert(not wheel.play_is_set(i))
     due[i] = nil
   end
@@ -193,6 +200,35 @@ describe("a deadline", function()
     assert.same({}, fired)
   end)
 
+  it("that rests does not pass, and passes when it is set again", function()
+    begin(0)
+    turn(0, function()
+      for i, delay in ipairs { 1, 300, 70000, HOUR } do set(i, delay) end
+      for i = 1, 4 do rest(i) end
+      for i = 3, 4 do set(i, 400) end
+      rest(5)
+    end)
+    run(math.huge)
+    turn(24 * HOUR)
+    assert.same({ 3, 4 }, in_order())
+  end)
+
+  -- As each request does to the deadlines of its connections.
+  it("that is moved again and again wakes the loop only where it was first", function()
+    begin(0)
+    for now = 0, 99 do
+      turn(now, function()
+        rest(1)
+        set(1, 1000)
+      end)
+    end
+    wakes = 0
+    run(math.huge)
+    assert.same({ 1 }, fired)
+    assert.is_true(clock >= 1099)
+    assert.is_true(wakes <= 8, wakes)
+  end)
+
   it("that is cleared or moved by another of the same moment does not pass then", function()
     begin(0)
     handler = function(i)
@@ -255,7 +291,8 @@ describe("a deadline", function()
 
   local function anything()
     local i = math.random(0, 59)
-    if math.random() < 0.35 then clear(i) else set(i, any_delay()) end
+    local kind = math.random()
+    if kind < 0.2 then clear(i) elseif kind < 0.4 then rest(i) else set(i, any_delay()) end
   end
 
   for seed, start in ipairs(STARTS) do

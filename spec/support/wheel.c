@@ -94,6 +94,11 @@ void play_clear(int i)
     deadline_clear(&deadlines[i]);
 }
 
+void play_rest(int i)
+{
+    deadline_rest(&deadlines[i]);
+}
+
 bool play_is_set(int i)
 {
     return deadline_is_set(&deadlines[i]);
