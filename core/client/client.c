@@ -13,7 +13,6 @@
  */
 #include "client/client.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "client/watch.h"
 
@@ -208,7 +207,7 @@ static size_t client_feed(struct client *c, struct slice bytes)
         client_enter(c, CLIENT_HEAD);
     }
     if (was_resting)
-        c->incoming->began_us = clock_steady_us();
+        c->incoming->began_us = loop_event_us(c->stream.loop);
     while (c->state == CLIENT_HEAD || c->state == CLIENT_BUSY) {
         struct incoming *in = c->incoming;
         size_t used;

@@ -56,6 +56,7 @@ static void on_before_wait(uv_prepare_t *prepare)
     loop->polls++;
     loop->events_before = loop->events;
     loop->events = 0;
+    loop->event_us = 0;
 }
 
 void loop_init(struct loop *loop)

@@ -8,6 +8,7 @@
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
+#include "base/clock.h"
 #include "base/list.h"
 
 #include <stdatomic.h>
@@ -51,8 +52,9 @@ struct loop {
     uv_idle_t no_wait;        /* active while something deferred must not wait */
     uv_timer_t wheel_timer;
     struct wheel wheel;
-    uint64_t noted_ms;              /* the steady clock, when somebody last looked at it */
-    uint64_t polls;                 /* for what is ready that have begun: see loop_poll */
+    uint64_t event_us; /* the steady clock in the running event; 0: nobody has looked at it */
+    uint64_t noted_ms; /* the same, when somebody last looked at it */
+    uint64_t polls;    /* for what is ready that have begun: see loop_poll */
     uint32_t events, events_before; /* since the last one began, and between the two before */
     struct list_node deferred;
     struct gather gather;
@@ -80,11 +82,22 @@ static inline uint64_t loop_now_ms(const struct loop *loop) /* steady clock, cac
     return uv_now(&loop->uv);
 }
 
-/* Somebody has looked at the steady clock: after something that took long the cached time
- * must not make the deadlines that are set now pass early. */
-static inline void loop_note_time(struct loop *loop, uint64_t now_us)
+/* The time of the running event by the steady clock, looked at once in it. After something that took
+ * long the time cached for the turn must not make the deadlines that are set now pass early: hence
+ * noted_ms. */
+static inline uint64_t loop_event_us(struct loop *loop)
 {
-    loop->noted_ms = now_us / 1000;
+    if (loop->event_us == 0) {
+        loop->event_us = clock_steady_us();
+        loop->noted_ms = loop->event_us / 1000;
+    }
+    return loop->event_us;
+}
+
+/* Something has run that may have taken long. */
+static inline void loop_forget_time(struct loop *loop)
+{
+    loop->event_us = 0;
 }
 
 /* The number of the poll that told of the running event, or of the last one: a turn has one, and
@@ -106,6 +119,7 @@ static inline bool loop_poll_is_fresh(const struct loop *loop, uint64_t now_us)
 static inline void loop_note_event(struct loop *loop)
 {
     loop->events++;
+    loop->event_us = 0;
     if (loop->pulse != NULL) /* this process is the only writer */
         atomic_store_explicit(loop->pulse,
                               atomic_load_explicit(loop->pulse, memory_order_relaxed) + 1,

@@ -1,6 +1,5 @@
 #include "proxy/attempt.h"
 
-#include "base/clock.h"
 #include "http/forward.h"
 #include "shared/numbers.h"
 
@@ -152,7 +151,7 @@ static void attempt_note_answer(struct attempt *a)
     bool is_early = a->sent_us == 0; /* it did not wait for the whole request */
 
     a->has_final_head = true;
-    a->head_us = clock_steady_us();
+    a->head_us = loop_event_us(a->loop);
     a->is_pending = false;
     numbers_note_head(a->backend->share);
     numbers_note_answer(a->backend->share,
@@ -253,7 +252,7 @@ static const struct outgoing_events outgoing_events = {
 static void attempt_begin(struct attempt *a, struct outgoing *o)
 {
     a->outgoing = o;
-    a->connected_us = clock_steady_us();
+    a->connected_us = loop_event_us(a->loop);
     outgoing_begin(o, &outgoing_events, a, a->limits, a->arena, a->answers_head, a->may_switch);
     a->events->on_connected(a);
 }
@@ -311,8 +310,7 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
 
     a->backend = backend;
     a->outgoing = NULL;
-    a->began_us = clock_steady_us();
-    loop_note_time(a->loop, a->began_us); /* the policy was asked before */
+    a->began_us = loop_event_us(a->loop);
     a->connected_us = a->sent_us = a->head_us = 0;
     a->was_sent = a->has_final_head = a->is_paused = a->awaits_continue = false;
     numbers_note_begin(backend->share);
@@ -339,8 +337,7 @@ void attempt_sending(struct attempt *a, bool awaits_continue)
 void attempt_sent(struct attempt *a)
 {
     a->was_sent = true;
-    a->sent_us = clock_steady_us();
-    loop_note_time(a->loop, a->sent_us);
+    a->sent_us = loop_event_us(a->loop);
     a->outgoing->has_request = true;
     if (!a->has_final_head)
         attempt_watch(a);

@@ -4,7 +4,6 @@
  */
 #include "proxy/story.h"
 
-#include "base/clock.h"
 #include "proxy/describe.h"
 #include "proxy/done.h"
 #include "proxy/reply.h"
@@ -15,7 +14,7 @@ enum { STATUS_CLIENT_GONE = 499 };
 
 uint64_t exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
 {
-    uint64_t now_us = clock_steady_us();
+    uint64_t now_us = loop_event_us(e->proxy->loop);
 
     e->last_try->outcome = attempt_outcome_name(outcome);
     e->last_try->us = now_us - e->attempt.began_us;
@@ -63,7 +62,7 @@ void exchange_finish_at(struct exchange *e, uint64_t now_us)
 
 void exchange_finish(struct exchange *e)
 {
-    exchange_finish_at(e, clock_steady_us());
+    exchange_finish_at(e, loop_event_us(e->proxy->loop));
 }
 
 /* --- answers of our own --- */
