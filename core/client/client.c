@@ -19,6 +19,8 @@
 enum {
     EARLY_BYTES_MAX = LOOP_READ_BYTES, /* of requests sent ahead of their turn */
     DRAIN_GRACE_MS = 300,
+    UNWATCHED_MS =
+        20, /* in which a first request is mostly answered; to see its client leave later */
 };
 
 static const struct stream_events stream_events;
@@ -90,7 +92,7 @@ static void client_end(struct client *c)
     bool read_whole = c->incoming == NULL || c->incoming->body_complete;
 
     bool was_read = c->has_ended ||
-                    (read_whole && buffer_length(&c->early) == 0 && !stream_is_stale(&c->stream));
+                    (read_whole && buffer_length(&c->early) == 0 && !stream_has_bytes(&c->stream));
 
     if (was_read && stream_backlog(&c->stream) == 0) {
         client_close(c);
@@ -170,7 +172,8 @@ static void client_take_end(struct client *c)
     bool was_complete = in->body_complete;
 
     in->body_complete = true;
-    client_unpause(c); /* what is read from now on is the client's leaving */
+    if (c->is_paused)
+        client_unpause(c); /* what is read from now on is the client's leaving */
     if (in->is_done)
         client_resume_later(c);
     else if (!was_complete)
@@ -328,6 +331,13 @@ static const struct stream_events stream_events = {
     .on_closed = on_closed,
 };
 
+/* Is there room for what comes? */
+bool client_may_read(const struct client *c)
+{
+    return c->state != CLIENT_CLOSING && !c->is_paused &&
+           buffer_length(&c->early) < EARLY_BYTES_MAX;
+}
+
 /* After what had come ahead of its turn was fed: is there more to wait for? */
 static void client_go_on(struct client *c)
 {
@@ -338,7 +348,7 @@ static void client_go_on(struct client *c)
         client_close(c);
     else if (c->has_ended && c->state == CLIENT_BUSY && !c->incoming->is_done)
         watch_begin_probing(c);
-    if (c->state != CLIENT_CLOSING && !c->is_paused && buffer_length(&c->early) < EARLY_BYTES_MAX)
+    if (client_may_read(c))
         stream_read(&c->stream);
 }
 
@@ -356,6 +366,16 @@ static void client_pass_early(struct client *c)
         stream_read(&c->stream);
 }
 
+/* The first look at a new connection, whose first request is mostly there. If that is all which it
+ * sends, and it is answered soon, the loop never has to watch the socket (client_watch). */
+static void client_look(struct client *c)
+{
+    c->is_new = false;
+    stream_read_first(&c->stream);
+    if (client_may_read(c) && !(c->state == CLIENT_BUSY && c->incoming->body_complete))
+        stream_read(&c->stream);
+}
+
 /* An exchange is over: on to the next request, if there may be one. A tunnel begins, or
  * is over: in->closes was set. */
 static void on_resume(struct deferred *d)
@@ -363,6 +383,10 @@ static void on_resume(struct deferred *d)
     struct client *c = list_entry(d, struct client, resume);
     struct incoming *in = c->incoming;
 
+    if (c->is_new) {
+        client_look(c);
+        return;
+    }
     if (c->state == CLIENT_TUNNEL && !in->is_done) {
         client_pass_early(c);
         return;
@@ -405,33 +429,22 @@ void client_switch(struct client *c)
 
 /* --- for the set of clients --- */
 
-struct client *client_new(struct clients *clients, struct listener *listener)
+struct client *client_new(struct clients *clients, const struct listener *listener, int socket,
+                          const struct sockaddr_in6 *peer)
 {
     struct client *c = mem_zalloc(sizeof *c);
-    struct sockaddr_in6 local;
-    int status;
 
-    listener->is_waiting = false;
     c->clients = clients;
+    c->peer = *peer;
+    c->local_port = listener->port;
+    c->is_new = true;
     watch_init(c);
     deferred_init(&c->resume, on_resume);
     list_init(&c->node);
-    status = stream_accept(&c->stream, clients->loop, listener_stream(listener), &stream_events);
-    if (status != 0) {
-        client_close(c);
-        return c;
-    }
-    stream_peer(&c->stream, &c->peer);
-    if (c->peer.sin6_family ==
-        AF_UNSPEC) { /* gone already: nobody would know whose request it was */
-        client_close(c);
-        return c;
-    }
-    stream_local(&c->stream, &local);
-    c->local_port = ntohs(local.sin6_port); /* in the same place for IPv4 */
+    stream_accept(&c->stream, clients->loop, socket, &stream_events);
     deadline_set(clients->loop, &c->deadline,
                  clients->is_draining ? DRAIN_GRACE_MS : clients->timeouts.keep_alive_ms);
-    stream_read(&c->stream);
+    client_resume_later(c);
     return c;
 }
 

@@ -33,13 +33,17 @@ struct client {
     uint8_t state;
     uint8_t checks;       /* whether a client that has half-closed is still there */
     uint8_t idle_lingers; /* in a row in which the client took nothing */
+    bool is_new;          /* accepted, and not looked at yet */
     bool has_ended;       /* the client sends no more */
     bool is_paused;       /* the exchange wants no more of the body for now */
     bool has_served;      /* at least one request */
     bool is_refused;      /* one too many of its address: its first request is answered 429 */
 };
 
-struct client *client_new(struct clients *, struct listener *); /* accepts what waits there */
+/* Takes the socket. */
+struct client *client_new(struct clients *, const struct listener *, int socket,
+                          const struct sockaddr_in6 *peer);
+bool client_may_read(const struct client *);
 void client_drain(struct client *); /* ends after the current answer, or soon if it is idle */
 /* Tells the exchange, if there is one; frees itself. The peer sees a reset if it could take an
  * end for that of the answer. */

@@ -141,9 +141,10 @@ void clients_dispose(struct clients *clients)
     incoming_free_spare(clients);
 }
 
-void clients_accept(struct clients *clients, struct listener *listener)
+void clients_accept(struct clients *clients, const struct listener *listener, int socket,
+                    const struct sockaddr_in6 *peer)
 {
-    struct client *c = client_new(clients, listener);
+    struct client *c = client_new(clients, listener, socket, peer);
 
     list_append(&clients->all, &c->node);
     clients_count(clients, 1);

@@ -49,8 +49,10 @@ void clients_init(struct clients *, struct loop *, const struct config *, struct
 /* The settings of another script hold from now on, for connections that are there, too; but none
  * is refused that was accepted. Borrows them until the next call. */
 void clients_follow(struct clients *, const struct config *);
-void clients_dispose(struct clients *);                   /* when count is 0 */
-void clients_accept(struct clients *, struct listener *); /* the connection that is waiting there */
+void clients_dispose(struct clients *); /* when count is 0 */
+/* Takes the socket, of a connection that has come by this listener. */
+void clients_accept(struct clients *, const struct listener *, int socket,
+                    const struct sockaddr_in6 *peer);
 /* Closes idle ones now and the others after their current answer. */
 void clients_drain(struct clients *);
 void clients_close_all(struct clients *); /* whatever they are doing */

@@ -6,6 +6,7 @@
  *   BUSY, waiting for the body               timeouts.request_body     408
  *   BUSY, not reading                        PROBE_AGAIN_MS            closed if it is gone, else again;
  *                                                                      probed if it has half-closed
+ *   BUSY, not reading a new one yet          UNWATCHED_MS              reads
  *   BUSY, reading                            none: the exchange has its own
  *   TUNNEL                                   none: the tunnel has its own
  *   LINGERING                                LINGER_MS                 closed, if it took nothing
@@ -31,6 +32,7 @@
 
 enum {
     LINGER_MS = 2000,
+    UNWATCHED_MS = 20,     /* in which a request is mostly answered */
     IDLE_LINGERS_MAX = 30, /* a minute in which a client takes nothing */
     PROBE_FIRST_MS = 5,    /* a reset needs a round trip */
     PROBE_AGAIN_MS = 500,
@@ -50,6 +52,12 @@ static bool client_owes_body(const struct client *c)
            !c->incoming->awaits_continue;
 }
 
+/* Nothing stands against reading, only nobody has begun: client_look. */
+static bool client_is_unwatched(const struct client *c)
+{
+    return !c->stream.is_reading && !c->has_ended && client_may_read(c);
+}
+
 void client_watch(struct client *c)
 {
     const struct config_timeouts *timeouts = &c->clients->timeouts;
@@ -63,7 +71,7 @@ void client_watch(struct client *c)
     } else if (client_owes_body(c)) {
         deadline_set(loop, &c->deadline, timeouts->request_body_ms);
     } else if (c->state == CLIENT_BUSY && !c->stream.is_reading) {
-        deadline_set(loop, &c->deadline, PROBE_AGAIN_MS);
+        deadline_set(loop, &c->deadline, client_is_unwatched(c) ? UNWATCHED_MS : PROBE_AGAIN_MS);
     } else if (c->state == CLIENT_BUSY) {
         deadline_rest(&c->deadline);
     }
@@ -140,6 +148,8 @@ static void client_check_busy(struct client *c)
     } else {
         if (c->has_ended)
             client_probe_now_and_then(c);
+        if (client_is_unwatched(c))
+            stream_read(&c->stream);
         client_watch(c);
     }
 }

@@ -1,34 +1,124 @@
+/*
+ * By accept4 itself and not by uv_listen: that takes one connection in a turn of the loop, and
+ * leaves asking for the peer's address to a system call more for each.
+ *
+ * How many are tried in a turn follows from how many there were in the last one. A try that finds
+ * nobody costs about as much as one that does, and the loop tells of the rest anyway.
+ */
 #include "net/listener.h"
 
-#include <netinet/in.h>
+#include <errno.h>
 #include <netinet/tcp.h>
+#include <unistd.h>
 
-enum { LISTENER_BACKLOG = 4096 };
+enum {
+    LISTENER_BACKLOG = 4096,
+    BATCH_MAX = 64, /* other events of the turn wait meanwhile */
+    AGAIN_MS = 50,
+};
 
-static void on_connection(uv_stream_t *stream, int status)
+static void on_readable(uv_poll_t *, int status, int events);
+
+static void listener_start(struct listener *l)
 {
-    struct listener *l = stream->data;
+    if (uv_is_closing((uv_handle_t *)&l->poll))
+        return;
+    CHECK(uv_poll_start(&l->poll, UV_READABLE, on_readable) == 0);
+}
 
-    if (status != 0)
-        return; /* it went away before it was accepted, or there was no descriptor for it */
-    l->is_waiting = true;
-    l->on_connection(l);
+static void on_again(struct deadline *d)
+{
+    listener_start(list_entry(d, struct listener, again));
+}
+
+/* The queue stays readable, and would keep the loop from waiting. */
+static void listener_try_later(struct listener *l)
+{
+    uv_poll_stop(&l->poll);
+    deadline_set(l->loop, &l->again, AGAIN_MS);
+}
+
+static bool is_out_of_something(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* False if there is nobody more to accept for now. What went wrong with one connection before it
+ * was accepted says nothing of the next (accept(2)). */
+static bool listener_accept(struct listener *l)
+{
+    struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};
+    socklen_t length = sizeof peer;
+    int socket =
+        accept4(l->socket, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int error = errno;
+
+    if (socket >= 0) {
+        loop_note_event(l->loop);
+        l->on_connection(l, socket, &peer);
+        return true;
+    }
+    if (is_out_of_something(error))
+        listener_try_later(l);
+    return error != EAGAIN && !is_out_of_something(error);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct listener *l = poll->data;
+    unsigned count = 0;
+
+    (void)events;
+    if (status != 0) {
+        listener_try_later(l);
+        return;
+    }
+    while (count < l->batch) {
+        if (!l->has_room(l)) {
+            l->is_waiting = true;
+            uv_poll_stop(&l->poll);
+            return;
+        }
+        if (!listener_accept(l))
+            break;
+        count++;
+    }
+    if (count == l->batch)
+        l->batch = (uint16_t)(2 * count < BATCH_MAX ? 2 * count : BATCH_MAX);
+    else
+        l->batch = (uint16_t)(count > 0 ? count : 1);
 }
 
 int listener_open(struct listener *l, struct loop *loop, int socket)
 {
+    struct sockaddr_in6 own = {.sin6_family = AF_UNSPEC};
+    socklen_t length = sizeof own;
     int on = 1;
-    int status = uv_tcp_init(&loop->uv, &l->tcp);
+    int status = uv_poll_init(&loop->uv, &l->poll, socket);
 
+    CHECK(status == 0);
+    l->loop = loop;
+    l->socket = socket;
+    l->batch = 1;
     l->is_waiting = false;
-    l->tcp.data = l;
+    l->poll.data = l;
+    deadline_init(&l->again, on_again);
     /* Accepted sockets inherit it, which saves a system call for each. */
     setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (status == 0)
-        status = uv_tcp_open(&l->tcp, socket);
-    if (status == 0)
-        status = uv_listen(listener_stream(l), LISTENER_BACKLOG, on_connection);
-    return status;
+    if (getsockname(socket, (struct sockaddr *)&own, &length) != 0 ||
+        listen(socket, LISTENER_BACKLOG) != 0)
+        return -errno;
+    l->port = ntohs(own.sin6_port); /* in the same place for IPv4 */
+    listener_start(l);
+    return 0;
+}
+
+void listener_go_on(struct listener *l)
+{
+    if (!l->is_waiting)
+        return;
+    l->is_waiting = false;
+    listener_start(l);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -41,6 +131,9 @@ static void on_closed(uv_handle_t *handle)
 
 void listener_close(struct listener *l)
 {
-    if (!uv_is_closing((uv_handle_t *)&l->tcp))
-        uv_close((uv_handle_t *)&l->tcp, on_closed);
+    if (uv_is_closing((uv_handle_t *)&l->poll))
+        return;
+    deadline_clear(&l->again);
+    uv_close((uv_handle_t *)&l->poll, on_closed);
+    close(l->socket); /* the loop watches it no more */
 }

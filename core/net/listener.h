@@ -1,30 +1,37 @@
 /*
  * listener - a listening socket on a loop.
  *
- * A connection that is announced and not accepted waits, and so do all behind
- * it, until somebody calls stream_accept: that is how a full worker holds back.
+ * Connections are accepted in batches, as long as the owner has room. Without room
+ * all that come wait in the kernel's queue, until listener_go_on: that is how a full
+ * worker holds back.
  */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
 
 #include "base/check.h"
+#include "net/deadline.h"
 #include "net/loop.h"
 
+#include <netinet/in.h>
+
 struct listener {
-    uv_tcp_t tcp;
-    bool is_waiting; /* a connection was announced and not accepted yet */
-    void (*on_connection)(
-        struct listener *); /* accept it with stream_accept(.., listener_stream(l), ..) */
+    uv_poll_t poll;
+    struct loop *loop;
+    struct deadline again; /* there was no descriptor for a connection: another try */
+    int socket;
+    uint16_t port;
+    uint16_t batch;  /* accepted at most in the next turn */
+    bool is_waiting; /* there was no room, and somebody waits for listener_go_on */
+    bool (*has_room)(struct listener *); /* somebody has come: may he be accepted? */
+    /* Takes the socket: for stream_accept. */
+    void (*on_connection)(struct listener *, int socket, const struct sockaddr_in6 *peer);
     void (*on_closed)(struct listener *);
 };
 
-/* Takes the socket, bound and listening. 0, or a negative libuv code. */
+/* Takes the socket, bound and listening, also if it fails. 0, or a negative libuv code; then
+ * the listener must still be closed. */
 int listener_open(struct listener *, struct loop *, int socket) MUST_USE;
+void listener_go_on(struct listener *); /* there is room again */
 void listener_close(struct listener *); /* then on_closed */
-
-static inline uv_stream_t *listener_stream(struct listener *l)
-{
-    return (uv_stream_t *)&l->tcp;
-}
 
 #endif

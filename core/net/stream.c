@@ -81,12 +81,12 @@ static void stream_init(struct stream *s, struct loop *loop, const struct stream
     s->uv.handle.data = s;
 }
 
-int stream_accept(struct stream *s, struct loop *loop, uv_stream_t *listener,
-                  const struct stream_events *events)
+void stream_accept(struct stream *s, struct loop *loop, int socket,
+                   const struct stream_events *events)
 {
     CHECK(uv_tcp_init(&loop->uv, &s->uv.tcp) == 0);
     stream_init(s, loop, events);
-    return uv_accept(listener, &s->uv.stream);
+    CHECK(uv_tcp_open(&s->uv.tcp, socket) == 0);
 }
 
 static void on_connected(uv_connect_t *request, int status)
@@ -141,19 +141,26 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
     *out = uv_buf_init(stream_of(handle)->loop->read_buffer, LOOP_READ_BYTES);
 }
 
+/* 0, or what has become of the connection, which the kernel tells once. */
+static int stream_ask_error(const struct stream *s)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+
+    return getsockopt(stream_fd(s), SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? -error : 0;
+}
+
 /* Is an end one? The kernel tells of a reset once: a write may have been told, and reading then
  * finds an end; and libuv takes a hang-up behind the last bytes for an end without asking. If
  * the peer's end came before the reset, the error is a broken pipe, and the end is one. */
 static int stream_end_status(const struct stream *s)
 {
-    int error = 0;
-    socklen_t length = sizeof error;
+    int status;
 
     if (s->failure == UV_ECONNRESET)
         return s->failure;
-    if (getsockopt(stream_fd(s), SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error == EPIPE)
-        return 0;
-    return -error;
+    status = stream_ask_error(s);
+    return status == UV_EPIPE ? 0 : status;
 }
 
 static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
@@ -194,6 +201,31 @@ void stream_read(struct stream *s)
         return;
     }
     s->is_reading = true;
+}
+
+static bool is_nothing_yet(ssize_t result)
+{
+    return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+}
+
+void stream_read_first(struct stream *s)
+{
+    struct loop *loop = s->loop;
+    ssize_t length;
+
+    if (s->is_reading || s->has_ended || s->is_closing)
+        return;
+    length = read(stream_fd(s), loop->read_buffer, LOOP_READ_BYTES);
+    if (length > 0)
+        s->failure = stream_ask_error(s); /* what a peer has sent that is gone comes before that */
+    else if (length < 0 && !is_nothing_yet(length))
+        s->failure = -errno;
+    if (length <= 0 || s->failure != 0) {
+        stream_read(s);
+        return;
+    }
+    s->events->on_bytes(s, (struct slice){loop->read_buffer, (size_t)length});
+    stream_flush_gathered(loop);
 }
 
 void stream_pause(struct stream *s)
@@ -382,32 +414,6 @@ uint32_t stream_unsent(const struct stream *s)
     return (uint32_t)s->uv.stream.write_queue_size + (uint32_t)in_kernel;
 }
 
-/* Only IPv4 and IPv6 addresses are wanted; of others the family is enough. */
-static void stream_name(const struct stream *s, struct sockaddr_in6 *out,
-                        int (*ask)(int, struct sockaddr *, socklen_t *))
-{
-    struct sockaddr_storage name = {0};
-    socklen_t length = sizeof name;
-
-    *out = (struct sockaddr_in6){.sin6_family = AF_UNSPEC};
-    if (ask(stream_fd(s), (struct sockaddr *)&name, &length) != 0)
-        return;
-    if (name.ss_family == AF_INET || name.ss_family == AF_INET6)
-        memcpy(out, &name, name.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof *out);
-    else
-        out->sin6_family = name.ss_family;
-}
-
-void stream_peer(const struct stream *s, struct sockaddr_in6 *out)
-{
-    stream_name(s, out, getpeername);
-}
-
-void stream_local(const struct stream *s, struct sockaddr_in6 *out)
-{
-    stream_name(s, out, getsockname);
-}
-
 bool stream_is_dead(const struct stream *s)
 {
     struct pollfd asked = {.fd = stream_fd(s)};
@@ -432,11 +438,6 @@ void stream_keep_alive(struct stream *s)
     stream_set(s, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
-static bool is_nothing_yet(ssize_t result)
-{
-    return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
-}
-
 static ssize_t stream_peek(const struct stream *s)
 {
     char byte;
@@ -457,4 +458,9 @@ bool stream_is_at_end(const struct stream *s)
         return true;
     result = stream_peek(s);
     return result <= 0 && !is_nothing_yet(result);
+}
+
+bool stream_has_bytes(const struct stream *s)
+{
+    return s->failure == 0 && !s->has_ended && stream_peek(s) > 0;
 }

@@ -44,15 +44,17 @@ struct stream {
     bool is_reading, has_ended, has_told, is_closing;
 };
 
-/* Accepts from a listening handle. 0, or a negative libuv code; then the stream
- * must still be closed. */
-int stream_accept(struct stream *, struct loop *, uv_stream_t *listener,
-                  const struct stream_events *) MUST_USE;
+/* Takes a socket that was accepted. */
+void stream_accept(struct stream *, struct loop *, int socket, const struct stream_events *);
 /* Begins to connect; on_connected tells. 0, or a negative libuv code that says
  * why it could not even begin; then the stream must still be closed. */
 int stream_connect(struct stream *, struct loop *, const struct sockaddr *,
                    const struct stream_events *) MUST_USE;
 void stream_read(struct stream *); /* on_bytes and on_end come from now on */
+/* Of a stream that was never read, from a deferred event or one of its own: if bytes are there,
+ * and the peer has not reset, one event brings them before this returns, and only stream_read
+ * makes the loop watch the socket; else it does that itself. What ends soon need never be watched. */
+void stream_read_first(struct stream *);
 void stream_pause(
     struct stream *); /* until stream_read; what the peer sends waits with the kernel */
 /* Borrows the bytes for the call. A failure is told through on_end. */
@@ -75,9 +77,6 @@ static inline size_t stream_backlog(const struct stream *s)
 
 /* Bytes that the peer's system has not taken: queued here and in the kernel. A system call. */
 uint32_t stream_unsent(const struct stream *);
-/* Into out, at most 28 bytes are used; a unix socket has family AF_UNIX and no more. */
-void stream_peer(const struct stream *, struct sockaddr_in6 *out);
-void stream_local(const struct stream *, struct sockaddr_in6 *out);
 /* Of a stream that is not being read, so that no event tells: has the connection been reset, or
  * given up by the kernel (stream_keep_alive)? An end in peace is neither. A system call. */
 bool stream_is_dead(const struct stream *);
@@ -91,5 +90,7 @@ void stream_keep_alive(struct stream *);
 bool stream_is_stale(const struct stream *);
 /* The same, but only an end: what was sent before it was read, or never came. */
 bool stream_is_at_end(const struct stream *);
+/* The same, but only a byte. */
+bool stream_has_bytes(const struct stream *);
 
 #endif

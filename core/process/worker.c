@@ -75,24 +75,28 @@ static void worker_tell_full(struct worker *w)
               w->clients_max);
 }
 
-static void on_connection(struct listener *l)
+static bool has_room(struct listener *l)
 {
-    struct worker *w = worker_of(l->tcp.loop->data);
+    struct worker *w = worker_of(l->loop);
 
     if (w->clients.count < w->clients_max)
-        clients_accept(&w->clients, l);
-    else
-        worker_tell_full(w);
+        return true;
+    worker_tell_full(w);
+    return false;
+}
+
+static void on_connection(struct listener *l, int socket, const struct sockaddr_in6 *peer)
+{
+    clients_accept(&worker_of(l->loop)->clients, l, socket, peer);
 }
 
 static void on_client_closed(struct clients *clients)
 {
     struct worker *w = clients->owner;
 
-    for (unsigned i = 0; i < w->listeners_count; i++)
-        if (w->listeners[i].is_waiting && w->clients.count < w->clients_max &&
-            w->state != WORKER_ENDING)
-            clients_accept(&w->clients, &w->listeners[i]);
+    if (w->clients.count < w->clients_max && w->state != WORKER_ENDING)
+        for (unsigned i = 0; i < w->listeners_count; i++)
+            listener_go_on(&w->listeners[i]);
 }
 
 static void on_request(struct clients *clients, struct incoming *in)
@@ -120,7 +124,7 @@ static const struct clients_events clients_events = {
 
 static void on_listener_closed(struct listener *l)
 {
-    struct worker *w = worker_of(l->tcp.loop->data);
+    struct worker *w = worker_of(l->loop);
 
     w->listeners_open--;
 }
@@ -344,6 +348,7 @@ static int worker_listen(struct worker *w, const int *sockets, unsigned count)
         struct listener *l = &w->listeners[i];
         int status;
 
+        l->has_room = has_room;
         l->on_connection = on_connection;
         l->on_closed = on_listener_closed;
         status = listener_open(l, &w->loop, sockets[i]);
