@@ -26,9 +26,9 @@ for _, name in ipairs {
   REWRITTEN[name] = true
 end
 
--- A backend may take "_" and "." for "-", so lb lets such names no more pass than the real ones.
+-- A backend may take any other sign for "-", so lb lets such names no more pass than the real ones.
 local function is_rewritten(name)
-  name = name:gsub("[_.]", "-")
+  name = name:gsub("%W", "-")
   return REWRITTEN[name] or name:sub(1, 12) == "x-forwarded-"
 end
 
