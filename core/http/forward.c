@@ -1,6 +1,5 @@
 /*
- * forward - hop says what each field is; the two tables here, request_keeps and response_keeps,
- * say what goes on. The lines that we add stand in one order, so that a head has one form only.
+ * forward - hop says what each field is; request_keeps and response_keeps say what goes on. The lines that we add stand in one order, so that a head has one form only.
  */
 #include "http/forward.h"
 
@@ -34,6 +33,8 @@ enum {
     FIELD_ADDED_BYTES = sizeof ": \r\n" - 1,
     NUMBER_BYTES_MAX = sizeof "18446744073709551615" - 1,
 };
+
+#define OF_KIND(kind) ((uint32_t)1 << (kind))
 
 static size_t field_room(const struct field *field)
 {
@@ -78,32 +79,45 @@ static const struct field *next_of_kind(const struct head *head, const struct ho
     return NULL;
 }
 
+/* Lines that go on as they came and stood one behind the other are a run, copied at once. */
+static void write_run(struct writer *w, struct slice *run)
+{
+    if (run->length > 0)
+        write_text(w, *run);
+    run->length = 0;
+}
+
+static void write_on(struct writer *w, struct slice *run, const struct field *field, bool is_plain)
+{
+    if (!is_plain || field->name.start != run->start + run->length) {
+        write_run(w, run);
+        run->start = field->name.start;
+    }
+    if (is_plain)
+        run->length += field_room(field);
+    else
+        write_field(w, field->name, field->value);
+}
+
 /* --- requests --- */
 
-static bool request_keeps(const struct forward_request *r, enum field_kind kind)
+static uint32_t request_keeps(const struct forward_request *r)
 {
-    switch (kind) {
-    case FIELD_OTHER:
-    case FIELD_END_TO_END:
-    case FIELD_DATE:
-    case FIELD_HOST:         /* rewritten, as is the next */
-    case FIELD_MAX_FORWARDS: /* RFC 9110, 7.6.2 */
-        return true;
-    case FIELD_EXPECT: /* a 1.0 client cannot have meant it (RFC 9110, 10.1.1) */
-        return r->head->version == VERSION_1_1;
-    case FIELD_CREDENTIALS: /* no backend shall reflect them (RFC 9110, 9.3.8) */
-        return !slice_is(r->head->method, SLICE("TRACE"));
-    case FIELD_TRAILER: /* where there can be trailers (RFC 9110, 6.6.2) */
-        return r->framing == FRAMING_CHUNKED;
-    case FIELD_FORWARDED:
-    case FIELD_X_FORWARDED_PROTO:
-    case FIELD_X_FORWARDED_HOST:
-    case FIELD_X_FORWARDED_PORT:
-    case FIELD_X_FORWARDED:
-        return r->is_trusted;
-    default: /* of the connection, or written anew */
-        return false;
-    }
+    uint32_t kept = OF_KIND(FIELD_OTHER) | OF_KIND(FIELD_END_TO_END) | OF_KIND(FIELD_DATE) |
+                    OF_KIND(FIELD_HOST) |        /* rewritten, as is the next */
+                    OF_KIND(FIELD_MAX_FORWARDS); /* RFC 9110, 7.6.2 */
+
+    if (r->head->version == VERSION_1_1) /* a 1.0 client cannot have meant it (RFC 9110, 10.1.1) */
+        kept |= OF_KIND(FIELD_EXPECT);
+    if (!slice_is(r->head->method, SLICE("TRACE"))) /* no backend shall reflect them (9.3.8) */
+        kept |= OF_KIND(FIELD_CREDENTIALS);
+    if (r->framing == FRAMING_CHUNKED) /* where there can be trailers (RFC 9110, 6.6.2) */
+        kept |= OF_KIND(FIELD_TRAILER);
+    if (r->is_trusted)
+        kept |= OF_KIND(FIELD_FORWARDED) | OF_KIND(FIELD_X_FORWARDED_PROTO) |
+                OF_KIND(FIELD_X_FORWARDED_HOST) | OF_KIND(FIELD_X_FORWARDED_PORT) |
+                OF_KIND(FIELD_X_FORWARDED);
+    return kept; /* the others are of the connection, or written anew */
 }
 
 static size_t request_room(const struct forward_request *r, const struct hop *hop)
@@ -140,17 +154,40 @@ static struct slice host_for_backend(const struct forward_request *r)
     return r->new_host.length > 0 ? r->new_host : r->host;
 }
 
-static void write_request_field(struct writer *w, const struct forward_request *r,
-                                const struct field *field, enum field_kind kind)
+/* Does the line go on with another value? */
+static bool request_rewrites(const struct forward_request *r, const struct field *field,
+                             enum field_kind kind)
 {
-    if (!request_keeps(r, kind) || changes_drop(r->changes, CHANGES_OF_REQUEST, field))
-        return;
-    if (kind == FIELD_HOST)
-        write_field(w, field->name, host_for_backend(r));
-    else if (kind == FIELD_MAX_FORWARDS && r->has_max_forwards)
-        write_decimal_field(w, field->name, r->max_forwards - 1);
-    else
-        write_field(w, field->name, field->value);
+    struct slice host = host_for_backend(r);
+
+    return (kind == FIELD_MAX_FORWARDS && r->has_max_forwards) ||
+           (kind == FIELD_HOST &&
+            (host.start != field->value.start || host.length != field->value.length));
+}
+
+static void write_request_fields(struct writer *w, const struct forward_request *r,
+                                 const struct hop *hop)
+{
+    uint32_t kept = request_keeps(r);
+    struct slice run = {"", 0};
+
+    for (unsigned i = 0; i < r->head->fields_count; i++) {
+        const struct field *field = &r->head->fields[i];
+        enum field_kind kind = hop_kind(hop, i);
+
+        if ((kept & OF_KIND(kind)) == 0 || changes_drop(r->changes, CHANGES_OF_REQUEST, field))
+            continue;
+        if (!request_rewrites(r, field, kind)) {
+            write_on(w, &run, field, hop_is_plain(hop, i));
+            continue;
+        }
+        write_run(w, &run);
+        if (kind == FIELD_HOST)
+            write_field(w, field->name, host_for_backend(r));
+        else
+            write_decimal_field(w, field->name, r->max_forwards - 1);
+    }
+    write_run(w, &run);
 }
 
 /* What is offered but h2c, which would be a tunnel past all that is decided here; false if
@@ -318,8 +355,7 @@ struct slice forward_request_head(struct arena *arena, const struct forward_requ
     write_request_line(&w, r);
     if (!hop_has(&hop, FIELD_HOST))
         write_field(&w, SLICE("Host"), host_for_backend(r));
-    for (unsigned i = 0; i < head->fields_count; i++)
-        write_request_field(&w, r, &head->fields[i], hop_kind(&hop, i));
+    write_request_fields(&w, r, &hop);
     write_changes(&w, r->changes, slice_is(head->method, SLICE("TRACE")));
     write_framing(&w, r->framing, r->length);
     write_request_connection(&w, r, &hop);
@@ -338,28 +374,22 @@ static bool response_keeps_upgrade(const struct forward_response *r)
     return r->is_upgrade || r->head->status == 426;
 }
 
-static bool response_keeps(const struct forward_response *r, enum field_kind kind)
+static uint32_t response_keeps(const struct forward_response *r)
 {
     unsigned status = r->head->status;
+    /* To a client nothing is ours to say but Via. */
+    uint32_t dropped = OF_KIND(FIELD_CONNECTION) | OF_KIND(FIELD_HOP) | OF_KIND(FIELD_NAMED) |
+                       OF_KIND(FIELD_TE) | OF_KIND(FIELD_TRANSFER_ENCODING);
 
-    switch (kind) {
-    case FIELD_CONNECTION:
-    case FIELD_HOP:
-    case FIELD_NAMED:
-    case FIELD_TE:
-    case FIELD_TRANSFER_ENCODING:
-        return false;
-    case FIELD_UPGRADE:
-        return response_keeps_upgrade(r);
-    case FIELD_TRAILER:
-        return r->framing == FRAMING_CHUNKED;
-    case FIELD_CONTENT_LENGTH:
-        /* Without a body the length says what a body would have had; an interim response and a
-         * 204 must not have one (RFC 9110, 8.6). With a body it is written anew. */
-        return r->framing == FRAMING_NONE && status >= 200 && status != 204;
-    default: /* to a client nothing is ours to say but Via */
-        return true;
-    }
+    if (!response_keeps_upgrade(r))
+        dropped |= OF_KIND(FIELD_UPGRADE);
+    if (r->framing != FRAMING_CHUNKED)
+        dropped |= OF_KIND(FIELD_TRAILER);
+    /* Without a body the length says what a body would have had; an interim response and a 204
+     * must not have one (RFC 9110, 8.6). With a body it is written anew. */
+    if (r->framing != FRAMING_NONE || status < 200 || status == 204)
+        dropped |= OF_KIND(FIELD_CONTENT_LENGTH);
+    return ~dropped;
 }
 
 static size_t response_room(const struct forward_response *r)
@@ -380,6 +410,22 @@ static void write_status_line(struct writer *w, const struct head *head)
     write_text(w, SLICE(" "));
     write_text(w, head->reason);
     write_text(w, SLICE("\r\n"));
+}
+
+static void write_response_fields(struct writer *w, const struct forward_response *r,
+                                  const struct hop *hop)
+{
+    uint32_t kept = response_keeps(r);
+    struct slice run = {"", 0};
+
+    for (unsigned i = 0; i < r->head->fields_count; i++) {
+        const struct field *field = &r->head->fields[i];
+
+        if ((kept & OF_KIND(hop_kind(hop, i))) != 0 &&
+            !changes_drop(r->changes, CHANGES_OF_RESPONSE, field))
+            write_on(w, &run, field, hop_is_plain(hop, i));
+    }
+    write_run(w, &run);
 }
 
 /* Of an interim response it is the final one that says what becomes of the connection. */
@@ -409,10 +455,7 @@ struct slice forward_response_head(struct arena *arena, const struct forward_res
     struct writer w = writer_in(arena, response_room(r));
 
     write_status_line(&w, head);
-    for (unsigned i = 0; i < head->fields_count; i++)
-        if (response_keeps(r, hop_kind(&hop, i)) &&
-            !changes_drop(r->changes, CHANGES_OF_RESPONSE, &head->fields[i]))
-            write_field(&w, head->fields[i].name, head->fields[i].value);
+    write_response_fields(&w, r, &hop);
     write_changes(&w, r->changes, false);
     if (head->status >= 200 && r->date.length > 0 && !hop_has(&hop, FIELD_DATE) &&
         !changes_name(r->changes, SLICE("date")))

@@ -16,21 +16,12 @@ static enum field_kind head_kind(const struct head *head, unsigned field)
                                : kind_of(head->fields[field].name);
 }
 
-const struct field *head_next(const struct head *head, enum field_kind kind, unsigned *at)
+const struct field *head_search(const struct head *head, enum field_kind kind, unsigned *at)
 {
-    if (head->kinds != NULL && (head->seen >> kind & 1) == 0)
-        return NULL;
     while (*at < head->fields_count)
         if (head_kind(head, (*at)++) == kind)
             return &head->fields[*at - 1];
     return NULL;
-}
-
-bool head_has(const struct head *head, enum field_kind kind)
-{
-    unsigned at = 0;
-
-    return head_next(head, kind, &at) != NULL;
 }
 
 bool list_next(struct slice *rest, struct slice *member)
@@ -106,7 +97,7 @@ bool number_read(struct slice digits, uint64_t *number)
     for (size_t i = 0; i < digits.length; i++) {
         unsigned digit = (unsigned char)digits.start[i] - (unsigned)'0';
 
-        if (digit > 9 || *number > (UINT64_MAX - digit) / 10)
+        if (digit > 9 || *number > UINT64_MAX / 10 || *number * 10 > UINT64_MAX - digit)
             return false;
         *number = *number * 10 + digit;
     }

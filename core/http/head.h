@@ -34,10 +34,29 @@ struct head {
 
 /* The value of the first field of that name in any letter case, or NULL. */
 const struct slice *head_find(const struct head *, struct slice name);
-/* The first field of that kind from that place on, which is then behind it; NULL behind the last. A
- * kind that no field is of costs nothing. */
-const struct field *head_next(const struct head *, enum field_kind, unsigned *at);
-bool head_has(const struct head *, enum field_kind);
+/* What follows asks for kinds, and one that no field is of costs next to nothing. */
+static inline bool head_may_have(const struct head *head, enum field_kind kind)
+{
+    return head->kinds == NULL || (head->seen >> kind & 1) != 0;
+}
+
+/* head_next without that. */
+const struct field *head_search(const struct head *, enum field_kind, unsigned *at);
+
+/* The first field of that kind from that place on, which is then behind it; NULL behind the last. */
+static inline const struct field *head_next(const struct head *head, enum field_kind kind,
+                                            unsigned *at)
+{
+    return head_may_have(head, kind) ? head_search(head, kind, at) : NULL;
+}
+
+static inline bool head_has(const struct head *head, enum field_kind kind)
+{
+    unsigned at = 0;
+
+    return head->kinds != NULL ? head_may_have(head, kind) : head_search(head, kind, &at) != NULL;
+}
+
 /* Is token one of the comma-separated members of all fields of that kind? */
 bool head_lists(const struct head *, enum field_kind, struct slice token);
 /* Takes the next member off a comma-separated list; false at its end. Empty ones are skipped. */

@@ -55,6 +55,7 @@ static int on_headers_complete(llhttp_t *http)
         p->is_chunked = (http->flags & F_CHUNKED) != 0;
         p->ends_with_connection = llhttp_message_needs_eof(http) != 0;
         p->length = http->flags & F_CONTENT_LENGTH ? http->content_length : 0;
+        p->left = p->length;
         p->has_body = p->is_chunked || p->ends_with_connection || p->length > 0;
     }
     return HPE_PAUSED;
@@ -66,21 +67,8 @@ static int on_message_complete(llhttp_t *http)
     return HPE_PAUSED;
 }
 
-/* Runs llhttp over the bytes; false if it stopped because of them. */
-static bool parse_execute(struct parse *p, struct slice bytes, size_t *used)
-{
-    llhttp_t *http = parse_http(p);
-    llhttp_errno_t code = llhttp_execute(http, bytes.start, bytes.length);
-
-    *used = bytes.length;
-    if (code == HPE_PAUSED) {
-        *used = (size_t)(llhttp_get_error_pos(http) - bytes.start);
-        llhttp_resume(http);
-    }
-    return code == HPE_OK || code == HPE_PAUSED;
-}
-
-static void parse_prepare_http(llhttp_t *http, llhttp_type_t type, struct slice first_line)
+static void parse_prepare_http(llhttp_t *http, llhttp_type_t type, struct slice line,
+                               struct slice name)
 {
     static llhttp_settings_t settings;
 
@@ -89,42 +77,40 @@ static void parse_prepare_http(llhttp_t *http, llhttp_type_t type, struct slice 
     settings.on_message_complete = on_message_complete;
     settings.on_body = on_body_piece;
     llhttp_init(http, type, &settings);
-    CHECK(llhttp_execute(http, first_line.start, first_line.length) == HPE_OK);
+    CHECK(llhttp_execute(http, line.start, line.length) == HPE_OK);
+    CHECK(name.length == 0 || llhttp_execute(http, name.start, name.length) == HPE_OK);
 }
 
-/* What llhttp is once it has read a first line. The one of a client or a backend may be
- * one that it does not know, and says nothing about where the message ends, or is asked
- * by parse_is_bodiless. */
-static const llhttp_t *parse_http_behind_first_line(bool is_response)
+/* What llhttp has been told when a message begins: a first line, and perhaps the name of the field
+ * that is the first to say anything of the body. The line of a client or a backend may be one
+ * that it does not know, and says nothing about where the message ends, or is asked by
+ * parse_is_bodiless. */
+enum told { TOLD_LINE, TOLD_LENGTH, TOLD_CODING, TOLDS };
+
+static const llhttp_t *parse_http_behind(bool is_response, enum told told)
 {
-    static llhttp_t request, response;
+    static const struct slice lines[2] = {{"POST / HTTP/1.1\r\n", 17}, {"HTTP/1.1 200 OK\r\n", 17}};
+    static const struct slice names[TOLDS] = {
+        {"", 0}, {"Content-Length:", 15}, {"Transfer-Encoding:", 18}};
+    static llhttp_t prepared[2][TOLDS];
+    llhttp_t *http = &prepared[is_response][told];
 
-    if (request.settings == NULL) {
-        parse_prepare_http(&request, HTTP_REQUEST, SLICE("POST / HTTP/1.1\r\n"));
-        parse_prepare_http(&response, HTTP_RESPONSE, SLICE("HTTP/1.1 200 OK\r\n"));
-    }
-    return is_response ? &response : &request;
+    if (http->settings == NULL)
+        parse_prepare_http(http, is_response ? HTTP_RESPONSE : HTTP_REQUEST, lines[is_response],
+                           names[told]);
+    return http;
 }
 
+/* Runs llhttp over the bytes; false if it stopped because of them. */
 static bool parse_tell(struct parse *p, struct slice bytes)
 {
-    size_t used;
+    llhttp_t *http = parse_http(p);
+    llhttp_errno_t code =
+        bytes.length > 0 ? llhttp_execute(http, bytes.start, bytes.length) : HPE_OK;
 
-    return bytes.length == 0 || parse_execute(p, bytes, &used);
-}
-
-/* What is read more than one way, as it came; else without the white space around the value (RFC
- * 9110, 5.5), which llhttp of one version takes for a part of it here and that of another does not. */
-static bool parse_tell_field(struct parse *p, unsigned i)
-{
-    const struct field *field = &p->head.fields[i];
-    const char *line_end = field->value.start + field->value.length + strlen("\r\n");
-
-    if (p->head.kinds[i] & FIELD_IS_PLAIN)
-        return parse_tell(
-            p, (struct slice){field->name.start, (size_t)(line_end - field->name.start)});
-    return parse_tell(p, field->name) && parse_tell(p, SLICE(":")) && parse_tell(p, field->value) &&
-           parse_tell(p, SLICE("\r\n"));
+    if (code == HPE_PAUSED)
+        llhttp_resume(http);
+    return code == HPE_OK || code == HPE_PAUSED;
 }
 
 static bool is_framing_field(enum field_kind kind)
@@ -132,16 +118,43 @@ static bool is_framing_field(enum field_kind kind)
     return kind == FIELD_CONTENT_LENGTH || kind == FIELD_TRANSFER_ENCODING;
 }
 
+/* A value is told without the white space around it (RFC 9110, 5.5), which llhttp of one version
+ * takes for a part of it here and that of another does not. */
+static bool parse_tell_value(struct parse *p, struct slice value, bool is_plain)
+{
+    if (is_plain)
+        return parse_tell(p, (struct slice){value.start, value.length + strlen("\r\n")});
+    return parse_tell(p, value) && parse_tell(p, SLICE("\r\n"));
+}
+
+static bool parse_tell_fields(struct parse *p, bool is_first_name_told)
+{
+    bool is_name_told = is_first_name_told;
+
+    for (unsigned i = 0; i < p->head.fields_count; i++) {
+        const struct field *field = &p->head.fields[i];
+        unsigned char kind = p->head.kinds[i];
+
+        if (!is_framing_field((enum field_kind)(kind & ~FIELD_IS_PLAIN)))
+            continue;
+        if (!is_name_told && !(parse_tell(p, field->name) && parse_tell(p, SLICE(":"))))
+            return false;
+        if (!parse_tell_value(p, field->value, kind & FIELD_IS_PLAIN))
+            return false;
+        is_name_told = false;
+    }
+    return true;
+}
+
 static void parse_ask_llhttp(struct parse *p)
 {
-    bool is_understood = true;
+    bool is_counted = head_has(&p->head, FIELD_CONTENT_LENGTH);
+    bool is_coded = head_has(&p->head, FIELD_TRANSFER_ENCODING);
+    enum told told = is_counted == is_coded ? TOLD_LINE : is_coded ? TOLD_CODING : TOLD_LENGTH;
 
-    memcpy(p->state, parse_http_behind_first_line(p->is_response), sizeof(llhttp_t));
+    memcpy(p->state, parse_http_behind(p->is_response, told), sizeof(llhttp_t));
     parse_http(p)->data = p;
-    for (unsigned i = 0; i < p->head.fields_count && is_understood; i++)
-        if (is_framing_field((enum field_kind)(p->head.kinds[i] & ~FIELD_IS_PLAIN)))
-            is_understood = parse_tell_field(p, i);
-    if (!is_understood || !parse_tell(p, SLICE("\r\n"))) {
+    if (!parse_tell_fields(p, told != TOLD_LINE) || !parse_tell(p, SLICE("\r\n"))) {
         p->is_ambiguous = true;
         p->has_body = true; /* nobody knows what follows */
     }
@@ -149,27 +162,25 @@ static void parse_ask_llhttp(struct parse *p)
 
 /* Of a request without a framing field llhttp hears the same each time, the end of an empty
  * section. So it is asked once, and has to say then that no body follows. */
-static void parse_ask_of_bare_request(void)
+static bool parse_bare_request_ends(void)
 {
-    static bool has_answered;
     struct parse bare = {0};
 
-    if (has_answered)
-        return;
     parse_ask_llhttp(&bare);
-    CHECK(parse_agrees(&bare, FRAMING_NONE, 0) && !bare.has_body);
-    has_answered = true;
+    return parse_agrees(&bare, FRAMING_NONE, 0) && !bare.has_body;
 }
 
 static void parse_ask_where_it_ends(struct parse *p)
 {
-    bool is_bare =
-        !head_has(&p->head, FIELD_CONTENT_LENGTH) && !head_has(&p->head, FIELD_TRANSFER_ENCODING);
+    static bool has_answered;
 
-    if (is_bare && !p->is_response)
-        parse_ask_of_bare_request();
-    else
+    if (p->is_response || head_has(&p->head, FIELD_CONTENT_LENGTH) ||
+        head_has(&p->head, FIELD_TRANSFER_ENCODING)) {
         parse_ask_llhttp(p);
+    } else if (!has_answered) {
+        CHECK(parse_bare_request_ends());
+        has_answered = true;
+    }
 }
 
 /* --- the head --- */
@@ -255,10 +266,10 @@ static struct scan_room parse_room(struct parse *p, unsigned count)
     return (struct scan_room){fields, (unsigned char *)(fields + count), count};
 }
 
-static size_t parse_scan(const struct parse *p, struct slice bytes, const struct scan_room *room,
-                         struct head *head)
+static size_t parse_scan(struct parse *p, struct slice bytes, const struct scan_room *room)
 {
-    return p->is_response ? scan_response(bytes, room, head) : scan_request(bytes, room, head);
+    return p->is_response ? scan_response(bytes, room, &p->head)
+                          : scan_request(bytes, room, &p->head);
 }
 
 static enum parse_step parse_take_head(struct parse *p, size_t head_bytes)
@@ -277,20 +288,20 @@ static size_t parse_take_whole(struct parse *p, struct slice bytes)
     static struct field fields[FIELDS_AT_ONCE_MAX];
     static unsigned char kinds[FIELDS_AT_ONCE_MAX];
     struct scan_room room = {fields, kinds, FIELDS_AT_ONCE_MAX};
-    struct head head = {0};
     size_t length;
     char *copy;
 
     if (!syntax_is_at_start(&p->syntax))
         return 0;
-    length = parse_scan(p, bytes, &room, &head);
-    if (length == 0 || !syntax_take(&p->syntax, &head, length))
+    length = parse_scan(p, bytes, &room);
+    if (length == 0 || !syntax_take(&p->syntax, &p->head, length)) {
+        p->head = (struct head){0};
         return 0;
+    }
     copy = arena_alloc(p->arena, length);
     memcpy(copy, bytes.start, length);
-    room = parse_room(p, head.fields_count);
-    scan_move(&head, bytes.start, copy, &room);
-    p->head = head;
+    room = parse_room(p, p->head.fields_count);
+    scan_move(&p->head, bytes.start, copy, &room);
     return length;
 }
 
@@ -300,7 +311,7 @@ static void parse_take_pieces(struct parse *p, struct slice last)
     struct slice bytes = parse_gather(p, last);
     struct scan_room room = parse_room(p, p->syntax.fields);
 
-    CHECK(parse_scan(p, bytes, &room, &p->head) == bytes.length);
+    CHECK(parse_scan(p, bytes, &room) == bytes.length);
 }
 
 /* A head is refused: its first line, if that was well, tells whose. */
@@ -378,6 +389,20 @@ static enum parse_step parse_feed_chunks(struct parse *p, struct slice bytes, si
                : parse_fail(p, PARSE_BAD, ambiguous_length);
 }
 
+/* Counted, or all that comes. */
+static enum parse_step parse_feed_plain(struct parse *p, struct slice bytes, size_t *used)
+{
+    bool is_counted = !p->ends_with_connection;
+    bool ends_here = is_counted && bytes.length >= p->left;
+
+    if (ends_here)
+        bytes.length = (size_t)p->left;
+    p->left -= is_counted ? bytes.length : 0;
+    *used = bytes.length;
+    p->on_body(p, bytes);
+    return ends_here ? PARSE_END : PARSE_MORE;
+}
+
 static enum parse_step parse_feed_body(struct parse *p, struct slice bytes, size_t *used)
 {
     if (p->is_ambiguous)
@@ -386,9 +411,7 @@ static enum parse_step parse_feed_body(struct parse *p, struct slice bytes, size
         return PARSE_END;
     if (p->is_chunked)
         return parse_feed_chunks(p, bytes, used);
-    if (!parse_execute(p, bytes, used))
-        return parse_fail(p, PARSE_BAD, ambiguous_length);
-    return p->is_complete ? PARSE_END : PARSE_MORE;
+    return parse_feed_plain(p, bytes, used);
 }
 
 enum parse_step parse_feed(struct parse *p, struct slice bytes, size_t *used)

@@ -7,9 +7,10 @@
  * of the first byte that does not belong there, syntax or limit.
  *
  * syntax.c and chunks.c decide what belongs. llhttp, its lenient flags off, gets
- * the fields that say where the body ends, and the body: it is the second reader,
+ * the fields that say where the body ends, and chunks: it is the second reader,
  * and what it understands differently is refused (RFC 9112, 6.3 and 11.2). The
- * rest of a head it does not see, so that its version makes no difference there.
+ * rest of a head it does not see, so that its version makes no difference there,
+ * nor bytes that are only counted: on how many, the two agree.
  */
 #ifndef HTTP_PARSE_H
 #define HTTP_PARSE_H
@@ -75,7 +76,8 @@ struct parse {
     struct chunks chunks;
     bool is_response, is_head_answer;
     bool is_ambiguous; /* llhttp refuses the framing fields */
-    bool is_complete;  /* by what llhttp has seen */
+    bool is_complete;  /* the chunks, by what llhttp has seen */
+    uint64_t left;     /* of a counted body */
 };
 
 /* Borrows limits and arena until parse_dispose; zeroes everything else. */

@@ -3,7 +3,7 @@
  *   response  version SP status [SP reason] CRLF, then fields
  *   fields    *( token ":" text CRLF ) CRLF
  *
- * Long runs, targets and values, are looked at eight bytes at a time.
+ * Values are looked at eight bytes at a time.
  */
 #include "http/scan.h"
 
@@ -13,28 +13,20 @@
 
 #define OF_EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* The high bit of each byte below `least`, at most 0x80, and maybe of some behind the first. */
-static uint64_t bytes_below(uint64_t word, unsigned least)
-{
-    return (word - OF_EACH(least)) & ~word & OF_EACH(0x80);
-}
-
-static uint64_t bytes_that_are(uint64_t word, unsigned byte)
-{
-    return bytes_below(word ^ OF_EACH(byte), 1);
-}
-
-/* Where the first byte is that may not belong to the run. */
-static const char *skip_words(const char *at, const char *end, bool is_target)
+/* Skips visible ASCII: of a target, or of a text, which may have spaces. What it stops at may still
+ * belong there. What a byte borrows from the next one, or carries to it, shows only behind one that
+ * is stopped at. */
+static inline const char *skip_words(const char *at, const char *end, bool is_target)
 {
     for (uint64_t word; (size_t)(end - at) >= sizeof word; at += sizeof word) {
         uint64_t found;
 
         memcpy(&word, at, sizeof word);
         word = le64toh(word);
-        found = bytes_below(word, ' ' + is_target) | bytes_that_are(word, 0x7f);
+        found = word | (word - OF_EACH(is_target ? '!' : ' ')) | (word + OF_EACH(1));
         if (is_target)
-            found |= bytes_that_are(word, '#') | (word & OF_EACH(0x80));
+            found |= (word ^ OF_EACH('#')) - OF_EACH(1);
+        found &= OF_EACH(0x80);
         if (found != 0)
             return at + __builtin_ctzll(found) / 8;
     }
@@ -53,7 +45,7 @@ static const char *skip_text(const char *at, const char *end)
 {
     at = skip_words(at, end, false);
     while (at < end && is_text_byte(*at))
-        at = *at == '\t' ? skip_words(at + 1, end, false) : at + 1;
+        at = skip_words(at + 1, end, false);
     return at;
 }
 

@@ -31,6 +31,8 @@ enum {
     K = COLON | IN_TARGET | IN_TEXT,
     L = LETTER | IN_TOKEN | IN_TARGET | IN_TEXT,
     V = SIGN | IN_TARGET | IN_TEXT,
+    A = L | IN_HOST,
+    B = V | IN_HOST,
     O = OPAQUE | IN_TEXT,
 };
 
@@ -38,12 +40,12 @@ enum {
 const uint8_t syntax_bytes[256] = {
     C, C, C, C, C, C, C, C, C, H, LF, C, C, CR, C, C,
     C, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C,
-    S, L, V, N, L, L, L, L, V, V, L, L, V, L, L, V, /*  !"#$%&'()*+,-./ */
-    L, L, L, L, L, L, L, L, L, L, K, V, V, V, V, V, /* 0123456789:;<=>? */
-    V, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, /* @ABCDEFGHIJKLMNO */
-    L, L, L, L, L, L, L, L, L, L, L, V, V, V, L, L, /* PQRSTUVWXYZ[\]^_ */
-    L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, /* `abcdefghijklmno */
-    L, L, L, L, L, L, L, L, L, L, L, V, L, V, L, C, /* pqrstuvwxyz{|}~  */
+    S, A, V, N, A, L, A, A, B, B, A, A, V, A, A, V, /*  !"#$%&'()*+,-./ */
+    A, A, A, A, A, A, A, A, A, A, K, B, V, B, V, V, /* 0123456789:;<=>? */
+    V, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, /* @ABCDEFGHIJKLMNO */
+    A, A, A, A, A, A, A, A, A, A, A, V, V, V, L, A, /* PQRSTUVWXYZ[\]^_ */
+    L, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, /* `abcdefghijklmno */
+    A, A, A, A, A, A, A, A, A, A, A, V, L, V, A, C, /* pqrstuvwxyz{|}~  */
     O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O,
     O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O,
     O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O,

@@ -78,7 +78,7 @@ bool syntax_has_first_line(const struct syntax *); /* with its line end */
 const char *syntax_fault_text(enum syntax_fault);
 
 /* In which runs of bytes one may stand; what else is in the table is syntax.c's. */
-enum { IN_TOKEN = 0x10, IN_TARGET = 0x20, IN_TEXT = 0x40 };
+enum { IN_TOKEN = 0x10, IN_TARGET = 0x20, IN_TEXT = 0x40, IN_HOST = 0x80 };
 extern const uint8_t syntax_bytes[256];
 
 /* RFC 9110, 5.6.2. */
@@ -97,6 +97,13 @@ static inline bool is_target_byte(char c)
 static inline bool is_text_byte(char c)
 {
     return (syntax_bytes[(unsigned char)c] & IN_TEXT) != 0;
+}
+
+/* RFC 3986, 3.2.2: a byte of a registered name, but for the comma, which is also what joins two
+ * Host lines to one. */
+static inline bool is_host_byte(char c)
+{
+    return (syntax_bytes[(unsigned char)c] & IN_HOST) != 0;
 }
 
 #endif

@@ -1,6 +1,7 @@
 #include "http/target.h"
 
 #include "http/head.h"
+#include "http/syntax.h"
 
 #include <arpa/inet.h>
 
@@ -96,22 +97,13 @@ static bool is_hex_digit(char c)
     return is_digit(c) || (c >= 'a' && c <= 'f');
 }
 
-static bool is_name_byte(char c)
-{
-    /* RFC 3986 allows a comma as well, which is also what joins two Host lines to one. */
-    static const char others[] = "-._~!$&'()*+;=";
-
-    return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') ||
-           (c != '\0' && strchr(others, c) != NULL);
-}
-
 /* How much of the text is a registered name or an IPv4 address (RFC 3986, 3.2.2). */
 static size_t name_length(struct slice text)
 {
     size_t at = 0;
 
     while (at < text.length) {
-        if (is_name_byte(text.start[at]))
+        if (is_host_byte(text.start[at]))
             at++;
         else if (text.start[at] == '%' && at + 2 < text.length &&
                  is_hex_digit(text.start[at + 1]) && is_hex_digit(text.start[at + 2]))

@@ -5,7 +5,7 @@ local core = require "spec.support.core"
 ffi.cdef [[
 const struct slice *head_find(const struct head_seen *, struct slice name);
 int head_kind_of(struct slice) __asm__("kind_of");
-bool head_has(const struct head_seen *, int kind);
+const struct field_seen *head_search(const struct head_seen *, int kind, unsigned *at);
 bool head_lists(const struct head_seen *, int kind, struct slice token);
 bool list_next(struct slice *rest, struct slice *member);
 bool number_read(struct slice digits, uint64_t *number);
@@ -40,8 +40,9 @@ describe("a head", function()
           seen[kind] = true
         end
         for kind = 0, 31 do
-          assert.equal(seen[kind] or false, core.head_has(made, kind))
-          assert.equal(seen[kind] or false, core.head_has(parsed, kind))
+          assert.equal(seen[kind] or false, core.head_search(made, kind, ffi.new "unsigned[1]") ~= nil)
+          assert.equal(seen[kind] or false, core.head_search(parsed, kind, ffi.new "unsigned[1]") ~= nil)
+          assert.equal(seen[kind] and 1 or 0, bit.band(bit.rshift(parsed.seen, kind), 1))
         end
       end,
     })
