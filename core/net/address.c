@@ -234,39 +234,82 @@ socklen_t address_length(const struct sockaddr *socket)
     }
 }
 
-char *address_put_v4(char *out, const void *bytes)
+static char *put_v4(char *out, const unsigned char *bytes)
 {
-    const unsigned char *part = bytes;
-
     for (int i = 0; i < 4; i++) {
         if (i > 0)
             *out++ = '.';
-        out = decimal_put(out, part[i]);
+        out = decimal_put(out, bytes[i]);
+    }
+    return out;
+}
+
+static char *put_hex(char *out, unsigned word)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (int shift = 12; shift >= 0; shift -= 4)
+        if (shift == 0 || word >> shift != 0)
+            *out++ = digits[word >> shift & 15];
+    return out;
+}
+
+/* As inet_ntop does it: "::" for the first of the longest runs of zeros (RFC 5952, 4.2), and the
+ * last four bytes as IPv4 behind 96 bits of zeros. */
+static char *put_v6(char *out, const unsigned char *bytes)
+{
+    unsigned words[8], gap = 8, gap_words = 1;
+
+    for (unsigned i = 0; i < 8; i++)
+        words[i] = (unsigned)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+    for (unsigned i = 0, end; i < 8; i = end + 1) {
+        for (end = i; end < 8 && words[end] == 0;)
+            end++;
+        if (end - i > gap_words) {
+            gap = i;
+            gap_words = end - i;
+        }
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        if (i == gap) {
+            out = slice_put(out, SLICE("::"));
+            i += gap_words - 1;
+            continue;
+        }
+        if (i > 0 && i != gap + gap_words)
+            *out++ = ':';
+        if (i == 6 && gap == 0 && gap_words == 6)
+            return put_v4(out, bytes + 12);
+        out = put_hex(out, words[i]);
     }
     return out;
 }
 
 /* Sockets that listen for both kinds see IPv4 peers as ::ffff:1.2.3.4; people,
  * logs and X-Forwarded-For want to see 1.2.3.4. */
-static bool format_v4(char *text, const struct sockaddr *socket)
+static const void *v4_bytes(const struct sockaddr *socket)
 {
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)socket;
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)socket;
-    const void *bytes = NULL;
 
     if (socket->sa_family == AF_INET)
-        bytes = &v4->sin_addr;
-    else if (socket->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-        bytes = v6->sin6_addr.s6_addr + 12;
-    return bytes != NULL && inet_ntop(AF_INET, bytes, text, INET_ADDRSTRLEN) != NULL;
+        return &v4->sin_addr;
+    if (socket->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+        return v6->sin6_addr.s6_addr + 12;
+    return NULL;
 }
 
-static bool format_v6(char *text, const struct sockaddr *socket)
+struct slice address_host_in(char room[ADDRESS_HOST_BYTES], const struct sockaddr *socket)
 {
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)socket;
+    const void *v4 = v4_bytes(socket);
+    char *end = room;
 
-    return socket->sa_family == AF_INET6 &&
-           inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN) != NULL;
+    if (v4 != NULL)
+        end = put_v4(room, v4);
+    else if (socket->sa_family == AF_INET6)
+        end = put_v6(room, v6->sin6_addr.s6_addr);
+    return (struct slice){room, (size_t)(end - room)};
 }
 
 static void format_unix(struct buffer *out, const struct sockaddr *socket)
@@ -280,10 +323,11 @@ static void format_unix(struct buffer *out, const struct sockaddr *socket)
 
 void address_format_host(struct buffer *out, const struct sockaddr *socket)
 {
-    char text[INET6_ADDRSTRLEN];
+    char room[ADDRESS_HOST_BYTES];
+    struct slice host = address_host_in(room, socket);
 
-    if (format_v4(text, socket) || format_v6(text, socket))
-        buffer_append_text(out, text);
+    if (host.length > 0)
+        buffer_append(out, host);
     else if (socket->sa_family == AF_UNIX)
         format_unix(out, socket);
     else
@@ -292,14 +336,17 @@ void address_format_host(struct buffer *out, const struct sockaddr *socket)
 
 void address_format(struct buffer *out, const struct sockaddr *socket)
 {
-    char text[INET6_ADDRSTRLEN];
+    bool is_v4 = v4_bytes(socket) != NULL, is_v6 = !is_v4 && socket->sa_family == AF_INET6;
 
-    if (format_v4(text, socket))
-        buffer_printf(out, "%s:%u", text, address_port(socket));
-    else if (format_v6(text, socket))
-        buffer_printf(out, "[%s]:%u", text, address_port(socket));
-    else
-        address_format_host(out, socket);
+    if (is_v6)
+        buffer_append_byte(out, '[');
+    address_format_host(out, socket);
+    if (is_v6)
+        buffer_append_byte(out, ']');
+    if (!is_v4 && !is_v6)
+        return;
+    buffer_append_byte(out, ':');
+    buffer_append_number(out, address_port(socket));
 }
 
 uint16_t address_port(const struct sockaddr *socket)

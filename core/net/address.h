@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+enum { ADDRESS_HOST_BYTES = INET6_ADDRSTRLEN };
+
 enum address_kind {
     ADDRESS_IP,   /* sockaddr is ready for use */
     ADDRESS_UNIX, /* so it is here */
@@ -41,9 +43,9 @@ const char *address_parse(struct address *out, struct slice text, bool any_port)
 socklen_t address_length(const struct sockaddr *);                  /* of any kind */
 void address_format(struct buffer *, const struct sockaddr *);      /* "1.2.3.4:80", "[::1]:80" */
 void address_format_host(struct buffer *, const struct sockaddr *); /* "1.2.3.4", "::1" */
-/* "1.2.3.4" at out, at most 15 bytes without an end; gives the place behind it. Costs what a loop
- * of four costs: each request has one. */
-char *address_put_v4(char *out, const void *bytes);
+/* The same in the room; empty for what is not IP. Without what inet_ntop costs: each request
+ * has a client. */
+struct slice address_host_in(char room[ADDRESS_HOST_BYTES], const struct sockaddr *);
 uint16_t address_port(const struct sockaddr *); /* 0 if it has none */
 void address_set_port(struct sockaddr *, uint16_t port);
 

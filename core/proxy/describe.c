@@ -24,19 +24,10 @@ static struct slice describe_id(struct arena *arena, uint64_t id)
 /* A client of IPv4 looks the same on a socket that serves both. */
 static struct slice describe_ip(struct arena *arena, const struct sockaddr_in6 *from)
 {
-    const struct sockaddr_in *from_v4 = (const struct sockaddr_in *)(const void *)from;
-    char *text = arena_alloc(arena, INET6_ADDRSTRLEN);
-    const void *v4 = NULL;
+    char *room = arena_alloc(arena, ADDRESS_HOST_BYTES);
+    struct slice text = address_host_in(room, (const struct sockaddr *)from);
 
-    if (from->sin6_family == AF_INET)
-        v4 = &from_v4->sin_addr;
-    else if (IN6_IS_ADDR_V4MAPPED(&from->sin6_addr))
-        v4 = &from->sin6_addr.s6_addr[12];
-    if (v4 != NULL)
-        return (struct slice){text, (size_t)(address_put_v4(text, v4) - text)};
-    if (inet_ntop(AF_INET6, &from->sin6_addr, text, INET6_ADDRSTRLEN) == NULL)
-        return SLICE("unknown");
-    return slice_of(text);
+    return text.length > 0 ? text : SLICE("unknown");
 }
 
 /* The peer speaks for somebody else. */

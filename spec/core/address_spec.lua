@@ -9,7 +9,10 @@ void address_format_host(struct buffer *, const uint32_t *socket);
 uint16_t address_port(const uint32_t *socket);
 void address_set_port(uint32_t *socket, uint16_t port);
 unsigned address_length(const uint32_t *socket);
+const char *inet_ntop(int family, const void *bytes, char *out, unsigned room);
 ]]
+
+local AF_INET, AF_INET6 = 2, 10
 
 local KINDS = { [0] = "ip", "unix", "name" }
 
@@ -183,6 +186,34 @@ describe("an address", function()
     }
     for text, host in pairs(hosts) do
       assert.equal(host, written(core.address_format_host, assert(parse(text))))
+    end
+  end)
+
+  it("is written as inet_ntop does", function()
+    local address, room = ffi.new "struct address_seen", ffi.new "char[46]"
+    local socket = ffi.cast("uint8_t *", address.socket)
+    local function check(family, bytes, at, count)
+      ffi.cast("uint16_t *", socket)[0] = family
+      for i = 1, count do socket[at + i - 1] = bytes[i] end
+      local expected = ffi.string(ffi.C.inet_ntop(family, socket + at, room, 46))
+      expected = expected:match "^::ffff:(%d+%.%d+%.%d+%.%d+)$" or expected
+      if expected ~= written(core.address_format_host, address) then
+        assert.equal(expected, written(core.address_format_host, address))
+      end
+    end
+    for n = 0, 255 do check(AF_INET, { n, 255 - n, n * 7 % 256, 255 - n * 3 % 256 }, 4, 4) end
+
+    local words = { 1, 0xf, 0x10, 0xff, 0x100, 0xfff, 0x1000, 0xabcd, 0xffff }
+    for zeros = 0, 255 do -- which of the eight words are
+      for turn = 0, #words do
+        local bytes = {}
+        for i = 0, 7 do
+          local is_zero = math.floor(zeros / 2 ^ i) % 2 == 1
+          local word = is_zero and 0 or words[turn == #words and #words or (turn + i) % #words + 1]
+          bytes[#bytes + 1], bytes[#bytes + 2] = math.floor(word / 256), word % 256
+        end
+        check(AF_INET6, bytes, 8, 16)
+      end
     end
   end)
 end)

@@ -9,7 +9,6 @@ void log_append_escaped(struct buffer *, struct slice text, size_t limit, int fo
 void log_append_foreign(struct buffer *, struct slice text, size_t limit, int format);
 void log_append_time(struct buffer *, uint64_t wall_us, int format);
 void buffer_append_number(struct buffer *, uint64_t number);
-char *address_put_v4(char *out, const void *bytes);
 uint64_t clock_wall_at(uint64_t steady_us);
 struct time_seen { long s, ns; };
 int clock_gettime(int id, struct time_seen *);
@@ -149,15 +148,6 @@ describe("a number in a line", function()
     assert.equal("18446744073709551615", taken(core.buffer_append_number, -1ULL))
     for n = 0, 12345 do
       if taken(core.buffer_append_number, n) ~= tostring(n) then assert.equal(n, "another") end
-    end
-  end)
-
-  it("is each of an address's", function()
-    local out, bytes = ffi.new "char[15]", ffi.new "unsigned char[4]"
-    for n = 0, 255 do
-      bytes[0], bytes[1], bytes[2], bytes[3] = n, 255 - n, n * 7 % 256, 255 - n * 3 % 256
-      local expected = ("%d.%d.%d.%d"):format(bytes[0], bytes[1], bytes[2], bytes[3])
-      assert.equal(expected, ffi.string(out, core.address_put_v4(out, bytes) - out))
     end
   end)
 end)
