@@ -22,8 +22,8 @@ struct slice embedded_hello(void);    /* scripts/hello.lua */
  * compiler runs, the repository's root. There is a NUL behind them. */
 #define EMBEDDED(name, path)                                                                       \
     __asm__(".pushsection .rodata\n"                                                               \
-            ".local embedded_" #name "_start\n"                                                    \
-            ".local embedded_" #name "_end\n"                                                      \
+            ".globl embedded_" #name "_start, embedded_" #name "_end\n"                            \
+            ".hidden embedded_" #name "_start, embedded_" #name "_end\n"                           \
             "embedded_" #name "_start:\n"                                                          \
             ".incbin \"" path "\"\n"                                                               \
             "embedded_" #name "_end:\n"                                                            \
