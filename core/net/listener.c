@@ -75,8 +75,11 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
     while (count < l->batch) {
         if (!l->has_room(l)) {
+            if (count > 0) /* maybe nobody else is there: if somebody is, the loop tells */
+                break;
             l->is_waiting = true;
             uv_poll_stop(&l->poll);
+            l->on_full(l);
             return;
         }
         if (!listener_accept(l))

@@ -22,7 +22,8 @@ struct listener {
     uint16_t port;
     uint16_t batch;  /* accepted at most in the next turn */
     bool is_waiting; /* there was no room, and somebody waits for listener_go_on */
-    bool (*has_room)(struct listener *); /* somebody has come: may he be accepted? */
+    bool (*has_room)(struct listener *); /* may somebody who comes be accepted? */
+    void (*on_full)(struct listener *);  /* somebody has come, and waits */
     /* Takes the socket: for stream_accept. */
     void (*on_connection)(struct listener *, int socket, const struct sockaddr_in6 *peer);
     void (*on_closed)(struct listener *);

@@ -79,10 +79,12 @@ static bool has_room(struct listener *l)
 {
     struct worker *w = worker_of(l->loop);
 
-    if (w->clients.count < w->clients_max)
-        return true;
-    worker_tell_full(w);
-    return false;
+    return w->clients.count < w->clients_max;
+}
+
+static void on_full(struct listener *l)
+{
+    worker_tell_full(worker_of(l->loop));
 }
 
 static void on_connection(struct listener *l, int socket, const struct sockaddr_in6 *peer)
@@ -349,6 +351,7 @@ static int worker_listen(struct worker *w, const int *sockets, unsigned count)
         int status;
 
         l->has_room = has_room;
+        l->on_full = on_full;
         l->on_connection = on_connection;
         l->on_closed = on_listener_closed;
         status = listener_open(l, &w->loop, sockets[i]);
