@@ -22,8 +22,8 @@ enum {
     WHEEL_SLOTS = 256,
     GATHER_PARTS = 32,
     GATHER_SCRATCH = 512,
-    POLL_EVENTS_SURE = 512, /* half of what libuv asks for */
-    POLL_FRESH_MS = 10,
+    POLL_EVENTS_SURE = 900, /* less than libuv asks for */
+    POLL_FRESH_MS = 20,     /* so long 500 events take */
 };
 
 struct stream;

@@ -4,5 +4,5 @@ return {
   instructions_log_off = 14000, -- of a small request, in user space
   instructions_log_on = 15600,  -- with the access log, json, to a file
   allocations = 0.02,           -- calls of malloc and its like; what is left belongs to time, not to requests
-  syscalls = 4.40,              -- at 64 connections, in the thread that serves them
+  syscalls = 4.20,              -- at 64 connections, in the thread that serves them
 }
