@@ -51,7 +51,7 @@ local function closed_loop(scenario, address, response_bytes)
     "--", scenario.post or 0, scenario.closing and "close" or "keep-alive",
   }
   local line = said.out:match "bench (requests=[^\n]*)"
-  if not line then error("wrk failed: " .. said.out .. said.err, 0) end
+  if not line then return { requests = 0, seconds = 1, problems = { "wrk: " .. said.out .. said.err } } end
   local counts, problems = {}, {}
   for name, count in line:gmatch "(%w+)=(%d+)" do counts[name] = tonumber(count) end
   for _, name in ipairs { "status", "connect", "read", "write", "timeout" } do

@@ -4,8 +4,8 @@
 --   report.ratios(of, to)             of each round that both have: a list
 --   report.spread(values)             "0.83 (0.81 to 0.86)": the median and the middle half, or ""
 --   report.table(head, rows)          lines; columns as wide as they need, all but the first to the right
---   report.goals(goals, costs, figures)   lines, and how many were missed. costs(scenario, contestant) by round;
---                                     figures by name
+--   report.goals(goals, costs, figures)   lines, how many were missed, and the names of those that were not
+--                                     measured. costs(scenario, contestant) by round; figures by name
 
 local report = {}
 
@@ -58,14 +58,13 @@ function report.table(head, rows)
 end
 
 local function verdict(value, wanted, stretch)
-  if not value then return "not measured" end
   if value <= stretch then return "met, and the stretch" end
   if value <= wanted then return "met" end
   return ("missed by %.0f %%"):format((value / wanted - 1) * 100)
 end
 
 function report.goals(goals, costs, figures)
-  local rows, missed = {}, 0
+  local rows, missed, unknown = {}, 0, {}
   for _, goal in ipairs(goals) do
     local name, wanted, stretch = unpack(goal)
     local value, shown = figures[goal.figure or 0], nil
@@ -75,12 +74,18 @@ function report.goals(goals, costs, figures)
       local ratios = of and to and report.ratios(of, to) or {}
       value, shown = report.median(ratios), report.spread(ratios)
     end
-    local figure = wanted < 3 and "%.2f" or wanted < 5 and "%.1f" or "%.0f"
-    shown = shown or value and (wanted < 5 and "%.2f" or "%.1f"):format(value) or ""
-    if value and value > wanted then missed = missed + 1 end
-    table.insert(rows, { name, figure:format(wanted), figure:format(stretch), shown, verdict(value, wanted, stretch) })
+    if value then
+      local figure = wanted < 3 and "%.2f" or wanted < 5 and "%.1f" or "%.0f"
+      shown = shown or (wanted < 5 and "%.2f" or "%.1f"):format(value)
+      if value > wanted then missed = missed + 1 end
+      table.insert(rows, {
+        name, figure:format(wanted), figure:format(stretch), shown, verdict(value, wanted, stretch),
+      })
+    else
+      table.insert(unknown, name)
+    end
   end
-  return report.table({ "goal", "wanted", "stretch", "measured (middle half)", "" }, rows), missed
+  return report.table({ "goal", "wanted", "stretch", "measured (middle half)", "" }, rows), missed, unknown
 end
 
 return report
