@@ -57,16 +57,16 @@ static bool is_plain(char c, enum log_format format)
     return c >= 0x20 && c < 0x7f && c != '\\' && (c != '"' || format == LOG_TEXT);
 }
 
-/* No byte of the eight needs an escape. A byte is below n if taking n from it borrows, and it had
- * no high bit; the borrow may mark a byte above it, too, never one of eight that are all plain. */
+/* No byte of the eight needs an escape: each is below 0x7f, to which one is added to see that,
+ * from none a borrow is needed to take 0x20, and none is zero where it differs from '"' and '\\',
+ * so that one can be taken from that, too. What a carry or a borrow does to the bytes above its own is
+ * of no account: it comes from a byte that does need one. */
 static bool are_plain(uint64_t eight)
 {
     const uint64_t ones = UINT64_MAX / 255, high = ones * 0x80;
     uint64_t quote = eight ^ (ones * '"'), backslash = eight ^ (ones * '\\');
-    uint64_t delete = eight ^ (ones * 0x7f);
 
-    return ((eight | (eight - ones * 0x20) | (quote - ones) | (backslash - ones) |
-             (delete - ones)) &
+    return ((eight | (eight + ones) | (eight - ones * 0x20) | (quote - ones) | (backslash - ones)) &
             high) == 0;
 }
 
@@ -132,13 +132,23 @@ static char *put_shown(char *out, struct slice text, size_t limit, bool ascii_on
     return out;
 }
 
+/* Nearly all texts are plain and short enough: then this is all. */
+static bool put_plain(char *out, struct slice text, size_t limit, enum log_format format)
+{
+    return text.length <= limit && copy_plain(out, text, format) == text.length;
+}
+
 char *log_put_escaped(char *out, struct slice text, size_t limit, enum log_format format)
 {
+    if (put_plain(out, text, limit, format))
+        return out + text.length;
     return put_shown(out, text, limit, false, format);
 }
 
 char *log_put_foreign(char *out, struct slice text, size_t limit, enum log_format format)
 {
+    if (put_plain(out, text, limit, format))
+        return out + text.length;
     return put_shown(out, text, limit, true, format);
 }
 
