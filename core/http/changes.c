@@ -111,17 +111,17 @@ static bool makes_way(enum changes_of of, const struct field *came, const struct
     return slice_is(cookie_name(came->value), cookie_name(change->value));
 }
 
-bool changes_drop(const struct changes *changes, enum changes_of of, const struct field *came)
+bool changes_find_drop(const struct changes *changes, enum changes_of of, const struct field *came)
 {
-    for (unsigned i = 0; changes != NULL && i < changes->count; i++)
+    for (unsigned i = 0; i < changes->count; i++)
         if (makes_way(of, came, &changes->list[i]))
             return true;
     return false;
 }
 
-bool changes_name(const struct changes *changes, struct slice name)
+bool changes_find_name(const struct changes *changes, struct slice name)
 {
-    for (unsigned i = 0; changes != NULL && i < changes->count; i++)
+    for (unsigned i = 0; i < changes->count; i++)
         if (slice_is_nocase(changes->list[i].name, name))
             return true;
     return false;

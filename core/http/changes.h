@@ -35,8 +35,19 @@ enum changes_fault changes_add(struct changes *, struct arena *, enum changes_of
  * letters and digits only: to a backend behind CGI X_User is X-User. In a response a Set-Cookie
  * makes way for one of the same cookie, as each line is a cookie of its own (RFC 9110, 5.3).
  * changes may be NULL, here and below. */
-bool changes_drop(const struct changes *, enum changes_of, const struct field *);
+bool changes_find_drop(const struct changes *, enum changes_of, const struct field *);
+bool changes_find_name(const struct changes *, struct slice name);
+
+static inline bool changes_drop(const struct changes *changes, enum changes_of of,
+                                const struct field *came)
+{
+    return changes != NULL && changes_find_drop(changes, of, came);
+}
+
 /* Is it set, or removed? */
-bool changes_name(const struct changes *, struct slice name);
+static inline bool changes_name(const struct changes *changes, struct slice name)
+{
+    return changes != NULL && changes_find_name(changes, name);
+}
 
 #endif

@@ -4,6 +4,7 @@
 #include "http/forward.h"
 
 #include "http/hop.h"
+#include "http/lines.h"
 #include "http/request.h"
 #include "http/syntax.h"
 #include "http/write.h"
@@ -30,74 +31,8 @@ enum {
                                       "Content-Length: 18446744073709551615\r\n"
                                       "Connection: upgrade, keep-alive\r\n"
                                       "\r\n",
-    FIELD_ADDED_BYTES = sizeof ": \r\n" - 1,
     NUMBER_BYTES_MAX = sizeof "18446744073709551615" - 1,
 };
-
-#define OF_KIND(kind) ((uint32_t)1 << (kind))
-
-static size_t field_room(const struct field *field)
-{
-    return field->name.length + field->value.length + FIELD_ADDED_BYTES;
-}
-
-static void write_framing(struct writer *w, enum framing framing, uint64_t length)
-{
-    if (framing == FRAMING_CHUNKED)
-        write_text(w, SLICE("Transfer-Encoding: chunked\r\n"));
-    if (framing == FRAMING_COUNTED)
-        write_decimal_field(w, SLICE("Content-Length"), length);
-}
-
-static size_t changes_room(const struct changes *changes)
-{
-    return changes != NULL ? changes->bytes + changes->count * FIELD_ADDED_BYTES : 0;
-}
-
-static void write_changes(struct writer *w, const struct changes *changes, bool is_trace)
-{
-    for (unsigned i = 0; changes != NULL && i < changes->count; i++) {
-        const struct field *field = &changes->list[i];
-
-        if (field->value.start != NULL && !(is_trace && kind_of(field->name) == FIELD_CREDENTIALS))
-            write_field(w, field->name, field->value);
-    }
-}
-
-static void write_via(struct writer *w, enum version received)
-{
-    write_text(w, received == VERSION_1_1 ? SLICE("Via: 1.1 lb\r\n") : SLICE("Via: 1.0 lb\r\n"));
-}
-
-/* A field of its own kind may come in several lines: all of them, or NULL behind the last. */
-static const struct field *next_of_kind(const struct head *head, const struct hop *hop,
-                                        enum field_kind kind, unsigned *at)
-{
-    while (*at < head->fields_count)
-        if (hop_kind(hop, (*at)++) == kind)
-            return &head->fields[*at - 1];
-    return NULL;
-}
-
-/* Lines that go on as they came and stood one behind the other are a run, copied at once. */
-static void write_run(struct writer *w, struct slice *run)
-{
-    if (run->length > 0)
-        write_text(w, *run);
-    run->length = 0;
-}
-
-static void write_on(struct writer *w, struct slice *run, const struct field *field, bool is_plain)
-{
-    if (!is_plain || field->name.start != run->start + run->length) {
-        write_run(w, run);
-        run->start = field->name.start;
-    }
-    if (is_plain)
-        run->length += field_room(field);
-    else
-        write_field(w, field->name, field->value);
-}
 
 /* --- requests --- */
 
@@ -120,8 +55,21 @@ static uint32_t request_keeps(const struct forward_request *r)
     return kept; /* the others are of the connection, or written anew */
 }
 
+/* Of a field that may go on longer than it came. */
+static size_t rewritten_room(const struct forward_request *r, const struct field *field,
+                             enum field_kind kind)
+{
+    if (kind == FIELD_HOST)
+        return r->host.length + r->new_host.length;
+    if (kind == FIELD_MAX_FORWARDS)
+        return NUMBER_BYTES_MAX;
+    return field->value.length; /* of Upgrade "a,b" may become "a, b" */
+}
+
 static size_t request_room(const struct forward_request *r, const struct hop *hop)
 {
+    const uint32_t special =
+        OF_KIND(FIELD_HOST) | OF_KIND(FIELD_MAX_FORWARDS) | OF_KIND(FIELD_UPGRADE);
     const struct head *head = r->head;
     size_t room = REQUEST_ADDED_BYTES_MAX + head->method.length + r->target->origin.length;
 
@@ -130,13 +78,11 @@ static size_t request_room(const struct forward_request *r, const struct hop *ho
      * host in Host as well. */
     room += (1 + 2) * (r->peer_ip.length + r->proto.length) + (1 + 1 + 2) * r->host.length;
     for (unsigned i = 0; i < head->fields_count; i++) {
+        enum field_kind kind = hop_kind(hop, i);
+
         room += field_room(&head->fields[i]);
-        if (hop_kind(hop, i) == FIELD_HOST)
-            room += r->host.length + r->new_host.length;
-        else if (hop_kind(hop, i) == FIELD_MAX_FORWARDS)
-            room += NUMBER_BYTES_MAX;
-        else if (hop_kind(hop, i) == FIELD_UPGRADE) /* "a,b" may become "a, b" */
-            room += head->fields[i].value.length;
+        if (special & OF_KIND(kind))
+            room += rewritten_room(r, &head->fields[i], kind);
     }
     return room;
 }
@@ -145,8 +91,7 @@ static void write_request_line(struct writer *w, const struct forward_request *r
 {
     write_text(w, r->head->method);
     write_text(w, SLICE(" "));
-    write_text(w, r->target->origin);
-    write_text(w, SLICE(" HTTP/1.1\r\n"));
+    write_line(w, r->target->origin, SLICE(" HTTP/1.1"));
 }
 
 static struct slice host_for_backend(const struct forward_request *r)
@@ -160,24 +105,25 @@ static bool request_rewrites(const struct forward_request *r, const struct field
 {
     struct slice host = host_for_backend(r);
 
-    return (kind == FIELD_MAX_FORWARDS && r->has_max_forwards) ||
-           (kind == FIELD_HOST &&
-            (host.start != field->value.start || host.length != field->value.length));
+    if (kind == FIELD_HOST)
+        return host.start != field->value.start || host.length != field->value.length;
+    return kind == FIELD_MAX_FORWARDS && r->has_max_forwards;
 }
 
 static void write_request_fields(struct writer *w, const struct forward_request *r,
                                  const struct hop *hop)
 {
+    const uint32_t special = OF_KIND(FIELD_HOST) | OF_KIND(FIELD_MAX_FORWARDS);
+    const struct field *field = r->head->fields;
     uint32_t kept = request_keeps(r);
     struct slice run = {"", 0};
 
-    for (unsigned i = 0; i < r->head->fields_count; i++) {
-        const struct field *field = &r->head->fields[i];
+    for (unsigned i = 0; i < r->head->fields_count; i++, field++) {
         enum field_kind kind = hop_kind(hop, i);
 
         if ((kept & OF_KIND(kind)) == 0 || changes_drop(r->changes, CHANGES_OF_REQUEST, field))
             continue;
-        if (!request_rewrites(r, field, kind)) {
+        if ((special & OF_KIND(kind)) == 0 || !request_rewrites(r, field, kind)) {
             write_on(w, &run, field, hop_is_plain(hop, i));
             continue;
         }
@@ -192,12 +138,12 @@ static void write_request_fields(struct writer *w, const struct forward_request 
 
 /* What is offered but h2c, which would be a tunnel past all that is decided here; false if
  * nothing is left. */
-static bool write_upgrade(struct writer *w, const struct head *head, const struct hop *hop)
+static bool write_upgrade(struct writer *w, const struct head *head)
 {
     const struct field *field;
     unsigned at = 0, written = 0;
 
-    while ((field = next_of_kind(head, hop, FIELD_UPGRADE, &at)) != NULL) {
+    while ((field = head_next(head, FIELD_UPGRADE, &at)) != NULL) {
         struct slice rest = field->value;
         struct slice protocol;
 
@@ -212,14 +158,14 @@ static bool write_upgrade(struct writer *w, const struct head *head, const struc
 }
 
 /* Only a client of 1.1 gets chunks, and trailers with them (RFC 9110, 6.5.1 and 10.1.4). */
-static bool accepts_trailers(const struct head *head, const struct hop *hop)
+static bool accepts_trailers(const struct head *head)
 {
     const struct field *field;
     unsigned at = 0;
 
     if (head->version < VERSION_1_1)
         return false;
-    while ((field = next_of_kind(head, hop, FIELD_TE, &at)) != NULL) {
+    while ((field = head_next(head, FIELD_TE, &at)) != NULL) {
         struct slice rest = field->value;
         struct slice coding;
 
@@ -239,12 +185,12 @@ static bool accepts_trailers(const struct head *head, const struct hop *hop)
 static void write_request_connection(struct writer *w, const struct forward_request *r,
                                      const struct hop *hop)
 {
-    bool has_te = hop_has(hop, FIELD_TE) && accepts_trailers(r->head, hop);
+    bool has_te = hop_has(hop, FIELD_TE) && accepts_trailers(r->head);
     struct slice option = {"", 0};
 
     if (has_te)
         write_text(w, SLICE("TE: trailers\r\n"));
-    if (r->wants_upgrade && write_upgrade(w, r->head, hop))
+    if (r->wants_upgrade && write_upgrade(w, r->head))
         option = SLICE("upgrade");
     else if (request_ends_connection(r->head->method, r->framing, r->length))
         option = SLICE("close");
@@ -258,15 +204,13 @@ static void write_request_connection(struct writer *w, const struct forward_requ
 }
 
 /* Who came before us, if that can be believed, then whom we see ourselves. */
-static void write_forwarded_for(struct writer *w, const struct forward_request *r,
-                                const struct hop *hop)
+static void write_forwarded_for(struct writer *w, const struct forward_request *r)
 {
     const struct field *field;
     unsigned at = 0;
 
     write_text(w, SLICE("X-Forwarded-For: "));
-    while (r->is_trusted &&
-           (field = next_of_kind(r->head, hop, FIELD_X_FORWARDED_FOR, &at)) != NULL) {
+    while (r->is_trusted && (field = head_next(r->head, FIELD_X_FORWARDED_FOR, &at)) != NULL) {
         if (field->value.length == 0)
             continue;
         write_text(w, field->value);
@@ -333,11 +277,11 @@ static void write_forwarding(struct writer *w, const struct forward_request *r,
                        port = SLICE("X-Forwarded-Port");
 
     if (!changes_name(r->changes, SLICE("X-Forwarded-For")))
-        write_forwarded_for(w, r, hop);
+        write_forwarded_for(w, r);
     if (!is_said(r, hop, FIELD_X_FORWARDED_PROTO, proto))
-        write_field(w, proto, r->proto);
+        write_line(w, SLICE("X-Forwarded-Proto: "), r->proto);
     if (!r->names_no_host && !is_said(r, hop, FIELD_X_FORWARDED_HOST, host))
-        write_field(w, host, r->host);
+        write_line(w, SLICE("X-Forwarded-Host: "), r->host);
     if (r->port != 0 && !is_said(r, hop, FIELD_X_FORWARDED_PORT, port) &&
         !is_said(r, hop, FIELD_X_FORWARDED_PROTO, proto))
         write_decimal_field(w, port, r->port);
@@ -407,9 +351,7 @@ static void write_status_line(struct writer *w, const struct head *head)
 {
     write_text(w, SLICE("HTTP/1.1 "));
     write_number(w, head->status);
-    write_text(w, SLICE(" "));
-    write_text(w, head->reason);
-    write_text(w, SLICE("\r\n"));
+    write_line(w, SLICE(" "), head->reason);
 }
 
 static void write_response_fields(struct writer *w, const struct forward_response *r,

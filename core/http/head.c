@@ -10,18 +10,20 @@ const struct slice *head_find(const struct head *head, struct slice name)
     return NULL;
 }
 
-static enum field_kind head_kind(const struct head *head, unsigned field)
-{
-    return head->kinds != NULL ? (enum field_kind)(head->kinds[field] & ~FIELD_IS_PLAIN)
-                               : kind_of(head->fields[field].name);
-}
-
 const struct field *head_search(const struct head *head, enum field_kind kind, unsigned *at)
 {
-    while (*at < head->fields_count)
-        if (head_kind(head, (*at)++) == kind)
-            return &head->fields[*at - 1];
-    return NULL;
+    const unsigned char *kinds = head->kinds;
+    unsigned count = head->fields_count;
+    unsigned i = *at;
+
+    if (kinds != NULL)
+        while (i < count && (enum field_kind)(kinds[i] & ~FIELD_IS_PLAIN) != kind)
+            i++;
+    else
+        while (i < count && kind_of(head->fields[i].name) != kind)
+            i++;
+    *at = i + 1;
+    return i < count ? &head->fields[i] : NULL;
 }
 
 bool list_next(struct slice *rest, struct slice *member)
@@ -93,19 +95,23 @@ bool head_lists(const struct head *head, enum field_kind kind, struct slice toke
 
 bool number_read(struct slice digits, uint64_t *number)
 {
-    *number = 0;
+    uint64_t sum = 0;
+
     for (size_t i = 0; i < digits.length; i++) {
         unsigned digit = (unsigned char)digits.start[i] - (unsigned)'0';
 
-        if (digit > 9 || *number > UINT64_MAX / 10 || *number * 10 > UINT64_MAX - digit)
+        if (digit > 9 || __builtin_mul_overflow(sum, 10u, &sum) ||
+            __builtin_add_overflow(sum, digit, &sum))
             return false;
-        *number = *number * 10 + digit;
     }
+    *number = sum;
     return digits.length > 0;
 }
 
 bool head_keeps_alive(const struct head *head)
 {
+    if (!head_has(head, FIELD_CONNECTION))
+        return head->version == VERSION_1_1;
     if (head_lists(head, FIELD_CONNECTION, SLICE("close")))
         return false;
     return head->version == VERSION_1_1 || head_lists(head, FIELD_CONNECTION, SLICE("keep-alive"));

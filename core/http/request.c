@@ -8,17 +8,21 @@ static bool request_find_host(const struct head *head, struct request *out)
 {
     const struct field *field;
     unsigned at = 0, found = 0;
+    bool is_valid;
 
     while ((field = head_next(head, FIELD_HOST, &at)) != NULL) {
         out->host = field->value;
         found++;
     }
+    is_valid = host_split(out->host, &out->host_name);
     if (found > 1 || (found == 0 && head->version == VERSION_1_1))
         return false;
-    if (found == 1 && !host_is_valid(out->host))
+    if (found == 1 && !is_valid)
         return false;
-    if (out->target.form == TARGET_ABSOLUTE)
+    if (out->target.form == TARGET_ABSOLUTE) {
         out->host = out->target.authority;
+        out->host_name = host_without_port(out->host);
+    }
     return true;
 }
 
@@ -91,7 +95,7 @@ bool request_ends_connection(struct slice method, enum framing framing, uint64_t
 
 enum request_fault request_check(const struct head *head, struct arena *arena, struct request *out)
 {
-    *out = (struct request){.host = {"", 0}};
+    *out = (struct request){.host = {"", 0}, .host_name = {"", 0}};
     if (!target_parse(head->method, head->target, arena, &out->target))
         return REQUEST_BAD_TARGET;
     if (!request_find_host(head, out))

@@ -28,8 +28,9 @@ struct request {
     /* A 1.1 request without a body that asks for another protocol than h2c, in Upgrade and in
      * Connection (RFC 9110, 7.8): it may become a tunnel. */
     bool wants_upgrade;
-    bool has_max_forwards; /* TRACE or OPTIONS with Max-Forwards (RFC 9110, 7.6.2) */
-    uint64_t max_forwards; /* as it came; 0: we are the last to see it, and answer */
+    bool has_max_forwards;  /* TRACE or OPTIONS with Max-Forwards (RFC 9110, 7.6.2) */
+    uint64_t max_forwards;  /* as it came; 0: we are the last to see it, and answer */
+    struct slice host_name; /* host without its port */
 };
 
 /* Borrows from the head; what it has to write anew of the target is in the arena. */

@@ -145,15 +145,23 @@ static bool port_is_valid(struct slice digits)
     return digits.length == 0 || (number_read(digits, &port) && port <= UINT16_MAX);
 }
 
-bool host_is_valid(struct slice text)
+bool host_split(struct slice text, struct slice *name)
 {
     size_t at = host_length(text);
 
+    *name = (struct slice){text.start, at};
     if (at == 0)
         return false;
     return at == text.length ||
            (text.start[at] == ':' &&
             port_is_valid((struct slice){text.start + at + 1, text.length - at - 1}));
+}
+
+bool host_is_valid(struct slice text)
+{
+    struct slice name;
+
+    return host_split(text, &name);
 }
 
 struct slice host_without_port(struct slice text)

@@ -25,6 +25,8 @@ bool target_parse(struct slice method, struct slice text, struct arena *, struct
 bool target_is_origin(struct slice text);
 /* "host[:port]" or "[v6][:port]", nothing else (RFC 9110, 7.2). */
 bool host_is_valid(struct slice host);
+/* The same, and what host_without_port gives. */
+bool host_split(struct slice host, struct slice *name);
 struct slice host_without_port(struct slice host);
 
 #endif

@@ -23,19 +23,38 @@ static inline struct writer writer_in(struct arena *arena, size_t room)
     return (struct writer){arena, start, start, start + room};
 }
 
+static inline char *write_room(struct writer *w, size_t bytes)
+{
+    char *at = w->at;
+
+    CHECK((size_t)(w->end - at) >= bytes);
+    w->at = at + bytes;
+    return at;
+}
+
 static inline void write_text(struct writer *w, struct slice text)
 {
-    CHECK((size_t)(w->end - w->at) >= text.length);
-    memcpy(w->at, text.start, text.length);
-    w->at += text.length;
+    memcpy(write_room(w, text.length), text.start, text.length);
+}
+
+/* All of a line but its end is a prefix and a value. */
+static inline void write_line(struct writer *w, struct slice prefix, struct slice value)
+{
+    char *at = write_room(w, prefix.length + value.length + 2);
+
+    memcpy(at, prefix.start, prefix.length);
+    memcpy(at + prefix.length, value.start, value.length);
+    memcpy(at + prefix.length + value.length, "\r\n", 2);
 }
 
 static inline void write_field(struct writer *w, struct slice name, struct slice value)
 {
-    write_text(w, name);
-    write_text(w, SLICE(": "));
-    write_text(w, value);
-    write_text(w, SLICE("\r\n"));
+    char *at = write_room(w, name.length + value.length + 4);
+
+    memcpy(at, name.start, name.length);
+    memcpy(at + name.length, ": ", 2);
+    memcpy(at + name.length + 2, value.start, value.length);
+    memcpy(at + name.length + 2 + value.length, "\r\n", 2);
 }
 
 void write_number(struct writer *, uint64_t number); /* in decimal */

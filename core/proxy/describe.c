@@ -55,7 +55,7 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .target = head->target,
         .path = target->path,
         .query = target->query,
-        .host = host_without_port(in->request.host),
+        .host = in->request.host_name,
         .scheme = SLICE("http"),
         .client_ip = describe_ip(&in->arena, peer),
         .client_port = ntohs(peer->sin6_port), /* in the same place for IPv4 */

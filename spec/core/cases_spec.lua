@@ -14,6 +14,7 @@ struct case_request {
   uint64_t length;
   bool wants_upgrade, has_max_forwards;
   uint64_t max_forwards;
+  struct slice host_name;
 };
 int case_check(const struct head_seen *, struct arena_seen *, struct case_request *) __asm__("request_check");
 unsigned case_fault_status(int) __asm__("request_fault_status");

@@ -11,6 +11,7 @@ struct request_seen {
   uint64_t length;
   bool wants_upgrade, has_max_forwards;
   uint64_t max_forwards;
+  struct slice host_name;
 };
 int request_check(const struct head_seen *, struct arena_seen *, struct request_seen *out);
 unsigned request_fault_status(int);
