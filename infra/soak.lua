@@ -11,7 +11,7 @@ local BODY = (tonumber(arg[2]) or 1024) * 2 ^ 20
 local BLOCK = 2 ^ 16
 local SLOW_SHARE = 100              -- the slow side takes this much longer than the pair of fast ones
 local GROWTH_MAX = 2 ^ 20           -- resident memory, while a body passes
-local IDLE_CONNECTIONS, IDLE_MAX = 10000, 600
+local IDLE_CONNECTIONS, IDLE_MAX = 10000, 512
 local failed = false
 
 local function say(ok, text, ...)

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,4 +48,9 @@ char *mem_copy_text(const char *text)
 void mem_free(void *block)
 {
     free(block);
+}
+
+void mem_give_back(void)
+{
+    malloc_trim(0);
 }

@@ -15,5 +15,6 @@ void *mem_realloc(void *old, size_t bytes);       /* takes old, which may be NUL
 char *mem_copy_text(const char *text);            /* borrows text, gives a copy */
 char *mem_copy(const void *bytes, size_t length); /* gives a copy, with a NUL behind it */
 void mem_free(void *block);                       /* takes block, which may be NULL */
+void mem_give_back(void); /* to the system, what is free: after a burst, or before a fork */
 
 #endif

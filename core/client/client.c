@@ -36,6 +36,29 @@ static void client_enter(struct client *c, enum client_state state)
     c->state = (uint8_t)state;
 }
 
+/* --- what was read ahead of its turn --- */
+
+static size_t client_early_bytes(const struct client *c)
+{
+    return c->early != NULL ? buffer_length(c->early) : 0;
+}
+
+static void client_keep_early(struct client *c, struct slice bytes)
+{
+    if (c->early == NULL)
+        c->early = mem_zalloc(sizeof *c->early);
+    buffer_append(c->early, bytes);
+}
+
+static void client_drop_early(struct client *c)
+{
+    if (c->early == NULL)
+        return;
+    buffer_dispose(c->early);
+    mem_free(c->early);
+    c->early = NULL;
+}
+
 /* --- closing --- */
 
 static void on_closed(struct stream *s)
@@ -46,7 +69,7 @@ static void on_closed(struct stream *s)
     deferred_cancel(&c->resume);
     if (c->incoming != NULL)
         incoming_free(c);
-    buffer_dispose(&c->early);
+    client_drop_early(c);
     clients_forget(c->clients, c);
     mem_free(c);
 }
@@ -91,8 +114,8 @@ static void client_end(struct client *c)
 {
     bool read_whole = c->incoming == NULL || c->incoming->body_complete;
 
-    bool was_read = c->has_ended ||
-                    (read_whole && buffer_length(&c->early) == 0 && !stream_has_bytes(&c->stream));
+    bool was_read =
+        c->has_ended || (read_whole && client_early_bytes(c) == 0 && !stream_has_bytes(&c->stream));
 
     if (was_read && stream_backlog(&c->stream) == 0) {
         client_close(c);
@@ -246,12 +269,12 @@ static size_t client_feed(struct client *c, struct slice bytes)
 /* Feeds what had come ahead of its turn. */
 static void client_feed_early(struct client *c)
 {
-    size_t used = client_feed(c, buffer_slice(&c->early));
+    size_t used = client_feed(c, buffer_slice(c->early));
 
     stream_flush_gathered(c->clients->loop); /* pieces of the body may be borrowed from it */
-    buffer_consume(&c->early, used);
-    if (buffer_length(&c->early) == 0)
-        buffer_dispose(&c->early);
+    buffer_consume(c->early, used);
+    if (client_early_bytes(c) == 0)
+        client_drop_early(c);
 }
 
 static void on_bytes(struct stream *s, struct slice bytes)
@@ -261,8 +284,8 @@ static void on_bytes(struct stream *s, struct slice bytes)
 
     if (c->state == CLIENT_LINGERING)
         return;
-    if (buffer_length(&c->early) > 0) {
-        buffer_append(&c->early, bytes);
+    if (client_early_bytes(c) > 0) {
+        client_keep_early(c, bytes);
     } else if (c->state == CLIENT_TUNNEL) {
         incoming_pass(c->incoming, bytes);
         return;
@@ -273,9 +296,9 @@ static void on_bytes(struct stream *s, struct slice bytes)
         if (c->state == CLIENT_BUSY && !c->incoming->body_complete && !c->incoming->is_done)
             client_watch(c);
         if (used < bytes.length)
-            buffer_append(&c->early, (struct slice){bytes.start + used, bytes.length - used});
+            client_keep_early(c, (struct slice){bytes.start + used, bytes.length - used});
     }
-    if (buffer_length(&c->early) >= EARLY_BYTES_MAX) {
+    if (client_early_bytes(c) >= EARLY_BYTES_MAX) {
         stream_pause(s);
         client_watch(c);
     }
@@ -288,7 +311,7 @@ static void client_pass_end(struct client *c)
 {
     struct incoming *in = c->incoming;
 
-    if (!in->is_done && buffer_length(&c->early) == 0 && !list_has_node(&c->resume.node))
+    if (!in->is_done && client_early_bytes(c) == 0 && !list_has_node(&c->resume.node))
         in->events->on_body_end(in);
 }
 
@@ -334,8 +357,7 @@ static const struct stream_events stream_events = {
 /* Is there room for what comes? */
 bool client_may_read(const struct client *c)
 {
-    return c->state != CLIENT_CLOSING && !c->is_paused &&
-           buffer_length(&c->early) < EARLY_BYTES_MAX;
+    return c->state != CLIENT_CLOSING && !c->is_paused && client_early_bytes(c) < EARLY_BYTES_MAX;
 }
 
 /* After what had come ahead of its turn was fed: is there more to wait for? */
@@ -355,10 +377,10 @@ static void client_go_on(struct client *c)
 /* A tunnel begins: what the client has sent ahead, and then its end if that came, too. */
 static void client_pass_early(struct client *c)
 {
-    if (buffer_length(&c->early) > 0) {
-        incoming_pass(c->incoming, buffer_slice(&c->early));
+    if (client_early_bytes(c) > 0) {
+        incoming_pass(c->incoming, buffer_slice(c->early));
         stream_flush_gathered(c->clients->loop); /* it is borrowed */
-        buffer_dispose(&c->early);
+        client_drop_early(c);
     }
     if (c->has_ended)
         client_pass_end(c);
@@ -410,7 +432,7 @@ static void on_resume(struct deferred *d)
     incoming_free(c);
     client_enter(c, CLIENT_IDLE);
     deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts.keep_alive_ms);
-    if (buffer_length(&c->early) > 0)
+    if (client_early_bytes(c) > 0)
         client_feed_early(c);
     client_go_on(c);
 }

@@ -18,6 +18,7 @@ enum client_state {
     CLIENT_CLOSING,
 };
 
+/* Ten thousand of them are idle: what few need is apart, and the order leaves no gaps. */
 struct client {
     struct stream stream;
     struct deadline deadline; /* what it is for follows from the state: client_watch */
@@ -25,19 +26,19 @@ struct client {
     struct list_node node;
     struct clients *clients;
     struct incoming *incoming; /* NULL while idle */
-    struct buffer early;       /* read ahead of its turn */
+    struct buffer *early;      /* read ahead of its turn; NULL: nothing */
     struct sockaddr_in6 peer;
-    uint64_t caller;        /* what it is counted under: shared/callers.h; 0: it is not */
     uint32_t watched_bytes; /* not taken by the client when the deadline was set */
+    uint64_t caller;        /* what it is counted under: shared/callers.h; 0: it is not */
     uint16_t local_port;
     uint8_t state;
     uint8_t checks;       /* whether a client that has half-closed is still there */
     uint8_t idle_lingers; /* in a row in which the client took nothing */
-    bool is_new;          /* accepted, and not looked at yet */
-    bool has_ended;       /* the client sends no more */
-    bool is_paused;       /* the exchange wants no more of the body for now */
-    bool has_served;      /* at least one request */
-    bool is_refused;      /* one too many of its address: its first request is answered 429 */
+    bool is_new : 1;      /* accepted, and not looked at yet */
+    bool has_ended : 1;   /* the client sends no more */
+    bool is_paused : 1;   /* the exchange wants no more of the body for now */
+    bool has_served : 1;  /* at least one request */
+    bool is_refused : 1;  /* one too many of its address: its first request is answered 429 */
 };
 
 /* Takes the socket. */
@@ -54,7 +55,7 @@ void clients_forget(struct clients *, struct client *); /* it is closed */
 void client_uncount_caller(struct client *);            /* limits.per_client: it leaves */
 void incoming_new(struct client *);                     /* a request begins: client->incoming */
 void incoming_free(struct client *);
-void incoming_free_spare(struct clients *);
+void incoming_free_spare(struct clients *, unsigned kept);
 void client_resume_later(struct client *); /* the exchange is over: goes on this loop turn */
 void client_switch(struct client *);       /* what comes is no HTTP from now on (incoming_switch) */
 /* There is no valid head, and will be none. */

@@ -1,6 +1,7 @@
 #include "client/clients.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "client/client.h"
 #include "shared/callers.h"
 
@@ -10,6 +11,7 @@
 enum {
     REFUSED_MAX = 64,       /* that wait for a request to be answered; others are reset at once */
     REFUSED_WAIT_MS = 2000, /* in which it has to be there, unless timeouts want it sooner */
+    SPARE_KEPT = 8,         /* blocks of incomings, however long nobody needs them */
     TELL_AGAIN_MS = 10000,  /* one line about refused connections, in so long */
 };
 
@@ -138,7 +140,18 @@ static void clients_count(struct clients *clients, int change)
 void clients_dispose(struct clients *clients)
 {
     CHECK(clients->count == 0);
-    incoming_free_spare(clients);
+    incoming_free_spare(clients, 0);
+}
+
+void clients_tick(struct clients *clients)
+{
+    unsigned unused = clients->spare_least;
+
+    if (unused > SPARE_KEPT) {
+        incoming_free_spare(clients, clients->spare_count - (unused - SPARE_KEPT));
+        mem_give_back();
+    }
+    clients->spare_least = clients->spare_count;
 }
 
 void clients_accept(struct clients *clients, const struct listener *listener, int socket,

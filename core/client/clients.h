@@ -35,8 +35,8 @@ struct clients { /* of one worker */
     const struct clients_events *events;
     void *owner;
     struct list_node all;
-    struct list_node spare; /* blocks of incomings that ended */
-    unsigned spare_count;
+    struct list_node spare;            /* blocks of incomings that ended */
+    unsigned spare_count, spare_least; /* now; at least so many since the last clients_tick */
     unsigned count;
     unsigned refused;        /* of them: limits.per_client */
     uint64_t refused_untold; /* connections since the log told of some */
@@ -53,6 +53,7 @@ void clients_dispose(struct clients *); /* when count is 0 */
 /* Takes the socket, of a connection that has come by this listener. */
 void clients_accept(struct clients *, const struct listener *, int socket,
                     const struct sockaddr_in6 *peer);
+void clients_tick(struct clients *); /* each second: gives back what that second had no use for */
 /* Closes idle ones now and the others after their current answer. */
 void clients_drain(struct clients *);
 void clients_close_all(struct clients *); /* whatever they are doing */

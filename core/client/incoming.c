@@ -31,6 +31,8 @@ void incoming_new(struct client *c)
 
         list_remove(block);
         clients->spare_count--;
+        if (clients->spare_count < clients->spare_least)
+            clients->spare_least = clients->spare_count;
         in = (struct incoming *)(void *)block;
     }
     memset(in, 0, sizeof *in);
@@ -59,12 +61,13 @@ void incoming_free(struct client *c)
     list_prepend(&clients->spare, (struct list_node *)(void *)in);
 }
 
-void incoming_free_spare(struct clients *clients)
+void incoming_free_spare(struct clients *clients, unsigned kept)
 {
-    while (!list_is_empty(&clients->spare)) {
+    while (clients->spare_count > kept) {
         struct list_node *block = clients->spare.next;
 
         list_remove(block);
+        clients->spare_count--;
         mem_free(block);
     }
 }

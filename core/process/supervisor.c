@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "process/announce.h"
 #include "process/children.h"
 #include "process/monitor.h"
@@ -457,6 +458,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
         children_name(&s->children, i, "worker", i + 1);
     children_name(&s->children, monitor_of(s), "monitor", 0);
     children_name(&s->children, monitor_of(s) + 1, "trial", 0);
+    mem_give_back(); /* what loading the script took; or each process would have it */
     supervisor_enter(s, SUPERVISOR_CHECKING, s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS);
     if (s->config->backends_count > 0)
         start_child(s, monitor_of(s));

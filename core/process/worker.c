@@ -324,6 +324,7 @@ static void on_heartbeat(struct deadline *d)
 
     deadline_set(&w->loop, &w->heartbeat, PULSE_BEAT_MS);
     worker_keep_up(w);
+    clients_tick(&w->clients);
     if (w->proxy.plan != NULL)
         policy_tick(w->proxy.plan->policy);
 }
