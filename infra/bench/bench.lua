@@ -20,7 +20,7 @@ local scenarios = require "infra.bench.scenarios"
 local syscalls = require "infra.bench.syscalls"
 
 local ROUNDS = 11
-local ROUNDS_MAX_S = 450 -- fewer rounds when they take longer than that, as on a machine that is busy with else
+local ROUNDS_MAX_S = 420 -- fewer rounds when they take longer than that, as on a machine that is busy with else
 local MIB = 2 ^ 20
 
 local options = { LB = "build/lb", TOOLS = "build/bench", ROUNDS = ROUNDS }
