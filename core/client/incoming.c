@@ -118,13 +118,22 @@ void incoming_watch(struct incoming *in)
     client_watch(in->client);
 }
 
-void incoming_done(struct incoming *in)
+static void incoming_end(struct incoming *in, void (*send)(struct stream *))
 {
+    struct client *c = in->client;
+
     CHECK(!in->is_done);
     in->is_done = true;
-    stream_flush(&in->client->stream);
-    if (in->client->state != CLIENT_CLOSING)
-        client_resume_later(in->client);
+    send(&c->stream);
+    if (c->state != CLIENT_CLOSING)
+        client_resume_later(c);
+}
+
+void incoming_done(struct incoming *in)
+{
+    bool is_last = in->closes && in->client->state != CLIENT_CLOSING;
+
+    incoming_end(in, is_last ? stream_finish : stream_flush);
 }
 
 void incoming_cut(struct incoming *in)
@@ -132,7 +141,7 @@ void incoming_cut(struct incoming *in)
     struct client *c = in->client;
 
     in->closes = true;
-    incoming_done(in);
+    incoming_end(in, stream_flush);
     if (in->needs_reset)
         client_reset(c);
 }

@@ -1,8 +1,11 @@
 /*
- * A turn: wait - handle what is ready - fire deadlines - then, before the next wait,
- * run what was deferred and tell the owner. Deadlines come after what is ready and by
- * the time at which the wait ended: after a turn that took long an answer that has
- * arrived in time is still in time.
+ * A turn: wait - handle what is ready - fire deadlines - run what was deferred - tell of
+ * what was closed - then, before the next wait, run what that deferred and tell the owner.
+ * Deadlines come after what is ready and by the time at which the wait ended: after a turn
+ * that took long an answer that has arrived in time is still in time.
+ *
+ * Most that is closed is closed by something deferred; that has to come before libuv tells
+ * of it, or else it would be told in another turn, which begins with a wait of no length.
  */
 #include "net/loop.h"
 
@@ -16,8 +19,8 @@ static void on_no_wait(uv_idle_t *idle)
     (void)idle; /* that it is active is enough */
 }
 
-/* Runs those that are there now; what they defer comes after the next look at what is
- * ready, so that nobody can keep the loop to himself. */
+/* Runs those that are there now; what they defer comes later, and in the end after the next
+ * look at what is ready, so that nobody can keep the loop to himself. */
 static void loop_run_deferred(struct loop *loop)
 {
     struct list_node batch;
@@ -39,6 +42,7 @@ static void loop_run_deferred(struct loop *loop)
 static void on_after_wait(uv_check_t *check)
 {
     wheel_turn(check->data);
+    loop_run_deferred(check->data);
 }
 
 static void on_before_wait(uv_prepare_t *prepare)

@@ -78,6 +78,7 @@ static void stream_init(struct stream *s, struct loop *loop, const struct stream
     s->queued_bytes = 0;
     s->failure = 0;
     s->is_reading = s->has_ended = s->has_told = s->is_closing = false;
+    s->is_finishing = s->has_finished = false;
     s->uv.handle.data = s;
 }
 
@@ -285,6 +286,23 @@ static void stream_queue(struct stream *s, const uv_buf_t *parts, unsigned count
     }
 }
 
+/* The last bytes wait for the end, which comes at once (stream_finish) and leaves with them. */
+static int stream_write_last(struct stream *s, const uv_buf_t *parts, unsigned count)
+{
+    const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
+    ssize_t written = sendmsg(stream_fd(s), &message, MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (is_nothing_yet(written))
+        return UV_EAGAIN;
+    return written < 0 ? -errno : (int)written;
+}
+
+static int stream_try_write(struct stream *s, const uv_buf_t *parts, unsigned count)
+{
+    return s->is_finishing ? stream_write_last(s, parts, count)
+                           : uv_try_write(&s->uv.stream, parts, count);
+}
+
 void stream_write(struct stream *s, const uv_buf_t *parts, unsigned count)
 {
     size_t total = 0;
@@ -296,7 +314,7 @@ void stream_write(struct stream *s, const uv_buf_t *parts, unsigned count)
     if (total == 0 || s->is_closing || s->failure != 0)
         return;
     if (s->queued_bytes == 0) {
-        written = uv_try_write(&s->uv.stream, parts, count);
+        written = stream_try_write(s, parts, count);
         if (written == UV_EAGAIN)
             written = 0;
         if (written < 0) {
@@ -345,6 +363,20 @@ void stream_flush(struct stream *s)
         stream_flush_gathered(s->loop);
 }
 
+/* One packet takes the last bytes and the end: the second one is spared, and the peer is woken
+ * once. The end goes out before anything is closed, as unread bytes would turn that into a reset,
+ * which loses what is not sent. */
+void stream_finish(struct stream *s)
+{
+    s->is_finishing = true;
+    stream_flush(s);
+    s->is_finishing = false;
+    if (s->is_closing || s->failure != 0 || s->queued_bytes > 0)
+        return;
+    s->has_finished = true;
+    shutdown(stream_fd(s), SHUT_WR);
+}
+
 static void stream_forget_gathered(struct stream *s)
 {
     struct gather *g = &s->loop->gather;
@@ -367,7 +399,7 @@ void stream_shutdown(struct stream *s)
     uv_shutdown_t *request;
 
     stream_flush(s);
-    if (s->is_closing || s->failure != 0)
+    if (s->is_closing || s->failure != 0 || s->has_finished)
         return;
     request = mem_alloc(sizeof *request);
     if (uv_shutdown(request, &s->uv.stream, on_shutdown) != 0)

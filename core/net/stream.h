@@ -42,6 +42,7 @@ struct stream {
     uint32_t queued_bytes;
     int failure; /* 0, or why it can be written no more */
     bool is_reading, has_ended, has_told, is_closing;
+    bool is_finishing, has_finished;
 };
 
 /* Takes a socket that was accepted. */
@@ -66,6 +67,9 @@ void stream_add_copy(struct stream *,
                      struct slice); /* the same for at most STREAM_COPY_MAX bytes, copied */
 void stream_flush(struct stream *);
 void stream_flush_gathered(struct loop *); /* for net/loop.c and net/deadline.c */
+/* What was added goes out, and the peer sees the end behind it. No more writes. If the kernel does
+ * not take all at once it is no more than stream_flush: stream_shutdown waits for the rest. */
+void stream_finish(struct stream *);
 void stream_shutdown(struct stream *); /* no more writes; the peer sees the end after the queue */
 void stream_reset(struct stream *); /* like stream_close, but the peer sees a reset, not an end */
 void stream_close(struct stream *); /* what is queued is lost; twice is fine */
