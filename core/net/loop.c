@@ -60,6 +60,7 @@ static void on_before_wait(uv_prepare_t *prepare)
     loop->polls++;
     loop->events_before = loop->events;
     loop->events = 0;
+    loop->scripts_us = 0;
     loop->event_us = 0;
 }
 

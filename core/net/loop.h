@@ -23,7 +23,8 @@ enum {
     GATHER_PARTS = 32,
     GATHER_SCRATCH = 512,
     POLL_EVENTS_SURE = 900, /* less than libuv asks for */
-    POLL_FRESH_MS = 20,     /* so long 500 events take */
+    POLL_SCRIPTS_US = 10000,
+    POLL_FRESH_MS = 100,
 };
 
 struct stream;
@@ -56,6 +57,7 @@ struct loop {
     uint64_t noted_ms; /* the same, when somebody last looked at it */
     uint64_t polls;    /* for what is ready that have begun: see loop_poll */
     uint32_t events, events_before; /* since the last one began, and between the two before */
+    uint64_t scripts_us;            /* that scripts took since the last one began */
     struct list_node deferred;
     struct gather gather;
     void (*on_turn)(struct loop *); /* before each wait; NULL is fine */
@@ -94,10 +96,14 @@ static inline uint64_t loop_event_us(struct loop *loop)
     return loop->event_us;
 }
 
-/* Something has run that may have taken long. */
-static inline void loop_forget_time(struct loop *loop)
+/* A script has run, which may have taken long. */
+static inline void loop_note_script(struct loop *loop)
 {
+    uint64_t before_us = loop->event_us;
+
     loop->event_us = 0;
+    if (before_us != 0)
+        loop->scripts_us += loop_event_us(loop) - before_us;
 }
 
 /* The number of the poll that told of the running event, or of the last one: a turn has one, and
@@ -107,12 +113,13 @@ static inline uint64_t loop_poll(const struct loop *loop)
     return loop->polls;
 }
 
-/* Has that poll told of everything that was ready, and not long ago by the steady clock? Libuv
- * asks for so many events at once, and asks again in the same turn if it got them. */
+/* Has that poll told of everything that was ready, and not long ago? Libuv asks for so many events
+ * at once, and asks again in the same turn if it got them. What makes it old is scripts that took
+ * long, or a process that stood still, by the steady clock. */
 static inline bool loop_poll_is_fresh(const struct loop *loop, uint64_t now_us)
 {
     return loop->events < POLL_EVENTS_SURE && loop->events_before < POLL_EVENTS_SURE &&
-           now_us / 1000 < loop_now_ms(loop) + POLL_FRESH_MS;
+           loop->scripts_us < POLL_SCRIPTS_US && now_us / 1000 < loop_now_ms(loop) + POLL_FRESH_MS;
 }
 
 /* For net/: every event ends here. */

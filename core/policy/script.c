@@ -57,7 +57,7 @@ script_slice(struct script *script, struct script_run *run, struct coroutine *co
     result = budget_resume(script->budget, co->thread, arguments, &stop);
     script->coroutines.running = NULL;
     if (script->coroutines.loop != NULL)
-        loop_forget_time(script->coroutines.loop);
+        loop_note_script(script->coroutines.loop);
     script->was_stopped = stop != BUDGET_KEPT;
     if (__builtin_expect(result == 0 && !script->was_stopped, 1)) {
         *answer = lua_tonumber(co->thread, -1);
