@@ -192,17 +192,20 @@ static void on_quit(uv_signal_t *handle, int number)
 
 /* --- another script --- */
 
-/* Every client may need a connection to a backend, and the script has connections of its own. */
+/* Every client may need a connection to a backend, and the script has connections of its own. But
+ * who says how many clients there may be knows that most of them are idle. */
 static unsigned worker_clients_max(const struct config *config)
 {
     struct rlimit descriptors;
-    uint64_t most = 512, kept = DESCRIPTORS_KEPT + links_limit();
+    uint64_t room = 1024, most, kept = DESCRIPTORS_KEPT + links_limit();
 
     if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > 2 * kept)
-        most = (descriptors.rlim_cur - kept) / 2;
+        room = descriptors.rlim_cur - kept;
+    most = room / 2;
     if (config->limits.connections > 0) {
         uint64_t share = (config->limits.connections + config->workers - 1) / config->workers;
 
+        most = room / 4 * 3;
         most = share < most ? share : most;
     }
     return most < UINT32_MAX ? (unsigned)most : UINT32_MAX;

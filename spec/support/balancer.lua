@@ -6,6 +6,7 @@
 --     backends    a list of origins, balancers and addresses, as --backend options
 --     workers     how many (1); listen: an address, or a list (127.0.0.1:0); false: what the script says
 --     env, args   more environment, more options;  name: in the story;  format: "text" (json)
+--     descriptors how many it and each of its processes may open
 --     stdout      "unread": nobody empties the pipe until lb:read_stdout()
 --     may_fail    any exit status will do;  may_lose_workers: worker_died is expected
 --   It waits until lb listens.
@@ -114,6 +115,10 @@ end
 
 function balancer.start(options)
   local command = balancer.command(arguments_of(options))
+  if options.descriptors then -- behind setpriv and its options
+    table.insert(command, 4, "--nofile=" .. options.descriptors)
+    table.insert(command, 4, "prlimit")
+  end
   command.env, command.cwd, command.stdout = options.env, options.cwd, options.stdout
   command.name = options.name or "lb"
   local self = setmetatable({

@@ -98,6 +98,18 @@ describe("the limit", function()
     for _, client in ipairs(clients) do assert.equal(200, client:response().status) end
   end)
 
+  it("connections can have more of the descriptors than every other one", function()
+    local lb = play.balancer {
+      backends = { play.hello "x" }, settings = "limits = { connections = 200 }", descriptors = 400,
+    }
+    local clients = {}
+    for i = 1, 200 do
+      clients[i] = play.client(lb)
+      clients[i]:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+      assert.equal(200, clients[i]:response().status)
+    end
+  end)
+
   it("max_in_flight of a backend is never exceeded", function()
     local busy, most, go_on = 0, 0, false
     local function answer()
