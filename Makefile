@@ -172,12 +172,15 @@ fuzz: all library
 	luajit infra/fuzz.lua LB=$(BUILD)/lb LB_CORE=$(BUILD)/lb_core.so SANITIZED=$(wildcard $(BUILD)/asan/lb) \
 		$(foreach name,SEED REQUESTS RESPONSES HEADS LANES REPLAY VERBOSE,$(if $($(name)),$(name)=$($(name))))
 
+# Where Debian has the peers, which is not in everybody's PATH.
+PEERS_PATH = PATH="$$PATH:/usr/sbin"
+
 # The cases of spec/cases against lb, HAProxy and nginx, each in front of the same backends: infra/peers/README.md.
 # FILTER=text plays those whose rule and name have it, SHOW=nginx shows what was seen of them.
 peers-conformance:
 	@infra/install.sh run test peers
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all
-	@luajit infra/peers/conformance.lua LB=$(BUILD)/lb \
+	@$(PEERS_PATH) luajit infra/peers/conformance.lua LB=$(BUILD)/lb \
 		$(foreach name,FILTER SHOW LANES,$(if $($(name)),'$(name)=$($(name))'))
 
 # What a request costs, of lb and of its peers, in rounds that take turns: infra/bench/README.md. Under 10 minutes.
@@ -186,7 +189,7 @@ BENCH_TOOLS = $(patsubst %,$(BUILD)/bench/%,origin relay)
 bench:
 	@infra/install.sh run bench
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all $(BENCH_TOOLS)
-	@luajit infra/bench/bench.lua TOOLS=$(BUILD)/bench LB=$(or $(LB),$(BUILD)/lb) \
+	@$(PEERS_PATH) luajit infra/bench/bench.lua TOOLS=$(BUILD)/bench LB=$(or $(LB),$(BUILD)/lb) \
 		$(foreach name,LB2 ROUNDS SCENARIOS PEERS STRICT,$(if $($(name)),'$(name)=$($(name))'))
 
 $(BUILD)/bench/%: infra/bench/%.c infra/bench/loopback.h $(BUILD)/compile.txt
