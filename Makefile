@@ -155,6 +155,12 @@ instructions: all
 	@infra/install.sh test measure
 	@infra/instructions/small.sh $(BUILD)/lb
 
+# What a small request costs with more backends, idle connections and workers, as a table and as the plot of README.md.
+# Five minutes.
+instructions-curves: all
+	@infra/install.sh test measure
+	@infra/instructions/curves.sh $(BUILD)/lb infra/instructions/curves.svg
+
 # What a call of choose costs, in instructions, against bounds; and what a policy costs a request. Minutes.
 instructions-policy: all $(BUILD)/instructions_policy
 	@infra/install.sh test measure
@@ -219,7 +225,7 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all always bench clang clean format fuzz install install-scripts instructions instructions-policy library peers-conformance run runaways sanitize soak spec storm \
-	story test test-policy valgrind
+.PHONY: all always bench clang clean format fuzz install install-scripts instructions instructions-curves instructions-policy library peers-conformance run \
+	runaways sanitize soak spec storm story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)

@@ -35,7 +35,7 @@ wanted_for() {
         bench) # for make bench
             echo "haproxy nginx $(nginx_lua_package) wrk nghttp2-client strace curl util-linux luajit lua-luv"
             ;;
-        measure) echo "valgrind strace luajit" ;; # for make instructions and instructions-policy
+        measure) echo "valgrind strace luajit" ;; # for make instructions, -curves and -policy
         *) die "unknown set '$1'; there are: run, test, peers, bench, measure" ;;
     esac
 }
