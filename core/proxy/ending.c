@@ -12,13 +12,10 @@ enum { STATUS_CLIENT_GONE = 499 };
 
 /* --- finish --- */
 
-uint64_t exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
+void exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
 {
-    uint64_t now_us = loop_event_us(e->proxy->loop);
-
     e->last_try->outcome = attempt_outcome_name(outcome);
-    e->last_try->us = now_us - e->attempt.began_us;
-    return now_us;
+    e->last_try->us = loop_event_us(e->proxy->loop) - e->attempt.began_us;
 }
 
 static void exchange_tell_script(struct exchange *e)
@@ -37,7 +34,7 @@ static void exchange_tell_script(struct exchange *e)
     done_tell(e->plan, &e->facts, &result);
 }
 
-void exchange_finish_at(struct exchange *e, uint64_t now_us)
+void exchange_finish(struct exchange *e)
 {
     CHECK(e->state != EXCHANGE_FINISHED);
     exchange_enter(e, EXCHANGE_FINISHED);
@@ -48,7 +45,8 @@ void exchange_finish_at(struct exchange *e, uint64_t now_us)
     policy_cancel(&e->asked);
     if (e->answer.bytes > 0)
         e->log.bytes_out = e->answer.bytes;
-    describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL, now_us);
+    describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL,
+                 loop_event_us(e->proxy->loop));
     access_log_write(&e->log);
     if (e->is_told)
         exchange_tell_script(e);
@@ -58,11 +56,6 @@ void exchange_finish_at(struct exchange *e, uint64_t now_us)
     if (!e->in->is_done)
         incoming_done(e->in);
     plan_release(e->plan);
-}
-
-void exchange_finish(struct exchange *e)
-{
-    exchange_finish_at(e, loop_event_us(e->proxy->loop));
 }
 
 /* --- answers of our own --- */

@@ -368,7 +368,8 @@ static void on_attempt_end(struct attempt *a)
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
     answer_end(&e->answer, a->trailers);
-    exchange_finish_at(e, exchange_end_try(e, ATTEMPT_OK));
+    exchange_end_try(e, ATTEMPT_OK);
+    exchange_finish(e);
 }
 
 /* --- tunnel --- */

@@ -77,10 +77,8 @@ void exchange_follow_review(struct exchange *); /* the policy has looked at last
 
 /* --- ending.c: after those that finish, the exchange is nobody's any more --- */
 
-/* For the access line. Gives the steady clock, which it has looked at. */
-uint64_t exchange_end_try(struct exchange *, enum attempt_outcome);
+void exchange_end_try(struct exchange *, enum attempt_outcome); /* for the access line */
 /* The one way out. */
-void exchange_finish_at(struct exchange *, uint64_t now_us);
 void exchange_finish(struct exchange *);
 /* Our own answer; the request goes no further. Once some of another answer is out there is only
  * the cut. Finishes. */
