@@ -1,6 +1,7 @@
 #include "net/stream.h"
 
 #include "base/mem.h"
+#include "net/send.h"
 
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
@@ -286,27 +287,10 @@ static void stream_queue(struct stream *s, const uv_buf_t *parts, unsigned count
     }
 }
 
-/* The last bytes wait for the end, which comes at once (stream_finish) and leaves with them. */
-static int stream_write_last(struct stream *s, const uv_buf_t *parts, unsigned count)
-{
-    const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
-    ssize_t written = sendmsg(stream_fd(s), &message, MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL);
-
-    if (is_nothing_yet(written))
-        return UV_EAGAIN;
-    return written < 0 ? -errno : (int)written;
-}
-
-static int stream_try_write(struct stream *s, const uv_buf_t *parts, unsigned count)
-{
-    return s->is_finishing ? stream_write_last(s, parts, count)
-                           : uv_try_write(&s->uv.stream, parts, count);
-}
-
 void stream_write(struct stream *s, const uv_buf_t *parts, unsigned count)
 {
     size_t total = 0;
-    int written = 0;
+    ssize_t written = 0;
 
     for (unsigned i = 0; i < count; i++)
         total += parts[i].len;
@@ -314,11 +298,11 @@ void stream_write(struct stream *s, const uv_buf_t *parts, unsigned count)
     if (total == 0 || s->is_closing || s->failure != 0)
         return;
     if (s->queued_bytes == 0) {
-        written = stream_try_write(s, parts, count);
+        written = send_parts(stream_fd(s), parts, count, total, s->is_finishing);
         if (written == UV_EAGAIN)
             written = 0;
         if (written < 0) {
-            stream_fail(s, written);
+            stream_fail(s, (int)written);
             return;
         }
     }
