@@ -25,7 +25,7 @@ function load.check(scenario, address)
     "-A", "", "-H", "Accept:", "http://" .. address .. scenario.path,
   }
   if scenario.post then
-    local body = process.file("body", ("p"):rep(scenario.post))
+    local body = process.file("posted", ("p"):rep(scenario.post))
     for _, word in ipairs { "--data-binary", "@" .. body, "-H", "Expect:" } do table.insert(words, word) end
   end
   if scenario.closing then for _, word in ipairs { "-H", "Connection: close" } do table.insert(words, word) end end
@@ -47,8 +47,8 @@ end
 
 local function closed_loop(scenario, address, response_bytes)
   local said = command {
-    "wrk", "-t", "1", "-c", scenario.connections, "-d", "1s", "-s", WRK, "http://" .. address .. scenario.path,
-    "--", scenario.post or 0, scenario.closing and "close" or "keep-alive",
+    "wrk", "-t", "1", "-c", scenario.connections, "-d", "1s", "--timeout", "10s", "-s", WRK,
+    "http://" .. address .. scenario.path, "--", scenario.post or 0, scenario.closing and "close" or "keep-alive",
   }
   local line = said.out:match "bench (requests=[^\n]*)"
   if not line then return { requests = 0, seconds = 1, problems = { "wrk: " .. said.out .. said.err } } end
