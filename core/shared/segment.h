@@ -51,21 +51,23 @@ struct segment_share {
 };
 
 /* One backend, as all processes see it (shared/board.h has the functions). Each
- * word changes by one compare-and-swap, so nothing is ever half changed. */
+ * word changes by one compare-and-swap, so nothing is ever half changed. What is read with
+ * each request is in the first line: with a thousand backends it is in no near cache any more. */
 struct segment_backend {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t verdict; /* up, reason, code and since */
     _Atomic uint64_t ejection;       /* in, being ejected or out; how often; until when */
     _Atomic uint64_t trial_until_ms; /* somebody tries it after an ejection; 0: nobody */
     _Atomic uint32_t draining;
-    _Atomic uint32_t weight;     /* in the script:16, and the one set over it:16; 0: none is */
-    _Atomic uint64_t back_ms;    /* when it came back from being down, ejected or drained */
-    _Atomic uint64_t ejected_ms; /* when the last ejection began, */
-    _Atomic uint64_t drained_ms; /* and when draining did */
-    _Atomic uint32_t is_used;    /* some backend of the current script is here */
+    _Atomic uint32_t weight;          /* in the script:16, and the one set over it:16; 0: none is */
+    _Atomic uint64_t back_ms;         /* when it came back from being down, ejected or drained */
+    _Atomic uint64_t ejected_ms;      /* when the last ejection began, */
+    _Atomic uint64_t drained_ms;      /* and when draining did */
+    _Atomic uint32_t is_used;         /* some backend of the current script is here */
+    _Atomic uint32_t failures_in_row; /* written only on a change */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t address_version; /* odd: being written; 0: none */
     _Atomic uint64_t address[4]; /* a sockaddr_in or sockaddr_in6, for names only */
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t failures_in_row; /* written only on a change */
-    _Atomic uint64_t error_claim;    /* count:24, odd: being written; since when in ms:40 */
+    /* Its claim is count:24, odd: being written; since when in ms:40. */
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t error_claim;
     _Atomic uint64_t last_error[12]; /* a text with a NUL behind it */
 };
 
@@ -145,6 +147,8 @@ SEGMENT_STANDS_APART(workers);
 SEGMENT_STANDS_APART(shares);
 SEGMENT_STANDS_APART(callers);
 SEGMENT_STANDS_APART(counters);
+_Static_assert(offsetof(struct segment_backend, address_version) == SEGMENT_CACHE_LINE,
+               "what is read with each request is one line");
 _Static_assert(sizeof(struct segment_share) == SEGMENT_CACHE_LINE, "a request touches one line");
 
 struct segment *segment_new(void) MUST_USE; /* NULL and errno if the system refuses */
