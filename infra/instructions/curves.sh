@@ -4,7 +4,8 @@
 #
 # Instructions are those of the worker's own code, under callgrind, after each backend was met twice. CPU time is that
 # of all workers, the kernel's part included, as the scheduler counts it: all balancers run beside each other and get
-# short rounds of load in turn, so that whatever else the machine does meets all of them. The median round counts.
+# short rounds of load in turn, so that whatever else the machine does meets all of them. A quarter of the rounds
+# took less than what is told: what else a machine does makes them dearer only.
 # All backends are one lb on many addresses of 127/8. ROUNDS, REQUESTS (of one round),
 # RESULTS (a file for what curves.lua is given).
 set -euo pipefail
