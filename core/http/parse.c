@@ -10,7 +10,7 @@
 
 #include <llhttp.h>
 
-enum { FIELDS_AT_ONCE_MAX = 64 };
+enum { FIELDS_AT_ONCE_MAX = 64, FED_AT_THE_END = 16384 };
 
 _Static_assert(sizeof(llhttp_t) <= PARSE_STATE_BYTES, "PARSE_STATE_BYTES is too small");
 
@@ -422,6 +422,22 @@ enum parse_step parse_feed(struct parse *p, struct slice bytes, size_t *used)
     if (bytes.length == 0)
         return PARSE_MORE;
     return p->has_head ? parse_feed_body(p, bytes, used) : parse_feed_head(p, bytes, used);
+}
+
+uint64_t parse_unseen(const struct parse *p)
+{
+    if (!p->has_head || !p->has_body || p->is_chunked || p->is_ambiguous || p->error != PARSE_OK)
+        return 0;
+    if (p->ends_with_connection)
+        return UINT64_MAX;
+    return p->left > FED_AT_THE_END ? p->left - FED_AT_THE_END : 0;
+}
+
+void parse_pass(struct parse *p, uint64_t length)
+{
+    CHECK(length <= parse_unseen(p));
+    if (!p->ends_with_connection)
+        p->left -= length;
 }
 
 enum parse_step parse_finish(struct parse *p)

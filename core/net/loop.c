@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "net/deadline.h"
+#include "net/splice.h"
 #include "net/stream.h"
 
 static void on_no_wait(uv_idle_t *idle)
@@ -88,6 +89,7 @@ void loop_dispose(struct loop *loop)
     uv_close((uv_handle_t *)&loop->wheel_timer, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     CHECK(uv_loop_close(&loop->uv) == 0);
+    splice_dispose(&loop->splice);
     mem_free(loop->read_buffer);
 }
 

@@ -38,6 +38,11 @@ struct gather {
     char scratch[GATHER_SCRATCH];
 };
 
+struct splice { /* a pipe, opened when it is first wanted (net/splice.h) */
+    int in, out;
+    bool is_open, was_tried;
+};
+
 struct wheel { /* net/deadline.c has the picture */
     uint64_t now_ms;
     uint64_t next_ms;                              /* no deadline and no cascade is due before it */
@@ -60,6 +65,7 @@ struct loop {
     uint64_t scripts_us;            /* that scripts took since the last one began */
     struct list_node deferred;
     struct gather gather;
+    struct splice splice;
     void (*on_turn)(struct loop *); /* before each wait; NULL is fine */
     void *owner;
     _Atomic uint64_t *pulse; /* grows with each event; NULL is fine. Within one turn, too, which may

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/send.h"
+#include "net/splice.h"
 
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
@@ -21,13 +22,6 @@ struct queued_write { /* what the kernel did not take at once, copied */
 static struct stream *stream_of(const void *handle)
 {
     return (struct stream *)((const uv_handle_t *)handle)->data;
-}
-
-static int stream_fd(const struct stream *s)
-{
-    uv_os_fd_t fd;
-
-    return uv_fileno(&s->uv.handle, &fd) == 0 ? fd : -1;
 }
 
 static void on_failed(struct deferred *d)
@@ -61,7 +55,7 @@ static void stream_tell_failure(struct stream *s)
 /* The first failure is told, once, and never inside the call that met it. One of
  * writing is left to reading to tell, while that goes on: a peer that answers early
  * and closes leaves its answer there, before the end (RFC 9112, 9.5). */
-static void stream_fail(struct stream *s, int status)
+void stream_fail(struct stream *s, int status)
 {
     if (s->is_closing)
         return;
@@ -79,7 +73,7 @@ static void stream_init(struct stream *s, struct loop *loop, const struct stream
     s->queued_bytes = 0;
     s->failure = 0;
     s->is_reading = s->has_ended = s->has_told = s->is_closing = false;
-    s->is_finishing = s->has_finished = false;
+    s->is_finishing = s->has_finished = s->is_fast = false;
     s->uv.handle.data = s;
 }
 
@@ -139,8 +133,12 @@ int stream_connect(struct stream *s, struct loop *loop, const struct sockaddr *t
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
+    struct stream *s = stream_of(handle);
+
     (void)suggested;
-    *out = uv_buf_init(stream_of(handle)->loop->read_buffer, LOOP_READ_BYTES);
+    /* Without a buffer libuv reads nothing, and tells at once. */
+    *out = splice_may_pass(s) ? uv_buf_init(NULL, 0)
+                              : uv_buf_init(s->loop->read_buffer, LOOP_READ_BYTES);
 }
 
 /* 0, or what has become of the connection, which the kernel tells once. */
@@ -169,11 +167,19 @@ static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
 {
     struct stream *s = stream_of(handle);
     struct loop *loop = s->loop;
+    bool passes = length == UV_ENOBUFS && buffer->len == 0; /* on_alloc gave none */
     int status;
 
     if (length == 0 || s->is_closing)
         return;
-    if (length > 0) {
+    if (passes)
+        length = splice_pass(s);
+    if (length == UV_EAGAIN)
+        return;
+    if (length > 0 && passes) {
+        s->events->on_passed(s, (size_t)length);
+    } else if (length > 0) {
+        s->is_fast = (size_t)length == buffer->len;
         s->events->on_bytes(s, (struct slice){buffer->base, (size_t)length});
     } else {
         stream_pause(s);
@@ -234,7 +240,7 @@ void stream_pause(struct stream *s)
 {
     if (!s->is_reading)
         return;
-    s->is_reading = false;
+    s->is_reading = s->is_fast = false;
     uv_read_stop(&s->uv.stream);
 }
 

@@ -26,6 +26,10 @@ struct stream_events {
     void (*on_end)(struct stream *, int status); /* 0: the peer will send no more; else it broke */
     void (*on_drained)(struct stream *); /* the queue is empty; NULL if nobody waits for it */
     void (*on_closed)(struct stream *);
+    /* How many of the next bytes nobody has to look at, and the stream that is to have them; and
+     * so many went there. NULL: all are looked at. */
+    uint64_t (*may_pass)(struct stream *, struct stream **to);
+    void (*on_passed)(struct stream *, size_t length);
     bool reads_to_the_end; /* a write that failed is told after what is still to be read */
 };
 
@@ -43,6 +47,7 @@ struct stream {
     int failure; /* 0, or why it can be written no more */
     bool is_reading, has_ended, has_told, is_closing;
     bool is_finishing, has_finished;
+    bool is_fast; /* more came at once than was read */
 };
 
 /* Takes a socket that was accepted. */
@@ -70,9 +75,17 @@ void stream_flush_gathered(struct loop *); /* for net/loop.c and net/deadline.c 
 /* What was added goes out, and the peer sees the end behind it. No more writes. If the kernel does
  * not take all at once it is no more than stream_flush: stream_shutdown waits for the rest. */
 void stream_finish(struct stream *);
+void stream_fail(struct stream *, int status); /* for net/splice.c: it can be written no more */
 void stream_shutdown(struct stream *); /* no more writes; the peer sees the end after the queue */
 void stream_reset(struct stream *); /* like stream_close, but the peer sees a reset, not an end */
 void stream_close(struct stream *); /* what is queued is lost; twice is fine */
+
+static inline int stream_fd(const struct stream *s)
+{
+    uv_os_fd_t fd;
+
+    return uv_fileno(&s->uv.handle, &fd) == 0 ? fd : -1;
+}
 
 static inline size_t stream_backlog(const struct stream *s)
 {

@@ -56,10 +56,15 @@ void answer_begin(struct answer *answer, const struct outgoing *o, const struct 
 
 bool answer_piece(struct answer *answer, struct slice piece)
 {
+    relay_piece(incoming_stream(answer->in), answer->framing, piece);
+    return answer_passed(answer, piece.length);
+}
+
+bool answer_passed(struct answer *answer, size_t length)
+{
     struct stream *to = incoming_stream(answer->in);
 
-    relay_piece(to, answer->framing, piece);
-    answer->bytes += piece.length;
+    answer->bytes += length;
     if (stream_backlog(to) == 0)
         return true;
     incoming_watch(answer->in);

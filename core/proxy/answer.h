@@ -26,6 +26,7 @@ void answer_switch(struct answer *, const struct outgoing *); /* the 101 */
 void answer_begin(struct answer *, const struct outgoing *, const struct changes *);
 /* False: the client does not take it as fast as it comes; on_drained tells when it has. */
 bool answer_piece(struct answer *, struct slice);
+bool answer_passed(struct answer *, size_t length); /* a piece that is there already; as above */
 void answer_end(struct answer *, struct slice trailers); /* their lines, or empty */
 
 #endif

@@ -181,6 +181,15 @@ static void on_body(struct outgoing *o, struct slice piece)
     a->events->on_body(a, piece);
 }
 
+static void on_passed(struct outgoing *o, size_t length)
+{
+    struct attempt *a = attempt_of(o);
+
+    if (!a->is_paused)
+        outgoing_expect(o, a->timeouts->response_body_ms);
+    a->events->on_passed(a, length);
+}
+
 static void on_end(struct outgoing *o)
 {
     struct attempt *a = attempt_of(o);
@@ -243,6 +252,7 @@ static void on_late(struct outgoing *o)
 static const struct outgoing_events outgoing_events = {
     .on_head = on_head,
     .on_body = on_body,
+    .on_passed = on_passed,
     .on_end = on_end,
     .on_failed = on_failed,
     .on_drained = on_drained,

@@ -44,6 +44,7 @@ struct attempt_events {
     void (*on_connected)(struct attempt *); /* send now: attempt->outgoing */
     void (*on_head)(struct attempt *);      /* interim and final ones */
     void (*on_body)(struct attempt *, struct slice);
+    void (*on_passed)(struct attempt *, size_t length); /* as outgoing_pass_to says */
     void (*on_end)(struct attempt *);
     void (*on_drained)(struct attempt *);
     void (*on_failed)(struct attempt *, const struct attempt_failure *);

@@ -310,6 +310,8 @@ static void exchange_answer(struct exchange *e)
     exchange_enter(e, EXCHANGE_ANSWERING);
     e->log.status = a->outgoing->parse.head.status;
     answer_begin(&e->answer, a->outgoing, a->options != NULL ? &a->options->response : NULL);
+    if (e->answer.framing != FRAMING_CHUNKED)
+        outgoing_pass_to(a->outgoing, incoming_stream(e->in));
 }
 
 void exchange_pass_response(struct exchange *e)
@@ -352,6 +354,14 @@ static void on_attempt_body(struct attempt *a, struct slice piece)
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
     if (!answer_piece(&e->answer, piece))
+        attempt_pause(a);
+}
+
+static void on_attempt_passed(struct attempt *a, size_t length)
+{
+    struct exchange *e = list_entry(a, struct exchange, attempt);
+
+    if (!answer_passed(&e->answer, length))
         attempt_pause(a);
 }
 
@@ -412,6 +422,7 @@ static const struct attempt_events attempt_events = {
     .on_connected = on_attempt_connected,
     .on_head = on_attempt_head,
     .on_body = on_attempt_body,
+    .on_passed = on_attempt_passed,
     .on_end = on_attempt_end,
     .on_drained = on_attempt_drained,
     .on_failed = on_attempt_failed,

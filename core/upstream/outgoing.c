@@ -164,6 +164,23 @@ static void on_bytes(struct stream *s, struct slice bytes)
         outgoing_feed(o, bytes);
 }
 
+static uint64_t may_pass(struct stream *s, struct stream **to)
+{
+    const struct outgoing *o = outgoing_of(s);
+
+    *to = o->pass_to;
+    return o->events != NULL && o->pass_to != NULL ? parse_unseen(&o->parse) : 0;
+}
+
+static void on_passed(struct stream *s, size_t length)
+{
+    struct outgoing *o = outgoing_of(s);
+
+    o->bytes_read += length;
+    parse_pass(&o->parse, length);
+    o->events->on_passed(o, length);
+}
+
 static void on_end(struct stream *s, int status)
 {
     struct outgoing *o = outgoing_of(s);
@@ -203,6 +220,8 @@ static void on_connected(struct stream *s, int status)
 static const struct stream_events stream_events = {
     .on_connected = on_connected,
     .on_bytes = on_bytes,
+    .may_pass = may_pass,
+    .on_passed = on_passed,
     .on_end = on_end,
     .on_drained = on_drained,
     .on_closed = on_closed,
@@ -273,6 +292,7 @@ void outgoing_begin(struct outgoing *o, const struct outgoing_events *events, vo
     o->may_switch = may_switch;
     o->has_request = o->has_response = o->has_surplus = o->keeps_alive = false;
     o->is_held = false;
+    o->pass_to = NULL;
     o->bytes_read = 0;
     o->interim_bytes = 0;
     outgoing_await_response(o, limits);
@@ -304,6 +324,11 @@ void outgoing_pause(struct outgoing *o)
 void outgoing_resume(struct outgoing *o)
 {
     stream_read(&o->stream);
+}
+
+void outgoing_pass_to(struct outgoing *o, struct stream *to)
+{
+    o->pass_to = to;
 }
 
 void outgoing_hold(struct outgoing *o)

@@ -30,7 +30,8 @@ enum outgoing_failure {
 struct outgoing_events {
     void (*on_head)(struct outgoing *); /* an interim or the final one: o->parse.head */
     void (*on_body)(struct outgoing *, struct slice);
-    void (*on_end)(struct outgoing *); /* give it back now */
+    void (*on_passed)(struct outgoing *, size_t length); /* of the body, as outgoing_pass_to says */
+    void (*on_end)(struct outgoing *);                   /* give it back now */
     void (*on_failed)(struct outgoing *, enum outgoing_failure, const char *text);
     void (*on_drained)(struct outgoing *);
     void (*on_late)(struct outgoing *); /* what outgoing_expect has set has passed */
@@ -61,7 +62,8 @@ struct outgoing {
     bool keeps_alive;  /* the backend lets the connection be used again */
     bool is_unusable;
     bool is_held;
-    struct slice held; /* what came with the head, in the arena */
+    struct stream *pass_to; /* NULL: nowhere */
+    struct slice held;      /* what came with the head, in the arena */
 };
 
 struct outgoing *outgoing_new(struct pool *, void *owner,
@@ -88,6 +90,9 @@ void outgoing_expect(struct outgoing *, uint64_t within_ms); /* something; else 
 void outgoing_expect_nothing(struct outgoing *);             /* no on_late */
 void outgoing_pause(struct outgoing *); /* no more on_body until outgoing_resume */
 void outgoing_resume(struct outgoing *);
+/* Inside the on_head of a final one: the stream may be given bytes of a body that is not in chunks
+ * without an on_body. Borrows it until the response is over. */
+void outgoing_pass_to(struct outgoing *, struct stream *);
 /* Inside the on_head of a final one: nothing of what follows is told before outgoing_release, not
  * even what has come with the head. outgoing_release tells that at once. */
 void outgoing_hold(struct outgoing *);
