@@ -133,7 +133,7 @@ void incoming_done(struct incoming *in)
 {
     bool is_last = in->closes && in->client->state != CLIENT_CLOSING;
 
-    incoming_end(in, is_last ? stream_finish : stream_flush);
+    incoming_end(in, is_last ? stream_finish : stream_send_soon);
 }
 
 void incoming_cut(struct incoming *in)

@@ -42,6 +42,7 @@ static void loop_run_deferred(struct loop *loop)
 
 static void on_after_wait(uv_check_t *check)
 {
+    stream_write_held(check->data);
     wheel_turn(check->data);
     loop_run_deferred(check->data);
 }
@@ -51,6 +52,7 @@ static void on_before_wait(uv_prepare_t *prepare)
     struct loop *loop = prepare->data;
 
     loop_run_deferred(loop);
+    stream_write_held(loop);
     if (loop->on_turn != NULL)
         loop->on_turn(loop);
     if (list_is_empty(&loop->deferred))

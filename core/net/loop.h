@@ -22,6 +22,8 @@ enum {
     WHEEL_SLOTS = 256,
     GATHER_PARTS = 32,
     GATHER_SCRATCH = 512,
+    HELD_STREAMS = 16,
+    HELD_BYTES_EACH = 1024,
     POLL_EVENTS_SURE = 900, /* less than libuv asks for */
     POLL_SCRIPTS_US = 10000,
     POLL_FRESH_MS = 100,
@@ -41,6 +43,14 @@ struct gather {
 struct splice { /* a pipe, opened when it is first wanted (net/splice.h) */
     int in, out;
     bool is_open, was_tried;
+};
+
+/* What is to be written before the loop waits (net/stream.h, stream_send_soon), copied. */
+struct held {
+    unsigned count;
+    struct stream *streams[HELD_STREAMS];
+    size_t lengths[HELD_STREAMS];
+    char bytes[HELD_STREAMS][HELD_BYTES_EACH];
 };
 
 struct wheel { /* net/deadline.c has the picture */
@@ -66,6 +76,7 @@ struct loop {
     struct list_node deferred;
     struct gather gather;
     struct splice splice;
+    struct held held;
     void (*on_turn)(struct loop *); /* before each wait; NULL is fine */
     void *owner;
     _Atomic uint64_t *pulse; /* grows with each event; NULL is fine. Within one turn, too, which may

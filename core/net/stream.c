@@ -1,6 +1,7 @@
 #include "net/stream.h"
 
 #include "base/mem.h"
+#include "net/gather.h"
 #include "net/send.h"
 #include "net/splice.h"
 
@@ -32,20 +33,6 @@ static void on_failed(struct deferred *d)
     s->events->on_end(s, s->failure);
 }
 
-void stream_flush_gathered(struct loop *loop)
-{
-    struct gather *g = &loop->gather;
-    struct stream *s = g->stream;
-    unsigned count = g->count;
-
-    loop_note_event(loop);
-    g->stream = NULL;
-    g->count = 0;
-    g->scratch_used = 0;
-    if (s != NULL && count > 0)
-        stream_write(s, g->parts, count);
-}
-
 static void stream_tell_failure(struct stream *s)
 {
     if (!s->has_told)
@@ -73,7 +60,7 @@ static void stream_init(struct stream *s, struct loop *loop, const struct stream
     s->queued_bytes = 0;
     s->failure = 0;
     s->is_reading = s->has_ended = s->has_told = s->is_closing = false;
-    s->is_finishing = s->has_finished = s->is_fast = false;
+    s->is_finishing = s->has_finished = s->is_held = s->is_fast = false;
     s->uv.handle.data = s;
 }
 
@@ -293,14 +280,13 @@ static void stream_queue(struct stream *s, const uv_buf_t *parts, unsigned count
     }
 }
 
-void stream_write(struct stream *s, const uv_buf_t *parts, unsigned count)
+void stream_write_now(struct stream *s, const uv_buf_t *parts, unsigned count)
 {
     size_t total = 0;
     ssize_t written = 0;
 
     for (unsigned i = 0; i < count; i++)
         total += parts[i].len;
-    stream_flush(s); /* what was added before goes out before */
     if (total == 0 || s->is_closing || s->failure != 0)
         return;
     if (s->queued_bytes == 0) {
@@ -316,41 +302,10 @@ void stream_write(struct stream *s, const uv_buf_t *parts, unsigned count)
         stream_queue(s, parts, count, total, (size_t)written);
 }
 
-/* The one gather of the loop serves this stream from now on. */
-static struct gather *stream_gather(struct stream *s)
+void stream_write(struct stream *s, const uv_buf_t *parts, unsigned count)
 {
-    struct gather *g = &s->loop->gather;
-
-    if (g->stream != s || g->count == GATHER_PARTS ||
-        g->scratch_used + STREAM_COPY_MAX > GATHER_SCRATCH)
-        stream_flush_gathered(s->loop);
-    g->stream = s;
-    return g;
-}
-
-void stream_add(struct stream *s, struct slice bytes)
-{
-    struct gather *g = stream_gather(s);
-
-    if (bytes.length > 0)
-        g->parts[g->count++] = uv_buf_init((char *)bytes.start, (unsigned)bytes.length);
-}
-
-void stream_add_copy(struct stream *s, struct slice bytes)
-{
-    struct gather *g = stream_gather(s);
-    char *copy = g->scratch + g->scratch_used;
-
-    CHECK(bytes.length <= STREAM_COPY_MAX);
-    memcpy(copy, bytes.start, bytes.length);
-    g->scratch_used += bytes.length;
-    g->parts[g->count++] = uv_buf_init(copy, (unsigned)bytes.length);
-}
-
-void stream_flush(struct stream *s)
-{
-    if (s->loop->gather.stream == s)
-        stream_flush_gathered(s->loop);
+    stream_flush(s); /* what was added before goes out before */
+    stream_write_now(s, parts, count);
 }
 
 /* One packet takes the last bytes and the end: the second one is spared, and the peer is woken
@@ -365,17 +320,6 @@ void stream_finish(struct stream *s)
         return;
     s->has_finished = true;
     shutdown(stream_fd(s), SHUT_WR);
-}
-
-static void stream_forget_gathered(struct stream *s)
-{
-    struct gather *g = &s->loop->gather;
-
-    if (g->stream == s) {
-        g->stream = NULL;
-        g->count = 0;
-        g->scratch_used = 0;
-    }
 }
 
 static void on_shutdown(uv_shutdown_t *request, int status)
@@ -407,6 +351,7 @@ void stream_close(struct stream *s)
 {
     if (s->is_closing)
         return;
+    stream_take_out(s);
     stream_forget_gathered(s);
     s->is_closing = true;
     deferred_cancel(&s->failed);
@@ -419,6 +364,7 @@ void stream_reset(struct stream *s)
 
     if (s->is_closing)
         return;
+    stream_take_out(s);
     stream_forget_gathered(s);
     s->is_closing = true;
     deferred_cancel(&s->failed);

@@ -46,7 +46,7 @@ struct stream {
     uint32_t queued_bytes;
     int failure; /* 0, or why it can be written no more */
     bool is_reading, has_ended, has_told, is_closing;
-    bool is_finishing, has_finished;
+    bool is_finishing, has_finished, is_held;
     bool is_fast; /* more came at once than was read */
 };
 
@@ -71,7 +71,11 @@ void stream_add(struct stream *, struct slice);
 void stream_add_copy(struct stream *,
                      struct slice); /* the same for at most STREAM_COPY_MAX bytes, copied */
 void stream_flush(struct stream *);
-void stream_flush_gathered(struct loop *); /* for net/loop.c and net/deadline.c */
+/* Like stream_flush, but a little goes out before the loop waits, with that of other streams: peers
+ * that are woken by several writes in a row are woken once. It is not borrowed any more. */
+void stream_send_soon(struct stream *);
+void stream_flush_gathered(struct loop *); /* for net/: an event is over; sends soon */
+void stream_write_held(struct loop *);     /* for net/loop.c: what goes out soon goes out now */
 /* What was added goes out, and the peer sees the end behind it. No more writes. If the kernel does
  * not take all at once it is no more than stream_flush: stream_shutdown waits for the rest. */
 void stream_finish(struct stream *);
