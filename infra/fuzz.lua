@@ -68,10 +68,6 @@ local function start(program, script)
     return lb.address or lb.exit
   end)
   assert(lb.address, "lb ended instead of listening")
-  -- With its first connection libuv opens a descriptor that it keeps, for when there are no more.
-  local host, port = lb.address:match "^(.*):(%d+)$"
-  local visitor = uv.new_tcp()
-  visitor:connect(host, tonumber(port), function() visitor:close() end)
   loop.pause(0.3) -- all of its processes are there, and have looked at the backends once
   return lb
 end

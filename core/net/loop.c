@@ -67,10 +67,22 @@ static void on_before_wait(uv_prepare_t *prepare)
     loop->event_us = 0;
 }
 
+/* From its first stream on libuv keeps a descriptor for when there are no more. It has it from the
+ * beginning, when there are some: what a process holds at rest does not grow with a connection. */
+static void loop_keep_descriptor(struct loop *loop)
+{
+    uv_tcp_t first;
+
+    CHECK(uv_tcp_init(&loop->uv, &first) == 0);
+    uv_close((uv_handle_t *)&first, NULL);
+    uv_run(&loop->uv, UV_RUN_NOWAIT); /* closes it: there is nothing else yet */
+}
+
 void loop_init(struct loop *loop)
 {
     *loop = (struct loop){.on_turn = NULL};
     CHECK(uv_loop_init(&loop->uv) == 0);
+    loop_keep_descriptor(loop);
     CHECK(uv_check_init(&loop->uv, &loop->after_wait) == 0);
     CHECK(uv_prepare_init(&loop->uv, &loop->before_wait) == 0);
     CHECK(uv_idle_init(&loop->uv, &loop->no_wait) == 0);
