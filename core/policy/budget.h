@@ -6,6 +6,8 @@
  * call that is stopped ends with the error value sandbox_stopped(). A call that
  * cannot be stopped (inside a C function that does not return) ends the process
  * after BUDGET_STUCK_MS more, so that the supervisor starts another.
+ * Its time counts from when it is noticed: at the latest after a quarter of it and a tick of the
+ * kernel's clock (4 ms in Debian).
  *
  * Uses LuaJIT's profiler, which is one per process: a new budget takes it from the
  * one before, whose state is interpreted from then on and stays as interruptible.
