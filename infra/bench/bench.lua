@@ -92,7 +92,6 @@ local function chosen_contestants()
 end
 
 local function takes_part(scenario, name)
-  if not scenario.who then return true end
   for _, other in ipairs(scenario.who) do
     if other == name then return true end
   end
@@ -150,9 +149,14 @@ local function has_time() return loop.now() - began < ONCE_MAX_S end
 local function run_syscalls(scenario, running)
   local rows, notes = {}, {}
   for _, contestant in ipairs(running) do
-    progress("system calls of %s", contestant.name)
-    local result, why = nil, "no time left"
-    if has_time() then result, why = syscalls.measure(scenario, contestant) end
+    local result, why
+    local named = takes_part(scenario, contestant.name)
+    if named and has_time() then
+      progress("system calls of %s", contestant.name)
+      result, why = syscalls.measure(scenario, contestant)
+    elseif named then
+      why = "no time left"
+    end
     if result then
       local rate = rounds.rate("small", contestant.name)
       local others = rate and result.per_second / rate or 0
@@ -163,7 +167,7 @@ local function run_syscalls(scenario, running)
         ("%.0f"):format(result.per_second), table.concat(list, ", "),
       })
       if contestant.name == "lb" then figures.syscalls = result.per_request + others end
-    else
+    elseif why then
       table.insert(notes, ("%s: not measured, %s"):format(contestant.name, why))
     end
   end

@@ -14,9 +14,10 @@ local process = require "spec.support.process"
 local wire = require "spec.support.wire"
 
 local contestants = {
-  order = { "relay", "haproxy", "haproxy-lua", "nginx-lua", "lb", "lb-c", "lb-log", "lb2" },
+  order = { "relay", "haproxy", "haproxy-lua", "haproxy-splice", "nginx-lua", "lb", "lb-c", "lb-log", "lb2" },
   titles = {
     relay = "byte relay", haproxy = "HAProxy", ["haproxy-lua"] = "HAProxy, Lua pick",
+    ["haproxy-splice"] = "HAProxy, splice",
     ["nginx-lua"] = "nginx, Lua balancer", lb = "lb", ["lb-c"] = "lb, pick in C", ["lb-log"] = "lb, access log on",
     lb2 = "lb, other build",
   },
@@ -89,12 +90,12 @@ local function start_on_port(name, command)
   refuse(name, started)
 end
 
-local function haproxy(name, fetches, pick)
+local function haproxy(name, fetches, pick, splice)
   return function()
     return start_on_port(name, function(port)
       return { "haproxy", "-db", "-f", filled("haproxy.cfg", name .. ".cfg", {
         PORT = port, CONNECTIONS = given.connections, BACKEND1 = backends[1], BACKEND2 = backends[2],
-        LUA = fetches and "lua-load " .. fetches or "", PICK = pick or "",
+        LUA = fetches and "lua-load " .. fetches or "", PICK = pick or "", SPLICE = splice or "",
       }) }
     end)
   end
@@ -155,6 +156,7 @@ local starters = {
   end,
   haproxy = haproxy("haproxy"),
   ["haproxy-lua"] = haproxy("haproxy-lua", FOLDER .. "haproxy.lua", "use-server %[lua.pick] if TRUE"),
+  ["haproxy-splice"] = haproxy("haproxy-splice", nil, nil, "option splice-response"),
   ["nginx-lua"] = nginx,
   lb = lb("lb", "lb", "balancer.lua"),
   ["lb-c"] = lb("lb-c", "lb", nil),

@@ -1,18 +1,23 @@
 -- scenarios - what is measured, of whom, and what it should be.
 --
 -- rounds: a path of the origin, and connections that ask again as soon as they have an answer; closing: over a new
--- connection each time; rate: so many requests a second instead, whatever becomes of them. All contestants take part
--- unless it says who. others: measured once, behind the rounds.
+-- connection each time; rate: so many requests a second instead, whatever becomes of them. who: of the contestants
+-- that there are. others: measured once, behind the rounds.
 
 local MAIN = { "relay", "haproxy", "haproxy-lua", "nginx-lua", "lb", "lb2" }
+local SMALL = { "lb-c", "lb-log", unpack(MAIN) }
+local BIG = { "haproxy-splice", unpack(MAIN) }
 
 local scenarios = {}
 
 scenarios.rounds = {
-  { name = "small", title = "Small: 64 connections, answers of 100 bytes", path = "/100", connections = 64 },
+  {
+    name = "small", title = "Small: 64 connections, answers of 100 bytes",
+    path = "/100", connections = 64, who = SMALL,
+  },
   { name = "10k", title = "10 KiB answers: 64 connections", path = "/10k", connections = 64, who = MAIN },
   { name = "post", title = "10 KiB posts: 64 connections", path = "/100", connections = 64, post = 10240, who = MAIN },
-  { name = "1m", title = "1 MiB answers: 16 connections", path = "/1m", connections = 16, who = MAIN, per_gib = true },
+  { name = "1m", title = "1 MiB answers: 16 connections", path = "/1m", connections = 16, who = BIG, per_gib = true },
   {
     name = "newconn", title = "A new client connection per request: 64 at a time",
     path = "/100", connections = 64, closing = true, who = MAIN,
@@ -24,7 +29,10 @@ scenarios.rounds = {
 }
 
 scenarios.others = {
-  { name = "syscalls", title = "System calls: 64 connections, answers of 100 bytes", path = "/100", connections = 64 },
+  {
+    name = "syscalls", title = "System calls: 64 connections, answers of 100 bytes",
+    path = "/100", connections = 64, who = SMALL,
+  },
   {
     name = "idle", title = "Idle connections, each of which was served once",
     path = "/100", connections = 10000, who = { "haproxy", "nginx-lua", "lb", "lb2" },
