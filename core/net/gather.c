@@ -44,7 +44,8 @@ static void held_write(struct held *held, unsigned i)
     if (s == NULL)
         return; /* it was taken out */
     s->is_held = false;
-    stream_write_now(s, &whole, 1);
+    if (s->events->may_leave == NULL || s->events->may_leave(s))
+        stream_write_now(s, &whole, 1);
 }
 
 void stream_write_held(struct loop *loop)

@@ -30,6 +30,9 @@ struct stream_events {
      * so many went there. NULL: all are looked at. */
     uint64_t (*may_pass)(struct stream *, struct stream **to);
     void (*on_passed)(struct stream *, size_t length);
+    /* Of what was kept until now (stream_send_soon): may it still go out? Else it is dropped, and
+     * the owner knows. NULL: always. */
+    bool (*may_leave)(struct stream *);
     bool reads_to_the_end; /* a write that failed is told after what is still to be read */
 };
 

@@ -153,7 +153,7 @@ static void on_bytes(struct stream *s, struct slice bytes)
         outgoing_close(o);
         return;
     }
-    if (o->unsure_poll == loop_poll(s->loop)) {
+    if (o->was_kept_back || o->unsure_poll == loop_poll(s->loop)) {
         outgoing_fail(o, OUTGOING_RESET, "bytes that nobody asked for");
         return;
     }
@@ -162,6 +162,20 @@ static void on_bytes(struct stream *s, struct slice bytes)
         outgoing_pass(o, bytes);
     else
         outgoing_feed(o, bytes);
+}
+
+/* A whole request is to go out that waited for other events of its turn. If those took long, an idle
+ * connection may not be what it was, as in pool_take: what came meanwhile is no answer. */
+static bool may_leave(struct stream *s)
+{
+    struct outgoing *o = outgoing_of(s);
+    const struct loop *loop = s->loop;
+
+    if (o->events == NULL || !o->is_reused || !o->has_request || o->bytes_read > 0 ||
+        o->begun_poll != loop_poll(loop) || loop_poll_is_fresh(loop, loop->noted_ms * 1000))
+        return true;
+    o->was_kept_back = stream_is_stale(s);
+    return !o->was_kept_back;
 }
 
 static uint64_t may_pass(struct stream *s, struct stream **to)
@@ -220,6 +234,7 @@ static void on_connected(struct stream *s, int status)
 static const struct stream_events stream_events = {
     .on_connected = on_connected,
     .on_bytes = on_bytes,
+    .may_leave = may_leave,
     .may_pass = may_pass,
     .on_passed = on_passed,
     .on_end = on_end,
@@ -291,7 +306,8 @@ void outgoing_begin(struct outgoing *o, const struct outgoing_events *events, vo
     o->answers_head = answers_head;
     o->may_switch = may_switch;
     o->has_request = o->has_response = o->has_surplus = o->keeps_alive = false;
-    o->is_held = false;
+    o->is_held = o->was_kept_back = false;
+    o->begun_poll = loop_poll(o->stream.loop);
     o->pass_to = NULL;
     o->bytes_read = 0;
     o->interim_bytes = 0;

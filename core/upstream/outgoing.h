@@ -49,6 +49,7 @@ struct outgoing {
     struct arena *arena;  /* the borrower's */
     enum framing framing; /* of the final response */
     uint64_t unsure_poll; /* lent after it, without a look: what it tells of is older; 0: none */
+    uint64_t begun_poll;  /* when the borrower began */
     uint64_t length;
     uint64_t bytes_read;  /* of this response */
     size_t interim_bytes; /* of the heads before the final one */
@@ -61,6 +62,7 @@ struct outgoing {
     bool has_surplus;  /* bytes came that belong to no response */
     bool keeps_alive;  /* the backend lets the connection be used again */
     bool is_unusable;
+    bool was_kept_back; /* nothing of the request went out: something else came before */
     bool is_held;
     struct stream *pass_to; /* NULL: nowhere */
     struct slice held;      /* what came with the head, in the arena */
