@@ -47,6 +47,8 @@ int parse_feed(struct parse_seen *, struct slice, size_t *used);
 int parse_finish(struct parse_seen *);
 bool parse_is_at_start(const struct parse_seen *);
 bool parse_agrees(const struct parse_seen *, int framing, uint64_t length);
+void *http_map(void *, size_t bytes, int protection, int flags, int fd, long offset) __asm__("mmap");
+int http_protect(void *, size_t bytes, int protection) __asm__("mprotect");
 ]]
 
 local VERSIONS = { [0] = "1.0", "1.1" }
@@ -124,13 +126,19 @@ function http.parser(options, arena)
   return parse
 end
 
+-- Where memory ends that can be read: a head is looked at eight bytes at a time, but no byte behind it.
+local ROOM_BYTES, PAGE_BYTES = 1048576, 65536
+local READ_WRITE, PRIVATE_ANONYMOUS = 3, 0x22
+local room = ffi.cast("char *", ffi.C.http_map(nil, ROOM_BYTES + PAGE_BYTES, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0))
+assert(ffi.C.http_protect(room + ROOM_BYTES, PAGE_BYTES, 0) == 0)
+
 -- The step, and how many of the bytes were used. A copy of just these bytes is fed, which ends
--- with the call: a parser that reads beyond them, or keeps them, is seen by its result.
+-- with the call: a parser that keeps them is seen by its result, and one that reads beyond them dies.
 function http.feed(parse, bytes)
+  assert(#bytes <= ROOM_BYTES)
   local used = ffi.new "size_t[1]"
-  local copy = ffi.new("char[?]", #bytes + 1)
+  local copy = room + ROOM_BYTES - #bytes
   ffi.copy(copy, bytes, #bytes)
-  copy[#bytes] = 0x7f
   local step = STEPS[core.parse_feed(parse, ffi.new("struct slice", copy, #bytes), used)]
   ffi.fill(copy, #bytes, 0x7f)
   return step, tonumber(used[0])
