@@ -92,13 +92,16 @@ static void on_connection(struct listener *l, int socket, const struct sockaddr_
     clients_accept(&worker_of(l->loop)->clients, l, socket, peer);
 }
 
-static void on_client_closed(struct clients *clients)
+static void worker_accept_again(struct worker *w)
 {
-    struct worker *w = clients->owner;
-
     if (w->clients.count < w->clients_max && w->state != WORKER_ENDING)
         for (unsigned i = 0; i < w->listeners_count; i++)
             listener_go_on(&w->listeners[i]);
+}
+
+static void on_client_closed(struct clients *clients)
+{
+    worker_accept_again(clients->owner);
 }
 
 static void on_request(struct clients *clients, struct incoming *in)
@@ -264,6 +267,7 @@ static bool worker_follow(struct worker *w)
     clients_follow(&w->clients, plan->config);
     w->clients_max = worker_clients_max(plan->config);
     proxy_follow(&w->proxy, plan);
+    worker_accept_again(w); /* clients that wait may have room now, without that another one goes */
     return true;
 }
 

@@ -1,4 +1,5 @@
 local play = require "spec.support.play"
+local reloading = require "spec.support.reloading"
 
 describe("the limit", function()
   after_each(play.curtain)
@@ -96,6 +97,18 @@ describe("the limit", function()
     for i = 1, 5 do clients[i]:close() end
     play.wait("the other answers", function() return served() == 15 end)
     for _, client in ipairs(clients) do assert.equal(200, client:response().status) end
+  end)
+
+  it("connections lets those that wait in when a reload has more room, and nobody has left", function()
+    local function limit(n) return reloading.answering("hello", ("limits = { connections = %d },"):format(n)) end
+    local lb, say = reloading.start(limit(1), { workers = 1 })
+    local first, second = play.client(lb), play.client(lb)
+    first:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert.equal(200, first:response().status)
+    second:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    lb:event "connections_full"
+    assert.equal("reload", say(limit(2)).event)
+    assert.equal(200, second:response().status)
   end)
 
   it("connections can have more of the descriptors than every other one", function()
