@@ -419,6 +419,7 @@ static void on_resume(struct deferred *d)
         client_end(c);
         return;
     }
+    stream_flush(&c->stream); /* what is held of the answer is no backlog yet, and may become one */
     if (stream_backlog(&c->stream) > 0) {
         client_watch(c);
         return; /* on_drained comes back here */
