@@ -1,18 +1,19 @@
 #include "upstream/pool.h"
 
 #include "base/mem.h"
+#include "upstream/pools.h"
 
 enum { IDLE_CONNECTIONS_MAX = 1024 };
 
-struct pool *pool_new(struct loop *loop, unsigned *open)
+struct pool *pool_new(struct loop *loop, struct pools *pools)
 {
     struct pool *pool = mem_zalloc(sizeof *pool);
 
     pool->loop = loop;
-    pool->open = open;
+    pool->pools = pools;
     list_init(&pool->idle);
     list_init(&pool->back);
-    ++*open;
+    pools->open++;
     return pool;
 }
 
@@ -20,7 +21,7 @@ static void pool_free_if_over(struct pool *pool)
 {
     if (!pool->is_closing || pool->connections > 0)
         return;
-    --*pool->open;
+    pool->pools->open--;
     mem_free(pool);
 }
 
@@ -84,6 +85,12 @@ struct outgoing *pool_take(struct pool *pool, bool may_repeat, uint64_t now_us)
 static struct list_node *pool_oldest(struct pool *pool)
 {
     return list_is_empty(&pool->idle) ? pool->back.previous : pool->idle.previous;
+}
+
+void pool_close_oldest(struct pool *pool)
+{
+    if (!list_is_empty(&pool->idle) || !list_is_empty(&pool->back))
+        outgoing_close(list_entry(pool_oldest(pool), struct outgoing, node));
 }
 
 void pool_return(struct outgoing *o)
@@ -152,6 +159,11 @@ void pool_lease(struct pool *pool, struct lease *lease, const struct sockaddr *t
     lease->refused = 0;
     lease->opening = outgoing_new(pool, lease, on_opened);
     lease->refused = outgoing_open(lease->opening, to);
+    if (lease->refused == UV_EMFILE && pools_close_oldest(pool->pools)) {
+        outgoing_close(lease->opening);
+        lease->opening = outgoing_new(pool, lease, on_opened);
+        lease->refused = outgoing_open(lease->opening, to);
+    }
     if (lease->refused != 0)
         loop_defer(pool->loop, &lease->tell);
     else

@@ -22,6 +22,8 @@
 
 #include <netinet/in.h>
 
+struct pools;
+
 struct pool {
     struct loop *loop;
     uint64_t idle_ms;
@@ -30,7 +32,7 @@ struct pool {
     uint64_t settled_poll;    /* up to which that is true */
     unsigned connections;     /* in any state, until their close is over */
     unsigned uses;            /* by scripts, for upstream/pools.c */
-    unsigned *open;           /* one less when this one is gone */
+    struct pools *pools;      /* all of the worker, which it is counted in */
     uint32_t address_version; /* of the copy, for upstream/backend.c; 0: none */
     struct sockaddr_in6 address;
     bool is_closing;
@@ -47,8 +49,9 @@ struct lease { /* embedded in whoever asks; stays in place until its event */
     struct deadline deadline;
 };
 
-struct pool *pool_new(struct loop *, unsigned *open); /* its time is to be set */
+struct pool *pool_new(struct loop *, struct pools *); /* its time is to be set */
 void pool_close_idle(struct pool *);
+void pool_close_oldest(struct pool *); /* of the idle ones, if there is one */
 /* Closes the idle ones; returned ones are closed from now on. It frees itself when the last
  * one has gone, perhaps at once. */
 void pool_close(struct pool *);

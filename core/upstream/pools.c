@@ -14,7 +14,7 @@ struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t idle_ms)
     CHECK(slot < SEGMENT_BACKENDS_MAX);
     pool = &pools->list[slot];
     if (*pool == NULL)
-        *pool = pool_new(pools->loop, &pools->open);
+        *pool = pool_new(pools->loop, pools);
     (*pool)->uses++;
     (*pool)->idle_ms = idle_ms;
     return *pool;
@@ -28,4 +28,19 @@ void pools_release(struct pools *pools, unsigned slot)
         return;
     pools->list[slot] = NULL;
     pool_close(pool);
+}
+
+bool pools_close_oldest(struct pools *pools)
+{
+    bool is_closed = false;
+
+    for (unsigned slot = 0; slot < SEGMENT_BACKENDS_MAX; slot++) {
+        struct pool *pool = pools->list[slot];
+
+        if (pool == NULL || (list_is_empty(&pool->idle) && list_is_empty(&pool->back)))
+            continue;
+        pool_close_oldest(pool);
+        is_closed = true;
+    }
+    return is_closed;
 }

@@ -22,5 +22,8 @@ void pools_init(struct pools *, struct loop *);
 /* One use more. The time is the newest script's: it holds for all of them from now on. */
 struct pool *pools_use(struct pools *, unsigned slot, uint64_t idle_ms);
 void pools_release(struct pools *, unsigned slot);
+/* There are no more descriptors: each pool closes the idle connection that was used longest ago.
+ * False: none is idle. */
+bool pools_close_oldest(struct pools *);
 
 #endif

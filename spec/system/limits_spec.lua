@@ -1,3 +1,4 @@
+local asking = require "spec.support.asking"
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
 
@@ -120,6 +121,40 @@ describe("the limit", function()
       clients[i] = play.client(lb)
       clients[i]:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
       assert.equal(200, clients[i]:response().status)
+    end
+  end)
+
+  it("connections leaves descriptors for a backend that idle connections to another one have", function()
+    local go_on, busy = false, 0
+    local first = play.answering(function()
+      busy = busy + 1
+      play.wait("the word", function() return go_on end)
+      return "first"
+    end)
+    local lb = play.balancer {
+      script = ([[
+        return {
+          health = { interval = 30 }, limits = { connections = 200 }, backends = { "%s", "%s" },
+          choose = function(ctx, backends) return backends[ctx.path == "/first" and 1 or 2] end,
+          on_failure = function() return "fail" end,
+        }
+      ]]):format(first.address, play.hello("second").address),
+      descriptors = 400,
+    }
+    local clients = {}
+    for i = 1, 20 do
+      clients[i] = play.client(lb)
+      clients[i]:send "GET /first HTTP/1.1\r\nHost: x\r\n\r\n"
+    end
+    play.wait("the first one to be busy", function() return busy == 20 end)
+    go_on = true
+    for _, client in ipairs(clients) do assert.equal(200, client:response().status) end
+    local pid, lowest = asking.worker(lb), 0
+    while require("luv").fs_lstat(("/proc/%d/fd/%d"):format(pid, lowest)) do lowest = lowest + 1 end
+    os.execute(("prlimit --pid %d --nofile=%d:"):format(pid, lowest)) -- there is none any more
+    for _, client in ipairs(clients) do
+      client:send "GET /second HTTP/1.1\r\nHost: x\r\n\r\n"
+      assert.equal(200, client:response().status)
     end
   end)
 
