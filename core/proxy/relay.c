@@ -14,7 +14,7 @@ void relay_piece(struct stream *s, enum framing framing, struct slice piece)
     if (framing == FRAMING_CHUNKED)
         stream_add(s, SLICE("\r\n"));
     else
-        stream_send_soon(s); /* nothing joins it: more than a little is tried at once, so backlog is known */
+        stream_send_soon(s); /* more than a little is tried at once: backlog is known */
 }
 
 void relay_end(struct stream *s, enum framing framing, struct slice trailers)
