@@ -7,7 +7,12 @@
 local uv = require "luv"
 
 local lb_path = arg[1] or "build/lb"
-local BODY = (tonumber(arg[2]) or 1024) * 2 ^ 20
+local MIB = tonumber(arg[2] or 1024)
+if not uv.fs_access(lb_path, "X") or not MIB or MIB < 1 or MIB % 1 ~= 0 then
+  io.stderr:write("usage: luajit infra/soak.lua [LB] [MIB]: a program, and a whole number from 1\n")
+  os.exit(2)
+end
+local BODY = MIB * 2 ^ 20
 local BLOCK = 2 ^ 16
 local SLOW_SHARE = 100              -- the slow side takes this much longer than the pair of fast ones
 local GROWTH_MAX = 2 ^ 20           -- resident memory, while a body passes

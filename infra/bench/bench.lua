@@ -214,7 +214,21 @@ local function print_head(names, count)
     machine.system(), machine.versions(options.LB, names))
 end
 
+-- Said before anything starts.
+local function check_options()
+  local count = tonumber(options.ROUNDS)
+  if not count or count < 1 or count % 1 ~= 0 then
+    error("ROUNDS is not a whole number from 1: " .. options.ROUNDS, 0)
+  end
+  for _, name in ipairs { "LB", "LB2" } do
+    if options[name] and not uv.fs_access(options[name], "X") then
+      error(("%s cannot be run: %s"):format(name, options[name]), 0)
+    end
+  end
+end
+
 local function main()
+  check_options()
   local wanted = options.SCENARIOS and listed(options.SCENARIOS)
   local in_rounds, others = chosen(scenarios.rounds, wanted), chosen(scenarios.others, wanted)
   if wanted and next(wanted) then error("no such scenario: " .. next(wanted), 0) end
