@@ -19,8 +19,6 @@
 enum {
     EARLY_BYTES_MAX = LOOP_READ_BYTES, /* of requests sent ahead of their turn */
     DRAIN_GRACE_MS = 300,
-    UNWATCHED_MS =
-        20, /* in which a first request is mostly answered; to see its client leave later */
 };
 
 static const struct stream_events stream_events;

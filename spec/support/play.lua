@@ -23,6 +23,7 @@
 --   play.bodies(list)         the bodies of responses, as one text: "1 2 1 2"
 --   play.timed(fn, ...)       how many seconds it took, and what it gave
 --   play.memory(lb)           KiB that its processes hold;  play.until_still(fn)  a value come to rest
+--   play.slow_choice         settings: a policy that is slow for one path
 --   play.curtain()            ends every spec: nothing may be left over, lb must have ended well
 
 local balancer = require "spec.support.balancer"
@@ -40,6 +41,16 @@ local play = {
   children = process.children, exists = process.exists,
   beside = loop.go, wait = loop.wait, pause = loop.pause, now = loop.now, slow = loop.slow, note = loop.note,
 }
+
+-- Settings of a policy that takes 0.4 s of its worker's time for "/slow", and none for others.
+play.slow_choice = [[
+  script = { budget_ms = 5000 },
+  choose = function(ctx, backends)
+    local over = os.clock() + (ctx.path == "/slow" and 0.4 or 0)
+    while os.clock() < over do end
+    return backends[1]
+  end,
+]]
 
 function play.client(target, options)
   local address = type(target) == "table" and target.address or target

@@ -5,15 +5,6 @@ local GET = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 
 local REQUESTS = { GET = GET:format "/", POST = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" }
 
-local SLOW_CHOICE = [[
-  script = { budget_ms = 5000 },
-  choose = function(ctx, backends)
-    local over = os.clock() + (ctx.path == "/slow" and 0.4 or 0)
-    while os.clock() < over do end
-    return backends[1]
-  end,
-]]
-
 describe("a request that waits for its turn to be written", function()
   after_each(play.curtain)
 
@@ -32,7 +23,7 @@ describe("a request that waits for its turn to be written", function()
           end
         end
       end)
-      local lb = play.balancer { backends = { backend }, settings = SLOW_CHOICE }
+      local lb = play.balancer { backends = { backend }, settings = play.slow_choice }
       local first, second, third = play.client(lb), play.client(lb), play.client(lb)
       third:send(GET:format "/own")
       assert.equal("right", third:response().body)

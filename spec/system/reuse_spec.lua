@@ -102,15 +102,6 @@ describe("a client's connection", function()
   end
 end)
 
-local SLOW_CHOICE = [[
-  script = { budget_ms = 5000 },
-  choose = function(ctx, backends)
-    local over = os.clock() + (ctx.path == "/slow" and 0.4 or 0)
-    while os.clock() < over do end
-    return backends[1]
-  end,
-]]
-
 describe("a connection to a backend", function()
   after_each(play.curtain)
 
@@ -127,7 +118,7 @@ describe("a connection to a backend", function()
         end
       end
     end)
-    local lb = play.balancer { backends = { backend }, settings = SLOW_CHOICE }
+    local lb = play.balancer { backends = { backend }, settings = play.slow_choice }
     for i = 1, 3 do
       local client = play.client(lb)
       client:send(GET:format "/surplus", GET:format "/slow", GET:format "/next")
@@ -150,7 +141,7 @@ describe("a connection to a backend", function()
         end
       end
     end)
-    local lb = play.balancer { backends = { backend }, settings = SLOW_CHOICE }
+    local lb = play.balancer { backends = { backend }, settings = play.slow_choice }
     for i = 1, 3 do
       local first, second = play.client(lb), play.client(lb)
       first:send(GET:format "/surplus")
