@@ -123,7 +123,15 @@ test:
 # Specs alone, against the plain build: make spec FILE=spec/system/drain_spec.lua
 FILE ?= spec
 spec: all library
-	busted $(FILE)
+	infra/apart.sh busted $(FILE)
+
+# The system specs, each file in a network that drops its first SYN and every hundredth after it. Minutes.
+# make spec-lossy LOSE=20 for more, FILE=spec/system/drain_spec.lua for one.
+LOSE ?= 100
+spec-lossy: all library
+	@failed=; for file in $(or $(filter-out spec,$(FILE)),$(sort $(wildcard spec/system/*_spec.lua))); do \
+		echo $$file; LOSE=$(LOSE) infra/apart.sh busted -o plainTerminal $$file || failed=yes; \
+	done; [ -z "$$failed" ]
 
 # Your own specs of your own script, with the builders of spec/support, in the spec's folder:
 # make -C /path/to/lb test-policy FILE=my_spec.lua (scripts/README.md has an example); -C leaves PWD as it was.
@@ -134,20 +142,20 @@ test-policy:
 
 # The system specs under valgrind; slow, so not part of `make test`.
 valgrind: all
-	infra/valgrind.sh $(filter-out spec,$(FILE))
+	infra/apart.sh infra/valgrind.sh $(filter-out spec,$(FILE))
 
 # A GiB each way past a slow side, and 10,000 idle connections: what lb's memory does. Minutes.
 soak: all
-	luajit infra/soak.lua $(BUILD)/lb
+	infra/apart.sh luajit infra/soak.lua $(BUILD)/lb
 
 # Reloads every 100 ms under load, for 30 s; ends by itself with its figures.
 storm: all
-	luajit infra/storm.lua $(BUILD)/lb
+	infra/apart.sh luajit infra/storm.lua $(BUILD)/lb
 
 # Scripts that never end, 20,000 of them at random in one worker: which lives on, without growing. Minutes.
 # make runaways SEED=2 for others.
 runaways: all
-	RUNAWAYS=20000 SEED=$(or $(SEED),1) busted spec/system/runaways_spec.lua
+	RUNAWAYS=20000 SEED=$(or $(SEED),1) infra/apart.sh busted spec/system/runaways_spec.lua
 
 # What a small request costs: instructions by function, allocations, system calls; fails above the bounds of
 # infra/instructions/bounds.lua. A minute.
@@ -175,7 +183,7 @@ $(BUILD)/instructions_policy: infra/instructions/policy.c $(LIBRARY_OBJECTS) $(B
 # make fuzz REPLAY=requests:1:4711 shows one alone.
 fuzz: all library
 	$(if $(wildcard $(BUILD)/asan/lb),$(MAKE) sanitize)
-	luajit infra/fuzz.lua LB=$(BUILD)/lb LB_CORE=$(BUILD)/lb_core.so SANITIZED=$(wildcard $(BUILD)/asan/lb) \
+	infra/apart.sh luajit infra/fuzz.lua LB=$(BUILD)/lb LB_CORE=$(BUILD)/lb_core.so SANITIZED=$(wildcard $(BUILD)/asan/lb) \
 		$(foreach name,SEED REQUESTS RESPONSES HEADS LANES REPLAY VERBOSE,$(if $($(name)),$(name)=$($(name))))
 
 # Where Debian has the peers, which is not in everybody's PATH.
@@ -186,7 +194,7 @@ PEERS_PATH = PATH="$$PATH:/usr/sbin"
 peers-conformance:
 	@infra/install.sh run test peers
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all
-	@$(PEERS_PATH) luajit infra/peers/conformance.lua LB=$(BUILD)/lb \
+	@$(PEERS_PATH) infra/apart.sh luajit infra/peers/conformance.lua LB=$(BUILD)/lb \
 		$(foreach name,FILTER SHOW LANES,$(if $($(name)),'$(name)=$($(name))'))
 
 # What a request costs, of lb and of its peers, in rounds that take turns: infra/bench/README.md. Under 10 minutes.
@@ -226,6 +234,6 @@ clean:
 	rm -rf build
 
 .PHONY: all always bench clang clean format fuzz install install-scripts instructions instructions-curves instructions-policy library peers-conformance run \
-	runaways sanitize soak spec storm story test test-policy valgrind
+	runaways sanitize soak spec spec-lossy storm story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)

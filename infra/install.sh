@@ -28,7 +28,7 @@ wanted_for() {
     case $1 in
         run) echo "gcc libc6-dev make pkgconf libuv1-dev libluajit-5.1-dev $(llhttp_package)" ;;
         test)
-            echo "luajit lua-busted lua-check lua-luv lua-socket clang clang-format procps"
+            echo "luajit lua-busted lua-check lua-luv lua-socket clang clang-format procps iproute2 iptables"
             echo "curl nghttp2-client varnish python3-websockets" # HTTP programs that are not ours
             ;;
         peers) echo "haproxy nginx" ;; # for make peers-conformance

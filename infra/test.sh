@@ -30,8 +30,8 @@ check() { # NAME COMMAND...: says nothing of what the command said if it succeed
     fi
 }
 
-# One file at a time, so that one that ends Lua itself takes no other with it. Each
-# has a bound, and a spec that is skipped silently is not a passed one.
+# One file at a time, so that one that ends Lua itself takes no other with it, in a network
+# of its own (apart.sh). Each has a bound, and a spec that is skipped silently is not a passed one.
 specs() { # NAME PATH...
     local name=$1 path file files
     shift
@@ -44,9 +44,16 @@ specs() { # NAME PATH...
     done
 }
 
+# Says which network it is in, to a file, before the command begins.
+note="readlink /proc/self/ns/net >>'$work/networks'; exec \"\$0\" \"\$@\""
+only_own_networks() {
+    [[ $apart == "in this machine's"* ]] && return
+    [ -s "$work/networks" ] && ! grep -xF "$(readlink /proc/self/ns/net)" "$work/networks"
+}
+
 spec() { # NAME FILE
     local name=$1 status count good bad errors pending
-    timeout -k 10 600 busted -o plainTerminal "$2" >"$said" 2>&1 </dev/null
+    timeout -k 10 600 infra/apart.sh sh -c "$note" busted -o plainTerminal "$2" >"$said" 2>&1 </dev/null
     status=$?
     count=$(sed -nE 's|^([0-9]+) success[a-z]* / ([0-9]+) failure[a-z]* / ([0-9]+) error[a-z]* / ([0-9]+) pending : .*|\1 \2 \3 \4|p' \
         "$said" | tail -n 1)
@@ -159,6 +166,8 @@ if ! infra/install.sh run test; then
     fail "installing what the tests need"
     close
 fi
+apart=$(infra/apart.sh)
+echo "each file of specs runs $apart"
 check "gcc builds it without a warning" make "$jobs" all library
 check "clang builds it without a warning" make "$jobs" clang
 check "the sanitizers build" make "$jobs" sanitize
@@ -171,4 +180,5 @@ check "sanitizers report what they should" sanitizers_speak
 beside specs "specs" spec/policy spec/core spec/system
 specs_sanitized "specs, sanitized" spec/system
 count_beside
+check "no spec was in another network" only_own_networks
 close
