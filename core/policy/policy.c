@@ -194,7 +194,10 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
 
     *out = (struct facts_decision){.by_fallback = by_fallback};
     if (!script_has(p->script, SCRIPT_CHOOSE)) {
-        choose_in_turn(p, choice, out);
+        if (p->config->has_choose) /* it has been let go */
+            policy_answer_for_script(p, choice, out);
+        else
+            choose_in_turn(p, choice, out);
         return POLICY_DONE;
     }
     if (breaches_are_too_many(&p->breaches)) {
@@ -330,6 +333,18 @@ void policy_free(struct policy *p)
 void policy_retire(struct policy *p)
 {
     timers_retire(&p->timers);
+}
+
+void policy_let_go(struct policy *p)
+{
+    timers_dispose(&p->timers);
+    script_close(p->script);
+    p->has_let_go = true;
+}
+
+bool policy_has_script(const struct policy *p)
+{
+    return !p->has_let_go;
 }
 
 void policy_on_breach(struct policy *p,

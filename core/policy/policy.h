@@ -53,6 +53,10 @@ struct policy *policy_new(const struct config *, struct segment *, struct loop *
 void policy_free(struct policy *); /* what awaits still is thrown away, in silence */
 /* Another script serves new requests: its timers end. */
 void policy_retire(struct policy *);
+/* After policy_retire, and no call awaits: its Lua state goes. What is asked from now on is
+ * answered as if the script had failed. */
+void policy_let_go(struct policy *);
+bool policy_has_script(const struct policy *); /* policy_let_go was not called */
 
 /* The request may go to one of these. *out is valid while the request's arena is; it is all
  * zero before a request's first call, and keeps by_fallback over the others. Request and *out are

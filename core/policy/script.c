@@ -350,14 +350,24 @@ struct script *script_new(const struct config *config, struct segment *segment,
     return NULL;
 }
 
-void script_free(struct script *script)
+void script_close(struct script *script)
 {
-    if (script == NULL)
+    if (script->lua == NULL)
         return;
     if (script->broken != NULL) /* its init went wrong */
         coroutines_drop(script->broken);
     coroutines_dispose(&script->coroutines);
     budget_free(script->budget);
     sandbox_close(script->lua);
+    script->lua = NULL;
+    for (int hook = 0; hook < SCRIPT_HOOKS; hook++)
+        script->hooks[hook] = LUA_REFNIL;
+}
+
+void script_free(struct script *script)
+{
+    if (script == NULL)
+        return;
+    script_close(script);
     mem_free(script);
 }

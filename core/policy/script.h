@@ -54,6 +54,8 @@ struct script_run { /* a call that may await; in place until its end, or script_
 struct script *script_new(const struct config *, struct segment *, struct timers *,
                           struct binding_call *, struct buffer *error) MUST_USE;
 void script_free(struct script *); /* NULL is fine */
+/* Frees its Lua state: it has no hook from now on. No call of it is under way, nor awaits. */
+void script_close(struct script *);
 bool script_has(const struct script *, enum script_hook);
 
 /* The arguments are in the call struct. *answer is what policy/hooks.lua returned. After

@@ -13,6 +13,7 @@
 #include "process/edition.h"
 #include "process/pulse.h"
 #include "proxy/exchange.h"
+#include "proxy/old_plans.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -331,6 +332,7 @@ static void on_heartbeat(struct deadline *d)
 
     deadline_set(&w->loop, &w->heartbeat, PULSE_BEAT_MS);
     worker_keep_up(w);
+    old_plans_let_go(&w->proxy);
     clients_tick(&w->clients);
     if (w->proxy.plan != NULL)
         policy_tick(w->proxy.plan->policy);

@@ -55,6 +55,7 @@ void exchange_finish(struct exchange *e)
     proxy_count_request(e->proxy);
     if (!e->in->is_done)
         incoming_done(e->in);
+    list_remove(&e->node);
     plan_release(e->plan);
 }
 

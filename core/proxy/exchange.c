@@ -33,6 +33,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
 
     e->proxy = proxy;
     e->plan = plan;
+    list_append(&plan->exchanges, &e->node);
     e->in = in;
     e->log.script = policy_script_name(plan->policy);
     in->events = &incoming_events;

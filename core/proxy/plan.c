@@ -30,6 +30,7 @@ struct plan *plan_new(struct proxy *proxy, const struct config *config, uint64_t
         .uses = 1,
     };
     deadline_init(&plan->over, on_over);
+    list_init(&plan->exchanges);
     list_init(&plan->dones);
     backends_init(&plan->backends, &proxy->pools, config, proxy->segment, proxy->worker);
     list_append(&proxy->plans, &plan->node);

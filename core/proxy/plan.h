@@ -3,7 +3,8 @@
  * the script that was current when it began.
  *
  * A worker has one current plan; after a reload the ones before live on until
- * the last exchange that began with them is over.
+ * the last exchange that began with them is over, but let go of what no exchange needs
+ * any more (proxy/old_plans.h).
  */
 #ifndef PROXY_PLAN_H
 #define PROXY_PLAN_H
@@ -26,6 +27,7 @@ struct plan {
     struct list_node node;      /* in the proxy's list, the newest last */
     struct deadline over;       /* the moment to free it, when nothing of it is on the stack */
     unsigned uses;              /* exchanges, and its being the current one */
+    struct list_node exchanges; /* that began with it and are not over */
     struct list_node dones;     /* proxy/done.c: calls of on_done that are not over */
     unsigned dones_count;
     uint64_t dones_told_ms; /* when somebody was told that there are too many */

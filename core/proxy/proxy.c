@@ -1,6 +1,7 @@
 #include "proxy/proxy.h"
 
 #include "base/clock.h"
+#include "proxy/old_plans.h"
 
 void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment, unsigned worker)
 {
@@ -26,6 +27,7 @@ void proxy_follow(struct proxy *proxy, struct plan *plan)
     if (before != NULL) {
         policy_retire(before->policy);
         plan_release(before);
+        old_plans_let_go(proxy);
     }
     atomic_store(&proxy->slot->edition, plan->edition);
 }

@@ -32,7 +32,8 @@ enum exchange_state {
 
 struct exchange {
     struct proxy *proxy;
-    struct plan *plan; /* the script that it began with */
+    struct plan *plan;     /* the script that it began with */
+    struct list_node node; /* among the plan's exchanges */
     struct incoming *in;
     enum exchange_state state;
     struct facts_request facts;

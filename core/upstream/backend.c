@@ -35,12 +35,29 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
     }
 }
 
-void backends_dispose(struct backends *all)
+void backends_need_none(struct backends *all)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        all->list[i].is_needed = false;
+}
+
+void backends_release(struct backends *all)
 {
     for (unsigned i = 0; i < all->count; i++) {
-        pools_release(all->pools, all->list[i].settings->slot);
-        numbers_release(all->list[i].share);
+        struct backend *b = &all->list[i];
+
+        if (b->is_needed || b->pool == NULL)
+            continue;
+        b->pool = NULL;
+        pools_release(all->pools, b->settings->slot);
+        numbers_release(b->share);
     }
+}
+
+void backends_dispose(struct backends *all)
+{
+    backends_need_none(all);
+    backends_release(all);
     mem_free(all->list);
     mem_free(all->available);
 }

@@ -18,7 +18,8 @@ struct backend {
     unsigned index; /* in the settings' list; settings->slot is the one on the board */
     const struct config_backend *settings;
     struct segment_share *share; /* this worker's numbers */
-    struct pool *pool;           /* of its slot: other scripts have it, too */
+    struct pool *pool;           /* of its slot: other scripts have it, too; NULL: released */
+    bool is_needed;              /* for backends_release */
 };
 
 struct backends { /* of one script */
@@ -41,6 +42,10 @@ struct backends { /* of one script */
 void backends_init(struct backends *, struct pools *, const struct config *, struct segment *,
                    unsigned worker);
 void backends_dispose(struct backends *); /* no lease is under way */
+/* No new request goes to these. After backends_need_none, and is_needed set where a request is
+ * under way: gives back the slots and pools of the others. May be called again when fewer are. */
+void backends_need_none(struct backends *);
+void backends_release(struct backends *);
 
 /* Brings available up to date; cheap if nothing has changed. */
 void backends_refresh(struct backends *);
