@@ -24,19 +24,16 @@ int32_t store_bucket_take(void *segment, const char *name, size_t name_length, c
 
 local NUMBER, BOOLEAN, TEXT = 1, 2, 3            -- enum table_type
 local DONE, FULL, PRESENT = 0, 1, 2              -- enum store_outcome; 3: the value is no number
-local KEY_MAX, NAME_MAX, TEXT_MAX = 128, 48, 1024
+local NAME_MAX, TEXT_MAX = 48, 1024
 local SECONDS_MAX = 1e9
 local result = ffi.new "double[1]"
 
 segment = ffi.cast("void *", segment) -- compiled code takes no light userdata
 
--- A key as text; called by what a script calls.
+-- A key as text; called by what a script calls. Clients may choose it, so any text is one.
 local function key_of(what, key)
   if type(key) == "number" then key = tostring(key) end
   if type(key) ~= "string" then error(what .. " needs a key, got " .. type(key), 3) end
-  if #key == 0 or #key > KEY_MAX then
-    error(what .. ": a key has 1 to 128 bytes, not " .. #key, 3)
-  end
   return key
 end
 

@@ -1,13 +1,17 @@
 /*
  * A key of the table begins with a letter that says what it is: "k" a script's value,
- * "w" a window, "b" a bucket. A window's value is a text: the slices. A bucket's is the
+ * "w" a window, "b" a bucket. Of a key that is long it is a capital one, and the key's
+ * SHA-256 stands in its place: no client can make two that are one, nor one that is a short
+ * one's. A window's value is a text: the slices. A bucket's is the
  * time at which it will be full (GCRA: each token taken moves it by 1 / rate), and it
  * expires then, as a full bucket is what a key has that was never seen.
  */
 #include "shared/store.h"
 
 #include "base/clock.h"
+#include "base/sha256.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -23,14 +27,28 @@ static void key_add(struct key *key, const void *bytes, size_t length)
     key->length += length;
 }
 
-static bool key_make(struct key *key, char kind, const char *bytes, size_t length)
+static void key_add_digest(struct key *key, struct slice bytes)
 {
-    if (length == 0 || length > STORE_KEY_BYTES_MAX)
-        return false;
+    uint8_t digest[SHA256_BYTES];
+    struct sha256 hash;
+
+    sha256_init(&hash);
+    sha256_add(&hash, bytes);
+    sha256_end(&hash, digest);
+    key_add(key, digest, sizeof digest);
+}
+
+static void key_make(struct key *key, char kind, const char *bytes, size_t length)
+{
+    bool is_long = length > STORE_KEY_BYTES_MAX;
+    char letter = is_long ? (char)toupper(kind) : kind;
+
     key->length = 0;
-    key_add(key, &kind, 1);
-    key_add(key, bytes, length);
-    return true;
+    key_add(key, &letter, 1);
+    if (is_long)
+        key_add_digest(key, (struct slice){bytes, length});
+    else
+        key_add(key, bytes, length);
 }
 
 static struct slice key_slice(const struct key *key)
@@ -55,10 +73,8 @@ const struct table_value *store_get(struct segment *segment, const char *key, si
     static struct table_value value;
     struct key whole;
 
-    if (!key_make(&whole, 'k', key, length) ||
-        !table_read(&segment->table, key_slice(&whole), &value))
-        return NULL;
-    return &value;
+    key_make(&whole, 'k', key, length);
+    return table_read(&segment->table, key_slice(&whole), &value) ? &value : NULL;
 }
 
 struct setting {
@@ -90,8 +106,7 @@ int32_t store_set(struct segment *segment, const char *key, size_t length, uint3
     struct setting s = {type, number, ttl, {text, text_length}, only_if_absent, false};
     struct key whole;
 
-    if (!key_make(&whole, 'k', key, length))
-        return STORE_NO_KEY;
+    key_make(&whole, 'k', key, length);
     if (text_length > TABLE_TEXT_BYTES_MAX)
         return STORE_TOO_LONG;
     if (table_update(&segment->table, key_slice(&whole), set, &s) == TABLE_FULL)
@@ -109,8 +124,7 @@ int32_t store_remove(struct segment *segment, const char *key, size_t length)
 {
     struct key whole;
 
-    if (!key_make(&whole, 'k', key, length))
-        return STORE_NO_KEY;
+    key_make(&whole, 'k', key, length);
     return table_update(&segment->table, key_slice(&whole), drop, NULL) == TABLE_FULL ? STORE_FULL
                                                                                       : STORE_DONE;
 }
@@ -140,8 +154,7 @@ int32_t store_incr(struct segment *segment, const char *key, size_t length, doub
     struct addition a = {.by = by, .ttl = ttl};
     struct key whole;
 
-    if (!key_make(&whole, 'k', key, length))
-        return STORE_NO_KEY;
+    key_make(&whole, 'k', key, length);
     if (table_update(&segment->table, key_slice(&whole), add, &a) == TABLE_FULL)
         return STORE_FULL;
     *sum = a.sum;
@@ -211,12 +224,10 @@ static enum table_decision add_to_window(void *data, const struct table_value *o
     return TABLE_REPLACE;
 }
 
-static bool window_key(struct key *key, const char *name, size_t length, double seconds)
+static void window_key(struct key *key, const char *name, size_t length, double seconds)
 {
-    if (!key_make(key, 'w', name, length))
-        return false;
+    key_make(key, 'w', name, length);
     key_add(key, &seconds, sizeof seconds);
-    return true;
 }
 
 int32_t store_window_add(struct segment *segment, const char *name, size_t length, double seconds,
@@ -225,8 +236,7 @@ int32_t store_window_add(struct segment *segment, const char *name, size_t lengt
     struct window_addition w = {.seconds = seconds, .amount = amount};
     struct key key;
 
-    if (!window_key(&key, name, length, seconds))
-        return STORE_NO_KEY;
+    window_key(&key, name, length, seconds);
     if (table_update(&segment->table, key_slice(&key), add_to_window, &w) == TABLE_FULL)
         return STORE_FULL;
     *sum = w.sum;
@@ -239,8 +249,8 @@ double store_window_get(struct segment *segment, const char *name, size_t length
     struct slices slices;
     struct key key;
 
-    if (!window_key(&key, name, length, seconds) ||
-        !table_read(&segment->table, key_slice(&key), &value))
+    window_key(&key, name, length, seconds);
+    if (!table_read(&segment->table, key_slice(&key), &value))
         return 0;
     slices_read(&slices, &value);
     slices_advance(&slices, slice_now(seconds));
@@ -281,8 +291,9 @@ int32_t store_bucket_take(struct segment *segment, const char *name, size_t name
     struct taking t = {.step_us = 1e6 / rate, .depth_us = 1e6 / rate * burst, .tokens = tokens};
     struct key whole;
 
-    if (name_length > STORE_NAME_BYTES_MAX || !key_make(&whole, 'b', key, length))
+    if (name_length > STORE_NAME_BYTES_MAX)
         return -2;
+    key_make(&whole, 'b', key, length);
     key_add(&whole, "\0", 1); /* a name has none */
     key_add(&whole, name, name_length);
     if (table_update(&segment->table, key_slice(&whole), take, &t) == TABLE_FULL)

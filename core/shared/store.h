@@ -10,7 +10,7 @@
 #include "shared/segment.h"
 
 enum {
-    STORE_KEY_BYTES_MAX = 128, /* of a key, and of a window's name */
+    STORE_KEY_BYTES_MAX = 128, /* of a key, and of a window's name; a longer one is hashed */
     STORE_NAME_BYTES_MAX = 48, /* of a bucket */
     STORE_WINDOW_SLICES = 60,
 };
@@ -20,7 +20,6 @@ enum store_outcome {
     STORE_FULL,      /* no room for another key */
     STORE_PRESENT,   /* store_add: there is a value */
     STORE_NO_NUMBER, /* store_incr: the value is none */
-    STORE_NO_KEY,    /* it is too long, or empty */
     STORE_TOO_LONG,  /* the text is */
 };
 
@@ -43,7 +42,7 @@ double store_window_get(struct segment *, const char *name, size_t length, doubl
 
 /* Takes so many tokens out of the key's bucket, which holds `burst` at most and gets
  * `rate` new ones a second. 1: taken; 0: not, and *wait says in how many seconds they are
- * there; -1: no room for another key; -2: not a key. */
+ * there; -1: no room for another key; -2: the bucket's name is too long. */
 int32_t store_bucket_take(struct segment *, const char *name, size_t name_length, const char *key,
                           size_t length, double rate, double burst, double tokens, double *wait);
 
