@@ -38,6 +38,8 @@ struct sandbox { /* the allocator's */
 
 static char environment_key, prelude_key, stopped_value;
 
+int32_t sandbox_nested;
+
 void *sandbox_stopped(void)
 {
     return &stopped_value;
@@ -289,6 +291,7 @@ int sandbox_run(lua_State *lua, int results, unsigned cpu_ms)
     sandbox->run_until_us = thread_cpu_us() + cpu_ms * 1000u;
     sandbox->run_place[0] = '\0';
     sandbox->ran_out = false;
+    sandbox_nested = 0;
     /* Compiled code does not look at this hook. */
     luaJIT_setmode(lua, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     lua_sethook(lua, on_instructions, LUA_MASKCOUNT, RUN_CHECK_INSTRUCTIONS);

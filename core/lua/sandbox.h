@@ -60,5 +60,8 @@ const char *sandbox_library_version(void); /* of LuaJIT */
 /* --- for lua/prelude.lua, which calls them by name --- */
 
 double sandbox_now(void); /* steady clock, seconds */
+/* How many pcall and xpcall the running call is in. Whoever lets another one run meanwhile keeps it
+ * and begins at 0; what is cut short leaves a number behind. */
+extern int32_t sandbox_nested;
 
 #endif

@@ -105,12 +105,15 @@ void coroutine_wait(struct coroutine *co)
     all->call->failure = NULL;
     all->call->response = NULL;
     all->call->result = NULL;
+    co->nested = sandbox_nested;
+    sandbox_nested = 0;
     list_append(&all->waiting, &co->node);
 }
 
 void coroutine_wake(struct coroutine *co)
 {
     *co->all->call = co->call;
+    sandbox_nested = co->nested;
     list_remove(&co->node);
 }
 

@@ -27,6 +27,7 @@ struct coroutine {
     struct await *awaits;   /* what it waits for; NULL: it runs, or is idle */
     void *run;              /* whose call it is: struct script_run */
     struct binding_call call;
+    int32_t nested;           /* sandbox_nested, while it waits */
     struct deadline deadline; /* of the whole call, by script.await */
     struct list_node owned;   /* struct await_owned */
     struct list_node node;    /* among those that wait */

@@ -165,6 +165,7 @@ void script_recover(struct script *script, enum script_breach breach)
     sandbox_limit_memory(script->lua, 0);
     coroutines_drop(script->broken);
     script->broken = NULL;
+    sandbox_nested = 0;
     lua_rawgeti(script->lua, LUA_REGISTRYINDEX, script->forget_nesting);
     if (lua_pcall(script->lua, 0, 0, 0) != 0)
         lua_pop(script->lua, 1);

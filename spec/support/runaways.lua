@@ -99,6 +99,8 @@ add("unpack", "local t = {} for i = 1, 7000 do t[i] = i end while true do pcall(
 -- The stack.
 add("recursion", "local function f() return 1 + f() end f()")
 add("recursion, swallowed", "local function f() return 1 + f() end while true do pcall(f) end")
+add("xpcall as deep as it goes", "local function f() xpcall(f, tostring) xpcall(f, tostring) end f()")
+add("xpcall and a handler as deep", "local function f() xpcall(f, f) xpcall(f, f) end f()")
 add("pcall as deep as it goes", "local function f() pcall(f) return 1 + 1 end f() while true do end")
 add("concat of many", "local s = 'return ' while true do s = s .. 'x ..' end")
 

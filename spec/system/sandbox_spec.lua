@@ -28,6 +28,13 @@ local REFUSED = {
     "if kept then return kept.host end kept = ctx.headers return backends[1]", "kept from another",
   },
   ["nests coroutines"] = { "local function f(n) return coroutine.wrap(f)(n + 1) end f(0)", "nested too deeply" },
+  ["nests pcall"] = {
+    "local function f() local ok, err = pcall(f) if not ok then error(err, 0) end end f()", "nested too deeply",
+  },
+  ["nests xpcall"] = {
+    "local function f() local ok, err = xpcall(f, tostring) if not ok then error(err, 0) end end f()",
+    "nested too deeply",
+  },
   ["recurses without end"] = { "local function f() return 1 + f() end f()", "stack overflow" },
   ["wants a huge text"] = { "return ('x'):rep(1e10)", "" },
   ["wants a huge format"] = { "return ('%1000000000d'):format(1)", "" },
@@ -60,6 +67,26 @@ return {
       end
       return ctx:respond { body = "found: " .. table.concat(found, " ") } ]])
     assert.equal("found: ", lb:fetch("/").body)
+  end)
+
+  it("calls protected as deep as Lua does, whatever other calls await meanwhile", function()
+    local lb = start [[
+      local function down(n) return n == 0 or pcall(down, n - 1) end
+      local function sleep() lb.sleep(ctx.path == "/awaits" and 5 or 0) end
+      local co = coroutine.create(function() pcall(coroutine.yield) end)
+      for _ = 1, 300 do coroutine.resume(coroutine.create(function() pcall(coroutine.yield) end)) end
+      coroutine.resume(co)
+      local deep = { pcall(down, 150) }
+      xpcall(sleep, tostring)
+      return ctx:respond { body = tostring(deep[1] and pcall(down, 150)) } ]]
+    local waiting = {}
+    for i = 1, 60 do
+      waiting[i] = lb:connect()
+      waiting[i]:send "GET /awaits HTTP/1.1\r\nHost: x\r\n\r\n"
+    end
+    for _ = 1, 3 do assert.equal("true", lb:fetch("/").body) end
+    for i = 1, 60 do waiting[i]:close() end
+    assert.equal("true", lb:fetch("/").body)
   end)
 
   it("finds locked metatables only", function()
