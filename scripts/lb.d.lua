@@ -205,7 +205,7 @@ function lb.policy.least_in_flight(ctx, backends) end
 function lb.policy.p2c_ewma(ctx, backends) end
 ---@param ctx lb.Ctx
 ---@param backends lb.Backends
----@param key? string the client's address
+---@param key? string ctx.client
 ---@return lb.Backend?
 function lb.policy.ring_hash(ctx, backends, key) end
 ---@param ctx lb.Ctx
@@ -230,6 +230,7 @@ function lb.script(options, make) end
 ---@field query string
 ---@field scheme "http"|"https"
 ---@field host string
+---@field client string
 ---@field client_ip string
 ---@field client_port integer
 ---@field headers table<string, string?>

@@ -41,9 +41,13 @@ static bool client_is_caller(const struct client *c)
 static uint32_t client_count_caller(struct client *c)
 {
     struct clients *clients = c->clients;
-    uint64_t key = callers_key(clients->segment, &c->peer);
-    uint32_t count = callers_add(clients->segment, clients->worker, key);
+    struct network client;
+    uint64_t key;
+    uint32_t count;
 
+    network_of_client(&client, &c->peer);
+    key = callers_key(clients->segment, client.address);
+    count = callers_add(clients->segment, clients->worker, key);
     c->caller = count > 0 ? key : 0;
     return count;
 }

@@ -25,7 +25,7 @@ function policies.p2c_ewma(_, backends)
 end
 
 function policies.ring_hash(ctx, backends, key)
-  if key == nil then key = ctx.client_ip end
+  if key == nil then key = ctx.client end
   return backends:ring(key)
 end
 

@@ -10,7 +10,9 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-enum { V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS, PORT_DIGITS_MAX = 5 };
+enum { V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS, CLIENT_BITS = 64 };
+
+enum { PORT_DIGITS_MAX = 5 };
 
 static const uint8_t mapped[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
 
@@ -118,17 +120,33 @@ static bool has_address(const struct network *network, const uint8_t address[16]
     return rest == 0 || (network->address[whole] ^ address[whole]) >> (8 - rest) == 0;
 }
 
+/* False for what is no address. */
+static bool take_bytes(uint8_t out[16], const struct sockaddr_in6 *address)
+{
+    if (address->sin6_family == AF_INET)
+        set_v4(out, &((const struct sockaddr_in *)(const void *)address)->sin_addr);
+    else if (address->sin6_family == AF_INET6)
+        memcpy(out, &address->sin6_addr, 16);
+    else
+        return false;
+    return true;
+}
+
 bool network_has(const struct network *network, const struct sockaddr_in6 *address)
 {
     uint8_t bytes[16];
 
-    if (address->sin6_family == AF_INET)
-        set_v4(bytes, &((const struct sockaddr_in *)(const void *)address)->sin_addr);
-    else if (address->sin6_family == AF_INET6)
-        memcpy(bytes, &address->sin6_addr, sizeof bytes);
-    else
-        return false;
-    return has_address(network, bytes);
+    return take_bytes(bytes, address) && has_address(network, bytes);
+}
+
+void network_of_client(struct network *out, const struct sockaddr_in6 *address)
+{
+    *out = (struct network){.prefix = V6_BITS};
+    if (!take_bytes(out->address, address) || is_v4(out->address) ||
+        IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr))
+        return;
+    out->prefix = CLIENT_BITS;
+    memset(out->address + CLIENT_BITS / 8, 0, sizeof out->address - CLIENT_BITS / 8);
 }
 
 bool network_any_has(const struct network *list, unsigned count, const struct sockaddr_in6 *address)

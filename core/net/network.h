@@ -24,6 +24,9 @@ const char *network_parse(struct network *out, struct slice text) MUST_USE;
 void network_format(struct buffer *, const struct network *); /* "10.0.0.0/8" */
 bool network_has(const struct network *, const struct sockaddr_in6 *);
 bool network_any_has(const struct network *, unsigned count, const struct sockaddr_in6 *);
+/* Whom an address belongs to: an IPv4 one, v4-mapped too, by the whole; an IPv6 one by its first 64
+ * bits, as one customer has all that begin so; link-local ones, which share those, by the whole. */
+void network_of_client(struct network *out, const struct sockaddr_in6 *);
 /* An address as text, as X-Forwarded-For has them: "1.2.3.4", "::1"; a port behind it
  * ("1.2.3.4:80", "[::1]:80") is left out. IPv4 becomes v4-mapped. False for anything else. */
 bool network_read_address(struct slice text, struct sockaddr_in6 *out);

@@ -2,8 +2,33 @@
 
 #include "base/arena.h"
 #include "http/head.h"
+#include "net/address.h"
+#include "net/network.h"
 
 #include <string.h>
+
+/* --- the client --- */
+
+const struct slice *context_client(const struct facts_request *request)
+{
+    static const char prefix[] = "/64";
+    static char room[ADDRESS_HOST_BYTES + sizeof prefix];
+    static struct slice text;
+    struct sockaddr_in6 address;
+    struct network client;
+
+    if (memchr(request->client_ip.start, ':', request->client_ip.length) == NULL ||
+        !network_read_address(request->client_ip, &address))
+        return &request->client_ip;
+    network_of_client(&client, &address);
+    if (client.prefix == 128)
+        return &request->client_ip;
+    memcpy(&address.sin6_addr, client.address, sizeof client.address);
+    text = address_host_in(room, (const struct sockaddr *)&address);
+    memcpy(room + text.length, prefix, sizeof prefix - 1);
+    text.length += sizeof prefix - 1;
+    return &text;
+}
 
 /* --- cookies (RFC 6265, 4.2.1; read as servers do: leniently) --- */
 

@@ -8,6 +8,9 @@
 
 enum { CONTEXT_EXPLAIN_MAX = 16, CONTEXT_EXPLAIN_BYTES_MAX = 1024 };
 
+/* Who the client is, as limits.per_client counts: "192.0.2.1", "2001:db8:1:2::/64". Good until the
+ * next call. */
+const struct slice *context_client(const struct facts_request *);
 /* The first cookie of that name, in the order of the fields; good until the next call. NULL: none. */
 const struct slice *context_cookie(const struct facts_request *, const char *name, size_t length);
 

@@ -1,4 +1,4 @@
--- context - what a ctx has beside the plain facts: cookies, chance, and what it tells the log.
+-- context - what a ctx has beside the plain facts: whose it is, cookies, chance, and what it tells the log.
 local prelude = ...
 
 local C = prelude.ffi.C
@@ -7,6 +7,7 @@ local floor, text_of = math.floor, prelude.ffi.string
 local setmetatable, tostring, type = setmetatable, tostring, type
 
 prelude.ffi.cdef [[
+const struct slice *context_client(const struct facts_request *);
 const struct slice *context_cookie(const struct facts_request *, const char *name, size_t length);
 void context_explain(struct facts_request *, const char *key, size_t key_length,
                      const char *value, size_t value_length);
@@ -17,6 +18,11 @@ math.randomseed(C.random_unit() * 2 ^ 53) -- or all workers would draw the same,
 
 -- Adds them to the fields and methods of ctx (core/policy/hooks.lua).
 return function(fields, methods, call, check_fresh)
+  function fields.client(request)
+    local text = C.context_client(request)
+    return text_of(text.start, text.length)
+  end
+
   local cookies_meta = {
     __index = function(cookies, name)
       check_fresh(cookies, "ctx.cookies")

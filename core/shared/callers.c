@@ -48,24 +48,15 @@ static uint32_t set_count(const struct segment_callers_set *set, uint64_t key)
     return atomic_load(&set->keys[entry]) == key ? count : 0;
 }
 
-uint64_t callers_key(const struct segment *s, const struct sockaddr_in6 *address)
+uint64_t callers_key(const struct segment *s, const uint8_t client[16])
 {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-    uint8_t bytes[CALLERS_SECRET_BYTES + 16] = {0}, digest[SHA256_BYTES];
-    uint8_t *ip = bytes + CALLERS_SECRET_BYTES;
-    const struct in6_addr *v6 = &address->sin6_addr;
+    uint8_t digest[SHA256_BYTES];
     struct sha256 hash;
     uint64_t key;
 
-    memcpy(bytes, s->callers_secret, CALLERS_SECRET_BYTES);
-    if (address->sin6_family == AF_INET) {
-        ip[10] = ip[11] = 0xff;
-        memcpy(ip + 12, &v4->sin_addr, 4);
-    } else {
-        memcpy(ip, v6, IN6_IS_ADDR_V4MAPPED(v6) || IN6_IS_ADDR_LINKLOCAL(v6) ? 16 : 8);
-    }
     sha256_init(&hash);
-    sha256_add(&hash, (struct slice){(const char *)bytes, sizeof bytes});
+    sha256_add(&hash, (struct slice){(const char *)s->callers_secret, CALLERS_SECRET_BYTES});
+    sha256_add(&hash, (struct slice){(const char *)client, 16});
     sha256_end(&hash, digest);
     memcpy(&key, digest, sizeof key);
     return key != 0 ? key : 1;

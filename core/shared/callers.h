@@ -10,12 +10,9 @@
 
 #include "shared/segment.h"
 
-#include <netinet/in.h>
-
-/* What an address is counted under, never 0: a hash that no client can aim with. IPv6
- * goes by the first 64 bits, which is what one customer gets at least; but for link-local
- * addresses, which share those. A v4-mapped address is the IPv4 one. */
-uint64_t callers_key(const struct segment *, const struct sockaddr_in6 *);
+/* What a client is counted under, never 0: a hash that no client can aim with. Whoever asks has
+ * made one of all addresses that count together (network_of_client). */
+uint64_t callers_key(const struct segment *, const uint8_t client[16]);
 
 /* One more in this worker. Gives how many there are over all, this one included, or 0 if
  * there was no room to count it. Two workers that add at the same time see each other, one

@@ -2,7 +2,9 @@ local ffi = require "ffi"
 local core = require "spec.support.core"
 
 ffi.cdef [[
-uint64_t callers_key(const struct segment *, const void *address);
+uint64_t callers_key(const struct segment *, const uint8_t client[16]);
+struct callers_network { uint8_t address[16], prefix; };
+void callers_network_of(struct callers_network *, const void *address) __asm__("network_of_client");
 uint32_t callers_add(struct segment *, unsigned worker, uint64_t key);
 void callers_remove(struct segment *, unsigned worker, uint64_t key);
 uint32_t callers_count(const struct segment *, uint64_t key);
@@ -25,10 +27,16 @@ describe("connections by address", function()
 
   before_each(function() segment = ffi.gc(core.segment_new(), core.segment_free) end)
 
+  local function key_of(address, in_segment)
+    local client = ffi.new "struct callers_network"
+    core.callers_network_of(client, address)
+    return core.callers_key(in_segment or segment, client.address)
+  end
+
   local function key(text, in_segment)
     local address = ffi.new "uint8_t[28]"
     assert.is_true(core.callers_read_address(ffi.new("struct slice", text, #text), address))
-    return core.callers_key(in_segment or segment, address)
+    return key_of(address, in_segment)
   end
 
   it("are counted over all workers", function()
@@ -70,7 +78,7 @@ describe("connections by address", function()
 
   it("go by the whole of an IPv4 address, written either way", function()
     local v4 = ffi.new("struct callers_v4", { family = 2, ip = { 192, 0, 2, 1 } })
-    assert.equal(key "192.0.2.1", core.callers_key(segment, v4))
+    assert.equal(key "192.0.2.1", key_of(v4))
     assert.equal(key "192.0.2.1", key "::ffff:192.0.2.1")
     assert.are_not.equal(key "192.0.2.1", key "192.0.2.2")
     assert.are_not.equal(key "192.0.2.1", key "::192.0.2.1")

@@ -1,6 +1,7 @@
 -- The real host of policies (core/policy), called without sockets: what it makes of scripts that are
 -- wrong in any way. A script here is the body of choose, unless it says more.
 local ffi = require "ffi"
+local asked = require "spec.support.request"
 local core = require "spec.support.core"
 
 if not pcall(ffi.new, "struct facts_request") then
@@ -192,10 +193,23 @@ describe("a policy", function()
   describe("is shown", function()
     for field, value in pairs {
       id = "r1", method = "GET", path = "/api", query = "q=1", host = "example.org", scheme = "http",
-      client_ip = "192.0.2.7", client_port = "50000", attempts = "1", retries = "0", tries = "1", idempotent = "true",
-      replayable = "true",
+      client = "192.0.2.7", client_ip = "192.0.2.7", client_port = "50000", attempts = "1", retries = "0", tries = "1",
+      idempotent = "true", replayable = "true",
     } do
       it("ctx." .. field, function() assert.equal(value, why("ctx." .. field)) end)
+    end
+
+    for ip, client in pairs {
+      ["192.0.2.7"] = "192.0.2.7", ["unknown"] = "unknown", ["fe80::1:2"] = "fe80::1:2", ["::1"] = "::/64",
+      ["2001:db8:1:2:3:4:5:6"] = "2001:db8:1:2::/64", ["2001:db8::9"] = "2001:db8::/64",
+      ["1::3:4:5:6:7"] = "1:0:0:3::/64",
+    } do
+      it("ctx.client of " .. ip, function()
+        load_choose "return backends[1], { why = ctx.client }"
+        request.client_ip = slice(ip)
+        assert.equal(client, text(choose().why))
+        assert.equal(client, asked { client_ip = ip }.client)
+      end)
     end
 
     it("headers in any letter case", function()

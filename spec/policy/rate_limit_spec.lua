@@ -38,6 +38,12 @@ describe("rate limit", function()
     assert.equal(20, (passed(30, { client_ip = "192.0.2.2" })))
   end)
 
+  it("counts all addresses of one IPv6 /64 as one client", function()
+    passed(50, { client_ip = "2001:db8:1:2::1" })
+    assert.equal(0, (passed(5, { client_ip = "2001:db8:1:2:ffff::9" })))
+    assert.equal(20, (passed(30, { client_ip = "2001:db8:1:3::1" })))
+  end)
+
   it("is fair to each over time", function()
     local greedy, modest = 0, 0
     for _ = 1, 100 do

@@ -140,7 +140,7 @@ local function new_policies(counter)
   local policy = {}
   function policy.round_robin(_, backends) return backends[turn:next(#backends)] end
   function policy.random(ctx, backends) return #backends > 0 and backends[ctx:random(#backends)] or nil end
-  function policy.ring_hash(ctx, backends, key) return backends:ring(key or ctx.client_ip) end
+  function policy.ring_hash(ctx, backends, key) return backends:ring(key or ctx.client) end
   function policy.least_in_flight(_, backends)
     return backends:min(function(one) return one.in_flight / one.effective_weight end)
   end

@@ -14,8 +14,22 @@ local FACTS = {
 }
 local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, TRACE = true, PUT = true, DELETE = true }
 local OTHERS = {
-  headers = true, cookies = true, idempotent = true, replayable = true, vars = true, result = true,
+  headers = true, cookies = true, idempotent = true, replayable = true, vars = true, result = true, client = true,
 }
+
+-- As limits.per_client counts: an IPv6 address by its first 64 bits, unless it is link-local.
+local function client_of(ip)
+  if not ip:find(":", 1, true) or ip:lower():find "^fe[89ab]" then return ip end
+  local before, behind = ip:match "^(.-)::(.*)$"
+  local groups, others = {}, 0
+  for group in (before or ip):gmatch "%x+" do groups[#groups + 1] = group:lower():match "^0*(%x+)$" end
+  for _ in (behind or ""):gmatch "%x+" do others = others + 1 end
+  for _ = #groups + 1, 8 - others do groups[#groups + 1] = "0" end
+  for group in (behind or ""):gmatch "%x+" do groups[#groups + 1] = group:lower():match "^0*(%x+)$" end
+  local length = 4
+  while length > 0 and groups[length] == "0" do length = length - 1 end
+  return table.concat(groups, ":", 1, length) .. "::/64"
+end
 
 local methods = {}
 
@@ -76,6 +90,7 @@ local function request(given)
   ctx.vars = given.vars or {}
   ctx.headers = any_case(given.headers or {})
   ctx.cookies = given.cookies or cookies_of(ctx.headers.cookie)
+  ctx.client = given.client or client_of(ctx.client_ip)
   ctx.result = given.result
   ctx.remaining = function() return given.remaining end
   return setmetatable(ctx, {

@@ -120,7 +120,7 @@ end }]]):format(more or "", body)
     ["answers"] = "return ctx:reject(401)",
     ["awaits"] = "lb.sleep(1) error 'never'",
     ["asks for every field"] = [[
-      for _, name in ipairs { "id", "method", "path", "query", "host", "scheme", "client_ip" } do
+      for _, name in ipairs { "id", "method", "path", "query", "host", "scheme", "client", "client_ip" } do
         assert(type(ctx[name]) == "string", name)
       end
       assert(ctx.client_port + ctx.attempts + ctx.retries + ctx.tries > 0 and ctx.idempotent and ctx.replayable)

@@ -108,6 +108,15 @@ describe("trusted_proxies", function()
     assert.same(unspoofed(lb, "::1", "Forwarded: for=\"[::1]\";host=\"www.example:81\";proto=http"), seen(backend))
   end)
 
+  it("name whom ctx.client is: who has the first 64 bits of an IPv6 address", function()
+    local lb = start("trusted_proxies = '" .. PROXY .. "',",
+      { answers = "choose = function(ctx) return ctx:respond { body = ctx.client } end," })
+    for ip, client in pairs { ["2001:db8:0:7:1::9"] = "2001:db8:0:7::/64", ["::ffff:192.0.2.1"] = "192.0.2.1" } do
+      assert.equal(client, get(lb, PROXY, "X-Forwarded-For: " .. ip .. "\r\n").body)
+      assert.equal(OTHER, get(lb, OTHER, "X-Forwarded-For: " .. ip .. "\r\n").body)
+    end
+  end)
+
   describe("tell the policy and the log", function()
     local FOR, PROTO = "X-Forwarded-For: ", "X-Forwarded-Proto: "
     local TRUSTED = "trusted_proxies = { '127.0.0.2', '10.0.0.0/8', '2001:db8::/32' }, "
