@@ -127,7 +127,18 @@ void edition_follow(struct edition *e)
 {
     atomic_store(&e->refused, 0);
     atomic_store(&e->refusing, 0);
+    atomic_store(&e->turn, 0);
     atomic_store(&e->current, atomic_load(&e->offered));
+}
+
+void edition_allow(struct edition *e, unsigned workers)
+{
+    atomic_store(&e->turn, workers);
+}
+
+bool edition_may_load(const struct edition *e, unsigned worker)
+{
+    return worker < atomic_load(&e->turn);
 }
 
 /* The texts take turns: that of the one before has the place of the next one. */

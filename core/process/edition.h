@@ -41,6 +41,7 @@ struct edition_text {
 struct edition {              /* one mapping, shared */
     _Atomic uint64_t current; /* for the workers */
     _Atomic uint64_t offered; /* for the monitor, which is told first: current, or the next */
+    _Atomic uint32_t turn; /* workers that run already and may load it: those with lower numbers */
     _Atomic uint64_t checked; /* by the monitor: each backend of it was checked once */
     _Atomic uint64_t refused; /* a worker cannot load this one, */
     _Atomic uint32_t refusing;
@@ -56,14 +57,17 @@ void edition_free(struct edition *);
 bool edition_draft(struct edition *, const struct config *, struct buffer *error) MUST_USE;
 /* In the supervisor: the draft, its slots filled in, is the next edition, for the monitor so far. */
 void edition_offer(struct edition *);
-void edition_follow(struct edition *);                /* and for the workers now */
-void edition_keep(struct edition *, uint64_t number); /* the draft is this one; for the first */
+void edition_follow(struct edition *); /* and for the workers, one after the other */
+void edition_allow(struct edition *, unsigned workers); /* the first ones of them may load it */
+void edition_keep(struct edition *, uint64_t number);   /* the draft is this one; for the first */
 const struct edition_text *edition_current(const struct edition *);
 /* The current one is taken back: the one before it is the next one, for all. */
 void edition_take_back(struct edition *);
 const char *
 edition_refusal(const struct edition *); /* why a worker cannot load the current; NULL */
 
+/* In a worker that has a script: is it its turn to load the current one? */
+bool edition_may_load(const struct edition *, unsigned worker);
 /* In a worker: it cannot load that one. The first to say so is heard. */
 void edition_refuse(struct edition *, uint64_t number, const char *why);
 /* In the others: is it what they have inherited? */

@@ -258,14 +258,24 @@ void reload_on_tried(struct reload *r, int status)
 
 /* --- followed --- */
 
+/* The next worker loads it, while all others serve: what a script does as it is loaded stops one
+ * worker at a time. */
+static void tell_next_worker(struct reload *r)
+{
+    pid_t pid = r->children->list[r->turn].pid;
+
+    edition_allow(r->edition, ++r->turn);
+    if (pid != 0)
+        kill(pid, SIGHUP);
+    reload_enter(r, RELOAD_FOLLOWING, r->patience_ms);
+}
+
 static void tell_workers(struct reload *r)
 {
     r->told_ms = clock_steady_ms();
-    for (unsigned i = 0; i < r->first->workers; i++)
-        if (r->children->list[i].pid != 0)
-            kill(r->children->list[i].pid, SIGHUP);
-    r->patience_ms = FOLLOW_MAX_MS + r->tried_ms * r->first->workers; /* all of them load it */
-    reload_enter(r, RELOAD_FOLLOWING, r->patience_ms);
+    r->patience_ms = FOLLOW_MAX_MS + r->tried_ms;
+    r->turn = 0;
+    tell_next_worker(r);
 }
 
 static void reload_follow(struct reload *r)
@@ -324,9 +334,9 @@ static bool worker_follows(const struct reload *r, unsigned which)
            atomic_load(&r->segment->workers[which].edition) == atomic_load(&r->edition->current);
 }
 
-static bool all_follow(const struct reload *r)
+static bool all_told_follow(const struct reload *r)
 {
-    for (unsigned i = 0; i < r->first->workers; i++)
+    for (unsigned i = 0; i < r->turn; i++)
         if (!worker_follows(r, i))
             return false;
     return true;
@@ -334,7 +344,7 @@ static bool all_follow(const struct reload *r)
 
 static void replace_the_slow(struct reload *r)
 {
-    for (unsigned i = 0; i < r->first->workers; i++) {
+    for (unsigned i = 0; i < r->turn; i++) {
         if (worker_follows(r, i) || began_with_it(r, i))
             continue;
         log_event(LOG_ERROR, "reload_slow", NULL,
@@ -343,6 +353,19 @@ static void replace_the_slow(struct reload *r)
         kill(r->children->list[i].pid, SIGKILL);
     }
     reload_enter(r, RELOAD_FOLLOWING, r->patience_ms);
+}
+
+/* The longest time for which a worker served nobody. */
+static uint64_t longest_load_ms(const struct reload *r)
+{
+    uint64_t longest_us = 0;
+
+    for (unsigned i = 0; i < r->first->workers; i++) {
+        uint64_t us = atomic_load(&r->segment->workers[i].load_us);
+
+        longest_us = us > longest_us ? us : longest_us;
+    }
+    return (longest_us + 999) / 1000;
 }
 
 static void leave_slots(struct reload *r)
@@ -372,13 +395,14 @@ static void warn_of_kept(const struct reload *r)
 
 static void reload_finish(struct reload *r)
 {
-    char backends[16], added[16], removed[16], ms[24];
+    char backends[16], added[16], removed[16], ms[24], init_ms[24];
     const struct log_pair pairs[] = {{"script", r->options->script},
                                      {"#backends", backends},
                                      {"#added", added},
                                      {"#removed", removed},
                                      {"changed", NULL},
                                      {"#ms", ms},
+                                     {"#init_ms", init_ms},
                                      {NULL, NULL}};
     struct log_pair with_changed[sizeof pairs / sizeof *pairs];
 
@@ -394,6 +418,7 @@ static void reload_finish(struct reload *r)
     snprintf(added, sizeof added, "%u", r->added);
     snprintf(removed, sizeof removed, "%u", r->removed);
     snprintf(ms, sizeof ms, "%llu", (unsigned long long)(clock_steady_ms() - r->began_ms));
+    snprintf(init_ms, sizeof init_ms, "%llu", (unsigned long long)longest_load_ms(r));
     log_event(LOG_INFO, "reload", with_changed, "%s is loaded in %s ms; changed: %s",
               r->options->script, ms,
               with_changed[4].value[0] != '\0' ? with_changed[4].value : "nothing");
@@ -445,7 +470,9 @@ void reload_step(struct reload *r)
     case RELOAD_FOLLOWING:
         if (!r->goes_back && edition_refusal(r->edition) != NULL)
             reload_go_back(r, edition_refusal(r->edition));
-        else if (all_follow(r))
+        else if (all_told_follow(r) && r->turn < r->first->workers)
+            tell_next_worker(r);
+        else if (all_told_follow(r))
             reload_finish(r);
         else if (is_late)
             replace_the_slow(r);

@@ -46,7 +46,8 @@ struct reload { /* embedded in the supervisor */
     bool goes_back;      /* some worker cannot load it: all go by the one before again */
     uint64_t began_ms, ends_ms;
     uint64_t told_ms;               /* when the workers were */
-    uint64_t tried_ms, patience_ms; /* so long it took to try, and may take to follow */
+    unsigned turn;                  /* workers that were told: those with lower numbers */
+    uint64_t tried_ms, patience_ms; /* so long it took to try, and may take a worker to follow */
     uint64_t budget_ms;             /* script.budget_ms: the largest of all scripts so far */
     unsigned added, removed;
     struct buffer changed; /* names of settings */

@@ -4,6 +4,7 @@
  */
 #include "process/worker.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/clients.h"
@@ -255,16 +256,21 @@ static bool worker_follow(struct worker *w)
 {
     uint64_t number = atomic_load(&w->edition->current);
     struct buffer error = {0};
+    uint64_t began_us;
     struct plan *plan;
 
     if (w->refused == number || (w->proxy.plan != NULL && w->proxy.plan->edition == number))
         return w->proxy.plan != NULL;
+    if (w->proxy.plan != NULL && !edition_may_load(w->edition, w->proxy.worker))
+        return true;
+    began_us = clock_steady_us();
     plan = worker_load_edition(w, number, &error);
     if (plan == NULL) {
         worker_refuse(w, number, &error);
         return w->proxy.plan != NULL;
     }
     buffer_dispose(&error);
+    atomic_store(&w->slot->load_us, clock_steady_us() - began_us);
     clients_follow(&w->clients, plan->config);
     w->clients_max = worker_clients_max(plan->config);
     proxy_follow(&w->proxy, plan);

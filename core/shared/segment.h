@@ -86,6 +86,7 @@ struct segment_worker {
     _Atomic uint64_t requests;      /* finished exchanges */
     _Atomic uint64_t lines_dropped; /* log lines that found no room */
     _Atomic uint64_t edition;       /* of the script that its requests begin with now */
+    _Atomic uint64_t load_us;       /* how long it took to load that one */
     _Atomic uint64_t policy_errors; /* hook calls that failed and were answered by the fallback */
     _Atomic uint64_t policy_gc_pause_us; /* the longest collection that was timed */
     /* The same by hook and kind, which are policy/script.h's. */

@@ -33,6 +33,26 @@ describe("a reload", function()
     assert.equal(("new "):rep(16), bodies(lb, 16) .. " ")
   end)
 
+  it("is loaded by one worker after the other, and says how long one of them served nobody", function()
+    local _, say = reloading.start(answering "old", { workers = 4 })
+    local event = say [[
+      return {
+        init = function()
+          if lb.incr("loading", 1) > 1 then lb.set("at once", true) end
+          local over = os.clock() + 0.1
+          while os.clock() < over do end
+          lb.incr("loading", -1)
+          lb.incr("loaded", 1)
+        end,
+        choose = function(ctx)
+          return ctx:respond { status = 200, body = lb.get "loaded" .. (lb.get "at once" and " at once" or "") }
+        end }]]
+    assert.equal("reload", event.event, event.error)
+    assert.equal("4", bodies(say.lb, 1))
+    assert.truthy(event.init_ms >= 100)
+    assert.truthy(event.ms >= 4 * 100)
+  end)
+
   it("is tried with a made-up request in silence, and nothing of that is real", function()
     local one, two = play.hello "1", play.hello "2"
     local lb, say = reloading.start(in_turn { one, two })
