@@ -66,7 +66,7 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
     uint64_t all_tries_ms = e->plan->config->timeouts.request_ms;
 
     e->is_told = policy_has_on_done(e->plan->policy);
-    retry_note_request(&proxy->budget, loop_now_ms(proxy->loop));
+    allowance_note(&proxy->retries, loop_now_ms(proxy->loop));
     if (upload_is_too_large(&e->upload)) {
         exchange_refuse_body(e);
         return;

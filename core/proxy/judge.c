@@ -1,5 +1,7 @@
 #include "proxy/judge.h"
 
+#include "proxy/retry.h"
+
 enum { TRIES_MAX = 32 }; /* of one request, whatever the policy says */
 
 static const char limit_of_budget[] = "limits.retry_budget";
@@ -33,7 +35,7 @@ static const char *judge_objection(const struct judge *j, bool is_next, bool bod
         (is_next && facts->attempts >= j->plan->config->limits.attempts))
         return "limits.attempts";
     /* A connection that never was loads nobody twice. */
-    if (j->attempt->was_sent && !retry_take(&proxy->budget, loop_now_ms(proxy->loop)))
+    if (j->attempt->was_sent && !allowance_take(&proxy->retries, loop_now_ms(proxy->loop)))
         return limit_of_budget;
     return NULL;
 }

@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "proxy/old_plans.h"
 
+enum { RETRIES_A_SECOND = 3 };
+
 void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment, unsigned worker)
 {
     *proxy = (struct proxy){
@@ -15,7 +17,7 @@ void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment,
     };
     list_init(&proxy->plans);
     pools_init(&proxy->pools, loop);
-    retry_budget_init(&proxy->budget, 0);
+    allowance_init(&proxy->retries, 0, RETRIES_A_SECOND * ALLOWANCE_SECONDS);
 }
 
 void proxy_follow(struct proxy *proxy, struct plan *plan)
@@ -23,7 +25,7 @@ void proxy_follow(struct proxy *proxy, struct plan *plan)
     struct plan *before = proxy->plan;
 
     proxy->plan = plan;
-    proxy->budget.fraction = plan->config->limits.retry_budget;
+    proxy->retries.fraction = plan->config->limits.retry_budget;
     if (before != NULL) {
         policy_retire(before->policy);
         plan_release(before);

@@ -4,9 +4,9 @@
 #ifndef PROXY_PROXY_H
 #define PROXY_PROXY_H
 
+#include "base/allowance.h"
 #include "base/list.h"
 #include "proxy/plan.h"
-#include "proxy/retry.h"
 #include "upstream/pools.h"
 
 struct proxy {
@@ -17,7 +17,7 @@ struct proxy {
     struct plan *plan;      /* the one that requests begin with now; NULL before the first */
     struct list_node plans; /* all that somebody uses, the newest last */
     struct pools pools;
-    struct retry_budget budget;
+    struct allowance retries;
     uint64_t next_id; /* of a request; the workers count in different classes */
 };
 
