@@ -22,6 +22,7 @@ struct lookup { /* frees itself when it is over, whether anybody waits or not */
 
 static struct list_node lookups = {&lookups, &lookups}; /* one process has one loop */
 static unsigned lookups_count;
+static struct opening_account openings; /* of all scripts, wherever to */
 
 bool dial_is_resolving(void)
 {
@@ -38,24 +39,16 @@ static void dial_stop(struct dial *d)
     deferred_cancel(&d->soon);
 }
 
-static void dial_drop_link(struct dial *d)
+void dial_cancel(struct dial *d)
 {
-    if (d->link != NULL)
-        link_close(d->link);
-    d->link = NULL;
+    dial_stop(d);
+    opening_stop(&d->opening);
 }
 
 static void dial_fail(struct dial *d)
 {
-    dial_stop(d);
-    dial_drop_link(d);
+    dial_cancel(d);
     d->on_failed(d, d->why);
-}
-
-void dial_cancel(struct dial *d)
-{
-    dial_stop(d);
-    dial_drop_link(d);
 }
 
 /* "redis:6379", "[::1]:80", "unix:/run/redis.sock" */
@@ -85,7 +78,7 @@ static void dial_try(struct dial *d);
 
 static void dial_try_next(struct dial *d)
 {
-    dial_drop_link(d);
+    opening_stop(&d->opening);
     if (d->next < d->count && loop_now_ms(d->loop) < d->until_ms)
         dial_try(d);
     else
@@ -96,17 +89,37 @@ static void on_opened(struct link *link, int status)
 {
     struct dial *d = link->owner;
 
-    if (status != 0) {
+    if (status == 0) {
+        opening_won(&d->opening, link);
+        dial_stop(d);
+        d->on_ready(d, link);
+    } else if (opening_lost(&d->opening, link, status)) {
         dial_explain(d, "connect", uv_strerror(status));
         dial_try_next(d);
-        return;
     }
-    dial_stop(d);
-    d->link = NULL;
-    d->on_ready(d, link);
 }
 
 static const struct link_events opening_events = {.on_opened = on_opened};
+
+static int dial_begin(struct opening *opening, void **connection)
+{
+    struct dial *d = list_entry(opening, struct dial, opening);
+    struct link *link;
+    int status;
+
+    if (links_are_full())
+        return UV_EMFILE;
+    status = link_open(&link, d->loop, opening->to, &opening_events, d);
+    *connection = link;
+    return status;
+}
+
+static void dial_close(void *connection)
+{
+    link_close(connection);
+}
+
+static const struct opening_kind dial_kind = {.begin = dial_begin, .close = dial_close};
 
 static const struct sockaddr *dial_next_address(struct dial *d)
 {
@@ -132,7 +145,7 @@ static void dial_try(struct dial *d)
         return;
     }
     deadline_set(d->loop, &d->limit, share_ms > 0 ? share_ms : 1);
-    status = link_open(&d->link, d->loop, dial_next_address(d), &opening_events, d);
+    status = opening_start(&d->opening, d->loop, dial_next_address(d), &openings, share_ms);
     if (status != 0) {
         dial_explain(d, "connect", uv_strerror(status));
         loop_defer(d->loop, &d->soon);
@@ -263,7 +276,7 @@ void dial_init(struct dial *d, struct loop *loop)
 {
     d->loop = loop;
     d->lookup = NULL;
-    d->link = NULL;
+    opening_init(&d->opening, &dial_kind);
     list_init(&d->waiting);
     deadline_init(&d->limit, on_limit);
     deferred_init(&d->soon, on_soon);

@@ -10,7 +10,7 @@
 #define POLICY_DIAL_H
 
 #include "net/address.h"
-#include "net/deadline.h"
+#include "net/opening.h"
 #include "net/resolve.h"
 #include "policy/link.h"
 
@@ -32,7 +32,7 @@ struct dial {
     struct list_node waiting; /* for the lookup */
     struct sockaddr_in6 found[RESOLVE_ADDRESSES_MAX];
     unsigned count, next; /* of found */
-    struct link *link;
+    struct opening opening;
     struct deadline limit;
     struct deferred soon;
     char why[DIAL_WHY_BYTES]; /* what the last address had against it */

@@ -287,10 +287,6 @@ void attempt_init(struct attempt *a, const struct attempt_events *events, struct
                           .arena = arena,
                           .answers_head = answers_head,
                           .may_switch = may_switch};
-    a->lease.on_ready = on_lease_ready;
-    a->lease.on_failed = on_lease_failed;
-    deferred_init(&a->lease.tell, NULL);
-    deadline_init(&a->lease.deadline, NULL);
     deferred_init(&a->unresolved, on_unresolved);
 }
 
@@ -332,11 +328,11 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
         attempt_begin(a, pooled);
         return;
     }
-    a->lease.connect_ms = a->timeouts->connect_ms;
+    lease_init(&a->lease, on_lease_ready, on_lease_failed);
     if (to == NULL)
         loop_defer(a->loop, &a->unresolved);
     else
-        pool_lease(backend->pool, &a->lease, to);
+        pool_lease(backend->pool, &a->lease, to, a->timeouts->connect_ms);
 }
 
 void attempt_sending(struct attempt *a, bool awaits_continue)

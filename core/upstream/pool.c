@@ -114,67 +114,89 @@ static void lease_end(struct lease *lease)
 {
     deferred_cancel(&lease->tell);
     deadline_clear(&lease->deadline);
-    lease->opening = NULL;
 }
 
-static void lease_fail(struct lease *lease, int code)
+void pool_cancel(struct lease *lease)
 {
-    struct outgoing *o = lease->opening;
-
     lease_end(lease);
-    if (o != NULL)
-        outgoing_close(o);
-    lease->on_failed(lease, code);
+    opening_stop(&lease->opening);
 }
 
 static void on_refused(struct deferred *d)
 {
     struct lease *lease = list_entry(d, struct lease, tell);
 
-    lease_fail(lease, lease->refused);
+    lease->on_failed(lease, lease->refused);
 }
 
 static void on_too_late(struct deadline *d)
 {
-    lease_fail(list_entry(d, struct lease, deadline), UV_ETIMEDOUT);
+    struct lease *lease = list_entry(d, struct lease, deadline);
+
+    pool_cancel(lease);
+    lease->on_failed(lease, UV_ETIMEDOUT);
 }
 
 static void on_opened(struct outgoing *o, int status)
 {
     struct lease *lease = o->owner;
 
-    if (status != 0) {
-        lease_fail(lease, status);
-        return;
+    if (status == 0) {
+        opening_won(&lease->opening, o);
+        lease_end(lease);
+        o->owner = NULL;
+        lease->on_ready(lease, o);
+    } else if (opening_lost(&lease->opening, o, status)) {
+        lease_end(lease);
+        lease->on_failed(lease, status);
     }
-    lease_end(lease);
-    o->owner = NULL;
-    lease->on_ready(lease, o);
 }
 
-void pool_lease(struct pool *pool, struct lease *lease, const struct sockaddr *to)
+static int lease_begin(struct opening *opening, void **connection)
 {
+    struct lease *lease = list_entry(opening, struct lease, opening);
+    struct outgoing *o = outgoing_new(lease->pool, lease, on_opened);
+    int status = outgoing_open(o, opening->to);
+
+    *connection = o;
+    if (status != 0)
+        outgoing_close(o);
+    return status;
+}
+
+static void lease_close(void *connection)
+{
+    outgoing_close(connection);
+}
+
+static const struct opening_kind lease_kind = {.begin = lease_begin, .close = lease_close};
+
+void lease_init(struct lease *lease, void (*on_ready)(struct lease *, struct outgoing *),
+                void (*on_failed)(struct lease *, int code))
+{
+    lease->on_ready = on_ready;
+    lease->on_failed = on_failed;
+    opening_init(&lease->opening, &lease_kind);
     deferred_init(&lease->tell, on_refused);
     deadline_init(&lease->deadline, on_too_late);
-    lease->refused = 0;
-    lease->opening = outgoing_new(pool, lease, on_opened);
-    lease->refused = outgoing_open(lease->opening, to);
-    if (lease->refused == UV_EMFILE && pools_close_oldest(pool->pools)) {
-        outgoing_close(lease->opening);
-        lease->opening = outgoing_new(pool, lease, on_opened);
-        lease->refused = outgoing_open(lease->opening, to);
-    }
+}
+
+static int lease_open(struct lease *lease, const struct sockaddr *to, uint64_t connect_ms)
+{
+    struct pool *pool = lease->pool;
+
+    return opening_start(&lease->opening, pool->loop, to, &pool->openings, connect_ms);
+}
+
+void pool_lease(struct pool *pool, struct lease *lease, const struct sockaddr *to,
+                uint64_t connect_ms)
+{
+    lease->pool = pool;
+    lease->refused = lease_open(lease, to, connect_ms);
+    if (lease->refused == UV_EMFILE && pools_close_oldest(pool->pools))
+        lease->refused = lease_open(lease, to, connect_ms);
     if (lease->refused != 0)
         loop_defer(pool->loop, &lease->tell);
     else
-        deadline_set(pool->loop, &lease->deadline, lease->connect_ms);
-}
-
-void pool_cancel(struct lease *lease)
-{
-    struct outgoing *o = lease->opening;
-
-    lease_end(lease);
-    if (o != NULL)
-        outgoing_close(o);
+        deadline_set(pool->loop, &lease->deadline, connect_ms);
 }

@@ -17,10 +17,8 @@
 #define UPSTREAM_POOL_H
 
 #include "base/list.h"
-#include "net/deadline.h"
+#include "net/opening.h"
 #include "upstream/outgoing.h"
-
-#include <netinet/in.h>
 
 struct pools;
 
@@ -35,15 +33,16 @@ struct pool {
     struct pools *pools;      /* all of the worker, which it is counted in */
     uint32_t address_version; /* of the copy, for upstream/backend.c; 0: none */
     struct sockaddr_in6 address;
+    struct opening_account openings;
     bool is_closing;
 };
 
 struct lease { /* embedded in whoever asks; stays in place until its event */
     void (*on_ready)(struct lease *, struct outgoing *);
-    void (*on_failed)(struct lease *,
-                      int code); /* negative libuv code; UV_ETIMEDOUT: by our own clock */
-    uint64_t connect_ms;         /* how long that may take; set before pool_lease */
-    struct outgoing *opening;
+    /* A negative libuv code; UV_ETIMEDOUT: by our own clock. */
+    void (*on_failed)(struct lease *, int code);
+    struct pool *pool;
+    struct opening opening;
     int refused; /* could not even begin */
     struct deferred tell;
     struct deadline deadline;
@@ -60,9 +59,11 @@ void pool_forget(struct pool *); /* for outgoing.c: a connection is no more */
 /* NULL: none is idle. may_repeat: what it is for can go out again, if the connection turns out to
  * be of no use. now_us: of the steady clock. */
 struct outgoing *pool_take(struct pool *, bool may_repeat, uint64_t now_us);
-/* Borrows the address for the call. */
-void pool_lease(struct pool *, struct lease *, const struct sockaddr *);
-void pool_cancel(struct lease *);    /* in any state */
+void lease_init(struct lease *, void (*on_ready)(struct lease *, struct outgoing *),
+                void (*on_failed)(struct lease *, int code));
+/* Borrows the address until the lease is over. connect_ms: how long that may take. */
+void pool_lease(struct pool *, struct lease *, const struct sockaddr *, uint64_t connect_ms);
+void pool_cancel(struct lease *);    /* in any state after lease_init */
 void pool_return(struct outgoing *); /* kept for others if it can be used again, else closed */
 
 #endif

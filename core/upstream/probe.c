@@ -8,9 +8,16 @@
  */
 #include "upstream/probe.h"
 
-static struct probe *probe_of(struct stream *s)
+#include "base/mem.h"
+
+struct probe_connection { /* frees itself when it is closed */
+    struct stream stream;
+    struct probe *probe;
+};
+
+static struct probe_connection *connection_of(struct stream *s)
 {
-    return list_entry(s, struct probe, stream);
+    return list_entry(s, struct probe_connection, stream);
 }
 
 /* --- the verdict --- */
@@ -29,7 +36,9 @@ static void probe_decide(struct probe *p, enum probe_outcome outcome, enum board
     p->reason = reason;
     p->code = code;
     deadline_clear(&p->limit);
-    stream_close(&p->stream);
+    opening_stop(&p->opening);
+    if (p->connection != NULL)
+        stream_close(&p->connection->stream);
 }
 
 static void probe_pass(struct probe *p, enum board_reason reason, int code)
@@ -93,8 +102,8 @@ static void probe_ask(struct probe *p)
 
     p->interim_bytes = 0;
     probe_expect_response(p);
-    stream_write(&p->stream, &whole, 1);
-    stream_read(&p->stream);
+    stream_write(&p->connection->stream, &whole, 1);
+    stream_read(&p->connection->stream);
 }
 
 /* 101 switches to something that nobody asked for, and nothing of HTTP comes after
@@ -142,7 +151,7 @@ static void probe_refuse_head(struct probe *p)
 
 static void on_bytes(struct stream *s, struct slice bytes)
 {
-    struct probe *p = probe_of(s);
+    struct probe *p = connection_of(s)->probe;
 
     p->has_bytes = true;
     while (bytes.length > 0 && !p->is_decided) {
@@ -162,7 +171,7 @@ static void on_bytes(struct stream *s, struct slice bytes)
 
 static void on_end(struct stream *s, int status)
 {
-    struct probe *p = probe_of(s);
+    struct probe *p = connection_of(s)->probe;
 
     probe_fail(p, p->has_bytes ? BOARD_CUT : BOARD_CLOSED, status);
 }
@@ -171,13 +180,16 @@ static void on_end(struct stream *s, int status)
 
 static void on_connected(struct stream *s, int status)
 {
-    struct probe *p = probe_of(s);
+    struct probe_connection *c = connection_of(s);
+    struct probe *p = c->probe;
 
     if (status != 0) {
-        probe_fail_to_connect(p, status);
+        if (opening_lost(&p->opening, c, status))
+            probe_fail_to_connect(p, status);
         return;
     }
-    p->is_accepted = true;
+    opening_won(&p->opening, c);
+    p->connection = c;
     if (buffer_length(&p->request) == 0)
         probe_pass(p, BOARD_CHECKED, 0);
     else
@@ -189,14 +201,18 @@ static void on_limit(struct deadline *d)
     struct probe *p = list_entry(d, struct probe, limit);
     uint64_t timeout_ms = p->config->health.timeout_ms;
 
-    probe_fail(p, p->is_accepted ? BOARD_SILENT : BOARD_TIMED_OUT,
+    probe_fail(p, p->connection != NULL ? BOARD_SILENT : BOARD_TIMED_OUT,
                timeout_ms <= BOARD_CODE_MAX ? -(int)timeout_ms : 0);
 }
 
 static void on_closed(struct stream *s)
 {
-    struct probe *p = probe_of(s);
+    struct probe_connection *c = connection_of(s);
+    struct probe *p = c->probe;
 
+    mem_free(c);
+    if (--p->connections > 0)
+        return;
     probe_forget_response(p);
     p->on_done(p);
 }
@@ -209,13 +225,36 @@ static const struct stream_events probe_events = {
     .reads_to_the_end = true, /* who answers before it has read the request has answered */
 };
 
+static int probe_begin(struct opening *opening, void **connection)
+{
+    struct probe *p = list_entry(opening, struct probe, opening);
+    struct probe_connection *c = mem_zalloc(sizeof *c);
+    int status;
+
+    c->probe = p;
+    p->connections++;
+    status = stream_connect(&c->stream, p->loop, opening->to, &probe_events);
+    *connection = c;
+    if (status != 0)
+        stream_close(&c->stream);
+    return status;
+}
+
+static void probe_close(void *connection)
+{
+    stream_close(&((struct probe_connection *)connection)->stream);
+}
+
+static const struct opening_kind probe_kind = {.begin = probe_begin, .close = probe_close};
+
 void probe_start(struct probe *p, const struct sockaddr *to, uint64_t limit_ms)
 {
     int status;
 
-    p->is_accepted = p->has_bytes = p->is_decided = false;
+    p->has_bytes = p->is_decided = false;
+    p->connection = NULL;
     deadline_set(p->loop, &p->limit, limit_ms);
-    status = stream_connect(&p->stream, p->loop, to, &probe_events);
+    status = opening_start(&p->opening, p->loop, to, &p->openings, limit_ms);
     if (status != 0)
         probe_fail_to_connect(p, status);
 }
@@ -238,6 +277,7 @@ void probe_init(struct probe *p, struct loop *loop, const struct config *config,
     p->limits = (struct parse_limits){.request_line = config->limits.request_line,
                                       .head = config->limits.head,
                                       .fields = config->limits.fields};
+    opening_init(&p->opening, &probe_kind);
     deadline_init(&p->limit, on_limit);
     if (config->health.type == CONFIG_HEALTH_HTTP)
         buffer_printf(&p->request,

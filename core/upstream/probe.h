@@ -7,14 +7,14 @@
  * responses are skipped, and weigh as much as heads do: limits.head is for all of
  * them together. One time limit is for everything, from the connect to the head.
  *
- * A probe that was started ends in one on_done, when its connection is closed.
+ * A probe that was started ends in one on_done, when its connections are closed.
  */
 #ifndef UPSTREAM_PROBE_H
 #define UPSTREAM_PROBE_H
 
 #include "config/config.h"
 #include "http/parse.h"
-#include "net/deadline.h"
+#include "net/opening.h"
 #include "net/stream.h"
 #include "shared/board.h"
 
@@ -35,16 +35,20 @@ struct probe {
     struct loop *loop;
     const struct config *config;
     struct buffer request; /* empty: accepting is enough */
-    struct stream stream;
+    struct opening opening;
+    struct opening_account openings;
+    struct probe_connection *connection; /* the one that has opened; NULL before */
+    unsigned connections;                /* in any state, until their close is over */
     struct deadline limit;
     struct parse_limits limits;
     struct parse parse;
     struct arena arena;
     size_t interim_bytes;
-    bool is_accepted, has_bytes, is_decided;
+    bool has_bytes, is_decided;
 };
 
-/* Borrows loop, config and backend for its life, which ends with the process's. */
+/* Borrows loop, config and backend for its life, which ends with the process's, and the address
+ * until on_done. */
 void probe_init(struct probe *, struct loop *, const struct config *, const struct config_backend *,
                 void (*on_done)(struct probe *));
 void probe_start(struct probe *, const struct sockaddr *to, uint64_t limit_ms);

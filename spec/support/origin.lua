@@ -19,7 +19,9 @@
 --
 --   origin.blackhole()        listens, but its queue holds few and nobody accepts: connects
 --                             hang, as to a container that vanished
---   b:fill()                  fills the queue; from now on connects hang
+--   b:fill()                  fills the queue with b.own connections; from now on connects hang
+--   b:hanging()               how many do, besides those of b:fill()
+--   b:drain(options)          accepts from now on; gives the backend, with options as of origin.new
 --   origin.unused_port()      a port where nobody listens
 --   origin.blocked()          accepts into the queue and never answers: passes every TCP check
 
@@ -65,7 +67,12 @@ function Origin:start()
     assert(self.listener:bind(self.path))
   else
     self.listener = uv.new_tcp()
-    assert(self.listener:bind(self.host, self.port or 0))
+    if self.fd then
+      assert(self.listener:open(self.fd))
+      self.fd = nil
+    else
+      assert(self.listener:bind(self.host, self.port or 0))
+    end
   end
   assert(self.listener:listen(128, loop.callback(function(err)
     assert(not err, err)
@@ -102,7 +109,7 @@ function origin.new(script)
   local options = type(script) == "table" and script or { serve = script }
   local self = setmetatable({
     who = options.name or "backend " .. count, host = options.host or "127.0.0.1", path = options.path,
-    accept = options.accept, serve = options.serve or function() end,
+    fd = options.fd, accept = options.accept, serve = options.serve or function() end,
     accepted = 0, served = 0, conns = {}, requests = {},
   }, Origin)
   self:start()
@@ -160,7 +167,7 @@ Blackhole.__index = Blackhole
 -- A full queue on loopback drops what comes, so connects hang and are tried
 -- again by the kernel after a second.
 function Blackhole:fill()
-  for _ = 1, 64 do
+  for i = 1, 64 do
     local done
     local tcp = uv.new_tcp()
     tcp:connect("127.0.0.1", self.port, loop.callback(function(err) done = err or "connected" end))
@@ -168,17 +175,37 @@ function Blackhole:fill()
     while not done and loop.now() < deadline do uv.run "nowait" end
     if not done then
       loop.note("blackhole", "swallows connects to " .. self.port)
+      self.own, self.own_port = i, tcp:getsockname().port
       return self
     end
   end
   error "the queue of a listening socket does not fill up here"
 end
 
-function Blackhole:close()
-  ffi.C.close(self.fd)
-  for i, fd in ipairs(raw_sockets) do
-    if fd == self.fd then table.remove(raw_sockets, i) break end
+function Blackhole:hanging()
+  local found, pattern = 0, ("^ *%%d+: %%x+:(%%x+) %%x+:%04X 02 "):format(self.port) -- SYN_SENT
+  for line in io.lines "/proc/net/tcp" do
+    local port = line:match(pattern)
+    if port and tonumber(port, 16) ~= self.own_port then found = found + 1 end
   end
+  return found
+end
+
+local function forget(hole)
+  for i, fd in ipairs(raw_sockets) do
+    if fd == hole.fd then table.remove(raw_sockets, i) break end
+  end
+end
+
+function Blackhole:close()
+  forget(self)
+  ffi.C.close(self.fd)
+end
+
+function Blackhole:drain(options)
+  forget(self)
+  options.fd = self.fd
+  return origin.new(options)
 end
 
 local function unaccepting(backlog)

@@ -1,0 +1,123 @@
+-- The queue of a listening socket that is full drops SYNs. The kernel sends them again after 1 s,
+-- which is longer than any limit here: what opens sooner has been begun by lb besides.
+local asking = require "spec.support.asking"
+local play = require "spec.support.play"
+
+local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+local HELLO = { serve = function(conn)
+  while true do
+    play.receive(conn)
+    conn:send(play.text "hello")
+  end
+end }
+
+local function balancer(hole, connect, more)
+  return play.balancer {
+    backends = { hole },
+    settings = ([[
+      health = { interval = 60, timeout = 0.9, eject_after = 0 }, timeouts = { connect = %g },
+      on_failure = function() return "fail" end, %s
+    ]]):format(connect, more or ""),
+  }
+end
+
+local function hanging(hole, n)
+  play.wait(n .. " connects that hang", function() return hole:hanging() == n end)
+end
+
+-- One that was found up, and whose SYNs are lost from now on.
+local function losing(connect, more)
+  local hole = play.blackhole()
+  local lb = balancer(hole, connect, more)
+  lb:up(hole)
+  hole:fill()
+  return lb, hole
+end
+
+local function asked(lb)
+  local client = play.client(lb)
+  client:send(GET)
+  return client
+end
+
+describe("a lost SYN", function()
+  after_each(play.curtain)
+
+  it("costs no more than the time until a second connection is begun", function()
+    local lb, hole = losing(0.95)
+    local client = asked(lb)
+    hanging(hole, 1)
+    hole:drain(HELLO)
+    assert.equal("hello", client:response().body)
+    assert.equal("ok", lb:exchange().tries[1].outcome)
+  end)
+
+  it("and a second one cost no more than the time until a third connection is begun", function()
+    local lb, hole = losing(0.95)
+    local client = asked(lb)
+    hanging(hole, 2)
+    hole:drain(HELLO)
+    assert.equal("hello", client:response().body)
+  end)
+
+  it("is no reason to wait if the next SYN is refused", function()
+    local lb, hole = losing(0.95)
+    local client = asked(lb)
+    hanging(hole, 1)
+    hole:close()
+    assert.equal(503, client:response().status)
+    assert.equal("refused", lb:exchange().tries[1].outcome)
+  end)
+
+  it("leaves no connection behind, whichever has opened", function()
+    local lb, hole = losing(5)
+    local client = asked(lb)
+    hanging(hole, 3)
+    local backend = hole:drain(HELLO)
+    assert.equal("hello", client:response().body)
+    play.wait("one connection", function() return #backend:connections() == hole.own + 1 end)
+  end)
+
+  it("leaves no connection behind when the client has gone", function()
+    local lb, hole = losing(5)
+    local client = asked(lb)
+    hanging(hole, 3)
+    client:close()
+    hanging(hole, 0)
+    assert.equal(499, lb:exchange().status)
+  end)
+
+  it("of many adds the connections of one of them, and a tenth", function()
+    local lb, hole = losing(2)
+    local clients, most = {}, 0
+    for i = 1, 12 do clients[i] = asked(lb) end
+    play.wait("all answers", function()
+      most = math.max(most, hole:hanging())
+      return #lb:exchanges() == #clients
+    end)
+    assert.equal(12 + 2, most)
+  end)
+
+  it("of a check costs as little", function()
+    local hole = play.blackhole():fill()
+    local backend
+    play.beside(function()
+      hanging(hole, 1)
+      backend = hole:drain(HELLO)
+    end)
+    local lb = balancer(hole, 0.95) -- listens when everybody was checked
+    lb:up(hole)
+    assert.same({}, lb:events "backend_down")
+    play.wait("no connection of it", function() return #backend:connections() == hole.own end)
+  end)
+
+  it("of a script's connection costs as little", function()
+    local hole = play.blackhole():fill()
+    local lb = asking.start("assert(lb.tcp.connect('$PEER', { timeout = 0.9 })) return 'open'",
+      { peers = { PEER = hole.address } })
+    local client = asked(lb)
+    hanging(hole, 1)
+    hole:drain(HELLO)
+    assert.equal("open", client:response().body)
+  end)
+end)
