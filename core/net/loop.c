@@ -2,7 +2,9 @@
  * A turn: wait - handle what is ready - fire deadlines - run what was deferred - tell of
  * what was closed - then, before the next wait, run what that deferred and tell the owner.
  * Deadlines come after what is ready and by the time at which the wait ended: after a turn
- * that took long an answer that has arrived in time is still in time.
+ * that took long an answer that has arrived in time is still in time. So it is after the whole
+ * process stood still: that interrupts the wait, which then has not looked at what is ready,
+ * so deadlines that are late by as much come after another look.
  *
  * Most that is closed is closed by something deferred; that has to come before libuv tells
  * of it, or else it would be told in another turn, which begins with a wait of no length.
@@ -14,6 +16,8 @@
 #include "net/deadline.h"
 #include "net/splice.h"
 #include "net/stream.h"
+
+enum { OVERSLEPT_MS = 20 };
 
 static void on_no_wait(uv_idle_t *idle)
 {
@@ -40,11 +44,22 @@ static void loop_run_deferred(struct loop *loop)
     }
 }
 
+/* Is the wait one that was interrupted? Libuv does not say. It ends late, and tells of nothing. */
+static bool loop_has_overslept(const struct loop *loop)
+{
+    return loop->events == 0 && loop->wheel.next_ms != UINT64_MAX &&
+           loop_now_ms(loop) > loop->wheel.next_ms + OVERSLEPT_MS;
+}
+
 static void on_after_wait(uv_check_t *check)
 {
-    stream_write_held(check->data);
-    wheel_turn(check->data);
-    loop_run_deferred(check->data);
+    struct loop *loop = check->data;
+
+    stream_write_held(loop);
+    loop->looks_again = !loop->looks_again && loop_has_overslept(loop);
+    if (!loop->looks_again)
+        wheel_turn(loop);
+    loop_run_deferred(loop);
 }
 
 static void on_before_wait(uv_prepare_t *prepare)
@@ -55,7 +70,7 @@ static void on_before_wait(uv_prepare_t *prepare)
     stream_write_held(loop);
     if (loop->on_turn != NULL)
         loop->on_turn(loop);
-    if (list_is_empty(&loop->deferred))
+    if (list_is_empty(&loop->deferred) && !loop->looks_again)
         uv_idle_stop(&loop->no_wait);
     else
         uv_idle_start(&loop->no_wait, on_no_wait);

@@ -70,6 +70,7 @@ struct loop {
     struct wheel wheel;
     uint64_t event_us; /* the steady clock in the running event; 0: nobody has looked at it */
     uint64_t noted_ms; /* the same, when somebody last looked at it */
+    bool looks_again;  /* the wait did not look at what is ready: deadlines come after another */
     uint64_t polls;    /* for what is ready that have begun: see loop_poll */
     uint32_t events, events_before; /* since the last one began, and between the two before */
     uint64_t scripts_us;            /* that scripts took since the last one began */
