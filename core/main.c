@@ -42,6 +42,9 @@ static int print_settings(const struct config *config)
     bool is_whole;
 
     config_print(config, &out);
+    buffer_printf(&out, "-- fallback: \"%s\", as ", config_fallback_name(config));
+    config_explain_fallback(config, &out);
+    buffer_append_byte(&out, '\n');
     is_whole =
         fwrite(buffer_slice(&out).start, 1, buffer_length(&out), stdout) == buffer_length(&out);
     is_whole = fflush(stdout) == 0 && is_whole;

@@ -397,7 +397,7 @@ function backend:set_weight(n) end
 ---@field listen? string|string[]
 ---@field backends? string|(string|lb.BackendSettings)[]
 ---@field workers? integer|"auto"
----@field fallback? "round_robin"|"fail"
+---@field fallback? "round_robin"|"fail" unless given: "fail" if the script or a module of it calls ctx:reject
 ---@field trusted_proxies? string|string[]
 ---@field forwarded? boolean
 ---@field pages? table<integer, string|{ type: string, body: string }>

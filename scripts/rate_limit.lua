@@ -1,6 +1,6 @@
 -- Answers 429 to a client that sends more than `rate` requests a second, over all workers; up to `burst` at once
 -- are fine. Suits public services: one client cannot take the others' share. It limits by address; behind another
--- proxy set trusted_proxies, or all clients are one.
+-- proxy set trusted_proxies, or all clients are one. If it fails itself everybody passes (fallback).
 return lb.script({
   rate = 10,
   burst = 20,
@@ -10,6 +10,7 @@ return lb.script({
   local bucket
 
   return {
+    fallback = "round_robin",
     choose = function(ctx, backends)
       bucket = bucket or lb.bucket("rate_limit", { rate = options.rate, burst = options.burst })
       if ctx.tries == 1 then

@@ -1,5 +1,6 @@
 -- Gives each tenant, named by a header, so many requests in a sliding window over all workers, and 429 beyond. Those
 -- who are not listed share one quota, so nobody can use up memory with invented names. Suits an API with plans.
+-- If it fails itself everybody passes (fallback).
 --   return require "tenant_quota" { quotas = { acme = 1000, initech = 50 }, backends = "10.0.0.1:80" }
 return lb.script({
   header = "X-Tenant",
@@ -15,6 +16,7 @@ return lb.script({
   end
 
   return {
+    fallback = "round_robin",
     choose = function(ctx, backends)
       if ctx.tries > 1 then return options.policy(ctx, backends) end
       local tenant = ctx.headers[options.header] or ""

@@ -235,6 +235,21 @@ static void print_group(struct buffer *out, const struct config *config,
     buffer_append_text(out, "  },\n");
 }
 
+const char *config_fallback_name(const struct config *config)
+{
+    return config->fallback == CONFIG_FALLBACK_FAIL ? "fail" : "round_robin";
+}
+
+void config_explain_fallback(const struct config *config, struct buffer *out)
+{
+    if (config->has_fallback)
+        buffer_append_text(out, "the script says so");
+    else if (config->guard_line > 0)
+        buffer_printf(out, "%s:%u calls ctx:reject", config->guard_path, config->guard_line);
+    else
+        buffer_append_text(out, "nothing calls ctx:reject");
+}
+
 void config_print(const struct config *config, struct buffer *out)
 {
     buffer_append_text(out, "return {\n");
@@ -243,8 +258,7 @@ void config_print(const struct config *config, struct buffer *out)
         buffer_printf(out, "  workers = \"auto\", -- %u here\n", config->workers);
     else
         buffer_printf(out, "  workers = %u,\n", config->workers);
-    buffer_printf(out, "  fallback = \"%s\",\n",
-                  config->fallback == CONFIG_FALLBACK_FAIL ? "fail" : "round_robin");
+    buffer_printf(out, "  fallback = \"%s\",\n", config_fallback_name(config));
     print_trusted(out, config);
     print_pages(out, config);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)

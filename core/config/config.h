@@ -49,6 +49,8 @@ struct config_page { /* what a client gets with a status of our own */
     size_t body_bytes;
 };
 
+/* Without a word of the script it is FAIL if the script calls ctx:reject anywhere: one that refuses
+ * guards something, and is not to let everybody pass when it fails. */
 enum config_fallback { CONFIG_FALLBACK_ROUND_ROBIN, CONFIG_FALLBACK_FAIL };
 
 struct config_health {
@@ -113,6 +115,9 @@ struct config {
     unsigned workers; /* resolved: at least 1 */
     bool workers_auto;
     enum config_fallback fallback;
+    bool has_fallback;      /* the script says which */
+    const char *guard_path; /* the script or a module of it: where it calls ctx:reject first; */
+    unsigned guard_line;    /* 0: nowhere, or it does not matter */
     struct network *trusted_proxies; /* clients that may say whom they speak for */
     unsigned trusted_proxies_count;
     bool forwarded; /* add Forwarded (RFC 7239), too */
@@ -138,6 +143,9 @@ struct config_overrides {
 struct config *config_new(void); /* every setting at its default, no addresses */
 void config_free(struct config *);
 void config_print(const struct config *, struct buffer *); /* the effective settings, as a script */
+const char *config_fallback_name(const struct config *);
+/* "balancer.lua:12 calls ctx:reject": why the fallback is what it is. */
+void config_explain_fallback(const struct config *, struct buffer *);
 bool config_status_is_healthy(const struct config_health *, unsigned status);
 const struct config_page *config_page_of(const struct config *, unsigned status); /* or NULL */
 unsigned config_cpus(void); /* the CPUs that this process may use, at least 1 */

@@ -171,6 +171,30 @@ static void check_memory(lua_State *lua, struct load *load, struct fields *root)
                     used, (unsigned long long)limit);
 }
 
+static bool find_guard(struct config *config, const char *path, struct slice text)
+{
+    config->guard_path = path;
+    config->guard_line = source_find_method(text, "reject");
+    return config->guard_line > 0;
+}
+
+/* By the text, not by what calls have done so far: the first one that fails may be the one to
+ * keep out. */
+static void guard(struct config *config)
+{
+    const struct bundle *modules = &config->modules;
+    struct slice script = {config->script, config->script_bytes};
+    bool is_guard = find_guard(config, config->script_path, script);
+
+    for (unsigned i = 0; !is_guard && i < modules->count; i++) {
+        const struct bundle_module *module = &modules->modules[i];
+
+        is_guard = find_guard(config, module->path, (struct slice){module->text, module->bytes});
+    }
+    if (is_guard)
+        config->fallback = CONFIG_FALLBACK_FAIL;
+}
+
 static int load_protected(lua_State *lua)
 {
     struct load *load = lua_touserdata(lua, 1);
@@ -190,6 +214,8 @@ static int load_protected(lua_State *lua)
     fields_root(&root, lua, &load->wrong);
     read_settings(load->config, load->given, &root);
     check_memory(lua, load, &root);
+    if (!load->config->has_fallback)
+        guard(load->config);
     if (load->wrong.is_set)
         fail_in_settings(load);
     else

@@ -343,7 +343,8 @@ static void read_fallback(struct config *config, struct fields *root)
 {
     struct slice text;
 
-    if (!fields_text(root, "fallback", 0, &text))
+    config->has_fallback = fields_text(root, "fallback", 0, &text);
+    if (!config->has_fallback)
         return;
     if (slice_is(text, SLICE("fail")))
         config->fallback = CONFIG_FALLBACK_FAIL;

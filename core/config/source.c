@@ -434,3 +434,30 @@ unsigned source_find_line(struct slice source, const char *path)
     mem_free(words.list);
     return line;
 }
+
+/* Not behind ".." or "::", where a name is a variable or a label. */
+static bool names_method(const struct words *words, size_t i, const char *name)
+{
+    const struct word *word = &words->list[i], *before = word - 1;
+
+    if (i == 0 || !slice_is(word->text, slice_of(name)))
+        return false;
+    if (word->kind == WORD_STRING)
+        return is_mark(before, "[") && is_mark(word + 1, "]");
+    if (word->kind != WORD_NAME || !(is_mark(before, ":") || is_mark(before, ".")))
+        return false;
+    return i == 1 || !slice_is(before[-1].text, before->text);
+}
+
+unsigned source_find_method(struct slice source, const char *name)
+{
+    struct words words = {0};
+    unsigned line = 0;
+
+    read_words(source, &words);
+    for (size_t i = 0; line == 0 && i < words.count; i++)
+        if (names_method(&words, i, name))
+            line = words.list[i].line;
+    mem_free(words.list);
+    return line;
+}

@@ -1,5 +1,5 @@
 /*
- * source - on which line of a script does a setting stand?
+ * source - on which line of a script does a setting stand, or a call?
  *
  * Lua's tables do not remember, so the text is read again, just well enough: its
  * words, strings and brackets, not its meaning. Understands a returned table,
@@ -14,5 +14,8 @@
 /* The line, from 1, of "health.interval" or "backends[2].port", or of the
  * innermost table of that path that was found; 0 if nothing was. */
 unsigned source_find_line(struct slice source, const char *path);
+/* The first line with that method of anything: "ctx:reject(403)", "ctx.reject", "ctx['reject']"; 0: none.
+ * Comments and strings do not count. */
+unsigned source_find_method(struct slice source, const char *name);
 
 #endif

@@ -9,17 +9,24 @@
 void announce_start(const struct config *c)
 {
     char workers[16], pid[16];
+    struct buffer why = {0};
     struct log_pair pairs[] = {{"version", VERSION},
                                {"script", c->script_path},
+                               {"fallback", config_fallback_name(c)},
                                {"#workers", workers},
                                {"#pid", pid},
                                {NULL, NULL}};
 
+    config_explain_fallback(c, &why);
+    buffer_append_byte(&why, '\0');
     snprintf(workers, sizeof workers, "%u", c->workers);
     snprintf(pid, sizeof pid, "%d", (int)getpid());
-    log_event(LOG_INFO, "start", pairs, "lb %s starts with %s: %u worker%s, %u backend%s, pid %s",
+    log_event(LOG_INFO, "start", pairs,
+              "lb %s starts with %s: %u worker%s, %u backend%s, pid %s, fallback \"%s\" (%s)",
               VERSION, c->script_path, c->workers, c->workers == 1 ? "" : "s", c->backends_count,
-              c->backends_count == 1 ? "" : "s", pid);
+              c->backends_count == 1 ? "" : "s", pid, config_fallback_name(c),
+              buffer_slice(&why).start);
+    buffer_dispose(&why);
 }
 
 void announce_listening(const struct sockets *sockets, unsigned address)

@@ -144,6 +144,32 @@ describe("a script's settings", function()
       end)
     end
 
+    describe("fail as fallback,", function()
+      local texts = { -- of choose, and what is in effect
+        { "return ctx:reject(403)", "fail" },
+        { "return ctx : reject ( 403 )", "fail" },
+        { "return ctx.reject(ctx, 403)", "fail" },
+        { "local no = ctx['reject'] return no(ctx, 403)", "fail" },
+        { "--[==[ ]] ]==] return ctx:reject(403)", "fail" },
+        { "return ctx:respond { status = 403 }", "round_robin" },
+        { "return ctx:rejected(403)", "round_robin" },
+        { "--[==[ ctx:reject(403) ]==]", "round_robin" },
+        { "-- ctx:reject(403)\n", "round_robin" },
+        { "local s = 'ctx:reject \\' ctx:reject' .. [[ ctx:reject ]]", "round_robin" },
+        { "local reject = '' return nil, 'x'..reject", "round_robin" },
+        { "reject = 1 ::reject::", "round_robin" },
+      }
+      for _, case in ipairs(texts) do
+        local body, value = unpack(case)
+        it(value .. ", by the text " .. body, function()
+          local text = "return { backends = 'a:1', %schoose = function(ctx) " .. body .. " end }"
+          assert.equal(value, settings(text:format "").fallback)
+          assert.equal("round_robin", settings(text:format "fallback = 'round_robin', ").fallback)
+          assert.equal("fail", settings(text:format "fallback = 'fail', ").fallback)
+        end)
+      end
+    end)
+
     describe("a list of", function()
       local lists = { -- what the script returns, path, how it is printed
         { "backends = 'a:1'", "trusted_proxies", {} },

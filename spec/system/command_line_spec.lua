@@ -132,7 +132,20 @@ describe("the command line", function()
 
     it("and what it prints is a script with the same settings", function()
       local out = check(script "return { backends = '127.0.0.1:9, [::1]:8', health = { fall = 7 } }")
-      assert.equal(out, check(script(out, "again.lua")))
+      local again = check(script(out, "again.lua"))
+      assert.equal(out:match "^.*\n}\n", again:match "^.*\n}\n")
+      assert.truthy(again:find("\n-- fallback: \"round_robin\", as the script says so\n", 1, true), again)
+    end)
+
+    it("and says what serves if it fails, and why", function()
+      local path = script "return { backends = '127.0.0.1:9', choose = function(ctx)\nreturn ctx:reject(403) end }"
+      local out = check(path)
+      assert.truthy(out:find("  fallback = \"fail\",\n", 1, true), out)
+      assert.truthy(out:find("\n-- fallback: \"fail\", as " .. path .. ":2 calls ctx:reject\n", 1, true), out)
+      out = check(script "return require 'rate_limit' { backends = '127.0.0.1:9' }")
+      assert.truthy(out:find("\n-- fallback: \"round_robin\", as the script says so\n", 1, true), out)
+      out = check(script "return { backends = '127.0.0.1:9', choose = require('rate_limit').choose }")
+      assert.truthy(out:find("\n-- fallback: \"fail\", as scripts/rate_limit.lua (built in):", 1, true), out)
     end)
 
     it("where options win over the environment, and that over the script", function()

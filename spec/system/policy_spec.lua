@@ -73,6 +73,16 @@ describe("the policy", function()
       lb:event "policy_error"
     end)
 
+    it("answers 500 if it refuses requests anywhere, though it says nothing of fallback", function()
+      local lb = start(choosing "if ctx.path == '/x' then return ctx:reject(403) end\nerror 'no'")
+      assert.equal(500, lb:fetch("/").status)
+      assert.equal(403, lb:fetch("/x").status)
+      assert.equal(0, #one.requests + #two.requests)
+      local start_event = lb:event "start"
+      assert.equal("fail", start_event.fallback)
+      assert.truthy(start_event.message:find("balancer.lua:%d+ calls ctx:reject"), start_event.message)
+    end)
+
     it("for some requests only serves the others as it should", function()
       local lb = start(choosing "if ctx.path == '/bad' then error 'bad' end\nreturn backends[1]")
       lb:fetch "/bad"
