@@ -4,7 +4,7 @@
 return lb.script({
   percent = 5,
   tag = "canary",
-  user = function(ctx) return ctx.cookies.session or ctx.headers.authorization or ctx.client end,
+  user = function(ctx) return ctx.cookies.session or ctx.headers:one "authorization" or ctx.client end,
 }, function(options)
   local function is_canary(backend) return backend.tags[options.tag] ~= nil end
 

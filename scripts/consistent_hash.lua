@@ -2,7 +2,7 @@
 -- and they come back with it. None gets more than `bound` times its share of the work in flight: what is beyond
 -- goes to the key's next backend. Suits caches and sharded state.
 return lb.script({
-  key = function(ctx) return ctx.client end,           -- or ctx.path, ctx.headers["x-user"] or "", ..
+  key = function(ctx) return ctx.client end,           -- or ctx.path, ctx.headers:one "x-user" or "", ..
   bound = 1.25,
 }, function(options)
   return {

@@ -103,7 +103,7 @@ function lb.every(seconds, fn, options) end
 
 ---@class lb.HttpResponse
 ---@field status integer
----@field headers table<string, string>
+---@field headers lb.Headers
 ---@field body string
 
 ---@class lb.http
@@ -222,6 +222,20 @@ function lb.script(options, make) end
 ---@class lb.Answer
 ---@alias lb.Choice lb.Backend|lb.Answer|nil
 
+--- By name in any letter case; values of a repeated field are joined.
+---@class lb.Headers
+---@field [string] string?
+local headers = {}
+---Each value.
+---@param name string
+---@return string[]
+function headers:all(name) end
+---The value of a field that comes once: for keys and credentials.
+---@param name string
+---@return string?
+---@return "repeated"? why
+function headers:one(name) end
+
 --- A request, as hooks see it.
 ---@class lb.Ctx
 ---@field id string
@@ -233,7 +247,7 @@ function lb.script(options, make) end
 ---@field client string
 ---@field client_ip string
 ---@field client_port integer
----@field headers table<string, string?>
+---@field headers lb.Headers
 ---@field cookies table<string, string?>
 ---@field attempts integer from 1
 ---@field retries integer from 0
@@ -331,7 +345,7 @@ function backend:set_weight(n) end
 
 ---@class lb.Response
 ---@field status integer
----@field headers table<string, string?>
+---@field headers lb.Headers
 
 ---@class lb.ChoiceOptions
 ---@field why? string

@@ -4,7 +4,7 @@
 return lb.script({
   rate = 10,
   burst = 20,
-  key = function(ctx) return ctx.client end,           -- or ctx.headers["x-api-key"] or ""
+  key = function(ctx) return ctx.client end,           -- or ctx.headers:one "x-api-key" or ""
   policy = lb.policy.round_robin,                      -- who passes: any choose(ctx, backends)
 }, function(options)
   local bucket

@@ -19,7 +19,7 @@ return lb.script({
     fallback = "round_robin",
     choose = function(ctx, backends)
       if ctx.tries > 1 then return options.policy(ctx, backends) end
-      local tenant = ctx.headers[options.header] or ""
+      local tenant = ctx.headers:one(options.header) or ""
       local quota = options.quotas[tenant]
       local window = window_of(quota and tenant or "")
       quota = quota or options.others

@@ -75,22 +75,6 @@ enum changes_fault changes_add(struct changes *changes, struct arena *arena, enu
     return CHANGES_FINE;
 }
 
-static bool is_alphanumeric(char c)
-{
-    return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
-}
-
-static bool is_alike(struct slice name, struct slice other)
-{
-    if (name.length != other.length)
-        return false;
-    for (size_t i = 0; i < name.length; i++)
-        if (ascii_lower(name.start[i]) != ascii_lower(other.start[i]) &&
-            (is_alphanumeric(name.start[i]) || is_alphanumeric(other.start[i])))
-            return false;
-    return true;
-}
-
 static struct slice cookie_name(struct slice cookie)
 {
     const char *end = memchr(cookie.start, '=', cookie.length);
@@ -103,7 +87,7 @@ static struct slice cookie_name(struct slice cookie)
 static bool makes_way(enum changes_of of, const struct field *came, const struct field *change)
 {
     if (of == CHANGES_OF_REQUEST)
-        return is_alike(came->name, change->name);
+        return name_is_alike(came->name, change->name);
     if (!slice_is_nocase(came->name, change->name))
         return false;
     if (change->value.start == NULL || !slice_is_nocase(came->name, SLICE("set-cookie")))

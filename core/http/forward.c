@@ -34,7 +34,22 @@ enum {
     NUMBER_BYTES_MAX = sizeof "18446744073709551615" - 1,
 };
 
+/* What proxies say of those before them; X-Forwarded-For is written anew. */
+static const uint32_t said_by_proxies =
+    OF_KIND(FIELD_FORWARDED) | OF_KIND(FIELD_X_FORWARDED_PROTO) | OF_KIND(FIELD_X_FORWARDED_HOST) |
+    OF_KIND(FIELD_X_FORWARDED_PORT) | OF_KIND(FIELD_X_FORWARDED);
+
 /* --- requests --- */
+
+bool forward_passes(const struct head *head, struct slice name, bool is_trusted)
+{
+    uint32_t kind = OF_KIND(kind_of(name));
+    uint32_t ends_here = OF_KIND(FIELD_HOP) | OF_KIND(FIELD_LOOK_ALIKE);
+
+    if (!is_trusted)
+        ends_here |= said_by_proxies | OF_KIND(FIELD_X_FORWARDED_FOR);
+    return (kind & ends_here) == 0 && !hop_is_named(head, name);
+}
 
 static uint32_t request_keeps(const struct forward_request *r)
 {
@@ -49,9 +64,7 @@ static uint32_t request_keeps(const struct forward_request *r)
     if (r->framing == FRAMING_CHUNKED) /* where there can be trailers (RFC 9110, 6.6.2) */
         kept |= OF_KIND(FIELD_TRAILER);
     if (r->is_trusted)
-        kept |= OF_KIND(FIELD_FORWARDED) | OF_KIND(FIELD_X_FORWARDED_PROTO) |
-                OF_KIND(FIELD_X_FORWARDED_HOST) | OF_KIND(FIELD_X_FORWARDED_PORT) |
-                OF_KIND(FIELD_X_FORWARDED);
+        kept |= said_by_proxies;
     return kept; /* the others are of the connection, or written anew */
 }
 

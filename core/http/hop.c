@@ -135,6 +135,12 @@ struct hop hop_sort(struct arena *arena, const struct head *head, const struct f
     return (struct hop){s.kinds, s.seen};
 }
 
+bool hop_is_named(const struct head *head, struct slice name)
+{
+    return option_may_name(name) && head_lists(head, FIELD_CONNECTION, name) &&
+           end_to_end_find(name) == NULL;
+}
+
 bool hop_may_trail(enum field_kind kind, struct slice name)
 {
     const struct end_to_end *found = end_to_end_find(name);

@@ -35,6 +35,9 @@ static inline bool hop_has(const struct hop *hop, enum field_kind kind)
     return (hop->seen >> kind & 1) != 0;
 }
 
+/* Does a field of that name end here because Connection names it? */
+bool hop_is_named(const struct head *, struct slice name);
+
 /* May a field of that kind and name be a trailer (RFC 9110, 6.5.1)? Not if it says how to read,
  * route or answer a message, which has been done when it comes. Unknown ones may. */
 bool hop_may_trail(enum field_kind, struct slice name);

@@ -130,3 +130,14 @@ enum field_kind kind_of(struct slice name)
     }
     return kind_of_prefix(name);
 }
+
+bool name_is_alike(struct slice name, struct slice other)
+{
+    if (name.length != other.length)
+        return false;
+    for (size_t i = 0; i < name.length; i++)
+        if (ascii_lower(name.start[i]) != ascii_lower(other.start[i]) &&
+            (is_alphanumeric(name.start[i]) || is_alphanumeric(other.start[i])))
+            return false;
+    return true;
+}

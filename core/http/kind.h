@@ -6,6 +6,8 @@
 
 #include "base/slice.h"
 
+#include <stdbool.h>
+
 enum field_kind {
     FIELD_OTHER,      /* unknown to us: goes on, unless Connection names it (FIELD_NAMED) */
     FIELD_END_TO_END, /* well known: Connection has named it, in vain */
@@ -41,5 +43,8 @@ enum field_kind {
  * and written: look-alikes of framing fields and of X-Forwarded-* have a kind of their own, and
  * no honest sender. */
 enum field_kind kind_of(struct slice name);
+/* Do two names, in any letter case, differ in other signs than letters and digits only? To such a
+ * backend X_User is X-User. */
+bool name_is_alike(struct slice name, struct slice other);
 
 #endif

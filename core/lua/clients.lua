@@ -9,7 +9,8 @@ local inside, lb = ...
 local host = inside.host
 local complain, did_you_mean, locked, names_of = inside.complain, inside.did_you_mean, inside.locked, inside.names_of
 local format, lower = string.format, string.lower
-local pairs, rawget, tostring, type, unpack = pairs, rawget, tostring, type, unpack
+local error, pairs, rawget, setmetatable = error, pairs, rawget, setmetatable
+local tostring, type, unpack = tostring, type, unpack
 
 local TIMEOUT_MAX = 3600
 local TCP_TIMEOUT, HTTP_TIMEOUT = 1, 5
@@ -52,9 +53,29 @@ lb.tcp = locked("lb.tcp", { connect = connect })
 
 -- lb.http --------------------------------------------------------------------------------------------------
 
--- The headers of an answer: a plain table with lower-case names, that is asked in any case.
+-- The headers of an answer: a plain table with lower-case names, that is asked in any case. All values of
+-- each name are in a list beside it.
+local lists = setmetatable({}, { __mode = "k" }) -- by the table of headers: { name = { value, .. } }
+local header_methods = {}
+
+local function list_of(headers, name)
+  local list = lists[headers] or error("call it on headers, with a colon: headers:all(name)", 3)
+  if type(name) ~= "string" then error("a header's name is a text, not a " .. type(name), 3) end
+  return list[lower(name)] or {}
+end
+
+function header_methods.all(headers, name) return { unpack(list_of(headers, name)) } end
+
+function header_methods.one(headers, name)
+  local list = list_of(headers, name)
+  if #list > 1 then return nil, "repeated" end
+  return list[1]
+end
+
+inside.http_lists = lists
 inside.http_headers = {
   __index = function(headers, name)
+    if header_methods[name] then return header_methods[name] end
     if type(name) == "string" then return rawget(headers, lower(name)) end
   end,
   __metatable = false,

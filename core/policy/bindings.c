@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "http/forward.h"
 #include "http/head.h"
 #include "lua/embedded.h"
 #include "lua/sandbox.h"
@@ -16,6 +17,7 @@ EMBEDDED(hooks, "core/policy/hooks.lua")
 EMBEDDED(backends, "core/policy/backends.lua")
 EMBEDDED(lists, "core/policy/lists.lua")
 EMBEDDED(context, "core/policy/context.lua")
+EMBEDDED(headers, "core/policy/headers.lua")
 EMBEDDED(answers, "core/policy/answers.lua")
 EMBEDDED(options, "core/policy/options.lua")
 
@@ -23,16 +25,56 @@ enum { FIELDS_MAX = 1000 }; /* of an answer */
 
 /* --- what a script reads --- */
 
-const struct slice *policy_header(const struct facts_request *request, const char *name,
-                                  size_t length)
+static unsigned next_of(const struct head *head, struct slice name, unsigned from)
 {
-    return head_find(request->head, (struct slice){name, length});
+    while (from < head->fields_count && !slice_is_nocase(head->fields[from].name, name))
+        from++;
+    return from;
 }
 
-const struct slice *policy_response_header(const struct head *response, const char *name,
-                                           size_t length)
+static const struct binding_field *find_field(const struct head *head, struct slice name,
+                                              uint32_t from)
 {
-    return head_find(response, (struct slice){name, length});
+    static struct binding_field found;
+    unsigned at = next_of(head, name, from), next;
+
+    if (at == head->fields_count)
+        return NULL;
+    next = next_of(head, name, at + 1);
+    found.value = head->fields[at].value;
+    found.next = next < head->fields_count ? next : 0;
+    return &found;
+}
+
+const struct binding_field *policy_header(const struct facts_request *request, const char *bytes,
+                                          size_t length, uint32_t from)
+{
+    static struct binding_field host;
+    struct slice name = {bytes, length};
+    const struct binding_field *found = find_field(request->head, name, from);
+
+    if (found == NULL || !forward_passes(request->head, name, request->is_trusted))
+        return NULL;
+    if (request->authority.length == 0 || !slice_is_nocase(name, SLICE("host")))
+        return found;
+    host.value = request->authority; /* of the target, if it has one (RFC 9112, 3.2.2) */
+    return &host;
+}
+
+bool policy_header_is_only(const struct facts_request *request, const char *name, size_t length)
+{
+    const struct head *head = request->head;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < head->fields_count; i++)
+        count += name_is_alike(head->fields[i].name, (struct slice){name, length});
+    return count == 1;
+}
+
+const struct binding_field *policy_response_header(const struct head *response, const char *name,
+                                                   size_t length, uint32_t from)
+{
+    return find_field(response, (struct slice){name, length}, from);
 }
 
 double policy_remaining(const struct facts_request *request)
@@ -257,5 +299,8 @@ void bindings_push_hooks(lua_State *lua, const struct config *config, struct seg
     push_chunk(lua, embedded_context(), "=lb context");
     sandbox_push_prelude(lua);
     lua_call(lua, 1, 1);
-    lua_call(lua, 7, 1);
+    push_chunk(lua, embedded_headers(), "=lb headers");
+    sandbox_push_prelude(lua);
+    lua_call(lua, 1, 1);
+    lua_call(lua, 8, 1);
 }

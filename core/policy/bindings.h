@@ -58,8 +58,19 @@ void bindings_push_hooks(lua_State *, const struct config *, struct segment *,
 
 /* --- for policy/hooks.lua, which calls them by name --- */
 
-const struct slice *policy_header(const struct facts_request *, const char *name, size_t length);
-const struct slice *policy_response_header(const struct head *, const char *name, size_t length);
+struct binding_field { /* the layout is also in policy/hooks.lua */
+    struct slice value;
+    uint32_t next; /* the place of the next field of that name; 0: there is none */
+};
+
+/* The first field of that name from that place on, in any letter case; good until the next call.
+ * NULL: none. Of a request those that go on to its backend, whose Host may be another. */
+const struct binding_field *policy_header(const struct facts_request *, const char *name,
+                                          size_t length, uint32_t from);
+const struct binding_field *policy_response_header(const struct head *, const char *name,
+                                                   size_t length, uint32_t from);
+/* Has no other field that name, or one like it (http/kind.h)? */
+bool policy_header_is_only(const struct facts_request *, const char *name, size_t length);
 double policy_remaining(const struct facts_request *); /* seconds; negative: no deadline */
 /* By its slot. Of a backend that does not exist: down, and 0. */
 uint32_t policy_backend_in_flight(const struct segment *, uint32_t slot);

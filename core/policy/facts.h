@@ -45,7 +45,9 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     uint32_t allow_replay;        /* set by ctx:allow_replay() */
     int32_t vars;                 /* the policy's: number of ctx.vars, 0 until it was used */
     uint32_t by_fallback;         /* a hook failed for it, and the built-in rule decided */
+    uint32_t is_trusted;          /* what it says of those before it goes on */
     struct facts_pair *explained; /* for the access line; in the arena */
+    struct slice authority;       /* what Host says when it goes on; empty: the backend's own */
 };
 
 enum facts_failure_kind {                /* err.kind */

@@ -8,7 +8,7 @@
 -- A table can refuse a new field but not a change of one that it has. So what is handed out is empty,
 -- but for the number in a ctx, which a script can spoil for itself only, and for the list of backends,
 -- which is mended before the next call. C checks on top whatever comes back.
-local prelude, answers, backends_module, lists, call_address, read_options, extend_ctx = ...
+local prelude, answers, backends_module, lists, call_address, read_options, extend_ctx, bind_headers = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
@@ -45,8 +45,11 @@ struct binding_call {
     uint32_t status;
     const struct facts_result *result;
 };
-const struct slice *policy_header(const struct facts_request *, const char *name, size_t length);
-const struct slice *policy_response_header(const void *response, const char *name, size_t length);
+struct binding_field { struct slice value; uint32_t next; };
+const struct binding_field *policy_header(const struct facts_request *, const char *name, size_t length, uint32_t from);
+bool policy_header_is_only(const struct facts_request *, const char *name, size_t length);
+const struct binding_field *policy_response_header(const void *response, const char *name, size_t length,
+                                                   uint32_t from);
 double policy_remaining(const struct facts_request *);
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
@@ -90,18 +93,9 @@ local function check_fresh(object, what)
   end
 end
 
-local headers_meta = {
-  __index = function(headers, name)
-    check_fresh(headers, "ctx.headers")
-    if type(name) ~= "string" then complain("a header's name is a text, not a %s", type(name)) end
-    local value = C.policy_header(call.request, name, #name)
-    if value == nil then return nil end
-    return text_of(value.start, value.length)
-  end,
-  __newindex = read_only("ctx.headers"),
-  __tostring = function() return "ctx.headers" end,
-  __metatable = false,
-}
+local headers_of = bind_headers("ctx.headers", call, check_fresh,
+  function(name, from) return C.policy_header(call.request, name, #name, from) end,
+  function(name) return C.policy_header_is_only(call.request, name, #name) end)
 
 local RESULT_FIELDS = {
   status = true, backend = true, ms = true, bytes_in = true, bytes_out = true, attempts = true, retries = true,
@@ -127,7 +121,7 @@ end
 
 local ctx_fields = {
   result = result_of,
-  headers = function() return setmetatable({ call.number }, headers_meta) end,
+  headers = headers_of,
   vars = vars_of,
   idempotent = function(request) return request.idempotent ~= 0 end,
   replayable = function(request) return request.replayable ~= 0 end,
@@ -272,22 +266,13 @@ local function bind_on_failure(on_failure)
   end
 end
 
-local res_headers_meta = {
-  __index = function(headers, name)
-    check_fresh(headers, "res.headers")
-    if type(name) ~= "string" then complain("a header's name is a text, not a %s", type(name)) end
-    local value = C.policy_response_header(call.response, name, #name)
-    if value == nil then return nil end
-    return text_of(value.start, value.length)
-  end,
-  __newindex = read_only("res.headers"),
-  __tostring = function() return "res.headers" end,
-  __metatable = false,
-}
+local res_headers_of = bind_headers("res.headers", call, check_fresh,
+  function(name, from) return C.policy_response_header(call.response, name, #name, from) end,
+  function() return true end)
 
 local res_fields = {
   status = function() return call.status end,
-  headers = function() return setmetatable({ call.number }, res_headers_meta) end,
+  headers = res_headers_of,
 }
 local res_meta = {
   __index = function(res, key)

@@ -17,7 +17,7 @@ struct call {
     struct await await;
 };
 
-static char headers_meta_key; /* in the registry, by its address */
+static char headers_meta_key, headers_lists_key; /* in the registry, by their addresses */
 
 static void call_free(struct call *c)
 {
@@ -42,29 +42,71 @@ static void push_lower(lua_State *lua, struct slice name)
     mem_free(lower);
 }
 
-/* By lower-case names; values of the same name as one list (RFC 9110, 5.3). */
+/* The name is on top of the stack, and stays; its list is above it then. */
+static void push_values(lua_State *lua, int lists)
+{
+    lua_pushvalue(lua, -1);
+    lua_rawget(lua, lists);
+    if (!lua_isnil(lua, -1))
+        return;
+    lua_pop(lua, 1);
+    lua_newtable(lua);
+    lua_pushvalue(lua, -2);
+    lua_pushvalue(lua, -2);
+    lua_rawset(lua, lists);
+}
+
+/* headers[name], of name and list on top: values of one name are one list (RFC 9110, 5.3), but for
+ * Set-Cookie, whose first counts. A peer that sends a field "all" or "one" takes no method away. */
+static void set_joined(lua_State *lua, int headers, struct slice name, struct slice value)
+{
+    size_t count = lua_objlen(lua, -1);
+
+    if (slice_is_nocase(name, SLICE("all")) || slice_is_nocase(name, SLICE("one")) ||
+        (count > 1 && slice_is_nocase(name, SLICE("set-cookie"))))
+        return;
+    lua_pushvalue(lua, -2);
+    if (count > 1) {
+        lua_pushvalue(lua, -1);
+        lua_rawget(lua, headers);
+        lua_pushstring(lua, ", ");
+    }
+    lua_pushlstring(lua, value.start, value.length);
+    if (count > 1)
+        lua_concat(lua, 3);
+    lua_rawset(lua, headers);
+}
+
+static void push_registered(lua_State *lua, void *key)
+{
+    lua_pushlightuserdata(lua, key);
+    lua_rawget(lua, LUA_REGISTRYINDEX);
+}
+
+/* By lower-case names. */
 static void push_headers(lua_State *lua, const struct head *head)
 {
+    int headers = lua_gettop(lua) + 1, lists = headers + 1;
+
+    lua_createtable(lua, 0, (int)head->fields_count);
     lua_createtable(lua, 0, (int)head->fields_count);
     for (unsigned i = 0; i < head->fields_count; i++) {
         const struct field *field = &head->fields[i];
 
         push_lower(lua, field->name);
-        lua_pushvalue(lua, -1);
-        lua_rawget(lua, -3);
-        if (lua_isnil(lua, -1)) {
-            lua_pop(lua, 1);
-            lua_pushlstring(lua, field->value.start, field->value.length);
-        } else {
-            lua_pushstring(lua, ", ");
-            lua_pushlstring(lua, field->value.start, field->value.length);
-            lua_concat(lua, 3);
-        }
-        lua_rawset(lua, -3);
+        push_values(lua, lists);
+        lua_pushlstring(lua, field->value.start, field->value.length);
+        lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
+        set_joined(lua, headers, field->name, field->value);
+        lua_settop(lua, lists);
     }
-    lua_pushlightuserdata(lua, &headers_meta_key);
-    lua_rawget(lua, LUA_REGISTRYINDEX);
-    lua_setmetatable(lua, -2);
+    push_registered(lua, &headers_lists_key);
+    lua_pushvalue(lua, headers);
+    lua_pushvalue(lua, lists);
+    lua_rawset(lua, -3);
+    push_registered(lua, &headers_meta_key);
+    lua_setmetatable(lua, headers);
+    lua_settop(lua, headers);
 }
 
 static void push_answer(lua_State *lua, const struct fetch *f)
@@ -163,12 +205,18 @@ static int http_fetch(lua_State *lua)
     return await_begin(lua, &c->await);
 }
 
-void http_client_offer(lua_State *lua)
+static void keep(lua_State *lua, void *key, const char *name)
 {
-    lua_pushlightuserdata(lua, &headers_meta_key);
+    lua_pushlightuserdata(lua, key);
     sandbox_push_prelude(lua);
-    lua_getfield(lua, -1, "http_headers"); /* core/lua/clients.lua */
+    lua_getfield(lua, -1, name);
     lua_remove(lua, -2);
     lua_rawset(lua, LUA_REGISTRYINDEX);
+}
+
+void http_client_offer(lua_State *lua)
+{
+    keep(lua, &headers_meta_key, "http_headers"); /* core/lua/clients.lua, as the other */
+    keep(lua, &headers_lists_key, "http_lists");
     await_offer(lua, "http_fetch", http_fetch);
 }

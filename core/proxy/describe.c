@@ -36,6 +36,7 @@ static void describe_spoken_for(struct facts_request *facts, struct incoming *in
 {
     struct sockaddr_in6 client;
 
+    facts->is_trusted = true;
     if (trust_is_https(incoming_head(in)))
         facts->scheme = SLICE("https");
     if (!trust_find_client(config, incoming_head(in), &client))
@@ -64,6 +65,7 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .idempotent = method_is_idempotent(head->method),
         .head = head,
         .arena = &in->arena,
+        .authority = in->request.host,
     };
 
     if (in->parse.has_head && trust_has(config, peer)) /* what is no head says nothing */
@@ -93,7 +95,7 @@ struct slice describe_forwarded(struct incoming *in, const struct config *config
                                 const struct facts_options *options, struct slice own_host)
 {
     const struct request *request = &in->request;
-    bool is_trusted = trust_has(config, incoming_peer(in));
+    bool is_trusted = facts->is_trusted;
     struct target target = request->target;
 
     if (options != NULL && options->path.length > 0)

@@ -76,8 +76,8 @@ static void copy_facts(struct done *d, const struct facts_request *facts)
 {
     struct facts_request *copy = &d->facts;
     struct slice *const texts[] = {
-        &copy->id,    &copy->method, &copy->target, &copy->path,
-        &copy->query, &copy->host,   &copy->scheme, &copy->client_ip,
+        &copy->id,   &copy->method, &copy->target,    &copy->path,      &copy->query,
+        &copy->host, &copy->scheme, &copy->client_ip, &copy->authority,
     };
 
     *copy = *facts;

@@ -26,8 +26,9 @@ struct facts_request {
   struct arena *arena;
   uint32_t allow_replay;
   int32_t vars;
-  uint32_t by_fallback;
+  uint32_t by_fallback, is_trusted;
   void *explained;
+  struct slice authority;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; };
 struct facts_choice { const uint32_t *backends; uint32_t count; uint64_t generation; bool panic; };

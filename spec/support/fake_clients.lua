@@ -7,15 +7,11 @@
 --
 -- Without them nothing is there: nil, "refused".
 
+local fake_headers = require "spec.support.fake_headers"
+
 local fake_clients = {}
 
 local REQUEST = { method = true, url = true, headers = true, body = true, timeout = true, max_body = true }
-
-local function any_case(headers)
-  local by_name = {}
-  for name, value in pairs(headers or {}) do by_name[name:lower()] = value end
-  return setmetatable({}, { __index = function(_, name) return by_name[name:lower()] end })
-end
 
 function fake_clients.http(world)
   local http = {}
@@ -30,7 +26,7 @@ function fake_clients.http(world)
     if not world.http then return nil, "connect: connection refused" end
     local answer, err = world.http(request)
     if not answer then return nil, err end
-    return { status = answer.status or 200, headers = any_case(answer.headers), body = answer.body or "" }
+    return { status = answer.status or 200, headers = fake_headers(answer.headers), body = answer.body or "" }
   end
   local function with(method)
     return function(url, given)

@@ -3,6 +3,8 @@
 --   outcome.response { status = 503, headers = { ["Retry-After"] = "1" } }      res of on_response (200 unless given)
 --   outcome.failure { kind = "reset", phase = "head" }                          err of on_failure
 
+local fake_headers = require "spec.support.fake_headers"
+
 local outcome = {}
 
 local RESPONSE = { status = true, headers = true }
@@ -24,10 +26,7 @@ end
 
 function outcome.response(given)
   check("a response", given, RESPONSE)
-  local by_name = {}
-  for name, value in pairs(given.headers or {}) do by_name[name:lower()] = value end
-  local headers = setmetatable({}, { __index = function(_, name) return by_name[name:lower()] end })
-  return strict("res", { status = given.status or 200, headers = headers }, RESPONSE)
+  return strict("res", { status = given.status or 200, headers = fake_headers(given.headers) }, RESPONSE)
 end
 
 function outcome.failure(given)

@@ -1,12 +1,15 @@
 -- Builds what a policy is shown of a request: a ctx, as a plain table.
 --
 --   request { path = "/api", headers = { ["X-User"] = "anna" }, attempts = 2, remaining = 0.5 }
+--   request { headers = { ["X-Key"] = { "a", "b" } } }      comes twice
 --   request { cookies = { session = "1" } }        or as they come: headers = { Cookie = "session=1" }
 --   request { result = { status = 200, .. } }      as on_done sees it
 --
 -- What is not given is a first GET of /. Like the real one it refuses a field that does not exist.
 -- An answer of ctx's is a table { kind = "respond", "reject" or "redirect", status, headers, body, why };
 -- ctx:allow_replay() shows as replay_allowed, ctx:explain(key, value) as explained[key].
+
+local fake_headers = require "spec.support.fake_headers"
 
 local FACTS = {
   id = "1", method = "GET", path = "/", query = "", host = "example.org", scheme = "http",
@@ -62,12 +65,6 @@ end
 
 function methods.remaining() end
 
-local function any_case(headers)
-  local by_name = {}
-  for name, value in pairs(headers) do by_name[name:lower()] = value end
-  return setmetatable({}, { __index = function(_, name) return by_name[name:lower()] end })
-end
-
 local function cookies_of(header)
   local cookies = {}
   for name, value in (header or ""):gmatch "([^=;%s]+)=([^;]*)" do
@@ -88,7 +85,7 @@ local function request(given)
   ctx.idempotent = given.idempotent == nil and IDEMPOTENT[ctx.method] or given.idempotent or false
   ctx.replayable = given.replayable == nil and ctx.idempotent or given.replayable or false
   ctx.vars = given.vars or {}
-  ctx.headers = any_case(given.headers or {})
+  ctx.headers = fake_headers(given.headers)
   ctx.cookies = given.cookies or cookies_of(ctx.headers.cookie)
   ctx.client = given.client or client_of(ctx.client_ip)
   ctx.result = given.result

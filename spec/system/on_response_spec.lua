@@ -47,6 +47,16 @@ describe("on_response", function()
     assert.equal("ok", lb:exchange({ path = "/a" }).tries[1].outcome)
   end)
 
+  it("sees all fields of a name", function()
+    local fields = "X-A: 1\r\nSet-Cookie: a=1, 2\r\nx-a: 2\r\nSet-Cookie: b\r\nX_B: 3\r\nX-B: 4\r\n"
+    local lb = start({ response(200, "tea", fields) }, [[
+      local h, one, why = res.headers, res.headers:one "X-a"
+      return ctx:respond { body = table.concat({ h["x-A"], h["set-cookie"], h:all("set-cookie")[2], tostring(one), why,
+        h:one "x-b" }, "|") }]])
+    assert.equal("1, 2|a=1, 2|b|nil|repeated|4", lb:fetch("/a").body)
+    unbothered(lb)
+  end)
+
   for name, wait in pairs { ["at once"] = "", ["after an await"] = "lb.sleep(0.02)" } do
     describe(name, function()
       it("has another backend asked", function()

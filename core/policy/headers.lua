@@ -1,0 +1,69 @@
+-- headers - the fields of a head as scripts read them: by name, repeated ones as one value.
+--
+-- `find(name, from)` gives the first field of that name from that place on, and where the next one is
+-- (policy/bindings.h); what it gives is good until it is called again.
+local prelude = ...
+
+local complain, read_only = prelude.complain, prelude.read_only
+local lower, text_of = string.lower, prelude.ffi.string
+local concat, error, setmetatable, type = table.concat, error, setmetatable, type
+
+-- Makes what a hook is shown as `what`. is_only(name): is no other field one that may be taken for it?
+return function(what, call, check_fresh, find, is_only)
+  local methods = {}
+
+  local function check_name(headers, name, method)
+    if type(headers) ~= "table" then
+      error("call it on headers, with a colon: " .. what .. ":" .. method .. "(name)", 3)
+    end
+    if type(name) ~= "string" then error("a header's name is a text, not a " .. type(name), 3) end
+  end
+
+  local function list_of(name)
+    local list, from = {}, 0
+    repeat
+      local found = find(name, from)
+      if found == nil then break end
+      list[#list + 1] = text_of(found.value.start, found.value.length)
+      from = found.next
+    until from == 0
+    return list
+  end
+
+  function methods.all(headers, name)
+    check_name(headers, name, "all")
+    check_fresh(headers, what)
+    return list_of(name)
+  end
+
+  function methods.one(headers, name)
+    check_name(headers, name, "one")
+    check_fresh(headers, what)
+    local found = find(name, 0)
+    if found == nil then return nil end
+    local value = text_of(found.value.start, found.value.length)
+    if found.next ~= 0 or not is_only(name) then return nil, "repeated" end
+    return value
+  end
+
+  local meta = {
+    __index = function(headers, name)
+      check_fresh(headers, what)
+      local method = methods[name]
+      if method then return method end
+      if type(name) ~= "string" then complain("a header's name is a text, not a %s", type(name)) end
+      local found = find(name, 0)
+      if found == nil then return nil end
+      local value = text_of(found.value.start, found.value.length)
+      if found.next == 0 then return value end
+      name = lower(name)
+      if name == "set-cookie" then return value end -- its values may have commas (RFC 9110, 5.3)
+      return concat(list_of(name), name == "cookie" and "; " or ", ") -- RFC 9113, 8.2.3
+    end,
+    __newindex = read_only(what),
+    __tostring = function() return what end,
+    __metatable = false,
+  }
+
+  return function() return setmetatable({ call.number }, meta) end
+end
