@@ -430,6 +430,7 @@ static void on_resume(struct deferred *d)
     }
     incoming_free(c);
     client_enter(c, CLIENT_IDLE);
+    clients_note_rest(c, CLIENTS_IDLE);
     deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts.keep_alive_ms);
     if (client_early_bytes(c) > 0)
         client_feed_early(c);
@@ -464,7 +465,7 @@ struct client *client_new(struct clients *clients, const struct listener *listen
     list_init(&c->node);
     stream_accept(&c->stream, clients->loop, socket, &stream_events);
     deadline_set(clients->loop, &c->deadline,
-                 clients->is_draining ? DRAIN_GRACE_MS : clients->timeouts.keep_alive_ms);
+                 clients->is_draining ? DRAIN_GRACE_MS : clients->timeouts.request_head_ms);
     client_resume_later(c);
     return c;
 }

@@ -29,6 +29,7 @@ struct client {
     struct buffer *early;      /* read ahead of its turn; NULL: nothing */
     struct sockaddr_in6 peer;
     uint32_t watched_bytes; /* not taken by the client when the deadline was set */
+    uint32_t rested_ms;     /* steady clock, its low bits: since when, if it rests */
     uint64_t caller;        /* what it is counted under: shared/callers.h; 0: it is not */
     uint16_t local_port;
     uint8_t state;
@@ -51,9 +52,10 @@ void client_drain(struct client *); /* ends after the current answer, or soon if
 void client_close(struct client *);
 void client_reset(struct client *); /* the same, and the peer sees a reset */
 void client_watch(struct client *); /* sets the deadline that the state calls for, from now */
-void clients_forget(struct clients *, struct client *); /* it is closed */
-void client_uncount_caller(struct client *);            /* limits.per_client: it leaves */
-void incoming_new(struct client *);                     /* a request begins: client->incoming */
+void clients_note_rest(struct client *, enum clients_list); /* it is not given up before others */
+void clients_forget(struct clients *, struct client *);     /* it is closed */
+void client_uncount_caller(struct client *);                /* limits.per_client: it leaves */
+void incoming_new(struct client *);                         /* a request begins: client->incoming */
 void incoming_free(struct client *);
 void incoming_free_spare(struct clients *, unsigned kept);
 void client_resume_later(struct client *); /* the exchange is over: goes on this loop turn */

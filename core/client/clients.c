@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/client.h"
+#include "client/watch.h"
 #include "shared/callers.h"
 
 #include <inttypes.h>
@@ -13,6 +14,7 @@ enum {
     REFUSED_WAIT_MS = 2000, /* in which it has to be there, unless timeouts want it sooner */
     SPARE_KEPT = 8,         /* blocks of incomings, however long nobody needs them */
     TELL_AGAIN_MS = 10000,  /* one line about refused connections, in so long */
+    REST_LEAST_MS = 50,     /* the next request may be on its way */
 };
 
 void clients_init(struct clients *clients, struct loop *loop, const struct config *config,
@@ -21,20 +23,40 @@ void clients_init(struct clients *clients, struct loop *loop, const struct confi
 {
     *clients = (struct clients){
         .loop = loop, .segment = segment, .worker = worker, .events = events, .owner = owner};
-    list_init(&clients->all);
+    for (unsigned i = 0; i < CLIENTS_LISTS; i++)
+        list_init(&clients->lists[i]);
     list_init(&clients->spare);
     clients_follow(clients, config);
 }
 
+/* A visitor may close the one that it is shown. */
+static void clients_each(struct clients *clients, void (*visit)(struct client *))
+{
+    for (unsigned i = 0; i < CLIENTS_LISTS; i++) {
+        struct list_node *node = clients->lists[i].next;
+
+        while (node != &clients->lists[i]) {
+            struct client *c = list_entry(node, struct client, node);
+
+            node = node->next;
+            visit(c);
+        }
+    }
+}
+
 /* --- connections of one address --- */
+
+static bool client_is_trusted(const struct client *c)
+{
+    const struct config *config = c->clients->config;
+
+    return network_any_has(config->trusted_proxies, config->trusted_proxies_count, &c->peer);
+}
 
 /* Trusted proxies speak for many. */
 static bool client_is_caller(const struct client *c)
 {
-    const struct config *config = c->clients->config;
-
-    return !c->is_refused && c->state != CLIENT_CLOSING &&
-           !network_any_has(config->trusted_proxies, config->trusted_proxies_count, &c->peer);
+    return !c->is_refused && c->state != CLIENT_CLOSING && !client_is_trusted(c);
 }
 
 /* How many its address has now, or 0 if that is not known. */
@@ -60,14 +82,10 @@ void client_uncount_caller(struct client *c)
 }
 
 /* The setting may be new, and those that are there stay. */
-static void clients_count_callers(struct clients *clients)
+static void client_count_late(struct client *c)
 {
-    for (struct list_node *node = clients->all.next; node != &clients->all; node = node->next) {
-        struct client *c = list_entry(node, struct client, node);
-
-        if (c->caller == 0 && client_is_caller(c))
-            client_count_caller(c);
-    }
+    if (c->caller == 0 && client_is_caller(c))
+        client_count_caller(c);
 }
 
 static void clients_tell_refused(struct clients *clients, const struct client *c)
@@ -121,6 +139,63 @@ static void client_check_callers(struct client *c)
     client_refuse(c);
 }
 
+/* --- giving up --- */
+
+void clients_note_rest(struct client *c, enum clients_list list)
+{
+    c->rested_ms = (uint32_t)loop_now_ms(c->clients->loop);
+    list_remove(&c->node);
+    list_append(&c->clients->lists[list], &c->node);
+}
+
+/* Where it belongs, which may be where it is not yet. */
+static enum clients_list client_belongs_to(const struct client *c)
+{
+    if (!client_is_resting(c))
+        return CLIENTS_BUSY;
+    if (!c->has_served)
+        return CLIENTS_SILENT;
+    return client_is_trusted(c) ? CLIENTS_TRUSTED : CLIENTS_IDLE;
+}
+
+/* The first that belongs to the list. Moves others to theirs: so each is met once for each time
+ * that it rested, however many there are. */
+static struct client *clients_first(struct clients *clients, enum clients_list list)
+{
+    struct list_node *head = &clients->lists[list];
+
+    while (!list_is_empty(head)) {
+        struct client *c = list_entry(head->next, struct client, node);
+        enum clients_list right = client_belongs_to(c);
+
+        if (right <= list)
+            return c;
+        list_remove(&c->node);
+        list_append(&clients->lists[right], &c->node);
+    }
+    return NULL;
+}
+
+/* What has come is read in this turn. */
+static bool client_may_go(const struct client *c)
+{
+    uint32_t rests_ms = (uint32_t)loop_now_ms(c->clients->loop) - c->rested_ms;
+
+    return rests_ms >= REST_LEAST_MS && !stream_has_bytes(&c->stream);
+}
+
+bool clients_give_up(struct clients *clients)
+{
+    struct client *c = NULL;
+
+    for (unsigned list = CLIENTS_SILENT; list < CLIENTS_BUSY && c == NULL; list++)
+        c = clients_first(clients, list);
+    if (c == NULL || !client_may_go(c))
+        return false;
+    client_close(c);
+    return true;
+}
+
 /* --- all of them --- */
 
 void clients_follow(struct clients *clients, const struct config *config)
@@ -131,7 +206,7 @@ void clients_follow(struct clients *clients, const struct config *config)
                                             .fields = config->limits.fields};
     clients->config = config;
     if (config->limits.per_client > 0)
-        clients_count_callers(clients);
+        clients_each(clients, client_count_late);
 }
 
 static void clients_count(struct clients *clients, int change)
@@ -163,7 +238,7 @@ void clients_accept(struct clients *clients, const struct listener *listener, in
 {
     struct client *c = client_new(clients, listener, socket, peer);
 
-    list_append(&clients->all, &c->node);
+    clients_note_rest(c, CLIENTS_SILENT);
     clients_count(clients, 1);
     client_check_callers(c);
 }
@@ -178,27 +253,18 @@ void clients_forget(struct clients *clients, struct client *c)
 
 void clients_drain(struct clients *clients)
 {
-    struct list_node *node = clients->all.next;
-
     clients->is_draining = true;
-    while (node != &clients->all) {
-        struct client *c = list_entry(node, struct client, node);
+    clients_each(clients, client_drain);
+}
 
-        node = node->next;
-        client_drain(c);
-    }
+static void client_cut(struct client *c)
+{
+    if (c->incoming != NULL)
+        c->incoming->is_cut = true;
+    client_close(c);
 }
 
 void clients_close_all(struct clients *clients)
 {
-    struct list_node *node = clients->all.next;
-
-    while (node != &clients->all) {
-        struct client *c = list_entry(node, struct client, node);
-
-        node = node->next;
-        if (c->incoming != NULL)
-            c->incoming->is_cut = true;
-        client_close(c);
-    }
+    clients_each(clients, client_cut);
 }

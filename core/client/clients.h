@@ -25,6 +25,16 @@ struct clients_events {
     void (*on_closed)(struct clients *); /* one client less */
 };
 
+/* In the order in which they are given up. Being moved costs something: one that has woken is found
+ * in its list until it rests again, or somebody looks for one that rests. */
+enum clients_list {
+    CLIENTS_SILENT,  /* that have sent no request yet, as they came */
+    CLIENTS_IDLE,    /* the longest idle first */
+    CLIENTS_TRUSTED, /* idle ones of trusted_proxies, the same */
+    CLIENTS_BUSY,    /* that are not given up */
+    CLIENTS_LISTS,
+};
+
 struct clients { /* of one worker */
     struct loop *loop;
     struct config_timeouts timeouts;
@@ -34,9 +44,9 @@ struct clients { /* of one worker */
     unsigned worker;
     const struct clients_events *events;
     void *owner;
-    struct list_node all;
-    struct list_node spare;            /* blocks of incomings that ended */
-    unsigned spare_count, spare_least; /* now; at least so many since the last clients_tick */
+    struct list_node lists[CLIENTS_LISTS]; /* of all of them */
+    struct list_node spare;                /* blocks of incomings that ended */
+    unsigned spare_count, spare_least;     /* now; at least so many since the last clients_tick */
     unsigned count;
     unsigned refused;        /* of them: limits.per_client */
     uint64_t refused_untold; /* connections since the log told of some */
@@ -53,6 +63,10 @@ void clients_dispose(struct clients *); /* when count is 0 */
 /* Takes the socket, of a connection that has come by this listener. */
 void clients_accept(struct clients *, const struct listener *, int socket,
                     const struct sockaddr_in6 *peer);
+/* Something has run out: closes one that nobody would miss, without an answer. It is gone at once
+ * but for its memory. False: there is none now; one that has just come, or has just been answered,
+ * is left in peace for a moment. */
+bool clients_give_up(struct clients *);
 void clients_tick(struct clients *); /* each second: gives back what that second had no use for */
 /* Closes idle ones now and the others after their current answer. */
 void clients_drain(struct clients *);

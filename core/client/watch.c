@@ -1,6 +1,7 @@
 /*
  *   state                                    deadline                  then
  *   resting (IDLE, HEAD without a byte)      timeouts.keep_alive       closed
+ *   the same, before its first request       timeouts.request_head     closed
  *   HEAD                                     timeouts.request_head     408
  *   BUSY, sent what the client does not take timeouts.response_body    reset, if it took nothing
  *   BUSY, waiting for the body               timeouts.request_body     408

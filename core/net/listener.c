@@ -14,7 +14,7 @@
 enum {
     LISTENER_BACKLOG = 4096,
     BATCH_MAX = 64, /* other events of the turn wait meanwhile */
-    AGAIN_MS = 50,
+    AGAIN_MS = 20,
 };
 
 static void on_readable(uv_poll_t *, int status, int events);
@@ -28,7 +28,10 @@ static void listener_start(struct listener *l)
 
 static void on_again(struct deadline *d)
 {
-    listener_start(list_entry(d, struct listener, again));
+    struct listener *l = list_entry(d, struct listener, again);
+
+    l->is_waiting = false;
+    listener_start(l);
 }
 
 /* The queue stays readable, and would keep the loop from waiting. */
@@ -58,6 +61,8 @@ static bool listener_accept(struct listener *l)
         l->on_connection(l, socket, &peer);
         return true;
     }
+    if (error == EMFILE && l->make_room(l))
+        return true;
     if (is_out_of_something(error))
         listener_try_later(l);
     return error != EAGAIN && !is_out_of_something(error);
@@ -77,10 +82,11 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         if (!l->has_room(l)) {
             if (count > 0) /* maybe nobody else is there: if somebody is, the loop tells */
                 break;
-            l->is_waiting = true;
-            uv_poll_stop(&l->poll);
-            l->on_full(l);
-            return;
+            if (!l->on_full(l)) {
+                l->is_waiting = true;
+                listener_try_later(l);
+                return;
+            }
         }
         if (!listener_accept(l))
             break;

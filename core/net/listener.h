@@ -1,9 +1,9 @@
 /*
  * listener - a listening socket on a loop.
  *
- * Connections are accepted in batches, as long as the owner has room. Without room
- * all that come wait in the kernel's queue, until listener_go_on: that is how a full
- * worker holds back.
+ * Connections are accepted in batches, as long as the owner has room, or makes some. Without
+ * all that come wait in the kernel's queue, until listener_go_on or a moment later, when the owner
+ * is asked again: that is how a full worker holds back.
  */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
@@ -17,13 +17,14 @@
 struct listener {
     uv_poll_t poll;
     struct loop *loop;
-    struct deadline again; /* there was no descriptor for a connection: another try */
+    struct deadline again; /* there was no room or no descriptor for a connection: another try */
     int socket;
     uint16_t port;
     uint16_t batch;  /* accepted at most in the next turn */
     bool is_waiting; /* there was no room, and somebody waits for listener_go_on */
     bool (*has_room)(struct listener *); /* may somebody who comes be accepted? */
-    void (*on_full)(struct listener *);  /* somebody has come, and waits */
+    bool (*on_full)(struct listener *); /* somebody has come: is there room now, or does he wait? */
+    bool (*make_room)(struct listener *); /* the same for want of a descriptor */
     /* Takes the socket: for stream_accept. */
     void (*on_connection)(struct listener *, int socket, const struct sockaddr_in6 *peer);
     void (*on_closed)(struct listener *);

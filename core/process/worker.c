@@ -15,6 +15,7 @@
 #include "process/pulse.h"
 #include "proxy/exchange.h"
 #include "proxy/old_plans.h"
+#include "proxy/room.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -72,9 +73,11 @@ static void worker_tell_full(struct worker *w)
         return;
     w->full_again_ms = now_ms + FULL_AGAIN_MS;
     snprintf(most, sizeof most, "%u", w->clients_max);
-    log_event(LOG_WARN, "connections_full", pairs,
-              "limits.connections: this worker has its share of %u clients, others wait",
-              w->clients_max);
+    log_event(
+        LOG_WARN, "connections_full", pairs,
+        "limits.connections: this worker has its share of %u clients: idle ones are closed for "
+        "others, or these wait",
+        w->clients_max);
 }
 
 static bool has_room(struct listener *l)
@@ -84,9 +87,26 @@ static bool has_room(struct listener *l)
     return w->clients.count < w->clients_max;
 }
 
-static void on_full(struct listener *l)
+static bool on_full(struct listener *l)
 {
-    worker_tell_full(worker_of(l->loop));
+    struct worker *w = worker_of(l->loop);
+
+    worker_tell_full(w);
+    return clients_give_up(&w->clients);
+}
+
+static bool make_room(struct listener *l)
+{
+    struct worker *w = worker_of(l->loop);
+
+    return room_make(&w->clients, &w->proxy.pools);
+}
+
+static bool make_room_for_lease(struct pools *pools)
+{
+    struct worker *w = pools->owner;
+
+    return room_make(&w->clients, pools);
 }
 
 static void on_connection(struct listener *l, int socket, const struct sockaddr_in6 *peer)
@@ -368,6 +388,7 @@ static int worker_listen(struct worker *w, const int *sockets, unsigned count)
 
         l->has_room = has_room;
         l->on_full = on_full;
+        l->make_room = make_room;
         l->on_connection = on_connection;
         l->on_closed = on_listener_closed;
         status = listener_open(l, &w->loop, sockets[i]);
@@ -428,6 +449,8 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     deadline_init(&w->heartbeat, on_heartbeat);
     clients_init(&w->clients, &w->loop, first, segment, slot, &clients_events, w);
     proxy_init(&w->proxy, &w->loop, segment, slot);
+    w->proxy.pools.make_room = make_room_for_lease;
+    w->proxy.pools.owner = w;
     w->status = worker_start(w, listeners, listeners_count);
     if (w->status != 0)
         worker_drain(w); /* closes what there is, in order */

@@ -193,7 +193,7 @@ void pool_lease(struct pool *pool, struct lease *lease, const struct sockaddr *t
 {
     lease->pool = pool;
     lease->refused = lease_open(lease, to, connect_ms);
-    if (lease->refused == UV_EMFILE && pools_close_oldest(pool->pools))
+    if (lease->refused == UV_EMFILE && pool->pools->make_room(pool->pools))
         lease->refused = lease_open(lease, to, connect_ms);
     if (lease->refused != 0)
         loop_defer(pool->loop, &lease->tell);

@@ -4,7 +4,7 @@
 
 void pools_init(struct pools *pools, struct loop *loop)
 {
-    *pools = (struct pools){.loop = loop};
+    *pools = (struct pools){.loop = loop, .make_room = pools_close_oldest};
 }
 
 struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t idle_ms)

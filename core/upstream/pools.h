@@ -16,14 +16,16 @@ struct pools {
     struct loop *loop;
     struct pool *list[SEGMENT_BACKENDS_MAX]; /* by slot; NULL: nobody uses it */
     unsigned open; /* those that are not gone, with those that only wait for a connection */
+    /* There are no more descriptors: closes one. False: there is none to close. */
+    bool (*make_room)(struct pools *);
+    void *owner;
 };
 
-void pools_init(struct pools *, struct loop *);
+void pools_init(struct pools *, struct loop *); /* make_room is pools_close_oldest at first */
 /* One use more. The time is the newest script's: it holds for all of them from now on. */
 struct pool *pools_use(struct pools *, unsigned slot, uint64_t idle_ms);
 void pools_release(struct pools *, unsigned slot);
-/* There are no more descriptors: each pool closes the idle connection that was used longest ago.
- * False: none is idle. */
+/* Each pool closes the idle connection that was used longest ago. False: none is idle. */
 bool pools_close_oldest(struct pools *);
 
 #endif

@@ -28,7 +28,9 @@ describe("clients", function()
   end)
 
   it("for whom there is no descriptor wait until there is one", function()
-    local lb = play.balancer { backends = { play.hello "x" } }
+    local lb = play.balancer {
+      script = "return { choose = function(ctx) return ctx:respond { body = 'x' } end }",
+    }
     assert.equal("x", lb:fetch("/").body)
     local pid = asking.worker(lb)
     local held = asking.descriptors_at_rest(pid)

@@ -282,6 +282,7 @@ describe("the event log", function()
       served[i] = play.client(lb)
       served[i]:send(GET)
       assert.equal(200, served[i]:response().status)
+      served[i]:send "GET /" -- it is in the middle of something
     end
     assert.same({}, lb:events "connections_full")
     local waiting = {}

@@ -133,17 +133,27 @@ describe("the timeout", function()
     assert.same({}, lb:events "backend_down")
   end)
 
-  it("keep_alive closes a connection that is idle after a request, and one that never asked", function()
-    local lb = balancer("keep_alive", 0.3)
+  local function asked_and_silent(lb)
     local asked, silent = play.client(lb), play.client(lb)
     asked:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     assert.equal("x", asked:response().body)
-    within(2, "the end", function()
-      assert.equal("end", asked:ended_by_peer())
-      assert.equal("end", silent:ended_by_peer())
-    end)
+    return asked, silent
+  end
+
+  it("keep_alive closes a connection that is idle after a request, and not one that never asked", function()
+    local lb = balancer("keep_alive", 0.3)
+    local asked, silent = asked_and_silent(lb)
+    within(2, "the end", function() assert.equal("end", asked:ended_by_peer()) end)
     assert.equal(0, asked.size)
+    assert.is_nil(silent.ended)
+  end)
+
+  it("request_head closes a connection that never asked, and not one that is idle after a request", function()
+    local lb = balancer("request_head", 0.3)
+    local asked, silent = asked_and_silent(lb)
+    within(2, "the end", function() assert.equal("end", silent:ended_by_peer()) end)
     assert.equal(0, silent.size)
+    assert.is_nil(asked.ended)
     assert.equal(1, #lb:exchanges())
   end)
 

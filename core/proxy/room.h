@@ -1,0 +1,16 @@
+/*
+ * room - who makes room when a worker has no more descriptors, or no more memory.
+ *
+ * The one whom nobody would miss goes first: a client that has sent nothing yet, then the
+ * idle one that was answered longest ago (client/clients.h), then connections to backends
+ * that nobody uses. Nothing that is in flight is touched.
+ */
+#ifndef PROXY_ROOM_H
+#define PROXY_ROOM_H
+
+#include "client/clients.h"
+#include "upstream/pools.h"
+
+bool room_make(struct clients *, struct pools *); /* false: there is nobody to go */
+
+#endif

@@ -1,0 +1,148 @@
+-- Who makes room for a client that comes when there is no place, or no descriptor, for it.
+local asking = require "spec.support.asking"
+local play = require "spec.support.play"
+
+local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+-- lb in one worker, which answers itself, but for "/held": that waits for the backend.
+local function start(places, more)
+  return play.balancer {
+    backends = { play.answering(function() play.wait("the end", function() return false end, 60) end) },
+    script = ([[return {
+      limits = { connections = %d }, %s
+      choose = function(ctx, backends) return ctx.path == "/held" and backends[1] or ctx:respond { body = "x" } end,
+    }]]):format(places, more or ""),
+    may_fail = true,
+  }
+end
+
+local function ask(client)
+  client:send(GET)
+  assert.equal(200, client:response().status)
+  return client
+end
+
+local function idle(lb, from) return ask(play.client(lb, { from = from })) end
+
+-- One that has a place: the worker has looked at it when another one behind it was served.
+local function silent(lb, bytes)
+  local client = play.client(lb)
+  if bytes then client:send(bytes) end
+  local behind = play.client(lb)
+  behind:send "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+  behind:ended_by_peer() -- and lb has its descriptor back
+  return client
+end
+
+-- It was closed in silence, and those others were not.
+local function given_up(client, others)
+  assert.equal("end", client:ended_by_peer())
+  assert.equal(0, client.size)
+  for _, other in ipairs(others) do assert.is_nil(other.ended) end
+end
+
+describe("a client that finds no place", function()
+  after_each(play.curtain)
+
+  it("gets that of one that never sent a byte, the first of them first, without a line in the log", function()
+    local lb = start(5)
+    local first, second = silent(lb), silent(lb, "\r\n")
+    local others = { idle(lb), idle(lb), idle(lb) }
+    others[4] = idle(lb)
+    given_up(first, { second, unpack(others) })
+    others[5] = idle(lb)
+    given_up(second, others)
+    lb:event("connections_full", { limit = 5 })
+    for _, other in ipairs(others) do ask(other) end
+    for _, exchange in ipairs(lb:exchanges()) do assert.equal(200, exchange.status) end
+  end)
+
+  it("gets that of the longest idle one, and of one of a trusted proxy last", function()
+    local lb = start(4, "trusted_proxies = '127.0.0.2',")
+    local proxy = idle(lb, "127.0.0.2")
+    local first, second = idle(lb), idle(lb)
+    local held = play.client(lb)
+    held:send "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+    ask(first) -- it was the longest idle one
+    local third = idle(lb)
+    given_up(second, { proxy, first, third, held })
+    third:send "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+    local fourth = idle(lb)
+    given_up(first, { proxy, third, fourth, held })
+    fourth:send "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+    idle(lb)
+    given_up(proxy, { third, fourth, held })
+  end)
+
+  it("waits while all others are in the middle of something", function()
+    local lb = start(2)
+    local held, half = play.client(lb), play.client(lb)
+    held:send "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+    half:send "GET / HTTP/1.1\r\n"
+    local waiting = play.client(lb)
+    waiting:send(GET)
+    lb:event "connections_full"
+    play.pause(0.2) -- nobody tells that it waits
+    assert.equal(0, waiting.size)
+    half:send "Host: x\r\n\r\n"
+    assert.equal(200, half:response().status)
+    assert.equal(200, waiting:response().status) -- half is idle now
+    given_up(half, { held, waiting })
+  end)
+
+  it("is served at once where many that are silent hold all places", function()
+    local lb = play.balancer { backends = { play.hello "x" }, descriptors = 256 }
+    local clients = {}
+    for i = 1, 120 do clients[i] = play.client(lb) end
+    for i = 121, 125 do clients[i] = idle(lb) end
+    for i = 121, 125 do assert.is_nil(clients[i].ended) end
+  end)
+end)
+
+describe("a worker without a descriptor", function()
+  after_each(play.curtain)
+
+  -- lb has no descriptor left from now on, until it closes one.
+  local function exhaust(lb)
+    local pid, lowest = asking.worker(lb), 0
+    asking.descriptors_at_rest(pid)
+    while require("luv").fs_lstat(("/proc/%d/fd/%d"):format(pid, lowest)) do lowest = lowest + 1 end
+    os.execute(("prlimit --pid %d --nofile=%d:"):format(pid, lowest))
+  end
+
+  it("accepts a client, and closes one that is silent or idle", function()
+    local lb = start(100)
+    local first, second = silent(lb), idle(lb)
+    exhaust(lb)
+    local third = idle(lb)
+    given_up(first, { second, third })
+    idle(lb)
+    given_up(second, { third })
+  end)
+
+  it("accepts a client, and closes an idle connection to a backend where no client is idle", function()
+    local lb = play.balancer {
+      backends = { play.hello "x" },
+      script = [[return { choose = function(ctx, backends)
+        return ctx.path == "/" and ctx:respond { body = "x" } or backends[1]
+      end }]],
+    }
+    assert.equal(200, lb:fetch("/backend", { headers = { Connection = "close" } }).status)
+    local half = silent(lb, "GET")
+    exhaust(lb)
+    local client = idle(lb)
+    assert.is_nil(half.ended)
+    assert.is_nil(client.ended)
+  end)
+
+  it("connects to a backend, and closes a client that is idle", function()
+    local lb = start(100)
+    local first, second, third = silent(lb), idle(lb), idle(lb)
+    exhaust(lb)
+    second:send "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+    given_up(first, { second, third })
+    third:send "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert.equal(503, third:response().status) -- nobody is idle any more
+    assert.equal(0, second.size)
+  end)
+end)
