@@ -395,6 +395,7 @@ function backend:set_weight(n) end
 ---@field fields? integer
 ---@field body? integer
 ---@field replay? integer
+---@field least_rate? integer
 ---@field connections? integer
 ---@field per_client? integer
 ---@field attempts? integer

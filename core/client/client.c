@@ -122,8 +122,7 @@ static void client_end(struct client *c)
     client_enter(c, CLIENT_LINGERING);
     stream_shutdown(&c->stream);
     stream_read(&c->stream);
-    c->watched_bytes = UINT32_MAX;
-    watch_linger(c);
+    watch_begin_lingering(c);
 }
 
 /* --- reading --- */
@@ -292,7 +291,7 @@ static void on_bytes(struct stream *s, struct slice bytes)
         if (c->state == CLIENT_CLOSING)
             return;
         if (c->state == CLIENT_BUSY && !c->incoming->body_complete && !c->incoming->is_done)
-            client_watch(c);
+            watch_body(c);
         if (used < bytes.length)
             client_keep_early(c, (struct slice){bytes.start + used, bytes.length - used});
     }
@@ -338,7 +337,8 @@ static void on_drained(struct stream *s)
         client_close(c);
     if (c->state != CLIENT_BUSY && c->state != CLIENT_TUNNEL)
         return;
-    client_watch(c);
+    if (!watch_drained(c))
+        return;
     if (c->incoming->is_done)
         client_resume_later(c);
     else

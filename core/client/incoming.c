@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "client/client.h"
+#include "client/watch.h"
 
 enum {
     INCOMING_BLOCK_BYTES = 8192,
@@ -86,6 +87,7 @@ void incoming_pause(struct incoming *in)
     if (c->is_paused || (in->body_complete && c->state != CLIENT_TUNNEL))
         return; /* then reading goes on: it sees the client leave */
     c->is_paused = true;
+    rate_rest(&in->sent, loop_now_ms(c->clients->loop), in->body_bytes);
     stream_pause(&c->stream);
     client_watch(c);
 }
@@ -115,7 +117,7 @@ void incoming_begin_answer(struct incoming *in, bool wants_body)
 
 void incoming_watch(struct incoming *in)
 {
-    client_watch(in->client);
+    watch_sent(in->client);
 }
 
 static void incoming_end(struct incoming *in, void (*send)(struct stream *))
@@ -163,7 +165,9 @@ void incoming_pass(struct incoming *in, struct slice bytes)
 
 const char *incoming_why_gone(const struct incoming *in)
 {
-    return in->is_cut ? "cut at the end of the drain" : "the client went away";
+    if (in->is_cut)
+        return "cut at the end of the drain";
+    return in->why_gone != NULL ? in->why_gone : "the client went away";
 }
 
 const struct sockaddr_in6 *incoming_peer(const struct incoming *in)

@@ -10,6 +10,7 @@
 #define CLIENT_INCOMING_H
 
 #include "base/arena.h"
+#include "client/rate.h"
 #include "http/parse.h"
 #include "http/request.h"
 #include "net/stream.h"
@@ -46,6 +47,10 @@ struct incoming {
     struct arena arena;
     uint64_t began_us;      /* steady clock: when its first byte was read */
     uint64_t body_bytes;    /* received so far, codings removed; in a tunnel all bytes */
+    struct rate sent;       /* of the body, by the client; and */
+    struct rate taken;      /* of the answer */
+    uint64_t took_ms;       /* when the client was last seen to take some of what waits for it */
+    const char *why_gone;   /* why the client is made to go; NULL: it went by itself */
     bool body_complete;     /* the whole request is in */
     bool body_follows;      /* while its head is told: more was read with it */
     bool awaits_continue;   /* the client wants an interim response before it sends the body */

@@ -3,14 +3,19 @@
  *   resting (IDLE, HEAD without a byte)      timeouts.keep_alive       closed
  *   the same, before its first request       timeouts.request_head     closed
  *   HEAD                                     timeouts.request_head     408
- *   BUSY, sent what the client does not take timeouts.response_body    reset, if it took nothing
+ *   BUSY, sent what the client does not take timeouts.response_body,   reset, if it took nothing;
+ *                                            RATE_OVER_MS              or less than limits.least_rate
  *   BUSY, waiting for the body               timeouts.request_body     408
  *   BUSY, not reading                        PROBE_AGAIN_MS            closed if it is gone, else again;
  *                                                                      probed if it has half-closed
  *   BUSY, not reading a new one yet          UNWATCHED_MS              reads
  *   BUSY, reading                            none: the exchange has its own
  *   TUNNEL                                   none: the tunnel has its own
- *   LINGERING                                LINGER_MS                 closed, if it took nothing
+ *   LINGERING                                LINGER_MS                 closed, if it took nothing, or
+ *                                                                      less than limits.least_rate
+ *
+ * A piece of the body that comes is the moment at which the least rate is asked for: no deadline
+ * is needed. What a client takes of an answer nobody tells; there the deadline asks.
  *
  * Who leaves is seen by reading. Where nothing is read (the backend takes no more of the
  * body for now, or enough requests wait for their turn, or the client has shut its sending
@@ -59,6 +64,105 @@ static bool client_is_unwatched(const struct client *c)
     return !c->stream.is_reading && !c->has_ended && client_may_read(c);
 }
 
+static uint64_t client_now_ms(const struct client *c)
+{
+    return loop_now_ms(c->clients->loop);
+}
+
+static bool client_is_too_slow(const struct client *c, struct rate *rate, uint64_t moved)
+{
+    return rate_is_too_low(rate, client_now_ms(c), moved, c->clients->config->limits.least_rate);
+}
+
+/* --- what a client takes --- */
+
+/* What it has not taken only shrinks, unless more is sent. */
+static uint64_t taken_of(uint32_t unsent)
+{
+    return 0 - (uint64_t)unsent;
+}
+
+static void client_await_taking(struct client *c)
+{
+    struct incoming *in = c->incoming;
+    uint64_t silent_ms = client_now_ms(c) - in->took_ms;
+    uint64_t patience_ms = c->clients->timeouts.response_body_ms;
+
+    if (silent_ms >= patience_ms) {
+        in->why_gone = "the client took nothing of the answer within timeouts.response_body";
+        client_reset(c);
+        return;
+    }
+    patience_ms -= silent_ms;
+    deadline_set(c->clients->loop, &c->deadline,
+                 patience_ms < RATE_OVER_MS ? patience_ms : RATE_OVER_MS);
+}
+
+/* So much waits for it from now on. */
+static void client_begin_taking(struct client *c, uint32_t unsent)
+{
+    struct incoming *in = c->incoming;
+
+    c->watched_bytes = unsent;
+    in->took_ms = client_now_ms(c);
+    rate_run(&in->taken, in->took_ms, taken_of(unsent));
+    client_await_taking(c);
+}
+
+/* It has taken some. False: not enough, and it is cut. */
+static bool client_has_taken(struct client *c, uint32_t unsent)
+{
+    struct incoming *in = c->incoming;
+
+    c->watched_bytes = unsent;
+    in->took_ms = client_now_ms(c);
+    if (!client_is_too_slow(c, &in->taken, taken_of(unsent)))
+        return true;
+    in->why_gone = "the client took less of the answer than limits.least_rate";
+    client_reset(c);
+    return false;
+}
+
+static void client_check_taking(struct client *c)
+{
+    uint32_t unsent = stream_unsent(&c->stream);
+
+    if (unsent == c->watched_bytes || client_has_taken(c, unsent))
+        client_await_taking(c);
+}
+
+void watch_sent(struct client *c)
+{
+    struct incoming *in = c->incoming;
+    uint32_t unsent;
+
+    if (stream_backlog(&c->stream) == 0 || !rate_runs(&in->taken)) {
+        client_watch(c);
+        return;
+    }
+    unsent = stream_unsent(&c->stream);
+    rate_rest(&in->taken, client_now_ms(c),
+              taken_of(unsent < c->watched_bytes ? unsent : c->watched_bytes));
+    client_begin_taking(c, unsent);
+}
+
+bool watch_drained(struct client *c)
+{
+    struct rate *taken = &c->incoming->taken;
+
+    if (rate_runs(taken)) {
+        uint32_t unsent = stream_unsent(&c->stream);
+
+        if (!client_has_taken(c, unsent))
+            return false;
+        rate_rest(taken, client_now_ms(c), taken_of(unsent));
+    }
+    client_watch(c);
+    return true;
+}
+
+/* --- the deadline that the state calls for --- */
+
 void client_watch(struct client *c)
 {
     const struct config_timeouts *timeouts = &c->clients->timeouts;
@@ -67,9 +171,10 @@ void client_watch(struct client *c)
     if (c->state == CLIENT_TUNNEL) {
         deadline_rest(&c->deadline);
     } else if (stream_backlog(&c->stream) > 0) {
-        c->watched_bytes = stream_unsent(&c->stream);
-        deadline_set(loop, &c->deadline, timeouts->response_body_ms);
+        if (!rate_runs(&c->incoming->taken)) /* else what the client sends begins nothing anew */
+            client_begin_taking(c, stream_unsent(&c->stream));
     } else if (client_owes_body(c)) {
+        rate_run(&c->incoming->sent, client_now_ms(c), c->incoming->body_bytes);
         deadline_set(loop, &c->deadline, timeouts->request_body_ms);
     } else if (c->state == CLIENT_BUSY && !c->stream.is_reading) {
         deadline_set(loop, &c->deadline, client_is_unwatched(c) ? UNWATCHED_MS : PROBE_AGAIN_MS);
@@ -78,13 +183,15 @@ void client_watch(struct client *c)
     }
 }
 
-/* A client that has not taken a byte for so long will not. */
-static void client_check_stalled(struct client *c)
+void watch_body(struct client *c)
 {
-    if (stream_unsent(&c->stream) != c->watched_bytes)
-        client_watch(c);
+    struct incoming *in = c->incoming;
+
+    if (client_owes_body(c) && client_is_too_slow(c, &in->sent, in->body_bytes))
+        in->events->on_body_failed(in, INCOMING_TIMED_OUT,
+                                   "less of the body came than limits.least_rate");
     else
-        client_reset(c);
+        client_watch(c);
 }
 
 /* Sends what means nothing, where that is possible; a client that is gone resets. */
@@ -120,6 +227,13 @@ void watch_begin_probing(struct client *c)
         deadline_set(c->clients->loop, &c->deadline, PROBE_FIRST_MS);
 }
 
+void watch_begin_lingering(struct client *c)
+{
+    rate_run(&c->incoming->taken, client_now_ms(c), taken_of(stream_unsent(&c->stream)));
+    c->watched_bytes = UINT32_MAX; /* the first time counts as one in which it took some */
+    watch_linger(c);
+}
+
 void watch_linger(struct client *c)
 {
     uint64_t patience_ms = c->clients->timeouts.response_body_ms;
@@ -127,8 +241,9 @@ void watch_linger(struct client *c)
     bool took_nothing = unsent == c->watched_bytes;
 
     c->idle_lingers = took_nothing ? c->idle_lingers + 1 : 0;
-    if (took_nothing && (unsent == 0 || c->idle_lingers == IDLE_LINGERS_MAX ||
-                         (uint64_t)c->idle_lingers * LINGER_MS > patience_ms)) {
+    if (took_nothing ? unsent == 0 || c->idle_lingers == IDLE_LINGERS_MAX ||
+                           (uint64_t)c->idle_lingers * LINGER_MS > patience_ms
+                     : unsent > 0 && client_is_too_slow(c, &c->incoming->taken, taken_of(unsent))) {
         client_close(c);
         return;
     }
@@ -169,7 +284,7 @@ static void on_deadline(struct deadline *d)
         client_fail_head(c, INCOMING_TIMED_OUT,
                          "request head not complete within timeouts.request_head");
     else if (stream_backlog(&c->stream) > 0)
-        client_check_stalled(c);
+        client_check_taking(c);
     else
         client_check_busy(c);
 }

@@ -15,6 +15,10 @@ void watch_init(struct client *);
 /* The client has shut its sending side and an answer is under way: finds out, from now on, if it
  * is gone. */
 void watch_begin_probing(struct client *);
-void watch_linger(struct client *); /* the deadline of LINGERING, the first and each next one */
+void watch_begin_lingering(struct client *);
+void watch_linger(struct client *);  /* the deadline of LINGERING, the first and each next one */
+void watch_body(struct client *);    /* a piece of the request was read, and more is to come */
+void watch_sent(struct client *);    /* more was sent to the client, */
+bool watch_drained(struct client *); /* and nothing of it waits any more; false: it is cut */
 
 #endif

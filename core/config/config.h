@@ -85,6 +85,7 @@ struct config_limits {
     uint64_t fields;
     uint64_t body;        /* bytes; 0: no limit */
     uint64_t replay;      /* bytes of a body kept so that it can be sent again */
+    uint64_t least_rate;  /* bytes a second that a client has to send or to take; 0: none */
     uint64_t connections; /* clients, over all workers; 0: derived from descriptors */
     uint64_t per_client;  /* of them those of one address, over all workers; 0: no limit */
     uint32_t attempts;

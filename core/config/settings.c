@@ -51,6 +51,7 @@ static const struct setting limits[] = {
     {COUNT64(limits, fields, 128, 1, 10000, false)},
     {COUNT64(limits, body, 0, 1, 1024 * GIB, true)},
     {COUNT64(limits, replay, 65536, 0, GIB, false)},
+    {COUNT64(limits, least_rate, 100, 1, GIB, true)},
     {COUNT64(limits, connections, 0, 1, 10000000, true)},
     {COUNT64(limits, per_client, 0, 1, 10000000, true)},
     {COUNT32(limits, attempts, 3, 1, 100)},
