@@ -415,6 +415,7 @@ function backend:set_weight(n) end
 ---@field fallback? "round_robin"|"fail" unless given: "fail" if the script or a module of it calls ctx:reject
 ---@field trusted_proxies? string|string[]
 ---@field forwarded? boolean
+---@field trace? boolean
 ---@field pages? table<integer, string|{ type: string, body: string }>
 ---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
 ---@field timeouts? lb.TimeoutSettings

@@ -183,8 +183,9 @@ static void print_trusted(struct buffer *out, const struct config *config)
         network_format(out, &config->trusted_proxies[i]);
         buffer_append_text(out, "\"");
     }
-    buffer_printf(out, "%s},\n  forwarded = %s,\n", config->trusted_proxies_count > 0 ? " " : "",
-                  config->forwarded ? "true" : "false");
+    buffer_printf(out, "%s},\n  forwarded = %s,\n  trace = %s,\n",
+                  config->trusted_proxies_count > 0 ? " " : "",
+                  config->forwarded ? "true" : "false", config->trace ? "true" : "false");
 }
 
 static void print_pages(struct buffer *out, const struct config *config)

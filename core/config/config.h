@@ -122,6 +122,7 @@ struct config {
     struct network *trusted_proxies; /* clients that may say whom they speak for */
     unsigned trusted_proxies_count;
     bool forwarded; /* add Forwarded (RFC 7239), too */
+    bool trace;     /* TRACE goes on, and is answered where it ends */
     struct config_page *pages;
     unsigned pages_count;
     struct config_health health;

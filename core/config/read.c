@@ -365,10 +365,11 @@ static void read_hooks(struct config *config, struct fields *root)
 
 void read_settings(struct config *config, const struct config_overrides *given, struct fields *root)
 {
-    static const char *const known[] = {
-        "listen", "backends",   "workers",     "fallback",  "trusted_proxies", "forwarded",
-        "pages",  "health",     "timeouts",    "limits",    "script",          "init",
-        "choose", "on_failure", "on_response", "on_health", "on_done",         NULL};
+    static const char *const known[] = {"listen",          "backends",   "workers",     "fallback",
+                                        "trusted_proxies", "forwarded",  "pages",       "health",
+                                        "timeouts",        "limits",     "script",      "init",
+                                        "choose",          "on_failure", "on_response", "on_health",
+                                        "on_done",         "trace",      NULL};
 
     fields_check_names(root, known);
     if (given->listen_count == 0)
@@ -381,6 +382,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
     read_texts(config, root, "trusted_proxies", ADDRESSES_TRUSTED_MAX, addresses_add_trusted,
                "an address, a network or a list of them");
     fields_flag(root, "forwarded", &config->forwarded);
+    fields_flag(root, "trace", &config->trace);
     pages_read(config, root);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         read_group(config, root, &settings_groups[i]);

@@ -95,6 +95,8 @@ bool request_ends_connection(struct slice method, enum framing framing, uint64_t
 
 enum request_fault request_check(const struct head *head, struct arena *arena, struct request *out)
 {
+    bool is_trace = slice_is(head->method, SLICE("TRACE"));
+
     *out = (struct request){.host = {"", 0}, .host_name = {"", 0}};
     if (!target_parse(head->method, head->target, arena, &out->target))
         return REQUEST_BAD_TARGET;
@@ -107,10 +109,11 @@ enum request_fault request_check(const struct head *head, struct arena *arena, s
         return REQUEST_IS_CONNECT;
     if (!request_find_max_forwards(head, out))
         return REQUEST_BAD_MAX_FORWARDS;
-    if (slice_is(head->method, SLICE("TRACE")) && request_has_body(out))
+    if (is_trace && request_has_body(out))
         return REQUEST_TRACE_WITH_BODY;
     if (request_has_many_options(head))
         return REQUEST_MANY_OPTIONS;
+    out->may_end_here = is_trace || (out->has_max_forwards && out->max_forwards == 0);
     out->wants_upgrade = request_finds_upgrade(head, out);
     return REQUEST_OK;
 }

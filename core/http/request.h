@@ -29,6 +29,7 @@ struct request {
      * Connection (RFC 9110, 7.8): it may become a tunnel. */
     bool wants_upgrade;
     bool has_max_forwards;  /* TRACE or OPTIONS with Max-Forwards (RFC 9110, 7.6.2) */
+    bool may_end_here;      /* TRACE, or what may be forwarded no more */
     uint64_t max_forwards;  /* as it came; 0: we are the last to see it, and answer */
     struct slice host_name; /* host without its port */
 };

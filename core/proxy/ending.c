@@ -94,12 +94,22 @@ void exchange_refuse_body(struct exchange *e)
     exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
 }
 
-/* Nobody else is asked: this is as far as the request may go (RFC 9110, 7.6.2). */
-void exchange_answer_last_hop(struct exchange *e)
+/* The policy is asked before: whom it sends away is told nothing here either. */
+bool exchange_answer_last_hop(struct exchange *e)
 {
-    e->log.status = 200;
-    e->log.bytes_out = reply_last_hop(e->in);
+    const struct config *config = e->plan->config;
+    const struct request *request = &e->in->request;
+    bool is_trace = slice_is(e->facts.method, SLICE("TRACE"));
+
+    if (is_trace && !config->trace)
+        e->log.status = 405;
+    else if (request->has_max_forwards && request->max_forwards == 0) /* RFC 9110, 7.6.2 */
+        e->log.status = 200;
+    else
+        return false;
+    e->log.bytes_out = reply_last_hop(e->in, config, e->log.status);
     exchange_finish(e);
+    return true;
 }
 
 void exchange_give_up(struct exchange *e)

@@ -71,10 +71,6 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
         exchange_refuse_body(e);
         return;
     }
-    if (in->request.has_max_forwards && in->request.max_forwards == 0) {
-        exchange_answer_last_hop(e);
-        return;
-    }
     if (all_tries_ms > 0) {
         deadline_set(proxy->loop, &e->deadline, all_tries_ms);
         e->facts.deadline_ms = (double)e->deadline.at_ms;
@@ -159,7 +155,7 @@ static void exchange_follow_decision(struct exchange *e)
         exchange_respond(e);
     } else if (d->kind == FACTS_REFUSE) {
         exchange_reply(e, 503, SLICE(""));
-    } else {
+    } else if (!e->in->request.may_end_here || !exchange_answer_last_hop(e)) {
         exchange_try_chosen(e);
     }
 }

@@ -223,20 +223,13 @@ size_t reply_decided(struct incoming *in, const struct config *config,
 
 /* --- the last hop --- */
 
-/* What its sender would not like to see in a log of answers: whatever is called like that. */
-static bool is_credential(struct slice name)
+/* What shows the way of the request; anything else may be a secret, whatever it is called. */
+static bool shows_way(const struct field *field)
 {
-    static const char *const parts[] = {"auth", "cookie",  "token",      "secret",   "passw",
-                                        "key",  "session", "credential", "signature"};
+    enum field_kind kind = kind_of(field->name);
 
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        struct slice part = slice_of(parts[i]);
-
-        for (size_t at = 0; at + part.length <= name.length; at++)
-            if (slice_is_nocase((struct slice){name.start + at, part.length}, part))
-                return true;
-    }
-    return false;
+    return kind == FIELD_HOST || kind == FIELD_MAX_FORWARDS ||
+           slice_is_nocase(field->name, SLICE("via"));
 }
 
 static struct slice reply_trace(struct incoming *in)
@@ -253,24 +246,25 @@ static struct slice reply_trace(struct incoming *in)
     write_text(&w, head->target);
     write_text(&w, head->version == VERSION_1_1 ? SLICE(" HTTP/1.1\r\n") : SLICE(" HTTP/1.0\r\n"));
     for (unsigned i = 0; i < head->fields_count; i++)
-        if (!is_credential(head->fields[i].name))
+        if (shows_way(&head->fields[i]))
             write_field(&w, head->fields[i].name, head->fields[i].value);
     write_text(&w, SLICE("\r\n"));
     return writer_finish(&w);
 }
 
-size_t reply_last_hop(struct incoming *in)
+size_t reply_last_hop(struct incoming *in, const struct config *config, unsigned status)
 {
-    const struct facts_field allow = {SLICE("Allow"),
-                                      SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")};
-    struct reply reply = {.status = 200};
+    const struct facts_field allow = {
+        SLICE("Allow"), config->trace ? SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")
+                                      : SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")};
+    struct reply reply = {.status = status, .fields = &allow, .fields_count = 1};
 
-    if (slice_is(in->parse.head.method, SLICE("TRACE"))) {
+    if (status == 405) {
+        reply_add_body(&reply, in, config, (struct slice){"", 0});
+    } else if (slice_is(in->parse.head.method, SLICE("TRACE"))) {
+        reply.fields_count = 0;
         reply.type = SLICE("message/http");
         reply.body = reply_trace(in);
-    } else {
-        reply.fields = &allow;
-        reply.fields_count = 1;
     }
     return reply_send(in, &reply);
 }

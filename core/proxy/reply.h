@@ -25,9 +25,9 @@ size_t reply_send(struct incoming *, const struct reply *);
 size_t reply_error(struct incoming *, const struct config *, unsigned status, struct slice why,
                    unsigned retry_after_s);
 
-/* TRACE or OPTIONS with Max-Forwards: 0 ends here (RFC 9110, 7.6.2, 9.3.7 and 9.3.8): the request's
- * head as it came, without credentials, or what we can do. */
-size_t reply_last_hop(struct incoming *);
+/* TRACE or OPTIONS that ends here (RFC 9110, 7.6.2, 9.3.7 and 9.3.8). With 200 the way of the
+ * request, of its head, or what we can do; with 405, no TRACE. */
+size_t reply_last_hop(struct incoming *, const struct config *, unsigned status);
 
 /* An answer that the policy gave; an error without a body and a type gets the body that
  * reply_error would give it. */

@@ -84,10 +84,11 @@ void exchange_finish(struct exchange *);
 /* Our own answer; the request goes no further. Once some of another answer is out there is only
  * the cut. Finishes. */
 void exchange_reply(struct exchange *, unsigned status, struct slice why);
-void exchange_refuse_body(struct exchange *);     /* it is too large; finishes */
-void exchange_answer_last_hop(struct exchange *); /* RFC 9110, 7.6.2; finishes */
-void exchange_give_up(struct exchange *);         /* what the last try failed with; finishes */
-void exchange_respond(struct exchange *);         /* what the policy decided to; finishes */
+void exchange_refuse_body(struct exchange *); /* it is too large; finishes */
+/* To what goes no further than here (request.may_end_here); false: it does. Else finishes. */
+bool exchange_answer_last_hop(struct exchange *);
+void exchange_give_up(struct exchange *); /* what the last try failed with; finishes */
+void exchange_respond(struct exchange *); /* what the policy decided to; finishes */
 
 void exchange_on_deadline(struct deadline *);
 void exchange_on_body_failed(struct incoming *, enum incoming_fault, const char *text);

@@ -174,9 +174,10 @@ cases:passes("via", "no Via, in HTTP/1.0", "GET / HTTP/1.0\r\nHost: x\r\n\r\n",
   "GET / HTTP/1.1\r\nHost: x\r\n%added10%\r\n", OLD)
 
 -- RFC 9110, 7.6.2 and 9.3.7: who is the last one answers.
+local TRACE = "trace = true,"
 local function counted(name, value, seen, method)
   cases:passes("max-forwards", name, request(("Max-Forwards: %s\r\nX-A: 1\r\n"):format(value), method),
-    forwarded(("Max-Forwards: %s\r\nX-A: 1\r\n"):format(seen), method))
+    forwarded(("Max-Forwards: %s\r\nX-A: 1\r\n"):format(seen), method), { limits = TRACE })
 end
 counted("an OPTIONS with 5", "5", "4", "OPTIONS")
 counted("an OPTIONS with 1", "1", "0", "OPTIONS")
@@ -198,7 +199,7 @@ for _, method in ipairs { "OPTIONS", "TRACE" } do
     request("Max-Forwards: 5\r\nmax-forwards: 0\r\n", method))
 end
 local OWN = "HTTP/1.1 200 OK\r\n%sDate: %%date%%\r\nServer: lb\r\n%sContent-Length: %d\r\n\r\n%s"
-local ALLOW = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n"
+local ALLOW = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
 for _, target in ipairs { "*", "/a" } do
   cases:add { rule = "max-forwards", name = "an OPTIONS of " .. target .. " with 0", keeps = true, backend = false,
     send = request("Max-Forwards: 0\r\n", "OPTIONS", target), client = OWN:format(ALLOW, "", 0, "") }
@@ -208,20 +209,35 @@ cases:add { rule = "max-forwards", name = "an OPTIONS with 0, in HTTP/1.0", keep
   send = "OPTIONS * HTTP/1.0\r\nMax-Forwards: 0\r\n\r\n",
   client = OWN:gsub("\r\n\r\n", "\r\nConnection: close\r\n\r\n"):format(ALLOW, "", 0, "") }
 
--- RFC 9110, 9.3.8: what is reflected has no secrets.
+cases:add { rule = "max-forwards", name = "an OPTIONS with 0, where there is TRACE", keeps = true, backend = false,
+  limits = TRACE, send = request("Max-Forwards: 0\r\n", "OPTIONS"),
+  client = OWN:format(ALLOW:gsub("\r\n", ", TRACE\r\n"), "", 0, "") }
+
+-- RFC 9110, 9.3.8 and 15.5.6: none, unless it is wanted; and then what is reflected shows the way, and no secrets.
+for name, fields in pairs { ["a TRACE"] = "X-A: 1\r\n", ["a TRACE that ends here"] = "Max-Forwards: 0\r\n" } do
+  local body = "405 Method Not Allowed\n"
+  cases:add { rule = "trace", name = name .. ", which nobody wants", send = request(fields, "TRACE"), backend = false,
+    keeps = true, client = OWN:gsub("200 OK", "405 Method Not Allowed"):format(ALLOW,
+      "Content-Type: text/plain; charset=utf-8\r\n", #body, body) }
+end
+cases:passes("trace", "a trace in small letters, which is another method", request("X-A: 1\r\n", "trace"),
+  forwarded("X-A: 1\r\n", "trace"))
 local function reflected(name, fields, seen)
   local body = request(seen, "TRACE")
   cases:add { rule = "trace", name = name, send = request(fields, "TRACE"), backend = false, keeps = true,
-    client = OWN:format("", "Content-Type: message/http\r\n", #body, body) }
+    limits = TRACE, client = OWN:format("", "Content-Type: message/http\r\n", #body, body) }
 end
-reflected("a TRACE that ends here", "X-A: 1\r\nMax-Forwards: 0\r\nX-A: 2\r\n",
-  "X-A: 1\r\nMax-Forwards: 0\r\nX-A: 2\r\n")
+reflected("a TRACE that ends here", "X-A: 1\r\nMax-Forwards: 0\r\nX-A: 2\r\n", "Max-Forwards: 0\r\n")
+reflected("a TRACE that ends here, with a way behind it", "via: 1.1 a\r\nX-A: 1\r\nMax-Forwards: 0\r\nVia: 1.0 b\r\n",
+  "via: 1.1 a\r\nMax-Forwards: 0\r\nVia: 1.0 b\r\n")
 reflected("a TRACE that ends here, with what proves who it is",
   "Authorization: Basic YTpi\r\nX-A: 1\r\nCookie: a=b\r\nProxy-Authorization: Basic YTpi\r\nMax-Forwards: 0\r\n" ..
-  "cookie: c=d\r\n", "X-A: 1\r\nMax-Forwards: 0\r\n")
-cases:passes("trace", "a TRACE", request("X-A: 1\r\n", "TRACE"), forwarded("X-A: 1\r\n", "TRACE"))
+  "cookie: c=d\r\nX-Pin: 1\r\n", "Max-Forwards: 0\r\n")
+cases:passes("trace", "a TRACE that is wanted", request("X-A: 1\r\n", "TRACE"), forwarded("X-A: 1\r\n", "TRACE"),
+  { limits = TRACE })
 cases:passes("trace", "a TRACE with what a backend must not reflect",
-  request("Authorization: Basic YTpi\r\nX-A: 1\r\nCookie: a=b\r\n", "TRACE"), forwarded("X-A: 1\r\n", "TRACE"))
+  request("Authorization: Basic YTpi\r\nX-A: 1\r\nCookie: a=b\r\n", "TRACE"), forwarded("X-A: 1\r\n", "TRACE"),
+  { limits = TRACE })
 cases:refused("trace", "a TRACE with a body", request("Content-Length: 5\r\n", "TRACE") .. "hello")
 cases:refused("trace", "a TRACE with chunks", request("Transfer-Encoding: chunked\r\n", "TRACE") ..
   "5\r\nhello\r\n0\r\n\r\n")

@@ -12,7 +12,7 @@ struct case_request {
   struct slice host;
   int framing;
   uint64_t length;
-  bool wants_upgrade, has_max_forwards;
+  bool wants_upgrade, has_max_forwards, may_end_here;
   uint64_t max_forwards;
   struct slice host_name;
 };
@@ -49,7 +49,10 @@ local function decide(parse, settings)
   if fault ~= 0 then return { status = core.case_fault_status(fault) } end
   if not core.parse_agrees(parse, request.framing, request.length) then return { status = 400 } end
   local keeps = core.case_keeps_alive(parse.head)
-  if request.has_max_forwards and request.max_forwards == 0 then return { ends_here = true, keeps = keeps } end
+  local is_unwanted = http.text(parse.head.method) == "TRACE" and not settings.trace
+  if request.may_end_here and (is_unwanted or request.has_max_forwards and request.max_forwards == 0) then
+    return { ends_here = true, keeps = keeps }
+  end
   local on = forward(arena, parse.head, request, settings)
   return { head = on, is_chunked = request.framing == CHUNKED, keeps = keeps }
 end

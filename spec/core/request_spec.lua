@@ -9,7 +9,7 @@ struct request_seen {
   struct slice host;
   int framing;
   uint64_t length;
-  bool wants_upgrade, has_max_forwards;
+  bool wants_upgrade, has_max_forwards, may_end_here;
   uint64_t max_forwards;
   struct slice host_name;
 };

@@ -4,13 +4,16 @@ local play = require "spec.support.play"
 local GET = "GET /canary HTTP/1.1\r\nHost: x\r\n\r\n"
 
 -- Says what it was asked; the policy leaves its mark on what it has decided.
-local function balancer()
+local function balancer(settings)
   local backend = play.answering(function(request)
     return ("%s %s %s"):format(request.method, request.target, request:field "max-forwards" or "none")
   end)
-  return play.balancer { backends = { backend }, settings = [[
+  return play.balancer { backends = { backend }, settings = (settings or "trace = true,") .. [[
     health = { interval = 60, timeout = 1 },
-    choose = function(ctx, backends) return backends[1], "asked" end,
+    choose = function(ctx, backends)
+      if ctx.path == "/secret" then return ctx:reject(403, { why = "asked" }) end
+      return backends[1], { why = "asked" }
+    end,
   ]] }, backend
 end
 
@@ -18,7 +21,7 @@ describe("a request with Max-Forwards", function()
   after_each(play.curtain)
 
   for _, method in ipairs { "TRACE", "OPTIONS" } do
-    it("0 is answered by lb if it is " .. method .. ", and no policy or backend is asked", function()
+    it("0 is answered by lb if it is " .. method .. " and the policy lets it pass, and no backend is asked", function()
       local lb, backend = balancer()
       local client = play.client(lb)
       client:send(method, " /a?b HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\nAuthorization: Basic secret\r\n",
@@ -31,7 +34,7 @@ describe("a request with Max-Forwards", function()
       if method == "TRACE" then
         assert.equal("message/http", response:field "content-type")
         assert.truthy(response.body:find("TRACE /a?b HTTP/1.1\r\n", 1, true), response.body)
-        assert.truthy(response.body:find("X-Seen: yes\r\n", 1, true), response.body)
+        assert.falsy(response.body:find("X-Seen", 1, true), response.body)
       end
       assert.equal("GET /canary none", client:response().body)
       assert.equal(1, #backend.requests)
@@ -39,7 +42,16 @@ describe("a request with Max-Forwards", function()
       assert.equal(200, line.status)
       assert.equal(#response.body, line.bytes_out)
       assert.is_nil(line.backend)
-      assert.is_nil(line.why)
+      assert.equal("asked", line.why)
+    end)
+
+    it("0 is refused by the policy if it is " .. method, function()
+      local lb, backend = balancer()
+      local client = play.client(lb)
+      client:send(method, " /secret HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n", GET)
+      assert.equal(403, client:response().status)
+      assert.equal("GET /canary none", client:response().body)
+      assert.equal(1, #backend.requests)
     end)
 
     it("goes on with one less if it is " .. method, function()
@@ -83,6 +95,20 @@ describe("a request with Max-Forwards", function()
     assert.equal(200, client:response().status)
     assert.equal("GET /canary none", client:response().body)
     assert.equal(1, #backend.requests)
+  end)
+
+  it("or without one is refused if it is TRACE, unless a setting allows it", function()
+    local lb, backend = balancer ""
+    local client = play.client(lb)
+    for path, status in pairs { ["/a"] = 405, ["/secret"] = 403 } do
+      for _, field in ipairs { "", "Max-Forwards: 0\r\n", "Max-Forwards: 5\r\n" } do
+        client:send("TRACE ", path, " HTTP/1.1\r\nHost: x\r\n", field, "\r\n")
+        local response = client:response()
+        assert.equal(status, response.status)
+        assert.equal(status == 405 and "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" or nil, response:field "allow")
+      end
+    end
+    assert.equal(0, #backend.requests)
   end)
 
   it("0 ends the connection of a 1.0 client, as it must", function()
