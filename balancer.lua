@@ -7,12 +7,12 @@ return {
   listen   = os.getenv "LISTEN" or "0.0.0.0:3030",
   backends = os.getenv "BACKENDS" or "127.0.0.1:9001, 127.0.0.1:9002",
 
-  -- Every 2 s lb connects to each backend. 2 failures in a row: it gets no requests any more;
-  -- 1 success: it does again.
+  -- Every 2 s lb connects to each backend, and at once when a request could not. 2 failures in a
+  -- row: it gets no requests any more; 1 success: it does again.
   health   = { interval = 2, timeout = 1, rise = 1, fall = 2 },
 
-  -- Which backend gets this request? `backends` are those that are up and that this request has
-  -- not tried yet. `return nil, "why"` answers 503.
+  -- Which backend gets this request? `backends` are those that are up (or all, if none is) and that
+  -- this request has not tried yet. `return nil, "why"` answers 503.
   choose = function(ctx, backends)
     return backends[turn:next(#backends)]            -- 1, 2, .., n, 1, ..
   end,

@@ -23,6 +23,7 @@ static struct monitor {
     struct health *health;
     struct lookout *lookout;
     uv_signal_t on_term, on_quit;
+    uv_poll_t woken;
     struct deadline log_retry, heartbeat;
 } monitor;
 
@@ -63,6 +64,22 @@ static void on_heartbeat(struct deadline *d)
     struct monitor *m = list_entry(d, struct monitor, heartbeat);
 
     deadline_set(&m->loop, &m->heartbeat, PULSE_BEAT_MS);
+}
+
+static void on_woken(uv_poll_t *handle, int status, int events)
+{
+    struct monitor *m = handle->data;
+
+    (void)status;
+    (void)events;
+    health_look(m->health);
+}
+
+static void watch_looks(struct monitor *m)
+{
+    CHECK(uv_poll_init(&m->loop.uv, &m->woken, m->segment->look_fd) == 0);
+    m->woken.data = m;
+    CHECK(uv_poll_start(&m->woken, UV_READABLE, on_woken) == 0);
 }
 
 static void watch_signal(struct monitor *m, uv_signal_t *handle, int number)
@@ -129,6 +146,7 @@ int monitor_run(const struct config *first, struct edition *edition, struct segm
     watch_signal(m, &m->on_quit, SIGQUIT);
     signals_deliver();
     m->health = health_new(&m->loop, config, segment, on_first_round, m);
+    watch_looks(m);
     m->lookout = lookout_new(&m->loop, config, segment, m->health);
     loop_run(&m->loop);
     lookout_free(m->lookout); /* what the script has open is closed as in a worker */

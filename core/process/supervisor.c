@@ -23,6 +23,7 @@
 #include "process/worker.h"
 #include "shared/board.h"
 #include "shared/callers.h"
+#include "shared/evidence.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -474,8 +475,9 @@ int supervisor_run(const struct config *config, struct segment *segment,
                            .watch.fd = -1};
     struct buffer notice = {0};
 
-    if (reload_init(&s.reload, config, options, segment, &s.children) != 0) {
-        fprintf(stderr, "lb: no shared memory: %s\n", strerror(errno));
+    if (evidence_open(segment) != 0 ||
+        reload_init(&s.reload, config, options, segment, &s.children) != 0) {
+        fprintf(stderr, "lb: nothing can be shared between processes: %s\n", strerror(errno));
         return 1;
     }
     if (!supervisor_open(&s, &notice)) {

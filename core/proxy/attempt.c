@@ -23,12 +23,13 @@ bool attempt_claim(struct attempt *a, struct backend *backend)
     uint64_t now_ms = loop_now_ms(a->loop);
     uint64_t longest_ms = a->timeouts->connect_ms + a->timeouts->response_head_ms + 1000;
 
-    if (backend->all->is_panic || !backend_is_ejected(backend))
+    if (backend->all->is_panic || !(backend->all->is_need || backend_is_ejected(backend)))
         return true;
     a->backend = backend;
     a->trial_until_ms = now_ms + longest_ms;
-    a->is_trial = board_claim_trial(backend->all->segment, backend->settings->slot, now_ms,
-                                    a->trial_until_ms);
+    a->is_in_need = backend->all->is_need;
+    a->is_trial = (a->is_in_need ? board_claim_in_need : board_claim_trial)(
+        backend->all->segment, backend->settings->slot, now_ms, a->trial_until_ms);
     return a->is_trial;
 }
 
@@ -83,6 +84,12 @@ static bool code_is_local(int code)
            code == UV_EADDRNOTAVAIL || code == UV_EADDRINUSE;
 }
 
+/* The script gave it less time than the settings do: what is too late for it may be well. */
+static bool attempt_is_hurried(const struct attempt *a)
+{
+    return a->timeouts->connect_ms < a->backend->all->config->timeouts.connect_ms;
+}
+
 static void attempt_fail_connect(struct attempt *a, int code)
 {
     struct attempt_failure failure = {.outcome = ATTEMPT_UNREACHABLE,
@@ -95,11 +102,14 @@ static void attempt_fail_connect(struct attempt *a, int code)
         failure.outcome = ATTEMPT_CONNECT_TIMEOUT;
         failure.kind = FACTS_TIMEOUT;
         failure.message = "no connection within timeouts.connect";
+        failure.is_provoked = attempt_is_hurried(a);
     } else if (code_is_local(code)) {
         failure.outcome = ATTEMPT_LOCAL;
     } else if (code == UV_ECONNREFUSED) {
         failure.outcome = ATTEMPT_REFUSED;
     }
+    if (failure.outcome != ATTEMPT_LOCAL && !failure.is_provoked)
+        backend_note_unreached(a->backend);
     attempt_fail(a, failure);
 }
 
@@ -157,8 +167,8 @@ static void attempt_note_answer(struct attempt *a)
     numbers_note_answer(a->backend->share,
                         (double)(a->head_us - (is_early ? a->connected_us : a->sent_us)) / 1000,
                         a->outgoing->parse.head.status >= 500, a->head_us / 1000);
-    a->is_trial = false;
     backend_note_success(a->backend);
+    attempt_end_trial(a);
 }
 
 static void on_head(struct outgoing *o)
@@ -271,7 +281,10 @@ static void attempt_begin(struct attempt *a, struct outgoing *o)
 
 static void on_lease_ready(struct lease *lease, struct outgoing *o)
 {
-    attempt_begin(list_entry(lease, struct attempt, lease), o);
+    struct attempt *a = list_entry(lease, struct attempt, lease);
+
+    backend_note_connected(a->backend, a->is_trial && a->is_in_need);
+    attempt_begin(a, o);
 }
 
 /* --- for the exchange --- */
@@ -408,9 +421,9 @@ void attempt_blame(struct attempt *a, const struct attempt_failure *failure)
         attempt_end_trial(a);
         return;
     }
-    a->is_trial = false; /* this is the verdict */
     backend_note_failure(a->backend, connecting && failure->kind != FACTS_RESOLVE, failure->code,
                          failure->message, a->began_us);
+    attempt_end_trial(a); /* that was the verdict, if one was asked for */
 }
 
 unsigned attempt_failure_status(const struct attempt_failure *failure)

@@ -36,8 +36,9 @@ struct attempt_failure {
     enum facts_failure_kind kind;
     enum facts_phase phase;
     const char *message;
-    int code;         /* negative libuv code of a failed connect, else 0 */
-    bool is_provoked; /* any client can have it so: nothing is counted against the backend */
+    int code; /* negative libuv code of a failed connect, else 0 */
+    bool
+        is_provoked; /* any client, or the script, can have it so: it counts nothing against the backend */
 };
 
 struct attempt_events {
@@ -66,6 +67,7 @@ struct attempt { /* embedded; stays in place until it is over */
     uint64_t trial_until_ms;                           /* if is_trial */
     struct slice trailers; /* of the response, at on_end: lines to go on, in the arena */
     bool answers_head, may_switch, was_sent, is_trial, is_active, has_final_head, is_paused;
+    bool is_in_need; /* is_trial, and was as none was available */
     bool is_pending; /* as far as the numbers know */
     bool awaits_continue;
     /* Set behind attempt_init: */
@@ -102,7 +104,8 @@ void attempt_switch(struct attempt *, const struct outgoing_events *, void *owne
 void attempt_refuse(struct attempt *, const char *text);
 
 /* Call before attempt_start: a backend that comes out of an ejection gets one attempt at a
- * time until one has gone well. False: another attempt is the one. */
+ * time until one has gone well, and so do all while none is available. False: another attempt is
+ * the one. */
 bool attempt_claim(struct attempt *, struct backend *);
 /* The failure was the last on this backend: counts it against the backend if it was its
  * fault. */

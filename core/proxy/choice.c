@@ -20,6 +20,19 @@ bool choice_note_tried(struct choice *c, uint32_t backend)
     return true;
 }
 
+bool choice_note_claimed(struct choice *c, uint32_t backend)
+{
+    const struct backends *all = c->backends;
+    uint64_t now_ms = loop_now_ms(all->loop);
+
+    if (!choice_note_tried(c, backend))
+        return false;
+    for (uint32_t i = 0; all->is_need && i < all->count; i++)
+        if (board_is_claimed(all->segment, all->list[i].settings->slot, now_ms))
+            (void)choice_note_tried(c, i);
+    return true;
+}
+
 struct facts_choice choice_list(struct choice *c)
 {
     struct backends *all = c->backends;
@@ -28,11 +41,11 @@ struct facts_choice choice_list(struct choice *c)
 
     backends_refresh(all);
     list = (struct facts_choice){all->available, all->available_count, all->available_generation,
-                                 all->is_panic};
+                                 all->is_panic || all->is_need};
     if (c->tried == NULL)
         return list;
     rest = arena_alloc(c->arena, all->available_count * sizeof *rest);
-    list = (struct facts_choice){.backends = rest, .panic = all->is_panic};
+    list = (struct facts_choice){.backends = rest, .panic = list.panic};
     for (uint32_t i = 0; i < all->available_count; i++)
         if (!choice_has_tried(c, all->available[i]))
             rest[list.count++] = all->available[i];

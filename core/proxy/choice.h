@@ -16,6 +16,9 @@ struct choice {
 
 void choice_init(struct choice *, struct backends *, struct arena *); /* borrows */
 bool choice_note_tried(struct choice *, uint32_t backend); /* false: it was noted already */
+/* It could not be claimed, as another request tries it; false as above. While none is up, nor can
+ * others be that are tried this moment. */
+bool choice_note_claimed(struct choice *, uint32_t backend);
 /* Those available and not tried. The list of first attempts is everybody's: it stays the
  * same, and carries a generation, until a backend's state changes. */
 struct facts_choice choice_list(struct choice *);

@@ -125,6 +125,12 @@ static void exchange_choose(struct exchange *e)
         exchange_follow_decision(e);
 }
 
+/* The trial of one that was ejected may be another's, but if there is no other backend. */
+static bool exchange_may_go_to(struct exchange *e, struct backend *backend)
+{
+    return attempt_claim(&e->attempt, backend) || (e->choices <= 1 && !backend->all->is_need);
+}
+
 /* To the backend that was chosen, unless it has enough to do. */
 static void exchange_try_chosen(struct exchange *e)
 {
@@ -132,9 +138,9 @@ static void exchange_try_chosen(struct exchange *e)
     struct backend *backend = &e->plan->backends.list[chosen];
 
     exchange_take_options(e, e->decision.options);
-    if (!backend_is_full(backend) && (attempt_claim(&e->attempt, backend) || e->choices <= 1)) {
+    if (!backend_is_full(backend) && exchange_may_go_to(e, backend)) {
         exchange_try(e, backend);
-    } else if (choice_note_tried(&e->choice, chosen)) {
+    } else if (choice_note_claimed(&e->choice, chosen)) {
         exchange_choose(e); /* one of the others */
     } else {
         e->log.note = "max_in_flight";

@@ -28,6 +28,7 @@
 
 #include "base/clock.h"
 #include "shared/ejection.h"
+#include "shared/evidence.h"
 #include "shared/numbers.h"
 #include "shared/standing.h"
 #include "shared/verdict.h"
@@ -58,8 +59,9 @@ uint64_t board_generation(const struct segment *s)
     return atomic_load(&s->generation);
 }
 
-static void slot_reset(struct segment_backend *b)
+static void slot_reset(struct segment *s, unsigned slot)
 {
+    struct segment_backend *b = backend_of(s, slot);
     struct board_verdict unchecked = {.since_ms = clock_steady_ms()};
 
     atomic_store(&b->verdict, verdict_pack(unchecked));
@@ -68,6 +70,7 @@ static void slot_reset(struct segment_backend *b)
     atomic_store(&b->draining, 0);
     atomic_store(&b->address_version, 0);
     atomic_store(&b->failures_in_row, 0);
+    evidence_clear(s, slot);
     atomic_store(&b->is_used, 1);
 }
 
@@ -75,14 +78,14 @@ void board_init(struct segment *s, unsigned backends)
 {
     CHECK(backends <= SEGMENT_BACKENDS_MAX);
     for (unsigned i = 0; i < backends; i++)
-        slot_reset(backend_of(s, i));
+        slot_reset(s, i);
     atomic_store(&s->backends_count, backends);
     board_touch(s);
 }
 
 void board_open_slot(struct segment *s, unsigned slot)
 {
-    slot_reset(backend_of(s, slot));
+    slot_reset(s, slot);
     if (atomic_load(&s->backends_count) <= slot)
         atomic_store(&s->backends_count, slot + 1);
     board_touch(s);
@@ -138,6 +141,7 @@ bool board_set_up(struct segment *s, unsigned backend, enum board_reason reason,
         standing_note_back(s, backend, now_ms);
     /* What failed while it was down says nothing about what came back. */
     atomic_store(&backend_of(s, backend)->failures_in_row, 0);
+    evidence_note_connected(s, backend);
     board_touch(s);
     return true;
 }
@@ -328,10 +332,42 @@ bool board_claim_trial(struct segment *s, unsigned backend, uint64_t now_ms, uin
     return true;
 }
 
+/* That of one that is only down changes nothing of what is available. */
 void board_release_trial(struct segment *s, unsigned backend, uint64_t until_ms)
 {
-    if (atomic_compare_exchange_strong(&backend_of(s, backend)->trial_until_ms, &until_ms, 0))
+    struct segment_backend *b = backend_of(s, backend);
+
+    if (atomic_compare_exchange_strong(&b->trial_until_ms, &until_ms, 0) &&
+        ejection_unpack(atomic_load(&b->ejection)).state == EJECTION_OUT)
         board_touch(s);
+}
+
+bool board_claim_in_need(struct segment *s, unsigned backend, uint64_t now_ms, uint64_t until_ms)
+{
+    struct segment_backend *b = backend_of(s, backend);
+    uint64_t trial = atomic_load(&b->trial_until_ms);
+
+    if (backend_is_up(b) && ejection_unpack(atomic_load(&b->ejection)).state != EJECTION_OUT)
+        return true;
+    return trial <= now_ms && atomic_compare_exchange_strong(&b->trial_until_ms, &trial, until_ms);
+}
+
+bool board_is_claimed(const struct segment *s, unsigned backend, uint64_t now_ms)
+{
+    return atomic_load(&backend_seen(s, backend)->trial_until_ms) > now_ms;
+}
+
+bool board_note_reached(struct segment *s, unsigned backend, uint64_t now_ms)
+{
+    switch (board_verdict(s, backend).reason) {
+    case BOARD_UNCHECKED:
+    case BOARD_CONNECT:
+    case BOARD_TIMED_OUT:
+    case BOARD_TRAFFIC:
+        return board_set_up(s, backend, BOARD_TRAFFIC, 0, now_ms);
+    default:
+        return false;
+    }
 }
 
 bool board_is_available(const struct segment *s, unsigned backend, uint64_t now_ms)
@@ -375,6 +411,8 @@ void board_forget_worker(struct segment *s, unsigned worker)
     CHECK(worker < SEGMENT_WORKERS_MAX);
     for (unsigned i = 0; i < count; i++)
         numbers_forget_worker(&s->shares[worker][i]);
+    for (unsigned i = 0; i < count; i++)
+        atomic_store(&backend_of(s, i)->trial_until_ms, 0);
     board_touch(s);
 }
 

@@ -29,7 +29,7 @@ enum board_reason {
     BOARD_CONNECT,    /* a check's connect failed */
     BOARD_TIMED_OUT,  /* a check's connect took too long */
     BOARD_UNRESOLVED, /* its name leads nowhere */
-    BOARD_TRAFFIC,    /* a worker's connects failed */
+    BOARD_TRAFFIC,    /* connects of requests failed; up: one went well while none was up */
     /* of a check by HTTP, after it was accepted: */
     BOARD_STATUS,     /* the status of the answer: up if it is a healthy one */
     BOARD_SILENT,     /* no whole head of an answer in time */
@@ -99,14 +99,22 @@ bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms,
  * is another's by now. */
 void board_release_trial(struct segment *, unsigned backend, uint64_t until_ms);
 
+/* While none is available each may be tried all the same, down or ejected, by one attempt at a time:
+ * the same claim, which has to be released. True without one if it is available by now. */
+bool board_claim_in_need(struct segment *, unsigned backend, uint64_t now_ms, uint64_t until_ms);
+bool board_is_claimed(const struct segment *, unsigned backend, uint64_t now_ms);
+/* The connect of one that was claimed so went well. True if that brought the backend up (for exactly
+ * one caller): if it was down for want of a connection, and for nothing that a check has found. */
+bool board_note_reached(struct segment *, unsigned backend, uint64_t now_ms);
+
 bool board_is_available(const struct segment *, unsigned backend, uint64_t now_ms);
 uint64_t board_generation(const struct segment *);
 /* When time alone will change what is available; UINT64_MAX if it will not. */
 uint64_t board_next_change_ms(const struct segment *, uint64_t now_ms);
 
 uint32_t board_failures_in_row(const struct segment *, unsigned backend);
-void board_forget_worker(struct segment *,
-                         unsigned worker); /* it died: nothing of it is in flight */
+/* It died: nothing of it is in flight. Nobody knows which trials were its own, so all are free. */
+void board_forget_worker(struct segment *, unsigned worker);
 /* A process died, perhaps in the middle of a change: everybody looks again. */
 void board_touch(struct segment *);
 

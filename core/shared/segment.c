@@ -16,6 +16,7 @@ struct segment *segment_new(void)
         segment_free(s);
         return NULL;
     }
+    s->look_fd = -1;
     return s;
 }
 

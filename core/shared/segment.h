@@ -65,7 +65,10 @@ struct segment_backend {
     _Atomic uint32_t is_used;         /* some backend of the current script is here */
     _Atomic uint32_t failures_in_row; /* written only on a change */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t address_version; /* odd: being written; 0: none */
+    _Atomic uint32_t look; /* does the monitor look at it now? shared/evidence.c has the states */
     _Atomic uint64_t address[4]; /* a sockaddr_in or sockaddr_in6, for names only */
+    _Atomic uint64_t
+        connects_failed; /* in a row, of different requests:24; the last one at ms:40 */
     /* Its claim is count:24, odd: being written; since when in ms:40. */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t error_claim;
     _Atomic uint64_t last_error[12]; /* a text with a NUL behind it */
@@ -136,7 +139,8 @@ struct segment {
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];
     uint8_t callers_secret[CALLERS_SECRET_BYTES]; /* of their keys; never changes */
-    struct table table;                           /* lb.get, lb.window, lb.bucket: shared/table.h */
+    int look_fd; /* wakes the monitor, in whatever process; -1: it is not to be woken. Never changes */
+    struct table table; /* lb.get, lb.window, lb.bucket: shared/table.h */
 };
 
 #define SEGMENT_STANDS_APART(member)                                                               \

@@ -1,5 +1,7 @@
 #include "shared/verdict.h"
 
+#include "base/log.h"
+
 static const uint64_t TIME_MASK = (1ull << 40) - 1;
 
 _Static_assert(BOARD_CUT < 16, "a reason has four bits");
@@ -81,8 +83,13 @@ void verdict_describe(struct buffer *out, struct board_verdict v)
     case BOARD_CHECKED:
         buffer_append_text(out, "accepts connections");
         return;
-    case BOARD_CONNECT:
     case BOARD_TRAFFIC:
+        if (v.up)
+            buffer_append_text(out, "a request has reached it");
+        else
+            describe_errno(out, v.code);
+        return;
+    case BOARD_CONNECT:
         describe_errno(out, v.code);
         return;
     case BOARD_TIMED_OUT:
@@ -113,4 +120,17 @@ void verdict_describe(struct buffer *out, struct board_verdict v)
         buffer_append_text(out, "the script's check says so");
         return;
     }
+}
+
+void verdict_log(bool up, const char *name, const char *address, struct buffer *reason)
+{
+    struct log_pair pairs[] = {
+        {"backend", name}, {"address", address}, {"reason", ""}, {NULL, NULL}};
+
+    buffer_append_byte(reason, '\0');
+    pairs[2].value = buffer_slice(reason).start;
+    if (up)
+        log_event(LOG_INFO, "backend_up", pairs, "%s is up", name);
+    else
+        log_event(LOG_WARN, "backend_down", pairs, "%s is down: %s", name, pairs[2].value);
 }

@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "shared/ejection.h"
+#include "shared/evidence.h"
 #include "shared/numbers.h"
+#include "shared/verdict.h"
 
 enum { EJECTION_FOR_MAX_MS = 300 * 1000 };
 
@@ -86,7 +88,8 @@ static void backends_log_panic(const struct backends *all, unsigned wanted)
                   all->available_count, wanted);
 }
 
-/* Below health.panic those that are left would not bear the load of all; better to try everybody. */
+/* Below health.panic those that are left would not bear the load of all; better to try everybody.
+ * Where none is left there is nothing better to try either, but one request at a time is enough. */
 static void backends_look_for_panic(struct backends *all)
 {
     unsigned wanted = 0;
@@ -96,7 +99,8 @@ static void backends_look_for_panic(struct backends *all)
     all->is_panic = atomic_load(&all->segment->first_round_done) != 0 &&
                     all->available_count < all->config->health.panic * wanted;
     backends_log_panic(all, wanted);
-    if (!all->is_panic)
+    all->is_need = !all->is_panic && all->available_count == 0;
+    if (!all->is_panic && !all->is_need)
         return;
     all->available_count = 0;
     for (unsigned i = 0; i < all->count; i++)
@@ -168,22 +172,43 @@ void backend_note_success(struct backend *b)
         backend_log_readmitted(b);
 }
 
-static void backend_set_down(struct backend *b, int code)
+static void backend_log_change(const struct backend *b)
 {
-    struct segment *segment = b->all->segment;
+    struct board_verdict v = board_verdict(b->all->segment, b->settings->slot);
     struct buffer reason = {0};
 
-    if (!board_set_down(segment, b->settings->slot, BOARD_TRAFFIC, code, loop_now_ms(b->all->loop)))
-        return;
-    board_describe(&reason, board_verdict(segment, b->settings->slot));
-    buffer_append_byte(&reason, '\0');
-    log_event(LOG_WARN, "backend_down",
-              (const struct log_pair[]){{"backend", b->settings->name},
-                                        {"address", b->settings->text},
-                                        {"reason", reason.bytes},
-                                        {NULL, NULL}},
-              "%s is down: %s", b->settings->name, reason.bytes);
+    board_describe(&reason, v);
+    verdict_log(v.up, b->settings->name, b->settings->text, &reason);
     buffer_dispose(&reason);
+}
+
+void backend_note_connected(struct backend *b, bool in_need)
+{
+    struct segment *segment = b->all->segment;
+    unsigned slot = b->settings->slot;
+
+    evidence_note_connected(segment, slot);
+    if (!in_need || board_verdict(segment, slot).up)
+        return;
+    if (board_note_reached(segment, slot, loop_now_ms(b->all->loop)))
+        backend_log_change(b);
+    else
+        evidence_ask_to_look(segment, slot); /* whether what a check has found is still so */
+}
+
+void backend_note_unreached(struct backend *b)
+{
+    evidence_ask_to_look(b->all->segment, b->settings->slot);
+}
+
+/* Connects that fail are a matter of being down, and eject nobody; but a trial has failed by one. */
+static uint64_t backend_note_for_ejection(struct backend *b, bool failed_to_connect)
+{
+    struct board_ejection_rule rule = b->all->ejection;
+
+    if (failed_to_connect)
+        rule.after = 0;
+    return board_note_failure(b->all->segment, b->settings->slot, &rule, loop_now_ms(b->all->loop));
 }
 
 void backend_note_failure(struct backend *b, bool failed_to_connect, int code, const char *text,
@@ -194,10 +219,10 @@ void backend_note_failure(struct backend *b, bool failed_to_connect, int code, c
 
     numbers_note_failure(b->all->segment, b->share, (double)(now_us - began_us) / 1000, now_ms);
     numbers_note_error(b->all->segment, b->settings->slot, text, now_ms);
-    if (failed_to_connect)
-        backend_set_down(b, code);
-    out_ms = board_note_failure(b->all->segment, b->settings->slot, &b->all->ejection,
-                                loop_now_ms(b->all->loop));
+    if (failed_to_connect && evidence_note_failed(b->all->segment, b->settings->slot, now_ms) &&
+        board_set_down(b->all->segment, b->settings->slot, BOARD_TRAFFIC, code, now_ms))
+        backend_log_change(b);
+    out_ms = backend_note_for_ejection(b, failed_to_connect);
     if (out_ms == 0)
         return;
     log_event(LOG_WARN, "backend_ejected",

@@ -32,7 +32,8 @@ struct backends { /* of one script */
     unsigned count;
     uint32_t *available; /* indices, as of the generation below */
     uint32_t available_count;
-    bool is_panic;                 /* health.panic: they are all but those that drain */
+    bool is_panic;                 /* they are all but those that drain: as health.panic says, */
+    bool is_need;                  /* or as none is available: then each is to be claimed */
     uint64_t available_generation; /* ours: changes with every new list, never 0 */
     uint64_t board_generation;
     uint64_t valid_until_ms;
@@ -61,8 +62,12 @@ bool backend_is_full(const struct backend *);
 
 /* What real traffic met. The log says so if it changes the state. */
 void backend_note_success(struct backend *);
-/* failed_to_connect: nothing of it answers, so it is down until a check succeeds; code is 0
- * for a connect that timed out. text is what backend.last_error says from now on. */
+/* A new connection is open; in_need: of a request that has claimed the backend as none was up. */
+void backend_note_connected(struct backend *, bool in_need);
+/* A connect has failed, whatever the request does now: the monitor looks at once. */
+void backend_note_unreached(struct backend *);
+/* The request is through with it. failed_to_connect: which the third in a row makes a verdict; code
+ * is why. text is what backend.last_error says from now on. */
 void backend_note_failure(struct backend *, bool failed_to_connect, int code, const char *text,
                           uint64_t began_us);
 

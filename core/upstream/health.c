@@ -17,6 +17,8 @@
 #include "net/deadline.h"
 #include "net/resolve.h"
 #include "shared/board.h"
+#include "shared/evidence.h"
+#include "upstream/pace.h"
 #include "upstream/probe.h"
 #include "upstream/tally.h"
 
@@ -34,9 +36,8 @@ struct checker {
     struct health *health;
     const struct config_backend *backend;
     enum checker_state state;
-    struct deadline next_round; /* while IDLE */
-    struct deadline limit;      /* while RESOLVING or ASKING */
-    uint64_t started_ms;        /* this check */
+    struct pace pace;
+    struct deadline limit; /* while RESOLVING or ASKING */
 
     struct resolve resolve; /* may still be busy in later rounds */
     struct probe probe;
@@ -75,7 +76,8 @@ static void note_local_error(struct checker *c)
 {
     struct health *h = c->health;
     uint64_t now_ms = loop_now_ms(h->loop);
-    const char *why = strerror(-c->tally.code);
+    const char *why =
+        c->tally.code == -ETIME ? "lb stood still meanwhile" : strerror(-c->tally.code);
     struct log_pair pairs[] = {{"backend", c->backend->name}, {"reason", why}, {NULL, NULL}};
 
     if (h->local_error_ms != 0 && now_ms < h->local_error_ms + LOCAL_ERROR_QUIET_MS)
@@ -87,22 +89,6 @@ static void note_local_error(struct checker *c)
 
 /* --- rounds --- */
 
-/* The first round is at once, so that the first request finds backends; the
- * second at a random moment, so that later ones are spread over the interval. */
-static void checker_schedule(struct checker *c)
-{
-    uint64_t interval_ms = c->health->config->health.interval_ms;
-    uint64_t taken_ms = loop_now_ms(c->health->loop) - c->started_ms;
-    uint64_t delay_ms = taken_ms < interval_ms ? interval_ms - taken_ms : 0;
-
-    if (!c->is_checked)
-        delay_ms =
-            arc4random_uniform(interval_ms < UINT32_MAX ? (uint32_t)interval_ms : UINT32_MAX);
-    if (delay_ms < interval_ms / 4) /* a timeout longer than the interval: leave it some rest */
-        delay_ms = interval_ms / 4;
-    deadline_set(c->health->loop, &c->next_round, delay_ms);
-}
-
 static void checker_finish(struct checker *c)
 {
     struct health *h = c->health;
@@ -110,10 +96,16 @@ static void checker_finish(struct checker *c)
 
     c->state = CHECKER_IDLE;
     deadline_clear(&c->limit);
-    checker_schedule(c);
+    if (c->outcome == OUTCOME_FAILED && pace_is_late(&c->pace)) {
+        c->outcome = OUTCOME_LOCAL;
+        c->tally.code = -ETIME;
+        if (pace_repeat(&c->pace))
+            return;
+    }
+    pace_end(&c->pace);
     c->is_checked = true;
     if (c->outcome == OUTCOME_PASSED)
-        tally_note_success(&c->tally, c->started_ms, loop_now_ms(h->loop));
+        tally_note_success(&c->tally, c->pace.began_ms, loop_now_ms(h->loop));
     else if (c->outcome == OUTCOME_FAILED)
         tally_note_failure(&c->tally, loop_now_ms(h->loop));
     else
@@ -235,7 +227,7 @@ static void checker_give_up_asking(struct checker *c)
 /* The next address, or the end of the check if there is none, or no time. */
 static void checker_try(struct checker *c)
 {
-    uint64_t ends_ms = c->started_ms + c->health->config->health.timeout_ms;
+    uint64_t ends_ms = c->pace.began_ms + c->health->config->health.timeout_ms;
     uint64_t now_ms = loop_now_ms(c->health->loop);
     unsigned count = checker_has_name(c) ? c->addresses_count : 1;
 
@@ -344,11 +336,10 @@ static void checker_resolve(struct checker *c)
 
 /* --- time --- */
 
-static void on_round(struct deadline *d)
+static void on_round(struct pace *pace)
 {
-    struct checker *c = list_entry(d, struct checker, next_round);
+    struct checker *c = list_entry(pace, struct checker, pace);
 
-    c->started_ms = loop_now_ms(c->health->loop);
     c->outcome = OUTCOME_NONE;
     c->tried = 0;
     if (checker_has_name(c))
@@ -376,12 +367,12 @@ static void checker_init(struct checker *c, struct health *h, unsigned index)
     tally_init(&c->tally, h->config, c->backend, h->segment);
     c->resolve.on_resolved = on_resolved;
     probe_init(&c->probe, h->loop, h->config, c->backend, on_probed);
-    deadline_init(&c->next_round, on_round);
     deadline_init(&c->limit, on_limit);
     /* What an earlier monitor has found out is still good. */
     if (board_read_address(h->segment, c->backend->slot, &version, &c->addresses[0]))
         c->addresses_count = 1;
-    deadline_set(h->loop, &c->next_round, 0);
+    pace_init(&c->pace, h->loop, h->segment, c->backend->slot, h->config->health.interval_ms,
+              on_round);
 }
 
 struct health *health_new(struct loop *loop, const struct config *config, struct segment *segment,
@@ -411,8 +402,15 @@ void health_ask(struct health *h, struct health_asker *asker)
             continue;
         c->state = CHECKER_IDLE; /* nobody answers any more: from the start */
         deadline_clear(&c->limit);
-        deadline_set(h->loop, &c->next_round, 0);
+        pace_restart(&c->pace);
     }
+}
+
+void health_look(struct health *h)
+{
+    evidence_hear(h->segment);
+    for (unsigned i = 0; i < h->config->backends_count; i++)
+        pace_look(&h->checkers[i].pace);
 }
 
 void health_describe(const struct health *h, unsigned backend, struct buffer *out)

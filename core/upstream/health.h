@@ -9,8 +9,8 @@
  * health.fall failures in a row take it down. If a worker has marked it down, the
  * count to rise starts over. Changes are logged by whoever made them.
  *
- * A check that fails for want of something of ours (descriptors, memory, ports)
- * says nothing about the backend and is skipped.
+ * A check that fails for want of something of ours (descriptors, memory, ports) or that
+ * we were late for says nothing about the backend and is skipped.
  */
 #ifndef UPSTREAM_HEALTH_H
 #define UPSTREAM_HEALTH_H
@@ -42,6 +42,9 @@ void health_ask(struct health *, struct health_asker *);
 void health_answer(struct health *, unsigned backend, bool is_up, struct slice reason);
 /* Why the backend is in the state it is in, in words. */
 void health_describe(const struct health *, unsigned backend, struct buffer *);
+
+/* A connect of a request has failed somewhere, says shared/evidence.h. */
+void health_look(struct health *);
 
 /* Is a lookup under way, which may hang? At exit, libuv would wait for it. */
 bool health_is_resolving(const struct health *);

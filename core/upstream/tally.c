@@ -1,6 +1,7 @@
 #include "upstream/tally.h"
 
-#include "base/log.h"
+#include "shared/evidence.h"
+#include "shared/verdict.h"
 
 #include <string.h>
 
@@ -34,17 +35,9 @@ void tally_describe(const struct tally *t, struct buffer *out)
 static void log_change(const struct tally *t, bool up)
 {
     struct buffer reason = {0};
-    struct log_pair pairs[] = {
-        {"backend", t->backend->name}, {"address", t->backend->text}, {"reason", ""}, {NULL, NULL}};
 
     tally_describe(t, &reason);
-    buffer_append_byte(&reason, '\0');
-    pairs[2].value = buffer_slice(&reason).start;
-    if (up)
-        log_event(LOG_INFO, "backend_up", pairs, "%s is up", t->backend->name);
-    else
-        log_event(LOG_WARN, "backend_down", pairs, "%s is down: %s", t->backend->name,
-                  pairs[2].value);
+    verdict_log(up, t->backend->name, t->backend->text, &reason);
     buffer_dispose(&reason);
 }
 
@@ -53,6 +46,7 @@ void tally_note_success(struct tally *t, uint64_t started_ms, uint64_t now_ms)
     struct board_verdict v = board_verdict(t->segment, t->backend->slot);
 
     t->failures = 0;
+    evidence_note_checked(t->segment, t->backend->slot, started_ms);
     if (v.up)
         return;
     if (v.since_ms != t->down_since_ms) {

@@ -32,7 +32,6 @@ describe("health(backend)", function()
   it("may be a function alone", function()
     local lb, backends = start(script "function(backend) return false, 'closed' end")
     assert.equal("closed", lb:down(backends[1]).reason)
-    assert.equal(503, lb:fetch("/").status)
   end)
 
   it("may await", function()

@@ -1,0 +1,126 @@
+/*
+ *            asked, and woken          begin                     asked
+ *   NONE --------------------> ASKED --------> UNDER_WAY ---------------------> AGAIN
+ *     ^                                         |    ^                            |
+ *     `------------------- end -----------------'    `------------ end -----------'
+ *
+ * Whoever asks while a look is under way writes no more than the word: one system call for each
+ * look, however many connects fail. A worker that dies before it has woken the monitor leaves ASKED,
+ * which the next check by the interval finds.
+ */
+#include "shared/evidence.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum look { LOOK_NONE, LOOK_ASKED, LOOK_UNDER_WAY, LOOK_AGAIN };
+
+enum { COUNT_SHIFT = 40, COUNT_MAX = 0xffffff };
+
+static const uint64_t TIME_MASK = (1ull << COUNT_SHIFT) - 1;
+
+static struct segment_backend *backend_of(struct segment *s, unsigned slot)
+{
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    return &s->backends[slot];
+}
+
+/* --- connects that fail --- */
+
+bool evidence_note_failed(struct segment *s, unsigned slot, uint64_t now_ms)
+{
+    _Atomic uint64_t *failed = &backend_of(s, slot)->connects_failed;
+    uint64_t word = atomic_load(failed);
+    uint64_t count;
+
+    do
+        count = (word >> COUNT_SHIFT) + (word >> COUNT_SHIFT < COUNT_MAX);
+    while (
+        !atomic_compare_exchange_weak(failed, &word, count << COUNT_SHIFT | (now_ms & TIME_MASK)));
+    return count >= EVIDENCE_CONNECTS;
+}
+
+void evidence_note_checked(struct segment *s, unsigned slot, uint64_t began_ms)
+{
+    _Atomic uint64_t *failed = &backend_of(s, slot)->connects_failed;
+    uint64_t word = atomic_load(failed);
+
+    if (word != 0 &&
+        (word & TIME_MASK) < began_ms) /* one that fails meanwhile makes it another word */
+        atomic_compare_exchange_strong(failed, &word, 0);
+}
+
+void evidence_clear(struct segment *s, unsigned slot)
+{
+    atomic_store(&backend_of(s, slot)->connects_failed, 0);
+    atomic_store(&backend_of(s, slot)->look, LOOK_NONE);
+}
+
+/* --- looks --- */
+
+int evidence_open(struct segment *s)
+{
+    s->look_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return s->look_fd < 0 ? -1 : 0;
+}
+
+static void wake_monitor(const struct segment *s)
+{
+    uint64_t one = 1;
+
+    if (s->look_fd >= 0)
+        (void)!write(s->look_fd, &one, sizeof one); /* it can only be full: the monitor knows */
+}
+
+void evidence_ask_to_look(struct segment *s, unsigned slot)
+{
+    _Atomic uint32_t *look = &backend_of(s, slot)->look;
+    uint32_t state = atomic_load(look);
+
+    while (state == LOOK_NONE || state == LOOK_UNDER_WAY) {
+        uint32_t asked = state == LOOK_NONE ? LOOK_ASKED : LOOK_AGAIN;
+
+        if (!atomic_compare_exchange_weak(look, &state, asked))
+            continue;
+        if (asked == LOOK_ASKED)
+            wake_monitor(s);
+        return;
+    }
+}
+
+void evidence_hear(struct segment *s)
+{
+    uint64_t count;
+
+    if (s->look_fd >= 0)
+        (void)!read(s->look_fd, &count, sizeof count);
+}
+
+bool evidence_begin_look(struct segment *s, unsigned slot)
+{
+    uint32_t asked = LOOK_ASKED;
+
+    return atomic_compare_exchange_strong(&backend_of(s, slot)->look, &asked, LOOK_UNDER_WAY);
+}
+
+bool evidence_go_on_looking(struct segment *s, unsigned slot)
+{
+    _Atomic uint32_t *look = &backend_of(s, slot)->look;
+
+    if (atomic_load(look) == LOOK_NONE)
+        return false;
+    atomic_store(look, LOOK_UNDER_WAY);
+    return true;
+}
+
+bool evidence_end_look(struct segment *s, unsigned slot)
+{
+    uint32_t under_way = LOOK_UNDER_WAY;
+    _Atomic uint32_t *look = &backend_of(s, slot)->look;
+
+    if (atomic_compare_exchange_strong(look, &under_way, LOOK_NONE))
+        return false;
+    atomic_store(look, LOOK_UNDER_WAY);
+    return true;
+}
