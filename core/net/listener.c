@@ -130,6 +130,16 @@ void listener_go_on(struct listener *l)
     listener_start(l);
 }
 
+void listener_accept_rest(struct listener *l)
+{
+    unsigned count = 0;
+
+    if (uv_is_closing((uv_handle_t *)&l->poll))
+        return;
+    while (count <= LISTENER_BACKLOG && listener_accept(l))
+        count++;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct listener *l = handle->data;

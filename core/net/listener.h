@@ -28,12 +28,15 @@ struct listener {
     /* Takes the socket: for stream_accept. */
     void (*on_connection)(struct listener *, int socket, const struct sockaddr_in6 *peer);
     void (*on_closed)(struct listener *);
+    void *owner;
 };
 
 /* Takes the socket, bound and listening, also if it fails. 0, or a negative libuv code; then
  * the listener must still be closed. */
 int listener_open(struct listener *, struct loop *, int socket) MUST_USE;
 void listener_go_on(struct listener *); /* there is room again */
+/* Whoever is in the queue is accepted now, whether there is room or not. */
+void listener_accept_rest(struct listener *);
 void listener_close(struct listener *); /* then on_closed */
 
 #endif

@@ -8,29 +8,25 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/clients.h"
-#include "net/listener.h"
 #include "policy/dial.h"
 #include "process/children.h"
 #include "process/edition.h"
+#include "process/entrance.h"
 #include "process/pulse.h"
 #include "proxy/exchange.h"
 #include "proxy/old_plans.h"
-#include "proxy/room.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
-    LAST_ACCEPT_MS = 10, /* for connections that are in the queue when draining begins */
+    LAST_ACCEPT_MS = 10, /* for connections that are on their way when draining begins */
     LOG_AGAIN_MS = 20,
     DRAIN_GRACE_MS = 1000, /* the supervisor ends a drain; this is for when it is gone */
     STRAY_SIGNAL_MS = 200, /* a signal to the whole group meets the supervisor, too */
-    FULL_AGAIN_MS = 10000, /* one line about clients that wait, in so long */
-    DESCRIPTORS_KEPT = 64, /* for everything that is no connection */
 };
 
 enum worker_state { WORKER_SERVING, WORKER_DRAINING, WORKER_ENDING };
@@ -44,10 +40,7 @@ struct worker {
     struct segment_worker *slot;
     struct clients clients;
     struct proxy proxy;
-    struct listener *listeners;
-    unsigned listeners_count, listeners_open;
-    unsigned clients_max;
-    uint64_t full_again_ms; /* not before that is it told again that clients wait */
+    struct entrance entrance;
     uint64_t drain_timeout_ms;
     pid_t supervisor;
     uv_signal_t terminate, quit, hangup;
@@ -63,67 +56,11 @@ static struct worker *worker_of(struct loop *loop)
 
 /* --- serving --- */
 
-static void worker_tell_full(struct worker *w)
-{
-    uint64_t now_ms = loop_now_ms(&w->loop);
-    char most[12];
-    const struct log_pair pairs[] = {{"#limit", most}, {NULL, NULL}};
-
-    if (now_ms < w->full_again_ms)
-        return;
-    w->full_again_ms = now_ms + FULL_AGAIN_MS;
-    snprintf(most, sizeof most, "%u", w->clients_max);
-    log_event(
-        LOG_WARN, "connections_full", pairs,
-        "limits.connections: this worker has its share of %u clients: idle ones are closed for "
-        "others, or these wait",
-        w->clients_max);
-}
-
-static bool has_room(struct listener *l)
-{
-    struct worker *w = worker_of(l->loop);
-
-    return w->clients.count < w->clients_max;
-}
-
-static bool on_full(struct listener *l)
-{
-    struct worker *w = worker_of(l->loop);
-
-    worker_tell_full(w);
-    return clients_give_up(&w->clients);
-}
-
-static bool make_room(struct listener *l)
-{
-    struct worker *w = worker_of(l->loop);
-
-    return room_make(&w->clients, &w->proxy.pools);
-}
-
-static bool make_room_for_lease(struct pools *pools)
-{
-    struct worker *w = pools->owner;
-
-    return room_make(&w->clients, pools);
-}
-
-static void on_connection(struct listener *l, int socket, const struct sockaddr_in6 *peer)
-{
-    clients_accept(&worker_of(l->loop)->clients, l, socket, peer);
-}
-
-static void worker_accept_again(struct worker *w)
-{
-    if (w->clients.count < w->clients_max && w->state != WORKER_ENDING)
-        for (unsigned i = 0; i < w->listeners_count; i++)
-            listener_go_on(&w->listeners[i]);
-}
-
 static void on_client_closed(struct clients *clients)
 {
-    worker_accept_again(clients->owner);
+    struct worker *w = clients->owner;
+
+    entrance_go_on(&w->entrance);
 }
 
 static void on_request(struct clients *clients, struct incoming *in)
@@ -149,19 +86,9 @@ static const struct clients_events clients_events = {
 
 /* --- draining --- */
 
-static void on_listener_closed(struct listener *l)
-{
-    struct worker *w = worker_of(l->loop);
-
-    w->listeners_open--;
-}
-
 static void on_last_accept(struct deadline *d)
 {
-    struct worker *w = list_entry(d, struct worker, last_accept);
-
-    for (unsigned i = 0; i < w->listeners_count; i++)
-        listener_close(&w->listeners[i]);
+    entrance_close(&list_entry(d, struct worker, last_accept)->entrance);
 }
 
 static void worker_drain(struct worker *w)
@@ -216,25 +143,6 @@ static void on_quit(uv_signal_t *handle, int number)
 }
 
 /* --- another script --- */
-
-/* Every client may need a connection to a backend, and the script has connections of its own. But
- * who says how many clients there may be knows that most of them are idle. */
-static unsigned worker_clients_max(const struct config *config)
-{
-    struct rlimit descriptors;
-    uint64_t room = 1024, most, kept = DESCRIPTORS_KEPT + links_limit();
-
-    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > 2 * kept)
-        room = descriptors.rlim_cur - kept;
-    most = room / 2;
-    if (config->limits.connections > 0) {
-        uint64_t share = (config->limits.connections + config->workers - 1) / config->workers;
-
-        most = room / 4 * 3;
-        most = share < most ? share : most;
-    }
-    return most < UINT32_MAX ? (unsigned)most : UINT32_MAX;
-}
 
 static struct plan *worker_load_edition(struct worker *w, uint64_t number, struct buffer *error)
 {
@@ -292,9 +200,8 @@ static bool worker_follow(struct worker *w)
     buffer_dispose(&error);
     atomic_store(&w->slot->load_us, clock_steady_us() - began_us);
     clients_follow(&w->clients, plan->config);
-    w->clients_max = worker_clients_max(plan->config);
     proxy_follow(&w->proxy, plan);
-    worker_accept_again(w); /* clients that wait may have room now, without that another one goes */
+    entrance_follow(&w->entrance, plan->config);
     return true;
 }
 
@@ -315,7 +222,7 @@ static void on_hangup(uv_signal_t *handle, int number)
 /* After each turn: what ends a drain is that nothing is left. */
 static void worker_check_end(struct worker *w)
 {
-    if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->listeners_open == 0) {
+    if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->entrance.open == 0) {
         w->state = WORKER_ENDING;
         deadline_clear(&w->heartbeat);
         deadline_clear(&w->drain_end);
@@ -379,43 +286,25 @@ static void worker_catch_signals(struct worker *w)
     signals_deliver();
 }
 
-static int worker_listen(struct worker *w, const int *sockets, unsigned count)
-{
-    w->listeners = mem_zalloc(count * sizeof *w->listeners);
-    for (unsigned i = 0; i < count; i++) {
-        struct listener *l = &w->listeners[i];
-        int status;
-
-        l->has_room = has_room;
-        l->on_full = on_full;
-        l->make_room = make_room;
-        l->on_connection = on_connection;
-        l->on_closed = on_listener_closed;
-        status = listener_open(l, &w->loop, sockets[i]);
-        w->listeners_count++;
-        w->listeners_open++;
-        if (status != 0) {
-            log_event(LOG_ERROR, "worker_failed", NULL, "cannot listen: %s", uv_strerror(status));
-            return status;
-        }
-    }
-    return 0;
-}
-
 static void worker_dispose(struct worker *w)
 {
     clients_dispose(&w->clients);
     loop_dispose(&w->loop);
-    mem_free(w->listeners);
+    entrance_dispose(&w->entrance);
     log_close();
 }
 
 static int worker_start(struct worker *w, const int *sockets, unsigned count)
 {
+    int status;
+
     if (!worker_follow(w))
         return 1;
-    if (worker_listen(w, sockets, count) != 0)
+    status = entrance_open(&w->entrance, sockets, count);
+    if (status != 0) {
+        log_event(LOG_ERROR, "worker_failed", NULL, "cannot listen: %s", uv_strerror(status));
         return 1;
+    }
     atomic_store(&w->slot->ready, 1);
     return 0;
 }
@@ -449,8 +338,7 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     deadline_init(&w->heartbeat, on_heartbeat);
     clients_init(&w->clients, &w->loop, first, segment, slot, &clients_events, w);
     proxy_init(&w->proxy, &w->loop, segment, slot);
-    w->proxy.pools.make_room = make_room_for_lease;
-    w->proxy.pools.owner = w;
+    entrance_init(&w->entrance, &w->loop, &w->clients, &w->proxy.pools);
     w->status = worker_start(w, listeners, listeners_count);
     if (w->status != 0)
         worker_drain(w); /* closes what there is, in order */

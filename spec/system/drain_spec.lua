@@ -45,6 +45,23 @@ describe("a balancer that is told to stop", function()
     end)
   end
 
+  it("serves those who still wait for a place", function()
+    local backend, go_on = patient()
+    local lb = play.balancer { backends = { backend }, settings = "limits = { connections = 1 }" }
+    local clients = {}
+    for i = 1, 150 do
+      clients[i] = play.client(lb)
+      clients[i]:send(GET)
+    end
+    lb:event "connections_full"
+    assert.equal(1, play.until_still(function() return #backend.requests end))
+    lb:signal "sigterm"
+    play.wait("all requests", function() return #backend.requests == #clients end)
+    go_on()
+    for _, client in ipairs(clients) do assert.equal(200, client:response().status) end
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit(10))
+  end)
+
   it("finishes a response that is on its way", function()
     local goes_on
     local backend = play.backend(function(conn)

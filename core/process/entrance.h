@@ -1,0 +1,36 @@
+/*
+ * entrance - the listeners of a worker, and whom they let in.
+ *
+ * As many clients as there may be have a place. For one more somebody who rests makes room, in
+ * the order of proxy/room.h; if nobody does, whoever comes waits in the kernel's queue.
+ */
+#ifndef PROCESS_ENTRANCE_H
+#define PROCESS_ENTRANCE_H
+
+#include "client/clients.h"
+#include "config/config.h"
+#include "net/listener.h"
+#include "upstream/pools.h"
+
+struct entrance {
+    struct loop *loop;
+    struct clients *clients;
+    struct pools *pools;
+    unsigned most;          /* clients of this worker */
+    uint64_t full_again_ms; /* not before that is it told again that there are so many */
+    struct listener *listeners;
+    unsigned count, open; /* listeners */
+};
+
+void entrance_init(struct entrance *, struct loop *, struct clients *,
+                   struct pools *);                             /* borrows */
+void entrance_follow(struct entrance *, const struct config *); /* whom that lets in, may come */
+/* Takes the sockets, also if it fails. 0, or a negative libuv code. */
+int entrance_open(struct entrance *, const int *sockets, unsigned count) MUST_USE;
+void entrance_go_on(struct entrance *); /* a client has left: another one may come */
+/* Whoever is in a queue is let in, whether there is a place or not, and then nobody any more. It
+ * is over when none is open. Twice is fine. */
+void entrance_close(struct entrance *);
+void entrance_dispose(struct entrance *);
+
+#endif
