@@ -552,7 +552,7 @@ describe("the head of a request that goes on", function()
     for i = 1, 126 do fields[i + 2] = "a" .. string.char(97 + i % 26) .. ": " .. i end
     local began = os.clock()
     local lines = request(get(unpack(fields)))
-    assert.is_true(os.clock() - began < 0.5, os.clock() - began)
+    assert.is_true(os.clock() - began < 5, os.clock() - began)
     assert.equal(2 + 126 - 4 + #ADDED, #lines) -- i = 26, 52, 78 and 104 are named "aa"
   end)
 end)

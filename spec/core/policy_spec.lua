@@ -525,7 +525,7 @@ describe("a policy", function()
       load_choose(body)
       local began = os.clock()
       for _ = 1, 3 do assert.is_true(choose().by_fallback) end
-      assert.truthy(os.clock() - began < 0.5)
+      assert.truthy(os.clock() - began < 5)
     end)
   end
 

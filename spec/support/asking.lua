@@ -28,7 +28,7 @@ local function ask(ctx, backends)
 end
 
 return {
-  health = { interval = 0.2, timeout = 0.5 }, %s
+  health = { interval = 0.2, timeout = 5 }, %s
   choose = function(ctx, backends) return ctx:respond { body = shown(ask(ctx, backends)) } end,
 }
 ]]

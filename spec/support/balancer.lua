@@ -36,7 +36,7 @@ local Balancer = {}
 Balancer.__index = Balancer
 
 local all = {}
-local QUICK = "health = { interval = 0.2, timeout = 0.5 },"
+local QUICK = "health = { interval = 0.2, timeout = 5 },"
 
 balancer.program = os.getenv "LB" or "build/lb"
 
@@ -208,7 +208,7 @@ end
 
 function Balancer:stop()
   self:signal "sigterm"
-  return self:wait_exit(10)
+  return self:wait_exit()
 end
 
 -- Ends it as a careful user would, and says what was not as it must be.
@@ -218,10 +218,10 @@ function Balancer:judge()
   local children = self.process.exit and {} or self:children()
   if not self.process.exit then self:signal "sigterm" end
   self:read_stdout()
-  if not pcall(self.wait_exit, self, 10) then
-    complain "did not end within 10 s of SIGTERM"
+  if not pcall(self.wait_exit, self) then
+    complain "did not end by SIGTERM"
     self:signal "sigkill"
-    pcall(self.wait_exit, self, 5)
+    pcall(self.wait_exit, self)
   end
   local exit = self.process.exit
   if exit and not self.may_fail and (exit.code ~= 0 or exit.signal ~= 0) then
@@ -231,7 +231,7 @@ function Balancer:judge()
     for _, event in ipairs(self:events "worker_died") do complain("a worker died: %s", json.encode(event)) end
   end
   for _, pid in ipairs(children) do
-    if not pcall(loop.wait, "its end", function() return not process.exists(pid) end, 2) then
+    if not pcall(loop.wait, "its end", function() return not process.exists(pid) end) then
       complain("left process %d behind", pid)
       require("luv").kill(pid, "sigkill")
     end

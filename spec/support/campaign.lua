@@ -244,7 +244,7 @@ local SCRIPT = [[
 -- The lane is in the client's address. What fails is told at once, so that each backend sees one try.
 return {
   backends = { %s },
-  health = { interval = 1, timeout = 1, eject_after = 0 },
+  health = { interval = 1, timeout = 5, eject_after = 0 },
   timeouts = { request_head = 5, request_body = 5, response_head = 5, response_body = 5 },
   limits = { retry_budget = 1 },
   script = { budget_ms = 0 }, -- a slow machine must not send a request to another lane

@@ -164,29 +164,35 @@ end
 local Blackhole = {}
 Blackhole.__index = Blackhole
 
--- A full queue on loopback drops what comes, so connects hang and are tried
--- again by the kernel after a second.
-function Blackhole:fill()
-  for i = 1, 64 do
-    local done
-    local tcp = uv.new_tcp()
-    tcp:connect("127.0.0.1", self.port, loop.callback(function(err) done = err or "connected" end))
-    local deadline = loop.now() + 0.1 * loop.slow
-    while not done and loop.now() < deadline do uv.run "nowait" end
-    if not done then
-      loop.note("blackhole", "swallows connects to " .. self.port)
-      self.own, self.own_port = i, tcp:getsockname().port
-      return self
-    end
+-- How many connections wait to be accepted: the kernel says that of a listening socket as its rx_queue.
+function Blackhole:queued()
+  local listening = (" 0100007F:%04X 00000000:0000 0A %%x+:(%%x+) "):format(self.port)
+  for line in io.lines "/proc/net/tcp" do
+    local queued = line:match(listening)
+    if queued then return tonumber(queued, 16) end
   end
-  error "the queue of a listening socket does not fill up here"
+  error("nothing listens on port " .. self.port)
+end
+
+-- A full queue on loopback drops what comes, so connects hang and are tried
+-- again by the kernel after a second. It is full with one more than its backlog.
+function Blackhole:fill()
+  self.own, self.own_ports = self.backlog + 1, {}
+  for _ = 1, self.own do
+    local tcp = uv.new_tcp()
+    tcp:connect("127.0.0.1", self.port, loop.callback(function() end))
+    self.own_ports[tcp:getsockname().port] = true
+  end
+  loop.wait("a full queue", function() return self:queued() == self.backlog + 1 end)
+  loop.note("blackhole", "swallows connects to " .. self.port)
+  return self
 end
 
 function Blackhole:hanging()
   local found, pattern = 0, ("^ *%%d+: %%x+:(%%x+) %%x+:%04X 02 "):format(self.port) -- SYN_SENT
   for line in io.lines "/proc/net/tcp" do
     local port = line:match(pattern)
-    if port and tonumber(port, 16) ~= self.own_port then found = found + 1 end
+    if port and not self.own_ports[tonumber(port, 16)] then found = found + 1 end
   end
   return found
 end
@@ -211,7 +217,7 @@ end
 local function unaccepting(backlog)
   local fd, port = raw_socket()
   assert(ffi.C.listen(fd, backlog) == 0, "listen")
-  return setmetatable({ fd = fd, port = port, address = "127.0.0.1:" .. port }, Blackhole)
+  return setmetatable({ fd = fd, port = port, backlog = backlog, address = "127.0.0.1:" .. port }, Blackhole)
 end
 
 function origin.blackhole() return unaccepting(4) end

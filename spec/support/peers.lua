@@ -20,7 +20,7 @@ local peers = {}
 peers.folder = "spec/peers/"
 
 local PYTHON = "/usr/bin/python3" -- the system's: its modules are Debian's
-local SECONDS = 15
+local SECONDS = 60
 
 local function is_among(value, list)
   for _, one in ipairs(list) do

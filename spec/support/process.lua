@@ -172,9 +172,7 @@ local function remove_directory()
   directory = nil
 end
 
-local function waits_in_vain(ready, seconds)
-  return not pcall(loop.wait, "an end", ready, seconds)
-end
+local function waits_in_vain(ready) return not pcall(loop.wait, "an end", ready) end
 
 function process.clear()
   local complaints = {}
@@ -183,10 +181,10 @@ function process.clear()
   end
   for _, p in ipairs(started) do
     local ended = function() return p.exit end
-    if not p.exit and waits_in_vain(ended, 10) then
-      complaints[#complaints + 1] = p.name .. " did not end within 10 s of SIGTERM"
+    if not p.exit and waits_in_vain(ended) then
+      complaints[#complaints + 1] = p.name .. " did not end by SIGTERM"
       p:signal "sigkill"
-      if waits_in_vain(ended, 5) then complaints[#complaints + 1] = p.name .. " survived SIGKILL" end
+      if waits_in_vain(ended) then complaints[#complaints + 1] = p.name .. " survived SIGKILL" end
     end
   end
   started = {}

@@ -10,7 +10,7 @@ local play = require "spec.support.play"
 
 local reloading = {}
 
-local HEALTH = "health = { interval = 0.2, timeout = 0.5 }, "
+local HEALTH = "health = { interval = 0.2, timeout = 5 }, "
 
 function reloading.answering(body, more)
   return ("return { %s %s choose = function(ctx) return ctx:respond { status = 200, body = %q } end }"):format(

@@ -7,7 +7,7 @@ local GET = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 local SCRIPT = [[
 local begun, ended = lb.counter "begun", lb.counter "ended"
 return {
-  health = { interval = 0.2, timeout = 0.5 }, %s
+  health = { interval = 0.2, timeout = 5 }, %s
   choose = function(ctx, backends)
     if ctx.path == "/numbers" then return ctx:respond { body = begun:get() .. " " .. ended:get() } end
     if ctx.path == "/at_once" then return backends[1] end
@@ -179,7 +179,7 @@ describe("a hook that awaits", function()
     play.wait("it to wait", function() return numbers(lb) == "1 0" end)
     lb:signal "sigterm"
     assert.equal("one", client:response().body)
-    lb:wait_exit(10)
+    lb:wait_exit()
   end)
 
   it("and would go on for longer than a drain does is cut", function()
@@ -187,7 +187,7 @@ describe("a hook that awaits", function()
     local client = sending(lb, "/a")
     play.wait("it to wait", function() return numbers(lb) == "1 0" end)
     lb:signal "sigterm"
-    lb:wait_exit(10)
+    lb:wait_exit()
     assert.equal("", client:rest())
     assert.equal(503, lb:exchange({ path = "/a" }).status)
   end)

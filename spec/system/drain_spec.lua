@@ -1,6 +1,7 @@
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+local HOURS = { "--drain-timeout", "7200" }
 
 -- A backend that answers when it is told to.
 local function patient()
@@ -39,7 +40,7 @@ describe("a balancer that is told to stop", function()
       assert.equal("answer", response.body)
       assert.equal("close", response:field "connection")
       assert.equal("end", client:ended_by_peer())
-      assert.same({ code = 0, signal = 0 }, lb:wait_exit(2))
+      assert.same({ code = 0, signal = 0 }, lb:wait_exit())
       assert.equal(1, #lb:events "stop")
       assert.equal(200, lb:exchange().status)
     end)
@@ -80,7 +81,7 @@ describe("a balancer that is told to stop", function()
     goes_on = true
     local response = client:response()
     assert.equal("first-last", response.body)
-    assert.same({ code = 0, signal = 0 }, lb:wait_exit(2))
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit())
   end)
 
   it("finishes a request whose body is still coming", function()
@@ -93,7 +94,7 @@ describe("a balancer that is told to stop", function()
     lb:event "drain"
     client:send "-last"
     assert.equal("first-last", client:response().body)
-    assert.same({ code = 0, signal = 0 }, lb:wait_exit(2))
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit())
   end)
 
   it("finishes a request that is still looking for its backend", function()
@@ -101,7 +102,7 @@ describe("a balancer that is told to stop", function()
     local lb = play.balancer {
       backends = { hole, alive },
       settings = [[
-        health = { interval = 60, timeout = 1 }, timeouts = { connect = 0.5 },
+        health = { interval = 60, timeout = 5 }, timeouts = { connect = 0.5 },
         choose = function(ctx, backends) return backends[1] end,
       ]],
     }
@@ -112,11 +113,11 @@ describe("a balancer that is told to stop", function()
     play.pause(0.1)
     lb:signal "sigterm"
     assert.equal("alive", client:response().body)
-    assert.same({ code = 0, signal = 0 }, lb:wait_exit(2))
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit())
   end)
 
-  it("ends within a second if nothing is in flight, though clients and backends are connected", function()
-    local lb = play.balancer { backends = { play.hello "x" }, workers = 2 }
+  it("ends at once if nothing is in flight, though clients and backends are connected", function()
+    local lb = play.balancer { backends = { play.hello "x" }, workers = 2, args = HOURS }
     local clients = {}
     for i = 1, 8 do
       clients[i] = play.client(lb)
@@ -124,22 +125,20 @@ describe("a balancer that is told to stop", function()
       assert.equal("x", clients[i]:response().body)
     end
     play.client(lb)
-    local seconds = play.timed(function() assert.same({ code = 0, signal = 0 }, lb:stop()) end)
-    assert.truthy(seconds < 1 * play.slow, seconds)
+    assert.same({ code = 0, signal = 0 }, lb:stop())
     for _, client in ipairs(clients) do assert.equal("end", client:ended_by_peer()) end
   end)
 
   it("ends at once when it is told a second time", function()
     local backend = patient()
-    local lb = play.balancer { backends = { backend }, may_fail = true }
+    local lb = play.balancer { backends = { backend }, may_fail = true, args = HOURS }
     local client = play.client(lb)
     client:send(GET)
     play.wait("the backend", function() return #backend.requests == 1 end)
     lb:signal "sigterm"
     lb:event "drain"
     lb:signal "sigterm"
-    local seconds = play.timed(function() lb:wait_exit(5) end)
-    assert.truthy(seconds < 1 * play.slow, seconds)
+    lb:wait_exit()
     assert.truthy(client:ended_by_peer())
   end)
 
@@ -150,7 +149,7 @@ describe("a balancer that is told to stop", function()
     client:send(GET)
     play.wait("the backend", function() return #backend.requests == 1 end)
     local seconds = play.timed(function() assert.same({ code = 0, signal = 0 }, lb:stop()) end)
-    assert.truthy(seconds >= 0.49 and seconds < 2 * play.slow, seconds)
+    assert.truthy(seconds >= 0.49, seconds)
     assert.truthy(client:ended_by_peer())
   end)
 

@@ -3,7 +3,7 @@ local play = require "spec.support.play"
 local script = [[
 local turn = lb.counter "turn"
 return {
-  health = { interval = 0.5, timeout = 0.5 },
+  health = { interval = 0.5, timeout = 5 },
   choose = function(ctx, backends) return backends[turn:next(#backends)] end,
 }
 ]]

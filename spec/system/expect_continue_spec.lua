@@ -7,7 +7,7 @@ local CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n"
 local function balancer(timeouts, ...)
   return play.balancer {
     backends = { ... },
-    settings = ("health = { interval = 60, timeout = 1 }, timeouts = { %s }"):format(timeouts),
+    settings = ("health = { interval = 60, timeout = 5 }, timeouts = { %s }"):format(timeouts),
   }
 end
 
@@ -48,7 +48,7 @@ describe("a request that expects 100-continue", function()
     local lb = play.balancer {
       backends = { silent, asks },
       settings = [[
-        health = { interval = 60, timeout = 1 }, timeouts = { request_body = 0.3, response_head = 0.6 },
+        health = { interval = 60, timeout = 5 }, timeouts = { request_body = 0.3, response_head = 0.6 },
         choose = function(ctx, backends) return backends[1] end,
       ]],
     }
@@ -60,7 +60,7 @@ describe("a request that expects 100-continue", function()
   end)
 
   it("is told when its backend wants the body, however late, and then sends it", function()
-    local client = play.client(balancer("request_body = 0.3, response_head = 20", slow_to_ask(0.8)))
+    local client = play.client(balancer("request_body = 0.3, response_head = 600", slow_to_ask(0.8)))
     client:send(HEAD)
     assert.equal(100, client:response().status)
     client:send "body"
@@ -70,13 +70,11 @@ describe("a request that expects 100-continue", function()
   end)
 
   it("has timeouts.request_body from then on", function()
-    local client = play.client(balancer("request_body = 0.3, response_head = 20", slow_to_ask(0)))
+    local client = play.client(balancer("request_body = 0.3, response_head = 600", slow_to_ask(0)))
     client:send(HEAD)
     assert.equal(100, client:response().status)
     client:send "bo"
-    local seconds, response = play.timed(client.response, client)
-    assert.equal(408, response.status)
-    assert.truthy(seconds < 5 * play.slow, seconds)
+    assert.equal(408, client:response().status)
   end)
 
   -- RFC 9110, 10.1.1: of a 1.0 client the field means nothing.
@@ -85,12 +83,10 @@ describe("a request that expects 100-continue", function()
       assert.is_nil(conn:request_head():field "expect")
       conn:ended_by_peer()
     end)
-    local lb = balancer("request_body = 0.3, response_head = 20", backend)
+    local lb = balancer("request_body = 0.3, response_head = 600", backend)
     local client = play.client(lb)
     client:send((HEAD:gsub("1%.1", "1.0")))
-    local seconds, response = play.timed(client.response, client)
-    assert.equal(408, response.status)
-    assert.truthy(seconds < 5 * play.slow, seconds)
+    assert.equal(408, client:response().status)
     assert.equal("cancelled", lb:exchange().tries[1].outcome)
   end)
 

@@ -7,7 +7,7 @@ local HINTS = "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
 local function balancer(backend, settings)
   return play.balancer {
     backends = { backend },
-    settings = "health = { interval = 60, timeout = 1, eject_after = 1 }," .. (settings or ""),
+    settings = "health = { interval = 60, timeout = 5, eject_after = 1 }," .. (settings or ""),
   }
 end
 

@@ -125,7 +125,7 @@ describe("SIGTERM", function()
     local lb = play.balancer {
       backends = { backend },
       script = [[
-        return { health = { interval = 0.2, timeout = 0.5 }, choose = function(ctx, backends)
+        return { health = { interval = 0.2, timeout = 5 }, choose = function(ctx, backends)
           if ctx.path == "/at-once" then return ctx:respond { status = 200, body = "here" } end
           return backends[1]
         end }
@@ -147,7 +147,7 @@ describe("SIGTERM", function()
     local lb = play.balancer { backends = { play.hello "x" }, workers = 3 }
     for _, pid in ipairs(lb:children()) do uv.kill(pid, "sigterm") end
     lb:signal "sigterm"
-    assert.same({ code = 0, signal = 0 }, lb:wait_exit(2))
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit())
     assert.same({}, lb:events "signal_ignored")
   end)
 end)
@@ -173,7 +173,7 @@ describe("when the supervisor is killed", function()
       end
       return true
     end)
-    assert.truthy(seconds >= 0.3 and seconds < 3 * play.slow, seconds)
+    assert.truthy(seconds >= 0.3, seconds)
     assert.truthy(client:ended_by_peer())
   end)
 end)

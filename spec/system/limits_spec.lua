@@ -168,7 +168,7 @@ describe("the limit", function()
     local lb = play.balancer {
       script = ([[
         return {
-          health = { interval = 0.2, timeout = 0.5 },
+          health = { interval = 0.2, timeout = 5 },
           backends = { { address = "%s", max_in_flight = 2 }, "%s" },
           choose = function(ctx, backends) return backends[1] end,
         }

@@ -45,15 +45,15 @@ describe("the access log", function()
 
   it("measures the phases", function()
     local backend = play.answering(function()
-      play.pause(0.2)
+      play.pause(1)
       return "late"
     end)
     local lb = play.balancer { backends = { backend } }
     lb:fetch "/"
     local ms = lb:exchange().ms
-    assert.truthy(ms.first_byte >= 190 and ms.first_byte < 200 + 2000 * play.slow, ms.first_byte)
+    assert.truthy(ms.first_byte >= 990, ms.first_byte)
     assert.truthy(ms.total >= ms.first_byte, ms.total)
-    assert.truthy(ms.connect < 190 * play.slow, ms.connect)
+    assert.truthy(ms.connect < 990, ms.connect)
   end)
 
   it("has a line for what never became a request, too", function()

@@ -35,7 +35,7 @@ describe("a line of the access log is whole and has its status", function()
         name = "lb " .. format, format = format,
         settings = ([[
           listen = "127.0.0.1:0", backends = { { address = %q, name = ("n"):rep(200) } },
-          limits = { retry_budget = 1 }, health = { interval = 0.2, timeout = 0.5, eject_after = 0 },
+          limits = { retry_budget = 1 }, health = { interval = 0.2, timeout = 5, eject_after = 0 },
           choose = function(ctx, backends) return backends[1] end,
           on_failure = function() return "retry" end,
         ]]):format(one.address),

@@ -3,7 +3,7 @@
 local play = require "spec.support.play"
 local resolver = require "spec.support.names"
 
-local HEALTH = "health = { interval = 0.1, timeout = 0.6, fall = 1 },"
+local HEALTH = "health = { interval = 0.1, timeout = 2, fall = 1 },"
 
 describe("a backend with a name", function()
   setup(resolver.build)
@@ -76,9 +76,7 @@ describe("a backend with a name", function()
     names "web hanging"
     local lb = resolving { backends = { "web:80", alive } }
     for _ = 1, 4 do
-      local seconds, response = play.timed(lb.fetch, lb, "/")
-      assert.equal("alive", response.body)
-      assert.truthy(seconds < 0.5 * play.slow, seconds)
+      assert.equal("alive", lb:fetch("/").body)
     end
     assert.equal("the resolver does not answer", lb:down("web:80").reason)
   end)
@@ -116,7 +114,7 @@ describe("a backend with a name", function()
     well:start()
     names "web 127.0.0.1 127.0.0.2"
     local name = "web:" .. sick.port
-    local lb = resolving { backends = { name }, settings = 'health = { type = "http", interval = 0.1, timeout = 0.6 }' }
+    local lb = resolving { backends = { name }, settings = 'health = { type = "http", interval = 0.1, timeout = 2 }' }
     assert.equal("status 200", lb:up(name).reason)
     assert.equal("well", lb:fetch("/").body)
     assert.equal(name, sick.requests[1]:field "host")

@@ -6,7 +6,7 @@ local uv = require "luv"
 -- "/see/FIELD" answers that field of each backend; "/do/NAME/METHOD" calls that method of one.
 local SCRIPT = [[
 return {
-  health = { interval = 0.2, timeout = 0.5, %s },
+  health = { interval = 0.2, timeout = 5, %s },
   choose = function(ctx, backends)
     local field = ctx.path:match "^/see/(.*)"
     if field == "panic" then return ctx:respond { body = tostring(backends.panic) .. " " .. #backends } end

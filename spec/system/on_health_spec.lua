@@ -8,7 +8,7 @@ describe("on_health(backend, up, reason)", function()
     return play.balancer { backends = backends, script = ([[
 local told = lb.counter "told"
 return {
-  health = { interval = 0.05, timeout = 0.5 },
+  health = { interval = 0.05, timeout = 5 },
   on_health = function(backend, up, reason)
     %s
   end,

@@ -3,7 +3,7 @@ local play = require "spec.support.play"
 
 local SCRIPT = [[
 return {
-  health = { interval = 60, timeout = 0.5 }, limits = { retry_budget = 1 }, %s
+  health = { interval = 60, timeout = 5 }, limits = { retry_budget = 1 }, %s
   choose = function(ctx, backends) return backends[1] end,
   on_response = function(ctx, backend, res) %s end,
 }

@@ -10,7 +10,7 @@ describe("a timer with once = true", function()
 local runs = lb.counter "runs"
 %s
 return {
-  health = { interval = 0.2, timeout = 0.5 },
+  health = { interval = 0.2, timeout = 5 },
   choose = function(ctx, backends) return ctx:respond { body = tostring(runs:get()) } end,
 }]]):format(top)
     options.backends = { play.hello "one" }

@@ -2,7 +2,7 @@
 local play = require "spec.support.play"
 
 local GET = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
-local QUICK = "health = { interval = 60, timeout = 1 },"
+local QUICK = "health = { interval = 60, timeout = 5 },"
 
 local function script(options, more)
   return ("return {\n%s\n%s\nchoose = function(ctx, backends)\nreturn backends[1], %s\nend,\n}\n"):format(

@@ -55,7 +55,7 @@ local function start(status, settings)
   local backend = one.backend()
   local lb = play.balancer {
     backends = { backend },
-    script = ("return {\nhealth = { interval = 0.2, timeout = 0.5 },\n%s,\n%s,\n%s\n}"):format(
+    script = ("return {\nhealth = { interval = 0.2, timeout = 5 },\n%s,\n%s,\n%s\n}"):format(
       one.settings or "workers = 1", settings or "workers = 1",
       one.choose and ("choose = function(ctx, backends) %s end"):format(one.choose) or ""),
   }
@@ -169,7 +169,7 @@ describe("lb's own", function()
 
   it("503 says when to come back, by the interval of the checks", function()
     local lb = play.balancer {
-      backends = { "127.0.0.1:" .. play.unused_port() }, settings = "health = { interval = 2.1, timeout = 0.5 }",
+      backends = { "127.0.0.1:" .. play.unused_port() }, settings = "health = { interval = 2.1, timeout = 5 }",
     }
     assert.equal("3", lb:fetch("/"):field "retry-after")
   end)

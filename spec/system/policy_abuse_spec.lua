@@ -85,9 +85,8 @@ describe("a policy out of bounds", function()
 
   it("that matches a pattern without end is not loaded", function()
     local script = play.file("endless.lua", "\nlocal x = (('a'):rep(30000)):find '.-.-.-.-b$'\nreturn {}\n")
-    local took, ended = play.timed(play.lb, { "check", script })
+    local ended = play.lb { "check", script }
     assert.equal(2, ended.code)
     assert.matches("endless.lua:2: did not end in the time", ended.err)
-    assert.truthy(took < 10)
   end)
 end)

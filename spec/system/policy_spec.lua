@@ -6,7 +6,7 @@ local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 local function choosing(body, more)
   return ("local turn = lb.counter 'turn'\nreturn {\n%s\nchoose = function(ctx, backends)\n%s\nend,\n}\n"):format(
-    more or "health = { interval = 0.2, timeout = 0.5 },", body)
+    more or "health = { interval = 0.2, timeout = 5 },", body)
 end
 
 describe("the policy", function()

@@ -87,7 +87,7 @@ describe("a connection to a backend", function()
     local lb = play.balancer {
       backends = { backend, play.hello "other" },
       settings = [[
-        health = { interval = 60, timeout = 1, eject_after = 1 },
+        health = { interval = 60, timeout = 5, eject_after = 1 },
         choose = function(ctx, backends) return backends[1] end,
       ]],
     }
@@ -123,7 +123,7 @@ describe("a connection to a backend", function()
       conns[#conns + 1] = conn
       while true do conn:send(play.text(play.receive(conn).target)) end
     end)
-    local lb = play.balancer { backends = { backend }, settings = "health = { interval = 60, timeout = 1 }" }
+    local lb = play.balancer { backends = { backend }, settings = "health = { interval = 60, timeout = 5 }" }
     local first, second = play.client(lb), play.client(lb)
     local function ask(client, target) client:send(("GET %s HTTP/1.1\r\nHost: x\r\n\r\n"):format(target)) end
     for _, client in ipairs { first, second } do

@@ -1,7 +1,7 @@
 -- lb.policy, and what ctx has beside the facts, in a running lb.
 local play = require "spec.support.play"
 
-local HEALTH = "health = { interval = 0.2, timeout = 0.5 },"
+local HEALTH = "health = { interval = 0.2, timeout = 5 },"
 
 describe("lb.policy", function()
   after_each(play.curtain)

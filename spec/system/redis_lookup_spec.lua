@@ -12,7 +12,7 @@ describe("redis_lookup", function()
     server = redis.new { ["tenant:a.test"] = "one", ["tenant:b.test"] = "two" }
     lb = play.balancer { script = ([[
       return require "redis_lookup" {
-        redis = "%s", timeout = 2, health = { interval = 0.2, timeout = 0.5 }, %s
+        redis = "%s", timeout = 2, health = { interval = 0.2, timeout = 5 }, %s
         backends = { { name = "one", address = "%s" }, { name = "two", address = "%s" } },
       }]]):format(server.address, options or "", one.address, two.address) }
   end
@@ -53,7 +53,7 @@ describe("redis_lookup", function()
 
   for _, trouble in ipairs { "silent", "error", "close", "stopped" } do
     it("goes round while Redis is in trouble: " .. trouble, function()
-      start(trouble == "silent" and "timeout = 0.1, keep = 0," or "keep = 0,")
+      start(trouble == "silent" and "timeout = 0.5, keep = 0," or "keep = 0,")
       if trouble == "stopped" then server:stop() else server.trouble = trouble end
       local list = {}
       for i = 1, 4 do list[i] = lb:fetch("/", { host = "a.test" }).body end

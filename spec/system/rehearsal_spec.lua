@@ -118,7 +118,7 @@ end }]]):format(more or "", body)
       return backends[2] ]],
     ["refuses"] = "return nil, 'not today'",
     ["answers"] = "return ctx:reject(401)",
-    ["awaits"] = "lb.sleep(1) error 'never'",
+    ["awaits"] = "lb.sleep(3600) error 'never'",
     ["asks for every field"] = [[
       for _, name in ipairs { "id", "method", "path", "query", "host", "scheme", "client", "client_ip" } do
         assert(type(ctx[name]) == "string", name)
@@ -128,9 +128,8 @@ end }]]):format(more or "", body)
       return backends[1] ]],
   } do
     it("finds nothing wrong with a script that " .. what, function()
-      local took, ended = play.timed(check, choosing(body))
+      local ended = check(choosing(body))
       assert.equal(0, ended.code, ended.err)
-      assert.truthy(took < 5 * play.slow)
     end)
   end
 

@@ -249,7 +249,7 @@ describe("a reload", function()
     for round = 1, 4 do
       local event = say(([[local many = {}
         for i = 1, 1500 do many[i] = ("127.1.%d.%%d:%%d"):format(i %% 200, 9 + i / 200) end
-        return { backends = many, health = { interval = 60, timeout = 0.5 }, choose = function(ctx)
+        return { backends = many, health = { interval = 60, timeout = 5 }, choose = function(ctx)
           if ctx.path == "/go" then lb.set("go", true) end
           return ctx:reject(403) end }]]):format(round))
       assert.equal("reload", event.event, event.error)

@@ -11,7 +11,7 @@ describe("a required module", function()
     local script = process.file("balancer.lua", [[
       local chosen = require "chosen"
       return {
-        health = { interval = 0.2, timeout = 0.5 },
+        health = { interval = 0.2, timeout = 5 },
         choose = function(ctx, backends) return backends[1], { why = chosen.why } end,
       }
     ]])

@@ -77,7 +77,7 @@ describe("a client's connection", function()
     end
 
     it("gets no 408 that nobody asked for after " .. what .. " behind a body", function()
-      local client, lb = after_surplus "request_head = 0.3, keep_alive = 20"
+      local client, lb = after_surplus "request_head = 0.3, keep_alive = 600"
       play.pause(1)
       assert.is_nil(client.ended)
       assert.equal(0, client.size)
@@ -87,17 +87,15 @@ describe("a client's connection", function()
     end)
 
     it("is closed silently when it has been idle for timeouts.keep_alive after " .. what .. " behind a body", function()
-      local client, lb = after_surplus "request_head = 20, keep_alive = 0.3"
-      local seconds = play.timed(function() assert.equal("end", client:ended_by_peer()) end)
-      assert.truthy(seconds < 2 * play.slow, seconds)
+      local client, lb = after_surplus "request_head = 600, keep_alive = 0.3"
+      assert.equal("end", client:ended_by_peer())
       assert.equal(0, client.size)
       assert.equal(1, #lb:exchanges())
     end)
 
     it("does not hold up a drain after " .. what .. " behind a body", function()
-      local _, lb = after_surplus "request_head = 20, keep_alive = 20"
-      local seconds = play.timed(function() assert.same({ code = 0, signal = 0 }, lb:stop()) end)
-      assert.truthy(seconds < 2 * play.slow, seconds)
+      local _, lb = after_surplus "request_head = 600, keep_alive = 600"
+      assert.same({ code = 0, signal = 0 }, lb:stop())
     end)
   end
 end)

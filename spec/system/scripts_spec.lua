@@ -3,7 +3,7 @@
 local json = require "dkjson"
 local play = require "spec.support.play"
 
-local QUICK = "health = { interval = 0.2, timeout = 0.5 }"
+local QUICK = "health = { interval = 0.2, timeout = 5 }"
 local ENV = { STICKY_SECRET = "s3cret" }
 
 local scripts = {}
@@ -176,7 +176,7 @@ describe("the scripts", function()
       local key
       local inner = require "consistent_hash" { key = function() return key end }
       return {
-        health = { interval = 0.1, timeout = 0.5, rise = 1, fall = 1 }, script = { budget_ms = 20000 },
+        health = { interval = 0.1, timeout = 5, rise = 1, fall = 1 }, script = { budget_ms = 20000 },
         choose = function(ctx, backends)
           local homes = {}
           for i = 1, 10000 do

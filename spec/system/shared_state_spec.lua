@@ -8,7 +8,7 @@ local sum = lb.window("sum", 600)
 local bucket = lb.bucket("bucket", { rate = 0.001, burst = 50 })
 
 return {
-  health = { interval = 0.2, timeout = 0.5 },
+  health = { interval = 0.2, timeout = 5 },
   choose = function(ctx)
     if ctx.path == "/add" then
       local taken = bucket:take "client"
@@ -75,7 +75,7 @@ describe("an event of a script", function()
 
   local function start(body, options)
     options = options or {}
-    options.script = ("return { health = { interval = 0.2, timeout = 0.5 }, init = function()\n%s\nend,\n"
+    options.script = ("return { health = { interval = 0.2, timeout = 5 }, init = function()\n%s\nend,\n"
       .. "choose = function(ctx) return ctx:respond {} end }"):format(body)
     return play.balancer(options)
   end

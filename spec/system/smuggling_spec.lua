@@ -171,7 +171,7 @@ describe("a backend that does not read the body of a", function()
           conn:send(play.text(head.method == "HEAD" and "" or head.target))
         end
       end)
-      local lb = play.balancer { backends = { backend }, settings = "health = { interval = 60, timeout = 1 }" }
+      local lb = play.balancer { backends = { backend }, settings = "health = { interval = 60, timeout = 5 }" }
       local attacker = play.client(lb)
       attacker:send(("%s /mine HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"):format(method, #NEXT, NEXT))
       assert.equal(200, attacker:response(method).status)

@@ -2,7 +2,7 @@
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-local RARE = "health = { interval = 60, timeout = 1, eject_after = 0 }"
+local RARE = "health = { interval = 60, timeout = 5, eject_after = 0 }"
 
 describe("the log", function()
   after_each(play.curtain)

@@ -9,7 +9,7 @@ local function balancer(settings)
     return ("%s %s %s"):format(request.method, request.target, request:field "max-forwards" or "none")
   end)
   return play.balancer { backends = { backend }, settings = (settings or "trace = true,") .. [[
-    health = { interval = 60, timeout = 1 },
+    health = { interval = 60, timeout = 5 },
     choose = function(ctx, backends)
       if ctx.path == "/secret" then return ctx:reject(403, { why = "asked" }) end
       return backends[1], { why = "asked" }

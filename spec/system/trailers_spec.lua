@@ -4,7 +4,7 @@ local play = require "spec.support.play"
 local GET = "GET /canary HTTP/1.1\r\nHost: x\r\n\r\n"
 local POST = "POST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
 local CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
-local RARE = "health = { interval = 60, timeout = 1 },"
+local RARE = "health = { interval = 60, timeout = 5 },"
 
 local function balancer(...)
   return play.balancer { backends = { ... }, settings = RARE }

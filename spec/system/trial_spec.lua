@@ -1,15 +1,6 @@
 -- A backend that was ejected gets one request on trial, and nobody else's meanwhile.
 local play = require "spec.support.play"
 
--- Asks until it is answered as it must be, within a bound.
-local function eventually(what, try)
-  local deadline = play.now() + 5 * play.slow
-  while not try() do
-    assert.truthy(play.now() < deadline, what)
-    play.pause(0.05)
-  end
-end
-
 describe("the trial of an ejected backend", function()
   after_each(play.curtain)
 
@@ -33,12 +24,12 @@ describe("the trial of an ejected backend", function()
     local lb = play.balancer {
       backends = { first, other },
       settings = ([[
-        health = { interval = 60, timeout = 1, eject_after = 2, eject_for = 0.5 },
+        health = { interval = 60, timeout = 5, eject_after = 2, eject_for = 0.5 },
         choose = function(ctx, backends) return backends:by_name "%s" or backends[1] end,
         on_failure = function(ctx) return ctx.path == "/again" and "retry" or "next" end,
       ]]):format(first.address),
     }
-    eventually("it is not ejected", function()
+    play.wait("it to be ejected", function()
       assert.equal("other", lb:fetch("/").body)
       return lb:events "backend_ejected"[1]
     end)
@@ -47,7 +38,7 @@ describe("the trial of an ejected backend", function()
 
   local function recovers(lb, state)
     state.is_bad = false
-    eventually("it is not used again", function() return lb:fetch("/").body == "first" end)
+    play.wait("it to be used again", function() return lb:fetch("/").body == "first" end)
     lb:event "backend_readmitted"
   end
 
@@ -58,7 +49,7 @@ describe("the trial of an ejected backend", function()
       local lb, first, state = ejected(function(request)
         if request.target == "/again" then client[ending](client) end
       end)
-      eventually("it got no trial", function()
+      play.wait("a trial", function()
         client = play.client(lb)
         client:send "GET /again HTTP/1.1\r\nHost: x\r\n\r\n"
         play.wait("an end", function() return client.ended or client.size > 0 end)
@@ -78,7 +69,7 @@ describe("the trial of an ejected backend", function()
   it("that fails ejects it again, for longer", function()
     local lb, first, state = ejected(function() end)
     local before = #first.requests
-    eventually("it is not ejected again", function()
+    play.wait("it to be ejected again", function()
       assert.equal("other", lb:fetch("/").body)
       return lb:events "backend_ejected"[2]
     end)

@@ -19,7 +19,7 @@ describe("trusted_proxies", function()
     local backend = not options.answers and play.answering(function() return "x" end)
     return play.balancer {
       backends = backend and { backend }, listen = options.listen,
-      script = "return { health = { interval = 0.2, timeout = 0.5 }, " .. settings .. (options.answers or "") .. "}",
+      script = "return { health = { interval = 0.2, timeout = 5 }, " .. settings .. (options.answers or "") .. "}",
     }, backend
   end
 

@@ -6,7 +6,7 @@ local UPGRADE = HEAD .. "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 local SWITCH = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 local SWITCHED = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nVia: 1.1 lb\r\nConnection: upgrade\r\n\r\n"
 local GET = "GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"
-local RARE = "health = { interval = 60, timeout = 1, eject_after = 1 },"
+local RARE = "health = { interval = 60, timeout = 5, eject_after = 1 },"
 
 -- A backend that switches, and then does what fn says; without it, it sends back what it gets.
 local function switching(fn)
@@ -482,8 +482,7 @@ describe("a tunnel", function()
     play.pause(0.5)
     client:send "a"
     assert.equal("b", client:exactly(1))
-    local seconds = play.timed(client.ended_by_peer, client)
-    assert.truthy(seconds > 0.7 and seconds < 2 * play.slow, seconds)
+    client:ended_by_peer()
     local line = lb:exchange { status = 101 }
     assert.equal("timeouts.tunnel", line.note)
     assert.truthy(line.ms.total > 1700, line.ms.total)
@@ -606,7 +605,7 @@ describe("a tunnel", function()
     assert.equal("still there?", client:exactly(12))
     client:finish()
     assert.equal("end", client:ended_by_peer())
-    assert.same({ code = 0, signal = 0 }, lb:wait_exit(2))
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit())
     assert.equal(101, lb:exchange().status)
     assert.is_nil(lb:exchange().note)
   end)

@@ -79,7 +79,7 @@ describe("when a process of the balancer is killed", function()
       backends = { backend }, workers = 1, may_lose_workers = true,
       script = [[
         return {
-          health = { interval = 0.2, timeout = 0.5 },
+          health = { interval = 0.2, timeout = 5 },
           choose = function(ctx, backends)
             if ctx.path == "/count" then
               return ctx:respond { status = 200, body = tostring(backends[1].in_flight) }
