@@ -1,5 +1,7 @@
 #include "net/opening.h"
 
+#include <string.h>
+
 static const double EXTRAS_PART = 0.1; /* of the connections begun */
 
 enum { SECOND_MS = 250, THIRD_MS = 600, AGAIN_MS = 100 };
@@ -19,8 +21,25 @@ static bool opening_may_have_extra(const struct opening *o)
 {
     unsigned of_it = o->begun > 1 ? 1 : 0;
 
-    return o->account->helped == of_it || /* no other opening has one */
+    return o->insists || o->account->helped == of_it || /* no other opening has one */
            allowance_has(&o->account->extras, loop_now_ms(o->loop));
+}
+
+/* Takes one out of those that are under way. */
+static void opening_forget(struct opening *o, const void *connection)
+{
+    unsigned i = 0;
+
+    while (o->connections[i] != connection)
+        CHECK(++i < o->count);
+    o->count--;
+    memmove(&o->connections[i], &o->connections[i + 1], (o->count - i) * sizeof *o->connections);
+}
+
+static void opening_drop(struct opening *o, void *connection)
+{
+    opening_forget(o, connection);
+    o->kind->close(connection);
 }
 
 /* What keeps an extra one from beginning, a descriptor that is not there or the account, is no
@@ -29,6 +48,8 @@ static void on_next(struct deadline *d)
 {
     struct opening *o = list_entry(d, struct opening, next);
 
+    if (o->count == OPENING_TRIES)
+        opening_drop(o, o->connections[0]);
     if (!opening_may_have_extra(o) || opening_begin(o) != 0) {
         deadline_set(o->loop, &o->next, AGAIN_MS);
         return;
@@ -36,14 +57,15 @@ static void on_next(struct deadline *d)
     allowance_spend(&o->account->extras, loop_now_ms(o->loop));
     if (o->begun == 2)
         o->account->helped++;
-    if (o->begun < OPENING_TRIES)
-        deadline_set(o->loop, &o->next, THIRD_MS - SECOND_MS);
+    if (o->insists || o->begun < OPENING_TRIES)
+        deadline_set(o->loop, &o->next, o->insists ? SECOND_MS : THIRD_MS - SECOND_MS);
 }
 
 void opening_init(struct opening *o, const struct opening_kind *kind)
 {
     o->kind = kind;
     o->count = o->begun = 0;
+    o->insists = false;
     deadline_init(&o->next, on_next);
 }
 
@@ -65,16 +87,6 @@ int opening_start(struct opening *o, struct loop *loop, const struct sockaddr *t
     return 0;
 }
 
-/* Takes one out of those that are under way. */
-static void opening_forget(struct opening *o, const void *connection)
-{
-    unsigned i = 0;
-
-    while (o->connections[i] != connection)
-        CHECK(++i < o->count);
-    o->connections[i] = o->connections[--o->count];
-}
-
 void opening_won(struct opening *o, const void *connection)
 {
     opening_forget(o, connection);
@@ -84,8 +96,7 @@ void opening_won(struct opening *o, const void *connection)
 bool opening_lost(struct opening *o, void *connection, int code)
 {
     if (code == UV_ETIMEDOUT && o->count > 1) { /* the kernel has given up that one */
-        opening_forget(o, connection);
-        o->kind->close(connection);
+        opening_drop(o, connection);
         return false;
     }
     opening_stop(o);

@@ -11,6 +11,9 @@
  * last 10 s, but one opening at a time may always have its two. A unix socket loses
  * nothing, so it has none.
  *
+ * One that insists begins another one every 250 ms until the owner's limit, as it alone finds out
+ * whether somebody listens again: the oldest makes room for it.
+ *
  * What a connection is, the owner knows; the owner has the time limit, too.
  */
 #ifndef NET_OPENING_H
@@ -46,6 +49,7 @@ struct opening { /* embedded in the owner */
     void *connections[OPENING_TRIES]; /* that are under way */
     unsigned count;
     unsigned begun;
+    bool insists; /* for the owner to set, before it starts */
 };
 
 void opening_init(struct opening *, const struct opening_kind *);

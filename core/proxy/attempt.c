@@ -342,6 +342,7 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
         return;
     }
     lease_init(&a->lease, on_lease_ready, on_lease_failed);
+    a->lease.opening.insists = a->is_trial && a->is_in_need;
     if (to == NULL)
         loop_defer(a->loop, &a->unresolved);
     else

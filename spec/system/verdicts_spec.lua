@@ -185,6 +185,32 @@ describe("when no backend is up", function()
     assert.equal(0, on_trial.size)
   end)
 
+  -- The kernel would send its SYNs again after 1, 3 and 7 s.
+  it("the trial of one that swallows SYNs finds out soon that it listens again", function()
+    local hole = play.blackhole()
+    local lb = play.balancer {
+      backends = { hole }, may_lose_workers = true,
+      settings = first_of "health = { interval = 60, timeout = 0.3, fall = 1 }, timeouts = { connect = 60 },",
+    }
+    lb:up(hole)
+    hole:fill()
+    uv.kill(child(lb, "lb monitor"), "sigkill")
+    lb:down(hole)
+    local client = play.client(lb)
+    client:send(GET)
+    play.pause(3.2)
+    local seconds, response = play.timed(function()
+      hole:drain { serve = function(conn)
+        play.receive(conn)
+        conn:send(play.text "back")
+      end }
+      return client:response()
+    end)
+    assert.equal("back", response.body)
+    assert.truthy(seconds < 2 * play.slow, seconds)
+    assert.equal("a request has reached it", lb:up(hole).reason)
+  end)
+
   it("a request that reaches one brings it up for all", function()
     local backend = play.hello "back"
     local lb = play.balancer { backends = { backend }, workers = 2, settings = first_of(RARE) }
