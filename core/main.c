@@ -20,7 +20,7 @@
 
 static int fail(int status, struct slice message)
 {
-    fprintf(stderr, "%.*s\n", (int)message.length, message.start);
+    check_last_words("start_failed", "%.*s", (int)message.length, message.start);
     return status;
 }
 
@@ -111,6 +111,8 @@ static int run(const struct options *options, struct slice help)
         return demo_run(options);
     case OPTIONS_RUN:
         signals_expect();
+        if (options->event_format == LOG_JSON)
+            check_speak_json("supervisor");
         break;
     case OPTIONS_CHECK:
         break;
@@ -126,6 +128,8 @@ int main(int argc, char **argv)
 
     open_standard_descriptors();
     status = options_parse(&options, argc, argv, &message);
+    if (status != 0 && options.log_format_given && options.event_format == LOG_JSON)
+        check_speak_json("supervisor"); /* what was wrong came behind that */
     if (status != 0)
         (void)fail(status, buffer_slice(&message));
     else

@@ -14,8 +14,13 @@
 
 _Noreturn void check_failed(const char *promise, const char *file, int line);
 
-/* One line to standard error, of a process that is about to end: at once or, if
- * nobody has read what is there, not at all. Adds the line end. */
-void check_last_words(const char *format, ...) PRINTF(1, 2);
+/* Last words are an event of this process from now on, as in a JSON log; NULL: they are a line of
+ * text, as before the first call. Borrows the name for ever. */
+void check_speak_json(const char *process);
+
+/* One line to standard error, of a process that is about to end: at once or, if nobody has read
+ * what is there, not at all. It allocates nothing and takes no lock, so it may be called in any
+ * state. event is its name in a JSON log. */
+void check_last_words(const char *event, const char *format, ...) PRINTF(2, 3);
 
 #endif

@@ -26,6 +26,7 @@ void log_open(enum log_format events, enum log_format lines, enum log_level leas
     state.lines = lines;
     state.least = least;
     state.process = process;
+    check_speak_json(events == LOG_JSON ? process : NULL);
     state.dropped = 0;
     outlet_open(&state.out, STDOUT_FILENO);
     outlet_open(&state.err, STDERR_FILENO);

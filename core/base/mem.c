@@ -9,7 +9,7 @@
 static void *mem_or_exit(void *block, size_t bytes)
 {
     if (block == NULL) {
-        check_last_words("lb: out of memory (%zu bytes asked for)", bytes);
+        check_last_words("out_of_memory", "lb: out of memory (%zu bytes asked for)", bytes);
         _Exit(1);
     }
     return block;

@@ -195,7 +195,8 @@ static bool is_running(uint64_t sequence)
 
 _Noreturn static void give_up(void)
 {
-    check_last_words("lb: a script is stuck where it cannot be stopped: this worker ends");
+    check_last_words("script_stuck",
+                     "lb: a script is stuck where it cannot be stopped: this worker ends");
     _exit(BUDGET_STUCK_STATUS);
 }
 

@@ -105,6 +105,7 @@ static bool take_log_format(struct parser *p, const char *value)
     if (format == LOG_TEXT && strcmp(value, "text") != 0)
         return fail_with_value(p, "--log-format", "text or json", value);
     p->options->event_format = p->options->line_format = format;
+    p->options->log_format_given = true;
     return true;
 }
 

@@ -37,6 +37,7 @@ struct options {
     const char *pid_file; /* NULL: none */
     uint64_t drain_timeout_ms;
     bool watches; /* a script that is saved is loaded */
+    bool log_format_given;
 };
 
 /* 0: do what options->command says; for OPTIONS_HELP *message is the help text,

@@ -414,13 +414,15 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGUSR2, SIG_IGN); /* some send it out of habit */
     if (sockets_bind(&s->sockets, s->config, &error, notice) != 0) {
-        fprintf(stderr, "lb: %.*s\n", (int)buffer_length(&error), buffer_slice(&error).start);
+        check_last_words("start_failed", "lb: %.*s", (int)buffer_length(&error),
+                         buffer_slice(&error).start);
         buffer_dispose(&error);
         return false;
     }
     if (pid_file_open(&s->pid_file, s->options->pid_file) == 0)
         return true;
-    fprintf(stderr, "lb: --pid-file: cannot write %s: %s\n", s->options->pid_file, strerror(errno));
+    check_last_words("start_failed", "lb: --pid-file: cannot write %s: %s", s->options->pid_file,
+                     strerror(errno));
     sockets_close(&s->sockets);
     return false;
 }
@@ -477,7 +479,8 @@ int supervisor_run(const struct config *config, struct segment *segment,
 
     if (evidence_open(segment) != 0 ||
         reload_init(&s.reload, config, options, segment, &s.children) != 0) {
-        fprintf(stderr, "lb: nothing can be shared between processes: %s\n", strerror(errno));
+        check_last_words("start_failed", "lb: nothing can be shared between processes: %s",
+                         strerror(errno));
         return 1;
     }
     if (!supervisor_open(&s, &notice)) {

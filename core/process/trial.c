@@ -9,7 +9,6 @@
 #include "shared/board.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,7 +31,7 @@ static _Noreturn void say_and_exit(struct slice message)
     struct buffer line = {0};
 
     log_append_escaped(&line, message, MESSAGE_BYTES_MAX, LOG_TEXT);
-    fprintf(stderr, "%.*s\n", (int)buffer_length(&line), buffer_slice(&line).start);
+    check_last_words("start_failed", "%.*s", (int)buffer_length(&line), buffer_slice(&line).start);
     _exit(TRIAL_WRONG);
 }
 
@@ -104,11 +103,11 @@ static int judge(const struct trial *t, bool is_late)
     const char *name = t->config->script_path;
 
     if (is_late)
-        fprintf(stderr, "%s: loading it in a worker takes more than %d s\n", name,
-                TRIAL_MAX_MS / 1000);
+        check_last_words("start_failed", "%s: loading it in a worker takes more than %d s", name,
+                         TRIAL_MAX_MS / 1000);
     else if (WIFSIGNALED(t->status))
-        fprintf(stderr, "%s: loading it in a worker ends that with signal %d: %s\n", name,
-                WTERMSIG(t->status), strsignal(WTERMSIG(t->status)));
+        check_last_words("start_failed", "%s: loading it in a worker ends that with signal %d: %s",
+                         name, WTERMSIG(t->status), strsignal(WTERMSIG(t->status)));
     else if (WEXITSTATUS(t->status) != TRIAL_WRONG && /* the others have said why */
              WEXITSTATUS(t->status) != BUDGET_STUCK_STATUS)
         return WEXITSTATUS(t->status);
@@ -129,7 +128,7 @@ bool trial_run(const struct config *config, bool rehearses, int signals, int *st
     children_start(&children, 0);
     *status = 0;
     if (children_running(&children) == 0) {
-        fprintf(stderr, "lb: the system refuses to start a process\n");
+        check_last_words("start_failed", "lb: the system refuses to start a process");
         *status = 1;
     } else {
         stop = wait_for_end(&children, signals, until_ms);

@@ -15,7 +15,7 @@ struct options_seen {
   int event_format, line_format, log_level;
   const char *pid_file;
   uint64_t drain_timeout_ms;
-  bool watches;
+  bool watches, log_format_given;
 };
 int options_parse(struct options_seen *, int argc, const char **argv, struct buffer *message);
 void options_dispose(struct options_seen *);
