@@ -1,7 +1,9 @@
 #include "process/pid_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,9 +14,20 @@ static bool is_directory(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+/* For all to read, as far as the umask lets them, and not for us alone as mkostemp has it. */
+static int write_pid(int fd)
+{
+    mode_t mask = umask(0);
+    int status;
+
+    umask(mask);
+    status = fchmod(fd, 0666 & ~mask) == 0 && dprintf(fd, "%d\n", (int)getpid()) > 0 ? 0 : -1;
+    return close(fd) == 0 ? status : -1;
+}
+
 int pid_file_open(struct pid_file *p, const char *path)
 {
-    FILE *file;
+    int fd;
 
     *p = (struct pid_file){.path = path};
     if (path == NULL)
@@ -23,15 +36,16 @@ int pid_file_open(struct pid_file *p, const char *path)
         errno = EISDIR;
         return -1;
     }
-    if (snprintf(p->draft, sizeof p->draft, "%s.%d", path, (int)getpid()) >= (int)sizeof p->draft) {
+    if (snprintf(p->draft, sizeof p->draft, "%s.XXXXXX", path) >= (int)sizeof p->draft) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    file = fopen(p->draft, "we");
-    if (file == NULL)
+    /* A new file of a name that nobody can know before: in a folder where others may write, a link
+     * there would lead us to a file of somebody's. */
+    fd = mkostemp(p->draft, O_CLOEXEC);
+    if (fd < 0)
         return -1;
-    fprintf(file, "%d\n", (int)getpid());
-    if (fclose(file) == 0)
+    if (write_pid(fd) == 0)
         return 0;
     unlink(p->draft);
     return -1;
@@ -45,15 +59,15 @@ int pid_file_publish(struct pid_file *p)
 
 static bool is_ours(const char *path)
 {
-    FILE *file = fopen(path, "re");
-    int pid = 0;
-    bool is_number;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* nor a pipe's reader */
+    char text[16] = "";
+    ssize_t length;
 
-    if (file == NULL)
+    if (fd < 0)
         return false;
-    is_number = fscanf(file, "%d", &pid) == 1;
-    fclose(file);
-    return is_number && pid == (int)getpid();
+    length = read(fd, text, sizeof text - 1);
+    close(fd);
+    return length > 0 && atoi(text) == (int)getpid();
 }
 
 void pid_file_remove(struct pid_file *p)

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "process/announce.h"
 #include "process/children.h"
+#include "process/descriptors.h"
 #include "process/monitor.h"
 #include "process/pid_file.h"
 #include "process/pulse.h"
@@ -29,7 +30,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -180,16 +180,6 @@ static void on_child_died(void *owner, unsigned which, int status)
 }
 
 /* --- starting --- */
-
-static void raise_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
 
 static void start_child(struct supervisor *s, unsigned which)
 {
@@ -410,10 +400,10 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
 {
     struct buffer error = {0};
 
-    raise_descriptors();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGUSR2, SIG_IGN); /* some send it out of habit */
-    if (sockets_bind(&s->sockets, s->config, &error, notice) != 0) {
+    if (!descriptors_raise(s->config, &error) ||
+        sockets_bind(&s->sockets, s->config, &error, notice) != 0) {
         check_last_words("start_failed", "lb: %.*s", (int)buffer_length(&error),
                          buffer_slice(&error).start);
         buffer_dispose(&error);

@@ -7,6 +7,7 @@
 --     workers     how many (1); listen: an address, or a list (127.0.0.1:0); false: what the script says
 --     env, args   more environment, more options;  name: in the story;  format: "text" (json)
 --     descriptors how many it and each of its processes may open
+--     through     the words of another program that starts it
 --     stdout      "unread": nobody empties the pipe until lb:read_stdout()
 --     may_fail    any exit status will do;  may_lose_workers: worker_died is expected
 --   It waits until lb listens.
@@ -119,6 +120,7 @@ function balancer.start(options)
     table.insert(command, 4, "--nofile=" .. options.descriptors)
     table.insert(command, 4, "prlimit")
   end
+  for i, word in ipairs(options.through or {}) do table.insert(command, 3 + i, word) end
   command.env, command.cwd, command.stdout = options.env, options.cwd, options.stdout
   command.name = options.name or "lb"
   local self = setmetatable({

@@ -198,6 +198,34 @@ describe("a worker that is not ready", function()
   end)
 end)
 
+describe("the limit on open files", function()
+  after_each(play.curtain)
+
+  local function under(limit) return { "sh", "-c", 'ulimit -n "$0"; exec "$@"', tostring(limit) } end
+
+  -- What is needed, as it says when it is refused.
+  local function needed(limit)
+    local command = under(limit)
+    local path = play.file("some.lua", "return { listen = '127.0.0.1:0', backends = '127.0.0.1:9', workers = 1 }")
+    for _, word in ipairs(play.command { path, "--log-format", "text" }) do command[#command + 1] = word end
+    local result = play.run(command)
+    assert.same({ 1, 0 }, { result.code, result.signal }, result.err)
+    local said = ("^lb: the limit of %d open files %%(ulimit %%-n%%) is too low: 1 worker needs (%%d+)\n$")
+    return tonumber(result.err:match(said:format(limit))) or error(result.err)
+  end
+
+  for limit = 6, 12 do
+    it(("is too low if it is %d, which a sentence says"):format(limit), function()
+      assert.truthy(needed(limit) > limit)
+    end)
+  end
+
+  it("may be as low as it says", function()
+    local lb = play.balancer { backends = { play.hello "x" }, through = under(needed(12)) }
+    assert.equal("x", lb:fetch("/").body)
+  end)
+end)
+
 describe("--pid-file", function()
   after_each(play.curtain)
 
@@ -217,6 +245,31 @@ describe("--pid-file", function()
     local file = assert(io.open(path))
     assert.equal("1\n", file:read "*a")
     file:close()
+  end)
+
+  it("is no way to write to a file of somebody else's", function()
+    local path, other = play.directory() .. "/lb.pid", play.file("other", "theirs\n")
+    local lb = play.balancer {
+      backends = { play.hello "x" }, args = { "--pid-file", path },
+      through = { "sh", "-c", 'ln -s "$0" "$1.$$"; ln -s "$0" "$1"; shift; exec "$@"', other, path },
+    }
+    play.wait("the pid file", function() return io.open(path):read "*a" == lb.pid .. "\n" end)
+    assert.equal("theirs\n", io.open(other):read "*a")
+  end)
+
+  it("may be read by others", function()
+    local path = play.directory() .. "/lb.pid"
+    play.balancer { backends = { play.hello "x" }, args = { "--pid-file", path },
+      through = { "sh", "-c", 'umask 027; exec "$@"', "sh" } }
+    assert.equal("640\n", play.run({ "stat", "-c", "%a", path }).out)
+  end)
+
+  it("is left alone at the end if it is a pipe by now", function()
+    local path = play.directory() .. "/lb.pid"
+    local lb = play.balancer { backends = { play.hello "x" }, args = { "--pid-file", path } }
+    play.run { "sh", "-c", 'rm "$0"; mkfifo "$0"', path }
+    assert.same({ code = 0, signal = 0 }, lb:stop())
+    assert.truthy(uv.fs_stat(path))
   end)
 
   it("leaves no draft behind when lb ends before it serves", function()
