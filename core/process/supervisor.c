@@ -401,6 +401,7 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
     struct buffer error = {0};
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log file at its limit loses lines, and no process */
     signal(SIGUSR2, SIG_IGN); /* some send it out of habit */
     if (!descriptors_raise(s->config, &error) ||
         sockets_bind(&s->sockets, s->config, &error, notice) != 0) {

@@ -302,6 +302,16 @@ describe("the event log", function()
     assert.equal(1, #lb:events "connections_full")
   end)
 
+  it("loses lines when a file may grow no more, and no process", function()
+    local path = play.directory() .. "/access.log"
+    local lb = play.balancer {
+      backends = { play.hello "x" }, through = { "sh", "-c", 'ulimit -f 1; exec "$@" >"$0"', path },
+    }
+    for _ = 1, 20 do assert.equal("x", lb:fetch("/").body) end
+    assert.truthy(require("luv").fs_stat(path).size <= 1024)
+    assert.same({}, lb:events "worker_died")
+  end)
+
   it("says nothing below --log-level", function()
     local path = play.file("quiet.lua", "return { listen = '127.0.0.1:0', backends = '127.0.0.1:9', workers = 1 }")
     local quiet = play.start(play.command { path, "--log-level", "error", "--log-format", "json" })
