@@ -70,6 +70,7 @@ static void slot_reset(struct segment *s, unsigned slot)
     atomic_store(&b->draining, 0);
     atomic_store(&b->address_version, 0);
     atomic_store(&b->failures_in_row, 0);
+    atomic_store(&b->checks, 0);
     evidence_clear(s, slot);
     atomic_store(&b->is_used, 1);
 }

@@ -69,6 +69,8 @@ struct segment_backend {
     _Atomic uint64_t address[4]; /* a sockaddr_in or sockaddr_in6, for names only */
     _Atomic uint64_t
         connects_failed; /* in a row, of different requests:24; the last one at ms:40 */
+    _Atomic uint64_t
+        checks; /* good ones in a row:12, failed ones:12, for which down they count:40 */
     /* Its claim is count:24, odd: being written; since when in ms:40. */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t error_claim;
     _Atomic uint64_t last_error[12]; /* a text with a NUL behind it */

@@ -11,6 +11,42 @@ void tally_init(struct tally *t, const struct config *config, const struct confi
     *t = (struct tally){.config = config, .backend = backend, .segment = segment};
 }
 
+/* --- counts --- */
+
+enum { COUNT_BITS = 12, COUNT_MAX = (1 << COUNT_BITS) - 1, TIME_BITS = 40 };
+
+struct counts {
+    uint64_t successes, failures; /* in a row */
+    uint64_t down_since_ms;       /* which down the successes are counted for */
+};
+
+static struct counts counts_read(const struct tally *t)
+{
+    uint64_t word = atomic_load(&t->segment->backends[t->backend->slot].checks);
+
+    return (struct counts){.successes = word >> (TIME_BITS + COUNT_BITS),
+                           .failures = word >> TIME_BITS & COUNT_MAX,
+                           .down_since_ms = word & ((1ull << TIME_BITS) - 1)};
+}
+
+static uint64_t bounded(uint64_t count)
+{
+    return count < COUNT_MAX ? count : COUNT_MAX;
+}
+
+static void counts_write(const struct tally *t, struct counts c)
+{
+    _Atomic uint64_t *checks = &t->segment->backends[t->backend->slot].checks;
+    uint64_t word = bounded(c.successes) << (TIME_BITS + COUNT_BITS) |
+                    bounded(c.failures) << TIME_BITS |
+                    (c.down_since_ms & ((1ull << TIME_BITS) - 1));
+
+    if (atomic_load(checks) != word)
+        atomic_store(checks, word);
+}
+
+/* --- verdicts --- */
+
 void tally_set_words(struct tally *t, struct slice words)
 {
     size_t length = words.length < sizeof t->words ? words.length : sizeof t->words - 1;
@@ -44,19 +80,20 @@ static void log_change(const struct tally *t, bool up)
 void tally_note_success(struct tally *t, uint64_t started_ms, uint64_t now_ms)
 {
     struct board_verdict v = board_verdict(t->segment, t->backend->slot);
+    struct counts c = counts_read(t);
+    bool is_older; /* a worker met its failure after this check had begun */
 
-    t->failures = 0;
     evidence_note_checked(t->segment, t->backend->slot, started_ms);
-    if (v.up)
+    if (v.up) {
+        counts_write(t, (struct counts){0});
         return;
-    if (v.since_ms != t->down_since_ms) {
-        t->successes = 0;
-        t->down_since_ms = v.since_ms;
     }
-    if (v.reason == BOARD_TRAFFIC && v.since_ms >= started_ms)
-        return; /* a worker met its failure after this check had begun */
-    t->successes++;
-    if (v.reason != BOARD_UNCHECKED && t->successes < t->config->health.rise)
+    is_older = v.reason == BOARD_TRAFFIC && v.since_ms >= started_ms;
+    if (v.since_ms != c.down_since_ms)
+        c.successes = 0;
+    c.successes += !is_older;
+    counts_write(t, (struct counts){.successes = c.successes, .down_since_ms = v.since_ms});
+    if (is_older || (v.reason != BOARD_UNCHECKED && c.successes < t->config->health.rise))
         return;
     if (board_set_up(t->segment, t->backend->slot, t->reason, t->code, now_ms))
         log_change(t, true);
@@ -65,14 +102,12 @@ void tally_note_success(struct tally *t, uint64_t started_ms, uint64_t now_ms)
 void tally_note_failure(struct tally *t, uint64_t now_ms)
 {
     struct board_verdict v = board_verdict(t->segment, t->backend->slot);
+    uint64_t failures = counts_read(t).failures + 1;
+    bool is_enough = !v.up || failures >= t->config->health.fall;
 
-    t->successes = 0;
-    t->failures++;
+    counts_write(t, (struct counts){.failures = is_enough ? 0 : failures});
     if (t->reason == BOARD_SCRIPT)
         numbers_note_error(t->segment, t->backend->slot, t->words, now_ms);
-    if (v.up && t->failures < t->config->health.fall)
-        return;
-    t->failures = 0;
-    if (board_set_down(t->segment, t->backend->slot, t->reason, t->code, now_ms))
+    if (is_enough && board_set_down(t->segment, t->backend->slot, t->reason, t->code, now_ms))
         log_change(t, false);
 }

@@ -4,7 +4,8 @@
  *
  * The first check sets the state; from then on health.rise successes in a row bring
  * the backend up and health.fall failures in a row take it down. If a worker has
- * marked it down, the count to rise starts over.
+ * marked it down, the count to rise starts over. The counts are in the segment, so a
+ * monitor that takes the place of another, after a reload say, goes on with them.
  */
 #ifndef UPSTREAM_TALLY_H
 #define UPSTREAM_TALLY_H
@@ -23,9 +24,6 @@ struct tally {
     enum board_reason reason;
     int code;
     char words[NUMBERS_ERROR_BYTES]; /* what a BOARD_SCRIPT means */
-
-    uint32_t successes, failures; /* in a row */
-    uint64_t down_since_ms;       /* which down the successes are counted for */
 };
 
 void tally_init(struct tally *, const struct config *, const struct config_backend *,

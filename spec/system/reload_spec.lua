@@ -196,6 +196,30 @@ describe("a reload", function()
     assert.equal("2 2", bodies(lb, 2))
   end)
 
+  it("keeps the counts towards health.rise and health.fall", function()
+    local status = 200
+    local backend = play.answering(function() return "", status end)
+    local function text(version)
+      return ([[-- %d
+        return { backends = %q, health = { type = "http", interval = 60, rise = 3, fall = 3 } }]]):format(
+        version, backend.address)
+    end
+    local lb, say = reloading.start(text(1)) -- each reload begins with a check
+    lb:up(backend)
+    local function check(version)
+      local checks = #backend.requests
+      assert.equal("reload", say(text(version)).event)
+      play.wait("a check", function() return #backend.requests > checks end)
+    end
+    status = 500
+    for version = 2, 4 do check(version) end
+    lb:down(backend)
+    status = 200
+    for version = 5, 7 do check(version) end
+    lb:up(backend)
+    assert.equal(7, #backend.requests)
+  end)
+
   it("gives a backend with another name a place of its own", function()
     local one = play.hello "1"
     local function named(name)
