@@ -416,6 +416,7 @@ function backend:set_weight(n) end
 ---@field trusted_proxies? string|string[]
 ---@field forwarded? boolean
 ---@field trace? boolean
+---@field body_first? "never"|"limited"|"always"
 ---@field pages? table<integer, string|{ type: string, body: string }>
 ---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
 ---@field timeouts? lb.TimeoutSettings

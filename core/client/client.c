@@ -437,6 +437,11 @@ static void on_resume(struct deferred *d)
     client_go_on(c);
 }
 
+void client_continue(struct client *c)
+{
+    stream_add(&c->stream, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
 void client_resume_later(struct client *c)
 {
     loop_defer(c->clients->loop, &c->resume);

@@ -58,6 +58,7 @@ void client_uncount_caller(struct client *);                /* limits.per_client
 void incoming_new(struct client *);                         /* a request begins: client->incoming */
 void incoming_free(struct client *);
 void incoming_free_spare(struct clients *, unsigned kept);
+void client_continue(struct client *);     /* adds an interim response (RFC 9110, 15.2.1) */
 void client_resume_later(struct client *); /* the exchange is over: goes on this loop turn */
 void client_switch(struct client *);       /* what comes is no HTTP from now on (incoming_switch) */
 /* There is no valid head, and will be none. */

@@ -115,6 +115,14 @@ void incoming_begin_answer(struct incoming *in, bool wants_body)
         in->closes = true;
 }
 
+void incoming_continue(struct incoming *in)
+{
+    in->awaits_continue = false;
+    in->has_continue = true;
+    client_continue(in->client);
+    client_watch(in->client);
+}
+
 void incoming_watch(struct incoming *in)
 {
     watch_sent(in->client);

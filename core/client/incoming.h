@@ -54,6 +54,7 @@ struct incoming {
     bool body_complete;     /* the whole request is in */
     bool body_follows;      /* while its head is told: more was read with it */
     bool awaits_continue;   /* the client wants an interim response before it sends the body */
+    bool has_continue;      /* and has had it from us */
     bool has_answered;      /* some of the final answer was sent */
     bool closes;            /* the connection ends with this answer */
     bool answers_in_chunks; /* by the exchange: between two events nothing of a chunk is missing */
@@ -74,6 +75,8 @@ void incoming_resume(struct incoming *);
 /* Call when the final answer begins, and no more of the request is wanted than what
  * is there: sets closes if what is missing cannot just be read and thrown away. */
 void incoming_begin_answer(struct incoming *, bool wants_body);
+/* The client awaits a 100 before it sends the body: it gets one. */
+void incoming_continue(struct incoming *);
 /* More was sent; watches that the client takes it. */
 void incoming_watch(struct incoming *);
 /* The answer is complete, or there will be none. */

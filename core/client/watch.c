@@ -202,7 +202,7 @@ static void client_probe(struct client *c)
     if (in->is_done || stream_backlog(&c->stream) > 0)
         return; /* what it takes, or does not, tells as well */
     if (!in->has_answered && in->parse.head.version == VERSION_1_1) {
-        stream_add(&c->stream, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+        client_continue(c);
     } else if (in->answers_in_chunks && !in->needs_reset) {
         stream_add(&c->stream, SLICE("0"));
         in->needs_reset = true;

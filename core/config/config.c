@@ -21,6 +21,7 @@ struct config *config_new(void)
                         settings_groups[i].settings[j].standard);
     probes_set_defaults(&config->health);
     config->fallback = CONFIG_FALLBACK_ROUND_ROBIN;
+    config->body_first = CONFIG_BODY_FIRST_LIMITED;
     config->workers_auto = true;
     config->workers = config_cpus();
     return config;
@@ -241,6 +242,26 @@ const char *config_fallback_name(const struct config *config)
     return config->fallback == CONFIG_FALLBACK_FAIL ? "fail" : "round_robin";
 }
 
+const char *config_body_first_name(enum config_body_first which)
+{
+    static const char *const names[] = {[CONFIG_BODY_FIRST_NEVER] = "never",
+                                        [CONFIG_BODY_FIRST_LIMITED] = "limited",
+                                        [CONFIG_BODY_FIRST_ALWAYS] = "always"};
+
+    return names[which];
+}
+
+bool config_takes_body_first(const struct config *config)
+{
+    bool is_limited = false;
+
+    for (unsigned i = 0; i < config->backends_count; i++)
+        is_limited |= config->backends[i].max_in_flight > 0;
+    return config->limits.replay > 0 &&
+           (config->body_first == CONFIG_BODY_FIRST_ALWAYS ||
+            (config->body_first == CONFIG_BODY_FIRST_LIMITED && is_limited));
+}
+
 void config_explain_fallback(const struct config *config, struct buffer *out)
 {
     if (config->has_fallback)
@@ -259,7 +280,8 @@ void config_print(const struct config *config, struct buffer *out)
         buffer_printf(out, "  workers = \"auto\", -- %u here\n", config->workers);
     else
         buffer_printf(out, "  workers = %u,\n", config->workers);
-    buffer_printf(out, "  fallback = \"%s\",\n", config_fallback_name(config));
+    buffer_printf(out, "  fallback = \"%s\",\n  body_first = \"%s\",\n",
+                  config_fallback_name(config), config_body_first_name(config->body_first));
     print_trusted(out, config);
     print_pages(out, config);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)

@@ -53,6 +53,14 @@ struct config_page { /* what a client gets with a status of our own */
  * guards something, and is not to let everybody pass when it fails. */
 enum config_fallback { CONFIG_FALLBACK_ROUND_ROBIN, CONFIG_FALLBACK_FAIL };
 
+/* Whether a request's body, as far as limits.replay goes, is taken before choose is asked. LIMITED:
+ * if there is a backend with max_in_flight, whose places a slow client would hold. */
+enum config_body_first {
+    CONFIG_BODY_FIRST_NEVER,
+    CONFIG_BODY_FIRST_LIMITED,
+    CONFIG_BODY_FIRST_ALWAYS
+};
+
 struct config_health {
     uint64_t interval_ms, timeout_ms;
     uint32_t rise, fall;
@@ -123,6 +131,7 @@ struct config {
     unsigned trusted_proxies_count;
     bool forwarded; /* add Forwarded (RFC 7239), too */
     bool trace;     /* TRACE goes on, and is answered where it ends */
+    enum config_body_first body_first;
     struct config_page *pages;
     unsigned pages_count;
     struct config_health health;
@@ -148,6 +157,8 @@ void config_print(const struct config *, struct buffer *); /* the effective sett
 const char *config_fallback_name(const struct config *);
 /* "balancer.lua:12 calls ctx:reject": why the fallback is what it is. */
 void config_explain_fallback(const struct config *, struct buffer *);
+const char *config_body_first_name(enum config_body_first);
+bool config_takes_body_first(const struct config *);
 bool config_status_is_healthy(const struct config_health *, unsigned status);
 const struct config_page *config_page_of(const struct config *, unsigned status); /* or NULL */
 unsigned config_cpus(void); /* the CPUs that this process may use, at least 1 */

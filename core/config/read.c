@@ -353,6 +353,22 @@ static void read_fallback(struct config *config, struct fields *root)
                     text.start);
 }
 
+static void read_body_first(struct config *config, struct fields *root)
+{
+    struct slice text;
+
+    if (!fields_text(root, "body_first", 0, &text))
+        return;
+    for (unsigned which = 0; which <= CONFIG_BODY_FIRST_ALWAYS; which++) {
+        if (slice_is(text, slice_of(config_body_first_name(which)))) {
+            config->body_first = which;
+            return;
+        }
+    }
+    fields_fail(root, "body_first", 0, "expected 'never', 'limited' or 'always', got '%.40s'",
+                text.start);
+}
+
 static void read_hooks(struct config *config, struct fields *root)
 {
     config->has_init = fields_function(root, "init");
@@ -369,7 +385,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
                                         "trusted_proxies", "forwarded",  "pages",       "health",
                                         "timeouts",        "limits",     "script",      "init",
                                         "choose",          "on_failure", "on_response", "on_health",
-                                        "on_done",         "trace",      NULL};
+                                        "on_done",         "trace",      "body_first",  NULL};
 
     fields_check_names(root, known);
     if (given->listen_count == 0)
@@ -379,6 +395,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
     if (given->workers == NULL)
         read_workers(config, root);
     read_fallback(config, root);
+    read_body_first(config, root);
     read_texts(config, root, "trusted_proxies", ADDRESSES_TRUSTED_MAX, addresses_add_trusted,
                "an address, a network or a list of them");
     fields_flag(root, "forwarded", &config->forwarded);

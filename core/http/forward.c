@@ -57,7 +57,8 @@ static uint32_t request_keeps(const struct forward_request *r)
                     OF_KIND(FIELD_HOST) |        /* rewritten, as is the next */
                     OF_KIND(FIELD_MAX_FORWARDS); /* RFC 9110, 7.6.2 */
 
-    if (r->head->version == VERSION_1_1) /* a 1.0 client cannot have meant it (RFC 9110, 10.1.1) */
+    /* A 1.0 client cannot have meant it (RFC 9110, 10.1.1). */
+    if (r->head->version == VERSION_1_1 && !r->drops_expect)
         kept |= OF_KIND(FIELD_EXPECT);
     if (!slice_is(r->head->method, SLICE("TRACE"))) /* no backend shall reflect them (9.3.8) */
         kept |= OF_KIND(FIELD_CREDENTIALS);

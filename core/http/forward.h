@@ -28,6 +28,7 @@ struct forward_request {
     bool is_trusted;
     bool adds_forwarded; /* the setting `forwarded`: add Forwarded (RFC 7239), too */
     bool wants_upgrade;  /* pass Upgrade on, without h2c (RFC 9110, 7.8) */
+    bool drops_expect;   /* somebody has said 100 already (RFC 9110, 10.1.1) */
     bool has_max_forwards;
     uint64_t max_forwards;         /* as it came, not 0; goes on one less */
     bool names_no_host;            /* the client did not: what we say of it leaves the host out */

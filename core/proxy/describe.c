@@ -114,6 +114,7 @@ struct slice describe_forwarded(struct incoming *in, const struct config *config
             .is_trusted = is_trusted,
             .adds_forwarded = config->forwarded,
             .wants_upgrade = request->wants_upgrade,
+            .drops_expect = in->has_continue,
             .has_max_forwards = request->has_max_forwards,
             .max_forwards = request->max_forwards,
             .names_no_host = request->host.length == 0,

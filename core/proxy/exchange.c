@@ -75,7 +75,13 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
         deadline_set(proxy->loop, &e->deadline, all_tries_ms);
         e->facts.deadline_ms = (double)e->deadline.at_ms;
     }
-    exchange_choose(e);
+    if (in->body_complete || !e->plan->takes_body_first) {
+        exchange_choose(e);
+        return;
+    }
+    exchange_enter(e, EXCHANGE_TAKING);
+    if (in->awaits_continue && !in->body_follows)
+        incoming_continue(in);
 }
 
 void exchange_refuse(struct proxy *proxy, struct incoming *in, enum incoming_fault fault,
@@ -283,8 +289,8 @@ static void on_request_body(struct incoming *in, struct slice piece)
         exchange_refuse_body(e);
     else if (exchange_is_sending(e))
         upload_send(&e->upload, &e->attempt, piece);
-    else
-        upload_keep(&e->upload, piece);
+    else if (!upload_keep(&e->upload, piece) && e->state == EXCHANGE_TAKING)
+        exchange_choose(e);
 }
 
 static void on_request_body_end(struct incoming *in)
@@ -293,6 +299,8 @@ static void on_request_body_end(struct incoming *in)
 
     if (exchange_is_sending(e))
         upload_end(&e->upload, &e->attempt);
+    else if (e->state == EXCHANGE_TAKING)
+        exchange_choose(e);
 }
 
 static void on_attempt_drained(struct attempt *a)

@@ -25,6 +25,7 @@ struct plan *plan_new(struct proxy *proxy, const struct config *config, uint64_t
         .limits = {.request_line = config->limits.request_line,
                    .head = config->limits.head,
                    .fields = config->limits.fields},
+        .takes_body_first = config_takes_body_first(config),
         .retry_after_s = (unsigned)((config->health.interval_ms + 999) / 1000),
         .edition = edition,
         .uses = 1,

@@ -22,6 +22,7 @@ struct plan {
     struct policy *policy;
     struct backends backends;
     struct parse_limits limits; /* of responses */
+    bool takes_body_first;      /* before it asks the policy */
     unsigned retry_after_s;     /* when a backend may be back */
     uint64_t edition;           /* which script it is: later ones have higher numbers */
     struct list_node node;      /* in the proxy's list, the newest last */

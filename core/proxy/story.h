@@ -2,10 +2,11 @@
  * story - one exchange as the files that tell of it see it: exchange.c, the way of a
  * request, and ending.c, how it ends.
  *
- * The states are CHOOSING (until the policy has chosen), JUDGING (a try has failed,
- * until it is clear what follows, and the pause before it), CONNECTING, FORWARDING (the
- * request goes out, no final head yet), REVIEWING (the policy looks at the final head), ANSWERING, TUNNELLING and FINISHED. In the first
- * two nothing is open to a backend, and what comes of the body is kept.
+ * The states are TAKING (the body comes first: body_first), CHOOSING (until the policy
+ * has chosen), JUDGING (a try has failed, until it is clear what follows, and the pause
+ * before it), CONNECTING, FORWARDING (the request goes out, no final head yet), REVIEWING
+ * (the policy looks at the final head), ANSWERING, TUNNELLING and FINISHED. In the first
+ * three nothing is open to a backend, and what comes of the body is kept.
  */
 #ifndef PROXY_STORY_H
 #define PROXY_STORY_H
@@ -20,6 +21,7 @@
 #include "proxy/upload.h"
 
 enum exchange_state {
+    EXCHANGE_TAKING,
     EXCHANGE_CHOOSING,
     EXCHANGE_JUDGING,
     EXCHANGE_CONNECTING,

@@ -26,11 +26,13 @@ static void upload_drop(struct upload *u)
     buffer_dispose(&u->kept);
 }
 
-void upload_keep(struct upload *u, struct slice piece)
+bool upload_keep(struct upload *u, struct slice piece)
 {
     buffer_append(&u->kept, piece);
-    if (buffer_length(&u->kept) >= u->keep_max)
-        incoming_pause(u->in);
+    if (buffer_length(&u->kept) < u->keep_max)
+        return true;
+    incoming_pause(u->in);
+    return false;
 }
 
 void upload_send(struct upload *u, struct attempt *a, struct slice piece)

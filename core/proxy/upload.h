@@ -3,7 +3,8 @@
  *
  * What has been read of it is kept from its first byte, up to limits.replay, so that
  * it can go out to another backend. While there is no backend nothing beyond that is
- * read; while the backend is slow the client is paused.
+ * read; while the backend is slow the client is paused. With body_first there is no
+ * backend until so much is there: a client that sends slowly has nobody's place meanwhile.
  */
 #ifndef PROXY_UPLOAD_H
 #define PROXY_UPLOAD_H
@@ -24,8 +25,8 @@ void upload_init(struct upload *, struct incoming *, const struct config_limits 
 /* By what it promises, or by what has come, it is larger than limits.body. */
 bool upload_is_too_large(const struct upload *);
 void upload_dispose(struct upload *);
-/* A piece was read and no backend is there to take it. */
-void upload_keep(struct upload *, struct slice piece);
+/* A piece was read and no backend is there to take it. False: that is all which is kept. */
+bool upload_keep(struct upload *, struct slice piece);
 /* A piece was read and goes to the attempt's backend. */
 void upload_send(struct upload *, struct attempt *, struct slice piece);
 /* The attempt is connected and its head was added: sends what is there. */

@@ -86,6 +86,7 @@ describe("a script's settings", function()
       ["limits.connections"] = 0, ["limits.attempts"] = 3, ["limits.retry_budget"] = 0.2,
       ["script.budget_ms"] = 10, ["script.memory"] = 64 * 2 ^ 20, ["script.park"] = 5,
       ["timeouts.tunnel"] = 3600, forwarded = false, trace = false, ["health.type"] = "tcp",
+      body_first = "limited",
       ["backends.1.name"] = "a:1", ["backends.1.weight"] = 1,
     }
     for path, value in pairs(defaults) do
@@ -127,6 +128,8 @@ describe("a script's settings", function()
       { "forwarded = true", "forwarded", true },
       { "forwarded = false", "forwarded", false },
       { "trace = true", "trace", true },
+      { "body_first = 'never'", "body_first", "never" },
+      { "body_first = 'always'", "body_first", "always" },
       { "timeouts = { tunnel = 604800 }", "timeouts.tunnel", 604800 },
       { "health = { interval = 0.0014 }", "health.interval", 0.001 },
       { "health = { interval = 86400 }", "health.interval", 86400 },
@@ -249,7 +252,7 @@ describe("a script's settings", function()
           health = {
             interval = 0.123, type = "http", path = "/\"\\", host = "x:1", status = { "2xx", 404 },
           },
-          limits = { retry_budget = 0.05 },
+          limits = { retry_budget = 0.05 }, body_first = "always",
         }]])
       assert.equal(printed, load_printed(printed))
     end)
@@ -341,6 +344,9 @@ describe("a script's settings", function()
       { "return { trace = 'yes' }", ":1: trace: expected true or false, got a string" },
       { "return { forwarded = 'yes' }", ":1: forwarded: expected true or false, got a string" },
       { "return {\n forwarded = 1 }", ":2: forwarded: expected true or false, got a number" },
+
+      { "return {\n body_first = 'first' }", ":2: body_first: expected 'never', 'limited' or 'always', got 'first'" },
+      { "return { body_first = true }", ":1: body_first: expected a string, got a boolean" },
 
       -- pages
       { "return {\n pages = 'x' }", ":2: pages: expected a table, got a string" },
