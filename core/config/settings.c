@@ -1,7 +1,5 @@
 #include "config/settings.h"
 
-#include "shared/segment.h"
-
 #include <math.h>
 
 /* The fields of a struct setting; the braces are at the uses. */
@@ -64,8 +62,7 @@ static const struct setting script[] = {
      true},
     {"memory", SETTING_COUNT64, offsetof(struct config, script_limits.memory), 64 * MIB, MIB,
      64 * GIB, true},
-    {"park", SETTING_COUNT64, offsetof(struct config, script_limits.park), 5, 1,
-     SEGMENT_PARKING_MAX, true},
+    {"park", SETTING_COUNT64, offsetof(struct config, script_limits.park), 5, 1, 1000000, true},
     {"await", SETTING_SECONDS, offsetof(struct config, script_limits.await_ms), 10, MS, DAY, false},
 };
 

@@ -39,6 +39,18 @@ static inline void policy_end_call(struct policy *p)
     p->call.result = NULL;
 }
 
+/* May the script be asked, for that request (NULL: for none)? On trial is a call that there is anyway:
+ * a hook that is seldom called would leave the script parked. */
+static inline bool policy_may_ask(struct policy *p, enum script_hook hook,
+                                  const struct facts_request *request)
+{
+    bool can_be_trial =
+        hook == SCRIPT_CHOOSE || hook == SCRIPT_TIMER || !script_has(p->script, SCRIPT_CHOOSE);
+
+    return breaches_may_call(&p->breaches, request != NULL ? request->client : 0, can_be_trial,
+                             p->calls + 1);
+}
+
 /* Makes it known, and the script fit for the next call. */
 void policy_note_breach(struct policy *, enum script_hook, enum script_breach);
 /* The hook awaits: on_over will hear of its end, and then tells call->on_done. */

@@ -32,13 +32,15 @@
 #include "net/loop.h"
 
 #include <lua.h>
+#include <stdbool.h>
 
 struct coroutine;
 struct coroutines;
 
 struct await {                      /* embedded in an operation; stays in place until it is over */
     void (*cancel)(struct await *); /* end the operation, in silence, and free it */
-    struct coroutine *coroutine;    /* await.c's: who waits; NULL: nobody (any more) */
+    bool is_wish;                /* it takes as long as the script has said, and no peer's time */
+    struct coroutine *coroutine; /* await.c's: who waits; NULL: nobody (any more) */
 };
 
 /* Something that is open, a connection, and does not outlive the call that opened it, or if the

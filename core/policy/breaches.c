@@ -20,12 +20,14 @@ static const char *file_name(const char *path)
 }
 
 void breaches_init(struct breaches *b, const struct config *config, struct segment *segment,
-                   unsigned worker)
+                   const struct loop *loop, unsigned worker)
 {
     *b = (struct breaches){.script_name = file_name(config->script_path),
                            .config = config,
                            .segment = segment,
                            .counts = &segment->workers[worker],
+                           .loop = loop,
+                           .worker = worker,
                            .number = parking_number(segment)};
 }
 
@@ -56,7 +58,9 @@ static void say(const struct breaches *b, enum script_hook hook, enum script_bre
 
 /* --- too many --- */
 
-static void say_parked(const struct breaches *b, const char *event, struct parking_cause cause)
+/* Every sentence of them ends with what happens instead. */
+static void say_parked(const struct breaches *b, const char *event, struct parking_cause cause,
+                       const char *what)
 {
     const char *hook = script_hook_name((enum script_hook)cause.hook);
     const char *kind = script_breach_name((enum script_breach)cause.kind);
@@ -66,48 +70,88 @@ static void say_parked(const struct breaches *b, const char *event, struct parki
     char line[16];
 
     snprintf(line, sizeof line, "%u", cause.line);
-    log_event(LOG_ERROR, event,
-              (const struct log_pair[]){{"script", b->script_name},
-                                        {"hook", hook},
-                                        {"kind", kind},
-                                        {"#line", line},
-                                        {NULL, NULL}},
-              "%s is PARKED: it failed %u times within %d s, the last time in %s at line %s (%s); "
-              "%s until a script is loaded again",
-              b->script_name, (unsigned)b->config->script_limits.park, PARKING_WINDOW_MS / 1000,
-              hook, line, kind, instead);
+    log_event(
+        LOG_ERROR, event,
+        (const struct log_pair[]){{"script", b->script_name},
+                                  {"hook", hook},
+                                  {"kind", kind},
+                                  {"#line", line},
+                                  {NULL, NULL}},
+        "%s is PARKED %s, the last one in %s at line %s (%s); %s until one that is tried goes "
+        "well, or a script is loaded",
+        b->script_name, what, hook, line, kind, instead);
 }
 
-static bool counts(const struct breaches *b, const struct script *script, enum script_breach breach)
+static void park(struct breaches *b, const struct parking_breach *breach)
 {
-    unsigned oldest = b->second % BREACHES_SECONDS;
-    uint32_t calls = script_calls(script) - b->before[oldest].calls;
-    uint32_t failed = b->failed - b->before[oldest].failed;
+    unsigned least = (unsigned)b->config->script_limits.park;
 
-    return breach == SCRIPT_TIMED_OUT || breach == SCRIPT_NO_MEMORY || failed >= calls - failed;
+    if (parking_note(b->segment, b->number, least, breach))
+        say_parked(b, "policy_parked", breach->cause,
+                   "for 1 s: half of its calls failed within the last second");
 }
 
-static void park(struct breaches *b, const struct script *script, enum script_hook hook,
-                 enum script_breach breach, unsigned line, uint64_t now_ms)
+/* A trial takes no longer than a call may await; should its worker die, that long. */
+bool breaches_may_try(struct breaches *b, double number)
 {
-    struct parking_cause cause = {(uint8_t)hook, (uint8_t)breach, line};
-    unsigned most = (unsigned)b->config->script_limits.park;
+    uint64_t await_ms = b->config->script_limits.await_ms;
+    uint64_t patience_ms = await_ms < PARKING_REST_MAX_MS ? await_ms : PARKING_REST_MAX_MS;
 
-    if (counts(b, script, breach) && parking_count(b->segment, b->number, most, cause, now_ms))
-        say_parked(b, "policy_parked", cause);
+    if (!parking_may_try(b->segment, b->number, clock_steady_ms(), patience_ms + PARKING_REST_MS))
+        return false;
+    b->trial = number;
+    return true;
+}
+
+void breaches_end_trial(struct breaches *b)
+{
+    uint64_t since_ms;
+    char seconds[16];
+
+    b->trial = 0;
+    if (!parking_end(b->segment, b->number, &since_ms))
+        return;
+    snprintf(seconds, sizeof seconds, "%.1f", (double)(clock_steady_ms() - since_ms) / 1000);
+    log_event(
+        LOG_WARN, "policy_resumed",
+        (const struct log_pair[]){{"script", b->script_name}, {"#seconds", seconds}, {NULL, NULL}},
+        "%s is asked again, after %s s: a call that was tried went well", b->script_name, seconds);
+}
+
+void breaches_forget_call(struct breaches *b, double number)
+{
+    if (b->trial == 0 || b->trial != number)
+        return;
+    b->trial = 0;
+    parking_let_try(b->segment);
 }
 
 void breaches_tick(struct breaches *b, struct script *script)
 {
-    unsigned now = b->second++ % BREACHES_SECONDS;
     struct parking_cause cause;
 
-    b->before[now].calls = script_calls(script);
-    b->before[now].failed = b->failed;
     atomic_store_explicit(&b->counts->policy_gc_pause_us, script_gc_pause_us(script),
                           memory_order_relaxed);
     if (parking_remind(b->segment, b->number, STILL_PARKED_MS, clock_steady_ms(), &cause))
-        say_parked(b, "policy_still_parked", cause);
+        say_parked(b, "policy_still_parked", cause, "still: its calls fail");
+}
+
+/* What the breach means for those that follow. */
+static void judge(struct breaches *b, const struct script *script,
+                  const struct parking_breach *breach, double number)
+{
+    uint32_t took_us = script_stopped_us(script);
+
+    if (took_us > 0)
+        costs_note(&b->costs, breach->client, took_us, breach->now_ms);
+    if (!script_is_to_blame(script, (enum script_breach)breach->cause.kind)) {
+        breaches_forget_call(b, number);
+    } else if (b->trial != 0 && b->trial == number) {
+        b->trial = 0;
+        parking_go_on(b->segment, breach->now_ms);
+    } else {
+        park(b, breach);
+    }
 }
 
 /* --- one --- */
@@ -121,7 +165,6 @@ void breaches_note(struct breaches *b, struct script *script, enum script_hook h
     uint64_t suppressed, now_ms = clock_steady_ms();
     unsigned line = 0;
 
-    b->failed++;
     atomic_fetch_add_explicit(&b->counts->policy_errors, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&b->counts->policy_breaches[hook][breach], 1, memory_order_relaxed);
     script_explain(script, hook, breach, &message, &line);
@@ -135,8 +178,13 @@ void breaches_note(struct breaches *b, struct script *script, enum script_hook h
         say(b, hook, breach, call, buffer_slice(&message), line, buffer_slice(&traceback).start,
             suppressed);
     }
-    if (!b->never_parks)
-        park(b, script, hook, breach, line, now_ms);
+    if (b->loop != NULL)
+        judge(b, script,
+              &(struct parking_breach){.worker = b->worker,
+                                       .client = call->request != NULL ? call->request->client : 0,
+                                       .now_ms = now_ms,
+                                       .cause = {(uint8_t)hook, (uint8_t)breach, line}},
+              call->number);
     buffer_dispose(&message);
     buffer_dispose(&traceback);
 }

@@ -1,55 +1,74 @@
 /*
  * breaches - what becomes of a hook's call that went wrong: it is counted, said, and, if it is
- * one too many, the script is parked.
+ * one too many, the script is parked for a while.
  *
- * One per loaded script and worker. A call that ran too long or took too much memory always
- * counts towards parking. One that raised an error or gave a wrong answer counts only while at
- * least half of this worker's calls of the last ten seconds went wrong: a script that works
- * for nearly all requests goes on working for them.
+ * One per loaded script and worker. What counts towards parking is what the script did: not that
+ * something it awaited came late. Besides that, calls that were stopped for their time are charged
+ * to the client whose requests they were for: when they took more than a quarter of this worker's
+ * last second, the one with most of it gets no more calls for a second (policy/costs.h).
  */
 #ifndef POLICY_BREACHES_H
 #define POLICY_BREACHES_H
 
 #include "config/config.h"
+#include "net/loop.h"
 #include "policy/bindings.h"
 #include "policy/complaints.h"
+#include "policy/costs.h"
 #include "policy/script.h"
 #include "shared/parking.h"
 #include "shared/segment.h"
-
-enum { BREACHES_SECONDS = PARKING_WINDOW_MS / 1000 };
 
 struct breaches {
     const char *script_name; /* for the log */
     const struct config *config;
     struct segment *segment;
     struct segment_worker *counts;
-    uint64_t number;  /* the script's, for parking */
-    bool never_parks; /* in the monitor */
+    const struct loop *loop; /* NULL: nothing is parked, as in the monitor */
+    unsigned worker;
+    uint64_t number; /* the script's, for parking */
+    double trial;    /* the number of the call that is tried while the script is parked; 0: none */
+    struct costs costs;
     struct complaints complaints;
     /* Is told instead of the log; NULL: nobody. */
     void (*heard)(void *owner, enum script_hook, struct slice message);
     void *heard_owner;
-    uint32_t failed; /* calls, since the script was loaded */
-    struct {
-        uint32_t calls, failed;
-    } before[BREACHES_SECONDS]; /* the same at the end of each of the last seconds */
-    unsigned second;
 };
 
 /* Borrows everything. The script is loaded now: it is parked only for what it does from here on,
- * or if others have been parked that were loaded with it. */
-void breaches_init(struct breaches *, const struct config *, struct segment *, unsigned worker);
+ * or if others have been parked that were loaded with it. Without a loop it never is. */
+void breaches_init(struct breaches *, const struct config *, struct segment *, const struct loop *,
+                   unsigned worker);
 /* Of the script's last call, before script_recover. The call's facts say which request it was. */
 void breaches_note(struct breaches *, struct script *, enum script_hook, enum script_breach,
                    const struct binding_call *);
-/* Once a second: the window moves on, the longest stop for garbage becomes known, and that a
- * script is parked still is said now and then. */
+/* Once a second: the longest stop for garbage becomes known, and that a script is parked still is
+ * said now and then. */
 void breaches_tick(struct breaches *, struct script *);
 
-static inline bool breaches_are_too_many(const struct breaches *b)
+bool breaches_may_try(struct breaches *, double number);
+void breaches_end_trial(struct breaches *); /* with a good call */
+
+/* May a call with that number begin, for that client (0: nobody's)? Not while the script is parked, but for
+ * one that is on trial, if this can be that. */
+static inline bool breaches_may_call(struct breaches *b, uint64_t client, bool can_be_trial,
+                                     double number)
 {
-    return __builtin_expect(parking_is_parked(b->segment, b->number), 0);
+    if (__builtin_expect(parking_is_parked(b->segment, b->number), 0))
+        return can_be_trial && breaches_may_try(b, number);
+    if (b->loop != NULL)
+        parking_count(b->counts, client, loop_now_ms(b->loop));
+    return true;
 }
+
+/* A call is over, and it was a good one. */
+static inline void breaches_note_good(struct breaches *b, double number)
+{
+    if (__builtin_expect(b->trial != 0, 0) && b->trial == number)
+        breaches_end_trial(b);
+}
+
+/* A call that awaited was thrown away: nobody will know how it would have gone. */
+void breaches_forget_call(struct breaches *, double number);
 
 #endif

@@ -50,10 +50,12 @@ struct budget {
 
 /* The states of a process take turns: one watchdog looks after all of them. */
 static struct {
-    _Atomic uint64_t sequence; /* odd: a call is running */
-    _Atomic uint32_t stop;     /* enum budget_stop, of this call */
-    _Atomic uint64_t overdue;  /* the sequence of the call to stop; 0: none */
-    _Atomic uint64_t cpu_us;   /* that the running call has; 0: any */
+    _Atomic uint64_t sequence;   /* odd: a call is running */
+    _Atomic uint32_t stop;       /* enum budget_stop, of this call */
+    _Atomic uint64_t overdue;    /* the sequence of the call to stop; 0: none */
+    _Atomic uint64_t cpu_us;     /* that the running call has; 0: any */
+    _Atomic uint64_t noticed;    /* the sequence of the last call that the watchdog has seen, */
+    _Atomic uint64_t noticed_us; /* and when that was, by the caller's CPU time */
     _Atomic bool is_stopping;
     struct budget *running;  /* whose call runs, or ran last; NULL: nobody's */
     struct budget *compiled; /* the one whose state LuaJIT compiles; NULL: none */
@@ -166,6 +168,13 @@ static uint64_t caller_cpu_us(void)
     return (uint64_t)used.tv_sec * 1000000u + (uint64_t)used.tv_nsec / 1000u;
 }
 
+uint32_t budget_used_us(void)
+{
+    if (atomic_load(&dog.noticed) != atomic_load(&dog.sequence) - 1)
+        return 0;
+    return (uint32_t)(caller_cpu_us() - atomic_load(&dog.noticed_us));
+}
+
 static void nap(uint64_t us)
 {
     struct timespec length = {(time_t)(us / 1000000u), (long)(us % 1000000u) * 1000};
@@ -219,6 +228,8 @@ static void watch_call(uint64_t sequence)
     uint64_t limit_us = atomic_load(&dog.cpu_us), step_us = clamp(limit_us / 10, 500, 5000);
     uint64_t begun_us = caller_cpu_us();
 
+    atomic_store(&dog.noticed_us, begun_us);
+    atomic_store(&dog.noticed, sequence);
     do {
         nap(step_us);
         if (!is_running(sequence))

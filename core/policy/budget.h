@@ -40,6 +40,8 @@ void budget_set(
 /* lua_resume within the budget. *stop says whether the call was stopped, and why;
  * it may have ended well in spite of that, late. */
 int budget_resume(struct budget *, lua_State *coroutine, int arguments, enum budget_stop *stop);
+/* The CPU time that the last call took, from when it was noticed; 0: it was over before. */
+uint32_t budget_used_us(void);
 /* Where in a script (a chunk whose name begins with "@") the last call that was
  * stopped was, and in which file; 0: not known. */
 unsigned budget_line(const struct budget *, const char **file);

@@ -48,6 +48,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     uint32_t is_trusted;          /* what it says of those before it goes on */
     struct facts_pair *explained; /* for the access line; in the arena */
     struct slice authority;       /* what Host says when it goes on; empty: the backend's own */
+    uint64_t client;              /* another one for each whom ctx.client tells apart; never 0 */
 };
 
 enum facts_failure_kind {                /* err.kind */
@@ -105,6 +106,7 @@ struct facts_decision {
     struct facts_field *fields;
     uint32_t fields_count;
     struct facts_options *options; /* for FACTS_BACKEND; NULL: none */
+    bool is_costly; /* for FACTS_REFUSE: the client's calls take too much time, for a second */
 };
 
 struct facts_result { /* how a request ended; the layout is also in policy/hooks.lua */

@@ -53,6 +53,8 @@ static void policy_end_notice(struct policy *p, enum script_hook hook, enum scri
 {
     if (breach != SCRIPT_FINE)
         policy_note_breach(p, hook, breach);
+    else
+        breaches_note_good(&p->breaches, p->call.number);
     policy_end_call(p);
 }
 
@@ -121,7 +123,7 @@ enum policy_progress policy_on_done(struct policy *p, struct policy_call *call,
     enum script_breach breach;
     double ignored;
 
-    if (breaches_are_too_many(&p->breaches))
+    if (!policy_may_ask(p, SCRIPT_ON_DONE, request))
         return POLICY_DONE;
     policy_begin_call(p, request);
     p->call.result = result;
@@ -154,7 +156,7 @@ void policy_run_timer(struct timers *timers, struct timer *timer)
     enum script_breach breach;
     double answer;
 
-    if (breaches_are_too_many(&p->breaches)) { /* the script is parked */
+    if (!policy_may_ask(p, SCRIPT_TIMER, NULL)) { /* the script is parked */
         timer_over(timer);
         return;
     }

@@ -96,6 +96,18 @@ policy_answer_for_script(struct policy *p, const struct facts_choice *choice,
     choose_in_turn(p, choice, out);
 }
 
+/* Its calls have taken too much of this worker's time. */
+static __attribute__((noinline, cold)) bool
+policy_refuses_client(struct policy *p, const struct facts_request *request,
+                      struct facts_decision *out)
+{
+    if (!costs_has_refused(&p->breaches.costs, request->client, clock_steady_ms()))
+        return false;
+    out->kind = FACTS_REFUSE;
+    out->is_costly = true;
+    return true;
+}
+
 static inline __attribute__((always_inline)) void
 policy_end_choose(struct policy *p, const struct facts_choice *choice, struct facts_decision *out,
                   enum script_breach breach, double answer)
@@ -106,6 +118,8 @@ policy_end_choose(struct policy *p, const struct facts_choice *choice, struct fa
     if (__builtin_expect(breach != SCRIPT_FINE, 0)) {
         policy_note_breach(p, SCRIPT_CHOOSE, breach);
         policy_answer_for_script(p, choice, out);
+    } else {
+        breaches_note_good(&p->breaches, p->call.number);
     }
     policy_end_call(p);
 }
@@ -119,6 +133,8 @@ static enum facts_verdict policy_end_on_failure(struct policy *p, struct facts_r
     if (breach != SCRIPT_FINE) {
         policy_note_breach(p, SCRIPT_ON_FAILURE, breach);
         request->by_fallback = 1;
+    } else {
+        breaches_note_good(&p->breaches, p->call.number);
     }
     policy_end_call(p);
     if (breach != SCRIPT_FINE || answer == DEFAULT_VERDICT)
@@ -138,9 +154,14 @@ static enum facts_review policy_end_on_response(struct policy *p, struct facts_r
         review = FACTS_REPLACE;
     } else if (breach == SCRIPT_FINE && answer >= FACTS_PASS && answer <= FACTS_ELSEWHERE) {
         review = (enum facts_review)answer;
-    } else {
-        policy_note_breach(p, SCRIPT_ON_RESPONSE, breach == SCRIPT_FINE ? SCRIPT_WRONG : breach);
+    } else if (breach == SCRIPT_FINE) {
+        breach = SCRIPT_WRONG;
+    }
+    if (breach != SCRIPT_FINE) {
+        policy_note_breach(p, SCRIPT_ON_RESPONSE, breach);
         request->by_fallback = 1;
+    } else {
+        breaches_note_good(&p->breaches, p->call.number);
     }
     policy_end_call(p);
     return review;
@@ -193,6 +214,8 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
     double answer = 0;
 
     *out = (struct facts_decision){.by_fallback = by_fallback};
+    if (costs_refuse_any(&p->breaches.costs) && policy_refuses_client(p, request, out))
+        return POLICY_DONE;
     if (!script_has(p->script, SCRIPT_CHOOSE)) {
         if (p->config->has_choose) /* it has been let go */
             policy_answer_for_script(p, choice, out);
@@ -200,7 +223,7 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
             choose_in_turn(p, choice, out);
         return POLICY_DONE;
     }
-    if (breaches_are_too_many(&p->breaches)) {
+    if (!policy_may_ask(p, SCRIPT_CHOOSE, request)) {
         policy_answer_for_script(p, choice, out);
         return POLICY_DONE;
     }
@@ -233,7 +256,7 @@ enum policy_progress policy_on_failure(struct policy *p, struct policy_call *cal
         *out = judge_by_default(p, request, failure);
         return POLICY_DONE;
     }
-    if (breaches_are_too_many(&p->breaches)) {
+    if (!policy_may_ask(p, SCRIPT_ON_FAILURE, request)) {
         request->by_fallback = 1;
         *out = judge_by_default(p, request, failure);
         return POLICY_DONE;
@@ -267,7 +290,8 @@ enum policy_progress policy_on_response(struct policy *p, struct policy_call *ca
 
     *decision = (struct facts_decision){.by_fallback = by_fallback};
     *out = FACTS_PASS;
-    if (!script_has(p->script, SCRIPT_ON_RESPONSE) || breaches_are_too_many(&p->breaches))
+    if (!script_has(p->script, SCRIPT_ON_RESPONSE) ||
+        !policy_may_ask(p, SCRIPT_ON_RESPONSE, request))
         return POLICY_DONE;
     policy_begin_call(p, request);
     p->call.backend = backend;
@@ -287,6 +311,8 @@ enum policy_progress policy_on_response(struct policy *p, struct policy_call *ca
 
 void policy_cancel(struct policy_call *call)
 {
+    if (call->policy != NULL)
+        breaches_forget_call(&call->policy->breaches, script_number(&call->run));
     script_cancel(&call->run);
 }
 
@@ -307,8 +333,8 @@ struct policy *policy_new(const struct config *config, struct segment *segment, 
     bool in_monitor = worker == POLICY_IN_MONITOR;
 
     p->config = config;
-    breaches_init(&p->breaches, config, segment, in_monitor ? 0 : worker); /* it adds atomically */
-    p->breaches.never_parks = in_monitor;
+    breaches_init(&p->breaches, config, segment, in_monitor ? NULL : loop,
+                  in_monitor ? 0 : worker); /* where it only adds atomically */
     p->turn = counters_find(segment, SLICE("lb:round_robin"));
     CHECK(p->turn != NULL); /* the first name of all, taken when the settings were loaded */
     timers_init(&p->timers, loop, policy_run_timer);

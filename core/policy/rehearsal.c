@@ -72,6 +72,7 @@ static void make_request(struct rehearsal *r)
                                         .host = SLICE("example.org"),
                                         .scheme = SLICE("http"),
                                         .client_ip = SLICE("192.0.2.1"),
+                                        .client = 1,
                                         .client_port = 50000,
                                         .attempts = 1,
                                         .tries = 1,

@@ -114,7 +114,23 @@ static void script_on_too_long(struct coroutine *co)
     script->broken = co;
     script->was_stopped = false;
     script->was_too_long = true;
+    script->was_wish = co->awaits != NULL && co->awaits->is_wish;
     run->on_over(run, SCRIPT_TIMED_OUT, 0);
+}
+
+double script_number(const struct script_run *run)
+{
+    return run->coroutine != NULL ? run->coroutine->call.number : 0;
+}
+
+bool script_is_to_blame(const struct script *script, enum script_breach breach)
+{
+    return breach != SCRIPT_TIMED_OUT || !script->was_too_long || script->was_wish;
+}
+
+uint32_t script_stopped_us(const struct script *script)
+{
+    return script->was_stopped ? budget_used_us() : 0;
 }
 
 void script_cancel(struct script_run *run)

@@ -63,11 +63,16 @@ bool script_has(const struct script *, enum script_hook);
  * tells the rest; until then the call struct serves others. */
 enum script_breach script_call(struct script *, struct script_run *, enum script_hook,
                                double *answer) MUST_USE;
+double script_number(const struct script_run *); /* of its call; 0: it awaits nothing */
 void script_cancel(struct script_run *); /* throws the call away, in silence; in any state */
 /* What went wrong, with the script's line in front (where it was, or as near as is known:
  * where the hook begins). For SCRIPT_WRONG only the line. */
 void script_explain(struct script *, enum script_hook, enum script_breach, struct buffer *message,
                     unsigned *line);
+/* Did it do that itself? Not if something that it awaited came late. */
+bool script_is_to_blame(const struct script *, enum script_breach);
+/* The CPU time of the call that went wrong last; 0: it was not stopped, or hardly took any. */
+uint32_t script_stopped_us(const struct script *);
 void script_trace(struct script *, struct buffer *traceback); /* how it got there */
 void script_recover(struct script *, enum script_breach);
 

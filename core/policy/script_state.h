@@ -22,7 +22,8 @@ struct script {
     int kept, forget_nesting;             /* references */
     uint32_t calls;
     bool was_stopped;      /* the last call, by the budget */
-    bool was_too_long;     /* the last call that went wrong awaited longer than it may */
+    bool was_too_long;     /* the last call that went wrong awaited longer than it may, */
+    bool was_wish;         /* and at last what it had asked to last so long */
     int64_t collect_us;    /* of the time that collections after memory errors may take */
     uint64_t collected_us; /* when that was last reckoned */
     uint64_t gc_pause_us;  /* the longest collection that was timed */

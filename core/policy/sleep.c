@@ -49,6 +49,7 @@ static int sleep_call(lua_State *lua)
         return luaL_error(lua, "lb.sleep(s) needs a number of seconds from 0 to 86400");
     s = mem_zalloc(sizeof *s);
     s->await.cancel = sleep_cancel;
+    s->await.is_wish = true;
     s->loop = await_loop(lua);
     deadline_init(&s->end, on_end);
     deadline_set(s->loop, &s->end, (uint64_t)(seconds * 1000 + 0.5));

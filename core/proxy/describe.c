@@ -30,6 +30,18 @@ static struct slice describe_ip(struct arena *arena, const struct sockaddr_in6 *
     return text.length > 0 ? text : SLICE("unknown");
 }
 
+/* Not as callers_key makes it: it is for each request, and who aims with it hits himself. */
+static uint64_t describe_client(const struct sockaddr_in6 *from)
+{
+    struct network client;
+    uint64_t words[2];
+
+    network_of_client(&client, from);
+    memcpy(words, client.address, sizeof words);
+    words[0] = (words[0] * 0x9e3779b97f4a7c15u ^ words[1]) * 0xbf58476d1ce4e5b9u;
+    return words[0] != 0 ? words[0] : 1;
+}
+
 /* The peer speaks for somebody else. */
 static void describe_spoken_for(struct facts_request *facts, struct incoming *in,
                                 const struct config *config)
@@ -43,6 +55,7 @@ static void describe_spoken_for(struct facts_request *facts, struct incoming *in
         return;
     facts->client_ip = describe_ip(&in->arena, &client);
     facts->client_port = 0; /* nobody says which */
+    facts->client = describe_client(&client);
 }
 
 struct facts_request describe_request(struct incoming *in, const struct config *config, uint64_t id)
@@ -66,6 +79,7 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .head = head,
         .arena = &in->arena,
         .authority = in->request.host,
+        .client = describe_client(peer),
     };
 
     if (in->parse.has_head && trust_has(config, peer)) /* what is no head says nothing */

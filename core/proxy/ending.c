@@ -73,8 +73,12 @@ static void exchange_cancel_attempt(struct exchange *e, enum attempt_outcome out
 
 void exchange_reply(struct exchange *e, unsigned status, struct slice why)
 {
-    bool says_when = status == 503;
+    exchange_reply_later(e, status, why, status == 503 ? e->plan->retry_after_s : 0);
+}
 
+void exchange_reply_later(struct exchange *e, unsigned status, struct slice why,
+                          unsigned retry_after_s)
+{
     if (e->state == EXCHANGE_ANSWERING) {
         exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
         incoming_cut(e->in);
@@ -83,8 +87,7 @@ void exchange_reply(struct exchange *e, unsigned status, struct slice why)
     }
     exchange_cancel_attempt(e, status == 504 ? ATTEMPT_TIMEOUT : ATTEMPT_CANCELLED);
     e->log.status = status;
-    e->log.bytes_out =
-        reply_error(e->in, e->plan->config, status, why, says_when ? e->plan->retry_after_s : 0);
+    e->log.bytes_out = reply_error(e->in, e->plan->config, status, why, retry_after_s);
     exchange_finish(e);
 }
 

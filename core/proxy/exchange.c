@@ -165,6 +165,9 @@ static void exchange_follow_decision(struct exchange *e)
         exchange_reply(e, 500, SLICE(""));
     } else if (d->kind == FACTS_RESPOND) {
         exchange_respond(e);
+    } else if (d->kind == FACTS_REFUSE && d->is_costly) {
+        e->log.note = "script.budget_ms: calls for this client took too much time";
+        exchange_reply_later(e, 503, SLICE(""), 1);
     } else if (d->kind == FACTS_REFUSE) {
         exchange_reply(e, 503, SLICE(""));
     } else if (!e->in->request.may_end_here || !exchange_answer_last_hop(e)) {

@@ -86,7 +86,9 @@ void exchange_finish(struct exchange *);
 /* Our own answer; the request goes no further. Once some of another answer is out there is only
  * the cut. Finishes. */
 void exchange_reply(struct exchange *, unsigned status, struct slice why);
-void exchange_refuse_body(struct exchange *); /* it is too large; finishes */
+void exchange_reply_later(struct exchange *, unsigned status, struct slice why,
+                          unsigned retry_after_s); /* 0: it does not say when */
+void exchange_refuse_body(struct exchange *);      /* it is too large; finishes */
 /* To what goes no further than here (request.may_end_here); false: it does. Else finishes. */
 bool exchange_answer_last_hop(struct exchange *);
 void exchange_give_up(struct exchange *); /* what the last try failed with; finishes */

@@ -1,5 +1,7 @@
 #include "shared/parking.h"
 
+#include "base/clock.h"
+
 uint64_t parking_number(const struct segment *s)
 {
     return atomic_load(&s->parking.forgotten) + 1;
@@ -7,9 +9,10 @@ uint64_t parking_number(const struct segment *s)
 
 void parking_forget(struct segment *s)
 {
+    atomic_store(&s->parking.forgotten_slot, recent_slot(clock_steady_ms()));
     atomic_fetch_add(&s->parking.forgotten, 1); /* now those of the old one do not count */
-    for (unsigned i = 0; i < SEGMENT_PARKING_MAX; i++)
-        atomic_store(&s->parking.breaches_ms[i], 0);
+    for (unsigned i = 0; i < 2; i++)
+        atomic_store(&s->parking.failing[i].at_ms, 0);
     atomic_store(&s->parking.parked, 0);
 }
 
@@ -23,24 +26,125 @@ static struct parking_cause unpack(uint64_t cause)
     return (struct parking_cause){(uint8_t)(cause >> 40), (uint8_t)(cause >> 32), (uint32_t)cause};
 }
 
-/* Breach n is at n % SEGMENT_PARKING_MAX. One that another worker has begun to note may be
- * read as the older one in its place; then the next breach parks the script. */
-bool parking_count(struct segment *s, uint64_t number, unsigned most, struct parking_cause cause,
-                   uint64_t now_ms)
-{
-    struct segment_parking *parking = &s->parking;
-    uint64_t n, first_ms, parked = atomic_load(&parking->parked);
+/* --- too many? --- */
 
-    if (most == 0 || parked == number || number != parking_number(s))
+static unsigned workers_of(const struct segment *s)
+{
+    unsigned workers = atomic_load(&s->workers_count);
+
+    return workers == 0 || workers > SEGMENT_WORKERS_MAX ? SEGMENT_WORKERS_MAX : workers;
+}
+
+/* The one that failed last, and the last one before it that is another. */
+static void note_client(struct segment_parking *p, uint64_t client, uint64_t now_ms)
+{
+    unsigned older = atomic_load(&p->failing[0].at_ms) > atomic_load(&p->failing[1].at_ms);
+    unsigned at = atomic_load(&p->failing[!older].client) == client ? !older : older;
+
+    atomic_store(&p->failing[at].client, client);
+    atomic_store(&p->failing[at].at_ms, now_ms);
+}
+
+static bool has_two_clients(const struct segment_parking *p, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (atomic_load(&p->failing[i].at_ms) + PARKING_WINDOW_MS < now_ms)
+            return false;
+    return atomic_load(&p->failing[0].client) != atomic_load(&p->failing[1].client);
+}
+
+void parking_change_client(struct segment_worker *worker, uint64_t client, uint32_t slot)
+{
+    uint64_t before = atomic_load_explicit(&worker->policy_client, memory_order_relaxed);
+    uint32_t last = atomic_load_explicit(&worker->calls.slot, memory_order_relaxed);
+
+    if (client == 0)
+        return;
+    if (before != 0 && slot - last < RECENT_SLOTS)
+        atomic_store_explicit(&worker->policy_client_slot, slot, memory_order_relaxed);
+    atomic_store_explicit(&worker->policy_client, client, memory_order_relaxed);
+}
+
+/* All calls of the last second were this one's. */
+static bool is_only_client(const struct segment *s, uint64_t client, uint32_t slot)
+{
+    for (unsigned i = 0; i < workers_of(s); i++) {
+        const struct segment_worker *worker = &s->workers[i];
+
+        if (recent_sum(&worker->calls, slot, 0) == 0)
+            continue;
+        if (atomic_load(&worker->policy_client) != client ||
+            slot - atomic_load(&worker->policy_client_slot) < RECENT_SLOTS)
+            return false;
+    }
+    return true;
+}
+
+static bool is_too_many(const struct segment *s, unsigned least, const struct parking_breach *b)
+{
+    uint32_t slot = recent_slot(b->now_ms), from = atomic_load(&s->parking.forgotten_slot) + 1;
+    uint64_t calls = 0, failed = 0;
+
+    for (unsigned i = 0; i < workers_of(s); i++) {
+        calls += recent_sum(&s->workers[i].calls, slot, from);
+        failed += recent_sum(&s->workers[i].failed, slot, from);
+    }
+    return failed >= least && 2 * failed >= calls &&
+           (b->client == 0 || has_two_clients(&s->parking, b->now_ms) ||
+            is_only_client(s, b->client, slot));
+}
+
+bool parking_note(struct segment *s, uint64_t number, unsigned least,
+                  const struct parking_breach *b)
+{
+    struct segment_parking *p = &s->parking;
+    uint64_t parked = atomic_load(&p->parked);
+
+    if (least == 0 || parked == number || number != parking_number(s))
         return false;
-    n = atomic_fetch_add(&parking->breaches, 1);
-    atomic_store(&parking->breaches_ms[n % SEGMENT_PARKING_MAX], now_ms);
-    first_ms = atomic_load(&parking->breaches_ms[(n + 1 - most) % SEGMENT_PARKING_MAX]);
-    if (first_ms == 0 || now_ms - first_ms > PARKING_WINDOW_MS)
+    recent_add(&s->workers[b->worker].failed, recent_slot(b->now_ms));
+    note_client(p, b->client, b->now_ms);
+    if (!is_too_many(s, least, b))
         return false;
-    atomic_store(&parking->cause, pack(cause));
-    atomic_store(&parking->told_ms, now_ms);
-    return atomic_compare_exchange_strong(&parking->parked, &parked, number);
+    atomic_store(&p->cause, pack(b->cause));
+    atomic_store(&p->told_ms, b->now_ms);
+    atomic_store(&p->since_ms, b->now_ms);
+    atomic_store(&p->trials, 0);
+    atomic_store(&p->trial_ms, 0);
+    atomic_store(&p->rests_ms, b->now_ms + PARKING_REST_MS);
+    return atomic_compare_exchange_strong(&p->parked, &parked, number);
+}
+
+/* --- parked --- */
+
+bool parking_may_try(struct segment *s, uint64_t number, uint64_t now_ms, uint64_t patience_ms)
+{
+    struct segment_parking *p = &s->parking;
+    uint64_t trial_ms = atomic_load(&p->trial_ms);
+
+    return parking_is_parked(s, number) && now_ms >= atomic_load(&p->rests_ms) &&
+           now_ms >= trial_ms &&
+           atomic_compare_exchange_strong(&p->trial_ms, &trial_ms, now_ms + patience_ms);
+}
+
+bool parking_end(struct segment *s, uint64_t number, uint64_t *since_ms)
+{
+    *since_ms = atomic_load(&s->parking.since_ms);
+    return atomic_compare_exchange_strong(&s->parking.parked, &number, 0);
+}
+
+void parking_go_on(struct segment *s, uint64_t now_ms)
+{
+    uint32_t trials = atomic_fetch_add(&s->parking.trials, 1) + 1;
+    uint64_t rest_ms = trials < 6 ? (uint64_t)PARKING_REST_MS << trials : PARKING_REST_MAX_MS;
+
+    atomic_store(&s->parking.rests_ms, now_ms + rest_ms);
+    atomic_store(&s->parking.trial_ms, 0);
+}
+
+void parking_let_try(struct segment *s)
+{
+    atomic_store(&s->parking.trial_ms, 0);
 }
 
 bool parking_remind(struct segment *s, uint64_t number, uint64_t every_ms, uint64_t now_ms,

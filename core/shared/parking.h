@@ -1,21 +1,34 @@
 /*
- * parking - a script that fails too often is asked no more, by any worker, until
- * another one is loaded.
+ * parking - a script that fails too often is asked no more, by any worker, for a while.
  *
- * Breaches are counted over all workers, so that one service behaves alike. Each
- * script that is loaded has a number; what is said of one that is no longer the
- * newest is none of the newest one's.
+ *   asked ---- too many failed in a second ----> rests 1 s
+ *     ^                                            |
+ *     |          a good one            a call on trial, of all workers' one at a time
+ *     `---------------------------------------- /  | a bad one: rests 2 s, then 4 .. 60
+ *                                              `---'
+ *
+ * Counted over all workers, so that one service behaves alike. Each script that is loaded has a
+ * number; what is said of one that is no longer the newest is none of the newest one's. A
+ * worker may die in the middle of anything: a trial ends by itself, when its time is over.
  */
 #ifndef SHARED_PARKING_H
 #define SHARED_PARKING_H
 
 #include "shared/segment.h"
 
-enum { PARKING_WINDOW_MS = 10000 };
+enum { PARKING_WINDOW_MS = 1000, PARKING_REST_MS = 1000, PARKING_REST_MAX_MS = 60000 };
 
 struct parking_cause { /* of the breach that was one too many */
     uint8_t hook, kind;
     uint32_t line;
+};
+
+/* A call that failed by the script's fault. */
+struct parking_breach {
+    unsigned worker;
+    uint64_t client; /* whose request it was; 0: nobody's */
+    uint64_t now_ms;
+    struct parking_cause cause;
 };
 
 /* Of a script that is loaded now. */
@@ -28,10 +41,31 @@ static inline bool parking_is_parked(const struct segment *s, uint64_t number)
     return atomic_load_explicit(&s->parking.parked, memory_order_relaxed) == number;
 }
 
-/* A breach of the script. True for the one caller whose breach was number `most` within
- * the window (SEGMENT_PARKING_MAX at most; 0: never) and has parked it. */
-bool parking_count(struct segment *, uint64_t number, unsigned most, struct parking_cause,
-                   uint64_t now_ms);
+void parking_change_client(struct segment_worker *, uint64_t client, uint32_t slot);
+
+/* A hook is called, for that client (0: for none). A dozen instructions, with each call. */
+static inline void parking_count(struct segment_worker *worker, uint64_t client, uint64_t now_ms)
+{
+    uint32_t slot = recent_slot(now_ms);
+
+    if (client != atomic_load_explicit(&worker->policy_client, memory_order_relaxed))
+        parking_change_client(worker, client, slot);
+    recent_add(&worker->calls, slot);
+}
+
+/* A breach of the script. It is parked if in the last second at least `least` calls failed, and
+ * half of all that there were, of two clients or of the only one; a timer's are nobody's, so no
+ * client can park it by them. True for the caller who has parked it. 0: never. */
+bool parking_note(struct segment *, uint64_t number, unsigned least, const struct parking_breach *);
+
+/* It is parked: may a call be tried? True for one caller at a time, who says within `patience_ms` how
+ * it went. */
+bool parking_may_try(struct segment *, uint64_t number, uint64_t now_ms, uint64_t patience_ms);
+/* Well: it is parked no more. True for the caller who has done that, and since when it was. */
+bool parking_end(struct segment *, uint64_t number, uint64_t *since_ms);
+void parking_go_on(struct segment *, uint64_t now_ms); /* badly */
+void parking_let_try(struct segment *);                /* nobody knows: the next one is tried */
+
 /* Once in so long for all workers together, and only if it is parked: true, and why. */
 bool parking_remind(struct segment *, uint64_t number, uint64_t every_ms, uint64_t now_ms,
                     struct parking_cause *);

@@ -13,6 +13,7 @@
 #define SHARED_SEGMENT_H
 
 #include "base/check.h"
+#include "shared/recent.h"
 #include "shared/table.h"
 
 #include <stdalign.h>
@@ -30,7 +31,6 @@ enum {
     SEGMENT_NAME_BYTES = 64,  /* of a counter, with the NUL behind it */
     SEGMENT_HOOKS_MAX = 16,   /* of a script, and */
     SEGMENT_BREACHES_MAX = 8, /* the kinds of what can go wrong with one */
-    SEGMENT_PARKING_MAX = 64, /* breaches that are remembered */
     CALLERS_SETS = 2048,      /* a power of two */
     CALLERS_WAYS = 16,        /* addresses of one set that a worker can count */
     CALLERS_SECRET_BYTES = 32,
@@ -96,15 +96,23 @@ struct segment_worker {
     _Atomic uint64_t policy_gc_pause_us; /* the longest collection that was timed */
     /* The same by hook and kind, which are policy/script.h's. */
     _Atomic uint32_t policy_breaches[SEGMENT_HOOKS_MAX][SEGMENT_BREACHES_MAX];
+    struct recent calls, failed;         /* of the hooks; those that failed by the script's fault */
+    _Atomic uint64_t policy_client;      /* whose call was the last one; 0: nobody's yet */
+    _Atomic uint32_t policy_client_slot; /* recent_slot of when that was somebody else last */
 };
 
 /* A script that fails too often (shared/parking.h has the functions). */
 struct segment_parking {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t parked; /* its number; 0: none is parked */
-    _Atomic uint64_t cause, told_ms;
-    _Atomic uint64_t forgotten;                            /* how often another script has come */
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t breaches; /* so many were noted */
-    _Atomic uint64_t breaches_ms[SEGMENT_PARKING_MAX];     /* when the last ones were */
+    _Atomic uint64_t cause, told_ms, since_ms;
+    _Atomic uint64_t forgotten; /* how often another script has come */
+    _Atomic uint32_t forgotten_slot;
+    _Atomic uint32_t trials;   /* that went wrong since then */
+    _Atomic uint64_t rests_ms; /* until then no call is tried */
+    _Atomic uint64_t trial_ms; /* one is, until then at the latest; 0: none */
+    alignas(SEGMENT_CACHE_LINE) struct {
+        _Atomic uint64_t client, at_ms;
+    } failing[2]; /* clients whose calls failed last */
 };
 
 /* Connections by client, of one worker (shared/callers.h has the functions). */

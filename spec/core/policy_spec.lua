@@ -29,6 +29,7 @@ struct facts_request {
   uint32_t by_fallback, is_trusted;
   void *explained;
   struct slice authority;
+  uint64_t client;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; };
 struct facts_choice { const uint32_t *backends; uint32_t count; uint64_t generation; bool panic; };
@@ -42,6 +43,7 @@ struct facts_decision {
   struct policy_field *fields;
   uint32_t fields_count;
   void *options;
+  bool is_costly;
 };
 struct binding_call {
   struct facts_request *request;

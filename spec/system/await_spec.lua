@@ -143,6 +143,28 @@ describe("a hook that awaits", function()
     error_of(lb, { kind = "timeout", hook = "choose" })
   end)
 
+  it("for something that comes late does not park its script, but for what it chose itself does", function()
+    local silent = play.hello "silent" -- until it is asked for something
+    local lb = start(([[
+      local conn = assert(lb.tcp.connect("%s", { timeout = 60 }))
+      local _ = ctx.path == "/own" and lb.sleep(60) or conn:line()]]):format(silent.address),
+      "script = { await = 0.1, park = 2 },")
+    for round = 1, 3 do
+      local clients = {}
+      for i = 1, 10 do clients[i] = sending(lb, ("/late%d.%d"):format(round, i)) end
+      for i = 1, 10 do assert.equal("one", clients[i]:response().body) end
+    end
+    error_of(lb, { kind = "timeout", hook = "choose" })
+    assert.same({}, lb:events "policy_parked")
+    for _ = 1, 20 do
+      local clients = {}
+      for i = 1, 10 do clients[i] = sending(lb, "/own") end
+      for i = 1, 10 do assert.equal("one", clients[i]:response().body) end
+      if lb:events("policy_parked")[1] then break end
+    end
+    lb:event "policy_parked"
+  end)
+
   it("beyond the request's deadline is ended with it: 504", function()
     local lb = start("lb.sleep(60)", "timeouts = { request = 0.1 },")
     assert.equal(504, lb:fetch("/a").status)
