@@ -197,6 +197,14 @@ peers-conformance:
 	@$(PEERS_PATH) infra/apart.sh luajit infra/peers/conformance.lua LB=$(BUILD)/lb \
 		$(foreach name,FILTER SHOW LANES,$(if $($(name)),'$(name)=$($(name))'))
 
+# Lost SYNs, backends and clients in trouble: answers lost by lb, HAProxy and nginx, p99 and the longest one. Seven
+# minutes; SECONDS=5 for each row and ROWS=loss500,silent for less. infra/peers/README.md.
+peers-faults:
+	@infra/install.sh run test peers
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all
+	@ulimit -n 8192; $(PEERS_PATH) infra/apart.sh --admin luajit infra/peers/faults.lua LB=$(BUILD)/lb \
+		$(foreach name,SECONDS ROWS,$(if $($(name)),'$(name)=$($(name))'))
+
 # What a request costs, of lb and of its peers, in rounds that take turns: infra/bench/README.md. Under 10 minutes.
 # ROUNDS=n, SCENARIOS=small,1m and PEERS=haproxy,relay for less; LB2=path puts another build beside this one.
 BENCH_TOOLS = $(patsubst %,$(BUILD)/bench/%,origin relay)
@@ -233,7 +241,7 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all always bench clang clean format fuzz install install-scripts instructions instructions-curves instructions-policy library peers-conformance run \
-	runaways sanitize soak spec spec-lossy storm story test test-policy valgrind
+.PHONY: all always bench clang clean format fuzz install install-scripts instructions instructions-curves instructions-policy library peers-conformance \
+	peers-faults run runaways sanitize soak spec spec-lossy storm story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)

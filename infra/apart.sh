@@ -5,6 +5,7 @@
 # runs in the machine's network. Without a command: says which of the two it is.
 #
 # LOSE=100 apart.sh COMMAND...: the first SYN in that network is dropped, and every 100th after it.
+# apart.sh --admin COMMAND...: the command may change that network (iptables); without one, it does not run.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin # of ip and iptables, which not every user's has
 
@@ -23,6 +24,7 @@ if [ "${1:-}" = --inside ]; then
     ip link set lo up
     [ -z "${LOSE:-}" ] || lose "$LOSE"
     unset LOSE # of a network that the command may make for others
+    [ "${1:-}" != --admin ] || { shift && exec "$@"; }
     exec setpriv --ambient-caps=-all --inh-caps=-all "$@"
 fi
 
@@ -34,5 +36,5 @@ if why=$({ "${own[@]}" ip link set lo up; } 2>&1); then
     exec "${own[@]}" "$0" --inside "$@"
 fi
 [ $# -gt 0 ] || { echo "in this machine's network: $why" && exit; }
-[ -z "${LOSE:-}" ] || { echo "apart.sh: LOSE needs a network of its own: $why" >&2 && exit 1; }
+[ -z "${LOSE:-}" ] && [ "$1" != --admin ] || { echo "apart.sh: this needs a network of its own: $why" >&2 && exit 1; }
 exec "$@"

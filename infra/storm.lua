@@ -136,7 +136,7 @@ end
 
 -- --- clients ---
 
-local sent, answered, lost, going = 0, 0, {}, true
+local connecting, sent, answered, lost, going = 0, 0, 0, {}, true
 
 local function lose(text, ...) lost[#lost + 1] = text:format(...) end
 
@@ -149,7 +149,9 @@ local function client(keeps)
     sent = sent + 1
     stream:write("GET / HTTP/1.1\r\nHost: storm\r\n" .. (keeps and "\r\n" or "Connection: close\r\n\r\n"))
   end
+  connecting = connecting + 1
   stream:connect("127.0.0.1", port, function(refused)
+    connecting = connecting - 1
     if refused then return lose("connect: %s", refused) end
     ask()
     stream:read_start(function(wrong, bytes)
@@ -194,8 +196,8 @@ run_for(SECONDS * 1000 * 2 / 3)
 local after = measure()
 timer:close()
 going = false
-local patience = uv.now() + 5000
-while sent > answered + #lost and uv.now() < patience do run_for(10) end
+local patience = uv.now() + 20000
+while connecting + sent > answered + #lost and uv.now() < patience do run_for(10) end
 local pids_after = table.concat(children(), " ")
 local reloads, refused = events.reload or 0, events.reload_refused or 0
 uv.kill(pid, "sigterm")

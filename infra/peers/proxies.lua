@@ -3,6 +3,8 @@
 --   proxies.start(name, addresses)   name: "lb", "haproxy" or "nginx"; a listener for each of these backends.
 --                                    { name =, version =, addresses =, process = }, when all of them listen
 --   proxies.lb(limits, address)      an lb with these settings;  proxies.names: all three, lb first
+--   proxies.start_pair(name, addresses, descriptors)   one listener in front of both of these backends, as an engineer
+--                                    would set it up: { name =, version =, address =, process = }
 
 local uv = require "luv"
 local balancer = require "spec.support.balancer"
@@ -63,7 +65,29 @@ function kinds.nginx(ports, addresses)
   return { "nginx", "-p", process.directory() .. "/", "-c", path }
 end
 
+-- A configuration with values in the place of their names, which are in capitals.
+local function filled(template, as, port, addresses)
+  local values = { PORT = tostring(port), BACKEND1 = addresses[1], BACKEND2 = addresses[2] }
+  return process.file(as, (read(FOLDER .. template):gsub("%f[%w]%u+%d?%f[%W]", values)))
+end
+
+local kinds_of_pairs = {
+  lb = function(port, addresses)
+    local script = process.file("pair.lua", "return {}\n")
+    return { balancer.program, script, "--listen", "127.0.0.1:" .. port, "--log-level", "warn",
+      "--backend", addresses[1], "--backend", addresses[2] }
+  end,
+  haproxy = function(port, addresses)
+    return { "haproxy", "-db", "-f", filled("faults_haproxy.cfg", "pair.cfg", port, addresses) }
+  end,
+  nginx = function(port, addresses)
+    return { "nginx", "-p", process.directory() .. "/", "-c",
+      filled("faults_nginx.conf", "pair.conf", port, addresses) }
+  end,
+}
+
 local versions = {
+  lb = function() return version_of({ balancer.program, "version" }, "lb (%S+)") end,
   haproxy = function() return version_of({ "haproxy", "-v" }, "version (%S+)") end,
   nginx = function() return version_of({ "nginx", "-v" }, "nginx/(%S+)") end,
 }
@@ -85,12 +109,16 @@ local function is_up(started, addresses)
   return up
 end
 
-local function start_peer(name, backends)
+local function start_on_ports(name, count, command_of, descriptors)
   for _ = 1, 5 do
-    local ports, addresses = free_ports(#backends), {}
+    local ports, addresses = free_ports(count), {}
     for i, port in ipairs(ports) do addresses[i] = "127.0.0.1:" .. port end
-    local command = kinds[name](ports, backends)
-    local started = process.start { name = name, "setpriv", "--pdeathsig", "TERM", unpack(command) }
+    local command = { name = name, "setpriv", "--pdeathsig", "TERM" }
+    if descriptors then
+      for _, word in ipairs { "prlimit", "--nofile=" .. descriptors } do table.insert(command, word) end
+    end
+    for _, word in ipairs(command_of(ports)) do table.insert(command, word) end
+    local started = process.start(command)
     if is_up(started, addresses) then
       return { name = name, version = versions[name](), addresses = addresses, process = started }
     end
@@ -103,11 +131,19 @@ function proxies.lb(limits, backend)
 end
 
 function proxies.start(name, backends)
-  if name ~= "lb" then return start_peer(name, backends) end
+  if name ~= "lb" then
+    return start_on_ports(name, #backends, function(ports) return kinds[name](ports, backends) end)
+  end
   local addresses = {}
   for i, backend in ipairs(backends) do addresses[i] = proxies.lb(nil, backend) end
-  local version = version_of({ balancer.program, "version" }, "lb (%S+)")
-  return { name = name, version = version, addresses = addresses }
+  return { name = name, version = versions.lb(), addresses = addresses }
+end
+
+function proxies.start_pair(name, backends, descriptors)
+  local started = start_on_ports(name, 1, function(ports) return kinds_of_pairs[name](ports[1], backends) end,
+    descriptors)
+  started.address = started.addresses[1]
+  return started
 end
 
 return proxies

@@ -54,7 +54,7 @@ describe("a hook that awaits", function()
   end)
 
   it("lets others be served meanwhile, each with its own facts", function()
-    local lb = start "lb.sleep(0.3) assert(ctx.headers.host == 'x')"
+    local lb = start "lb.sleep(3) assert(ctx.headers.host == 'x')"
     local waiting = {}
     for i = 1, 50 do waiting[i] = sending(lb, "/w" .. i) end
     play.wait("all to wait", function() return numbers(lb) == "50 0" end)
@@ -174,7 +174,7 @@ describe("a hook that awaits", function()
   end)
 
   it("is ended when its client leaves", function()
-    local lb = start "lb.sleep(0.5)"
+    local lb = start "lb.sleep(2.5)"
     local clients = {}
     for i = 1, 20 do clients[i] = sending(lb, "/" .. i) end
     play.wait("all to wait", function() return numbers(lb) == "20 0" end)
@@ -186,7 +186,7 @@ describe("a hook that awaits", function()
 
   it("has the request's body, whatever came of it meanwhile", function()
     local backend = play.answering(function(request) return request.body end)
-    local lb = start("lb.sleep(0.2)", nil, { backends = { backend } })
+    local lb = start("lb.sleep(1.5)", nil, { backends = { backend } })
     local body = ("0123456789"):rep(20000)
     local client = play.client(lb)
     client:send("POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" .. body:sub(1, 1000))
@@ -196,7 +196,7 @@ describe("a hook that awaits", function()
   end)
 
   it("ends in time when lb drains", function()
-    local lb = start "lb.sleep(0.3)"
+    local lb = start "lb.sleep(1.5)"
     local client = sending(lb, "/a")
     play.wait("it to wait", function() return numbers(lb) == "1 0" end)
     lb:signal "sigterm"
