@@ -247,6 +247,7 @@ return {
   health = { interval = 1, timeout = 5, eject_after = 0 },
   timeouts = { request_head = 5, request_body = 5, response_head = 5, response_body = 5 },
   limits = { retry_budget = 1 },
+  trace = true,
   script = { budget_ms = 0 }, -- a slow machine must not send a request to another lane
   choose = function(ctx, backends)
     return backends:by_name("lane" .. (ctx.client_ip:match "^127%%.(%%d+)%%." or ""))
