@@ -99,9 +99,10 @@ void evidence_hear(struct segment *s)
 
 bool evidence_begin_look(struct segment *s, unsigned slot)
 {
-    uint32_t asked = LOOK_ASKED;
+    _Atomic uint32_t *look = &backend_of(s, slot)->look;
+    uint32_t state = atomic_load(look);
 
-    return atomic_compare_exchange_strong(&backend_of(s, slot)->look, &asked, LOOK_UNDER_WAY);
+    return state == LOOK_ASKED && atomic_compare_exchange_strong(look, &state, LOOK_UNDER_WAY);
 }
 
 bool evidence_go_on_looking(struct segment *s, unsigned slot)

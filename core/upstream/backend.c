@@ -99,7 +99,7 @@ static void backends_look_for_panic(struct backends *all)
     all->is_panic = atomic_load(&all->segment->first_round_done) != 0 &&
                     all->available_count < all->config->health.panic * wanted;
     backends_log_panic(all, wanted);
-    all->is_need = !all->is_panic && all->available_count == 0;
+    all->is_need = !all->is_panic && all->available_count == 0 && wanted > 0;
     if (!all->is_panic && !all->is_need)
         return;
     all->available_count = 0;

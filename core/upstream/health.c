@@ -107,7 +107,7 @@ static void checker_finish(struct checker *c)
     if (c->outcome == OUTCOME_PASSED)
         tally_note_success(&c->tally, c->pace.began_ms, loop_now_ms(h->loop));
     else if (c->outcome == OUTCOME_FAILED)
-        tally_note_failure(&c->tally, loop_now_ms(h->loop));
+        tally_note_failure(&c->tally, c->pace.began_ms, loop_now_ms(h->loop));
     else
         note_local_error(c);
     if (!was_checked && --h->unchecked == 0)

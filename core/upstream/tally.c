@@ -77,18 +77,23 @@ static void log_change(const struct tally *t, bool up)
     buffer_dispose(&reason);
 }
 
+/* A worker has met something else after this check had begun. */
+static bool is_older_than_traffic(struct board_verdict v, uint64_t started_ms)
+{
+    return v.reason == BOARD_TRAFFIC && v.since_ms >= started_ms;
+}
+
 void tally_note_success(struct tally *t, uint64_t started_ms, uint64_t now_ms)
 {
     struct board_verdict v = board_verdict(t->segment, t->backend->slot);
     struct counts c = counts_read(t);
-    bool is_older; /* a worker met its failure after this check had begun */
+    bool is_older = is_older_than_traffic(v, started_ms);
 
     evidence_note_checked(t->segment, t->backend->slot, started_ms);
     if (v.up) {
         counts_write(t, (struct counts){0});
         return;
     }
-    is_older = v.reason == BOARD_TRAFFIC && v.since_ms >= started_ms;
     if (v.since_ms != c.down_since_ms)
         c.successes = 0;
     c.successes += !is_older;
@@ -99,12 +104,14 @@ void tally_note_success(struct tally *t, uint64_t started_ms, uint64_t now_ms)
         log_change(t, true);
 }
 
-void tally_note_failure(struct tally *t, uint64_t now_ms)
+void tally_note_failure(struct tally *t, uint64_t started_ms, uint64_t now_ms)
 {
     struct board_verdict v = board_verdict(t->segment, t->backend->slot);
     uint64_t failures = counts_read(t).failures + 1;
     bool is_enough = !v.up || failures >= t->config->health.fall;
 
+    if (is_older_than_traffic(v, started_ms))
+        return;
     counts_write(t, (struct counts){.failures = is_enough ? 0 : failures});
     if (t->reason == BOARD_SCRIPT)
         numbers_note_error(t->segment, t->backend->slot, t->words, now_ms);

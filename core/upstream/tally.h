@@ -33,7 +33,7 @@ void tally_init(struct tally *, const struct config *, const struct config_backe
 void tally_set_words(struct tally *, struct slice words);
 /* The check that began at started_ms went well, or did not; changes are logged. */
 void tally_note_success(struct tally *, uint64_t started_ms, uint64_t now_ms);
-void tally_note_failure(struct tally *, uint64_t now_ms);
+void tally_note_failure(struct tally *, uint64_t started_ms, uint64_t now_ms);
 /* Why the backend is in the state it is in, whoever said so. */
 void tally_describe(const struct tally *, struct buffer *);
 
