@@ -90,6 +90,7 @@ static void client_leave(struct client *c, void (*leave)(struct stream *))
     client_tell_gone(c);
     client_uncount_caller(c); /* first, as who sees the end may come again at once */
     leave(&c->stream);
+    clients_note_left(c->clients);
 }
 
 void client_close(struct client *c)

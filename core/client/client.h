@@ -53,6 +53,7 @@ void client_close(struct client *);
 void client_reset(struct client *); /* the same, and the peer sees a reset */
 void client_watch(struct client *); /* sets the deadline that the state calls for, from now */
 void clients_note_rest(struct client *, enum clients_list); /* it is not given up before others */
+void clients_note_left(struct clients *);                   /* one has no place any more */
 void clients_forget(struct clients *, struct client *);     /* it is closed */
 void client_uncount_caller(struct client *);                /* limits.per_client: it leaves */
 void incoming_new(struct client *);                         /* a request begins: client->incoming */

@@ -211,8 +211,8 @@ void clients_follow(struct clients *clients, const struct config *config)
 
 static void clients_count(struct clients *clients, int change)
 {
-    clients->count += (unsigned)change;
-    atomic_store_explicit(&clients->segment->workers[clients->worker].clients, clients->count,
+    clients->open += (unsigned)change;
+    atomic_store_explicit(&clients->segment->workers[clients->worker].clients, clients->open,
                           memory_order_relaxed);
 }
 
@@ -239,16 +239,22 @@ void clients_accept(struct clients *clients, const struct listener *listener, in
     struct client *c = client_new(clients, listener, socket, peer);
 
     clients_note_rest(c, CLIENTS_SILENT);
+    clients->count++;
     clients_count(clients, 1);
     client_check_callers(c);
+}
+
+void clients_note_left(struct clients *clients)
+{
+    clients_count(clients, -1);
+    clients->events->on_left(clients);
 }
 
 void clients_forget(struct clients *clients, struct client *c)
 {
     list_remove(&c->node);
     clients->refused -= c->is_refused ? 1 : 0;
-    clients_count(clients, -1);
-    clients->events->on_closed(clients);
+    clients->count--;
 }
 
 void clients_drain(struct clients *clients)

@@ -22,7 +22,7 @@ struct clients_events {
     /* There is no valid head: answer with an error, if at all; the connection closes. */
     void (*on_bad_request)(struct clients *, struct incoming *, enum incoming_fault,
                            const char *text);
-    void (*on_closed)(struct clients *); /* one client less */
+    void (*on_left)(struct clients *); /* one client less: its place is free */
 };
 
 /* In the order in which they are given up. Being moved costs something: one that has woken is found
@@ -47,10 +47,11 @@ struct clients { /* of one worker */
     struct list_node lists[CLIENTS_LISTS]; /* of all of them */
     struct list_node spare;                /* blocks of incomings that ended */
     unsigned spare_count, spare_least;     /* now; at least so many since the last clients_tick */
-    unsigned count;
-    unsigned refused;        /* of them: limits.per_client */
-    uint64_t refused_untold; /* connections since the log told of some */
-    uint64_t tell_again_ms;  /* not before this */
+    unsigned count;                        /* with those whose memory is not given back yet */
+    unsigned open;                         /* that have a place and a descriptor */
+    unsigned refused;                      /* of them: limits.per_client */
+    uint64_t refused_untold;               /* connections since the log told of some */
+    uint64_t tell_again_ms;                /* not before this */
     bool is_draining;
 };
 

@@ -4,7 +4,9 @@
 #include "base/mem.h"
 #include "policy/link.h"
 #include "proxy/room.h"
+#include "shared/places.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -16,39 +18,35 @@ enum {
 /* --- how many --- */
 
 /* Every client may need a connection to a backend, and the script has connections of its own. But
- * who says how many clients there may be knows that most of them are idle. */
+ * who says how many clients there may be knows that most of them are idle. Where there are few
+ * descriptors, half of them have to do for what is no connection. */
 static unsigned clients_most(const struct config *config)
 {
-    struct rlimit descriptors;
-    uint64_t room = 1024, most, kept = DESCRIPTORS_KEPT + links_limit();
+    struct rlimit descriptors = {.rlim_cur = 1024};
+    uint64_t room, most, kept = DESCRIPTORS_KEPT + config->listen_count + config->workers;
 
-    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > 2 * kept)
-        room = descriptors.rlim_cur - kept;
-    most = room / 2;
-    if (config->limits.connections > 0) {
-        uint64_t share = (config->limits.connections + config->workers - 1) / config->workers;
-
-        most = room / 4 * 3;
-        most = share < most ? share : most;
-    }
+    (void)!getrlimit(RLIMIT_NOFILE, &descriptors);
+    kept += links_limit();
+    room =
+        descriptors.rlim_cur - (kept < descriptors.rlim_cur / 2 ? kept : descriptors.rlim_cur / 2);
+    most = config->limits.connections > 0 ? room / 4 * 3 : room / 2;
     return most < UINT32_MAX ? (unsigned)most : UINT32_MAX;
 }
 
 static void entrance_tell_full(struct entrance *e)
 {
-    uint64_t now_ms = loop_now_ms(e->loop);
-    char most[12];
+    uint64_t now_ms = loop_now_ms(e->clients->loop);
+    bool is_own = e->clients->open >= e->most;
+    char most[24];
     const struct log_pair pairs[] = {{"#limit", most}, {NULL, NULL}};
 
     if (now_ms < e->full_again_ms)
         return;
     e->full_again_ms = now_ms + FULL_AGAIN_MS;
-    snprintf(most, sizeof most, "%u", e->most);
-    log_event(
-        LOG_WARN, "connections_full", pairs,
-        "limits.connections: this worker has its share of %u clients: idle ones are closed for "
-        "others, or these wait",
-        e->most);
+    snprintf(most, sizeof most, "%" PRIu64, is_own ? e->most : e->most_of_all);
+    log_event(LOG_WARN, "connections_full", pairs,
+              "limits.connections: %s %s clients: idle ones make room for others, or these wait",
+              is_own ? "this worker has" : "there are", most);
 }
 
 /* --- the listeners' events --- */
@@ -56,8 +54,10 @@ static void entrance_tell_full(struct entrance *e)
 static bool has_room(struct listener *l)
 {
     const struct entrance *e = l->owner;
+    uint64_t most = e->most_of_all;
 
-    return e->clients->count < e->most;
+    return e->clients->open < e->most &&
+           (most == UINT64_MAX || places_taken(e->clients->segment) < most);
 }
 
 static bool on_full(struct listener *l)
@@ -65,7 +65,12 @@ static bool on_full(struct listener *l)
     struct entrance *e = l->owner;
 
     entrance_tell_full(e);
-    return clients_give_up(e->clients);
+    if (clients_give_up(e->clients))
+        return true;
+    if (e->clients->open >= e->most)
+        return false;
+    places_want(e->clients->segment, e->clients->worker);
+    return e->workers > 1 && places_taken(e->clients->segment) <= e->most_of_all;
 }
 
 static bool make_room(struct listener *l)
@@ -98,17 +103,38 @@ static bool make_room_for_lease(struct pools *pools)
 
 /* --- from the beginning to the end --- */
 
-void entrance_init(struct entrance *e, struct loop *loop, struct clients *clients,
-                   struct pools *pools)
+void entrance_init(struct entrance *e, struct clients *clients, struct pools *pools)
 {
-    *e = (struct entrance){.loop = loop, .clients = clients, .pools = pools};
+    *e = (struct entrance){.clients = clients, .pools = pools};
     pools->make_room = make_room_for_lease;
     pools->owner = e;
+}
+
+/* Those who wait are asked for again, and maybe wait again. */
+static void entrance_go_on(struct entrance *e)
+{
+    for (unsigned i = 0; i < e->count; i++)
+        listener_go_on(&e->listeners[i]);
+}
+
+void entrance_note_left(struct entrance *e)
+{
+    places_free(e->clients->segment, e->clients->worker);
+    entrance_go_on(e);
+}
+
+void entrance_look(struct entrance *e)
+{
+    if (places_are_wanted(e->clients->segment, e->clients->worker))
+        (void)clients_give_up(e->clients);
+    entrance_go_on(e);
 }
 
 void entrance_follow(struct entrance *e, const struct config *config)
 {
     e->most = clients_most(config);
+    e->most_of_all = config->limits.connections > 0 ? config->limits.connections : UINT64_MAX;
+    e->workers = config->workers;
     entrance_go_on(e);
 }
 
@@ -125,20 +151,13 @@ int entrance_open(struct entrance *e, const int *sockets, unsigned count)
         l->make_room = make_room;
         l->on_connection = on_connection;
         l->on_closed = on_closed;
-        status = listener_open(l, e->loop, sockets[i]);
+        status = listener_open(l, e->clients->loop, sockets[i]);
         e->count++;
         e->open++;
         if (status != 0)
             return status;
     }
     return 0;
-}
-
-void entrance_go_on(struct entrance *e)
-{
-    if (e->clients->count < e->most)
-        for (unsigned i = 0; i < e->count; i++)
-            listener_go_on(&e->listeners[i]);
 }
 
 void entrance_close(struct entrance *e)

@@ -25,6 +25,7 @@
 #include "shared/board.h"
 #include "shared/callers.h"
 #include "shared/evidence.h"
+#include "shared/wake.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -468,7 +469,7 @@ int supervisor_run(const struct config *config, struct segment *segment,
                            .watch.fd = -1};
     struct buffer notice = {0};
 
-    if (evidence_open(segment) != 0 ||
+    if (evidence_open(segment) != 0 || wake_open(segment, config->workers) != 0 ||
         reload_init(&s.reload, config, options, segment, &s.children) != 0) {
         check_last_words("start_failed", "lb: nothing can be shared between processes: %s",
                          strerror(errno));

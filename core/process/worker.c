@@ -15,6 +15,7 @@
 #include "process/pulse.h"
 #include "proxy/exchange.h"
 #include "proxy/old_plans.h"
+#include "shared/wake.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -44,6 +45,7 @@ struct worker {
     uint64_t drain_timeout_ms;
     pid_t supervisor;
     uv_signal_t terminate, quit, hangup;
+    uv_poll_t woken; /* by another worker */
     struct deadline last_accept, drain_end, stray_signal, log_again, heartbeat;
     enum worker_state state;
     int status; /* of the process */
@@ -56,11 +58,11 @@ static struct worker *worker_of(struct loop *loop)
 
 /* --- serving --- */
 
-static void on_client_closed(struct clients *clients)
+static void on_client_left(struct clients *clients)
 {
     struct worker *w = clients->owner;
 
-    entrance_go_on(&w->entrance);
+    entrance_note_left(&w->entrance);
 }
 
 static void on_request(struct clients *clients, struct incoming *in)
@@ -81,7 +83,7 @@ static void on_bad_request(struct clients *clients, struct incoming *in, enum in
 static const struct clients_events clients_events = {
     .on_request = on_request,
     .on_bad_request = on_bad_request,
-    .on_closed = on_client_closed,
+    .on_left = on_client_left,
 };
 
 /* --- draining --- */
@@ -230,6 +232,7 @@ static void worker_check_end(struct worker *w)
         uv_close((uv_handle_t *)&w->terminate, NULL);
         uv_close((uv_handle_t *)&w->quit, NULL);
         uv_close((uv_handle_t *)&w->hangup, NULL);
+        uv_close((uv_handle_t *)&w->woken, NULL);
         proxy_close(&w->proxy);
     }
     if (w->state == WORKER_ENDING && w->proxy.pools.open == 0)
@@ -267,8 +270,19 @@ static void on_heartbeat(struct deadline *d)
     worker_keep_up(w);
     old_plans_let_go(&w->proxy);
     clients_tick(&w->clients);
+    entrance_look(&w->entrance);
     if (w->proxy.plan != NULL)
         policy_tick(w->proxy.plan->policy);
+}
+
+static void on_woken(uv_poll_t *handle, int status, int events)
+{
+    struct worker *w = worker_of(handle->loop->data);
+
+    (void)status;
+    (void)events;
+    wake_hear(w->segment, w->proxy.worker);
+    entrance_look(&w->entrance);
 }
 
 /* --- starting --- */
@@ -284,6 +298,14 @@ static void worker_catch_signals(struct worker *w)
     CHECK(uv_signal_start(&w->quit, on_quit, SIGQUIT) == 0);
     CHECK(uv_signal_start(&w->hangup, on_hangup, SIGHUP) == 0);
     signals_deliver();
+}
+
+static void worker_await_waking(struct worker *w)
+{
+    int fd = wake_fd(w->segment, w->proxy.worker);
+
+    CHECK(uv_poll_init(&w->loop.uv, &w->woken, fd) == 0);
+    CHECK(uv_poll_start(&w->woken, UV_READABLE, on_woken) == 0);
 }
 
 static void worker_dispose(struct worker *w)
@@ -338,7 +360,8 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     deadline_init(&w->heartbeat, on_heartbeat);
     clients_init(&w->clients, &w->loop, first, segment, slot, &clients_events, w);
     proxy_init(&w->proxy, &w->loop, segment, slot);
-    entrance_init(&w->entrance, &w->loop, &w->clients, &w->proxy.pools);
+    entrance_init(&w->entrance, &w->clients, &w->proxy.pools);
+    worker_await_waking(w);
     w->status = worker_start(w, listeners, listeners_count);
     if (w->status != 0)
         worker_drain(w); /* closes what there is, in order */

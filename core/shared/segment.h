@@ -87,7 +87,7 @@ struct segment_worker {
     alignas(SEGMENT_APART) _Atomic uint64_t heartbeat; /* changes with each event of its loop */
     _Atomic uint32_t ready;                            /* accepts connections */
     _Atomic uint32_t pid;
-    _Atomic uint64_t clients;       /* open client connections */
+    _Atomic uint64_t clients;       /* open client connections (shared/places.h) */
     _Atomic uint64_t requests;      /* finished exchanges */
     _Atomic uint64_t lines_dropped; /* log lines that found no room */
     _Atomic uint64_t edition;       /* of the script that its requests begin with now */
@@ -141,6 +141,8 @@ struct segment {
     alignas(SEGMENT_APART) _Atomic uint64_t monitor_heartbeat;
     alignas(SEGMENT_APART) _Atomic uint64_t median_at_ms; /* when it was reckoned; 0: never */
     _Atomic double median_ms;                             /* of the backends' ewma_ms */
+    /* Written while limits.connections is reached. */
+    alignas(SEGMENT_APART) _Atomic uint32_t place_wanted; /* by this worker + 1; 0: by none */
     /* Written by one worker each, in the steady state. */
     struct segment_worker workers[SEGMENT_WORKERS_MAX];
     alignas(SEGMENT_APART) struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
@@ -148,6 +150,8 @@ struct segment {
     /* Written by whoever has something to say, which scripts may do with each request. */
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];
+    unsigned wakes; /* shared/wake.h; never change, as what follows */
+    int wake_fds[SEGMENT_WORKERS_MAX];
     uint8_t callers_secret[CALLERS_SECRET_BYTES]; /* of their keys; never changes */
     int look_fd; /* wakes the monitor, in whatever process; -1: it is not to be woken. Never changes */
     struct table table; /* lb.get, lb.window, lb.bucket: shared/table.h */

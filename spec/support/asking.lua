@@ -5,7 +5,8 @@
 --     options: top (lines before the script's table), settings (inside of it), backends, env, may_fail, peers
 --     "$NAME" in the script is the address of options.peers.NAME
 --   asking.answer(lb, path)       the body that lb answers with
---   asking.worker(lb)             the pid of its one worker;  asking.descriptors(pid), descriptors_at_rest(pid)
+--   asking.worker(lb)             the pid of its one worker;  asking.workers(lb): those of all
+--   asking.descriptors(pid), descriptors_at_rest(pid)
 --                                 how many it has open
 --   asking.no_errors(lb)          no hook has failed
 
@@ -52,15 +53,18 @@ function asking.answer(lb, path, options)
   return response.body
 end
 
-function asking.worker(lb)
+function asking.workers(lb)
+  local workers = {}
   for _, pid in ipairs(lb:children()) do
     local file = io.open(("/proc/%d/comm"):format(pid))
     local name = file and file:read "*a" or ""
     if file then file:close() end
-    if name:find "worker" then return pid end
+    if name:find "worker" then workers[#workers + 1] = pid end
   end
-  error "lb has no worker"
+  return workers
 end
+
+function asking.worker(lb) return assert(asking.workers(lb)[1], "lb has no worker") end
 
 function asking.descriptors(pid)
   local count = 0

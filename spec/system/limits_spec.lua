@@ -155,6 +155,23 @@ describe("the limit", function()
     all(75, "/second")
   end)
 
+  for _, descriptors in ipairs { 64, 128, 160 } do
+    it("connections lets as many wait as " .. descriptors .. " descriptors are too few for", function()
+      backend = play.answering(function()
+        play.pause(0.05)
+        return "x"
+      end)
+      local lb = play.balancer { backends = { backend }, descriptors = descriptors }
+      local clients = {}
+      for i = 1, 100 do
+        clients[i] = play.client(lb)
+        clients[i]:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+      end
+      for _, client in ipairs(clients) do assert.equal(200, client:response().status) end
+      lb:event "connections_full"
+    end)
+  end
+
   it("max_in_flight of a backend is never exceeded", function()
     local busy, most, go_on = 0, 0, false
     local function answer()

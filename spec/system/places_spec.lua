@@ -146,3 +146,80 @@ describe("a worker without a descriptor", function()
     assert.equal(0, second.size)
   end)
 end)
+
+describe("a place", function()
+  after_each(play.curtain)
+
+  -- lb in two workers, whose answers name the worker, and the backend of "/held", which never answers.
+  local function start_two(places)
+    local backend = play.answering(function() play.wait("the end", function() return false end, 60) end)
+    local lb = play.balancer {
+      workers = 2, may_fail = true, may_lose_workers = true, backends = { backend },
+      script = ([[
+        local name = tostring(lb.add("workers", 1))
+        return {
+          limits = { connections = %d }, health = { interval = 60 },
+          choose = function(ctx, backends)
+            return ctx.path == "/held" and backends[1] or ctx:respond { body = name }
+          end,
+        }]]):format(places),
+    }
+    return lb, backend
+  end
+
+  -- Clients of one worker that rest: those that come to the other one leave again.
+  local function rest_at_one(lb, n)
+    local clients, name = {}, nil
+    while #clients < n do
+      local client = play.client(lb)
+      client:send(GET)
+      local worker = client:response().body
+      name = name or worker
+      if worker == name then clients[#clients + 1] = client else client:close() end
+    end
+    return clients
+  end
+
+  local function hold(lb, n)
+    local clients = {}
+    for i = 1, n do
+      clients[i] = play.client(lb)
+      clients[i]:send "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+    end
+    return clients
+  end
+
+  local function asked(backend, n)
+    play.wait(n .. " requests", function() return #backend.requests == n end)
+  end
+
+  it("is of any worker, and who rests at one makes room for a client of another", function()
+    local lb, backend = start_two(8)
+    local resting = rest_at_one(lb, 8)
+    local held = hold(lb, 8)
+    asked(backend, 8)
+    for _, client in ipairs(resting) do given_up(client, held) end
+  end)
+
+  it("is taken over where nobody rests by one client too many, and by no other", function()
+    local lb, backend = start_two(4)
+    local held = hold(lb, 16)
+    lb:event "connections_full"
+    local count = play.until_still(function() return #backend.requests end)
+    assert.truthy(count >= 4 and count <= 6, count) -- each worker may be the one
+    for i = 1, 8 do held[i]:close() end
+    play.wait("the others", function() return #backend.requests >= 8 end)
+  end)
+
+  it("is free again when the worker that had it has died", function()
+    local lb, backend = start_two(3)
+    hold(lb, 5)
+    lb:event "connections_full"
+    play.wait("three requests", function() return #backend.requests >= 3 end)
+    for _, pid in ipairs(asking.workers(lb)) do require("luv").kill(pid, "sigkill") end
+    lb:event("worker_died", nil, 2)
+    local before = #backend.requests
+    hold(lb, 3)
+    play.wait("three more requests", function() return #backend.requests >= before + 3 end)
+  end)
+end)

@@ -1,0 +1,48 @@
+#include "shared/places.h"
+
+#include "shared/wake.h"
+
+static uint64_t places_of(const struct segment *s, unsigned worker)
+{
+    return atomic_load_explicit(&s->workers[worker].clients, memory_order_relaxed);
+}
+
+static unsigned workers_of(const struct segment *s)
+{
+    return atomic_load_explicit(&s->workers_count, memory_order_relaxed);
+}
+
+uint64_t places_taken(const struct segment *s)
+{
+    uint64_t sum = 0;
+
+    for (unsigned w = 0; w < workers_of(s); w++)
+        sum += places_of(s, w);
+    return sum;
+}
+
+void places_want(struct segment *s, unsigned worker)
+{
+    atomic_store(&s->place_wanted, worker + 1);
+    for (unsigned w = 0; w < workers_of(s); w++)
+        if (w != worker && places_of(s, w) > 0)
+            wake_worker(s, w);
+}
+
+bool places_are_wanted(const struct segment *s, unsigned worker)
+{
+    uint32_t by = atomic_load(&s->place_wanted);
+
+    return by != 0 && by != worker + 1;
+}
+
+void places_free(struct segment *s, unsigned worker)
+{
+    uint32_t by = atomic_load_explicit(&s->place_wanted, memory_order_relaxed);
+
+    if (by == 0)
+        return;
+    by = atomic_exchange(&s->place_wanted, 0);
+    if (by != 0 && by != worker + 1)
+        wake_worker(s, by - 1);
+}
