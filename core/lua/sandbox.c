@@ -2,6 +2,17 @@
  * The registry holds, under the addresses of the keys below, the environment of
  * scripts and the prelude's table. Scripts see neither the registry nor the
  * globals of the state, which stay as the libraries left them.
+ *
+ * The collector. LuaJIT takes a step of it with what is allocated, wherever that is, and a large
+ * table is traversed in one step: a call of a hook that did nothing special would use up its
+ * budget. So it is stopped while calls run, and takes the same steps between them
+ * (sandbox_collect_some):
+ *
+ *   rests until there is much more than was live, then   takes four bytes' work for each byte
+ *   (sandbox_begin_rest)                                  allocated, until the cycle is over
+ *
+ * A call that allocates as if there were no end starts it again (RESTART_BYTES), as then the
+ * bound on memory needs it.
  */
 #include "lua/sandbox.h"
 
@@ -25,9 +36,20 @@
  * measured; with a small one it would only mark the same objects over and over. */
 enum { GC_PAUSE_SMALL = 400, GC_PAUSE_LARGE = 110, GC_STEP = 400, GC_SMALL_BYTES = 2 << 20 };
 
+/* Garbage of so many bytes is worth a look; of so many in one call the collector does not wait
+ * for its end. */
+enum { STEP_BYTES = 16 << 10, RESTART_BYTES = 4 << 20 };
+
 enum { RUN_CHECK_INSTRUCTIONS = 5000 };
 
 struct sandbox { /* the allocator's */
+    struct sandbox_heap heap;
+    lua_State *lua;
+    uint64_t restart_bytes; /* of all that is allocated: then the collector runs by itself */
+    uint64_t stepped_bytes; /* likewise: when the last step was taken */
+    bool is_collecting;     /* a cycle has begun */
+    bool is_restarted;      /* the collector has, within a call */
+    uint64_t memory_bytes;  /* the bound at opening, whatever it is lifted to meanwhile */
     uint64_t limit_bytes, used_bytes;
     void (*on_full)(void *data);
     void *on_full_data;
@@ -61,6 +83,20 @@ static bool may_exceed(struct sandbox *sandbox, uint64_t used)
     return true;
 }
 
+/* The collector takes its next step when the allocation is done, of as much work as fits that: by
+ * itself it takes the same for a byte and for a megabyte. Only numbers are set here. */
+static void collect_within_call(struct sandbox *sandbox, size_t bytes)
+{
+    size_t kilobytes = bytes >> 10 < 1                     ? 1
+                       : bytes >> 10 > RESTART_BYTES >> 10 ? RESTART_BYTES >> 10
+                                                           : bytes >> 10;
+
+    if (!sandbox->is_restarted)
+        lua_gc(sandbox->lua, LUA_GCRESTART, 0);
+    sandbox->is_restarted = true;
+    lua_gc(sandbox->lua, LUA_GCSETSTEPMUL, GC_STEP * (int)kilobytes);
+}
+
 static void *allocate(void *owner, void *old, size_t old_bytes, size_t bytes)
 {
     struct sandbox *sandbox = owner;
@@ -76,8 +112,14 @@ static void *allocate(void *owner, void *old, size_t old_bytes, size_t bytes)
         !may_exceed(sandbox, used))
         return NULL;
     block = old == NULL ? malloc(bytes) : realloc(old, bytes);
-    if (block != NULL)
-        sandbox->used_bytes = used;
+    if (block == NULL)
+        return NULL;
+    sandbox->used_bytes = used;
+    if (bytes <= old_bytes)
+        return block;
+    sandbox->heap.allocated_bytes += bytes - old_bytes;
+    if (__builtin_expect(sandbox->heap.allocated_bytes > sandbox->restart_bytes, 0))
+        collect_within_call(sandbox, bytes - old_bytes);
     return block;
 }
 
@@ -186,12 +228,14 @@ lua_State *sandbox_open(struct segment *segment, uint64_t memory_bytes)
     lua_State *lua;
 
     CHECK(segment != NULL);
-    sandbox->limit_bytes = memory_bytes;
+    sandbox->memory_bytes = sandbox->limit_bytes = memory_bytes;
+    sandbox->heap.due_bytes = sandbox->restart_bytes = UINT64_MAX; /* it runs by itself */
     lua = lua_newstate(allocate, sandbox);
     if (lua == NULL) {
         mem_free(sandbox);
         return NULL;
     }
+    sandbox->lua = lua;
     lua_atpanic(lua, on_panic);
     switch (lua_cpcall(lua, open_inside, segment)) {
     case 0:
@@ -203,7 +247,7 @@ lua_State *sandbox_open(struct segment *segment, uint64_t memory_bytes)
         return on_panic(lua), NULL;
     }
     lua_gc(lua, LUA_GCSETSTEPMUL, GC_STEP);
-    sandbox_tune(lua);
+    lua_gc(lua, LUA_GCSETPAUSE, GC_PAUSE_SMALL);
     return lua;
 }
 
@@ -329,27 +373,72 @@ size_t sandbox_used_bytes(lua_State *lua)
     return (size_t)sandbox_of(lua)->used_bytes;
 }
 
-void sandbox_tune(lua_State *lua)
+struct sandbox_heap *sandbox_heap(lua_State *lua)
 {
-    bool is_small = sandbox_of(lua)->used_bytes < GC_SMALL_BYTES;
+    return &sandbox_of(lua)->heap;
+}
 
-    lua_gc(lua, LUA_GCSETPAUSE, is_small ? GC_PAUSE_SMALL : GC_PAUSE_LARGE);
+/* There is nothing to do until so much more is allocated. */
+static void rest(struct sandbox *sandbox, uint64_t bytes)
+{
+    uint64_t share = sandbox->memory_bytes / 8;
+
+    sandbox->stepped_bytes = sandbox->heap.allocated_bytes;
+    sandbox->heap.due_bytes = sandbox->heap.allocated_bytes + bytes;
+    sandbox->restart_bytes =
+        sandbox->heap.due_bytes + (share > 0 && share < RESTART_BYTES ? share : RESTART_BYTES);
+    sandbox->is_restarted = false;
+    lua_gc(sandbox->lua, LUA_GCSETSTEPMUL, GC_STEP);
+    lua_gc(sandbox->lua, LUA_GCSTOP, 0);
+}
+
+/* What is there is live. The next cycle begins early enough to end within the bound: until then a
+ * quarter of the live data may be allocated. */
+static void begin_rest(struct sandbox *sandbox)
+{
+    uint64_t live = sandbox->used_bytes, limit = sandbox->memory_bytes;
+    uint64_t pause = live < GC_SMALL_BYTES ? GC_PAUSE_SMALL : GC_PAUSE_LARGE;
+    uint64_t bytes = live / 100 * (pause - 100);
+
+    if (limit > 0 && live + bytes > limit / 2)
+        bytes = live < limit / 2 ? limit / 2 - live : live / 10;
+    sandbox->is_collecting = false;
+    rest(sandbox, bytes < STEP_BYTES ? STEP_BYTES : bytes);
+}
+
+void sandbox_collect_between_calls(lua_State *lua)
+{
+    begin_rest(sandbox_of(lua));
 }
 
 uint64_t sandbox_collect(lua_State *lua)
 {
+    struct sandbox *sandbox = sandbox_of(lua);
     uint64_t begun_us = thread_cpu_us();
 
     lua_gc(lua, LUA_GCCOLLECT, 0);
     malloc_trim(0); /* or what a script once took would be the process's for ever */
+    if (sandbox->heap.due_bytes != UINT64_MAX)
+        begin_rest(sandbox);
     return thread_cpu_us() - begun_us;
 }
 
-uint64_t sandbox_step(lua_State *lua)
+uint64_t sandbox_collect_some(lua_State *lua)
 {
-    uint64_t begun_us = thread_cpu_us();
+    struct sandbox *sandbox = sandbox_of(lua);
+    uint64_t begun_us = thread_cpu_us(), limit_bytes = sandbox->limit_bytes;
+    uint64_t bytes = sandbox->is_collecting ? sandbox->heap.allocated_bytes - sandbox->stepped_bytes
+                                            : STEP_BYTES;
 
-    lua_gc(lua, LUA_GCSTEP, 0);
+    if (bytes > RESTART_BYTES) /* from there on it has run by itself */
+        bytes = RESTART_BYTES;
+    sandbox->is_collecting = true;
+    sandbox->limit_bytes = 0; /* not protected here, and it may take a little itself */
+    if (lua_gc(lua, LUA_GCSTEP, (int)(bytes >> 10)) != 0)
+        begin_rest(sandbox);
+    else
+        rest(sandbox, STEP_BYTES);
+    sandbox->limit_bytes = limit_bytes;
     return thread_cpu_us() - begun_us;
 }
 

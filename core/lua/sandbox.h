@@ -13,6 +13,7 @@
 #include "base/slice.h"
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,9 +49,20 @@ void sandbox_on_full(lua_State *, void (*on_full)(void *data), void *data);
 size_t sandbox_used_bytes(lua_State *);
 /* Collects everything now and gives the memory back to the system; the CPU time, in us, that it took. */
 uint64_t sandbox_collect(lua_State *);
-/* Takes one step of a collection, as an allocation would now and then; the same. */
-uint64_t sandbox_step(lua_State *);
-void sandbox_tune(lua_State *); /* the collector, to the memory in use; now and then */
+
+struct sandbox_heap {
+    uint64_t allocated_bytes; /* in all, whatever was freed */
+    uint64_t due_bytes;       /* when it is that much sandbox_collect_some has something to do */
+};
+
+/* From now on garbage is collected between calls, by whoever asks sandbox_is_due after each. */
+void sandbox_collect_between_calls(lua_State *);
+struct sandbox_heap *sandbox_heap(lua_State *); /* as long as the state */
+static inline bool sandbox_is_due(const struct sandbox_heap *heap)
+{
+    return __builtin_expect(heap->allocated_bytes >= heap->due_bytes, 0);
+}
+uint64_t sandbox_collect_some(lua_State *); /* a step; the CPU time, in us, that it took */
 
 /* The error value of a call that was stopped, whatever the reason. */
 void *sandbox_stopped(void);

@@ -14,8 +14,7 @@
 enum {
     INIT_CPU_MS = 1000,
     COLLECT_SHARE = 20, /* one part in so many of the time, for collections after memory errors, */
-    COLLECT_US_MAX = 200000, /* and what can be saved up */
-    TUNE_EVERY_CALLS = 256
+    COLLECT_US_MAX = 200000 /* and what can be saved up */
 };
 
 static const char *const hook_names[SCRIPT_HOOKS] = {
@@ -38,12 +37,13 @@ bool script_has(const struct script *script, enum script_hook hook)
     return script->hooks[hook] != LUA_REFNIL;
 }
 
-uint32_t script_calls(const struct script *script)
-{
-    return script->calls;
-}
-
 /* --- calling --- */
+
+static void script_note_pause(struct script *script, uint64_t took_us)
+{
+    if (took_us > script->gc_pause_us)
+        script->gc_pause_us = took_us;
+}
 
 /* From one await to the next, or to the end. */
 static inline __attribute__((always_inline)) enum script_breach
@@ -59,6 +59,8 @@ script_slice(struct script *script, struct script_run *run, struct coroutine *co
     if (script->coroutines.loop != NULL)
         loop_note_script(script->coroutines.loop);
     script->was_stopped = stop != BUDGET_KEPT;
+    if (sandbox_is_due(script->heap))
+        script_note_pause(script, sandbox_collect_some(script->lua));
     if (__builtin_expect(result == 0 && !script->was_stopped, 1)) {
         *answer = lua_tonumber(co->thread, -1);
         coroutines_give(co);
@@ -84,8 +86,6 @@ enum script_breach script_call(struct script *script, struct script_run *run, en
 {
     struct coroutine *co = coroutines_take(&script->coroutines);
 
-    if (__builtin_expect(++script->calls % TUNE_EVERY_CALLS == 0, 0))
-        sandbox_tune(script->lua);
     lua_pushvalue(co->thread, (int)hook + 1);
     return script_slice(script, run, co, 0, answer);
 }
@@ -142,15 +142,8 @@ void script_cancel(struct script_run *run)
         coroutines_drop(co);
 }
 
-static void script_note_pause(struct script *script, uint64_t took_us)
+uint64_t script_gc_pause_us(const struct script *script)
 {
-    if (took_us > script->gc_pause_us)
-        script->gc_pause_us = took_us;
-}
-
-uint64_t script_gc_pause_us(struct script *script)
-{
-    script_note_pause(script, sandbox_step(script->lua));
     return script->gc_pause_us;
 }
 
@@ -357,10 +350,12 @@ struct script *script_new(const struct config *config, struct segment *segment,
     script->coroutines.go_on = script_go_on;
     script->coroutines.on_too_long = script_on_too_long;
     script->lua = sandbox_open(segment, config->script_limits.memory);
+    script->heap = script->lua != NULL ? sandbox_heap(script->lua) : NULL;
     if (script->lua == NULL) {
         buffer_append_text(error, "script.memory is too small for any script");
     } else if (script_start(script, segment, timers, call, error)) {
         script->coroutines.loop = timers->loop; /* from here on hooks may await */
+        sandbox_collect_between_calls(script->lua);
         return script;
     }
     script_free(script);

@@ -76,10 +76,7 @@ uint32_t script_stopped_us(const struct script *);
 void script_trace(struct script *, struct buffer *traceback); /* how it got there */
 void script_recover(struct script *, enum script_breach);
 
-uint32_t script_calls(const struct script *); /* of hooks, since it was loaded */
-/* The longest stop for garbage that was timed: every full collection after a breach, and one
- * of the small steps that allocations take, each time that this is called. */
-uint64_t script_gc_pause_us(struct script *);
+uint64_t script_gc_pause_us(const struct script *);   /* the longest stop for garbage */
 void script_forget_vars(struct script *, int number); /* of a request: facts_request.vars */
 
 const char *script_hook_name(enum script_hook);

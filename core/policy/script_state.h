@@ -12,6 +12,7 @@
 struct script {
     const struct config *config;
     lua_State *lua;
+    const struct sandbox_heap *heap; /* of the state */
     struct coroutines coroutines;
     struct coroutine *broken;             /* of the call that went wrong, until script_recover */
     struct budget *budget;                /* NULL: none is set */
@@ -20,8 +21,7 @@ struct script {
     const char *hook_files[SCRIPT_HOOKS]; /* in the script, or in a module; the state's text */
     uint64_t cpu_ms;                      /* that a call has now */
     int kept, forget_nesting;             /* references */
-    uint32_t calls;
-    bool was_stopped;      /* the last call, by the budget */
+    bool was_stopped;                     /* the last call, by the budget */
     bool was_too_long;     /* the last call that went wrong awaited longer than it may, */
     bool was_wish;         /* and at last what it had asked to last so long */
     int64_t collect_us;    /* of the time that collections after memory errors may take */
