@@ -417,6 +417,7 @@ function backend:set_weight(n) end
 ---@field forwarded? boolean
 ---@field trace? boolean
 ---@field body_first? "never"|"limited"|"always"
+---@field reuse? "safe"|"all"
 ---@field pages? table<integer, string|{ type: string, body: string }>
 ---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
 ---@field timeouts? lb.TimeoutSettings

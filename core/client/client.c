@@ -88,6 +88,7 @@ static void client_leave(struct client *c, void (*leave)(struct stream *))
     client_enter(c, CLIENT_CLOSING);
     deadline_clear(&c->deadline);
     client_tell_gone(c);
+    bonds_end(&c->bonds);
     client_uncount_caller(c); /* first, as who sees the end may come again at once */
     leave(&c->stream);
     clients_note_left(c->clients);

@@ -7,6 +7,7 @@
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
 
+#include "base/bond.h"
 #include "client/clients.h"
 
 enum client_state {
@@ -27,6 +28,7 @@ struct client {
     struct clients *clients;
     struct incoming *incoming; /* NULL while idle */
     struct buffer *early;      /* read ahead of its turn; NULL: nothing */
+    struct bond *bonds;        /* what ends with it, for those who serve it */
     struct sockaddr_in6 peer;
     uint32_t watched_bytes; /* not taken by the client when the deadline was set */
     uint32_t rested_ms;     /* steady clock, its low bits: since when, if it rests */

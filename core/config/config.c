@@ -184,9 +184,10 @@ static void print_trusted(struct buffer *out, const struct config *config)
         network_format(out, &config->trusted_proxies[i]);
         buffer_append_text(out, "\"");
     }
-    buffer_printf(out, "%s},\n  forwarded = %s,\n  trace = %s,\n",
+    buffer_printf(out, "%s},\n  forwarded = %s,\n  trace = %s,\n  reuse = \"%s\",\n",
                   config->trusted_proxies_count > 0 ? " " : "",
-                  config->forwarded ? "true" : "false", config->trace ? "true" : "false");
+                  config->forwarded ? "true" : "false", config->trace ? "true" : "false",
+                  config->reuse == CONFIG_REUSE_ALL ? "all" : "safe");
 }
 
 static void print_pages(struct buffer *out, const struct config *config)

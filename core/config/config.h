@@ -61,6 +61,10 @@ enum config_body_first {
     CONFIG_BODY_FIRST_ALWAYS
 };
 
+/* Whom a connection to a backend that has carried a request's body serves: the client's connection
+ * that sent it, or all. */
+enum config_reuse { CONFIG_REUSE_SAFE, CONFIG_REUSE_ALL };
+
 struct config_health {
     uint64_t interval_ms, timeout_ms;
     uint32_t rise, fall;
@@ -131,6 +135,7 @@ struct config {
     unsigned trusted_proxies_count;
     bool forwarded; /* add Forwarded (RFC 7239), too */
     bool trace;     /* TRACE goes on, and is answered where it ends */
+    enum config_reuse reuse;
     enum config_body_first body_first;
     struct config_page *pages;
     unsigned pages_count;

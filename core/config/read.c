@@ -369,6 +369,18 @@ static void read_body_first(struct config *config, struct fields *root)
                 text.start);
 }
 
+static void read_reuse(struct config *config, struct fields *root)
+{
+    struct slice text;
+
+    if (!fields_text(root, "reuse", 0, &text))
+        return;
+    if (slice_is(text, SLICE("all")))
+        config->reuse = CONFIG_REUSE_ALL;
+    else if (!slice_is(text, SLICE("safe")))
+        fields_fail(root, "reuse", 0, "expected 'safe' or 'all', got '%.40s'", text.start);
+}
+
 static void read_hooks(struct config *config, struct fields *root)
 {
     config->has_init = fields_function(root, "init");
@@ -381,11 +393,11 @@ static void read_hooks(struct config *config, struct fields *root)
 
 void read_settings(struct config *config, const struct config_overrides *given, struct fields *root)
 {
-    static const char *const known[] = {"listen",          "backends",   "workers",     "fallback",
-                                        "trusted_proxies", "forwarded",  "pages",       "health",
-                                        "timeouts",        "limits",     "script",      "init",
-                                        "choose",          "on_failure", "on_response", "on_health",
-                                        "on_done",         "trace",      "body_first",  NULL};
+    static const char *const known[] = {
+        "listen",     "backends",   "workers",     "fallback",  "trusted_proxies", "forwarded",
+        "pages",      "health",     "timeouts",    "limits",    "script",          "init",
+        "choose",     "on_failure", "on_response", "on_health", "on_done",         "trace",
+        "body_first", "reuse",      NULL};
 
     fields_check_names(root, known);
     if (given->listen_count == 0)
@@ -400,6 +412,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
                "an address, a network or a list of them");
     fields_flag(root, "forwarded", &config->forwarded);
     fields_flag(root, "trace", &config->trace);
+    read_reuse(config, root);
     pages_read(config, root);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         read_group(config, root, &settings_groups[i]);

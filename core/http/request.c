@@ -26,19 +26,14 @@ static bool request_find_host(const struct head *head, struct request *out)
     return true;
 }
 
-static bool request_has_body(const struct request *r)
-{
-    return r->framing == FRAMING_CHUNKED || (r->framing == FRAMING_COUNTED && r->length > 0);
-}
-
 /* RFC 9110, 7.8. */
 static bool request_finds_upgrade(const struct head *head, const struct request *r)
 {
     const struct field *field;
     unsigned at = 0;
 
-    if (head->version != VERSION_1_1 || request_has_body(r) || !head_has(head, FIELD_UPGRADE) ||
-        !head_lists(head, FIELD_CONNECTION, SLICE("upgrade")))
+    if (head->version != VERSION_1_1 || request_has_body(r->framing, r->length) ||
+        !head_has(head, FIELD_UPGRADE) || !head_lists(head, FIELD_CONNECTION, SLICE("upgrade")))
         return false;
     while ((field = head_next(head, FIELD_UPGRADE, &at)) != NULL) {
         struct slice rest = field->value;
@@ -85,7 +80,7 @@ bool request_ends_connection(struct slice method, enum framing framing, uint64_t
 {
     static const struct slice methods[] = {{"GET", 3}, {"HEAD", 4}, {"DELETE", 6}, {"OPTIONS", 7}};
 
-    if (framing == FRAMING_NONE || (framing == FRAMING_COUNTED && length == 0))
+    if (!request_has_body(framing, length))
         return false;
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (slice_is(method, methods[i]))
@@ -109,7 +104,7 @@ enum request_fault request_check(const struct head *head, struct arena *arena, s
         return REQUEST_IS_CONNECT;
     if (!request_find_max_forwards(head, out))
         return REQUEST_BAD_MAX_FORWARDS;
-    if (is_trace && request_has_body(out))
+    if (is_trace && request_has_body(out->framing, out->length))
         return REQUEST_TRACE_WITH_BODY;
     if (request_has_many_options(head))
         return REQUEST_MANY_OPTIONS;

@@ -34,12 +34,17 @@ struct request {
     struct slice host_name; /* host without its port */
 };
 
-/* Borrows from the head; what it has to write anew of the target is in the arena. */
+static inline bool request_has_body(enum framing framing, uint64_t length)
+{
+    return framing == FRAMING_CHUNKED || (framing == FRAMING_COUNTED && length > 0);
+}
+
 /* A body of a method that has no use for one (RFC 9110, 9.3.1): some backends do not read it, and
  * take it for the next request, whose answer would be another client's. So the connection to the
  * backend ends with it. */
 bool request_ends_connection(struct slice method, enum framing, uint64_t length);
 
+/* Borrows from the head; what it has to write anew of the target is in the arena. */
 enum request_fault request_check(const struct head *, struct arena *, struct request *out);
 unsigned request_fault_status(enum request_fault);
 const char *request_fault_text(enum request_fault);

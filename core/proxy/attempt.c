@@ -274,6 +274,8 @@ static const struct outgoing_events outgoing_events = {
 static void attempt_begin(struct attempt *a, struct outgoing *o)
 {
     a->outgoing = o;
+    if (a->binds)
+        o->bonds = a->bonds;
     a->connected_us = loop_event_us(a->loop);
     outgoing_begin(o, &outgoing_events, a, a->limits, a->arena, a->answers_head, a->may_switch);
     a->events->on_connected(a);
@@ -336,7 +338,7 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
     a->was_sent = a->has_final_head = a->is_paused = a->awaits_continue = false;
     numbers_note_begin(backend->share);
     a->is_active = a->is_pending = true;
-    pooled = fresh ? NULL : pool_take(backend->pool, a->may_repeat, a->began_us);
+    pooled = fresh ? NULL : pool_take(backend->pool, *a->bonds, a->may_repeat, a->began_us);
     if (pooled != NULL) {
         attempt_begin(a, pooled);
         return;

@@ -72,6 +72,8 @@ struct attempt { /* embedded; stays in place until it is over */
     bool awaits_continue;
     /* Set behind attempt_init: */
     bool ends_connection; /* its connection serves no other request */
+    struct bond **bonds;  /* of the client: its own connections are among them */
+    bool binds;           /* its connection serves nobody else from now on */
     bool may_repeat; /* the request may go out again, and there is nothing of it but its head */
 };
 

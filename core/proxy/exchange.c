@@ -45,6 +45,9 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
                  in->request.wants_upgrade);
     e->attempt.ends_connection =
         request_ends_connection(in->parse.head.method, in->request.framing, in->request.length);
+    e->attempt.bonds = incoming_bonds(in);
+    e->attempt.binds = plan->config->reuse == CONFIG_REUSE_SAFE &&
+                       request_has_body(in->request.framing, in->request.length);
     e->facts = describe_request(in, plan->config, proxy->next_id += SEGMENT_WORKERS_MAX);
     e->attempt.may_repeat = e->facts.idempotent != 0 && in->request.framing == FRAMING_NONE;
     e->asked.on_done = on_policy_done;

@@ -13,6 +13,7 @@
 #define UPSTREAM_OUTGOING_H
 
 #include "base/arena.h"
+#include "base/bond.h"
 #include "base/list.h"
 #include "http/framing.h"
 #include "http/parse.h"
@@ -39,7 +40,11 @@ struct outgoing_events {
 
 struct outgoing {
     struct stream stream;
-    struct list_node node; /* in the pool's idle list */
+    struct list_node node; /* in one of the pool's lists of idle ones */
+    /* Of the client that has sent a body over it, and whom alone it serves; NULL: none has. While
+     * it is idle it is one of them. */
+    struct bond **bonds;
+    struct bond bond;
     struct pool *pool;
     const struct outgoing_events *events; /* the borrower's; NULL while it is not lent */
     void *owner;

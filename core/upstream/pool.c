@@ -13,6 +13,7 @@ struct pool *pool_new(struct loop *loop, struct pools *pools)
     pool->pools = pools;
     list_init(&pool->idle);
     list_init(&pool->back);
+    list_init(&pool->bound);
     pools->open++;
     return pool;
 }
@@ -41,6 +42,7 @@ void pool_close_idle(struct pool *pool)
 {
     close_all(&pool->idle);
     close_all(&pool->back);
+    close_all(&pool->bound);
 }
 
 void pool_close(struct pool *pool)
@@ -59,8 +61,38 @@ static void pool_settle(struct pool *pool)
     list_move_all(&pool->idle, &pool->back);
 }
 
-struct outgoing *pool_take(struct pool *pool, bool may_repeat, uint64_t now_us)
+static struct outgoing *find_bound(const struct pool *pool, struct bond *bonds)
 {
+    for (struct bond *bond = bonds; bond != NULL; bond = bond->next) {
+        struct outgoing *o = list_entry(bond, struct outgoing, bond);
+
+        if (o->pool == pool)
+            return o;
+    }
+    return NULL;
+}
+
+/* It is looked at always: a client that has one mostly sends what must not go out twice. */
+static struct outgoing *take_bound(struct pool *pool, struct bond *bonds)
+{
+    struct outgoing *o = find_bound(pool, bonds);
+
+    if (o == NULL)
+        return NULL;
+    if (stream_is_stale(&o->stream)) {
+        outgoing_close(o);
+        return NULL;
+    }
+    outgoing_wake(o, true);
+    return o;
+}
+
+struct outgoing *pool_take(struct pool *pool, struct bond *bonds, bool may_repeat, uint64_t now_us)
+{
+    struct outgoing *own = bonds != NULL ? take_bound(pool, bonds) : NULL;
+
+    if (own != NULL)
+        return own;
     pool_settle(pool);
     for (;;) {
         bool was_polled = !list_is_empty(&pool->idle);
@@ -82,15 +114,34 @@ struct outgoing *pool_take(struct pool *pool, bool may_repeat, uint64_t now_us)
     }
 }
 
-static struct list_node *pool_oldest(struct pool *pool)
+/* One that could serve one client only goes before those that could serve all. NULL: none. */
+static struct outgoing *pool_oldest(const struct pool *pool)
 {
-    return list_is_empty(&pool->idle) ? pool->back.previous : pool->idle.previous;
+    const struct list_node *const lists[] = {&pool->bound, &pool->idle, &pool->back};
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        if (!list_is_empty(lists[i]))
+            return list_entry(lists[i]->previous, struct outgoing, node);
+    return NULL;
 }
 
-void pool_close_oldest(struct pool *pool)
+bool pool_close_oldest(struct pool *pool)
 {
-    if (!list_is_empty(&pool->idle) || !list_is_empty(&pool->back))
-        outgoing_close(list_entry(pool_oldest(pool), struct outgoing, node));
+    struct outgoing *o = pool_oldest(pool);
+
+    if (o != NULL)
+        outgoing_close(o);
+    return o != NULL;
+}
+
+static void pool_keep_bound(struct pool *pool, struct outgoing *o)
+{
+    struct outgoing *other = find_bound(pool, *o->bonds);
+
+    if (other != NULL)
+        outgoing_close(other);
+    list_prepend(&pool->bound, &o->node);
+    bond_tie(o->bonds, &o->bond);
 }
 
 void pool_return(struct outgoing *o)
@@ -103,9 +154,12 @@ void pool_return(struct outgoing *o)
     }
     outgoing_rest(o);
     pool_settle(pool);
-    list_prepend(&pool->back, &o->node);
+    if (o->bonds != NULL)
+        pool_keep_bound(pool, o);
+    else
+        list_prepend(&pool->back, &o->node);
     if (pool->connections > IDLE_CONNECTIONS_MAX)
-        outgoing_close(list_entry(pool_oldest(pool), struct outgoing, node));
+        pool_close_oldest(pool);
 }
 
 /* --- leases --- */

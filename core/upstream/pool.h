@@ -12,6 +12,10 @@
  * are the older ones. So only those that came back since the last poll are looked at
  * first (a system call), and those for a request that must not go out twice, as it would
  * be lost on a connection that was closed.
+ *
+ * A backend may not have read a body that it was sent, and take it for the next request, whose
+ * answer is then anybody's. So a connection that has carried one (outgoing->bonds) is kept for the
+ * client who sent it, one for each, and closed with that client's own.
  */
 #ifndef UPSTREAM_POOL_H
 #define UPSTREAM_POOL_H
@@ -27,6 +31,7 @@ struct pool {
     uint64_t idle_ms;
     struct list_node idle;    /* those that were idle during the last poll, last used first */
     struct list_node back;    /* those that came back since, the same */
+    struct list_node bound;   /* those that serve one client only, the same */
     uint64_t settled_poll;    /* up to which that is true */
     unsigned connections;     /* in any state, until their close is over */
     unsigned uses;            /* by scripts, for upstream/pools.c */
@@ -50,20 +55,21 @@ struct lease { /* embedded in whoever asks; stays in place until its event */
 
 struct pool *pool_new(struct loop *, struct pools *); /* its time is to be set */
 void pool_close_idle(struct pool *);
-void pool_close_oldest(struct pool *); /* of the idle ones, if there is one */
+bool pool_close_oldest(struct pool *); /* of the idle ones; false: there is none */
 /* Closes the idle ones; returned ones are closed from now on. It frees itself when the last
  * one has gone, perhaps at once. */
 void pool_close(struct pool *);
 void pool_forget(struct pool *); /* for outgoing.c: a connection is no more */
 
-/* NULL: none is idle. may_repeat: what it is for can go out again, if the connection turns out to
- * be of no use. now_us: of the steady clock. */
-struct outgoing *pool_take(struct pool *, bool may_repeat, uint64_t now_us);
+/* NULL: none is idle. bonds: the client's; one of this pool among them comes first. may_repeat: what
+ * it is for can go out again, if the connection turns out to be of no use. now_us: of the steady
+ * clock. */
+struct outgoing *pool_take(struct pool *, struct bond *bonds, bool may_repeat, uint64_t now_us);
 void lease_init(struct lease *, void (*on_ready)(struct lease *, struct outgoing *),
                 void (*on_failed)(struct lease *, int code));
 /* Borrows the address until the lease is over. connect_ms: how long that may take. */
 void pool_lease(struct pool *, struct lease *, const struct sockaddr *, uint64_t connect_ms);
 void pool_cancel(struct lease *);    /* in any state after lease_init */
-void pool_return(struct outgoing *); /* kept for others if it can be used again, else closed */
+void pool_return(struct outgoing *); /* kept if it can be used again, else closed */
 
 #endif

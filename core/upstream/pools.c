@@ -37,10 +37,8 @@ bool pools_close_oldest(struct pools *pools)
     for (unsigned slot = 0; slot < SEGMENT_BACKENDS_MAX; slot++) {
         struct pool *pool = pools->list[slot];
 
-        if (pool == NULL || (list_is_empty(&pool->idle) && list_is_empty(&pool->back)))
-            continue;
-        pool_close_oldest(pool);
-        is_closed = true;
+        if (pool != NULL)
+            is_closed |= pool_close_oldest(pool);
     }
     return is_closed;
 }

@@ -86,7 +86,7 @@ describe("a script's settings", function()
       ["limits.connections"] = 0, ["limits.attempts"] = 3, ["limits.retry_budget"] = 0.2,
       ["script.budget_ms"] = 10, ["script.memory"] = 64 * 2 ^ 20, ["script.park"] = 5,
       ["timeouts.tunnel"] = 3600, forwarded = false, trace = false, ["health.type"] = "tcp",
-      body_first = "limited",
+      body_first = "limited", reuse = "safe",
       ["backends.1.name"] = "a:1", ["backends.1.weight"] = 1,
     }
     for path, value in pairs(defaults) do
@@ -130,6 +130,8 @@ describe("a script's settings", function()
       { "trace = true", "trace", true },
       { "body_first = 'never'", "body_first", "never" },
       { "body_first = 'always'", "body_first", "always" },
+      { "reuse = 'safe'", "reuse", "safe" },
+      { "reuse = 'all'", "reuse", "all" },
       { "timeouts = { tunnel = 604800 }", "timeouts.tunnel", 604800 },
       { "health = { interval = 0.0014 }", "health.interval", 0.001 },
       { "health = { interval = 86400 }", "health.interval", 86400 },
@@ -247,7 +249,7 @@ describe("a script's settings", function()
           listen = ":80, 127.0.0.1:81", workers = 3, fallback = "fail",
           backends = { "unix:/a", { address = "b:1", name = "\\ \"", weight = 2, tags = { x = "1" } } },
           trusted_proxies = { "10.0.0.0/8", "::ffff:192.0.2.1", "2001:db8::1", "::/0", "0.0.0.0/0" }, forwarded = true,
-          trace = true,
+          trace = true, reuse = "all",
           pages = { [503] = "a\n\0001\127\"\\", [404] = { type = "text/x; a=\"b\"", body = "" } },
           health = {
             interval = 0.123, type = "http", path = "/\"\\", host = "x:1", status = { "2xx", 404 },
@@ -341,6 +343,7 @@ describe("a script's settings", function()
       { "return { trusted_proxies = { 7 } }", ":1: trusted_proxies[1]: expected a string, got a number" },
       { "return { trusted_proxies = { net = '::1' } }",
         ":1: trusted_proxies: expected a list, got the name 'net' in it" },
+      { "return { reuse = 'never' }", ":1: reuse: expected 'safe' or 'all', got 'never'" },
       { "return { trace = 'yes' }", ":1: trace: expected true or false, got a string" },
       { "return { forwarded = 'yes' }", ":1: forwarded: expected true or false, got a string" },
       { "return {\n forwarded = 1 }", ":2: forwarded: expected true or false, got a number" },
