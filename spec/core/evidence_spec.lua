@@ -22,6 +22,11 @@ void evidence_hear(struct segment *);
 bool evidence_begin_look(struct segment *, unsigned slot);
 bool evidence_go_on_looking(struct segment *, unsigned slot);
 bool evidence_end_look(struct segment *, unsigned slot);
+int fork(void);
+int waitpid(int pid, int *status, int options);
+int kill(int pid, int number);
+int usleep(unsigned microseconds);
+void _exit(int status);
 ]]
 
 local CHECKED, CONNECT, TIMED_OUT, UNRESOLVED, TRAFFIC, STATUS, SCRIPT = 1, 2, 3, 4, 5, 6, 12
@@ -104,6 +109,39 @@ describe("a look", function()
     core.evidence_ask_to_look(segment, 0)
     assert.is_true(core.evidence_go_on_looking(segment, 0))
     assert.is_false(core.evidence_end_look(segment, 0))
+  end)
+
+  it("can be asked for again after whoever asked, or was asked, was killed at any moment", function()
+    local function disturb()
+      for at = 1, 1e9 do
+        core.evidence_note_failed(segment, 0, at)
+        core.evidence_ask_to_look(segment, 0)
+        core.board_claim_in_need(segment, 0, at, at + 5)
+        if core.evidence_begin_look(segment, 0) then core.evidence_end_look(segment, 0) end
+        core.board_set_down(segment, 0, TRAFFIC, -111, at)
+        core.board_note_reached(segment, 0, at)
+      end
+    end
+    for _ = 1, 50 do
+      local pid = ffi.C.fork()
+      if pid == 0 then
+        pcall(disturb)
+        ffi.C._exit(1)
+      end
+      ffi.C.usleep(math.random(500, 3000))
+      ffi.C.kill(pid, 9)
+      ffi.C.waitpid(pid, nil, 0)
+      if core.evidence_go_on_looking(segment, 0) then core.evidence_end_look(segment, 0) end
+      core.evidence_ask_to_look(segment, 0)
+      assert.same({ true, false }, { core.evidence_begin_look(segment, 0), core.evidence_end_look(segment, 0) })
+      core.board_forget_worker(segment, 0)
+      core.evidence_note_checked(segment, 0, 1e10)
+      assert.same({ false, false, true }, { fail(2e10), fail(2e10), fail(2e10) })
+      core.board_set_down(segment, 0, CONNECT, -111, 3e10)
+      assert.is_true(core.board_claim_in_need(segment, 0, 3e10, 3e10 + 1))
+      assert.is_true(core.board_note_reached(segment, 0, 4e10))
+      core.evidence_note_checked(segment, 0, 4e10)
+    end
   end)
 
   it("wakes the monitor once, however many ask", function()

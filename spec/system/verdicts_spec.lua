@@ -164,6 +164,11 @@ describe("when no backend is up", function()
     assert.equal("true " .. list[1].address .. " " .. list[3].address, lb:fetch("/list").body)
   end)
 
+  it("panic is not said of a script that has none", function()
+    local lb = play.balancer { settings = first_of "backends = {}," }
+    assert.equal("false ", lb:fetch("/list").body)
+  end)
+
   it("each lets one request at a time through, and all others are answered 503 at once", function()
     local hole = play.blackhole()
     local lb = play.balancer {
