@@ -54,7 +54,8 @@ static void on_next(struct deadline *d)
         deadline_set(o->loop, &o->next, AGAIN_MS);
         return;
     }
-    allowance_spend(&o->account->extras, loop_now_ms(o->loop));
+    if (!o->insists)
+        allowance_spend(&o->account->extras, loop_now_ms(o->loop));
     if (o->begun == 2)
         o->account->helped++;
     if (o->insists || o->begun < OPENING_TRIES)

@@ -12,7 +12,7 @@
  * nothing, so it has none.
  *
  * One that insists begins another one every 250 ms until the owner's limit, as it alone finds out
- * whether somebody listens again: the oldest makes room for it.
+ * whether somebody listens again: the oldest makes room for it, and none is an extra one.
  *
  * What a connection is, the owner knows; the owner has the time limit, too.
  */
