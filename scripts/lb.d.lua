@@ -386,6 +386,7 @@ function backend:set_weight(n) end
 ---@field response_body? number
 ---@field keep_alive? number
 ---@field upstream_idle? number
+---@field queue? number
 ---@field tunnel? number
 ---@field request? number
 
@@ -395,6 +396,7 @@ function backend:set_weight(n) end
 ---@field fields? integer
 ---@field body? integer
 ---@field replay? integer
+---@field queue? integer
 ---@field least_rate? integer
 ---@field connections? integer
 ---@field per_client? integer

@@ -13,7 +13,8 @@ return lb.script({
     fallback = "round_robin",
     choose = function(ctx, backends)
       bucket = bucket or lb.bucket("rate_limit", { rate = options.rate, burst = options.burst })
-      if ctx.tries == 1 then
+      if ctx.tries == 1 and not ctx.vars.counted then                    -- asked again if all backends were full
+        ctx.vars.counted = true
         local taken, wait = bucket:take(options.key(ctx))        -- nil if there is no room to count it
         if taken == false then return ctx:reject(429, { retry_after = wait, why = "rate_limit" }) end
       end

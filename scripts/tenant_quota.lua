@@ -18,7 +18,8 @@ return lb.script({
   return {
     fallback = "round_robin",
     choose = function(ctx, backends)
-      if ctx.tries > 1 then return options.policy(ctx, backends) end
+      if ctx.tries > 1 or ctx.vars.counted then return options.policy(ctx, backends) end
+      ctx.vars.counted = true                            -- asked again if all backends were full
       local tenant = ctx.headers:one(options.header) or ""
       local quota = options.quotas[tenant]
       local window = window_of(quota and tenant or "")

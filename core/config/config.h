@@ -88,6 +88,7 @@ struct config_timeouts {
     uint64_t keep_alive_ms;    /* idle client */
     uint64_t upstream_idle_ms;
     uint64_t request_ms; /* over all tries; 0: none */
+    uint64_t queue_ms;   /* until a backend has room */
     uint64_t tunnel_ms;  /* without a byte in either direction, after an upgrade */
 };
 
@@ -97,6 +98,7 @@ struct config_limits {
     uint64_t fields;
     uint64_t body;        /* bytes; 0: no limit */
     uint64_t replay;      /* bytes of a body kept so that it can be sent again */
+    uint64_t queue;       /* requests that wait for a backend with room, over all workers */
     uint64_t least_rate;  /* bytes a second that a client has to send or to take; 0: none */
     uint64_t connections; /* clients, over all workers; 0: derived from descriptors */
     uint64_t per_client;  /* of them those of one address, over all workers; 0: no limit */

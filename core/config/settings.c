@@ -40,6 +40,7 @@ static const struct setting timeouts[] = {
     {SECONDS(timeouts, keep_alive, 75, MS, DAY, false)},
     {SECONDS(timeouts, upstream_idle, 60, MS, DAY, false)},
     {SECONDS(timeouts, request, 0, MS, DAY, true)},
+    {SECONDS(timeouts, queue, 1, MS, DAY, false)},
     {SECONDS(timeouts, tunnel, 3600, MS, 7 * DAY, false)},
 };
 
@@ -49,6 +50,7 @@ static const struct setting limits[] = {
     {COUNT64(limits, fields, 128, 1, 10000, false)},
     {COUNT64(limits, body, 0, 1, 1024 * GIB, true)},
     {COUNT64(limits, replay, 65536, 0, GIB, false)},
+    {COUNT64(limits, queue, 0, 1, 1000000, true)},
     {COUNT64(limits, least_rate, 100, 1, GIB, true)},
     {COUNT64(limits, connections, 0, 1, 10000000, true)},
     {COUNT64(limits, per_client, 0, 1, 10000000, true)},

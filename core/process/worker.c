@@ -283,6 +283,7 @@ static void on_woken(uv_poll_t *handle, int status, int events)
     (void)events;
     wake_hear(w->segment, w->proxy.worker);
     entrance_look(&w->entrance);
+    queue_note_woken(&w->proxy.queue);
 }
 
 /* --- starting --- */

@@ -13,8 +13,10 @@ static struct attempt *attempt_of(struct outgoing *o)
 static void attempt_stop(struct attempt *a)
 {
     deferred_cancel(&a->unresolved);
-    if (a->is_active)
+    if (a->is_active) {
         numbers_note_end(a->backend->share, a->is_pending);
+        backend_note_room(a->backend);
+    }
     a->is_active = a->is_pending = false;
 }
 

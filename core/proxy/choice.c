@@ -5,19 +5,57 @@ void choice_init(struct choice *c, struct backends *backends, struct arena *aren
     *c = (struct choice){.backends = backends, .arena = arena};
 }
 
+static size_t choice_bytes(const struct choice *c)
+{
+    return c->backends->count / 8 + 1;
+}
+
+static bool has_bit(const uint8_t *bits, uint32_t backend)
+{
+    return bits != NULL && (bits[backend / 8] & 1u << backend % 8) != 0;
+}
+
+static void choice_set_bit(const struct choice *c, uint8_t **bits, uint32_t backend)
+{
+    if (*bits == NULL)
+        *bits = arena_zalloc(c->arena, choice_bytes(c));
+    (*bits)[backend / 8] |= (uint8_t)(1u << backend % 8);
+}
+
 static bool choice_has_tried(const struct choice *c, uint32_t backend)
 {
-    return c->tried != NULL && (c->tried[backend / 8] & 1u << backend % 8) != 0;
+    return has_bit(c->tried, backend);
 }
 
 bool choice_note_tried(struct choice *c, uint32_t backend)
 {
     if (choice_has_tried(c, backend))
         return false;
-    if (c->tried == NULL)
-        c->tried = arena_zalloc(c->arena, c->backends->count / 8 + 1);
-    c->tried[backend / 8] |= (uint8_t)(1u << backend % 8);
+    choice_set_bit(c, &c->tried, backend);
     return true;
+}
+
+bool choice_note_full(struct choice *c, uint32_t backend)
+{
+    if (!choice_note_tried(c, backend))
+        return false;
+    choice_set_bit(c, &c->full, backend);
+    c->has_full = true;
+    return true;
+}
+
+bool choice_was_full(const struct choice *c, uint32_t backend)
+{
+    return c->has_full && has_bit(c->full, backend);
+}
+
+void choice_forget_full(struct choice *c)
+{
+    for (size_t i = 0; c->has_full && i < choice_bytes(c); i++) {
+        c->tried[i] &= (uint8_t)~c->full[i];
+        c->full[i] = 0;
+    }
+    c->has_full = false;
 }
 
 bool choice_note_claimed(struct choice *c, uint32_t backend)

@@ -12,10 +12,15 @@ struct choice {
     struct backends *backends;
     struct arena *arena;
     uint8_t *tried; /* a bit for each backend that gets no further try; NULL: none yet */
+    uint8_t *full;  /* of these those that had no room; NULL: none yet */
+    bool has_full;
 };
 
 void choice_init(struct choice *, struct backends *, struct arena *); /* borrows */
 bool choice_note_tried(struct choice *, uint32_t backend); /* false: it was noted already */
+bool choice_note_full(struct choice *, uint32_t backend);  /* it has no room; false as above */
+bool choice_was_full(const struct choice *, uint32_t backend);
+void choice_forget_full(struct choice *); /* they may be tried again */
 /* It could not be claimed, as another request tries it; false as above. While none is up, nor can
  * others be that are tried this moment. */
 bool choice_note_claimed(struct choice *, uint32_t backend);

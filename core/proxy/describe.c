@@ -137,10 +137,9 @@ struct slice describe_forwarded(struct incoming *in, const struct config *config
         });
 }
 
-static void describe_last_try(struct access_record *r, const struct attempt *a, uint64_t began_us)
+static void describe_last_try(struct access_record *r, const struct attempt *a)
 {
     r->backend = a->backend->settings->name;
-    r->queue_us = a->began_us - began_us;
     r->has_connect = a->connected_us != 0;
     r->connect_us = a->connected_us - a->began_us;
     r->has_first_byte = a->head_us != 0;
@@ -163,9 +162,8 @@ void describe_end(struct access_record *r, const struct incoming *in,
     r->explained = facts->explained;
     r->total_us = now_us - in->began_us;
     r->ended_us = now_us;
-    r->queue_us = r->total_us;
     if (last != NULL)
-        describe_last_try(r, last, in->began_us);
+        describe_last_try(r, last);
 }
 
 unsigned describe_fault(enum incoming_fault fault)

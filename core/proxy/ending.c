@@ -40,6 +40,7 @@ void exchange_finish(struct exchange *e)
     exchange_enter(e, EXCHANGE_FINISHED);
     deadline_clear(&e->deadline);
     deadline_clear(&e->pause);
+    e->log.queue_us += queue_leave(&e->waiter);
     attempt_cancel(&e->attempt);
     upload_dispose(&e->upload);
     policy_cancel(&e->asked);

@@ -21,6 +21,7 @@ static void exchange_try(struct exchange *, struct backend *);
 
 /* --- start --- */
 
+static void on_room(struct waiter *);
 static void on_pause_over(struct deadline *);
 static void on_policy_done(struct policy_call *);
 static const struct incoming_events incoming_events;
@@ -57,6 +58,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
                               .attempt = &e->attempt,
                               .call = &e->asked,
                               .note = &e->log.note};
+    e->waiter.on_room = on_room;
     choice_init(&e->choice, &plan->backends, &in->arena);
     upload_init(&e->upload, in, &plan->config->limits);
     answer_init(&e->answer, in);
@@ -118,10 +120,36 @@ static void exchange_take_options(struct exchange *e, const struct facts_options
     e->has_own_deadline = true;
 }
 
+/* There is no backend for it, but there will be if one of those that are full has room. False: none
+ * is full, or none is up and they are full of tries, or it may not wait, or not any more. */
+static bool exchange_wait(struct exchange *e)
+{
+    const struct config *config = e->plan->config;
+    struct queue *queue = &e->proxy->queue;
+    bool waits = e->waiter.queue != NULL;
+
+    if (!e->choice.has_full || config->limits.queue == 0 || e->plan->backends.is_need)
+        return false;
+    if (waits ? e->waiter.is_late : !queue_has_place(queue, config->limits.queue)) {
+        e->log.note = waits ? "timeouts.queue" : "limits.queue";
+        return false;
+    }
+    exchange_enter(e, EXCHANGE_WAITING);
+    queue_wait(queue, &e->waiter, &e->choice, config->timeouts.queue_ms);
+    return true;
+}
+
+static void on_room(struct waiter *w)
+{
+    exchange_choose(list_entry(w, struct exchange, waiter));
+}
+
 static void exchange_choose(struct exchange *e)
 {
     struct facts_choice list = choice_list(&e->choice);
 
+    if (list.count == 0 && exchange_wait(e))
+        return;
     exchange_enter(e, EXCHANGE_CHOOSING);
     if (list.count == 0 && e->facts.attempts > 1) {
         e->facts.attempts--; /* there is no such one */
@@ -140,19 +168,33 @@ static bool exchange_may_go_to(struct exchange *e, struct backend *backend)
     return attempt_claim(&e->attempt, backend) || (e->choices <= 1 && !backend->all->is_need);
 }
 
+/* Not if others wait for it, and came before. */
+static bool exchange_finds_room(const struct exchange *e, const struct backend *backend)
+{
+    return !backend_is_full(backend) && !queue_is_before(&e->proxy->queue, &e->waiter, backend);
+}
+
 /* To the backend that was chosen, unless it has enough to do. */
 static void exchange_try_chosen(struct exchange *e)
 {
     uint32_t chosen = e->decision.backend;
     struct backend *backend = &e->plan->backends.list[chosen];
+    bool is_new;
 
     exchange_take_options(e, e->decision.options);
-    if (!backend_is_full(backend) && exchange_may_go_to(e, backend)) {
+    if (!exchange_finds_room(e, backend)) {
+        is_new = choice_note_full(&e->choice, chosen);
+    } else if (exchange_may_go_to(e, backend)) {
         exchange_try(e, backend);
-    } else if (choice_note_claimed(&e->choice, chosen)) {
-        exchange_choose(e); /* one of the others */
+        return;
     } else {
-        e->log.note = "max_in_flight";
+        is_new = choice_note_claimed(&e->choice, chosen);
+    }
+    if (is_new) {
+        exchange_choose(e); /* one of the others */
+    } else if (!exchange_wait(e)) {
+        if (e->log.note == NULL)
+            e->log.note = "max_in_flight";
         exchange_reply(e, 503, SLICE(""));
     }
 }
@@ -172,7 +214,8 @@ static void exchange_follow_decision(struct exchange *e)
         e->log.note = "script.budget_ms: calls for this client took too much time";
         exchange_reply_later(e, 503, SLICE(""), 1);
     } else if (d->kind == FACTS_REFUSE) {
-        exchange_reply(e, 503, SLICE(""));
+        if (!exchange_wait(e))
+            exchange_reply(e, 503, SLICE(""));
     } else if (!e->in->request.may_end_here || !exchange_answer_last_hop(e)) {
         exchange_try_chosen(e);
     }
@@ -185,6 +228,7 @@ static void exchange_try(struct exchange *e, struct backend *backend)
     bool fresh = e->is_fresh;
 
     e->is_fresh = false;
+    e->log.queue_us += queue_leave(&e->waiter);
     e->attempt.backend = backend;
     e->last_try =
         access_try_add(&e->in->arena, &e->log.tries, e->last_try, backend->settings->name);

@@ -17,6 +17,7 @@ void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment,
     };
     list_init(&proxy->plans);
     pools_init(&proxy->pools, loop);
+    queue_init(&proxy->queue, loop, segment, worker, &proxy->plans);
     allowance_init(&proxy->retries, 0, RETRIES_A_SECOND * ALLOWANCE_SECONDS);
 }
 

@@ -7,6 +7,7 @@
 #include "base/allowance.h"
 #include "base/list.h"
 #include "proxy/plan.h"
+#include "proxy/queue.h"
 #include "upstream/pools.h"
 
 struct proxy {
@@ -18,6 +19,7 @@ struct proxy {
     struct list_node plans; /* all that somebody uses, the newest last */
     struct pools pools;
     struct allowance retries;
+    struct queue queue;
     uint64_t next_id; /* of a request; the workers count in different classes */
 };
 

@@ -3,10 +3,10 @@
  * request, and ending.c, how it ends.
  *
  * The states are TAKING (the body comes first: body_first), CHOOSING (until the policy
- * has chosen), JUDGING (a try has failed, until it is clear what follows, and the pause
+ * has chosen), WAITING (all that it may choose from are full), JUDGING (a try has failed, until it is clear what follows, and the pause
  * before it), CONNECTING, FORWARDING (the request goes out, no final head yet), REVIEWING
  * (the policy looks at the final head), ANSWERING, TUNNELLING and FINISHED. In the first
- * three nothing is open to a backend, and what comes of the body is kept.
+ * four nothing is open to a backend, and what comes of the body is kept.
  */
 #ifndef PROXY_STORY_H
 #define PROXY_STORY_H
@@ -23,6 +23,7 @@
 enum exchange_state {
     EXCHANGE_TAKING,
     EXCHANGE_CHOOSING,
+    EXCHANGE_WAITING,
     EXCHANGE_JUDGING,
     EXCHANGE_CONNECTING,
     EXCHANGE_FORWARDING,
@@ -45,6 +46,7 @@ struct exchange {
     struct deadline deadline;       /* over all tries */
     struct deadline pause;          /* before a try again */
     struct choice choice;
+    struct waiter waiter;
     uint32_t choices; /* how many backends the policy was to choose from */
     struct policy_call asked;
     struct judge judge;

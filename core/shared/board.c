@@ -30,6 +30,7 @@
 #include "shared/ejection.h"
 #include "shared/evidence.h"
 #include "shared/numbers.h"
+#include "shared/queued.h"
 #include "shared/standing.h"
 #include "shared/verdict.h"
 
@@ -412,6 +413,7 @@ void board_forget_worker(struct segment *s, unsigned worker)
     CHECK(worker < SEGMENT_WORKERS_MAX);
     for (unsigned i = 0; i < count; i++)
         numbers_forget_worker(&s->shares[worker][i]);
+    queued_forget_worker(s, worker);
     for (unsigned i = 0; i < count; i++)
         atomic_store(&backend_of(s, i)->trial_until_ms, 0);
     board_touch(s);

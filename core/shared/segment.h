@@ -71,6 +71,7 @@ struct segment_backend {
         connects_failed; /* in a row, of different requests:24; the last one at ms:40 */
     _Atomic uint64_t
         checks; /* good ones in a row:12, failed ones:12, for which down they count:40 */
+    _Atomic uint64_t queued; /* a bit for each worker in which requests wait for a place here */
     /* Its claim is count:24, odd: being written; since when in ms:40. */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t error_claim;
     _Atomic uint64_t last_error[12]; /* a text with a NUL behind it */
@@ -87,6 +88,7 @@ struct segment_worker {
     alignas(SEGMENT_APART) _Atomic uint64_t heartbeat; /* changes with each event of its loop */
     _Atomic uint32_t ready;                            /* accepts connections */
     _Atomic uint32_t pid;
+    _Atomic uint32_t waiting;       /* requests, for a place at a backend */
     _Atomic uint64_t clients;       /* open client connections (shared/places.h) */
     _Atomic uint64_t requests;      /* finished exchanges */
     _Atomic uint64_t lines_dropped; /* log lines that found no room */

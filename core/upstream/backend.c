@@ -6,6 +6,7 @@
 #include "shared/ejection.h"
 #include "shared/evidence.h"
 #include "shared/numbers.h"
+#include "shared/queued.h"
 #include "shared/verdict.h"
 
 enum { EJECTION_FOR_MAX_MS = 300 * 1000 };
@@ -19,6 +20,7 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
                              .pools = pools,
                              .config = config,
                              .segment = segment,
+                             .worker = worker,
                              .ejection = {.after = health->eject_after,
                                           .for_ms = health->eject_for_ms,
                                           .for_max_ms = EJECTION_FOR_MAX_MS},
@@ -156,6 +158,12 @@ bool backend_is_full(const struct backend *b)
     uint32_t most = b->settings->max_in_flight;
 
     return most > 0 && numbers_in_flight(b->all->segment, b->settings->slot) >= most;
+}
+
+void backend_note_room(const struct backend *b)
+{
+    if (b->settings->max_in_flight > 0 && b->all->config->limits.queue > 0)
+        queued_wake(b->all->segment, b->settings->slot, b->all->worker);
 }
 
 static void backend_log_readmitted(struct backend *b)

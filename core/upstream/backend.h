@@ -28,6 +28,7 @@ struct backends { /* of one script */
     const struct config *config;
     struct segment *segment;
     struct board_ejection_rule ejection;
+    unsigned worker;
     struct backend *list;
     unsigned count;
     uint32_t *available; /* indices, as of the generation below */
@@ -59,6 +60,8 @@ bool backend_is_ejected(const struct backend *);
 
 /* It has max_in_flight attempts in flight, over all workers. */
 bool backend_is_full(const struct backend *);
+/* It has one less: a request that waits for a place hears of it. */
+void backend_note_room(const struct backend *);
 
 /* What real traffic met. The log says so if it changes the state. */
 void backend_note_success(struct backend *);

@@ -35,6 +35,7 @@ struct pool {
     uint64_t settled_poll;    /* up to which that is true */
     unsigned connections;     /* in any state, until their close is over */
     unsigned uses;            /* by scripts, for upstream/pools.c */
+    unsigned waiting;         /* requests that have found the backend full, for proxy/queue.c */
     struct pools *pools;      /* all of the worker, which it is counted in */
     uint32_t address_version; /* of the copy, for upstream/backend.c; 0: none */
     struct sockaddr_in6 address;

@@ -1,0 +1,200 @@
+#include "proxy/queue.h"
+
+#include "proxy/proxy.h"
+#include "shared/queued.h"
+
+enum { QUEUE_LOOK_MS = 20 };
+
+static void on_woken(struct deferred *);
+static void on_again(struct deadline *);
+
+void queue_init(struct queue *q, struct loop *loop, struct segment *segment, unsigned worker,
+                const struct list_node *plans)
+{
+    *q = (struct queue){.loop = loop, .segment = segment, .worker = worker, .plans = plans};
+    list_init(&q->waiters);
+    deferred_init(&q->woken, on_woken);
+    deadline_init(&q->again, on_again);
+}
+
+bool queue_has_place(const struct queue *q, uint64_t most)
+{
+    return queued_requests(q->segment) < most;
+}
+
+static struct waiter *waiter_of(struct list_node *node)
+{
+    return list_entry(node, struct waiter, node);
+}
+
+static bool waiter_wants(const struct waiter *w, const struct backend *backend)
+{
+    return !w->is_told && w->choice->backends == backend->all &&
+           choice_was_full(w->choice, backend->index);
+}
+
+bool queue_is_before(const struct queue *q, const struct waiter *waiter,
+                     const struct backend *backend)
+{
+    if (backend->pool->waiting == 0)
+        return false;
+    for (struct list_node *n = q->waiters.next; n != &q->waiters; n = n->next) {
+        if (waiter_of(n) == waiter)
+            return false;
+        if (waiter_wants(waiter_of(n), backend))
+            return true;
+    }
+    return false;
+}
+
+/* --- who waits for which backend --- */
+
+static void queue_mark(struct queue *q, struct backend *backend)
+{
+    if (backend->pool->waiting++ == 0)
+        queued_set(q->segment, backend->settings->slot, q->worker);
+}
+
+static void queue_unmark(struct queue *q, struct backend *backend)
+{
+    if (--backend->pool->waiting == 0)
+        queued_clear(q->segment, backend->settings->slot, q->worker);
+}
+
+static void waiter_each_full(struct waiter *w, void (*note)(struct queue *, struct backend *))
+{
+    struct backends *all = w->choice->backends;
+
+    for (uint32_t i = 0; i < all->count; i++)
+        if (choice_was_full(w->choice, i))
+            note(w->queue, &all->list[i]);
+}
+
+/* --- one that waits --- */
+
+static void waiter_tell(struct waiter *w)
+{
+    waiter_each_full(w, queue_unmark);
+    choice_forget_full(w->choice);
+    w->is_told = true;
+    w->on_room(w);
+}
+
+static void on_late(struct deadline *d)
+{
+    struct waiter *w = list_entry(d, struct waiter, late);
+
+    w->is_late = true;
+    if (!w->is_told)
+        waiter_tell(w);
+}
+
+static void queue_append(struct queue *q, struct waiter *w, struct choice *choice, uint64_t most_ms)
+{
+    w->queue = q;
+    w->choice = choice;
+    w->since_us = loop_event_us(q->loop);
+    w->is_late = false;
+    list_append(&q->waiters, &w->node);
+    queued_count(q->segment, q->worker, ++q->count);
+    deadline_init(&w->late, on_late);
+    deadline_set(q->loop, &w->late, most_ms);
+    if (q->count == 1)
+        deadline_set(q->loop, &q->again, QUEUE_LOOK_MS);
+}
+
+void queue_wait(struct queue *q, struct waiter *w, struct choice *choice, uint64_t most_ms)
+{
+    if (w->queue == NULL)
+        queue_append(q, w, choice, most_ms);
+    w->is_told = false;
+    w->generation = choice->backends->available_generation;
+    waiter_each_full(w, queue_mark);
+}
+
+uint64_t queue_leave(struct waiter *w)
+{
+    struct queue *q = w->queue;
+
+    if (q == NULL)
+        return 0;
+    if (!w->is_told)
+        waiter_each_full(w, queue_unmark);
+    w->queue = NULL;
+    list_remove(&w->node);
+    deadline_clear(&w->late);
+    queued_count(q->segment, q->worker, --q->count);
+    if (q->count == 0)
+        deadline_clear(&q->again);
+    return loop_event_us(q->loop) - w->since_us;
+}
+
+/* --- room --- */
+
+static struct waiter *queue_first_for(struct queue *q, const struct backend *backend)
+{
+    for (struct list_node *n = q->waiters.next; n != &q->waiters; n = n->next)
+        if (waiter_wants(waiter_of(n), backend))
+            return waiter_of(n);
+    return NULL;
+}
+
+/* One after the other, as long as there is room: who is told need not take it, nor at once. */
+static void queue_fill(struct queue *q, struct backend *backend)
+{
+    struct waiter *first;
+    bool told = false;
+
+    while (!backend_is_full(backend) && (first = queue_first_for(q, backend)) != NULL) {
+        waiter_tell(first);
+        told = true;
+    }
+    if (told && !backend_is_full(backend))
+        queued_wake(q->segment, backend->settings->slot, q->worker);
+}
+
+/* Those whose backends went, or that may go to others now. */
+static void queue_tell_changes(struct queue *q)
+{
+    struct list_node *next;
+
+    for (struct list_node *n = q->waiters.next; n != &q->waiters; n = next) {
+        struct waiter *w = waiter_of(n);
+
+        next = n->next;
+        backends_refresh(w->choice->backends);
+        if (!w->is_told && w->generation != w->choice->backends->available_generation)
+            waiter_tell(w);
+    }
+}
+
+static void queue_look(struct queue *q)
+{
+    if (q->count == 0)
+        return;
+    deadline_set(q->loop, &q->again, QUEUE_LOOK_MS);
+    queue_tell_changes(q);
+    for (struct list_node *n = q->plans->next; n != q->plans; n = n->next) {
+        struct backends *all = &list_entry(n, struct plan, node)->backends;
+
+        for (unsigned i = 0; i < all->count; i++)
+            if (all->list[i].pool->waiting > 0)
+                queue_fill(q, &all->list[i]);
+    }
+}
+
+static void on_woken(struct deferred *d)
+{
+    queue_look(list_entry(d, struct queue, woken));
+}
+
+static void on_again(struct deadline *d)
+{
+    queue_look(list_entry(d, struct queue, again));
+}
+
+void queue_note_woken(struct queue *q)
+{
+    if (q->count > 0)
+        loop_defer(q->loop, &q->woken);
+}
