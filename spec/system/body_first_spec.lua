@@ -8,7 +8,7 @@ local EXPECT = "Expect: 100-continue\r\n"
 local function balancer(backend, settings, place)
   return play.balancer {
     settings = ([[
-      health = { interval = 60, timeout = 1 },
+      health = { interval = 60, timeout = 5 },
       backends = { { address = %q, max_in_flight = %d } },
       %s
     ]]):format(backend.address, place or 1, settings or ""),

@@ -10,7 +10,7 @@ local BOUND = 60
 local function balancer(backend, limits)
   return play.balancer {
     backends = { backend },
-    settings = ("health = { interval = 60, timeout = 1 }, %s"):format(limits or ""),
+    settings = ("health = { interval = 60, timeout = 5 }, %s"):format(limits or ""),
   }
 end
 

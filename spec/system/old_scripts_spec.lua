@@ -4,7 +4,7 @@ local reloading = require "spec.support.reloading"
 
 local UPGRADE = "GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 local SWITCH = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
-local QUICK = "health = { interval = 60, timeout = 0.5 },"
+local QUICK = "health = { interval = 60, timeout = 5 },"
 
 -- Switches, and then sends back what it gets; answers other requests with their bodies.
 local function echoing()
