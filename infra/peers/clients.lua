@@ -6,7 +6,7 @@
 --                                counts; times in ms, of lost ones too. stop() returns when none waits any more
 --   clients.slow(address, n)     n connections, each sends a head that never ends, a byte a second
 --   clients.silent(address, n)   n connections that say nothing
---   clients.aborting(address, n) n clients, each asks and resets after 10 ms, over and over
+--   clients.aborting(address, n) n clients, each asks, resets after 10 ms, and comes again after 100
 --   Each of these has stop(), too. Who is sent away comes again a second later.
 
 local uv = require "luv"
@@ -161,7 +161,7 @@ function clients.aborting(address, count)
       stream:write "GET / HTTP/1.1\r\nHost: faults\r\n\r\n"
       after(10, function()
         if not stream:is_closing() then stream:close_reset() end
-        come()
+        after(100, come)
       end)
     end, function() end, function(stream, why)
       close(stream)
