@@ -127,6 +127,7 @@ int main(int argc, char **argv)
     int status;
 
     open_standard_descriptors();
+    loop_count_memory();
     status = options_parse(&options, argc, argv, &message);
     if (status != 0 && options.log_format_given && options.event_format == LOG_JSON)
         check_speak_json("supervisor"); /* what was wrong came behind that */

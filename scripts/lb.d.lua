@@ -400,6 +400,7 @@ function backend:set_weight(n) end
 ---@field least_rate? integer
 ---@field connections? integer
 ---@field per_client? integer
+---@field memory? integer
 ---@field attempts? integer
 ---@field retry_budget? number
 

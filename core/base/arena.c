@@ -52,6 +52,15 @@ void *arena_alloc(struct arena *a, size_t bytes)
     return block;
 }
 
+size_t arena_bytes(const struct arena *a)
+{
+    size_t bytes = 0;
+
+    for (const struct arena_block *block = a->blocks; block != NULL; block = block->older)
+        bytes += mem_size(block);
+    return bytes;
+}
+
 void arena_trim(struct arena *a, void *end)
 {
     CHECK((char *)end <= a->next);

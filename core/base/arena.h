@@ -18,7 +18,8 @@ struct arena {
 void arena_init(struct arena *, void *first, size_t bytes); /* borrows first */
 void arena_dispose(struct arena *);                         /* everything taken from it is gone */
 void *arena_alloc(struct arena *, size_t bytes);            /* aligned for anything, undefined */
-void arena_trim(struct arena *, void *end);                 /* what was taken last ends here */
+size_t arena_bytes(const struct arena *);   /* of the blocks beyond the first, as mem counts them */
+void arena_trim(struct arena *, void *end); /* what was taken last ends here */
 void *arena_zalloc(struct arena *, size_t bytes);
 struct slice arena_copy(struct arena *, struct slice); /* with a NUL behind it */
 

@@ -41,6 +41,12 @@ static size_t client_early_bytes(const struct client *c)
     return c->early != NULL ? buffer_length(c->early) : 0;
 }
 
+/* While memory is tight no more than what came with the request. */
+static bool client_may_read_ahead(const struct client *c)
+{
+    return client_early_bytes(c) < (mem_is_tight() ? 1 : EARLY_BYTES_MAX);
+}
+
 static void client_keep_early(struct client *c, struct slice bytes)
 {
     if (c->early == NULL)
@@ -123,6 +129,9 @@ static void client_end(struct client *c)
     }
     client_enter(c, CLIENT_LINGERING);
     stream_shutdown(&c->stream);
+    if (c->incoming != NULL)
+        incoming_empty(c->incoming); /* nothing of it is borrowed any more */
+    client_drop_early(c);
     stream_read(&c->stream);
     watch_begin_lingering(c);
 }
@@ -297,7 +306,7 @@ static void on_bytes(struct stream *s, struct slice bytes)
         if (used < bytes.length)
             client_keep_early(c, (struct slice){bytes.start + used, bytes.length - used});
     }
-    if (client_early_bytes(c) >= EARLY_BYTES_MAX) {
+    if (!client_may_read_ahead(c)) {
         stream_pause(s);
         client_watch(c);
     }
@@ -357,7 +366,7 @@ static const struct stream_events stream_events = {
 /* Is there room for what comes? */
 bool client_may_read(const struct client *c)
 {
-    return c->state != CLIENT_CLOSING && !c->is_paused && client_early_bytes(c) < EARLY_BYTES_MAX;
+    return c->state != CLIENT_CLOSING && !c->is_paused && client_may_read_ahead(c);
 }
 
 /* After what had come ahead of its turn was fed: is there more to wait for? */
@@ -454,6 +463,35 @@ void client_switch(struct client *c)
     client_enter(c, CLIENT_TUNNEL);
     client_watch(c);
     client_resume_later(c);
+}
+
+/* --- when memory is full --- */
+
+size_t client_held_bytes(struct client *c)
+{
+    struct incoming *in = c->incoming;
+    size_t bytes = stream_backlog(&c->stream);
+
+    if (c->early != NULL)
+        bytes += mem_size(c->early->bytes);
+    if (in == NULL)
+        return bytes;
+    bytes += mem_size(in) + arena_bytes(&in->arena) + mem_size(in->parse.partial.bytes);
+    if (!in->is_done && in->events != NULL)
+        bytes += in->events->on_memory_full(in);
+    return bytes;
+}
+
+void client_end_request(struct client *c)
+{
+    struct incoming *in = c->incoming;
+
+    if (c->state == CLIENT_HEAD)
+        client_fail_head(c, INCOMING_NO_MEMORY, "limits.memory");
+    else if (in != NULL && !in->is_done)
+        in->events->on_body_failed(in, INCOMING_NO_MEMORY, "limits.memory");
+    else
+        client_reset(c); /* what waits for it, it does not take */
 }
 
 /* --- for the set of clients --- */

@@ -46,14 +46,19 @@ void incoming_new(struct client *c)
     c->checks = 0;
 }
 
+void incoming_empty(struct incoming *in)
+{
+    parse_dispose(&in->parse);
+    arena_dispose(&in->arena);
+}
+
 void incoming_free(struct client *c)
 {
     struct clients *clients = c->clients;
     struct incoming *in = c->incoming;
 
     c->incoming = NULL;
-    parse_dispose(&in->parse);
-    arena_dispose(&in->arena);
+    incoming_empty(in);
     if (clients->spare_count >= SPARE_MAX) {
         mem_free(in);
         return;

@@ -29,6 +29,7 @@ enum incoming_fault {               /* why a request cannot be served, or not to
                       INCOMING_LARGE_HEAD,
                       INCOMING_TIMED_OUT, /* the head, or the next piece of the body */
                       INCOMING_TOO_MANY,  /* it is in order, but its connection is one too many */
+                      INCOMING_NO_MEMORY, /* it is in order, but holds too much: client/relief.h */
 };
 
 struct incoming_events {
@@ -37,6 +38,9 @@ struct incoming_events {
     void (*on_body_failed)(struct incoming *, enum incoming_fault, const char *text);
     void (*on_drained)(struct incoming *); /* all that was sent has left */
     void (*on_gone)(struct incoming *);    /* the client left; nothing can be sent any more */
+    /* Memory is full: lets go of what it can do without, and gives how many bytes it still holds
+     * beside those of the incoming. */
+    size_t (*on_memory_full)(struct incoming *);
 };
 
 struct incoming {

@@ -5,6 +5,7 @@
 #include "config/settings.h"
 #include "shared/segment.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
@@ -226,6 +227,15 @@ static void print_probes(struct buffer *out, const struct config_health *health)
     buffer_append_text(out, ",\n");
 }
 
+static void print_setting(struct buffer *out, const struct config *config,
+                          const struct setting *setting)
+{
+    buffer_printf(out, "    %s = %.15g,", setting->name, setting_get(config, setting));
+    if (setting->offset == offsetof(struct config, limits.memory))
+        buffer_printf(out, " -- %" PRIu64 " for each worker", config_memory_part(config));
+    buffer_append_byte(out, '\n');
+}
+
 static void print_group(struct buffer *out, const struct config *config,
                         const struct settings_group *group)
 {
@@ -233,8 +243,7 @@ static void print_group(struct buffer *out, const struct config *config,
     if (strcmp(group->name, "health") == 0)
         print_probes(out, &config->health);
     for (unsigned i = 0; i < group->count; i++)
-        buffer_printf(out, "    %s = %.15g,\n", group->settings[i].name,
-                      setting_get(config, &group->settings[i]));
+        print_setting(out, config, &group->settings[i]);
     buffer_append_text(out, "  },\n");
 }
 

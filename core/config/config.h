@@ -37,7 +37,11 @@ struct config_listen {
     struct address address; /* never ADDRESS_NAME, never ADDRESS_UNIX */
 };
 
-enum { CONFIG_STATUS_MIN = 100, CONFIG_STATUS_MAX = 599 };
+enum {
+    CONFIG_STATUS_MIN = 100,
+    CONFIG_STATUS_MAX = 599,
+    CONFIG_MEMORY_PART_MIN = 4 << 20, /* less is not worth a worker */
+};
 
 /* CONFIG_HEALTH_LUA: the script's function says. */
 enum config_health_type { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP, CONFIG_HEALTH_LUA };
@@ -102,6 +106,7 @@ struct config_limits {
     uint64_t least_rate;  /* bytes a second that a client has to send or to take; 0: none */
     uint64_t connections; /* clients, over all workers; 0: derived from descriptors */
     uint64_t per_client;  /* of them those of one address, over all workers; 0: no limit */
+    uint64_t memory;      /* bytes for clients, over all workers; 0: derived from the machine */
     uint32_t attempts;
     double retry_budget; /* fraction of requests */
 };
@@ -168,6 +173,8 @@ const char *config_body_first_name(enum config_body_first);
 bool config_takes_body_first(const struct config *);
 bool config_status_is_healthy(const struct config_health *, unsigned status);
 const struct config_page *config_page_of(const struct config *, unsigned status); /* or NULL */
+/* What a worker may have for its clients: its part of limits.memory. */
+uint64_t config_memory_part(const struct config *);
 unsigned config_cpus(void); /* the CPUs that this process may use, at least 1 */
 
 #endif

@@ -54,6 +54,7 @@ static const struct setting limits[] = {
     {COUNT64(limits, least_rate, 100, 1, GIB, true)},
     {COUNT64(limits, connections, 0, 1, 10000000, true)},
     {COUNT64(limits, per_client, 0, 1, 10000000, true)},
+    {COUNT64(limits, memory, 0, 16 * MIB, 1024 * GIB, true)},
     {COUNT32(limits, attempts, 3, 1, 100)},
     {"retry_budget", SETTING_FRACTION, offsetof(struct config, limits.retry_budget), 0.2, 0, 1,
      false},

@@ -59,6 +59,8 @@ static void on_after_wait(uv_check_t *check)
     loop->looks_again = !loop->looks_again && loop_has_overslept(loop);
     if (!loop->looks_again)
         wheel_turn(loop);
+    if (mem_is_full() && loop->on_memory_full != NULL)
+        loop->on_memory_full(loop);
     loop_run_deferred(loop);
 }
 
@@ -91,6 +93,11 @@ static void loop_keep_descriptor(struct loop *loop)
     CHECK(uv_tcp_init(&loop->uv, &first) == 0);
     uv_close((uv_handle_t *)&first, NULL);
     uv_run(&loop->uv, UV_RUN_NOWAIT); /* closes it: there is nothing else yet */
+}
+
+void loop_count_memory(void)
+{
+    CHECK(uv_replace_allocator(mem_alloc, mem_realloc, mem_zalloc_array, mem_free) == 0);
 }
 
 void loop_init(struct loop *loop)

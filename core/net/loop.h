@@ -18,6 +18,7 @@
 
 enum {
     LOOP_READ_BYTES = 65536,
+    LOOP_TIGHT_BYTES = 4096, /* read at once while memory is tight (base/mem.h) */
     WHEEL_LEVELS = 4,
     WHEEL_SLOTS = 256,
     GATHER_PARTS = 32,
@@ -79,6 +80,9 @@ struct loop {
     struct splice splice;
     struct held held;
     void (*on_turn)(struct loop *); /* before each wait; NULL is fine */
+    /* Memory is full: nothing is read before that was looked after, after each wait. NULL is fine,
+     * in a process without marks (base/mem.h). */
+    void (*on_memory_full)(struct loop *);
     void *owner;
     _Atomic uint64_t *pulse; /* grows with each event; NULL is fine. Within one turn, too, which may
                               * take long where there are many events and each takes a little */
@@ -90,6 +94,7 @@ struct deferred {
     void (*run)(struct deferred *);
 };
 
+void loop_count_memory(void); /* libuv's is mem's; before anything else of it is used */
 void loop_init(struct loop *);
 /* Closes what the loop itself owns. Everything else must have been closed; runs
  * the loop until all close events are over. */

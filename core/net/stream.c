@@ -118,14 +118,23 @@ int stream_connect(struct stream *s, struct loop *loop, const struct sockaddr *t
     return 0;
 }
 
+/* How much is read at once, by what memory there is to keep it in. Full: nothing, which waits with
+ * the kernel until the loop's on_memory_full has seen to it. */
+static unsigned stream_room(void)
+{
+    if (!mem_is_tight())
+        return LOOP_READ_BYTES;
+    return mem_is_full() ? 0 : LOOP_TIGHT_BYTES;
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     struct stream *s = stream_of(handle);
+    unsigned room = splice_may_pass(s) ? 0 : stream_room();
 
     (void)suggested;
     /* Without a buffer libuv reads nothing, and tells at once. */
-    *out = splice_may_pass(s) ? uv_buf_init(NULL, 0)
-                              : uv_buf_init(s->loop->read_buffer, LOOP_READ_BYTES);
+    *out = uv_buf_init(room > 0 ? s->loop->read_buffer : NULL, room);
 }
 
 /* 0, or what has become of the connection, which the kernel tells once. */
@@ -157,7 +166,7 @@ static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
     bool passes = length == UV_ENOBUFS && buffer->len == 0; /* on_alloc gave none */
     int status;
 
-    if (length == 0 || s->is_closing)
+    if (length == 0 || s->is_closing || (passes && mem_is_full()))
         return;
     if (passes)
         length = splice_pass(s);
@@ -206,11 +215,16 @@ static bool is_nothing_yet(ssize_t result)
 void stream_read_first(struct stream *s)
 {
     struct loop *loop = s->loop;
+    unsigned room = stream_room();
     ssize_t length;
 
     if (s->is_reading || s->has_ended || s->is_closing)
         return;
-    length = read(stream_fd(s), loop->read_buffer, LOOP_READ_BYTES);
+    if (room == 0) {
+        stream_read(s);
+        return;
+    }
+    length = read(stream_fd(s), loop->read_buffer, room);
     if (length > 0)
         s->failure = stream_ask_error(s); /* what a peer has sent that is gone comes before that */
     else if (length < 0 && !is_nothing_yet(length))

@@ -3,23 +3,23 @@
 #include "base/log.h"
 #include "process/version.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
 void announce_start(const struct config *c)
 {
-    char workers[16], pid[16];
+    char workers[16], pid[16], memory[24];
     struct buffer why = {0};
-    struct log_pair pairs[] = {{"version", VERSION},
-                               {"script", c->script_path},
-                               {"fallback", config_fallback_name(c)},
-                               {"#workers", workers},
-                               {"#pid", pid},
-                               {NULL, NULL}};
+    struct log_pair pairs[] = {
+        {"version", VERSION},  {"script", c->script_path}, {"fallback", config_fallback_name(c)},
+        {"#workers", workers}, {"#memory", memory},        {"#pid", pid},
+        {NULL, NULL}};
 
     config_explain_fallback(c, &why);
     buffer_append_byte(&why, '\0');
     snprintf(workers, sizeof workers, "%u", c->workers);
+    snprintf(memory, sizeof memory, "%" PRIu64, config_memory_part(c) * c->workers);
     snprintf(pid, sizeof pid, "%d", (int)getpid());
     log_event(LOG_INFO, "start", pairs,
               "lb %s starts with %s: %u worker%s, %u backend%s, pid %s, fallback \"%s\" (%s)",

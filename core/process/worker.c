@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "client/clients.h"
 #include "policy/dial.h"
+#include "process/account.h"
 #include "process/children.h"
 #include "process/edition.h"
 #include "process/entrance.h"
@@ -40,6 +41,7 @@ struct worker {
     struct segment *segment;
     struct segment_worker *slot;
     struct clients clients;
+    struct account account;
     struct proxy proxy;
     struct entrance entrance;
     uint64_t drain_timeout_ms;
@@ -202,6 +204,7 @@ static bool worker_follow(struct worker *w)
     buffer_dispose(&error);
     atomic_store(&w->slot->load_us, clock_steady_us() - began_us);
     clients_follow(&w->clients, plan->config);
+    account_follow(&w->account, plan->config);
     proxy_follow(&w->proxy, plan);
     entrance_follow(&w->entrance, plan->config);
     return true;
@@ -257,6 +260,11 @@ static void on_turn(struct loop *loop)
         worker_check_end(w);
 }
 
+static void on_memory_full(struct loop *loop)
+{
+    account_relieve(&worker_of(loop)->account);
+}
+
 static void on_log_again(struct deadline *d)
 {
     (void)d; /* the turn that it begins does the work */
@@ -271,6 +279,7 @@ static void on_heartbeat(struct deadline *d)
     old_plans_let_go(&w->proxy);
     clients_tick(&w->clients);
     entrance_look(&w->entrance);
+    account_tick(&w->account);
     if (w->proxy.plan != NULL)
         policy_tick(w->proxy.plan->policy);
 }
@@ -349,6 +358,7 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     w->loop.uv.data = &w->loop;
     w->loop.owner = w;
     w->loop.on_turn = on_turn;
+    w->loop.on_memory_full = on_memory_full;
     w->loop.pulse = &w->slot->heartbeat;
     worker_catch_signals(w);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -360,6 +370,7 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     deadline_init(&w->log_again, on_log_again);
     deadline_init(&w->heartbeat, on_heartbeat);
     clients_init(&w->clients, &w->loop, first, segment, slot, &clients_events, w);
+    account_init(&w->account, &w->clients, &w->proxy.pools);
     proxy_init(&w->proxy, &w->loop, segment, slot);
     entrance_init(&w->entrance, &w->clients, &w->proxy.pools);
     worker_await_waking(w);

@@ -1,5 +1,6 @@
 #include "proxy/attempt.h"
 
+#include "base/mem.h"
 #include "http/forward.h"
 #include "shared/numbers.h"
 
@@ -415,6 +416,13 @@ void attempt_refuse(struct attempt *a, const char *text)
                                              .phase = attempt_phase(a),
                                              .message = text,
                                              .is_provoked = true});
+}
+
+size_t attempt_held_bytes(const struct attempt *a)
+{
+    const struct outgoing *o = a->outgoing;
+
+    return o != NULL ? stream_backlog(&o->stream) + mem_size(o->parse.partial.bytes) : 0;
 }
 
 void attempt_blame(struct attempt *a, const struct attempt_failure *failure)

@@ -105,6 +105,8 @@ void attempt_reset(struct attempt *);  /* the same, and the backend sees a reset
 void attempt_switch(struct attempt *, const struct outgoing_events *, void *owner);
 void attempt_refuse(struct attempt *, const char *text);
 
+size_t attempt_held_bytes(const struct attempt *); /* beside those in the arena */
+
 /* Call before attempt_start: a backend that comes out of an ejection gets one attempt at a
  * time until one has gone well, and so do all while none is available. False: another attempt is
  * the one. */

@@ -171,7 +171,7 @@ unsigned describe_fault(enum incoming_fault fault)
     static const unsigned statuses[] = {
         [INCOMING_BAD] = 400,       [INCOMING_BAD_VERSION] = 505, [INCOMING_NOT_IMPLEMENTED] = 501,
         [INCOMING_LONG_LINE] = 414, [INCOMING_LARGE_HEAD] = 431,  [INCOMING_TIMED_OUT] = 408,
-        [INCOMING_TOO_MANY] = 429,
+        [INCOMING_TOO_MANY] = 429,  [INCOMING_NO_MEMORY] = 503,
     };
 
     return statuses[fault];

@@ -353,6 +353,15 @@ static void on_request_body_end(struct incoming *in)
         exchange_choose(e);
 }
 
+static size_t on_memory_full(struct incoming *in)
+{
+    struct exchange *e = in->owner;
+
+    if (exchange_is_sending(e) && upload_held_bytes(&e->upload) > 0)
+        upload_drop(&e->upload);
+    return upload_held_bytes(&e->upload) + attempt_held_bytes(&e->attempt);
+}
+
 static void on_attempt_drained(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
@@ -477,6 +486,7 @@ static const struct incoming_events incoming_events = {
     .on_body_failed = exchange_on_body_failed,
     .on_drained = on_client_drained,
     .on_gone = exchange_on_client_gone,
+    .on_memory_full = on_memory_full,
 };
 
 static const struct attempt_events attempt_events = {

@@ -145,6 +145,17 @@ static void on_client_gone(struct incoming *in)
     tunnel_lose_client(in->owner);
 }
 
+static void on_client_failed(struct incoming *in, enum incoming_fault fault, const char *text)
+{
+    (void)fault; /* there is no answer that could say it */
+    tunnel_over(in->owner, true, ATTEMPT_CANCELLED, text);
+}
+
+static size_t on_memory_full(struct incoming *in)
+{
+    return stream_backlog(tunnel_backend(in->owner));
+}
+
 /* --- from the backend to the client --- */
 
 static void on_backend_bytes(struct outgoing *o, struct slice piece)
@@ -196,8 +207,10 @@ static void on_backend_failed(struct outgoing *o, enum outgoing_failure failure,
 static const struct incoming_events incoming_events = {
     .on_body = on_client_bytes,
     .on_body_end = on_client_end,
+    .on_body_failed = on_client_failed,
     .on_drained = on_client_drained,
     .on_gone = on_client_gone,
+    .on_memory_full = on_memory_full,
 };
 
 static const struct outgoing_events outgoing_events = {

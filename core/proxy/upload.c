@@ -1,5 +1,6 @@
 #include "proxy/upload.h"
 
+#include "base/mem.h"
 #include "http/forward.h"
 #include "proxy/relay.h"
 
@@ -20,7 +21,12 @@ void upload_dispose(struct upload *u)
     buffer_dispose(&u->kept);
 }
 
-static void upload_drop(struct upload *u)
+size_t upload_held_bytes(const struct upload *u)
+{
+    return mem_size(u->kept.bytes);
+}
+
+void upload_drop(struct upload *u)
 {
     u->is_whole = false;
     buffer_dispose(&u->kept);
@@ -29,7 +35,7 @@ static void upload_drop(struct upload *u)
 bool upload_keep(struct upload *u, struct slice piece)
 {
     buffer_append(&u->kept, piece);
-    if (buffer_length(&u->kept) < u->keep_max)
+    if (buffer_length(&u->kept) < u->keep_max && !mem_is_tight())
         return true;
     incoming_pause(u->in);
     return false;
@@ -39,7 +45,7 @@ void upload_send(struct upload *u, struct attempt *a, struct slice piece)
 {
     struct stream *to = &a->outgoing->stream;
 
-    if (u->is_whole && buffer_length(&u->kept) + piece.length <= u->keep_max)
+    if (u->is_whole && buffer_length(&u->kept) + piece.length <= u->keep_max && !mem_is_tight())
         buffer_append(&u->kept, piece);
     else
         upload_drop(u);
@@ -65,7 +71,7 @@ void upload_begin(struct upload *u, struct attempt *a)
         else
             incoming_resume(u->in);
     }
-    if (buffer_length(&u->kept) <= u->keep_max)
+    if (buffer_length(&u->kept) <= (mem_is_tight() ? 0 : u->keep_max))
         return;
     stream_flush(to); /* it borrows what is dropped here */
     upload_drop(u);

@@ -5,6 +5,8 @@
  * it can go out to another backend. While there is no backend nothing beyond that is
  * read; while the backend is slow the client is paused. With body_first there is no
  * backend until so much is there: a client that sends slowly has nobody's place meanwhile.
+ * While memory is tight (base/mem.h) a piece that has gone out is not kept, and no more than one
+ * waits for a backend.
  */
 #ifndef PROXY_UPLOAD_H
 #define PROXY_UPLOAD_H
@@ -25,6 +27,9 @@ void upload_init(struct upload *, struct incoming *, const struct config_limits 
 /* By what it promises, or by what has come, it is larger than limits.body. */
 bool upload_is_too_large(const struct upload *);
 void upload_dispose(struct upload *);
+size_t upload_held_bytes(const struct upload *);
+/* All that was read has gone to a backend, and cannot go to another one any more. */
+void upload_drop(struct upload *);
 /* A piece was read and no backend is there to take it. False: that is all which is kept. */
 bool upload_keep(struct upload *, struct slice piece);
 /* A piece was read and goes to the attempt's backend. */

@@ -83,7 +83,7 @@ describe("a script's settings", function()
       ["timeouts.upstream_idle"] = 60, ["timeouts.request"] = 0,
       ["limits.request_line"] = 8192, ["limits.head"] = 65536, ["limits.fields"] = 128, ["limits.body"] = 0,
       ["limits.replay"] = 65536, ["limits.least_rate"] = 100, ["limits.queue"] = 0,
-      ["timeouts.queue"] = 1,
+      ["timeouts.queue"] = 1, ["limits.memory"] = 0,
       ["limits.connections"] = 0, ["limits.attempts"] = 3, ["limits.retry_budget"] = 0.2,
       ["script.budget_ms"] = 10, ["script.memory"] = 64 * 2 ^ 20, ["script.park"] = 5,
       ["timeouts.tunnel"] = 3600, forwarded = false, trace = false, ["health.type"] = "tcp",
@@ -324,6 +324,8 @@ describe("a script's settings", function()
       { "return { health = {\n check = 5 } }", ":2: health.check: expected a function, got a number" },
       { "return { health = {\n type = 'http',\n check = function() end } }",
         ":2: health.type: a check of the script's own has no type" },
+      { "return { limits = { memory = 1000000 } }",
+        ":1: limits.memory: expected 0 or a whole number from 16777216 to 1099511627776, got 1000000" },
       { "return { limits = { per_client = 0.5 } }",
         ":1: limits.per_client: expected 0 or a whole number from 1 to 10000000, got 0.5" },
 

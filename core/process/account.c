@@ -1,0 +1,114 @@
+#include "process/account.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "client/relief.h"
+#include "proxy/room.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+    TIGHT_QUARTERS = 3,    /* of the part */
+    RELIEF = 16,           /* a sixteenth of the part more than is missing */
+    TELL_AGAIN_MS = 10000, /* one line in so long */
+    IDLE_BYTES = 512,      /* of a connection that rests */
+};
+
+static void account_set_marks(const struct account *a)
+{
+    mem_set_marks(a->before_clients + a->part / 4 * TIGHT_QUARTERS, a->before_clients + a->part);
+}
+
+void account_init(struct account *a, struct clients *clients, struct pools *pools)
+{
+    *a = (struct account){.clients = clients, .pools = pools};
+}
+
+void account_follow(struct account *a, const struct config *config)
+{
+    if (a->before_clients == 0)
+        a->before_clients = mem_held();
+    a->part = (size_t)config_memory_part(config);
+    (void)mem_keep_reserve(); /* without one, the first refusal is the end */
+    account_set_marks(a);
+}
+
+static void account_tell(struct account *a)
+{
+    uint64_t now_ms = loop_now_ms(a->clients->loop);
+    char part[24], requests[12], connections[12];
+    const struct log_pair pairs[] = {
+        {"#limit", part}, {"#requests", requests}, {"#connections", connections}, {NULL, NULL}};
+
+    if (now_ms < a->tell_again_ms || a->ended_untold + a->closed_untold == 0)
+        return;
+    a->tell_again_ms = now_ms + TELL_AGAIN_MS;
+    snprintf(part, sizeof part, "%zu", a->part);
+    snprintf(requests, sizeof requests, "%u", a->ended_untold);
+    snprintf(connections, sizeof connections, "%u", a->closed_untold);
+    a->ended_untold = a->closed_untold = 0;
+    log_event(LOG_WARN, "memory_full", pairs,
+              "limits.memory: this worker's part, %s bytes, is used up: the requests that hold "
+              "most of it end, and %s idle connections",
+              part, connections);
+}
+
+/* Who rests goes first (proxy/room.h), but only if that is enough: two hundred idle connections
+ * would have to go for a request with a large head and body, and their clients have done nothing. */
+static unsigned account_close_idle(struct account *a, const struct holders *holders, size_t bytes)
+{
+    unsigned closed = 0;
+
+    if (holders->idle_bytes >= bytes)
+        while (closed < bytes / IDLE_BYTES && room_make(a->clients, a->pools))
+            closed++;
+    return closed;
+}
+
+/* How many have ended or closed. Their memory is free when the turn is over. */
+static unsigned account_make_room(struct account *a, size_t bytes)
+{
+    size_t before = mem_held(), freed;
+    struct holders holders;
+    unsigned closed, ended = 0;
+
+    holders_find(&holders, a->clients);
+    freed = before - mem_held();
+    if (freed >= bytes)
+        return 0;
+    closed = account_close_idle(a, &holders, bytes - freed);
+    freed += (size_t)closed * IDLE_BYTES;
+    if (freed < bytes)
+        ended = holders_end(&holders, bytes - freed);
+    a->closed_untold += closed;
+    a->ended_untold += ended;
+    account_tell(a);
+    return closed + ended;
+}
+
+/* If the system refused memory the marks are 0 until it does not, so that nothing is read; but if
+ * clients hold nothing, waiting would not help. */
+void account_relieve(struct account *a)
+{
+    size_t full_at = a->before_clients + a->part, held = mem_held();
+    size_t missing = held > full_at ? held - full_at : 0;
+    bool has_reserve = mem_keep_reserve();
+    unsigned gone = account_make_room(a, missing + a->part / RELIEF);
+
+    a->was_full = true;
+    if (gone == 0 && mem_held() >= full_at)
+        mem_set_marks(0, mem_held() + a->part / RELIEF); /* until account_tick */
+    else if (gone == 0 || has_reserve)
+        account_set_marks(a);
+}
+
+void account_tick(struct account *a)
+{
+    if (!a->was_full)
+        return;
+    a->was_full = false;
+    if (mem_keep_reserve())
+        account_set_marks(a);
+    mem_give_back();
+}

@@ -1,0 +1,29 @@
+/*
+ * account - a worker's part of limits.memory, and what becomes of its clients when that is used up.
+ *
+ * At three quarters of the part memory is tight, at all of it full: base/mem.h. What the worker
+ * had before its first client is not in the part.
+ */
+#ifndef PROCESS_ACCOUNT_H
+#define PROCESS_ACCOUNT_H
+
+#include "client/clients.h"
+#include "config/config.h"
+#include "upstream/pools.h"
+
+struct account {
+    struct clients *clients;
+    struct pools *pools;
+    size_t before_clients; /* bytes */
+    size_t part;           /* bytes */
+    uint64_t tell_again_ms;
+    unsigned ended_untold, closed_untold; /* since the log told of some */
+    bool was_full;                        /* since the last account_tick */
+};
+
+void account_init(struct account *, struct clients *, struct pools *); /* borrows both */
+void account_follow(struct account *, const struct config *); /* its settings hold from now on */
+void account_relieve(struct account *); /* memory is full: loop->on_memory_full */
+void account_tick(struct account *);    /* each second */
+
+#endif

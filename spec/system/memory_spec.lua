@@ -1,0 +1,103 @@
+-- limits.memory: what clients make a worker hold has a bound, and who holds most ends first.
+local play = require "spec.support.play"
+
+local MIB = 2 ^ 20
+local LARGE = ("y"):rep(60000)
+
+-- A request with a large head and a large body that never ends, at a backend that never answers.
+local function large(more)
+  return ("POST /never HTTP/1.1\r\nHost: x\r\n%sContent-Length: 1000000\r\nX-Large: %s\r\n\r\n%s"):format(
+    more or "", LARGE, LARGE)
+end
+
+local function patient()
+  return play.backend(function(conn)
+    while true do
+      local request = conn:request()
+      if not request then return end
+      if request.target == "/never" then
+        conn:rest()
+        return
+      end
+      conn:send "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    end
+  end)
+end
+
+local function served(client, target)
+  client:send(("GET %s HTTP/1.1\r\nHost: x\r\n\r\n"):format(target or "/"))
+  return client:response().status
+end
+
+describe("limits.memory", function()
+  after_each(play.curtain)
+
+  local function crowd(lb, n, text)
+    local clients = {}
+    for i = 1, n do
+      clients[i] = play.client(lb)
+      clients[i]:send(text)
+    end
+    return clients
+  end
+
+  it("ends the requests that hold most, with a 503, and nobody else's", function()
+    local lb = play.balancer { backends = { patient() }, settings = "limits = { memory = 16 * 1024 * 1024 }," }
+    local innocent, small = play.client(lb), play.client(lb)
+    assert.equal(200, served(innocent))
+    small:send "GET /never HTTP/1.1\r\nHost: x\r\n\r\n"
+    local before = play.memory(lb)
+    crowd(lb, 400, large())
+    assert.equal(503, lb:exchange({ status = 503, note = "limits.memory" }).status)
+    assert.equal(16 * MIB, lb:event("memory_full").limit)
+    for _ = 1, 20 do assert.equal(200, served(innocent)) end
+    assert.is_true(play.memory(lb) - before < 32 * 1024)
+    assert.equal(0, small.size)
+    assert.is_nil(small.ended)
+  end)
+
+  it("holds for heads that are never whole, too", function()
+    local lb = play.balancer { backends = { patient() }, settings = "limits = { memory = 16 * 1024 * 1024 }," }
+    local innocent = play.client(lb)
+    assert.equal(200, served(innocent))
+    crowd(lb, 400, "GET / HTTP/1.1\r\nHost: x\r\nX-Large: " .. LARGE)
+    lb:exchange { status = 503, note = "limits.memory" }
+    for _ = 1, 20 do assert.equal(200, served(innocent)) end
+  end)
+
+  it("follows from what a process may have, and no client can make a worker end", function()
+    local lb = play.balancer { backends = { patient() }, through = { "prlimit", "--data=" .. 128 * MIB },
+      settings = "script = { memory = 16 * 1024 * 1024 }," }
+    assert.equal(80 * MIB, lb:event("start").memory)
+    local innocent = play.client(lb)
+    assert.equal(200, served(innocent))
+    crowd(lb, 900, large())
+    lb:exchange { status = 503, note = "limits.memory" }
+    for _ = 1, 20 do assert.equal(200, served(innocent)) end
+  end)
+
+  it("is known to be short beforehand: no copy of a body is kept, and no request read ahead", function()
+    local resets, seen = 0, 0
+    local backend = play.backend(function(conn)
+      local request = conn:request()
+      if request.target == "/hold" then
+        conn:rest()
+        return
+      end
+      seen = seen + 1
+      if seen == 1 then
+        resets = resets + 1
+        conn:reset()
+        return
+      end
+      conn:send "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    end)
+    local lb = play.balancer { backends = { backend }, settings = "limits = { memory = 16 * 1024 * 1024 }," }
+    crowd(lb, 100, "GET /hold HTTP/1.1\r\nHost: x\r\nX-Large: " .. LARGE .. "\r\n\r\n")
+    play.until_still(function() return play.memory(lb) end)
+    local answer = lb:fetch("/", { method = "PUT", body = "12345", may_fail = true })
+    assert.equal(502, answer.status)
+    assert.equal(1, resets)
+    assert.equal(0, #lb:events "memory_full")
+  end)
+end)
