@@ -107,6 +107,18 @@ void stream_add(struct stream *s, struct slice bytes)
         g->parts[g->count++] = uv_buf_init((char *)bytes.start, (unsigned)bytes.length);
 }
 
+/* While nothing is gathered nothing is borrowed of what was made there before. */
+struct arena *stream_room(struct loop *loop)
+{
+    struct gather *g = &loop->gather;
+
+    if (g->count == 0) {
+        arena_dispose(&g->room);
+        arena_init(&g->room, g->room_first, sizeof g->room_first);
+    }
+    return &g->room;
+}
+
 void stream_add_copy(struct stream *s, struct slice bytes)
 {
     struct gather *g = stream_gather(s);

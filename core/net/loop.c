@@ -126,6 +126,7 @@ void loop_dispose(struct loop *loop)
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     CHECK(uv_loop_close(&loop->uv) == 0);
     splice_dispose(&loop->splice);
+    arena_dispose(&loop->gather.room);
     mem_free(loop->read_buffer);
 }
 

@@ -8,6 +8,7 @@
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/list.h"
 
@@ -23,6 +24,7 @@ enum {
     WHEEL_SLOTS = 256,
     GATHER_PARTS = 32,
     GATHER_SCRATCH = 512,
+    GATHER_ROOM = 8192,
     HELD_STREAMS = 16,
     HELD_BYTES_EACH = 1024,
     POLL_EVENTS_SURE = 900, /* less than libuv asks for */
@@ -39,6 +41,8 @@ struct gather {
     size_t scratch_used;
     uv_buf_t parts[GATHER_PARTS];
     char scratch[GATHER_SCRATCH];
+    struct arena room; /* stream_room */
+    char room_first[GATHER_ROOM];
 };
 
 struct splice { /* a pipe, opened when it is first wanted (net/splice.h) */

@@ -120,7 +120,7 @@ int stream_connect(struct stream *s, struct loop *loop, const struct sockaddr *t
 
 /* How much is read at once, by what memory there is to keep it in. Full: nothing, which waits with
  * the kernel until the loop's on_memory_full has seen to it. */
-static unsigned stream_room(void)
+static unsigned stream_read_room(void)
 {
     if (!mem_is_tight())
         return LOOP_READ_BYTES;
@@ -130,7 +130,7 @@ static unsigned stream_room(void)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     struct stream *s = stream_of(handle);
-    unsigned room = splice_may_pass(s) ? 0 : stream_room();
+    unsigned room = splice_may_pass(s) ? 0 : stream_read_room();
 
     (void)suggested;
     /* Without a buffer libuv reads nothing, and tells at once. */
@@ -215,7 +215,7 @@ static bool is_nothing_yet(ssize_t result)
 void stream_read_first(struct stream *s)
 {
     struct loop *loop = s->loop;
-    unsigned room = stream_room();
+    unsigned room = stream_read_room();
     ssize_t length;
 
     if (s->is_reading || s->has_ended || s->is_closing)

@@ -71,6 +71,8 @@ void stream_write(struct stream *, const uv_buf_t *parts, unsigned count);
 /* The same, together with what else is added before the running event is over:
  * one system call for all. Borrows the bytes until then, or until stream_flush. */
 void stream_add(struct stream *, struct slice);
+/* Memory for what is added next: it lasts as long as stream_add borrows that. */
+struct arena *stream_room(struct loop *);
 void stream_add_copy(struct stream *,
                      struct slice); /* the same for at most STREAM_COPY_MAX bytes, copied */
 void stream_flush(struct stream *);

@@ -20,7 +20,9 @@ static struct forward_response answer_forward(const struct answer *answer, const
 
 static void answer_add(struct answer *answer, const struct forward_response *forward)
 {
-    stream_add(incoming_stream(answer->in), forward_response_head(&answer->in->arena, forward));
+    struct stream *to = incoming_stream(answer->in);
+
+    stream_add(to, forward_response_head(stream_room(to->loop), forward));
 }
 
 void answer_interim(struct answer *answer, const struct outgoing *o)

@@ -106,23 +106,24 @@ static void describe_target(struct target *target, struct slice path, struct are
 
 struct slice describe_forwarded(struct incoming *in, const struct config *config,
                                 const struct facts_request *facts,
-                                const struct facts_options *options, struct slice own_host)
+                                const struct facts_options *options, struct slice own_host,
+                                struct arena *arena)
 {
     const struct request *request = &in->request;
     bool is_trusted = facts->is_trusted;
     struct target target = request->target;
 
     if (options != NULL && options->path.length > 0)
-        describe_target(&target, options->path, &in->arena);
+        describe_target(&target, options->path, arena);
     return forward_request_head(
-        &in->arena,
+        arena,
         &(struct forward_request){
             .head = incoming_head(in),
             .target = &target,
             .framing = request->framing,
             .length = request->length,
             .host = request->host.length > 0 ? request->host : own_host,
-            .peer_ip = is_trusted ? describe_ip(&in->arena, incoming_peer(in)) : facts->client_ip,
+            .peer_ip = is_trusted ? describe_ip(arena, incoming_peer(in)) : facts->client_ip,
             .proto = SLICE("http"), /* of this connection, whoever else has said what */
             .port = incoming_local_port(in),
             .is_trusted = is_trusted,

@@ -301,18 +301,12 @@ static void on_pause_over(struct deadline *d)
 
 /* --- forward --- */
 
-/* The same for every backend, but for a request that does not say which host it means, and for
- * what a script wants otherwise. */
+/* Made for each try, and not kept: it is as large as the one that the client sent. */
 static struct slice exchange_request_head(struct exchange *e)
 {
-    const char *own_host = e->attempt.backend->settings->text;
-
-    if (e->request_head.length == 0 || e->in->request.host.length == 0 ||
-        e->head_options != e->attempt.options)
-        e->request_head = describe_forwarded(e->in, e->plan->config, &e->facts, e->attempt.options,
-                                             slice_of(own_host));
-    e->head_options = e->attempt.options;
-    return e->request_head;
+    return describe_forwarded(e->in, e->plan->config, &e->facts, e->attempt.options,
+                              slice_of(e->attempt.backend->settings->text),
+                              stream_room(e->proxy->loop));
 }
 
 static void on_attempt_connected(struct attempt *a)

@@ -54,10 +54,8 @@ struct exchange {
     struct upload upload;
     struct answer answer;
     struct tunnel tunnel;
-    struct slice request_head;
     struct access_record log;
     struct access_try *last_try;
-    const struct facts_options *head_options; /* with which request_head was made */
     bool asked_policy;
     bool is_told;          /* on_done hears of it */
     bool has_own_deadline; /* deadline is the script's, not timeouts.request */

@@ -29,6 +29,13 @@ local function served(client, target)
   return client:response().status
 end
 
+-- A sanitizer keeps for a while what is freed, and has much of its own.
+local SANITIZED = os.getenv "ASAN_OPTIONS"
+
+local function assert_grown(kib, most)
+  if not SANITIZED then assert.is_true(kib < most, kib .. " KiB") end
+end
+
 describe("limits.memory", function()
   after_each(play.curtain)
 
@@ -51,7 +58,7 @@ describe("limits.memory", function()
     assert.equal(503, lb:exchange({ status = 503, note = "limits.memory" }).status)
     assert.equal(16 * MIB, lb:event("memory_full").limit)
     for _ = 1, 20 do assert.equal(200, served(innocent)) end
-    assert.is_true(play.memory(lb) - before < 32 * 1024)
+    assert_grown(play.memory(lb) - before, 32 * 1024)
     assert.equal(0, small.size)
     assert.is_nil(small.ended)
   end)
@@ -65,13 +72,22 @@ describe("limits.memory", function()
     for _ = 1, 20 do assert.equal(200, served(innocent)) end
   end)
 
+  it("counts a head once: the one for the backend is made to be written, and not kept", function()
+    local lb = play.balancer { backends = { patient() } }
+    assert.equal(200, served(play.client(lb)))
+    local before = play.memory(lb)
+    crowd(lb, 100, "GET /never HTTP/1.1\r\nHost: x\r\nX-Large: " .. LARGE .. "\r\n\r\n")
+    assert_grown(play.until_still(function() return play.memory(lb) end) - before, 100 * 90)
+  end)
+
   it("follows from what a process may have, and no client can make a worker end", function()
-    local lb = play.balancer { backends = { patient() }, through = { "prlimit", "--data=" .. 128 * MIB },
+    if SANITIZED then return end
+    local lb = play.balancer { backends = { patient() }, through = { "prlimit", "--data=" .. 64 * MIB },
       settings = "script = { memory = 16 * 1024 * 1024 }," }
-    assert.equal(80 * MIB, lb:event("start").memory)
+    assert.equal(32 * MIB, lb:event("start").memory)
     local innocent = play.client(lb)
     assert.equal(200, served(innocent))
-    crowd(lb, 900, large())
+    crowd(lb, 700, large())
     lb:exchange { status = 503, note = "limits.memory" }
     for _ = 1, 20 do assert.equal(200, served(innocent)) end
   end)
@@ -93,7 +109,7 @@ describe("limits.memory", function()
       conn:send "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     end)
     local lb = play.balancer { backends = { backend }, settings = "limits = { memory = 16 * 1024 * 1024 }," }
-    crowd(lb, 100, "GET /hold HTTP/1.1\r\nHost: x\r\nX-Large: " .. LARGE .. "\r\n\r\n")
+    crowd(lb, 190, "GET /hold HTTP/1.1\r\nHost: x\r\nX-Large: " .. LARGE .. "\r\n\r\n")
     play.until_still(function() return play.memory(lb) end)
     local answer = lb:fetch("/", { method = "PUT", body = "12345", may_fail = true })
     assert.equal(502, answer.status)
