@@ -48,6 +48,11 @@ void incoming_new(struct client *c)
 
 void incoming_empty(struct incoming *in)
 {
+    struct incoming_reader *reader = in->reader;
+
+    in->reader = NULL;
+    if (reader != NULL)
+        reader->on_empty(reader);
     parse_dispose(&in->parse);
     arena_dispose(&in->arena);
 }

@@ -43,10 +43,16 @@ struct incoming_events {
     size_t (*on_memory_full)(struct incoming *);
 };
 
+/* Whoever still reads the request's memory when its exchange is over. */
+struct incoming_reader {
+    void (*on_empty)(struct incoming_reader *); /* it goes now */
+};
+
 struct incoming {
     struct client *client;
     const struct incoming_events *events; /* the exchange's; NULL before there is one */
     void *owner;
+    struct incoming_reader *reader; /* or NULL */
     struct parse parse;
     struct request request;
     struct arena arena;

@@ -6,9 +6,9 @@
 #include "proxy/proxy.h"
 
 enum {
-    DONES_MAX = 10000,     /* of a plan at a time */
     TELL_EVERY_MS = 10000, /* that there are too many */
-    ROOM_BYTES = 1536,
+    ROOM_BYTES = 1024,
+    MEMORY_SHARE = 16, /* such a part of the worker's at most */
 };
 
 struct done {
@@ -19,10 +19,20 @@ struct done {
     struct policy_call call;
     struct facts_request facts;
     struct facts_result result;
+    struct incoming *in; /* whose memory it reads; NULL: its own */
+    struct incoming_reader reader;
+    size_t kept_bytes; /* of the copy, with this */
     struct head head;
     struct arena arena;
     char room[ROOM_BYTES]; /* the arena's first */
 };
+
+static void done_leave_incoming(struct done *d)
+{
+    if (d->in != NULL)
+        d->in->reader = NULL;
+    d->in = NULL;
+}
 
 static void done_over(struct done *d)
 {
@@ -31,8 +41,9 @@ static void done_over(struct done *d)
     deferred_cancel(&d->begin);
     policy_cancel(&d->call);
     policy_forget(plan->policy, &d->facts);
+    done_leave_incoming(d);
     list_remove(&d->node);
-    plan->dones_count--;
+    plan->proxy->dones_bytes -= d->kept_bytes;
     arena_dispose(&d->arena);
     mem_free(d);
     plan_release(plan);
@@ -43,66 +54,114 @@ static void on_policy_done(struct policy_call *call)
     done_over(list_entry(call, struct done, call));
 }
 
-static void done_begin(struct done *d)
+/* --- the copy --- */
+
+/* Path and query are mostly parts of the target, which can be long. */
+static struct slice copy_part(struct arena *arena, struct slice part, struct slice whole,
+                              struct slice copy)
 {
-    d->has_begun = true;
-    if (policy_on_done(d->plan->policy, &d->call, &d->facts, &d->result) == POLICY_DONE)
-        done_over(d);
+    if (part.start < whole.start || part.start + part.length > whole.start + whole.length)
+        return arena_copy(arena, part);
+    return (struct slice){copy.start + (part.start - whole.start), part.length};
 }
 
-static void on_begin(struct deferred *deferred)
+/* Gives how many bytes they are. */
+static size_t copy_texts(struct facts_request *facts, struct arena *arena)
 {
-    done_begin(list_entry(deferred, struct done, begin));
+    struct slice *const texts[] = {
+        &facts->id,     &facts->method,    &facts->host,
+        &facts->scheme, &facts->client_ip, &facts->authority,
+    };
+    struct slice target = facts->target;
+    size_t bytes = target.length;
+
+    facts->target = arena_copy(arena, target);
+    facts->path = copy_part(arena, facts->path, target, facts->target);
+    facts->query = copy_part(arena, facts->query, target, facts->target);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        bytes += texts[i]->length;
+        *texts[i] = arena_copy(arena, *texts[i]);
+    }
+    return bytes;
 }
 
-static void copy_head(struct done *d, const struct head *head)
+/* Those for which there is room, whole and in their order. */
+static void copy_fields(struct head *head, const struct head *from, struct arena *arena,
+                        size_t room)
 {
-    struct arena *arena = &d->arena;
+    head->fields = arena_alloc(arena, from->fields_count * sizeof *from->fields);
+    head->fields_count = 0;
+    for (unsigned i = 0; i < from->fields_count; i++) {
+        const struct field *field = &from->fields[i];
+        size_t bytes = field->name.length + field->value.length;
 
+        if (bytes > room)
+            continue;
+        room -= bytes;
+        head->fields[head->fields_count++] =
+            (struct field){arena_copy(arena, field->name), arena_copy(arena, field->value)};
+    }
+}
+
+static void done_copy(struct done *d)
+{
+    const struct head *head = d->facts.head;
+    size_t bytes;
+
+    done_leave_incoming(d);
+    bytes = copy_texts(&d->facts, &d->arena);
     d->head = *head;
     d->head.method = d->facts.method;
     d->head.target = d->facts.target;
     d->head.reason = (struct slice){"", 0};
     d->head.kinds = NULL;
-    d->head.fields = arena_alloc(arena, head->fields_count * sizeof *head->fields);
-    for (unsigned i = 0; i < head->fields_count; i++) {
-        d->head.fields[i].name = arena_copy(arena, head->fields[i].name);
-        d->head.fields[i].value = arena_copy(arena, head->fields[i].value);
-    }
+    copy_fields(&d->head, head, &d->arena, bytes < DONE_COPY_BYTES ? DONE_COPY_BYTES - bytes : 0);
     d->facts.head = &d->head;
+    d->kept_bytes = mem_size(d) + arena_bytes(&d->arena);
+    d->plan->proxy->dones_bytes += d->kept_bytes;
 }
 
-static void copy_facts(struct done *d, const struct facts_request *facts)
+static void on_empty(struct incoming_reader *reader)
 {
-    struct facts_request *copy = &d->facts;
-    struct slice *const texts[] = {
-        &copy->id,   &copy->method, &copy->target,    &copy->path,      &copy->query,
-        &copy->host, &copy->scheme, &copy->client_ip, &copy->authority,
-    };
+    done_copy(list_entry(reader, struct done, reader));
+}
 
-    *copy = *facts;
-    copy->arena = &d->arena;
-    copy->deadline_ms = 0;  /* that was the client's */
-    copy->explained = NULL; /* and the access line is written */
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        *texts[i] = arena_copy(&d->arena, *texts[i]);
+/* --- the call --- */
+
+static void done_begin(struct done *d)
+{
+    d->has_begun = true;
+    if (policy_on_done(d->plan->policy, &d->call, &d->facts, &d->result) == POLICY_DONE)
+        done_over(d);
+    else if (d->in != NULL)
+        done_copy(d);
+}
+
+static void on_begin(struct deferred *deferred)
+{
+    struct done *d = list_entry(deferred, struct done, begin);
+
+    stream_write_held(d->plan->proxy->loop); /* the answer first */
+    done_begin(d);
 }
 
 static bool may_tell(struct plan *plan)
 {
     uint64_t now_ms = loop_now_ms(plan->proxy->loop);
 
-    if (plan->dones_count < DONES_MAX)
+    if (plan->proxy->dones_bytes < plan->dones_bytes_max)
         return true;
     if (now_ms >= plan->dones_told_ms + TELL_EVERY_MS) {
         plan->dones_told_ms = now_ms;
         log_event(LOG_WARN, "on_done_skipped", NULL,
-                  "%d calls of on_done wait for something: no more are begun", DONES_MAX);
+                  "calls of on_done that wait for something hold %zu bytes: no more are begun",
+                  plan->proxy->dones_bytes);
     }
     return false;
 }
 
-void done_tell(struct plan *plan, struct facts_request *facts, const struct facts_result *result)
+void done_tell(struct plan *plan, struct incoming *in, struct facts_request *facts,
+               const struct facts_result *result)
 {
     struct done *d;
 
@@ -113,14 +172,26 @@ void done_tell(struct plan *plan, struct facts_request *facts, const struct fact
     d->has_begun = false;
     d->call = (struct policy_call){.on_done = on_policy_done};
     d->result = *result;
+    d->facts = *facts;
+    d->facts.arena = &d->arena;
+    d->facts.deadline_ms = 0;  /* that was the client's */
+    d->facts.explained = NULL; /* and the access line is written */
+    facts->vars = 0;           /* the call's now */
+    d->in = in;
+    d->reader.on_empty = on_empty;
+    in->reader = &d->reader;
+    d->kept_bytes = 0;
     arena_init(&d->arena, d->room, sizeof d->room);
-    copy_facts(d, facts);
-    copy_head(d, facts->head);
-    facts->vars = 0; /* the copy's now */
     list_append(&plan->dones, &d->node);
-    plan->dones_count++;
     deferred_init(&d->begin, on_begin);
     loop_defer(plan->proxy->loop, &d->begin);
+}
+
+size_t dones_bytes_max(const struct config *config)
+{
+    uint64_t share = config_memory_part(config) / MEMORY_SHARE;
+
+    return share < DONES_BYTES_MAX ? (size_t)share : DONES_BYTES_MAX;
 }
 
 void done_finish_all(struct plan *plan)

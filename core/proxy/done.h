@@ -1,18 +1,27 @@
 /*
  * done - the script's on_done hears of a request that is over.
  *
- * What it is shown is a copy: the request's own memory is gone by then, and its
- * client, who waits for nothing, may have sent the next one.
+ * It reads the request's own memory. Only if it awaits something, or that memory goes before it was
+ * called, does it get a copy, DONE_COPY_BYTES at most: its client waits for nothing, and may have
+ * sent the next request.
  */
 #ifndef PROXY_DONE_H
 #define PROXY_DONE_H
 
+#include "client/incoming.h"
 #include "policy/facts.h"
 #include "proxy/plan.h"
 
-/* Calls on_done in an event of its own, when what was sent is on its way. Takes the request's vars;
- * copies the rest. Call only if policy_has_on_done. */
-void done_tell(struct plan *, struct facts_request *, const struct facts_result *);
+enum {
+    DONE_COPY_BYTES = 8192,     /* of texts and fields */
+    DONES_BYTES_MAX = 16 << 20, /* of all copies in a worker; less where it has little memory */
+};
+
+/* Calls on_done in an event of its own, when what was sent is on its way. Takes the request's vars.
+ * Call only if policy_has_on_done. */
+void done_tell(struct plan *, struct incoming *, struct facts_request *,
+               const struct facts_result *);
+size_t dones_bytes_max(const struct config *); /* for plan.c */
 /* The plan ends now: those that were not called yet are called, those that await are thrown away. */
 void done_finish_all(struct plan *);
 

@@ -31,7 +31,7 @@ static void exchange_tell_script(struct exchange *e)
         .retries = r->retries,
     };
 
-    done_tell(e->plan, &e->facts, &result);
+    done_tell(e->plan, e->in, &e->facts, &result);
 }
 
 void exchange_finish(struct exchange *e)

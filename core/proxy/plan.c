@@ -27,6 +27,7 @@ struct plan *plan_new(struct proxy *proxy, const struct config *config, uint64_t
                    .fields = config->limits.fields},
         .takes_body_first = config_takes_body_first(config),
         .retry_after_s = (unsigned)((config->health.interval_ms + 999) / 1000),
+        .dones_bytes_max = dones_bytes_max(config),
         .edition = edition,
         .uses = 1,
     };

@@ -30,9 +30,9 @@ struct plan {
     unsigned uses;              /* exchanges, and its being the current one */
     struct list_node exchanges; /* that began with it and are not over */
     struct list_node dones;     /* proxy/done.c: calls of on_done that are not over */
-    unsigned dones_count;
-    uint64_t dones_told_ms; /* when somebody was told that there are too many */
-    struct config *owned;   /* the settings, if they go with it; else NULL */
+    size_t dones_bytes_max;     /* above it no more of them begin */
+    uint64_t dones_told_ms;     /* when somebody was told that there are too many */
+    struct config *owned;       /* the settings, if they go with it; else NULL */
 };
 
 /* With one use. Borrows the settings, unless the caller then sets `owned` to them. NULL and a

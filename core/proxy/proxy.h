@@ -20,7 +20,8 @@ struct proxy {
     struct pools pools;
     struct allowance retries;
     struct queue queue;
-    uint64_t next_id; /* of a request; the workers count in different classes */
+    uint64_t next_id;   /* of a request; the workers count in different classes */
+    size_t dones_bytes; /* proxy/done.c: what calls of on_done hold that await something */
 };
 
 void proxy_init(struct proxy *, struct loop *, struct segment *, unsigned worker); /* borrows */

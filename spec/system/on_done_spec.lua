@@ -116,6 +116,38 @@ describe("on_done", function()
     lb:stop()
   end)
 
+  it("sees the whole request until it awaits, and then 8 KiB of it", function()
+    local lb = start [[
+      local function seen()
+        return #(ctx.headers["x-large"] or "") .. ctx.headers["x-small"] .. ctx.path .. ctx.query
+      end
+      local before = seen()
+      lb.sleep(0.01)
+      lb.log.info(before .. " " .. seen())]]
+    lb:fetch("/path?a=b", { fields = "X-Large: " .. ("y"):rep(9000) .. "\r\nX-Small: s\r\n" })
+    assert.equal("9000s/patha=b 0s/patha=b", told(lb, 1))
+    assert.same({}, lb:events "policy_error")
+  end)
+
+  it("is not made where others that await hold too many bytes, and requests are served as ever", function()
+    local lb = start("count:add(1) lb.sleep(4) other:add(1)", "limits = { memory = 16 * 1024 * 1024 },")
+    local client = play.client(lb)
+    for i = 1, 400 do
+      client:send(("GET /%d HTTP/1.1\r\nHost: x\r\nX-Large: %s\r\n\r\n"):format(i, ("y"):rep(7000)))
+      assert.equal("one", client:response().body)
+    end
+    lb:event "on_done_skipped"
+    local begun
+    play.wait("those that were begun to end", function()
+      local ended
+      begun, ended = numbers(lb):match "^(%d+) (%d+)$"
+      return begun == ended
+    end)
+    assert.is_true(tonumber(begun) > 50 and tonumber(begun) < 400)
+    lb:fetch "/again"
+    play.wait("another one", function() return tonumber((numbers(lb):match "^%d+")) == begun + 1 end)
+  end)
+
   -- Both requests are read into the same memory, one after the other.
   it("explains nothing more, least of all the next request", function()
     one = play.hello "one"
