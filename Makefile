@@ -148,6 +148,10 @@ valgrind: all
 soak: all
 	infra/apart.sh luajit infra/soak.lua $(BUILD)/lb
 
+# Ten thousand clients that make a worker of 256 MiB hold what they can, and others beside them.
+hostile-memory: all
+	infra/apart.sh luajit infra/hostile_memory.lua $(BUILD)/lb
+
 # Reloads every 100 ms under load, for 30 s; ends by itself with its figures.
 storm: all
 	infra/apart.sh luajit infra/storm.lua $(BUILD)/lb
@@ -241,7 +245,7 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all always bench clang clean format fuzz install install-scripts instructions instructions-curves instructions-policy library peers-conformance \
+.PHONY: all always bench clang clean format fuzz hostile-memory install install-scripts instructions instructions-curves instructions-policy library peers-conformance \
 	peers-faults run runaways sanitize soak spec spec-lossy storm story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)
