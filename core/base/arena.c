@@ -12,12 +12,11 @@ struct arena_block {
     _Alignas(ARENA_ALIGNMENT) char bytes[];
 };
 
-void arena_init(struct arena *a, void *first, size_t bytes)
-{
-    *a = (struct arena){.next = first, .end = (char *)first + bytes};
-}
+/* For whoever calls them from outside. */
+extern inline void arena_init(struct arena *, void *first, size_t bytes);
+extern inline void arena_dispose(struct arena *);
 
-void arena_dispose(struct arena *a)
+void arena_free_blocks(struct arena *a)
 {
     while (a->blocks != NULL) {
         struct arena_block *block = a->blocks;
@@ -25,7 +24,6 @@ void arena_dispose(struct arena *a)
         a->blocks = block->older;
         mem_free(block);
     }
-    a->next = a->end = NULL;
 }
 
 static void *arena_alloc_block(struct arena *a, size_t bytes)

@@ -10,6 +10,8 @@ enum { BUFFER_FIRST_BYTES = 256 };
 
 void buffer_dispose(struct buffer *b)
 {
+    if (b->bytes == NULL)
+        return;
     mem_free(b->bytes);
     *b = (struct buffer){0};
 }

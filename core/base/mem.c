@@ -92,6 +92,8 @@ char *mem_copy_text(const char *text)
 
 void mem_free(void *block)
 {
+    if (block == NULL)
+        return;
     mem_count(0, mem_size(block));
     free(block);
 }
