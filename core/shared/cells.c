@@ -131,9 +131,10 @@ static bool words_are(const _Atomic uint64_t *words, struct slice bytes)
     return true;
 }
 
-static uint64_t about_of(uint32_t type, size_t key_length, uint32_t text_length)
+static uint64_t about_of(uint32_t type, const struct cell_key *key, uint32_t text_length)
 {
-    return type | (uint64_t)key_length << 8 | (uint64_t)text_length << 32;
+    return type | (uint64_t)key->bytes.length << 8 | (uint64_t)key->group << 16 |
+           (uint64_t)text_length << 32;
 }
 
 static size_t key_length_of(uint64_t about)
@@ -150,7 +151,7 @@ static uint32_t text_length_of(uint64_t about)
     return length < TABLE_TEXT_BYTES_MAX ? length : TABLE_TEXT_BYTES_MAX;
 }
 
-void cell_fill(struct table *t, uint32_t cell, uint64_t hash, struct slice key,
+void cell_fill(struct table *t, uint32_t cell, const struct cell_key *key,
                const struct table_value *value)
 {
     struct table_cell *c = &t->cells[cell];
@@ -160,10 +161,10 @@ void cell_fill(struct table *t, uint32_t cell, uint64_t hash, struct slice key,
     CHECK(length <= TABLE_TEXT_BYTES_MAX);
     memcpy(&number, &value->number, sizeof number);
     atomic_store_explicit(&c->expires_ms, value->expires_ms, RELAXED);
-    atomic_store_explicit(&c->about, about_of(value->type, key.length, length), RELAXED);
+    atomic_store_explicit(&c->about, about_of(value->type, key, length), RELAXED);
     atomic_store_explicit(&c->number, number, RELAXED);
-    atomic_store_explicit(&c->hash, hash, RELAXED);
-    words_write(c->key, key);
+    atomic_store_explicit(&c->hash, key->hash, RELAXED);
+    words_write(c->key, key->bytes);
     words_write(t->texts[cell], (struct slice){value->text, length});
 }
 
@@ -201,13 +202,13 @@ void cell_value(const struct table *t, uint32_t cell, struct table_value *out)
     words_read(t->texts[cell], out->text, out->length);
 }
 
-bool cell_is_of(const struct table *t, uint32_t cell, uint64_t hash, struct slice key)
+bool cell_is_of(const struct table *t, uint32_t cell, const struct cell_key *key)
 {
     const struct table_cell *c = &t->cells[cell];
 
-    return atomic_load_explicit(&c->hash, RELAXED) == hash &&
-           key_length_of(atomic_load_explicit(&c->about, RELAXED)) == key.length &&
-           words_are(c->key, key);
+    return atomic_load_explicit(&c->hash, RELAXED) == key->hash &&
+           key_length_of(atomic_load_explicit(&c->about, RELAXED)) == key->bytes.length &&
+           words_are(c->key, key->bytes);
 }
 
 bool cell_has_expired(const struct table *t, uint32_t cell, uint64_t now_ms)
@@ -215,6 +216,21 @@ bool cell_has_expired(const struct table *t, uint32_t cell, uint64_t now_ms)
     uint64_t expires_ms = atomic_load_explicit(&t->cells[cell].expires_ms, RELAXED);
 
     return expires_ms != 0 && expires_ms <= now_ms;
+}
+
+bool cell_may_go(const struct table *t, uint32_t cell, struct cell_claimed *claimed,
+                 uint32_t *bucket, uint16_t *group, uint64_t *expires_ms)
+{
+    uint64_t state = atomic_load_explicit(&t->states[cell], memory_order_acquire);
+    const struct table_cell *c = &t->cells[cell];
+
+    *expires_ms = atomic_load_explicit(&c->expires_ms, RELAXED);
+    if (cell_kind(state) != CELL_LIVE || *expires_ms == 0)
+        return false;
+    *claimed = (struct cell_claimed){cell, cell_version(state)};
+    *group = (uint16_t)(atomic_load_explicit(&c->about, RELAXED) >> 16);
+    *bucket = (uint32_t)(atomic_load_explicit(&c->link, RELAXED) >> 32);
+    return *bucket < TABLE_BUCKETS;
 }
 
 /* --- free ones --- */

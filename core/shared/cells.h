@@ -17,6 +17,12 @@ struct cell_claimed { /* a cell in one of its lives */
     uint64_t version;
 };
 
+struct cell_key {
+    uint64_t hash;
+    struct slice bytes;
+    uint16_t group;
+};
+
 /* Of a word in table->states. */
 uint64_t cell_version(uint64_t state);
 enum cell_kind cell_kind(uint64_t state);
@@ -26,13 +32,17 @@ bool cell_claim(struct table *, uint32_t cell, struct cell_claimed *); /* false:
 void cell_live(struct table *, struct cell_claimed);                   /* it is in a chain now */
 void cell_release(struct table *, struct cell_claimed);                /* it is in none any more */
 
-void cell_fill(struct table *, uint32_t cell, uint64_t hash, struct slice key,
-               const struct table_value *);
+void cell_fill(struct table *, uint32_t cell, const struct cell_key *, const struct table_value *);
 void cell_copy(struct table *, uint32_t to, uint32_t from);
 void cell_link(struct table *, uint32_t cell, uint32_t bucket, uint32_t next); /* next: cell + 1 */
 void cell_value(const struct table *, uint32_t cell, struct table_value *);
-bool cell_is_of(const struct table *, uint32_t cell, uint64_t hash, struct slice key);
+bool cell_is_of(const struct table *, uint32_t cell, const struct cell_key *);
 bool cell_has_expired(const struct table *, uint32_t cell, uint64_t now_ms);
+
+/* Is it a key's that has a time to live? What it is to be found by. To be trusted if that cell is
+ * in the bucket's chain. */
+bool cell_may_go(const struct table *, uint32_t cell, struct cell_claimed *, uint32_t *bucket,
+                 uint16_t *group, uint64_t *expires_ms);
 
 uint32_t cells_ever_used(const struct table *); /* the first so many */
 /* One that this process gave back lately. */

@@ -18,6 +18,7 @@
 struct key {
     char bytes[TABLE_KEY_BYTES_MAX];
     size_t length;
+    uint16_t group;
 };
 
 static void key_add(struct key *key, const void *bytes, size_t length)
@@ -51,6 +52,24 @@ static void key_make(struct key *key, char kind, const char *bytes, size_t lengt
         key_add(key, bytes, length);
 }
 
+/* What the script has chosen says which keys are of one name, and never a client: a bucket's name, a
+ * window's seconds, and for values nothing at all. */
+static void key_set_group(struct key *key, char kind, const void *name, size_t length)
+{
+    const unsigned char *bytes = name;
+    uint32_t hash = 2166136261u ^ (unsigned char)kind; /* FNV-1a */
+
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ bytes[i]) * 16777619u;
+    key->group = (uint16_t)(hash ^ hash >> 16);
+}
+
+static void value_key(struct key *whole, const char *key, size_t length)
+{
+    key_make(whole, 'k', key, length);
+    key_set_group(whole, 'k', NULL, 0);
+}
+
 static struct slice key_slice(const struct key *key)
 {
     return (struct slice){key->bytes, key->length};
@@ -73,7 +92,7 @@ const struct table_value *store_get(struct segment *segment, const char *key, si
     static struct table_value value;
     struct key whole;
 
-    key_make(&whole, 'k', key, length);
+    value_key(&whole, key, length);
     return table_read(&segment->table, key_slice(&whole), &value) ? &value : NULL;
 }
 
@@ -106,10 +125,10 @@ int32_t store_set(struct segment *segment, const char *key, size_t length, uint3
     struct setting s = {type, number, ttl, {text, text_length}, only_if_absent, false};
     struct key whole;
 
-    key_make(&whole, 'k', key, length);
+    value_key(&whole, key, length);
     if (text_length > TABLE_TEXT_BYTES_MAX)
         return STORE_TOO_LONG;
-    if (table_update(&segment->table, key_slice(&whole), set, &s) == TABLE_FULL)
+    if (table_update(&segment->table, key_slice(&whole), whole.group, set, &s) == TABLE_FULL)
         return STORE_FULL;
     return s.is_present && only_if_absent ? STORE_PRESENT : STORE_DONE;
 }
@@ -124,9 +143,10 @@ int32_t store_remove(struct segment *segment, const char *key, size_t length)
 {
     struct key whole;
 
-    key_make(&whole, 'k', key, length);
-    return table_update(&segment->table, key_slice(&whole), drop, NULL) == TABLE_FULL ? STORE_FULL
-                                                                                      : STORE_DONE;
+    value_key(&whole, key, length);
+    return table_update(&segment->table, key_slice(&whole), whole.group, drop, NULL) == TABLE_FULL
+               ? STORE_FULL
+               : STORE_DONE;
 }
 
 struct addition {
@@ -154,8 +174,8 @@ int32_t store_incr(struct segment *segment, const char *key, size_t length, doub
     struct addition a = {.by = by, .ttl = ttl};
     struct key whole;
 
-    key_make(&whole, 'k', key, length);
-    if (table_update(&segment->table, key_slice(&whole), add, &a) == TABLE_FULL)
+    value_key(&whole, key, length);
+    if (table_update(&segment->table, key_slice(&whole), whole.group, add, &a) == TABLE_FULL)
         return STORE_FULL;
     *sum = a.sum;
     return a.is_no_number ? STORE_NO_NUMBER : STORE_DONE;
@@ -228,6 +248,7 @@ static void window_key(struct key *key, const char *name, size_t length, double 
 {
     key_make(key, 'w', name, length);
     key_add(key, &seconds, sizeof seconds);
+    key_set_group(key, 'w', &seconds, sizeof seconds);
 }
 
 int32_t store_window_add(struct segment *segment, const char *name, size_t length, double seconds,
@@ -237,7 +258,7 @@ int32_t store_window_add(struct segment *segment, const char *name, size_t lengt
     struct key key;
 
     window_key(&key, name, length, seconds);
-    if (table_update(&segment->table, key_slice(&key), add_to_window, &w) == TABLE_FULL)
+    if (table_update(&segment->table, key_slice(&key), key.group, add_to_window, &w) == TABLE_FULL)
         return STORE_FULL;
     *sum = w.sum;
     return STORE_DONE;
@@ -296,7 +317,8 @@ int32_t store_bucket_take(struct segment *segment, const char *name, size_t name
     key_make(&whole, 'b', key, length);
     key_add(&whole, "\0", 1); /* a name has none */
     key_add(&whole, name, name_length);
-    if (table_update(&segment->table, key_slice(&whole), take, &t) == TABLE_FULL)
+    key_set_group(&whole, 'b', name, name_length);
+    if (table_update(&segment->table, key_slice(&whole), whole.group, take, &t) == TABLE_FULL)
         return -1;
     *wait = t.late_us / 1e6;
     return t.late_us == 0;

@@ -44,14 +44,14 @@
 #include "shared/table.h"
 
 #include "base/clock.h"
-#include "shared/cells.h"
+#include "shared/victim.h"
 
 #include <sys/random.h>
 
 enum {
     CHAIN_MAX = 16,
-    TIDY_STEPS = 4,     /* cells looked at for each new key */
-    GLANCE_STEPS = 256, /* and only glanced at, when the table is full */
+    TIDY_STEPS = 4, /* cells looked at for each new key */
+    DROP_TRIES = 4, /* as others may take the room that was made */
     CLAIM_TRIES = 32,
     SEARCH_EVERY_MS = 500,
 };
@@ -99,11 +99,10 @@ static void view_take(const struct table *t, uint32_t bucket, struct view *view)
 }
 
 /* Where in the view the key is, or -1. To be trusted if the view is whole afterwards. */
-static int view_find(const struct table *t, const struct view *view, uint64_t hash,
-                     struct slice key)
+static int view_find(const struct table *t, const struct view *view, const struct cell_key *key)
 {
     for (unsigned i = 0; i < view->count; i++)
-        if (cell_is_of(t, view->cells[i].cell, hash, key))
+        if (cell_is_of(t, view->cells[i].cell, key))
             return (int)i;
     return -1;
 }
@@ -237,8 +236,7 @@ static bool table_claim(struct table *t, bool may_tidy, struct cell_claimed *cla
 struct change {
     struct table *table;
     struct view view;
-    uint64_t hash;
-    struct slice key;
+    struct cell_key key;
     bool is_tidying; /* so it does not tidy for the sake of it */
     bool has_value;  /* the key is to be in the new chain, with this: */
     const struct table_value *value;
@@ -294,7 +292,7 @@ static enum swap change_swap(struct change *c, int found, uint64_t now_ms)
     if (c->has_value) {
         if (!change_cell(c, &cell))
             return SWAP_FULL;
-        cell_fill(t, cell, c->hash, c->key, c->value);
+        cell_fill(t, cell, &c->key, c->value);
         cell_link(t, cell, view->bucket, next);
         next = cell + 1;
     }
@@ -316,15 +314,24 @@ static void change_end(struct change *c, bool is_swapped)
         cell_release(c->table, c->owned[i]);
 }
 
-static void bucket_tidy(struct table *t, uint32_t bucket)
+static void bucket_drop(struct table *t, uint32_t bucket, const struct cell_claimed *victim)
 {
     struct change c = {.table = t, .is_tidying = true};
     uint64_t now_ms = clock_steady_ms();
+    int found = -1;
     enum swap swap;
 
     view_take(t, bucket, &c.view);
-    swap = change_swap(&c, -1, now_ms); /* another one's change tidies, too, or the next round */
+    for (unsigned i = 0; victim != NULL && i < c.view.count; i++)
+        if (c.view.cells[i].cell == victim->cell && c.view.cells[i].version == victim->version)
+            found = (int)i;
+    swap = change_swap(&c, found, now_ms); /* another one's change tidies, too, or the next round */
     change_end(&c, swap == SWAPPED);
+}
+
+static void bucket_tidy(struct table *t, uint32_t bucket)
+{
+    bucket_drop(t, bucket, NULL);
 }
 
 /* --- from outside --- */
@@ -367,16 +374,17 @@ static uint32_t bucket_of(uint64_t hash)
     return (uint32_t)(hash % TABLE_BUCKETS);
 }
 
-bool table_read(struct table *t, struct slice key, struct table_value *out)
+bool table_read(struct table *t, struct slice bytes, struct table_value *out)
 {
-    uint64_t hash = hash_of(t, key), now_ms = clock_steady_ms();
+    struct cell_key key = {.hash = hash_of(t, bytes), .bytes = bytes};
+    uint64_t now_ms = clock_steady_ms();
     struct view view;
     int found;
 
-    CHECK(key.length > 0 && key.length <= TABLE_KEY_BYTES_MAX);
+    CHECK(bytes.length > 0 && bytes.length <= TABLE_KEY_BYTES_MAX);
     do {
-        view_take(t, bucket_of(hash), &view);
-        found = view_find(t, &view, hash, key);
+        view_take(t, bucket_of(key.hash), &view);
+        found = view_find(t, &view, &key);
         if (found >= 0)
             cell_value(t, view.cells[found].cell, out);
     } while (!view_is_whole(t, &view));
@@ -388,21 +396,23 @@ static bool is_full(const struct table *t)
     return (int32_t)atomic_load_explicit(&t->used, RELAXED) >= TABLE_KEYS_MAX;
 }
 
-static bool has_room_for_new_key(struct table *t)
+static bool has_room_for_new_key(struct table *t, uint16_t group)
 {
     uint32_t next = atomic_fetch_add_explicit(&t->hand, TIDY_STEPS, RELAXED);
+    struct victim victim;
 
     look_at(t, cell_tidy, next, TIDY_STEPS);
-    if (is_full(t))
-        look_at(t, cell_glance, cells_random(TABLE_CELLS), GLANCE_STEPS);
+    for (unsigned i = 0; i < DROP_TRIES && is_full(t) && victim_find(t, group, &victim); i++)
+        bucket_drop(t, victim.bucket, &victim.cell);
     if (is_full(t))
         table_search(t, cell_glance);
     return !is_full(t);
 }
 
-enum table_outcome table_update(struct table *t, struct slice key, table_change *decide, void *data)
+enum table_outcome table_update(struct table *t, struct slice key, uint16_t group,
+                                table_change *decide, void *data)
 {
-    struct change c = {.table = t, .hash = hash_of(t, key), .key = key};
+    struct change c = {.table = t, .key = {.hash = hash_of(t, key), .bytes = key, .group = group}};
     struct table_value old, now;
     enum swap swap = SWAP_AGAIN;
     bool may_add = false;
@@ -415,8 +425,8 @@ enum table_outcome table_update(struct table *t, struct slice key, table_change 
         bool has_old;
         int found;
 
-        view_take(t, bucket_of(c.hash), &c.view);
-        found = view_find(t, &c.view, c.hash, key);
+        view_take(t, bucket_of(c.key.hash), &c.view);
+        found = view_find(t, &c.view, &c.key);
         if (found >= 0)
             cell_value(t, c.view.cells[found].cell, &old);
         if (!view_is_whole(t, &c.view))
@@ -427,7 +437,7 @@ enum table_outcome table_update(struct table *t, struct slice key, table_change 
             break;
         c.has_value = decision == TABLE_REPLACE;
         if (c.has_value && found < 0 && !may_add) {
-            if (!has_room_for_new_key(t)) {
+            if (!has_room_for_new_key(t, group)) {
                 swap = SWAP_FULL;
                 break;
             }

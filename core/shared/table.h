@@ -5,8 +5,9 @@
  * a key is one atomic step, whoever makes it at the same time: nothing is lost and
  * nothing is ever seen half written. No locks: a process that is killed or stopped
  * in the middle of a change holds up nobody, and what it had taken is found and
- * used again. Bounded: a value that has expired makes room for another one, and
- * when all are taken and alive a new key is refused.
+ * used again. Bounded: what has expired makes room for a new key, and then what
+ * expires first (shared/victim.h). What has no time to live stays: a new key is
+ * refused when there is nothing else.
  */
 #ifndef SHARED_TABLE_H
 #define SHARED_TABLE_H
@@ -68,9 +69,9 @@ enum table_outcome { TABLE_DONE, TABLE_FULL };
 typedef enum table_decision table_change(void *data, const struct table_value *old,
                                          struct table_value *now);
 
-/* Keys have 1 to TABLE_KEY_BYTES_MAX bytes. */
+/* Keys have 1 to TABLE_KEY_BYTES_MAX bytes. A group is a number for those of one name. */
 bool table_read(struct table *, struct slice key, struct table_value *); /* false: no value */
-enum table_outcome table_update(struct table *, struct slice key, table_change *,
+enum table_outcome table_update(struct table *, struct slice key, uint16_t group, table_change *,
                                 void *data) MUST_USE;
 /* How many keys there are, counted now, after a look at every cell (milliseconds). */
 uint32_t table_count(struct table *);
