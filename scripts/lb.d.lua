@@ -38,9 +38,14 @@ function window:add(k) end
 ---@return integer sum over the window
 function window:get() end
 
+---@class lb.BucketOptions
+---@field rate number tokens a second
+---@field burst? number how many at most
+---@field full? "closed"|"open" what take says when it cannot count
+
 ---Tokens for each key, refilled over time, over all workers.
 ---@param name string
----@param options { rate: number, burst?: number } tokens a second; how many at most
+---@param options lb.BucketOptions
 ---@return lb.Bucket
 function lb.bucket(name, options) end
 
@@ -50,6 +55,7 @@ local bucket = {}
 ---@param n? number 1
 ---@return boolean taken
 ---@return number? wait seconds, if it was not taken
+---@return "full"? why there was no room to count it
 function bucket:take(key, n) end
 
 ---@param key string

@@ -1,10 +1,12 @@
 -- Answers 429 to a client that sends more than `rate` requests a second, over all workers; up to `burst` at once
 -- are fine. Suits public services: one client cannot take the others' share. It limits by address; behind another
--- proxy set trusted_proxies, or all clients are one. If it fails itself everybody passes (fallback).
+-- proxy set trusted_proxies, or all clients are one. If it fails itself everybody passes (fallback); a client for
+-- whose count there is no room gets 503, or passes with full = "open".
 return lb.script({
   rate = 10,
   burst = 20,
   key = function(ctx) return ctx.client end,           -- or ctx.headers:one "x-api-key" or ""
+  full = "closed",
   policy = lb.policy.round_robin,                      -- who passes: any choose(ctx, backends)
 }, function(options)
   local bucket
@@ -12,11 +14,11 @@ return lb.script({
   return {
     fallback = "round_robin",
     choose = function(ctx, backends)
-      bucket = bucket or lb.bucket("rate_limit", { rate = options.rate, burst = options.burst })
+      bucket = bucket or lb.bucket("rate_limit", { rate = options.rate, burst = options.burst, full = options.full })
       if ctx.tries == 1 and not ctx.vars.counted then                    -- asked again if all backends were full
         ctx.vars.counted = true
-        local taken, wait = bucket:take(options.key(ctx))        -- nil if there is no room to count it
-        if taken == false then return ctx:reject(429, { retry_after = wait, why = "rate_limit" }) end
+        local taken, wait, full = bucket:take(options.key(ctx))
+        if not taken then return ctx:reject(full and 503 or 429, { retry_after = wait, why = "rate_limit" }) end
       end
       return options.policy(ctx, backends)
     end,

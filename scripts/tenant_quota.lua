@@ -1,12 +1,13 @@
 -- Gives each tenant, named by a header, so many requests in a sliding window over all workers, and 429 beyond. Those
 -- who are not listed share one quota, so nobody can use up memory with invented names. Suits an API with plans.
--- If it fails itself everybody passes (fallback).
+-- If it fails itself everybody passes (fallback); if there is no room to count, 503, or with full = "open" all pass.
 --   return require "tenant_quota" { quotas = { acme = 1000, initech = 50 }, backends = "10.0.0.1:80" }
 return lb.script({
   header = "X-Tenant",
   quotas = {},
   others = 100,
   seconds = 60,
+  full = "closed",
   policy = lb.policy.round_robin,                      -- who passes: any choose(ctx, backends)
 }, function(options)
   local windows = {}
@@ -24,7 +25,9 @@ return lb.script({
       local quota = options.quotas[tenant]
       local window = window_of(quota and tenant or "")
       quota = quota or options.others
-      if window:get() >= quota or (window:add() or 0) > quota then        -- who is refused is not counted
+      local count = window:get() < quota and window:add()                -- who is refused is not counted
+      if count == nil and options.full == "closed" then return ctx:reject(503, { retry_after = 1, why = "quota" }) end
+      if count == false or (count or 0) > quota then
         return ctx:reject(429, { retry_after = options.seconds / 10, why = "quota" })
       end
       return options.policy(ctx, backends)

@@ -26,6 +26,7 @@ local NUMBER, BOOLEAN, TEXT = 1, 2, 3            -- enum table_type
 local DONE, FULL, PRESENT = 0, 1, 2              -- enum store_outcome; 3: the value is no number
 local NAME_MAX, TEXT_MAX = 48, 1024
 local SECONDS_MAX = 1e9
+local FULL_SECONDS = 1                           -- after which there may be room to count
 local result = ffi.new "double[1]"
 
 segment = ffi.cast("void *", segment) -- compiled code takes no light userdata
@@ -149,7 +150,7 @@ end
 
 -- Buckets ----------------------------------------------------------------------------------------------
 
-local buckets = setmetatable({}, { __mode = "k" }) -- by object: { name =, rate =, burst = }
+local buckets = setmetatable({}, { __mode = "k" }) -- by object: { name =, rate =, burst =, is_open = }
 local bucket_methods = {}
 local bucket_meta = object_meta("a bucket", bucket_methods)
 
@@ -164,10 +165,11 @@ function bucket_methods.take(object, key, tokens)
     result)
   if outcome == 1 then return true end
   if outcome == 0 then return false, result[0] end
-  return nil, "full"
+  if bucket.is_open then return true, nil, "full" end
+  return false, FULL_SECONDS, "full"
 end
 
-local BUCKET_OPTIONS = { rate = true, burst = true }
+local BUCKET_OPTIONS = { rate = true, burst = true, full = true }
 
 function lb.bucket(name, options)
   if type(name) ~= "string" or #name == 0 or #name > NAME_MAX or find(name, "\0", 1, true) then
@@ -187,7 +189,11 @@ function lb.bucket(name, options)
   if type(burst) ~= "number" or not (burst >= 1 and burst <= 1e6 and burst / rate <= SECONDS_MAX) then
     complain("lb.bucket: burst is a number from 1 to 1e6, got %s", tostring(burst))
   end
+  local full = options.full
+  if full ~= nil and full ~= "closed" and full ~= "open" then
+    complain('lb.bucket: full is "closed" or "open", got %s', tostring(full))
+  end
   local object = setmetatable({}, bucket_meta)
-  buckets[object] = { name = name, rate = rate, burst = burst }
+  buckets[object] = { name = name, rate = rate, burst = burst, is_open = full == "open" }
   return object
 end

@@ -55,6 +55,17 @@ describe("rate limit", function()
     assert.is_true(greedy >= 110 and greedy <= 121, greedy .. " passed")
   end)
 
+  it("says 503 to those whom there is no room to count, or lets them pass", function()
+    assert.equal(1, (passed(1)))
+    world.is_full = true
+    assert.equal(19, (passed(30)))
+    local passing, answer = passed(3, { client_ip = "192.0.2.2" })
+    assert.same({ 0, 503, 1 }, { passing, answer.status, answer.headers["Retry-After"] })
+    policy, world = script.load_text [[return require "rate_limit" { full = "open" }]]
+    world.is_full = true
+    assert.equal(30, (passed(30, { client_ip = "192.0.2.2" })))
+  end)
+
   it("does not count a second try", function()
     passed(20)
     assert.equal(1, (passed(1, { tries = 2 })))

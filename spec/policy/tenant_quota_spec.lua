@@ -31,6 +31,22 @@ describe("tenant quota", function()
     assert.is_true(answer.headers["Retry-After"] > 0)
   end)
 
+  it("says 503 if there is no room to count, or lets them pass", function()
+    passed(1, "acme")
+    world.is_full = true
+    assert.equal(9, (passed(15, "acme")))
+    local passing, answer = passed(3, "initech")
+    assert.same({ 0, 503 }, { passing, answer.status })
+    policy, world = script.load_text [[return require "tenant_quota" { quotas = { initech = 2 }, full = "open" }]]
+    world.is_full = true
+    assert.equal(3, (passed(3, "initech")))
+  end)
+
+  it("is asked for once: who names two tenants is none of the list", function()
+    assert.equal(3, (passed(9, { "acme", "initech" })))
+    assert.equal(10, (passed(15, "acme")))
+  end)
+
   it("lets those who are not listed share one quota", function()
     assert.equal(2, (passed(2, "one")))
     assert.equal(1, (passed(2, "two")))

@@ -8,6 +8,7 @@
 --                                lb.sleep does the same, but inside world:go
 --   world:go(fn, ...)            runs fn until it sleeps, and goes on with it when its time has come
 --   world.logged                 "info: text" each; of a table its message, with the other members behind it
+--   world.is_full                true: there is no room for a new key
 --   world.metrics                what lb.metric gives, by name; 0 unless set
 --   world.http, world.tcp, world.requests      spec/support/fake_clients.lua
 
@@ -220,8 +221,11 @@ function fake_lb.new(options)
   }, World)
   local variables = options and options.env or {}
   local function clock() return world.time end
-  local lb = { counter = shared.counters(), window = shared.windows(clock), bucket = shared.buckets(clock) }
-  shared.keys(lb, clock)
+  local function is_full() return world.is_full end
+  local lb = {
+    counter = shared.counters(), window = shared.windows(clock, is_full), bucket = shared.buckets(clock, is_full),
+  }
+  shared.keys(lb, clock, is_full)
   add_clock(lb, world)
   lb.log = locked("lb.log", new_log(world))
   lb.policy = locked("lb.policy", new_policies(lb.counter))

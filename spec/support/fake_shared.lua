@@ -1,6 +1,7 @@
 -- fake_shared - what lb's workers share (counters, windows, keys, buckets), in plain tables.
 --
--- Called by spec/support/fake_lb.lua; `clock()` gives the seconds of its clock. Names and values are checked as lb
+-- Called by spec/support/fake_lb.lua; `clock()` gives the seconds of its clock,
+-- `is_full()` says whether there is no room for a new key. Names and values are checked as lb
 -- checks them, as far as a policy can get them wrong.
 
 local fake_shared = {}
@@ -54,7 +55,7 @@ function fake_shared.counters()
   end
 end
 
-function fake_shared.windows(clock)
+function fake_shared.windows(clock, is_full)
   local made, events = {}, {}
   local methods = {}
   function methods.get(self)
@@ -66,6 +67,7 @@ function fake_shared.windows(clock)
     return sum
   end
   function methods.add(self, amount)
+    if is_full() and #events[self] == 0 then return nil, "full" end
     table.insert(events[self], { at = clock(), amount = amount or 1 })
     return methods.get(self)
   end
@@ -83,7 +85,7 @@ function fake_shared.windows(clock)
   end
 end
 
-function fake_shared.keys(lb, clock)
+function fake_shared.keys(lb, clock, is_full)
   local kept = {}
   local function entry(key)
     key = key_of(key)
@@ -104,17 +106,20 @@ function fake_shared.keys(lb, clock)
     if found then return found.value end
   end
   function lb.set(key, value, ttl)
+    if is_full() and not entry(key) then return nil, "full" end
     keep(select(2, entry(key)), value, ttl)
     return true
   end
   function lb.add(key, value, ttl)
     local found, text = entry(key)
     if found then return false end
+    if is_full() then return nil, "full" end
     keep(text, value, ttl)
     return true
   end
   function lb.incr(key, amount, ttl)
     local found, text = entry(key)
+    if not found and is_full() then return nil, "full" end
     if not found then
       keep(text, amount or 1, ttl)
       return amount or 1
@@ -125,13 +130,19 @@ function fake_shared.keys(lb, clock)
   end
 end
 
-function fake_shared.buckets(clock)
+local BUCKET_OPTIONS = { rate = true, burst = true, full = true }
+
+function fake_shared.buckets(clock, is_full)
   local made, of = {}, {}
   local methods = {}
   function methods.take(self, key, wanted)
     local bucket, now = of[self], clock()
     wanted, key = wanted or 1, key_of(key)
     if wanted > bucket.burst then error("bucket:take: more than the burst, which no waiting could fill", 2) end
+    if is_full() and not bucket.levels[key] then
+      if bucket.full == "open" then return true, nil, "full" end
+      return false, 1, "full"
+    end
     local level = bucket.levels[key] or { tokens = bucket.burst, at = now }
     bucket.levels[key] = level
     level.tokens = math.min(bucket.burst, level.tokens + (now - level.at) * bucket.rate)
@@ -144,13 +155,13 @@ function fake_shared.buckets(clock)
   local meta = methods_of("a bucket", methods)
   return function(name, given)
     check_name("lb.bucket", name, 48)
-    for key in pairs(given) do assert(key == "rate" or key == "burst", "lb.bucket has no option '" .. key .. "'") end
+    for key in pairs(given) do assert(BUCKET_OPTIONS[key], "lb.bucket has no option '" .. key .. "'") end
     if not made[name] then
       made[name] = setmetatable({}, meta)
       of[made[name]] = { levels = {} }
     end
     local bucket = of[made[name]]
-    bucket.rate, bucket.burst = given.rate, given.burst or math.max(1, given.rate)
+    bucket.rate, bucket.burst, bucket.full = given.rate, given.burst or math.max(1, given.rate), given.full
     return made[name]
   end
 end
