@@ -123,7 +123,7 @@ void breaches_forget_call(struct breaches *b, double number)
     if (b->trial == 0 || b->trial != number)
         return;
     b->trial = 0;
-    parking_let_try(b->segment);
+    parking_let_try(b->segment, b->number);
 }
 
 void breaches_tick(struct breaches *b, struct script *script)
@@ -148,7 +148,7 @@ static void judge(struct breaches *b, const struct script *script,
         breaches_forget_call(b, number);
     } else if (b->trial != 0 && b->trial == number) {
         b->trial = 0;
-        parking_go_on(b->segment, breach->now_ms);
+        parking_go_on(b->segment, b->number, breach->now_ms);
     } else {
         park(b, breach);
     }

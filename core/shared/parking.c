@@ -133,18 +133,23 @@ bool parking_end(struct segment *s, uint64_t number, uint64_t *since_ms)
     return atomic_compare_exchange_strong(&s->parking.parked, &number, 0);
 }
 
-void parking_go_on(struct segment *s, uint64_t now_ms)
+void parking_go_on(struct segment *s, uint64_t number, uint64_t now_ms)
 {
-    uint32_t trials = atomic_fetch_add(&s->parking.trials, 1) + 1;
-    uint64_t rest_ms = trials < 6 ? (uint64_t)PARKING_REST_MS << trials : PARKING_REST_MAX_MS;
+    uint32_t trials;
+    uint64_t rest_ms;
 
+    if (!parking_is_parked(s, number))
+        return;
+    trials = atomic_fetch_add(&s->parking.trials, 1) + 1;
+    rest_ms = trials < 6 ? (uint64_t)PARKING_REST_MS << trials : PARKING_REST_MAX_MS;
     atomic_store(&s->parking.rests_ms, now_ms + rest_ms);
     atomic_store(&s->parking.trial_ms, 0);
 }
 
-void parking_let_try(struct segment *s)
+void parking_let_try(struct segment *s, uint64_t number)
 {
-    atomic_store(&s->parking.trial_ms, 0);
+    if (parking_is_parked(s, number))
+        atomic_store(&s->parking.trial_ms, 0);
 }
 
 bool parking_remind(struct segment *s, uint64_t number, uint64_t every_ms, uint64_t now_ms,

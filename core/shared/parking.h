@@ -63,8 +63,8 @@ bool parking_note(struct segment *, uint64_t number, unsigned least, const struc
 bool parking_may_try(struct segment *, uint64_t number, uint64_t now_ms, uint64_t patience_ms);
 /* Well: it is parked no more. True for the caller who has done that, and since when it was. */
 bool parking_end(struct segment *, uint64_t number, uint64_t *since_ms);
-void parking_go_on(struct segment *, uint64_t now_ms); /* badly */
-void parking_let_try(struct segment *);                /* nobody knows: the next one is tried */
+void parking_go_on(struct segment *, uint64_t number, uint64_t now_ms); /* badly */
+void parking_let_try(struct segment *, uint64_t number); /* nobody knows: the next one is tried */
 
 /* Once in so long for all workers together, and only if it is parked: true, and why. */
 bool parking_remind(struct segment *, uint64_t number, uint64_t every_ms, uint64_t now_ms,

@@ -11,8 +11,8 @@ void parking_forget_all(struct segment *) __asm__("parking_forget");
 bool parking_note(struct segment *, uint64_t number, unsigned least, const struct parking_breach *);
 bool parking_may_try(struct segment *, uint64_t number, uint64_t now_ms, uint64_t patience_ms);
 bool parking_end(struct segment *, uint64_t number, uint64_t *since_ms);
-void parking_go_on(struct segment *, uint64_t now_ms);
-void parking_let_try(struct segment *);
+void parking_go_on(struct segment *, uint64_t number, uint64_t now_ms);
+void parking_let_try(struct segment *, uint64_t number);
 bool parking_remind(struct segment *, uint64_t number, uint64_t every_ms, uint64_t now_ms, struct parking_cause *);
 
 struct costs {
@@ -85,7 +85,7 @@ describe("a script", function()
       assert.is_false(may_try())
       now = now + 1
       assert.is_true(may_try())
-      core.parking_go_on(segment, now)
+      core.parking_go_on(segment, number, now)
     end
   end)
 
@@ -94,7 +94,7 @@ describe("a script", function()
     now = now + 1000
     assert.is_true(may_try())
     assert.is_false(may_try())
-    core.parking_let_try(segment) -- its client has left
+    core.parking_let_try(segment, number) -- its client has left
     assert.is_true(may_try())
     now = now + PATIENCE - 1
     assert.is_false(may_try())
@@ -107,7 +107,7 @@ describe("a script", function()
     park()
     now = now + 1000
     assert.is_true(may_try())
-    core.parking_go_on(segment, now)
+    core.parking_go_on(segment, number, now)
     now = now + 2000
     assert.is_true(may_try())
     assert.is_true(core.parking_end(segment, number, since))
