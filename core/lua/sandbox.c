@@ -50,7 +50,7 @@ struct sandbox { /* the allocator's */
     bool is_collecting;     /* a cycle has begun */
     bool is_restarted;      /* the collector has, within a call */
     uint64_t memory_bytes;  /* the bound at opening, whatever it is lifted to meanwhile */
-    uint64_t limit_bytes, used_bytes;
+    uint64_t limit_bytes;
     void (*on_full)(void *data);
     void *on_full_data;
     uint64_t run_until_us; /* of the thread's CPU time, during sandbox_run */
@@ -100,12 +100,12 @@ static void collect_within_call(struct sandbox *sandbox, size_t bytes)
 static void *allocate(void *owner, void *old, size_t old_bytes, size_t bytes)
 {
     struct sandbox *sandbox = owner;
-    uint64_t used = sandbox->used_bytes - old_bytes + bytes;
+    uint64_t used = sandbox->heap.used_bytes - old_bytes + bytes;
     void *block;
 
     if (bytes == 0) {
         free(old);
-        sandbox->used_bytes = used;
+        sandbox->heap.used_bytes = used;
         return NULL;
     }
     if (bytes > old_bytes && sandbox->limit_bytes != 0 && used > sandbox->limit_bytes &&
@@ -114,7 +114,7 @@ static void *allocate(void *owner, void *old, size_t old_bytes, size_t bytes)
     block = old == NULL ? malloc(bytes) : realloc(old, bytes);
     if (block == NULL)
         return NULL;
-    sandbox->used_bytes = used;
+    sandbox->heap.used_bytes = used;
     if (bytes <= old_bytes)
         return block;
     sandbox->heap.allocated_bytes += bytes - old_bytes;
@@ -370,7 +370,7 @@ void sandbox_on_full(lua_State *lua, void (*on_full)(void *data), void *data)
 
 size_t sandbox_used_bytes(lua_State *lua)
 {
-    return (size_t)sandbox_of(lua)->used_bytes;
+    return (size_t)sandbox_of(lua)->heap.used_bytes;
 }
 
 struct sandbox_heap *sandbox_heap(lua_State *lua)
@@ -382,7 +382,10 @@ struct sandbox_heap *sandbox_heap(lua_State *lua)
 static void rest(struct sandbox *sandbox, uint64_t bytes)
 {
     uint64_t share = sandbox->memory_bytes / 8;
+    uint64_t short_bytes = sandbox_short_bytes(sandbox->memory_bytes);
 
+    if (sandbox->heap.used_bytes < short_bytes && bytes > short_bytes - sandbox->heap.used_bytes)
+        bytes = short_bytes - sandbox->heap.used_bytes; /* somebody will want to know */
     sandbox->stepped_bytes = sandbox->heap.allocated_bytes;
     sandbox->heap.due_bytes = sandbox->heap.allocated_bytes + bytes;
     sandbox->restart_bytes =
@@ -396,13 +399,14 @@ static void rest(struct sandbox *sandbox, uint64_t bytes)
  * quarter of the live data may be allocated. */
 static void begin_rest(struct sandbox *sandbox)
 {
-    uint64_t live = sandbox->used_bytes, limit = sandbox->memory_bytes;
+    uint64_t live = sandbox->heap.used_bytes, limit = sandbox->memory_bytes;
     uint64_t pause = live < GC_SMALL_BYTES ? GC_PAUSE_SMALL : GC_PAUSE_LARGE;
     uint64_t bytes = live / 100 * (pause - 100);
 
     if (limit > 0 && live + bytes > limit / 2)
         bytes = live < limit / 2 ? limit / 2 - live : live / 10;
     sandbox->is_collecting = false;
+    sandbox->heap.cycles++;
     rest(sandbox, bytes < STEP_BYTES ? STEP_BYTES : bytes);
 }
 
@@ -430,6 +434,8 @@ uint64_t sandbox_collect_some(lua_State *lua)
     uint64_t bytes = sandbox->is_collecting ? sandbox->heap.allocated_bytes - sandbox->stepped_bytes
                                             : STEP_BYTES;
 
+    if (sandbox->memory_bytes > 0 && sandbox->heap.used_bytes > sandbox->memory_bytes / 2)
+        bytes *= 4;            /* there is less time to the end of a cycle */
     if (bytes > RESTART_BYTES) /* from there on it has run by itself */
         bytes = RESTART_BYTES;
     sandbox->is_collecting = true;

@@ -51,6 +51,8 @@ size_t sandbox_used_bytes(lua_State *);
 uint64_t sandbox_collect(lua_State *);
 
 struct sandbox_heap {
+    uint64_t used_bytes;      /* now */
+    uint32_t cycles;          /* of the collector, that have ended between calls */
     uint64_t allocated_bytes; /* in all, whatever was freed */
     uint64_t due_bytes;       /* when it is that much sandbox_collect_some has something to do */
 };
@@ -61,6 +63,11 @@ struct sandbox_heap *sandbox_heap(lua_State *); /* as long as the state */
 static inline bool sandbox_is_due(const struct sandbox_heap *heap)
 {
     return __builtin_expect(heap->allocated_bytes >= heap->due_bytes, 0);
+}
+/* Of so much of the bound it is nearly all; sandbox_is_due tells of it at once. */
+static inline uint64_t sandbox_short_bytes(uint64_t memory_bytes)
+{
+    return memory_bytes > 0 ? memory_bytes / 4 * 3 : UINT64_MAX;
 }
 uint64_t sandbox_collect_some(lua_State *); /* a step; the CPU time, in us, that it took */
 

@@ -104,6 +104,7 @@ void await_own_for_script(lua_State *lua, struct await_owned *owned)
 lua_State *await_stack(struct await *await)
 {
     sandbox_limit_memory(await->coroutine->all->lua, 0);
+    coroutines_begin(await->coroutine->all);
     return await->coroutine->thread;
 }
 
@@ -114,6 +115,7 @@ void await_end(struct await *await, int results)
     CHECK(co != NULL && co->awaits == await && co->all->running == NULL);
     co->awaits = NULL;
     await->coroutine = NULL;
+    coroutine_charge(co);
     sandbox_limit_memory(co->all->lua, co->all->memory_bytes);
     co->all->go_on(co, results);
 }

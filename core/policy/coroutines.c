@@ -11,6 +11,7 @@ void coroutines_init(struct coroutines *all, lua_State *lua, struct binding_call
                      const int *hooks, int hooks_count)
 {
     all->lua = lua;
+    all->heap = sandbox_heap(lua);
     all->call = call;
     all->hooks = hooks;
     all->hooks_count = hooks_count;
@@ -66,10 +67,38 @@ static void close_owned(struct list_node *list)
     }
 }
 
+void coroutines_begin(struct coroutines *all)
+{
+    all->begun_bytes = all->heap->used_bytes;
+}
+
+void coroutine_charge(struct coroutine *co)
+{
+    uint64_t used = co->all->heap->used_bytes, begun = co->all->begun_bytes;
+
+    if (used <= begun)
+        return;
+    co->held_bytes += used - begun;
+    if (co->is_waiting)
+        co->all->held_bytes += used - begun;
+}
+
+static void set_waiting(struct coroutine *co, bool is_waiting)
+{
+    if (is_waiting == co->is_waiting)
+        return;
+    co->is_waiting = is_waiting;
+    if (is_waiting)
+        co->all->held_bytes += co->held_bytes;
+    else
+        co->all->held_bytes -= co->held_bytes;
+}
+
 void coroutine_clean(struct coroutine *co)
 {
     struct await *awaits = co->awaits;
 
+    set_waiting(co, false);
     deadline_clear(&co->deadline);
     list_remove(&co->node);
     co->has_awaited = false;
@@ -107,6 +136,8 @@ void coroutine_wait(struct coroutine *co)
     all->call->result = NULL;
     co->nested = sandbox_nested;
     sandbox_nested = 0;
+    coroutine_charge(co);
+    set_waiting(co, true);
     list_append(&all->waiting, &co->node);
 }
 
@@ -114,6 +145,7 @@ void coroutine_wake(struct coroutine *co)
 {
     *co->all->call = co->call;
     sandbox_nested = co->nested;
+    set_waiting(co, false);
     list_remove(&co->node);
 }
 

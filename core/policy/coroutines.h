@@ -17,17 +17,21 @@
 
 #include <lua.h>
 
+struct sandbox_heap;
+
 struct coroutine {
     struct coroutines *all;
     lua_State *thread;
-    int held;               /* its reference */
-    uint8_t answers;        /* on the stack, above the hooks */
-    bool has_awaited;       /* in this call: what is below has been used */
+    int held;         /* its reference */
+    uint8_t answers;  /* on the stack, above the hooks */
+    bool has_awaited; /* in this call: what is below has been used */
+    bool is_waiting;
     struct coroutine *next; /* in the stack of idle ones */
     struct await *awaits;   /* what it waits for; NULL: it runs, or is idle */
     void *run;              /* whose call it is: struct script_run */
     struct binding_call call;
     int32_t nested;           /* sandbox_nested, while it waits */
+    uint64_t held_bytes;      /* allocated in the call before it waited: it may hold so much */
     struct deadline deadline; /* of the whole call, by script.await */
     struct list_node owned;   /* struct await_owned */
     struct list_node node;    /* among those that wait */
@@ -40,11 +44,14 @@ struct coroutines {
     struct coroutine *idle;    /* a stack: the one used last is warm */
     unsigned count;            /* of all, whatever they do */
     struct list_node waiting;
-    struct list_node owned; /* by the script, not by one call */
-    struct loop *loop;      /* NULL: nothing may await (yet) */
-    uint64_t await_ms;      /* a call lasts so long at most */
-    uint64_t memory_bytes;  /* the script's bound */
-    const int *hooks;       /* references to functions; their positions on the stack from 1 */
+    uint64_t held_bytes;             /* by those together */
+    uint64_t begun_bytes;            /* of the state, when what runs began to */
+    const struct sandbox_heap *heap; /* of the state */
+    struct list_node owned;          /* by the script, not by one call */
+    struct loop *loop;               /* NULL: nothing may await (yet) */
+    uint64_t await_ms;               /* a call lasts so long at most */
+    uint64_t memory_bytes;           /* the script's bound */
+    const int *hooks; /* references to functions; their positions on the stack from 1 */
     int hooks_count;
     void (*go_on)(struct coroutine *, int results); /* its operation is over */
     void (*on_too_long)(struct coroutine *);        /* script.await has passed while it waited */
@@ -101,6 +108,9 @@ void coroutines_drop(struct coroutine *);
 /* It has yielded for co->awaits: keeps what its call had. The first time the deadline of the whole
  * call begins. */
 void coroutine_wait(struct coroutine *);
+/* What is allocated from here on is charged to the next that waits, or goes on waiting. */
+void coroutines_begin(struct coroutines *);
+void coroutine_charge(struct coroutine *);
 /* Puts back what coroutine_wait has kept. */
 void coroutine_wake(struct coroutine *);
 

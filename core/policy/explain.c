@@ -90,6 +90,12 @@ static const char *explanation(struct script *script, enum script_breach breach,
                  (unsigned long long)script->cpu_ms);
         return room;
     case SCRIPT_NO_MEMORY:
+        if (script->was_refused) {
+            snprintf(room, room_bytes,
+                     "script.memory is short, and of all calls that await it held most: %llu bytes",
+                     (unsigned long long)script->broken->held_bytes);
+            return room;
+        }
         snprintf(room, room_bytes, "needs more than the %llu bytes of script.memory",
                  (unsigned long long)limits->memory);
         return room;

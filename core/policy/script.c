@@ -5,6 +5,7 @@
 #include "lua/modules.h"
 #include "lua/sandbox.h"
 #include "policy/http_client.h"
+#include "policy/shortage.h"
 #include "policy/sleep.h"
 #include "policy/tcp_client.h"
 #include "policy/timers.h"
@@ -45,6 +46,15 @@ static void script_note_pause(struct script *script, uint64_t took_us)
         script->gc_pause_us = took_us;
 }
 
+/* What the call has made so far is charged before some of it is collected. */
+static __attribute__((noinline)) void script_tidy(struct script *script, struct coroutine *co)
+{
+    coroutine_charge(co);
+    script_note_pause(script, sandbox_collect_some(script->lua));
+    coroutines_begin(&script->coroutines);
+    shortage_look(script);
+}
+
 /* From one await to the next, or to the end. */
 static inline __attribute__((always_inline)) enum script_breach
 script_slice(struct script *script, struct script_run *run, struct coroutine *co, int arguments,
@@ -54,13 +64,14 @@ script_slice(struct script *script, struct script_run *run, struct coroutine *co
     int result;
 
     script->coroutines.running = co;
+    coroutines_begin(&script->coroutines);
     result = budget_resume(script->budget, co->thread, arguments, &stop);
     script->coroutines.running = NULL;
     if (script->coroutines.loop != NULL)
         loop_note_script(script->coroutines.loop);
     script->was_stopped = stop != BUDGET_KEPT;
     if (sandbox_is_due(script->heap))
-        script_note_pause(script, sandbox_collect_some(script->lua));
+        script_tidy(script, co);
     if (__builtin_expect(result == 0 && !script->was_stopped, 1)) {
         *answer = lua_tonumber(co->thread, -1);
         coroutines_give(co);
@@ -73,7 +84,9 @@ script_slice(struct script *script, struct script_run *run, struct coroutine *co
         return SCRIPT_AWAITS;
     }
     script->broken = co;
-    script->was_too_long = false;
+    script->was_too_long = script->was_refused = false;
+    coroutine_charge(co);
+    script->was_crowded = shortage_is_of_others(script, co);
     if (script->was_stopped)
         return stop == BUDGET_TIME ? SCRIPT_TIMED_OUT : SCRIPT_NO_MEMORY;
     return result == LUA_YIELD    ? SCRIPT_YIELDED
@@ -86,6 +99,7 @@ enum script_breach script_call(struct script *script, struct script_run *run, en
 {
     struct coroutine *co = coroutines_take(&script->coroutines);
 
+    co->held_bytes = 0;
     lua_pushvalue(co->thread, (int)hook + 1);
     return script_slice(script, run, co, 0, answer);
 }
@@ -104,7 +118,7 @@ static void script_go_on(struct coroutine *co, int results)
         run->on_over(run, breach, answer);
 }
 
-static void script_on_too_long(struct coroutine *co)
+void script_end_waiting(struct coroutine *co, enum script_breach breach)
 {
     struct script *script = list_entry(co->all, struct script, coroutines);
     struct script_run *run = co->run;
@@ -113,9 +127,15 @@ static void script_on_too_long(struct coroutine *co)
     run->coroutine = NULL;
     script->broken = co;
     script->was_stopped = false;
-    script->was_too_long = true;
+    script->was_too_long = breach == SCRIPT_TIMED_OUT;
+    script->was_refused = breach == SCRIPT_NO_MEMORY;
     script->was_wish = co->awaits != NULL && co->awaits->is_wish;
-    run->on_over(run, SCRIPT_TIMED_OUT, 0);
+    run->on_over(run, breach, 0);
+}
+
+static void script_on_too_long(struct coroutine *co)
+{
+    script_end_waiting(co, SCRIPT_TIMED_OUT);
 }
 
 double script_number(const struct script_run *run)
@@ -125,6 +145,8 @@ double script_number(const struct script_run *run)
 
 bool script_is_to_blame(const struct script *script, enum script_breach breach)
 {
+    if (breach == SCRIPT_NO_MEMORY)
+        return !script->was_refused && !script->was_crowded;
     return breach != SCRIPT_TIMED_OUT || !script->was_too_long || script->was_wish;
 }
 
@@ -150,7 +172,7 @@ uint64_t script_gc_pause_us(const struct script *script)
 /* LuaJIT collects nothing in an emergency: garbage counts until a collection. That takes
  * as long as there is live data, so a script that has too much of it gets only a share of
  * the time for them; the others find their garbage gone in the next call. */
-static void script_collect(struct script *script)
+bool script_collect(struct script *script)
 {
     uint64_t begun_us = clock_steady_us(), took_us;
     uint64_t earned_us = (begun_us - script->collected_us) / COLLECT_SHARE;
@@ -160,11 +182,12 @@ static void script_collect(struct script *script)
         script->collect_us = COLLECT_US_MAX;
     script->collected_us = begun_us;
     if (script->collect_us <= 0)
-        return;
+        return false;
     took_us = sandbox_collect(script->lua); /* CPU time: on a busy machine it is no more */
     script->collect_us -= (int64_t)took_us;
     script_note_pause(script, took_us);
     script->collected_us = clock_steady_us();
+    return true;
 }
 
 void script_recover(struct script *script, enum script_breach breach)
@@ -343,6 +366,7 @@ struct script *script_new(const struct config *config, struct segment *segment,
     struct script *script = mem_zalloc(sizeof *script);
 
     script->config = config;
+    shortage_init(script);
     list_init(&script->coroutines.waiting);
     list_init(&script->coroutines.owned);
     script->coroutines.memory_bytes = config->script_limits.memory;
@@ -369,6 +393,7 @@ void script_close(struct script *script)
     if (script->broken != NULL) /* its init went wrong */
         coroutines_drop(script->broken);
     coroutines_dispose(&script->coroutines);
+    shortage_dispose(script);
     budget_free(script->budget);
     sandbox_close(script->lua);
     script->lua = NULL;
