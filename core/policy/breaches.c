@@ -92,12 +92,13 @@ static void park(struct breaches *b, const struct parking_breach *breach)
 }
 
 /* A trial takes no longer than a call may await; should its worker die, that long. */
-bool breaches_may_try(struct breaches *b, double number)
+bool breaches_may_try(struct breaches *b, uint64_t client, double number)
 {
     uint64_t await_ms = b->config->script_limits.await_ms;
     uint64_t patience_ms = await_ms < PARKING_REST_MAX_MS ? await_ms : PARKING_REST_MAX_MS;
 
-    if (!parking_may_try(b->segment, b->number, clock_steady_ms(), patience_ms + PARKING_REST_MS))
+    if (!parking_may_try(b->segment, b->number, client, clock_steady_ms(),
+                         patience_ms + PARKING_REST_MS))
         return false;
     b->trial = number;
     return true;
@@ -148,7 +149,7 @@ static void judge(struct breaches *b, const struct script *script,
         breaches_forget_call(b, number);
     } else if (b->trial != 0 && b->trial == number) {
         b->trial = 0;
-        parking_go_on(b->segment, b->number, breach->now_ms);
+        parking_go_on(b->segment, b->number, breach->client, breach->now_ms);
     } else {
         park(b, breach);
     }

@@ -46,7 +46,7 @@ void breaches_note(struct breaches *, struct script *, enum script_hook, enum sc
  * said now and then. */
 void breaches_tick(struct breaches *, struct script *);
 
-bool breaches_may_try(struct breaches *, double number);
+bool breaches_may_try(struct breaches *, uint64_t client, double number);
 void breaches_end_trial(struct breaches *); /* with a good call */
 
 /* May a call with that number begin, for that client (0: nobody's)? Not while the script is parked, but for
@@ -55,7 +55,7 @@ static inline bool breaches_may_call(struct breaches *b, uint64_t client, bool c
                                      double number)
 {
     if (__builtin_expect(parking_is_parked(b->segment, b->number), 0))
-        return can_be_trial && breaches_may_try(b, number);
+        return can_be_trial && breaches_may_try(b, client, number);
     if (b->loop != NULL)
         parking_count(b->counts, client, loop_now_ms(b->loop));
     return true;

@@ -112,18 +112,26 @@ bool parking_note(struct segment *s, uint64_t number, unsigned least,
     atomic_store(&p->trials, 0);
     atomic_store(&p->trial_ms, 0);
     atomic_store(&p->rests_ms, b->now_ms + PARKING_REST_MS);
+    atomic_store(&p->fresh_ms, b->now_ms + PARKING_REST_MS);
     return atomic_compare_exchange_strong(&p->parked, &parked, number);
 }
 
 /* --- parked --- */
 
-bool parking_may_try(struct segment *s, uint64_t number, uint64_t now_ms, uint64_t patience_ms)
+static bool is_fresh(const struct segment_parking *p, uint64_t client)
+{
+    return client != 0 && atomic_load(&p->failing[0].client) != client &&
+           atomic_load(&p->failing[1].client) != client;
+}
+
+bool parking_may_try(struct segment *s, uint64_t number, uint64_t client, uint64_t now_ms,
+                     uint64_t patience_ms)
 {
     struct segment_parking *p = &s->parking;
     uint64_t trial_ms = atomic_load(&p->trial_ms);
+    uint64_t rests_ms = atomic_load(is_fresh(p, client) ? &p->fresh_ms : &p->rests_ms);
 
-    return parking_is_parked(s, number) && now_ms >= atomic_load(&p->rests_ms) &&
-           now_ms >= trial_ms &&
+    return parking_is_parked(s, number) && now_ms >= rests_ms && now_ms >= trial_ms &&
            atomic_compare_exchange_strong(&p->trial_ms, &trial_ms, now_ms + patience_ms);
 }
 
@@ -133,7 +141,7 @@ bool parking_end(struct segment *s, uint64_t number, uint64_t *since_ms)
     return atomic_compare_exchange_strong(&s->parking.parked, &number, 0);
 }
 
-void parking_go_on(struct segment *s, uint64_t number, uint64_t now_ms)
+void parking_go_on(struct segment *s, uint64_t number, uint64_t client, uint64_t now_ms)
 {
     uint32_t trials;
     uint64_t rest_ms;
@@ -142,7 +150,9 @@ void parking_go_on(struct segment *s, uint64_t number, uint64_t now_ms)
         return;
     trials = atomic_fetch_add(&s->parking.trials, 1) + 1;
     rest_ms = trials < 6 ? (uint64_t)PARKING_REST_MS << trials : PARKING_REST_MAX_MS;
+    note_client(&s->parking, client, now_ms);
     atomic_store(&s->parking.rests_ms, now_ms + rest_ms);
+    atomic_store(&s->parking.fresh_ms, now_ms + PARKING_REST_MS);
     atomic_store(&s->parking.trial_ms, 0);
 }
 

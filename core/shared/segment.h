@@ -110,7 +110,8 @@ struct segment_parking {
     _Atomic uint64_t forgotten; /* how often another script has come */
     _Atomic uint32_t forgotten_slot;
     _Atomic uint32_t trials;   /* that went wrong since then */
-    _Atomic uint64_t rests_ms; /* until then no call is tried */
+    _Atomic uint64_t rests_ms; /* until then no call is tried, */
+    _Atomic uint64_t fresh_ms; /* or until then, of a client whose calls have not failed */
     _Atomic uint64_t trial_ms; /* one is, until then at the latest; 0: none */
     alignas(SEGMENT_CACHE_LINE) struct {
         _Atomic uint64_t client, at_ms;

@@ -9,9 +9,9 @@ double sandbox_now(void);
 uint64_t parking_number(const struct segment *);
 void parking_forget_all(struct segment *) __asm__("parking_forget");
 bool parking_note(struct segment *, uint64_t number, unsigned least, const struct parking_breach *);
-bool parking_may_try(struct segment *, uint64_t number, uint64_t now_ms, uint64_t patience_ms);
+bool parking_may_try(struct segment *, uint64_t number, uint64_t client, uint64_t now_ms, uint64_t patience_ms);
 bool parking_end(struct segment *, uint64_t number, uint64_t *since_ms);
-void parking_go_on(struct segment *, uint64_t number, uint64_t now_ms);
+void parking_go_on(struct segment *, uint64_t number, uint64_t client, uint64_t now_ms);
 void parking_let_try(struct segment *, uint64_t number);
 bool parking_remind(struct segment *, uint64_t number, uint64_t every_ms, uint64_t now_ms, struct parking_cause *);
 
@@ -26,7 +26,7 @@ void costs_note(struct costs *, uint64_t client, uint32_t took_us, uint64_t now_
 bool costs_has_refused(struct costs *, uint64_t client, uint64_t now_ms);
 ]]
 
-local A, B, NOBODY = 10, 11, 0
+local A, B, C, NOBODY = 10, 11, 12, 0
 local PATIENCE = 11000
 
 describe("a script", function()
@@ -48,7 +48,7 @@ describe("a script", function()
     assert.is_true(fail(B))
   end
 
-  local function may_try() return core.parking_may_try(segment, number, now, PATIENCE) end
+  local function may_try(client) return core.parking_may_try(segment, number, client or A, now, PATIENCE) end
 
   it("is parked by the fifth failure in a second, over all workers", function()
     for i = 1, 4 do assert.is_false(fail(A, i)) end
@@ -85,8 +85,21 @@ describe("a script", function()
       assert.is_false(may_try())
       now = now + 1
       assert.is_true(may_try())
-      core.parking_go_on(segment, number, now)
+      core.parking_go_on(segment, number, A, now)
     end
+  end)
+
+  it("is tried for others each second, however often one client's call fails there", function()
+    park()
+    for _ = 1, 4 do
+      now = now + 1000
+      if may_try(A) then core.parking_go_on(segment, number, A, now) end
+    end
+    assert.is_false(may_try(A))
+    assert.is_true(may_try(C))
+    core.parking_go_on(segment, number, C, now)
+    now = now + 1000
+    assert.is_false(may_try(C))
   end)
 
   it("is tried by one call at a time, until that is over or its time is", function()
@@ -107,7 +120,7 @@ describe("a script", function()
     park()
     now = now + 1000
     assert.is_true(may_try())
-    core.parking_go_on(segment, number, now)
+    core.parking_go_on(segment, number, A, now)
     now = now + 2000
     assert.is_true(may_try())
     assert.is_true(core.parking_end(segment, number, since))
