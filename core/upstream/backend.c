@@ -180,13 +180,12 @@ void backend_note_success(struct backend *b)
         backend_log_readmitted(b);
 }
 
-static void backend_log_change(const struct backend *b)
+static void backend_log_change(const struct backend *b, bool up)
 {
-    struct board_verdict v = board_verdict(b->all->segment, b->settings->slot);
     struct buffer reason = {0};
 
-    board_describe(&reason, v);
-    verdict_log(v.up, b->settings->name, b->settings->text, &reason);
+    board_describe(&reason, board_verdict(b->all->segment, b->settings->slot));
+    verdict_log(up, b->settings->name, b->settings->text, &reason);
     buffer_dispose(&reason);
 }
 
@@ -199,7 +198,7 @@ void backend_note_connected(struct backend *b, bool in_need)
     if (!in_need || board_verdict(segment, slot).up)
         return;
     if (board_note_reached(segment, slot, loop_now_ms(b->all->loop)))
-        backend_log_change(b);
+        backend_log_change(b, true);
     else
         evidence_ask_to_look(segment, slot); /* whether what a check has found is still so */
 }
@@ -229,7 +228,7 @@ void backend_note_failure(struct backend *b, bool failed_to_connect, int code, c
     numbers_note_error(b->all->segment, b->settings->slot, text, now_ms);
     if (failed_to_connect && evidence_note_failed(b->all->segment, b->settings->slot, now_ms) &&
         board_set_down(b->all->segment, b->settings->slot, BOARD_TRAFFIC, code, now_ms))
-        backend_log_change(b);
+        backend_log_change(b, false);
     out_ms = backend_note_for_ejection(b, failed_to_connect);
     if (out_ms == 0)
         return;
