@@ -75,17 +75,16 @@ struct facts_choice choice_list(struct choice *c)
 {
     struct backends *all = c->backends;
     struct facts_choice list;
-    uint32_t *rest;
-
     backends_refresh(all);
     list = (struct facts_choice){all->available, all->available_count, all->available_generation,
                                  all->is_panic || all->is_need};
     if (c->tried == NULL)
         return list;
-    rest = arena_alloc(c->arena, all->available_count * sizeof *rest);
-    list = (struct facts_choice){.backends = rest, .panic = list.panic};
+    if (c->rest == NULL)
+        c->rest = arena_alloc(c->arena, all->count * sizeof *c->rest);
+    list = (struct facts_choice){.backends = c->rest, .panic = list.panic};
     for (uint32_t i = 0; i < all->available_count; i++)
         if (!choice_has_tried(c, all->available[i]))
-            rest[list.count++] = all->available[i];
+            c->rest[list.count++] = all->available[i];
     return list;
 }

@@ -14,6 +14,7 @@ struct choice {
     uint8_t *tried; /* a bit for each backend that gets no further try; NULL: none yet */
     uint8_t *full;  /* of these those that had no room; NULL: none yet */
     bool has_full;
+    uint32_t *rest; /* room for a list of those not tried; NULL: none was asked for */
 };
 
 void choice_init(struct choice *, struct backends *, struct arena *); /* borrows */
@@ -24,7 +25,7 @@ void choice_forget_full(struct choice *); /* they may be tried again */
 /* It could not be claimed, as another request tries it; false as above. While none is up, nor can
  * others be that are tried this moment. */
 bool choice_note_claimed(struct choice *, uint32_t backend);
-/* Those available and not tried. The list of first attempts is everybody's: it stays the
+/* Those available and not tried, until the next call. The list of first attempts is everybody's: it stays the
  * same, and carries a generation, until a backend's state changes. */
 struct facts_choice choice_list(struct choice *);
 

@@ -139,48 +139,57 @@ static struct waiter *queue_first_for(struct queue *q, const struct backend *bac
     return NULL;
 }
 
-/* One after the other, as long as there is room: who is told need not take it, nor at once. */
-static void queue_fill(struct queue *q, struct backend *backend)
+/* Who is told need not take the place, nor at once. If nobody else here wants it, others may. */
+static bool queue_tell_of_room(struct queue *q, struct backend *backend)
 {
     struct waiter *first;
-    bool told = false;
 
-    while (!backend_is_full(backend) && (first = queue_first_for(q, backend)) != NULL) {
-        waiter_tell(first);
-        told = true;
-    }
-    if (told && !backend_is_full(backend))
+    if (backend->pool->waiting == 0 || backend_is_full(backend) ||
+        (first = queue_first_for(q, backend)) == NULL)
+        return false;
+    waiter_tell(first);
+    if (backend->pool->waiting == 0 && !backend_is_full(backend))
         queued_wake(q->segment, backend->settings->slot, q->worker);
+    return true;
 }
 
-/* Those whose backends went, or that may go to others now. */
-static void queue_tell_changes(struct queue *q)
+/* Backends went, or it may go to others now. */
+static bool queue_tell_of_change(struct queue *q)
 {
-    struct list_node *next;
-
-    for (struct list_node *n = q->waiters.next; n != &q->waiters; n = next) {
+    for (struct list_node *n = q->waiters.next; n != &q->waiters; n = n->next) {
         struct waiter *w = waiter_of(n);
 
-        next = n->next;
         backends_refresh(w->choice->backends);
-        if (!w->is_told && w->generation != w->choice->backends->available_generation)
+        if (!w->is_told && w->generation != w->choice->backends->available_generation) {
             waiter_tell(w);
+            return true;
+        }
     }
+    return false;
 }
 
+static bool queue_tell_one(struct queue *q)
+{
+    if (queue_tell_of_change(q))
+        return true;
+    for (struct list_node *n = q->plans->next; n != q->plans; n = n->next) {
+        struct backends *all = &list_entry(n, struct plan, node)->backends;
+
+        for (unsigned i = 0; i < all->count; i++)
+            if (queue_tell_of_room(q, &all->list[i]))
+                return true;
+    }
+    return false;
+}
+
+/* Each is told in an event of its own: a script may take its time in it. */
 static void queue_look(struct queue *q)
 {
     if (q->count == 0)
         return;
     deadline_set(q->loop, &q->again, QUEUE_LOOK_MS);
-    queue_tell_changes(q);
-    for (struct list_node *n = q->plans->next; n != q->plans; n = n->next) {
-        struct backends *all = &list_entry(n, struct plan, node)->backends;
-
-        for (unsigned i = 0; i < all->count; i++)
-            if (all->list[i].pool->waiting > 0)
-                queue_fill(q, &all->list[i]);
-    }
+    if (queue_tell_one(q))
+        loop_defer(q->loop, &q->woken);
 }
 
 static void on_woken(struct deferred *d)
