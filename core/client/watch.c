@@ -169,6 +169,7 @@ void client_watch(struct client *c)
     struct loop *loop = c->clients->loop;
 
     if (c->state == CLIENT_TUNNEL) {
+        c->incoming->taken = (struct rate){0}; /* a tunnel has no rate */
         deadline_rest(&c->deadline);
     } else if (stream_backlog(&c->stream) > 0) {
         if (!rate_runs(&c->incoming->taken)) /* else what the client sends begins nothing anew */

@@ -95,6 +95,26 @@ describe("limits.least_rate", function()
     assert.equal(#LARGE, received)
   end)
 
+  it("is nothing that a tunnel has to keep", function()
+    local backend = play.backend(function(conn)
+      conn:request_head()
+      conn:send "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+      for _ = 1, 25 do conn:send(conn:exactly(1)) end
+      conn:finish()
+    end)
+    local lb = balancer(backend, "limits = { least_rate = 1024 ^ 3 }")
+    local client = play.client(lb)
+    client:send "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+    assert.equal(101, client:response_head().status)
+    play.beside(function()
+      for _ = 1, 25 do
+        client:send "t"
+        play.pause(0.5)
+      end
+    end)
+    assert.equal(("t"):rep(25), client:exactly(25, BOUND))
+  end)
+
   it("of 0 is none", function()
     local backend = play.answering(function(request) return request.body end)
     local client = play.client(balancer(backend, "limits = { least_rate = 0 }"))
