@@ -49,6 +49,12 @@ bool queue_is_before(const struct queue *q, const struct waiter *waiter,
 
 /* --- who waits for which backend --- */
 
+static void queue_publish(struct queue *q)
+{
+    queued_note(q->segment, q->worker, q->count,
+                q->count > 0 ? waiter_of(q->waiters.next)->since_us : 0);
+}
+
 static void queue_mark(struct queue *q, struct backend *backend)
 {
     if (backend->pool->waiting++ == 0)
@@ -96,7 +102,8 @@ static void queue_append(struct queue *q, struct waiter *w, struct choice *choic
     w->since_us = loop_event_us(q->loop);
     w->is_late = false;
     list_append(&q->waiters, &w->node);
-    queued_count(q->segment, q->worker, ++q->count);
+    q->count++;
+    queue_publish(q);
     deadline_init(&w->late, on_late);
     deadline_set(q->loop, &w->late, most_ms);
     if (q->count == 1)
@@ -123,7 +130,8 @@ uint64_t queue_leave(struct waiter *w)
     w->queue = NULL;
     list_remove(&w->node);
     deadline_clear(&w->late);
-    queued_count(q->segment, q->worker, --q->count);
+    q->count--;
+    queue_publish(q);
     if (q->count == 0)
         deadline_clear(&q->again);
     return loop_event_us(q->loop) - w->since_us;
@@ -149,7 +157,7 @@ static bool queue_tell_of_room(struct queue *q, struct backend *backend)
         return false;
     waiter_tell(first);
     if (backend->pool->waiting == 0 && !backend_is_full(backend))
-        queued_wake(q->segment, backend->settings->slot, q->worker);
+        queued_wake(q->segment, backend->settings->slot);
     return true;
 }
 

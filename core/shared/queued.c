@@ -25,27 +25,37 @@ void queued_clear(struct segment *s, unsigned slot, unsigned worker)
     atomic_fetch_and(marks_of(s, slot), ~mark_of(worker));
 }
 
-/* The first mark above the worker's own, or the first at all. */
-static unsigned mark_after(uint64_t marks, unsigned worker)
+/* Of those that are marked the one whose first request has waited longest; or WORKERS_MAX. */
+static unsigned worker_to_wake(const struct segment *s, uint64_t marks)
 {
-    unsigned own = worker % MARKS;
-    uint64_t above = own == MARKS - 1 ? 0 : marks & ~0ull << (own + 1);
+    unsigned count = atomic_load_explicit(&s->workers_count, memory_order_relaxed);
+    unsigned chosen = SEGMENT_WORKERS_MAX;
+    uint64_t earliest_us = UINT64_MAX;
 
-    return (unsigned)__builtin_ctzll(above != 0 ? above : marks);
+    for (unsigned w = 0; w < count && w < SEGMENT_WORKERS_MAX; w++) {
+        uint64_t since_us;
+
+        if ((marks & mark_of(w)) == 0)
+            continue;
+        since_us = atomic_load_explicit(&s->workers[w].waiting_since_us, memory_order_relaxed);
+        if (since_us != 0 && since_us < earliest_us) {
+            earliest_us = since_us;
+            chosen = w;
+        }
+    }
+    return chosen;
 }
 
 /* The place is given back by a plain store. Without the fence it could become visible after the
  * marks were read: a worker that marked itself in between would have seen no room. */
-void queued_wake(const struct segment *s, unsigned slot, unsigned worker)
+void queued_wake(const struct segment *s, unsigned slot)
 {
     uint64_t marks;
 
     atomic_thread_fence(memory_order_seq_cst);
     marks = atomic_load_explicit(marks_of(s, slot), memory_order_relaxed);
-    if (marks == 0)
-        return;
-    for (unsigned w = mark_after(marks, worker); w < SEGMENT_WORKERS_MAX; w += MARKS)
-        wake_worker(s, w);
+    if (marks != 0)
+        wake_worker(s, worker_to_wake(s, marks));
 }
 
 void queued_forget_worker(struct segment *s, unsigned worker)
@@ -54,7 +64,7 @@ void queued_forget_worker(struct segment *s, unsigned worker)
 
     for (unsigned slot = 0; slot < count; slot++)
         queued_clear(s, slot, worker);
-    queued_count(s, worker, 0);
+    queued_note(s, worker, 0, 0);
 }
 
 uint32_t queued_requests(const struct segment *s)
@@ -67,7 +77,8 @@ uint32_t queued_requests(const struct segment *s)
     return sum;
 }
 
-void queued_count(struct segment *s, unsigned worker, uint32_t waiting)
+void queued_note(struct segment *s, unsigned worker, uint32_t waiting, uint64_t since_us)
 {
     atomic_store_explicit(&s->workers[worker].waiting, waiting, memory_order_relaxed);
+    atomic_store_explicit(&s->workers[worker].waiting_since_us, since_us, memory_order_relaxed);
 }

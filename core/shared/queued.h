@@ -1,8 +1,8 @@
 /*
  * queued - which workers have requests that wait for a place at a backend.
  *
- * Who gives a place back wakes one of them, the next one after itself, so that all have their
- * turn; without any that costs a fence and a load. A worker that dies leaves its mark until the
+ * Who gives a place back wakes the one of them whose first request has waited longest; without
+ * any that costs a fence and a load. A worker that dies leaves its mark until the
  * supervisor takes it away, and whoever is woken for nothing looks, no more. A wake that is lost
  * costs some ms: who waits looks by itself, too.
  */
@@ -14,12 +14,11 @@
 /* For the worker that waits. Look for room after the mark is set, not before. */
 void queued_set(struct segment *, unsigned slot, unsigned worker);
 void queued_clear(struct segment *, unsigned slot, unsigned worker);
-/* One place is free, by this worker. */
-void queued_wake(const struct segment *, unsigned slot, unsigned worker);
+void queued_wake(const struct segment *, unsigned slot); /* a place is free */
 void queued_forget_worker(struct segment *, unsigned worker);
 
-/* How many requests wait, over all workers; and one more, or less, in this one. */
-uint32_t queued_requests(const struct segment *);
-void queued_count(struct segment *, unsigned worker, uint32_t waiting);
+uint32_t queued_requests(const struct segment *); /* that wait, over all workers */
+/* So many in this worker, the first of them since then (steady clock; 0: none does). */
+void queued_note(struct segment *, unsigned worker, uint32_t waiting, uint64_t since_us);
 
 #endif

@@ -88,12 +88,13 @@ struct segment_worker {
     alignas(SEGMENT_APART) _Atomic uint64_t heartbeat; /* changes with each event of its loop */
     _Atomic uint32_t ready;                            /* accepts connections */
     _Atomic uint32_t pid;
-    _Atomic uint32_t waiting;       /* requests, for a place at a backend */
-    _Atomic uint64_t clients;       /* open client connections (shared/places.h) */
-    _Atomic uint64_t requests;      /* finished exchanges */
-    _Atomic uint64_t lines_dropped; /* log lines that found no room */
-    _Atomic uint64_t edition;       /* of the script that its requests begin with now */
-    _Atomic uint64_t load_us;       /* how long it took to load that one */
+    _Atomic uint32_t waiting;          /* requests, for a place at a backend, and */
+    _Atomic uint64_t waiting_since_us; /* since when the first of them does; 0: none */
+    _Atomic uint64_t clients;          /* open client connections (shared/places.h) */
+    _Atomic uint64_t requests;         /* finished exchanges */
+    _Atomic uint64_t lines_dropped;    /* log lines that found no room */
+    _Atomic uint64_t edition;          /* of the script that its requests begin with now */
+    _Atomic uint64_t load_us;          /* how long it took to load that one */
     _Atomic uint64_t policy_errors; /* hook calls that failed and were answered by the fallback */
     _Atomic uint64_t policy_gc_pause_us; /* the longest collection that was timed */
     /* The same by hook and kind, which are policy/script.h's. */

@@ -20,7 +20,6 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
                              .pools = pools,
                              .config = config,
                              .segment = segment,
-                             .worker = worker,
                              .ejection = {.after = health->eject_after,
                                           .for_ms = health->eject_for_ms,
                                           .for_max_ms = EJECTION_FOR_MAX_MS},
@@ -163,7 +162,7 @@ bool backend_is_full(const struct backend *b)
 void backend_note_room(const struct backend *b)
 {
     if (b->settings->max_in_flight > 0 && b->all->config->limits.queue > 0)
-        queued_wake(b->all->segment, b->settings->slot, b->all->worker);
+        queued_wake(b->all->segment, b->settings->slot);
 }
 
 static void backend_log_readmitted(struct backend *b)

@@ -28,7 +28,6 @@ struct backends { /* of one script */
     const struct config *config;
     struct segment *segment;
     struct board_ejection_rule ejection;
-    unsigned worker;
     struct backend *list;
     unsigned count;
     uint32_t *available; /* indices, as of the generation below */
