@@ -48,7 +48,7 @@ void announce_missing(unsigned missing, unsigned workers, unsigned after_ms)
 
     snprintf(count, sizeof count, "%u", missing);
     log_event(LOG_ERROR, "workers_missing", pairs,
-              "%s of %u workers are not ready after %u s: what the kernel gives them waits", count,
+              "%s of %u workers are not ready after %u s: new connections go to the others", count,
               workers, after_ms / 1000);
 }
 

@@ -125,7 +125,10 @@ void entrance_note_left(struct entrance *e)
 
 void entrance_look(struct entrance *e)
 {
-    if (places_are_wanted(e->clients->segment, e->clients->worker))
+    const struct segment *s = e->clients->segment;
+
+    if (places_are_wanted(s, e->clients->worker) ||
+        (e->most_of_all < UINT64_MAX && places_taken(s) > e->most_of_all))
         (void)clients_give_up(e->clients);
     entrance_go_on(e);
 }

@@ -45,3 +45,9 @@ uint64_t pulse_still_ms(struct pulse *p, unsigned which, uint64_t beat, uint64_t
         *child = (struct pulse_child){.beat = beat, .changed_ms = now_ms};
     return now_ms - child->changed_ms;
 }
+
+uint64_t pulse_changed_ms(const struct pulse *p, unsigned which)
+{
+    CHECK(which < p->count);
+    return p->list[which].changed_ms;
+}

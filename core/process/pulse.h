@@ -1,7 +1,7 @@
 /*
  * pulse - which children stand still: their heartbeats in the segment have not moved for too long.
  *
- * Looked at once a second by the supervisor. If it did not come to look in time, the whole machine
+ * Looked at a few times a second by the supervisor. If it did not come to look in time, the whole machine
  * or container was stopped or far too busy, and everybody gets the full time again.
  */
 #ifndef PROCESS_PULSE_H
@@ -11,10 +11,11 @@
 #include <stdint.h>
 
 enum {
-    PULSE_BEAT_MS = 1000,  /* how often a child has an event at least: its heartbeat counts them, */
-    PULSE_LOOK_MS = 1000,  /* and how often they are looked at */
-    PULSE_LATE_MS = 2000,  /* a look that is so late says nothing about the children */
-    PULSE_STILL_MS = 5000, /* that serve, besides what a hook may take */
+    PULSE_BEAT_MS = 250,  /* how often a child has an event at least: its heartbeat counts them, */
+    PULSE_LOOK_MS = 250,  /* and how often they are looked at */
+    PULSE_LATE_MS = 2000, /* a look that is so late says nothing about the children */
+    PULSE_SPREAD_MS = 1000, /* a worker that stands still for so long gets no new connections */
+    PULSE_STILL_MS = 5000,  /* that serve, besides what a hook may take */
     PULSE_STILL_START_MS = 30000 /* that are not ready yet: their script is being loaded */
 };
 
@@ -35,5 +36,6 @@ void pulse_begin(struct pulse *, unsigned which, uint64_t now_ms); /* another pr
 /* Is it time to look? Then for each child: how long its heartbeat has not changed. */
 bool pulse_is_due(struct pulse *, uint64_t now_ms);
 uint64_t pulse_still_ms(struct pulse *, unsigned which, uint64_t beat, uint64_t now_ms);
+uint64_t pulse_changed_ms(const struct pulse *, unsigned which); /* when, as far as was seen */
 
 #endif

@@ -1,11 +1,19 @@
 #include "process/sockets.h"
 
 #include "base/mem.h"
+#include "shared/segment.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, PROBE = 1 }; /* the kernel cuts the backlog to net.core.somaxconn */
+enum {
+    BACKLOG = 4096,
+    PROBE = 1,
+    STEPS_MAX = 2 * 256 + 2
+}; /* the kernel cuts the backlog to net.core.somaxconn */
+
+static const uint32_t RANDOM = (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM);
 
 static int *socket_at(const struct sockets *s, unsigned slot, unsigned address)
 {
@@ -132,7 +140,8 @@ static void name_of(const struct sockets *s, unsigned address, struct sockaddr_i
     CHECK(getsockname(*socket_at(s, 0, address), (struct sockaddr *)out, &length) == 0);
 }
 
-/* Once more: another lb may have begun to listen since the ports were bound. */
+/* In the order of the slots: that is the order that the kernel knows them in (sockets_spread), as
+ * long as none is closed. Once more: another lb may have begun to listen since the ports were bound. */
 int sockets_listen(struct sockets *s, struct buffer *error)
 {
     for (unsigned address = 0; address < s->addresses; address++) {
@@ -145,6 +154,43 @@ int sockets_listen(struct sockets *s, struct buffer *error)
             if (listen(*socket_at(s, slot, address), BACKLOG) != 0)
                 return fail(s, address, error);
     }
+    return 0;
+}
+
+/* A classic BPF program, which the kernel asks for each new connection: a random number below that
+ * of the slots that have them, and the slot for it. Of a slot that there is not it makes nothing,
+ * and goes by its hash. */
+static unsigned write_program(const struct sockets *s, const bool *has, struct sock_filter *steps)
+{
+    const struct sock_filter nobody = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+    unsigned slots = 0, count = 2;
+
+    for (unsigned slot = 0; slot < s->slots; slot++) {
+        if (!has[slot])
+            continue;
+        steps[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, slots++, 0, 1);
+        steps[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, slot);
+    }
+    if (slots == 0 || slots == s->slots)
+        count = 0;
+    steps[count++] = nobody;
+    if (count > 1) {
+        steps[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, RANDOM);
+        steps[1] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, slots);
+    }
+    return count;
+}
+
+int sockets_spread(const struct sockets *s, const bool *has)
+{
+    struct sock_filter steps[2 * SEGMENT_WORKERS_MAX + 3];
+    struct sock_fprog program = {.filter = steps};
+
+    program.len = (unsigned short)write_program(s, has, steps);
+    for (unsigned address = 0; address < s->addresses; address++)
+        if (setsockopt(*socket_at(s, 0, address), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+                       sizeof program) != 0)
+            return -errno;
     return 0;
 }
 

@@ -25,6 +25,10 @@ int sockets_bind(struct sockets *, const struct config *, struct buffer *error,
                  struct buffer *notice) MUST_USE;
 int sockets_listen(struct sockets *, struct buffer *error) MUST_USE; /* as above */
 
+/* From now on the kernel deals new connections out, evenly and at random, to those slots only; if
+ * all or none have them, by its own hash to all. After sockets_listen. 0, or a negative errno. */
+int sockets_spread(const struct sockets *, const bool *has) MUST_USE;
+
 const int *sockets_of_slot(const struct sockets *, unsigned slot); /* one per address */
 void sockets_format(const struct sockets *, unsigned address, struct buffer *); /* with its port */
 uint16_t sockets_port(const struct sockets *, unsigned address);

@@ -19,6 +19,7 @@
 #include "process/pulse.h"
 #include "process/reload.h"
 #include "process/sockets.h"
+#include "process/spread.h"
 #include "process/version.h"
 #include "process/watch.h"
 #include "process/worker.h"
@@ -56,6 +57,7 @@ struct supervisor {
     struct sockets sockets;
     struct children children; /* the workers by their slots, the monitor, reload's */
     struct pulse pulse;       /* of the workers and the monitor */
+    struct spread spread;
     struct reload reload;
     struct watch watch;
     int signals;
@@ -284,26 +286,28 @@ static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms
     pulse_begin(&s->pulse, which, clock_steady_ms());
 }
 
+static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_ms)
+{
+    bool is_monitor = which == monitor_of(s);
+    const struct segment_worker *worker = &s->segment->workers[which];
+    uint64_t beat = atomic_load(is_monitor ? &s->segment->monitor_heartbeat : &worker->heartbeat);
+    bool is_loading =
+        s->reload.state == RELOAD_FOLLOWING || (!is_monitor && atomic_load(&worker->ready) == 0);
+    uint64_t bound_ms = is_loading ? PULSE_STILL_START_MS : PULSE_STILL_MS + s->reload.budget_ms;
+    uint64_t still_ms = pulse_still_ms(&s->pulse, which, beat, now_ms);
+
+    if (s->children.list[which].pid != 0 && still_ms >= bound_ms)
+        replace_hung(s, which, still_ms);
+}
+
 static void look_after_children(struct supervisor *s)
 {
     uint64_t now_ms = clock_steady_ms();
+    bool is_due = pulse_is_due(&s->pulse, now_ms);
 
-    if (!pulse_is_due(&s->pulse, now_ms))
-        return;
-    for (unsigned i = 0; i <= monitor_of(s); i++) {
-        bool is_monitor = i == monitor_of(s);
-        const struct segment_worker *worker = &s->segment->workers[i];
-        uint64_t beat =
-            atomic_load(is_monitor ? &s->segment->monitor_heartbeat : &worker->heartbeat);
-        bool is_loading = s->reload.state == RELOAD_FOLLOWING ||
-                          (!is_monitor && atomic_load(&worker->ready) == 0);
-        uint64_t bound_ms =
-            is_loading ? PULSE_STILL_START_MS : PULSE_STILL_MS + s->reload.budget_ms;
-        uint64_t still_ms = pulse_still_ms(&s->pulse, i, beat, now_ms);
-
-        if (s->children.list[i].pid != 0 && still_ms >= bound_ms)
-            replace_hung(s, i, still_ms);
-    }
+    for (unsigned i = 0; is_due && i <= monitor_of(s); i++)
+        look_after_child(s, i, now_ms);
+    spread_look(&s->spread, now_ms);
 }
 
 static void supervisor_step(struct supervisor *s)
@@ -315,6 +319,7 @@ static void supervisor_step(struct supervisor *s)
         step_checking(s);
         break;
     case SUPERVISOR_STARTING:
+        look_after_children(s);
         step_starting(s);
         break;
     case SUPERVISOR_RUNNING:
@@ -447,6 +452,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     atomic_store(&s->segment->workers_count, s->config->workers);
     children_init(&s->children, s->config->workers + 2, s);
     pulse_init(&s->pulse, s->config->workers + 1, clock_steady_ms());
+    spread_init(&s->spread, s->segment, &s->pulse, &s->sockets);
     s->children.run = run_child;
     s->children.on_died = on_child_died;
     for (unsigned i = 0; i < s->config->workers; i++)

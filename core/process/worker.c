@@ -27,6 +27,7 @@
 enum {
     LAST_ACCEPT_MS = 10, /* for connections that are on their way when draining begins */
     LOG_AGAIN_MS = 20,
+    TICK_BEATS = 1000 / PULSE_BEAT_MS, /* of a second */
     DRAIN_GRACE_MS = 1000, /* the supervisor ends a drain; this is for when it is gone */
     STRAY_SIGNAL_MS = 200, /* a signal to the whole group meets the supervisor, too */
 };
@@ -48,6 +49,7 @@ struct worker {
     pid_t supervisor;
     uv_signal_t terminate, quit, hangup;
     uv_poll_t woken; /* by another worker */
+    unsigned beats;
     struct deadline last_accept, drain_end, stray_signal, log_again, heartbeat;
     enum worker_state state;
     int status; /* of the process */
@@ -270,18 +272,24 @@ static void on_log_again(struct deadline *d)
     (void)d; /* the turn that it begins does the work */
 }
 
+static void worker_tick(struct worker *w)
+{
+    worker_keep_up(w);
+    old_plans_let_go(&w->proxy);
+    clients_tick(&w->clients);
+    account_tick(&w->account);
+    if (w->proxy.plan != NULL)
+        policy_tick(w->proxy.plan->policy);
+}
+
 static void on_heartbeat(struct deadline *d)
 {
     struct worker *w = list_entry(d, struct worker, heartbeat);
 
     deadline_set(&w->loop, &w->heartbeat, PULSE_BEAT_MS);
-    worker_keep_up(w);
-    old_plans_let_go(&w->proxy);
-    clients_tick(&w->clients);
     entrance_look(&w->entrance);
-    account_tick(&w->account);
-    if (w->proxy.plan != NULL)
-        policy_tick(w->proxy.plan->policy);
+    if (++w->beats % TICK_BEATS == 0)
+        worker_tick(w);
 }
 
 static void on_woken(uv_poll_t *handle, int status, int events)

@@ -23,10 +23,10 @@ describe("the pulse of a child", function()
 
   local function still(which, beat, now_ms) return tonumber(core.pulse_still_ms(pulse, which, beat, now_ms)) end
 
-  it("is looked at once a second", function()
-    assert.is_false(core.pulse_is_due(pulse, 10999))
-    assert.is_true(core.pulse_is_due(pulse, 11000))
-    assert.is_false(core.pulse_is_due(pulse, 11000))
+  it("is looked at four times a second", function()
+    assert.is_false(core.pulse_is_due(pulse, 10249))
+    assert.is_true(core.pulse_is_due(pulse, 10250))
+    assert.is_false(core.pulse_is_due(pulse, 10250))
   end)
 
   it("is still since its heartbeat changed last, whatever that says", function()

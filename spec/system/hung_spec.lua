@@ -23,6 +23,26 @@ describe("a process of the balancer that stands still", function()
     error("no child " .. title)
   end
 
+  it("gets no new connections if it is a worker, until it moves again", function()
+    local lb = play.balancer {
+      workers = 2, may_lose_workers = true,
+      script = [[
+        local name = tostring(lb.counter("workers"):next(9))
+        return { choose = function(ctx) return ctx:respond { body = name } end }]],
+    }
+    local victim = child(lb, "lb worker 1")
+    uv.kill(victim, "sigstop")
+    lb:event("worker_still", { child = "worker 1" })
+    for _ = 1, 24 do assert.equal(200, lb:fetch("/").status) end
+    uv.kill(victim, "sigcont")
+    local answers, names = {}, 0
+    play.wait("answers of both", function()
+      local name = lb:fetch("/").body
+      if not answers[name] then answers[name], names = true, names + 1 end
+      return names == 2
+    end, REPLACED_WITHIN)
+  end)
+
   it("is replaced if it is a worker, and no connection of another one is lost", function()
     local held = {}
     local backend = play.backend(function(conn)

@@ -156,7 +156,7 @@ describe("a place", function()
     local lb = play.balancer {
       workers = 2, may_fail = true, may_lose_workers = true, backends = { backend },
       script = ([[
-        local name = tostring(lb.add("workers", 1))
+        local name = tostring(lb.counter("workers"):next(9))
         return {
           limits = { connections = %d }, health = { interval = 60 },
           choose = function(ctx, backends)

@@ -49,6 +49,19 @@ describe("when a process of the balancer is killed", function()
     assert.equal(2, workers)
   end)
 
+  it("and cannot be replaced, the others get its new connections", function()
+    local lb = play.balancer {
+      workers = 2, may_lose_workers = true,
+      script = [[return {
+        init = function() if lb.counter("starts"):next(9) > 2 then error "no more" end end,
+        choose = function(ctx) return ctx:respond { body = "x" } end,
+      }]],
+    }
+    uv.kill(lb:children()[1], "sigkill")
+    lb:event "worker_still"
+    for _ = 1, 24 do assert.equal(200, lb:fetch("/").status) end
+  end)
+
   it("connections that come at that moment are served", function()
     local lb = play.balancer { backends = { play.hello "x" }, workers = 1, may_lose_workers = true }
     lb:fetch "/"
