@@ -69,7 +69,7 @@ static bool on_full(struct listener *l)
         return true;
     if (e->clients->open >= e->most)
         return false;
-    places_want(e->clients->segment, e->clients->worker);
+    places_want(e->clients->segment, e->clients->worker, loop_now_ms(e->clients->loop));
     return e->workers > 1 && places_taken(e->clients->segment) <= e->most_of_all;
 }
 

@@ -2,6 +2,8 @@
 
 #include "shared/wake.h"
 
+enum { ASK_AGAIN_MS = 20 };
+
 static uint64_t places_of(const struct segment *s, unsigned worker)
 {
     return atomic_load_explicit(&s->workers[worker].clients, memory_order_relaxed);
@@ -21,9 +23,13 @@ uint64_t places_taken(const struct segment *s)
     return sum;
 }
 
-void places_want(struct segment *s, unsigned worker)
+void places_want(struct segment *s, unsigned worker, uint64_t now_ms)
 {
-    atomic_store(&s->place_wanted, worker + 1);
+    bool is_asked = atomic_exchange(&s->place_wanted, worker + 1) != 0;
+
+    if (is_asked && now_ms - atomic_load(&s->place_asked_ms) < ASK_AGAIN_MS)
+        return;
+    atomic_store(&s->place_asked_ms, now_ms);
     for (unsigned w = 0; w < workers_of(s); w++)
         if (w != worker && places_of(s, w) > 0)
             wake_worker(s, w);

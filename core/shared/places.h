@@ -13,7 +13,8 @@
 #include "shared/segment.h"
 
 uint64_t places_taken(const struct segment *);
-void places_want(struct segment *, unsigned worker); /* wakes all others that have clients */
+/* Wakes all others that have clients, unless somebody has asked them just now. */
+void places_want(struct segment *, unsigned worker, uint64_t now_ms);
 bool places_are_wanted(const struct segment *, unsigned worker); /* by another one */
 void places_free(struct segment *, unsigned worker); /* a client of this worker has left */
 

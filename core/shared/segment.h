@@ -147,6 +147,7 @@ struct segment {
     _Atomic double median_ms;                             /* of the backends' ewma_ms */
     /* Written while limits.connections is reached. */
     alignas(SEGMENT_APART) _Atomic uint32_t place_wanted; /* by this worker + 1; 0: by none */
+    _Atomic uint64_t place_asked_ms;                      /* when all others were woken for it */
     /* Written by one worker each, in the steady state. */
     struct segment_worker workers[SEGMENT_WORKERS_MAX];
     alignas(SEGMENT_APART) struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
