@@ -9,6 +9,7 @@ enum { DESCRIPTORS_SHARE = 8 }; /* one in so many is a script's at most */
 /* One process has one loop. */
 static unsigned links_count, links_most;
 static size_t held_bytes;
+static size_t held_limit = LINKS_HELD_BYTES_MAX;
 
 unsigned links_limit(void)
 {
@@ -92,11 +93,16 @@ void link_close(struct link *link)
 
 const char held_too_many[] = "the connections of scripts hold too many bytes";
 
+void held_set_limit(size_t bytes)
+{
+    held_limit = bytes < LINKS_HELD_BYTES_MAX ? bytes : LINKS_HELD_BYTES_MAX;
+}
+
 bool held_append(struct buffer *b, struct slice bytes)
 {
     size_t before = b->capacity;
 
-    if (held_bytes - before + 2 * (buffer_length(b) + bytes.length) > LINKS_HELD_BYTES_MAX)
+    if (held_bytes - before + 2 * (buffer_length(b) + bytes.length) > held_limit)
         return false;
     buffer_append(b, bytes);
     held_bytes += b->capacity - before;
@@ -111,7 +117,7 @@ void held_dispose(struct buffer *b)
 
 bool held_take(size_t bytes)
 {
-    if (held_bytes + bytes > LINKS_HELD_BYTES_MAX)
+    if (held_bytes + bytes > held_limit)
         return false;
     held_bytes += bytes;
     return true;

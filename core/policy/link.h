@@ -4,7 +4,7 @@
  * It frees itself when it is closed. There are at most LINKS_MAX of them in a process, fewer if
  * the process may open few descriptors, so that no script takes those that clients and backends
  * need. What comes in, and what lb.http sends, is held in buffers that are counted for all links
- * together.
+ * together, so that they leave memory for clients.
  */
 #ifndef POLICY_LINK_H
 #define POLICY_LINK_H
@@ -38,6 +38,9 @@ int link_open(struct link **out, struct loop *, const struct sockaddr *, const s
 void link_close(struct link *); /* no more events */
 
 extern const char held_too_many[]; /* what is wrong then, in words */
+
+/* All of these buffers may hold so many bytes together, and no more than LINKS_HELD_BYTES_MAX. */
+void held_set_limit(size_t bytes);
 
 /* Puts bytes into a buffer of somebody's who has a link. False, and nothing is put there, if all
  * of these buffers together would be too large. */

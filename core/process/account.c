@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/relief.h"
+#include "policy/link.h"
 #include "proxy/room.h"
 
 #include <inttypes.h>
@@ -10,6 +11,7 @@
 
 enum {
     TIGHT_QUARTERS = 3,    /* of the part */
+    SCRIPTS_PART = 4,      /* a quarter of it may be held for connections of scripts */
     RELIEF = 16,           /* a sixteenth of the part more than is missing */
     TELL_AGAIN_MS = 10000, /* one line in so long */
     IDLE_BYTES = 512,      /* of a connection that rests */
@@ -30,6 +32,7 @@ void account_follow(struct account *a, const struct config *config)
     if (a->before_clients == 0)
         a->before_clients = mem_held();
     a->part = (size_t)config_memory_part(config);
+    held_set_limit(a->part / SCRIPTS_PART);
     (void)mem_keep_reserve(); /* without one, the first refusal is the end */
     account_set_marks(a);
 }

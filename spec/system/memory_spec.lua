@@ -92,6 +92,19 @@ describe("limits.memory", function()
     for _ = 1, 20 do assert.equal(200, served(innocent)) end
   end)
 
+  it("leaves a quarter to connections of scripts", function()
+    local lb = play.balancer { backends = { patient() }, script = ([[
+      local large = ("x"):rep(5 * 1024 * 1024)
+      return {
+        limits = { memory = 16 * 1024 * 1024 }, script = { budget_ms = 2000 },
+        choose = function(ctx)
+          local _, why = lb.http.post("http://%s/", { body = large })
+          return ctx:respond { body = why }
+        end,
+      }]]):format(play.hello("x").address) }
+    assert.equal("limit: the connections of scripts hold too many bytes", lb:fetch("/").body)
+  end)
+
   it("is known to be short beforehand: no copy of a body is kept, and no request read ahead", function()
     local resets, seen = 0, 0
     local backend = play.backend(function(conn)
