@@ -1,18 +1,19 @@
 -- make hostile-memory: clients that make a worker hold as much as they can, and innocent ones beside them.
 --
---   luajit infra/hostile_memory.lua [LB] [CLIENTS] [SECONDS]      build/lb, 10000, 60 unless given
+--   luajit infra/hostile_memory.lua [LB] [CLIENTS] [SECONDS]      build/lb, 10000, 30 (from when all are there)
 --
 -- The worker may have 256 MiB (RLIMIT_DATA). Who is cut off comes back. Everything is on loopback and ends by itself,
 -- with PASS or FAIL for each figure and in the exit status.
 local uv = require "luv"
 
-local lb_path, CLIENTS, SECONDS = arg[1] or "build/lb", tonumber(arg[2] or 10000), tonumber(arg[3] or 60)
+local lb_path, CLIENTS, SECONDS = arg[1] or "build/lb", tonumber(arg[2] or 10000), tonumber(arg[3] or 30)
 if not uv.fs_access(lb_path, "X") or not CLIENTS or not SECONDS then
   io.stderr:write "usage: luajit infra/hostile_memory.lua [LB] [CLIENTS] [SECONDS]\n"
   os.exit(2)
 end
 local BYTES_MAX = 256 * 2 ^ 20
 local INNOCENTS, PAUSE_MS = 20, 50
+local STARTING_S = 180 -- until all clients have come, at most
 local LARGE, ANSWER = ("y"):rep(60000), ("z"):rep(4 * 2 ^ 20)
 local failed = false
 
@@ -198,10 +199,11 @@ starting:start(0, 5, function() -- not all in one moment: the queue of the kerne
   end
   most_open = math.max(most_open, open)
 end)
-local deadline = uv.now() + SECONDS * 1000
+local latest = uv.now() + STARTING_S * 1000
+run_until(function() return started == CLIENTS or uv.now() >= latest end)
 local clock = uv.new_timer()
 clock:start(SECONDS * 1000, 0, function() over = true end)
-run_until(function() return uv.now() >= deadline end)
+run_until(function() return over end)
 local alive = workers()
 local deaths = select(2, said:gsub('"event":"worker_died"', ""))
 say(started == CLIENTS, "%d hostile clients, %d of them at once; %d times one was cut off, and came back",
