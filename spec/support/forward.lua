@@ -13,7 +13,7 @@ struct forward_request_given {
   uint64_t length;
   struct slice host, peer_ip, proto;
   uint16_t port;
-  bool is_trusted, adds_forwarded, wants_upgrade, has_max_forwards;
+  bool is_trusted, adds_forwarded, wants_upgrade, drops_expect, has_max_forwards;
   uint64_t max_forwards;
   bool names_no_host;
   struct slice new_host;
