@@ -49,7 +49,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     e->attempt.bonds = incoming_bonds(in);
     e->attempt.binds = plan->config->reuse == CONFIG_REUSE_SAFE &&
                        request_has_body(in->request.framing, in->request.length);
-    e->facts = describe_request(in, plan->config, proxy->next_id += SEGMENT_WORKERS_MAX);
+    e->facts = describe_request(in, plan->config, proxy_new_id(proxy));
     e->attempt.may_repeat = e->facts.idempotent != 0 && in->request.framing == FRAMING_NONE;
     e->asked.on_done = on_policy_done;
     e->judge = (struct judge){.proxy = proxy,

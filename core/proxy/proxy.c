@@ -12,13 +12,25 @@ void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment,
         .segment = segment,
         .slot = &segment->workers[worker],
         .worker = worker,
-        /* Different in each worker and after each start, which is all an id must be. */
+        /* Different in each worker and after each start of one. */
         .next_id = clock_wall_us() * SEGMENT_WORKERS_MAX + worker,
     };
+    cipher_init(&proxy->cipher, segment->ids_secret);
     list_init(&proxy->plans);
     pools_init(&proxy->pools, loop);
     queue_init(&proxy->queue, loop, segment, worker, &proxy->plans);
     allowance_init(&proxy->retries, 0, RETRIES_A_SECOND * ALLOWANCE_SECONDS);
+}
+
+uint64_t proxy_new_id(struct proxy *proxy)
+{
+    if (proxy->ids_left == 0) {
+        for (unsigned i = 0; i < CIPHER_BLOCKS; i++)
+            proxy->ids[i] = proxy->next_id += SEGMENT_WORKERS_MAX;
+        cipher_permute(&proxy->cipher, proxy->ids);
+        proxy->ids_left = CIPHER_BLOCKS;
+    }
+    return proxy->ids[--proxy->ids_left];
 }
 
 void proxy_follow(struct proxy *proxy, struct plan *plan)

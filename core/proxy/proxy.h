@@ -5,6 +5,7 @@
 #define PROXY_PROXY_H
 
 #include "base/allowance.h"
+#include "base/cipher.h"
 #include "base/list.h"
 #include "proxy/plan.h"
 #include "proxy/queue.h"
@@ -15,12 +16,15 @@ struct proxy {
     struct segment *segment;
     struct segment_worker *slot;
     unsigned worker;
-    struct plan *plan;      /* the one that requests begin with now; NULL before the first */
-    struct list_node plans; /* all that somebody uses, the newest last */
+    uint64_t next_id; /* of a request, before the cipher; the workers count in different classes */
+    struct cipher cipher;        /* with the same key in all, so that no two give the same id */
+    uint64_t ids[CIPHER_BLOCKS]; /* made, */
+    unsigned ids_left;           /* and those of them that nobody has yet */
+    struct plan *plan;           /* the one that requests begin with now; NULL before the first */
+    struct list_node plans;      /* all that somebody uses, the newest last */
     struct pools pools;
     struct allowance retries;
     struct queue queue;
-    uint64_t next_id;   /* of a request; the workers count in different classes */
     size_t dones_bytes; /* proxy/done.c: what calls of on_done hold that await something */
 };
 
@@ -30,6 +34,7 @@ void proxy_follow(struct proxy *, struct plan *);
 /* All exchanges are over: frees the plans, whose pools close; then the loop has to turn until
  * none is open. */
 void proxy_close(struct proxy *);
+uint64_t proxy_new_id(struct proxy *);    /* of a request: nobody can reckon it from others */
 void proxy_count_request(struct proxy *); /* one more that is over */
 /* The current script is that edition, too. */
 void proxy_renumber(struct proxy *, uint64_t edition);

@@ -4,6 +4,11 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+static bool is_random(void *bytes, size_t count)
+{
+    return getrandom(bytes, count, 0) == (ssize_t)count;
+}
+
 /* 0, the kernel's fresh pages, is the first value of everything else in it. */
 struct segment *segment_new(void)
 {
@@ -12,7 +17,8 @@ struct segment *segment_new(void)
 
     if (s == MAP_FAILED)
         return NULL;
-    if (getrandom(s->callers_secret, CALLERS_SECRET_BYTES, 0) != CALLERS_SECRET_BYTES) {
+    if (!is_random(s->callers_secret, sizeof s->callers_secret) ||
+        !is_random(s->ids_secret, sizeof s->ids_secret)) {
         segment_free(s);
         return NULL;
     }

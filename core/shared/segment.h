@@ -13,6 +13,7 @@
 #define SHARED_SEGMENT_H
 
 #include "base/check.h"
+#include "base/cipher.h"
 #include "shared/recent.h"
 #include "shared/table.h"
 
@@ -158,6 +159,7 @@ struct segment {
     unsigned wakes; /* shared/wake.h; never change, as what follows */
     int wake_fds[SEGMENT_WORKERS_MAX];
     uint8_t callers_secret[CALLERS_SECRET_BYTES]; /* of their keys; never changes */
+    uint32_t ids_secret[CIPHER_KEY_WORDS];        /* of the ids of requests; the same */
     int look_fd; /* wakes the monitor, in whatever process; -1: it is not to be woken. Never changes */
     struct table table; /* lb.get, lb.window, lb.bucket: shared/table.h */
 };

@@ -1,3 +1,4 @@
+local bit = require "bit"
 local json = require "dkjson"
 local play = require "spec.support.play"
 
@@ -337,7 +338,35 @@ describe("a request", function()
     local ids = {}
     for _, line in ipairs(lb:exchanges()) do
       assert.is_nil(ids[line.id])
+      assert.truthy(line.id:find "^%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x$", line.id)
       ids[line.id] = true
+    end
+  end)
+
+  -- The steps of a mixer that everybody knows, backwards (splitmix64's finisher).
+  local function unmixed(id)
+    local x = tonumber(id:sub(1, 8), 16) * 0x100000000ULL + tonumber(id:sub(9), 16)
+    local function unshifted(v, n) return bit.bxor(v, bit.rshift(v, n), bit.rshift(v, 2 * n)) end
+    x = unshifted(x, 31) * 0x319642b2d24d8ec3ULL
+    x = unshifted(x, 27) * 0x96de1b173f119089ULL
+    return unshifted(x, 30)
+  end
+
+  it("has an id that does not follow from the one before", function()
+    local lb = play.balancer { backends = { play.hello "x" } }
+    local client, steps = play.client(lb), {}
+    for _ = 1, 8 do
+      client:send(GET)
+      client:response()
+    end
+    lb:exchange({}, 8)
+    local lines = lb:exchanges()
+    for i = 2, #lines do
+      for kind, number in pairs { plain = function(id) return tonumber(id:sub(9), 16) end, mixed = unmixed } do
+        local step = kind .. tostring(number(lines[i].id) - number(lines[i - 1].id))
+        assert.is_nil(steps[step])
+        steps[step] = true
+      end
     end
   end)
 end)
