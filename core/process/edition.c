@@ -8,13 +8,25 @@
 #include <string.h>
 #include <sys/mman.h>
 
+static void *map_shared(size_t bytes)
+{
+    void *mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return mapping == MAP_FAILED ? NULL : mapping;
+}
+
 struct edition *edition_new(void)
 {
-    struct edition *e = mmap(NULL, sizeof *e, PROT_READ | PROT_WRITE,
-                             MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct edition *e = map_shared(sizeof *e);
 
-    if (e == MAP_FAILED)
+    if (e == NULL)
         return NULL;
+    e->answers = map_shared(sizeof *e->answers);
+    if (e->answers == NULL) {
+        edition_free(e);
+        return NULL;
+    }
     atomic_store(&e->current, EDITION_FIRST);
     atomic_store(&e->offered, EDITION_FIRST);
     e->texts[EDITION_FIRST % 2].is_first = true; /* even if it is too large to be kept */
@@ -23,8 +35,16 @@ struct edition *edition_new(void)
 
 void edition_free(struct edition *e)
 {
-    if (e != NULL)
-        munmap(e, sizeof *e);
+    if (e == NULL)
+        return;
+    if (e->answers != NULL)
+        munmap(e->answers, sizeof *e->answers);
+    munmap(e, sizeof *e);
+}
+
+void edition_only_read(struct edition *e)
+{
+    CHECK(mprotect(e, sizeof *e, PROT_READ) == 0);
 }
 
 /* --- the draft --- */
@@ -125,8 +145,8 @@ const struct edition_text *edition_current(const struct edition *e)
 
 void edition_follow(struct edition *e)
 {
-    atomic_store(&e->refused, 0);
-    atomic_store(&e->refusing, 0);
+    atomic_store(&e->answers->refused, 0);
+    atomic_store(&e->answers->refusing, 0);
     atomic_store(&e->turn, 0);
     atomic_store(&e->current, atomic_load(&e->offered));
 }
@@ -153,15 +173,19 @@ void edition_take_back(struct edition *e)
 
 void edition_refuse(struct edition *e, uint64_t number, const char *why)
 {
-    if (atomic_load(&e->current) != number || atomic_exchange(&e->refusing, 1) != 0)
+    struct edition_answers *answers = e->answers;
+
+    if (atomic_load(&e->current) != number || atomic_exchange(&answers->refusing, 1) != 0)
         return;
-    snprintf(e->refusal, sizeof e->refusal, "%s", why);
-    atomic_store(&e->refused, number);
+    snprintf(answers->refusal, sizeof answers->refusal, "%s", why);
+    atomic_store(&answers->refused, number);
 }
 
 const char *edition_refusal(const struct edition *e)
 {
-    return atomic_load(&e->refused) == atomic_load(&e->current) ? e->refusal : NULL;
+    const struct edition_answers *answers = e->answers;
+
+    return atomic_load(&answers->refused) == atomic_load(&e->current) ? answers->refusal : NULL;
 }
 
 bool edition_is_first(const struct edition *e, uint64_t number)

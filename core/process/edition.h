@@ -38,15 +38,19 @@ struct edition_text {
     char modules[EDITION_MODULES_BYTES]; /* lua/bundle.h */
 };
 
+struct edition_answers { /* what those say who go by it: a mapping of its own, as they write it */
+    _Atomic uint64_t checked; /* by the monitor: each backend of this one was checked once */
+    _Atomic uint64_t refused; /* a worker cannot load this one, */
+    _Atomic uint32_t refusing;
+    char refusal[EDITION_REFUSAL_BYTES]; /* and why: written by the worker that set `refusing` */
+};
+
 struct edition {              /* one mapping, shared */
     _Atomic uint64_t current; /* for the workers */
     _Atomic uint64_t offered; /* for the monitor, which is told first: current, or the next */
     _Atomic uint32_t turn; /* workers that run already and may load it: those with lower numbers */
-    _Atomic uint64_t checked; /* by the monitor: each backend of it was checked once */
-    _Atomic uint64_t refused; /* a worker cannot load this one, */
-    _Atomic uint32_t refusing;
-    char refusal[EDITION_REFUSAL_BYTES]; /* and why: written by the worker that set `refusing` */
-    _Atomic uint64_t taken_back;         /* the one after it is the one before it again */
+    _Atomic uint64_t taken_back; /* the one after it is the one before it again */
+    struct edition_answers *answers;
     struct edition_text texts[2], draft;
 };
 
@@ -66,6 +70,9 @@ void edition_take_back(struct edition *);
 const char *
 edition_refusal(const struct edition *); /* why a worker cannot load the current; NULL */
 
+/* In a worker and in the monitor, before anything else: from now on a write to it, by whatever
+ * mistake, ends the process, and no other one goes by what it wrote. */
+void edition_only_read(struct edition *);
 /* In a worker that has a script: is it its turn to load the current one? */
 bool edition_may_load(const struct edition *, unsigned worker);
 /* In a worker: it cannot load that one. The first to say so is heard. */

@@ -32,7 +32,7 @@ static void on_first_round(void *owner)
     struct monitor *m = owner;
 
     atomic_store(&m->segment->first_round_done, 1);
-    atomic_store(&m->edition->checked, m->number);
+    atomic_store(&m->edition->answers->checked, m->number);
 }
 
 static void on_signal(uv_signal_t *handle, int number)

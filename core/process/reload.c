@@ -464,7 +464,8 @@ void reload_step(struct reload *r)
             end_trial(r);
         break;
     case RELOAD_CHECKING:
-        if (is_late || atomic_load(&r->edition->checked) == atomic_load(&r->edition->offered))
+        if (is_late ||
+            atomic_load(&r->edition->answers->checked) == atomic_load(&r->edition->offered))
             reload_follow(r);
         break;
     case RELOAD_FOLLOWING:

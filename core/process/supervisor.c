@@ -90,6 +90,8 @@ static _Noreturn void run_child(void *owner, unsigned which)
     close(s->signals);
     watch_close(&s->watch);
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
+    if (!reload_is_child(&s->reload, which))
+        edition_only_read(s->reload.edition);
     if (which == monitor_of(s)) {
         sockets_close(&s->sockets);
         exit(monitor_run(s->config, s->reload.edition, s->segment));
