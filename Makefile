@@ -7,7 +7,11 @@ ifeq ($(origin CC),default)
 CC = gcc
 endif
 
-HARDENING = -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+# What the compiler and the C library know of it: each option is tried on a file with nothing but a header.
+try = $(if $(shell $(CC) -O2 -Werror $(1) -include stdio.h -fsyntax-only -x c /dev/null 2>&1 || echo no),,$(1))
+FORTIFY_3 = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+HARDENING := -fstack-protector-strong $(or $(call try,$(FORTIFY_3)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) \
+	$(foreach option,-fstack-clash-protection -fcf-protection -mbranch-protection=standard,$(call try,$(option)))
 # The program is optimised as a whole when it is linked, which takes 10 s of CPU time; the library for the specs, of the
 # same objects, is not. Nor is it with ccache, whose users build often, nor with `make LTO=`, nor by clang, which would
 # need a linker that Debian installs apart.

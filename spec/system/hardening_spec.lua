@@ -39,3 +39,24 @@ describe("the script that all go by", function()
     assert.equal("x", lb:fetch("/").body)
   end)
 end)
+
+describe("the program is compiled with", function()
+  after_each(play.curtain)
+
+  local function knows(flags)
+    local command = ("%s -O2 -Werror %s -include stdio.h -fsyntax-only -x c /dev/null 2>/dev/null")
+    local status = os.execute(command:format(os.getenv "CC" or "gcc", flags))
+    return status == 0 or status == true
+  end
+
+  local used = play.run { "sh", "-c", "printf 'show:\\n\\t@echo $(HARDENING)\\n' | make -s -f Makefile -f - show" }.out
+
+  for _, flags in ipairs {
+    "-fstack-protector-strong", "-fstack-clash-protection", "-fcf-protection", "-mbranch-protection=standard",
+    "-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3",
+  } do
+    it(flags .. ", if the compiler knows that", function()
+      assert.equal(knows(flags), used:find(flags, 1, true) ~= nil, used)
+    end)
+  end
+end)
