@@ -49,7 +49,7 @@ bool reload_is_child(const struct reload *r, unsigned which)
 /* --- asked --- */
 
 int reload_init(struct reload *r, const struct config *first, const struct options *options,
-                struct segment *segment, struct children *children)
+                struct segment *segment, struct children *children, struct spread *spread)
 {
     struct buffer ignored = {0};
 
@@ -57,6 +57,7 @@ int reload_init(struct reload *r, const struct config *first, const struct optio
     r->options = options;
     r->segment = segment;
     r->children = children;
+    r->spread = spread;
     r->budget_ms = first->script_limits.budget_ms;
     r->edition = edition_new();
     r->report =
@@ -258,12 +259,26 @@ void reload_on_tried(struct reload *r, int status)
 
 /* --- followed --- */
 
+static void let_in(struct reload *r, unsigned which, bool is_busy)
+{
+    spread_set_busy(r->spread, which, is_busy, clock_steady_ms());
+}
+
+/* The last one that was told gets new connections again. */
+static void end_turn(struct reload *r)
+{
+    if (r->turn > 0)
+        let_in(r, r->turn - 1, false);
+}
+
 /* The next worker loads it, while all others serve: what a script does as it is loaded stops one
- * worker at a time. */
+ * worker at a time, and no new connection waits for that. */
 static void tell_next_worker(struct reload *r)
 {
     pid_t pid = r->children->list[r->turn].pid;
 
+    end_turn(r);
+    let_in(r, r->turn, true);
     edition_allow(r->edition, ++r->turn);
     if (pid != 0)
         kill(pid, SIGHUP);
@@ -272,6 +287,7 @@ static void tell_next_worker(struct reload *r)
 
 static void tell_workers(struct reload *r)
 {
+    end_turn(r); /* if they are told to go back */
     r->told_ms = clock_steady_ms();
     r->patience_ms = FOLLOW_MAX_MS + r->tried_ms;
     r->turn = 0;
@@ -406,6 +422,7 @@ static void reload_finish(struct reload *r)
                                      {NULL, NULL}};
     struct log_pair with_changed[sizeof pairs / sizeof *pairs];
 
+    end_turn(r);
     leave_slots(r);
     if (r->goes_back) {
         reload_refuse(r, r->report->message);

@@ -20,6 +20,7 @@
 #include "process/edition.h"
 #include "process/options.h"
 #include "process/slots.h"
+#include "process/spread.h"
 
 enum reload_state { RELOAD_IDLE, RELOAD_TRYING, RELOAD_CHECKING, RELOAD_FOLLOWING };
 
@@ -36,6 +37,7 @@ struct reload { /* embedded in the supervisor */
     const struct options *options;
     struct segment *segment;
     struct children *children; /* the workers by their slots, the monitor, the child that tries */
+    struct spread *spread;
     struct edition *edition;
     struct reload_report *report; /* shared with the child */
     struct slots slots;
@@ -55,7 +57,7 @@ struct reload { /* embedded in the supervisor */
 
 /* Borrows everything. 0, or -1 and errno if the system refuses. */
 int reload_init(struct reload *, const struct config *first, const struct options *,
-                struct segment *, struct children *) MUST_USE;
+                struct segment *, struct children *, struct spread *) MUST_USE;
 void reload_dispose(struct reload *);
 
 bool reload_is_possible(const struct reload *); /* the script is a file */

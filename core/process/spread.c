@@ -39,7 +39,7 @@ static void spread_set(struct spread *s, const bool *has)
         return;
     }
     for (unsigned slot = 0; slot < s->sockets->slots; slot++) {
-        if (s->has[slot] && !has[slot])
+        if (s->has[slot] && !has[slot] && !s->is_busy[slot] && s->was_ready[slot])
             tell_still(slot);
         s->has[slot] = has[slot];
     }
@@ -48,11 +48,15 @@ static void spread_set(struct spread *s, const bool *has)
 /* One that is loading its script has events, too, but cannot accept. */
 static bool has_moved(struct spread *s, unsigned slot, uint64_t now_ms)
 {
-    if (atomic_load(&s->segment->workers[slot].ready) != 0)
+    bool is_ready = atomic_load(&s->segment->workers[slot].ready) != 0;
+
+    s->was_ready[slot] |= is_ready;
+    if (is_ready)
         s->moved_ms[slot] = pulse_changed_ms(s->pulse, slot);
     else if (s->moved_ms[slot] == 0) /* the first look: it was just started */
         s->moved_ms[slot] = now_ms;
-    return now_ms - s->moved_ms[slot] < PULSE_SPREAD_MS;
+    return now_ms < s->moved_ms[slot] + PULSE_SPREAD_MS ||
+           now_ms < s->back_ms[slot] + PULSE_SPREAD_MS;
 }
 
 void spread_look(struct spread *s, uint64_t now_ms)
@@ -61,9 +65,17 @@ void spread_look(struct spread *s, uint64_t now_ms)
     unsigned slots = s->sockets->slots;
 
     for (unsigned slot = 0; slot < slots; slot++)
-        has[slot] = has_moved(s, slot, now_ms);
+        has[slot] = has_moved(s, slot, now_ms) && !s->is_busy[slot];
     if (memchr(has, true, slots) == NULL) /* then it is no help to leave anybody out */
         memset(has, true, slots);
     if (!s->is_refused && memcmp(has, s->has, slots) != 0)
         spread_set(s, has);
+}
+
+void spread_set_busy(struct spread *s, unsigned slot, bool is_busy, uint64_t now_ms)
+{
+    if (s->is_busy[slot])
+        s->back_ms[slot] = now_ms;
+    s->is_busy[slot] = is_busy;
+    spread_look(s, now_ms);
 }

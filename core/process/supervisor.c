@@ -478,7 +478,7 @@ int supervisor_run(const struct config *config, struct segment *segment,
     struct buffer notice = {0};
 
     if (evidence_open(segment) != 0 || wake_open(segment, config->workers) != 0 ||
-        reload_init(&s.reload, config, options, segment, &s.children) != 0) {
+        reload_init(&s.reload, config, options, segment, &s.children, &s.spread) != 0) {
         check_last_words("start_failed", "lb: nothing can be shared between processes: %s",
                          strerror(errno));
         return 1;

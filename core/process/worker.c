@@ -26,6 +26,7 @@
 
 enum {
     LAST_ACCEPT_MS = 10, /* for connections that are on their way when draining begins */
+    LAST_SERVED_MS = 20, /* the same before another script is loaded */
     LOG_AGAIN_MS = 20,
     TICK_BEATS = 1000 / PULSE_BEAT_MS, /* of a second */
     DRAIN_GRACE_MS = 1000, /* the supervisor ends a drain; this is for when it is gone */
@@ -50,7 +51,7 @@ struct worker {
     uv_signal_t terminate, quit, hangup;
     uv_poll_t woken; /* by another worker */
     unsigned beats;
-    struct deadline last_accept, drain_end, stray_signal, log_again, heartbeat;
+    struct deadline last_accept, drain_end, stray_signal, log_again, heartbeat, turn_to_load;
     enum worker_state state;
     int status; /* of the process */
 };
@@ -218,10 +219,18 @@ static void worker_keep_up(struct worker *w)
         (void)worker_follow(w);
 }
 
+static void on_turn_to_load(struct deadline *d)
+{
+    worker_keep_up(list_entry(d, struct worker, turn_to_load));
+}
+
+/* New connections go to the other workers by now. Those that have come here are served first. */
 static void on_hangup(uv_signal_t *handle, int number)
 {
+    struct worker *w = worker_of(handle->loop->data);
+
     (void)number;
-    worker_keep_up(worker_of(handle->loop->data));
+    deadline_set(&w->loop, &w->turn_to_load, w->first->workers > 1 ? LAST_SERVED_MS : 0);
 }
 
 /* --- the end --- */
@@ -232,6 +241,7 @@ static void worker_check_end(struct worker *w)
     if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->entrance.open == 0) {
         w->state = WORKER_ENDING;
         deadline_clear(&w->heartbeat);
+        deadline_clear(&w->turn_to_load);
         deadline_clear(&w->drain_end);
         deadline_clear(&w->stray_signal);
         uv_close((uv_handle_t *)&w->terminate, NULL);
@@ -377,6 +387,7 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     deadline_init(&w->stray_signal, on_stray_signal);
     deadline_init(&w->log_again, on_log_again);
     deadline_init(&w->heartbeat, on_heartbeat);
+    deadline_init(&w->turn_to_load, on_turn_to_load);
     clients_init(&w->clients, &w->loop, first, segment, slot, &clients_events, w);
     account_init(&w->account, &w->clients, &w->proxy.pools);
     proxy_init(&w->proxy, &w->loop, segment, slot);

@@ -53,6 +53,30 @@ describe("a reload", function()
     assert.truthy(event.ms >= 4 * 100)
   end)
 
+  it("lets no new connection wait for a worker that loads the script", function()
+    local function text(more)
+      return ([[return { %s
+        choose = function(ctx)
+          lb.incr("served", 1)
+          return ctx:respond { status = 200, body = lb.get "stalled" and "stalled" or "fine" }
+        end }]]):format(more)
+    end
+    local lb, say = reloading.start(text "", { workers = 2 })
+    local is_over
+    play.beside(function()
+      while not is_over do lb:fetch "/" end
+    end)
+    local event = say(text [[init = function()
+      local served, over = lb.get "served", os.clock() + 0.9
+      if not served then return end -- it is tried
+      repeat until lb.get "served" >= served + 20 or os.clock() > over
+      if os.clock() > over then lb.set("stalled", true) end
+    end,]])
+    is_over = true
+    assert.equal("reload", event.event, event.error)
+    assert.equal("fine", bodies(lb, 1))
+  end)
+
   it("is tried with a made-up request in silence, and nothing of that is real", function()
     local one, two = play.hello "1", play.hello "2"
     local lb, say = reloading.start(in_turn { one, two })
