@@ -128,6 +128,7 @@ static void client_end(struct client *c)
         return;
     }
     client_enter(c, CLIENT_LINGERING);
+    clients_note_rest(c, CLIENTS_LEAVING);
     stream_shutdown(&c->stream);
     if (c->incoming != NULL)
         incoming_empty(c->incoming); /* nothing of it is borrowed any more */

@@ -151,6 +151,8 @@ void clients_note_rest(struct client *c, enum clients_list list)
 /* Where it belongs, which may be where it is not yet. */
 static enum clients_list client_belongs_to(const struct client *c)
 {
+    if (c->state == CLIENT_LINGERING)
+        return CLIENTS_LEAVING;
     if (!client_is_resting(c))
         return CLIENTS_BUSY;
     if (!c->has_served)
@@ -176,24 +178,29 @@ static struct client *clients_first(struct clients *clients, enum clients_list l
     return NULL;
 }
 
-/* What has come is read in this turn. */
+/* What has come is read in this turn. An answer that the client's system does not have yet would be
+ * lost. */
 static bool client_may_go(const struct client *c)
 {
     uint32_t rests_ms = (uint32_t)loop_now_ms(c->clients->loop) - c->rested_ms;
 
-    return rests_ms >= REST_LEAST_MS && !stream_has_bytes(&c->stream);
+    return rests_ms >= REST_LEAST_MS && !stream_has_bytes(&c->stream) &&
+           (c->state != CLIENT_LINGERING || stream_unsent(&c->stream) == 0);
 }
 
 bool clients_give_up(struct clients *clients)
 {
-    struct client *c = NULL;
+    for (unsigned list = 0; list < CLIENTS_BUSY; list++) {
+        struct client *c = clients_first(clients, list);
 
-    for (unsigned list = CLIENTS_SILENT; list < CLIENTS_BUSY && c == NULL; list++)
-        c = clients_first(clients, list);
-    if (c == NULL || !client_may_go(c))
-        return false;
-    client_close(c);
-    return true;
+        if (c != NULL && client_may_go(c)) {
+            client_close(c);
+            return true;
+        }
+        if (c != NULL && list == CLIENTS_IDLE) /* while there are others trusted ones stay */
+            return false;
+    }
+    return false;
 }
 
 /* --- all of them --- */

@@ -28,6 +28,7 @@ struct clients_events {
 /* In the order in which they are given up. Being moved costs something: one that has woken is found
  * in its list until it rests again, or somebody looks for one that rests. */
 enum clients_list {
+    CLIENTS_LEAVING, /* that have got their last answer, and do not close */
     CLIENTS_SILENT,  /* that have sent no request yet, as they came */
     CLIENTS_IDLE,    /* the longest idle first */
     CLIENTS_TRUSTED, /* idle ones of trusted_proxies, the same */

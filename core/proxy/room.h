@@ -1,9 +1,10 @@
 /*
  * room - who makes room when a worker has no more descriptors, or no more memory.
  *
- * The one whom nobody would miss goes first: a client that has sent nothing yet, then the
- * idle one that was answered longest ago (client/clients.h), then connections to backends
- * that nobody uses. Nothing that is in flight is touched.
+ * The one whom nobody would miss goes first: a client that has its last answer and does not close,
+ * then one that has sent nothing yet, then the idle one that was answered longest ago
+ * (client/clients.h), then connections to backends that nobody uses. Nothing that is in flight is
+ * touched.
  */
 #ifndef PROXY_ROOM_H
 #define PROXY_ROOM_H

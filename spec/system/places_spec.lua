@@ -74,6 +74,17 @@ describe("a client that finds no place", function()
     given_up(proxy, { third, fourth, held })
   end)
 
+  it("gets that of one that has its last answer and does not close", function()
+    local lb = start(1)
+    local clients = {}
+    for i = 1, 10 do
+      clients[i] = play.client(lb)
+      clients[i]:send "\22\3\1\2\0\1\0\1" -- TLS
+    end
+    idle(lb)
+    for _, client in ipairs(clients) do assert.equal(400, client:response().status) end
+  end)
+
   it("waits while all others are in the middle of something", function()
     local lb = start(2)
     local held, half = play.client(lb), play.client(lb)
