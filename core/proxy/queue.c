@@ -147,12 +147,13 @@ static struct waiter *queue_first_for(struct queue *q, const struct backend *bac
     return NULL;
 }
 
-/* Who is told need not take the place, nor at once. If nobody else here wants it, others may. */
+/* Who is told need not take the place, nor at once. If nobody else here wants it, others may. One
+ * that an old script has let go of (proxy/old_plans.h) has no pool, and nobody waits for it. */
 static bool queue_tell_of_room(struct queue *q, struct backend *backend)
 {
     struct waiter *first;
 
-    if (backend->pool->waiting == 0 || backend_is_full(backend) ||
+    if (backend->pool == NULL || backend->pool->waiting == 0 || backend_is_full(backend) ||
         (first = queue_first_for(q, backend)) == NULL)
         return false;
     waiter_tell(first);

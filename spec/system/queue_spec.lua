@@ -1,6 +1,7 @@
 -- Requests that find every backend full wait for a place, in order, and no longer than they may.
 local asking = require "spec.support.asking"
 local play = require "spec.support.play"
+local reloading = require "spec.support.reloading"
 local uv = require "luv"
 
 local function get(path) return ("GET %s HTTP/1.1\r\nHost: x\r\n\r\n"):format(path) end
@@ -220,6 +221,46 @@ describe("a request that finds all backends full", function()
     backend.go.all = true
     for i, client in ipairs { first, second, third } do assert.equal("/" .. i, client:response().body) end
     assert.equal(1, backend.busy.most)
+  end)
+
+  it("waits on beside a tunnel of an old script, which has let go of other backends", function()
+    local tunnel = play.backend(function(conn)
+      play.receive(conn)
+      conn:send "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+      while not conn.ended do
+        play.wait("bytes", function() return conn.size > 0 or conn.ended end, 60)
+        conn:send(conn:exactly(conn.size))
+      end
+    end)
+    local backend = slow_backend()
+    local function text(version)
+      return ([[ -- %d
+        return {
+          health = { interval = 60, timeout = 5 }, limits = { queue = 100 }, timeouts = { queue = 20 },
+          backends = { %q, { address = %q, max_in_flight = 1 } },
+          choose = function(ctx, backends)
+            local wanted = ctx.path == "/chat" and 1 or 2
+            for i = 1, #backends do
+              if backends[i].name == backends.all[wanted].name then return backends[i] end
+            end
+            return nil, "the one for it is full"
+          end,
+        } ]]):format(version, tunnel.address, backend.address)
+    end
+    local lb, say = reloading.start(text(1))
+    local chat = play.client(lb)
+    chat:send "GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    assert.equal(101, chat:response().status)
+    assert.equal("reload", say(text(2)).event)
+    local first = ask(lb, "/1")
+    wait_until_asked(backend, 1)
+    local second = ask(lb, "/2")
+    play.pause(0.1)
+    backend.go.all = true
+    assert.equal("/1", first:response().body)
+    assert.equal("/2", second:response().body)
+    chat:send "still here"
+    assert.equal("still here", chat:exactly(10))
   end)
 
   it("is counted once by a limiter", function()
