@@ -129,7 +129,7 @@ local function hostile(kind)
   end)
 end
 
-local asked, lost, slowest = 0, {}, 0
+local asked, lost, slowest, again = 0, {}, 0, 0
 
 -- One request after the other on one connection; on a new one if it was closed before a byte of an answer came, as
 -- any client does.
@@ -154,7 +154,12 @@ local function innocent()
     end
     timer:start(PAUSE_MS, 0, function()
       began = uv.hrtime()
-      if stream:is_closing() then connect() else asking() end
+      if stream:is_closing() then
+        again = again + 1
+        connect()
+      else
+        asking()
+      end
     end)
   end
   function asking()
@@ -175,6 +180,7 @@ local function innocent()
       end
       if not stream:is_closing() then stream:close() end
       if sent and answer == "" then
+        again = again + 1
         connect() -- it was idle, and closed as the request was on its way
       elseif sent then
         done(err or "cut")
@@ -211,8 +217,8 @@ say(started == CLIENTS, "%d hostile clients, %d of them at once; %d times one wa
 say(deaths == 0 and alive[1] == worker, "the worker lives (%d deaths)", deaths)
 say(most < BYTES_MAX, "it held %d MiB of memory at most, of %d", most / 2 ^ 20, BYTES_MAX / 2 ^ 20)
 say(#lost == 0 and asked > INNOCENTS,
-  "%d requests of innocent clients were answered, %d were not%s, the slowest in %.2f s",
-  asked - #lost, #lost, #lost > 0 and " (" .. tostring(lost[1]) .. ")" or "", slowest)
+  "%d requests of innocent clients were answered, %d were not%s, the slowest in %.2f s, %d on new connections",
+  asked - #lost, #lost, #lost > 0 and " (" .. tostring(lost[1]) .. ")" or "", slowest, again)
 say(said:find '"event":"memory_full"' ~= nil, "memory was full meanwhile")
 uv.kill(pid, "sigkill")
 os.exit(failed and 1 or 0)
