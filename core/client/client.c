@@ -139,21 +139,6 @@ static void client_end(struct client *c)
 
 /* --- reading --- */
 
-static enum incoming_fault fault_of_parse(enum parse_error error)
-{
-    switch (error) {
-    case PARSE_BAD_VERSION:
-        return INCOMING_BAD_VERSION;
-    case PARSE_LONG_LINE:
-        return INCOMING_LONG_LINE;
-    case PARSE_LARGE_HEAD:
-    case PARSE_MANY_FIELDS:
-        return INCOMING_LARGE_HEAD;
-    default:
-        return INCOMING_BAD;
-    }
-}
-
 void client_fail_head(struct client *c, enum incoming_fault fault, const char *text)
 {
     struct incoming *in = c->incoming;
@@ -217,7 +202,7 @@ static void client_take_end(struct client *c)
 static void client_take_failure(struct client *c)
 {
     struct incoming *in = c->incoming;
-    enum incoming_fault fault = fault_of_parse(in->parse.error);
+    enum incoming_fault fault = incoming_fault_of(in->parse.error);
 
     if (c->state == CLIENT_HEAD) {
         client_fail_head(c, fault, in->parse.why);
@@ -464,35 +449,6 @@ void client_switch(struct client *c)
     client_enter(c, CLIENT_TUNNEL);
     client_watch(c);
     client_resume_later(c);
-}
-
-/* --- when memory is full --- */
-
-size_t client_held_bytes(struct client *c)
-{
-    struct incoming *in = c->incoming;
-    size_t bytes = stream_backlog(&c->stream);
-
-    if (c->early != NULL)
-        bytes += mem_size(c->early->bytes);
-    if (in == NULL)
-        return bytes;
-    bytes += mem_size(in) + arena_bytes(&in->arena) + mem_size(in->parse.partial.bytes);
-    if (!in->is_done && in->events != NULL)
-        bytes += in->events->on_memory_full(in);
-    return bytes;
-}
-
-void client_end_request(struct client *c)
-{
-    struct incoming *in = c->incoming;
-
-    if (c->state == CLIENT_HEAD)
-        client_fail_head(c, INCOMING_NO_MEMORY, "limits.memory");
-    else if (in != NULL && !in->is_done)
-        in->events->on_body_failed(in, INCOMING_NO_MEMORY, "limits.memory");
-    else
-        client_reset(c); /* what waits for it, it does not take */
 }
 
 /* --- for the set of clients --- */

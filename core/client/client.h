@@ -44,10 +44,6 @@ struct client {
     bool is_refused : 1;  /* one too many of its address: its first request is answered 429 */
 };
 
-/* Bytes beside the struct: of its request, and of what waits for it. */
-size_t client_held_bytes(struct client *);
-/* Memory is full: what it asks for ends, with a 503 if there is still a place for that. */
-void client_end_request(struct client *);
 /* Takes the socket. */
 struct client *client_new(struct clients *, const struct listener *, int socket,
                           const struct sockaddr_in6 *peer);
@@ -63,6 +59,7 @@ void clients_note_left(struct clients *);                   /* one has no place 
 void clients_forget(struct clients *, struct client *);     /* it is closed */
 void client_uncount_caller(struct client *);                /* limits.per_client: it leaves */
 void incoming_new(struct client *);                         /* a request begins: client->incoming */
+enum incoming_fault incoming_fault_of(enum parse_error);
 void incoming_empty(struct incoming *); /* only how it ended is asked from now on */
 void incoming_free(struct client *);
 void incoming_free_spare(struct clients *, unsigned kept);

@@ -46,6 +46,21 @@ void incoming_new(struct client *c)
     c->checks = 0;
 }
 
+enum incoming_fault incoming_fault_of(enum parse_error error)
+{
+    switch (error) {
+    case PARSE_BAD_VERSION:
+        return INCOMING_BAD_VERSION;
+    case PARSE_LONG_LINE:
+        return INCOMING_LONG_LINE;
+    case PARSE_LARGE_HEAD:
+    case PARSE_MANY_FIELDS:
+        return INCOMING_LARGE_HEAD;
+    default:
+        return INCOMING_BAD;
+    }
+}
+
 void incoming_empty(struct incoming *in)
 {
     struct incoming_reader *reader = in->reader;

@@ -17,6 +17,22 @@ static void holders_note(struct holders *holders, struct client *c, size_t bytes
         holders->count++;
 }
 
+/* Beside the struct: of its request, and of what waits for it. */
+static size_t client_held_bytes(struct client *c)
+{
+    struct incoming *in = c->incoming;
+    size_t bytes = stream_backlog(&c->stream);
+
+    if (c->early != NULL)
+        bytes += mem_size(c->early->bytes);
+    if (in == NULL)
+        return bytes;
+    bytes += mem_size(in) + arena_bytes(&in->arena) + mem_size(in->parse.partial.bytes);
+    if (!in->is_done && in->events != NULL)
+        bytes += in->events->on_memory_full(in);
+    return bytes;
+}
+
 static void holders_weigh(struct holders *holders, struct client *c)
 {
     size_t bytes;
@@ -42,6 +58,19 @@ void holders_find(struct holders *holders, struct clients *clients)
         for (struct list_node *node = head->next; node != head; node = node->next)
             holders_weigh(holders, list_entry(node, struct client, node));
     }
+}
+
+/* What it asks for ends, with a 503 if there is still a place for that. */
+static void client_end_request(struct client *c)
+{
+    struct incoming *in = c->incoming;
+
+    if (c->state == CLIENT_HEAD)
+        client_fail_head(c, INCOMING_NO_MEMORY, "limits.memory");
+    else if (in != NULL && !in->is_done)
+        in->events->on_body_failed(in, INCOMING_NO_MEMORY, "limits.memory");
+    else
+        client_reset(c); /* what waits for it, it does not take */
 }
 
 unsigned holders_end(const struct holders *holders, size_t bytes)
