@@ -7,11 +7,7 @@
 #include <linux/filter.h>
 #include <unistd.h>
 
-enum {
-    BACKLOG = 4096,
-    PROBE = 1,
-    STEPS_MAX = 2 * 256 + 2
-}; /* the kernel cuts the backlog to net.core.somaxconn */
+enum { BACKLOG = 4096, PROBE = 1 }; /* the kernel cuts the backlog to net.core.somaxconn */
 
 static const uint32_t RANDOM = (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM);
 

@@ -159,16 +159,13 @@ static void on_child_died(void *owner, unsigned which, int status)
             reload_on_tried(&s->reload, status);
         return;
     }
-    if (is_monitor && s->state < SUPERVISOR_DRAINING && reload_on_monitor_ended(&s->reload)) {
-        board_touch(s->segment);
+    board_touch(s->segment);
+    if (is_monitor && s->state < SUPERVISOR_DRAINING && reload_on_monitor_ended(&s->reload))
         return;
-    }
     if (s->state < SUPERVISOR_DRAINING || (s->state == SUPERVISOR_DRAINING && status != 0))
         children_log_death(&s->children, which, status,
                            is_monitor ? "monitor_died" : "worker_died");
-    if (is_monitor) {
-        board_touch(s->segment);
-    } else {
+    if (!is_monitor) {
         struct segment_worker *worker = &s->segment->workers[which];
 
         if (s->state < SUPERVISOR_DRAINING)
