@@ -51,11 +51,24 @@ bool choice_was_full(const struct choice *c, uint32_t backend)
 
 void choice_forget_full(struct choice *c)
 {
-    for (size_t i = 0; c->has_full && i < choice_bytes(c); i++) {
-        c->tried[i] &= (uint8_t)~c->full[i];
-        c->full[i] = 0;
-    }
+    struct backends *all = c->backends;
+
+    if (!c->has_full)
+        return;
     c->has_full = false;
+    for (size_t i = 0; i < choice_bytes(c); i++)
+        c->tried[i] &= (uint8_t)~c->full[i];
+    backends_refresh(all);
+    for (uint32_t i = 0; i < all->available_count; i++) {
+        uint32_t backend = all->available[i];
+
+        if (!has_bit(c->full, backend) || !backend_is_full(&all->list[backend]))
+            continue;
+        choice_set_bit(c, &c->tried, backend);
+        c->has_full = true;
+    }
+    for (size_t i = 0; i < choice_bytes(c); i++)
+        c->full[i] &= c->tried[i];
 }
 
 bool choice_note_claimed(struct choice *c, uint32_t backend)

@@ -21,12 +21,13 @@ void choice_init(struct choice *, struct backends *, struct arena *); /* borrows
 bool choice_note_tried(struct choice *, uint32_t backend); /* false: it was noted already */
 bool choice_note_full(struct choice *, uint32_t backend);  /* it has no room; false as above */
 bool choice_was_full(const struct choice *, uint32_t backend);
-void choice_forget_full(struct choice *); /* they may be tried again */
+/* Those that have room now, or are not available any more, may be tried again. */
+void choice_forget_full(struct choice *);
 /* It could not be claimed, as another request tries it; false as above. While none is up, nor can
  * others be that are tried this moment. */
 bool choice_note_claimed(struct choice *, uint32_t backend);
-/* Those available and not tried, until the next call. The list of first attempts is everybody's: it stays the
- * same, and carries a generation, until a backend's state changes. */
+/* Those available and not tried, until the next call. The list of first attempts is everybody's: it
+ * stays the same, and carries a generation, until a backend's state changes. */
 struct facts_choice choice_list(struct choice *);
 
 #endif

@@ -263,6 +263,30 @@ describe("a request that finds all backends full", function()
     assert.equal("still here", chat:exactly(10))
   end)
 
+  it("is asked for again once, and of those only that have room", function()
+    local backends = {}
+    for i = 1, 6 do backends[i] = slow_backend() end
+    local lb = balancer(backends, [[
+      choose = function(ctx, backends)
+        local calls = lb.counter("calls")
+        if ctx.path == "/calls" then return ctx:respond { status = 200, body = tostring(calls:get()) } end
+        calls:add(1)
+        return backends[1]
+      end,
+    ]])
+    local function calls() return tonumber(lb:fetch("/calls").body) end
+    for i = 1, 6 do
+      ask(lb, "/" .. i)
+      wait_until_asked(backends[i], 1)
+    end
+    local before = calls()
+    local last = ask(lb, "/last")
+    play.wait("the request to wait", function() return calls() == before + 6 end)
+    backends[6].go.all = true
+    assert.equal("/last", last:response().body)
+    assert.equal(before + 7, calls())
+  end)
+
   it("is counted once by a limiter", function()
     local backend = slow_backend()
     local lb = play.balancer {
