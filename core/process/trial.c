@@ -8,7 +8,9 @@
 #include "process/children.h"
 #include "shared/board.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,8 +42,11 @@ static bool loads(const struct config *config, struct buffer *error)
     struct segment *segment = segment_new();
     struct policy *policy;
 
-    if (segment == NULL)
+    if (segment == NULL) {
+        check_last_words("start_failed", "lb: no shared memory to try the script with: %s",
+                         strerror(errno));
         _exit(1);
+    }
     board_init(segment, config->backends_count);
     policy = policy_new(config, segment, NULL, 0, error);
     policy_free(policy);

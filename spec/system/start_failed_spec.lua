@@ -54,6 +54,23 @@ describe("a start that fails because of", function()
   end
 end)
 
+describe("a limit on address space", function()
+  after_each(play.curtain)
+
+  it("in which the script cannot be tried is an event", function()
+    if os.getenv "ASAN_OPTIONS" then return pending "a sanitized build takes terabytes of it" end
+    local command = { "timeout", "20", "prlimit", "--as=" .. 300 * 1024 * 1024 }
+    for _, word in ipairs(play.command { script(RIGHT), "--log-format", "json" }) do
+      command[#command + 1] = word
+    end
+    local result = play.run(command)
+    assert.equal(1, result.code, result.err)
+    local event = json.decode(result.err)
+    assert.equal("start_failed", event.event)
+    assert.truthy(event.message:find "no shared memory to try the script with", event.message)
+  end)
+end)
+
 describe("lb check", function()
   after_each(play.curtain)
 
