@@ -10,6 +10,9 @@ return lb.script({
   full = "closed",
   policy = lb.policy.round_robin,                      -- who passes: any choose(ctx, backends)
 }, function(options)
+  if options.full ~= "closed" and options.full ~= "open" then
+    error('tenant_quota: full is "closed" or "open", got ' .. options.full, 0)
+  end
   local windows = {}
   local function window_of(name)
     windows[name] = windows[name] or lb.window("tenant:" .. name, options.seconds)

@@ -42,6 +42,11 @@ describe("tenant quota", function()
     assert.equal(3, (passed(3, "initech")))
   end)
 
+  it("knows nothing but closed and open for that", function()
+    local what = [[return require "tenant_quota" { full = "opne" }]]
+    assert.has_error(function() script.load_text(what) end, 'tenant_quota: full is "closed" or "open", got opne')
+  end)
+
   it("is asked for once: who names two tenants is none of the list", function()
     assert.equal(3, (passed(9, { "acme", "initech" })))
     assert.equal(10, (passed(15, "acme")))
