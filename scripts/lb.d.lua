@@ -32,16 +32,17 @@ function lb.window(name, seconds) end
 
 ---@class lb.Window
 local window = {}
----@param k? integer 1
----@return integer sum over the window
+---@param k? number 1
+---@return number? sum over the window; nil if there is no room for a new one
+---@return "full"?
 function window:add(k) end
----@return integer sum over the window
+---@return number sum over the window
 function window:get() end
 
 ---@class lb.BucketOptions
 ---@field rate number tokens a second
 ---@field burst? number how many at most
----@field full? "closed"|"open" what take says when it cannot count
+---@field full? "closed"|"open" what take says when it cannot count; "closed"
 
 ---Tokens for each key, refilled over time, over all workers.
 ---@param name string
@@ -64,17 +65,21 @@ function lb.get(key) end
 ---@param key string
 ---@param value string|number|boolean|nil
 ---@param ttl? number seconds
+---@return true? set nil if there is no room
+---@return "full"?
 function lb.set(key, value, ttl) end
 ---Sets it if it is not there.
 ---@param key string
 ---@param value string|number|boolean
 ---@param ttl? number seconds
----@return boolean added
+---@return boolean? added nil if there is no room
+---@return "full"?
 function lb.add(key, value, ttl) end
 ---@param key string
 ---@param by? number 1
 ---@param ttl? number seconds, from the first
----@return number
+---@return number? sum nil if there is no room
+---@return "full"?
 function lb.incr(key, by, ttl) end
 
 ---Seconds of a clock that never jumps.
