@@ -156,14 +156,11 @@ static void read_host(struct config_health *health, struct fields *table)
 
 static void read_type(struct config_health *health, struct fields *table)
 {
-    struct slice type;
+    static const char *const types[] = {"tcp", "http", NULL};
+    unsigned which;
 
-    if (!fields_text(table, "type", 0, &type))
-        return;
-    if (slice_is(type, SLICE("http")))
-        health->type = CONFIG_HEALTH_HTTP;
-    else if (!slice_is(type, SLICE("tcp")))
-        fields_fail(table, "type", 0, "expected 'tcp' or 'http', got '%.40s'", type.start);
+    if (fields_choice(table, "type", types, &which))
+        health->type = which == 1 ? CONFIG_HEALTH_HTTP : CONFIG_HEALTH_TCP;
 }
 
 static void refuse_without_http(struct fields *table)

@@ -339,46 +339,21 @@ static void read_group(struct config *config, struct fields *root,
 
 /* --- the script's own table --- */
 
-static void read_fallback(struct config *config, struct fields *root)
+/* Each list is in the order of its enum. */
+static void read_choices(struct config *config, struct fields *root)
 {
-    struct slice text;
+    static const char *const fallbacks[] = {"round_robin", "fail", NULL};
+    static const char *const firsts[] = {"never", "limited", "always", NULL};
+    static const char *const reuses[] = {"safe", "all", NULL};
+    unsigned which;
 
-    config->has_fallback = fields_text(root, "fallback", 0, &text);
-    if (!config->has_fallback)
-        return;
-    if (slice_is(text, SLICE("fail")))
-        config->fallback = CONFIG_FALLBACK_FAIL;
-    else if (!slice_is(text, SLICE("round_robin")))
-        fields_fail(root, "fallback", 0, "expected 'round_robin' or 'fail', got '%.40s'",
-                    text.start);
-}
-
-static void read_body_first(struct config *config, struct fields *root)
-{
-    struct slice text;
-
-    if (!fields_text(root, "body_first", 0, &text))
-        return;
-    for (unsigned which = 0; which <= CONFIG_BODY_FIRST_ALWAYS; which++) {
-        if (slice_is(text, slice_of(config_body_first_name(which)))) {
-            config->body_first = which;
-            return;
-        }
-    }
-    fields_fail(root, "body_first", 0, "expected 'never', 'limited' or 'always', got '%.40s'",
-                text.start);
-}
-
-static void read_reuse(struct config *config, struct fields *root)
-{
-    struct slice text;
-
-    if (!fields_text(root, "reuse", 0, &text))
-        return;
-    if (slice_is(text, SLICE("all")))
-        config->reuse = CONFIG_REUSE_ALL;
-    else if (!slice_is(text, SLICE("safe")))
-        fields_fail(root, "reuse", 0, "expected 'safe' or 'all', got '%.40s'", text.start);
+    config->has_fallback = fields_choice(root, "fallback", fallbacks, &which);
+    if (config->has_fallback)
+        config->fallback = which;
+    if (fields_choice(root, "body_first", firsts, &which))
+        config->body_first = which;
+    if (fields_choice(root, "reuse", reuses, &which))
+        config->reuse = which;
 }
 
 static void read_hooks(struct config *config, struct fields *root)
@@ -406,13 +381,11 @@ void read_settings(struct config *config, const struct config_overrides *given, 
         read_backends(config, root);
     if (given->workers == NULL)
         read_workers(config, root);
-    read_fallback(config, root);
-    read_body_first(config, root);
+    read_choices(config, root);
     read_texts(config, root, "trusted_proxies", ADDRESSES_TRUSTED_MAX, addresses_add_trusted,
                "an address, a network or a list of them");
     fields_flag(root, "forwarded", &config->forwarded);
     fields_flag(root, "trace", &config->trace);
-    read_reuse(config, root);
     pages_read(config, root);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         read_group(config, root, &settings_groups[i]);

@@ -408,6 +408,40 @@ bool fields_text(struct fields *table, const char *name, unsigned position, stru
     return true;
 }
 
+/* 'a', 'b' or 'c' */
+static void name_choices(struct buffer *out, const char *const *choices)
+{
+    for (unsigned i = 0; choices[i] != NULL; i++) {
+        const char *before = i == 0 ? "" : choices[i + 1] != NULL ? ", " : " or ";
+
+        buffer_printf(out, "%s'%s'", before, choices[i]);
+    }
+    buffer_append_byte(out, '\0');
+}
+
+bool fields_choice(struct fields *table, const char *name, const char *const *choices,
+                   unsigned *out)
+{
+    struct buffer what = {0};
+    struct slice text;
+    bool is_one = false;
+
+    name_choices(&what, choices);
+    if (has_type(table, name, 0, FIELDS_TEXT, buffer_slice(&what).start)) {
+        (void)fields_text(table, name, 0, &text);
+        for (unsigned i = 0; !is_one && choices[i] != NULL; i++) {
+            is_one = slice_is(text, slice_of(choices[i]));
+            if (is_one)
+                *out = i;
+        }
+        if (!is_one)
+            fields_fail(table, name, 0, "expected %s, got '%.40s'", buffer_slice(&what).start,
+                        text.start);
+    }
+    buffer_dispose(&what);
+    return is_one;
+}
+
 bool fields_flag(struct fields *table, const char *name, bool *out)
 {
     if (!has_type(table, name, 0, FIELDS_BOOLEAN, "true or false"))

@@ -74,6 +74,8 @@ bool fields_number(struct fields *, const char *name, unsigned position,
                    const struct fields_range *, double *out);
 bool fields_text(struct fields *, const char *name, unsigned position, struct slice *out);
 bool fields_flag(struct fields *, const char *name, bool *out);
+/* Which of these texts it is, from 0; the list ends with NULL. */
+bool fields_choice(struct fields *, const char *name, const char *const *choices, unsigned *out);
 bool fields_function(struct fields *, const char *name);
 
 /* The pairs of a table whose names and values are texts: for each one, NULL and

@@ -352,7 +352,7 @@ describe("a script's settings", function()
       { "return {\n forwarded = 1 }", ":2: forwarded: expected true or false, got a number" },
 
       { "return {\n body_first = 'first' }", ":2: body_first: expected 'never', 'limited' or 'always', got 'first'" },
-      { "return { body_first = true }", ":1: body_first: expected a string, got a boolean" },
+      { "return { body_first = true }", ":1: body_first: expected 'never', 'limited' or 'always', got a boolean" },
 
       -- pages
       { "return {\n pages = 'x' }", ":2: pages: expected a table, got a string" },
@@ -455,7 +455,7 @@ describe("a script's settings", function()
       { "return { workers = 'many' }", ":1: workers: expected 'auto' or 1 to 256, got 'many'" },
       { "return { workers = {} }", ":1: workers: expected 'auto' or a whole number, got a table" },
       { "return { fallback = 'random' }", ":1: fallback: expected 'round_robin' or 'fail', got 'random'" },
-      { "return { fallback = 1 }", ":1: fallback: expected a string, got a number" },
+      { "return { fallback = 1 }", ":1: fallback: expected 'round_robin' or 'fail', got a number" },
       { "return {\n\n timeouts = 5 }", ":3: timeouts: expected a table, got a number" },
 
       -- listen
@@ -582,7 +582,7 @@ return {
         local function bad() error "touched" end
         return setmetatable({ fallback = setmetatable({}, { __tostring = bad }) },
           { __index = bad, __newindex = bad, __len = bad, __call = bad, __pairs = bad })]],
-        ":2: fallback: expected a string, got a table" },
+        ":2: fallback: expected 'round_robin' or 'fail', got a table" },
       { "returns a table within itself", "local t = {}\nt.health = t\nreturn t",
         ":2: health: unknown field 'health'" },
       { "hides its defaults behind a metatable", "return setmetatable({}, { __index = { backends = 'a:1' } })",
