@@ -45,12 +45,14 @@ _Noreturn void reload_run_child(struct reload *r)
         config = config_load_file(r->options->script, &r->options->overrides, segment, &error);
     if (config == NULL)
         leave(r, &error);
+    r->report->workers_differ = config->workers != r->first->workers;
+    config->workers = r->first->workers; /* it stays, and with it each worker's part of memory */
+    config->workers_auto = r->first->workers_auto;
     if (!rehearsal_passes(config, &error) || !edition_draft(r->edition, config, &error))
         leave(r, &error);
     r->report->check_ms = config->health.timeout_ms;
     r->report->budget_ms = config->script_limits.budget_ms;
     r->report->listen_differs = !same_listen(config, r->first);
-    r->report->workers_differ = config->workers != r->first->workers;
     r->report->is_good = true;
     leave(r, NULL);
 }
