@@ -57,13 +57,17 @@ int reload_init(struct reload *r, const struct config *first, const struct optio
     r->options = options;
     r->segment = segment;
     r->children = children;
-    r->spread = spread;
     r->budget_ms = first->script_limits.budget_ms;
     r->edition = edition_new();
     r->report =
         mmap(NULL, sizeof *r->report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (r->edition == NULL || r->report == MAP_FAILED)
         return -1;
+    r->turns = (struct turns){.segment = segment,
+                              .children = children,
+                              .edition = r->edition,
+                              .spread = spread,
+                              .workers = first->workers};
     for (unsigned i = 0; i < first->backends_count; i++)
         r->slots.identity[i] = slots_identity(first->backends[i].name, first->backends[i].text);
     if (edition_draft(r->edition, first, &ignored)) /* what the next one is compared with */
@@ -259,39 +263,10 @@ void reload_on_tried(struct reload *r, int status)
 
 /* --- followed --- */
 
-static void let_in(struct reload *r, unsigned which, bool is_busy)
-{
-    spread_set_busy(r->spread, which, is_busy, clock_steady_ms());
-}
-
-/* The last one that was told gets new connections again. */
-static void end_turn(struct reload *r)
-{
-    if (r->turn > 0)
-        let_in(r, r->turn - 1, false);
-}
-
-/* The next worker loads it, while all others serve: what a script does as it is loaded stops one
- * worker at a time, and no new connection waits for that. */
-static void tell_next_worker(struct reload *r)
-{
-    pid_t pid = r->children->list[r->turn].pid;
-
-    end_turn(r);
-    let_in(r, r->turn, true);
-    edition_allow(r->edition, ++r->turn);
-    if (pid != 0)
-        kill(pid, SIGHUP);
-    reload_enter(r, RELOAD_FOLLOWING, r->patience_ms);
-}
-
 static void tell_workers(struct reload *r)
 {
-    end_turn(r); /* if they are told to go back */
-    r->told_ms = clock_steady_ms();
-    r->patience_ms = FOLLOW_MAX_MS + r->tried_ms;
-    r->turn = 0;
-    tell_next_worker(r);
+    turns_begin(&r->turns, FOLLOW_MAX_MS + r->tried_ms);
+    reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
 }
 
 static void reload_follow(struct reload *r)
@@ -323,65 +298,19 @@ static void reload_go_back(struct reload *r, const char *why)
     tell_workers(r);
 }
 
-/* Is it one that was started with the script, and had no other? */
-static bool began_with_it(const struct reload *r, unsigned which)
-{
-    return r->children->list[which].started_ms >= r->told_ms;
-}
-
 /* One that ends while it loads may have been killed by anybody; if the next one does, too, it is
  * the script. */
 void reload_on_worker_ended(struct reload *r, unsigned which, int status)
 {
     char why[RELOAD_MESSAGE_BYTES];
 
-    if (r->state != RELOAD_FOLLOWING || r->goes_back || status == 0 || !began_with_it(r, which) ||
+    if (r->state != RELOAD_FOLLOWING || r->goes_back || status == 0 ||
+        !turns_began_with_it(&r->turns, which) ||
         atomic_load(&r->segment->workers[which].edition) != 0)
         return;
     snprintf(why, sizeof why, "%s: %s ends while it loads it", r->options->script,
              r->children->list[which].name);
     reload_go_back(r, edition_refusal(r->edition) != NULL ? edition_refusal(r->edition) : why);
-}
-
-/* One that does not run will begin with the current one. */
-static bool worker_follows(const struct reload *r, unsigned which)
-{
-    return r->children->list[which].pid == 0 ||
-           atomic_load(&r->segment->workers[which].edition) == atomic_load(&r->edition->current);
-}
-
-static bool all_told_follow(const struct reload *r)
-{
-    for (unsigned i = 0; i < r->turn; i++)
-        if (!worker_follows(r, i))
-            return false;
-    return true;
-}
-
-static void replace_the_slow(struct reload *r)
-{
-    for (unsigned i = 0; i < r->turn; i++) {
-        if (worker_follows(r, i) || began_with_it(r, i))
-            continue;
-        log_event(LOG_ERROR, "reload_slow", NULL,
-                  "%s has not taken the new script within %.0f s and is replaced",
-                  r->children->list[i].name, (double)r->patience_ms / 1000);
-        kill(r->children->list[i].pid, SIGKILL);
-    }
-    reload_enter(r, RELOAD_FOLLOWING, r->patience_ms);
-}
-
-/* The longest time for which a worker served nobody. */
-static uint64_t longest_load_ms(const struct reload *r)
-{
-    uint64_t longest_us = 0;
-
-    for (unsigned i = 0; i < r->first->workers; i++) {
-        uint64_t us = atomic_load(&r->segment->workers[i].load_us);
-
-        longest_us = us > longest_us ? us : longest_us;
-    }
-    return (longest_us + 999) / 1000;
 }
 
 static void leave_slots(struct reload *r)
@@ -422,7 +351,7 @@ static void reload_finish(struct reload *r)
                                      {NULL, NULL}};
     struct log_pair with_changed[sizeof pairs / sizeof *pairs];
 
-    end_turn(r);
+    turns_end(&r->turns);
     leave_slots(r);
     if (r->goes_back) {
         reload_refuse(r, r->report->message);
@@ -435,7 +364,7 @@ static void reload_finish(struct reload *r)
     snprintf(added, sizeof added, "%u", r->added);
     snprintf(removed, sizeof removed, "%u", r->removed);
     snprintf(ms, sizeof ms, "%llu", (unsigned long long)(clock_steady_ms() - r->began_ms));
-    snprintf(init_ms, sizeof init_ms, "%llu", (unsigned long long)longest_load_ms(r));
+    snprintf(init_ms, sizeof init_ms, "%llu", (unsigned long long)turns_longest_ms(&r->turns));
     log_event(LOG_INFO, "reload", with_changed, "%s is loaded in %s ms; changed: %s",
               r->options->script, ms,
               with_changed[4].value[0] != '\0' ? with_changed[4].value : "nothing");
@@ -466,6 +395,21 @@ static void insist_on_monitor(struct reload *r)
         kill(pid, SIGKILL);
 }
 
+static void reload_step_following(struct reload *r, bool is_late)
+{
+    if (!r->goes_back && edition_refusal(r->edition) != NULL) {
+        reload_go_back(r, edition_refusal(r->edition));
+    } else if (turns_are_taken(&r->turns) && !turns_are_left(&r->turns)) {
+        reload_finish(r);
+    } else if (turns_are_taken(&r->turns)) {
+        turns_give_next(&r->turns);
+        reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
+    } else if (is_late) {
+        turns_replace_slow(&r->turns);
+        reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
+    }
+}
+
 void reload_step(struct reload *r)
 {
     bool is_late = clock_steady_ms() >= r->ends_ms;
@@ -486,14 +430,7 @@ void reload_step(struct reload *r)
             reload_follow(r);
         break;
     case RELOAD_FOLLOWING:
-        if (!r->goes_back && edition_refusal(r->edition) != NULL)
-            reload_go_back(r, edition_refusal(r->edition));
-        else if (all_told_follow(r) && r->turn < r->first->workers)
-            tell_next_worker(r);
-        else if (all_told_follow(r))
-            reload_finish(r);
-        else if (is_late)
-            replace_the_slow(r);
+        reload_step_following(r, is_late);
         break;
     }
 }

@@ -20,7 +20,7 @@
 #include "process/edition.h"
 #include "process/options.h"
 #include "process/slots.h"
-#include "process/spread.h"
+#include "process/turns.h"
 
 enum reload_state { RELOAD_IDLE, RELOAD_TRYING, RELOAD_CHECKING, RELOAD_FOLLOWING };
 
@@ -37,7 +37,6 @@ struct reload { /* embedded in the supervisor */
     const struct options *options;
     struct segment *segment;
     struct children *children; /* the workers by their slots, the monitor, the child that tries */
-    struct spread *spread;
     struct edition *edition;
     struct reload_report *report; /* shared with the child */
     struct slots slots;
@@ -47,10 +46,9 @@ struct reload { /* embedded in the supervisor */
     uint64_t renewed_ms; /* and then */
     bool goes_back;      /* some worker cannot load it: all go by the one before again */
     uint64_t began_ms, ends_ms;
-    uint64_t told_ms;               /* when the workers were */
-    unsigned turn;                  /* workers that were told: those with lower numbers */
-    uint64_t tried_ms, patience_ms; /* so long it took to try, and may take a worker to follow */
-    uint64_t budget_ms;             /* script.budget_ms: the largest of all scripts so far */
+    uint64_t tried_ms;  /* so long it took to try */
+    struct turns turns; /* of the workers, to follow */
+    uint64_t budget_ms; /* script.budget_ms: the largest of all scripts so far */
     unsigned added, removed;
     struct buffer changed; /* names of settings */
 };
