@@ -56,7 +56,7 @@ function reloading.start(text, options)
     local before = answers()
     if new then say.write(new) end
     lb:signal "sighup"
-    return play.wait("an answer to SIGHUP", function() return answers() > before and last() end, 15)
+    return play.wait("an answer to SIGHUP", function() return answers() > before and last() end, 60)
   end })
   say.answers, say.last = answers, last
   return lb, say
