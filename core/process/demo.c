@@ -156,20 +156,27 @@ static void on_child_died(void *owner, unsigned which, int status)
     }
 }
 
-static void start_backend(struct demo *d, unsigned which)
+/* In a segment of its own: that of the run before has its descriptors, and tells to stop. */
+static void start_again(struct demo *d, unsigned which)
 {
-    atomic_store(&d->segments[which]->listen_port, 0);
+    struct segment *segment = segment_new();
+
+    if (segment == NULL) {
+        fprintf(stderr, "lb: %s cannot be started again: %s\n", names[which], strerror(errno));
+        return;
+    }
+    segment_free(d->segments[which]);
+    d->segments[which] = segment;
     children_start(&d->children, which);
+    printf("%s starts again: pid %d\n", names[which], (int)d->children.list[which].pid);
+    fflush(stdout);
 }
 
 static void start_stopped_backends(struct demo *d)
 {
     for (unsigned i = 0; i < DEMO_BACKENDS; i++)
-        if (d->children.list[i].pid == 0) {
-            start_backend(d, i);
-            printf("%s starts again: pid %d\n", names[i], (int)d->children.list[i].pid);
-            fflush(stdout);
-        }
+        if (d->children.list[i].pid == 0)
+            start_again(d, i);
 }
 
 /* --- what it says --- */
@@ -230,7 +237,7 @@ static void hear(struct demo *d, int number)
 static void run(struct demo *d)
 {
     for (unsigned i = 0; i < DEMO_BACKENDS; i++)
-        start_backend(d, i);
+        children_start(&d->children, i);
     do {
         uint64_t until_ms = UINT64_MAX;
         int number;

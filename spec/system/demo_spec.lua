@@ -7,13 +7,10 @@ describe("lb demo", function()
     return table.concat(demo.out, "\n") .. "\n" .. table.concat(demo.err, "\n")
   end
 
-  it("runs two backends and a balancer, says how to try them, and ends all of them on Ctrl-C", function()
+  it("runs two backends and a balancer, starts again what was stopped, and ends all of them on Ctrl-C", function()
     local demo = play.start(play.command { "demo", "--listen", "127.0.0.1:0" })
     local address = play.wait("the curl line", function() return said(demo):match "curl [^\n]-(127%.0%.0%.1:%d+)" end)
-    local children = play.wait("its processes", function()
-      local list = play.children(demo.pid)
-      return #list >= 3 and list
-    end)
+    play.wait("its processes", function() return #play.children(demo.pid) >= 3 end)
     local function curl() return tonumber(play.fetch(address).body:match "backend (%d)") end
     assert.same({ 1, 2, 1, 2 }, { curl(), curl(), curl(), curl() })
 
@@ -23,6 +20,11 @@ describe("lb demo", function()
     local seen = { curl(), curl(), curl(), curl() }
     for _, number in ipairs(seen) do assert.equal(seen[4], number) end
 
+    play.wait("the demo to know", function() return said(demo):find("has stopped", 1, true) end)
+    demo:signal "sigusr1"
+    play.wait("answers of the one that was stopped", function() return curl() == 3 - seen[4] end)
+
+    local children = play.children(demo.pid)
     demo:signal "sigint"
     assert.same({ code = 0, signal = 0 }, demo:wait_exit())
     for _, child in ipairs(children) do assert.falsy(play.exists(child)) end
