@@ -1,7 +1,8 @@
 /*
  * bond - what ends with its holder.
  *
- * The holder has a pointer to the first of its bonds, NULL at first, and knows nothing else of them.
+ * The holder has a pointer to the first of its bonds, NULL at first, and knows nothing else of
+ * them.
  */
 #ifndef BASE_BOND_H
 #define BASE_BOND_H

@@ -4,15 +4,15 @@
  *   the same, before its first request       timeouts.request_head     closed
  *   HEAD                                     timeouts.request_head     408
  *   BUSY, sent what the client does not take timeouts.response_body,   reset, if it took nothing;
- *                                            RATE_OVER_MS              or less than limits.least_rate
+ *                                            RATE_OVER_MS              or below limits.least_rate
  *   BUSY, waiting for the body               timeouts.request_body     408
- *   BUSY, not reading                        PROBE_AGAIN_MS            closed if it is gone, else again;
+ *   BUSY, not reading                        PROBE_AGAIN_MS            closed if gone, else again;
  *                                                                      probed if it has half-closed
  *   BUSY, not reading a new one yet          UNWATCHED_MS              reads
  *   BUSY, reading                            none: the exchange has its own
  *   TUNNEL                                   none: the tunnel has its own
- *   LINGERING                                LINGER_MS                 closed, if it took nothing, or
- *                                                                      less than limits.least_rate
+ *   LINGERING                                LINGER_MS                 closed, if it took nothing,
+ *                                                                      or below limits.least_rate
  *
  * A piece of the body that comes is the moment at which the least rate is asked for: no deadline
  * is needed. What a client takes of an answer nobody tells; there the deadline asks.

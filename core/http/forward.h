@@ -47,8 +47,8 @@ struct forward_response {
     const struct changes *changes; /* of a final response, or NULL */
 };
 
-/* Does a request's field of that name go on, if there is one? Those of framing and of the connection
- * do in a way, as they are written anew, but for what ends here always. */
+/* Does a request's field of that name go on, if there is one? Those of framing and of the
+ * connection do in a way, as they are written anew, but for what ends here always. */
 bool forward_passes(const struct head *, struct slice name, bool is_trusted);
 /* Head bytes, with the empty line at the end, in the arena. */
 struct slice forward_request_head(struct arena *, const struct forward_request *);

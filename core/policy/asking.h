@@ -39,8 +39,8 @@ static inline void policy_end_call(struct policy *p)
     p->call.result = NULL;
 }
 
-/* May the script be asked, for that request (NULL: for none)? On trial is a call that there is anyway:
- * a hook that is seldom called would leave the script parked. */
+/* May the script be asked, for that request (NULL: for none)? On trial is a call that there is
+ * anyway: a hook that is seldom called would leave the script parked. */
 static inline bool policy_may_ask(struct policy *p, enum script_hook hook,
                                   const struct facts_request *request)
 {

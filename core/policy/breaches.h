@@ -49,8 +49,8 @@ void breaches_tick(struct breaches *, struct script *);
 bool breaches_may_try(struct breaches *, uint64_t client, double number);
 void breaches_end_trial(struct breaches *); /* with a good call */
 
-/* May a call with that number begin, for that client (0: nobody's)? Not while the script is parked, but for
- * one that is on trial, if this can be that. */
+/* May a call with that number begin, for that client (0: nobody's)? Not while the script is parked,
+ * but for one that is on trial, if this can be that. */
 static inline bool breaches_may_call(struct breaches *b, uint64_t client, bool can_be_trial,
                                      double number)
 {

@@ -25,7 +25,8 @@ struct costs { /* all zero: nothing was stopped */
     uint64_t refused_until_ms; /* the last of them; 0: none is */
 };
 
-/* A call for that client (0: for none, which only adds to the sum) was stopped, after so much CPU time. */
+/* A call for that client (0: for none, which only adds to the sum) was stopped, after so much CPU
+ * time. */
 void costs_note(struct costs *, uint64_t client, uint32_t took_us, uint64_t now_ms);
 bool costs_has_refused(struct costs *, uint64_t client, uint64_t now_ms);
 

@@ -58,7 +58,7 @@ static void account_tell(struct account *a)
 }
 
 /* Who rests goes first (proxy/room.h), but only if that is enough: two hundred idle connections
- * would have to go for a request with a large head and body, and their clients have done nothing. */
+ * would have to go for a request with a large head and body, and their clients did nothing. */
 static unsigned account_close_idle(struct account *a, const struct holders *holders, size_t bytes)
 {
     unsigned closed = 0;

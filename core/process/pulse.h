@@ -1,8 +1,8 @@
 /*
  * pulse - which children stand still: their heartbeats in the segment have not moved for too long.
  *
- * Looked at a few times a second by the supervisor. If it did not come to look in time, the whole machine
- * or container was stopped or far too busy, and everybody gets the full time again.
+ * Looked at a few times a second by the supervisor. If it did not come to look in time, the whole
+ * machine or container was stopped or far too busy, and everybody gets the full time again.
  */
 #ifndef PROCESS_PULSE_H
 #define PROCESS_PULSE_H

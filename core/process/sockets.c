@@ -137,7 +137,8 @@ static void name_of(const struct sockets *s, unsigned address, struct sockaddr_i
 }
 
 /* In the order of the slots: that is the order that the kernel knows them in (sockets_spread), as
- * long as none is closed. Once more: another lb may have begun to listen since the ports were bound. */
+ * long as none is closed. Once more: another lb may have begun to listen since the ports were
+ * bound. */
 int sockets_listen(struct sockets *s, struct buffer *error)
 {
     for (unsigned address = 0; address < s->addresses; address++) {

@@ -38,7 +38,7 @@ struct attempt_failure {
     const char *message;
     int code; /* negative libuv code of a failed connect, else 0 */
     bool
-        is_provoked; /* any client, or the script, can have it so: it counts nothing against the backend */
+        is_provoked; /* any client, or the script, can have it so: it says nothing of the backend */
 };
 
 struct attempt_events {

@@ -8,7 +8,7 @@
 #include <arpa/inet.h>
 #include <endian.h>
 
-/* Eight digits, all at once: one of the number's in each byte of a word, the first in the lowest. */
+/* Eight digits, all at once: one of the number's in each byte of a word, the first the lowest. */
 static void put_hex(char *out, uint32_t number)
 {
     const uint64_t ones = UINT64_MAX / 255;

@@ -55,7 +55,7 @@ static void queue_publish(struct queue *q)
                 q->count > 0 ? waiter_of(q->waiters.next)->since_us : 0);
 }
 
-/* A place that was given back before the mark was set woke nobody, so there is a look afterwards. */
+/* A place given back before the mark was set woke nobody, so there is a look afterwards. */
 static void queue_mark(struct queue *q, struct backend *backend)
 {
     if (backend->pool->waiting++ > 0)

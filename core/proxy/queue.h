@@ -1,14 +1,14 @@
 /*
- * queue - requests of a worker that wait for a place, as every backend that they may still go to has
- * max_in_flight.
+ * queue - requests of a worker that wait for a place, as every backend that they may still go to
+ * has max_in_flight.
  *
  * They wait in the order in which they came. When a backend has room, the first of those that found
  * it full is told, and asks its policy again; it keeps its place until it leaves, so that one that
  * finds nothing after all waits on where it was. When what is available changes, all are told. A
  * request that comes later does not overtake those that wait for the same backend.
  *
- * A place may be given back in another worker: shared/queued.h. And as a worker may die with places,
- * or be one of an older script, those that wait look by themselves every QUEUE_LOOK_MS.
+ * A place may be given back in another worker: shared/queued.h. And as a worker may die with
+ * places, or be one of an older script, those that wait look by themselves every QUEUE_LOOK_MS.
  */
 #ifndef PROXY_QUEUE_H
 #define PROXY_QUEUE_H

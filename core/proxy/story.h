@@ -3,10 +3,10 @@
  * request, and ending.c, how it ends.
  *
  * The states are TAKING (the body comes first: body_first), CHOOSING (until the policy
- * has chosen), WAITING (all that it may choose from are full), JUDGING (a try has failed, until it is clear what follows, and the pause
- * before it), CONNECTING, FORWARDING (the request goes out, no final head yet), REVIEWING
- * (the policy looks at the final head), ANSWERING, TUNNELLING and FINISHED. In the first
- * four nothing is open to a backend, and what comes of the body is kept.
+ * has chosen), WAITING (all that it may choose from are full), JUDGING (a try has failed, until it
+ * is clear what follows, and the pause before it), CONNECTING, FORWARDING (the request goes out, no
+ * final head yet), REVIEWING (the policy looks at the final head), ANSWERING, TUNNELLING and
+ * FINISHED. In the first four nothing is open to a backend, and what comes of the body is kept.
  */
 #ifndef PROXY_STORY_H
 #define PROXY_STORY_H

@@ -99,12 +99,13 @@ bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms,
  * is another's by now. */
 void board_release_trial(struct segment *, unsigned backend, uint64_t until_ms);
 
-/* While none is available each may be tried all the same, down or ejected, by one attempt at a time:
- * the same claim, which has to be released. True without one if it is available by now. */
+/* While none is available each may be tried all the same, down or ejected, by one attempt at a
+ * time: the same claim, which has to be released. True without one if it is available by now. */
 bool board_claim_in_need(struct segment *, unsigned backend, uint64_t now_ms, uint64_t until_ms);
 bool board_is_claimed(const struct segment *, unsigned backend, uint64_t now_ms);
-/* The connect of one that was claimed so went well. True if that brought the backend up (for exactly
- * one caller): if it was down for want of a connection, and for nothing that a check has found. */
+/* The connect of one that was claimed so went well. True if that brought the backend up (for
+ * exactly one caller): if it was down for want of a connection, and for nothing that a check has
+ * found. */
 bool board_note_reached(struct segment *, unsigned backend, uint64_t now_ms);
 
 bool board_is_available(const struct segment *, unsigned backend, uint64_t now_ms);

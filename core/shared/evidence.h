@@ -1,9 +1,9 @@
 /*
- * evidence - what connects of requests say of a backend: three that failed, and it is down; one, and
- * the monitor looks at it.
+ * evidence - what connects of requests say of a backend: three that failed, and it is down; one,
+ * and the monitor looks at it.
  *
- * One failure is no verdict: a packet may be lost. So requests are counted, not tries, and what goes
- * well between two takes all back. As with everything on the board a process may die at any
+ * One failure is no verdict: a packet may be lost. So requests are counted, not tries, and what
+ * goes well between two takes all back. As with everything on the board a process may die at any
  * instruction: the next failure, or the next check, finds what it left.
  */
 #ifndef SHARED_EVIDENCE_H
@@ -33,9 +33,9 @@ int evidence_open(struct segment *) MUST_USE;
 
 /* The monitor is to look at once; it is woken, unless it knows. */
 void evidence_ask_to_look(struct segment *, unsigned slot);
-/* For the monitor. hear: it was woken. begin: does somebody ask? Then the look has begun. go_on: the
- * monitor before this one was asked, or had begun. end: true if somebody has asked since it began;
- * then another one has begun. */
+/* For the monitor. hear: it was woken. begin: does somebody ask? Then the look has begun. go_on:
+ * the monitor before this one was asked, or had begun. end: true if somebody has asked since it
+ * began; then another one has begun. */
 void evidence_hear(struct segment *);
 bool evidence_begin_look(struct segment *, unsigned slot) MUST_USE;
 bool evidence_go_on_looking(struct segment *, unsigned slot) MUST_USE;

@@ -160,7 +160,7 @@ struct segment {
     int wake_fds[SEGMENT_WORKERS_MAX];
     uint8_t callers_secret[CALLERS_SECRET_BYTES]; /* of their keys; never changes */
     uint32_t ids_secret[CIPHER_KEY_WORDS];        /* of the ids of requests; the same */
-    int look_fd; /* wakes the monitor, in whatever process; -1: it is not to be woken. Never changes */
+    int look_fd;        /* wakes the monitor; -1: it is not to be woken. Never changes */
     struct table table; /* lb.get, lb.window, lb.bucket: shared/table.h */
 };
 

@@ -52,8 +52,8 @@ static void key_make(struct key *key, char kind, const char *bytes, size_t lengt
         key_add(key, bytes, length);
 }
 
-/* What the script has chosen says which keys are of one name, and never a client: a bucket's name, a
- * window's seconds, and for values nothing at all. */
+/* What the script has chosen says which keys are of one name, and never a client: a bucket's name,
+ * a window's seconds, and for values nothing at all. */
 static void key_set_group(struct key *key, char kind, const void *name, size_t length)
 {
     const unsigned char *bytes = name;

@@ -1,7 +1,8 @@
 /*
  * A sample of cells, drawn by chance, stands for all: the part of it that a group has is about the
- * part of the table that it has, and of a group's keys the first of the sample to expire is among its
- * first. So nothing has to be counted with each change, which one that is killed could leave wrong.
+ * part of the table that it has, and of a group's keys the first of the sample to expire is among
+ * its first. So nothing has to be counted with each change, which one that is killed could leave
+ * wrong.
  */
 #include "shared/victim.h"
 

@@ -207,7 +207,7 @@ void backend_note_unreached(struct backend *b)
     evidence_ask_to_look(b->all->segment, b->settings->slot);
 }
 
-/* Connects that fail are a matter of being down, and eject nobody; but a trial has failed by one. */
+/* A connect that fails is a matter of being down, and ejects nobody; but a trial fails by it. */
 static uint64_t backend_note_for_ejection(struct backend *b, bool failed_to_connect)
 {
     struct board_ejection_rule rule = b->all->ejection;

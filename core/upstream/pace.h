@@ -1,8 +1,8 @@
 /*
  * pace - when the next check of one backend is due, and whether the monitor is in time for one.
  *
- * The first is due at once, so that the first request finds backends; the second at a random moment,
- * so that later ones are spread over the interval. When the connect of a request has failed
+ * The first is due at once, so that the first request finds backends; the second at a random
+ * moment, so that later ones are spread over the interval. When the connect of a request has failed
  * (shared/evidence.h) there is a row of them in between: at once, then after 50, 100 and 200 ms.
  */
 #ifndef UPSTREAM_PACE_H
@@ -35,7 +35,7 @@ void pace_look(struct pace *); /* begins a row, if somebody has asked for one */
 /* Has the process stood still for long while the check was under way? Then that it failed says
  * nothing: what was due from us came late. */
 bool pace_is_late(const struct pace *);
-/* Another one at once in its place. False, and it is still under way, if it is such a one itself. */
+/* Another one at once in its place. False, and it is still under way, if it is one itself. */
 bool pace_repeat(struct pace *);
 void pace_end(struct pace *);
 void pace_restart(struct pace *); /* it is no check any more: another one at once */

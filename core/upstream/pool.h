@@ -62,9 +62,9 @@ bool pool_close_oldest(struct pool *); /* of the idle ones; false: there is none
 void pool_close(struct pool *);
 void pool_forget(struct pool *); /* for outgoing.c: a connection is no more */
 
-/* NULL: none is idle. bonds: the client's; one of this pool among them comes first. may_repeat: what
- * it is for can go out again, if the connection turns out to be of no use. now_us: of the steady
- * clock. */
+/* NULL: none is idle. bonds: the client's; one of this pool among them comes first. may_repeat:
+ * what it is for can go out again, if the connection turns out to be of no use. now_us: of the
+ * steady clock. */
 struct outgoing *pool_take(struct pool *, struct bond *bonds, bool may_repeat, uint64_t now_us);
 void lease_init(struct lease *, void (*on_ready)(struct lease *, struct outgoing *),
                 void (*on_failed)(struct lease *, int code));
