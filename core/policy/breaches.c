@@ -91,16 +91,14 @@ static void park(struct breaches *b, const struct parking_breach *breach)
                    "for 1 s: half of its calls failed within the last second");
 }
 
-/* A trial takes no longer than a call may await; should its worker die, that long. */
+/* One that awaits for longer makes room for the next one: its client would keep the script parked
+ * for as long as a call may await. So would a worker that dies in the middle of it. */
 bool breaches_may_try(struct breaches *b, uint64_t client, double number)
 {
-    uint64_t await_ms = b->config->script_limits.await_ms;
-    uint64_t patience_ms = await_ms < PARKING_REST_MAX_MS ? await_ms : PARKING_REST_MAX_MS;
-
-    if (!parking_may_try(b->segment, b->number, client, clock_steady_ms(),
-                         patience_ms + PARKING_REST_MS))
+    if (!parking_may_try(b->segment, b->number, client, clock_steady_ms(), PARKING_REST_MS))
         return false;
-    b->trial = number;
+    if (b->trial == 0)
+        b->trial = number;
     return true;
 }
 
@@ -121,9 +119,10 @@ void breaches_end_trial(struct breaches *b)
 
 void breaches_forget_call(struct breaches *b, double number)
 {
-    if (b->trial == 0 || b->trial != number)
+    if (!breaches_is_trial(b, number))
         return;
-    b->trial = 0;
+    if (b->trial == number)
+        b->trial = 0;
     parking_let_try(b->segment, b->number);
 }
 
@@ -147,7 +146,7 @@ static void judge(struct breaches *b, const struct script *script,
         costs_note(&b->costs, breach->client, took_us, breach->now_ms);
     if (!script_is_to_blame(script, (enum script_breach)breach->cause.kind)) {
         breaches_forget_call(b, number);
-    } else if (b->trial != 0 && b->trial == number) {
+    } else if (breaches_is_trial(b, number) && parking_is_parked(b->segment, b->number)) {
         b->trial = 0;
         parking_go_on(b->segment, b->number, breach->client, breach->now_ms);
     } else {

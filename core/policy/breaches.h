@@ -27,7 +27,7 @@ struct breaches {
     const struct loop *loop; /* NULL: nothing is parked, as in the monitor */
     unsigned worker;
     uint64_t number; /* the script's, for parking */
-    double trial;    /* the number of the call that is tried while the script is parked; 0: none */
+    double trial;    /* calls from this number on are tried, as the script is parked; 0: none */
     struct costs costs;
     struct complaints complaints;
     /* Is told instead of the log; NULL: nobody. */
@@ -61,10 +61,16 @@ static inline bool breaches_may_call(struct breaches *b, uint64_t client, bool c
     return true;
 }
 
+/* While the script is parked no other calls begin. */
+static inline bool breaches_is_trial(const struct breaches *b, double number)
+{
+    return __builtin_expect(b->trial != 0, 0) && number >= b->trial;
+}
+
 /* A call is over, and it was a good one. */
 static inline void breaches_note_good(struct breaches *b, double number)
 {
-    if (__builtin_expect(b->trial != 0, 0) && b->trial == number)
+    if (breaches_is_trial(b, number))
         breaches_end_trial(b);
 }
 

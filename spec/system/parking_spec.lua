@@ -72,6 +72,17 @@ describe("a script", function()
     assert.equal("balancer.lua", lb:event("policy_resumed").script)
   end)
 
+  it("that is well again is asked again, though a call on trial awaits something for long", function()
+    local slow = " if ctx.path == '/slow' then lb.log.info 'awaits' lb.sleep(60) end"
+    local lb = start(script(RAISE .. slow, "script = { await = 90 },"))
+    fail_until_parked(lb)
+    play.wait("a call on trial that awaits", function()
+      play.client(lb):send "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+      return lb:events("script")[1]
+    end, 30)
+    ask_until_resumed(lb)
+  end)
+
   it("that goes on failing is tried now and then only, one call at a time", function()
     local lb = start(script(RAISE), 2)
     local parked = fail_until_parked(lb)
