@@ -59,8 +59,9 @@ static inline void parking_count(struct segment_worker *worker, uint64_t client,
 bool parking_note(struct segment *, uint64_t number, unsigned least, const struct parking_breach *);
 
 /* It is parked: may a call be tried, for that client? True for one caller at a time, who says
- * how it went; after `patience_ms` another call may be tried. The long rests are for clients whose calls have failed: one
- * that sends nothing else would keep it parked for all by being the first again and again. */
+ * how it went; after `patience_ms` another call may be tried. The long rests are for clients whose
+ * calls have failed: one that sends nothing else would keep it parked for all by being the first
+ * again and again. */
 bool parking_may_try(struct segment *, uint64_t number, uint64_t client, uint64_t now_ms,
                      uint64_t patience_ms);
 /* Well: it is parked no more. True for the caller who has done that, and since when it was. */
