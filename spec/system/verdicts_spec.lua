@@ -14,6 +14,9 @@ local function first_of(settings, more)
         return ctx:respond { body = tostring(lb.counter(backends.all[1].name):get()) }
       end
       if ctx.path == "/drain" then backends[2]:drain() end
+      if ctx.path == "/in_flight" then
+        return ctx:respond { body = tostring(backends.all[1].in_flight) }
+      end
       if ctx.path == "/list" then
         local names = {}
         for i, backend in ipairs(backends) do names[i] = backend.name end
@@ -187,7 +190,7 @@ describe("when no backend is up", function()
     lb:down(hole)
     local on_trial = play.client(lb)
     on_trial:send(GET)
-    play.wait("the trial", function() return lb:fetch("/").status == 503 end)
+    play.wait("the trial", function() return lb:fetch("/in_flight").body == "1" end)
     for _ = 1, 10 do
       local response = lb:fetch "/"
       assert.equal(503, response.status)
