@@ -70,7 +70,7 @@ describe("a hook that awaits", function()
     local lb = start([[
       lb.sleep(1)
       local begun = lb.now()
-      while lb.now() - begun < 0.008 do end]])
+      while lb.now() - begun < 0.004 do end]])
     for i = 1, 150 do sending(lb, "/w" .. i) end
     local ended, most = 0, 0
     play.wait("all to end", function()
