@@ -125,7 +125,7 @@ describe("limits.memory", function()
     end)
     local lb = play.balancer { backends = { backend }, settings = "limits = { memory = 16 * 1024 * 1024 }," }
     crowd(lb, 190, "GET /hold HTTP/1.1\r\nHost: x\r\nX-Large: " .. LARGE .. "\r\n\r\n")
-    play.until_still(function() return play.memory(lb) end)
+    play.wait("all heads to be there", function() return backend.served >= 190 end, 60)
     local answer = lb:fetch("/", { method = "PUT", body = "12345", may_fail = true })
     assert.equal(502, answer.status)
     assert.equal(1, resets)
