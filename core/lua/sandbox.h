@@ -19,7 +19,7 @@
 
 struct segment;
 
-/* For sandbox_run of a script: reading files, building tables. A million keys take more than 1 s. */
+/* For sandbox_run of a script: reading files, building tables. A million keys take over 1 s. */
 enum { SANDBOX_LOAD_CPU_MS = 3000 };
 
 /* NULL if there is no memory. Borrows the segment (shared/segment.h), which holds the
