@@ -1,6 +1,7 @@
 #include "config/config.h"
 
 #include "base/mem.h"
+#include "config/cgroup.h"
 #include "config/probes.h"
 #include "config/settings.h"
 #include "shared/segment.h"
@@ -8,7 +9,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <sched.h>
-#include <stdio.h>
 
 /* --- made and gone --- */
 
@@ -83,31 +83,16 @@ const struct config_page *config_page_of(const struct config *config, unsigned s
 
 /* --- CPUs --- */
 
-/* What a container may use of all CPUs together, as a number of them; 0: no limit. */
-static unsigned quota_cpus(void)
-{
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-    double quota, period;
-    int found;
-
-    if (file == NULL)
-        return 0;
-    found = fscanf(file, "%lf %lf", &quota, &period); /* "max 100000" has no number first */
-    fclose(file);
-    return found == 2 && quota > 0 && period > 0 && quota < period * SEGMENT_WORKERS_MAX
-               ? (unsigned)ceil(quota / period)
-               : 0;
-}
-
 unsigned config_cpus(void)
 {
-    unsigned cpus = 1, quota = quota_cpus();
+    double quota = ceil(cgroup_cpus(""));
+    unsigned cpus = 1;
     cpu_set_t set;
 
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         cpus = (unsigned)CPU_COUNT(&set);
-    if (quota > 0 && quota < cpus)
-        cpus = quota;
+    if (quota < cpus)
+        cpus = (unsigned)quota;
     if (cpus > SEGMENT_WORKERS_MAX)
         cpus = SEGMENT_WORKERS_MAX;
     return cpus > 0 ? cpus : 1;

@@ -10,89 +10,17 @@
  * allocator cannot use. The kernel's buffers of sockets are not in the account, but count in a
  * cgroup.
  */
+#include "config/cgroup.h"
 #include "config/config.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-enum { PATH_BYTES = 4096 };
 
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
-}
-
-/* --- cgroups --- */
-
-/* UINT64_MAX if there is none: no such file, or it says "max". */
-static uint64_t limit_in(const char *mount, const char *group, const char *name)
-{
-    char path[PATH_BYTES];
-    uint64_t limit = UINT64_MAX;
-    FILE *file;
-
-    if (snprintf(path, sizeof path, "/sys/fs/cgroup%s%s/%s", mount, group, name) >= PATH_BYTES)
-        return UINT64_MAX;
-    file = fopen(path, "re");
-    if (file == NULL)
-        return UINT64_MAX;
-    if (fscanf(file, "%" SCNu64, &limit) != 1)
-        limit = UINT64_MAX;
-    fclose(file);
-    return limit;
-}
-
-/* Of the group and of all that it is in. In a container the mount begins at the container's own
- * group, so that what is above it cannot be seen, and the mount itself has the limit. */
-static uint64_t limit_of_group(const char *mount, const char *group, const char *name)
-{
-    char outer[PATH_BYTES];
-    uint64_t least = UINT64_MAX;
-    char *end;
-
-    snprintf(outer, sizeof outer, "%s", group);
-    do {
-        least = lesser(least, limit_in(mount, outer, name));
-        end = strrchr(outer, '/');
-        if (end != NULL)
-            *end = '\0';
-    } while (end != NULL);
-    return least;
-}
-
-/* A line of /proc/self/cgroup: number, controllers (none: cgroup v2), group. */
-static uint64_t limit_by_line(char *line)
-{
-    char *controllers = strchr(line, ':');
-    char *group = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
-
-    if (group == NULL)
-        return UINT64_MAX;
-    line[strcspn(line, "\n")] = '\0';
-    *group++ = '\0';
-    if (controllers[1] == '\0')
-        return lesser(limit_of_group("", group, "memory.max"),
-                      limit_of_group("/unified", group, "memory.max"));
-    if (strcmp(controllers + 1, "memory") == 0)
-        return limit_of_group("/memory", group, "memory.limit_in_bytes");
-    return UINT64_MAX;
-}
-
-static uint64_t limit_of_cgroups(void)
-{
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    uint64_t least = UINT64_MAX;
-    char line[PATH_BYTES];
-
-    if (file == NULL)
-        return UINT64_MAX;
-    while (fgets(line, sizeof line, file) != NULL)
-        least = lesser(least, limit_by_line(line));
-    fclose(file);
-    return least;
 }
 
 /* --- the machine, and one process --- */
@@ -154,7 +82,7 @@ uint64_t config_memory_part(const struct config *config)
     if (config->limits.memory > 0) {
         part = config->limits.memory / config->workers;
     } else {
-        shared = lesser(limit_of_cgroups(), machine_bytes()) / config->workers;
+        shared = lesser(cgroup_memory_bytes(""), machine_bytes()) / config->workers;
         part = three_quarters(lesser(shared, process_bytes()));
         /* Where there is little, the script's cap is more than it will have, mostly. */
         part = part - part / 3 > script ? part - script : part / 3;

@@ -28,6 +28,12 @@ static char *put_words(char *out, const char *text, enum log_format format)
     return log_put_escaped(out, slice_of(text), shown / 4, format);
 }
 
+/* What the script said is in its author's language, unlike what clients send. */
+static char *put_said(char *out, struct slice text, size_t limit, enum log_format format)
+{
+    return log_put_escaped(out, text, limit, format);
+}
+
 static struct slice or_dash(struct slice text)
 {
     return text.length > 0 ? text : SLICE("-");
@@ -57,9 +63,9 @@ static char *put_text_explained(char *out, const struct access_record *r)
 {
     for (const struct facts_pair *p = r->explained; p != NULL; p = p->next) {
         out = p == r->explained ? PUT(out, " (") : PUT(out, ", ");
-        out = log_put_foreign(out, p->key, shown / 4, LOG_TEXT);
+        out = put_said(out, p->key, shown / 4, LOG_TEXT);
         out = PUT(out, " ");
-        out = log_put_foreign(out, p->value, shown, LOG_TEXT);
+        out = put_said(out, p->value, shown, LOG_TEXT);
     }
     return r->explained != NULL ? PUT(out, ")") : out;
 }
@@ -87,13 +93,12 @@ static char *put_text_record(char *out, const struct access_record *r)
         out = PUT(out, " (fallback)");
     if (r->why.length > 0) {
         out = PUT(out, " (");
-        out = log_put_foreign(out, r->why, shown / 4, LOG_TEXT);
+        out = put_said(out, r->why, shown / 4, LOG_TEXT);
         out = PUT(out, ")");
     }
     out = put_text_explained(out, r);
     if (r->note != NULL && !slice_is(r->why, slice_of(r->note))) {
-        out = PUT(out, " (");
-        out = slice_put(out, slice_of(r->note));
+        out = put_words(PUT(out, " ("), r->note, LOG_TEXT);
         out = PUT(out, ")");
     }
     return out;
@@ -131,9 +136,9 @@ static char *put_json_explained(char *out, const struct access_record *r)
 {
     for (const struct facts_pair *p = r->explained; p != NULL; p = p->next) {
         out = p == r->explained ? PUT(out, ",\"explain\":{\"") : PUT(out, ",\"");
-        out = log_put_foreign(out, p->key, shown / 4, LOG_JSON);
+        out = put_said(out, p->key, shown / 4, LOG_JSON);
         out = PUT(out, "\":\"");
-        out = log_put_foreign(out, p->value, shown, LOG_JSON);
+        out = put_said(out, p->value, shown, LOG_JSON);
         out = PUT(out, "\"");
     }
     return r->explained != NULL ? PUT(out, "}") : out;
@@ -172,7 +177,7 @@ static char *put_json_record(char *out, const struct access_record *r)
     out = put_quoted(PUT(out, ",\"policy\":{\"script\":"), r->script);
     out = r->by_fallback ? PUT(out, ",\"fallback\":true}") : PUT(out, ",\"fallback\":false}");
     if (r->why.length > 0) {
-        out = log_put_foreign(PUT(out, ",\"why\":\""), r->why, shown / 4, LOG_JSON);
+        out = put_said(PUT(out, ",\"why\":\""), r->why, shown / 4, LOG_JSON);
         out = PUT(out, "\"");
     }
     out = put_json_explained(out, r);
@@ -190,8 +195,6 @@ static size_t room_for(const struct access_record *r)
     const size_t word = shown / 4 + LOG_CUT_BYTES, text = shown + LOG_CUT_BYTES;
     size_t room = NAMES_AND_NUMBERS + r->id.length + r->client_ip.length + text + 5 * word;
 
-    if (r->note != NULL)
-        room += strlen(r->note); /* no part of it is left out for eyes */
     for (const struct access_try *t = r->tries; t != NULL; t = t->next)
         room += OF_A_TRY + word;
     for (const struct facts_pair *p = r->explained; p != NULL; p = p->next)

@@ -97,6 +97,10 @@ end
 
 -- --- the slow way ---
 
+-- The script's words may be UTF-8: what these records have of it are the two ranges of this pattern.
+local CHARACTER = "[\195\228][\128-\191]+"
+local function said(text, limit, is_json) return shown_slowly(text, limit, is_json, CHARACTER) end
+
 local function ms(us) return ("%d.%03d"):format(math.floor(us / 1000), us % 1000) end
 
 local function in_json(r, shown)
@@ -106,7 +110,7 @@ local function in_json(r, shown)
     tries[i] = ('{"backend":%s,"outcome":"%s","ms":%s}'):format(words(t.backend), t.outcome, ms(t.us))
   end
   for i, p in ipairs(r.explained) do
-    explained[i] = words(p.key) .. ':"' .. shown_slowly(p.value, shown, true) .. '"'
+    explained[i] = ('"%s":"%s"'):format(said(p.key, shown / 4, true), said(p.value, shown, true))
   end
   return table.concat {
     '{"time":"TIME","id":"', r.id, '","client":"', r.client_ip, '","client_port":', r.client_port,
@@ -117,7 +121,8 @@ local function in_json(r, shown)
     ',"first_byte":', r.has_first_byte and ms(r.first_byte_us) or "null", ',"total":', ms(r.total_us), "}",
     r.backend and ',"backend":' .. words(r.backend) or "", ',"attempts":', r.attempts, ',"retries":', r.retries,
     ',"tries":[', table.concat(tries, ","), ']', ',"policy":{"script":', words(r.script),
-    ',"fallback":', tostring(r.by_fallback), "}", #r.why > 0 and ',"why":' .. words(r.why) or "",
+    ',"fallback":', tostring(r.by_fallback), "}",
+    #r.why > 0 and ',"why":"' .. said(r.why, shown / 4, true) .. '"' or "",
     #explained > 0 and ',"explain":{' .. table.concat(explained, ",") .. "}" or "",
     r.note and ',"note":' .. words(r.note) or "", "}",
   }
@@ -128,15 +133,15 @@ local function in_text(r, shown)
   local function or_dash(text) return #text > 0 and text or "-" end
   local tries, explained = {}, {}
   for i, t in ipairs(r.tries) do tries[i] = ("%s %s %s ms"):format(words(t.backend), t.outcome, ms(t.us)) end
-  for i, p in ipairs(r.explained) do explained[i] = words(p.key) .. " " .. shown_slowly(p.value, shown) end
+  for i, p in ipairs(r.explained) do explained[i] = said(p.key, shown / 4) .. " " .. said(p.value, shown) end
   local tells_tries = #r.tries > 1 or (#r.tries == 1 and (r.status == 499 or r.note))
   return table.concat {
     "TIME ", or_dash(r.client_ip), " ", words(or_dash(r.method)), " ", shown_slowly(or_dash(r.target), shown),
     (" %d %.0f B "):format(r.status, r.bytes_out), ms(r.total_us), " ms ", words(r.backend or "-"),
     tells_tries and (" %d/%d [%s]"):format(r.attempts, r.retries, table.concat(tries, ", ")) or "",
-    r.by_fallback and " (fallback)" or "", #r.why > 0 and " (" .. words(r.why) .. ")" or "",
+    r.by_fallback and " (fallback)" or "", #r.why > 0 and " (" .. said(r.why, shown / 4) .. ")" or "",
     #explained > 0 and " (" .. table.concat(explained, ", ") .. ")" or "",
-    r.note and r.note ~= r.why and " (" .. r.note .. ")" or "",
+    r.note and r.note ~= r.why and " (" .. words(r.note) .. ")" or "",
   }
 end
 
@@ -190,6 +195,16 @@ local function noise(bytes)
   return table.concat(out)
 end
 
+-- As a script may say it: whole characters, controls, and a byte that makes none with what follows.
+local function speech(bytes)
+  local out, pieces = {}, { "\195\188", "\228\184\173", "\255", "\1", "\n", '"', "\\", "a", " ", "\127" }
+  while bytes > 0 do
+    out[#out + 1] = pieces[math.random(#pieces)]
+    bytes = bytes - #out[#out]
+  end
+  return table.concat(out)
+end
+
 local function number() return math.random(0, 10 ^ math.random(0, 15) - 1) end
 
 local function random_record()
@@ -200,10 +215,10 @@ local function random_record()
     tries[i] = { backend = name(), outcome = i == 1 and "connect_timeout" or "ok", us = number() }
   end
   for i = 1, math.random(0, 2) do
-    explained[i] = { key = noise(math.random(0, 9)), value = noise(math.random(0, 60)) }
+    explained[i] = { key = speech(math.random(0, 9)), value = speech(math.random(0, 60)) }
   end
   return record {
-    method = noise(math.random(0, 12)), target = noise(math.random(0, 200)), why = noise(math.random(0, 30)),
+    method = noise(math.random(0, 12)), target = noise(math.random(0, 200)), why = speech(math.random(0, 30)),
     client_port = math.random(0, 65535), status = math.random(100, 599), bytes_in = number(), bytes_out = number(),
     queue_us = number(), connect_us = number(), first_byte_us = number(), total_us = number(),
     has_connect = math.random(2) == 1, has_first_byte = math.random(2) == 1, tries = tries, explained = explained,
@@ -244,6 +259,7 @@ describe("a line of the access log", function()
         list[#list + 1] = record { method = text, target = text, why = text, note = "a" .. ("b"):rep(300) }
         for i = 1, length / 20 do tries[i] = { backend = text, outcome = "connect_timeout", us = 10 ^ 15 } end
         list[#list + 1] = record { target = text, tries = tries, backend = text, script = text }
+        list[#list + 1] = record { why = ("\195\188"):rep(length), target = text }
         list[#list + 1] = record { explained = { { key = text, value = text }, { key = text, value = text } } }
       end
     end

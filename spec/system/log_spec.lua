@@ -127,6 +127,34 @@ describe("the access log", function()
     end
   end)
 
+  it("has the script's words as they are, in any language, and no line that they forge", function()
+    local says = 'f\195\188r \228\184\173 \240\159\152\128'
+    for _, format in ipairs { "json", "text" } do
+      local lb = play.balancer {
+        backends = { play.hello "x" }, format = format, name = "lb " .. format,
+        settings = ([[
+          choose = function(ctx, backends)
+            lb.log.info { message = %q, who = %q }
+            ctx:explain(%q, %q)
+            ctx:explain("broken", "\255\195\n\27[31m")
+            return backends[1], { why = %q .. "\n\200" }
+          end,]]):format(says, says, says, says, says),
+      }
+      lb:fetch "/"
+      local line = play.wait("a line", function() return lb.process.out[1] end)
+      if format == "json" then
+        local decoded = assert(json.decode(line), line)
+        assert.equal(says .. "\n\195\136", decoded.why) -- the broken byte as U+00C8
+        assert.same({ [says] = says, broken = "\195\191\195\131\n\27[31m" }, decoded.explain)
+        assert.same({ says, says }, { lb:event("script").message, lb:event("script").who })
+      else
+        local explained = ("(%s %s, broken \\xff\\xc3\\n\\x1b[31m)"):format(says, says)
+        assert.truthy(line:find(("(%s\\n\\xc8) %s"):format(says, explained), 1, true), line)
+        assert.equal(1, #lb.process.out)
+      end
+    end
+  end)
+
   it("shows the start of a path that is very long", function()
     local lb = play.balancer { backends = { play.hello "x" } }
     lb:fetch("/" .. ("a"):rep(7000))
