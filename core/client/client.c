@@ -159,7 +159,7 @@ static void client_take_head(struct client *c)
     if (fault != REQUEST_OK) {
         client_fail_head(
             c, request_fault_status(fault) == 501 ? INCOMING_NOT_IMPLEMENTED : INCOMING_BAD,
-            request_fault_text(fault));
+            request_fault_text(fault, &in->parse.head));
         return;
     }
     in->body_complete = !in->parse.has_body;

@@ -78,6 +78,31 @@ enum framing framing_of_response(const struct head *head, bool answers_head, uin
     return counted ? FRAMING_COUNTED : FRAMING_UNTIL_CLOSE;
 }
 
+static bool head_repeats(const struct head *head, enum field_kind kind)
+{
+    return head_has(head, kind) && head_only(head, kind) == NULL;
+}
+
+const char *framing_fault_text(const struct head *head)
+{
+    bool coded = head_has(head, FIELD_TRANSFER_ENCODING);
+    uint64_t length;
+
+    if (coded && head_has(head, FIELD_CONTENT_LENGTH))
+        return "both Transfer-Encoding and Content-Length";
+    if (head_repeats(head, FIELD_TRANSFER_ENCODING))
+        return "more than one Transfer-Encoding";
+    if (head_repeats(head, FIELD_CONTENT_LENGTH))
+        return "more than one Content-Length";
+    if (coded && head->version < VERSION_1_1)
+        return "a Transfer-Encoding in HTTP/1.0";
+    if (coded && !head_is_chunked_only(head))
+        return "a Transfer-Encoding that is not chunked";
+    if (head_has(head, FIELD_CONTENT_LENGTH) && !head_agreed_length(head, &length))
+        return "a Content-Length that is no number of bytes";
+    return "ambiguous length of the body";
+}
+
 enum framing framing_for_client(enum framing framing, enum version version)
 {
     if (framing == FRAMING_CHUNKED || framing == FRAMING_UNTIL_CLOSE)

@@ -24,6 +24,9 @@ bool framing_is_unknown_coding(const struct head *request);
 /* answers_head: the request's method was HEAD. */
 enum framing framing_of_response(const struct head *, bool answers_head, uint64_t *length);
 
+/* What is wrong with a head whose framing is FRAMING_REFUSED, or that llhttp reads differently. */
+const char *framing_fault_text(const struct head *);
+
 /* How a body of that framing goes on to a client: a 1.0 client does not know chunks, so
  * there the end of the connection is the end of the body (RFC 9112, 6.1 and 6.3). */
 enum framing framing_for_client(enum framing, enum version);

@@ -9,8 +9,9 @@
 #include "http/scan.h"
 
 #include <llhttp.h>
+#include <stdio.h>
 
-enum { FIELDS_AT_ONCE_MAX = 64, FED_AT_THE_END = 16384 };
+enum { FIELDS_AT_ONCE_MAX = 64, FED_AT_THE_END = 16384, NAME_SHOWN_MAX = 60 };
 
 _Static_assert(sizeof(llhttp_t) <= PARSE_STATE_BYTES, "PARSE_STATE_BYTES is too small");
 
@@ -314,13 +315,44 @@ static void parse_take_pieces(struct parse *p, struct slice last)
     CHECK(parse_scan(p, bytes, &room) == bytes.length);
 }
 
-/* A head is refused: its first line, if that was well, tells whose. */
-static void parse_keep_request_line(struct parse *p, struct slice last)
+/* "a field name that is not a token: X-A[": the name of the field up to its colon, or with the byte
+ * that does not belong in it. */
+static const char *parse_name_field(struct parse *p, struct slice head, char wrong)
 {
-    struct scan_room room = {0};
+    const char *line = memrchr(head.start, '\n', head.length);
+    const char *start = line != NULL ? line + 1 : head.start;
+    size_t length = (size_t)(head.start + head.length - start);
+    const char *colon = memchr(start, ':', length);
+    const char *why = syntax_fault_text(p->syntax.fault);
+    size_t room = strlen(why) + NAME_SHOWN_MAX + sizeof ": \\x00";
+    char *text = arena_alloc(p->arena, room), shown[sizeof "\\x00"] = "";
 
-    if (!p->is_response && syntax_has_first_line(&p->syntax))
-        scan_request(parse_gather(p, last), &room, &p->head);
+    if (colon != NULL)
+        length = (size_t)(colon - start);
+    if (p->syntax.fault == SYNTAX_NAME)
+        snprintf(shown, sizeof shown, wrong > ' ' && wrong < 0x7f ? "%c" : "\\x%02x",
+                 (unsigned char)wrong);
+    snprintf(text, room, "%s: %.*s%s", why, length < NAME_SHOWN_MAX ? (int)length : NAME_SHOWN_MAX,
+             start, shown);
+    return text;
+}
+
+/* A head is refused: its first line, if that was well, tells whose. Behind last is the byte that is
+ * wrong. */
+static enum parse_step parse_refuse_head(struct parse *p, struct slice last)
+{
+    enum parse_step step = parse_refuse(p, p->syntax.fault);
+    struct scan_room room = {0};
+    struct slice head;
+
+    if (!syntax_has_first_line(&p->syntax))
+        return step;
+    head = parse_gather(p, last);
+    if (!p->is_response)
+        scan_request(head, &room, &p->head);
+    if (p->error == PARSE_BAD && syntax_fault_has_name(&p->syntax))
+        p->why = parse_name_field(p, head, last.start[last.length]);
+    return step;
 }
 
 static enum parse_step parse_feed_head(struct parse *p, struct slice bytes, size_t *used)
@@ -334,10 +366,8 @@ static enum parse_step parse_feed_head(struct parse *p, struct slice bytes, size
         return parse_take_head(p, whole);
     rest.length = syntax_accept(&p->syntax, rest);
     *used += rest.length;
-    if (p->syntax.fault != SYNTAX_OK) {
-        parse_keep_request_line(p, rest);
-        return parse_refuse(p, p->syntax.fault);
-    }
+    if (p->syntax.fault != SYNTAX_OK)
+        return parse_refuse_head(p, rest);
     if (syntax_is_complete(&p->syntax)) {
         parse_take_pieces(p, rest);
         return parse_take_head(p, p->syntax.taken);

@@ -55,7 +55,7 @@ struct parse {
      * behind its first line: method, target and version. */
     struct head head;
     enum parse_error error;
-    const char *why; /* with PARSE_FAILED: what is wrong, static ("a bare line feed in the head") */
+    const char *why;   /* with PARSE_FAILED: what is wrong, static or in the arena */
     size_t head_bytes; /* how long the head was on the wire */
     bool has_head;     /* PARSE_HEAD has come */
     bool has_body;     /* there are bytes of body to come, by the framing the parser found */

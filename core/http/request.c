@@ -4,7 +4,7 @@ enum { OPTIONS_MAX = 64 };
 
 /* An authority in the target overrides the field, which must be there all the same
  * (RFC 9112, 3.2 and 3.2.2). */
-static bool request_find_host(const struct head *head, struct request *out)
+static enum request_fault request_find_host(const struct head *head, struct request *out)
 {
     const struct field *field;
     unsigned at = 0, found = 0;
@@ -15,15 +15,17 @@ static bool request_find_host(const struct head *head, struct request *out)
         found++;
     }
     is_valid = host_split(out->host, &out->host_name);
-    if (found > 1 || (found == 0 && head->version == VERSION_1_1))
-        return false;
+    if (found == 0 && head->version == VERSION_1_1)
+        return REQUEST_NO_HOST;
+    if (found > 1)
+        return REQUEST_MANY_HOSTS;
     if (found == 1 && !is_valid)
-        return false;
+        return REQUEST_BAD_HOST;
     if (out->target.form == TARGET_ABSOLUTE) {
         out->host = out->target.authority;
         out->host_name = host_without_port(out->host);
     }
-    return true;
+    return REQUEST_OK;
 }
 
 /* RFC 9110, 7.8. */
@@ -91,12 +93,14 @@ bool request_ends_connection(struct slice method, enum framing framing, uint64_t
 enum request_fault request_check(const struct head *head, struct arena *arena, struct request *out)
 {
     bool is_trace = slice_is(head->method, SLICE("TRACE"));
+    enum request_fault fault;
 
     *out = (struct request){.host = {"", 0}, .host_name = {"", 0}};
     if (!target_parse(head->method, head->target, arena, &out->target))
         return REQUEST_BAD_TARGET;
-    if (!request_find_host(head, out))
-        return REQUEST_BAD_HOST;
+    fault = request_find_host(head, out);
+    if (fault != REQUEST_OK)
+        return fault;
     out->framing = framing_of_request(head, &out->length);
     if (out->framing == FRAMING_REFUSED)
         return framing_is_unknown_coding(head) ? REQUEST_UNKNOWN_CODING : REQUEST_BAD_FRAMING;
@@ -118,13 +122,14 @@ unsigned request_fault_status(enum request_fault fault)
     return fault == REQUEST_IS_CONNECT || fault == REQUEST_UNKNOWN_CODING ? 501 : 400;
 }
 
-const char *request_fault_text(enum request_fault fault)
+const char *request_fault_text(enum request_fault fault, const struct head *head)
 {
     static const char *const texts[] = {
         [REQUEST_OK] = "",
         [REQUEST_BAD_TARGET] = "invalid request target",
-        [REQUEST_BAD_HOST] = "missing or invalid Host",
-        [REQUEST_BAD_FRAMING] = "ambiguous length of the body",
+        [REQUEST_NO_HOST] = "no Host",
+        [REQUEST_MANY_HOSTS] = "more than one Host",
+        [REQUEST_BAD_HOST] = "a Host that is not host[:port]",
         [REQUEST_UNKNOWN_CODING] = "a transfer coding that is not chunked",
         [REQUEST_IS_CONNECT] = "CONNECT is not supported",
         [REQUEST_BAD_MAX_FORWARDS] = "Max-Forwards is not one number",
@@ -132,5 +137,5 @@ const char *request_fault_text(enum request_fault fault)
         [REQUEST_TRACE_WITH_BODY] = "TRACE has no body",
     };
 
-    return texts[fault];
+    return fault == REQUEST_BAD_FRAMING ? framing_fault_text(head) : texts[fault];
 }

@@ -11,7 +11,9 @@
 enum request_fault {
     REQUEST_OK,
     REQUEST_BAD_TARGET,       /* 400 */
-    REQUEST_BAD_HOST,         /* 400: none in 1.1, several, or not host[:port] (RFC 9112, 3.2) */
+    REQUEST_NO_HOST,          /* 400, in 1.1 (RFC 9112, 3.2) */
+    REQUEST_MANY_HOSTS,       /* 400 */
+    REQUEST_BAD_HOST,         /* 400: not host[:port] */
     REQUEST_BAD_FRAMING,      /* 400 */
     REQUEST_UNKNOWN_CODING,   /* 501: another coding below the final chunked (RFC 9112, 6.1) */
     REQUEST_IS_CONNECT,       /* 501: this is no forward proxy */
@@ -47,6 +49,6 @@ bool request_ends_connection(struct slice method, enum framing, uint64_t length)
 /* Borrows from the head; what it has to write anew of the target is in the arena. */
 enum request_fault request_check(const struct head *, struct arena *, struct request *out);
 unsigned request_fault_status(enum request_fault);
-const char *request_fault_text(enum request_fault);
+const char *request_fault_text(enum request_fault, const struct head *);
 
 #endif

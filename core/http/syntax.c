@@ -88,6 +88,7 @@ enum {
     target = REFUSAL(SYNTAX_TARGET),
     spaces = REFUSAL(SYNTAX_SPACING),
     novers = REFUSAL(SYNTAX_NO_VERSION),
+    more = REFUSAL(SYNTAX_NO_VERSION_YET),
     proto = REFUSAL(SYNTAX_VERSION),
     status = REFUSAL(SYNTAX_STATUS),
     reason = REFUSAL(SYNTAX_REASON),
@@ -189,6 +190,11 @@ bool syntax_has_first_line(const struct syntax *s)
     return s->state > EOL_LF;
 }
 
+bool syntax_fault_has_name(const struct syntax *s)
+{
+    return s->state == NAME || s->state == VALUE || s->state == VAL_LF || s->fault == SYNTAX_NAME;
+}
+
 size_t syntax_skip_empty_lines(struct syntax *s, struct slice bytes)
 {
     size_t at = 0;
@@ -222,11 +228,13 @@ static unsigned syntax_mismatch(const struct syntax *s, char c)
 {
     if (s->matched >= AT_STATUS)
         return status;
-    if (s->matched > 0)
+    if (s->matched >= AT_MAJOR)
         return proto;
+    if (s->matched > 0)
+        return s->is_response ? proto : more;
     if (s->is_response || c == '\r')
         return novers;
-    return c == ' ' || c == '\t' ? spaces : c == '\n' ? barelf : proto;
+    return c == ' ' || c == '\t' ? spaces : c == '\n' ? barelf : more;
 }
 
 /* RFC 9112, 2.3 and 4: the version letter by letter, then the three digits of a status. Here 0
@@ -334,6 +342,7 @@ const char *syntax_fault_text(enum syntax_fault fault)
         [SYNTAX_TARGET] = "a byte that a request target may not have",
         [SYNTAX_SPACING] = "white space other than one space in the request line",
         [SYNTAX_NO_VERSION] = "no HTTP version",
+        [SYNTAX_NO_VERSION_YET] = "a space in the request target, or no HTTP version behind it",
         [SYNTAX_VERSION] = "a malformed HTTP version",
         [SYNTAX_STATUS] = "a status that is not three digits from 100 to 599",
         [SYNTAX_REASON] = "a control byte in the reason phrase",

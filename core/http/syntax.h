@@ -27,6 +27,7 @@ enum syntax_fault {
     SYNTAX_TARGET,
     SYNTAX_SPACING,
     SYNTAX_NO_VERSION,
+    SYNTAX_NO_VERSION_YET, /* more of a target, or something like a version */
     SYNTAX_VERSION,
     SYNTAX_STATUS,
     SYNTAX_REASON,
@@ -74,6 +75,8 @@ bool syntax_take(struct syntax *, const struct head *, size_t head_bytes);
 size_t syntax_accept(struct syntax *, struct slice bytes);
 bool syntax_is_complete(const struct syntax *);
 bool syntax_has_first_line(const struct syntax *); /* with its line end */
+/* The fault is in a field line whose name has begun. */
+bool syntax_fault_has_name(const struct syntax *);
 
 const char *syntax_fault_text(enum syntax_fault);
 

@@ -250,7 +250,7 @@ static bool fetch_take_head(struct fetch *f)
     else if (head->status == 101)
         fetch_fail(f, "protocol", "an upgrade that nobody asked for");
     else if (framing == FRAMING_REFUSED || !parse_agrees(&f->parse, framing, length))
-        fetch_fail(f, "protocol", "ambiguous length of the response body");
+        fetch_fail(f, "protocol", framing_fault_text(head));
     else if (framing == FRAMING_COUNTED && length > f->body_max)
         fetch_fail_by_size(f);
     else

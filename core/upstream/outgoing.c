@@ -85,7 +85,7 @@ static bool outgoing_take_head(struct outgoing *o)
         return false;
     }
     if (o->framing == FRAMING_REFUSED || !parse_agrees(&o->parse, o->framing, o->length)) {
-        outgoing_fail(o, OUTGOING_PROTOCOL, "ambiguous length of the response body");
+        outgoing_fail(o, OUTGOING_PROTOCOL, framing_fault_text(head));
         return false;
     }
     o->keeps_alive = head_keeps_alive(head) && o->framing != FRAMING_UNTIL_CLOSE;

@@ -6,6 +6,7 @@ local core = require "spec.support.core"
 ffi.cdef [[
 int framing_of_request(const struct head_seen *, uint64_t *length);
 int framing_of_response(const struct head_seen *, bool answers_head, uint64_t *length);
+const char *framing_fault_text(const struct head_seen *);
 bool method_is_idempotent(struct slice method);
 ]]
 
@@ -237,6 +238,28 @@ describe("the parser finds the end that was decided on", function()
       function(head) return of_response(head, true) end)
     assert_reached(counts, { "none", "refused" })
   end)
+end)
+
+describe("the text for a length that is refused", function()
+  local MANY = "more than one "
+  local texts = {
+    { "1.1", { "Transfer-Encoding: chunked", "Transfer-Encoding: chunked" }, MANY .. "Transfer-Encoding" },
+    { "1.1", { "Content-Length: 5", "Content-Length: 5" }, MANY .. "Content-Length" },
+    { "1.1", { "Content-Length: 5", "Transfer-Encoding: chunked" }, "both Transfer-Encoding and Content-Length" },
+    { "1.0", { "Transfer-Encoding: chunked" }, "a Transfer-Encoding in HTTP/1.0" },
+    { "1.1", { "Transfer-Encoding: gzip" }, "a Transfer-Encoding that is not chunked" },
+    { "1.1", { "Content-Length: 5, 5" }, "a Content-Length that is no number of bytes" },
+  }
+  for _, case in ipairs(texts) do
+    local version, fields, text = unpack(case)
+    it(("names the field: %s with %s"):format(version, table.concat(fields, ", ")), function()
+      fields.version, fields.status = version, 200
+      local head, kept = http.head(fields)
+      assert.equal("refused", of_response(head))
+      assert.equal(text, ffi.string(core.framing_fault_text(head)))
+      assert(kept)
+    end)
+  end
 end)
 
 describe("a method is idempotent", function()

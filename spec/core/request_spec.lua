@@ -15,12 +15,12 @@ struct request_seen {
 };
 int request_check(const struct head_seen *, struct arena_seen *, struct request_seen *out);
 unsigned request_fault_status(int);
-const char *request_fault_text(int);
+const char *request_fault_text(int, const struct head_seen *);
 ]]
 
 local FAULTS = {
-  [0] = "ok", "bad target", "bad host", "bad framing", "unknown coding", "connect", "bad max-forwards",
-  "trace with body",
+  [0] = "ok", "bad target", "no host", "many hosts", "bad host", "bad framing", "unknown coding", "connect",
+  "bad max-forwards", "trace with body",
 }
 local STATUSES = { ["unknown coding"] = 501, ["connect"] = 501 } -- the others are 400
 local FRAMINGS = { [0] = "none", "counted", "chunked", "until close", "refused" }
@@ -51,24 +51,24 @@ describe("a request", function()
     { "GET", "/", "1.1", { "Host: x" }, { "ok", "/", "x", "none", 0 } },
     { "GET", "/a?b", "1.1", { "A: b", "HOST: x.y:80" }, { "ok", "/a?b", "x.y:80", "none", 0 } },
     { "GET", "/", "1.1", { "Host: [::1]:80" }, { "ok", "/", "[::1]:80", "none", 0 } },
-    { "GET", "/", "1.1", {}, { "bad host" } },
+    { "GET", "/", "1.1", {}, { "no host" } },
     { "GET", "/", "1.1", { "Host: " }, { "bad host" } },
     { "GET", "/", "1.1", { "Host: a b" }, { "bad host" } },
     { "GET", "/", "1.1", { "Host: a/b" }, { "bad host" } },
     { "GET", "/", "1.1", { "Host: me@a" }, { "bad host" } },
     { "GET", "/", "1.1", { "Host: a:b" }, { "bad host" } },
-    { "GET", "/", "1.1", { "Host: x", "Host: x" }, { "bad host" } },
-    { "GET", "/", "1.1", { "Host: x", "A: b", "host: y" }, { "bad host" } },
-    { "GET", "/", "1.1", { "Host: x", "Host: " }, { "bad host" } },
+    { "GET", "/", "1.1", { "Host: x", "Host: x" }, { "many hosts" } },
+    { "GET", "/", "1.1", { "Host: x", "A: b", "host: y" }, { "many hosts" } },
+    { "GET", "/", "1.1", { "Host: x", "Host: " }, { "many hosts" } },
     { "GET", "/", "1.0", {}, { "ok", "/", "", "none", 0 } },
     { "GET", "/", "1.0", { "Host: x" }, { "ok", "/", "x", "none", 0 } },
     { "GET", "/", "1.0", { "Host: " }, { "bad host" } },
     { "GET", "/", "1.0", { "Host: a b" }, { "bad host" } },
-    { "GET", "/", "1.0", { "Host: x", "Host: x" }, { "bad host" } },
+    { "GET", "/", "1.0", { "Host: x", "Host: x" }, { "many hosts" } },
     { "GET", "http://a:80/b", "1.1", { "Host: x" }, { "ok", "/b", "a:80", "none", 0 } },
     { "GET", "http://a/b", "1.1", { "Host: a b" }, { "bad host" } },
-    { "GET", "http://a/b", "1.1", { "Host: x", "Host: y" }, { "bad host" } },
-    { "GET", "http://a/b", "1.1", {}, { "bad host" } },
+    { "GET", "http://a/b", "1.1", { "Host: x", "Host: y" }, { "many hosts" } },
+    { "GET", "http://a/b", "1.1", {}, { "no host" } },
     { "GET", "http://a", "1.0", {}, { "ok", "/", "a", "none", 0 } },
     { "OPTIONS", "*", "1.1", { "Host: x" }, { "ok", "*", "x", "none", 0 } },
     { "OPTIONS", "http://a", "1.1", { "Host: x" }, { "ok", "*", "a", "none", 0 } },
@@ -110,7 +110,7 @@ describe("a request", function()
     { "CONNECT", "a:443", "1.0", {}, { "connect" } },
     { "CONNECT", "a", "1.1", { "Host: a" }, { "bad target" } },
     { "CONNECT", "/", "1.1", { "Host: x" }, { "bad target" } },
-    { "CONNECT", "a:443", "1.1", {}, { "bad host" } },
+    { "CONNECT", "a:443", "1.1", {}, { "no host" } },
   }
   for _, case in ipairs(cases) do
     local method, target, version, given, expected = unpack(case)
@@ -191,7 +191,9 @@ describe("a request", function()
 
   it("that is refused has a text that says why, and a status", function()
     for fault, name in ipairs(FAULTS) do
-      assert.is_true(#ffi.string(core.request_fault_text(fault)) > 5)
+      local head, kept = http.head { method = "POST", target = "/", version = "1.1" }
+      assert.is_true(#ffi.string(core.request_fault_text(fault, head)) > 5, name)
+      assert(kept)
       assert.equal(STATUSES[name] or 400, core.request_fault_status(fault))
     end
   end)

@@ -20,6 +20,7 @@ local TARGET = "a byte that a request target may not have"
 local SPACES = "white space other than one space in the request line"
 local METHOD, NO_TARGET = "a method that is not a token", "no request target"
 local NO_VERSION, VERSION = "no HTTP version", "a malformed HTTP version"
+local MORE = "a space in the request target, or no HTTP version behind it"
 local UNSPOKEN = "an HTTP version other than 1.0 and 1.1"
 local STATUS = "a status that is not three digits from 100 to 599"
 local REASON = "a control byte in the reason phrase"
@@ -72,6 +73,28 @@ local fields = { -- what, up to the byte that is wrong, what comes behind it, wh
   { "a line without a colon that ends with LF", "A\n", "\r\n", NO_COLON },
 }
 
+-- The message ends with the name of the field: up to its colon, or with the byte that does not belong in it.
+local function named(bytes, why)
+  local line, wrong = bytes:match "([^\n]*)(.)$"
+  local name = line:match "^[^:\r]*"
+  if why == NAME then name = name .. (wrong:find "[!-~]" and wrong or ("\\x%02x"):format(wrong:byte())) end
+  return name == "" and why or why .. ": " .. name
+end
+
+describe("the name of a field that is refused", function()
+  it("stands in the message", function()
+    assert.same({ result = "bad", why = "a field name that is not a token: X-A[" },
+      read "GET / HTTP/1.1\r\nHost: x\r\nX-A[0]: 1\r\n\r\n")
+    assert.same({ result = "bad", why = "white space before a colon: X-B" },
+      read("HTTP/1.1 200 OK\r\nX-B : 1\r\n\r\n", { response = true }))
+  end)
+
+  it("has 60 bytes at most", function()
+    local head = "GET / HTTP/1.1\r\n" .. ("a"):rep(1000) .. "(: b\r\n\r\n"
+    assert.same({ result = "bad", why = NAME .. ": " .. ("a"):rep(60) .. "(" }, read(head))
+  end)
+end)
+
 describe("a request is refused for", function()
   local lines = {
     { "a bare LF behind the request line", "GET / HTTP/1.1\n", "A: b\r\n\r\n", BARE_LF },
@@ -114,13 +137,13 @@ describe("a request is refused for", function()
     { "a fragment in the target", "GET /a#", "b HTTP/1.1\r\n\r\n", TARGET },
     { "a fragment in the query", "GET /?a#", " HTTP/1.1\r\n\r\n", TARGET },
     { "a fragment for a target", "GET #", "a HTTP/1.1\r\n\r\n", TARGET },
-    { "a space in the target", "GET /a b", " HTTP/1.1\r\n\r\n", VERSION },
+    { "a space in the target", "GET /a b", " HTTP/1.1\r\n\r\n", MORE },
     { "no version, as in HTTP/0.9", "GET /\r", "\n\r\n", NO_VERSION },
     { "no version behind a space", "GET / \r", "\n\r\n", NO_VERSION },
-    { "a version in lower case", "GET / h", "ttp/1.1\r\n\r\n", VERSION },
-    { "a version in mixed case", "GET / Ht", "tp/1.1\r\n\r\n", VERSION },
+    { "a version in lower case", "GET / h", "ttp/1.1\r\n\r\n", MORE },
+    { "a version in mixed case", "GET / Ht", "tp/1.1\r\n\r\n", MORE },
     { "a version without digits", "GET / HTTP/x", ".y\r\n\r\n", VERSION },
-    { "a version without a slash", "GET / HTTP1", ".1\r\n\r\n", VERSION },
+    { "a version without a slash", "GET / HTTP1", ".1\r\n\r\n", MORE },
     { "a version without a dot", "GET / HTTP/11", "\r\n\r\n", VERSION },
     { "a version of one number", "GET / HTTP/1\r", "\n\r\n", VERSION },
     { "a version that ends with its dot", "GET / HTTP/1.\r", "\n\r\n", VERSION },
@@ -131,10 +154,10 @@ describe("a request is refused for", function()
     { "a version with a space in it", "GET / HTTP/ ", "1.1\r\n\r\n", VERSION },
     { "a version with a sign", "GET / HTTP/+", "1.1\r\n\r\n", VERSION },
     { "a NUL behind the version", "GET / HTTP/1.1\0", "\r\n\r\n", VERSION },
-    { "another protocol", "GET / R", "TSP/1.1\r\n\r\n", VERSION },
-    { "another protocol and its own method", "PLAY / R", "TSP/1.0\r\n\r\n", VERSION },
-    { "a third protocol", "SOURCE / I", "CE/1.0\r\n\r\n", VERSION },
-    { "nothing but text", "Hello there, G", "eneral Kenobi\r\n\r\n", VERSION },
+    { "another protocol", "GET / R", "TSP/1.1\r\n\r\n", MORE },
+    { "another protocol and its own method", "PLAY / R", "TSP/1.0\r\n\r\n", MORE },
+    { "a third protocol", "SOURCE / I", "CE/1.0\r\n\r\n", MORE },
+    { "nothing but text", "Hello there, G", "eneral Kenobi\r\n\r\n", MORE },
   }
   for _, case in ipairs(lines) do
     local what, bytes, behind, why = unpack(case)
@@ -143,7 +166,7 @@ describe("a request is refused for", function()
 
   for _, case in ipairs(fields) do
     local what, bytes, behind, why = unpack(case)
-    it(what, function() assert_refused("GET / HTTP/1.1\r\n" .. bytes, behind, "bad", why) end)
+    it(what, function() assert_refused("GET / HTTP/1.1\r\n" .. bytes, behind, "bad", named(bytes, why)) end)
   end
 
   for _, version in ipairs { "0.0", "0.9", "1.2", "1.9", "2.0", "2.1", "3.0", "9.9" } do
@@ -197,7 +220,7 @@ describe("a response is refused for", function()
   for _, case in ipairs(fields) do
     local what, bytes, behind, why = unpack(case)
     it(what, function()
-      assert_refused("HTTP/1.1 200 OK\r\n" .. bytes, behind, "bad", why, { response = true })
+      assert_refused("HTTP/1.1 200 OK\r\n" .. bytes, behind, "bad", named(bytes, why), { response = true })
     end)
   end
 
@@ -263,7 +286,7 @@ describe("the limit", function()
       assert_over(field .. "a\r\n\r", "large head", LARGE, opts)
       assert_over(field .. "aa\r\n", "large head", LARGE, opts)
       assert_over(field .. "aaaa", "large head", LARGE, opts)
-      assert_refused(field .. "aaa\1", "", "bad", VALUE, opts)
+      assert_refused(field .. "aaa\1", "", "bad", VALUE .. ": A", opts)
     end
   end)
 

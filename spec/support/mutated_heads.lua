@@ -101,7 +101,7 @@ end
 
 -- What lb refuses, although it is valid: more than its limits, CONNECT, a TRACE with a body, a Max-Forwards that is
 -- not one number, more than 64 options in Connection, white space in a chunk's extensions.
-local FAULTS_OF_CHOICE = { [5] = true, [6] = true, [7] = true }
+local FAULTS_OF_CHOICE = { [7] = true, [8] = true, [9] = true }
 local RESULTS_OF_CHOICE = { ["long line"] = true, ["large head"] = true, ["many fields"] = true }
 
 local function is_refused_by_choice(seen, message)
