@@ -108,9 +108,9 @@ function lb.every(seconds, fn, options) end
 
 ---@class lb.HttpOptions
 ---@field timeout? number seconds
----@field headers? table<string, string>
+---@field headers? table<string, string|number>
 ---@field max_body? integer bytes
----@field body? string
+---@field body? string|number
 
 ---@class lb.HttpResponse
 ---@field status integer
@@ -129,7 +129,7 @@ function lb.http.get(url, options) end
 ---@return lb.HttpResponse?
 ---@return string? err
 function lb.http.post(url, options) end
----@param request { method?: string, url: string, timeout?: number, headers?: table<string, string>, body?: string, max_body?: integer }
+---@param request { method?: string, url: string, timeout?: number, headers?: table<string, string|number>, body?: string|number, max_body?: integer }
 ---@return lb.HttpResponse?
 ---@return string? err
 function lb.http.request(request) end
@@ -144,7 +144,7 @@ function lb.tcp.connect(address, options) end
 
 ---@class lb.Connection
 local connection = {}
----@param text string
+---@param text string|number
 ---@return true?
 ---@return string? err
 function connection:send(text) end
@@ -277,7 +277,7 @@ function ctx:random(n) end
 ---@param key string
 ---@param value string|number|boolean
 function ctx:explain(key, value) end
----@param answer { status?: integer, headers?: table<string, string|number|string[]>, body?: string }
+---@param answer { status?: integer, headers?: table<string, string|number|string[]>, body?: string|number }
 ---@return lb.Answer
 function ctx:respond(answer) end
 ---@param status integer

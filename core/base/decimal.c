@@ -1,7 +1,38 @@
 #include "base/decimal.h"
 
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 const char decimal_pairs[201] = "0001020304050607080910111213141516171819"
                                 "2021222324252627282930313233343536373839"
                                 "4041424344454647484950515253545556575859"
                                 "6061626364656667686970717273747576777879"
                                 "8081828384858687888990919293949596979899";
+
+static size_t put_whole(char *out, bool is_negative, uint64_t number)
+{
+    char *end = out;
+
+    if (is_negative)
+        *end++ = '-';
+    return (size_t)(decimal_put(end, number) - out);
+}
+
+size_t decimal_of_double(double number, char out[DECIMAL_OF_DOUBLE_BYTES])
+{
+    enum { DIGITS_ALWAYS_KEPT = 15, DIGITS_ALWAYS_ENOUGH = 17 };
+    int length = 0;
+
+    if (isnan(number)) /* whose sign means nothing */
+        return (size_t)(slice_put(out, SLICE("nan")) - out);
+    if (fabs(number) < 0x1p53 && number == floor(number))
+        return put_whole(out, number < 0, (uint64_t)fabs(number));
+    for (int digits = DIGITS_ALWAYS_KEPT; digits <= DIGITS_ALWAYS_ENOUGH; digits++) {
+        length = snprintf(out, DECIMAL_OF_DOUBLE_BYTES, "%.*g", digits, number);
+        if (digits == DIGITS_ALWAYS_ENOUGH || strtod(out, NULL) == number)
+            break;
+    }
+    return (size_t)length;
+}

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-enum { DECIMAL_BYTES = 20 };
+enum { DECIMAL_BYTES = 20, DECIMAL_OF_DOUBLE_BYTES = 32 };
 
 extern const char decimal_pairs[201]; /* "000102" to "99" */
 
@@ -25,6 +25,11 @@ static inline struct slice decimal_in(char room[DECIMAL_BYTES], uint64_t number)
         room[--at] = (char)('0' + number);
     return (struct slice){room + at, DECIMAL_BYTES - at};
 }
+
+/* The one way from a Lua number to its text: the shortest that reads back as the same number; a
+ * whole number below 2^53 has all its digits. -0 is "0", as it is equal to 0; what is none is
+ * "nan", "inf" or "-inf". Gives the number of bytes; there may be no NUL behind them. */
+size_t decimal_of_double(double number, char out[DECIMAL_OF_DOUBLE_BYTES]);
 
 /* Those below write at out, where DECIMAL_BYTES are free, and give the place behind what they wrote. */
 

@@ -6,6 +6,7 @@
  */
 #include "config/load.h"
 
+#include "base/decimal.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "config/read.h"
@@ -87,10 +88,14 @@ static unsigned lost_line(struct load *load, lua_State *lua)
 /* line: 0 if the message has it. */
 static void fail_with_error_value(struct load *load, lua_State *lua, unsigned line)
 {
-    struct slice message;
+    char digits[DECIMAL_OF_DOUBLE_BYTES];
+    struct slice message = {digits, 0};
 
     if (lua_type(lua, -1) == LUA_TSTRING || lua_type(lua, -1) == LUA_TNUMBER) {
-        message.start = lua_tolstring(lua, -1, &message.length);
+        if (lua_type(lua, -1) == LUA_TNUMBER)
+            message.length = decimal_of_double(lua_tonumber(lua, -1), digits);
+        else
+            message.start = lua_tolstring(lua, -1, &message.length);
         if (line > 0) {
             buffer_printf(load->error, "%s:%u: ", load->name, line);
             append_clean(load->error, message);

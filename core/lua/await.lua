@@ -7,7 +7,7 @@ local inside, lb = ...
 
 local host = inside.host
 local unknown = inside.unknown
-local error, pairs, setmetatable, tostring, type = error, pairs, setmetatable, tostring, type
+local error, pairs, setmetatable, tostring, type = error, pairs, setmetatable, inside.tostring, type
 local format = string.format
 
 local function hosted(name)

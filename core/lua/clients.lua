@@ -10,7 +10,7 @@ local host = inside.host
 local complain, did_you_mean, locked, names_of = inside.complain, inside.did_you_mean, inside.locked, inside.names_of
 local format, lower = string.format, string.lower
 local error, pairs, rawget, setmetatable = error, pairs, rawget, setmetatable
-local tostring, type, unpack = tostring, type, unpack
+local tostring, type, unpack = inside.tostring, type, unpack
 
 local TIMEOUT_MAX = 3600
 local TCP_TIMEOUT, HTTP_TIMEOUT = 1, 5
@@ -100,7 +100,7 @@ local function check_request(options, allowed, method, url, timeout, max_body)
   if wrong then return wrong end
   if type(method) ~= "string" then return format("method is a text, not a %s", type(method)) end
   if type(url) ~= "string" then return format("url is a text, not a %s", type(url)) end
-  if options.body ~= nil and type(options.body) ~= "string" then
+  if options.body ~= nil and type(options.body) ~= "string" and type(options.body) ~= "number" then
     return format("body is a text, not a %s", type(options.body))
   end
   if type(max_body) ~= "number" or not (max_body >= 0 and max_body <= BODY_MAX) or max_body % 1 ~= 0 then
@@ -119,7 +119,8 @@ local function asking(what, allowed, prepare)
     local headers, why = list_headers(given.headers or {})
     if not headers then complain("%s: %s", what, why) end
     if not host.http_fetch then complain("%s may be called in hooks only, and in lb.after(0, f)", what) end
-    return host.http_fetch(method, url, timeout, max_body, given.body, unpack(headers))
+    local body = type(given.body) == "number" and tostring(given.body) or given.body
+    return host.http_fetch(method, url, timeout, max_body, body, unpack(headers))
   end
 end
 

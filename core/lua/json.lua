@@ -2,7 +2,7 @@
 local inside, lb = ...
 
 local ffi, complain, locked = inside.ffi, inside.complain, inside.locked
-local raw_metatable = inside.raw_metatable
+local number_text, raw_metatable = inside.number_text, inside.raw_metatable
 local C = ffi.C
 local error, next, setmetatable, tonumber, type = error, next, setmetatable, tonumber, type
 local byte, char, find, format = string.byte, string.char, string.find, string.format
@@ -46,15 +46,6 @@ local function quoted(text)
     text = gsub(as_utf8(text), '[%z\1-\31"\\]', escape)
   end
   return '"' .. text .. '"'
-end
-
-local function number_text(number)
-  if floor(number) == number and number > -2 ^ 53 and number < 2 ^ 53 then return format("%.0f", number) end
-  for digits = 14, 16 do
-    local text = format("%." .. digits .. "g", number)
-    if tonumber(text) == number then return text end
-  end
-  return format("%.17g", number)
 end
 
 -- The writers add to out; they return nothing, or what is wrong. out.place becomes where that is.

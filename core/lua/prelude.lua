@@ -3,13 +3,13 @@
 -- Returns the environment of scripts, and a table for C and for core/policy/hooks.lua. Everything
 -- used later is a local here, so nothing that a script does to its own tables reaches this code;
 -- for the same reason no string method is called with a colon.
-local ffi, segment, STOPPED, strings, parts = ...
+local ffi, segment, STOPPED, strings, number_text, parts = ...
 
 local C = ffi.C
 local getinfo, raw_metatable = debug.getinfo, debug.getmetatable
 local assert, error, getmetatable, pcall, select = assert, error, getmetatable, pcall, select
 local rawget, rawset, setmetatable = rawget, rawset, setmetatable
-local tonumber, tostring, type = tonumber, tostring, type
+local tonumber, library_tostring, type = tonumber, tostring, type
 local floor, format, sort, concat = math.floor, string.format, table.sort, table.concat
 
 ffi.cdef [[
@@ -27,6 +27,13 @@ int32_t sandbox_nested;
 bool policy_metric(const void *segment, struct slice name, double *value);
 const char *policy_metric_near(struct slice name);
 ]]
+
+-- The one way from a number to its text: with all digits (core/lua/strings.lua). A function of Lua also because
+-- the library's, as __tostring of itself, calls itself for ever, where no hook is looked at.
+local function tostring(value)
+  if type(value) == "number" then return number_text(value) end
+  return library_tostring(value)
+end
 
 -- Raises an error at the line of the script that called whoever calls this.
 local function complain(text, ...) error(format(text, ...), 3) end
@@ -130,8 +137,32 @@ do
   end
 end
 
--- As __tostring of itself the library's tostring calls itself for ever, where no hook is looked at.
-function env.tostring(value) return tostring(value) end
+env.tostring = tostring
+
+-- As tostring does; the library's has 14 digits.
+do
+  local function with_texts(list, from, to)
+    local copied = {}
+    for i = from, to do
+      local value = rawget(list, i)
+      local kind = type(value)
+      copied[i] = kind == "number" and number_text(value) or value
+      if kind ~= "number" and kind ~= "string" then break end -- an error of the library's
+    end
+    return copied
+  end
+
+  function env.table.concat(list, separator, from, to)
+    local first, last = from or 1, to or type(list) == "table" and #list
+    if type(first) ~= "number" or type(last) ~= "number" then return concat(list, separator, from, to) end
+    for i = first, last do
+      local kind = type(rawget(list, i))
+      if kind == "number" then return concat(with_texts(list, first, last), separator, first, last) end
+      if kind ~= "string" then break end -- an error of the library's
+    end
+    return concat(list, separator, from, to)
+  end
+end
 
 -- As __call of itself the library's pcall writes over the end of the stack, so scripts have functions of Lua.
 -- The error that stops a call is caught and raised again at each protected call that it is in: 30,000 of them, one
@@ -376,7 +407,9 @@ inside = {
   did_you_mean = did_you_mean,
   tie_turn = tie_turn,
   policies = policies, -- what lb.policy has; core/lua/policies.lua adds to it
+  number_text = number_text,
   raw_metatable = raw_metatable,
+  tostring = tostring,
   locked = locked,
   names_of = names_of,
   read_only = read_only,

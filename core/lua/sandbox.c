@@ -192,7 +192,7 @@ static void push_parts(lua_State *lua)
 }
 
 /* strings.lua's arguments are ffi and the value of stopped calls. The prelude's: ffi,
- * the segment, that value, what strings.lua returned, the parts. It returns the
+ * the segment, that value, the two that strings.lua returned, the parts. It returns the
  * environment and its own table. */
 static int open_inside(lua_State *lua)
 {
@@ -210,9 +210,9 @@ static int open_inside(lua_State *lua)
     push_chunk(lua, embedded_strings(), "=lb strings");
     lua_pushvalue(lua, -4); /* ffi */
     lua_pushvalue(lua, -3);
-    lua_call(lua, 2, 1);
+    lua_call(lua, 2, 2);
     push_parts(lua);
-    lua_call(lua, 5, 2);
+    lua_call(lua, 6, 2);
     lua_pushlightuserdata(lua, &prelude_key);
     lua_insert(lua, -2);
     lua_rawset(lua, LUA_REGISTRYINDEX);

@@ -6,7 +6,7 @@ local inside, lb = ...
 local ffi, segment, complain = inside.ffi, inside.segment, inside.complain
 local read_only, unknown = inside.read_only, inside.unknown
 local C = ffi.C
-local error, next, setmetatable, tostring, type = error, next, setmetatable, tostring, type
+local error, next, setmetatable, tostring, type = error, next, setmetatable, inside.tostring, type
 local find, huge, text_of = string.find, math.huge, ffi.string
 
 ffi.cdef [[

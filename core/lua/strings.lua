@@ -1,5 +1,5 @@
 -- strings - the functions of scripts' `string` that would run, inside the library, where nothing can stop
--- them: those that match patterns, and format, which calls __tostring.
+-- them: those that match patterns, and format, which calls __tostring. And how a number becomes text.
 --
 -- The same as the library's in what they take, give and complain about. The matcher is
 -- core/lua/patterns.c; what calls back is Lua here, so it uses up none of the C stack, and where the text
@@ -20,6 +20,7 @@ struct patterns_match {
 int32_t patterns_find(const char *text, size_t length, const char *pattern, size_t pattern_length,
                       size_t from, uint32_t flags, struct patterns_match *out);
 bool patterns_is_plain(const char *pattern, size_t length);
+size_t decimal_of_double(double number, char out[32]);
 ]]
 
 local FOUND, WAS_STOPPED = 1, -1                      -- enum patterns_outcome
@@ -30,6 +31,10 @@ local QUICK = 1e6 -- bytes of the text times those of the pattern: the library m
 
 local found = ffi.new "struct patterns_match" -- of the last search: read it before anything else runs
 
+-- The library's own text of a number has 14 digits: two users may have the same one.
+local digits = ffi.new "char[32]"
+local function number_text(number) return ffi.string(digits, C.decimal_of_double(number, digits)) end
+
 -- All of these are called by the functions that scripts call, so that errors are the script's line.
 
 local function bad_argument(position, name, expected, got)
@@ -39,7 +44,7 @@ end
 local function text_of(value, position, name)
   if type(value) == "string" then return value end
   if type(value) ~= "number" then bad_argument(position, name, "string", value) end
-  return tostring(value)
+  return number_text(value)
 end
 
 local function number_of(value, position, name)
@@ -156,13 +161,13 @@ local function replacement_of(text, replacement, kind)
   if type(value) ~= "string" and type(value) ~= "number" then
     error("invalid replacement value (a " .. type(value) .. ")", 3)
   end
-  return value
+  return type(value) == "number" and number_text(value) or value
 end
 
 function strings.gsub(text, pattern, replacement, limit)
   text, pattern = text_of(text, 1, "gsub"), text_of(pattern, 2, "gsub")
   local kind = type(replacement)
-  if kind == "number" then replacement, kind = tostring(replacement), "string" end
+  if kind == "number" then replacement, kind = number_text(replacement), "string" end
   if kind ~= "string" and kind ~= "table" and kind ~= "function" then
     error("bad argument #3 to 'gsub' (string/function/table expected)", 2)
   end
@@ -182,10 +187,15 @@ function strings.gsub(text, pattern, replacement, limit)
   return concat(pieces), count
 end
 
--- The library's would call __tostring from within C.
+-- The library's would call __tostring from within C, and has 14 digits for the "%s" of a number. As a text with all
+-- of them it is the same number to "%d" and "%g".
 local function plain_value(value)
-  if type(value) == "table" then return tostring(value) end
-  return value
+  local kind = type(value)
+  if kind == "table" then return tostring(value) end
+  if kind ~= "number" then return value end
+  if value == 0 then return 0 end -- and never -0
+  if value == floor(value) and value < 1e14 and value > -1e14 then return value end
+  return number_text(value)
 end
 
 function strings.format(text, ...)
@@ -200,4 +210,4 @@ function strings.format(text, ...)
   return format(text, unpack(values, 1, count))
 end
 
-return strings
+return strings, number_text

@@ -3,7 +3,7 @@ local inside, lb = ...
 
 local ffi, complain, locked = inside.ffi, inside.complain, inside.locked
 local C = ffi.C
-local error, next, tostring, type = error, next, tostring, type
+local error, next, tostring, type = error, next, inside.tostring, type
 local find, format, gsub, huge, sort, sub = string.find, string.format, string.gsub, math.huge, table.sort, string.sub
 
 ffi.cdef [[
@@ -46,7 +46,7 @@ local function member_of(name, value)
   local kind = type(value)
   if kind == "string" then return name, plain(value, VALUE_MAX) end
   if kind == "number" and value == value and value > -huge and value < huge then
-    return "#" .. name, format("%.14g", value)
+    return "#" .. name, tostring(value)
   end
   if kind == "boolean" then return "#" .. name, tostring(value) end
   return name, kind == "number" and tostring(value) or nil

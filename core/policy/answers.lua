@@ -5,7 +5,7 @@ local prelude = ...
 
 local complain, read_only, raw_metatable = prelude.complain, prelude.read_only, prelude.raw_metatable
 local error, getmetatable, pairs, rawget = error, getmetatable, pairs, rawget
-local setmetatable, tostring, type = setmetatable, tostring, type
+local setmetatable, tostring, type = setmetatable, prelude.tostring, type
 local ceil, find, floor, format, lower = math.ceil, string.find, math.floor, string.format, string.lower
 
 -- What an answer says is in its metatable, which no script can reach.

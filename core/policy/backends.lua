@@ -9,7 +9,7 @@ local ffi = prelude.ffi
 local C = ffi.C
 local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
 local error, ipairs, pairs, setmetatable = error, ipairs, pairs, setmetatable
-local tostring, type = tostring, type
+local tostring, type = prelude.tostring, type
 local floor, format, text_of = math.floor, string.format, ffi.string
 
 ffi.cdef [[

@@ -92,7 +92,7 @@ static size_t pair_bytes(const struct facts_pair *pair)
 }
 
 void context_explain(struct facts_request *request, const char *key, size_t key_length,
-                     const char *value, size_t value_length)
+                     const char *value, size_t value_length, bool is_literal)
 {
     struct slice name = {key, key_length};
     struct facts_pair **end = &request->explained, *found = NULL;
@@ -120,4 +120,5 @@ void context_explain(struct facts_request *request, const char *key, size_t key_
     if (value_length > 0)
         memcpy(found->room, value, value_length);
     found->value = (struct slice){found->room, value_length};
+    found->is_literal = is_literal;
 }

@@ -14,9 +14,10 @@ const struct slice *context_client(const struct facts_request *);
 /* The first cookie of that name, in the order of the fields; good until the next call. NULL: none. */
 const struct slice *context_cookie(const struct facts_request *, const char *name, size_t length);
 
-/* Adds a pair to what the access line explains, or changes the one with that key. A pair beyond
+/* Adds a pair to what the access line explains, or changes the one with that key. A literal is a
+ * number or a boolean, which JSON writes without quotes. A pair beyond
  * CONTEXT_EXPLAIN_MAX, or for whose bytes there is no room, is left out. */
 void context_explain(struct facts_request *, const char *key, size_t key_length, const char *value,
-                     size_t value_length);
+                     size_t value_length, bool is_literal);
 
 #endif

@@ -4,13 +4,13 @@ local prelude = ...
 local C = prelude.ffi.C
 local complain, read_only = prelude.complain, prelude.read_only
 local floor, text_of = math.floor, prelude.ffi.string
-local setmetatable, tostring, type = setmetatable, tostring, type
+local setmetatable, tostring, type = setmetatable, prelude.tostring, type
 
 prelude.ffi.cdef [[
 const struct slice *context_client(const struct facts_request *);
 const struct slice *context_cookie(const struct facts_request *, const char *name, size_t length);
 void context_explain(struct facts_request *, const char *key, size_t key_length,
-                     const char *value, size_t value_length);
+                     const char *value, size_t value_length, bool is_literal);
 double random_unit(void);
 ]]
 
@@ -50,10 +50,12 @@ return function(fields, methods, call, check_fresh)
   function methods.explain(ctx, key, value)
     check_fresh(ctx, "ctx")
     if type(key) ~= "string" or key == "" then complain("ctx:explain(key, value) needs a text as key") end
-    if type(value) == "number" or type(value) == "boolean" then value = tostring(value) end
+    local kind = type(value)
+    local is_literal = kind == "boolean" or kind == "number" and value - value == 0 -- JSON has no inf and no nan
+    if kind == "number" or kind == "boolean" then value = tostring(value) end
     if type(value) ~= "string" then
-      complain("ctx:explain(key, value): the value is a text, a number or a boolean, not a %s", type(value))
+      complain("ctx:explain(key, value): the value is a text, a number or a boolean, not a %s", kind)
     end
-    C.context_explain(call.request, key, #key, value, #value)
+    C.context_explain(call.request, key, #key, value, #value, is_literal)
   end
 end

@@ -3,6 +3,7 @@
  */
 #include "policy/script_state.h"
 
+#include "base/decimal.h"
 #include "lua/sandbox.h"
 
 #include <lauxlib.h>
@@ -64,11 +65,15 @@ static const char *without_our_line(const char *message)
 
 const char *script_error_text(lua_State *lua, char *room, size_t room_bytes)
 {
-    const char *text = lua_tostring(lua, -1);
+    char digits[DECIMAL_OF_DOUBLE_BYTES];
 
-    if (text != NULL)
-        return text;
-    snprintf(room, room_bytes, "an error that is a %s", luaL_typename(lua, -1));
+    if (lua_type(lua, -1) == LUA_TSTRING)
+        return lua_tostring(lua, -1);
+    if (lua_type(lua, -1) == LUA_TNUMBER)
+        snprintf(room, room_bytes, "%.*s", (int)decimal_of_double(lua_tonumber(lua, -1), digits),
+                 digits);
+    else
+        snprintf(room, room_bytes, "an error that is a %s", luaL_typename(lua, -1));
     return room;
 }
 

@@ -22,6 +22,7 @@ struct facts_pair { /* of what ctx:explain was told */
     struct slice key, value;
     char *room; /* for the value */
     size_t room_bytes;
+    bool is_literal; /* a number or a boolean of JSON */
 };
 
 struct facts_request { /* borrowed by the policy while the exchange lives */

@@ -14,7 +14,7 @@ local ffi = prelude.ffi
 local C = ffi.C
 local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
 local error, pairs, rawget, setmetatable = error, pairs, rawget, setmetatable
-local tostring, type = tostring, type
+local tostring, type = prelude.tostring, type
 local format = string.format
 local text_of = ffi.string
 

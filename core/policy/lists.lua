@@ -9,7 +9,7 @@ local C = ffi.C
 local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
 local floor, format, huge = math.floor, string.format, math.huge
 local error, ipairs, pairs, rawget, setmetatable = error, ipairs, pairs, rawget, setmetatable
-local tostring, type, unpack = tostring, type, unpack
+local tostring, type, unpack = prelude.tostring, type, unpack
 local assert, concat, loadstring = assert, table.concat, loadstring
 
 ffi.cdef [[

@@ -7,7 +7,7 @@ local prelude = ...
 local ffi = prelude.ffi
 local C = ffi.C
 local did_you_mean, names_of = prelude.did_you_mean, prelude.names_of
-local pairs, rawget, tostring, type = pairs, rawget, tostring, type
+local pairs, rawget, tostring, type = pairs, rawget, prelude.tostring, type
 local find, format, lower, sub = string.find, string.format, string.lower, string.sub
 
 ffi.cdef [[

@@ -6,6 +6,7 @@
 #include "policy/tcp_client.h"
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "lua/sandbox.h"
 #include "policy/await.h"
 #include "policy/coroutines.h"
@@ -248,11 +249,15 @@ static int conn_read(lua_State *lua)
 static int conn_send(lua_State *lua)
 {
     struct conn *c = conn_check(lua, "send");
-    struct slice text;
+    char digits[DECIMAL_OF_DOUBLE_BYTES];
+    struct slice text = {digits, 0};
 
-    if (lua_type(lua, 2) != LUA_TSTRING)
+    if (lua_type(lua, 2) == LUA_TNUMBER)
+        text.length = decimal_of_double(lua_tonumber(lua, 2), digits);
+    else if (lua_type(lua, 2) == LUA_TSTRING)
+        text.start = lua_tolstring(lua, 2, &text.length);
+    else
         return luaL_error(lua, "conn:send needs a text, got %s", luaL_typename(lua, 2));
-    text.start = lua_tolstring(lua, 2, &text.length);
     if (text.length > TALK_BYTES_MAX)
         return luaL_error(lua, "conn:send takes a text of %d bytes at most", TALK_BYTES_MAX);
     await_check(lua, "conn:send");

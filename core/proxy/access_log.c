@@ -137,9 +137,12 @@ static char *put_json_explained(char *out, const struct access_record *r)
     for (const struct facts_pair *p = r->explained; p != NULL; p = p->next) {
         out = p == r->explained ? PUT(out, ",\"explain\":{\"") : PUT(out, ",\"");
         out = put_said(out, p->key, shown / 4, LOG_JSON);
-        out = PUT(out, "\":\"");
-        out = put_said(out, p->value, shown, LOG_JSON);
-        out = PUT(out, "\"");
+        if (p->is_literal) {
+            out = slice_put(PUT(out, "\":"), p->value);
+        } else {
+            out = put_said(PUT(out, "\":\""), p->value, shown, LOG_JSON);
+            out = PUT(out, "\"");
+        }
     }
     return r->explained != NULL ? PUT(out, "}") : out;
 }
@@ -191,7 +194,7 @@ static char *put_json_record(char *out, const struct access_record *r)
 /* No record is longer, in either format. */
 static size_t room_for(const struct access_record *r)
 {
-    enum { NAMES_AND_NUMBERS = 1024, OF_A_TRY = 128, OF_A_PAIR = 16 };
+    enum { NAMES_AND_NUMBERS = 1024, OF_A_TRY = 128, OF_A_PAIR = 16 + DECIMAL_OF_DOUBLE_BYTES };
     const size_t word = shown / 4 + LOG_CUT_BYTES, text = shown + LOG_CUT_BYTES;
     size_t room = NAMES_AND_NUMBERS + r->id.length + r->client_ip.length + text + 5 * word;
 

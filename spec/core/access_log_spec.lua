@@ -6,7 +6,8 @@ local shown_slowly = require "spec.support.shown"
 
 ffi.cdef [[
 struct access_try { struct access_try *next; const char *backend, *outcome; uint64_t us; };
-struct facts_pair { struct facts_pair *next; struct slice key, value; char *room; size_t room_bytes; };
+struct facts_pair { struct facts_pair *next; struct slice key, value; char *room; size_t room_bytes;
+                     bool is_literal; };
 struct access_record {
   struct slice id, client_ip, method, target, why;
   unsigned client_port, status;
