@@ -3,9 +3,12 @@
 #include "base/clock.h"
 #include "base/outlet.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MESSAGE_BYTES_MAX = 2048, CLOSE_WAIT_MS = 200 };
@@ -15,9 +18,35 @@ static struct {
     enum log_level least;
     const char *process;
     struct outlet out, err;
-    struct buffer line; /* of the event that is being put together */
+    struct half_line *halves; /* of the two files; shared by all processes */
+    struct buffer line;       /* of the event that is being put together */
     uint64_t dropped;
 } state;
+
+static bool is_one_file(void)
+{
+    struct stat out, err;
+
+    return fstat(state.out.fd, &out) == 0 && fstat(state.err.fd, &err) == 0 &&
+           out.st_dev == err.st_dev && out.st_ino == err.st_ino;
+}
+
+/* Without memory to share each process looks after its own lines only. */
+static void share_halves(void)
+{
+    static struct half_line own[2];
+    void *shared;
+
+    if (state.halves == NULL) {
+        shared = mmap(NULL, sizeof own, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        state.halves = shared != MAP_FAILED ? shared : own;
+    }
+    if (state.out.kind == OUTLET_FILE && state.out.half == NULL)
+        state.out.half = &state.halves[0];
+    if (state.err.kind == OUTLET_FILE && state.err.half == NULL)
+        state.err.half = &state.halves[is_one_file() ? 0 : 1];
+    state.err.stream = 1;
+}
 
 void log_open(enum log_format events, enum log_format lines, enum log_level least,
               const char *process)
@@ -30,6 +59,7 @@ void log_open(enum log_format events, enum log_format lines, enum log_level leas
     state.dropped = 0;
     outlet_open(&state.out, STDOUT_FILENO);
     outlet_open(&state.err, STDERR_FILENO);
+    share_halves();
 }
 
 void log_mute(void)
@@ -131,18 +161,40 @@ void log_end_line(size_t length)
     outlet_end(&state.out, length);
 }
 
+static const char *why_dropped(int error)
+{
+    switch (error) {
+    case 0:
+    case EAGAIN:
+        return "nobody read them";
+    case EPIPE:
+    case ECONNRESET:
+        return "whoever read them was gone";
+    case ENOSPC:
+        return "the disk was full";
+    case EDQUOT:
+        return "the disk quota was used up";
+    case EFBIG:
+        return "the file was as large as it may be (ulimit -f, or the file system's limit)";
+    default:
+        return strerror(error);
+    }
+}
+
 static void report_dropped(struct outlet *from, const char *stream)
 {
     uint64_t dropped = outlet_take_dropped(from);
+    const char *reason = why_dropped(from->error);
     char count[24];
-    struct log_pair pairs[] = {{"stream", stream}, {"#count", count}, {NULL, NULL}};
+    struct log_pair pairs[] = {
+        {"stream", stream}, {"#count", count}, {"reason", reason}, {NULL, NULL}};
 
     if (dropped == 0)
         return;
     state.dropped += dropped;
     snprintf(count, sizeof count, "%llu", (unsigned long long)dropped);
-    log_event(LOG_WARN, "log_dropped", pairs, "%s log lines were dropped: nobody read %s", count,
-              stream);
+    log_event(LOG_WARN, "log_dropped", pairs, "%s log lines for %s%s%s were dropped: %s", count,
+              stream, from->path != NULL ? ", " : "", from->path != NULL ? from->path : "", reason);
 }
 
 bool log_flush(void)
@@ -189,4 +241,39 @@ void log_close(void)
     outlet_close(&state.out);
     outlet_close(&state.err);
     buffer_dispose(&state.line);
+}
+
+/* --- opening again --- */
+
+static bool reopen(struct outlet *o, const char *stream)
+{
+    int error = o->path != NULL ? outlet_reopen(o) : 0;
+    struct log_pair pairs[] = {
+        {"file", o->path}, {"stream", stream}, {"error", strerror(error)}, {NULL, NULL}};
+
+    if (error != 0)
+        log_event(LOG_ERROR, "log_reopen_failed", pairs,
+                  "%s cannot be opened again: %s; the lines go on to the file that was there",
+                  o->path, error == EINVAL ? "it is no regular file" : strerror(error));
+    return error == 0 && o->path != NULL;
+}
+
+int log_reopen(struct buffer *files)
+{
+    struct outlet *const all[] = {&state.out, &state.err};
+    static const char *const streams[] = {"standard output", "standard error"};
+    int opened = 0;
+
+    if (state.out.path == NULL && state.err.path == NULL)
+        return -1;
+    for (unsigned i = 0; i < 2; i++) {
+        if (!reopen(all[i], streams[i]))
+            continue;
+        if (files != NULL) {
+            buffer_append_text(files, opened > 0 ? ", " : "");
+            buffer_append_text(files, all[i]->path);
+        }
+        opened++;
+    }
+    return opened;
 }

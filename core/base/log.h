@@ -3,8 +3,8 @@
  *
  * Events go to standard error, one line per finished exchange to standard
  * output. Lines gather in memory until log_flush, which a worker calls once a
- * loop turn. A pipe that nobody empties makes lines drop; they are counted,
- * and the count is logged as soon as there is room again. A line that is longer
+ * loop turn. A pipe that nobody empties makes lines drop, and so does a full disk; they are
+ * counted, and the count is logged as soon as there is room again. A line that is longer
  * than a pipe takes as one (4096 bytes) is cut and ends with "...".
  */
 #ifndef BASE_LOG_H
@@ -47,5 +47,10 @@ void log_end_line(size_t length);
 bool log_flush(void);             /* false: lines still wait, call again in a while */
 uint64_t log_lines_dropped(void); /* by this process since log_open, both streams */
 void log_close(void);             /* flushes, waiting 200 ms at most for a reader */
+
+/* Opens the streams that are regular files again, by the paths that they had at the first log_open
+ * (base/outlet.h); an event tells of each that cannot be. How many were, and -1 if none is a file;
+ * *files, if it is not NULL, gets their paths. */
+int log_reopen(struct buffer *files);
 
 #endif

@@ -1,7 +1,10 @@
 #include "base/outlet.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,6 +30,36 @@ static enum outlet_kind open_own_description(struct outlet *o, int fd)
     return OUTLET_SHARED;
 }
 
+/* The shell may have opened it without. A description of our own would not do: who shares this one
+ * (a script that has started us) would write over our lines afterwards. */
+static void append_to_file(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0 && (flags & O_APPEND) == 0)
+        (void)fcntl(fd, F_SETFL, flags | O_APPEND);
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* The kernel's path may be that of another mount namespace, or of a file that was deleted. */
+static char *find_path(int fd, const struct stat *status)
+{
+    char link[32], path[PATH_MAX];
+    struct stat there;
+    ssize_t length;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    length = readlink(link, path, sizeof path - 1);
+    if (length <= 0 || path[0] != '/')
+        return NULL;
+    path[length] = '\0';
+    return stat(path, &there) == 0 && is_same_file(&there, status) ? mem_copy_text(path) : NULL;
+}
+
 static enum outlet_kind kind_of(struct outlet *o, int fd)
 {
     struct stat status;
@@ -36,7 +69,11 @@ static enum outlet_kind kind_of(struct outlet *o, int fd)
     o->fd = fd;
     if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
         return open_own_description(o, fd);
-    return S_ISSOCK(status.st_mode) ? OUTLET_SOCKET : OUTLET_FILE;
+    if (S_ISSOCK(status.st_mode))
+        return OUTLET_SOCKET;
+    append_to_file(fd);
+    o->path = find_path(fd, &status);
+    return OUTLET_FILE;
 }
 
 void outlet_open(struct outlet *o, int fd)
@@ -123,37 +160,70 @@ static ssize_t write_piece(const struct outlet *o, struct slice piece)
     return write(o->fd, piece.start, piece.length);
 }
 
-/* Nobody reads any more, or the disk is full: what waits will not be written. */
-static void drop_pending(struct outlet *o)
+static size_t first_line(struct slice text) /* its bytes, with its end */
+{
+    const char *end = memchr(text.start, '\n', text.length);
+
+    CHECK(end != NULL);
+    return (size_t)(end + 1 - text.start);
+}
+
+/* Nobody reads any more, or the disk is full: what waits will not be written. But of a line that is
+ * half out the rest stays. */
+static void drop_pending(struct outlet *o, int error)
 {
     struct slice rest = buffer_slice(&o->pending);
+    size_t kept = o->in_line ? first_line(rest) : 0;
 
-    for (const char *c = rest.start; (c = memchr(c, '\n', rest.length)) != NULL;) {
-        c++;
-        rest.length -= (size_t)(c - rest.start);
-        rest.start = c;
-        o->dropped++;
-    }
-    buffer_clear(&o->pending);
-    o->in_line = false;
+    o->pending.end = o->pending.start + kept;
+    for (size_t at = kept; at < rest.length; o->dropped++)
+        at += first_line((struct slice){rest.start + at, rest.length - at});
     o->is_broken = true;
+    o->error = error;
+}
+
+static void note_written(struct outlet *o, struct slice piece)
+{
+    bool was_in_line = o->in_line;
+
+    o->in_line = piece.start[piece.length - 1] != '\n';
+    o->is_broken = false;
+    buffer_consume(&o->pending, piece.length);
+    if (o->half == NULL || o->in_line == was_in_line)
+        return;
+    if (o->in_line)
+        half_line_begin(o->half, o->stream);
+    else
+        half_line_end(o->half, o->stream);
+}
+
+/* Others of our processes write to the same file: theirs, not half of it, may be first. */
+static bool is_held_up(struct outlet *o)
+{
+    if (o->half == NULL || !half_line_is_there(o->half) ||
+        !half_line_holds_up(o->half, o->stream, o->fd))
+        return false;
+    o->error = ENOSPC;
+    return true;
 }
 
 bool outlet_flush(struct outlet *o)
 {
     while (buffer_length(&o->pending) > 0) {
         struct slice piece = next_piece(o);
-        ssize_t written = write_piece(o, piece);
+        ssize_t written;
 
+        if (is_held_up(o))
+            return false;
+        written = write_piece(o, piece);
         if (written > 0) {
-            o->in_line = piece.start[written - 1] != '\n';
-            o->is_broken = false;
-            buffer_consume(&o->pending, (size_t)written);
+            note_written(o, (struct slice){piece.start, (size_t)written});
         } else if (written < 0 && errno == EAGAIN) {
+            o->error = EAGAIN;
             return false;
         } else if (written == 0 || errno != EINTR) {
-            drop_pending(o);
-            return true;
+            drop_pending(o, written == 0 ? EIO : errno);
+            return o->half == NULL || buffer_length(&o->pending) == 0;
         }
     }
     return true;
@@ -169,10 +239,59 @@ uint64_t outlet_take_dropped(struct outlet *o)
     return dropped;
 }
 
+/* --- opening again --- */
+
+/* A FIFO that has come to be there would wait for its reader, but for O_NONBLOCK. */
+static int open_at(const char *path, const struct stat *before)
+{
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+
+    if (fd < 0)
+        return errno == EEXIST ? open(path, flags) : -1;
+    (void)!fchown(fd, before->st_uid, before->st_gid);
+    (void)fchmod(fd, before->st_mode & 0777);
+    return fd;
+}
+
+/* What is half written stays so: the file belongs to whoever has renamed it. */
+static void give_up_half(struct outlet *o)
+{
+    if (!o->in_line)
+        return;
+    buffer_consume(&o->pending, first_line(buffer_slice(&o->pending)));
+    o->in_line = false;
+    o->dropped++;
+    if (o->half != NULL)
+        half_line_end(o->half, o->stream);
+}
+
+int outlet_reopen(struct outlet *o)
+{
+    struct stat before, now;
+    int fd, error = 0;
+
+    (void)outlet_flush(o);
+    if (fstat(o->fd, &before) != 0)
+        return errno;
+    fd = open_at(o->path, &before);
+    if (fd < 0)
+        return errno;
+    if (fstat(fd, &now) != 0 || !S_ISREG(now.st_mode))
+        error = EINVAL;
+    else if (!is_same_file(&before, &now) && dup2(fd, o->fd) < 0)
+        error = errno;
+    close(fd);
+    if (error == 0 && !is_same_file(&before, &now))
+        give_up_half(o);
+    return error;
+}
+
 void outlet_close(struct outlet *o)
 {
     if (o->kind == OUTLET_OWN)
         close(o->fd);
     buffer_dispose(&o->pending);
+    mem_free(o->path);
     *o = (struct outlet){.kind = OUTLET_CLOSED};
 }

@@ -10,11 +10,17 @@
  * its log is worse than a neighbour that meets EAGAIN. To a pipe go pieces of
  * whole lines that the kernel takes as one or not at all, so the lines of several
  * processes do not mix.
+ *
+ * To a regular file each write appends, whoever has opened it and shortens it meanwhile. Where the
+ * disk is full, whole lines are dropped, and a line that is half out is completed before the next
+ * one (base/half_line.h). A file is known by the path that it had when it was first seen, and can
+ * be opened there again.
  */
 #ifndef BASE_OUTLET_H
 #define BASE_OUTLET_H
 
 #include "base/buffer.h"
+#include "base/half_line.h"
 
 #include <limits.h>
 
@@ -25,7 +31,7 @@ enum {
 
 enum outlet_kind {
     OUTLET_CLOSED, /* all zero: nothing is there, lines vanish */
-    OUTLET_FILE,   /* a regular file: plain writes */
+    OUTLET_FILE,   /* a regular file: plain writes, which append */
     OUTLET_OWN,    /* a pipe or a device through a description of our own */
     OUTLET_SOCKET, /* send() can be asked not to wait */
     OUTLET_SHARED, /* a pipe or a device that cannot be opened again */
@@ -37,7 +43,11 @@ struct outlet {
     bool in_line;   /* the device has taken the first part of a line */
     bool is_broken; /* the last write failed for good: nobody reads, the disk is full */
     struct buffer pending;
-    uint64_t dropped; /* lines since outlet_take_dropped */
+    uint64_t dropped;       /* lines since outlet_take_dropped */
+    int error;              /* errno: why; EAGAIN: nobody has read what is there */
+    char *path;             /* of a regular file, absolute; NULL: it has none, or it is another's */
+    struct half_line *half; /* of that file; NULL: nobody else writes to it */
+    unsigned stream;        /* which one of this process, for that */
 };
 
 void outlet_open(struct outlet *, int fd); /* borrows fd; a second call forgets what is pending */
@@ -49,5 +59,10 @@ void outlet_end(struct outlet *, size_t length);
 bool outlet_flush(struct outlet *);            /* false: some must wait */
 uint64_t outlet_take_dropped(struct outlet *); /* 0 as long as writing does not work */
 void outlet_close(struct outlet *);            /* forgets what is pending */
+
+/* Writes what it can, then opens the file at its path anew, in the place of its descriptor. A file
+ * that is not there is made, with the rights and, if that is allowed, the owner of the one before.
+ * 0, or errno: then it goes on with the one that it has. */
+int outlet_reopen(struct outlet *) MUST_USE; /* only with a path */
 
 #endif

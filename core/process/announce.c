@@ -3,8 +3,10 @@
 #include "base/log.h"
 #include "process/version.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 void announce_start(const struct config *c)
@@ -63,4 +65,29 @@ void announce_hung(const struct child *child, bool is_monitor, uint64_t still_ms
     log_event(LOG_ERROR, is_monitor ? "monitor_hung" : "worker_hung", pairs,
               "%s (pid %s) has stood still for %s s: it is killed, another takes its place",
               child->name, pid, seconds);
+}
+
+void announce_watch(const char *script, int status)
+{
+    if (status == 0)
+        log_event(LOG_INFO, "watch", NULL, "%s is loaded again when it is saved", script);
+    else
+        log_event(LOG_WARN, "watch_failed", NULL, "changes of %s are not seen: %s", script,
+                  strerror(errno));
+}
+
+bool announce_reopened(void)
+{
+    struct buffer files = {0};
+    int opened = log_reopen(&files);
+    struct log_pair pairs[] = {{"files", NULL}, {NULL, NULL}};
+
+    buffer_append_byte(&files, '\0');
+    pairs[0].value = buffer_slice(&files).start;
+    if (opened > 0)
+        log_event(LOG_INFO, "log_reopened", pairs, "opened again: %s", pairs[0].value);
+    else if (opened < 0)
+        log_event(LOG_INFO, "log_reopened", pairs, "nothing was opened again: no log is a file");
+    buffer_dispose(&files);
+    return opened > 0;
 }

@@ -1,5 +1,6 @@
 /*
- * announce - what the supervisor's log says of the start, and of those that stand still.
+ * announce - what the supervisor's log says of the start, and of those that stand still, of
+ * watching and of log files.
  */
 #ifndef PROCESS_ANNOUNCE_H
 #define PROCESS_ANNOUNCE_H
@@ -8,9 +9,13 @@
 #include "process/children.h"
 #include "process/sockets.h"
 
+#include <stdbool.h>
+
 void announce_start(const struct config *);
 void announce_listening(const struct sockets *, unsigned address);
 void announce_missing(unsigned missing, unsigned workers, unsigned after_ms);
 void announce_hung(const struct child *, bool is_monitor, uint64_t still_ms); /* and killed now */
+void announce_watch(const char *script, int status); /* watch_open's, and errno */
+bool announce_reopened(void); /* opens the logs again; true if any file was */
 
 #endif

@@ -60,7 +60,7 @@ static void child_begin(const struct children *c, const struct child *child)
     prctl(PR_SET_NAME, title);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    signal(SIGUSR1, SIG_IGN); /* some send it out of habit: to open the logs again */
+    signal(SIGUSR1, SIG_IGN); /* whoever writes much to a log handles it; blocked, it waits */
     signal(SIGTERM, SIG_DFL);
     signal(SIGQUIT, SIG_DFL);
 }
@@ -114,13 +114,18 @@ uint64_t children_next_start_ms(const struct children *c)
 
 /* --- ending --- */
 
-void children_signal(struct children *c, int number)
+void children_tell(struct children *c, int number)
 {
-    for (unsigned i = 0; i < c->count; i++) {
-        c->list[i].start_at_ms = UINT64_MAX;
+    for (unsigned i = 0; i < c->count; i++)
         if (c->list[i].pid != 0)
             kill(c->list[i].pid, number);
-    }
+}
+
+void children_signal(struct children *c, int number)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        c->list[i].start_at_ms = UINT64_MAX;
+    children_tell(c, number);
 }
 
 static void child_died(struct children *c, unsigned which, int status)

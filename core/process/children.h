@@ -42,6 +42,7 @@ void children_start_later(struct children *, unsigned which);
 uint64_t children_next_start_ms(const struct children *); /* UINT64_MAX: none is due */
 
 void children_signal(struct children *, int number); /* and none is due any more */
+void children_tell(struct children *, int number);   /* the same, but those that are due stay so */
 void children_reap(
     struct children *); /* on_died for each that has ended; of strangers, too, in silence */
 unsigned children_running(const struct children *);

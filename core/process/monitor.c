@@ -22,7 +22,7 @@ static struct monitor {
     uint64_t number; /* of the edition */
     struct health *health;
     struct lookout *lookout;
-    uv_signal_t on_term, on_quit;
+    uv_signal_t on_term, on_quit, on_reopen;
     uv_poll_t woken;
     struct deadline log_retry, heartbeat;
 } monitor;
@@ -39,7 +39,9 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct monitor *m = handle->data;
 
-    if (number == SIGQUIT || atomic_load(&m->segment->is_stopping) != 0)
+    if (number == SIGUSR1)
+        (void)log_reopen(NULL);
+    else if (number == SIGQUIT || atomic_load(&m->segment->is_stopping) != 0)
         loop_stop(&m->loop);
 }
 
@@ -144,6 +146,7 @@ int monitor_run(const struct config *first, struct edition *edition, struct segm
     on_heartbeat(&m->heartbeat);
     watch_signal(m, &m->on_term, SIGTERM);
     watch_signal(m, &m->on_quit, SIGQUIT);
+    watch_signal(m, &m->on_reopen, SIGUSR1);
     signals_deliver();
     m->health = health_new(&m->loop, config, segment, on_first_round, m);
     watch_looks(m);

@@ -43,6 +43,7 @@ static const char help[] =
     "                     ends at once\n"
     "  SIGQUIT            end at once; a worker that gets it is replaced\n"
     "  SIGHUP             load a changed script; one that is wrong changes nothing\n"
+    "  SIGUSR1            open log files again, by the paths that they had: for logrotate\n"
     "\n"
     "Exit status:\n"
     "  0    ended as asked\n"

@@ -356,6 +356,10 @@ static void supervisor_hear(struct supervisor *s, int number)
     case SIGHUP:
         reload_ask(&s->reload); /* before it serves, it waits until then */
         break;
+    case SIGUSR1:
+        if (announce_reopened()) /* the files are there: each child finds the same ones */
+            children_tell(&s->children, SIGUSR1);
+        break;
     default:
         break; /* SIGCHLD has been heard by waking */
     }
@@ -427,14 +431,8 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
 static void begin_to_watch(struct supervisor *s)
 {
     s->watch.fd = -1;
-    if (!s->options->watches || !reload_is_possible(&s->reload))
-        return;
-    if (watch_open(&s->watch, s->options->script) == 0)
-        log_event(LOG_INFO, "watch", NULL, "%s is loaded again when it is saved",
-                  s->options->script);
-    else
-        log_event(LOG_WARN, "watch_failed", NULL, "changes of %s are not seen: %s",
-                  s->options->script, strerror(errno));
+    if (s->options->watches && reload_is_possible(&s->reload))
+        announce_watch(s->options->script, watch_open(&s->watch, s->options->script));
 }
 
 static void supervisor_begin(struct supervisor *s, struct buffer *notice)

@@ -48,7 +48,7 @@ struct worker {
     struct entrance entrance;
     uint64_t drain_timeout_ms;
     pid_t supervisor;
-    uv_signal_t terminate, quit, hangup;
+    uv_signal_t terminate, quit, hangup, reopen;
     uv_poll_t woken; /* by another worker */
     unsigned beats;
     struct deadline last_accept, drain_end, stray_signal, log_again, heartbeat, turn_to_load;
@@ -233,6 +233,13 @@ static void on_hangup(uv_signal_t *handle, int number)
     deadline_set(&w->loop, &w->turn_to_load, w->first->workers > 1 ? LAST_SERVED_MS : 0);
 }
 
+static void on_reopen(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    (void)number;
+    (void)log_reopen(NULL);
+}
+
 /* --- the end --- */
 
 /* After each turn: what ends a drain is that nothing is left. */
@@ -247,6 +254,7 @@ static void worker_check_end(struct worker *w)
         uv_close((uv_handle_t *)&w->terminate, NULL);
         uv_close((uv_handle_t *)&w->quit, NULL);
         uv_close((uv_handle_t *)&w->hangup, NULL);
+        uv_close((uv_handle_t *)&w->reopen, NULL);
         uv_close((uv_handle_t *)&w->woken, NULL);
         proxy_close(&w->proxy);
     }
@@ -322,9 +330,11 @@ static void worker_catch_signals(struct worker *w)
     CHECK(uv_signal_init(&w->loop.uv, &w->terminate) == 0);
     CHECK(uv_signal_init(&w->loop.uv, &w->quit) == 0);
     CHECK(uv_signal_init(&w->loop.uv, &w->hangup) == 0);
+    CHECK(uv_signal_init(&w->loop.uv, &w->reopen) == 0);
     CHECK(uv_signal_start(&w->terminate, on_terminate, SIGTERM) == 0);
     CHECK(uv_signal_start(&w->quit, on_quit, SIGQUIT) == 0);
     CHECK(uv_signal_start(&w->hangup, on_hangup, SIGHUP) == 0);
+    CHECK(uv_signal_start(&w->reopen, on_reopen, SIGUSR1) == 0);
     signals_deliver();
 }
 

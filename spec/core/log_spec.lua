@@ -1,8 +1,12 @@
+local bit = require "bit"
 local ffi = require "ffi"
 local core = require "spec.support.core"
 
 ffi.cdef [[
-struct outlet_seen { int kind; int fd; bool in_line, is_broken; struct buffer pending; uint64_t dropped; };
+struct outlet_seen {
+  int kind; int fd; bool in_line, is_broken; struct buffer pending; uint64_t dropped;
+  int error; char *path; struct half_line { uint64_t writer; } *half; unsigned stream;
+};
 void log_append_escaped(struct buffer *, struct slice text, size_t limit, int format);
 void log_append_foreign(struct buffer *, struct slice text, size_t limit, int format);
 void log_append_time(struct buffer *, uint64_t wall_us, int format);
@@ -12,10 +16,15 @@ bool outlet_flush(struct outlet_seen *);
 uint64_t outlet_take_dropped(struct outlet_seen *);
 void outlet_close(struct outlet_seen *);
 
+struct file_limit { unsigned long soft, hard; };
+int getrlimit(int resource, struct file_limit *);
+int setrlimit(int resource, const struct file_limit *);
+
 int pipe(int fds[2]);
 int socketpair(int domain, int type, int protocol, int fds[2]);
 int open(const char *path, int flags, ...);
 int close(int fd);
+int ftruncate(int fd, long length);
 int fcntl(int fd, int command, ...);
 long read(int fd, void *bytes, size_t count);
 long lseek(int fd, long offset, int whence);
@@ -29,6 +38,7 @@ void (*signal(int number, void (*handler)(int)))(int);
 
 local TEXT, JSON = 0, 1
 local LINE_MAX, PENDING_MAX = 4096, 256 * 1024
+local RLIMIT_FSIZE, SIGXFSZ, EFBIG, O_APPEND = 1, 25, 27, 1024
 local SIGPIPE, F_GETFL, F_SETFL, O_NONBLOCK, O_RDWR_NOCTTY = 13, 3, 4, 2048, 258
 local SHARED = 4 -- enum outlet_kind: what cannot be opened again
 
@@ -300,6 +310,104 @@ describe("lines", function()
     assert.is_true(core.outlet_flush(outlet))
     ffi.C.lseek(fd, 0, 0)
     assert.equal((line .. "\n"):rep(50), read(fd))
+  end)
+
+  it("append to a file, whoever shortens it, also for those that share its description", function()
+    local fd = ffi.C.memfd_create("log", 0)
+    to_close[1] = fd
+    core.outlet_open(outlet, fd)
+    assert.equal(O_APPEND, bit.band(ffi.C.fcntl(fd, F_GETFL), O_APPEND))
+    put "before"
+    core.outlet_flush(outlet)
+    assert.equal(0, ffi.C.ftruncate(fd, 0))
+    put "after"
+    core.outlet_flush(outlet)
+    ffi.C.lseek(fd, 0, 0)
+    assert.equal("after\n", read(fd))
+  end)
+
+  describe("to a file that may not grow", function()
+    local fd, half, other
+    local limit, most = ffi.new "struct file_limit", ffi.new "struct file_limit"
+
+    before_each(function()
+      ffi.C.signal(SIGXFSZ, ffi.cast("void (*)(int)", 1))
+      ffi.C.getrlimit(RLIMIT_FSIZE, limit)
+      fd, half, other = ffi.C.memfd_create("log", 0), ffi.new "struct half_line", ffi.new "struct outlet_seen"
+      to_close[1] = fd
+      for _, o in ipairs { outlet, other } do
+        core.outlet_open(o, fd)
+        o.half = half
+      end
+      other.stream = 1
+    end)
+
+    after_each(function()
+      ffi.C.setrlimit(RLIMIT_FSIZE, limit)
+      core.outlet_close(other)
+    end)
+
+    local function may_have(bytes)
+      most.soft, most.hard = bytes, limit.hard
+      assert.equal(0, ffi.C.setrlimit(RLIMIT_FSIZE, most))
+    end
+
+    local function flushed(o)
+      local done = core.outlet_flush(o or outlet)
+      ffi.C.lseek(fd, 0, 0)
+      return done, read(fd)
+    end
+
+    local A, B, C = ("a"):rep(600), ("b"):rep(600), ("c"):rep(600)
+
+    it("are dropped whole, and the one that is half written is completed before the next", function()
+      may_have(1000)
+      for _, line in ipairs { A, B, C } do put(line) end
+      local done, text = flushed()
+      assert.is_false(done) -- so that somebody tries again
+      assert.equal(A .. "\n" .. B:sub(1, 399), text)
+      assert.equal(1, tonumber(outlet.dropped))
+      assert.equal(EFBIG, outlet.error)
+      put(C)
+      flushed()
+      assert.equal(2, tonumber(outlet.dropped))
+      assert.equal(0, tonumber(core.outlet_take_dropped(outlet))) -- there is no room to say it
+      ffi.C.setrlimit(RLIMIT_FSIZE, limit)
+      put(C)
+      done, text = flushed()
+      assert.is_true(done)
+      assert.equal(table.concat({ A, B, C, "" }, "\n"), text)
+      assert.equal(2, tonumber(core.outlet_take_dropped(outlet)))
+    end)
+
+    it("wait for the half line of another process, which is first", function()
+      may_have(1000)
+      put(A)
+      put(B)
+      flushed()
+      ffi.C.setrlimit(RLIMIT_FSIZE, limit)
+      core.outlet_put(other, slice(C))
+      local done, text = flushed(other)
+      assert.is_false(done)
+      assert.equal(A .. "\n" .. B:sub(1, 399), text)
+      assert.is_true(flushed(outlet))
+      done, text = flushed(other)
+      assert.is_true(done)
+      assert.equal(table.concat({ A, B, C, "" }, "\n"), text)
+      assert.equal(0, tonumber(other.dropped))
+    end)
+
+    it("end the half line of a process that is gone", function()
+      half.writer = 2 ^ 31 - 2 -- a process that cannot be: its id is above pid_max
+      put(A)
+      may_have(0)
+      assert.is_false((flushed()))
+      ffi.C.setrlimit(RLIMIT_FSIZE, limit)
+      local done, text = flushed()
+      assert.is_true(done)
+      assert.equal("\n" .. A .. "\n", text)
+      assert.equal(0, tonumber(half.writer))
+    end)
   end)
 
   it("of a parent are not written by a child, too", function()
