@@ -266,11 +266,14 @@ function headers:one(name) end
 ---@field idempotent boolean
 ---@field replayable boolean
 ---@field vars table
----@field result lb.Result? in on_done
+---@field result lb.Result? in on_done and ctx:finally
 local ctx = {}
 ---@return number? seconds
 function ctx:remaining() end
 function ctx:allow_replay() end
+---Called once when the request is over, however it ends; it may not await.
+---@param f fun(ctx: lb.Ctx)
+function ctx:finally(f) end
 ---@param n? integer then 1 to n, else [0, 1)
 ---@return number
 function ctx:random(n) end

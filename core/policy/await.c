@@ -48,6 +48,11 @@ void await_check(lua_State *lua, const char *what)
             "%s may be called in hooks only, and in lb.after(0, f), not in init or while the "
             "script is loaded",
             what);
+    else if (all->may_not_await)
+        luaL_error(lua,
+                   "%s may not be called in ctx:finally, whose request is over; lb.after(0, f) may "
+                   "await",
+                   what);
     else if (co->thread != lua)
         luaL_error(lua, "%s may not be called in a coroutine of the script's own", what);
     else if (!lua_isyieldable(lua))

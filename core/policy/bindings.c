@@ -74,6 +74,8 @@ bool policy_header_is_only(const struct facts_request *request, const char *name
 const struct binding_field *policy_response_header(const struct head *response, const char *name,
                                                    size_t length, uint32_t from)
 {
+    if (response == NULL) /* a res that ctx:finally was given has outlived it */
+        return NULL;
     return find_field(response, (struct slice){name, length}, from);
 }
 

@@ -45,7 +45,8 @@ struct binding_call { /* one running call */
                                        /* and its kind is 1 if the backend is up */
     const struct head *response;       /* of on_response */
     uint32_t status;                   /* likewise */
-    const struct facts_result *result; /* of on_done; NULL otherwise */
+    const struct facts_result *result; /* of on_done and ctx:finally; NULL otherwise */
+    uint32_t final;                    /* of ctx:finally, which of the request's: from 1 */
     struct facts_decision *decision;   /* of choose and on_response, while they run; else NULL */
     uint32_t fields_room;              /* of the decision's fields */
     struct slice wrong;                /* what was wrong with the answer; in the request's arena */

@@ -49,6 +49,7 @@ struct coroutines {
     const struct sandbox_heap *heap; /* of the state */
     struct list_node owned;          /* by the script, not by one call */
     struct loop *loop;               /* NULL: nothing may await (yet) */
+    bool may_not_await;              /* what runs is over when it returns, and not later */
     uint64_t await_ms;               /* a call lasts so long at most */
     uint64_t memory_bytes;           /* the script's bound */
     const int *hooks; /* references to functions; their positions on the stack from 1 */

@@ -25,6 +25,10 @@ struct facts_pair { /* of what ctx:explain was told */
     bool is_literal; /* a number or a boolean of JSON */
 };
 
+enum {
+    FACTS_FINALS_CALLED = 255
+}; /* in finals: no more are taken; policy/hooks.lua knows it, too */
+
 struct facts_request { /* borrowed by the policy while the exchange lives */
     struct slice id;
     struct slice method;
@@ -45,6 +49,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     struct arena *arena;          /* answers that must outlive the call are copied here */
     uint32_t allow_replay;        /* set by ctx:allow_replay() */
     int32_t vars;                 /* the policy's: number of ctx.vars, 0 until it was used */
+    uint32_t finals;              /* the policy's: how many functions ctx:finally was given */
     uint32_t by_fallback;         /* a hook failed for it, and the built-in rule decided */
     uint32_t is_trusted;          /* what it says of those before it goes on */
     struct facts_pair *explained; /* for the access line; in the arena */

@@ -14,7 +14,7 @@ local ffi = prelude.ffi
 local C = ffi.C
 local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
 local error, pairs, rawget, setmetatable = error, pairs, rawget, setmetatable
-local tostring, type = prelude.tostring, type
+local tostring, type, unpack = prelude.tostring, type, unpack
 local format = string.format
 local text_of = ffi.string
 
@@ -27,6 +27,7 @@ struct facts_request {
     void *arena;
     uint32_t allow_replay;
     int32_t vars;
+    uint32_t finals;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; };
 struct facts_result {
@@ -44,6 +45,7 @@ struct binding_call {
     const void *response;
     uint32_t status;
     const struct facts_result *result;
+    uint32_t final;
 };
 struct binding_field { struct slice value; uint32_t next; };
 const struct binding_field *policy_header(const struct facts_request *, const char *name, size_t length, uint32_t from);
@@ -138,7 +140,7 @@ for _, name in ipairs { "client_port", "attempts", "retries", "tries" } do
   ctx_fields[name] = function(request) return request[name] end
 end
 
-local ctx_methods = answers.methods -- and two of its own
+local ctx_methods = answers.methods -- and some of its own
 
 function ctx_methods.remaining(ctx)
   check_fresh(ctx, "ctx")
@@ -149,6 +151,33 @@ end
 function ctx_methods.allow_replay(ctx)
   check_fresh(ctx, "ctx")
   call.request.allow_replay = 1
+end
+
+local FINALS_MAX, FINALS_CALLED = 16, 255 -- facts.h has the second, too
+local finals = {} -- by the number of the request's vars: { function, the ctx that it was given to } each
+
+function ctx_methods.finally(ctx, fn)
+  check_fresh(ctx, "ctx")
+  if type(fn) ~= "function" then complain("ctx:finally(f) needs a function, got %s", type(fn)) end
+  local request = call.request
+  local count = request.finals
+  if count == FINALS_CALLED then complain "ctx:finally(f): the request is over, and nothing is called after it" end
+  if count == FINALS_MAX then complain("ctx:finally(f): a request has %d of them at most", FINALS_MAX) end
+  vars_of(request)
+  if count == 0 then finals[request.vars] = {} end
+  finals[request.vars][count + 1] = { fn, ctx }
+  request.finals = count + 1
+end
+
+-- The ctx that it was given to is good once more.
+local function run_final()
+  local number, i = call.request.vars, call.final
+  local fn, ctx = unpack(finals[number][i])
+  finals[number][i] = nil
+  if i == 1 then finals[number] = nil end
+  call.number = rawget(ctx, 1)
+  fn(ctx)
+  return 0
 end
 
 extend_ctx(ctx_fields, ctx_methods, call, check_fresh) -- core/policy/context.lua
@@ -277,6 +306,7 @@ local res_fields = {
 local res_meta = {
   __index = function(res, key)
     check_fresh(res, "res")
+    if call.response == nil then error("this res is over; ctx:finally is called after it", 2) end
     local field = res_fields[key] or unknown("res", key, res_fields)
     return field()
   end,
@@ -355,6 +385,7 @@ return {
       local hook = rawget(script, name)
       if hook ~= nil then bound[name] = bind(hook) end
     end
+    bound.finally = run_final
     bound.timer = function() return prelude.run_timer(call.timer) end -- core/lua/await.lua
     return bound
   end,

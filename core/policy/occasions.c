@@ -1,6 +1,6 @@
 /*
  * The hooks that nobody's request waits for: health and on_health in the monitor, on_done, and
- * the functions of timers.
+ * the functions of ctx:finally and of timers.
  */
 #include "policy/asking.h"
 
@@ -132,6 +132,38 @@ enum policy_progress policy_on_done(struct policy *p, struct policy_call *call,
         return policy_wait(p, call, SCRIPT_ON_DONE, request, on_over);
     policy_end_notice(p, SCRIPT_ON_DONE, breach);
     return POLICY_DONE;
+}
+
+/* --- ctx:finally --- */
+
+/* A script that is parked still gives back what it has taken. */
+void policy_finish(struct policy *p, struct facts_request *request,
+                   const struct facts_result *result)
+{
+    uint32_t count = request->finals;
+
+    request->finals = FACTS_FINALS_CALLED;
+    if (count == 0 || count == FACTS_FINALS_CALLED || !script_has(p->script, SCRIPT_FINALLY))
+        return;
+    script_make_final(p->script, true);
+    for (uint32_t i = count; i > 0; i--) {
+        struct script_run run = {0};
+        enum script_breach breach;
+        double ignored;
+
+        policy_begin_call(p, request);
+        p->call.result = result;
+        p->call.final = i;
+        breach = script_call(p->script, &run, SCRIPT_FINALLY, &ignored);
+        CHECK(breach != SCRIPT_AWAITS);
+        if (breach != SCRIPT_FINE) {
+            /* A good one counts for nothing, or it would keep up a script whose choose fails. */
+            (void)breaches_may_call(&p->breaches, request->client, false, p->calls);
+            policy_note_breach(p, SCRIPT_FINALLY, breach);
+        }
+        policy_end_call(p);
+    }
+    script_make_final(p->script, false);
 }
 
 /* --- timers --- */

@@ -10,13 +10,22 @@ enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
 
 void policy_note_breach(struct policy *p, enum script_hook hook, enum script_breach breach)
 {
+    struct facts_request *request = p->call.request;
+    /* It may well be in ctx.vars that the memory is. */
+    bool forgets = breach == SCRIPT_NO_MEMORY && request != NULL && hook != SCRIPT_FINALLY;
+    bool is_owed = forgets && request->finals > 0;
+
     breaches_note(&p->breaches, p->script, hook, breach, &p->call);
-    if (breach == SCRIPT_NO_MEMORY &&
-        p->call.request != NULL) /* it may well be there that the memory is */
-        policy_forget(p, p->call.request);
+    if (forgets && !is_owed)
+        policy_forget(p, request);
     if (breach != SCRIPT_WRONG)
         script_recover(p->script, breach);
     p->list_generation = 0;
+    if (is_owed) { /* what ctx:finally was given needs them: now, as they do not stay */
+        policy_finish(p, request, NULL);
+        policy_forget(p, request);
+        request->finals = 0;
+    }
 }
 
 enum policy_progress policy_wait(struct policy *p, struct policy_call *call, enum script_hook hook,

@@ -84,6 +84,11 @@ bool policy_has_on_done(const struct policy *);
 enum policy_progress policy_on_done(struct policy *, struct policy_call *, struct facts_request *,
                                     const struct facts_result *);
 
+/* The request is over, and no call of a hook is under way for it: calls what ctx:finally was given,
+ * last first, each once. *result: NULL if it is not known, as the script goes. Comes before
+ * policy_on_done and policy_forget. */
+void policy_finish(struct policy *, struct facts_request *, const struct facts_result *result);
+
 /* Nobody wants the answer any more: a call that awaits is thrown away. In any state. */
 void policy_cancel(struct policy_call *);
 

@@ -122,7 +122,8 @@ static void try_on_response(struct rehearsal *r, uint32_t backend, unsigned stat
     policy_cancel(&call);
 }
 
-static void try_on_done(struct rehearsal *r, int32_t backend)
+/* What ctx:finally was given, and on_done. */
+static void try_end(struct rehearsal *r, int32_t backend)
 {
     struct policy_call call = {.on_done = on_done};
     struct facts_result result = {.ms = 1,
@@ -131,6 +132,9 @@ static void try_on_done(struct rehearsal *r, int32_t backend)
                                   .backend = backend};
 
     r->with = "a made-up request";
+    policy_finish(r->policy, &r->request, &result);
+    if (r->has_failed || !r->config->has_on_done)
+        return;
     policy_on_done(r->policy, &call, &r->request, &result);
     policy_cancel(&call);
 }
@@ -171,8 +175,8 @@ static void try_hooks(struct rehearsal *r)
         try_on_response(r, backend, 200);
     if (!r->has_failed && has_backends && config->has_on_response)
         try_on_response(r, backend, 503);
-    if (!r->has_failed && config->has_on_done)
-        try_on_done(r, has_backends && decision.kind == FACTS_BACKEND ? (int32_t)backend : -1);
+    if (!r->has_failed)
+        try_end(r, has_backends && decision.kind == FACTS_BACKEND ? (int32_t)backend : -1);
     if (!r->has_failed && has_backends && config->health.type == CONFIG_HEALTH_LUA)
         try_health(r, 0);
     if (!r->has_failed && has_backends && config->has_on_health)

@@ -18,8 +18,9 @@ enum {
     COLLECT_US_MAX = 200000 /* and what can be saved up */
 };
 
-static const char *const hook_names[SCRIPT_HOOKS] = {
-    "choose", "on_failure", "on_response", "on_done", "init", "timer", "health", "on_health"};
+static const char *const hook_names[SCRIPT_HOOKS] = {"choose",  "on_failure", "on_response",
+                                                     "on_done", "init",       "timer",
+                                                     "health",  "on_health",  "finally"};
 static const char *const breach_names[SCRIPT_BREACHES] = {"none",   "error", "timeout",
                                                           "memory", "yield", "answer"};
 
@@ -317,6 +318,13 @@ static void script_allow_cpu(struct script *script, uint64_t cpu_ms)
     script->cpu_ms = cpu_ms;
     if (script->config->script_limits.budget_ms > 0)
         budget_set(script->budget, cpu_ms);
+}
+
+void script_make_final(struct script *script, bool is_final)
+{
+    script->coroutines.may_not_await = is_final;
+    script_allow_cpu(script,
+                     is_final ? SCRIPT_FINAL_CPU_MS : script->config->script_limits.budget_ms);
 }
 
 static bool script_init(struct script *script, struct buffer *error)

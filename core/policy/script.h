@@ -24,8 +24,11 @@ enum script_hook {
     SCRIPT_TIMER,
     SCRIPT_HEALTH,
     SCRIPT_ON_HEALTH,
+    SCRIPT_FINALLY, /* a function that ctx:finally was given */
     SCRIPT_HOOKS
 };
+
+enum { SCRIPT_FINAL_CPU_MS = 1 };
 
 enum script_breach { /* how a call can go wrong */
                      SCRIPT_FINE,
@@ -63,6 +66,8 @@ bool script_has(const struct script *, enum script_hook);
  * tells the rest; until then the call struct serves others. */
 enum script_breach script_call(struct script *, struct script_run *, enum script_hook,
                                double *answer) MUST_USE;
+/* Calls from here on, until this is taken back, have SCRIPT_FINAL_CPU_MS, and may not await. */
+void script_make_final(struct script *, bool is_final);
 double script_number(const struct script_run *); /* of its call; 0: it awaits nothing */
 void script_cancel(struct script_run *); /* throws the call away, in silence; in any state */
 /* What went wrong, with the script's line in front (where it was, or as near as is known:

@@ -15,6 +15,7 @@ struct done {
     struct plan *plan;
     struct list_node node;
     struct deferred begin;
+    bool is_told; /* on_done is called */
     bool has_begun;
     struct policy_call call;
     struct facts_request facts;
@@ -130,8 +131,11 @@ static void on_empty(struct incoming_reader *reader)
 
 static void done_begin(struct done *d)
 {
+    struct policy *policy = d->plan->policy;
+
     d->has_begun = true;
-    if (policy_on_done(d->plan->policy, &d->call, &d->facts, &d->result) == POLICY_DONE)
+    policy_finish(policy, &d->facts, &d->result);
+    if (!d->is_told || policy_on_done(policy, &d->call, &d->facts, &d->result) == POLICY_DONE)
         done_over(d);
     else if (d->in != NULL)
         done_copy(d);
@@ -161,14 +165,16 @@ static bool may_tell(struct plan *plan)
 }
 
 void done_tell(struct plan *plan, struct incoming *in, struct facts_request *facts,
-               const struct facts_result *result)
+               const struct facts_result *result, bool is_told)
 {
     struct done *d;
 
-    if (!may_tell(plan))
+    is_told = is_told && may_tell(plan);
+    if (!is_told && facts->finals == 0)
         return;
     d = mem_alloc(sizeof *d);
     d->plan = plan_use(plan);
+    d->is_told = is_told;
     d->has_begun = false;
     d->call = (struct policy_call){.on_done = on_policy_done};
     d->result = *result;
@@ -176,7 +182,8 @@ void done_tell(struct plan *plan, struct incoming *in, struct facts_request *fac
     d->facts.arena = &d->arena;
     d->facts.deadline_ms = 0;  /* that was the client's */
     d->facts.explained = NULL; /* and the access line is written */
-    facts->vars = 0;           /* the call's now */
+    facts->vars = 0;           /* the call's now, */
+    facts->finals = 0;         /* and so are they */
     d->in = in;
     d->reader.on_empty = on_empty;
     in->reader = &d->reader;

@@ -1,5 +1,5 @@
 /*
- * done - the script's on_done hears of a request that is over.
+ * done - the script hears of a request that is over: ctx:finally, then on_done.
  *
  * It reads the request's own memory. Only if it awaits something, or that memory goes before it was
  * called, does it get a copy, DONE_COPY_BYTES at most: its client waits for nothing, and may have
@@ -17,10 +17,10 @@ enum {
     DONES_BYTES_MAX = 16 << 20, /* of all copies in a worker; less where it has little memory */
 };
 
-/* Calls on_done in an event of its own, when what was sent is on its way. Takes the request's vars.
- * Call only if policy_has_on_done. */
+/* Calls what ctx:finally was given, and on_done if is_told, in an event of its own, when what was
+ * sent is on its way. Takes the request's vars. */
 void done_tell(struct plan *, struct incoming *, struct facts_request *,
-               const struct facts_result *);
+               const struct facts_result *, bool is_told);
 size_t dones_bytes_max(const struct config *); /* for plan.c */
 /* The plan ends now: those that were not called yet are called, those that await are thrown away. */
 void done_finish_all(struct plan *);

@@ -31,7 +31,7 @@ static void exchange_tell_script(struct exchange *e)
         .retries = r->retries,
     };
 
-    done_tell(e->plan, e->in, &e->facts, &result);
+    done_tell(e->plan, e->in, &e->facts, &result, e->is_told);
 }
 
 void exchange_finish(struct exchange *e)
@@ -49,7 +49,7 @@ void exchange_finish(struct exchange *e)
     describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL,
                  loop_event_us(e->proxy->loop));
     access_log_write(&e->log);
-    if (e->is_told)
+    if (e->is_told || e->facts.finals > 0)
         exchange_tell_script(e);
     if (e->asked_policy)
         policy_forget(e->plan->policy, &e->facts);

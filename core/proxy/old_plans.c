@@ -31,7 +31,7 @@ static struct needs plan_needs(const struct plan *plan)
         n.all++;
         n.settled += exchange_is_settled(e);
         n.awaiting += exchange_may_await(e);
-        n.told += e->is_told;
+        n.told += e->is_told || e->facts.finals > 0;
     }
     return n;
 }
@@ -43,6 +43,8 @@ static void plan_drop_script(struct plan *plan)
         struct exchange *e = list_entry(node, struct exchange, node);
 
         e->is_told = false;
+        policy_finish(plan->policy, &e->facts, NULL);
+        e->facts.finals = 0;
         policy_forget(plan->policy, &e->facts);
     }
     done_finish_all(plan);

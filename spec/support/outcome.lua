@@ -2,6 +2,7 @@
 --
 --   outcome.response { status = 503, headers = { ["Retry-After"] = "1" } }      res of on_response (200 unless given)
 --   outcome.failure { kind = "reset", phase = "head" }                          err of on_failure
+--   outcome.finish(ctx, { status = 499 })              the request is over: calls what ctx:finally was given
 
 local fake_headers = require "spec.support.fake_headers"
 
@@ -34,6 +35,18 @@ function outcome.failure(given)
   local built = {}
   for name, default in pairs(FAILURE) do built[name] = given[name] or default end
   return strict("err", built, FAILURE)
+end
+
+-- As in lb each is called, also after one that fails; then its error is raised.
+function outcome.finish(ctx, result)
+  local finals, failure = rawget(ctx, "finals") or {}, nil
+  rawset(ctx, "finals", "called")
+  rawset(ctx, "result", result)
+  for i = finals == "called" and 0 or #finals, 1, -1 do
+    local ok, err = pcall(finals[i], ctx)
+    if not ok then failure = failure or err end
+  end
+  if failure then error(failure, 0) end
 end
 
 return outcome

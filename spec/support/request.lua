@@ -7,7 +7,8 @@
 --
 -- What is not given is a first GET of /. Like the real one it refuses a field that does not exist.
 -- An answer of ctx's is a table { kind = "respond", "reject" or "redirect", status, headers, body, why };
--- ctx:allow_replay() shows as replay_allowed, ctx:explain(key, value) as explained[key].
+-- ctx:allow_replay() shows as replay_allowed, ctx:explain(key, value) as explained[key]. What ctx:finally was
+-- given is called by outcome.finish(ctx).
 
 local fake_headers = require "spec.support.fake_headers"
 
@@ -56,6 +57,18 @@ function methods.explain(ctx, key, value)
   local explained = rawget(ctx, "explained") or {}
   rawset(ctx, "explained", explained)
   explained[key] = value
+end
+
+function methods.finally(ctx, fn)
+  assert(type(fn) == "function", "ctx:finally(f) needs a function")
+  local finals = rawget(ctx, "finals")
+  assert(finals ~= "called", "ctx:finally(f): the request is over")
+  if not finals then
+    finals = {}
+    rawset(ctx, "finals", finals)
+  end
+  assert(#finals < 16, "ctx:finally(f): a request has 16 of them at most")
+  finals[#finals + 1] = fn
 end
 
 function methods.random(_, n)
