@@ -258,6 +258,7 @@ function headers:one(name) end
 ---@field client string
 ---@field client_ip string
 ---@field client_port integer
+---@field listener string
 ---@field headers lb.Headers
 ---@field cookies table<string, string?>
 ---@field attempts integer from 1

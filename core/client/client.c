@@ -459,8 +459,8 @@ struct client *client_new(struct clients *clients, const struct listener *listen
     struct client *c = mem_zalloc(sizeof *c);
 
     c->clients = clients;
+    c->listener = listener;
     c->peer = *peer;
-    c->local_port = listener->port;
     c->is_new = true;
     watch_init(c);
     deferred_init(&c->resume, on_resume);

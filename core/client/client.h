@@ -26,14 +26,14 @@ struct client {
     struct deferred resume;   /* goes on after an exchange */
     struct list_node node;
     struct clients *clients;
-    struct incoming *incoming; /* NULL while idle */
-    struct buffer *early;      /* read ahead of its turn; NULL: nothing */
-    struct bond *bonds;        /* what ends with it, for those who serve it */
+    const struct listener *listener; /* by which it came */
+    struct incoming *incoming;       /* NULL while idle */
+    struct buffer *early;            /* read ahead of its turn; NULL: nothing */
+    struct bond *bonds;              /* what ends with it, for those who serve it */
     struct sockaddr_in6 peer;
     uint32_t watched_bytes; /* not taken by the client when the deadline was set */
     uint32_t rested_ms;     /* steady clock, its low bits: since when, if it rests */
     uint64_t caller;        /* what it is counted under: shared/callers.h; 0: it is not */
-    uint16_t local_port;
     uint8_t state;
     uint8_t checks;       /* whether a client that has half-closed is still there */
     uint8_t idle_lingers; /* in a row in which the client took nothing */

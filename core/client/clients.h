@@ -62,7 +62,7 @@ void clients_init(struct clients *, struct loop *, const struct config *, struct
  * is refused that was accepted. Borrows them until the next call. */
 void clients_follow(struct clients *, const struct config *);
 void clients_dispose(struct clients *); /* when count is 0 */
-/* Takes the socket, of a connection that has come by this listener. */
+/* Takes the socket, of a connection that has come by this listener, which outlives it. */
 void clients_accept(struct clients *, const struct listener *, int socket,
                     const struct sockaddr_in6 *peer);
 /* Something has run out: closes one that nobody would miss, without an answer. It is gone at once

@@ -208,12 +208,12 @@ const struct sockaddr_in6 *incoming_peer(const struct incoming *in)
     return &in->client->peer;
 }
 
+struct slice incoming_listener(const struct incoming *in)
+{
+    return in->client->listener->name;
+}
+
 struct bond **incoming_bonds(struct incoming *in)
 {
     return &in->client->bonds;
-}
-
-uint16_t incoming_local_port(const struct incoming *in)
-{
-    return in->client->local_port;
 }

@@ -104,7 +104,7 @@ void incoming_pass(struct incoming *, struct slice); /* for client.c: bytes of a
 
 const char *incoming_why_gone(const struct incoming *); /* after on_gone: for the log */
 const struct sockaddr_in6 *incoming_peer(const struct incoming *);
+struct slice incoming_listener(const struct incoming *); /* what that is called by which it came */
 struct bond **incoming_bonds(struct incoming *); /* of the connection: they outlive the request */
-uint16_t incoming_local_port(const struct incoming *);
 
 #endif

@@ -72,6 +72,16 @@ static const char *parse_listen(struct address *address, struct slice text, stru
     return address_parse(address, buffer_slice(full), true);
 }
 
+/* Only a port: on all addresses, or on which one? */
+static bool is_port(struct slice text)
+{
+    size_t digits = 0;
+
+    while (digits < text.length && text.start[digits] >= '0' && text.start[digits] <= '9')
+        digits++;
+    return digits > 0 && digits == text.length;
+}
+
 static bool listens_on(const struct config *config, const struct address *address)
 {
     socklen_t length = address_length(&address->socket.any);
@@ -94,14 +104,19 @@ static bool add_listen(struct config *config, struct slice text, struct buffer *
         words = "too many addresses: 64 at most";
     if (words != NULL) {
         buffer_dispose(&full);
-        return wrong_address(wrong, text, words);
+        if (!is_port(text))
+            return wrong_address(wrong, text, words);
+        buffer_printf(wrong, "'%.*s' is a port alone: write ':%.*s' for all addresses",
+                      shown_length(text), text.start, shown_length(text), text.start);
+        return false;
     }
     config->listen =
         mem_realloc(config->listen, (config->listen_count + 1) * sizeof *config->listen);
     buffer_clear(&full);
     address_format(&full, &address.socket.any);
     config->listen[config->listen_count++] =
-        (struct config_listen){mem_copy(buffer_slice(&full).start, buffer_length(&full)), address};
+        (struct config_listen){mem_copy(text.start, text.length),
+                               mem_copy(buffer_slice(&full).start, buffer_length(&full)), address};
     buffer_dispose(&full);
     return true;
 }

@@ -4,6 +4,8 @@
  * Each takes one text with one address, or several with commas, and checks that
  * none comes twice. What is wrong is told in words, without where it stands.
  *
+ * Each address of listen is kept as it was written, too: scripts know it by that (ctx.listener).
+ *
  * To listen on ":3030" is to listen on all addresses, IPv4 and IPv6 ("[::]:3030");
  * "localhost:3030" is "127.0.0.1:3030"; no other name can be listened on. Port 0
  * takes a free one.

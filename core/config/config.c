@@ -43,8 +43,10 @@ void config_free(struct config *config)
 {
     if (config == NULL)
         return;
-    for (unsigned i = 0; i < config->listen_count; i++)
+    for (unsigned i = 0; i < config->listen_count; i++) {
         mem_free(config->listen[i].text);
+        mem_free(config->listen[i].written);
+    }
     for (unsigned i = 0; i < config->backends_count; i++)
         free_backend(&config->backends[i]);
     for (unsigned i = 0; i < config->pages_count; i++) {
@@ -154,7 +156,7 @@ static void print_addresses(struct buffer *out, const struct config *config)
     buffer_append_text(out, "  listen = { ");
     for (unsigned i = 0; i < config->listen_count; i++) {
         buffer_append_text(out, i > 0 ? ", " : "");
-        print_text(out, config->listen[i].text);
+        print_text(out, config->listen[i].written);
     }
     buffer_append_text(out, " },\n  backends = {\n");
     for (unsigned i = 0; i < config->backends_count; i++)

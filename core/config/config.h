@@ -33,7 +33,8 @@ struct config_backend {
 };
 
 struct config_listen {
-    char *text;             /* the address in full: "[::]:3030" where ":3030" was written */
+    char *written;          /* the address as it was written: what scripts know it by */
+    char *text;             /* in full: "[::]:3030" where ":3030" was written */
     struct address address; /* never ADDRESS_NAME, never ADDRESS_UNIX */
 };
 
@@ -162,6 +163,13 @@ struct config_overrides {
     /* where each came from, for messages: "--listen", "LISTEN" */
     const char *listen_source, *backends_source, *workers_source;
 };
+
+/* What Host says to a backend if nobody gives another one: its address as it was written, as a
+ * client would say that asked it directly (RFC 9110, 7.2). A path is no host. */
+static inline const char *config_backend_host(const struct config_backend *backend)
+{
+    return backend->address.kind == ADDRESS_UNIX ? "localhost" : backend->text;
+}
 
 struct config *config_new(void); /* every setting at its default, no addresses */
 void config_free(struct config *);

@@ -110,3 +110,11 @@ bool changes_find_name(const struct changes *changes, struct slice name)
             return true;
     return false;
 }
+
+const struct slice *changes_find_value(const struct changes *changes, struct slice name)
+{
+    for (unsigned i = changes != NULL ? changes->count : 0; i-- > 0;)
+        if (slice_is_nocase(changes->list[i].name, name) && changes->list[i].value.start != NULL)
+            return &changes->list[i].value;
+    return NULL;
+}

@@ -38,6 +38,9 @@ enum changes_fault changes_add(struct changes *, struct arena *, enum changes_of
 bool changes_find_drop(const struct changes *, enum changes_of, const struct field *);
 bool changes_find_name(const struct changes *, struct slice name);
 
+/* The value that goes on in the place of what came, the last of several; NULL: there is none. */
+const struct slice *changes_find_value(const struct changes *, struct slice name);
+
 static inline bool changes_drop(const struct changes *changes, enum changes_of of,
                                 const struct field *came)
 {

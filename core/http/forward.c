@@ -3,6 +3,7 @@
  */
 #include "http/forward.h"
 
+#include "http/asked.h"
 #include "http/hop.h"
 #include "http/lines.h"
 #include "http/request.h"
@@ -283,12 +284,13 @@ static bool is_said(const struct forward_request *r, const struct hop *hop, enum
     return (r->is_trusted && hop_has(hop, kind)) || changes_name(r->changes, name);
 }
 
-/* What is said already is not said again; and our port is not that of another scheme. */
+/* What is said already is not said again. */
 static void write_forwarding(struct writer *w, const struct forward_request *r,
                              const struct hop *hop)
 {
     const struct slice proto = SLICE("X-Forwarded-Proto"), host = SLICE("X-Forwarded-Host"),
                        port = SLICE("X-Forwarded-Port");
+    unsigned asked;
 
     if (!changes_name(r->changes, SLICE("X-Forwarded-For")))
         write_forwarded_for(w, r);
@@ -296,9 +298,8 @@ static void write_forwarding(struct writer *w, const struct forward_request *r,
         write_line(w, SLICE("X-Forwarded-Proto: "), r->proto);
     if (!r->names_no_host && !is_said(r, hop, FIELD_X_FORWARDED_HOST, host))
         write_line(w, SLICE("X-Forwarded-Host: "), r->host);
-    if (r->port != 0 && !is_said(r, hop, FIELD_X_FORWARDED_PORT, port) &&
-        !is_said(r, hop, FIELD_X_FORWARDED_PROTO, proto))
-        write_decimal_field(w, port, r->port);
+    if (!is_said(r, hop, FIELD_X_FORWARDED_PORT, port) && (asked = asked_port(r, hop)) != 0)
+        write_decimal_field(w, port, asked);
     if (r->adds_forwarded && !changes_name(r->changes, SLICE("Forwarded")))
         write_forwarded(w, r);
 }

@@ -22,7 +22,6 @@ struct forward_request {
     struct slice host;    /* what Host says; the backend's own for a request without one */
     struct slice peer_ip; /* of the connection's other end, as text */
     struct slice proto;   /* "http" */
-    uint16_t port;        /* at which the client came in; 0 if unknown */
     /* The peer may speak for others: its X-Forwarded-* and Forwarded are appended to and kept.
      * Anybody else's are dropped before ours are added. */
     bool is_trusted;

@@ -6,12 +6,12 @@
  */
 #include "http/parse.h"
 
+#include "http/refusal.h"
 #include "http/scan.h"
 
 #include <llhttp.h>
-#include <stdio.h>
 
-enum { FIELDS_AT_ONCE_MAX = 64, FED_AT_THE_END = 16384, NAME_SHOWN_MAX = 60 };
+enum { FIELDS_AT_ONCE_MAX = 64, FED_AT_THE_END = 16384 };
 
 _Static_assert(sizeof(llhttp_t) <= PARSE_STATE_BYTES, "PARSE_STATE_BYTES is too small");
 
@@ -240,7 +240,7 @@ static enum parse_step parse_refuse(struct parse *p, enum syntax_fault fault)
     static const enum parse_error errors[] = {
         [SYNTAX_LONG_LINE] = PARSE_LONG_LINE,     [SYNTAX_LARGE_HEAD] = PARSE_LARGE_HEAD,
         [SYNTAX_MANY_FIELDS] = PARSE_MANY_FIELDS, [SYNTAX_UNSPOKEN] = PARSE_BAD_VERSION,
-        [SYNTAX_CHUNK_CODING] = PARSE_LARGE_HEAD,
+        [SYNTAX_CHUNK_CODING] = PARSE_LARGE_HEAD, [SYNTAX_HTTP2] = PARSE_BAD_VERSION,
     };
     enum parse_error error = errors[fault];
 
@@ -315,43 +315,22 @@ static void parse_take_pieces(struct parse *p, struct slice last)
     CHECK(parse_scan(p, bytes, &room) == bytes.length);
 }
 
-/* "a field name that is not a token: X-A[": the name of the field up to its colon, or with the byte
- * that does not belong in it. */
-static const char *parse_name_field(struct parse *p, struct slice head, char wrong)
-{
-    const char *line = memrchr(head.start, '\n', head.length);
-    const char *start = line != NULL ? line + 1 : head.start;
-    size_t length = (size_t)(head.start + head.length - start);
-    const char *colon = memchr(start, ':', length);
-    const char *why = syntax_fault_text(p->syntax.fault);
-    size_t room = strlen(why) + NAME_SHOWN_MAX + sizeof ": \\x00";
-    char *text = arena_alloc(p->arena, room), shown[sizeof "\\x00"] = "";
-
-    if (colon != NULL)
-        length = (size_t)(colon - start);
-    if (p->syntax.fault == SYNTAX_NAME)
-        snprintf(shown, sizeof shown, wrong > ' ' && wrong < 0x7f ? "%c" : "\\x%02x",
-                 (unsigned char)wrong);
-    snprintf(text, room, "%s: %.*s%s", why, length < NAME_SHOWN_MAX ? (int)length : NAME_SHOWN_MAX,
-             start, shown);
-    return text;
-}
-
-/* A head is refused: its first line, if that was well, tells whose. Behind last is the byte that is
- * wrong. */
+/* Its first line, if that was well, tells whose it is. Behind last is the byte that is wrong. */
 static enum parse_step parse_refuse_head(struct parse *p, struct slice last)
 {
-    enum parse_step step = parse_refuse(p, p->syntax.fault);
+    struct slice head = parse_gather(p, last);
     struct scan_room room = {0};
-    struct slice head;
+    enum parse_step step;
 
+    if (!p->is_response)
+        p->syntax.fault = (uint8_t)refusal_fault((enum syntax_fault)p->syntax.fault, head);
+    step = parse_refuse(p, (enum syntax_fault)p->syntax.fault);
     if (!syntax_has_first_line(&p->syntax))
         return step;
-    head = parse_gather(p, last);
     if (!p->is_response)
         scan_request(head, &room, &p->head);
     if (p->error == PARSE_BAD && syntax_fault_has_name(&p->syntax))
-        p->why = parse_name_field(p, head, last.start[last.length]);
+        p->why = refusal_name_field(p->arena, &p->syntax, head, last.start[last.length]);
     return step;
 }
 

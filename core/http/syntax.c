@@ -5,7 +5,7 @@
  */
 #include "http/syntax.h"
 
-enum { EMPTY_LINES_BYTES_MAX = 8, TLS_HANDSHAKE = 0x16 };
+enum { EMPTY_LINES_BYTES_MAX = 8, TLS_HANDSHAKE = 0x16, PROXY_EMPTY_BYTES = 4 };
 
 /* What a byte is, in the low bits, beside the runs of bytes in which it may stand. */
 enum {
@@ -265,6 +265,8 @@ static bool syntax_step(struct syntax *s, char c)
 
     if (s->state == START && c == TLS_HANDSHAKE)
         next = REFUSAL(SYNTAX_TLS);
+    else if (s->state == START && c == '\0' && s->empty_bytes == PROXY_EMPTY_BYTES)
+        next = REFUSAL(SYNTAX_PROXY); /* its version 2 begins with two empty lines and a NUL */
     else if (s->state == V_END && next == EOL_LF && !is_spoken(s))
         next = REFUSAL(SYNTAX_UNSPOKEN);
     else if (next == NAME && s->fields++ == s->fields_max)
@@ -336,7 +338,9 @@ const char *syntax_fault_text(enum syntax_fault fault)
         [SYNTAX_BARE_CR] = "a bare carriage return",
         [SYNTAX_BARE_LF] = "a bare line feed",
         [SYNTAX_EMPTY_LINES] = "too many empty lines before the request",
-        [SYNTAX_TLS] = "a TLS handshake on a plain HTTP port",
+        [SYNTAX_TLS] = "a TLS handshake on a plain HTTP port: ask by http://, or end TLS before lb",
+        [SYNTAX_PROXY] = "a PROXY protocol header on a port that reads none",
+        [SYNTAX_HTTP2] = "HTTP/2 on a port that speaks HTTP/1.1: let the proxy in front send that",
         [SYNTAX_METHOD] = "a method that is not a token",
         [SYNTAX_NO_TARGET] = "no request target",
         [SYNTAX_TARGET] = "a byte that a request target may not have",

@@ -21,7 +21,9 @@ enum syntax_fault {
     SYNTAX_BARE_CR,
     SYNTAX_BARE_LF,
     SYNTAX_EMPTY_LINES,
-    SYNTAX_TLS,
+    SYNTAX_TLS, /* another protocol, by its first bytes */
+    SYNTAX_PROXY,
+    SYNTAX_HTTP2,
     SYNTAX_METHOD,
     SYNTAX_NO_TARGET,
     SYNTAX_TARGET,

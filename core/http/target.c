@@ -168,3 +168,16 @@ struct slice host_without_port(struct slice text)
 {
     return (struct slice){text.start, host_length(text)};
 }
+
+uint16_t host_port(struct slice text)
+{
+    size_t at = text.length;
+    uint64_t port;
+
+    while (at > 0 && is_digit(text.start[at - 1]))
+        at--;
+    if (at == 0 || text.start[at - 1] != ':' ||
+        !number_read((struct slice){text.start + at, text.length - at}, &port))
+        return 0;
+    return port <= UINT16_MAX ? (uint16_t)port : 0;
+}

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum target_form { TARGET_ORIGIN, TARGET_ABSOLUTE, TARGET_AUTHORITY, TARGET_ASTERISK };
 
@@ -28,5 +29,7 @@ bool host_is_valid(struct slice host);
 /* The same, and what host_without_port gives. */
 bool host_split(struct slice host, struct slice *name);
 struct slice host_without_port(struct slice host);
+/* What stands behind the colon of a valid one; 0: nothing, or a port that there is not. */
+uint16_t host_port(struct slice host);
 
 #endif

@@ -57,6 +57,7 @@ end
 -- What it is called elsewhere, where no letters tell.
 local ELSEWHERE = {
   ip = "client_ip", remote_addr = "client_ip", src = "client_ip", remote_port = "client_port", uri = "path",
+  local_addr = "listener", local_address = "listener", local_port = "listener",
   url = "path",
   args = "query", code = "status", server = "backend", addr = "address", reply = "respond", warning = "warn",
   timer = "every", at = "after", time = "ms", value = "message",

@@ -100,8 +100,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 int listener_open(struct listener *l, struct loop *loop, int socket)
 {
-    struct sockaddr_in6 own = {.sin6_family = AF_UNSPEC};
-    socklen_t length = sizeof own;
     int on = 1;
     int status = uv_poll_init(&loop->uv, &l->poll, socket);
 
@@ -114,10 +112,8 @@ int listener_open(struct listener *l, struct loop *loop, int socket)
     deadline_init(&l->again, on_again);
     /* Accepted sockets inherit it, which saves a system call for each. */
     setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (getsockname(socket, (struct sockaddr *)&own, &length) != 0 ||
-        listen(socket, LISTENER_BACKLOG) != 0)
+    if (listen(socket, LISTENER_BACKLOG) != 0)
         return -errno;
-    l->port = ntohs(own.sin6_port); /* in the same place for IPv4 */
     listener_start(l);
     return 0;
 }

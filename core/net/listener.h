@@ -9,6 +9,7 @@
 #define NET_LISTENER_H
 
 #include "base/check.h"
+#include "base/slice.h"
 #include "net/deadline.h"
 #include "net/loop.h"
 
@@ -19,9 +20,9 @@ struct listener {
     struct loop *loop;
     struct deadline again; /* there was no room or no descriptor for a connection: another try */
     int socket;
-    uint16_t port;
-    uint16_t batch;  /* accepted at most in the next turn */
-    bool is_waiting; /* there was no room, and somebody waits for listener_go_on */
+    struct slice name; /* by which its owner and scripts know it; the owner's */
+    uint16_t batch;    /* accepted at most in the next turn */
+    bool is_waiting;   /* there was no room, and somebody waits for listener_go_on */
     bool (*has_room)(struct listener *); /* may somebody who comes be accepted? */
     bool (*on_full)(struct listener *); /* somebody has come: is there room now, or does he wait? */
     bool (*make_room)(struct listener *); /* the same for want of a descriptor */

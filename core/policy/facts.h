@@ -38,6 +38,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     struct slice host;   /* of the request, without the port */
     struct slice scheme; /* "http" */
     struct slice client_ip;
+    struct slice listener; /* the address at which it came in, as the settings have it; lives on */
     uint32_t client_port;
     uint32_t attempts;   /* backends tried, this one included: from 1 */
     uint32_t retries;    /* tries again on the same backend: from 0 */

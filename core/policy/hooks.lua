@@ -20,7 +20,7 @@ local text_of = ffi.string
 
 ffi.cdef [[
 struct facts_request {
-    struct slice id, method, target, path, query, host, scheme, client_ip;
+    struct slice id, method, target, path, query, host, scheme, client_ip, listener;
     uint32_t client_port, attempts, retries, tries, idempotent, replayable;
     double deadline_ms;
     const void *head;
@@ -129,7 +129,7 @@ local ctx_fields = {
   replayable = function(request) return request.replayable ~= 0 end,
 }
 
-for _, name in ipairs { "id", "method", "path", "query", "host", "scheme", "client_ip" } do
+for _, name in ipairs { "id", "method", "path", "query", "host", "scheme", "client_ip", "listener" } do
   ctx_fields[name] = function(request)
     local text = request[name]
     return text_of(text.start, text.length)

@@ -56,6 +56,12 @@ static void on_done(struct policy_call *call)
     (void)call; /* the loop does not run */
 }
 
+/* One at which requests will come. */
+static struct slice made_up_listener(const struct config *config)
+{
+    return config->listen_count > 0 ? slice_of(config->listen[0].written) : SLICE("");
+}
+
 static void make_request(struct rehearsal *r)
 {
     r->head = (struct head){.version = VERSION_1_1,
@@ -72,6 +78,7 @@ static void make_request(struct rehearsal *r)
                                         .host = SLICE("example.org"),
                                         .scheme = SLICE("http"),
                                         .client_ip = SLICE("192.0.2.1"),
+                                        .listener = made_up_listener(r->config),
                                         .client = 1,
                                         .client_port = 50000,
                                         .attempts = 1,

@@ -141,14 +141,17 @@ void entrance_follow(struct entrance *e, const struct config *config)
     entrance_go_on(e);
 }
 
-int entrance_open(struct entrance *e, const int *sockets, unsigned count)
+int entrance_open(struct entrance *e, const struct config *config, const int *sockets,
+                  unsigned count)
 {
+    CHECK(count == config->listen_count);
     e->listeners = mem_zalloc(count * sizeof *e->listeners);
     for (unsigned i = 0; i < count; i++) {
         struct listener *l = &e->listeners[i];
         int status;
 
         l->owner = e;
+        l->name = slice_of(config->listen[i].written);
         l->has_room = has_room;
         l->on_full = on_full;
         l->make_room = make_room;

@@ -27,8 +27,10 @@ struct entrance {
 
 void entrance_init(struct entrance *, struct clients *, struct pools *); /* borrows */
 void entrance_follow(struct entrance *, const struct config *); /* whom that lets in, may come */
-/* Takes the sockets, also if it fails. 0, or a negative libuv code. */
-int entrance_open(struct entrance *, const int *sockets, unsigned count) MUST_USE;
+/* Takes the sockets, of the addresses that the settings listen on, also if it fails. Borrows the
+ * settings. 0, or a negative libuv code. */
+int entrance_open(struct entrance *, const struct config *, const int *sockets,
+                  unsigned count) MUST_USE;
 void entrance_note_left(struct entrance *); /* a client: another one may come, here or elsewhere */
 /* Another worker may want a place, or have freed one: it has woken this one. Now and then, too, as
  * who rests now may have been too young to go then. */

@@ -360,7 +360,7 @@ static int worker_start(struct worker *w, const int *sockets, unsigned count)
 
     if (!worker_follow(w))
         return 1;
-    status = entrance_open(&w->entrance, sockets, count);
+    status = entrance_open(&w->entrance, w->first, sockets, count);
     if (status != 0) {
         log_event(LOG_ERROR, "worker_failed", NULL, "cannot listen: %s", uv_strerror(status));
         return 1;

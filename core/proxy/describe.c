@@ -83,6 +83,7 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .host = in->request.host_name,
         .scheme = SLICE("http"),
         .client_ip = describe_ip(&in->arena, peer),
+        .listener = incoming_listener(in),
         .client_port = ntohs(peer->sin6_port), /* in the same place for IPv4 */
         .attempts = 1,
         .tries = 1,
@@ -136,7 +137,6 @@ struct slice describe_forwarded(struct incoming *in, const struct config *config
             .host = request->host.length > 0 ? request->host : own_host,
             .peer_ip = is_trusted ? describe_ip(arena, incoming_peer(in)) : facts->client_ip,
             .proto = SLICE("http"), /* of this connection, whoever else has said what */
-            .port = incoming_local_port(in),
             .is_trusted = is_trusted,
             .adds_forwarded = config->forwarded,
             .wants_upgrade = request->wants_upgrade,

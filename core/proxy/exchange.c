@@ -305,7 +305,7 @@ static void on_pause_over(struct deadline *d)
 static struct slice exchange_request_head(struct exchange *e)
 {
     return describe_forwarded(e->in, e->plan->config, &e->facts, e->attempt.options,
-                              slice_of(e->attempt.backend->settings->text),
+                              slice_of(config_backend_host(e->attempt.backend->settings)),
                               stream_room(e->proxy->loop));
 }
 

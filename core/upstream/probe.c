@@ -259,15 +259,6 @@ void probe_start(struct probe *p, const struct sockaddr *to, uint64_t limit_ms)
         probe_fail_to_connect(p, status);
 }
 
-/* The Host of a backend that was given no other is its address as it was written,
- * which is what a client would use that asked it directly (RFC 9110, 7.2). */
-static const char *probe_host(const struct config *config, const struct config_backend *backend)
-{
-    if (config->health.host != NULL)
-        return config->health.host;
-    return backend->address.kind == ADDRESS_UNIX ? "localhost" : backend->text;
-}
-
 void probe_init(struct probe *p, struct loop *loop, const struct config *config,
                 const struct config_backend *backend, void (*on_done)(struct probe *))
 {
@@ -283,5 +274,7 @@ void probe_init(struct probe *p, struct loop *loop, const struct config *config,
         buffer_printf(&p->request,
                       "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: lb-health\r\n"
                       "Connection: close\r\nAccept: */*\r\n\r\n",
-                      config->health.path, probe_host(config, backend));
+                      config->health.path,
+                      config->health.host != NULL ? config->health.host
+                                                  : config_backend_host(backend));
 }

@@ -121,7 +121,7 @@ passes("forwarded-spoofed", "a Connection that names X-Forwarded-For, and one of
 -- As a trusted peer's: what we add without its own words, then with them.
 local TRUSTED = [[trusted_proxies = { "127.0.0.0/8" },]]
 local US = "X-Forwarded-For: 127.0.0.1\r\n"
-local PROTO, HOST, PORT = "X-Forwarded-Proto: http\r\n", "X-Forwarded-Host: x\r\n", "X-Forwarded-Port: %port%\r\n"
+local PROTO, HOST, PORT = "X-Forwarded-Proto: http\r\n", "X-Forwarded-Host: x\r\n", "X-Forwarded-Port: 80\r\n"
 local function trusted(name, fields, seen)
   cases:passes("forwarded-trusted", name, request(fields), ("GET / HTTP/1.1\r\nHost: x\r\n%s%%via%%\r\n"):format(seen),
     { limits = TRUSTED })
@@ -135,7 +135,7 @@ trusted("two of X-Forwarded-For", "X-Forwarded-For: 1.2.3.4\r\nX-A: 1\r\nx-forwa
   "X-A: 1\r\nX-Forwarded-For: 1.2.3.4, 5.6.7.8, 127.0.0.1\r\n" .. PROTO .. HOST .. PORT)
 trusted("X-Forwarded-For without a value", "X-Forwarded-For:\r\n", US .. PROTO .. HOST .. PORT)
 trusted("X-Forwarded-Proto", "X-Forwarded-Proto: https\r\nX-A: 1\r\n",
-  "X-Forwarded-Proto: https\r\nX-A: 1\r\n" .. US .. HOST)
+  "X-Forwarded-Proto: https\r\nX-A: 1\r\n" .. US .. HOST .. "X-Forwarded-Port: 443\r\n")
 trusted("X-Forwarded-Host", "x-forwarded-host: y.test\r\n", "x-forwarded-host: y.test\r\n" .. US .. PROTO .. PORT)
 trusted("X-Forwarded-Port", "X-Forwarded-Port: 443\r\n", "X-Forwarded-Port: 443\r\n" .. US .. PROTO .. HOST)
 trusted("all of them", "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: y\r\n" ..

@@ -98,9 +98,9 @@ describe("a script's settings", function()
   describe("are in effect:", function()
     local cases = { -- what the script returns, path, value
       { "listen = '127.0.0.1:80, [::1]:81'", "listen.2", "[::1]:81" },
-      { "listen = { '127.0.0.1:80', ':81' }", "listen.2", "[::]:81" },
-      { "listen = ' :3030 '", "listen.1", "[::]:3030" },
-      { "listen = 'localhost:3030'", "listen.1", "127.0.0.1:3030" },
+      { "listen = { '127.0.0.1:80', ':81' }", "listen.2", ":81" },
+      { "listen = ' :3030 '", "listen.1", ":3030" },
+      { "listen = 'localhost:3030'", "listen.1", "localhost:3030" },
       { "listen = '127.0.0.1:0, 127.0.0.1:0'", "listen.2", "127.0.0.1:0" },
       { "backends = ' a:1 ,http://b:2, unix:/c '", "backends.2.address", "b:2" },
       { "backends = ' a:1 ,http://b:2, unix:/c '", "backends.3.name", "unix:/c" },
@@ -634,7 +634,7 @@ return {
 
     it("to the listen addresses that are given instead", function()
       local given = overridden { listen = { "127.0.0.1:5", ":6,[::1]:7" }, listen_source = "--listen" }
-      assert.same({ "127.0.0.1:5", "[::]:6", "[::1]:7" }, settings(script, given).listen)
+      assert.same({ "127.0.0.1:5", ":6", "[::1]:7" }, settings(script, given).listen)
     end)
 
     it("to the backends that are given instead", function()
@@ -659,6 +659,8 @@ return {
     local wrong = {
       { { listen = { "nonsense" }, listen_source = "LISTEN" },
         "LISTEN: 'nonsense': the port is missing: expected host:port" },
+      { { listen = { "3030" }, listen_source = "--listen" },
+        "--listen: '3030' is a port alone: write ':3030' for all addresses" },
       { { listen = { ":1", ":1" }, listen_source = "--listen" }, "--listen: ':1': listed twice" },
       { { backends = { "a:1", "b" }, backends_source = "--backend" },
         "--backend: 'b': the port is missing: expected host:port" },

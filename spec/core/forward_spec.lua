@@ -30,7 +30,7 @@ local function changes_of(arena, of, given)
   return changes, said
 end
 
--- given: the head as for http.head; changes as above; new_host, origin, framing, length, host, peer_ip, proto, port,
+-- given: the head as for http.head; changes as above; new_host, origin, framing, length, host, peer_ip, proto,
 -- max_forwards, and true or nothing: trusted, forwarded, upgrade
 local function request_text(given)
   local arena = http.arena()
@@ -42,7 +42,6 @@ local function request_text(given)
   what.head, what.target = head, target
   what.framing, what.length = FRAMINGS[given.framing or "none"], given.length or 0
   what.host, what.peer_ip, what.proto = http.slice(texts[2]), http.slice(texts[3]), http.slice(texts[4])
-  what.port = given.port or 3030
   what.is_trusted, what.adds_forwarded = given.trusted or false, given.forwarded or false
   what.wants_upgrade = given.upgrade or false
   what.has_max_forwards, what.max_forwards = given.max_forwards ~= nil, given.max_forwards or 0
@@ -98,7 +97,7 @@ local function joined(...)
 end
 
 local FOR, PROTO, HOST, PORT = "X-Forwarded-For: 10.0.0.9", "X-Forwarded-Proto: http", "X-Forwarded-Host: x",
-  "X-Forwarded-Port: 3030"
+  "X-Forwarded-Port: 80"
 local VIA = "Via: 1.1 lb"
 local ADDED = { FOR, PROTO, HOST, PORT, VIA }
 
@@ -149,7 +148,7 @@ describe("the head of a request that goes on", function()
   it("is this, byte for byte", function()
     assert.equal("GET /a?b HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nX-Forwarded-For: ::1\r\n" ..
       "X-Forwarded-Proto: http\r\nX-Forwarded-Host: x\r\nX-Forwarded-Port: 80\r\nVia: 1.1 lb\r\n\r\n",
-      request_text { method = "GET", "Host: x", "Accept: */*", origin = "/a?b", peer_ip = "::1", port = 80 })
+      request_text { method = "GET", "Host: x", "Accept: */*", origin = "/a?b", peer_ip = "::1" })
   end)
 
   it("is this, with all that there may be, in one order", function()
@@ -157,7 +156,7 @@ describe("the head of a request that goes on", function()
       "OPTIONS /o HTTP/1.1", "A: 1", "Host: h:80", "Forwarded: for=_a", "max-forwards: 9", "Expect: 100-continue",
       "Trailer: T", "B: 2", "Transfer-Encoding: chunked", "TE: trailers", "Upgrade: a/1, b",
       "Connection: upgrade, TE", "X-Forwarded-For: 1.1.1.1, ::1", "X-Forwarded-Proto: http",
-      "X-Forwarded-Host: h:80", "X-Forwarded-Port: 3030", "Forwarded: for=\"[::1]\";host=\"h:80\";proto=http", VIA,
+      "X-Forwarded-Host: h:80", "X-Forwarded-Port: 80", "Forwarded: for=\"[::1]\";host=\"h:80\";proto=http", VIA,
     }, request {
       method = "OPTIONS", origin = "/o", framing = "chunked", host = "h:80", peer_ip = "::1", max_forwards = 10,
       trusted = true, forwarded = true, upgrade = true,
@@ -419,12 +418,11 @@ describe("the head of a request that goes on", function()
           "Forwarde: f"),
         { "GET / HTTP/1.1", "Host: x", "X-Forwarded: a", "XForwarded-For: b", "X-Forward-For: c", "Forwarded-For: d",
           "X-Real-IP: e", "Forwarde: f" } },
-      { "has no port that is not known", with(get "Host: x", { port = 0 }), LINES, { FOR, PROTO, HOST, VIA } },
       { "has an address of IPv6 without brackets", with(get "Host: x", { peer_ip = "2001:db8::1" }), LINES,
         { "X-Forwarded-For: 2001:db8::1", PROTO, HOST, PORT, VIA } },
       { "has the protocol and the host of the request", with(get "Host: y", { proto = "https", host = "h:8080" }),
         { "GET / HTTP/1.1", "Host: h:8080" },
-        { FOR, "X-Forwarded-Proto: https", "X-Forwarded-Host: h:8080", PORT, VIA } },
+        { FOR, "X-Forwarded-Proto: https", "X-Forwarded-Host: h:8080", "X-Forwarded-Port: 8080", VIA } },
     }
   end)
 
@@ -440,7 +438,7 @@ describe("the head of a request that goes on", function()
         { "X-Forwarded-For: 1.1.1.1, 2.2.2.2,3.3.3.3, 2001:db8::1", PROTO, HOST, PORT, VIA } },
       { "has itself alone if it says nothing", trusted "Host: x", LINES },
       { "has its proto, where it stands", trusted("x-forwarded-PROTO: https", "Host: x"),
-        { "GET / HTTP/1.1", "x-forwarded-PROTO: https", "Host: x" }, { FOR, HOST, VIA } },
+        { "GET / HTTP/1.1", "x-forwarded-PROTO: https", "Host: x" }, { FOR, HOST, "X-Forwarded-Port: 443", VIA } },
       { "has its host", trusted("Host: x", "X-Forwarded-Host: a, b"),
         { "GET / HTTP/1.1", "Host: x", "X-Forwarded-Host: a, b" }, { FOR, PROTO, PORT, VIA } },
       { "has its port", trusted("Host: x", "X-Forwarded-Port: 443"),
@@ -460,15 +458,61 @@ describe("the head of a request that goes on", function()
         with(trusted("Forwarded: for=1.1.1.1", "Host: x"), { forwarded = true }),
         { "GET / HTTP/1.1", "Forwarded: for=1.1.1.1", "Host: x" },
         { FOR, PROTO, HOST, PORT, "Forwarded: for=10.0.0.9;host=x;proto=http", VIA } },
-      { "has no port that is not known", with(trusted "Host: x", { port = 0 }), LINES, { FOR, PROTO, HOST, VIA } },
     }
+  end)
+
+  describe("has as X-Forwarded-Port, that is, where the client asked,", function()
+    local function says(what, port, given)
+      it(what, function()
+        local found
+        for _, line in ipairs(request(given)) do
+          if line:find "^X%-Forwarded%-Port" then found = assert(not found and line:match "%d+$") end
+        end
+        assert.equal(port, found)
+      end)
+    end
+    local function asked(host, ...) return with(get("Host: y", ...), { host = host }) end
+    local function from_trusted(host, ...) return with(asked(host, ...), { trusted = true }) end
+
+    says("the port of Host", "8080", asked "shop.example:8080")
+    says("the port of a Host that is an address", "8080", asked "[2001:db8::1]:8080")
+    says("the scheme's, if Host has none", "80", asked "shop.example")
+    says("the scheme's, if Host ends with its colon", "80", asked "shop.example:")
+    says("the scheme's, if Host is an address", "80", asked "[2001:db8::80]")
+    says("the scheme's, if Host ends with digits", "80", asked "192.0.2.1")
+    says("one without leading zeros", "81", asked "x:0081")
+    says("none that there is not", "80", asked "x:0")
+    says("the port of Host, whatever somebody says of the scheme", "8080",
+      asked("x:8080", "X-Forwarded-Proto: https", "X-Forwarded-Host: y:81"))
+    says("the scheme's, of a request without a Host", "80", with(asked "10.0.0.1:8000", { names_no_host = true }))
+    says("what a trusted one says", "5", from_trusted("x:1", "X-Forwarded-Port: 5", "X-Forwarded-Host: h:6"))
+    says("that of the scheme that a trusted one says", "443", from_trusted("x", "X-Forwarded-Proto: http, HTTPS"))
+    says("that of the scheme that a trusted one says last", "80",
+      from_trusted("x", "X-Forwarded-Proto: https", "X-Forwarded-Proto: http"))
+    says("that of a WebSocket over TLS", "443", from_trusted("x", "X-Forwarded-Proto: wss"))
+    says("none of a scheme that has none", nil, from_trusted("x", "X-Forwarded-Proto: gopher"))
+    says("the port of Host, if a trusted one says only the scheme", "8443",
+      from_trusted("x:8443", "X-Forwarded-Proto: https"))
+    says("that of the host that a trusted one says", "8443",
+      from_trusted("10.0.0.1:3030", "X-Forwarded-Proto: https", "X-Forwarded-Host: shop.example:8443"))
+    says("that of the host that a trusted one says last", "82", from_trusted("x", "X-Forwarded-Host: a:81, b:82"))
+    says("the scheme's, if the host that a trusted one says has none", "443",
+      from_trusted("10.0.0.1:3030", "X-Forwarded-Proto: https", "X-Forwarded-Host: shop.example"))
+    says("the scheme's, if what a trusted one says is no host", "80", from_trusted("x:1", "X-Forwarded-Host: ::5"))
+    says("that of the host that the script says", "84",
+      with(from_trusted("x:81", "X-Forwarded-Host: y:82"), { changes = { "X-Forwarded-Host", "z:84" } }))
+    says("that of the scheme that the script says", "443",
+      with(from_trusted("x", "X-Forwarded-Proto: http"), { changes = { "x-forwarded-proto", "https" } }))
+    says("what the script says", "7", with(asked "x:81", { changes = { "X-Forwarded-Port", "7" } }))
+    says("nothing, if the script says so", nil, with(asked "x:81", { changes = { "X-Forwarded-Port", false } }))
   end)
 
   describe("with Forwarded", function()
     local function says(given, element)
       return { element, with(given, { forwarded = true }), { "GET / HTTP/1.1", "Host: " .. (given.host or "x") },
         { "X-Forwarded-For: " .. (given.peer_ip or "10.0.0.9"), "X-Forwarded-Proto: " .. (given.proto or "http"),
-          "X-Forwarded-Host: " .. (given.host or "x"), PORT, "Forwarded: " .. element, VIA } }
+          "X-Forwarded-Host: " .. (given.host or "x"), given.proto == "https" and "X-Forwarded-Port: 443" or PORT,
+          "Forwarded: " .. element, VIA } }
     end
     requests {
       says(get "Host: x", "for=10.0.0.9;host=x;proto=http"),
@@ -490,14 +534,13 @@ describe("the head of a request that goes on", function()
     -- The longest of everything: what is quoted needs a backslash for each byte.
     local given = {
       method = ("M"):rep(300), framing = "counted", length = 18446744073709551615ULL, origin = "/" .. ("o"):rep(9000),
-      host = ("\""):rep(5000), peer_ip = ("\\"):rep(45), proto = ("\""):rep(9), port = 65535, trusted = true,
+      host = ("\""):rep(5000), peer_ip = ("\\"):rep(45), proto = ("\""):rep(9), trusted = true,
       forwarded = true, upgrade = true, max_forwards = 18446744073709551615ULL,
     }
     local QUOTED = "Forwarded: for=\"" .. ("\\\\"):rep(45) .. "\";host=\"" .. ("\\\""):rep(5000) .. "\";proto=\"" ..
       ("\\\""):rep(9) .. "\""
     local END = { "Content-Length: 18446744073709551615", "TE: trailers" }
-    local LAST = { "X-Forwarded-Proto: " .. given.proto, "X-Forwarded-Host: " .. given.host, "X-Forwarded-Port: 65535",
-      QUOTED, VIA }
+    local LAST = { "X-Forwarded-Proto: " .. given.proto, "X-Forwarded-Host: " .. given.host, QUOTED, VIA }
 
     it("whatever it is made of", function()
       local fields, before, protocols = {}, {}, {}
@@ -886,7 +929,8 @@ describe("what a script wants otherwise of a request", function()
   ends("is said in the place of our own", { "Host: x", forwarded = true,
     changes = { "X-Forwarded-For", "1", "x-forwarded-host", false, "X-Forwarded-Proto", "https",
       "Forwarded", "for=a" } },
-    { "Host: x", "X-Forwarded-For: 1", "X-Forwarded-Proto: https", "Forwarded: for=a" }, { VIA })
+    { "Host: x", "X-Forwarded-For: 1", "X-Forwarded-Proto: https", "Forwarded: for=a" },
+    { "X-Forwarded-Port: 443", VIA })
   ends("is said in the place of what a trusted one says", { "Host: x", "X-Forwarded-For: 2", "X-Forwarded-Port: 5",
     trusted = true, changes = { "X-Forwarded-For", "1" } }, { "Host: x", "X-Forwarded-Port: 5", "X-Forwarded-For: 1" },
     { PROTO, HOST, VIA })

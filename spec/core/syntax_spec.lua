@@ -24,7 +24,10 @@ local MORE = "a space in the request target, or no HTTP version behind it"
 local UNSPOKEN = "an HTTP version other than 1.0 and 1.1"
 local STATUS = "a status that is not three digits from 100 to 599"
 local REASON = "a control byte in the reason phrase"
-local EMPTY_LINES, TLS = "too many empty lines before the request", "a TLS handshake on a plain HTTP port"
+local EMPTY_LINES = "too many empty lines before the request"
+local TLS = "a TLS handshake on a plain HTTP port: ask by http://, or end TLS before lb"
+local PROXY = "a PROXY protocol header on a port that reads none"
+local HTTP2 = "HTTP/2 on a port that speaks HTTP/1.1: let the proxy in front send that"
 
 -- Of both kinds of head, behind the first line.
 local fields = { -- what, up to the byte that is wrong, what comes behind it, why
@@ -158,6 +161,14 @@ describe("a request is refused for", function()
     { "another protocol and its own method", "PLAY / R", "TSP/1.0\r\n\r\n", MORE },
     { "a third protocol", "SOURCE / I", "CE/1.0\r\n\r\n", MORE },
     { "nothing but text", "Hello there, G", "eneral Kenobi\r\n\r\n", MORE },
+    { "a PROXY header", "PROXY TCP4 1", "92.0.2.1 192.0.2.2 5000 80\r\n", PROXY },
+    { "a PROXY header of IPv6", "PROXY TCP6 2", "001:db8::1 2001:db8::2 5000 80\r\n", PROXY },
+    { "a PROXY header that names nobody", "PROXY UNKNOWN\r", "\n", PROXY },
+    { "a PROXY header that names nobody, and more", "PROXY UNKNOWN f", "fff::1 ffff::2 1 2\r\n", PROXY },
+    { "a binary PROXY header", "\r\n\r\n\0", "\r\nQUIT\n\33\17\0\12", PROXY },
+    { "a method that is called like one", "PROXY / \r", "\n", NO_VERSION },
+    { "a NUL behind one empty line", "\r\n\0", "\r\nQUIT\n", METHOD },
+    { "a NUL behind three empty lines", "\r\n\r\n\r\n\0", "\r\nQUIT\n", METHOD },
   }
   for _, case in ipairs(lines) do
     local what, bytes, behind, why = unpack(case)
@@ -176,7 +187,7 @@ describe("a request is refused for", function()
   end
 
   it("the first line of HTTP/2, which is well formed and not spoken", function()
-    assert_refused("PRI * HTTP/2.0\r", "\n\r\nSM\r\n\r\n", "bad version", UNSPOKEN)
+    assert_refused("PRI * HTTP/2.0\r", "\n\r\nSM\r\n\r\n", "bad version", HTTP2)
   end)
 end)
 

@@ -30,11 +30,11 @@
 --   discards  true: the connection to the backend is ended by the proxy and takes no other request
 --   ways      how it is sent; without: what conformance.ways gives
 --   limits    settings that the case needs (text of a script's table); cases with the same text share a balancer
--- In backend and client, %port% is the proxy's port, %backend% the backend's address, and %added% stands for
--- what lb adds to every request: the lines from X-Forwarded-For to Via, each with its line end, with the host of
--- the Host line above (and Forwarded, if limits say forwarded = true). %via% is lb's Via line, with its line end.
--- Both say 1.0 if what was sent is HTTP/1.0; %added10%, %via10%, %added11% and %via11% say it themselves. The pieces
--- of a chunked body may be cut otherwise than in backend and client; everything else is compared byte for byte.
+-- In backend and client, %backend% is the backend's address, and %added% stands for what lb adds to every
+-- request: the lines from X-Forwarded-For to Via, each with its line end, with the host of the Host line above (and
+-- Forwarded, if limits say forwarded = true). %via% is lb's Via line, with its line end. Both say 1.0 if what was
+-- sent is HTTP/1.0; %added10%, %via10%, %added11% and %via11% say it themselves. The pieces of a chunked body may be
+-- cut otherwise than in backend and client; everything else is compared byte for byte.
 -- After each case a canary request goes out, over a connection of its own, and to the same backend; its answer
 -- must be its own.
 --
@@ -112,12 +112,12 @@ local function version_of(case)
   return conformance.sent(case):match "^[\r\n]*[^\r\n]* HTTP/1%.([01])\r\n" or "1"
 end
 
-local function added(before, minor, port, case, own)
+local function added(before, minor, case, own)
   local host = ""
   for value in before:gmatch "\n[Hh][Oo][Ss][Tt]: ([^\r]*)\r" do host = value end
   local lines = { "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http" }
   if host ~= own then lines[#lines + 1] = "X-Forwarded-Host: " .. host end -- else the client named none
-  lines[#lines + 1] = "X-Forwarded-Port: " .. port
+  lines[#lines + 1] = "X-Forwarded-Port: " .. (host ~= own and host:match ":(%d+)$" or "80")
   if (case.limits or ""):find "forwarded *= *true" then
     local quoted = host:find "[^%w.-]" and '"' .. host .. '"' or host
     lines[#lines + 1] = ("Forwarded: for=127.0.0.1;host=%s;proto=http"):format(quoted)
@@ -126,10 +126,9 @@ local function added(before, minor, port, case, own)
   return table.concat(lines, "\r\n")
 end
 
-local function expand(text, case, proxy, backend)
-  local port = proxy.address:match "%d+$"
+local function expand(text, case, backend)
   local version = version_of(case)
-  text = text:gsub("%%port%%", port):gsub("%%backend%%", backend.address)
+  text = text:gsub("%%backend%%", backend.address)
   text = text:gsub("%%via1?([01]?)%%", function(minor)
     return ("Via: 1.%s lb\r\n"):format(minor ~= "" and minor or version)
   end)
@@ -137,7 +136,7 @@ local function expand(text, case, proxy, backend)
     local from, to, minor = text:find "%%added1?([01]?)%%"
     if not from then return text end
     local before = text:sub(1, from - 1)
-    text = before .. added(before, minor ~= "" and minor or version, port, case, backend.address) .. text:sub(to + 1)
+    text = before .. added(before, minor ~= "" and minor or version, case, backend.address) .. text:sub(to + 1)
   end
 end
 
@@ -166,7 +165,7 @@ function conformance.wanted(case, proxy, backend)
   local wanted = { backend = wanted_of_backend(case) }
   local function expanded(list)
     local all = {}
-    for i, text in ipairs(list) do all[i] = tap.dateless(expand(text, case, proxy, backend)) end
+    for i, text in ipairs(list) do all[i] = tap.dateless(expand(text, case, backend)) end
     return all
   end
   wanted.backend = wanted.backend and expanded(wanted.backend)

@@ -12,7 +12,6 @@ struct forward_request_given {
   int framing;
   uint64_t length;
   struct slice host, peer_ip, proto;
-  uint16_t port;
   bool is_trusted, adds_forwarded, wants_upgrade, drops_expect, has_max_forwards;
   uint64_t max_forwards;
   bool names_no_host;

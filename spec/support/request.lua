@@ -14,7 +14,7 @@ local fake_headers = require "spec.support.fake_headers"
 
 local FACTS = {
   id = "1", method = "GET", path = "/", query = "", host = "example.org", scheme = "http",
-  client_ip = "192.0.2.1", client_port = 50000, attempts = 1, retries = 0, tries = 1,
+  client_ip = "192.0.2.1", client_port = 50000, listener = "0.0.0.0:3030", attempts = 1, retries = 0, tries = 1,
 }
 local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, TRACE = true, PUT = true, DELETE = true }
 local OTHERS = {

@@ -412,6 +412,19 @@ describe("the way of a request", function()
       assert.equal("unix", play.balancer({ backends = { backend } }):fetch("/").body)
     end)
 
+    it("a unix socket, whose path is never a Host", function()
+      local backend = play.hello("unix", { path = play.directory() .. "/backend.socket" })
+      local lb = play.balancer { backends = { backend } }
+      local client = play.client(lb)
+      client:send "GET / HTTP/1.1\r\nHost: shop.example:81\r\n\r\n"
+      assert.equal(200, client:response().status)
+      client:send "GET / HTTP/1.0\r\n\r\n"
+      assert.equal(200, client:response().status)
+      assert.equal("shop.example:81", backend.requests[1]:field "host")
+      assert.equal("localhost", backend.requests[2]:field "host")
+      assert.is_nil(backend.requests[2]:field "x-forwarded-host")
+    end)
+
     it("an IPv6 backend", function()
       local backend = play.hello("six", { host = "::1" })
       assert.equal("six", play.balancer({ backends = { backend } }):fetch("/").body)
