@@ -6,11 +6,11 @@ return lb.script({
   requests = 20,           -- if there were so many in the last 10 s
   eject_for = 30,
   cap = 0.5,
-}, function(options)
+}, function(options, script)                           -- script: another text for each breaker of a script
   local windows = {}
   local function recent(backend)
     local name = backend.name
-    windows[name] = windows[name] or lb.window("breaker:" .. name:sub(-50), 10)
+    windows[name] = windows[name] or lb.window(script .. ":" .. name, 10)
     return windows[name]
   end
 

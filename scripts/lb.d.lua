@@ -52,7 +52,7 @@ function lb.bucket(name, options) end
 
 ---@class lb.Bucket
 local bucket = {}
----@param key string
+---@param key string|number
 ---@param n? number 1
 ---@return boolean taken
 ---@return number? wait seconds, if it was not taken
@@ -226,7 +226,7 @@ function lb.policy.random(ctx, backends) end
 
 ---A script with options of its own: require "it" { option = .., setting = .. }.
 ---@param options table<string, any> their defaults; false: of any kind
----@param make fun(options: table): lb.Script
+---@param make fun(options: table, name: string): lb.Script name: another text for each table that is made
 ---@return lb.Script|fun(given: table): lb.Script
 function lb.script(options, make) end
 

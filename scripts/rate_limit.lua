@@ -8,15 +8,14 @@ return lb.script({
   key = function(ctx) return ctx.client end,           -- or ctx.headers:one "x-api-key" or ""
   full = "closed",
   policy = lb.policy.round_robin,                      -- who passes: any choose(ctx, backends)
-}, function(options)
-  local bucket
+}, function(options, name)                             -- name: another one for each limit of a script
+  local bucket = lb.bucket(name, { rate = options.rate, burst = options.burst, full = options.full })
 
   return {
     fallback = "round_robin",
     choose = function(ctx, backends)
-      bucket = bucket or lb.bucket("rate_limit", { rate = options.rate, burst = options.burst, full = options.full })
-      if ctx.tries == 1 and not ctx.vars.counted then                    -- asked again if all backends were full
-        ctx.vars.counted = true
+      if ctx.tries == 1 and not ctx.vars[name] then                      -- asked again if all backends were full
+        ctx.vars[name] = "counted"
         local taken, wait, full = bucket:take(options.key(ctx))
         if not taken then return ctx:reject(full and 503 or 429, { retry_after = wait, why = "rate_limit" }) end
       end

@@ -9,21 +9,21 @@ return lb.script({
   seconds = 60,
   full = "closed",
   policy = lb.policy.round_robin,                      -- who passes: any choose(ctx, backends)
-}, function(options)
+}, function(options, script)                           -- script: another text for each quota of a script
   if options.full ~= "closed" and options.full ~= "open" then
     error('tenant_quota: full is "closed" or "open", got ' .. options.full, 0)
   end
   local windows = {}
   local function window_of(name)
-    windows[name] = windows[name] or lb.window("tenant:" .. name, options.seconds)
+    windows[name] = windows[name] or lb.window(script .. ":" .. name, options.seconds)
     return windows[name]
   end
 
   return {
     fallback = "round_robin",
     choose = function(ctx, backends)
-      if ctx.tries > 1 or ctx.vars.counted then return options.policy(ctx, backends) end
-      ctx.vars.counted = true                            -- asked again if all backends were full
+      if ctx.tries > 1 or ctx.vars[script] then return options.policy(ctx, backends) end
+      ctx.vars[script] = "counted"                       -- asked again if all backends were full
       local tenant = ctx.headers:one(options.header) or ""
       local quota = options.quotas[tenant]
       local window = window_of(quota and tenant or "")

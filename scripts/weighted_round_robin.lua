@@ -1,8 +1,6 @@
 -- Sends requests to the backends in turn, to each as often as its weight says, and evenly mixed: with the
 -- weights 5, 1, 1 it is a a b a c a a. Exact over all workers; a changed weight counts at once, to a tenth.
 -- Suits requests of about the same cost and backends that differ in strength.
-local turn = lb.counter "weighted_turn"
-
 local function tenths(backend) return math.max(1, math.floor(backend.effective_weight * 10 + 0.5)) end
 
 -- As long as the weights' sum: each step goes to whoever is most behind its share (nginx's smooth rule).
@@ -23,7 +21,8 @@ local function sequence_of(weights)
   return sequence
 end
 
-return lb.script({}, function()
+return lb.script({}, function(_, name)
+  local turn = lb.counter(name)
   local weights, sequence = {}, nil
   return {
     choose = function(ctx, backends)

@@ -7,6 +7,9 @@ local inside, lb, env, parts = ...
 local error, next, pairs, pcall, setmetatable = error, next, pairs, pcall, setmetatable
 local tostring, type = tostring, type
 local byte, concat, find_text, format = string.byte, table.concat, string.find, string.format
+local sub = string.sub
+local ffi = inside.ffi
+local C = ffi.C
 local getinfo = inside.getinfo
 local did_you_mean, find = inside.did_you_mean, parts.find_module
 
@@ -94,8 +97,24 @@ end
 -- A check alone is one beside other settings: neither takes the other away.
 local function as_group(health) return type(health) == "function" and { check = health } or health end
 
-local function make_with(make, options)
-  local made = make(options)
+-- The name of what make returns, of which a script may have several: the module, and which one it is in the order
+-- in which they were made. That is the same in all workers, and after a reload with other options, so what
+-- all share under this name lives on.
+local SHORT, HEX = 24, 12
+local made_count = {} -- by module
+local hex = ffi.new "char[64]"
+
+local function new_name(module)
+  if #module > SHORT then -- for a name of lb.bucket or lb.counter there is not much room
+    C.texts_hmac("", 0, module, #module, hex)
+    module = sub(module, 1, SHORT - HEX - 1) .. "~" .. ffi.string(hex, HEX) -- no module has a "~" in its name
+  end
+  made_count[module] = (made_count[module] or 0) + 1
+  return format("%s:%d", module, made_count[module])
+end
+
+local function make_with(make, options, module)
+  local made = make(options, new_name(module))
   if type(made) ~= "table" then
     error(format("the function given to lb.script has to return a script's table, got %s", kind_of(made)), 0)
   end
@@ -121,6 +140,7 @@ function lb.script(defaults, make)
   end
   check_defaults(defaults)
   defaults = merged(defaults, {})
+  local module = loading[#loading] or "script"
 
   local function customize(_, given)
     if type(given) ~= "table" then refuse("", "expected a table of options, got %s", kind_of(given)) end
@@ -140,7 +160,7 @@ function lb.script(defaults, make)
         options[name] = value
       end
     end
-    local made = make_with(make, options)
+    local made = make_with(make, options, module)
     for name, value in pairs(settings) do
       local below = made[name]
       if name == "health" then below, value = as_group(below), as_group(value) end
@@ -150,6 +170,6 @@ function lb.script(defaults, make)
     return made
   end
 
-  local made = make_with(make, merged(defaults, {}))
+  local made = make_with(make, merged(defaults, {}), module)
   return setmetatable(made, { __call = customize })
 end

@@ -403,6 +403,7 @@ inside = {
   ffi = ffi,
   segment = segment,
   getinfo = getinfo,
+  is_loaded = false, -- the script, whose hooks are called from now on (core/policy/hooks.lua)
   host = {}, -- what C offers where there is a loop (core/policy/await.h)
   complain = complain,
   did_you_mean = did_you_mean,

@@ -7,7 +7,8 @@ local ffi, segment, complain = inside.ffi, inside.segment, inside.complain
 local read_only, unknown = inside.read_only, inside.unknown
 local C = ffi.C
 local error, next, setmetatable, tostring, type = error, next, setmetatable, inside.tostring, type
-local find, huge, text_of = string.find, math.huge, ffi.string
+local find, format, huge, text_of = string.find, string.format, math.huge, ffi.string
+local getinfo = inside.getinfo
 
 ffi.cdef [[
 struct table_value { uint64_t expires_ms; double number; uint32_t type, length; char text[1024]; };
@@ -169,6 +170,24 @@ function bucket_methods.take(object, key, tokens)
   return false, FULL_SECONDS, "full"
 end
 
+-- While a script is loaded, two rates for one name are a mistake: two limits would take from one bucket. In a hook
+-- it may be that the script changes a rate.
+local named = {} -- by name: the bucket of the script's top, and its place
+
+local function check_same(name, bucket)
+  local before = named[name]
+  if before and (before.rate ~= bucket.rate or before.burst ~= bucket.burst) then
+    error(format("lb.bucket: '%s' has rate = %s, burst = %s already%s; give one of them another name", name,
+      tostring(before.rate), tostring(before.burst), before.place), 3)
+  end
+  local caller = getinfo(3, "Sl")
+  if not before then
+    local has_line = caller and caller.currentline > 0
+    bucket.place = has_line and format(", at %s:%d", caller.short_src, caller.currentline) or ""
+    named[name] = bucket
+  end
+end
+
 local BUCKET_OPTIONS = { rate = true, burst = true, full = true }
 
 function lb.bucket(name, options)
@@ -194,6 +213,8 @@ function lb.bucket(name, options)
     complain('lb.bucket: full is "closed" or "open", got %s', tostring(full))
   end
   local object = setmetatable({}, bucket_meta)
-  buckets[object] = { name = name, rate = rate, burst = burst, is_open = full == "open" }
+  local bucket = { name = name, rate = rate, burst = burst, is_open = full == "open" }
+  if not inside.is_loaded then check_same(name, bucket) end
+  buckets[object] = bucket
   return object
 end

@@ -381,6 +381,7 @@ return {
   bind = function(script)
     if type(script) ~= "table" then error("expected the script to return a table, got " .. type(script), 0) end
     local bound = {}
+    prelude.is_loaded = true
     for name, bind in pairs(binders) do
       local hook = rawget(script, name)
       if hook ~= nil then bound[name] = bind(hook) end

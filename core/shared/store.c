@@ -2,9 +2,10 @@
  * A key of the table begins with a letter that says what it is: "k" a script's value,
  * "w" a window, "b" a bucket. Of a key that is long it is a capital one, and the key's
  * SHA-256 stands in its place: no client can make two that are one, nor one that is a short
- * one's. A window's value is a text: the slices. A bucket's is the
- * time at which it will be full (GCRA: each token taken moves it by 1 / rate), and it
- * expires then, as a full bucket is what a key has that was never seen.
+ * one's. A window's value is a text: the slices. A bucket's is one,
+ * too: the tokens that were left, and when. Its rate and its burst are the script's and may
+ * change at a reload, so nothing that follows from them is kept but the time at which it
+ * expires: when it would be full, as a full bucket is what a key has that was never seen.
  */
 #include "shared/store.h"
 
@@ -280,28 +281,46 @@ double store_window_get(struct segment *segment, const char *name, size_t length
 
 /* --- buckets --- */
 
-struct taking {
-    double step_us;  /* from one token to the next */
-    double depth_us; /* of a full bucket */
-    double tokens;
-    double late_us; /* until there are enough; 0: taken */
+struct level {
+    double tokens; /* left in the bucket */
+    double at_us;  /* at this time of the steady clock */
 };
+
+struct taking {
+    double rate, burst; /* tokens: new ones in a second, and of a full bucket */
+    double tokens;
+    double wait; /* seconds until there are enough; 0: taken */
+};
+
+/* What is there now. Another process may be ahead of this one's clock. */
+static struct level level_now(const struct taking *t, const struct table_value *value)
+{
+    struct level level, now = {t->burst, (double)clock_steady_us()};
+
+    if (value == NULL || value->length != sizeof level)
+        return now;
+    memcpy(&level, value->text, sizeof level);
+    now.at_us = fmax(now.at_us, level.at_us);
+    now.tokens = fmin(t->burst, level.tokens + (now.at_us - level.at_us) / 1e6 * t->rate);
+    return now;
+}
 
 static enum table_decision take(void *data, const struct table_value *old, struct table_value *now)
 {
+    const double rounding = 1e-3; /* of a token, over the sum of so many */
     struct taking *t = data;
-    double now_us = (double)clock_steady_us();
-    double full_us = old != NULL && old->number > now_us ? old->number : now_us;
+    struct level level = level_now(t, old);
 
-    full_us += t->tokens * t->step_us;
-    t->late_us = full_us - now_us - t->depth_us;
-    if (t->late_us > t->step_us / 1000) /* less is rounding, over the sum of so many tokens */
+    t->wait = (t->tokens - level.tokens) / t->rate;
+    if (t->tokens - level.tokens > rounding)
         return TABLE_KEEP;
-    t->late_us = 0;
-    now->type = TABLE_NUMBER;
-    now->number = full_us;
-    now->length = 0;
-    now->expires_ms = (uint64_t)(full_us / 1000) + 1;
+    t->wait = 0;
+    level.tokens -= t->tokens;
+    now->type = TABLE_TEXT;
+    now->number = 0;
+    now->expires_ms = (uint64_t)(level.at_us / 1e3 + (t->burst - level.tokens) / t->rate * 1e3) + 1;
+    now->length = sizeof level;
+    memcpy(now->text, &level, sizeof level);
     return TABLE_REPLACE;
 }
 
@@ -309,7 +328,7 @@ int32_t store_bucket_take(struct segment *segment, const char *name, size_t name
                           const char *key, size_t length, double rate, double burst, double tokens,
                           double *wait)
 {
-    struct taking t = {.step_us = 1e6 / rate, .depth_us = 1e6 / rate * burst, .tokens = tokens};
+    struct taking t = {.rate = rate, .burst = burst, .tokens = tokens};
     struct key whole;
 
     if (name_length > STORE_NAME_BYTES_MAX)
@@ -320,6 +339,6 @@ int32_t store_bucket_take(struct segment *segment, const char *name, size_t name
     key_set_group(&whole, 'b', name, name_length);
     if (table_update(&segment->table, key_slice(&whole), whole.group, take, &t) == TABLE_FULL)
         return -1;
-    *wait = t.late_us / 1e6;
-    return t.late_us == 0;
+    *wait = t.wait;
+    return t.wait == 0;
 }

@@ -41,8 +41,9 @@ int32_t store_window_add(struct segment *, const char *name, size_t length, doub
 double store_window_get(struct segment *, const char *name, size_t length, double seconds);
 
 /* Takes so many tokens out of the key's bucket, which holds `burst` at most and gets
- * `rate` new ones a second. 1: taken; 0: not, and *wait says in how many seconds they are
- * there; -1: no room for another key; -2: the bucket's name is too long. */
+ * `rate` new ones a second: both may be others than in the call before. 1: taken; 0: not, and
+ * *wait says in how many seconds they are there; -1: no room for another key; -2: the bucket's
+ * name is too long. */
 int32_t store_bucket_take(struct segment *, const char *name, size_t name_length, const char *key,
                           size_t length, double rate, double burst, double tokens, double *wait);
 

@@ -180,8 +180,10 @@ local function over(below, above)
 end
 
 local function new_script(getenv)
+  local count = 0
   local function made_with(make, options)
-    local made = over({}, make(options))
+    count = count + 1
+    local made = over({}, make(options, "script:" .. count))
     made.listen = made.listen or getenv "LISTEN" or "0.0.0.0:3030"
     made.backends = made.backends or getenv "BACKENDS" or "127.0.0.1:9001, 127.0.0.1:9002"
     return made
