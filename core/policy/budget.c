@@ -25,6 +25,7 @@
  */
 #include "policy/budget.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "lua/patterns.h"
 #include "lua/sandbox.h"
@@ -50,12 +51,13 @@ struct budget {
 
 /* The states of a process take turns: one watchdog looks after all of them. */
 static struct {
-    _Atomic uint64_t sequence;   /* odd: a call is running */
-    _Atomic uint32_t stop;       /* enum budget_stop, of this call */
-    _Atomic uint64_t overdue;    /* the sequence of the call to stop; 0: none */
-    _Atomic uint64_t cpu_us;     /* that the running call has; 0: any */
-    _Atomic uint64_t noticed;    /* the sequence of the last call that the watchdog has seen, */
-    _Atomic uint64_t noticed_us; /* and when that was, by the caller's CPU time */
+    _Atomic uint64_t sequence;      /* odd: a call is running */
+    _Atomic uint32_t stop;          /* enum budget_stop, of this call */
+    _Atomic uint64_t overdue;       /* the sequence of the call to stop; 0: none */
+    _Atomic uint64_t cpu_us;        /* that the running call has; 0: any */
+    _Atomic uint64_t noticed;       /* the sequence of the last call that the watchdog has seen, */
+    _Atomic uint64_t noticed_us;    /* and when that was, by the caller's CPU time */
+    _Atomic uint64_t noticed_at_us; /* and by the clock */
     _Atomic bool is_stopping;
     struct budget *running;  /* whose call runs, or ran last; NULL: nobody's */
     struct budget *compiled; /* the one whose state LuaJIT compiles; NULL: none */
@@ -170,9 +172,15 @@ static uint64_t caller_cpu_us(void)
 
 uint32_t budget_used_us(void)
 {
+    uint64_t used_us, passed_us;
+
     if (atomic_load(&dog.noticed) != atomic_load(&dog.sequence) - 1)
         return 0;
-    return (uint32_t)(caller_cpu_us() - atomic_load(&dog.noticed_us));
+    used_us = caller_cpu_us() - atomic_load(&dog.noticed_us);
+    passed_us = clock_steady_us() - atomic_load(&dog.noticed_at_us);
+    if (passed_us > used_us + BUDGET_WAIT_US)
+        return (uint32_t)(used_us + BUDGET_WAIT_US);
+    return (uint32_t)(passed_us > used_us ? passed_us : used_us);
 }
 
 static void nap(uint64_t us)
@@ -229,6 +237,7 @@ static void watch_call(uint64_t sequence)
     uint64_t begun_us = caller_cpu_us();
 
     atomic_store(&dog.noticed_us, begun_us);
+    atomic_store(&dog.noticed_at_us, clock_steady_us());
     atomic_store(&dog.noticed, sequence);
     do {
         nap(step_us);

@@ -22,7 +22,7 @@
 #include <lua.h>
 #include <stdint.h>
 
-enum { BUDGET_STUCK_MS = 2000, BUDGET_STUCK_STATUS = 70 };
+enum { BUDGET_STUCK_MS = 2000, BUDGET_STUCK_STATUS = 70, BUDGET_WAIT_US = 50000 };
 
 enum budget_stop { BUDGET_KEPT, BUDGET_TIME, BUDGET_MEMORY };
 
@@ -40,7 +40,9 @@ void budget_set(
 /* lua_resume within the budget. *stop says whether the call was stopped, and why;
  * it may have ended well in spite of that, late. */
 int budget_resume(struct budget *, lua_State *coroutine, int arguments, enum budget_stop *stop);
-/* The CPU time that the last call took, from when it was noticed; 0: it was over before. */
+/* How long the last call held its thread up, from when the watchdog noticed it: its CPU time and,
+ * on a busy machine, up to BUDGET_WAIT_US of the time for which the system ran others meanwhile.
+ * 0: the call was over before. */
 uint32_t budget_used_us(void);
 /* Where in a script (a chunk whose name begins with "@") the last call that was
  * stopped was, and in which file; 0: not known. */

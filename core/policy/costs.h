@@ -25,8 +25,9 @@ struct costs { /* all zero: nothing was stopped */
     uint64_t refused_until_ms; /* the last of them; 0: none is */
 };
 
-/* A call for that client (0: for none, which only adds to the sum) was stopped, after so much CPU
- * time. */
+/* A call for that client (0: for none, which only adds to the sum) was stopped, and has held the
+ * worker up for so long. The time by the clock is what other clients wait for: on a busy machine a
+ * worker whose time one client takes whole may get a tenth of a CPU. */
 void costs_note(struct costs *, uint64_t client, uint32_t took_us, uint64_t now_ms);
 bool costs_has_refused(struct costs *, uint64_t client, uint64_t now_ms);
 
