@@ -20,13 +20,14 @@ struct policy_head {
   uint32_t seen;
 };
 struct facts_request {
-  struct slice id, method, target, path, query, host, scheme, client_ip;
+  struct slice id, method, target, path, query, host, scheme, client_ip, listener;
   uint32_t client_port, attempts, retries, tries, idempotent, replayable;
   double deadline_ms;
   const struct policy_head *head;
   struct arena *arena;
   uint32_t allow_replay;
   int32_t vars;
+  uint32_t finals;
   uint32_t by_fallback, is_trusted;
   void *explained;
   struct slice authority;
@@ -56,6 +57,7 @@ struct binding_call {
   const void *response;
   uint32_t status;
   const void *result;
+  uint32_t final;
   struct facts_decision *decision;
   uint32_t fields_room;
   struct slice wrong;
