@@ -50,7 +50,7 @@ static enum state chunks_digit(struct chunks *chunks, char c)
 
     if (digit < 0)
         return chunks_refuse(chunks, SYNTAX_CHUNK_SIZE);
-    if (chunks->left >> 60 != 0)
+    if (chunks->left >> 59 != 0) /* as of a Content-Length: framing.c says why */
         return chunks_refuse(chunks, SYNTAX_CHUNK_OVERFLOW);
     chunks->left = chunks->left << 4 | (unsigned)digit;
     return SIZE;

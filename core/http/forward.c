@@ -6,7 +6,6 @@
 #include "http/asked.h"
 #include "http/hop.h"
 #include "http/lines.h"
-#include "http/request.h"
 #include "http/syntax.h"
 #include "http/write.h"
 
@@ -201,21 +200,16 @@ static void write_request_connection(struct writer *w, const struct forward_requ
                                      const struct hop *hop)
 {
     bool has_te = hop_has(hop, FIELD_TE) && accepts_trailers(r->head);
-    struct slice option = {"", 0};
+    bool has_upgrade;
 
     if (has_te)
         write_text(w, SLICE("TE: trailers\r\n"));
-    if (r->wants_upgrade && write_upgrade(w, r->head))
-        option = SLICE("upgrade");
-    else if (request_ends_connection(r->head->method, r->framing, r->length))
-        option = SLICE("close");
-    if (!has_te && option.length == 0)
-        return;
-    write_text(w, SLICE("Connection: "));
-    write_text(w, option);
-    if (has_te)
-        write_text(w, option.length > 0 ? SLICE(", TE") : SLICE("TE"));
-    write_text(w, SLICE("\r\n"));
+    has_upgrade = r->wants_upgrade && write_upgrade(w, r->head);
+    if (has_te || has_upgrade)
+        write_line(w, SLICE("Connection: "),
+                   !has_te       ? SLICE("upgrade")
+                   : has_upgrade ? SLICE("upgrade, TE")
+                                 : SLICE("TE"));
 }
 
 /* Who came before us, if that can be believed, then whom we see ourselves. */

@@ -9,12 +9,13 @@ static const struct slice *head_only(const struct head *head, enum field_kind ki
     return field != NULL && head_next(head, kind, &at) == NULL ? &field->value : NULL;
 }
 
-/* One Content-Length of digits only that fits (RFC 9110, 8.6). */
+/* One Content-Length of digits only that fits (RFC 9110, 8.6). Many readers count in a signed
+ * number, where a larger one is below zero, or another one. */
 static bool head_agreed_length(const struct head *head, uint64_t *length)
 {
     const struct slice *value = head_only(head, FIELD_CONTENT_LENGTH);
 
-    return value != NULL && number_read(*value, length);
+    return value != NULL && number_read(*value, length) && *length <= INT64_MAX;
 }
 
 static bool head_is_chunked_only(const struct head *head)
@@ -86,7 +87,7 @@ static bool head_repeats(const struct head *head, enum field_kind kind)
 const char *framing_fault_text(const struct head *head)
 {
     bool coded = head_has(head, FIELD_TRANSFER_ENCODING);
-    uint64_t length;
+    uint64_t length = 0;
 
     if (coded && head_has(head, FIELD_CONTENT_LENGTH))
         return "both Transfer-Encoding and Content-Length";
@@ -99,7 +100,8 @@ const char *framing_fault_text(const struct head *head)
     if (coded && !head_is_chunked_only(head))
         return "a Transfer-Encoding that is not chunked";
     if (head_has(head, FIELD_CONTENT_LENGTH) && !head_agreed_length(head, &length))
-        return "a Content-Length that is no number of bytes";
+        return length > INT64_MAX ? "a Content-Length above 2^63 - 1"
+                                  : "a Content-Length that is no number of bytes";
     return "ambiguous length of the body";
 }
 
@@ -108,15 +110,4 @@ enum framing framing_for_client(enum framing framing, enum version version)
     if (framing == FRAMING_CHUNKED || framing == FRAMING_UNTIL_CLOSE)
         return version == VERSION_1_1 ? FRAMING_CHUNKED : FRAMING_UNTIL_CLOSE;
     return framing;
-}
-
-bool method_is_idempotent(struct slice method)
-{
-    static const struct slice methods[] = {{"GET", 3},    {"HEAD", 4},    {"PUT", 3},
-                                           {"DELETE", 6}, {"OPTIONS", 7}, {"TRACE", 5}};
-
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-        if (slice_is(method, methods[i]))
-            return true;
-    return false;
 }

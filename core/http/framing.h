@@ -31,7 +31,4 @@ const char *framing_fault_text(const struct head *);
  * there the end of the connection is the end of the body (RFC 9112, 6.1 and 6.3). */
 enum framing framing_for_client(enum framing, enum version);
 
-/* May a request of that method be sent twice with the effect of once (RFC 9110, 9.2.2)? */
-bool method_is_idempotent(struct slice method);
-
 #endif

@@ -29,13 +29,13 @@ static enum request_fault request_find_host(const struct head *head, struct requ
 }
 
 /* RFC 9110, 7.8. */
-static bool request_finds_upgrade(const struct head *head, const struct request *r)
+static bool request_finds_upgrade(const struct head *head)
 {
     const struct field *field;
     unsigned at = 0;
 
-    if (head->version != VERSION_1_1 || request_has_body(r->framing, r->length) ||
-        !head_has(head, FIELD_UPGRADE) || !head_lists(head, FIELD_CONNECTION, SLICE("upgrade")))
+    if (head->version != VERSION_1_1 || !head_has(head, FIELD_UPGRADE) ||
+        !head_lists(head, FIELD_CONNECTION, SLICE("upgrade")))
         return false;
     while ((field = head_next(head, FIELD_UPGRADE, &at)) != NULL) {
         struct slice rest = field->value;
@@ -78,18 +78,6 @@ static bool request_has_many_options(const struct head *head)
     return false;
 }
 
-bool request_ends_connection(struct slice method, enum framing framing, uint64_t length)
-{
-    static const struct slice methods[] = {{"GET", 3}, {"HEAD", 4}, {"DELETE", 6}, {"OPTIONS", 7}};
-
-    if (!request_has_body(framing, length))
-        return false;
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-        if (slice_is(method, methods[i]))
-            return true;
-    return false;
-}
-
 enum request_fault request_check(const struct head *head, struct arena *arena, struct request *out)
 {
     bool is_trace = slice_is(head->method, SLICE("TRACE"));
@@ -113,7 +101,7 @@ enum request_fault request_check(const struct head *head, struct arena *arena, s
     if (request_has_many_options(head))
         return REQUEST_MANY_OPTIONS;
     out->may_end_here = is_trace || (out->has_max_forwards && out->max_forwards == 0);
-    out->wants_upgrade = request_finds_upgrade(head, out);
+    out->wants_upgrade = request_finds_upgrade(head);
     return REQUEST_OK;
 }
 

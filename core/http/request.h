@@ -27,8 +27,8 @@ struct request {
     struct slice host; /* what Host shall say; empty if a 1.0 request has none */
     enum framing framing;
     uint64_t length; /* for FRAMING_COUNTED */
-    /* A 1.1 request without a body that asks for another protocol than h2c, in Upgrade and in
-     * Connection (RFC 9110, 7.8): it may become a tunnel. */
+    /* A 1.1 request that asks for another protocol than h2c, in Upgrade and in Connection
+     * (RFC 9110, 7.8): it may become a tunnel, behind its body. */
     bool wants_upgrade;
     bool has_max_forwards;  /* TRACE or OPTIONS with Max-Forwards (RFC 9110, 7.6.2) */
     bool may_end_here;      /* TRACE, or what may be forwarded no more */
@@ -40,11 +40,6 @@ static inline bool request_has_body(enum framing framing, uint64_t length)
 {
     return framing == FRAMING_CHUNKED || (framing == FRAMING_COUNTED && length > 0);
 }
-
-/* A body of a method that has no use for one (RFC 9110, 9.3.1): some backends do not read it, and
- * take it for the next request, whose answer would be another client's. So the connection to the
- * backend ends with it. */
-bool request_ends_connection(struct slice method, enum framing, uint64_t length);
 
 /* Borrows from the head; what it has to write anew of the target is in the arena. */
 enum request_fault request_check(const struct head *, struct arena *, struct request *out);

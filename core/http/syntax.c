@@ -358,7 +358,7 @@ const char *syntax_fault_text(enum syntax_fault fault)
         [SYNTAX_NO_COLON] = "a field line without a colon",
         [SYNTAX_VALUE] = "a control byte in a field value",
         [SYNTAX_CHUNK_SIZE] = "a chunk size that is not hexadecimal",
-        [SYNTAX_CHUNK_OVERFLOW] = "a chunk size beyond 64 bits",
+        [SYNTAX_CHUNK_OVERFLOW] = "a chunk size beyond 2^63 - 1",
         [SYNTAX_CHUNK_EXTENSION] = "a malformed chunk extension",
         [SYNTAX_CHUNK_LINE] = "a malformed line end in the chunked coding",
         [SYNTAX_CHUNK_END] = "a chunk that is not as long as its size",

@@ -71,10 +71,9 @@ struct attempt { /* embedded; stays in place until it is over */
     bool is_pending; /* as far as the numbers know */
     bool awaits_continue;
     /* Set behind attempt_init: */
-    bool ends_connection; /* its connection serves no other request */
-    struct bond **bonds;  /* of the client: its own connections are among them */
-    bool binds;           /* its connection serves nobody else from now on */
-    bool may_repeat; /* the request may go out again, and there is nothing of it but its head */
+    struct bond **bonds; /* of the client: its own connections are among them */
+    bool binds;          /* its connection serves nobody else from now on */
+    bool may_repeat;     /* the request may go out again, and there is nothing of it but its head */
 };
 
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,
@@ -93,15 +92,15 @@ void attempt_sending(struct attempt *, bool awaits_continue);
 void attempt_sent(struct attempt *);  /* the whole request is out: the response is awaited */
 void attempt_pause(struct attempt *); /* no more on_body until attempt_resume */
 void attempt_resume(struct attempt *);
-/* Inside the on_head of a final response: nothing more of it comes before attempt_release, which
- * tells at once what has come meanwhile. */
+/* Inside the on_head of a final response, or of a 101: nothing more of it comes before
+ * attempt_release, which tells at once what has come meanwhile; of a 101 before attempt_switch. */
 void attempt_hold(struct attempt *);
 void attempt_release(struct attempt *);
 void attempt_cancel(struct attempt *); /* in any state; whatever is open to the backend is closed */
 void attempt_reset(struct attempt *);  /* the same, and the backend sees a reset */
-/* Inside the on_head of a 101, one of the two: the connection is a tunnel whose events are the
- * caller's (outgoing_switch), and the attempt goes on until it is cancelled; or this is not what
- * was asked for, and on_failed comes now. */
+/* Inside the on_head of a 101, or while that is held, one of the two: the connection is a tunnel
+ * whose events are the caller's (outgoing_switch), and the attempt goes on until it is cancelled;
+ * or this is not what was asked for, and on_failed comes now. */
 void attempt_switch(struct attempt *, const struct outgoing_events *, void *owner);
 void attempt_refuse(struct attempt *, const char *text);
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "http/forward.h"
+#include "http/method.h"
 #include "net/address.h"
 #include "proxy/trust.h"
 

@@ -10,7 +10,7 @@
  */
 #include "proxy/exchange.h"
 
-#include "http/upgrade.h"
+#include "http/method.h"
 #include "proxy/describe.h"
 #include "proxy/story.h"
 
@@ -26,6 +26,18 @@ static void on_pause_over(struct deadline *);
 static void on_policy_done(struct policy_call *);
 static const struct incoming_events incoming_events;
 static const struct attempt_events attempt_events;
+
+/* Does the connection to the backend serve this client alone from now on? Its backend may leave the
+ * body unread, and take it for the next request. Whoever says that all are read (CONFIG_REUSE_ALL)
+ * has seldom thought of a GET that has one. */
+static bool exchange_binds(const struct exchange *e)
+{
+    const struct request *request = &e->in->request;
+
+    return request_has_body(request->framing, request->length) &&
+           (e->plan->config->reuse == CONFIG_REUSE_SAFE ||
+            method_ignores_body(e->in->parse.head.method));
+}
 
 static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
 {
@@ -44,11 +56,8 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     attempt_init(&e->attempt, &attempt_events, proxy->loop, &plan->config->timeouts, &plan->limits,
                  &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")),
                  in->request.wants_upgrade);
-    e->attempt.ends_connection =
-        request_ends_connection(in->parse.head.method, in->request.framing, in->request.length);
     e->attempt.bonds = incoming_bonds(in);
-    e->attempt.binds = plan->config->reuse == CONFIG_REUSE_SAFE &&
-                       request_has_body(in->request.framing, in->request.length);
+    e->attempt.binds = exchange_binds(e);
     e->facts = describe_request(in, plan->config, proxy_new_id(proxy));
     e->attempt.may_repeat = e->facts.idempotent != 0 && in->request.framing == FRAMING_NONE;
     e->asked.on_done = on_policy_done;
@@ -322,7 +331,7 @@ static bool exchange_is_sending(const struct exchange *e)
 {
     return e->attempt.outgoing != NULL &&
            (e->state == EXCHANGE_FORWARDING || e->state == EXCHANGE_REVIEWING ||
-            e->state == EXCHANGE_ANSWERING);
+            e->state == EXCHANGE_ANSWERING || e->state == EXCHANGE_SWITCHING);
 }
 
 static void on_request_body(struct incoming *in, struct slice piece)
@@ -343,6 +352,8 @@ static void on_request_body_end(struct incoming *in)
 
     if (exchange_is_sending(e))
         upload_end(&e->upload, &e->attempt);
+    if (e->state == EXCHANGE_SWITCHING)
+        exchange_begin_tunnel(e);
     else if (e->state == EXCHANGE_TAKING)
         exchange_choose(e);
 }
@@ -364,8 +375,6 @@ static void on_attempt_drained(struct attempt *a)
 }
 
 /* --- answer --- */
-
-static void exchange_begin_tunnel(struct exchange *);
 
 static void exchange_answer(struct exchange *e)
 {
@@ -400,7 +409,7 @@ static void on_attempt_head(struct attempt *a)
     unsigned status = a->outgoing->parse.head.status;
 
     if (status == 101) {
-        exchange_begin_tunnel(e);
+        exchange_switch(e);
     } else if (status < 200) {
         answer_interim(&e->answer, a->outgoing);
         if (status != 100 || !in->awaits_continue)
@@ -444,34 +453,6 @@ static void on_attempt_end(struct attempt *a)
     answer_end(&e->answer, a->trailers);
     exchange_end_try(e, ATTEMPT_OK);
     exchange_finish(e);
-}
-
-/* --- tunnel --- */
-
-static void on_tunnel_over(struct tunnel *t, enum attempt_outcome outcome, const char *note)
-{
-    struct exchange *e = list_entry(t, struct exchange, tunnel);
-
-    e->answer.bytes = t->bytes_out;
-    e->log.note = note;
-    exchange_end_try(e, outcome);
-    exchange_finish(e);
-}
-
-static void exchange_begin_tunnel(struct exchange *e)
-{
-    struct outgoing *o = e->attempt.outgoing;
-
-    if (!upgrade_agrees(incoming_head(e->in), &o->parse.head)) {
-        attempt_refuse(&e->attempt, "an upgrade to what was not offered");
-        return;
-    }
-    exchange_enter(e, EXCHANGE_TUNNELLING);
-    deadline_clear(&e->deadline); /* timeouts.request is for what has an end of its own */
-    e->log.status = 101;
-    answer_switch(&e->answer, o);
-    tunnel_begin(&e->tunnel, e->proxy->loop, e->in, &e->attempt,
-                 e->plan->config->timeouts.tunnel_ms, on_tunnel_over);
 }
 
 static const struct incoming_events incoming_events = {

@@ -1,12 +1,13 @@
 /*
  * story - one exchange as the files that tell of it see it: exchange.c, the way of a
- * request, and ending.c, how it ends.
+ * request, review.c, switching.c, and ending.c, how it ends.
  *
  * The states are TAKING (the body comes first: body_first), CHOOSING (until the policy
  * has chosen), WAITING (all that it may choose from are full), JUDGING (a try has failed, until it
  * is clear what follows, and the pause before it), CONNECTING, FORWARDING (the request goes out, no
- * final head yet), REVIEWING (the policy looks at the final head), ANSWERING, TUNNELLING and
- * FINISHED. In the first four nothing is open to a backend, and what comes of the body is kept.
+ * final head yet), REVIEWING (the policy looks at the final head), ANSWERING, SWITCHING (a 101 is
+ * here, and not yet all of the request), TUNNELLING and FINISHED. In the first four nothing is open
+ * to a backend, and what comes of the body is kept.
  */
 #ifndef PROXY_STORY_H
 #define PROXY_STORY_H
@@ -29,6 +30,7 @@ enum exchange_state {
     EXCHANGE_FORWARDING,
     EXCHANGE_REVIEWING,
     EXCHANGE_ANSWERING,
+    EXCHANGE_SWITCHING,
     EXCHANGE_TUNNELLING,
     EXCHANGE_FINISHED,
 };
@@ -77,6 +79,13 @@ void exchange_pass_response(struct exchange *); /* its head goes to the client *
 /* A final response's head is in: the policy looks at it, and it goes on, or something else does. */
 void exchange_review(struct exchange *);
 void exchange_follow_review(struct exchange *); /* the policy has looked at last */
+
+/* --- switching.c --- */
+
+/* Inside the on_head of a 101: it becomes a tunnel, now or when the request is whole, or it is
+ * refused. */
+void exchange_switch(struct exchange *);
+void exchange_begin_tunnel(struct exchange *); /* in SWITCHING, when it is whole */
 
 /* --- ending.c: after those that finish, the exchange is nobody's any more --- */
 

@@ -330,6 +330,11 @@ void outgoing_switch(struct outgoing *o, const struct outgoing_events *events, v
     o->events = events;
     o->owner = owner;
     o->is_tunnel = o->is_unusable = true;
+    if (!o->is_held)
+        return;
+    o->is_held = false;
+    stream_read(&o->stream);
+    outgoing_pass(o, o->held);
 }
 
 void outgoing_expect(struct outgoing *o, uint64_t within_ms)

@@ -7,7 +7,7 @@
  * borrower gives it back before.
  *
  * A 101 that was allowed is an on_head like that of an interim response. The
- * borrower calls outgoing_switch inside it, or closes: what follows is no HTTP.
+ * borrower calls outgoing_switch or outgoing_hold inside it, or closes: what follows is no HTTP.
  */
 #ifndef UPSTREAM_OUTGOING_H
 #define UPSTREAM_OUTGOING_H
@@ -89,9 +89,9 @@ bool outgoing_is_reusable(const struct outgoing *);
 void outgoing_begin(struct outgoing *, const struct outgoing_events *, void *owner,
                     const struct parse_limits *, struct arena *, bool answers_head,
                     bool may_switch);
-/* Inside the on_head of a 101: from now on on_body has the bytes as they come, the first ones in
- * the same event; on_end says that the backend sends no more, and gives nothing back: on_drained
- * and on_failed may still come. It is never used again. */
+/* Inside the on_head of a 101, or while that is held: from now on on_body has the bytes as they
+ * come, the first ones in the same event; on_end says that the backend sends no more, and gives
+ * nothing back: on_drained and on_failed may still come. It is never used again. */
 void outgoing_switch(struct outgoing *, const struct outgoing_events *, void *owner);
 void outgoing_expect(struct outgoing *, uint64_t within_ms); /* something; else on_late comes */
 void outgoing_expect_nothing(struct outgoing *);             /* no on_late */
@@ -100,8 +100,9 @@ void outgoing_resume(struct outgoing *);
 /* Inside the on_head of a final one: the stream may be given bytes of a body that is not in chunks
  * without an on_body. Borrows it until the response is over. */
 void outgoing_pass_to(struct outgoing *, struct stream *);
-/* Inside the on_head of a final one: nothing of what follows is told before outgoing_release, not
- * even what has come with the head. outgoing_release tells that at once. */
+/* Inside the on_head of a final one, or of a 101: nothing of what follows is told before
+ * outgoing_release, not even what has come with the head. outgoing_release tells that at once; of a
+ * 101 outgoing_switch does. */
 void outgoing_hold(struct outgoing *);
 void outgoing_release(struct outgoing *);
 

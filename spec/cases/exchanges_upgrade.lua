@@ -82,6 +82,68 @@ add("upgrade", "a tunnel of the second of two offers", {
   client = SWITCHED .. "Upgrade: bar\r\n%via11%Connection: upgrade\r\n\r\npong",
 })
 
+-- With a body (docker exec): the new protocol begins behind it.
+local function post(fields, body)
+  return "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n" .. fields .. "\r\n" .. body
+end
+
+local function posted(framing, body)
+  return "POST / HTTP/1.1\r\nHost: x\r\n" .. framing .. "Upgrade: tcp\r\nConnection: upgrade\r\n%added%\r\n" .. body
+end
+
+local COUNTED, CODED = "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"
+local CHUNKS = "5\r\nhello\r\n0\r\n\r\n"
+local RAW = "HTTP/1.1 101 UPGRADED\r\nContent-Type: a/b\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+local RAW_SENT_ON = "HTTP/1.1 101 UPGRADED\r\nContent-Type: a/b\r\nUpgrade: tcp\r\n%via11%Connection: upgrade\r\n\r\n"
+
+local function behind_body(name, framing, body, case)
+  case.send = case.send or { post("Upgrade: tcp\r\n" .. framing, body), { got = "101" }, "ping", { got = "pong" } }
+  case.answer = case.answer or { RAW, { got = "ping" }, "pong" }
+  case.backend, case.client = posted(framing, body) .. "ping", case.client or RAW_SENT_ON .. "pong"
+  case.answer_ends, case.keeps = true, false
+  add("upgrade-body", name, case)
+end
+
+behind_body("a tunnel behind a body with a length", COUNTED, "hello", {})
+behind_body("a tunnel behind a body in chunks", CODED, CHUNKS, {})
+behind_body("a tunnel whose client speaks right behind the body, before the 101", COUNTED, "hello", {
+  send = post("Upgrade: tcp\r\n" .. COUNTED, "helloping"),
+})
+behind_body("a tunnel whose client speaks right behind the chunks, before the 101", CODED, CHUNKS, {
+  send = post("Upgrade: tcp\r\n" .. CODED, CHUNKS .. "ping"),
+})
+behind_body("a tunnel whose body comes after the backend's interim response", COUNTED, "hello", {
+  send = { post("Upgrade: tcp\r\n" .. COUNTED, ""), { got = "103" }, "hello", { got = "101" }, "ping",
+    { got = "pong" } },
+  answer = { { got = "\r\n\r\n" }, "HTTP/1.1 103 Early Hints\r\n\r\n", { got = "hello" }, RAW, { got = "ping" },
+    "pong" },
+  client = "HTTP/1.1 103 Early Hints\r\n%via11%\r\n" .. RAW_SENT_ON .. "pong",
+})
+behind_body("a 101 before the body is whole, which reaches the client behind it", COUNTED, "hello", {
+  send = { post("Upgrade: tcp\r\n" .. COUNTED, "hel"), { peer_got = "hel" }, { pause = 0.1 }, "lo", { got = "101" },
+    { got = "early" }, "ping", { got = "pong" } },
+  answer = { { got = "hel" }, RAW .. "early", { got = "ping" }, "pong" }, client = RAW_SENT_ON .. "earlypong",
+})
+behind_body("a 101 before the last chunk, and a client that speaks right behind it", CODED, CHUNKS, {
+  send = { post("Upgrade: tcp\r\n" .. CODED, "5\r\nhello\r\n"), { peer_got = "hello" }, { pause = 0.1 },
+    "0\r\n\r\nping", { got = "pong" } },
+  answer = { { got = "hello" }, RAW, { got = "ping" }, "pong" },
+})
+add("upgrade-refused", "a backend that answers an offer with a body with 200, and a request behind it", {
+  send = post("Upgrade: tcp\r\n" .. COUNTED, "hello") .. get("", "/next"), answers = { OK, OK },
+  backend = posted(COUNTED, "hello") .. seen("", "/next"), client = OK_SENT_ON:rep(2), keeps = true,
+})
+add("upgrade-refused", "an answer of 200 in the middle of the body of an offer", {
+  send = { post("Upgrade: tcp\r\nContent-Length: 100000\r\n", "hel"), { got = "ok" } },
+  answer = { { got = "hel" }, OK }, backend = posted("Content-Length: 100000\r\n", "hel"), backend_cut = true,
+  client = "HTTP/1.1 200 OK\r\n%via11%Content-Length: 2\r\nConnection: close\r\n\r\nok", keeps = false,
+})
+add("upgrade-errors", "a body that breaks off behind a 101 that came before its end", {
+  send = { post("Upgrade: tcp\r\n" .. CODED, "5\r\nhello\r\n"), { peer_got = "hello" }, { pause = 0.1 }, "x\r\n" },
+  answer = { { got = "hello" }, RAW }, backend = posted(CODED, "5\r\nhello\r\n"), backend_cut = true, refused = 400,
+  client = "",
+})
+
 -- Asked for and not granted: what comes behind is the next request, and was sent nowhere before.
 add("upgrade-refused", "a backend that answers the offer with 200, and a request behind it", {
   send = ASKS .. get("", "/next"), answers = { OK, OK }, backend = ASKS_SEEN .. seen("", "/next"),
@@ -149,11 +211,8 @@ refuses("a 101 to h2c for an offer of h2c", get("Connection: Upgrade, HTTP2-Sett
 not_offered("upgrade-offer", "an offer that Connection does not name", get "Upgrade: websocket\r\n", seen "")
 not_offered("upgrade-offer", "Connection: Upgrade and no offer", get "Connection: Upgrade\r\n", seen "")
 not_offered("upgrade-offer", "an empty offer", get "Connection: Upgrade\r\nUpgrade:\r\n", seen "")
-add("upgrade-offer", "an offer with a body, which the tunnel would have to follow", {
-  send = "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: foo\r\nContent-Length: 5\r\n\r\nhello",
-  backend = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n%added%\r\nhello", answer = OK, client = OK_SENT_ON,
-  keeps = true,
-})
+not_offered("h2c", "an offer of h2c with a body", post("Upgrade: h2c\r\nContent-Length: 5\r\n", "hello"),
+  "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n%added%\r\nhello")
 add("upgrade-offer", "an offer from an HTTP/1.0 client", {
   send = "GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
   backend = "GET / HTTP/1.1\r\nHost: x\r\n%added%\r\n", answer = OK, keeps = false,

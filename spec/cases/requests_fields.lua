@@ -103,7 +103,7 @@ cases:passes("upgrade", "an upgrade in HTTP/1.0",
   "GET / HTTP/1.0\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", forwarded(), OLD)
 cases:passes("upgrade", "an upgrade with a body",
   request("Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 5\r\n", "POST") .. "hello",
-  forwarded("Content-Length: 5\r\n", "POST") .. "hello")
+  forwarded("Content-Length: 5\r\nUpgrade: websocket\r\nConnection: upgrade\r\n", "POST") .. "hello")
 
 -- Nobody but a trusted peer says whom a request is from.
 for _, field in ipairs { "X-Forwarded-For: 1.2.3.4", "x-forwarded-for: 1.2.3.4, 5.6.7.8", "X-Forwarded-For:",

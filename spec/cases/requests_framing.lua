@@ -25,7 +25,7 @@ for _, value in ipairs {
   "5, 5", "5,5", "5, 6", "5,", ",5", "+5", "-5", "-0", "0x5", "0X5", "5h", "0b101", "5 5", "5 0", "5\t0", "5_0",
   "5.0", "5,0", "5e0", '"5"', "'5'", "5;", "5;a=b", "five", "5\160", "\195\1785", "18446744073709551616",
   "18446744073709551621", "99999999999999999999999999999999", "100000000000000000000000000000005",
-  "-18446744073709551611", "NaN", "5/1", "#5",
+  "-18446744073709551611", "9223372036854775808", "18446744073709551615", "009223372036854775808", "NaN", "5/1", "#5",
 } do
   cases:refused("content-length", ("the length %q"):format(value), post("Content-Length: " .. value .. "\r\n", "hello"))
 end
@@ -49,13 +49,16 @@ cases:passes("content-length", "a length of 0", post("Content-Length: 0\r\n"), p
 cases:passes("content-length", "no length: no body", post("Content-Type: a/b\r\n"), posted("Content-Type: a/b\r\n"))
 cases:passes("content-length", "a length of 0 in a GET", request("Content-Length: 0\r\n"),
   forwarded("Content-Length: 0\r\n"))
--- A backend that does not read such a body takes it for the next request: its connection ends with it.
-local ENDS = {}
-for _, method in ipairs { "GET", "HEAD", "DELETE", "OPTIONS" } do ENDS[method] = "Connection: close\r\n" end
-
+cases:passes("content-length", "the largest length, 2^63 - 1, of which little comes", {
+  post("Content-Length: 9223372036854775807\r\n", "hello"), { got = "busy" } },
+  posted("Content-Length: 9223372036854775807\r\n", "hello"), {
+    keeps = false, backend_cut = true,
+    answer = { { got = "hello" }, "HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy" },
+    client = "HTTP/1.1 503 No\r\n%via11%Content-Length: 4\r\nConnection: close\r\n\r\nbusy",
+  })
 for _, method in ipairs { "GET", "DELETE", "OPTIONS", "PUT" } do
   cases:passes("content-length", "a body of a " .. method, request("Content-Length: 5\r\n", method) .. "hello",
-    forwarded("Content-Length: 5\r\n" .. (ENDS[method] or ""), method) .. "hello")
+    forwarded("Content-Length: 5\r\n", method) .. "hello")
 end
 cases:passes("content-length", "a length in HTTP/1.0", "POST / HTTP/1.0\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
   posted("Content-Length: 5\r\n", "hello"), { keeps = false, connection = "close" })
@@ -77,7 +80,7 @@ cases:passes("transfer-encoding", "no white space before the coding", post("Tran
 cases:passes("transfer-encoding", "the field in capitals, behind others",
   post("TRANSFER-ENCODING: chunked\r\nX-A: b\r\n", CHUNKS), posted("X-A: b\r\nTransfer-Encoding: chunked\r\n", CHUNKS))
 cases:passes("transfer-encoding", "chunks of a GET", request("Transfer-Encoding: chunked\r\n") .. CHUNKS,
-  forwarded("Transfer-Encoding: chunked\r\n" .. ENDS.GET) .. CHUNKS)
+  forwarded "Transfer-Encoding: chunked\r\n" .. CHUNKS)
 for _, value in ipairs {
   "xchunked", "chunkedx", "chunke", "chunk", "chunked-", "x chunked", "chunked x", "chunked chunked",
   "chunked, chunked", "chunked,chunked", "chunked, identity", "chunked, gzip", "chunked, x", "identity", "gzip",
@@ -156,7 +159,7 @@ local INSIDE = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 local LENGTH = ("Content-Length: %d\r\n"):format(#INSIDE)
 for _, method in ipairs { "POST", "GET", "HEAD", "OPTIONS", "DELETE", "TRACK" } do
   cases:passes("body-is-body", "a request as the body of a " .. method, request(LENGTH, method) .. INSIDE,
-    forwarded(LENGTH .. (ENDS[method] or ""), method) .. INSIDE,
+    forwarded(LENGTH, method) .. INSIDE,
     method == "HEAD" and { client = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n%via%\r\n" })
 end
 cases:passes("body-is-body", "a request in a chunk", post("Transfer-Encoding: chunked\r\n",

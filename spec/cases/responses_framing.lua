@@ -34,6 +34,8 @@ refuses_length("with a length with a fraction", "Content-Length: 5.0")
 refuses_length("with an empty length", "Content-Length:")
 refuses_length("with a length in quotes", "Content-Length: \"5\"")
 refuses_length("with a length beyond 64 bits", "Content-Length: 18446744073709551621")
+refuses_length("with a length of 2^63", "Content-Length: 9223372036854775808")
+refuses_length("with a length of 64 bits", "Content-Length: 18446744073709551615")
 refuses_length("with a length of 40 digits", "Content-Length: " .. ("9"):rep(40))
 refuses_length("with two different lengths", "Content-Length: 5\r\nContent-Length: 6")
 refuses_length("with two different lengths in two letter cases", "content-length: 6\r\nCONTENT-LENGTH: 5")
@@ -113,6 +115,13 @@ local NO_CONTENT, NOT_MODIFIED = "HTTP/1.1 204 No Content\r\n", "HTTP/1.1 304 No
 without_body("to HEAD with a length", {
   send = HEAD, backend = SEEN_HEAD, answer = OK .. "Content-Length: 5\r\n\r\n",
   client = OK .. "Content-Length: 5\r\n%via11%\r\n",
+})
+without_body("to HEAD with the largest length, 2^63 - 1", {
+  send = HEAD, backend = SEEN_HEAD, answer = OK .. "Content-Length: 9223372036854775807\r\n\r\n",
+  client = OK .. "Content-Length: 9223372036854775807\r\n%via11%\r\n",
+})
+refuses("no-body", "to HEAD with a length of 2^63", OK .. "Content-Length: 9223372036854775808\r\n\r\n", {
+  send = HEAD, backend = SEEN_HEAD,
 })
 without_body("to HEAD with a length and a body", {
   send = HEAD, backend = SEEN_HEAD, answer = OK .. "Content-Length: 5\r\n\r\nhello",
@@ -235,6 +244,10 @@ add("chunks-decoded", "in chunks without any content, for an HTTP/1.0 client", {
 add("cut-visible", "shorter than its length", {
   answer = OK .. "Content-Length: 10\r\n\r\nshort", answer_ends = true,
   client = OK .. "%via11%Content-Length: 10\r\n\r\nshort", cut = true,
+})
+add("cut-visible", "shorter than the largest length, 2^63 - 1", {
+  answer = OK .. "Content-Length: 09223372036854775807\r\n\r\nshort", answer_ends = true,
+  client = OK .. "%via11%Content-Length: 9223372036854775807\r\n\r\nshort", cut = true,
 })
 add("cut-visible", "of nothing but a head that promises a body", {
   answer = { OK .. "Content-Length: 10\r\n\r\n", { peer_got = "\r\n\r\n" } }, answer_ends = true,

@@ -305,7 +305,7 @@ describe("the parser, however the bytes are cut,", function()
   end)
 
   describe("refuses chunks with", function()
-    local SIZE, OVERFLOW = "a chunk size that is not hexadecimal", "a chunk size beyond 64 bits"
+    local SIZE, OVERFLOW = "a chunk size that is not hexadecimal", "a chunk size beyond 2^63 - 1"
     local EXTENSION, LINE = "a malformed chunk extension", "a malformed line end in the chunked coding"
     local LENGTH = "a chunk that is not as long as its size"
     local cases = { -- what, bytes, the body before that, why
@@ -317,6 +317,7 @@ describe("the parser, however the bytes are cut,", function()
       { "a size with h", "5h\r\nhello\r\n0\r\n\r\n", "", SIZE },
       { "a size behind a space", " 5\r\nhello\r\n0\r\n\r\n", "", SIZE },
       { "a size in quotes", "\"5\"\r\nhello\r\n0\r\n\r\n", "", SIZE },
+      { "a size of 2^63", "8000000000000000\r\nhello\r\n0\r\n\r\n", "", OVERFLOW },
       { "a size of 2^64", "10000000000000000\r\nhello\r\n0\r\n\r\n", "", OVERFLOW },
       { "a size of 2^64 + 5", "10000000000000005\r\nhello\r\n0\r\n\r\n", "", OVERFLOW },
       { "a size of many digits", ("f"):rep(40) .. "\r\nhello\r\n0\r\n\r\n", "", OVERFLOW },

@@ -172,8 +172,8 @@ describe("a request", function()
     { "1.1", { "Upgrade: websocket" }, false },
     { "1.1", { "Connection: keep-alive", "Upgrade: websocket" }, false },
     { "1.1", { "Connection: upgrades", "Upgrade: websocket" }, false },
-    { "1.1", { "Connection: upgrade", "Upgrade: websocket", "Content-Length: 1" }, false },
-    { "1.1", { "Connection: upgrade", "Upgrade: websocket", "Transfer-Encoding: chunked" }, false },
+    { "1.1", { "Connection: upgrade", "Upgrade: tcp", "Content-Length: 1" }, true },
+    { "1.1", { "Connection: upgrade", "Upgrade: tcp", "Transfer-Encoding: chunked" }, true },
     { "1.0", { "Connection: upgrade", "Upgrade: websocket" }, false },
   }
   for _, case in ipairs(upgrades) do

@@ -28,7 +28,7 @@ local TOKEN = "[%w!#$%%&'*+%-.^_`|~]"
 local WHOLE_TOKEN = "^" .. TOKEN .. "+$"
 local CONTROL = "[%z\1-\8\10-\31\127]"
 local INET6 = 10
-local LARGEST = "18446744073709551615"
+local LARGEST = "9223372036854775807" -- 2^63 - 1
 
 local STRICT = {}
 
@@ -209,7 +209,7 @@ local function chunk_size(line, mode)
   local digits, rest = match(line, "^(%x+)(.*)$")
   if not digits or not extensions_are_valid(rest) then return nil end
   digits = match(digits, "^0*(.-)$")
-  if #digits > 16 then return nil end
+  if #digits > 16 or find(digits, "^[89a-fA-F]" .. ("%x"):rep(15) .. "$") then return nil end
   return digits == "" and 0 or tonumber(digits, 16) or 2 ^ 64, rest
 end
 

@@ -16,7 +16,16 @@ local FACTS = {
   id = "1", method = "GET", path = "/", query = "", host = "example.org", scheme = "http",
   client_ip = "192.0.2.1", client_port = 50000, listener = "0.0.0.0:3030", attempts = 1, retries = 0, tries = 1,
 }
-local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, TRACE = true, PUT = true, DELETE = true }
+
+-- By IANA's HTTP Method Registry.
+local IDEMPOTENT = {}
+for method in ([[
+  ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY DELETE GET HEAD LABEL LINK MERGE MKACTIVITY MKCALENDAR MKCOL
+  MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PRI PROPFIND PROPPATCH PUT QUERY REBIND REPORT SEARCH TRACE UNBIND
+  UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL ]]):gmatch "%S+" do
+  IDEMPOTENT[method] = true
+end
+
 local OTHERS = {
   headers = true, cookies = true, idempotent = true, replayable = true, vars = true, result = true, client = true,
 }

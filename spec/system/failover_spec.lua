@@ -152,6 +152,18 @@ describe("a request that meets", function()
     assert.equal(("x"):rep(60000), good.requests[1].body)
   end)
 
+  it("a reset with an idempotent method of IANA's registry goes to the next one, with its body", function()
+    local bad, good = fragile "reset", play.hello "good"
+    local lb = play.balancer { script = script "limits = { retry_budget = 1 }, ", backends = { bad, good } }
+    for i, method in ipairs { "QUERY", "PROPFIND", "REPORT", "MKCOL", "UNLOCK" } do
+      assert.equal("good", lb:fetch("/", { method = method, body = "body" }).body)
+      assert.equal(method .. " body", good.requests[i].method .. " " .. good.requests[i].body)
+    end
+    for _, method in ipairs { "LOCK", "PATCH", "M-SEARCH" } do
+      assert.equal(502, lb:fetch("/", { method = method, body = "body" }).status)
+    end
+  end)
+
   it("a reset with a body larger than the replay buffer is not sent again", function()
     local bad, good = fragile "reset", play.hello "good"
     local lb = play.balancer { script = script "limits = { replay = 1000 }, ", backends = { bad, good } }

@@ -149,6 +149,22 @@ describe("a connection that has carried a body", function()
     assert.equal(0, #backends[1]:connections())
   end)
 
+  for _, reuse in ipairs { "safe", "all" } do
+    for _, method in ipairs { "GET", "DELETE", "OPTIONS" } do
+      it(("of a %s is kept, for its client alone, with reuse = %q"):format(method, reuse), function()
+        local lb, backend = start(("reuse = %q,"):format(reuse))
+        local one, other = play.client(lb), play.client(lb)
+        local request = POST:gsub("POST", method)
+        ask(one, request, "a")
+        ask(one, request, "b")
+        ask(one, GET, "c")
+        assert.equal(1, backend.served)
+        ask(other, GET, "d")
+        assert.equal(2, backend.served)
+      end)
+    end
+  end
+
   it("serves all if reuse is \"all\"", function()
     local lb, backend = start "reuse = \"all\","
     for _, request in ipairs { POST, GET, CHUNKED, POST } do

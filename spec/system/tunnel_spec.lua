@@ -256,8 +256,6 @@ describe("no tunnel begins", function()
     ["for an upgrade that Connection does not name"] = HEAD .. "Upgrade: websocket\r\n\r\n",
     ["for a 1.0 client"] = "GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     ["for h2c"] = HEAD .. "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
-    ["for a request with a body"] =
-      "POST /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\na",
   } do
     it(what .. ", whatever the backend says", function()
       local backend, ended = forward_backend()
@@ -308,16 +306,6 @@ describe("no tunnel begins", function()
     assert.equal("answer", client:response().body)
     assert.is_nil(backend.requests[1]:field "upgrade")
     assert.is_nil(backend.requests[1]:field "connection")
-  end)
-
-  it("for a request with a body, which is answered as others are", function()
-    local backend = play.answering(function(request) return request.body end)
-    local client = play.client(balancer(backend))
-    client:send("POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
-      "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", GET)
-    assert.equal("body", client:response().body)
-    assert.equal("", client:response().body)
-    assert.is_nil(backend.requests[1]:field "upgrade")
   end)
 end)
 
