@@ -67,13 +67,41 @@ void announce_hung(const struct child *child, bool is_monitor, uint64_t still_ms
               child->name, pid, seconds);
 }
 
+/* EMFILE may be either limit: where another descriptor can be had it was that of inotify. */
+static const char *limit_of_watching(int error)
+{
+    int fd;
+
+    if (error == ENOSPC)
+        return "fs.inotify.max_user_watches";
+    if (error != EMFILE)
+        return NULL;
+    fd = dup(STDERR_FILENO);
+    if (fd < 0)
+        return "open files (ulimit -n)";
+    close(fd);
+    return "fs.inotify.max_user_instances";
+}
+
 void announce_watch(const char *script, int status)
 {
+    int error = errno;
+    const char *limit = status != 0 ? limit_of_watching(error) : NULL;
+    struct log_pair pairs[] = {{"limit", limit}, {NULL, NULL}};
+
     if (status == 0)
         log_event(LOG_INFO, "watch", NULL, "%s is loaded again when it is saved", script);
+    else if (limit != NULL)
+        log_event(
+            LOG_WARN, "watch_failed", pairs,
+            "no inotify: the limit %s is reached. So %s is looked at once a second, and loaded "
+            "again when it was saved",
+            limit, script);
     else
-        log_event(LOG_WARN, "watch_failed", NULL, "changes of %s are not seen: %s", script,
-                  strerror(errno));
+        log_event(
+            LOG_WARN, "watch_failed", NULL,
+            "no inotify: %s. So %s is looked at once a second, and loaded again when it was saved",
+            strerror(error), script);
 }
 
 bool announce_reopened(void)

@@ -393,6 +393,7 @@ static void supervisor_loop(struct supervisor *s)
         signals_wait_or(s->signals, s->watch.fd, supervisor_next_ms(s, !log_flush()));
         while ((number = signals_next(s->signals)) != 0)
             supervisor_hear(s, number);
+        watch_follow(&s->watch, s->reload.edition, s->config);
         watch_read(&s->watch);
         if (watch_has_change(&s->watch))
             reload_ask(&s->reload);

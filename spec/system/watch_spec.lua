@@ -75,6 +75,89 @@ describe("a script that is watched", function()
   end)
 end)
 
+describe("a module of a script that is watched", function()
+  after_each(play.curtain)
+
+  local folder
+
+  before_each(function() folder = assert(uv.fs_mkdtemp "/tmp/lb-spec-XXXXXX") end)
+  after_each(function() os.execute("rm -r " .. folder) end)
+
+  local function write(name, text)
+    os.execute(("mkdir -p '%s/%s'"):format(folder, name:match "^(.*)/" or "."))
+    local file = assert(io.open(folder .. "/" .. name, "w"))
+    file:write(text)
+    file:close()
+  end
+
+  local function start(name, more)
+    write("balancer.lua", ("local words = require %q %s"):format(name, (answering "x"):gsub('"x"', "words")))
+    more = more or {}
+    more.file, more.args = folder .. "/balancer.lua", { "--watch" }
+    return play.balancer(more)
+  end
+
+  it("may be a link to a file elsewhere", function()
+    write("elsewhere/text.lua", "return 'old'")
+    assert(uv.fs_symlink(folder .. "/elsewhere/text.lua", folder .. "/words.lua"))
+    local lb = start "words"
+    assert.equal("old", lb:fetch("/").body)
+    write("elsewhere/text.lua", "return 'new'")
+    becomes(lb, "new")
+  end)
+
+  it("may be in a volume of Kubernetes, which changes its link ..data", function()
+    for number, word in ipairs { "old", "new" } do
+      write(("volume/..%d/words.lua"):format(number), ("return %q"):format(word))
+    end
+    assert(uv.fs_symlink("..1", folder .. "/volume/..data"))
+    assert(uv.fs_symlink("..data/words.lua", folder .. "/volume/words.lua"))
+    assert(uv.fs_symlink("volume", folder .. "/scripts"))
+    local lb = start "words"
+    assert.equal("old", lb:fetch("/").body)
+    assert(uv.fs_symlink("..2", folder .. "/volume/..new"))
+    assert(os.rename(folder .. "/volume/..new", folder .. "/volume/..data"))
+    becomes(lb, "new")
+  end)
+
+  it("may be in a folder of its own, also one that a later script requires", function()
+    write("lib/words.lua", "return 'old'")
+    write("lib/others.lua", "return 'others'")
+    local lb = start "lib.words"
+    assert.equal("old", lb:fetch("/").body)
+    write("lib/words.lua", "return 'new'")
+    becomes(lb, "new")
+    write("balancer.lua", 'local words = require "lib.others" ' .. (answering "x"):gsub('"x"', "words"))
+    becomes(lb, "others")
+    write("lib/others.lua", "return 'newer'")
+    becomes(lb, "newer")
+  end)
+
+  it("is looked at where no inotify can be had, and an event says so once", function()
+    write("lib/words.lua", "return 'old'")
+    write("none.c", [[
+      #include <errno.h>
+      int inotify_init1(int flags) { (void)flags; errno = EMFILE; return -1; }
+    ]])
+    assert.equal(0, os.execute(("cc -shared -fPIC -o '%s/none.so' '%s/none.c'"):format(folder, folder)))
+    local lb = start("lib.words", { env = {
+      LD_PRELOAD = folder .. "/none.so",
+      ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0",
+    } })
+    local event = lb:event "watch_failed"
+    assert.equal("fs.inotify.max_user_instances", event.limit)
+    assert.truthy(event.message:find "fs%.inotify%.max_user_instances is reached", event.message)
+    write("lib/words.lua", "return 'new'")
+    becomes(lb, "new")
+    write("balancer.lua", answering "last")
+    becomes(lb, "last")
+    play.until_still(function() return #lb:events "reload" end)
+    assert.equal(2, #lb:events "reload")
+    assert.equal(1, #lb:events "watch_failed")
+    assert.same({}, lb:events "watch")
+  end)
+end)
+
 describe("a script that is not watched", function()
   after_each(play.curtain)
 
