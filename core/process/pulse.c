@@ -21,6 +21,7 @@ void pulse_begin(struct pulse *p, unsigned which, uint64_t now_ms)
 {
     CHECK(which < p->count);
     p->list[which].changed_ms = now_ms;
+    p->list[which].waited_ms = 0;
 }
 
 bool pulse_is_due(struct pulse *p, uint64_t now_ms)
@@ -44,6 +45,18 @@ uint64_t pulse_still_ms(struct pulse *p, unsigned which, uint64_t beat, uint64_t
     if (child->beat != beat)
         *child = (struct pulse_child){.beat = beat, .changed_ms = now_ms};
     return now_ms - child->changed_ms;
+}
+
+uint64_t pulse_own_still_ms(struct pulse *p, unsigned which, uint64_t still_ms, uint64_t waited_ms)
+{
+    struct pulse_child *child = &p->list[which];
+    uint64_t others_ms;
+
+    CHECK(which < p->count);
+    if (child->waited_ms == 0)
+        child->waited_ms = waited_ms;
+    others_ms = waited_ms - child->waited_ms;
+    return still_ms > others_ms ? still_ms - others_ms : 0;
 }
 
 uint64_t pulse_changed_ms(const struct pulse *p, unsigned which)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "policy/budget.h"
 #include "process/differences.h"
+#include "process/waited.h"
 #include "shared/board.h"
 #include "shared/numbers.h"
 #include "shared/parking.h"
@@ -22,13 +23,27 @@ enum {
     CHECK_GRACE_MS = 1000, /* beyond health.timeout */
     FOLLOW_MAX_MS = 10000,
     MONITOR_END_MS = 1000,
-    POLL_MS = 2, /* the segment is looked at while somebody is waited for */
+    WAITED_LEAST_MS = 100, /* for a CPU, which is worth to be counted */
+    POLL_MS = 2,           /* the segment is looked at while somebody is waited for */
 };
 
 static void reload_enter(struct reload *r, enum reload_state state, uint64_t within_ms)
 {
     r->state = state;
     r->ends_ms = within_ms == UINT64_MAX ? UINT64_MAX : clock_steady_ms() + within_ms;
+}
+
+/* A child has more time if the system ran others meanwhile: *counted_ms says how much of that it
+ * has been given already. */
+static bool reload_has_time(struct reload *r, pid_t pid, uint64_t *counted_ms)
+{
+    uint64_t waited = pid != 0 ? waited_ms(pid) : 0;
+
+    if (waited < *counted_ms + WAITED_LEAST_MS)
+        return false;
+    r->ends_ms += waited - *counted_ms;
+    *counted_ms = waited;
+    return true;
 }
 
 static unsigned monitor_of(const struct reload *r)
@@ -105,6 +120,7 @@ static void reload_try(struct reload *r)
     }
     r->began_ms = clock_steady_ms();
     *r->report = (struct reload_report){0};
+    r->trial_waited_ms = 0;
     reload_enter(r, RELOAD_TRYING, TRY_MAX_MS);
     children_start(r->children, child_of(r));
 }
@@ -404,7 +420,7 @@ static void reload_step_following(struct reload *r, bool is_late)
     } else if (turns_are_taken(&r->turns)) {
         turns_give_next(&r->turns);
         reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
-    } else if (is_late) {
+    } else if (is_late && !reload_has_time(r, turns_pid(&r->turns), &r->turns.waited_ms)) {
         turns_replace_slow(&r->turns);
         reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
     }
@@ -421,7 +437,7 @@ void reload_step(struct reload *r)
             reload_try(r);
         break;
     case RELOAD_TRYING:
-        if (is_late)
+        if (is_late && !reload_has_time(r, r->children->list[child_of(r)].pid, &r->trial_waited_ms))
             end_trial(r);
         break;
     case RELOAD_CHECKING:

@@ -46,9 +46,10 @@ struct reload { /* embedded in the supervisor */
     uint64_t renewed_ms; /* and then */
     bool goes_back;      /* some worker cannot load it: all go by the one before again */
     uint64_t began_ms, ends_ms;
-    uint64_t tried_ms;  /* so long it took to try */
-    struct turns turns; /* of the workers, to follow */
-    uint64_t budget_ms; /* script.budget_ms: the largest of all scripts so far */
+    uint64_t tried_ms;        /* so long it took to try */
+    uint64_t trial_waited_ms; /* for a CPU, while it is tried */
+    struct turns turns;       /* of the workers, to follow */
+    uint64_t budget_ms;       /* script.budget_ms: the largest of all scripts so far */
     unsigned added, removed;
     struct buffer changed; /* names of settings */
 };

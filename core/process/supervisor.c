@@ -21,6 +21,7 @@
 #include "process/sockets.h"
 #include "process/spread.h"
 #include "process/version.h"
+#include "process/waited.h"
 #include "process/watch.h"
 #include "process/worker.h"
 #include "shared/board.h"
@@ -294,8 +295,10 @@ static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_
         s->reload.state == RELOAD_FOLLOWING || (!is_monitor && atomic_load(&worker->ready) == 0);
     uint64_t bound_ms = is_loading ? PULSE_STILL_START_MS : PULSE_STILL_MS + s->reload.budget_ms;
     uint64_t still_ms = pulse_still_ms(&s->pulse, which, beat, now_ms);
+    pid_t pid = s->children.list[which].pid;
 
-    if (s->children.list[which].pid != 0 && still_ms >= bound_ms)
+    if (pid != 0 && still_ms >= PULSE_SPREAD_MS &&
+        pulse_own_still_ms(&s->pulse, which, still_ms, waited_ms(pid)) >= bound_ms)
         replace_hung(s, which, still_ms);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "process/waited.h"
 
 #include <signal.h>
 
@@ -23,6 +24,7 @@ void turns_give_next(struct turns *t)
     turns_end(t);
     let_in(t, t->given, true);
     edition_allow(t->edition, ++t->given);
+    t->waited_ms = pid != 0 ? waited_ms(pid) : 0;
     if (pid != 0)
         kill(pid, SIGHUP);
 }
@@ -34,6 +36,11 @@ void turns_begin(struct turns *t, uint64_t patience_ms)
     t->patience_ms = patience_ms;
     t->given = 0;
     turns_give_next(t);
+}
+
+pid_t turns_pid(const struct turns *t)
+{
+    return t->given > 0 ? t->children->list[t->given - 1].pid : 0;
 }
 
 bool turns_are_left(const struct turns *t)
@@ -70,6 +77,7 @@ void turns_replace_slow(struct turns *t)
                   "%s has not taken the new script within %.0f s and is replaced",
                   t->children->list[i].name, (double)t->patience_ms / 1000);
         kill(t->children->list[i].pid, SIGKILL);
+        t->waited_ms = 0;
     }
 }
 

@@ -20,13 +20,15 @@ struct turns {
     unsigned workers;
     unsigned given;       /* to those with lower numbers */
     uint64_t began_ms;    /* the first of them */
-    uint64_t patience_ms; /* so long a worker may take */
+    uint64_t patience_ms; /* so long a worker may take, */
+    uint64_t waited_ms;   /* besides the time for which it waits for a CPU, from here on */
 };
 
 /* There is another current edition: the first worker is told. */
 void turns_begin(struct turns *, uint64_t patience_ms);
-void turns_give_next(struct turns *); /* and the next one, of those that are left */
-void turns_end(struct turns *);       /* all are over */
+void turns_give_next(struct turns *);  /* and the next one, of those that are left */
+void turns_end(struct turns *);        /* all are over */
+pid_t turns_pid(const struct turns *); /* whose turn it is; 0: it does not run */
 bool turns_are_left(const struct turns *);
 bool turns_are_taken(const struct turns *); /* those who were told go by the current edition */
 /* Was this worker started with the script, and had no other? */

@@ -11,7 +11,7 @@
 --   loop.callback(fn)         for luv: an error inside fails the spec instead of ending the process
 --   loop.clear()              closes whatever is still open
 --
--- Bounds are for what never comes, on a machine however busy, and cost nothing where it comes: 20 s, or more where
+-- Bounds are for what never comes, on a machine however busy, and cost nothing where it comes: 60 s, or more where
 -- a spec says so; three times that for a program with "asan" in its path (LB), and ten times with LB_UNDER; LB_SLOW
 -- says another factor.
 
@@ -33,7 +33,7 @@ end
 
 loop.slow = factor()
 
-local BOUND = 20
+local BOUND = 60
 
 local waiting = {}   -- of the coroutines: { co, ready, deadline }
 local running = {}   -- coroutines that this file started
