@@ -425,9 +425,14 @@ function backend:set_weight(n) end
 ---@field memory? integer
 ---@field await? number
 
+--- An address of `listen` with options: { ":8080", proxy = true }.
+---@class lb.Listener
+---@field [1] string
+---@field proxy? boolean each connection begins with a PROXY header
+
 --- What a script returns.
 ---@class lb.Script
----@field listen? string|string[]
+---@field listen? string|(string|lb.Listener)[]
 ---@field backends? string|(string|lb.BackendSettings)[]
 ---@field workers? integer|"auto"
 ---@field fallback? "round_robin"|"fail" unless given: "fail" if the script or a module of it calls ctx:reject

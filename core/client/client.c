@@ -9,17 +9,17 @@
  * BUSY ends when the exchange is done and the request has been read to its end. In
  * LINGERING the answer is out, our side is shut, and what still comes is thrown
  * away, so that no reset destroys the answer on its way (RFC 9112, 9.6). In TUNNEL
- * the bytes are somebody else's (proxy/tunnel.c).
+ * the bytes are somebody else's (proxy/tunnel.c). INTRODUCTION is before the first
+ * IDLE, where the listener wants a PROXY header (client/introduction.h).
  */
 #include "client/client.h"
 
 #include "base/mem.h"
+#include "client/early.h"
+#include "client/introduction.h"
 #include "client/watch.h"
 
-enum {
-    EARLY_BYTES_MAX = LOOP_READ_BYTES, /* of requests sent ahead of their turn */
-    DRAIN_GRACE_MS = 300,
-};
+enum { DRAIN_GRACE_MS = 300 };
 
 static const struct stream_events stream_events;
 static void on_resume(struct deferred *);
@@ -34,35 +34,6 @@ static void client_enter(struct client *c, enum client_state state)
     c->state = (uint8_t)state;
 }
 
-/* --- what was read ahead of its turn --- */
-
-static size_t client_early_bytes(const struct client *c)
-{
-    return c->early != NULL ? buffer_length(c->early) : 0;
-}
-
-/* While memory is tight no more than what came with the request. */
-static bool client_may_read_ahead(const struct client *c)
-{
-    return client_early_bytes(c) < (mem_is_tight() ? 1 : EARLY_BYTES_MAX);
-}
-
-static void client_keep_early(struct client *c, struct slice bytes)
-{
-    if (c->early == NULL)
-        c->early = mem_zalloc(sizeof *c->early);
-    buffer_append(c->early, bytes);
-}
-
-static void client_drop_early(struct client *c)
-{
-    if (c->early == NULL)
-        return;
-    buffer_dispose(c->early);
-    mem_free(c->early);
-    c->early = NULL;
-}
-
 /* --- closing --- */
 
 static void on_closed(struct stream *s)
@@ -73,7 +44,7 @@ static void on_closed(struct stream *s)
     deferred_cancel(&c->resume);
     if (c->incoming != NULL)
         incoming_free(c);
-    client_drop_early(c);
+    early_drop(c);
     clients_forget(c->clients, c);
     mem_free(c);
 }
@@ -121,7 +92,7 @@ static void client_end(struct client *c)
     bool read_whole = c->incoming == NULL || c->incoming->body_complete;
 
     bool was_read =
-        c->has_ended || (read_whole && client_early_bytes(c) == 0 && !stream_has_bytes(&c->stream));
+        c->has_ended || (read_whole && early_bytes(c) == 0 && !stream_has_bytes(&c->stream));
 
     if (was_read && stream_backlog(&c->stream) == 0) {
         client_close(c);
@@ -132,12 +103,18 @@ static void client_end(struct client *c)
     stream_shutdown(&c->stream);
     if (c->incoming != NULL)
         incoming_empty(c->incoming); /* nothing of it is borrowed any more */
-    client_drop_early(c);
+    early_drop(c);
     stream_read(&c->stream);
     watch_begin_lingering(c);
 }
 
 /* --- reading --- */
+
+/* In which a first request has to be complete. */
+static uint64_t client_first_head_ms(const struct clients *clients)
+{
+    return clients->is_draining ? DRAIN_GRACE_MS : clients->timeouts.request_head_ms;
+}
 
 void client_fail_head(struct client *c, enum incoming_fault fault, const char *text)
 {
@@ -263,12 +240,36 @@ static size_t client_feed(struct client *c, struct slice bytes)
 /* Feeds what had come ahead of its turn. */
 static void client_feed_early(struct client *c)
 {
-    size_t used = client_feed(c, buffer_slice(c->early));
+    size_t used = early_bytes(c) > 0 ? client_feed(c, buffer_slice(c->early)) : 0;
 
     stream_flush_gathered(c->clients->loop); /* pieces of the body may be borrowed from it */
     buffer_consume(c->early, used);
-    if (client_early_bytes(c) == 0)
-        client_drop_early(c);
+    if (early_bytes(c) == 0)
+        early_drop(c);
+}
+
+/* More than the owner of the connection reads for now waits in the kernel. */
+static void client_hold_back(struct client *c)
+{
+    if (!early_has_room(c)) {
+        stream_pause(&c->stream);
+        client_watch(c);
+    }
+}
+
+/* Behind the header the first request may be there, whole or in part. */
+static void client_take_introduction(struct client *c, struct slice bytes)
+{
+    early_keep(c, bytes);
+    if (!introduction_take(c))
+        return;
+    client_enter(c, CLIENT_IDLE);
+    deadline_set(c->clients->loop, &c->deadline, client_first_head_ms(c->clients));
+    client_check_callers(c);
+    if (c->state != CLIENT_CLOSING)
+        client_feed_early(c);
+    if (c->state != CLIENT_CLOSING)
+        client_hold_back(c);
 }
 
 static void on_bytes(struct stream *s, struct slice bytes)
@@ -278,8 +279,12 @@ static void on_bytes(struct stream *s, struct slice bytes)
 
     if (c->state == CLIENT_LINGERING)
         return;
-    if (client_early_bytes(c) > 0) {
-        client_keep_early(c, bytes);
+    if (c->state == CLIENT_INTRODUCTION) {
+        client_take_introduction(c, bytes);
+        return;
+    }
+    if (early_bytes(c) > 0) {
+        early_keep(c, bytes);
     } else if (c->state == CLIENT_TUNNEL) {
         incoming_pass(c->incoming, bytes);
         return;
@@ -290,12 +295,9 @@ static void on_bytes(struct stream *s, struct slice bytes)
         if (c->state == CLIENT_BUSY && !c->incoming->body_complete && !c->incoming->is_done)
             watch_body(c);
         if (used < bytes.length)
-            client_keep_early(c, (struct slice){bytes.start + used, bytes.length - used});
+            early_keep(c, (struct slice){bytes.start + used, bytes.length - used});
     }
-    if (!client_may_read_ahead(c)) {
-        stream_pause(s);
-        client_watch(c);
-    }
+    client_hold_back(c);
 }
 
 /* --- endings --- */
@@ -305,7 +307,7 @@ static void client_pass_end(struct client *c)
 {
     struct incoming *in = c->incoming;
 
-    if (!in->is_done && client_early_bytes(c) == 0 && !list_has_node(&c->resume.node))
+    if (!in->is_done && early_bytes(c) == 0 && !list_has_node(&c->resume.node))
         in->events->on_body_end(in);
 }
 
@@ -322,6 +324,8 @@ static void on_end(struct stream *s, int status)
         watch_begin_probing(c);
     else if (status == 0 && c->state == CLIENT_LINGERING && stream_backlog(s) > 0)
         return; /* the deadline ends it, or the drained queue */
+    else if (c->state == CLIENT_INTRODUCTION)
+        introduction_end(c);
     else
         client_close(c);
 }
@@ -352,7 +356,7 @@ static const struct stream_events stream_events = {
 /* Is there room for what comes? */
 bool client_may_read(const struct client *c)
 {
-    return c->state != CLIENT_CLOSING && !c->is_paused && client_may_read_ahead(c);
+    return c->state != CLIENT_CLOSING && !c->is_paused && early_has_room(c);
 }
 
 /* After what had come ahead of its turn was fed: is there more to wait for? */
@@ -372,10 +376,10 @@ static void client_go_on(struct client *c)
 /* A tunnel begins: what the client has sent ahead, and then its end if that came, too. */
 static void client_pass_early(struct client *c)
 {
-    if (client_early_bytes(c) > 0) {
+    if (early_bytes(c) > 0) {
         incoming_pass(c->incoming, buffer_slice(c->early));
         stream_flush_gathered(c->clients->loop); /* it is borrowed */
-        client_drop_early(c);
+        early_drop(c);
     }
     if (c->has_ended)
         client_pass_end(c);
@@ -429,7 +433,7 @@ static void on_resume(struct deferred *d)
     client_enter(c, CLIENT_IDLE);
     clients_note_rest(c, CLIENTS_IDLE);
     deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts.keep_alive_ms);
-    if (client_early_bytes(c) > 0)
+    if (early_bytes(c) > 0)
         client_feed_early(c);
     client_go_on(c);
 }
@@ -466,10 +470,16 @@ struct client *client_new(struct clients *clients, const struct listener *listen
     deferred_init(&c->resume, on_resume);
     list_init(&c->node);
     stream_accept(&c->stream, clients->loop, socket, &stream_events);
-    deadline_set(clients->loop, &c->deadline,
-                 clients->is_draining ? DRAIN_GRACE_MS : clients->timeouts.request_head_ms);
+    deadline_set(clients->loop, &c->deadline, client_first_head_ms(clients));
     client_resume_later(c);
     return c;
+}
+
+void client_await_introduction(struct client *c, uint64_t within_ms)
+{
+    client_enter(c, CLIENT_INTRODUCTION);
+    if (!c->clients->is_draining)
+        deadline_set(c->clients->loop, &c->deadline, within_ms);
 }
 
 /* A request that is on its way, or is there and not read yet, is still served. */

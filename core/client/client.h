@@ -11,7 +11,8 @@
 #include "client/clients.h"
 
 enum client_state {
-    CLIENT_IDLE,
+    CLIENT_IDLE, /* as they begin, but for */
+    CLIENT_INTRODUCTION,
     CLIENT_HEAD,
     CLIENT_BUSY,
     CLIENT_TUNNEL,
@@ -41,13 +42,18 @@ struct client {
     bool has_ended : 1;   /* the client sends no more */
     bool is_paused : 1;   /* the exchange wants no more of the body for now */
     bool has_served : 1;  /* at least one request */
-    bool is_refused : 1;  /* one too many of its address: its first request is answered 429 */
+    bool
+        is_nameless : 1; /* its PROXY header named nobody: what it says of others is not believed */
+    bool is_refused : 1; /* one too many of its address: its first request is answered 429 */
 };
 
 /* Takes the socket. */
 struct client *client_new(struct clients *, const struct listener *, int socket,
                           const struct sockaddr_in6 *peer);
 bool client_may_read(const struct client *);
+bool client_is_trusted(const struct client *); /* its peer, by trusted_proxies */
+void client_await_introduction(struct client *, uint64_t within_ms); /* a PROXY header, first */
+void client_check_callers(struct client *); /* limits.per_client: it is counted, maybe refused */
 void client_drain(struct client *); /* ends after the current answer, or soon if it is idle */
 /* Tells the exchange, if there is one; frees itself. The peer sees a reset if it could take an
  * end for that of the answer. */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/client.h"
+#include "client/introduction.h"
 #include "client/watch.h"
 #include "shared/callers.h"
 
@@ -46,7 +47,7 @@ static void clients_each(struct clients *clients, void (*visit)(struct client *)
 
 /* --- connections of one address --- */
 
-static bool client_is_trusted(const struct client *c)
+bool client_is_trusted(const struct client *c)
 {
     const struct config *config = c->clients->config;
 
@@ -129,7 +130,7 @@ static void client_refuse(struct client *c)
         deadline_set(clients->loop, &c->deadline, REFUSED_WAIT_MS);
 }
 
-static void client_check_callers(struct client *c)
+void client_check_callers(struct client *c)
 {
     uint64_t most = c->clients->config->limits.per_client;
 
@@ -248,7 +249,10 @@ void clients_accept(struct clients *clients, const struct listener *listener, in
     clients_note_rest(c, CLIENTS_SILENT);
     clients->count++;
     clients_count(clients, 1);
-    client_check_callers(c);
+    if (listener->is_proxied)
+        introduction_begin(c);
+    else
+        client_check_callers(c);
 }
 
 void clients_note_left(struct clients *clients)

@@ -29,7 +29,7 @@ struct clients_events {
  * in its list until it rests again, or somebody looks for one that rests. */
 enum clients_list {
     CLIENTS_LEAVING, /* that have got their last answer, and do not close */
-    CLIENTS_SILENT,  /* that have sent no request yet, as they came */
+    CLIENTS_SILENT,  /* that have sent no request yet, or no whole PROXY header, as they came */
     CLIENTS_IDLE,    /* the longest idle first */
     CLIENTS_TRUSTED, /* idle ones of trusted_proxies, the same */
     CLIENTS_BUSY,    /* that are not given up */
@@ -53,6 +53,8 @@ struct clients { /* of one worker */
     unsigned refused;                      /* of them: limits.per_client */
     uint64_t refused_untold;               /* connections since the log told of some */
     uint64_t tell_again_ms;                /* not before this */
+    uint64_t strangers_untold;             /* the same of client/introduction.h */
+    uint64_t tell_strangers_ms;
     bool is_draining;
 };
 

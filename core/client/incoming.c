@@ -208,6 +208,11 @@ const struct sockaddr_in6 *incoming_peer(const struct incoming *in)
     return &in->client->peer;
 }
 
+bool incoming_may_vouch(const struct incoming *in)
+{
+    return !in->client->is_nameless;
+}
+
 struct slice incoming_listener(const struct incoming *in)
 {
     return in->client->listener->name;

@@ -103,7 +103,9 @@ void incoming_switch(struct incoming *);
 void incoming_pass(struct incoming *, struct slice); /* for client.c: bytes of a tunnel */
 
 const char *incoming_why_gone(const struct incoming *); /* after on_gone: for the log */
+/* The client: the connection's other end, or whom its PROXY header names. */
 const struct sockaddr_in6 *incoming_peer(const struct incoming *);
+bool incoming_may_vouch(const struct incoming *);        /* for others, if that peer is trusted */
 struct slice incoming_listener(const struct incoming *); /* what that is called by which it came */
 struct bond **incoming_bonds(struct incoming *); /* of the connection: they outlive the request */
 

@@ -1,5 +1,6 @@
 /*
  *   state                                    deadline                  then
+ *   INTRODUCTION                             5 s                       closed
  *   resting (IDLE, HEAD without a byte)      timeouts.keep_alive       closed
  *   the same, before its first request       timeouts.request_head     closed
  *   HEAD                                     timeouts.request_head     408
@@ -36,6 +37,8 @@
  */
 #include "client/watch.h"
 
+#include "client/introduction.h"
+
 enum {
     LINGER_MS = 2000,
     UNWATCHED_MS = 20,     /* in which a request is mostly answered */
@@ -47,7 +50,7 @@ enum {
 
 bool client_is_resting(const struct client *c)
 {
-    return c->state == CLIENT_IDLE ||
+    return c->state == CLIENT_IDLE || c->state == CLIENT_INTRODUCTION ||
            (c->state == CLIENT_HEAD && parse_is_at_start(&c->incoming->parse));
 }
 
@@ -277,7 +280,9 @@ static void on_deadline(struct deadline *d)
 
     if (list_has_node(&c->resume.node))
         return; /* the exchange has ended this turn, and with it what the deadline was for */
-    if (client_is_resting(c))
+    if (c->state == CLIENT_INTRODUCTION)
+        introduction_late(c);
+    else if (client_is_resting(c))
         client_close(c);
     else if (c->state == CLIENT_LINGERING)
         watch_linger(c);

@@ -9,7 +9,7 @@
 
 #include "client/client.h"
 
-/* Between two requests; empty lines are no beginning of one. */
+/* Between two requests, or before the first; empty lines are no beginning of one. */
 bool client_is_resting(const struct client *);
 void watch_init(struct client *);
 /* The client has shut its sending side and an answer is under way: finds out, from now on, if it

@@ -115,8 +115,9 @@ static bool add_listen(struct config *config, struct slice text, struct buffer *
     buffer_clear(&full);
     address_format(&full, &address.socket.any);
     config->listen[config->listen_count++] =
-        (struct config_listen){mem_copy(text.start, text.length),
-                               mem_copy(buffer_slice(&full).start, buffer_length(&full)), address};
+        (struct config_listen){.written = mem_copy(text.start, text.length),
+                               .text = mem_copy(buffer_slice(&full).start, buffer_length(&full)),
+                               .address = address};
     buffer_dispose(&full);
     return true;
 }

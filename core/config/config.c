@@ -151,12 +151,21 @@ static void print_backend(struct buffer *out, const struct config_backend *backe
     buffer_append_text(out, " },\n");
 }
 
+static void print_listen(struct buffer *out, const struct config_listen *listen)
+{
+    if (listen->proxy)
+        buffer_append_text(out, "{ ");
+    print_text(out, listen->written);
+    if (listen->proxy)
+        buffer_append_text(out, ", proxy = true }");
+}
+
 static void print_addresses(struct buffer *out, const struct config *config)
 {
     buffer_append_text(out, "  listen = { ");
     for (unsigned i = 0; i < config->listen_count; i++) {
         buffer_append_text(out, i > 0 ? ", " : "");
-        print_text(out, config->listen[i].written);
+        print_listen(out, &config->listen[i]);
     }
     buffer_append_text(out, " },\n  backends = {\n");
     for (unsigned i = 0; i < config->backends_count; i++)

@@ -36,6 +36,7 @@ struct config_listen {
     char *written;          /* the address as it was written: what scripts know it by */
     char *text;             /* in full: "[::]:3030" where ":3030" was written */
     struct address address; /* never ADDRESS_NAME, never ADDRESS_UNIX */
+    bool proxy;             /* each connection begins with a PROXY header */
 };
 
 enum {

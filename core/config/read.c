@@ -149,10 +149,58 @@ static void read_texts(struct config *config, struct fields *root, const char *n
     }
 }
 
+/* { address, option = value }. */
+static void read_listener(struct config *config, struct fields *list, unsigned position)
+{
+    static const char *const known[] = {"proxy", NULL};
+    unsigned first = config->listen_count;
+    bool proxy = false;
+    struct fields entry;
+
+    if (!fields_enter_item(&entry, list, position))
+        return;
+    fields_check_entry(&entry, known);
+    if (fields_type(&entry, NULL, 1) == FIELDS_NOTHING)
+        fields_fail(&entry, NULL, 0, "the address is missing: { \":80\", proxy = true }");
+    read_text(config, &entry, NULL, 1, addresses_add_listen);
+    fields_flag(&entry, "proxy", &proxy);
+    for (unsigned i = first; i < config->listen_count; i++)
+        config->listen[i].proxy = proxy;
+    fields_leave(&entry);
+}
+
+static void read_listen_list(struct config *config, struct fields *root)
+{
+    struct fields list;
+    unsigned count;
+
+    if (!fields_enter(&list, root, "listen"))
+        return;
+    if (fields_type(&list, "proxy", 0) != FIELDS_NOTHING)
+        fields_fail(
+            root, "listen", 0,
+            "an address with options is a table in the list: { { \":80\", proxy = true } }");
+    count = fields_count(&list, ADDRESSES_LISTEN_MAX);
+    for (unsigned i = 1; i <= count; i++)
+        if (fields_type(&list, NULL, i) == FIELDS_TABLE)
+            read_listener(config, &list, i);
+        else
+            read_text(config, &list, NULL, i, addresses_add_listen);
+    fields_leave(&list);
+}
+
 static void read_listen(struct config *config, struct fields *root)
 {
-    read_texts(config, root, "listen", ADDRESSES_LISTEN_MAX, addresses_add_listen,
-               "an address or a list of addresses");
+    enum fields_type type = fields_type(root, "listen", 0);
+
+    if (type == FIELDS_TEXT)
+        read_text(config, root, "listen", 0, addresses_add_listen);
+    else if (type == FIELDS_TABLE)
+        read_listen_list(config, root);
+    else if (type == FIELDS_NUMBER)
+        fields_expected(root, "listen", 0, "an address, as in \":3030\", or a list of addresses");
+    else if (type != FIELDS_NOTHING)
+        fields_expected(root, "listen", 0, "an address or a list of addresses");
     if (config->listen_count == 0 && !root->wrong->is_set) {
         struct buffer words = {0};
 
@@ -356,6 +404,16 @@ static void read_choices(struct config *config, struct fields *root)
         config->reuse = which;
 }
 
+/* A PROXY header says whose connection it is: nobody but the proxy in front may say that. */
+static void check_proxied(const struct config *config, struct fields *root)
+{
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (config->listen[i].proxy && config->trusted_proxies_count == 0)
+            fields_fail(root, "listen", 0,
+                        "proxy = true needs the addresses whose PROXY headers are believed: "
+                        "trusted_proxies = { \"10.0.0.0/8\" }");
+}
+
 static void read_hooks(struct config *config, struct fields *root)
 {
     config->has_init = fields_function(root, "init");
@@ -384,6 +442,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
     read_choices(config, root);
     read_texts(config, root, "trusted_proxies", ADDRESSES_TRUSTED_MAX, addresses_add_trusted,
                "an address, a network or a list of them");
+    check_proxied(config, root);
     fields_flag(root, "forwarded", &config->forwarded);
     fields_flag(root, "trace", &config->trace);
     pages_read(config, root);

@@ -250,11 +250,13 @@ static unsigned position_of(lua_State *lua, int index)
 }
 
 /* The key below the top of the stack, while it is walked over. */
-static void check_key(struct fields *table, const char *const *known)
+static void check_key(struct fields *table, const char *const *known, bool has_first)
 {
     lua_State *lua = table->lua;
     struct slice name;
 
+    if (has_first && lua_type(lua, -2) == LUA_TNUMBER && position_of(lua, -2) == 1)
+        return;
     if (lua_type(lua, -2) == LUA_TNUMBER) {
         fields_fail(table, NULL, position_of(lua, -2),
                     "expected a name in front of the value: name = ...");
@@ -269,7 +271,7 @@ static void check_key(struct fields *table, const char *const *known)
         fail_unknown(table, name, known);
 }
 
-bool fields_check_names(struct fields *table, const char *const *known)
+static bool check_keys(struct fields *table, const char *const *known, bool has_first)
 {
     lua_State *lua = table->lua;
 
@@ -278,7 +280,7 @@ bool fields_check_names(struct fields *table, const char *const *known)
     luaL_checkstack(lua, STACK_ROOM, "settings");
     lua_pushnil(lua);
     while (lua_next(lua, table->index) != 0) {
-        check_key(table, known);
+        check_key(table, known, has_first);
         lua_pop(lua, 1);
         if (table->wrong->is_set) {
             lua_pop(lua, 1);
@@ -286,6 +288,16 @@ bool fields_check_names(struct fields *table, const char *const *known)
         }
     }
     return true;
+}
+
+bool fields_check_names(struct fields *table, const char *const *known)
+{
+    return check_keys(table, known, false);
+}
+
+bool fields_check_entry(struct fields *table, const char *const *known)
+{
+    return check_keys(table, known, true);
 }
 
 static bool is_position(lua_State *lua, int index, size_t least, size_t most)

@@ -34,12 +34,16 @@ void announce_start(const struct config *c)
 void announce_listening(const struct sockets *sockets, unsigned address)
 {
     struct buffer text = {0};
-    struct log_pair pairs[] = {{"address", NULL}, {NULL, NULL}};
+    bool is_proxied = sockets->config->listen[address].proxy;
+    struct log_pair pairs[] = {{"address", NULL}, {NULL, NULL}, {NULL, NULL}};
 
     sockets_format(sockets, address, &text);
     buffer_append_byte(&text, '\0');
     pairs[0].value = buffer_slice(&text).start;
-    log_event(LOG_INFO, "listening", pairs, "listening on %s", pairs[0].value);
+    if (is_proxied)
+        pairs[1] = (struct log_pair){"#proxy", "true"};
+    log_event(LOG_INFO, "listening", pairs, "listening on %s%s", pairs[0].value,
+              is_proxied ? ", for PROXY headers" : "");
     buffer_dispose(&text);
 }
 

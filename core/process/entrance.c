@@ -152,6 +152,7 @@ int entrance_open(struct entrance *e, const struct config *config, const int *so
 
         l->owner = e;
         l->name = slice_of(config->listen[i].written);
+        l->is_proxied = config->listen[i].proxy;
         l->has_room = has_room;
         l->on_full = on_full;
         l->make_room = make_room;

@@ -13,7 +13,8 @@ static bool same_listen(const struct config *a, const struct config *b)
     if (a->listen_count != b->listen_count)
         return false;
     for (unsigned i = 0; i < a->listen_count; i++)
-        if (strcmp(a->listen[i].written, b->listen[i].written) != 0)
+        if (a->listen[i].proxy != b->listen[i].proxy ||
+            strcmp(a->listen[i].written, b->listen[i].written) != 0)
             return false;
     return true;
 }

@@ -95,7 +95,8 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .client = describe_client(peer),
     };
 
-    if (in->parse.has_head && trust_has(config, peer)) /* what is no head says nothing */
+    if (in->parse.has_head && incoming_may_vouch(in) &&
+        trust_has(config, peer)) /* what is no head says nothing */
         describe_spoken_for(&facts, in, config);
     return facts;
 }

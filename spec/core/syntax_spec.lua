@@ -26,7 +26,7 @@ local STATUS = "a status that is not three digits from 100 to 599"
 local REASON = "a control byte in the reason phrase"
 local EMPTY_LINES = "too many empty lines before the request"
 local TLS = "a TLS handshake on a plain HTTP port: ask by http://, or end TLS before lb"
-local PROXY = "a PROXY protocol header on a port that reads none"
+local PROXY = 'a PROXY header on a plain port: listen = { { ":80", proxy = true } }'
 local HTTP2 = "HTTP/2 on a port that speaks HTTP/1.1: let the proxy in front send that"
 
 -- Of both kinds of head, behind the first line.

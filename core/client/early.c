@@ -1,0 +1,34 @@
+#include "client/early.h"
+
+#include "base/mem.h"
+
+enum { EARLY_BYTES_MAX = LOOP_READ_BYTES };
+
+size_t early_bytes(const struct client *c)
+{
+    return c->early != NULL ? buffer_length(c->early) : 0;
+}
+
+/* While memory is tight no more than what came with the request. A PROXY header is short, and until
+ * it is there nothing else of the connection can go on. */
+bool early_has_room(const struct client *c)
+{
+    return c->state == CLIENT_INTRODUCTION ||
+           early_bytes(c) < (mem_is_tight() ? 1 : EARLY_BYTES_MAX);
+}
+
+void early_keep(struct client *c, struct slice bytes)
+{
+    if (c->early == NULL)
+        c->early = mem_zalloc(sizeof *c->early);
+    buffer_append(c->early, bytes);
+}
+
+void early_drop(struct client *c)
+{
+    if (c->early == NULL)
+        return;
+    buffer_dispose(c->early);
+    mem_free(c->early);
+    c->early = NULL;
+}

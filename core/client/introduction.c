@@ -1,0 +1,98 @@
+#include "client/introduction.h"
+
+#include "base/log.h"
+#include "client/early.h"
+#include "net/proxy_header.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+    HEADER_MS = 5000,      /* in which the header has to be there, from the accept */
+    TELL_AGAIN_MS = 10000, /* one line about closed connections, in so long */
+};
+
+/* --- what cannot be served --- */
+
+static void introduction_tell(struct client *c, const char *why)
+{
+    struct clients *clients = c->clients;
+    uint64_t now_ms = loop_now_ms(clients->loop);
+    char refused[24];
+    struct log_pair pairs[] = {
+        {"client", ""}, {"listener", ""}, {"why", why}, {"#refused", refused}, {NULL, NULL}};
+    struct buffer ip = {0}, listener = {0};
+
+    clients->strangers_untold++;
+    if (now_ms < clients->tell_strangers_ms)
+        return;
+    clients->tell_strangers_ms = now_ms + TELL_AGAIN_MS;
+    snprintf(refused, sizeof refused, "%" PRIu64, clients->strangers_untold);
+    clients->strangers_untold = 0;
+    address_format_host(&ip, (const struct sockaddr *)&c->peer);
+    buffer_append_byte(&ip, '\0');
+    buffer_append(&listener, c->listener->name);
+    buffer_append_byte(&listener, '\0');
+    pairs[0].value = ip.bytes;
+    pairs[1].value = listener.bytes;
+    log_event(LOG_WARN, "proxy_refused", pairs, "%s, where proxy = true: a connection of %s: %s",
+              listener.bytes, ip.bytes, why);
+    buffer_dispose(&ip);
+    buffer_dispose(&listener);
+}
+
+static void introduction_refuse(struct client *c, const char *why)
+{
+    introduction_tell(c, why);
+    client_close(c);
+}
+
+void introduction_end(struct client *c)
+{
+    if (early_bytes(c) > 0) /* else it only asked whether somebody listens */
+        introduction_tell(c, "it ended within its PROXY header");
+    client_close(c);
+}
+
+void introduction_late(struct client *c)
+{
+    introduction_refuse(c, early_bytes(c) > 0 ? "its PROXY header was not complete within 5 s"
+                                              : "no PROXY header came within 5 s");
+}
+
+/* --- what can --- */
+
+void introduction_begin(struct client *c)
+{
+    if (!client_is_trusted(c)) {
+        introduction_refuse(c, "its address is not in trusted_proxies");
+        return;
+    }
+    client_await_introduction(c, HEADER_MS);
+}
+
+static void introduction_follow(struct client *c, const struct proxy_header *header)
+{
+    c->is_nameless = !header->names_client;
+    client_uncount_caller(c);
+    if (header->names_client)
+        c->peer = header->client;
+    buffer_consume(c->early, header->length);
+}
+
+bool introduction_take(struct client *c)
+{
+    struct proxy_header header;
+
+    switch (proxy_header_read(buffer_slice(c->early), &header)) {
+    case PROXY_HEADER_MORE:
+        return false;
+    case PROXY_HEADER_WRONG:
+        introduction_refuse(c, header.why);
+        return false;
+    case PROXY_HEADER_WHOLE:
+        break;
+    }
+    introduction_follow(c, &header);
+    return true;
+}
