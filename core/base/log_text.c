@@ -154,30 +154,50 @@ char *log_put_foreign(char *out, struct slice text, size_t limit, enum log_forma
 
 /* --- times --- */
 
+static struct slice cut_time(char *room, const char *pattern, const struct tm *parts)
+{
+    return (struct slice){room, strftime(room, LOG_TIME_BYTES / 2, pattern, parts)};
+}
+
+/* "+0100", as strftime has it, in the form that RFC 3339 has and many programs read. */
+static struct slice put_zone(char *room, const struct tm *parts)
+{
+    struct slice zone = cut_time(room, "%z", parts);
+
+    if (zone.length != strlen("+0100"))
+        return zone;
+    room[5] = room[4];
+    room[4] = room[3];
+    room[3] = ':';
+    return (struct slice){room, zone.length + 1};
+}
+
 char *log_put_time(char *out, uint64_t wall_us, enum log_format format)
 {
     static struct {
         time_t second;
-        size_t length;
-        char text[LOG_TIME_BYTES];
-    } cache[2];
+        struct slice before, behind; /* the milliseconds */
+        char rooms[2][LOG_TIME_BYTES / 2];
+    } caches[2], *cache;
     time_t second = (time_t)(wall_us / 1000000);
     struct tm parts;
 
-    if (cache[format].second != second || cache[format].length == 0) {
-        cache[format].second = second;
-        if (format == LOG_JSON)
-            cache[format].length = strftime(cache[format].text, sizeof cache->text,
-                                            "%Y-%m-%dT%H:%M:%S.", gmtime_r(&second, &parts));
-        else
-            cache[format].length = strftime(cache[format].text, sizeof cache->text,
-                                            "%Y-%m-%d %H:%M:%S.", localtime_r(&second, &parts));
+    cache = &caches[format];
+    if (cache->second != second || cache->before.length == 0) {
+        cache->second = second;
+        if (format == LOG_JSON) {
+            gmtime_r(&second, &parts);
+            cache->before = cut_time(cache->rooms[0], "%Y-%m-%dT%H:%M:%S.", &parts);
+            cache->behind = SLICE("Z");
+        } else {
+            localtime_r(&second, &parts);
+            cache->before = cut_time(cache->rooms[0], "%Y-%m-%d %H:%M:%S.", &parts);
+            cache->behind = put_zone(cache->rooms[1], &parts);
+        }
     }
-    out = slice_put(out, (struct slice){cache[format].text, cache[format].length});
+    out = slice_put(out, cache->before);
     out = decimal_put_three(out, (unsigned)(wall_us / 1000 % 1000));
-    if (format == LOG_JSON)
-        *out++ = 'Z';
-    return out;
+    return slice_put(out, cache->behind);
 }
 
 /* --- into a buffer --- */

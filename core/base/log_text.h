@@ -24,7 +24,7 @@ enum {
 char *log_put_escaped(char *out, struct slice text, size_t limit, enum log_format);
 /* The same for text of a client's choosing: every byte above 0x7e is escaped. */
 char *log_put_foreign(char *out, struct slice text, size_t limit, enum log_format);
-/* "2026-11-22 12:00:01.123" in local time, or 2026-11-22T12:00:01.123Z for JSON,
+/* "2026-11-22 12:00:01.123+01:00" in local time, or 2026-11-22T12:00:01.123Z for JSON,
  * without quotes. Cached by second. */
 char *log_put_time(char *out, uint64_t wall_us, enum log_format);
 

@@ -33,17 +33,45 @@ void breaches_init(struct breaches *b, const struct config *config, struct segme
 
 /* --- one is said --- */
 
+/* In one line: "balancer.lua:3: in function 'rank' < balancer.lua:9: in function <..>". */
+static void append_way(struct buffer *out, const char *traceback)
+{
+    const char *at = strchr(traceback, '\n'); /* behind the words "stack traceback:" */
+
+    for (bool is_first = true; at != NULL; is_first = false) {
+        const char *line = at + strspn(at, "\n\t ");
+
+        at = strchr(line, '\n');
+        buffer_append_text(out, is_first ? " [" : " < ");
+        buffer_append(out, at != NULL ? (struct slice){line, (size_t)(at - line)} : slice_of(line));
+        if (at == NULL)
+            buffer_append_text(out, "]");
+    }
+}
+
+/* Text for people has no members, but these they need: which request it was, and the way there. */
+static void append_for_people(struct buffer *out, const char *id, const char *traceback)
+{
+    if (log_event_format() != LOG_TEXT)
+        return;
+    if (*id != '\0')
+        buffer_printf(out, " (request %s)", id);
+    append_way(out, traceback);
+}
+
 static void say(const struct breaches *b, enum script_hook hook, enum script_breach breach,
                 const struct binding_call *call, struct slice message, unsigned line,
                 const char *traceback, uint64_t suppressed)
 {
     const struct facts_request *request = call->request;
     char line_text[16], suppressed_text[24], id[24] = "";
+    struct buffer more = {0};
 
     if (request != NULL)
         snprintf(id, sizeof id, "%.*s", (int)request->id.length, request->id.start);
     snprintf(line_text, sizeof line_text, "%u", line);
     snprintf(suppressed_text, sizeof suppressed_text, "%llu", (unsigned long long)suppressed);
+    append_for_people(&more, id, traceback);
     log_event(LOG_ERROR, "policy_error",
               (const struct log_pair[]){{"script", b->script_name},
                                         {"hook", script_hook_name(hook)},
@@ -53,7 +81,9 @@ static void say(const struct breaches *b, enum script_hook hook, enum script_bre
                                         {"#suppressed", suppressed_text},
                                         {"traceback", traceback},
                                         {NULL, NULL}},
-              "%s failed: %.*s", script_hook_name(hook), (int)message.length, message.start);
+              "%s failed: %.*s%.*s", script_hook_name(hook), (int)message.length, message.start,
+              (int)buffer_length(&more), buffer_slice(&more).start);
+    buffer_dispose(&more);
 }
 
 /* --- too many --- */

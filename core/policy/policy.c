@@ -1,5 +1,7 @@
 #include "policy/asking.h"
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "http/head.h"
 #include "shared/counters.h"
@@ -64,6 +66,18 @@ static enum facts_verdict judge_by_default(const struct policy *p,
 }
 
 /* --- asking the script --- */
+
+static inline void policy_begin_time(struct policy_call *call)
+{
+    call->begun_us = log_wants(LOG_INFO) ? clock_steady_us() : 0;
+}
+
+static inline void policy_end_time(struct policy_call *call)
+{
+    if (call->begun_us != 0)
+        call->took_us += clock_steady_us() - call->begun_us;
+    call->begun_us = 0;
+}
 
 static uint32_t policy_list_for(struct policy *p, const struct facts_choice *choice)
 {
@@ -182,6 +196,7 @@ static void on_over(struct script_run *run, enum script_breach breach, double an
     struct policy_call *call = list_entry(run, struct policy_call, run);
     struct policy *p = call->policy;
 
+    policy_end_time(call);
     if (call->hook == SCRIPT_CHOOSE)
         policy_end_choose(p, &call->choice, call->decision, breach, answer);
     else if (call->hook == SCRIPT_ON_RESPONSE)
@@ -244,8 +259,10 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
     p->call.list = policy_list_for(p, choice);
     p->call.decision = out;
     p->call.fields_room = 0;
+    policy_begin_time(call);
     breach = script_call(p->script, &call->run, SCRIPT_CHOOSE, &answer);
     if (__builtin_expect(breach != SCRIPT_AWAITS, 1)) {
+        policy_end_time(call);
         policy_end_choose(p, choice, out, breach, answer);
         return POLICY_DONE;
     }
@@ -273,8 +290,10 @@ enum policy_progress policy_on_failure(struct policy *p, struct policy_call *cal
     policy_begin_call(p, request);
     p->call.backend = backend;
     p->call.failure = failure;
+    policy_begin_time(call);
     breach = script_call(p->script, &call->run, SCRIPT_ON_FAILURE, &answer);
     if (breach != SCRIPT_AWAITS) {
+        policy_end_time(call);
         *out = policy_end_on_failure(p, request, failure, breach, answer);
         return POLICY_DONE;
     }
@@ -308,8 +327,10 @@ enum policy_progress policy_on_response(struct policy *p, struct policy_call *ca
     p->call.status = response->status;
     p->call.decision = decision;
     p->call.fields_room = 0;
+    policy_begin_time(call);
     breach = script_call(p->script, &call->run, SCRIPT_ON_RESPONSE, &answer);
     if (breach != SCRIPT_AWAITS) {
+        policy_end_time(call);
         *out = policy_end_on_response(p, request, decision, breach, answer);
         return POLICY_DONE;
     }
@@ -323,6 +344,7 @@ void policy_cancel(struct policy_call *call)
     if (call->policy != NULL)
         breaches_forget_call(&call->policy->breaches, script_number(&call->run));
     script_cancel(&call->run);
+    policy_end_time(call);
 }
 
 void policy_forget(struct policy *p, struct facts_request *request)

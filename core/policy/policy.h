@@ -30,7 +30,11 @@ struct policy_call {
     /* After POLICY_AWAITS: the answer is where it was to be put. Comes from the loop, once, and never
      * inside the call that asked. */
     void (*on_done)(struct policy_call *);
+    /* By the script, in all calls so far, from their beginning to their end, awaits included. Of
+     * choose, on_response and on_failure, and only where the log has a line for each request. */
+    uint64_t took_us;
     /* The policy's own. */
+    uint64_t begun_us; /* 0: none is under way, or it is not measured */
     struct policy *policy;
     struct script_run run;
     enum script_hook hook;

@@ -101,6 +101,7 @@ static char *put_text_record(char *out, const struct access_record *r)
         out = put_words(PUT(out, " ("), r->note, LOG_TEXT);
         out = PUT(out, ")");
     }
+    out = slice_put(PUT(out, " "), r->id);
     return out;
 }
 
@@ -150,6 +151,7 @@ static char *put_json_explained(char *out, const struct access_record *r)
 static char *put_json_times(char *out, const struct access_record *r)
 {
     out = put_ms(PUT(out, ",\"ms\":{\"queue\":"), r->queue_us);
+    out = put_ms(PUT(out, ",\"policy\":"), r->policy_us);
     out = put_json_ms(PUT(out, ",\"connect\":"), r->has_connect, r->connect_us);
     out = put_json_ms(PUT(out, ",\"first_byte\":"), r->has_first_byte, r->first_byte_us);
     out = put_ms(PUT(out, ",\"total\":"), r->total_us);

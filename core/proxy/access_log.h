@@ -22,7 +22,7 @@ struct access_record {
     unsigned client_port, status;
     struct slice version;         /* "1.1"; empty if there is no request line */
     uint64_t bytes_in, bytes_out; /* of the bodies */
-    uint64_t queue_us, connect_us, first_byte_us, total_us;
+    uint64_t queue_us, policy_us, connect_us, first_byte_us, total_us;
     uint64_t ended_us; /* steady clock */
     bool has_connect, has_first_byte;
     const char *backend; /* of the last try; NULL if there was none */

@@ -46,6 +46,7 @@ void exchange_finish(struct exchange *e)
     policy_cancel(&e->asked);
     if (e->answer.bytes > 0)
         e->log.bytes_out = e->answer.bytes;
+    e->log.policy_us = e->asked.took_us;
     describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL,
                  loop_event_us(e->proxy->loop));
     access_log_write(&e->log);

@@ -12,7 +12,7 @@ struct access_record {
   struct slice id, client_ip, method, target, why;
   unsigned client_port, status;
   struct slice version;
-  uint64_t bytes_in, bytes_out, queue_us, connect_us, first_byte_us, total_us, ended_us;
+  uint64_t bytes_in, bytes_out, queue_us, policy_us, connect_us, first_byte_us, total_us, ended_us;
   bool has_connect, has_first_byte;
   const char *backend;
   unsigned attempts, retries;
@@ -72,8 +72,8 @@ local function record_of(r)
     record[name].start, record[name].length = text(r[name]), #r[name]
   end
   for _, name in ipairs {
-    "client_port", "status", "bytes_in", "bytes_out", "queue_us", "connect_us", "first_byte_us", "total_us",
-    "ended_us", "has_connect", "has_first_byte", "attempts", "retries", "by_fallback",
+    "client_port", "status", "bytes_in", "bytes_out", "queue_us", "policy_us", "connect_us", "first_byte_us",
+    "total_us", "ended_us", "has_connect", "has_first_byte", "attempts", "retries", "by_fallback",
   } do
     record[name] = r[name]
   end
@@ -118,7 +118,8 @@ local function in_json(r, shown)
     ',"method":', words(r.method), ',"path":"', shown_slowly(r.target, shown, true), '","version":',
     #r.version > 0 and '"' .. r.version .. '"' or "null", ',"status":', r.status,
     (',"bytes_in":%.0f,"bytes_out":%.0f'):format(r.bytes_in, r.bytes_out),
-    ',"ms":{"queue":', ms(r.queue_us), ',"connect":', r.has_connect and ms(r.connect_us) or "null",
+    ',"ms":{"queue":', ms(r.queue_us), ',"policy":', ms(r.policy_us),
+    ',"connect":', r.has_connect and ms(r.connect_us) or "null",
     ',"first_byte":', r.has_first_byte and ms(r.first_byte_us) or "null", ',"total":', ms(r.total_us), "}",
     r.backend and ',"backend":' .. words(r.backend) or "", ',"attempts":', r.attempts, ',"retries":', r.retries,
     ',"tries":[', table.concat(tries, ","), ']', ',"policy":{"script":', words(r.script),
@@ -142,16 +143,16 @@ local function in_text(r, shown)
     tells_tries and (" %d/%d [%s]"):format(r.attempts, r.retries, table.concat(tries, ", ")) or "",
     r.by_fallback and " (fallback)" or "", #r.why > 0 and " (" .. said(r.why, shown / 4) .. ")" or "",
     #explained > 0 and " (" .. table.concat(explained, ", ") .. ")" or "",
-    r.note and r.note ~= r.why and " (" .. words(r.note) .. ")" or "",
+    r.note and r.note ~= r.why and " (" .. words(r.note) .. ")" or "", " ", r.id,
   }
 end
 
-local times = { [TEXT] = "%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d%.%d%d%d",
+local times = { [TEXT] = "%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d%.%d%d%d[+-]%d%d:%d%d",
                 [JSON] = "%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ" }
 local slow = { [TEXT] = in_text, [JSON] = in_json }
 
 local function expected(r, format)
-  local time = ("x"):rep(format == JSON and 24 or 23)
+  local time = ("x"):rep(format == JSON and 24 or 29)
   local shown, line = SHOWN_MAX
   repeat
     line = slow[format](r, shown):gsub("TIME", time, 1)
@@ -179,7 +180,7 @@ end
 local function record(fields)
   local r = {
     id = "0123456789abcdef", client_ip = "127.0.0.1", method = "GET", target = "/", why = "", client_port = 40000,
-    status = 200, version = "1.1", bytes_in = 0, bytes_out = 100, queue_us = 12, connect_us = 345,
+    status = 200, version = "1.1", bytes_in = 0, bytes_out = 100, queue_us = 12, policy_us = 34, connect_us = 345,
     first_byte_us = 6789, total_us = 12345, ended_us = 1000000000, has_connect = true, has_first_byte = true,
     backend = "127.0.0.1:8080", attempts = 1, retries = 0, script = "balancer.lua", by_fallback = false,
     tries = { { backend = "127.0.0.1:8080", outcome = "ok", us = 12333 } }, explained = {},
@@ -221,7 +222,7 @@ local function random_record()
   return record {
     method = noise(math.random(0, 12)), target = noise(math.random(0, 200)), why = speech(math.random(0, 30)),
     client_port = math.random(0, 65535), status = math.random(100, 599), bytes_in = number(), bytes_out = number(),
-    queue_us = number(), connect_us = number(), first_byte_us = number(), total_us = number(),
+    queue_us = number(), policy_us = number(), connect_us = number(), first_byte_us = number(), total_us = number(),
     has_connect = math.random(2) == 1, has_first_byte = math.random(2) == 1, tries = tries, explained = explained,
     version = ({ "", "1.0", "1.1" })[math.random(3)], backend = math.random(2) == 1 and name() or false,
     attempts = math.random(0, 200), retries = math.random(0, 20), script = name(), by_fallback = math.random(2) == 1,
@@ -242,7 +243,8 @@ describe("a line of the access log", function()
     for digits = 0, 15 do
       for _, number_then in ipairs { 10 ^ digits - 1, 10 ^ digits } do
         list[#list + 1] = record {
-          bytes_in = number_then, bytes_out = number_then, queue_us = number_then, connect_us = number_then,
+          bytes_in = number_then, bytes_out = number_then, queue_us = number_then, policy_us = number_then,
+          connect_us = number_then,
           first_byte_us = number_then, total_us = number_then,
           tries = { { backend = "b", outcome = "ok", us = number_then } },
         }

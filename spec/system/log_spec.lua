@@ -25,7 +25,7 @@ describe("the access log", function()
     assert.equal("ok", line.tries[1].outcome)
     assert.equal(backend.address, line.tries[1].backend)
     assert.equal("number", type(line.tries[1].ms))
-    for _, phase in ipairs { "queue", "connect", "first_byte", "total" } do
+    for _, phase in ipairs { "queue", "policy", "connect", "first_byte", "total" } do
       assert.equal("number", type(line.ms[phase]), phase)
     end
     assert.truthy(line.time:find "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d", line.time)
@@ -55,6 +55,40 @@ describe("the access log", function()
     assert.truthy(ms.first_byte >= 990, ms.first_byte)
     assert.truthy(ms.total >= ms.first_byte, ms.total)
     assert.truthy(ms.connect < 990, ms.connect)
+  end)
+
+  it("tells the time of the script, awaits included, apart from that in the queue", function()
+    local lb = play.balancer {
+      backends = { play.answering(function(request) return request.target, "200 OK" end) },
+      settings = [[
+        choose = function(ctx, backends)
+          if ctx.path == "/choose" then lb.sleep(0.3) end
+          return backends[1]
+        end,
+        on_response = function(ctx) if ctx.path == "/on_response" then lb.sleep(0.3) end end,
+      ]],
+    }
+    for _, target in ipairs { "/choose", "/on_response", "/neither" } do lb:fetch(target) end
+    for _, target in ipairs { "/choose", "/on_response" } do
+      local ms = lb:exchange({ path = target }).ms
+      assert.truthy(ms.policy >= 300 and ms.policy <= ms.total, ms.policy)
+      assert.truthy(ms.queue < 300, ms.queue)
+    end
+    local ms = lb:exchange({ path = "/neither" }).ms
+    assert.truthy(ms.policy > 0 and ms.policy < 300, ms.policy)
+  end)
+
+  it("tells the time of a script whose client left while it awaited", function()
+    local lb = play.balancer {
+      backends = { play.hello "x" },
+      settings = "choose = function() lb.log.info 'asked' lb.sleep(30) end, script = { await = 60 },",
+    }
+    local client = play.client(lb)
+    client:send(GET)
+    lb:event "script"
+    client:close()
+    local line = lb:exchange { status = 499 }
+    assert.truthy(line.ms.policy > 0 and line.ms.policy <= line.ms.total)
   end)
 
   it("has a line for what never became a request, too", function()
@@ -91,6 +125,8 @@ describe("the access log", function()
     for _, part in ipairs { "127.0.0.1", "GET", "/path", "200", backend.address } do
       assert.truthy(line:find(part, 1, true), part .. " in " .. line)
     end
+    assert.truthy(line:find "^%d+%-%d%d%-%d%d %d%d:%d%d:%d%d%.%d%d%d[+-]%d%d:%d%d 127", line)
+    assert.truthy(line:find(" " .. ("%x"):rep(16) .. "$"), line)
     assert.falsy(line:find "retries", line)
     assert.is_nil(json.decode(line))
   end)
@@ -339,6 +375,26 @@ describe("the event log", function()
     for _ = 1, 20 do assert.equal("x", lb:fetch("/").body) end
     assert.truthy(require("luv").fs_stat(path).size <= 1024)
     assert.same({}, lb:events "worker_died")
+  end)
+
+  it("as text has the request of a failed hook, and the way to the line", function()
+    local lb = play.balancer {
+      backends = { play.hello "x" }, format = "text",
+      script = [[
+local function rank(backend) return backend.nothing.weight end
+local function best(backends) local value = rank(backends[1]) return value and backends[1] end
+return { choose = function(ctx, backends) local found = best(backends) return found end }]],
+    }
+    lb:fetch "/"
+    local access = play.wait("a line", function() return lb.process.out[1] end)
+    local event = play.wait("the event", function()
+      for _, line in ipairs(lb.process.err) do
+        if line:find "choose failed" then return line end
+      end
+    end)
+    assert.truthy(event:find("(request " .. access:match "%x+$" .. ")", 1, true), event)
+    local way = event:match "%[(.*)%]$"
+    assert.truthy(way and way:find "balancer.lua:1: .* < .*balancer.lua:2: .* < .*balancer.lua:3: ", event)
   end)
 
   it("says nothing below --log-level", function()
