@@ -439,6 +439,7 @@ function backend:set_weight(n) end
 ---@field trusted_proxies? string|string[]
 ---@field forwarded? boolean
 ---@field trace? boolean
+---@field via? boolean
 ---@field body_first? "never"|"limited"|"always"
 ---@field reuse? "safe"|"all"
 ---@field pages? table<integer, string|{ type: string, body: string }>

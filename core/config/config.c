@@ -20,6 +20,7 @@ struct config *config_new(void)
         for (unsigned j = 0; j < settings_groups[i].count; j++)
             setting_set(config, &settings_groups[i].settings[j],
                         settings_groups[i].settings[j].standard);
+    config->via = true;
     probes_set_defaults(&config->health);
     config->fallback = CONFIG_FALLBACK_ROUND_ROBIN;
     config->body_first = CONFIG_BODY_FIRST_LIMITED;
@@ -181,9 +182,10 @@ static void print_trusted(struct buffer *out, const struct config *config)
         network_format(out, &config->trusted_proxies[i]);
         buffer_append_text(out, "\"");
     }
-    buffer_printf(out, "%s},\n  forwarded = %s,\n  trace = %s,\n  reuse = \"%s\",\n",
+    buffer_printf(out, "%s},\n  forwarded = %s,\n  trace = %s,\n  via = %s,\n  reuse = \"%s\",\n",
                   config->trusted_proxies_count > 0 ? " " : "",
                   config->forwarded ? "true" : "false", config->trace ? "true" : "false",
+                  config->via ? "true" : "false",
                   config->reuse == CONFIG_REUSE_ALL ? "all" : "safe");
 }
 

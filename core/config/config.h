@@ -144,6 +144,7 @@ struct config {
     unsigned trusted_proxies_count;
     bool forwarded; /* add Forwarded (RFC 7239), too */
     bool trace;     /* TRACE goes on, and is answered where it ends */
+    bool via;       /* add Via (RFC 9110, 7.6.3), in both directions */
     enum config_reuse reuse;
     enum config_body_first body_first;
     struct config_page *pages;

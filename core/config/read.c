@@ -430,7 +430,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
         "listen",     "backends",   "workers",     "fallback",  "trusted_proxies", "forwarded",
         "pages",      "health",     "timeouts",    "limits",    "script",          "init",
         "choose",     "on_failure", "on_response", "on_health", "on_done",         "trace",
-        "body_first", "reuse",      NULL};
+        "body_first", "reuse",      "via",         NULL};
 
     fields_check_names(root, known);
     if (given->listen_count == 0)
@@ -445,6 +445,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
     check_proxied(config, root);
     fields_flag(root, "forwarded", &config->forwarded);
     fields_flag(root, "trace", &config->trace);
+    fields_flag(root, "via", &config->via);
     pages_read(config, root);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         read_group(config, root, &settings_groups[i]);

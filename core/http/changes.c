@@ -21,7 +21,7 @@ static bool is_value(struct slice value)
     return true;
 }
 
-static bool is_ours(enum changes_of of, struct slice name)
+static bool is_ours(enum changes_of of, struct slice name, bool is_removed)
 {
     switch (kind_of(name)) {
     case FIELD_CONNECTION:
@@ -38,7 +38,7 @@ static bool is_ours(enum changes_of of, struct slice name)
     case FIELD_MAX_FORWARDS:
         return of == CHANGES_OF_REQUEST;
     default:
-        return slice_is_nocase(name, SLICE("via")); /* RFC 9110, 7.6.3 */
+        return !is_removed && slice_is_nocase(name, SLICE("via")); /* RFC 9110, 7.6.3 */
     }
 }
 
@@ -60,7 +60,7 @@ enum changes_fault changes_add(struct changes *changes, struct arena *arena, enu
 
     if (!is_name(name))
         return CHANGES_NAME;
-    if (is_ours(of, name))
+    if (is_ours(of, name, value == NULL))
         return CHANGES_OURS;
     if (!is_value(trimmed))
         return CHANGES_VALUE;

@@ -16,7 +16,8 @@ enum changes_fault {
     CHANGES_FINE,
     CHANGES_NAME,  /* not a token */
     CHANGES_VALUE, /* control bytes in it */
-    CHANGES_OURS,  /* a field of the connection, of framing, or one that has to be as it is */
+    CHANGES_OURS,  /* a field of the connection, of framing, or one that has to be as it is; of Via
+                    * only the value: no Via at all is possible */
     CHANGES_MANY,  /* more than a head should have room for */
 };
 

@@ -313,7 +313,8 @@ struct slice forward_request_head(struct arena *arena, const struct forward_requ
     write_framing(&w, r->framing, r->length);
     write_request_connection(&w, r, &hop);
     write_forwarding(&w, r, &hop);
-    write_via(&w, head->version);
+    if (!r->omits_via && !changes_name(r->changes, SLICE("via")))
+        write_via(&w, head->version);
     write_text(&w, SLICE("\r\n"));
     return writer_finish(&w);
 }
@@ -411,7 +412,8 @@ struct slice forward_response_head(struct arena *arena, const struct forward_res
     if (head->status >= 200 && r->date.length > 0 && !hop_has(&hop, FIELD_DATE) &&
         !changes_name(r->changes, SLICE("date")))
         write_field(&w, SLICE("Date"), r->date);
-    write_via(&w, head->version);
+    if (!r->omits_via && !changes_name(r->changes, SLICE("via")))
+        write_via(&w, head->version);
     if (head->status >= 200)
         write_framing(&w, r->framing, r->length);
     write_response_connection(&w, r, &hop);

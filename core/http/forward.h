@@ -33,6 +33,7 @@ struct forward_request {
     bool names_no_host;            /* the client did not: what we say of it leaves the host out */
     struct slice new_host;         /* what Host says instead, to the backend alone; may be empty */
     const struct changes *changes; /* of X-Forwarded-* and Forwarded, too; or NULL */
+    bool omits_via;                /* the setting `via`; the changes may say so, too */
 };
 
 struct forward_response {
@@ -44,6 +45,7 @@ struct forward_response {
     struct slice date; /* what a final response without Date gets (RFC 9110, 6.6.1); may be empty */
     bool is_upgrade;   /* a 101 that the client has asked for: keeps Upgrade */
     const struct changes *changes; /* of a final response, or NULL */
+    bool omits_via;                /* as of a request */
 };
 
 /* Does a request's field of that name go on, if there is one? Those of framing and of the

@@ -58,10 +58,15 @@ bool policy_option_path(struct binding_call *call, const char *text, size_t leng
 {
     struct facts_options *options = options_of(call);
 
-    if (options == NULL || length > TEXT_BYTES_MAX ||
-        !target_is_origin((struct slice){text, length}))
+    const struct slice path = {text, length};
+
+    if (options == NULL || length > TEXT_BYTES_MAX)
         return false;
-    options->path = arena_copy(call->request->arena, (struct slice){text, length});
+    if (slice_is(path, SLICE("*")) && slice_is(call->request->path, path))
+        return true; /* OPTIONS for all of the server: it stays so (RFC 9112, 3.2.4) */
+    if (!target_is_origin(path))
+        return false;
+    options->path = arena_copy(call->request->arena, path);
     return true;
 }
 

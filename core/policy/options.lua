@@ -60,7 +60,12 @@ local function read_field(call, of, option, name, value)
     return format("%s with '%s' = %s, expected a text, a list of texts, or false", option, name, shown(value))
   end
   if fault ~= 0 then
-    local hint = lower(name) == "host" and of == REQUEST and fault == 3 and " (the option host says another)" or ""
+    local hint = ""
+    if fault == 3 and lower(name) == "host" and of == REQUEST then
+      hint = " (the option host says another)"
+    elseif fault == 3 and lower(name) == "via" then
+      hint = " (Via = false leaves it out)"
+    end
     return format("%s " .. FAULTS[fault], option, name) .. hint
   end
 end

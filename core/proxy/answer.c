@@ -4,9 +4,9 @@
 #include "http/forward.h"
 #include "proxy/relay.h"
 
-void answer_init(struct answer *answer, struct incoming *in)
+void answer_init(struct answer *answer, struct incoming *in, bool omits_via)
 {
-    *answer = (struct answer){.in = in, .framing = FRAMING_NONE};
+    *answer = (struct answer){.in = in, .omits_via = omits_via, .framing = FRAMING_NONE};
 }
 
 static struct forward_response answer_forward(const struct answer *answer, const struct outgoing *o)
@@ -15,6 +15,7 @@ static struct forward_response answer_forward(const struct answer *answer, const
                                      .framing = FRAMING_NONE,
                                      .length = o->length,
                                      .date = date_now(),
+                                     .omits_via = answer->omits_via,
                                      .client_version = incoming_head(answer->in)->version};
 }
 
@@ -25,18 +26,20 @@ static void answer_add(struct answer *answer, const struct forward_response *for
     stream_add(to, forward_response_head(stream_room(to->loop), forward));
 }
 
-void answer_interim(struct answer *answer, const struct outgoing *o)
+void answer_interim(struct answer *answer, const struct outgoing *o, const struct changes *changes)
 {
-    const struct forward_response forward = answer_forward(answer, o);
+    struct forward_response forward = answer_forward(answer, o);
 
+    forward.omits_via |= changes_name(changes, SLICE("via"));
     if (forward.client_version == VERSION_1_1) /* RFC 9110, 15.2 */
         answer_add(answer, &forward);
 }
 
-void answer_switch(struct answer *answer, const struct outgoing *o)
+void answer_switch(struct answer *answer, const struct outgoing *o, const struct changes *changes)
 {
     struct forward_response forward = answer_forward(answer, o);
 
+    forward.omits_via |= changes_name(changes, SLICE("via"));
     forward.is_upgrade = true;
     answer_add(answer, &forward);
 }

@@ -14,15 +14,17 @@
 
 struct answer {
     struct incoming *in;
+    bool omits_via;       /* adds no Via, whatever the script says */
     enum framing framing; /* on the client's side, from answer_begin on */
     uint64_t bytes;       /* of the body, so far */
 };
 
-void answer_init(struct answer *, struct incoming *); /* borrows */
-/* An interim response; nothing to a client that does not know them. */
-void answer_interim(struct answer *, const struct outgoing *);
-void answer_switch(struct answer *, const struct outgoing *); /* the 101 */
-/* The final head, with the script's changes; NULL: there are none. */
+void answer_init(struct answer *, struct incoming *, bool omits_via); /* borrows */
+/* An interim response; nothing to a client that does not know them. The changes are the script's,
+ * here and below, or NULL. They are of the final head: of others they can only keep out our Via. */
+void answer_interim(struct answer *, const struct outgoing *, const struct changes *);
+void answer_switch(struct answer *, const struct outgoing *, const struct changes *); /* the 101 */
+/* The final head. */
 void answer_begin(struct answer *, const struct outgoing *, const struct changes *);
 /* False: the client does not take it as fast as it comes; on_drained tells when it has. */
 bool answer_piece(struct answer *, struct slice);

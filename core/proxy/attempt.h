@@ -76,6 +76,12 @@ struct attempt { /* embedded; stays in place until it is over */
     bool may_repeat;     /* the request may go out again, and there is nothing of it but its head */
 };
 
+/* What the script changes in the fields of its response; NULL: nothing. */
+static inline const struct changes *attempt_response_changes(const struct attempt *a)
+{
+    return a->options != NULL ? &a->options->response : NULL;
+}
+
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,
                   const struct config_timeouts *, const struct parse_limits *, struct arena *,
                   bool answers_head, bool may_switch);

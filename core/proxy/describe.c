@@ -148,6 +148,7 @@ struct slice describe_forwarded(struct incoming *in, const struct config *config
             .names_no_host = request->host.length == 0,
             .new_host = options != NULL ? options->host : (struct slice){"", 0},
             .changes = options != NULL && options->request.count > 0 ? &options->request : NULL,
+            .omits_via = !config->via,
         });
 }
 

@@ -70,7 +70,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     e->waiter.on_room = on_room;
     choice_init(&e->choice, &plan->backends, &in->arena);
     upload_init(&e->upload, in, &plan->config->limits);
-    answer_init(&e->answer, in);
+    answer_init(&e->answer, in, !plan->config->via);
     return e;
 }
 
@@ -382,7 +382,7 @@ static void exchange_answer(struct exchange *e)
 
     exchange_enter(e, EXCHANGE_ANSWERING);
     e->log.status = a->outgoing->parse.head.status;
-    answer_begin(&e->answer, a->outgoing, a->options != NULL ? &a->options->response : NULL);
+    answer_begin(&e->answer, a->outgoing, attempt_response_changes(a));
     if (e->answer.framing != FRAMING_CHUNKED)
         outgoing_pass_to(a->outgoing, incoming_stream(e->in));
 }
@@ -411,7 +411,7 @@ static void on_attempt_head(struct attempt *a)
     if (status == 101) {
         exchange_switch(e);
     } else if (status < 200) {
-        answer_interim(&e->answer, a->outgoing);
+        answer_interim(&e->answer, a->outgoing, attempt_response_changes(a));
         if (status != 100 || !in->awaits_continue)
             return;
         in->awaits_continue = false; /* now it is the client's turn */

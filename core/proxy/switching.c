@@ -30,7 +30,7 @@ void exchange_begin_tunnel(struct exchange *e)
     stream_flush(&o->stream);     /* it borrows what is dropped here */
     upload_drop(&e->upload);
     e->log.status = 101;
-    answer_switch(&e->answer, o);
+    answer_switch(&e->answer, o, attempt_response_changes(&e->attempt));
     tunnel_begin(&e->tunnel, e->proxy->loop, e->in, &e->attempt,
                  e->plan->config->timeouts.tunnel_ms, on_tunnel_over);
 }

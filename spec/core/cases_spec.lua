@@ -34,7 +34,7 @@ local function forward(arena, head, request, settings)
   local what = ffi.new "struct forward_request_given"
   what.head, what.target, what.framing, what.length = head, request.target, request.framing, request.length
   what.host = request.host.length > 0 and request.host or http.slice(BACKEND.address)
-  what.peer_ip, what.proto, what.port = http.slice(PEER), http.slice(PROTO), 3030
+  what.peer_ip, what.proto = http.slice(PEER), http.slice(PROTO)
   what.is_trusted = table.concat(settings.trusted_proxies or {}):find("127.", 1, true) ~= nil
   what.adds_forwarded = settings.forwarded == true
   what.wants_upgrade, what.has_max_forwards = request.wants_upgrade, request.has_max_forwards

@@ -86,7 +86,7 @@ describe("a script's settings", function()
       ["timeouts.queue"] = 1, ["limits.memory"] = 0,
       ["limits.connections"] = 0, ["limits.attempts"] = 3, ["limits.retry_budget"] = 0.2,
       ["script.budget_ms"] = 10, ["script.memory"] = 64 * 2 ^ 20, ["script.park"] = 5,
-      ["timeouts.tunnel"] = 3600, forwarded = false, trace = false, ["health.type"] = "tcp",
+      ["timeouts.tunnel"] = 3600, forwarded = false, trace = false, via = true, ["health.type"] = "tcp",
       body_first = "limited", reuse = "safe",
       ["backends.1.name"] = "a:1", ["backends.1.weight"] = 1,
     }
@@ -134,6 +134,7 @@ describe("a script's settings", function()
       { "health = { type = 'tcp' }", "health.path", nil },
       { "forwarded = true", "forwarded", true },
       { "forwarded = false", "forwarded", false },
+      { "via = false", "via", false },
       { "trace = true", "trace", true },
       { "body_first = 'never'", "body_first", "never" },
       { "body_first = 'always'", "body_first", "always" },
@@ -256,7 +257,7 @@ describe("a script's settings", function()
           listen = ":80, 127.0.0.1:81", workers = 3, fallback = "fail",
           backends = { "unix:/a", { address = "b:1", name = "\\ \"", weight = 2, tags = { x = "1" } } },
           trusted_proxies = { "10.0.0.0/8", "::ffff:192.0.2.1", "2001:db8::1", "::/0", "0.0.0.0/0" }, forwarded = true,
-          trace = true, reuse = "all",
+          trace = true, via = false, reuse = "all",
           pages = { [503] = "a\n\0001\127\"\\", [404] = { type = "text/x; a=\"b\"", body = "" } },
           health = {
             interval = 0.123, type = "http", path = "/\"\\", host = "x:1", status = { "2xx", 404 },

@@ -934,6 +934,9 @@ describe("what a script wants otherwise of a request", function()
   ends("is said in the place of what a trusted one says", { "Host: x", "X-Forwarded-For: 2", "X-Forwarded-Port: 5",
     trusted = true, changes = { "X-Forwarded-For", "1" } }, { "Host: x", "X-Forwarded-Port: 5", "X-Forwarded-For: 1" },
     { PROTO, HOST, VIA })
+  ends("may be no Via at all", { "Host: x", "via: 1.1 a", "Via: 1.0 b", changes = { "Via", false } }, { "Host: x" },
+    { FOR, PROTO, HOST, PORT })
+  ends("is never another Via", { "Host: x", "Via: 1.1 a", changes = { "Via", "1.1 b" } }, { "Host: x", "Via: 1.1 a" })
   ends("is another host for the backend, and what the client asked for is told",
     { "hOst: x", new_host = "tenant.internal:81" }, { "hOst: tenant.internal:81" })
   ends("is a host for a request without one", { new_host = "a" }, { "Host: a" })
@@ -996,13 +999,21 @@ describe("what a script may want otherwise", function()
   for _, of in ipairs { "request", "response" } do
     are("are names of a " .. of, of, "fine", "A", "X-User", "cookie", "Set-Cookie", "Authorization", "Date",
       "Content-Type", "X-Forwarded-For", { "a", "\195\188" }, { "a", "a\tb" }, { "A", "" })
-    are("is no field of the connection of a " .. of, of, "ours", "Via", "Trailer", "content-LENGTH", "Content_Length",
+    are("is no field of the connection of a " .. of, of, "ours", "Trailer", "content-LENGTH", "Content_Length",
       "Transfer.Encoding", "X_Forwarded_For", unpack(HOP_BY_HOP))
     are("is nothing but a token as the name in a " .. of, of, "name", "", "a b", "a:", "a\r\nb", "\195\188", "a\0")
     are("is no line end in a value of a " .. of, of, "value", { "a", "b\r\nc: d" }, { "a", "b\nc" }, { "a", "b\0" },
       { "a", "\127" }, { "a", "\1" })
     are("has its bounds in a " .. of, of, "many", { "a", ("b"):rep(65536) }, { ("a"):rep(65537), "" })
   end
+  it("is no Via, but may be that there is none", function()
+    for of = 0, 1 do
+      for value, fault in pairs { ["1.1 a"] = "ours", [""] = "ours", [false] = "fine" } do
+        local _, said = changes_of(http.arena(), of, { "vIA", value })
+        assert.same({ fault }, said)
+      end
+    end
+  end)
   are("is not what else a request has to say", "request", "ours", "Host", "Expect", "Max-Forwards")
 
   it("are a hundred in all", function()

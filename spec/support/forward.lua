@@ -17,6 +17,7 @@ struct forward_request_given {
   bool names_no_host;
   struct slice new_host;
   const struct changes_seen *changes;
+  bool omits_via;
 };
 struct forward_response_given {
   const struct head_seen *head;
@@ -27,6 +28,7 @@ struct forward_response_given {
   struct slice date;
   bool is_upgrade;
   const struct changes_seen *changes;
+  bool omits_via;
 };
 struct slice forward_request_head(struct arena_seen *, const struct forward_request_given *);
 struct slice forward_response_head(struct arena_seen *, const struct forward_response_given *);

@@ -148,6 +148,25 @@ describe("the options of choose", function()
       assert.truthy(sees([[{ path = "/x?own=1" }]], "/a?b=c"):find "^/x%?own=1 ")
     end)
 
+    it("are obeyed for OPTIONS *, too, and an asterisk in place of a path leaves that one", function()
+      local backend = play.answering(function(request) return request.target end)
+      local lb = play.balancer { backends = { backend }, script = script [[
+        { path = ctx.headers.path or ctx.path:gsub("^/api", "") }]] }
+      local client = play.client(lb)
+      local function asks(target, path)
+        client:send(("OPTIONS %s HTTP/1.1\r\nHost: x\r\n"):format(target), path and "Path: " .. path .. "\r\n" or "",
+          "\r\n")
+        return client:response().body
+      end
+      assert.equal("*", asks "*")
+      assert.equal("*", asks "http://x")
+      assert.equal("/all", asks("*", "/all"))
+      assert.equal("/a", asks "/api/a")
+      assert.same({}, lb:events "policy_error")
+      assert.equal("/api/*", asks("/api/*", "*"))
+      assert.truthy(lb:event("policy_error").message:find('path = "*", expected "/.."', 1, true))
+    end)
+
     it("drop a query by an empty one", function()
       assert.truthy(sees([[{ path = "/x?" }]], "/a?b=c"):find "^/x%? ")
     end)
