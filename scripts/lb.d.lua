@@ -174,6 +174,80 @@ function lb.json.decode(text) end
 ---@return any[]
 function lb.json.array(list) end
 
+---A set of addresses. Raises an error for what is no network.
+---@param ... string|string[] "10.0.0.0/8", "2001:db8::/32", "192.0.2.7"
+---@return lb.Net
+function lb.net(...) end
+
+---@class lb.Net
+local net = {}
+---Is it an address of one of them? What is none is not.
+---@param address any
+---@return boolean
+function net:has(address) end
+
+---The pairs of a query, decoded; 100 at most.
+---@param text string ctx.query
+---@return lb.Query
+---@return string? too_many there are more
+function lb.query(text) end
+
+---The first value of each name.
+---@class lb.Query
+---@field [string] string?
+local query = {}
+---Each value.
+---@param name string
+---@return string[]
+function query:all(name) end
+
+---Percent-encoding.
+---@class lb.url
+lb.url = {}
+---@param text string
+---@return string
+function lb.url.encode(text) end
+---@param text string
+---@return string?
+---@return string? err
+function lb.url.decode(text) end
+
+---With padding.
+---@class lb.base64
+lb.base64 = {}
+---@param bytes string
+---@return string
+function lb.base64.encode(bytes) end
+---@param text string
+---@return string?
+---@return string? err
+function lb.base64.decode(text) end
+
+---Without padding.
+---@class lb.base64url
+lb.base64url = {}
+---@param bytes string
+---@return string
+function lb.base64url.encode(bytes) end
+---@param text string
+---@return string?
+---@return string? err
+function lb.base64url.decode(text) end
+
+---@class lb.hex
+lb.hex = {}
+---@param bytes string
+---@return string
+function lb.hex.encode(bytes) end
+---@param text string
+---@return string?
+---@return string? err
+function lb.hex.decode(text) end
+
+---SHA-256, as 64 hex digits.
+---@param text string
+---@return string
+function lb.sha256(text) end
 ---HMAC-SHA-256, as 64 hex digits.
 ---@param key string
 ---@param text string
@@ -281,11 +355,11 @@ function ctx:random(n) end
 ---@param key string
 ---@param value string|number|boolean
 function ctx:explain(key, value) end
----@param answer { status?: integer, headers?: table<string, string|number|string[]>, body?: string|number }
+---@param answer { status?: integer, headers?: table<string, string|number|string[]>, body?: string|number, why?: string }
 ---@return lb.Answer
 function ctx:respond(answer) end
 ---@param status integer
----@param options? { retry_after?: number, why?: string }
+---@param options? { retry_after?: number, headers?: table<string, string|number|string[]>, why?: string }
 ---@return lb.Answer
 function ctx:reject(status, options) end
 ---@param url string

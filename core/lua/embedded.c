@@ -2,6 +2,7 @@
 
 EMBEDDED(prelude, "core/lua/prelude.lua")
 EMBEDDED(modules, "core/lua/modules.lua")
+EMBEDDED(codes, "core/lua/codes.lua")
 EMBEDDED(await, "core/lua/await.lua")
 EMBEDDED(clients, "core/lua/clients.lua")
 EMBEDDED(json, "core/lua/json.lua")

@@ -126,18 +126,6 @@ local string_meta = getmetatable("")
 string_meta.__index = env.string
 string_meta.__metatable = false
 
--- The library's own would call __index from within C, which nothing bounds.
-do
-  local time = os.time
-  function env.os.time(when)
-    if type(when) ~= "table" then return time(when) end
-    return time {
-      year = when.year, month = when.month, day = when.day, hour = when.hour, min = when.min, sec = when.sec,
-      isdst = when.isdst,
-    }
-  end
-end
-
 env.tostring = tostring
 
 -- As tostring does; the library's has 14 digits.

@@ -46,14 +46,17 @@ local function check_text(what, name, text)
   return text
 end
 
+-- The same one call deeper.
+local function refuse_field(text, ...) error(format(text, ...), 5) end
+
 local function add_field(what, fields, name, value)
   if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+.^_`|~-]+$") then
-    refuse("%s: '%s' is no header's name", what, tostring(name))
+    refuse_field("%s: '%s' is no header's name", what, tostring(name))
   end
-  if FRAMING[lower(name)] then refuse("%s: the header '%s' is set by lb itself", what, name) end
+  if FRAMING[lower(name)] then refuse_field("%s: the header '%s' is set by lb itself", what, name) end
   if type(value) == "number" then value = tostring(value) end
-  if type(value) ~= "string" then refuse("%s: the header '%s' is a %s, not a text", what, name, type(value)) end
-  if find(value, "[%z\r\n]") then refuse("%s: the header '%s' has a line end or a NUL in it", what, name) end
+  if type(value) ~= "string" then refuse_field("%s: the header '%s' is a %s, not a text", what, name, type(value)) end
+  if find(value, "[%z\r\n]") then refuse_field("%s: the header '%s' has a line end or a NUL in it", what, name) end
   fields[#fields + 1] = name
   fields[#fields + 1] = value
 end
@@ -70,7 +73,19 @@ local function check_colon(ctx, what)
   if type(ctx) ~= "table" or getmetatable(ctx) ~= false then refuse("write %s(..), with a colon", what) end
 end
 
-local RESPOND_FIELDS = { status = true, headers = true, body = true }
+-- The fields that a script gives, name, value, name, ..
+local function fields_of(what, headers)
+  local fields = {}
+  if headers == nil then return fields end
+  if type(headers) ~= "table" then refuse("%s: headers is a table, not a %s", what, type(headers)) end
+  for name, value in pairs(headers) do
+    if type(value) ~= "table" then value = { value } end -- a list is a header that comes more than once
+    for i = 1, #value do add_field(what, fields, name, value[i]) end
+  end
+  return fields
+end
+
+local RESPOND_FIELDS = { status = true, headers = true, body = true, why = true }
 
 function methods.respond(ctx, given)
   local what = "ctx:respond"
@@ -82,16 +97,12 @@ function methods.respond(ctx, given)
   if body ~= "" and (status == 204 or status == 205 or status == 304) then
     complain("%s: an answer with status %d has no body", what, status)
   end
-  local headers, fields = given.headers == nil and {} or given.headers, {}
-  if type(headers) ~= "table" then complain("%s: headers is a table, not a %s", what, type(headers)) end
-  for name, value in pairs(headers) do
-    if type(value) ~= "table" then value = { value } end -- a list is a header that comes more than once
-    for i = 1, #value do add_field(what, fields, name, value[i]) end
-  end
-  return answer(status, fields, body)
+  local fields = fields_of(what, given.headers)
+  local why = given.why ~= nil and check_text(what, "why", given.why) or nil
+  return answer(status, fields, body, why)
 end
 
-local REJECT_FIELDS = { retry_after = true, why = true }
+local REJECT_FIELDS = { retry_after = true, why = true, headers = true }
 
 function methods.reject(ctx, status, given)
   local what = "ctx:reject"
@@ -99,7 +110,15 @@ function methods.reject(ctx, status, given)
   check_status(what, status, 400, 599)
   given = given or {}
   check_names(what, given, REJECT_FIELDS)
-  local fields = {}
+  local fields = fields_of(what, given.headers)
+  for i = 1, #fields, 2 do
+    local name = lower(fields[i])
+    if name == "content-type" then
+      complain("%s: the body is lb's own, and so is 'Content-Type'; ctx:respond has a body", what)
+    elseif name == "retry-after" and given.retry_after ~= nil then
+      complain("%s: Retry-After is given twice, as retry_after too", what)
+    end
+  end
   if given.retry_after ~= nil then
     local seconds = given.retry_after
     if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 2 ^ 31) then

@@ -19,7 +19,9 @@ local CLASSES = {
   ["lb.Failure"] = "err",
   ["lb.Response"] = "res", ["lb.Counter"] = "counter", ["lb.Window"] = "window", ["lb.Bucket"] = "bucket",
   ["lb.Timer"] = "timer", ["lb.Connection"] = "conn", ["lb.Result"] = "result", ["lb"] = "lb", ["lb.http"] = "lb.http",
-  ["lb.tcp"] = "lb.tcp", ["lb.json"] = "lb.json", ["lb.log"] = "lb.log", ["lb.policy"] = "lb.policy",
+  ["lb.Net"] = "net", ["lb.Query"] = "query", ["lb.url"] = "lb.url", ["lb.hex"] = "lb.hex",
+  ["lb.base64"] = "lb.base64", ["lb.base64url"] = "lb.base64url", ["lb.tcp"] = "lb.tcp",
+  ["lb.json"] = "lb.json", ["lb.log"] = "lb.log", ["lb.policy"] = "lb.policy",
 }
 local GROUPS = {
   ["lb.Script"] = "", ["lb.HealthSettings"] = "health", ["lb.TimeoutSettings"] = "timeouts",
@@ -81,6 +83,7 @@ function api.built()
     err = outcome.failure {},
     res = outcome.response {}, counter = lb.counter "c", window = lb.window("w", 1),
     bucket = lb.bucket("b", { rate = 1 }), timer = lb.after(1, print), conn = lb.tcp.connect "a:1",
+    net = lb.net "::1", query = lb.query "",
   }
   local names = {}
   for object, value in pairs(built) do names[object] = built_names(value) end
@@ -130,6 +133,8 @@ local function tell_lb(backend)
   try("counter", function() return lb.counter "probe" end)
   try("window", function() return lb.window("probe", 1) end)
   try("bucket", function() return lb.bucket("probe", { rate = 1, burst = 1 }) end)
+  try("net", function() return lb.net "::1" end)
+  try("query", function() return lb.query "" end)
   try("timer", function() return lb.after(1000, function() end) end)
   try("conn", function() return (lb.tcp.connect(backend.address)) end)
 end

@@ -14,6 +14,7 @@
 
 local json = require "dkjson"
 local clients = require "spec.support.fake_clients"
+local codes = require "spec.support.fake_codes"
 local sha256 = require "spec.support.sha256"
 local shared = require "spec.support.fake_shared"
 
@@ -236,6 +237,9 @@ function fake_lb.new(options)
   lb.tcp = locked("lb.tcp", clients.tcp(world))
   lb.script = new_script(function(name) return variables[name] end)
   lb.hmac = sha256.hmac
+  for name, value in pairs(codes.new()) do
+    lb[name] = type(value) == "table" and locked("lb." .. name, value) or value
+  end
   function lb.equal(a, b) return a == b end
   function lb.metric(name) return world.metrics[name] or 0 end
   return locked("lb", lb), world

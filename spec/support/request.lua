@@ -47,13 +47,18 @@ end
 local methods = {}
 
 function methods.respond(_, given)
-  return { kind = "respond", status = given.status or 200, headers = given.headers or {}, body = given.body or "" }
+  return {
+    kind = "respond", status = given.status or 200, headers = given.headers or {}, body = given.body or "",
+    why = given.why,
+  }
 end
 
 function methods.reject(_, status, given)
   given = given or {}
-  local seconds = given.retry_after and math.ceil(given.retry_after)
-  return { kind = "reject", status = status, headers = { ["Retry-After"] = seconds }, why = given.why }
+  local headers = {}
+  for name, value in pairs(given.headers or {}) do headers[name] = value end
+  headers["Retry-After"] = given.retry_after and math.ceil(given.retry_after) or headers["Retry-After"]
+  return { kind = "reject", status = status, headers = headers, why = given.why }
 end
 
 function methods.redirect(_, url, status)

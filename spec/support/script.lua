@@ -7,6 +7,7 @@
 -- Every load has counters and a clock of its own: `world`, which spec/support/fake_lb.lua describes.
 -- `require` looks beside the script, in scripts/ beside it, then in the scripts that come with lb.
 
+local fake_codes = require "spec.support.fake_codes"
 local fake_lb = require "spec.support.fake_lb"
 
 local script = {}
@@ -40,7 +41,7 @@ local function new_require(env, folder)
 end
 
 local function new_environment(lb, variables, folder)
-  local env = { lb = lb, os = { clock = os.clock, time = os.time } }
+  local env = { lb = lb, os = { clock = os.clock, date = fake_codes.date, time = fake_codes.time } }
   for _, name in ipairs(NAMES) do env[name] = _G[name] end
   env._G = env
   env.os.getenv = function(name) return variables[name] end
