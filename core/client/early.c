@@ -4,14 +4,9 @@
 
 enum { EARLY_BYTES_MAX = LOOP_READ_BYTES };
 
-size_t early_bytes(const struct client *c)
-{
-    return c->early != NULL ? buffer_length(c->early) : 0;
-}
-
 /* While memory is tight no more than what came with the request. A PROXY header is short, and until
  * it is there nothing else of the connection can go on. */
-bool early_has_room(const struct client *c)
+bool early_has_room_behind(const struct client *c)
 {
     return c->state == CLIENT_INTRODUCTION ||
            early_bytes(c) < (mem_is_tight() ? 1 : EARLY_BYTES_MAX);

@@ -8,8 +8,17 @@
 
 #include "client/client.h"
 
-size_t early_bytes(const struct client *);
-bool early_has_room(const struct client *); /* for what comes next, whatever that is */
+static inline size_t early_bytes(const struct client *c)
+{
+    return c->early != NULL ? buffer_length(c->early) : 0;
+}
+
+bool early_has_room_behind(const struct client *);        /* what is there already */
+static inline bool early_has_room(const struct client *c) /* for what comes next, whatever it is */
+{
+    return c->early == NULL || early_has_room_behind(c);
+}
+
 void early_keep(struct client *, struct slice);
 void early_drop(struct client *); /* all of it */
 

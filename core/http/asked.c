@@ -25,27 +25,26 @@ static bool said(const struct forward_request *r, const struct hop *hop, enum fi
     return true;
 }
 
-/* A proxy may say ws and wss of a WebSocket (RFC 6455, 3). 0: nobody knows which it is. */
-static unsigned port_of_scheme(struct slice scheme)
+/* A proxy may say ws and wss of a WebSocket (RFC 6455, 3). Empty: nobody knows which it is. */
+static struct slice port_of_scheme(struct slice scheme)
 {
     if (slice_is_nocase(scheme, SLICE("http")) || slice_is_nocase(scheme, SLICE("ws")))
-        return 80;
+        return SLICE("80");
     if (slice_is_nocase(scheme, SLICE("https")) || slice_is_nocase(scheme, SLICE("wss")))
-        return 443;
-    return 0;
+        return SLICE("443");
+    return (struct slice){"", 0};
 }
 
-unsigned asked_port(const struct forward_request *r, const struct hop *hop)
+struct slice asked_port(const struct forward_request *r, const struct hop *hop)
 {
-    struct slice host = r->names_no_host ? (struct slice){"", 0} : r->host, scheme = r->proto;
-    unsigned port;
+    struct slice host = r->names_no_host ? (struct slice){"", 0} : r->host, scheme = r->proto, port;
 
-    if (said(r, hop, FIELD_X_FORWARDED_HOST, SLICE("X-Forwarded-Host"), &host) &&
-        !host_is_valid(host))
-        host = (struct slice){"", 0};
+    if (r->is_trusted || r->changes != NULL) { /* else nobody else says anything */
+        if (said(r, hop, FIELD_X_FORWARDED_HOST, SLICE("X-Forwarded-Host"), &host) &&
+            !host_is_valid(host))
+            host = (struct slice){"", 0};
+        (void)said(r, hop, FIELD_X_FORWARDED_PROTO, SLICE("X-Forwarded-Proto"), &scheme);
+    }
     port = host_port(host);
-    if (port != 0)
-        return port;
-    (void)said(r, hop, FIELD_X_FORWARDED_PROTO, SLICE("X-Forwarded-Proto"), &scheme);
-    return port_of_scheme(scheme);
+    return port.length > 0 ? port : port_of_scheme(scheme);
 }

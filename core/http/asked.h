@@ -11,7 +11,7 @@
 #include "http/hop.h"
 
 /* The port of the host, else of the scheme (RFC 9110, 4.2.1 and 4.2.2), by those X-Forwarded-* that
- * will go on. 0: the scheme is of another kind. */
-unsigned asked_port(const struct forward_request *, const struct hop *);
+ * will go on. Empty: the scheme is of another kind. */
+struct slice asked_port(const struct forward_request *, const struct hop *);
 
 #endif

@@ -284,7 +284,7 @@ static void write_forwarding(struct writer *w, const struct forward_request *r,
 {
     const struct slice proto = SLICE("X-Forwarded-Proto"), host = SLICE("X-Forwarded-Host"),
                        port = SLICE("X-Forwarded-Port");
-    unsigned asked;
+    struct slice asked;
 
     if (!changes_name(r->changes, SLICE("X-Forwarded-For")))
         write_forwarded_for(w, r);
@@ -292,8 +292,8 @@ static void write_forwarding(struct writer *w, const struct forward_request *r,
         write_line(w, SLICE("X-Forwarded-Proto: "), r->proto);
     if (!r->names_no_host && !is_said(r, hop, FIELD_X_FORWARDED_HOST, host))
         write_line(w, SLICE("X-Forwarded-Host: "), r->host);
-    if (!is_said(r, hop, FIELD_X_FORWARDED_PORT, port) && (asked = asked_port(r, hop)) != 0)
-        write_decimal_field(w, port, asked);
+    if (!is_said(r, hop, FIELD_X_FORWARDED_PORT, port) && (asked = asked_port(r, hop)).length > 0)
+        write_line(w, SLICE("X-Forwarded-Port: "), asked);
     if (r->adds_forwarded && !changes_name(r->changes, SLICE("Forwarded")))
         write_forwarded(w, r);
 }

@@ -169,15 +169,15 @@ struct slice host_without_port(struct slice text)
     return (struct slice){text.start, host_length(text)};
 }
 
-uint16_t host_port(struct slice text)
+struct slice host_port(struct slice text)
 {
     size_t at = text.length;
-    uint64_t port;
 
     while (at > 0 && is_digit(text.start[at - 1]))
         at--;
-    if (at == 0 || text.start[at - 1] != ':' ||
-        !number_read((struct slice){text.start + at, text.length - at}, &port))
-        return 0;
-    return port <= UINT16_MAX ? (uint16_t)port : 0;
+    if (at == 0 || text.start[at - 1] != ':')
+        return (struct slice){"", 0};
+    while (at < text.length && text.start[at] == '0')
+        at++;
+    return (struct slice){text.start + at, text.length - at};
 }

@@ -29,7 +29,7 @@ bool host_is_valid(struct slice host);
 /* The same, and what host_without_port gives. */
 bool host_split(struct slice host, struct slice *name);
 struct slice host_without_port(struct slice host);
-/* What stands behind the colon of a valid one; 0: nothing, or a port that there is not. */
-uint16_t host_port(struct slice host);
+/* The digits behind the colon of a valid one, without leading zeros; empty: none, or port 0. */
+struct slice host_port(struct slice host);
 
 #endif
