@@ -9,6 +9,7 @@
 #include "process/children.h"
 #include "process/demo.h"
 #include "process/options.h"
+#include "process/output.h"
 #include "process/supervisor.h"
 #include "process/trial.h"
 #include "process/version.h"
@@ -64,13 +65,16 @@ static int with_config(const struct config *config, struct segment *segment,
 {
     bool is_check = options->command == OPTIONS_CHECK;
     int signals = signals_open(), status;
+    struct options in_effect = *options;
 
     if (signals < 0)
         return fail(1, SLICE("lb: signals cannot be read"));
     if (!trial_run(config, is_check, signals, &status)) /* stopped meanwhile, no check was done */
         return is_check && status == 0 ? 1 : status;
+    if (!is_check && !output_open(config, &in_effect))
+        return 1;
     if (!is_check)
-        return supervisor_run(config, segment, options, signals);
+        return supervisor_run(config, segment, &in_effect, signals);
     signals_deliver();
     return print_settings(config);
 }

@@ -352,6 +352,8 @@ function ctx:finally(f) end
 ---@param n? integer then 1 to n, else [0, 1)
 ---@return number
 function ctx:random(n) end
+---No line in the access log.
+function ctx:no_log() end
 ---@param key string
 ---@param value string|number|boolean
 function ctx:explain(key, value) end
@@ -493,6 +495,13 @@ function backend:set_weight(n) end
 ---@field attempts? integer
 ---@field retry_budget? number
 
+---@class lb.LogSettings
+---@field file? string
+---@field format? "text"|"json"
+---@field headers? string|string[]
+---@field host? boolean
+---@field skip? string|string[]
+
 ---@class lb.ScriptSettings
 ---@field budget_ms? number
 ---@field park? integer
@@ -517,6 +526,7 @@ function backend:set_weight(n) end
 ---@field body_first? "never"|"limited"|"always"
 ---@field reuse? "safe"|"all"
 ---@field pages? table<integer, string|{ type: string, body: string }>
+---@field log? lb.LogSettings
 ---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
 ---@field timeouts? lb.TimeoutSettings
 ---@field limits? lb.LimitSettings

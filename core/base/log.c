@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/outlet.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@ static struct {
     enum log_level least;
     const char *process;
     struct outlet out, err;
+    char *path;               /* of standard output, as log_use_file got it, or NULL */
     struct half_line *halves; /* of the two files; shared by all processes */
     struct buffer line;       /* of the event that is being put together */
     uint64_t dropped;
@@ -59,6 +61,8 @@ void log_open(enum log_format events, enum log_format lines, enum log_level leas
     state.dropped = 0;
     outlet_open(&state.out, STDOUT_FILENO);
     outlet_open(&state.err, STDERR_FILENO);
+    if (state.path != NULL)
+        outlet_know_path(&state.out, state.path);
     share_halves();
 }
 
@@ -243,7 +247,21 @@ void log_close(void)
     buffer_dispose(&state.line);
 }
 
-/* --- opening again --- */
+/* --- files --- */
+
+int log_use_file(const char *path)
+{
+    int fd = outlet_open_file(path), error = 0;
+
+    if (fd < 0)
+        return errno;
+    if (dup2(fd, STDOUT_FILENO) < 0)
+        error = errno;
+    close(fd);
+    if (error == 0)
+        state.path = mem_copy_text(path);
+    return error;
+}
 
 static bool reopen(struct outlet *o, const char *stream)
 {

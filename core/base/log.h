@@ -48,6 +48,9 @@ bool log_flush(void);             /* false: lines still wait, call again in a wh
 uint64_t log_lines_dropped(void); /* by this process since log_open, both streams */
 void log_close(void);             /* flushes, waiting 200 ms at most for a reader */
 
+/* Standard output is that file from now on, of this process and its children: before log_open. The
+ * path, which is copied, is where it is opened again. 0, or errno: then all is as it was. */
+int log_use_file(const char *path) MUST_USE;
 /* Opens the streams that are regular files again, by the paths that they had at the first log_open
  * (base/outlet.h); an event tells of each that cannot be. How many were, and -1 if none is a file;
  * *files, if it is not NULL, gets their paths. */

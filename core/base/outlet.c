@@ -241,17 +241,31 @@ uint64_t outlet_take_dropped(struct outlet *o)
 
 /* --- opening again --- */
 
-/* A FIFO that has come to be there would wait for its reader, but for O_NONBLOCK. */
+/* A FIFO at that place would wait for its reader, but for O_NONBLOCK. */
+enum { OPEN_FLAGS = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK };
+
+int outlet_open_file(const char *path)
+{
+    return open(path, OPEN_FLAGS | O_CREAT, 0666); /* as umask has it, like a shell's > */
+}
+
 static int open_at(const char *path, const struct stat *before)
 {
-    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    int fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+    int fd = open(path, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
 
     if (fd < 0)
-        return errno == EEXIST ? open(path, flags) : -1;
+        return errno == EEXIST ? open(path, OPEN_FLAGS | O_CREAT, before->st_mode & 0777) : -1;
     (void)!fchown(fd, before->st_uid, before->st_gid);
     (void)fchmod(fd, before->st_mode & 0777);
     return fd;
+}
+
+void outlet_know_path(struct outlet *o, const char *path)
+{
+    if (o->kind != OUTLET_FILE)
+        return;
+    mem_free(o->path);
+    o->path = mem_copy_text(path);
 }
 
 /* What is half written stays so: the file belongs to whoever has renamed it. */

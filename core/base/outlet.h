@@ -60,6 +60,11 @@ bool outlet_flush(struct outlet *);            /* false: some must wait */
 uint64_t outlet_take_dropped(struct outlet *); /* 0 as long as writing does not work */
 void outlet_close(struct outlet *);            /* forgets what is pending */
 
+/* A file to write to, for outlet_open; made if it is not there. -1 and errno if it cannot be. */
+int outlet_open_file(const char *path) MUST_USE;
+/* Where it is opened again, if it is a regular file: a link on the way, which the kernel's path
+ * does not have, counts then. Copied. */
+void outlet_know_path(struct outlet *, const char *path);
 /* Writes what it can, then opens the file at its path anew, in the place of its descriptor. A file
  * that is not there is made, with the rights and, if that is allowed, the owner of the one before.
  * 0, or errno: then it goes on with the one that it has. */

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "config/cgroup.h"
+#include "config/logging.h"
 #include "config/probes.h"
 #include "config/settings.h"
 #include "shared/segment.h"
@@ -54,6 +55,7 @@ void config_free(struct config *config)
         mem_free(config->pages[i].type);
         mem_free(config->pages[i].body);
     }
+    logging_dispose(&config->log);
     mem_free(config->health.path);
     mem_free(config->health.host);
     mem_free(config->pages);
@@ -103,7 +105,7 @@ unsigned config_cpus(void)
 
 /* --- as a script --- */
 
-static void print_bytes(struct buffer *out, struct slice text)
+void config_print_text(struct buffer *out, struct slice text)
 {
     buffer_append_byte(out, '"');
     for (size_t i = 0; i < text.length; i++) {
@@ -123,7 +125,7 @@ static void print_bytes(struct buffer *out, struct slice text)
 
 static void print_text(struct buffer *out, const char *text)
 {
-    print_bytes(out, slice_of(text));
+    config_print_text(out, slice_of(text));
 }
 
 static void print_tags(struct buffer *out, const struct config_backend *backend)
@@ -198,7 +200,7 @@ static void print_pages(struct buffer *out, const struct config *config)
         buffer_printf(out, "    [%u] = { type = ", page->status);
         print_text(out, page->type);
         buffer_append_text(out, ", body = ");
-        print_bytes(out, (struct slice){page->body, page->body_bytes});
+        config_print_text(out, (struct slice){page->body, page->body_bytes});
         buffer_append_text(out, " },\n");
     }
     buffer_append_text(out, "  },\n");
@@ -292,6 +294,7 @@ void config_print(const struct config *config, struct buffer *out)
                   config_fallback_name(config), config_body_first_name(config->body_first));
     print_trusted(out, config);
     print_pages(out, config);
+    logging_print(config, out);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         print_group(out, config, &settings_groups[i]);
     buffer_printf(out, "  -- choose: %s\n",

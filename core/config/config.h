@@ -113,6 +113,19 @@ struct config_limits {
     double retry_budget; /* fraction of requests */
 };
 
+enum config_log_format { CONFIG_LOG_BY_STREAM, CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
+
+struct config_log {                /* config/logging.h */
+    enum config_log_format format; /* BY_STREAM: text on a terminal, else JSON */
+    const char *format_source;     /* what says so in the script's place: "--log-format"; or NULL */
+    char *file;                    /* of the lines of requests, absolute; NULL: standard output */
+    char **headers;                /* which of a request's, in lower case */
+    unsigned headers_count;
+    char **skip; /* the path, or the beginning of it, of requests that have no line */
+    unsigned skip_count;
+    bool host;
+};
+
 struct config_script {
     uint64_t budget_ms; /* of CPU, per call, between two awaits; 0: none */
     uint64_t await_ms;  /* of the clock, a call that awaits */
@@ -153,6 +166,7 @@ struct config {
     struct config_timeouts timeouts;
     struct config_limits limits;
     struct config_script script_limits;
+    struct config_log log;
 };
 
 /* What options and environment say in place of the script. Borrowed texts. */
@@ -161,9 +175,10 @@ struct config_overrides {
     unsigned listen_count;
     const char **backends;
     unsigned backends_count;
-    const char *workers; /* "auto" or a number; NULL: not given */
+    const char *workers;    /* "auto" or a number; NULL: not given */
+    const char *log_format; /* "text" or "json"; NULL: not given */
     /* where each came from, for messages: "--listen", "LISTEN" */
-    const char *listen_source, *backends_source, *workers_source;
+    const char *listen_source, *backends_source, *workers_source, *log_format_source;
 };
 
 /* What Host says to a backend if nobody gives another one: its address as it was written, as a
@@ -176,6 +191,7 @@ static inline const char *config_backend_host(const struct config_backend *backe
 struct config *config_new(void); /* every setting at its default, no addresses */
 void config_free(struct config *);
 void config_print(const struct config *, struct buffer *); /* the effective settings, as a script */
+void config_print_text(struct buffer *, struct slice text); /* in quotes, as Lua reads it */
 const char *config_fallback_name(const struct config *);
 /* "balancer.lua:12 calls ctx:reject": why the fallback is what it is. */
 void config_explain_fallback(const struct config *, struct buffer *);

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "config/addresses.h"
+#include "config/logging.h"
 #include "config/pages.h"
 #include "config/probes.h"
 #include "config/settings.h"
@@ -427,10 +428,11 @@ static void read_hooks(struct config *config, struct fields *root)
 void read_settings(struct config *config, const struct config_overrides *given, struct fields *root)
 {
     static const char *const known[] = {
-        "listen",     "backends",   "workers",     "fallback",  "trusted_proxies", "forwarded",
-        "pages",      "health",     "timeouts",    "limits",    "script",          "init",
-        "choose",     "on_failure", "on_response", "on_health", "on_done",         "trace",
-        "body_first", "reuse",      "via",         NULL};
+        "listen",    "backends", "workers", "fallback",   "trusted_proxies",
+        "forwarded", "pages",    "health",  "timeouts",   "limits",
+        "script",    "init",     "choose",  "on_failure", "on_response",
+        "on_health", "on_done",  "trace",   "body_first", "reuse",
+        "via",       "log",      NULL};
 
     fields_check_names(root, known);
     if (given->listen_count == 0)
@@ -447,6 +449,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
     fields_flag(root, "trace", &config->trace);
     fields_flag(root, "via", &config->via);
     pages_read(config, root);
+    logging_read(config, given, root);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         read_group(config, root, &settings_groups[i]);
     read_hooks(config, root);

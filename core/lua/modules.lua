@@ -64,13 +64,14 @@ local getenv = env.os.getenv
 -- called, and what else may be given to it.
 local SETTINGS = {}
 for _, name in ipairs {
-  "listen", "backends", "workers", "fallback", "trusted_proxies", "forwarded", "pages", "health", "timeouts", "limits",
-  "script", "init", "choose", "on_response", "on_failure", "on_done", "on_health",
+  "listen", "backends", "workers", "fallback", "trusted_proxies", "forwarded", "trace", "via", "body_first",
+  "reuse", "pages", "log", "health", "timeouts", "limits", "script", "init", "choose", "on_response",
+  "on_failure", "on_done", "on_health",
 } do
   SETTINGS[name] = true
 end
 
-local MERGED = { health = true, timeouts = true, limits = true, script = true, pages = true }
+local MERGED = { health = true, timeouts = true, limits = true, script = true, pages = true, log = true }
 
 local function names_of_options(options)
   local names = {}

@@ -84,7 +84,12 @@ const struct slice *context_cookie(const struct facts_request *request, const ch
     return NULL;
 }
 
-/* --- explanations --- */
+/* --- the access line --- */
+
+void context_no_log(struct facts_request *request)
+{
+    request->no_log = true;
+}
 
 static size_t pair_bytes(const struct facts_pair *pair)
 {

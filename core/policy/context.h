@@ -14,6 +14,8 @@ const struct slice *context_client(const struct facts_request *);
 /* The first cookie of that name, in the order of the fields; good until the next call. NULL: none. */
 const struct slice *context_cookie(const struct facts_request *, const char *name, size_t length);
 
+void context_no_log(struct facts_request *); /* it will have no access line */
+
 /* Adds a pair to what the access line explains, or changes the one with that key. A literal is a
  * number or a boolean, which JSON writes without quotes. A pair beyond
  * CONTEXT_EXPLAIN_MAX, or for whose bytes there is no room, is left out. */

@@ -9,6 +9,7 @@ local setmetatable, tostring, type = setmetatable, prelude.tostring, type
 prelude.ffi.cdef [[
 const struct slice *context_client(const struct facts_request *);
 const struct slice *context_cookie(const struct facts_request *, const char *name, size_t length);
+void context_no_log(struct facts_request *);
 void context_explain(struct facts_request *, const char *key, size_t key_length,
                      const char *value, size_t value_length, bool is_literal);
 double random_unit(void);
@@ -45,6 +46,11 @@ return function(fields, methods, call, check_fresh)
       complain("ctx:random(n) needs a whole number from 1, got %s", tostring(n))
     end
     return floor(C.random_unit() * n) + 1
+  end
+
+  function methods.no_log(ctx)
+    check_fresh(ctx, "ctx")
+    C.context_no_log(call.request)
   end
 
   function methods.explain(ctx, key, value)

@@ -56,6 +56,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     struct facts_pair *explained; /* for the access line; in the arena */
     struct slice authority;       /* what Host says when it goes on; empty: the backend's own */
     uint64_t client;              /* another one for each whom ctx.client tells apart; never 0 */
+    bool no_log;                  /* set by ctx:no_log(): it has no line in the access log */
 };
 
 enum facts_failure_kind {                /* err.kind */

@@ -5,6 +5,7 @@
 #include "lua/embedded.h"
 #include "net/address.h"
 #include "process/children.h"
+#include "process/output.h"
 #include "process/supervisor.h"
 #include "process/trial.h"
 
@@ -127,6 +128,8 @@ static void run_child(void *owner, unsigned which)
     struct demo *d = owner;
 
     setpgid(0, 0);
+    if (which == DEMO_BALANCER && !output_open(d->config, &d->balancer))
+        exit(1);
     if (which == DEMO_BALANCER)
         exit(supervisor_run(d->config, d->segments[which], &d->balancer, d->signals));
     exit(run_backend(d, which));

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "config/load.h"
+#include "process/output.h"
 #include "process/slots.h"
 
 #include <stdio.h>
@@ -219,5 +220,6 @@ struct config *edition_load(const struct edition *e, uint64_t number, const stru
     config->script_bytes = text->script_bytes;
     config->workers = first->workers;
     config->workers_auto = first->workers_auto;
+    output_keep(config, first);
     return config;
 }

@@ -23,8 +23,8 @@ static const char help[] =
     "  --backend ADDRESS              a backend: host:port, [v6]:port, unix:/path; repeat it\n"
     "                                 or use commas for several\n"
     "  --workers N|auto               worker processes, 1 to 256; auto is one per CPU\n"
-    "  --log-format text|json         of events and request lines; default: text on a\n"
-    "                                 terminal, else json\n"
+    "  --log-format text|json         of events and request lines; default: as the script's\n"
+    "                                 log.format says, or text on a terminal, else json\n"
     "  --log-level LEVEL              debug, info, warn or error; default: info\n"
     "  --pid-file FILE                write the process id there\n"
     "  --drain-timeout SECONDS        time for open requests after SIGTERM; default: 30\n"
@@ -107,6 +107,8 @@ static bool take_log_format(struct parser *p, const char *value)
         return fail_with_value(p, "--log-format", "text or json", value);
     p->options->event_format = p->options->line_format = format;
     p->options->log_format_given = true;
+    p->options->overrides.log_format = value;
+    p->options->overrides.log_format_source = "--log-format";
     return true;
 }
 

@@ -343,13 +343,22 @@ static void leave_slots(struct reload *r)
 
 static void warn_of_kept(const struct reload *r)
 {
-    const char *what = r->report->listen_differs && r->report->workers_differ ? "listen and workers"
-                       : r->report->listen_differs                            ? "listen"
-                       : r->report->workers_differ                            ? "workers"
-                                                                              : NULL;
+    const struct {
+        bool differs;
+        const char *name;
+    } kept[] = {{r->report->listen_differs, "listen"},
+                {r->report->workers_differ, "workers"},
+                {r->report->log_differs, "log.file and log.format"}};
+    char what[64] = "";
     const struct log_pair pairs[] = {{"kept", what}, {NULL, NULL}};
 
-    if (what != NULL)
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (!kept[i].differs)
+            continue;
+        strcat(what, what[0] != '\0' ? " and " : "");
+        strcat(what, kept[i].name);
+    }
+    if (what[0] != '\0')
         log_event(LOG_WARN, "reload_kept", pairs,
                   "%s cannot change while lb runs: restart it for the new value", what);
 }

@@ -27,7 +27,7 @@ enum reload_state { RELOAD_IDLE, RELOAD_TRYING, RELOAD_CHECKING, RELOAD_FOLLOWIN
 enum { RELOAD_MESSAGE_BYTES = 1200 };
 
 struct reload_report { /* of the child that tries */
-    bool is_good, listen_differs, workers_differ;
+    bool is_good, listen_differs, workers_differ, log_differs;
     uint64_t check_ms, budget_ms; /* health.timeout, script.budget_ms */
     char message[RELOAD_MESSAGE_BYTES];
 };

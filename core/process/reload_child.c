@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "config/load.h"
 #include "policy/rehearsal.h"
+#include "process/output.h"
 #include "process/reload.h"
 
 #include <stdio.h>
@@ -49,6 +50,8 @@ _Noreturn void reload_run_child(struct reload *r)
     r->report->workers_differ = config->workers != r->first->workers;
     config->workers = r->first->workers; /* it stays, and with it each worker's part of memory */
     config->workers_auto = r->first->workers_auto;
+    r->report->log_differs = output_differs(config, r->first);
+    output_keep(config, r->first);
     if (!rehearsal_passes(config, &error) || !edition_draft(r->edition, config, &error))
         leave(r, &error);
     r->report->check_ms = config->health.timeout_ms;

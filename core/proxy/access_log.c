@@ -5,6 +5,7 @@
 #include "base/decimal.h"
 #include "base/log.h"
 #include "base/outlet.h"
+#include "http/head.h"
 
 enum { SHOWN_MAX = 1024 };
 
@@ -37,6 +38,74 @@ static char *put_said(char *out, struct slice text, size_t limit, enum log_forma
 static struct slice or_dash(struct slice text)
 {
     return text.length > 0 ? text : SLICE("-");
+}
+
+/* --- what the setting log asks for --- */
+
+/* The values of all fields of that name, as one list (RFC 9110, 5.3), within the quotes of JSON. */
+static char *put_header(char *out, const struct head *head, const char *name)
+{
+    const char *begin = out, *value;
+    size_t left = shown / 2;
+
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        if (!slice_is_nocase(head->fields[i].name, slice_of(name)))
+            continue;
+        if (left < 4)
+            return PUT(out, "...");
+        if (out != begin)
+            out = PUT(out, ", ");
+        value = out;
+        out = log_put_foreign(out, head->fields[i].value, left - 2, LOG_JSON);
+        left -= 2;
+        if ((size_t)(out - value) > left)
+            return out; /* it was cut */
+        left -= (size_t)(out - value);
+    }
+    return out;
+}
+
+static bool has_header(const struct access_record *r, const char *name)
+{
+    return r->head != NULL && head_find(r->head, slice_of(name)) != NULL;
+}
+
+static char *put_text_more(char *out, const struct access_record *r)
+{
+    const struct config_log *more = r->more;
+
+    if (more->host)
+        out = log_put_foreign(PUT(out, " host="), or_dash(r->host), shown / 4, LOG_TEXT);
+    for (unsigned i = 0; i < more->headers_count; i++) {
+        out = slice_put(PUT(out, " "), slice_of(more->headers[i]));
+        if (has_header(r, more->headers[i]))
+            out = PUT(put_header(PUT(out, "=\""), r->head, more->headers[i]), "\"");
+        else
+            out = PUT(out, "=-");
+    }
+    return out;
+}
+
+static char *put_json_more(char *out, const struct access_record *r)
+{
+    const struct config_log *more = r->more;
+    const char *before = "\"";
+
+    if (more->host) {
+        out = log_put_foreign(PUT(out, ",\"host\":\""), r->host, shown / 4, LOG_JSON);
+        out = PUT(out, "\"");
+    }
+    if (more->headers_count == 0)
+        return out;
+    out = PUT(out, ",\"headers\":{");
+    for (unsigned i = 0; i < more->headers_count; i++) {
+        if (!has_header(r, more->headers[i]))
+            continue;
+        out = slice_put(slice_put(out, slice_of(before)), slice_of(more->headers[i]));
+        out = PUT(put_header(PUT(out, "\":\""), r->head, more->headers[i]), "\"");
+        before = ",\"";
+    }
+    return PUT(out, "}");
 }
 
 /* --- for eyes --- */
@@ -101,8 +170,9 @@ static char *put_text_record(char *out, const struct access_record *r)
         out = put_words(PUT(out, " ("), r->note, LOG_TEXT);
         out = PUT(out, ")");
     }
-    out = slice_put(PUT(out, " "), r->id);
-    return out;
+    if (r->more != NULL)
+        out = put_text_more(out, r);
+    return slice_put(PUT(out, " "), r->id);
 }
 
 /* --- for machines --- */
@@ -173,6 +243,8 @@ static char *put_json_record(char *out, const struct access_record *r)
     out = decimal_put(out, r->status);
     out = decimal_put(PUT(out, ",\"bytes_in\":"), r->bytes_in);
     out = decimal_put(PUT(out, ",\"bytes_out\":"), r->bytes_out);
+    if (r->more != NULL)
+        out = put_json_more(out, r);
     out = put_json_times(out, r);
     if (r->backend != NULL)
         out = put_quoted(PUT(out, ",\"backend\":"), r->backend);
@@ -198,8 +270,10 @@ static size_t room_for(const struct access_record *r)
 {
     enum { NAMES_AND_NUMBERS = 1024, OF_A_TRY = 128, OF_A_PAIR = 16 + DECIMAL_OF_DOUBLE_BYTES };
     const size_t word = shown / 4 + LOG_CUT_BYTES, text = shown + LOG_CUT_BYTES;
-    size_t room = NAMES_AND_NUMBERS + r->id.length + r->client_ip.length + text + 5 * word;
+    size_t room = NAMES_AND_NUMBERS + r->id.length + r->client_ip.length + text + 6 * word;
 
+    for (unsigned i = 0; r->more != NULL && i < r->more->headers_count; i++)
+        room += strlen(r->more->headers[i]) + OF_A_PAIR + text;
     for (const struct access_try *t = r->tries; t != NULL; t = t->next)
         room += OF_A_TRY + word;
     for (const struct facts_pair *p = r->explained; p != NULL; p = p->next)

@@ -5,6 +5,7 @@
 #define PROXY_ACCESS_LOG_H
 
 #include "base/arena.h"
+#include "config/config.h"
 #include "policy/facts.h"
 
 #include <stdbool.h>
@@ -31,6 +32,9 @@ struct access_record {
     const char *script;
     bool by_fallback;
     const struct facts_pair *explained; /* by the script: ctx:explain */
+    const struct config_log *more; /* host, headers: which of them the line has; NULL: neither */
+    const struct head *head;       /* whose headers these are; NULL: it was none */
+    struct slice host;
     const char *note; /* what went wrong in lb's own words, a limit's name say; NULL: nothing */
 };
 

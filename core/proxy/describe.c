@@ -181,6 +181,14 @@ void describe_end(struct access_record *r, const struct incoming *in,
         describe_last_try(r, last);
 }
 
+void describe_more(struct access_record *r, const struct incoming *in,
+                   const struct facts_request *facts, const struct config_log *log)
+{
+    r->more = log;
+    r->head = in->parse.has_head ? incoming_head(in) : NULL;
+    r->host = facts->host;
+}
+
 unsigned describe_fault(enum incoming_fault fault)
 {
     static const unsigned statuses[] = {

@@ -20,6 +20,9 @@ struct slice describe_forwarded(struct incoming *, const struct config *,
  * none; now_us: the steady clock. */
 void describe_end(struct access_record *, const struct incoming *, const struct facts_request *,
                   const struct attempt *last, uint64_t now_us);
+/* What the setting log wants besides. Borrows all. */
+void describe_more(struct access_record *, const struct incoming *, const struct facts_request *,
+                   const struct config_log *);
 /* The status for a request that cannot be served. */
 unsigned describe_fault(enum incoming_fault);
 

@@ -4,6 +4,7 @@
  */
 #include "proxy/story.h"
 
+#include "config/logging.h"
 #include "proxy/describe.h"
 #include "proxy/done.h"
 #include "proxy/reply.h"
@@ -34,6 +35,17 @@ static void exchange_tell_script(struct exchange *e)
     done_tell(e->plan, e->in, &e->facts, &result, e->is_told);
 }
 
+static void exchange_write_line(struct exchange *e)
+{
+    const struct config_log *log = &e->plan->config->log;
+
+    if (e->facts.no_log || (log->skip_count > 0 && logging_skips(log, e->facts.path)))
+        return;
+    if (log->host || log->headers_count > 0)
+        describe_more(&e->log, e->in, &e->facts, log);
+    access_log_write(&e->log);
+}
+
 void exchange_finish(struct exchange *e)
 {
     CHECK(e->state != EXCHANGE_FINISHED);
@@ -49,7 +61,7 @@ void exchange_finish(struct exchange *e)
     e->log.policy_us = e->asked.took_us;
     describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL,
                  loop_event_us(e->proxy->loop));
-    access_log_write(&e->log);
+    exchange_write_line(e);
     if (e->is_told || e->facts.finals > 0)
         exchange_tell_script(e);
     if (e->asked_policy)

@@ -20,6 +20,9 @@ struct access_record {
   const char *script;
   bool by_fallback;
   const struct facts_pair *explained;
+  const struct config_log_seen *more;
+  const struct head *head;
+  struct slice host;
   const char *note;
 };
 void access_log_write(const struct access_record *);

@@ -6,7 +6,7 @@ struct overrides_seen {
   const char **listen; unsigned listen_count;
   const char **backends; unsigned backends_count;
   const char *workers;
-  const char *listen_source, *backends_source, *workers_source;
+  const char *log_format, *listen_source, *backends_source, *workers_source, *log_format_source;
 };
 struct config *config_load_text(const char *name, struct slice source, const struct overrides_seen *,
                                 struct segment *, struct buffer *error);
@@ -140,6 +140,10 @@ describe("a script's settings", function()
       { "body_first = 'always'", "body_first", "always" },
       { "reuse = 'safe'", "reuse", "safe" },
       { "reuse = 'all'", "reuse", "all" },
+      { "log = { format = 'text' }", "log.format", "text" },
+      { "log = { file = '/var/log/lb.log' }", "log.file", "/var/log/lb.log" },
+      { "log = { host = true }", "log.host", true },
+      { "log = {}", "log.host", false },
       { "timeouts = { tunnel = 604800 }", "timeouts.tunnel", 604800 },
       { "health = { interval = 0.0014 }", "health.interval", 0.001 },
       { "health = { interval = 86400 }", "health.interval", 86400 },
@@ -197,6 +201,11 @@ describe("a script's settings", function()
           { "2001:db8::/32", "127.0.0.1/32", "127.0.0.2/32" } },
         { "backends = 'a:1'", "pages", {} },
         { "pages = {}", "pages", {} },
+        { "log = { headers = { 'User-Agent', 'x_y' } }", "log.headers", { "user-agent", "x_y" } },
+        { "log = { headers = 'Referer' }", "log.headers", { "referer" } },
+        { "log = { headers = {} }", "log.headers", {} },
+        { "log = { skip = { '/healthz', '/static/', '*' } }", "log.skip", { "/healthz", "/static/", "*" } },
+        { "log = { skip = '/' }", "log.skip", { "/" } },
         { "health = { type = 'http' }", "health.status", { "2xx" } },
         { "health = { type = 'http', status = '2XX' }", "health.status", { "2xx" } },
         { "health = { type = 'http', status = 204 }", "health.status", { 204 } },
@@ -263,6 +272,7 @@ describe("a script's settings", function()
             interval = 0.123, type = "http", path = "/\"\\", host = "x:1", status = { "2xx", 404 },
           },
           limits = { retry_budget = 0.05 }, body_first = "always",
+          log = { file = "/a \"b\\", format = "json", headers = { "A" }, host = true, skip = { '/"\\' } },
         }]])
       assert.equal(printed, load_printed(printed))
     end)
@@ -360,6 +370,35 @@ describe("a script's settings", function()
 
       { "return {\n body_first = 'first' }", ":2: body_first: expected 'never', 'limited' or 'always', got 'first'" },
       { "return { body_first = true }", ":1: body_first: expected 'never', 'limited' or 'always', got a boolean" },
+
+      -- the log
+      { "return {\n log = 'x' }", ":2: log: expected a table, got a string" },
+      { "return { log = {\n fromat = 'json' } }", ":2: log: unknown field 'fromat', did you mean 'format'?" },
+      { "return { log = { format = 'xml' } }", ":1: log.format: expected 'text' or 'json', got 'xml'" },
+      { "return { log = {\n file = '' } }", ":2: log.file: expected the path of a file" },
+      { "return { log = { file = 7 } }", ":1: log.file: expected a string, got a number" },
+      { "return { log = { file = '/var/log/' } }",
+        ":1: log.file: expected the path of a file, got that of a folder" },
+      { "return { log = { file = '~/x' } }",
+        ":1: log.file: only a shell knows what '~' is: write the whole path" },
+      { "return { log = { file = 'a\\0b' } }", ":1: log.file: a path has no NUL byte in it" },
+      { "return { log = { host = 1 } }", ":1: log.host: expected true or false, got a number" },
+      { "return { log = { headers = 7 } }",
+        ":1: log.headers: expected the name of a header field or a list of them, got a number" },
+      { "return { log = { headers = { 'a',\n 'b:' } } }", ":2: log.headers[2]: expected the name of a header field, " ..
+        'as in "user-agent", got \'b:\'' },
+      { "return { log = { headers = { 'A', 'a' } } }", ":1: log.headers[2]: 'a' is there twice" },
+      { "return { log = { headers = 'a, b' } }",
+        ':1: log.headers: expected the name of a header field, as in "user-agent", got \'a, b\'' },
+      { "local t = {} for i = 1, 17 do t[i] = 'x' .. i end return { log = { headers = t } }",
+        ":1: log.headers: expected 16 elements at most, got 17" },
+      { "return { log = { skip = true } }", ":1: log.skip: expected a path or a list of them, got a boolean" },
+      { "return { log = { skip = { '/a',\n 'healthz' } } }",
+        ":2: log.skip[2]: expected a path that begins with '/', as in \"/healthz\"" },
+      { "return { log = { skip = { '/static/*' } } }", ":1: log.skip[1]: '*' is no wildcard: a path that ends with " ..
+        "'/', as \"/static/\", is all below it" },
+      { "return { log = { skip = { '/a?b' } } }", ":1: log.skip[1]: expected a path as clients send it: without " ..
+        "spaces, a query, '#' and what is beyond ASCII" },
 
       -- pages
       { "return {\n pages = 'x' }", ":2: pages: expected a table, got a string" },

@@ -10,7 +10,7 @@ struct options_seen {
     const char **listen; unsigned listen_count;
     const char **backends; unsigned backends_count;
     const char *workers;
-    const char *listen_source, *backends_source, *workers_source;
+    const char *log_format, *listen_source, *backends_source, *workers_source, *log_format_source;
   } overrides;
   int event_format, line_format, log_level;
   const char *pid_file;

@@ -25,7 +25,7 @@ local CLASSES = {
 }
 local GROUPS = {
   ["lb.Script"] = "", ["lb.HealthSettings"] = "health", ["lb.TimeoutSettings"] = "timeouts",
-  ["lb.LimitSettings"] = "limits", ["lb.ScriptSettings"] = "script",
+  ["lb.LimitSettings"] = "limits", ["lb.ScriptSettings"] = "script", ["lb.LogSettings"] = "log",
 }
 
 local function classes_of(path)

@@ -1,0 +1,24 @@
+/*
+ * logging - what a script says of the log:
+ *
+ *   log = { file = "/var/log/lb.log", format = "json", headers = { "user-agent" }, host = true,
+ *           skip = { "/healthz", "/static/" } }
+ */
+#ifndef CONFIG_LOGGING_H
+#define CONFIG_LOGGING_H
+
+#include "config/config.h"
+
+struct fields; /* lua/fields.h */
+
+enum { LOGGING_HEADERS_MAX = 16, LOGGING_NAME_BYTES_MAX = 64, LOGGING_SKIP_MAX = 64 };
+
+/* What --log-format says wins over the script. */
+void logging_read(struct config *, const struct config_overrides *, struct fields *root);
+void logging_print(const struct config *, struct buffer *);
+void logging_dispose(struct config_log *);
+
+/* Is there to be no line for a request with that path, as the client sent it, without its query? */
+bool logging_skips(const struct config_log *, struct slice path);
+
+#endif
