@@ -90,7 +90,8 @@ static int with_settings(const struct options *options)
         buffer_printf(&error, "lb: no shared memory: %s", strerror(errno));
         status = fail(1, buffer_slice(&error));
     } else {
-        config = config_load_file(options->script, &options->overrides, segment, &error);
+        config = (options->script_given ? config_load_file : config_load_default)(
+            options->script, &options->overrides, segment, &error);
         if (config == NULL)
             status = fail(2, buffer_slice(&error));
         else

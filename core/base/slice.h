@@ -60,4 +60,15 @@ static inline struct slice slice_trim(struct slice s)
     return s;
 }
 
+/* Without the line ends at both ends, too: a Windows .env file leaves a CR behind its values. */
+static inline struct slice slice_trim_lines(struct slice s)
+{
+    while (s.length > 0 && strchr(" \t\r\n", s.start[0]) != NULL && s.start[0] != '\0')
+        s.start++, s.length--;
+    while (s.length > 0 && strchr(" \t\r\n", s.start[s.length - 1]) != NULL &&
+           s.start[s.length - 1] != '\0')
+        s.length--;
+    return s;
+}
+
 #endif

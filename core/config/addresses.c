@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "shared/segment.h"
 
-enum { SHOWN_BYTES_MAX = 80 };
+enum { SHOWN_BYTES_MAX = 80, PROPOSED_MAX = 3 };
 
 /* The next of several texts with commas between them; false after the last. */
 static bool next_of_list(struct slice *rest, struct slice *item)
@@ -22,17 +22,6 @@ static bool next_of_list(struct slice *rest, struct slice *item)
     rest->length -= (size_t)(comma - rest->start) + 1;
     rest->start = comma + 1;
     return true;
-}
-
-/* A list in a long string has its line ends between the addresses. */
-static struct slice trim_lines(struct slice s)
-{
-    while (s.length > 0 && strchr(" \t\r\n", s.start[0]) != NULL && s.start[0] != '\0')
-        s.start++, s.length--;
-    while (s.length > 0 && strchr(" \t\r\n", s.start[s.length - 1]) != NULL &&
-           s.start[s.length - 1] != '\0')
-        s.length--;
-    return s;
 }
 
 static int shown_length(struct slice s)
@@ -122,12 +111,13 @@ static bool add_listen(struct config *config, struct slice text, struct buffer *
     return true;
 }
 
+/* A list in a long string has its line ends between the addresses. */
 bool addresses_add_listen(struct config *config, struct slice text, struct buffer *wrong)
 {
     struct slice item;
 
     while (next_of_list(&text, &item))
-        if (!add_listen(config, trim_lines(item), wrong))
+        if (!add_listen(config, slice_trim_lines(item), wrong))
             return false;
     return true;
 }
@@ -150,6 +140,11 @@ static bool has_backend(const struct config *config, struct slice name)
         if (slice_is(slice_of(config->backends[i].name), name))
             return true;
     return false;
+}
+
+static bool is_unix(struct slice text)
+{
+    return text.length > 5 && memcmp(text.start, "unix:", 5) == 0;
 }
 
 static struct slice without_scheme(struct slice text)
@@ -178,6 +173,17 @@ bool addresses_check_name(const struct config *config, struct slice name, struct
     return true;
 }
 
+/* "a:1, b:2" as one element of a list. */
+static void propose_list(struct buffer *wrong, struct slice text)
+{
+    struct slice rest = text, item;
+
+    (void)wrong_address(wrong, text, "a list has one address in each text: {");
+    for (int i = 0; i < PROPOSED_MAX && next_of_list(&rest, &item); i++)
+        buffer_printf(wrong, "%s \"%.*s\"", i > 0 ? "," : "", shown_length(item), item.start);
+    buffer_append_text(wrong, rest.start != NULL ? ", ... }" : " }");
+}
+
 /* Doubles at each power of two, so that thousands do not cost thousands of moves. */
 static struct config_backend *grow_backends(struct config *config)
 {
@@ -196,7 +202,11 @@ struct config_backend *addresses_add_backend(struct config *config, struct slice
     struct config_backend *backend;
     const char *words;
 
-    text = trim_lines(text);
+    text = slice_trim_lines(text);
+    if (memchr(text.start, ',', text.length) != NULL && !is_unix(text)) {
+        propose_list(wrong, text);
+        return NULL;
+    }
     words = address_parse(&address, text, false);
     if (words != NULL) {
         wrong_address(wrong, text, words);
@@ -252,7 +262,7 @@ bool addresses_add_trusted(struct config *config, struct slice text, struct buff
         return true; /* os.getenv "TRUSTED" or "" */
 
     while (next_of_list(&text, &item))
-        if (!add_trusted(config, trim_lines(item), wrong))
+        if (!add_trusted(config, slice_trim_lines(item), wrong))
             return false;
     return true;
 }

@@ -9,16 +9,22 @@
 #include "base/decimal.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "config/foreign.h"
+#include "config/itself.h"
 #include "config/read.h"
 #include "config/source.h"
+#include "lua/embedded.h"
 #include "lua/fields.h"
+#include "lua/instead.h"
 #include "lua/modules.h"
+#include "lua/place.h"
 #include "lua/sandbox.h"
 
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
     SCRIPT_BYTES_MAX = 4 << 20,
@@ -34,7 +40,7 @@ struct load {
     struct config *config;
     struct fields_wrong wrong;
     struct buffer *error;
-    char short_name[LUA_IDSIZE]; /* how Lua writes the name in messages */
+    bool is_compiled, is_in_module;
     bool is_done;
 };
 
@@ -57,18 +63,33 @@ static void append_clean(struct buffer *out, struct slice text)
     }
 }
 
-/* Lua shortens a long name to its last part; people look for the whole. */
+/* What the message names, in full: the script, or the module whose line it is. */
+static void append_place(struct load *load, struct slice *message)
+{
+    const struct bundle *modules = &load->config->modules;
+
+    for (unsigned i = 0; i < modules->count; i++)
+        if (place_begins(*message, modules->modules[i].path, message)) {
+            buffer_append_text(load->error, modules->modules[i].path);
+            load->is_in_module = true;
+            return;
+        }
+    buffer_append_text(load->error, load->name);
+    if (!place_begins(*message, load->name, message))
+        buffer_append_text(load->error, ": ");
+}
+
+/* With what there is to be done, where that is known. */
 static void fail_with_lua_message(struct load *load, struct slice message)
 {
-    size_t length = strlen(load->short_name);
+    const char *more = load->is_compiled ? instead_of(message) : foreign_guess(load->source);
 
-    buffer_append_text(load->error, load->name);
-    if (length > 0 && message.length > length && message.start[length] == ':' &&
-        memcmp(message.start, load->short_name, length) == 0)
-        message = (struct slice){message.start + length, message.length - length};
-    else
-        buffer_append_text(load->error, ": ");
+    append_place(load, &message);
     append_clean(load->error, message);
+    if (more != NULL)
+        buffer_printf(load->error, ": %s", more);
+    if (load->is_in_module)
+        buffer_printf(load->error, " (while %s loads)", load->name);
 }
 
 /* Of the error on top, if it is one of lua/modules.lua that has no line: 0 for others. */
@@ -114,11 +135,30 @@ static void fail_for_memory(struct load *load)
                   load->name, MEMORY_BYTES_MAX >> 20);
 }
 
+/* The module that has what the script does not: "return require 'settings'". */
+static const struct bundle_module *module_with(const struct load *load, const char *path)
+{
+    const struct bundle *modules = &load->config->modules;
+
+    if (source_has(load->source, path))
+        return NULL;
+    for (unsigned i = 0; i < modules->count; i++) {
+        const struct bundle_module *module = &modules->modules[i];
+
+        if (module->is_file && source_has((struct slice){module->text, module->bytes}, path))
+            return module;
+    }
+    return NULL;
+}
+
 static void fail_in_settings(struct load *load)
 {
-    unsigned line = source_find_line(load->source, load->wrong.path);
+    const char *path = load->wrong.path;
+    const struct bundle_module *module = module_with(load, path);
+    struct slice text = module != NULL ? (struct slice){module->text, module->bytes} : load->source;
+    unsigned line = source_find_line(text, path);
 
-    buffer_append_text(load->error, load->name);
+    buffer_append_text(load->error, module != NULL ? module->path : load->name);
     if (line > 0)
         buffer_printf(load->error, ":%u", line);
     buffer_append_text(load->error, ": ");
@@ -127,24 +167,13 @@ static void fail_in_settings(struct load *load)
 
 /* --- the run --- */
 
-static void keep_short_name(lua_State *lua, struct load *load)
-{
-    lua_Debug about;
-
-    if (sandbox_load(lua, load->name, SLICE("")) == 0) {
-        lua_getinfo(lua, ">S", &about);
-        memcpy(load->short_name, about.short_src, sizeof load->short_name);
-    } else {
-        lua_pop(lua, 1);
-    }
-}
-
 /* Leaves what the script returned on the stack; false if it did not. */
 static bool run_script(lua_State *lua, struct load *load)
 {
     const struct modules modules = {load->name, load->modules, &load->config->modules};
     int code = sandbox_load(lua, load->name, load->source);
 
+    load->is_compiled = code == 0;
     modules_allow(lua, &modules);
     if (code == 0)
         code = sandbox_run(lua, 1, SANDBOX_LOAD_CPU_MS);
@@ -163,6 +192,37 @@ static void keep_wishes(lua_State *lua, struct config *config)
     lua_getfield(lua, -1, "has_once_timers"); /* core/lua/await.lua */
     config->has_once_timers = lua_toboolean(lua, -1);
     lua_pop(lua, 2);
+}
+
+/* Where it stands: an option, one of a list, or a text. */
+static void refuse_itself(struct load *load, const char *text, unsigned i, const char *listen)
+{
+    struct fields_wrong *wrong = &load->wrong;
+    char path[32];
+
+    snprintf(path, sizeof path, "backends[%u]", i + 1);
+    snprintf(wrong->path, sizeof wrong->path, "%s",
+             source_has(load->source, path) ? path : "backends");
+    buffer_printf(&wrong->message, "%s: '%s': that is lb itself, which listens on %s",
+                  load->given->backends_count > 0 ? load->given->backends_source : wrong->path,
+                  text, listen);
+    if (load->given->backends_count > 0)
+        append_clean(load->error, buffer_slice(&wrong->message));
+    else
+        fail_in_settings(load);
+    load->is_done = false;
+}
+
+static void check_itself(struct load *load)
+{
+    const struct config *config = load->config;
+
+    for (unsigned i = 0; i < config->backends_count && load->is_done; i++) {
+        const struct config_listen *listen = itself_is(config, i);
+
+        if (listen != NULL)
+            refuse_itself(load, config->backends[i].text, i, listen->text);
+    }
 }
 
 /* A worker loads the script within the script's own limit. */
@@ -205,7 +265,6 @@ static int load_protected(lua_State *lua)
     struct load *load = lua_touserdata(lua, 1);
     struct fields root;
 
-    keep_short_name(lua, load);
     if (!run_script(lua, load))
         return 0;
     if (lua_type(lua, -1) != LUA_TTABLE) {
@@ -221,10 +280,11 @@ static int load_protected(lua_State *lua)
     check_memory(lua, load, &root);
     if (!load->config->has_fallback)
         guard(load->config);
+    load->is_done = !load->wrong.is_set;
     if (load->wrong.is_set)
         fail_in_settings(load);
     else
-        load->is_done = true;
+        check_itself(load);
     return 0;
 }
 
@@ -297,5 +357,19 @@ struct config *config_load_file(const char *path, const struct config_overrides 
     else
         config = config_load_text(path, buffer_slice(&source), given, segment, error);
     buffer_dispose(&source);
+    return config;
+}
+
+struct config *config_load_default(const char *path, const struct config_overrides *given,
+                                   struct segment *segment, struct buffer *error)
+{
+    struct config *config;
+
+    if (given->backends_count > 0 && access(path, F_OK) != 0 && errno == ENOENT)
+        return config_load_text("balancer.lua (built in)", embedded_balancer(), given, segment,
+                                error);
+    config = config_load_file(path, given, segment, error);
+    if (config == NULL && access(path, F_OK) != 0 && errno == ENOENT)
+        buffer_append_text(error, "; give one, or backends alone: lb --backend host:port");
     return config;
 }

@@ -42,7 +42,7 @@ static bool set_workers_text(struct config *config, struct slice text)
 {
     double number = 0;
 
-    text = slice_trim(text);
+    text = slice_trim_lines(text);
     if (slice_is(text, SLICE("auto"))) {
         config->workers = config_cpus();
         config->workers_auto = true;
@@ -415,14 +415,34 @@ static void check_proxied(const struct config *config, struct fields *root)
                         "trusted_proxies = { \"10.0.0.0/8\" }");
 }
 
+/* choose = require "p2c_ewma": that is a script's table, which has the hook. */
+static bool read_hook(struct fields *root, const char *name)
+{
+    struct fields table;
+
+    if (fields_type(root, name, 0) == FIELDS_TABLE && fields_enter(&table, root, name)) {
+        bool has_hook = fields_type(&table, name, 0) == FIELDS_FUNCTION;
+
+        fields_leave(&table);
+        if (has_hook) {
+            fields_fail(root, name, 0,
+                        "expected a function, got a table that has one: write .%s behind it, as in "
+                        "(require \"round_robin\").%s",
+                        name, name);
+            return false;
+        }
+    }
+    return fields_function(root, name);
+}
+
 static void read_hooks(struct config *config, struct fields *root)
 {
-    config->has_init = fields_function(root, "init");
-    config->has_on_failure = fields_function(root, "on_failure");
-    config->has_choose = fields_function(root, "choose");
-    config->has_on_response = fields_function(root, "on_response");
-    config->has_on_health = fields_function(root, "on_health");
-    config->has_on_done = fields_function(root, "on_done");
+    config->has_init = read_hook(root, "init");
+    config->has_on_failure = read_hook(root, "on_failure");
+    config->has_choose = read_hook(root, "choose");
+    config->has_on_response = read_hook(root, "on_response");
+    config->has_on_health = read_hook(root, "on_health");
+    config->has_on_done = read_hook(root, "on_done");
 }
 
 void read_settings(struct config *config, const struct config_overrides *given, struct fields *root)

@@ -413,26 +413,40 @@ static const struct word *returned_value(const struct words *words)
     return value;
 }
 
-unsigned source_find_line(struct slice source, const char *path)
+/* Follows the path as far as it goes; false if that is not all of it. */
+static bool follow(struct slice source, const char *path, unsigned *line)
 {
     struct words words = {0};
     const struct word *value;
     struct step step;
-    unsigned line = 0;
 
     read_words(source, &words);
     value = returned_value(&words);
-    if (value != NULL)
-        line = value->line;
+    *line = value != NULL ? value->line : 0;
     while (value != NULL && next_step(&path, &step)) {
         struct finding found = find_step(&words, value, step, 0);
 
         if (found.value != NULL)
-            line = found.line;
+            *line = found.line;
         value = found.value;
     }
     mem_free(words.list);
+    return value != NULL;
+}
+
+unsigned source_find_line(struct slice source, const char *path)
+{
+    unsigned line;
+
+    follow(source, path, &line);
     return line;
+}
+
+bool source_has(struct slice source, const char *path)
+{
+    unsigned line;
+
+    return follow(source, path, &line);
 }
 
 /* Not behind ".." or "::", where a name is a variable or a label. */

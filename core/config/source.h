@@ -14,6 +14,8 @@
 /* The line, from 1, of "health.interval" or "backends[2].port", or of the
  * innermost table of that path that was found; 0 if nothing was. */
 unsigned source_find_line(struct slice source, const char *path);
+/* Is it there, with all of its path? */
+bool source_has(struct slice source, const char *path);
 /* The first line with that method of anything: "ctx:reject(403)", "ctx.reject", "ctx['reject']"; 0:
  * none. Comments and strings do not count. */
 unsigned source_find_method(struct slice source, const char *name);

@@ -264,7 +264,7 @@ void sandbox_close(lua_State *lua)
 
 int sandbox_load(lua_State *lua, const char *name, struct slice source)
 {
-    char chunk[256];
+    char chunk[SANDBOX_NAME_MAX + sizeof "@"];
     int result;
 
     snprintf(chunk, sizeof chunk, "@%s", name);

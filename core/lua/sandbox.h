@@ -20,7 +20,7 @@
 struct segment;
 
 /* For sandbox_run of a script: reading files, building tables. A million keys take over 1 s. */
-enum { SANDBOX_LOAD_CPU_MS = 3000 };
+enum { SANDBOX_LOAD_CPU_MS = 3000, SANDBOX_NAME_MAX = 254 /* bytes of a script's name */ };
 
 /* NULL if there is no memory. Borrows the segment (shared/segment.h), which holds the
  * counters. memory_bytes bounds what the state may allocate; 0: no bound. */

@@ -199,12 +199,26 @@ static const char *parse_plain(struct address *out, struct slice text, bool any_
     return wrong != NULL ? wrong : parse_port(out, behind, any_port);
 }
 
+/* Each with a port. */
+static bool has_two_lines(struct slice text)
+{
+    const char *line = memchr(text.start, '\n', text.length);
+    size_t first = line != NULL ? (size_t)(line - text.start) : 0;
+
+    return has_byte((struct slice){text.start, first}, ':') &&
+           has_byte(slice_from(text, first), ':');
+}
+
 const char *address_parse(struct address *out, struct slice text, bool any_port)
 {
     const char *wrong;
 
     memset(out, 0, sizeof *out);
     text = slice_trim(text);
+    if (has_byte(text, ';') && !has_prefix(text, SLICE("unix:")))
+        return "a semicolon is in it: separate addresses by commas";
+    if (has_two_lines(text))
+        return "a line end is in it: separate addresses by commas";
     wrong = parse_scheme(&text);
     if (wrong != NULL)
         return wrong;

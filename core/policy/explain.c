@@ -4,34 +4,28 @@
 #include "policy/script_state.h"
 
 #include "base/decimal.h"
+#include "lua/instead.h"
+#include "lua/place.h"
 #include "lua/sandbox.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { TRACEBACK_BYTES_MAX = 4096, MESSAGE_BYTES_MAX = 4096 }; /* errors may be of any length */
 
-/* The number behind "balancer.lua:" at the start of a message; 0 if there is none. */
-static unsigned line_behind(const char *path, const char *message)
-{
-    size_t length = strlen(path);
-
-    if (strncmp(message, path, length) != 0 || message[length] != ':')
-        return 0;
-    return (unsigned)strtoul(message + length + 1, NULL, 10);
-}
-
-/* The same of the script or any of its modules. */
-static unsigned line_in(const struct script *script, const char *message)
+/* Of the script, or any of its modules, whose line is at the start of a message: the path; NULL if
+ * there is none. Then *text is what stands behind the path. */
+static const char *file_of(const struct script *script, struct slice *text)
 {
     const struct bundle *modules = &script->config->modules;
-    unsigned line = line_behind(script->config->script_path, message);
 
-    for (unsigned i = 0; line == 0 && i < modules->count; i++)
-        line = line_behind(modules->modules[i].path, message);
-    return line;
+    if (place_begins(*text, script->config->script_path, text))
+        return script->config->script_path;
+    for (unsigned i = 0; i < modules->count; i++)
+        if (place_begins(*text, modules->modules[i].path, text))
+            return modules->modules[i].path;
+    return NULL;
 }
 
 /* The innermost line that the dead coroutine still knows; LuaJIT forgets that of
@@ -115,12 +109,19 @@ void script_explain(struct script *script, enum script_hook hook, enum script_br
                     struct buffer *message, unsigned *line)
 {
     char room[128];
-    const char *text, *file = script->config->script_path;
+    const char *words, *more, *file;
+    struct slice text;
 
     sandbox_limit_memory(script->lua, 0);
-    text = without_our_line(explanation(script, breach, room, sizeof room));
-    *line = line_in(script, text);
-    if (*line == 0) {
+    words = without_our_line(explanation(script, breach, room, sizeof room));
+    text = (struct slice){words, strnlen(words, MESSAGE_BYTES_MAX)};
+    more = instead_of(text);
+    file = file_of(script, &text);
+    if (file != NULL) {
+        *line = place_line(text);
+        buffer_append_text(message, file);
+    } else {
+        file = script->config->script_path;
         *line = script->was_stopped ? budget_line(script->budget, &file)
                                     : line_of_caller(script, &file);
         if (*line == 0) {
@@ -129,7 +130,9 @@ void script_explain(struct script *script, enum script_hook hook, enum script_br
         }
         buffer_printf(message, "%s:%u: ", file, *line);
     }
-    buffer_append(message, (struct slice){text, strnlen(text, MESSAGE_BYTES_MAX)});
+    buffer_append(message, text);
+    if (more != NULL)
+        buffer_printf(message, ": %s", more);
     sandbox_limit_memory(script->lua, script->config->script_limits.memory);
 }
 

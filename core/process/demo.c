@@ -109,11 +109,8 @@ static struct config *load_balancer(struct demo *d)
     overrides->backends = d->backends_texts;
     overrides->backends_count = DEMO_BACKENDS;
     overrides->backends_source = "demo";
-    if (d->options->script_given || access(script, F_OK) == 0)
-        config = config_load_file(script, overrides, d->segments[DEMO_BALANCER], &error);
-    else
-        config = config_load_text("balancer.lua (built in)", embedded_balancer(), overrides,
-                                  d->segments[DEMO_BALANCER], &error);
+    config = (d->options->script_given ? config_load_file : config_load_default)(
+        script, overrides, d->segments[DEMO_BALANCER], &error);
     if (config == NULL)
         fprintf(stderr, "%.*s\n", (int)buffer_length(&error), buffer_slice(&error).start);
     buffer_dispose(&error);

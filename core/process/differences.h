@@ -6,8 +6,8 @@
 
 #include "base/buffer.h"
 
-/* Both are what config_print writes. Appends "health, timeouts"; nothing if all are the same.
- * `listen` and `workers` are left out, as they do not change. */
+/* Both are what config_print writes. Appends "backends, health.interval"; nothing if all are the
+ * same. `listen` and `workers` are left out, as they do not change. */
 void differences_name(struct buffer *out, struct slice before, struct slice after);
 
 #endif

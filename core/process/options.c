@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/nearest.h"
+#include "process/habits.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,7 +13,8 @@ static const char help[] =
     "lb - an HTTP load balancer that is programmed in one Lua file\n"
     "\n"
     "Usage:\n"
-    "  lb [OPTIONS] [balancer.lua]    run; the script is ./balancer.lua unless given\n"
+    "  lb [OPTIONS] [balancer.lua]    run; the script is ./balancer.lua unless given, and the\n"
+    "                                 built-in one if there are backends and no such file\n"
     "  lb check [OPTIONS] FILE        check a script and print the settings in effect\n"
     "  lb demo [OPTIONS] [FILE]       try it: two backends and a balancer in front of them\n"
     "  lb version                     print the version, and those of the libraries\n"
@@ -209,11 +211,11 @@ enum { COMMANDS_COUNT = sizeof commands / sizeof *commands };
 static bool fail_unknown_option(struct parser *p, struct slice name)
 {
     const char *names[KNOWN_COUNT];
-    const char *nearest;
+    const char *nearest, *habit = habit_of_option(name);
 
     for (size_t i = 0; i < KNOWN_COUNT; i++)
         names[i] = known[i].name;
-    nearest = nearest_name(name, names, KNOWN_COUNT);
+    nearest = habit != NULL ? habit : nearest_name(name, names, KNOWN_COUNT);
     buffer_printf(p->message, "lb: unknown option '%.*s'", name.length > 80 ? 80 : (int)name.length,
                   name.start);
     if (nearest != NULL)
@@ -257,13 +259,17 @@ static bool parse_option(struct parser *p, const char *word)
 static bool check_script(struct parser *p, const char *word)
 {
     const char *names[COMMANDS_COUNT];
-    const char *nearest;
+    const char *nearest, *habit = habit_of_word(word);
 
     for (size_t i = 0; i < COMMANDS_COUNT; i++)
         names[i] = commands[i].name;
     nearest = nearest_name(slice_of(word), names, COMMANDS_COUNT);
-    if (nearest == NULL || access(word, F_OK) == 0)
+    if ((nearest == NULL && habit == NULL) || access(word, F_OK) == 0)
         return true;
+    if (nearest == NULL) {
+        buffer_printf(p->message, "lb: there is no command '%s': %s; see lb --help", word, habit);
+        return false;
+    }
     buffer_printf(p->message, "lb: no file '%s', did you mean 'lb %s'? See lb --help", word,
                   nearest);
     return false;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "lua/place.h"
 #include "policy/budget.h"
 #include "process/differences.h"
 #include "process/waited.h"
@@ -135,14 +136,16 @@ void reload_end_trial(struct reload *r)
 
 /* --- tried --- */
 
-/* The number behind the script's name in "balancer.lua:7: unknown field". */
+/* The number behind the name of the script, or of a module, in "balancer.lua:7: unknown field". */
 static unsigned line_of(const struct reload *r, const char *message)
 {
-    size_t length = strlen(r->options->script);
+    struct slice behind;
+    const char *name_end;
 
-    if (strncmp(message, r->options->script, length) != 0 || message[length] != ':')
-        return 0;
-    return (unsigned)strtoul(message + length + 1, NULL, 10);
+    if (place_begins(slice_of(message), r->options->script, &behind))
+        return place_line(behind);
+    name_end = message + strcspn(message, ": ");
+    return place_line(slice_of(name_end));
 }
 
 static void reload_refuse(struct reload *r, const char *why)

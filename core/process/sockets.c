@@ -7,7 +7,11 @@
 #include <linux/filter.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, PROBE = 1 }; /* the kernel cuts the backlog to net.core.somaxconn */
+enum {
+    BACKLOG = 4096,
+    PROBE = 1,
+    PRIVILEGED = 1024
+}; /* the kernel cuts the backlog to net.core.somaxconn */
 
 static const uint32_t RANDOM = (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM);
 
@@ -16,12 +20,23 @@ static int *socket_at(const struct sockets *s, unsigned slot, unsigned address)
     return &s->fds[slot * s->addresses + address];
 }
 
+static const char ports_of_root[] =
+    ". A port below 1024 is root's: take another one; or setcap cap_net_bind_service=ep on the "
+    "file "
+    "of lb (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE); or sysctl "
+    "net.ipv4.ip_unprivileged_port_start=0. In a container: listen above, and publish that port "
+    "(-p 80:3030)";
+
 static int fail(const struct sockets *s, unsigned address, struct buffer *error)
 {
     const char *why = strerror(errno);
 
+    bool is_privileged = errno == EACCES && s->config->listen[address].address.port < PRIVILEGED;
+
     buffer_printf(error, "cannot listen on %s: %c%s", s->config->listen[address].text,
                   ascii_lower(why[0]), why + 1);
+    if (is_privileged)
+        buffer_append_text(error, ports_of_root);
     return -1;
 }
 

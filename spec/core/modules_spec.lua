@@ -144,9 +144,23 @@ describe("a script's modules", function()
 
     it("with their file and line", function()
       write("a.lua", "\nlocal x = = 1")
-      assert.equal("balancer.lua: a.lua:2: unexpected symbol near '='", message "require 'a'")
+      assert.equal("a.lua:2: unexpected symbol near '=' (while balancer.lua loads)", message "require 'a'")
       write("a.lua", "\n\nlocal x = nil + 1")
-      assert.equal("balancer.lua: a.lua:3: attempt to perform arithmetic on a nil value", message "require 'a'")
+      assert.equal("a.lua:3: attempt to perform arithmetic on a nil value (while balancer.lua loads)",
+        message "require 'a'")
+    end)
+
+    it("with the line of a wrong setting, where the script only returns the module's table", function()
+      write("a.lua", "return {\n  backends = 'a:1',\n  chose = 1 }")
+      assert.equal("a.lua:3: unknown field 'chose', did you mean 'choose'?", message "return require 'a'")
+      assert.equal("balancer.lua:2: unknown field 'chose', did you mean 'choose'?",
+        message "require 'a'\nreturn { chose = 1 }")
+    end)
+
+    it("with the whole path, which Lua shortens", function()
+      local name = ("x"):rep(70)
+      write(name .. ".lua", "error 'no'")
+      assert.equal(name .. ".lua:1: no (while balancer.lua loads)", message(("require '%s'"):format(name)))
     end)
 
     it("as bytecode", function()

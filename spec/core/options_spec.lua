@@ -199,4 +199,29 @@ describe("the options", function()
     end
     for line in help:gmatch "[^\n]+" do assert.is_true(#line <= 90, line) end
   end)
+
+  local habits = { -- a word, what the message has
+    { "reload", "^lb: there is no command 'reload': SIGHUP .* kill %-HUP %$%(cat FILE%)" },
+    { "relaod", "^lb: there is no command 'relaod': SIGHUP " },
+    { "stop", "^lb: there is no command 'stop': SIGTERM ends a running lb: kill %$%(cat FILE%)" },
+    { "status", "^lb: there is no command 'status': kill %-0 %$%(cat FILE%)" },
+    { "start", "lb FILE runs a script" },
+    { "test", "lb check FILE" },
+    { "-t", "^lb: unknown option '%-t', did you mean 'lb check FILE'%?" },
+    { "--config", "did you mean 'lb FILE'%?" },
+    { "-V", "did you mean 'lb version'%?" },
+  }
+  for _, case in ipairs(habits) do
+    local word, pattern = unpack(case)
+    it(("say what there is in place of %q"):format(word), function()
+      local o, status, message = parse(word)
+      assert.same({ nil, 2 }, { o, status })
+      assert.truthy(message:find(pattern), message)
+    end)
+  end
+
+  it("take a script of any name that is there, and one behind a folder", function()
+    assert.equal("./reload", assert(parse "./reload").script)
+    assert.equal("spec", assert(parse "spec").script)
+  end)
 end)

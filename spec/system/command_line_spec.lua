@@ -166,6 +166,60 @@ describe("the command line", function()
     end)
   end)
 
+  local function in_empty_folder(arguments)
+    local command = play.command(arguments)
+    command.cwd = play.directory()
+    return command
+  end
+
+  it("serves with the built-in policy if there are backends and no script", function()
+    local one, two = play.hello "1", play.hello "2"
+    local lb = play.start(in_empty_folder { "--log-format", "json", "--listen", "127.0.0.1:0", "--workers", "1",
+      "--backend", one.address, "--backend", two.address })
+    local function line_with(pattern)
+      return play.wait("the event " .. pattern, function()
+        for _, text in ipairs(lb.err) do
+          if text:find(pattern, 1, true) then return text end
+        end
+      end)
+    end
+    local address = line_with('"listening"'):match '"address":"([^"]+)"'
+    local seen = { play.fetch(address).body, play.fetch(address).body }
+    table.sort(seen)
+    assert.same({ "1", "2" }, seen)
+    line_with '"script":"balancer.lua (built in)"'
+    lb:signal "sigterm"
+    assert.equal(0, lb:wait_exit().code)
+  end)
+
+  it("says what to give it if there is neither", function()
+    local command = in_empty_folder {}
+    local result = play.run(command)
+    assert.equal(2, result.code)
+    assert.truthy(result.err:find("balancer.lua: cannot read the script: No such file or directory; " ..
+      "give one, or backends alone: lb --backend host:port", 1, true), result.err)
+  end)
+
+  it("takes WORKERS with the line end that an .env file leaves", function()
+    local result = play.lb({ "check", script(ok) }, { env = { WORKERS = "2\r", BACKENDS = "127.0.0.1:8\r" } })
+    assert.equal(0, result.code, result.err)
+    assert.truthy(result.out:find "workers = 2", result.out)
+  end)
+
+  it("has three ways out where a port is root's", function()
+    local first = io.open "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+    local command, words = { "setpriv", "--bounding-set=-net_bind_service" }, play.command {
+      script(ok), "--listen", "127.0.0.1:80" }
+    if not first or first:read "*n" < 81 or tonumber(io.popen("id -u"):read "*a") ~= 0 then return end
+    for _, word in ipairs(words) do command[#command + 1] = word end
+    local result = play.run(command)
+    assert.equal(1, result.code, result.err)
+    for _, way in ipairs { "take another one", "setcap cap_net_bind_service", "net.ipv4.ip_unprivileged_port_start",
+      "%-p 80:3030" } do
+      assert.truthy(result.err:find(way), result.err)
+    end
+  end)
+
   it("runs ./balancer.lua if no script is named", function()
     local backend = play.hello "found"
     play.file("balancer.lua", ("return { listen = '127.0.0.1:0', backends = %q, workers = 1 }"):format(backend.address))

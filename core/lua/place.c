@@ -1,0 +1,63 @@
+#include "lua/place.h"
+
+#include "lua/sandbox.h"
+
+enum { SHORT_BYTES_MIN = 20, DIGITS_MAX = 9 };
+
+static struct slice from(struct slice s, size_t at)
+{
+    return (struct slice){s.start + at, s.length - at};
+}
+
+static bool begins(struct slice text, struct slice with)
+{
+    return text.length >= with.length && memcmp(text.start, with.start, with.length) == 0;
+}
+
+/* How much of the message is the end of that path; 0: nothing, or too little to be sure. */
+static size_t shared_end(struct slice message, struct slice path)
+{
+    const char *colon = memchr(message.start, ':', message.length);
+    size_t length = colon != NULL ? (size_t)(colon - message.start) : 0;
+
+    if (length < SHORT_BYTES_MIN || length > path.length)
+        return 0;
+    return memcmp(path.start + path.length - length, message.start, length) == 0 ? length : 0;
+}
+
+bool place_begins(struct slice message, const char *path, struct slice *behind)
+{
+    struct slice name = slice_of(path);
+    size_t length;
+
+    if (name.length > SANDBOX_NAME_MAX) /* all that Lua has of it */
+        name.length = SANDBOX_NAME_MAX;
+    if (begins(message, name)) {
+        length = name.length;
+    } else {
+        if (!begins(message, SLICE("...")))
+            return false;
+        length = shared_end(from(message, 3), name);
+        if (length == 0)
+            return false;
+        length += 3;
+    }
+    if (place_line(from(message, length)) == 0)
+        return false;
+    *behind = from(message, length);
+    return true;
+}
+
+unsigned place_line(struct slice behind)
+{
+    unsigned line = 0;
+    size_t at = 1;
+
+    if (behind.length == 0 || behind.start[0] != ':')
+        return 0;
+    for (; at < behind.length && at <= DIGITS_MAX && behind.start[at] >= '0' &&
+           behind.start[at] <= '9';
+         at++)
+        line = line * 10 + (unsigned)(behind.start[at] - '0');
+    return line;
+}
