@@ -56,6 +56,10 @@ void introduction_end(struct client *c)
 
 void introduction_late(struct client *c)
 {
+    if (c->clients->is_draining) { /* it is not the client who is late */
+        client_close(c);
+        return;
+    }
     introduction_refuse(c, early_bytes(c) > 0 ? "its PROXY header was not complete within 5 s"
                                               : "no PROXY header came within 5 s");
 }

@@ -170,6 +170,18 @@ static void read_listener(struct config *config, struct fields *list, unsigned p
     fields_leave(&entry);
 }
 
+static void read_listen_item(struct config *config, struct fields *list, unsigned position)
+{
+    enum fields_type type = fields_type(list, NULL, position);
+
+    if (type == FIELDS_TABLE)
+        read_listener(config, list, position);
+    else if (type == FIELDS_TEXT)
+        read_text(config, list, NULL, position, addresses_add_listen);
+    else if (type != FIELDS_NOTHING)
+        fields_expected(list, NULL, position, "an address, as in \":3030\", or a table with one");
+}
+
 static void read_listen_list(struct config *config, struct fields *root)
 {
     struct fields list;
@@ -183,10 +195,7 @@ static void read_listen_list(struct config *config, struct fields *root)
             "an address with options is a table in the list: { { \":80\", proxy = true } }");
     count = fields_count(&list, ADDRESSES_LISTEN_MAX);
     for (unsigned i = 1; i <= count; i++)
-        if (fields_type(&list, NULL, i) == FIELDS_TABLE)
-            read_listener(config, &list, i);
-        else
-            read_text(config, &list, NULL, i, addresses_add_listen);
+        read_listen_item(config, &list, i);
     fields_leave(&list);
 }
 

@@ -296,5 +296,6 @@ describe("a listener with proxy = true", function()
     half:ended_by_peer()
     idle:ended_by_peer()
     assert.equal(0, lb:wait_exit().code)
+    assert.equal(0, #lb:events "proxy_refused") -- it was not too late, lb was
   end)
 end)
