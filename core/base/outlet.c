@@ -182,6 +182,25 @@ static void drop_pending(struct outlet *o, int error)
     o->error = error;
 }
 
+static uint64_t file_bytes(const struct outlet *o)
+{
+    struct stat status;
+
+    return fstat(o->fd, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+/* Its first part is in a file that was renamed, or was cut off. The rest is no line. */
+static void give_up_half(struct outlet *o)
+{
+    if (!o->in_line)
+        return;
+    buffer_consume(&o->pending, first_line(buffer_slice(&o->pending)));
+    o->in_line = false;
+    o->dropped++;
+    if (o->half != NULL)
+        half_line_end(o->half, o->stream);
+}
+
 static void note_written(struct outlet *o, struct slice piece)
 {
     bool was_in_line = o->in_line;
@@ -189,7 +208,11 @@ static void note_written(struct outlet *o, struct slice piece)
     o->in_line = piece.start[piece.length - 1] != '\n';
     o->is_broken = false;
     buffer_consume(&o->pending, piece.length);
-    if (o->half == NULL || o->in_line == was_in_line)
+    if (o->half == NULL)
+        return;
+    if (o->in_line)
+        o->half_end = file_bytes(o);
+    if (o->in_line == was_in_line)
         return;
     if (o->in_line)
         half_line_begin(o->half, o->stream);
@@ -209,6 +232,8 @@ static bool is_held_up(struct outlet *o)
 
 bool outlet_flush(struct outlet *o)
 {
+    if (o->half != NULL && o->in_line && file_bytes(o) < o->half_end)
+        give_up_half(o);
     while (buffer_length(&o->pending) > 0) {
         struct slice piece = next_piece(o);
         ssize_t written;
@@ -266,18 +291,6 @@ void outlet_know_path(struct outlet *o, const char *path)
         return;
     mem_free(o->path);
     o->path = mem_copy_text(path);
-}
-
-/* What is half written stays so: the file belongs to whoever has renamed it. */
-static void give_up_half(struct outlet *o)
-{
-    if (!o->in_line)
-        return;
-    buffer_consume(&o->pending, first_line(buffer_slice(&o->pending)));
-    o->in_line = false;
-    o->dropped++;
-    if (o->half != NULL)
-        half_line_end(o->half, o->stream);
 }
 
 int outlet_reopen(struct outlet *o)

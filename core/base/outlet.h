@@ -48,6 +48,7 @@ struct outlet {
     char *path;             /* of a regular file, absolute; NULL: it has none, or it is another's */
     struct half_line *half; /* of that file; NULL: nobody else writes to it */
     unsigned stream;        /* which one of this process, for that */
+    uint64_t half_end;      /* in_line: how long the file was then */
 };
 
 void outlet_open(struct outlet *, int fd); /* borrows fd; a second call forgets what is pending */

@@ -5,20 +5,26 @@
 
 #include <string.h>
 
+/* NULL: none but standard output, which may be a socket, and those cannot be opened by a path. */
+static const char *file_of(const struct config_log *log)
+{
+    return log->file != NULL && strcmp(log->file, "/dev/stdout") != 0 ? log->file : NULL;
+}
+
 bool output_open(const struct config *config, struct options *options)
 {
     const struct config_log *log = &config->log;
+    const char *file = file_of(log);
     int error;
 
     if (log->format != CONFIG_LOG_BY_STREAM)
         options->event_format = options->line_format =
             log->format == CONFIG_LOG_JSON ? LOG_JSON : LOG_TEXT;
-    else if (log->file != NULL)
+    else if (file != NULL)
         options->line_format = LOG_JSON; /* it is no terminal, whatever standard output was */
-    error = log->file != NULL ? log_use_file(log->file) : 0;
+    error = file != NULL ? log_use_file(file) : 0;
     if (error != 0)
-        check_last_words("start_failed", "lb: log.file: cannot open %s: %s", log->file,
-                         strerror(error));
+        check_last_words("start_failed", "lb: log.file: cannot open %s: %s", file, strerror(error));
     return error == 0;
 }
 

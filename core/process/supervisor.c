@@ -360,7 +360,7 @@ static void supervisor_hear(struct supervisor *s, int number)
         reload_ask(&s->reload); /* before it serves, it waits until then */
         break;
     case SIGUSR1:
-        if (announce_reopened()) /* the files are there: each child finds the same ones */
+        if (announce_reopened()) /* each child finds the same files, then */
             children_tell(&s->children, SIGUSR1);
         break;
     default:
@@ -431,14 +431,6 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
     return false;
 }
 
-/* The file itself was read before: what was saved since then is not seen, or seen twice. */
-static void begin_to_watch(struct supervisor *s)
-{
-    s->watch.fd = -1;
-    if (s->options->watches && reload_is_possible(&s->reload))
-        announce_watch(s->options->script, watch_open(&s->watch, s->options->script));
-}
-
 static void supervisor_begin(struct supervisor *s, struct buffer *notice)
 {
     const struct options *o = s->options;
@@ -448,7 +440,9 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     if (buffer_length(notice) > 0)
         log_event(LOG_WARN, "no_ipv6", NULL, "%.*s", (int)buffer_length(notice),
                   buffer_slice(notice).start);
-    begin_to_watch(s);
+    if (o->watches &&
+        reload_is_possible(&s->reload)) /* what was saved since it was read is missed */
+        announce_watch(o->script, watch_open(&s->watch, o->script));
     board_init(s->segment, s->config->backends_count);
     atomic_store(&s->segment->workers_count, s->config->workers);
     children_init(&s->children, s->config->workers + 2, s);

@@ -5,7 +5,7 @@ local core = require "spec.support.core"
 ffi.cdef [[
 struct outlet_seen {
   int kind; int fd; bool in_line, is_broken; struct buffer pending; uint64_t dropped;
-  int error; char *path; struct half_line { uint64_t writer; } *half; unsigned stream;
+  int error; char *path; struct half_line { uint64_t writer; } *half; unsigned stream; uint64_t half_end;
 };
 void log_append_escaped(struct buffer *, struct slice text, size_t limit, int format);
 void log_append_foreign(struct buffer *, struct slice text, size_t limit, int format);
@@ -379,6 +379,21 @@ describe("lines", function()
       assert.is_true(done)
       assert.equal(table.concat({ A, B, C, "" }, "\n"), text)
       assert.equal(2, tonumber(core.outlet_take_dropped(outlet)))
+    end)
+
+    it("go without the rest of a line whose half was cut off meanwhile", function()
+      may_have(1000)
+      put(A)
+      put(B)
+      flushed()
+      assert.equal(0, ffi.C.ftruncate(fd, 0))
+      ffi.C.setrlimit(RLIMIT_FSIZE, limit)
+      put(C)
+      local done, text = flushed()
+      assert.is_true(done)
+      assert.equal(C .. "\n", text)
+      assert.equal(1, tonumber(outlet.dropped))
+      assert.equal(0, tonumber(half.writer))
     end)
 
     it("wait for the half line of another process, which is first", function()

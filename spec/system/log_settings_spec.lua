@@ -121,7 +121,9 @@ describe("log.file", function()
   local path
 
   before_each(function() path = play.directory() .. "/lines.log" end)
-  after_each(function() os.remove(path) end)
+  after_each(function()
+    if path:find "lines" then os.remove(path) end
+  end)
 
   local function balancer(log, more)
     local options = { backends = { play.hello "x" }, settings = ("log = { file = %q, %s },"):format(path, log or "") }
@@ -165,6 +167,13 @@ describe("log.file", function()
     })
     lb:fetch "/"
     play.wait("a line", function() return #lines(path) == 1 end)
+  end)
+
+  it("may be /dev/stdout, whatever that is", function()
+    path = "/dev/stdout"
+    local lb = balancer()
+    lb:fetch "/a"
+    assert.equal("/a", lb:exchange().path)
   end)
 
   it("that cannot be opened is said before anything listens", function()

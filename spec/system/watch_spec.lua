@@ -133,29 +133,38 @@ describe("a module of a script that is watched", function()
     becomes(lb, "newer")
   end)
 
-  it("is looked at where no inotify can be had, and an event says so once", function()
-    write("lib/words.lua", "return 'old'")
-    write("none.c", [[
-      #include <errno.h>
-      int inotify_init1(int flags) { (void)flags; errno = EMFILE; return -1; }
-    ]])
-    assert.equal(0, os.execute(("cc -shared -fPIC -o '%s/none.so' '%s/none.c'"):format(folder, folder)))
-    local lb = start("lib.words", { env = {
-      LD_PRELOAD = folder .. "/none.so",
-      ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0",
-    } })
-    local event = lb:event "watch_failed"
-    assert.equal("fs.inotify.max_user_instances", event.limit)
-    assert.truthy(event.message:find "fs%.inotify%.max_user_instances is reached", event.message)
-    write("lib/words.lua", "return 'new'")
-    becomes(lb, "new")
-    write("balancer.lua", answering "last")
-    becomes(lb, "last")
-    play.until_still(function() return #lb:events "reload" end)
-    assert.equal(2, #lb:events "reload")
-    assert.equal(1, #lb:events "watch_failed")
-    assert.same({}, lb:events "watch")
-  end)
+  local without = { -- the limit, what refuses, and how
+    ["fs.inotify.max_user_instances"] = "int inotify_init1(int flags) { (void)flags; errno = EMFILE; return -1; }",
+    ["fs.inotify.max_user_watches"] = [[
+      #include <stdint.h>
+      int inotify_add_watch(int fd, const char *path, uint32_t mask) {
+        (void)fd, (void)path, (void)mask;
+        errno = ENOSPC;
+        return -1;
+      }]],
+  }
+  for limit, text in pairs(without) do
+    it(("is looked at where %s is used up, and an event says so once"):format(limit), function()
+      write("lib/words.lua", "return 'old'")
+      write("none.c", "#include <errno.h>\n" .. text)
+      assert.equal(0, os.execute(("cc -shared -fPIC -o '%s/none.so' '%s/none.c'"):format(folder, folder)))
+      local lb = start("lib.words", { env = {
+        LD_PRELOAD = folder .. "/none.so",
+        ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0",
+      } })
+      local event = lb:event "watch_failed"
+      assert.equal(limit, event.limit)
+      assert.truthy(event.message:find(limit .. " is reached", 1, true), event.message)
+      write("lib/words.lua", "return 'new'")
+      becomes(lb, "new")
+      write("balancer.lua", answering "last")
+      becomes(lb, "last")
+      play.until_still(function() return #lb:events "reload" end)
+      assert.equal(2, #lb:events "reload")
+      assert.equal(1, #lb:events "watch_failed")
+      assert.same({}, lb:events "watch")
+    end)
+  end
 end)
 
 describe("a script that is not watched", function()
