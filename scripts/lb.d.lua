@@ -320,21 +320,36 @@ function headers:all(name) end
 ---@return string?
 ---@return "repeated"? why
 function headers:one(name) end
+---Each field as it came: for name, value in headers:each() do
+---@return fun(): string?, string?
+function headers:each() end
+
+---@class lb.Cookies
+---@field [string] string?
+local cookies = {}
+---@param name string
+---@return string[]
+function cookies:all(name) end
+---Each cookie as it came: for name, value in ctx.cookies:each() do
+---@return fun(): string?, string?
+function cookies:each() end
 
 --- A request, as hooks see it.
 ---@class lb.Ctx
 ---@field id string
 ---@field method string
----@field path string
+---@field path string as it came
+---@field clean_path string? to compare: decoded, dots resolved; see Guards
+---@field clean_path_error string? why there is none
 ---@field query string
 ---@field scheme "http"|"https"
----@field host string
+---@field host string in lower case, without its port
 ---@field client string
 ---@field client_ip string
 ---@field client_port integer
 ---@field listener string
 ---@field headers lb.Headers
----@field cookies table<string, string?>
+---@field cookies lb.Cookies
 ---@field attempts integer from 1
 ---@field retries integer from 0
 ---@field tries integer from 1

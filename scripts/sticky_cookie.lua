@@ -19,10 +19,10 @@ return lb.script({
     end,
 
     choose = function(ctx, backends)
-      local given = ctx.cookies[options.cookie]
-      if given then
+      local given = ctx.cookies:all(options.cookie)    -- two, if it was set for two paths or domains
+      for i = 1, math.min(#given, 8) do
         for _, one in ipairs(backends) do
-          if lb.equal(given, token_of(one)) then return one, { why = "sticky" } end
+          if lb.equal(given[i], token_of(one)) then return one, { why = "sticky" } end
         end
       end
       local new = lb.policy.least_in_flight(ctx, backends)

@@ -38,6 +38,15 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* 0 to 15; -1: no hex digit. */
+static inline int ascii_hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = ascii_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* The same but for the letter case, in ASCII only: how field names and most
  * tokens of HTTP compare (RFC 9110, 5.1). */
 static inline bool slice_is_nocase(struct slice a, struct slice b)

@@ -36,17 +36,9 @@ static enum state chunks_refuse(struct chunks *chunks, enum syntax_fault fault)
     return (enum state)chunks->state;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static enum state chunks_digit(struct chunks *chunks, char c)
 {
-    int digit = hex_value(c);
+    int digit = ascii_hex_value(c);
 
     if (digit < 0)
         return chunks_refuse(chunks, SYNTAX_CHUNK_SIZE);
@@ -102,8 +94,8 @@ static enum state chunks_next(struct chunks *chunks, char c)
         chunks->left = 0;
         return chunks_digit(chunks, c);
     case SIZE:
-        return hex_value(c) >= 0 ? chunks_digit(chunks, c)
-                                 : chunks_size_end(chunks, c, SYNTAX_CHUNK_SIZE);
+        return ascii_hex_value(c) >= 0 ? chunks_digit(chunks, c)
+                                       : chunks_size_end(chunks, c, SYNTAX_CHUNK_SIZE);
     case SIZE_LF:
         return chunks_expect(chunks, c == '\n', chunks->left > 0 ? DATA : TRAILERS,
                              SYNTAX_CHUNK_LINE);

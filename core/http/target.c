@@ -1,5 +1,6 @@
 #include "http/target.h"
 
+#include "base/check.h"
 #include "http/head.h"
 #include "http/syntax.h"
 
@@ -93,8 +94,7 @@ static bool is_digit(char c)
 
 static bool is_hex_digit(char c)
 {
-    c = ascii_lower(c);
-    return is_digit(c) || (c >= 'a' && c <= 'f');
+    return ascii_hex_value(c) >= 0;
 }
 
 /* How much of the text is a registered name or an IPv4 address (RFC 3986, 3.2.2). */
@@ -162,6 +162,53 @@ bool host_is_valid(struct slice text)
     struct slice name;
 
     return host_split(text, &name);
+}
+
+/* What needs no escape, so that an escape of it means the same (RFC 3986, 2.3 and 6.2.2.2). */
+static bool is_unreserved(char c)
+{
+    char lower = ascii_lower(c);
+
+    return (lower >= 'a' && lower <= 'z') || is_digit(c) ||
+           (c != '\0' && strchr("-._~", c) != NULL);
+}
+
+static size_t compared_literal(struct slice literal, char *out)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr binary;
+
+    memcpy(address, literal.start + 1, literal.length - 2);
+    address[literal.length - 2] = '\0';
+    CHECK(inet_pton(AF_INET6, address, &binary) == 1);
+    out[0] = '[';
+    CHECK(inet_ntop(AF_INET6, &binary, out + 1, INET6_ADDRSTRLEN) != NULL);
+    strcat(out, "]");
+    return strlen(out);
+}
+
+size_t host_compared(struct slice host, char *out)
+{
+    size_t length = 0;
+
+    if (host.length > 0 && host.start[0] == '[')
+        return compared_literal(host, out);
+    for (size_t i = 0; i < host.length; i++) {
+        char c = host.start[i];
+
+        if (c == '%') {
+            c = (char)(ascii_hex_value(host.start[i + 1]) * 16 +
+                       ascii_hex_value(host.start[i + 2]));
+            if (is_unreserved(c))
+                i += 2;
+            else
+                c = '%';
+        }
+        out[length++] = ascii_lower(c);
+    }
+    while (length > 0 && out[length - 1] == '.')
+        length--;
+    return length;
 }
 
 struct slice host_without_port(struct slice text)

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { HOST_LITERAL_BYTES = 64 };
+
 enum target_form { TARGET_ORIGIN, TARGET_ABSOLUTE, TARGET_AUTHORITY, TARGET_ASTERISK };
 
 struct target {
@@ -31,5 +33,9 @@ bool host_split(struct slice host, struct slice *name);
 struct slice host_without_port(struct slice host);
 /* The digits behind the colon of a valid one, without leading zeros; empty: none, or port 0. */
 struct slice host_port(struct slice host);
+/* A valid one without its port as hosts are compared (RFC 3986, 6.2.2): in lower case, without dots
+ * at its end, what needs no escape unescaped, an IPv6 address in its one text (RFC 5952). Gives its
+ * bytes, at out, where host.length or HOST_LITERAL_BYTES are free, whichever is more. */
+size_t host_compared(struct slice host, char *out);
 
 #endif

@@ -9,7 +9,7 @@ local inside, lb = ...
 local host = inside.host
 local complain, did_you_mean, locked, names_of = inside.complain, inside.did_you_mean, inside.locked, inside.names_of
 local format, lower = string.format, string.lower
-local error, pairs, rawget, setmetatable = error, pairs, rawget, setmetatable
+local error, next, pairs, rawget, setmetatable = error, next, pairs, rawget, setmetatable
 local tostring, type, unpack = inside.tostring, type, unpack
 
 local TIMEOUT_MAX = 3600
@@ -70,6 +70,19 @@ function header_methods.one(headers, name)
   local list = list_of(headers, name)
   if #list > 1 then return nil, "repeated" end
   return list[1]
+end
+
+function header_methods.each(headers)
+  local by_name = lists[headers] or error("call it on headers, with a colon: headers:each()", 2)
+  local name, values, i = nil, {}, 0
+  return function()
+    i = i + 1
+    if i > #values then
+      name, values = next(by_name, name)
+      i = 1
+    end
+    if name then return name, values[i] end
+  end
 end
 
 inside.http_lists = lists

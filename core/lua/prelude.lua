@@ -8,7 +8,7 @@ local ffi, segment, STOPPED, strings, number_text, parts = ...
 local C = ffi.C
 local getinfo, raw_metatable = debug.getinfo, debug.getmetatable
 local assert, error, getmetatable, pcall, select = assert, error, getmetatable, pcall, select
-local rawget, rawset, setmetatable = rawget, rawset, setmetatable
+local next, pairs, rawget, rawset, setmetatable = next, pairs, rawget, rawset, setmetatable
 local tonumber, library_tostring, type = tonumber, tostring, type
 local floor, format, sort, concat = math.floor, string.format, table.sort, table.concat
 
@@ -106,7 +106,7 @@ local function copy(from, ...)
   return to
 end
 
-local env = copy(_G, "assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget", "select",
+local env = copy(_G, "assert", "error", "getmetatable", "ipairs", "next", "rawequal", "rawget", "select",
   "setmetatable", "tonumber", "type", "unpack", "_VERSION")
 env._G = env
 env.bit = copy(bit, "arshift", "band", "bnot", "bor", "bswap", "bxor", "lshift", "rol", "ror", "rshift", "tobit",
@@ -127,6 +127,23 @@ string_meta.__index = env.string
 string_meta.__metatable = false
 
 env.tostring = tostring
+
+-- What is handed out is empty (core/policy/hooks.lua), so that pairs would find nothing in it. Under this key the
+-- metatable has what is to be walked through, or an error that says what to write.
+local WALK = {}
+
+function env.pairs(list)
+  if type(list) ~= "table" then
+    error(format("bad argument #1 to 'pairs' (table expected, got %s)", list == nil and "nil" or type(list)), 2)
+  end
+  if getmetatable(list) ~= false then return next, list, nil end
+  local walk = rawget(raw_metatable(list), WALK)
+  if type(walk) == "string" then error(walk, 2) end
+  if not walk then return next, list, nil end
+  local copied = {}
+  for name, value in pairs(walk) do copied[name] = value end
+  return next, copied, nil
+end
 
 -- As tostring does; the library's has 14 digits.
 do
@@ -400,6 +417,7 @@ inside = {
   number_text = number_text,
   raw_metatable = raw_metatable,
   tostring = tostring,
+  WALK = WALK,
   locked = locked,
   names_of = names_of,
   read_only = read_only,

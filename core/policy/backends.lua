@@ -94,6 +94,8 @@ function methods.set_weight(backend, weight)
 end
 
 local backend_meta = {
+  [prelude.WALK] = "pairs(backend) finds nothing: its fields are read by name; for each of a list "
+    .. "write for _, one in ipairs(backends) do",
   __index = function(backend, key)
     local read = live[key] if read then return (read(backend)) end
     local values = fixed[key]
@@ -115,7 +117,7 @@ for number, facts in ipairs(facts_of_backends) do
   slot_of[backend], weight_in_script[backend] = facts.slot, facts.weight
   for field, values in pairs(fixed) do values[backend] = facts[field] end
   fixed.tags[backend] = setmetatable({}, {
-    __index = facts.tags, __newindex = tags_meta_newindex, __metatable = false,
+    [prelude.WALK] = facts.tags, __index = facts.tags, __newindex = tags_meta_newindex, __metatable = false,
   })
 end
 

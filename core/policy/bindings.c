@@ -61,6 +61,33 @@ const struct binding_field *policy_header(const struct facts_request *request, c
     return &host;
 }
 
+const struct binding_pair *policy_response_field_at(const struct head *response, uint32_t from)
+{
+    static struct binding_pair pair;
+
+    if (response == NULL || from >= response->fields_count)
+        return NULL;
+    pair.name = response->fields[from].name;
+    pair.value = response->fields[from].value;
+    pair.next = from + 1;
+    return &pair;
+}
+
+const struct binding_pair *policy_field_at(const struct facts_request *request, uint32_t from)
+{
+    static struct binding_pair pair;
+    const struct binding_pair *found = policy_response_field_at(request->head, from);
+
+    while (found != NULL && !forward_passes(request->head, found->name, request->is_trusted))
+        found = policy_response_field_at(request->head, found->next);
+    if (found == NULL)
+        return NULL;
+    pair = *found;
+    if (request->authority.length > 0 && slice_is_nocase(pair.name, SLICE("host")))
+        pair.value = request->authority; /* of the target, if it has one (RFC 9112, 3.2.2) */
+    return &pair;
+}
+
 bool policy_header_is_only(const struct facts_request *request, const char *name, size_t length)
 {
     const struct head *head = request->head;

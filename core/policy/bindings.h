@@ -70,6 +70,15 @@ const struct binding_field *policy_header(const struct facts_request *, const ch
                                           size_t length, uint32_t from);
 const struct binding_field *policy_response_header(const struct head *, const char *name,
                                                    size_t length, uint32_t from);
+struct binding_pair { /* the layout is also in policy/hooks.lua */
+    struct slice name, value;
+    uint32_t next; /* the place behind it */
+};
+
+/* The first field from that place on; good until the next call. NULL: there is none. Of a request
+ * those that go on to its backend. */
+const struct binding_pair *policy_field_at(const struct facts_request *, uint32_t from);
+const struct binding_pair *policy_response_field_at(const struct head *, uint32_t from);
 /* Has no other field that name, or one like it (http/kind.h)? */
 bool policy_header_is_only(const struct facts_request *, const char *name, size_t length);
 double policy_remaining(const struct facts_request *); /* seconds; negative: no deadline */

@@ -2,6 +2,8 @@
 
 #include "base/arena.h"
 #include "http/head.h"
+#include "http/path.h"
+#include "http/target.h"
 #include "net/address.h"
 #include "net/network.h"
 
@@ -56,32 +58,72 @@ static struct slice take_until(struct slice *text, char separator)
     return piece;
 }
 
-static bool find_in(struct slice cookies, struct slice name, struct slice *value)
+bool context_next_cookie(const struct facts_request *request, const char *name, size_t length,
+                         struct context_cookie *cookie)
 {
-    while (cookies.length > 0) {
-        struct slice pair = take_until(&cookies, ';');
-        bool has_value = memchr(pair.start, '=', pair.length) != NULL;
-        struct slice key = without_spaces(take_until(&pair, '='));
+    const struct head *head = request->head;
 
-        if (has_value && slice_is(key, name)) {
-            *value = without_spaces(pair);
+    for (; cookie->field < head->fields_count; cookie->field++, cookie->from_bytes = 0) {
+        struct slice rest = head->fields[cookie->field].value;
+
+        if (!slice_is_nocase(head->fields[cookie->field].name, SLICE("cookie")))
+            continue;
+        rest.start += cookie->from_bytes;
+        rest.length -= cookie->from_bytes;
+        while (rest.length > 0) {
+            struct slice pair = take_until(&rest, ';');
+            bool has_value = memchr(pair.start, '=', pair.length) != NULL;
+
+            cookie->name = without_spaces(take_until(&pair, '='));
+            if (!has_value ||
+                (name != NULL && !slice_is(cookie->name, (struct slice){name, length})))
+                continue;
+            cookie->value = without_spaces(pair);
+            cookie->from_bytes = (uint32_t)(rest.start - head->fields[cookie->field].value.start);
             return true;
         }
     }
     return false;
 }
 
-const struct slice *context_cookie(const struct facts_request *request, const char *name,
-                                   size_t length)
-{
-    static struct slice value;
-    const struct head *head = request->head;
+/* --- what scripts compare --- */
 
-    for (unsigned i = 0; i < head->fields_count; i++)
-        if (slice_is_nocase(head->fields[i].name, SLICE("cookie")) &&
-            find_in(head->fields[i].value, (struct slice){name, length}, &value))
-            return &value;
-    return NULL;
+const struct slice *context_host(struct facts_request *request)
+{
+    size_t length = request->host.length;
+    char *text;
+
+    if (!request->has_compared_host && length > 0) {
+        text =
+            arena_alloc(request->arena, length > HOST_LITERAL_BYTES ? length : HOST_LITERAL_BYTES);
+        request->host = (struct slice){text, host_compared(request->host, text)};
+    }
+    request->has_compared_host = true;
+    return &request->host;
+}
+
+static void find_clean_path(struct facts_request *request)
+{
+    char *text;
+
+    if (request->has_clean_path)
+        return;
+    text = arena_alloc(request->arena, request->path.length + 1);
+    request->clean_path.start = text;
+    request->clean_path_fault = path_clean(request->path, text, &request->clean_path.length);
+    request->has_clean_path = true;
+}
+
+const struct slice *context_clean_path(struct facts_request *request)
+{
+    find_clean_path(request);
+    return request->clean_path_fault == NULL ? &request->clean_path : NULL;
+}
+
+const char *context_clean_path_fault(struct facts_request *request)
+{
+    find_clean_path(request);
+    return request->clean_path_fault;
 }
 
 /* --- the access line --- */

@@ -4,11 +4,15 @@ local prelude = ...
 local C = prelude.ffi.C
 local complain, read_only = prelude.complain, prelude.read_only
 local floor, text_of = math.floor, prelude.ffi.string
-local setmetatable, tostring, type = setmetatable, prelude.tostring, type
+local error, setmetatable, tostring, type = error, setmetatable, prelude.tostring, type
 
 prelude.ffi.cdef [[
 const struct slice *context_client(const struct facts_request *);
-const struct slice *context_cookie(const struct facts_request *, const char *name, size_t length);
+const struct slice *context_host(struct facts_request *);
+const struct slice *context_clean_path(struct facts_request *);
+const char *context_clean_path_fault(struct facts_request *);
+struct context_cookie { struct slice name, value; uint32_t field, from_bytes; };
+bool context_next_cookie(const struct facts_request *, const char *name, size_t length, struct context_cookie *);
 void context_no_log(struct facts_request *);
 void context_explain(struct facts_request *, const char *key, size_t key_length,
                      const char *value, size_t value_length, bool is_literal);
@@ -24,13 +28,69 @@ return function(fields, methods, call, check_fresh)
     return text_of(text.start, text.length)
   end
 
+  function fields.host(request)
+    local text = C.context_host(request)
+    return text_of(text.start, text.length)
+  end
+
+  function fields.clean_path(request)
+    local text = C.context_clean_path(request)
+    if text == nil then return nil end
+    return text_of(text.start, text.length)
+  end
+
+  function fields.clean_path_error(request)
+    local text = C.context_clean_path_fault(request)
+    if text == nil then return nil end
+    return text_of(text)
+  end
+
+  local cookie = prelude.ffi.new "struct context_cookie" -- good until another is looked for
+
+  local function next_cookie(name, field, from_bytes)
+    cookie.field, cookie.from_bytes = field, from_bytes
+    return C.context_next_cookie(call.request, name, name and #name or 0, cookie)
+  end
+
+  local cookie_methods = {}
+
+  local function check_cookies(cookies, method)
+    if type(cookies) ~= "table" then error("call it on cookies, with a colon: ctx.cookies:" .. method, 3) end
+    check_fresh(cookies, "ctx.cookies")
+  end
+
+  function cookie_methods.all(cookies, name)
+    check_cookies(cookies, "all(name)")
+    if type(name) ~= "string" then complain("a cookie's name is a text, not a %s", type(name)) end
+    local list = {}
+    local found = next_cookie(name, 0, 0)
+    while found do
+      list[#list + 1] = text_of(cookie.value.start, cookie.value.length)
+      found = next_cookie(name, cookie.field, cookie.from_bytes)
+    end
+    return list
+  end
+
+  function cookie_methods.each(cookies)
+    check_cookies(cookies, "each()")
+    local field, from_bytes = 0, 0
+    return function()
+      check_fresh(cookies, "ctx.cookies")
+      if not next_cookie(nil, field, from_bytes) then return nil end
+      field, from_bytes = cookie.field, cookie.from_bytes
+      return text_of(cookie.name.start, cookie.name.length), text_of(cookie.value.start, cookie.value.length)
+    end
+  end
+
   local cookies_meta = {
+    [prelude.WALK] = "pairs(ctx.cookies) finds nothing: write for name, value in ctx.cookies:each() do",
     __index = function(cookies, name)
       check_fresh(cookies, "ctx.cookies")
+      local method = cookie_methods[name]
+      if method then return method end
       if type(name) ~= "string" then complain("a cookie's name is a text, not a %s", type(name)) end
-      local value = C.context_cookie(call.request, name, #name)
-      if value == nil then return nil end
-      return text_of(value.start, value.length)
+      if not next_cookie(name, 0, 0) then return nil end
+      return text_of(cookie.value.start, cookie.value.length)
     end,
     __newindex = read_only("ctx.cookies"),
     __tostring = function() return "ctx.cookies" end,

@@ -56,6 +56,10 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     struct facts_pair *explained; /* for the access line; in the arena */
     struct slice authority;       /* what Host says when it goes on; empty: the backend's own */
     uint64_t client;              /* another one for each whom ctx.client tells apart; never 0 */
+    struct slice clean_path;      /* as scripts compare it, once one has asked; in the arena, */
+    const char *clean_path_fault; /* or why there is none */
+    bool has_clean_path;          /* one of the two is known */
+    bool has_compared_host;       /* host is as scripts compare it, too */
     bool no_log;                  /* set by ctx:no_log(): it has no line in the access log */
 };
 

@@ -1,15 +1,16 @@
 -- headers - the fields of a head as scripts read them: by name, repeated ones as one value.
 --
 -- `find(name, from)` gives the first field of that name from that place on, and where the next one is
--- (policy/bindings.h); what it gives is good until it is called again.
+-- (policy/bindings.h); `field_at(from)` the first one of any name. What they give is good until they are
+-- called again.
 local prelude = ...
 
-local complain, read_only = prelude.complain, prelude.read_only
+local complain, read_only, WALK = prelude.complain, prelude.read_only, prelude.WALK
 local lower, text_of = string.lower, prelude.ffi.string
 local concat, error, setmetatable, type = table.concat, error, setmetatable, type
 
 -- Makes what a hook is shown as `what`. is_only(name): is no other field one that may be taken for it?
-return function(what, call, check_fresh, find, is_only)
+return function(what, call, check_fresh, find, is_only, field_at)
   local methods = {}
 
   local function check_name(headers, name, method)
@@ -46,7 +47,22 @@ return function(what, call, check_fresh, find, is_only)
     return value
   end
 
+  -- As they came: a name that came more than once is there more than once.
+  function methods.each(headers)
+    if type(headers) ~= "table" then complain("call it on headers, with a colon: %s:each()", what) end
+    check_fresh(headers, what)
+    local from = 0
+    return function()
+      check_fresh(headers, what)
+      local field = field_at(from)
+      if field == nil then return nil end
+      from = field.next
+      return text_of(field.name.start, field.name.length), text_of(field.value.start, field.value.length)
+    end
+  end
+
   local meta = {
+    [WALK] = "pairs(" .. what .. ") finds nothing: write for name, value in " .. what .. ":each() do",
     __index = function(headers, name)
       check_fresh(headers, what)
       local method = methods[name]

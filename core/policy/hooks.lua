@@ -13,6 +13,7 @@ local prelude, answers, backends_module, lists, call_address, read_options, exte
 local ffi = prelude.ffi
 local C = ffi.C
 local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
+local WALK = prelude.WALK
 local error, pairs, rawget, setmetatable = error, pairs, rawget, setmetatable
 local tostring, type, unpack = prelude.tostring, type, unpack
 local format = string.format
@@ -52,6 +53,9 @@ const struct binding_field *policy_header(const struct facts_request *, const ch
 bool policy_header_is_only(const struct facts_request *, const char *name, size_t length);
 const struct binding_field *policy_response_header(const void *response, const char *name, size_t length,
                                                    uint32_t from);
+struct binding_pair { struct slice name, value; uint32_t next; };
+const struct binding_pair *policy_field_at(const struct facts_request *, uint32_t from);
+const struct binding_pair *policy_response_field_at(const void *response, uint32_t from);
 double policy_remaining(const struct facts_request *);
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
@@ -97,7 +101,8 @@ end
 
 local headers_of = bind_headers("ctx.headers", call, check_fresh,
   function(name, from) return C.policy_header(call.request, name, #name, from) end,
-  function(name) return C.policy_header_is_only(call.request, name, #name) end)
+  function(name) return C.policy_header_is_only(call.request, name, #name) end,
+  function(from) return C.policy_field_at(call.request, from) end)
 
 local RESULT_FIELDS = {
   status = true, backend = true, ms = true, bytes_in = true, bytes_out = true, attempts = true, retries = true,
@@ -129,7 +134,7 @@ local ctx_fields = {
   replayable = function(request) return request.replayable ~= 0 end,
 }
 
-for _, name in ipairs { "id", "method", "path", "query", "host", "scheme", "client_ip", "listener" } do
+for _, name in ipairs { "id", "method", "path", "query", "scheme", "client_ip", "listener" } do
   ctx_fields[name] = function(request)
     local text = request[name]
     return text_of(text.start, text.length)
@@ -183,6 +188,7 @@ end
 extend_ctx(ctx_fields, ctx_methods, call, check_fresh) -- core/policy/context.lua
 
 local ctx_meta = {
+  [WALK] = "pairs(ctx) finds nothing: its fields are read by name, and those of the head by ctx.headers:each()",
   __index = function(ctx, key)
     check_fresh(ctx, "ctx")
     local field = ctx_fields[key]
@@ -297,13 +303,15 @@ end
 
 local res_headers_of = bind_headers("res.headers", call, check_fresh,
   function(name, from) return C.policy_response_header(call.response, name, #name, from) end,
-  function() return true end)
+  function() return true end,
+  function(from) return C.policy_response_field_at(call.response, from) end)
 
 local res_fields = {
   status = function() return call.status end,
   headers = res_headers_of,
 }
 local res_meta = {
+  [WALK] = "pairs(res) finds nothing: it has res.status and res.headers, which has res.headers:each()",
   __index = function(res, key)
     check_fresh(res, "res")
     if call.response == nil then error("this res is over; ctx:finally is called after it", 2) end

@@ -32,6 +32,9 @@ struct facts_request {
   void *explained;
   struct slice authority;
   uint64_t client;
+  struct slice clean_path;
+  const char *clean_path_fault;
+  bool has_clean_path, has_compared_host, no_log;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; };
 struct facts_choice { const uint32_t *backends; uint32_t count; uint64_t generation; bool panic; };

@@ -7,6 +7,7 @@ struct target_parts { int form; struct slice authority, origin, path, query; };
 bool target_parse(struct slice method, struct slice text, struct arena_seen *, struct target_parts *out);
 bool host_is_valid(struct slice);
 struct slice host_without_port(struct slice);
+size_t host_compared(struct slice host, char *out);
 ]]
 
 local FORMS = { [0] = "origin", "absolute", "authority", "asterisk" }
@@ -91,6 +92,24 @@ describe("a host", function()
     it(("%q is valid"):format(text), function()
       assert.is_true(core.host_is_valid(http.slice(text)))
       assert.equal(host, http.text(core.host_without_port(http.slice(text))))
+    end)
+  end
+
+  local compared = {
+    { "a.example.com", "a.example.com" }, { "A.Example.COM", "a.example.com" }, { "a.example.com.", "a.example.com" },
+    { "A..", "a" }, { ".", "" }, { "%41dmin.%65xample%2Ecom", "admin.example.com" }, { "a%2fB%C3%A9", "a%2fb%c3%a9" },
+    { "1.2.3.4", "1.2.3.4" }, { "[::1]", "[::1]" }, { "[0:0:0:0:0:0:0:1]", "[::1]" },
+    { "[2001:DB8::000A:b]", "[2001:db8::a:b]" }, { "[::FFFF:1.2.3.4]", "[::ffff:1.2.3.4]" },
+    { "[::ffff:102:304]", "[::ffff:1.2.3.4]" }, { "[1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7:8]" },
+    { "[1111:2222:3333:4444:5555:6666:255.255.255.255]", "[1111:2222:3333:4444:5555:6666:ffff:ffff]" },
+    { "x!$&'()*+;=~", "x!$&'()*+;=~" },
+  }
+  for _, case in ipairs(compared) do
+    local text, wanted = unpack(case)
+    it(("%q is compared as %q"):format(text, wanted), function()
+      local out = ffi.new("char[?]", math.max(#text, 64))
+      assert.is_true(core.host_is_valid(http.slice(text)))
+      assert.equal(wanted, ffi.string(out, core.host_compared(http.slice(text), out)))
     end)
   end
 

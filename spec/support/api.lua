@@ -15,7 +15,8 @@ local api = {}
 
 -- What the annotations call it, and what the specs do.
 local CLASSES = {
-  ["lb.Ctx"] = "ctx", ["lb.Headers"] = "headers", ["lb.Backends"] = "backends", ["lb.Backend"] = "backend",
+  ["lb.Ctx"] = "ctx", ["lb.Headers"] = "headers", ["lb.Cookies"] = "cookies",
+  ["lb.Backends"] = "backends", ["lb.Backend"] = "backend",
   ["lb.Failure"] = "err",
   ["lb.Response"] = "res", ["lb.Counter"] = "counter", ["lb.Window"] = "window", ["lb.Bucket"] = "bucket",
   ["lb.Timer"] = "timer", ["lb.Connection"] = "conn", ["lb.Result"] = "result", ["lb"] = "lb", ["lb.http"] = "lb.http",
@@ -79,7 +80,8 @@ function api.built()
   world.tcp = function() return function() end end
   local backends = pool { "a" }
   local built = {
-    lb = lb, ctx = request {}, headers = request({}).headers, backends = backends, backend = backends[1],
+    lb = lb, ctx = request {}, headers = request({}).headers, cookies = request({}).cookies,
+    backends = backends, backend = backends[1],
     err = outcome.failure {},
     res = outcome.response {}, counter = lb.counter "c", window = lb.window("w", 1),
     bucket = lb.bucket("b", { rate = 1 }), timer = lb.after(1, print), conn = lb.tcp.connect "a:1",
@@ -148,6 +150,7 @@ return {
     if not ctx.vars.told then
       tell("ctx", ctx)
       tell("headers", ctx.headers)
+      tell("cookies", ctx.cookies)
       tell("backends", backends)
       tell("backend", answers)
       tell_lb(answers)

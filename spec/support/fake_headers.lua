@@ -19,6 +19,18 @@ return function(given)
     return list[1]
   end
 
+  function methods.each()
+    local names = {}
+    for name in pairs(lists) do names[#names + 1] = name end
+    table.sort(names)
+    local at, i = 1, 0
+    return function()
+      i = i + 1
+      if names[at] and i > #lists[names[at]] then at, i = at + 1, 1 end
+      if names[at] then return names[at], lists[names[at]][i] end
+    end
+  end
+
   return setmetatable({}, {
     __index = function(_, name)
       if methods[name] then return methods[name] end

@@ -10,6 +10,7 @@
 -- ctx:allow_replay() shows as replay_allowed, ctx:no_log() as unlogged, ctx:explain(key, value) as
 -- explained[key]. What ctx:finally was given is called by outcome.finish(ctx).
 
+local clean_path = require "spec.support.clean_path"
 local fake_headers = require "spec.support.fake_headers"
 
 local FACTS = {
@@ -28,6 +29,7 @@ end
 
 local OTHERS = {
   headers = true, cookies = true, idempotent = true, replayable = true, vars = true, result = true, client = true,
+  clean_path = true, clean_path_error = true,
 }
 
 -- As limits.per_client counts: an IPv6 address by its first 64 bits, unless it is link-local.
@@ -94,12 +96,38 @@ end
 
 function methods.remaining() end
 
-local function cookies_of(header)
-  local cookies = {}
-  for name, value in (header or ""):gmatch "([^=;%s]+)=([^;]*)" do
-    if cookies[name] == nil then cookies[name] = value end
+-- In the order of the head; of a plain table in that of the names.
+local function cookie_list(given, header)
+  local list = {}
+  for name, value in pairs(given or {}) do list[#list + 1] = { name, value } end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  if given then return list end
+  for name, value in (header or ""):gmatch "([^=;%s]+)=([^;]*)" do list[#list + 1] = { name, value } end
+  return list
+end
+
+local cookie_methods = {}
+
+local function new_cookies(list)
+  local lists = {}
+  for _, pair in ipairs(list) do
+    lists[pair[1]] = lists[pair[1]] or {}
+    table.insert(lists[pair[1]], pair[2])
   end
-  return cookies
+  return setmetatable({}, {
+    __index = function(_, name) return cookie_methods[name] or (lists[name] or {})[1] end,
+    list = list, lists = lists, methods = cookie_methods,
+  })
+end
+
+function cookie_methods.all(cookies, name) return { unpack(getmetatable(cookies).lists[name] or {}) } end
+
+function cookie_methods.each(cookies)
+  local list, at = getmetatable(cookies).list, 0
+  return function()
+    at = at + 1
+    if list[at] then return unpack(list[at]) end
+  end
 end
 
 local function request(given)
@@ -115,13 +143,17 @@ local function request(given)
   ctx.replayable = given.replayable == nil and ctx.idempotent or given.replayable or false
   ctx.vars = given.vars or {}
   ctx.headers = fake_headers(given.headers)
-  ctx.cookies = given.cookies or cookies_of(ctx.headers.cookie)
+  ctx.cookies = new_cookies(cookie_list(given.cookies, ctx.headers.cookie))
+  local path, fault = clean_path(ctx.path)
+  ctx.host = ctx.host:lower():gsub("%.+$", "")
+  ctx.clean_path = given.clean_path or path
   ctx.client = given.client or client_of(ctx.client_ip)
   ctx.result = given.result
   ctx.remaining = function() return given.remaining end
   return setmetatable(ctx, {
     __index = function(_, key)
-      if key == "result" then return nil end
+      if key == "result" or key == "clean_path" then return nil end
+      if key == "clean_path_error" then return given.clean_path_error or fault end
       return methods[key] or error("unknown field '" .. tostring(key) .. "' of ctx", 2)
     end,
     __newindex = function(_, key) error("ctx is read-only: " .. tostring(key), 2) end,
