@@ -14,7 +14,7 @@ return {
   -- Which backend gets this request? `backends` are those that are up (or all, if none is) and that
   -- this request has not tried yet. `return nil, "why"` answers 503.
   choose = function(ctx, backends)
-    return backends[turn:next(#backends)]            -- 1, 2, .., n, 1, ..
+    return turn:next(ctx, backends)                  -- 1, 2, .., n, 1, ..; then the one behind who failed
   end,
 
   -- A try failed. "retry" tries the same backend again after 10 ms, "next" asks choose again,

@@ -15,8 +15,10 @@ function lb.counter(name) end
 ---@class lb.Counter
 local counter = {}
 ---1, 2, .., n, 1, .. over all workers; 0 if n is 0.
+---Of backends the next one in turn; the neighbour of who failed, for a second try.
 ---@param n integer
 ---@return integer
+---@overload fun(self: lb.Counter, ctx: lb.Ctx, backends: lb.Backends|lb.Backend[], order?: integer[]): lb.Backend?
 function counter:next(n) end
 ---@param k integer
 ---@return integer value the new one

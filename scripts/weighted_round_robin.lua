@@ -23,17 +23,18 @@ end
 
 return lb.script({}, function(_, name)
   local turn = lb.counter(name)
-  local weights, sequence = {}, nil
+  local kept = setmetatable({}, { __mode = "k" })      -- by list: its weights, and the sequence that they make
   return {
     choose = function(ctx, backends)
-      if ctx.attempts > 1 or #backends < 2 then return lb.policy.least_in_flight(ctx, backends) end
-      if #weights ~= #backends then weights, sequence = {}, nil end
+      if ctx.attempts > 1 or #backends < 2 then return turn:next(ctx, backends) end
+      local one = kept[backends] or {}
+      if #one ~= #backends then one = {} end
       for i = 1, #backends do
         local weight = tenths(backends[i])
-        if weight ~= weights[i] then weights[i], sequence = weight, nil end
+        if weight ~= one[i] then one[i], one.sequence = weight, nil end
       end
-      sequence = sequence or sequence_of(weights)
-      return backends[sequence[turn:next(#sequence)]]
+      kept[backends], one.sequence = one, one.sequence or sequence_of(one)
+      return turn:next(ctx, backends, one.sequence)
     end,
   }
 end)

@@ -14,13 +14,6 @@ local floor, format, sort, concat = math.floor, string.format, table.sort, table
 
 ffi.cdef [[
 struct slice { const char *start; size_t length; };
-struct segment_counter;
-struct segment_counter *counters_find(void *segment, struct slice name);
-uint32_t counters_next(struct segment_counter *, uint32_t n);
-uint32_t counters_number(const void *segment, const struct segment_counter *);
-int32_t counters_next_of(void *segment, int32_t number, int32_t n); // uint32_t in C, which costs more here
-double counters_add(struct segment_counter *, double amount);
-double counters_get(const struct segment_counter *);
 const char *nearest_name(struct slice wrong, const char *const *candidates, size_t count);
 double sandbox_now(void);
 int32_t sandbox_nested;
@@ -321,70 +314,6 @@ function env.print(...)
   inside.log_info(text_of(...)) -- core/lua/texts.lua
 end
 
--- Counters. A script holds a table with the counter's number, at 0, never the handle, which is a pointer.
--- A script that changes the number counts elsewhere, or nowhere.
-local segment_pointer = ffi.cast("void *", segment) -- compiled code takes no light userdata
-local counters, handles = {}, {} -- by name; by counter
-local counter_methods = setmetatable({}, { -- found without a call; only what is unknown makes one
-  __index = function(methods, key) unknown("a counter", key, methods) end,
-})
-local counter_meta = {
-  __index = counter_methods,
-  __newindex = read_only("a counter"),
-  __metatable = false,
-}
-
-local function handle_of(counter)
-  local handle = handles[counter]
-  if not handle then error("call it on a counter, with a colon: counter:next(n)", 3) end
-  return handle
-end
-
-function counter_methods.next(counter, n)
-  if type(n) ~= "number" then complain("counter:next(n) needs a number, got %s", type(n)) end
-  if not (n >= 0 and n < 2 ^ 31) then complain("counter:next(n) needs 0 to 2^31 - 1, got %s", tostring(n)) end
-  local number = type(counter) == "table" and rawget(counter, 0)
-  if not number then handle_of(counter) end
-  return C.counters_next_of(segment_pointer, number, n)
-end
-
-function counter_methods.add(counter, amount)
-  if type(amount) ~= "number" or floor(amount) ~= amount or amount < -2 ^ 53 or amount > 2 ^ 53 then
-    complain("counter:add(amount) needs a whole number, got %s", tostring(amount))
-  end
-  return C.counters_add(handle_of(counter), amount)
-end
-
-function counter_methods.get(counter) return C.counters_get(handle_of(counter)) end
-
-local function find_counter(name)
-  local handle = C.counters_find(segment, ffi.new("struct slice", name, #name))
-  return handle ~= nil and handle or nil
-end
-
-local function counter(name)
-  if counters[name] then return counters[name] end
-  if type(name) ~= "string" then complain("lb.counter needs a name, got %s", type(name)) end
-  if string.sub(name, 1, 3) == "lb:" then complain("names that begin with 'lb:' are taken") end
-  local handle = find_counter(name)
-  if not handle then
-    complain("no counter '%s': a name has 1 to 63 bytes, and there is room for 1024 names", name)
-  end
-  local made = setmetatable({ [0] = C.counters_number(segment, handle) }, counter_meta)
-  counters[name], handles[made] = made, handle
-  return made
-end
-
--- One turn for everybody who goes round without a counter of its own, C's fallback included; and one for
--- ties. The first names of all in the segment, taken before a script could use up the room.
-local common_turn = assert(find_counter("lb:round_robin"), "no room for the counter lb:round_robin")
-local tie_turn = assert(find_counter("lb:ties"), "no room for the counter lb:ties")
-local policies = {}
-
-function policies.round_robin(_, backends)
-  return backends[C.counters_next(common_turn, #backends)]
-end
-
 local metric_value = ffi.new "double[1]"
 
 local function metric(name)
@@ -397,8 +326,9 @@ local function metric(name)
   return metric_value[0]
 end
 
+local policies = {}
+
 local lb = {
-  counter = counter,
   metric = metric,
   now = function() return C.sandbox_now() end,
   policy = locked("lb.policy", policies),
@@ -412,7 +342,6 @@ inside = {
   host = {}, -- what C offers where there is a loop (core/policy/await.h)
   complain = complain,
   did_you_mean = did_you_mean,
-  tie_turn = tie_turn,
   policies = policies, -- what lb.policy has; core/lua/policies.lua adds to it
   number_text = number_text,
   raw_metatable = raw_metatable,

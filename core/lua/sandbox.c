@@ -176,10 +176,11 @@ static void push_parts(lua_State *lua)
         struct slice (*source)(void);
         const char *name;
     } parts[] = {
-        {embedded_modules, "=lb modules"},   {embedded_shared, "=lb shared"},
-        {embedded_policies, "=lb policies"}, {embedded_texts, "=lb texts"},
-        {embedded_json, "=lb json"},         {embedded_await, "=lb await"},
-        {embedded_clients, "=lb clients"},   {embedded_codes, "=lb codes"},
+        {embedded_modules, "=lb modules"}, {embedded_turns, "=lb turns"},
+        {embedded_shared, "=lb shared"},   {embedded_policies, "=lb policies"},
+        {embedded_texts, "=lb texts"},     {embedded_json, "=lb json"},
+        {embedded_await, "=lb await"},     {embedded_clients, "=lb clients"},
+        {embedded_codes, "=lb codes"},
     };
 
     lua_newtable(lua);

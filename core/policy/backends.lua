@@ -127,4 +127,5 @@ return {
   name_of = fixed.name,
   tags_of = function(backend) return facts_of_backends[number_of[backend]].tags end,
   weight_of = live.weight,
+  effective_weight_of = live.effective_weight,
 }

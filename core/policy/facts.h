@@ -51,6 +51,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     uint32_t allow_replay;        /* set by ctx:allow_replay() */
     int32_t vars;                 /* the policy's: number of ctx.vars, 0 until it was used */
     uint32_t finals;              /* the policy's: how many functions ctx:finally was given */
+    uint32_t last;                /* the backend that was chosen last, its index + 1; 0: none yet */
     uint32_t by_fallback;         /* a hook failed for it, and the built-in rule decided */
     uint32_t is_trusted;          /* what it says of those before it goes on */
     struct facts_pair *explained; /* for the access line; in the arena */

@@ -29,6 +29,7 @@ struct facts_request {
     uint32_t allow_replay;
     int32_t vars;
     uint32_t finals;
+    uint32_t last;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; };
 struct facts_result {
@@ -66,6 +67,7 @@ bool policy_answer_field(struct binding_call *, const char *name, size_t name_le
 
 local call = ffi.cast("struct binding_call *", call_address)
 local members, number_of, list_for = backends_module.members, backends_module.number_of, lists.list_for
+local turns = prelude.turns -- core/lua/turns.lua
 
 local REFUSED, RESPONDED, WRONG = -1, -2, -3          -- enum binding_answer
 local VERDICTS = { retry = 0, next = 1, fail = 2 }    -- enum facts_verdict
@@ -186,6 +188,18 @@ local function run_final()
 end
 
 extend_ctx(ctx_fields, ctx_methods, call, check_fresh) -- core/policy/context.lua
+
+function turns.last()
+  local request = call.request -- NULL where there is none, as in timers
+  if request ~= nil then return request.last end
+  return 0
+end
+
+function turns.check_ctx(ctx)
+  if rawget(ctx, 1) ~= call.number then
+    error("counter:next(ctx, backends) needs the ctx of this call", 4)
+  end
+end
 
 local ctx_meta = {
   [WALK] = "pairs(ctx) finds nothing: its fields are read by name, and those of the head by ctx.headers:each()",

@@ -1,31 +1,76 @@
 #include "policy/lists.h"
 
-#include "shared/counters.h"
+#include "shared/turns.h"
 
 #include <math.h>
 
-uint32_t lists_least(const double *scores, uint32_t count, struct segment_counter *turn)
+uint32_t lists_least(const double *scores, uint32_t count)
 {
     double least = INFINITY;
-    uint32_t first = 0, ties = 0, wanted;
+    uint32_t first = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         if (scores[i] < least) {
             least = scores[i];
-            first = i;
-            ties = 1;
+            first = i + 1;
         } else if (scores[i] == least) {
-            ties++;
+            first = 0;
         }
     }
-    if (ties == 1)
-        return first + 1;
-    if (ties == 0) /* none at all, or no score was a number */
-        return counters_next(turn, count);
-    wanted = counters_next(turn, ties);
-    for (uint32_t i = first;; i++)
-        if (scores[i] == least && --wanted == 0)
-            return i + 1;
+    return first;
+}
+
+struct ties {
+    double least; /* NAN: no score is a number, so all are alike */
+    double weight, most, fewest;
+    uint32_t count;
+};
+
+static bool is_tie(const struct ties *ties, double score)
+{
+    return isnan(ties->least) || score == ties->least;
+}
+
+static struct ties find_ties(const double *scores, const double *weights, uint32_t count)
+{
+    struct ties ties = {.least = NAN, .fewest = INFINITY};
+
+    for (uint32_t i = 0; i < count; i++)
+        if (!isnan(scores[i]) && !(scores[i] >= ties.least))
+            ties.least = scores[i];
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_tie(&ties, scores[i]))
+            continue;
+        ties.count++;
+        ties.weight += weights[i];
+        ties.most = fmax(ties.most, weights[i]);
+        ties.fewest = fmin(ties.fewest, weights[i]);
+    }
+    return ties;
+}
+
+/* Lists whose ties are others each time share the turn. Taken modulo, two of them that alternate
+ * would each have every second turn, and one backend each. */
+uint32_t lists_tied(struct segment *segment, uint32_t turn, const double *scores,
+                    const double *weights, uint32_t count, bool is_mixed)
+{
+    struct ties ties = find_ties(scores, weights, count);
+    bool are_alike = !(ties.most > ties.fewest);
+    uint32_t last = 0;
+    double left;
+
+    if (are_alike && ties.count == count && !is_mixed)
+        return turns_next(segment, turn, count);
+    left = turns_part(segment, turn) * (are_alike ? ties.count : ties.weight);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_tie(&ties, scores[i]))
+            continue;
+        left -= are_alike ? 1 : weights[i];
+        last = i + 1;
+        if (left < 0)
+            break;
+    }
+    return last;
 }
 
 /* splitmix64's finisher: every bit depends on every other. */

@@ -6,11 +6,16 @@
 
 #include "shared/segment.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Which score is the smallest, from 1; of several the next in turn. 0 if there are none. */
-uint32_t lists_least(const double *scores, uint32_t count, struct segment_counter *turn);
+/* Which score is the smallest, from 1. 0: none is, as several are, or no score is a number. */
+uint32_t lists_least(const double *scores, uint32_t count);
+/* Which of those that have the smallest one is next, from 1: each as often as its weight says. All
+ * of a list, if their weights are the same, come in order, unless is_mixed. 0 of an empty list. */
+uint32_t lists_tied(struct segment *, uint32_t turn, const double *scores, const double *weights,
+                    uint32_t count, bool is_mixed);
 
 /* A text as a number that the order on the ring is made from. */
 uint32_t lists_key(const char *text, size_t length);

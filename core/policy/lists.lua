@@ -14,7 +14,9 @@ local assert, concat, loadstring = assert, table.concat, loadstring
 
 ffi.cdef [[
 uint32_t random_below(uint32_t n);
-uint32_t lists_least(const double *scores, uint32_t count, struct segment_counter *turn);
+uint32_t lists_least(const double *scores, uint32_t count);
+uint32_t lists_tied(void *segment, uint32_t turn, const double *scores, const double *weights, uint32_t count,
+                    bool is_mixed);
 uint32_t lists_key(const char *text, size_t length);
 double lists_ring_score(uint32_t key, uint32_t member, double weight);
 ]]
@@ -23,6 +25,9 @@ local LIST_SAME, LIST_ONCE = 0, 2 -- enum binding_list
 
 local members, number_of, name_of = backends_module.members, backends_module.number_of, backends_module.name_of
 local tags_of, weight_of = backends_module.tags_of, backends_module.weight_of
+local effective_weight_of = backends_module.effective_weight_of
+local segment, turns = ffi.cast("void *", prelude.segment), prelude.turns
+local source_of = turns.source_of
 local call_number = ffi.cast("const double *", number_address)
 local methods = {}
 
@@ -34,9 +39,9 @@ end
 
 -- :min -------------------------------------------------------------------------------------------
 
-local tie_turn = prelude.tie_turn
 local SCORES = #members                      -- as many as there can be
 local spare_scores = ffi.new("double[?]", SCORES) -- for all calls, unless one runs inside another
+local weights = ffi.new("double[?]", SCORES)      -- of those that are tied, for all calls
 
 -- scores[i - 1] = score(list[i]) for each, without a loop for the usual counts: LuaJIT compiles a loop, and what
 -- calls it, apart from each other, which costs more than all else; written out, it is one piece with choose.
@@ -54,6 +59,55 @@ local function score_many(scores, list, score)
   for i = 1, #list do scores[i - 1] = score(list[i]) end
 end
 
+local function weigh(backend) return number_of[backend] and effective_weight_of(backend) or 1 end
+
+-- Who comes behind that backend, by its number, in the list, or in the script's order if it is not there.
+-- With `is_wanted(i)` the first of whom that is true.
+local function neighbour(list, last, is_wanted)
+  local count, from = #list, nil
+  for i = 1, count do
+    local number = number_of[list[i]] or 0
+    if number == last then
+      from = i
+      break
+    end
+    if number > last and not from then from = i - 1 end
+  end
+  from = from or 0
+  for step = 0, count - 1 do
+    local i = (from + step) % count + 1
+    if not is_wanted or is_wanted(i) then return list[i] end
+  end
+  return nil
+end
+
+turns.neighbour = neighbour
+
+local origins = {} -- of lists by tag, by source: { parent's source, key, value }
+
+-- Could it be in such a list? Of one that the script has made nobody knows.
+function turns.is_of(list, last)
+  local origin = origins[source_of[list] or turns.ALL]
+  while origin do
+    if tags_of(members[last])[origin[2]] ~= origin[3] then return false end
+    origin = origins[origin[1]]
+  end
+  return true
+end
+
+-- Several, or those for which no score is a number, take turns; but for a try after the first.
+local function tied(list, scores, count, score_them)
+  local last = turns.last()
+  if last ~= 0 and turns.is_of(list, last) then
+    local least = huge
+    for i = 0, count - 1 do least = scores[i] < least and scores[i] or least end
+    return neighbour(list, last, function(i) return scores[i - 1] == least end) or neighbour(list, last)
+  end
+  score_them(weights, list, weigh)
+  local turn, is_mixed = turns.of(turns.ties, list)
+  return list[C.lists_tied(segment, turn, scores, weights, count, is_mixed)]
+end
+
 -- Looking for the smallest one is C's, for which it does not matter how the scores lie.
 function methods.min(list, score)
   if type(score) ~= "function" then wrong_argument(list, "min(f)", "a function", score) end
@@ -63,7 +117,9 @@ function methods.min(list, score)
   spare_scores = nil
   all(scores, list, score)
   spare_scores = scores
-  return list[C.lists_least(scores, count, tie_turn)]
+  local place = C.lists_least(scores, count)
+  if place == 0 then return (tied(list, scores, count, all)) end
+  return list[place]
 end
 
 -- :sample ----------------------------------------------------------------------------------------
@@ -145,6 +201,13 @@ for _, backend in ipairs(members) do
   for name in pairs(tags_of(backend)) do tag_names[name] = true end
 end
 
+local function source_by_tag(parent, key, value)
+  if not parent then return nil end
+  local source = concat({ parent, key, value }, "\0")
+  origins[source] = { parent, key, value }
+  return source
+end
+
 -- No more values are remembered than there are among the backends.
 local function make_tagged(backends, by_value, key, value)
   local chosen = {}
@@ -153,7 +216,7 @@ local function make_tagged(backends, by_value, key, value)
     if number_of[backend] and tags_of(backend)[key] == value then chosen[#chosen + 1] = backend end
   end
   if #chosen == 0 then return new_list(NOTHING) end
-  local made = { list = new_list(chosen), original = chosen }
+  local made = { list = new_list(chosen, source_by_tag(source_of[backends], key, value)), original = chosen }
   by_value[value] = made
   return made.list
 end
@@ -195,18 +258,19 @@ local list_meta = {
   __metatable = false,
 }
 
-function new_list(from)
+function new_list(from, source)
   local list = {}
   for i = 1, #from do list[i] = from[i] end
+  source_of[list] = source
   return setmetatable(list, list_meta)
 end
 
-local all, all_number = new_list(members), 0
+local all, all_number = new_list(members, turns.ALL), 0
 
 function all_of_call()
   if all_number ~= call_number[0] then -- once in each call
     all_number = call_number[0]
-    if not is_whole(all, members) then all = new_list(members) end
+    if not is_whole(all, members) then all = new_list(members, turns.ALL) end
   end
   return all
 end
@@ -216,7 +280,7 @@ local kept_list, kept_original -- the one that most calls are given, and as it s
 local function changed_list(call)
   local original = {}
   for i = 1, call.count do original[i] = members[call.backends[i - 1] + 1] end
-  local list = new_list(original)
+  local list = new_list(original, turns.ALL)
   if call.panic ~= 0 then panic_in[list] = true end
   if call.list == LIST_ONCE then return list end
   kept_list, kept_original = list, original

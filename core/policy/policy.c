@@ -44,16 +44,25 @@ enum policy_progress policy_wait(struct policy *p, struct policy_call *call, enu
 
 /* --- the built-in rules --- */
 
-static void choose_in_turn(struct policy *p, const struct facts_choice *choice,
-                           struct facts_decision *out)
+/* As balancer.lua does it: a try after the first goes to the neighbour of the one before, and takes
+ * no turn, or who comes next would meet the one that fails. */
+static void choose_in_turn(struct policy *p, const struct facts_request *request,
+                           const struct facts_choice *choice, struct facts_decision *out)
 {
+    uint32_t place = 0;
+
     if (choice->count == 0) {
         out->kind = FACTS_REFUSE;
         out->why = SLICE("no backend is available");
         return;
     }
     out->kind = FACTS_BACKEND;
-    out->backend = choice->backends[counters_next(p->turn, choice->count) - 1];
+    if (request->last == 0)
+        place = counters_next(p->turn, choice->count) - 1;
+    else
+        while (place < choice->count && choice->backends[place] < request->last)
+            place++;
+    out->backend = choice->backends[place < choice->count ? place : 0];
 }
 
 static enum facts_verdict judge_by_default(const struct policy *p,
@@ -106,8 +115,8 @@ static inline enum script_breach policy_decode(const struct policy *p, double an
 }
 
 static __attribute__((noinline, cold)) void
-policy_answer_for_script(struct policy *p, const struct facts_choice *choice,
-                         struct facts_decision *out)
+policy_answer_for_script(struct policy *p, const struct facts_request *request,
+                         const struct facts_choice *choice, struct facts_decision *out)
 {
     *out = (struct facts_decision){.by_fallback = p->config->fallback != CONFIG_FALLBACK_FAIL};
     if (p->config->fallback == CONFIG_FALLBACK_FAIL) {
@@ -116,7 +125,7 @@ policy_answer_for_script(struct policy *p, const struct facts_choice *choice,
         out->why = SLICE("the script failed");
         return;
     }
-    choose_in_turn(p, choice, out);
+    choose_in_turn(p, request, choice, out);
 }
 
 /* Its calls have taken too much of this worker's time. */
@@ -132,7 +141,8 @@ policy_refuses_client(struct policy *p, const struct facts_request *request,
 }
 
 static inline __attribute__((always_inline)) void
-policy_end_choose(struct policy *p, const struct facts_choice *choice, struct facts_decision *out,
+policy_end_choose(struct policy *p, const struct facts_request *request,
+                  const struct facts_choice *choice, struct facts_decision *out,
                   enum script_breach breach, double answer)
 {
     p->call.decision = NULL;
@@ -140,7 +150,7 @@ policy_end_choose(struct policy *p, const struct facts_choice *choice, struct fa
         breach = policy_decode(p, answer, out);
     if (__builtin_expect(breach != SCRIPT_FINE, 0)) {
         policy_note_breach(p, SCRIPT_CHOOSE, breach);
-        policy_answer_for_script(p, choice, out);
+        policy_answer_for_script(p, request, choice, out);
     } else {
         breaches_note_good(&p->breaches, p->call.number);
     }
@@ -198,7 +208,7 @@ static void on_over(struct script_run *run, enum script_breach breach, double an
 
     policy_end_time(call);
     if (call->hook == SCRIPT_CHOOSE)
-        policy_end_choose(p, &call->choice, call->decision, breach, answer);
+        policy_end_choose(p, call->request, &call->choice, call->decision, breach, answer);
     else if (call->hook == SCRIPT_ON_RESPONSE)
         *call->review = policy_end_on_response(p, call->request, call->decision, breach, answer);
     else
@@ -242,13 +252,13 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
         return POLICY_DONE;
     if (!script_has(p->script, SCRIPT_CHOOSE)) {
         if (p->config->has_choose) /* it has been let go */
-            policy_answer_for_script(p, choice, out);
+            policy_answer_for_script(p, request, choice, out);
         else
-            choose_in_turn(p, choice, out);
+            choose_in_turn(p, request, choice, out);
         return POLICY_DONE;
     }
     if (!policy_may_ask(p, SCRIPT_CHOOSE, request)) {
-        policy_answer_for_script(p, choice, out);
+        policy_answer_for_script(p, request, choice, out);
         return POLICY_DONE;
     }
     policy_begin_call(p, request);
@@ -263,7 +273,7 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
     breach = script_call(p->script, &call->run, SCRIPT_CHOOSE, &answer);
     if (__builtin_expect(breach != SCRIPT_AWAITS, 1)) {
         policy_end_time(call);
-        policy_end_choose(p, choice, out, breach, answer);
+        policy_end_choose(p, request, choice, out, breach, answer);
         return POLICY_DONE;
     }
     call->decision = out;

@@ -190,6 +190,7 @@ static void exchange_try_chosen(struct exchange *e)
     struct backend *backend = &e->plan->backends.list[chosen];
     bool is_new;
 
+    e->facts.last = chosen + 1;
     exchange_take_options(e, e->decision.options);
     if (!exchange_finds_room(e, backend)) {
         is_new = choice_note_full(&e->choice, chosen);

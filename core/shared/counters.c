@@ -79,11 +79,6 @@ uint32_t counters_number(const struct segment *segment, const struct segment_cou
     return (uint32_t)(counter - segment->counters);
 }
 
-uint32_t counters_next_of(struct segment *segment, uint32_t number, uint32_t n)
-{
-    return number < SEGMENT_COUNTERS_MAX ? counters_next(&segment->counters[number], n) : 0;
-}
-
 double counters_add(struct segment_counter *counter, double amount)
 {
     uint64_t step = (uint64_t)(int64_t)amount;

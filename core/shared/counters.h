@@ -12,10 +12,8 @@
  * Two processes that ask for one name at once get the same counter. */
 struct segment_counter *counters_find(struct segment *, struct slice name);
 
-/* For whoever may hold no pointer: its number, and counters_next of that number, which is 0 if it
- * is no counter's. */
+/* For whoever may hold no pointer. */
 uint32_t counters_number(const struct segment *, const struct segment_counter *);
-uint32_t counters_next_of(struct segment *, uint32_t number, uint32_t n);
 
 /* 1, 2, .., n, 1, .. in turn over all callers; 0 if n is 0. */
 uint32_t counters_next(struct segment_counter *, uint32_t n);

@@ -29,6 +29,7 @@ enum {
     SEGMENT_WORKERS_MAX = 256,
     SEGMENT_BACKENDS_MAX = 4096,
     SEGMENT_COUNTERS_MAX = 1024,
+    SEGMENT_TURNS_MAX = 1024,
     SEGMENT_NAME_BYTES = 64,  /* of a counter, with the NUL behind it */
     SEGMENT_HOOKS_MAX = 16,   /* of a script, and */
     SEGMENT_BREACHES_MAX = 8, /* the kinds of what can go wrong with one */
@@ -82,6 +83,13 @@ struct segment_counter {
     alignas(SEGMENT_APART) _Atomic uint64_t value;
     _Atomic uint32_t state; /* 0 free, 1 being named, 2 named, 3 abandoned */
     char name[SEGMENT_NAME_BYTES];
+};
+
+/* The turn that a counter has for one source of lists (shared/turns.h). */
+struct segment_turn {
+    alignas(SEGMENT_APART) _Atomic uint64_t value;
+    _Atomic uint64_t source; /* which counter and which source, as a hash; 0: free */
+    _Atomic uint64_t seen;   /* the value when somebody last looked for a place */
 };
 
 /* One per worker slot, written by its worker. */
@@ -155,6 +163,7 @@ struct segment {
     struct segment_callers callers[SEGMENT_WORKERS_MAX];
     /* Written by whoever has something to say, which scripts may do with each request. */
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
+    struct segment_turn turns[SEGMENT_TURNS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];
     unsigned wakes; /* shared/wake.h; never change, as what follows */
     int wake_fds[SEGMENT_WORKERS_MAX];
@@ -173,6 +182,7 @@ SEGMENT_STANDS_APART(workers);
 SEGMENT_STANDS_APART(shares);
 SEGMENT_STANDS_APART(callers);
 SEGMENT_STANDS_APART(counters);
+SEGMENT_STANDS_APART(turns);
 _Static_assert(offsetof(struct segment_backend, address_version) == SEGMENT_CACHE_LINE,
                "what is read with each request is one line");
 _Static_assert(sizeof(struct segment_share) == SEGMENT_CACHE_LINE, "a request touches one line");

@@ -12,11 +12,6 @@ void numbers_note_begin(struct segment_share *);
 void numbers_note_end(struct segment_share *, bool is_pending);
 void random_seed(void);
 ]]
-if not pcall(ffi.typeof, "struct segment_counter") then ffi.cdef "struct segment_counter;" end
-ffi.cdef [[
-struct segment_counter *counters_find(void *segment, struct slice name) __asm__("counters_find");
-uint32_t counters_next(struct segment_counter *, uint32_t n) __asm__("counters_next");
-]]
 if not pcall(ffi.typeof, "struct lists_call") then
   ffi.cdef "struct lists_call { double number; const uint32_t *backends; int32_t check; uint32_t count, list, panic; };"
 end
@@ -24,7 +19,7 @@ end
 local SAME, KEEP = 0, 1
 
 describe("backends", function()
-  local segment, call, list_for, by_name
+  local segment, call, list_for, by_name, turns, round_robin
 
   local function open(facts)
     segment = ffi.gc(core.segment_new(), core.segment_free)
@@ -44,8 +39,11 @@ describe("backends", function()
       complain = complain,
       read_only = function(what) return function() complain("%s is read-only", what) end end,
       unknown = function(what, key) error(what .. " has no " .. tostring(key), 3) end,
-      tie_turn = core.counters_find(segment, ffi.new("struct slice", "lb:ties", 7)),
+      tostring = tostring, segment = ffi.cast("void *", segment),
+      policies = {}, WALK = {},
     }
+    assert(loadfile "core/lua/turns.lua")(prelude, {})
+    turns, round_robin = prelude.turns, prelude.policies.round_robin
     call = ffi.new("struct lists_call", { check = 1 })
     local number = ffi.cast("void *", call) -- its first member
     local backends = assert(loadfile "core/policy/backends.lua")(prelude, ffi.cast("void *", segment), all)
@@ -82,6 +80,22 @@ describe("backends", function()
 
   local function in_flight(one) return one.in_flight end
 
+  local function counts(times, choose)
+    local seen = {}
+    for i = 1, times do
+      local name = choose(i).name
+      seen[name] = (seen[name] or 0) + 1
+    end
+    return seen
+  end
+
+  local function expect_shares(shares, seen, times)
+    for name, share in pairs(shares) do
+      local is_near = math.abs((seen[name] or 0) - share * times) <= 2
+      assert(is_near, ("%s: %d of %d"):format(name, seen[name] or 0, times))
+    end
+  end
+
   describe(":min", function()
     it("is the one with the smallest number", function()
       local backends = many(4)
@@ -89,12 +103,55 @@ describe("backends", function()
       for _ = 1, 100 do assert.equal("b2", backends:min(in_flight).name) end
     end)
 
+    it("lets all that have the same number come in order", function()
+      local backends, seen = many(3), {}
+      for i = 1, 300 do seen[i] = backends:min(in_flight).name:sub(2) end
+      assert.equal(("123"):rep(100), table.concat(seen))
+    end)
+
     it("lets several with the same number take turns, and no others", function()
       local backends = many(5)
       busy("b1", 1) busy("b4", 1)
-      local seen = {}
-      for i = 1, 300 do seen[i] = backends:min(in_flight).name:sub(2) end
-      assert.equal(("235"):rep(100), table.concat(seen))
+      expect_shares({ b1 = 0, b2 = 1 / 3, b3 = 1 / 3, b4 = 0, b5 = 1 / 3 },
+        counts(300, function() return backends:min(in_flight) end), 300)
+    end)
+
+    it("gives each of them its share when those that have it are others each time", function()
+      local backends = many(4)
+      local function pick(odd) return backends:min(function(one) return (one.name <= "b2") == odd and 0 or 1 end) end
+      expect_shares({ b1 = 1 / 4, b2 = 1 / 4, b3 = 1 / 4, b4 = 1 / 4 },
+        counts(100, function(i) return pick(i % 2 == 1) end), 100)
+    end)
+
+    it("goes by weight among them", function()
+      open { { weight = 99 }, {}, { weight = 50 } }
+      local backends = list(1, 2, 3)
+      expect_shares({ b1 = 99 / 150, b2 = 1 / 150, b3 = 50 / 150 },
+        counts(300, function() return backends:min(function() return 0 end) end), 300)
+      busy("b3", 1)
+      expect_shares({ b1 = 0.99, b2 = 0.01 }, counts(200, function() return backends:min(in_flight) end), 200)
+    end)
+
+    it("lets all take turns if nothing is a number", function()
+      local backends = many(3)
+      expect_shares({ b1 = 1 / 3, b2 = 1 / 3, b3 = 1 / 3 },
+        counts(30, function() return backends:min(function() return 0 / 0 end) end), 30)
+      assert.truthy(backends:min(function() return math.huge end))
+    end)
+
+    it("takes the neighbour of who was tried, and no turn", function()
+      local backends = many(4)
+      busy("b3", 1)
+      turns.last = function() return 2 end
+      for _ = 1, 3 do
+        assert.equal("b4", backends:min(in_flight).name)
+        assert.equal("b3", backends:min(function() return 0 end).name)
+        assert.equal("b3", backends:min(function() return 0 / 0 end).name)
+      end
+      turns.last = function() return 4 end
+      assert.equal("b1", backends:min(in_flight).name)
+      turns.last = function() return 0 end
+      assert.equal("b1", backends:min(function() return 0 end).name)
     end)
 
     it("is nil of an empty list", function()
@@ -233,6 +290,82 @@ describe("backends", function()
       local backends = list(1, 2, 3)
       backends:tagged("zone", "a")[1] = by_name.b2
       assert.equal("b1 b3", names(unpack(backends:tagged("zone", "a"))))
+    end)
+  end)
+
+  describe("turns", function()
+    local function of_pools()
+      open {
+        { tags = { pool = "x", zone = "1" } }, { tags = { pool = "x", zone = "2" } },
+        { tags = { pool = "y", zone = "1" } }, { tags = { pool = "y", zone = "2" } },
+      }
+      return list(1, 2, 3, 4)
+    end
+
+    local function order(times, choose)
+      local seen = {}
+      for i = 1, times do seen[i] = choose(i).name:sub(2) end
+      return table.concat(seen)
+    end
+
+    it("are of each group's own, also after a change of the list", function()
+      local backends = of_pools()
+      local function choose(i) return round_robin(nil, backends:tagged("pool", i % 2 == 1 and "x" or "y")) end
+      assert.equal("13241324", order(8, choose))
+      assert.equal("1324", order(4, function(i)
+        list(1, 3)
+        backends = list(1, 2, 3, 4)
+        return choose(i)
+      end))
+    end)
+
+    it("are of each group in a group", function()
+      local backends = of_pools()
+      local both = { { "pool", "x" }, { "zone", "1" }, { "zone", "2" } }
+      local function group(i) return backends:tagged(both[i][1], both[i][2]) end
+      assert.equal("112234112234", order(12, function(i)
+        if i % 3 == 1 then return round_robin(nil, group(1)) end
+        return round_robin(nil, i % 3 == 2 and group(2) or group(3):tagged("zone", "2"))
+      end))
+    end)
+
+    it("of the ties of a group are its own", function()
+      local backends = of_pools()
+      assert.equal("13241324", order(8, function(i)
+        return backends:tagged("pool", i % 2 == 1 and "x" or "y"):min(in_flight)
+      end))
+    end)
+
+    it("of lists that a script makes are one, and still nobody is left out", function()
+      of_pools()
+      local x, y = { by_name.b1, by_name.b2 }, { by_name.b3, by_name.b4 }
+      expect_shares({ b1 = 1 / 4, b2 = 1 / 4, b3 = 1 / 4, b4 = 1 / 4 },
+        counts(80, function(i) return round_robin(nil, i % 2 == 1 and x or y) end), 80)
+      assert.is_nil(round_robin(nil, {}))
+    end)
+
+    it("are not taken by a try after the first, which gets the neighbour", function()
+      local backends = of_pools()
+      local function second(last, from)
+        turns.last = function() return last end
+        local chosen = round_robin(nil, from).name
+        turns.last = function() return 0 end
+        return chosen
+      end
+      assert.equal("b1", round_robin(nil, backends).name)
+      for _ = 1, 3 do assert.equal("b3", second(2, list(1, 3, 4))) end
+      assert.equal("b1", second(4, list(1, 2, 3)))
+      assert.equal("b4", second(3, { by_name.b3, by_name.b4, by_name.b1 }))
+      assert.equal("b3", second(1, { by_name.b4, by_name.b1, by_name.b3 }))
+      assert.is_nil(round_robin(nil, list()))
+      assert.equal("b2", round_robin(nil, backends).name)
+    end)
+
+    it("are taken by a try after the first that goes to another group", function()
+      local y = of_pools():tagged("pool", "y")
+      turns.last = function() return 1 end
+      assert.equal("343", order(3, function() return round_robin(nil, y) end))
+      assert.equal("343", order(3, function() return y:min(in_flight) end))
     end)
   end)
 

@@ -64,8 +64,21 @@ describe("weighted round robin", function()
   end)
 
   it("does not go round for a second try", function()
-    local backends = pool { { name = "a", in_flight = 2 }, "b" }
-    for _ = 1, 3 do assert.equal("b", policy.choose(request { attempts = 2 }, backends).name) end
+    local backends = pool { { name = "a", weight = 5 }, "b", "c" }
+    local function second() return policy.choose(request { attempts = 2 }, backends:without "b").name end
+    assert.equal("a a b a", table.concat(names(backends, 4), " "))
+    for _ = 1, 3 do assert.equal("c", second()) end
+    assert.equal("c a a", table.concat(names(backends, 3), " "))
+  end)
+
+  it("takes turns of its own in each group", function()
+    local backends = pool {
+      { name = "a", tags = { pool = "x" } }, { name = "b", weight = 3, tags = { pool = "x" } },
+      { name = "c", tags = { pool = "y" } }, { name = "d", tags = { pool = "y" } },
+    }
+    local x, y, seen = backends:tagged("pool", "x"), backends:tagged("pool", "y"), {}
+    for i = 1, 16 do seen[i] = policy.choose(request {}, i % 2 == 0 and x or y).name end
+    assert.same({ a = 2, b = 6, c = 4, d = 4 }, counts(seen))
   end)
 
   it("chooses nobody if nobody is up", function()

@@ -7,7 +7,8 @@
 --   backends:without("a")                              the same after "a" was tried
 --
 -- A spec may change a fact at any time: backends[1].in_flight = 3. Like the real ones they refuse a field
--- that does not exist, and `:min` rotates ties. :eject, :drain, :undrain and :set_weight change the fact, and
+-- that does not exist, and `:min` rotates ties. Of a request { attempts = 2 }, policies that go round take the
+-- neighbour of who was left out last with :without. :eject, :drain, :undrain and :set_weight change the fact, and
 -- what they were given shows as ejected_for and ejected_why.
 
 local FACTS = {
@@ -61,8 +62,51 @@ end
 -- Lists ------------------------------------------------------------------------------------------------
 
 local methods = {}
-local turns = 0
 local list
+
+-- What lb knows of a list beside its backends, for spec/support/fake_shared.lua as well.
+local lists = { GOLDEN = (5 ^ 0.5 - 1) / 2 }
+local known = setmetatable({}, { __mode = "k" }) -- by list: source, last (the one that was tried last), tags
+
+function lists.source_of(backends) return known[backends] and known[backends].source end
+
+-- The one behind who was tried last; nil if that is of another group.
+function lists.neighbour(backends)
+  local last, place = known[backends] and known[backends].last, {}
+  for tag, value in pairs(known[backends] and known[backends].tags or {}) do
+    if last and last.tags[tag] ~= value then return nil end
+  end
+  for i, one in ipairs(known[backends] and backends.all or {}) do place[one] = i end
+  for _, one in ipairs(backends) do
+    if last and place[one] > place[last] then return one end
+  end
+  return backends[1]
+end
+
+local turns = setmetatable({}, { __mode = "k" }) -- of ties, by the list of all: by source
+
+local function take_turn(backends)
+  local source, all = lists.source_of(backends) or "made", known[backends] and backends.all or lists
+  turns[all] = turns[all] or {}
+  turns[all][source] = (turns[all][source] or 0) + 1
+  return turns[all][source] - 1
+end
+
+-- In order if they are all of the list and of the same weight, else mixed, each as often as its weight says.
+local function next_of(ties, backends)
+  local sum, are_alike = 0, true
+  for _, one in ipairs(ties) do
+    sum, are_alike = sum + one.effective_weight, are_alike and one.effective_weight == ties[1].effective_weight
+  end
+  local taken = take_turn(backends)
+  if are_alike and #ties == #backends and lists.source_of(backends) then return ties[taken % math.max(#ties, 1) + 1] end
+  local left = taken * lists.GOLDEN % 1 * (are_alike and #ties or sum)
+  for _, one in ipairs(ties) do
+    left = left - (are_alike and 1 or one.effective_weight)
+    if left < 0 then return one end
+  end
+  return ties[#ties]
+end
 
 function methods.min(backends, score)
   local least, ties = math.huge, {}
@@ -72,8 +116,7 @@ function methods.min(backends, score)
     if value == least then ties[#ties + 1] = one end
   end
   if #ties == 0 then ties = backends end
-  turns = turns + 1
-  return ties[(turns - 1) % math.max(#ties, 1) + 1]
+  return next_of(ties, backends)
 end
 
 function methods.by_name(backends, name)
@@ -99,7 +142,9 @@ function methods.tagged(backends, tag, value)
   for _, one in ipairs(backends) do
     if one.tags[tag] == value then found[#found + 1] = one end
   end
-  return list(found, backends.all)
+  local source, tags = lists.source_of(backends), { [tag] = value }
+  for key, text in pairs(known[backends].tags or {}) do tags[key] = text end
+  return list(found, backends.all, source and table.concat({ source, tag, value }, "\0"), known[backends].last, tags)
 end
 
 local bit = require "bit"
@@ -139,23 +184,24 @@ function for_specs.up_only(backends)
   for _, one in ipairs(backends.all) do
     if one.state == "up" then up[#up + 1] = one end
   end
-  return list(up, backends.all)
+  return list(up, backends.all, "")
 end
 
 function for_specs.without(backends, name)
-  local rest = {}
+  local rest, last = {}, nil
   for _, one in ipairs(backends) do
-    if one.name ~= name then rest[#rest + 1] = one end
+    if one.name ~= name then rest[#rest + 1] = one else last = one end
   end
-  return list(rest, backends.all)
+  return list(rest, backends.all, lists.source_of(backends), last, known[backends].tags)
 end
 
-function list(backends, all, panic)
+function list(backends, all, source, last, tags)
+  known[backends] = { source = source, last = last, tags = tags }
   return setmetatable(backends, {
     __index = function(_, key)
       if type(key) == "number" then return nil end
       if key == "all" then return all or backends end
-      if key == "panic" then return panic or false end
+      if key == "panic" then return false end
       return methods[key] or for_specs[key] or error("unknown field '" .. tostring(key) .. "' of backends", 2)
     end,
     fields = { all = true, panic = true }, methods = methods, -- for specs that list them
@@ -181,7 +227,7 @@ local function pool(described)
     for field, value in pairs(described[name]) do facts[field] = value end
     built[#built + 1] = backend(facts)
   end
-  return list(built)
+  return list(built, nil, "")
 end
 
-return { backend = backend, pool = pool }
+return { backend = backend, pool = pool, lists = lists }

@@ -140,7 +140,7 @@ end
 local function new_policies(counter)
   local turn = counter "lb:round_robin"
   local policy = {}
-  function policy.round_robin(_, backends) return backends[turn:next(#backends)] end
+  function policy.round_robin(ctx, backends) return turn:next(ctx, backends) end
   function policy.random(ctx, backends) return #backends > 0 and backends[ctx:random(#backends)] or nil end
   function policy.ring_hash(ctx, backends, key) return backends:ring(key or ctx.client) end
   function policy.least_in_flight(_, backends)

@@ -4,6 +4,8 @@
 -- `is_full()` says whether there is no room for a new key. Names and values are checked as lb
 -- checks them, as far as a policy can get them wrong.
 
+local lists = require("spec.support.backend").lists
+
 local fake_shared = {}
 
 local function methods_of(what, methods)
@@ -32,11 +34,28 @@ function fake_shared.counters()
   local values, made = {}, {}
   local names = setmetatable({}, { __mode = "k" })
   local methods = {}
-  function methods.next(self, n)
+  local function step(name)
+    values[name] = (values[name] or 0) + 1
+    return values[name] - 1
+  end
+
+  -- Of a list: one count for each source, and the neighbour without one for a try after the first.
+  local function next_backend(name, ctx, list, order)
+    assert(type(ctx) == "table" and type(list) == "table", "counter:next(ctx, backends) needs both")
+    local neighbour = ctx.attempts > 1 and lists.neighbour(list)
+    if neighbour then return neighbour end
+    local source, count = lists.source_of(list), order and #order or #list
+    if count == 0 then return nil end
+    if source ~= "" then name = name .. "\0" .. (source or "made") end
+    local taken = step(name)
+    local place = source and taken % count + 1 or math.floor(taken * lists.GOLDEN % 1 * count) + 1
+    return list[order and order[place] or place]
+  end
+
+  function methods.next(self, n, list, order)
+    if type(n) ~= "number" then return next_backend(names[self], n, list, order) end
     if n == 0 then return 0 end
-    local name = names[self]
-    values[name] = values[name] + 1
-    return (values[name] - 1) % n + 1
+    return step(names[self]) % n + 1
   end
   function methods.add(self, amount)
     values[names[self]] = values[names[self]] + amount

@@ -1,0 +1,25 @@
+/*
+ * turns - whose turn it is, one truth for all workers.
+ *
+ * A turn goes by its number. The first numbers are those of the counters (shared/counters.h),
+ * behind them stand the turns that a counter has for lists of one source. Of two groups of backends
+ * that get requests alternately, each would meet every second turn of one count, and one backend
+ * only.
+ */
+#ifndef SHARED_TURNS_H
+#define SHARED_TURNS_H
+
+#include "base/slice.h"
+#include "shared/segment.h"
+
+/* The turn of that counter for that source, always the same. There is room for SEGMENT_TURNS_MAX.
+ * Then it is one that nobody has taken since somebody last looked for room, and has another source
+ * from now on, or one that others have, too. */
+uint32_t turns_find(struct segment *, uint32_t counter, struct slice source);
+
+/* 1, 2, .., n, 1, .. in turn over all callers; 0 if n is 0, or it is the number of no turn. */
+uint32_t turns_next(struct segment *, uint32_t turn, uint32_t n);
+/* From 0 to below 1: evenly spread, of each second or third call, too. 0 if it is no turn. */
+double turns_part(struct segment *, uint32_t turn);
+
+#endif
