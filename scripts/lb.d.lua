@@ -464,6 +464,9 @@ function backend:set_weight(n) end
 ---@field host? string
 ---@field path? string
 
+---@class lb.ReviewOptions
+---@field response_headers? table<string, string|number|string[]|false>
+
 ---@class lb.BackendSettings
 ---@field address string
 ---@field name? string
@@ -550,7 +553,7 @@ function backend:set_weight(n) end
 ---@field script? lb.ScriptSettings
 ---@field init? fun()
 ---@field choose? fun(ctx: lb.Ctx, backends: lb.Backends): lb.Choice, lb.ChoiceOptions|string|nil
----@field on_response? fun(ctx: lb.Ctx, backend: lb.Backend, res: lb.Response): "retry"|"next"|lb.Answer|nil
+---@field on_response? fun(ctx: lb.Ctx, backend: lb.Backend, res: lb.Response): "retry"|"next"|lb.Answer|nil, lb.ReviewOptions?
 ---@field on_failure? fun(ctx: lb.Ctx, backend: lb.Backend, err: lb.Failure): "retry"|"next"|"fail"|nil
 ---@field on_done? fun(ctx: lb.Ctx)
 ---@field on_health? fun(backend: lb.Backend, up: boolean, reason: string)

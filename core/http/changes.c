@@ -103,6 +103,37 @@ bool changes_find_drop(const struct changes *changes, enum changes_of of, const 
     return false;
 }
 
+/* All removed stays so: what is set now replaces but one cookie. */
+static bool is_replaced(const struct changes *changes, const struct field *before, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        bool removes = changes->list[i].value.start == NULL;
+
+        if (before->value.start == NULL && !removes
+                ? slice_is_nocase(before->name, changes->list[i].name) &&
+                      !slice_is_nocase(before->name, SLICE("set-cookie"))
+                : makes_way(CHANGES_OF_RESPONSE, before, &changes->list[i]))
+            return true;
+    }
+    return false;
+}
+
+void changes_lay_over(struct changes *changes, struct arena *arena, const struct changes *before)
+{
+    unsigned count = changes->count;
+
+    for (unsigned i = 0; i < before->count; i++) {
+        const struct field *field = &before->list[i];
+
+        if (is_replaced(changes, field, count))
+            continue;
+        if (changes->count == changes->room)
+            changes_grow(changes, arena);
+        changes->bytes += field->name.length + field->value.length;
+        changes->list[changes->count++] = *field;
+    }
+}
+
 bool changes_find_name(const struct changes *changes, struct slice name)
 {
     for (unsigned i = 0; i < changes->count; i++)

@@ -32,6 +32,10 @@ struct changes {        /* all zero: none */
 enum changes_fault changes_add(struct changes *, struct arena *, enum changes_of, struct slice name,
                                const struct slice *value);
 
+/* Adds those of another hook, which was asked before: where both name a field, or a cookie, these
+ * count. For responses. */
+void changes_lay_over(struct changes *, struct arena *, const struct changes *before);
+
 /* Does a field that came make way? In a request so does one whose name differs in other signs than
  * letters and digits only: to a backend behind CGI X_User is X-User. In a response a Set-Cookie
  * makes way for one of the same cookie, as each line is a cookie of its own (RFC 9110, 5.3).

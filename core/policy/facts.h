@@ -118,7 +118,7 @@ struct facts_decision {
     struct slice body; /* in the request's arena, like the fields */
     struct facts_field *fields;
     uint32_t fields_count;
-    struct facts_options *options; /* for FACTS_BACKEND; NULL: none */
+    struct facts_options *options; /* for FACTS_BACKEND, and of on_response; NULL: none */
     bool is_costly; /* for FACTS_REFUSE: the client's calls take too much time, for a second */
 };
 

@@ -340,10 +340,15 @@ local res_meta = {
 local function bind_on_response(on_response)
   return function()
     local number = call.number
-    local review = on_response(setmetatable({ number }, ctx_meta), members[call.backend + 1],
+    local review, options = on_response(setmetatable({ number }, ctx_meta), members[call.backend + 1],
       setmetatable({ number }, res_meta))
-    if review == nil then return PASS end
+    if review == nil and options == nil then return PASS end
     local answer = type(review) == "table" and answers.contents_of(review)
+    if options ~= nil then
+      local text = answer and "an answer and options: its headers are its own" or read_options(call, options, true)
+      if text then return wrong("on_response returned %s", text) end
+      if review == nil then return PASS end
+    end
     if answer then return respond(answer, "on_response") end
     return REVIEWS[review] or wrong("on_response returned %s, expected nil, \"retry\", \"next\" or an answer",
       type(review) == "string" and format("%q", review) or "a " .. type(review))

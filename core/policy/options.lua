@@ -1,4 +1,4 @@
--- options - what choose may return behind a backend.
+-- options - what choose may return behind a backend, and on_response behind its verdict.
 --
 -- Returns a function that gives them to C (policy/options.h) piece by piece, and a text if something
 -- is wrong with them. Nothing here is called for a choose that returns a backend alone.
@@ -126,14 +126,19 @@ local readers = {
   end,
 }
 
-return function(call, options)
+local of_response = { response_headers = readers.response_headers } -- what on_response may return
+
+-- is_review: behind a verdict of on_response, else behind a backend.
+return function(call, options, is_review)
+  local behind, known = "a backend", readers
+  if is_review then behind, known = "a verdict", of_response end
   if type(options) ~= "table" then
-    return format("a backend and %s, expected options as a table", shown(options))
+    return format("%s and %s, expected options as a table", behind, shown(options))
   end
   for name, value in pairs(options) do
-    local read = readers[name]
-    if not read then return misspelt("a backend and the unknown option", name, readers) end
+    local read = known[name]
+    if not read then return misspelt(behind .. " and the unknown option", name, known) end
     local wrong = read(call, value)
-    if wrong then return "a backend and " .. wrong end
+    if wrong then return behind .. " and " .. wrong end
   end
 end

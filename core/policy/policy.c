@@ -192,6 +192,7 @@ static enum facts_review policy_end_on_response(struct policy *p, struct facts_r
     }
     if (breach != SCRIPT_FINE) {
         policy_note_breach(p, SCRIPT_ON_RESPONSE, breach);
+        decision->options = NULL; /* some of them, perhaps */
         request->by_fallback = 1;
     } else {
         breaches_note_good(&p->breaches, p->call.number);

@@ -377,20 +377,20 @@ static void on_attempt_drained(struct attempt *a)
 
 /* --- answer --- */
 
-static void exchange_answer(struct exchange *e)
+static void exchange_answer(struct exchange *e, const struct changes *changes)
 {
     struct attempt *a = &e->attempt;
 
     exchange_enter(e, EXCHANGE_ANSWERING);
     e->log.status = a->outgoing->parse.head.status;
-    answer_begin(&e->answer, a->outgoing, attempt_response_changes(a));
+    answer_begin(&e->answer, a->outgoing, changes);
     if (e->answer.framing != FRAMING_CHUNKED)
         outgoing_pass_to(a->outgoing, incoming_stream(e->in));
 }
 
-void exchange_pass_response(struct exchange *e)
+void exchange_pass_response(struct exchange *e, const struct changes *changes)
 {
-    exchange_answer(e);
+    exchange_answer(e, changes);
     if (e->attempt.outgoing->is_held) /* the policy has awaited something */
         attempt_release(&e->attempt);
 }
@@ -400,7 +400,7 @@ static void exchange_take_response(struct exchange *e)
     if (policy_has_on_response(e->plan->policy))
         exchange_review(e);
     else
-        exchange_answer(e);
+        exchange_answer(e, attempt_response_changes(&e->attempt));
 }
 
 static void on_attempt_head(struct attempt *a)

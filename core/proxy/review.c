@@ -19,6 +19,21 @@ void exchange_review(struct exchange *e)
         attempt_hold(a);
 }
 
+/* With what on_response wants otherwise, and below that what choose does. */
+static void exchange_pass(struct exchange *e)
+{
+    const struct changes *chosen = attempt_response_changes(&e->attempt);
+    struct facts_options *options = e->decision.options;
+
+    if (options == NULL) {
+        exchange_pass_response(e, chosen);
+        return;
+    }
+    if (chosen != NULL)
+        changes_lay_over(&options->response, e->facts.arena, chosen);
+    exchange_pass_response(e, &options->response);
+}
+
 /* Its connection ends with it: what it still has to say would have to be waited for. */
 static void exchange_discard_response(struct exchange *e)
 {
@@ -38,12 +53,12 @@ static void exchange_repeat(struct exchange *e)
 
     if (e->review == FACTS_ELSEWHERE && !exchange_has_others(e)) {
         e->log.note = "there is no other backend for on_response";
-        exchange_pass_response(e);
+        exchange_pass(e);
         return;
     }
     judgement = judge_review(&e->judge, e->review, e->upload.is_whole);
     if (judgement == JUDGE_FAIL) {
-        exchange_pass_response(e);
+        exchange_pass(e);
         return;
     }
     exchange_discard_response(e);
@@ -55,7 +70,7 @@ void exchange_follow_review(struct exchange *e)
 {
     switch (e->review) {
     case FACTS_PASS:
-        exchange_pass_response(e);
+        exchange_pass(e);
         break;
     case FACTS_REPEAT:
     case FACTS_ELSEWHERE:

@@ -72,7 +72,8 @@ static inline void exchange_enter(struct exchange *e, enum exchange_state state)
 /* --- exchange.c --- */
 
 void exchange_follow_judgement(struct exchange *, enum judgement);
-void exchange_pass_response(struct exchange *); /* its head goes to the client */
+/* Its head goes to the client, with these changes; NULL: none. */
+void exchange_pass_response(struct exchange *, const struct changes *);
 
 /* --- review.c --- */
 

@@ -200,4 +200,85 @@ describe("on_response", function()
     assert.equal("fine", lb:fetch("/b").body)
     assert.matches("this res was kept from another call", lb:event("policy_error").message, 1, true)
   end)
+
+  -- What it wants otherwise of the response.
+
+  local function alone(answer)
+    return play.backend(function(conn)
+      while pcall(conn.request, conn) do conn:send(answer) end
+    end)
+  end
+
+  local function fields_of(got, name) return table.concat(got:values(name), " | ") end
+
+  it("may change the fields of what goes on", function()
+    local fields = "Location: http://one:9001/a\r\nSet-Cookie: a=1; Path=/app\r\nSet-Cookie: b=2\r\nServer: x\r\n"
+    local lb = start({ response(302, "tea", fields) }, [[
+      local cookies = {}
+      for i, cookie in ipairs(res.headers:all "set-cookie") do cookies[i] = cookie:gsub("Path=/app", "Path=/") end
+      return nil, { response_headers = {
+        Location = res.headers.location:gsub("^http://[^/]+", "https://" .. ctx.host), ["Set-Cookie"] = cookies,
+        Server = false, ["X-Status"] = res.status, Vary = { "Origin", "Accept" } } }]])
+    local got = lb:fetch "/a"
+    assert.equal(302, got.status)
+    assert.equal("tea", got.body)
+    assert.equal("https://example.test/a", fields_of(got, "Location"))
+    assert.equal("a=1; Path=/ | b=2", fields_of(got, "Set-Cookie"))
+    assert.equal("", fields_of(got, "Server"))
+    assert.equal("302", fields_of(got, "X-Status"))
+    assert.equal("Origin | Accept", fields_of(got, "Vary"))
+    unbothered(lb)
+  end)
+
+  it("changes more than choose does, and what it says counts", function()
+    local lb = play.balancer { backends = { alone(response(200, "tea",
+      "X-A: 1\r\nX-B: 1\r\nX-C: 1\r\nX-D: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=1\r\n")) }, script = [[return {
+      choose = function(ctx, backends)
+        return backends[1], { response_headers = { ["X-A"] = "2", ["X-B"] = "2", ["X-C"] = false, ["X-E"] = "2",
+          ["X-D"] = "2", ["Set-Cookie"] = ctx.path ~= "/none" and { "a=2", "c=2", "d=2" } } }
+      end,
+      on_response = function(ctx, backend, res)
+        if ctx.path == "/wait" then lb.sleep(0.02) end
+        return nil, { response_headers = { ["x-b"] = "3", ["X-C"] = "3", ["x-d"] = false,
+          ["Set-Cookie"] = { "c=3", "b=3" } } }
+      end }]] }
+    for _, path in ipairs { "/", "/wait", "/none" } do
+      local got = lb:fetch(path)
+      assert.equal("2 - 3 - 3 -  - 2", table.concat({ fields_of(got, "X-A"), fields_of(got, "X-B"),
+        fields_of(got, "X-C"), fields_of(got, "X-D"), fields_of(got, "X-E") }, " - "))
+      local cookies = got:values "Set-Cookie"
+      table.sort(cookies)
+      assert.equal(path == "/none" and "b=3 c=3" or "a=2 b=3 c=3 d=2", table.concat(cookies, " "))
+    end
+    unbothered(lb)
+  end)
+
+  it("changes a response that goes on because there is no other backend", function()
+    local lb = play.balancer { backends = { alone(response(503, "sorry")) },
+      script = SCRIPT:format("", "return 'next', { response_headers = { ['X-Last'] = 'yes' } }") }
+    local got = lb:fetch "/a"
+    assert.equal(503, got.status)
+    assert.equal("yes", got:field "X-Last")
+    unbothered(lb)
+  end)
+
+  for given, message in pairs {
+    ['nil, { path = "/" }'] = "a verdict and the unknown option 'path'",
+    ['nil, { response_headers = { ["Content-Length"] = 7 } }'] = "with 'Content-Length', which is set by lb itself",
+    ['nil, { response_headers = { ["X-A"] = "1\\r\\nX-B: 2", ["X-C"] = "1" } }'] = "a line end or another control byte",
+    ['nil, { response_headers = "X-A" }'] = 'response_headers = "X-A", expected a table',
+    ["nil, 7"] = "a verdict and 7, expected options as a table",
+    ["ctx:respond {}, { response_headers = {} }"] = "an answer and options: its headers are its own",
+  } do
+    it("has to be right about it: " .. given, function()
+      local lb = start({ response(200, "tea") }, "return " .. given)
+      local got = lb:fetch "/a"
+      assert.equal("tea", got.body)
+      assert.equal("", fields_of(got, "X-C"))
+      local failed = lb:event "policy_error"
+      assert.equal("answer", failed.kind)
+      assert.truthy(failed.message:find("on_response returned " .. message, 1, true) or
+        failed.message:find(message, 1, true), failed.message)
+    end)
+  end
 end)
