@@ -5,6 +5,7 @@
 
 --- What every script is given.
 ---@class lb
+---@field backends lb.Backends all of the script, in hooks and timers
 lb = {}
 
 ---A count that all workers share.

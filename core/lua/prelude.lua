@@ -77,12 +77,15 @@ local function read_only(what)
   return function(_, key) complain("%s is read-only, so '%s' cannot be set", what, tostring(key)) end
 end
 
--- A table that gives these fields, no others, and takes none.
-local function locked(what, fields)
+-- A table that gives these fields, no others, and takes none. late: functions that give those that change.
+local function locked(what, fields, late)
   return setmetatable({}, {
     __index = function(_, key)
       local value = fields[key]
-      if value == nil then unknown(what, key, fields) end
+      if value == nil then
+        local give = late and late[key] or unknown(what, key, fields)
+        return (give())
+      end
       return value
     end,
     __newindex = read_only(what),
@@ -334,8 +337,14 @@ local lb = {
   policy = locked("lb.policy", policies),
 }
 
+-- core/policy/lists.lua has the backends, for hooks.
+local late = {
+  backends = function() error("lb.backends is there in hooks and timers, not while the script is loaded", 3) end,
+}
+
 inside = {
   ffi = ffi,
+  late = late,
   segment = segment,
   getinfo = getinfo,
   is_loaded = false, -- the script, whose hooks are called from now on (core/policy/hooks.lua)
@@ -356,6 +365,6 @@ inside = {
 }
 
 for i = 1, #parts do parts[i](inside, lb, env, parts) end -- core/lua/modules.lua and others
-env.lb = locked("lb", lb)
+env.lb = locked("lb", lb, late)
 
 return env, inside

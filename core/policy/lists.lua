@@ -275,6 +275,13 @@ function all_of_call()
   return all
 end
 
+function prelude.late.backends()
+  if not prelude.is_loaded then
+    error("lb.backends is there in hooks and timers, not while the script is loaded", 3)
+  end
+  return all_of_call()
+end
+
 local kept_list, kept_original -- the one that most calls are given, and as it should be
 
 local function changed_list(call)

@@ -90,7 +90,7 @@ function api.built()
   local names = {}
   for object, value in pairs(built) do names[object] = built_names(value) end
   for name in pairs(names.lb) do
-    if type(lb[name]) == "table" then names["lb." .. name] = built_names(lb[name]) end
+    if name ~= "backends" and type(lb[name]) == "table" then names["lb." .. name] = built_names(lb[name]) end
   end
   return names
 end
@@ -130,7 +130,7 @@ end
 local function tell_lb(backend)
   tell("lb", lb)
   for name in pairs(names_of(lb)) do
-    if type(lb[name]) == "table" then tell("lb." .. name, lb[name]) end
+    if name ~= "backends" and type(lb[name]) == "table" then tell("lb." .. name, lb[name]) end
   end
   try("counter", function() return lb.counter "probe" end)
   try("window", function() return lb.window("probe", 1) end)

@@ -10,6 +10,7 @@
 --   world.logged                 "info: text" each; of a table its message, with the other members behind it
 --   world.is_full                true: there is no room for a new key
 --   world.metrics                what lb.metric gives, by name; 0 unless set
+--   world.backends               what lb.backends gives, a pool; an error unless set
 --   world.http, world.tcp, world.requests      spec/support/fake_clients.lua
 
 local json = require "dkjson"
@@ -21,15 +22,16 @@ local shared = require "spec.support.fake_shared"
 local fake_lb = {}
 
 -- As of lb itself: a field that does not exist is an error.
-local function locked(what, fields)
+local function locked(what, fields, late)
   return setmetatable({}, {
     __index = function(_, key)
       local value = fields[key]
+      if value == nil and late and late[key] then return late[key]() end
       if value == nil then error(("unknown field '%s' of %s"):format(tostring(key), what), 2) end
       return value
     end,
     __newindex = function(_, key) error(what .. " is read-only: " .. tostring(key), 2) end,
-    fields = fields, -- for specs that list them
+    fields = fields, others = late, -- for specs that list them
   })
 end
 
@@ -242,7 +244,9 @@ function fake_lb.new(options)
   end
   function lb.equal(a, b) return a == b end
   function lb.metric(name) return world.metrics[name] or 0 end
-  return locked("lb", lb), world
+  return locked("lb", lb, {
+    backends = function() return world.backends or error("lb.backends: give world.backends a pool", 3) end,
+  }), world
 end
 
 return fake_lb
