@@ -1,40 +1,40 @@
--- Asks Redis which backend serves a tenant: `GET tenant:NAME` gives the backend's name. Answers are kept for a few
--- seconds. Who is unknown there goes round, and so do all while Redis does not answer. Suits tenants that move.
+-- Asks Redis which backend serves a tenant: `GET tenant:NAME` gives the backend's name. Unknown tenants go round.
+-- Answers are kept for a few seconds, and the last one while Redis does not answer. Suits tenants that move.
 --   return require "redis_lookup" { redis = "10.0.0.5:6379", backends = { { name = "a", address = "10.0.0.1:80" } } }
+local function keep(cache, key, value)                 -- of the last 10,000 keys, and of as many before them
+  if cache.count >= 10000 then cache[1], cache[2], cache.count = {}, cache[1], 0 end
+  cache[1][key], cache.count = value, cache.count + (cache[1][key] and 0 or 1)
+end
 return lb.script({
-  redis = "127.0.0.1:6379", key = "tenant:",
+  redis = "127.0.0.1:6379", key = "tenant:", tenant = function(ctx) return ctx.host end,
   timeout = 0.1, keep = 5,                             -- seconds: for each step; that an answer, or none, is good for
-  tenant = function(ctx) return ctx.host end,
 }, function(options)
-  local idle, kept, count, silent_until = {}, {}, 0, 0 -- in each worker
-
-  local function get(key)                              -- the value, or "" if there is none; or nil
+  local idle, silent_until, known, unknown = {}, 0, { {}, {}, count = 0 }, { {}, {}, count = 0 } -- in each worker
+  local function get(key)                              -- the value, "" if there is none; or nil, and is it the key's?
     local request, conn = "*2\r\n$3\r\nGET\r\n$" .. #key .. "\r\n" .. key .. "\r\n", table.remove(idle)
     if not conn or not conn:send(request) then         -- none was kept, or Redis has closed it
-      conn = lb.tcp.connect(options.redis, { timeout = options.timeout })
-      if not conn or not conn:send(request) then return nil end
+      local made, why = lb.tcp.connect(options.redis, { timeout = options.timeout })
+      if not made or not made:send(request) then return nil, (why or ""):find "^limit" end
+      conn = made
     end
     local line = conn:line() or ""                     -- "$4" and behind it "app1", "$-1" or "-ERR .."
-    local length = line:match "^%$(%d%d?%d?)$"
-    local value = line == "$-1" and "\r\n" or length and conn:read(length + 2)
-    if not value then return conn:close() end
-    idle[#idle + 1] = conn
-    return value:sub(1, -3)
+    local length = tonumber(line:match "^%$(%d+)$")
+    local value = line:find "^%$?%-" and "\r\n" or length and length < 1000 and conn:read(length + 2)
+    if value and #idle < 16 then idle[#idle + 1] = conn else conn:close() end
+    return value and not line:find "^%-" and value:sub(1, -3) or nil, value or (length or 0) >= 1000
   end
-
   local function backend_of(tenant)
-    local now = lb.now()
-    if kept[tenant] and now < kept[tenant].till then return kept[tenant].name end
-    if now < silent_until or #tenant > 255 then return nil end
-    local name = get(options.key .. tenant)
-    if not name then silent_until = now + 1 return nil end   -- nobody waits again for a second
-    if count >= 10000 then kept, count = {}, 0 end
-    kept[tenant], count = { name = name, till = now + options.keep }, count + 1
-    return name
+    local now, last = lb.now(), known[1][tenant] or known[2][tenant] or {}
+    local again_at = math.max(last.till or 0, silent_until, unknown[1][tenant] or unknown[2][tenant] or 0)
+    if now < again_at or #tenant > 255 then return last.name end
+    last.till = now + 1                                -- others go by the last answer meanwhile
+    local name, is_wrong = get(options.key .. tenant)
+    if name and name ~= "" then keep(known, tenant, { name = name, till = now + options.keep }) return name end
+    if name then known[1][tenant], known[2][tenant], last.name = nil, nil, nil end
+    if name or is_wrong then keep(unknown, tenant, now + (name and options.keep or 1)) else silent_until = now + 1 end
+    return last.name
   end
-
   return { choose = function(ctx, backends)
-    local name = backend_of(options.tenant(ctx))
-    return name and backends:by_name(name) or lb.policy.round_robin(ctx, backends)
+    return backends:by_name(backend_of(options.tenant(ctx))) or lb.policy.round_robin(ctx, backends)
   end }
 end)

@@ -12,6 +12,7 @@ describe("redis lookup", function()
       assert.equal("127.0.0.1:6379", address)
       connects = connects + 1
       if trouble == "refused" then return nil, "connect: connection refused" end
+      if trouble == "limit" then return nil, "limit: 256 connections of scripts are open in this worker" end
       return function(text)
         asked = asked + 1
         return trouble or redis.reply(values, text)
@@ -65,6 +66,71 @@ describe("redis lookup", function()
       assert.equal("b", chosen "acme.test")
     end)
   end
+
+  it("keeps the last answer while Redis does not answer", function()
+    assert.equal("b", chosen "acme.test")
+    for _, what in ipairs { "refused", "", "-ERR no\r\n", "$3\r\n" } do
+      trouble = what
+      for _ = 1, 30 do
+        world:advance(1)
+        assert.equal("b", chosen "acme.test", what)
+      end
+    end
+    trouble, values["tenant:acme.test"] = nil, "c"
+    world:advance(1)
+    assert.equal("c", chosen "acme.test")
+  end)
+
+  it("forgets a tenant that Redis knows no more", function()
+    assert.equal("b", chosen "acme.test")
+    values["tenant:acme.test"] = nil
+    world:advance(5)
+    assert.same({ a = true, b = true, c = true }, rounds("acme.test", 6))
+    trouble = "refused"
+    world:advance(5)
+    assert.same({ a = true, b = true, c = true }, rounds("acme.test", 6))
+  end)
+
+  it("loses no known tenant to many unknown ones", function()
+    assert.equal("b", chosen "acme.test")
+    for i = 1, 50000 do chosen("who" .. i) end
+    asked = 0
+    assert.equal("b", chosen "acme.test")
+    assert.equal(0, asked)
+    trouble = "refused"
+    world:advance(60)
+    for _ = 1, 5 do assert.equal("b", chosen "acme.test") end
+  end)
+
+  for _, what in ipairs { "-ERR no\r\n", "-WRONGTYPE\r\n", "$5000\r\n" } do
+    it(("asks for others although it got %q for one"):format(what), function()
+      trouble = what
+      assert.same({ a = true, b = true, c = true }, rounds("who.test", 6))
+      trouble = nil
+      for _ = 1, 5 do assert.equal("b", chosen "acme.test") end
+    end)
+  end
+
+  it("asks for others although all connections were in use for one", function()
+    trouble = "limit"
+    chosen "who.test"
+    trouble = nil
+    for _ = 1, 5 do assert.equal("b", chosen "acme.test") end
+  end)
+
+  it("has one request ask, and the others keep the last answer meanwhile", function()
+    assert.equal("b", chosen "acme.test")
+    world:advance(5)
+    values["tenant:acme.test"], asked = "c", 0
+    local reply = redis.reply
+    redis.reply = function(...)
+      assert.equal("b", chosen "acme.test")
+      return reply(...)
+    end
+    assert.equal("c", chosen "acme.test")
+    redis.reply = reply
+    assert.equal(1, asked)
+  end)
 
   it("asks with the bytes of the tenant, whatever they are", function()
     values["tenant:a\r\nflushall\r\n"] = "c"
