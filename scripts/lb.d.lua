@@ -526,6 +526,7 @@ function backend:set_weight(n) end
 ---@class lb.ScriptSettings
 ---@field budget_ms? number
 ---@field park? integer
+---@field connections? integer
 ---@field memory? integer
 ---@field await? number
 

@@ -127,10 +127,11 @@ struct config_log {                /* config/logging.h */
 };
 
 struct config_script {
-    uint64_t budget_ms; /* of CPU, per call, between two awaits; 0: none */
-    uint64_t await_ms;  /* of the clock, a call that awaits */
-    uint64_t memory;    /* bytes, per worker; 0: none */
-    uint64_t park;      /* breaches within 10 s after which it is asked no more; 0: never */
+    uint64_t budget_ms;   /* of CPU, per call, between two awaits; 0: none */
+    uint64_t await_ms;    /* of the clock, a call that awaits */
+    uint64_t memory;      /* bytes, per worker; 0: none */
+    uint64_t connections; /* of scripts, in a worker */
+    uint64_t park;        /* breaches within 10 s after which it is asked no more; 0: never */
 };
 
 struct config {

@@ -66,6 +66,8 @@ static const struct setting script[] = {
     {"memory", SETTING_COUNT64, offsetof(struct config, script_limits.memory), 64 * MIB, MIB,
      64 * GIB, true},
     {"park", SETTING_COUNT64, offsetof(struct config, script_limits.park), 5, 1, 1000000, true},
+    {"connections", SETTING_COUNT64, offsetof(struct config, script_limits.connections), 256, 1,
+     65536, false},
     {"await", SETTING_SECONDS, offsetof(struct config, script_limits.await_ms), 10, MS, DAY, false},
 };
 

@@ -3,10 +3,13 @@
  *     |                 |                      |  ^ |
  *     `--address--------|----------------------'  `-' refused, too late: the next one
  *                       `--- no such name, too late --> failed
+ *
+ * A kept link is looked for at the start, and again when a place is free.
  */
 #include "policy/dial.h"
 
 #include "base/mem.h"
+#include "policy/kept.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +38,7 @@ static void dial_stop(struct dial *d)
 {
     d->lookup = NULL;
     list_remove(&d->waiting);
+    list_remove(&d->place.node);
     deadline_clear(&d->limit);
     deferred_cancel(&d->soon);
 }
@@ -130,6 +134,33 @@ static const struct sockaddr *dial_next_address(struct dial *d)
     return (const struct sockaddr *)&d->found[d->next++];
 }
 
+static void dial_explain_limit(struct dial *d)
+{
+    snprintf(d->why, sizeof d->why, "limit: %u connections of scripts are open in this worker",
+             links_limit());
+}
+
+/* Has it found one? Then it is over. */
+static bool dial_takes_kept(struct dial *d)
+{
+    struct link *link = d->rested_ms_max > 0 ? kept_take(&d->to, d->rested_ms_max) : NULL;
+
+    if (link == NULL)
+        return false;
+    d->was_kept = true;
+    dial_stop(d);
+    d->on_ready(d, link);
+    return true;
+}
+
+static void on_room(struct links_waiter *waiter)
+{
+    struct dial *d = list_entry(waiter, struct dial, place);
+
+    if (!dial_takes_kept(d))
+        dial_try(d);
+}
+
 static void dial_try(struct dial *d)
 {
     uint64_t now_ms = loop_now_ms(d->loop);
@@ -137,11 +168,15 @@ static void dial_try(struct dial *d)
     uint64_t share_ms = left_ms / (d->count - d->next);
     int status;
 
-    if (links_are_full()) {
-        snprintf(d->why, sizeof d->why, "limit: %u connections of scripts are open in this worker",
-                 links_limit());
-        d->next = d->count;
-        loop_defer(d->loop, &d->soon);
+    if (links_are_full() && !kept_give_up()) {
+        dial_explain_limit(d);
+        if (d->waits && left_ms > 0) {
+            deadline_set(d->loop, &d->limit, left_ms);
+            links_wait(&d->place);
+        } else {
+            d->next = d->count;
+            loop_defer(d->loop, &d->soon);
+        }
         return;
     }
     deadline_set(d->loop, &d->limit, share_ms > 0 ? share_ms : 1);
@@ -152,11 +187,17 @@ static void dial_try(struct dial *d)
     }
 }
 
+static void dial_begin_anew(struct dial *);
+
 static void on_soon(struct deferred *deferred)
 {
     struct dial *d = list_entry(deferred, struct dial, soon);
 
-    if (d->count == 0)
+    if (d->looks) {
+        d->looks = false;
+        if (!dial_takes_kept(d))
+            dial_begin_anew(d);
+    } else if (d->count == 0)
         dial_fail(d);
     else
         dial_try_next(d);
@@ -169,6 +210,8 @@ static void on_limit(struct deadline *deadline)
     if (d->lookup != NULL) {
         dial_explain_timeout(d, "looking up the name");
         dial_fail(d);
+    } else if (list_has_node(&d->place.node)) {
+        dial_fail(d); /* it has said why */
     } else {
         dial_explain_timeout(d, "connecting");
         dial_try_next(d);
@@ -270,12 +313,22 @@ static void dial_look_up(struct dial *d)
     deadline_set(d->loop, &d->limit, d->timeout_ms);
 }
 
+static void dial_begin_anew(struct dial *d)
+{
+    if (d->to.kind == ADDRESS_NAME)
+        dial_look_up(d);
+    else
+        dial_try(d);
+}
+
 /* --- for the owner --- */
 
 void dial_init(struct dial *d, struct loop *loop)
 {
     d->loop = loop;
     d->lookup = NULL;
+    d->place.on_room = on_room;
+    list_init(&d->place.node);
     opening_init(&d->opening, &dial_kind);
     list_init(&d->waiting);
     deadline_init(&d->limit, on_limit);
@@ -290,8 +343,10 @@ void dial_start(struct dial *d, const struct address *to, uint64_t timeout_ms)
     d->next = 0;
     d->count = to->kind == ADDRESS_NAME ? 0 : 1;
     d->why[0] = '\0';
-    if (to->kind == ADDRESS_NAME)
-        dial_look_up(d);
+    d->was_kept = false;
+    d->looks = d->rested_ms_max > 0;
+    if (d->looks)
+        loop_defer(d->loop, &d->soon);
     else
-        dial_try(d);
+        dial_begin_anew(d);
 }

@@ -1,5 +1,5 @@
 /*
- * dial - opens a link to a name or an address, within a time.
+ * dial - opens a link to a name or an address, within a time, or finds one that was kept.
  *
  * A name is looked up off the loop. Its addresses are tried one after the other, each with its
  * share of the time that is left, so that one that swallows connects leaves some for the next.
@@ -23,6 +23,11 @@ struct lookup;
 struct dial {
     void (*on_ready)(struct dial *, struct link *); /* gives the link, whose events are to be set */
     void (*on_failed)(struct dial *, const char *why); /* "timeout: ..", in the dial */
+    /* For the owner to set before it starts. */
+    uint64_t rested_ms_max; /* a kept link may have rested so long; 0: none is wanted */
+    bool waits;             /* if all places are taken, for one; else it fails */
+    /* Of the link. */
+    bool was_kept;
 
     /* the dial's own */
     struct loop *loop;
@@ -35,6 +40,8 @@ struct dial {
     struct opening opening;
     struct deadline limit;
     struct deferred soon;
+    struct links_waiter place;
+    bool looks;               /* in soon: for a kept link */
     char why[DIAL_WHY_BYTES]; /* what the last address had against it */
 };
 

@@ -7,9 +7,14 @@
 #include "policy/fetch.h"
 
 #include "base/mem.h"
+#include "policy/kept.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* What may not be sent again goes on a kept link only if that has rested for so short a time: the
+ * peer may just be closing one that has rested for longer. */
+enum { UNSAFE_RESTED_MS = 1000 };
 
 static const struct parse_limits limits = {.request_line = 8192, .head = 65536, .fields = 128};
 
@@ -125,6 +130,12 @@ const char *fetch_add_field(struct fetch *f, struct slice name, struct slice val
     return NULL;
 }
 
+static bool is_safe(struct slice method) /* RFC 9110, 9.2.1 */
+{
+    return slice_is(method, SLICE("GET")) || slice_is(method, SLICE("HEAD")) ||
+           slice_is(method, SLICE("OPTIONS")) || slice_is(method, SLICE("TRACE"));
+}
+
 /* RFC 9110, 8.6: a method that has a use for a body says that there is none. */
 static bool anticipates_body(struct slice method)
 {
@@ -144,7 +155,7 @@ static void write_head(struct fetch *f, struct buffer *head, struct slice body)
         buffer_append_text(head, "User-Agent: lb\r\n");
     if (body.start != NULL || anticipates_body(f->method))
         buffer_printf(head, "Content-Length: %zu\r\n", body.length);
-    buffer_append_text(head, "Connection: close\r\n\r\n");
+    buffer_append_text(head, "\r\n");
 }
 
 static void fetch_forget_request(struct fetch *f)
@@ -195,9 +206,22 @@ static void fetch_fail(struct fetch *f, const char *kind, const char *what)
     f->on_over(f);
 }
 
+/* As a connection to a backend is (upstream/outgoing.h). */
+static bool fetch_may_keep(const struct fetch *f)
+{
+    const struct stream *s = &f->link->stream;
+
+    return f->keeps_alive && !f->has_surplus && !s->has_ended && s->failure == 0 &&
+           stream_backlog(s) == 0;
+}
+
 static void fetch_succeed(struct fetch *f)
 {
     f->has_answer = true;
+    if (fetch_may_keep(f)) {
+        kept_put(f->link, &f->to);
+        f->link = NULL;
+    }
     fetch_stop(f);
     f->on_over(f);
 }
@@ -243,6 +267,7 @@ static bool fetch_take_head(struct fetch *f)
     uint64_t length;
     enum framing framing = framing_of_response(head, slice_is(f->method, SLICE("HEAD")), &length);
 
+    f->keeps_alive = head_keeps_alive(head) && framing != FRAMING_UNTIL_CLOSE;
     if (head->status < 200)
         f->interim_bytes += f->parse.head_bytes;
     if (f->interim_bytes > limits.head)
@@ -269,10 +294,18 @@ static bool fetch_take_end(struct fetch *f)
     return false;
 }
 
+static void fetch_forget_sent(struct fetch *f)
+{
+    if (stream_backlog(&f->link->stream) == 0) /* else it counts as long as the copy there does */
+        fetch_forget_request(f);
+}
+
 static void on_bytes(struct link *link, struct slice bytes)
 {
     struct fetch *f = link->owner;
 
+    if (!f->has_bytes)
+        fetch_forget_sent(f);
     f->has_bytes = true;
     while (bytes.length > 0) {
         size_t used;
@@ -296,16 +329,35 @@ static void on_bytes(struct link *link, struct slice bytes)
         if (step == PARSE_HEAD && !fetch_take_head(f))
             return;
         /* llhttp tells the end of a message without a body only with the next byte. */
+        f->has_surplus = bytes.length > 0;
         if ((step == PARSE_END || (step == PARSE_HEAD && !f->parse.has_body)) && !fetch_take_end(f))
             return;
     }
+}
+
+/* A kept link whose peer has closed it before it read the request (RFC 9112, 9.3.1): once more, on
+ * one that is opened for it. */
+static bool fetch_may_retry(const struct fetch *f)
+{
+    return f->dial.was_kept && !f->has_bytes && f->is_safe && f->request != NULL &&
+           loop_now_ms(f->loop) < f->until_ms;
+}
+
+static void fetch_retry(struct fetch *f)
+{
+    link_close(f->link);
+    f->link = NULL;
+    f->dial.rested_ms_max = 0;
+    dial_start(&f->dial, &f->to, f->until_ms - loop_now_ms(f->loop));
 }
 
 static void on_end(struct link *link, int status)
 {
     struct fetch *f = link->owner;
 
-    if (status == 0 && f->parse.has_head && parse_finish(&f->parse) == PARSE_END)
+    if (fetch_may_retry(f))
+        fetch_retry(f);
+    else if (status == 0 && f->parse.has_head && parse_finish(&f->parse) == PARSE_END)
         fetch_succeed(f);
     else if (status != 0)
         fetch_fail(f, "closed", uv_strerror(status));
@@ -318,7 +370,8 @@ static void on_drained(struct link *link)
 {
     struct fetch *f = link->owner;
 
-    fetch_forget_request(f);
+    if (!f->dial.was_kept || f->has_bytes) /* else it may have to go out again */
+        fetch_forget_request(f);
 }
 
 static const struct link_events link_events = {
@@ -342,8 +395,8 @@ static void on_ready(struct dial *d, struct link *link)
     fetch_expect_response(f);
     stream_read(&link->stream);
     stream_write(&link->stream, &whole, 1);
-    if (stream_backlog(&link->stream) == 0) /* else it counts as long as the copy there does */
-        fetch_forget_request(f);
+    if (!d->was_kept)
+        fetch_forget_sent(f);
 }
 
 static void on_failed(struct dial *d, const char *why)
@@ -372,6 +425,9 @@ void fetch_start(struct fetch *f, size_t body_max, uint64_t timeout_ms)
     f->body_max = body_max;
     f->timeout_ms = timeout_ms;
     f->until_ms = loop_now_ms(f->loop) + timeout_ms;
+    f->is_safe = is_safe(f->method);
+    f->dial.waits = true;
+    f->dial.rested_ms_max = f->is_safe ? KEPT_IDLE_MS : UNSAFE_RESTED_MS;
     dial_start(&f->dial, &f->to, timeout_ms);
 }
 

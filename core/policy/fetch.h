@@ -1,5 +1,9 @@
 /*
- * fetch - one HTTP request of a script, on a connection of its own, and its answer.
+ * fetch - one HTTP request of a script, and its answer.
+ *
+ * It takes a connection that was kept, or opens one, for which it waits its turn, and keeps it for
+ * the next if it can be used again. A safe request on a kept one that turns out to be closed goes
+ * out once more.
  *
  * The request is built from checked parts, so no text of a script can begin another field or
  * another request. The answer is read as strictly as a backend's (http/parse.h), its head and its
@@ -38,9 +42,12 @@ struct fetch { /* embedded; stays in place until fetch_dispose */
     struct target target;
     struct slice host;   /* a Host that the script gave; else empty */
     struct buffer lines; /* the fields, while the request is made */
-    char *request;       /* all of it, until the kernel has taken it; counted by held_take */
+    /* All of it, until the kernel has taken it, or on a kept link until an answer begins; counted
+     * by held_take. */
+    char *request;
     size_t request_bytes;
     unsigned fields;
+    bool is_safe, keeps_alive, has_surplus;
     bool has_agent, has_bytes, is_too_large, is_one_too_many, is_over;
 };
 

@@ -2,31 +2,67 @@
 
 #include "base/mem.h"
 
+#include <limits.h>
 #include <sys/resource.h>
 
-enum { DESCRIPTORS_SHARE = 8 }; /* one in so many is a script's at most */
+enum { LINKS_DEFAULT = 256, DESCRIPTORS_SHARE = 8 }; /* one in so many is a script's at most */
 
 /* One process has one loop. */
-static unsigned links_count, links_most;
+static unsigned links_count, links_wanted = LINKS_DEFAULT, descriptors_part;
+static struct list_node waiting = {&waiting, &waiting};
+static unsigned wakes; /* so many of those are to be woken */
+static struct deferred room;
 static size_t held_bytes;
 static size_t held_limit = LINKS_HELD_BYTES_MAX;
+
+void links_set_limit(uint64_t connections)
+{
+    links_wanted = connections < UINT_MAX ? (unsigned)connections : UINT_MAX;
+}
 
 unsigned links_limit(void)
 {
     struct rlimit descriptors;
 
-    if (links_most == 0) {
-        links_most = LINKS_MAX;
+    if (descriptors_part == 0) {
+        descriptors_part = UINT_MAX;
         if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 &&
-            descriptors.rlim_cur / DESCRIPTORS_SHARE < LINKS_MAX)
-            links_most = (unsigned)(descriptors.rlim_cur / DESCRIPTORS_SHARE) + 1;
+            descriptors.rlim_cur / DESCRIPTORS_SHARE < UINT_MAX)
+            descriptors_part = (unsigned)(descriptors.rlim_cur / DESCRIPTORS_SHARE) + 1;
     }
-    return links_most;
+    return links_wanted < descriptors_part ? links_wanted : descriptors_part;
 }
 
 bool links_are_full(void)
 {
     return links_count >= links_limit();
+}
+
+static void on_room(struct deferred *deferred)
+{
+    (void)deferred;
+    while (wakes > 0 && !list_is_empty(&waiting)) {
+        struct links_waiter *waiter = list_entry(waiting.next, struct links_waiter, node);
+
+        wakes--;
+        list_remove(&waiter->node);
+        waiter->on_room(waiter);
+    }
+    wakes = 0;
+}
+
+void links_wait(struct links_waiter *waiter)
+{
+    list_append(&waiting, &waiter->node);
+}
+
+void links_wake(struct loop *loop)
+{
+    if (list_is_empty(&waiting))
+        return;
+    if (wakes++ == 0)
+        deferred_init(&room, on_room);
+    loop_defer(loop, &room);
 }
 
 static struct link *link_of(struct stream *s)
@@ -75,6 +111,7 @@ int link_open(struct link **out, struct loop *loop, const struct sockaddr *to,
 
     link->events = events;
     link->owner = owner;
+    link->opened_ms = loop_now_ms(loop);
     links_count++;
     status = stream_connect(&link->stream, loop, to, &stream_events);
     *out = status == 0 ? link : NULL;
@@ -86,8 +123,10 @@ int link_open(struct link **out, struct loop *loop, const struct sockaddr *to,
 /* The descriptor is closed at once; only the memory has to wait for the loop. */
 void link_close(struct link *link)
 {
-    if (!link->stream.is_closing)
+    if (!link->stream.is_closing) {
         links_count--;
+        links_wake(link->stream.loop);
+    }
     stream_close(&link->stream);
 }
 

@@ -1,10 +1,10 @@
 /*
  * link - a connection that a script has asked for: to Redis, to an HTTP service.
  *
- * It frees itself when it is closed. There are at most LINKS_MAX of them in a process, fewer if
- * the process may open few descriptors, so that no script takes those that clients and backends
- * need. What comes in, and what lb.http sends, is held in buffers that are counted for all links
- * together, so that they leave memory for clients.
+ * It frees itself when it is closed. There are at most as many of them in a process as
+ * script.connections says, fewer if the process may open few descriptors, so that no script takes
+ * those that clients and backends need. What comes in, and what lb.http sends, is held in buffers
+ * that are counted for all links together, so that they leave memory for clients.
  */
 #ifndef POLICY_LINK_H
 #define POLICY_LINK_H
@@ -12,7 +12,7 @@
 #include "base/buffer.h"
 #include "net/stream.h"
 
-enum { LINKS_MAX = 256, LINKS_HELD_BYTES_MAX = 64 << 20 };
+enum { LINKS_HELD_BYTES_MAX = 64 << 20 };
 
 struct link;
 
@@ -27,10 +27,22 @@ struct link {
     struct stream stream;
     const struct link_events *events; /* the owner's, who may be another after it was opened */
     void *owner;
+    uint64_t opened_ms; /* by the loop's clock */
 };
 
-unsigned links_limit(void); /* how many there may be; asks the system once */
+void links_set_limit(uint64_t connections); /* script.connections, of the newest script */
+unsigned links_limit(void);                 /* how many there may be; asks the system once */
 bool links_are_full(void);
+
+/* Waits for a place until it leaves the list, list_remove(&waiter->node). on_room comes once, from
+ * the loop, when a place is free, or another link rests; who finds none then waits again. */
+struct links_waiter {
+    struct list_node node;
+    void (*on_room)(struct links_waiter *);
+};
+
+void links_wait(struct links_waiter *);
+void links_wake(struct loop *); /* one of those */
 
 /* Begins to open one; on_opened tells. 0, or a negative libuv code: *out is NULL then. */
 int link_open(struct link **out, struct loop *, const struct sockaddr *, const struct link_events *,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/head.h"
+#include "policy/kept.h"
 #include "shared/counters.h"
 
 enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
@@ -375,6 +376,7 @@ struct policy *policy_new(const struct config *config, struct segment *segment, 
     bool in_monitor = worker == POLICY_IN_MONITOR;
 
     p->config = config;
+    links_set_limit(config->script_limits.connections);
     breaches_init(&p->breaches, config, segment, in_monitor ? NULL : loop,
                   in_monitor ? 0 : worker); /* where it only adds atomically */
     p->turn = counters_find(segment, SLICE("lb:round_robin"));
@@ -395,6 +397,7 @@ void policy_free(struct policy *p)
         return;
     timers_dispose(&p->timers);
     script_free(p->script);
+    kept_close_all(); /* others of this process open theirs anew */
     mem_free(p);
 }
 
