@@ -119,7 +119,8 @@ bool announce_reopened(void)
     if (opened > 0)
         log_event(LOG_INFO, "log_reopened", pairs, "opened again: %s", pairs[0].value);
     else if (opened < 0)
-        log_event(LOG_INFO, "log_reopened", pairs, "nothing was opened again: no log is a file");
+        log_event(LOG_INFO, "log_reopened", pairs,
+                  "nothing was opened again: no log is a file that has a path here");
     buffer_dispose(&files);
     return opened > 0;
 }

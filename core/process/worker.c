@@ -255,6 +255,8 @@ static void worker_check_end(struct worker *w)
         uv_close((uv_handle_t *)&w->quit, NULL);
         uv_close((uv_handle_t *)&w->hangup, NULL);
         uv_close((uv_handle_t *)&w->reopen, NULL);
+        signal(SIGHUP, SIG_IGN); /* with their handles gone they would end the process */
+        signal(SIGUSR1, SIG_IGN);
         uv_close((uv_handle_t *)&w->woken, NULL);
         proxy_close(&w->proxy);
     }

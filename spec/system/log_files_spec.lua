@@ -96,6 +96,18 @@ describe("a log file", function()
     wait_for(path, "/later")
   end)
 
+  it("may be asked for to the end: the signal ends no process", function()
+    local lb = balancer { workers = 4 }
+    local children = lb:children()
+    lb:signal "sigterm"
+    play.wait("its end", function()
+      for _, pid in ipairs(children) do uv.kill(pid, "sigusr1") end
+      return lb.process.exit
+    end)
+    assert.same({ code = 0, signal = 0 }, lb.process.exit)
+    assert.same({}, lb:events "worker_died")
+  end)
+
   it("of events is opened again, too", function()
     local command = play.command {
       play.file("events.lua", "return { listen = '127.0.0.1:0', backends = '127.0.0.1:9', workers = 1 }"),
