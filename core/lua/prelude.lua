@@ -93,6 +93,8 @@ local function locked(what, fields, late)
   })
 end
 
+local inside -- what the other files of core/lua get, and core/policy/hooks.lua
+
 local function copy(from, ...)
   local to = {}
   for i = 1, select("#", ...) do
@@ -128,17 +130,46 @@ env.tostring = tostring
 -- metatable has what is to be walked through, or an error that says what to write.
 local WALK = {}
 
+-- The order of pairs is another one in each VM. While a script is loaded it is that of the keys, so that what all
+-- workers make in such a loop, they make in one order: lb.script counts on that.
+local SORTED_MAX = 10000
+
+local function comes_first(a, b)
+  if type(a) ~= type(b) then return type(a) == "number" end
+  return a < b
+end
+
+local function in_order(list)
+  local keys, others = {}, {}
+  for key in next, list do
+    local has_order = type(key) == "number" or type(key) == "string"
+    local to = has_order and keys or others
+    to[#to + 1] = key
+  end
+  if #keys > SORTED_MAX then return next, list, nil end
+  sort(keys, comes_first)
+  for i = 1, #others do keys[#keys + 1] = others[i] end
+  local at = 0
+  return function()
+    repeat at = at + 1 until keys[at] == nil or rawget(list, keys[at]) ~= nil
+    if keys[at] ~= nil then return keys[at], rawget(list, keys[at]) end
+  end, list, nil
+end
+
 function env.pairs(list)
   if type(list) ~= "table" then
     error(format("bad argument #1 to 'pairs' (table expected, got %s)", list == nil and "nil" or type(list)), 2)
   end
-  if getmetatable(list) ~= false then return next, list, nil end
-  local walk = rawget(raw_metatable(list), WALK)
-  if type(walk) == "string" then error(walk, 2) end
-  if not walk then return next, list, nil end
-  local copied = {}
-  for name, value in pairs(walk) do copied[name] = value end
-  return next, copied, nil
+  if getmetatable(list) == false then
+    local walk = rawget(raw_metatable(list), WALK)
+    if type(walk) == "string" then error(walk, 2) end
+    if walk then
+      list = {}
+      for name, value in pairs(walk) do list[name] = value end
+    end
+  end
+  if not inside.is_loaded then return in_order(list) end
+  return next, list, nil
 end
 
 -- As tostring does; the library's has 14 digits.
@@ -310,8 +341,6 @@ local function text_of(...)
   for i = 1, select("#", ...) do words[i] = tostring((select(i, ...))) end
   return concat(words, "\t")
 end
-
-local inside -- what the other files of core/lua get, and core/policy/hooks.lua
 
 function env.print(...)
   inside.log_info(text_of(...)) -- core/lua/texts.lua

@@ -268,6 +268,25 @@ describe("pairs", function()
     assert.truthy(got[4]:find("in res.headers:each() do", 1, true))
   end)
 
+  it("goes in the order of the keys while the script is loaded, and forgives what is removed meanwhile", function()
+    local lb = play.balancer { script = [[
+      local t = { 10, 20, x = 1, a = 2, [true] = 3, [2.5] = 4, [-1] = 5 }
+      local seen = {}
+      for k, v in pairs(t) do seen[#seen+1] = tostring(k) .. "=" .. tostring(v) t[k] = nil end
+      assert(table.concat(seen, " ") == "-1=5 1=10 2=20 2.5=4 a=2 x=1 true=3", table.concat(seen, " "))
+      assert(next(t) == nil)
+      local u, count = { a = 1, b = 2, c = 3 }, 0
+      for k in pairs(u) do count = count + 1 u.b, u.c = nil, nil end
+      assert(count == 1)
+      local big, n = {}, 0
+      for i = 1, 20000 do big["k" .. i] = i end
+      for _ in pairs(big) do n = n + 1 end
+      assert(n == 20000)
+      assert(not pcall(pairs, 5))
+      return { choose = function(ctx) return ctx:respond { body = "loaded" } end }]] }
+    assert.equal("loaded", lb:fetch("/").body)
+  end)
+
   it("walks through everything else as before", function()
     local lb = play.balancer { script = [[
       return { backends = { { address = "127.0.0.1:1", tags = { a = "1", b = "2" } }, "127.0.0.1:2" },

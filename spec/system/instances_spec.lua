@@ -38,6 +38,23 @@ describe("of two", function()
     assert.equal(2, passed(lb, 9, "/", "X-User: a\r\nX-Key: c\r\n"))
   end)
 
+  it("or more limits that are made in a loop each has its buckets, the same ones in all workers", function()
+    local lb = play.balancer { workers = 4, script = ([[
+      local limits, order = {}, {}
+      for plan, burst in pairs { gold = 8, silver = 4, bronze = 2, iron = 1 } do
+        limits[plan] = require "rate_limit" { rate = 0.001, burst = burst, %s }
+        order[#order + 1] = plan
+      end
+      return { choose = function(ctx, backends)
+        if ctx.path == "/order" then return ctx:respond { body = table.concat(order, " ") } end
+        return limits[ctx.headers:one "x-plan"].choose(ctx, backends)
+      end }]]):format(OK) }
+    for plan, burst in pairs { gold = 8, silver = 4, bronze = 2, iron = 1 } do
+      assert.equal(burst, passed(lb, 16, "/", "X-Plan: " .. plan .. "\r\n"), plan)
+    end
+    for _ = 1, 8 do assert.equal("bronze gold iron silver", lb:fetch("/order").body) end
+  end)
+
   it("tenant quotas, one in the other, each has its windows", function()
     local lb = play.balancer { workers = 2, script = ([[
       local inner = require "tenant_quota" { header = "X-User", others = 3, %s }
