@@ -203,6 +203,9 @@ local query = {}
 ---@param name string
 ---@return string[]
 function query:all(name) end
+---All pairs, in their order.
+---@return fun(): string?, string?
+function query:each() end
 
 ---Percent-encoding.
 ---@class lb.url

@@ -109,6 +109,7 @@ end
 
 local PAIRS_MAX = 100
 local values_of = setmetatable({}, { __mode = "k" }) -- by query: lists by name
+local pairs_of = setmetatable({}, { __mode = "k" }) -- by query: name, value, name, ..
 
 local query_methods = {}
 local query_meta = {
@@ -121,6 +122,7 @@ local query_meta = {
   __newindex = inside.read_only("a query"),
   __tostring = function() return "query" end,
   __metatable = false,
+  [inside.WALK] = "pairs(query) finds nothing: write for name, value in query:each() do",
 }
 
 function query_methods.all(query, name)
@@ -132,6 +134,15 @@ function query_methods.all(query, name)
   return list
 end
 
+function query_methods.each(query)
+  local list, i = pairs_of[query], -1
+  if not list then complain "call it on a query, with a colon: query:each()" end
+  return function()
+    i = i + 2
+    return list[i], list[i + 1]
+  end
+end
+
 local function form_text(text, from, to)
   local part = sub(text, from, to)
   if not find(part, "[%%+]") then return part end
@@ -140,7 +151,7 @@ local function form_text(text, from, to)
   return text_of(out, length)
 end
 
-local function add_pair(values, text, from, to)
+local function add_pair(values, all, text, from, to)
   local equals = find(text, "=", from, true)
   if not equals or equals > to then equals = to + 1 end
   local name = form_text(text, from, equals - 1)
@@ -149,20 +160,21 @@ local function add_pair(values, text, from, to)
     list = {}
     values[name] = list
   end
-  list[#list + 1] = form_text(text, equals + 1, to)
+  local value = form_text(text, equals + 1, to)
+  list[#list + 1] = value
+  all[#all + 1], all[#all + 2] = name, value
 end
 
 function lb.query(text)
   check_text("lb.query", text, TEXT_MAX)
-  local values, count, from = {}, 0, 1
+  local values, all, from = {}, {}, 1
   local query = setmetatable({}, query_meta)
-  values_of[query] = values
+  values_of[query], pairs_of[query] = values, all
   while from <= #text do
     local to = (find(text, "&", from, true) or #text + 1) - 1
     if to >= from then
-      if count == PAIRS_MAX then return query, "more than 100 pairs" end
-      count = count + 1
-      add_pair(values, text, from, to)
+      if #all == 2 * PAIRS_MAX then return query, "more than 100 pairs" end
+      add_pair(values, all, text, from, to)
     end
     from = to + 2
   end

@@ -67,6 +67,9 @@ local HOLDS = {
     same(q:all "a", { "1", "2", "3" })
     same(q:all "all", { "w" })
     same(q:all "nobody", {})
+    local seen = {}
+    for name, value in q:each() do seen[#seen + 1] = name .. ":" .. value end
+    same(seen, { "a:1", "b:x y&z", "a:2", "c:", ":e", "all:w", "d:%zz%2", "e:=3", "a:3" })
     same({ tostring(lb.query("").a) }, { "nil" })
     q:all("a")[1] = "changed"
     same({ q.a }, { "1" })
@@ -127,6 +130,7 @@ local REFUSED = {
   ["lb.sha256(('x'):rep(2^18 + 1))"] = "lb.sha256: a text has 262144 bytes at most",
   ["lb.url.decode()"] = "lb.url.decode needs a text, got nil",
   ["lb.query(7)"] = "lb.query needs a text, got number",
+  ["lb.query('a').each()"] = "call it on a query, with a colon",
   ["lb.query('a').all('a')"] = "call it on a query, with a colon",
   ["os.date('%Q')"] = "os.date: there is no '%Q'",
   ["os.date('100%')"] = "os.date: there is no '%'",
@@ -170,6 +174,11 @@ describe("lb knows", function()
       assert.has_error(function() script.load_text("local _ = " .. text) end)
     end)
   end
+
+  it("better than pairs of a query", function()
+    assert.equal("t.lua:2: pairs(query) finds nothing: write for name, value in query:each() do",
+      loaded.run(segment, "\nfor _ in pairs(lb.query 'a=1') do end"))
+  end)
 
   it("the time in UTC whatever the time zone is called", function()
     local function date_in(zone)

@@ -90,12 +90,20 @@ end
 
 -- Queries ----------------------------------------------------------------------------------------------------
 
-local function new_query(values)
+local function new_query(values, all)
   local methods = {}
   local query = {}
   function methods.all(given, name)
     if given ~= query then error("call it on a query, with a colon: query:all(name)", 2) end
     return { unpack(values[name] or {}) }
+  end
+  function methods.each(given)
+    if given ~= query then error("call it on a query, with a colon: query:each()", 2) end
+    local i = 0
+    return function()
+      i = i + 1
+      if all[i] then return all[i][1], all[i][2] end
+    end
   end
   return setmetatable(query, {
     __index = function(_, name) return methods[name] or (values[name] or {})[1] end,
@@ -106,16 +114,16 @@ end
 
 local function query(text)
   check_text("lb.query", text)
-  local values, count = {}, 0
+  local values, all = {}, {}
   for pair in text:gmatch "[^&]+" do
-    if count == 100 then return new_query(values), "more than 100 pairs" end
-    count = count + 1
+    if #all == 100 then return new_query(values, all), "more than 100 pairs" end
     local name, value = pair:match "^([^=]*)=?(.*)$"
     name, value = unescaped((name:gsub("+", " "))), unescaped((value:gsub("+", " ")))
     values[name] = values[name] or {}
     table.insert(values[name], value)
+    all[#all + 1] = { name, value }
   end
-  return new_query(values)
+  return new_query(values, all)
 end
 
 -- Networks ---------------------------------------------------------------------------------------------------
