@@ -538,6 +538,11 @@ function backend:set_weight(n) end
 ---@field [1] string
 ---@field proxy? boolean each connection begins with a PROXY header
 
+--- By status, from 400 to 599; headers: of all of them.
+---@class lb.PageSettings
+---@field headers? table<string, string>
+---@field [integer] string|{ type?: string, body?: string, headers?: table<string, string> }
+
 --- What a script returns.
 ---@class lb.Script
 ---@field listen? string|(string|lb.Listener)[]
@@ -550,7 +555,7 @@ function backend:set_weight(n) end
 ---@field via? boolean
 ---@field body_first? "never"|"limited"|"always"
 ---@field reuse? "safe"|"all"
----@field pages? table<integer, string|{ type: string, body: string }>
+---@field pages? lb.PageSettings
 ---@field log? lb.LogSettings
 ---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
 ---@field timeouts? lb.TimeoutSettings

@@ -30,6 +30,15 @@ struct config *config_new(void)
     return config;
 }
 
+static void free_headers(struct config_headers *headers)
+{
+    for (unsigned i = 0; i < headers->count; i++) {
+        mem_free(headers->list[i].name);
+        mem_free(headers->list[i].value);
+    }
+    mem_free(headers->list);
+}
+
 static void free_backend(struct config_backend *backend)
 {
     for (unsigned i = 0; i < backend->tags_count; i++) {
@@ -54,7 +63,9 @@ void config_free(struct config *config)
     for (unsigned i = 0; i < config->pages_count; i++) {
         mem_free(config->pages[i].type);
         mem_free(config->pages[i].body);
+        free_headers(&config->pages[i].headers);
     }
+    free_headers(&config->pages_headers);
     logging_dispose(&config->log);
     mem_free(config->health.path);
     mem_free(config->health.host);
@@ -191,18 +202,44 @@ static void print_trusted(struct buffer *out, const struct config *config)
                   config->reuse == CONFIG_REUSE_ALL ? "all" : "safe");
 }
 
-static void print_pages(struct buffer *out, const struct config *config)
+static void print_headers(struct buffer *out, const struct config_headers *headers)
 {
-    buffer_append_text(out, "  pages = {\n");
-    for (unsigned i = 0; i < config->pages_count; i++) {
-        const struct config_page *page = &config->pages[i];
+    buffer_append_text(out, "headers = {");
+    for (unsigned i = 0; i < headers->count; i++) {
+        buffer_append_text(out, i > 0 ? ", [" : " [");
+        print_text(out, headers->list[i].name);
+        buffer_append_text(out, "] = ");
+        print_text(out, headers->list[i].value);
+    }
+    buffer_append_text(out, " }");
+}
 
-        buffer_printf(out, "    [%u] = { type = ", page->status);
+static void print_page(struct buffer *out, const struct config_page *page)
+{
+    buffer_printf(out, "    [%u] = { ", page->status);
+    if (page->body != NULL) {
+        buffer_append_text(out, "type = ");
         print_text(out, page->type);
         buffer_append_text(out, ", body = ");
         config_print_text(out, (struct slice){page->body, page->body_bytes});
-        buffer_append_text(out, " },\n");
     }
+    if (page->headers.count > 0) {
+        buffer_append_text(out, page->body != NULL ? ", " : "");
+        print_headers(out, &page->headers);
+    }
+    buffer_append_text(out, " },\n");
+}
+
+static void print_pages(struct buffer *out, const struct config *config)
+{
+    buffer_append_text(out, "  pages = {\n");
+    if (config->pages_headers.count > 0) {
+        buffer_append_text(out, "    ");
+        print_headers(out, &config->pages_headers);
+        buffer_append_text(out, ",\n");
+    }
+    for (unsigned i = 0; i < config->pages_count; i++)
+        print_page(out, &config->pages[i]);
     buffer_append_text(out, "  },\n");
 }
 

@@ -48,11 +48,21 @@ enum {
 /* CONFIG_HEALTH_LUA: the script's function says. */
 enum config_health_type { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP, CONFIG_HEALTH_LUA };
 
+struct config_header {
+    char *name, *value;
+};
+
+struct config_headers { /* by name, each once */
+    struct config_header *list;
+    unsigned count;
+};
+
 struct config_page { /* what a client gets with a status of our own */
     unsigned status; /* 400 to 599 */
     char *type;      /* Content-Type */
-    char *body;
+    char *body;      /* NULL, and no type: the body that we write without a page */
     size_t body_bytes;
+    struct config_headers headers; /* come before those of all pages */
 };
 
 /* Without a word of the script it is FAIL if the script calls ctx:reject anywhere: one that refuses
@@ -163,6 +173,7 @@ struct config {
     enum config_body_first body_first;
     struct config_page *pages;
     unsigned pages_count;
+    struct config_headers pages_headers; /* of every status of our own from 400 to 599 */
     struct config_health health;
     struct config_timeouts timeouts;
     struct config_limits limits;

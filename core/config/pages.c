@@ -1,9 +1,15 @@
 #include "config/pages.h"
 
 #include "base/mem.h"
+#include "http/changes.h"
 #include "lua/fields.h"
 
-enum { BODY_BYTES_MAX = 65536, TYPE_BYTES_MAX = 255 };
+enum {
+    BODY_BYTES_MAX = 65536,
+    TYPE_BYTES_MAX = 255,
+    HEADERS_MAX = 32, /* of a page, and of all */
+    HEADERS_BYTES_MAX = 4096,
+};
 
 /* What a body without a type looks like. */
 static struct slice guess_type(struct slice body)
@@ -29,14 +35,84 @@ static bool is_type(struct slice type)
     return true;
 }
 
-static void add_page(struct config *config, unsigned status, struct slice type, struct slice body)
+/* --- headers --- */
+
+static const char *header_fault(struct slice name, struct slice value)
 {
+    if (slice_is_nocase(name, SLICE("content-type")))
+        return "the type of a page is a field of its own, as in { type = \"text/html\", body = .. "
+               "}";
+    switch (changes_check(CHANGES_OF_RESPONSE, name, &value)) {
+    case CHANGES_NAME:
+        return "this is no header's name";
+    case CHANGES_VALUE:
+        return "a line end or another control byte in it";
+    case CHANGES_OURS:
+        return "it is set by lb itself";
+    default:
+        return NULL;
+    }
+}
+
+/* In the order of their names, as Lua has none: what is printed is the same each time. */
+static bool add_header(struct config_headers *headers, struct slice name, struct slice value)
+{
+    struct config_header *list =
+        mem_realloc(headers->list, (headers->count + 1) * sizeof *headers->list);
+    const struct config_header added = {mem_copy(name.start, name.length),
+                                        mem_copy(value.start, value.length)};
+    bool is_twice = false;
+    unsigned at = headers->count++;
+
+    for (unsigned i = 0; i < at; i++)
+        is_twice |= slice_is_nocase(slice_of(list[i].name), name);
+    for (; at > 0 && strcmp(list[at - 1].name, added.name) > 0; at--)
+        list[at] = list[at - 1];
+    list[at] = added;
+    headers->list = list;
+    return !is_twice;
+}
+
+static void read_headers(struct config_headers *headers, struct fields *parent)
+{
+    struct fields table;
+    struct slice name = {NULL, 0}, value = {"", 0};
+    size_t bytes = 0;
+
+    if (!fields_enter(&table, parent, "headers"))
+        return;
+    while (fields_next_pair(&table, &name, &value)) {
+        const char *fault = header_fault(name, value);
+
+        bytes += name.length + value.length;
+        if (fault != NULL)
+            fields_fail(&table, name.start, 0, "%s", fault);
+        else if (headers->count == HEADERS_MAX || bytes > HEADERS_BYTES_MAX)
+            fields_fail(&table, NULL, 0, "expected %d headers and %d bytes of them at most",
+                        HEADERS_MAX, HEADERS_BYTES_MAX);
+        else if (!add_header(headers, name, slice_trim(value)))
+            fields_fail(&table, name.start, 0, "it is there twice, in two letter cases");
+    }
+    fields_leave(&table);
+}
+
+/* --- pages --- */
+
+static struct config_page *add_page(struct config *config, unsigned status)
+{
+    struct config_page *page;
+
     config->pages = mem_realloc(config->pages, (config->pages_count + 1) * sizeof *config->pages);
-    config->pages[config->pages_count++] =
-        (struct config_page){.status = status,
-                             .type = mem_copy(type.start, type.length),
-                             .body = mem_copy(body.start, body.length),
-                             .body_bytes = body.length};
+    page = &config->pages[config->pages_count++];
+    *page = (struct config_page){.status = status};
+    return page;
+}
+
+static void set_body(struct config_page *page, struct slice type, struct slice body)
+{
+    page->type = mem_copy(type.start, type.length);
+    page->body = mem_copy(body.start, body.length);
+    page->body_bytes = body.length;
 }
 
 static bool check_body(struct fields *table, const char *name, unsigned position, struct slice body)
@@ -48,25 +124,32 @@ static bool check_body(struct fields *table, const char *name, unsigned position
     return false;
 }
 
-static void read_page_table(struct config *config, unsigned status, struct fields *page)
+static void read_type_and_body(struct config_page *page, struct fields *table)
 {
-    static const char *const known[] = {"type", "body", NULL};
     struct slice type, body;
 
-    if (!fields_check_names(page, known))
+    if (fields_type(table, "body", 0) == FIELDS_NOTHING &&
+        (page->headers.count == 0 || fields_type(table, "type", 0) != FIELDS_NOTHING))
+        fields_fail(table, NULL, 0, "the body is missing: body = \"text\"");
+    if (!fields_text(table, "body", 0, &body) || !check_body(table, "body", 0, body))
         return;
-    if (fields_type(page, "body", 0) == FIELDS_NOTHING)
-        fields_fail(page, NULL, 0, "the body is missing: body = \"text\"");
-    if (!fields_text(page, "body", 0, &body) || !check_body(page, "body", 0, body))
-        return;
-    if (!fields_text(page, "type", 0, &type))
+    if (!fields_text(table, "type", 0, &type))
         type = guess_type(body);
     else if (!is_type(type))
-        fields_fail(page, "type", 0,
+        fields_fail(table, "type", 0,
                     "expected a media type of %d bytes at most, as in \"application/json\"",
                     TYPE_BYTES_MAX);
-    if (!page->wrong->is_set)
-        add_page(config, status, type, body);
+    set_body(page, type, body);
+}
+
+static void read_page_table(struct config_page *page, struct fields *table)
+{
+    static const char *const known[] = {"type", "body", "headers", NULL};
+
+    if (!fields_check_names(table, known))
+        return;
+    read_headers(&page->headers, table);
+    read_type_and_body(page, table);
 }
 
 static void read_page(struct config *config, struct fields *pages, unsigned status)
@@ -77,12 +160,12 @@ static void read_page(struct config *config, struct fields *pages, unsigned stat
 
     if (type == FIELDS_TEXT && fields_text(pages, NULL, status, &body)) {
         if (check_body(pages, NULL, status, body))
-            add_page(config, status, guess_type(body), body);
+            set_body(add_page(config, status), guess_type(body), body);
     } else if (type == FIELDS_TABLE && fields_enter_item(&page, pages, status)) {
-        read_page_table(config, status, &page);
+        read_page_table(add_page(config, status), &page);
         fields_leave(&page);
     } else if (type != FIELDS_NOTHING) {
-        fields_expected(pages, NULL, status, "a text, or a table with a type and a body");
+        fields_expected(pages, NULL, status, "a text, or a table with a type, a body and headers");
     }
 }
 
@@ -92,8 +175,9 @@ void pages_read(struct config *config, struct fields *root)
 
     if (!fields_enter(&pages, root, "pages"))
         return;
-    fields_check_positions(&pages, PAGES_LEAST, PAGES_MOST,
+    fields_check_positions(&pages, PAGES_LEAST, PAGES_MOST, "headers",
                            "a status from 400 to 599 as key, as in [503] = \"text\"");
+    read_headers(&config->pages_headers, &pages);
     for (unsigned status = PAGES_LEAST; status <= PAGES_MOST; status++)
         read_page(config, &pages, status);
     fields_leave(&pages);

@@ -1,7 +1,12 @@
 /*
- * pages - the bodies that a script puts in the place of our own, by status:
+ * pages - the bodies that a script puts in the place of our own, by status, and the headers that it
+ * adds to one of them or to all:
  *
- *   pages = { [503] = "back soon", [404] = { type = "application/json", body = "{}" } }
+ *   pages = {
+ *     [503] = "back soon",
+ *     [404] = { type = "application/json", body = "{}", headers = { ["X-Why"] = "unknown" } },
+ *     headers = { ["Access-Control-Allow-Origin"] = "*" },
+ *   }
  */
 #ifndef CONFIG_PAGES_H
 #define CONFIG_PAGES_H

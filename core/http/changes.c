@@ -53,17 +53,23 @@ static void changes_grow(struct changes *changes, struct arena *arena)
     changes->room = room;
 }
 
-enum changes_fault changes_add(struct changes *changes, struct arena *arena, enum changes_of of,
-                               struct slice name, const struct slice *value)
+enum changes_fault changes_check(enum changes_of of, struct slice name, const struct slice *value)
 {
-    struct slice trimmed = value != NULL ? slice_trim(*value) : (struct slice){NULL, 0};
-
     if (!is_name(name))
         return CHANGES_NAME;
     if (is_ours(of, name, value == NULL))
         return CHANGES_OURS;
-    if (!is_value(trimmed))
-        return CHANGES_VALUE;
+    return value != NULL && !is_value(*value) ? CHANGES_VALUE : CHANGES_FINE;
+}
+
+enum changes_fault changes_add(struct changes *changes, struct arena *arena, enum changes_of of,
+                               struct slice name, const struct slice *value)
+{
+    struct slice trimmed = value != NULL ? slice_trim(*value) : (struct slice){NULL, 0};
+    enum changes_fault fault = changes_check(of, name, value != NULL ? &trimmed : NULL);
+
+    if (fault != CHANGES_FINE)
+        return fault;
     if (changes->count == COUNT_MAX || name.length > BYTES_MAX || trimmed.length > BYTES_MAX ||
         changes->bytes + name.length + trimmed.length > BYTES_MAX)
         return CHANGES_MANY;

@@ -27,6 +27,8 @@ struct changes {        /* all zero: none */
     size_t bytes; /* of names and values */
 };
 
+/* May a script set that field, or, with a value of NULL, remove it? */
+enum changes_fault changes_check(enum changes_of, struct slice name, const struct slice *value);
 /* One more: the value instead of what came under that name, beside other values for the name; NULL:
  * nothing instead. Copies both to the arena. */
 enum changes_fault changes_add(struct changes *, struct arena *, enum changes_of, struct slice name,

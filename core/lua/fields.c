@@ -90,22 +90,14 @@ static void push_field(struct fields *table, const char *name, unsigned position
 
 static const char *describe_type(lua_State *lua, int index)
 {
-    switch (lua_type(lua, index)) {
-    case LUA_TNIL:
-        return "nothing";
-    case LUA_TBOOLEAN:
-        return "a boolean";
-    case LUA_TNUMBER:
-        return "a number";
-    case LUA_TSTRING:
-        return "a string";
-    case LUA_TTABLE:
-        return "a table";
-    case LUA_TFUNCTION:
-        return "a function";
-    default:
-        return "a value of another kind";
-    }
+    static const char *const names[] = {
+        [LUA_TNIL] = "nothing",     [LUA_TBOOLEAN] = "a boolean", [LUA_TNUMBER] = "a number",
+        [LUA_TSTRING] = "a string", [LUA_TTABLE] = "a table",     [LUA_TFUNCTION] = "a function",
+    };
+    size_t type = (size_t)lua_type(lua, index);
+    bool is_known = type < sizeof names / sizeof *names && names[type] != NULL;
+
+    return is_known ? names[type] : "a value of another kind";
 }
 
 void fields_expected(struct fields *table, const char *name, unsigned position, const char *what)
@@ -307,6 +299,11 @@ static bool is_position(lua_State *lua, int index, size_t least, size_t most)
     return key >= (double)least && key <= (double)most && floor(key) == key;
 }
 
+static bool is_name(lua_State *lua, int index, const char *name)
+{
+    return lua_type(lua, index) == LUA_TSTRING && strcmp(lua_tostring(lua, index), name) == 0;
+}
+
 static void fail_position(struct fields *table, const char *what)
 {
     lua_State *lua = table->lua;
@@ -321,7 +318,8 @@ static void fail_position(struct fields *table, const char *what)
         fields_fail(table, NULL, 0, "expected %s, got %s", what, describe_type(lua, -1));
 }
 
-bool fields_check_positions(struct fields *table, unsigned least, unsigned most, const char *what)
+bool fields_check_positions(struct fields *table, unsigned least, unsigned most, const char *name,
+                            const char *what)
 {
     lua_State *lua = table->lua;
 
@@ -331,7 +329,7 @@ bool fields_check_positions(struct fields *table, unsigned least, unsigned most,
     lua_pushnil(lua);
     while (lua_next(lua, table->index) != 0) {
         lua_pop(lua, 1);
-        if (is_position(lua, -1, least, most))
+        if (is_position(lua, -1, least, most) || is_name(lua, -1, name))
             continue;
         fail_position(table, what);
         lua_pop(lua, 1);

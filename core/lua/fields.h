@@ -63,8 +63,9 @@ void fields_leave(struct fields *child);
 bool fields_check_names(struct fields *, const char *const *known);
 /* The same, and besides one value without a name, the first. */
 bool fields_check_entry(struct fields *, const char *const *known);
-/* Is every key a whole number from least to most? what says so in words. */
-bool fields_check_positions(struct fields *, unsigned least, unsigned most, const char *what);
+/* Is every key a whole number from least to most, or this one name? what says so in words. */
+bool fields_check_positions(struct fields *, unsigned least, unsigned most, const char *name,
+                            const char *what);
 /* How many elements has the list? 0 and something wrong if it is not one: it
  * has names or gaps, or more than limit elements. */
 unsigned fields_count(struct fields *list, unsigned limit);

@@ -130,7 +130,7 @@ static void reply_add_body(struct reply *reply, struct incoming *in, const struc
 {
     const struct config_page *page = config_page_of(config, reply->status);
 
-    if (page != NULL) {
+    if (page != NULL && page->body != NULL) {
         reply->body = (struct slice){page->body, page->body_bytes};
         reply->type = slice_of(page->type);
     } else if (in->parse.has_head && accept_wants_json(incoming_head(in))) {
@@ -139,6 +139,17 @@ static void reply_add_body(struct reply *reply, struct incoming *in, const struc
     } else {
         reply->body = reply_text(&in->arena, reply->status, why);
     }
+}
+
+/* What the setting `pages` adds to it. */
+static void reply_add_headers(struct reply *reply, const struct config *config)
+{
+    const struct config_page *page = config_page_of(config, reply->status);
+
+    if (reply->status < 400)
+        return;
+    reply->page_headers = page != NULL ? &page->headers : NULL;
+    reply->pages_headers = &config->pages_headers;
 }
 
 /* --- heads --- */
@@ -151,15 +162,55 @@ static bool reply_has(const struct reply *reply, struct slice name)
     return false;
 }
 
-static struct slice reply_head(struct incoming *in, const struct reply *reply, bool may_have_body)
+static bool headers_have(const struct config_headers *headers, struct slice name)
 {
-    struct slice type = reply->type.length > 0 ? reply->type : SLICE("text/plain; charset=utf-8");
-    size_t room = 320 + type.length;
-    struct writer w;
+    for (unsigned i = 0; headers != NULL && i < headers->count; i++)
+        if (slice_is_nocase(slice_of(headers->list[i].name), name))
+            return true;
+    return false;
+}
+
+static bool reply_says(const struct reply *reply, struct slice name)
+{
+    return reply_has(reply, name) || headers_have(reply->page_headers, name) ||
+           headers_have(reply->pages_headers, name);
+}
+
+static size_t headers_room(const struct config_headers *headers)
+{
+    size_t room = 0;
+
+    for (unsigned i = 0; headers != NULL && i < headers->count; i++)
+        room += strlen(headers->list[i].name) + strlen(headers->list[i].value) + 4;
+    return room;
+}
+
+static size_t reply_room(const struct reply *reply, struct slice type)
+{
+    size_t room =
+        320 + type.length + headers_room(reply->page_headers) + headers_room(reply->pages_headers);
 
     for (unsigned i = 0; i < reply->fields_count; i++)
         room += reply->fields[i].name.length + reply->fields[i].value.length + 4;
-    w = writer_in(&in->arena, room);
+    return room;
+}
+
+static void write_headers(struct writer *w, const struct reply *reply,
+                          const struct config_headers *headers, const struct config_headers *before)
+{
+    for (unsigned i = 0; headers != NULL && i < headers->count; i++) {
+        struct slice name = slice_of(headers->list[i].name);
+
+        if (!reply_has(reply, name) && !headers_have(before, name))
+            write_field(w, name, slice_of(headers->list[i].value));
+    }
+}
+
+static struct slice reply_head(struct incoming *in, const struct reply *reply, bool may_have_body)
+{
+    struct slice type = reply->type.length > 0 ? reply->type : SLICE("text/plain; charset=utf-8");
+    struct writer w = writer_in(&in->arena, reply_room(reply, type));
+
     write_text(&w, SLICE("HTTP/1.1 "));
     write_number(&w, reply->status);
     write_text(&w, SLICE(" "));
@@ -167,13 +218,15 @@ static struct slice reply_head(struct incoming *in, const struct reply *reply, b
     write_text(&w, SLICE("\r\n"));
     for (unsigned i = 0; i < reply->fields_count; i++)
         write_field(&w, reply->fields[i].name, reply->fields[i].value);
-    if (!reply_has(reply, SLICE("date")))
+    write_headers(&w, reply, reply->page_headers, NULL);
+    write_headers(&w, reply, reply->pages_headers, reply->page_headers);
+    if (!reply_says(reply, SLICE("date")))
         write_field(&w, SLICE("Date"), date_now());
-    if (!reply_has(reply, SLICE("server")))
+    if (!reply_says(reply, SLICE("server")))
         write_field(&w, SLICE("Server"), SLICE("lb"));
     if (reply->body.length > 0 && !reply_has(reply, SLICE("content-type")))
         write_field(&w, SLICE("Content-Type"), type);
-    if (reply->retry_after_s > 0 && !reply_has(reply, SLICE("retry-after")))
+    if (reply->retry_after_s > 0 && !reply_says(reply, SLICE("retry-after")))
         write_decimal_field(&w, SLICE("Retry-After"), reply->retry_after_s);
     if (may_have_body)
         write_decimal_field(&w, SLICE("Content-Length"), reply->body.length);
@@ -207,6 +260,7 @@ size_t reply_error(struct incoming *in, const struct config *config, unsigned st
     struct reply reply = {.status = status, .retry_after_s = retry_after_s};
 
     reply_add_body(&reply, in, config, why);
+    reply_add_headers(&reply, config);
     return reply_send(in, &reply);
 }
 
@@ -218,6 +272,7 @@ size_t reply_decided(struct incoming *in, const struct config *config,
 
     if (d->status >= 400 && d->body.length == 0 && !reply_has(&reply, SLICE("content-type")))
         reply_add_body(&reply, in, config, (struct slice){"", 0});
+    reply_add_headers(&reply, config);
     return reply_send(in, &reply);
 }
 
@@ -261,6 +316,7 @@ size_t reply_last_hop(struct incoming *in, const struct config *config, unsigned
 
     if (status == 405) {
         reply_add_body(&reply, in, config, (struct slice){"", 0});
+        reply_add_headers(&reply, config);
     } else if (slice_is(in->parse.head.method, SLICE("TRACE"))) {
         reply.fields_count = 0;
         reply.type = SLICE("message/http");

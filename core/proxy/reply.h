@@ -14,6 +14,9 @@ struct reply {
     struct slice type; /* Content-Type of a body whose fields have none; empty: text/plain */
     const struct facts_field *fields;
     unsigned fields_count;
+    /* Of the setting `pages`, or NULL: those of the status, and of all. A field that is among those
+     * before them is not added. */
+    const struct config_headers *page_headers, *pages_headers;
     unsigned retry_after_s; /* 0: no such field */
 };
 

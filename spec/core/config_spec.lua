@@ -247,6 +247,26 @@ describe("a script's settings", function()
       end
     end)
 
+    it("headers of a page, and of all pages", function()
+      local pages = settings([[return { backends = 'a:1', pages = {
+        [503] = { body = 'x', headers = { B = " 1\t", a = "\195\188", ["X-C"] = "" } },
+        [429] = { headers = { ["Server"] = "s", Date = "d" } },
+        headers = { ["Access-Control-Allow-Origin"] = "*" },
+      } }]]).pages
+      assert.same({ B = "1", a = "\195\188", ["X-C"] = "" }, pages[503].headers)
+      assert.same({ headers = { Server = "s", Date = "d" } }, pages[429])
+      assert.same({ ["Access-Control-Allow-Origin"] = "*" }, pages.headers)
+      local many = {}
+      for i = 1, 32 do many[i] = ("A%d = '%s'"):format(i, ("x"):rep(100)) end
+      many = settings("return { backends = 'a:1', pages = { headers = { " .. table.concat(many, ", ") .. " } } }")
+      assert.equal(("x"):rep(100), many.pages.headers.A32)
+    end)
+
+    it("no header of a page twice, in two letter cases", function()
+      local _, said = load_printed "return { backends = 'a:1', pages = { headers = { AB = '1', Ab = '2' } } }"
+      assert.truthy(said:find "^balancer.lua:1: pages.headers.A[Bb]: it is there twice, in two letter cases$", said)
+    end)
+
     it("as many workers as there are CPUs", function()
       local printed = assert(load_printed "return { backends = 'a:1' }")
       assert.truthy(printed:find(('workers = "auto", -- %d here'):format(core.config_cpus()), 1, true))
@@ -267,7 +287,8 @@ describe("a script's settings", function()
           backends = { "unix:/a", { address = "b:1", name = "\\ \"", weight = 2, tags = { x = "1" } } },
           trusted_proxies = { "10.0.0.0/8", "::ffff:192.0.2.1", "2001:db8::1", "::/0", "0.0.0.0/0" }, forwarded = true,
           trace = true, via = false, reuse = "all",
-          pages = { [503] = "a\n\0001\127\"\\", [404] = { type = "text/x; a=\"b\"", body = "" } },
+          pages = { [503] = "a\n\0001\127\"\\", [404] = { type = "text/x; a=\"b\"", body = "" },
+            [429] = { headers = { ["X-B"] = "\"\\", ["X-A"] = "1" } }, headers = { D = "4", C = "3", B = "2" } },
           health = {
             interval = 0.123, type = "http", path = "/\"\\", host = "x:1", status = { "2xx", 404 },
           },
@@ -293,6 +314,8 @@ describe("a script's settings", function()
     local NETWORK = "expected an address or a network, as in 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32"
     local PAGE_KEY = 'expected a status from 400 to 599 as key, as in [503] = "text"'
     local MEDIA_TYPE = 'expected a media type of 255 bytes at most, as in "application/json"'
+    local OURS = "it is set by lb itself"
+    local MANY_HEADERS = "expected 32 headers and 4096 bytes of them at most"
     local BY_HTTP = 'only a check by HTTP has it: set type = "http"'
     local PATH = 'expected a path such as "/healthz": it begins with "/" and has no spaces, no "#" and nothing ' ..
       "beyond ASCII"
@@ -410,7 +433,30 @@ describe("a script's settings", function()
       { "return { pages = { ['503'] = 'x' } }", ":1: pages: " .. PAGE_KEY .. ", got the name '503'" },
       { "return { pages = { [true] = 'x' } }", ":1: pages: " .. PAGE_KEY .. ", got a boolean" },
       { "return { pages = { [404] = 'x',\n [503] = 1 } }",
-        ":2: pages[503]: expected a text, or a table with a type and a body, got a number" },
+        ":2: pages[503]: expected a text, or a table with a type, a body and headers, got a number" },
+      { "return { pages = { [503] = {\n headers = 'x' } } }",
+        ":2: pages[503].headers: expected a table, got a string" },
+      { "return { pages = { headers = {\n A = 1 } } }", ":2: pages.headers.A: expected a string, got a number" },
+      { "return { pages = { headers = {\n 'x' } } }",
+        ':1: pages.headers: expected names and strings, as in { zone = "a" }' },
+      { "return { pages = { headers = {\n ['a b'] = 'x' } } }", ":2: pages.headers.a b: this is no header's name" },
+      { "return { pages = { headers = {\n A = 'b\\r\\nC: d' } } }",
+        ":2: pages.headers.A: a line end or another control byte in it" },
+      { "return { pages = { [503] = { headers = {\n Connection = 'close' } } } }",
+        ":2: pages[503].headers.Connection: " .. OURS },
+      { "return { pages = { headers = {\n ['content-LENGTH'] = '0' } } }",
+        ":2: pages.headers.content-LENGTH: " .. OURS },
+      { "return { pages = { headers = { ['Transfer-Encoding'] = 'x' } } }",
+        ":1: pages.headers.Transfer-Encoding: " .. OURS },
+      { "return { pages = { headers = { Upgrade = 'h2c' } } }", ":1: pages.headers.Upgrade: " .. OURS },
+      { "return { pages = { headers = { Trailer = 'a' } } }", ":1: pages.headers.Trailer: " .. OURS },
+      { "return { pages = { headers = { ['Content-Type'] = 'a/b' } } }", ":1: pages.headers.Content-Type: the type " ..
+        'of a page is a field of its own, as in { type = "text/html", body = .. }' },
+      { "local t = {} for i = 1, 33 do t['A' .. i] = 'x' end\nreturn { pages = { headers = t } }",
+        ":2: pages.headers: " .. MANY_HEADERS },
+      { "return { pages = { headers = { A = ('x'):rep(4096) } } }", ":1: pages.headers: " .. MANY_HEADERS },
+      { "return { pages = { [503] = { type = 'a/b', headers = { A = 'b' } } } }",
+        ':1: pages[503]: the body is missing: body = "text"' },
       { "return { pages = { [503] = ('x'):rep(65537) } }", ":1: pages[503]: expected 65536 bytes at most, got 65537" },
       { "return { pages = { [503] = {\n body = ('x'):rep(65537) } } }",
         ":2: pages[503].body: expected 65536 bytes at most, got 65537" },

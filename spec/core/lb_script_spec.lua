@@ -91,6 +91,18 @@ describe("lb.script", function()
     assert.truthy(printed:find "on_failure: the script's")
   end)
 
+  it("takes every setting that there is", function()
+    local settings = load [[
+      return require "canary" {
+        listen = ":80", workers = 2, fallback = "fail", trusted_proxies = "::1", forwarded = true, trace = true,
+        via = false, body_first = "always", reuse = "all", pages = { [503] = "later", headers = { A = "b" } },
+      }
+    ]]
+    assert.same({ 2, "fail", true, true, false, "always", "all" }, { settings.workers, settings.fallback,
+      settings.forwarded, settings.trace, settings.via, settings.body_first, settings.reuse })
+    assert.same({ "later", { A = "b" } }, { settings.pages[503].body, settings.pages.headers })
+  end)
+
   it("keeps settings of health beside a check that is a function alone, whoever gives which", function()
     local settings, printed = load [[return require "canary" { health = function() end }]]
     assert.equal(7, settings.health.interval)

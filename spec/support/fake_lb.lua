@@ -172,8 +172,9 @@ end
 
 -- lb.script: core/lua/modules.lua has the real one.
 local SETTINGS, GROUPS = {}, { health = true, timeouts = true, limits = true, script = true, pages = true }
-for name in ([[listen backends workers fallback trusted_proxies forwarded trace via reuse pages health timeouts limits
-  script init choose on_response on_failure on_done on_health]]):gmatch "%S+" do SETTINGS[name] = true end
+for name in ([[listen backends workers fallback trusted_proxies forwarded trace via body_first reuse pages health
+  timeouts limits script init choose on_response on_failure on_done
+  on_health]]):gmatch "%S+" do SETTINGS[name] = true end
 
 local function over(below, above)
   local both = {}

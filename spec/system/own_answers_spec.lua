@@ -122,6 +122,19 @@ describe("lb's own", function()
       check_framing(status, response, client)
     end)
 
+    it(status .. " has the headers of its page, and those of all", function()
+      local lb = start(status, ([[pages = {
+        [%d] = { headers = { ["X-Page"] = "its own", ["cache-control"] = "no-store" } },
+        headers = { ["Access-Control-Allow-Origin"] = "*", ["Cache-Control"] = "no-cache" },
+      }]]):format(status))
+      local response, client = provoke(lb, status)
+      assert.equal(status, tonumber(response.body:match "^%d+"))
+      assert.same({ "its own" }, response:values "x-page")
+      assert.same({ "*" }, response:values "access-control-allow-origin")
+      assert.same({ "no-store" }, response:values "cache-control")
+      check_framing(status, response, client)
+    end)
+
     it(status .. " may be an empty page", function()
       local lb = start(status, ("pages = { [%d] = '' }"):format(status))
       local response, client = provoke(lb, status)
@@ -262,6 +275,33 @@ describe("an answer of the policy", function()
     local response = lb:fetch "/"
     assert.equal("ours", response.body)
     assert.equal("yes", response:field "x-mine")
+  end)
+
+  it("that is an error has the headers of the pages, but its own fields win", function()
+    local pages = "pages = { headers = { ['X-All'] = 'yes', ['x-mine'] = 'no', ['Retry-After'] = '60' } },"
+    for what, choice in pairs {
+      rejects = "ctx:reject(503, { retry_after = 7 })",
+      responds = "ctx:respond { status = 404, body = 'b', headers = { ['X-Mine'] = 'yes' } }",
+    } do
+      local response = start_choosing("return " .. choice, pages):fetch "/"
+      assert.same({ "yes" }, response:values "x-all")
+      assert.same({ what == "rejects" and "no" or "yes" }, response:values "x-mine")
+      assert.same({ what == "rejects" and "7" or "60" }, response:values "retry-after")
+    end
+  end)
+
+  it("that is no error has none of them", function()
+    local lb = start_choosing("return ctx:redirect('/b')", "pages = { headers = { ['X-All'] = 'yes' } },")
+    assert.is_nil(lb:fetch("/"):field "x-all")
+  end)
+
+  it("of a backend has none of them", function()
+    local backend = play.backend(function(conn)
+      conn:request()
+      conn:send "HTTP/1.1 503 Not now\r\nContent-Length: 0\r\n\r\n"
+    end)
+    local lb = play.balancer { backends = { backend }, settings = "pages = { headers = { ['X-All'] = 'yes' } }," }
+    assert.is_nil(lb:fetch("/"):field "x-all")
   end)
 
   it("that is no error stays empty", function()
