@@ -254,7 +254,8 @@ static struct slice parse_gather(struct parse *p, struct slice last)
     size_t length = partial.length + last.length;
     char *bytes = arena_alloc(p->arena, length);
 
-    memcpy(bytes, partial.start, partial.length);
+    if (partial.length > 0)
+        memcpy(bytes, partial.start, partial.length);
     memcpy(bytes + partial.length, last.start, last.length);
     buffer_dispose(&p->partial);
     return (struct slice){bytes, length};

@@ -206,15 +206,26 @@ static void on_opened(struct outgoing *o, int status)
     }
 }
 
-static int lease_begin(struct opening *opening, void **connection)
+static int lease_connect(struct lease *lease, void **connection)
 {
-    struct lease *lease = list_entry(opening, struct lease, opening);
     struct outgoing *o = outgoing_new(lease->pool, lease, on_opened);
-    int status = outgoing_open(o, opening->to);
+    int status = outgoing_open(o, lease->opening.to);
 
     *connection = o;
     if (status != 0)
         outgoing_close(o);
+    return status;
+}
+
+/* An extra one is worth as much as the first: without it a lost SYN is a failed connect. */
+static int lease_begin(struct opening *opening, void **connection)
+{
+    struct lease *lease = list_entry(opening, struct lease, opening);
+    struct pools *pools = lease->pool->pools;
+    int status = lease_connect(lease, connection);
+
+    if (status == UV_EMFILE && pools->make_room(pools))
+        status = lease_connect(lease, connection);
     return status;
 }
 
@@ -235,20 +246,11 @@ void lease_init(struct lease *lease, void (*on_ready)(struct lease *, struct out
     deadline_init(&lease->deadline, on_too_late);
 }
 
-static int lease_open(struct lease *lease, const struct sockaddr *to, uint64_t connect_ms)
-{
-    struct pool *pool = lease->pool;
-
-    return opening_start(&lease->opening, pool->loop, to, &pool->openings, connect_ms);
-}
-
 void pool_lease(struct pool *pool, struct lease *lease, const struct sockaddr *to,
                 uint64_t connect_ms)
 {
     lease->pool = pool;
-    lease->refused = lease_open(lease, to, connect_ms);
-    if (lease->refused == UV_EMFILE && pool->pools->make_room(pool->pools))
-        lease->refused = lease_open(lease, to, connect_ms);
+    lease->refused = opening_start(&lease->opening, pool->loop, to, &pool->openings, connect_ms);
     if (lease->refused != 0)
         loop_defer(pool->loop, &lease->tell);
     else

@@ -146,6 +146,24 @@ describe("a worker without a descriptor", function()
     assert.is_nil(client.ended)
   end)
 
+  it("connects a second and a third time where SYNs are lost, and closes clients that are idle", function()
+    local hole = play.blackhole()
+    local lb = play.balancer { script = ([[return {
+      health = { interval = 60 }, timeouts = { connect = 10 }, backends = "%s",
+      choose = function(ctx, backends)
+        return ctx.path == "/" and ctx:respond { body = "x" } or backends[1]
+      end,
+    }]]):format(hole.address) }
+    lb:up(hole)
+    hole:fill()
+    local clients = {}
+    for i = 1, 5 do clients[i] = idle(lb) end
+    exhaust(lb)
+    clients[5]:send "GET /hole HTTP/1.1\r\nHost: x\r\n\r\n"
+    play.wait("three connects that hang", function() return hole:hanging() == 3 end)
+    assert.is_nil(clients[5].ended)
+  end)
+
   it("connects to a backend, and closes a client that is idle", function()
     local lb = start(100)
     local first, second, third = silent(lb), idle(lb), idle(lb)

@@ -6,7 +6,7 @@ local SCRIPT = [[
 local count, other = lb.counter "count", lb.counter "other"
 %s
 return {
-  health = { interval = 0.2, timeout = 5 }, script = { budget_ms = 20, await = 0.5 },
+  health = { interval = 0.2, timeout = 5 }, script = { budget_ms = 20, await = 0.5, park = 0 },
   choose = function(ctx, backends)
     if ctx.path == "/numbers" then return ctx:respond { body = count:get() .. " " .. other:get() } end
     %s
