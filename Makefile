@@ -236,7 +236,8 @@ install: all install-scripts
 
 # The scripts, and what specs of one's own require.
 SHARE = $(DESTDIR)$(PREFIX)/share/lb
-BUILDERS = backend fake_clients fake_headers fake_lb fake_shared outcome request script sha256
+BUILDERS = backend clean_path fake_clients fake_codes fake_headers fake_lb fake_shared outcome request \
+	script sha256
 install-scripts:
 	install -d $(SHARE)/scripts $(SHARE)/spec/support
 	install -m 644 balancer.lua $(SHARE)/balancer.lua
