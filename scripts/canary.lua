@@ -8,6 +8,14 @@ return lb.script({
 }, function(options)
   local function is_canary(backend) return backend.tags[options.tag] ~= nil end
 
+  local function side(backends, wanted)
+    local list = {}
+    for _, one in ipairs(backends) do
+      if is_canary(one) == wanted then list[#list + 1] = one end
+    end
+    return list
+  end
+
   local function draws_canary(ctx)                     -- 0 to 100, evenly, and always the same for a user
     return tonumber(lb.hmac(options.tag, options.user(ctx)):sub(1, 8), 16) / 2 ^ 32 * 100 < options.percent
   end
@@ -15,9 +23,8 @@ return lb.script({
   return {
     choose = function(ctx, backends)
       local wanted = draws_canary(ctx)
-      local chosen = backends:min(function(one)        -- the other side only if this one has nobody
-        return (is_canary(one) == wanted and 0 or 1e9) + one.in_flight / one.effective_weight
-      end)
+      local chosen = lb.policy.least_in_flight(ctx, side(backends, wanted))
+        or lb.policy.least_in_flight(ctx, side(backends, not wanted))    -- if this one has nobody
       return chosen, chosen and { why = is_canary(chosen) and "canary" or "stable" } or nil
     end,
   }

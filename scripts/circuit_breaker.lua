@@ -1,6 +1,9 @@
 -- Puts a backend out for a while when too many of its answers are failures or 5xx, so that clients do not wait for
 -- them; at most `cap` of all backends are out at once, as when everybody fails it is not one backend's fault.
--- Suits backends that fail while they still accept connections.
+-- Suits backends that fail while they still accept connections. They take turns by weight: by work in flight one
+-- that fails fast would get more than its share, or too little to be judged.
+local in_turn = require("weighted_round_robin").choose
+
 return lb.script({
   error_rate = 0.5,        -- of the last seconds,
   requests = 20,           -- if there were so many in the last 10 s
@@ -24,12 +27,12 @@ return lb.script({
 
   return {
     choose = function(ctx, backends)
-      local chosen = lb.policy.least_in_flight(ctx, backends)
+      local chosen = in_turn(ctx, backends)
       if chosen == nil then return nil end
       if (recent(chosen):add() or 0) > options.requests and chosen.error_rate >= options.error_rate
         and #backends > 1 and may_eject(backends.all) then
         chosen:eject(options.eject_for, ("%d %% errors"):format(chosen.error_rate * 100))
-        return backends:min(function(one) return one == chosen and math.huge or one.in_flight end)
+        return backends:min(function(one) return one == chosen and math.huge or one.in_flight / one.weight end)
       end
       return chosen
     end,

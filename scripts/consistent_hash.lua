@@ -12,8 +12,12 @@ return lb.script({
         in_flight, weight = in_flight + one.in_flight, weight + one.effective_weight
       end
       local share = options.bound * in_flight / weight
-      return backends:ring(options.key(ctx), function(one)
-        return one.in_flight < math.ceil(share * one.effective_weight)
+      local function has_room(one) return one.in_flight < math.ceil(share * one.effective_weight) end
+      local key = options.key(ctx)
+      local own = backends:ring(key)
+      if not own or has_room(own) then return own end
+      return backends:ring(key, function(one)          -- one that fails has room, as failures come fast
+        return one.error_rate < 0.5 and has_room(one)
       end)
     end,
   }

@@ -1,11 +1,16 @@
 -- Sends each request to the backend with the least work in flight for its weight.
 -- Suits requests of uneven cost. Keeps no state of its own.
-local function load(backend) return backend.in_flight / backend.effective_weight end
+-- A failure comes fast, so who fails looks idle: what it has in flight, this request too, counts as often as it
+-- takes answers of its to get a good one.
+local function load(backend)
+  local good = math.max(0.1, 1 - backend.error_rate)
+  return (math.floor((backend.in_flight + 1) / good) - 1) / backend.effective_weight
+end
 
 return lb.script({}, function()
   return {
     choose = function(ctx, backends)
-      return backends:min(load)        -- ties rotate, so an idle pool shares the work
+      return backends:min(load)        -- ties take turns by weight, so an idle pool shares the work
     end,
   }
 end)

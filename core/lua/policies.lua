@@ -3,39 +3,104 @@
 -- They ask the list and the backends what any script could ask them.
 local inside = ...
 
-local C, policies = inside.ffi.C, inside.policies
+local C, policies, lists = inside.ffi.C, inside.policies, inside.list_methods
+local source_of = inside.turns.source_of
+local floor, setmetatable = math.floor, setmetatable
 
-inside.ffi.cdef "double random_unit(void);"
+inside.ffi.cdef [[
+double random_unit(void);
+uint32_t random_below(uint32_t n);
+]]
 
--- Idle ones take turns, whatever their weights.
-local function load_of(backend) return backend.in_flight / backend.effective_weight end
+-- Which part of its answers is good. A tenth at least, so that one that fails is tried again.
+local LEAST_GOOD = 0.1
 
-function policies.least_in_flight(_, backends) return backends:min(load_of) end
-
-local LEAST_MS = 0.1 -- below, a difference says nothing; and a backend that looks like 0 ms is not taken for ever
-
-local function cost_of(backend)
-  return (backend.ewma_ms + LEAST_MS) * (backend.in_flight + 1) / backend.effective_weight
+local function good_of(backend)
+  local good = 1 - backend.error_rate
+  return good > LEAST_GOOD and good or LEAST_GOOD
 end
 
-function policies.p2c_ewma(_, backends)
-  local one, other = backends:sample(2)
-  if other and cost_of(other) < cost_of(one) then return other end
+-- A failure comes fast, so who fails looks idle. With this request it would have so many in flight; to get as many
+-- good answers it needs more. One is taken off, so that those are alike that are idle and fail seldom.
+local function load_of(backend)
+  return (floor((backend.in_flight + 1) / good_of(backend)) - 1) / backend.effective_weight
+end
+
+function policies.least_in_flight(_, backends) return (lists.min(backends, load_of)) end
+
+-- random ---------------------------------------------------------------------------------------------
+
+local function by_sum(backends, count)
+  local sum, most = 0, 0
+  for i = 1, count do
+    local weight = backends[i].effective_weight
+    sum, most = sum + weight, weight > most and weight or most
+  end
+  if sum == 0 then return backends[C.random_below(count) + 1], most end
+  local left = C.random_unit() * sum
+  for i = 1, count - 1 do
+    left = left - backends[i].effective_weight
+    if left < 0 then return backends[i], most end
+  end
+  return backends[count], most
+end
+
+local most_of = setmetatable({}, { __mode = "k" }) -- by list: the most that a weight in it has been
+local DRAWS = 8
+
+-- Draws until one is kept, which is as often as its weight says. So weights are read of few.
+local function by_draws(backends, count)
+  for _ = 1, DRAWS do
+    local one = backends[C.random_below(count) + 1]
+    local weight, most = one.effective_weight, most_of[backends]
+    if weight > most then most_of[backends] = weight end
+    if C.random_unit() * most <= weight then return one end
+  end
+  return (by_sum(backends, count))
+end
+
+function policies.random(_, backends)
+  local count = #backends
+  if count < 2 then return backends[1] end
+  if most_of[backends] then return (by_draws(backends, count)) end
+  local one, most = by_sum(backends, count)
+  if source_of[backends] then most_of[backends] = most end -- one of lb's own, which will come again
+  return one
+end
+
+-- p2c_ewma -------------------------------------------------------------------------------------------
+
+local LEAST_MS = 1 -- below, a difference says little; and a backend that looks like 0 ms is not taken for ever
+local FAR = 4      -- times less is far better
+
+-- How long it takes to a good answer, times the work that is there for its weight. Beside failures that come fast
+-- the other one's time counts.
+local function cost_of(backend, other, more)
+  local ms, others = backend.ewma_ms, backend.error_rate * other.ewma_ms
+  local weight = backend.effective_weight
+  return ((ms > others and ms or others) + LEAST_MS) / good_of(backend)
+    * ((backend.in_flight + more) / weight + 2 / (weight + other.effective_weight))
+end
+
+-- It was drawn twice, as it is heavy, or one of few: it is taken, unless another one would be far better with this
+-- request, too.
+local function unless_far(one, backends)
+  local other, third = lists.sample(backends, 2)
+  if other == one then other = third end
+  if other and cost_of(other, one, 1) * FAR < cost_of(one, other, 0) then return other end
+  return one
+end
+
+-- Weights count in the draws. The costs decide by chance, too, or a difference that means nothing would be all.
+function policies.p2c_ewma(ctx, backends)
+  local one, other = policies.random(ctx, backends), policies.random(ctx, backends)
+  if one == other then return (unless_far(one, backends)) end
+  local cost, others = cost_of(one, other, 0) ^ 2, cost_of(other, one, 0) ^ 2
+  if C.random_unit() * (cost + others) < cost then return other end
   return one
 end
 
 function policies.ring_hash(ctx, backends, key)
   if key == nil then key = ctx.client end
-  return backends:ring(key)
-end
-
-function policies.random(_, backends)
-  local sum = 0
-  for i = 1, #backends do sum = sum + backends[i].effective_weight end
-  local left = C.random_unit() * sum
-  for i = 1, #backends - 1 do
-    left = left - backends[i].effective_weight
-    if left < 0 then return backends[i] end
-  end
-  return backends[#backends]
+  return (lists.ring(backends, key))
 end

@@ -382,6 +382,7 @@ inside = {
   did_you_mean = did_you_mean,
   policies = policies, -- what lb.policy has; core/lua/policies.lua adds to it
   number_text = number_text,
+  list_methods = {},   -- what a list of backends has; core/policy/lists.lua fills it
   raw_metatable = raw_metatable,
   tostring = tostring,
   WALK = WALK,

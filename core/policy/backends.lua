@@ -127,5 +127,7 @@ return {
   name_of = fixed.name,
   tags_of = function(backend) return facts_of_backends[number_of[backend]].tags end,
   weight_of = live.weight,
-  effective_weight_of = live.effective_weight,
+  slot_of = slot_of,
+  weight_in_script = weight_in_script,
+  slow_start = slow_start,
 }

@@ -1,5 +1,6 @@
 #include "policy/lists.h"
 
+#include "policy/steering.h"
 #include "shared/turns.h"
 
 #include <math.h>
@@ -31,9 +32,19 @@ static bool is_tie(const struct ties *ties, double score)
     return isnan(ties->least) || score == ties->least;
 }
 
-static struct ties find_ties(const double *scores, const double *weights, uint32_t count)
+static inline double weigh(const struct segment *segment, const struct lists_member *m,
+                           double ramp_s)
+{
+    if (m->slot == LISTS_STRANGER)
+        return 1;
+    return steering_effective_weight(segment, m->slot, m->in_script, ramp_s);
+}
+
+static struct ties find_ties(const struct segment *segment, const double *scores,
+                             const struct lists_member *members, uint32_t count, double ramp_s)
 {
     struct ties ties = {.least = NAN, .fewest = INFINITY};
+    double weight;
 
     for (uint32_t i = 0; i < count; i++)
         if (!isnan(scores[i]) && !(scores[i] >= ties.least))
@@ -41,10 +52,11 @@ static struct ties find_ties(const double *scores, const double *weights, uint32
     for (uint32_t i = 0; i < count; i++) {
         if (!is_tie(&ties, scores[i]))
             continue;
+        weight = weigh(segment, &members[i], ramp_s);
         ties.count++;
-        ties.weight += weights[i];
-        ties.most = fmax(ties.most, weights[i]);
-        ties.fewest = fmin(ties.fewest, weights[i]);
+        ties.weight += weight;
+        ties.most = weight > ties.most ? weight : ties.most;
+        ties.fewest = weight < ties.fewest ? weight : ties.fewest;
     }
     return ties;
 }
@@ -52,9 +64,10 @@ static struct ties find_ties(const double *scores, const double *weights, uint32
 /* Lists whose ties are others each time share the turn. Taken modulo, two of them that alternate
  * would each have every second turn, and one backend each. */
 uint32_t lists_tied(struct segment *segment, uint32_t turn, const double *scores,
-                    const double *weights, uint32_t count, bool is_mixed)
+                    const struct lists_member *members, uint32_t count, double ramp_s,
+                    bool is_mixed)
 {
-    struct ties ties = find_ties(scores, weights, count);
+    struct ties ties = find_ties(segment, scores, members, count, ramp_s);
     bool are_alike = !(ties.most > ties.fewest);
     uint32_t last = 0;
     double left;
@@ -65,7 +78,7 @@ uint32_t lists_tied(struct segment *segment, uint32_t turn, const double *scores
     for (uint32_t i = 0; i < count; i++) {
         if (!is_tie(&ties, scores[i]))
             continue;
-        left -= are_alike ? 1 : weights[i];
+        left -= are_alike ? 1 : weigh(segment, &members[i], ramp_s);
         last = i + 1;
         if (left < 0)
             break;

@@ -15,8 +15,9 @@ local assert, concat, loadstring = assert, table.concat, loadstring
 ffi.cdef [[
 uint32_t random_below(uint32_t n);
 uint32_t lists_least(const double *scores, uint32_t count);
-uint32_t lists_tied(void *segment, uint32_t turn, const double *scores, const double *weights, uint32_t count,
-                    bool is_mixed);
+struct lists_member { uint32_t slot, in_script; };
+uint32_t lists_tied(void *segment, uint32_t turn, const double *scores, const struct lists_member *,
+                    uint32_t count, double ramp_s, bool is_mixed);
 uint32_t lists_key(const char *text, size_t length);
 double lists_ring_score(uint32_t key, uint32_t member, double weight);
 ]]
@@ -25,11 +26,12 @@ local LIST_SAME, LIST_ONCE = 0, 2 -- enum binding_list
 
 local members, number_of, name_of = backends_module.members, backends_module.number_of, backends_module.name_of
 local tags_of, weight_of = backends_module.tags_of, backends_module.weight_of
-local effective_weight_of = backends_module.effective_weight_of
+local slot_of, weight_in_script = backends_module.slot_of, backends_module.weight_in_script
+local slow_start = backends_module.slow_start
 local segment, turns = ffi.cast("void *", prelude.segment), prelude.turns
 local source_of = turns.source_of
 local call_number = ffi.cast("const double *", number_address)
-local methods = {}
+local methods = prelude.list_methods
 
 -- Raises an error about an argument; or about the dot that was meant to be a colon, and moved them all.
 local function wrong_argument(backends, what, needs, given)
@@ -41,7 +43,6 @@ end
 
 local SCORES = #members                      -- as many as there can be
 local spare_scores = ffi.new("double[?]", SCORES) -- for all calls, unless one runs inside another
-local weights = ffi.new("double[?]", SCORES)      -- of those that are tied, for all calls
 
 -- scores[i - 1] = score(list[i]) for each, without a loop for the usual counts: LuaJIT compiles a loop, and what
 -- calls it, apart from each other, which costs more than all else; written out, it is one piece with choose.
@@ -59,7 +60,19 @@ local function score_many(scores, list, score)
   for i = 1, #list do scores[i - 1] = score(list[i]) end
 end
 
-local function weigh(backend) return number_of[backend] and effective_weight_of(backend) or 1 end
+local STRANGER = 2 ^ 32 - 1
+local known_members = setmetatable({}, { __mode = "k" }) -- by list: how many, and where C finds their weights
+
+local function members_for(list, count)
+  local array = ffi.new("struct lists_member[?]", count + 1)
+  array[0].slot = count
+  for i = 1, count do
+    local one = list[i]
+    array[i].slot, array[i].in_script = slot_of[one] or STRANGER, weight_in_script[one] or 1
+  end
+  if source_of[list] then known_members[list] = array end -- not if a script made it
+  return array
+end
 
 -- Who comes behind that backend, by its number, in the list, or in the script's order if it is not there.
 -- With `is_wanted(i)` the first of whom that is true.
@@ -95,17 +108,20 @@ function turns.is_of(list, last)
   return true
 end
 
+local function tied_neighbour(list, scores, count, last)
+  local least = huge
+  for i = 0, count - 1 do least = scores[i] < least and scores[i] or least end
+  return neighbour(list, last, function(i) return scores[i - 1] == least end) or neighbour(list, last)
+end
+
 -- Several, or those for which no score is a number, take turns; but for a try after the first.
-local function tied(list, scores, count, score_them)
+local function tied(list, scores, count)
   local last = turns.last()
-  if last ~= 0 and turns.is_of(list, last) then
-    local least = huge
-    for i = 0, count - 1 do least = scores[i] < least and scores[i] or least end
-    return neighbour(list, last, function(i) return scores[i - 1] == least end) or neighbour(list, last)
-  end
-  score_them(weights, list, weigh)
+  if last ~= 0 and turns.is_of(list, last) then return (tied_neighbour(list, scores, count, last)) end
+  local array = known_members[list]
+  if not array or array[0].slot ~= count then array = members_for(list, count) end
   local turn, is_mixed = turns.of(turns.ties, list)
-  return list[C.lists_tied(segment, turn, scores, weights, count, is_mixed)]
+  return list[C.lists_tied(segment, turn, scores, array + 1, count, slow_start, is_mixed)]
 end
 
 -- Looking for the smallest one is C's, for which it does not matter how the scores lie.
@@ -118,7 +134,7 @@ function methods.min(list, score)
   all(scores, list, score)
   spare_scores = scores
   local place = C.lists_least(scores, count)
-  if place == 0 then return (tied(list, scores, count, all)) end
+  if place == 0 then return (tied(list, scores, count)) end
   return list[place]
 end
 

@@ -9,6 +9,8 @@
 
 enum { MEDIAN_EVERY_MS = 100, ERROR_CLAIM_STALE_MS = 1000, ERROR_READ_TRIES = 64 };
 
+static const double ERRORS_LEAST = 1e-6; /* what is left of one after 40 s of samples */
+
 #define LOAD(word)         atomic_load_explicit(&(word), memory_order_relaxed)
 #define STORE(word, value) atomic_store_explicit(&(word), value, memory_order_relaxed)
 
@@ -189,10 +191,25 @@ double numbers_ewma_ms(struct segment *s, unsigned slot, uint64_t now_ms)
     return all.samples > 0 ? all.sum_ms / all.samples * all.left : numbers_median_ms(s, now_ms);
 }
 
+/* A policy asks this of each backend, and there are seldom any. */
+static bool has_errors(const struct segment *s, unsigned slot)
+{
+    unsigned workers = workers_of(s);
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers; i++)
+        if (LOAD(s->shares[i][slot].errors) > ERRORS_LEAST)
+            return true;
+    return false;
+}
+
 double numbers_error_rate(const struct segment *s, unsigned slot, uint64_t now_ms)
 {
-    struct averages all = averages_of(s, slot, now_ms);
+    struct averages all;
 
+    if (!has_errors(s, slot))
+        return 0;
+    all = averages_of(s, slot, now_ms);
     return all.samples > 0 ? all.errors / all.samples * all.left : 0;
 }
 

@@ -40,7 +40,7 @@ describe("backends", function()
       read_only = function(what) return function() complain("%s is read-only", what) end end,
       unknown = function(what, key) error(what .. " has no " .. tostring(key), 3) end,
       tostring = tostring, segment = ffi.cast("void *", segment),
-      policies = {}, late = {}, WALK = {},
+      policies = {}, list_methods = {}, late = {}, WALK = {},
     }
     assert(loadfile "core/lua/turns.lua")(prelude, {})
     turns, round_robin = prelude.turns, prelude.policies.round_robin

@@ -24,4 +24,23 @@ describe("least in flight", function()
     end
     assert.same({ a = 2, b = 2, c = 2 }, seen)
   end)
+
+  it("shares the work of an idle pool by weight", function()
+    local backends, large = pool { { name = "large", weight = 3 }, "small" }, 0
+    for _ = 1, 100 do large = large + (policy.choose(request {}, backends).name == "large" and 1 or 0) end
+    assert.is_true(math.abs(large - 75) <= 2, large .. " of 100")
+  end)
+
+  it("does not take a backend for idle that fails at once", function()
+    local backends = pool { ill = { error_rate = 1 }, a = { in_flight = 5 }, b = { in_flight = 5 } }
+    for _ = 1, 4 do assert.not_equal("ill", policy.choose(request {}, backends).name) end
+    backends[1].in_flight, backends[2].in_flight = 10, 10
+    assert.equal("ill", policy.choose(request {}, backends).name)
+  end)
+
+  it("shares an idle pool as before if one fails now and then", function()
+    local backends, seen = pool { "a", { name = "b", error_rate = 0.3 }, "c" }, {}
+    for i = 1, 6 do seen[i] = policy.choose(request {}, backends).name end
+    assert.equal("a b c a b c", table.concat(seen, " "))
+  end)
 end)

@@ -176,6 +176,8 @@ function methods.ring(backends, key, accept)
   return order[1] and order[1][1]
 end
 
+lists.methods = methods
+
 -- What a spec does with a list, and a policy does not.
 local for_specs = {}
 

@@ -15,6 +15,7 @@
 
 local json = require "dkjson"
 local clients = require "spec.support.fake_clients"
+local lists = require("spec.support.backend").lists.methods
 local codes = require "spec.support.fake_codes"
 local sha256 = require "spec.support.sha256"
 local shared = require "spec.support.fake_shared"
@@ -143,16 +144,41 @@ local function new_policies(counter)
   local turn = counter "lb:round_robin"
   local policy = {}
   function policy.round_robin(ctx, backends) return turn:next(ctx, backends) end
-  function policy.random(ctx, backends) return #backends > 0 and backends[ctx:random(#backends)] or nil end
-  function policy.ring_hash(ctx, backends, key) return backends:ring(key or ctx.client) end
+  function policy.ring_hash(ctx, backends, key) return lists.ring(backends, key or ctx.client) end
+
+  local function good_of(one) return math.max(0.1, 1 - one.error_rate) end
   function policy.least_in_flight(_, backends)
-    return backends:min(function(one) return one.in_flight / one.effective_weight end)
+    return lists.min(backends, function(one)
+      return (math.floor((one.in_flight + 1) / good_of(one)) - 1) / one.effective_weight
+    end)
   end
-  function policy.p2c_ewma(_, backends)
-    local a, b = backends:sample(2)
-    if not b then return a end
-    local function cost(one) return one.ewma_ms * (one.in_flight + 1) / one.effective_weight end
-    return cost(b) < cost(a) and b or a
+
+  function policy.random(ctx, backends)
+    local left = 0
+    for _, one in ipairs(backends) do left = left + one.effective_weight end
+    if left == 0 then return backends[#backends > 0 and math.random(#backends) or 1] end
+    left = left * math.random()
+    for _, one in ipairs(backends) do
+      left = left - one.effective_weight
+      if left < 0 then return one end
+    end
+    return backends[#backends]
+  end
+
+  local function cost(one, other, more)
+    local ms = math.max(one.ewma_ms, one.error_rate * other.ewma_ms) + 1
+    local load = (one.in_flight + more) / one.effective_weight + 2 / (one.effective_weight + other.effective_weight)
+    return ms / good_of(one) * load
+  end
+  function policy.p2c_ewma(ctx, backends)
+    local one, other = policy.random(ctx, backends), policy.random(ctx, backends)
+    if one == other then
+      local two, three = lists.sample(backends, 2)
+      other = two ~= one and two or three
+      return other and cost(other, one, 1) * 4 < cost(one, other, 0) and other or one
+    end
+    local mine, others = cost(one, other, 0) ^ 2, cost(other, one, 0) ^ 2
+    return math.random() * (mine + others) < mine and other or one
   end
   return policy
 end
