@@ -2,15 +2,18 @@
 -- browser gets another one and a new cookie. Suits applications that keep sessions in memory.
 -- The secret is STICKY_SECRET in the environment, the same for all balancers in front of these backends.
 return lb.script({
-  cookie = "lb_backend",
-  attributes = "Path=/; HttpOnly; SameSite=Lax",
+  cookie = "lb_backend", attributes = "Path=/; HttpOnly; SameSite=Lax",
   secret = os.getenv "STICKY_SECRET" or "",
 }, function(options)
   local tokens = {}                                    -- by the backend's name: one signature for each, ever
   local function token_of(backend)
-    local name = backend.name
-    tokens[name] = tokens[name] or lb.hmac(options.secret, name)
-    return tokens[name]
+    tokens[backend.name] = tokens[backend.name] or lb.hmac(options.secret, backend.name)
+    return tokens[backend.name]
+  end
+  local function keeps(vars, one)                      -- with weight 0: its own browsers, each request once
+    local may = one.weight == 0 and one.state == "up" and not vars[one]
+    vars[one] = true
+    return may
   end
 
   return {
@@ -21,8 +24,10 @@ return lb.script({
     choose = function(ctx, backends)
       local given = ctx.cookies:all(options.cookie)    -- two, if it was set for two paths or domains
       for i = 1, math.min(#given, 8) do
-        for _, one in ipairs(backends) do
-          if lb.equal(given[i], token_of(one)) then return one, { why = "sticky" } end
+        for _, one in ipairs(backends.all) do
+          if lb.equal(given[i], token_of(one)) and (backends:by_name(one.name) or keeps(ctx.vars, one)) then
+            return one, { why = "sticky" }
+          end
         end
       end
       local new = lb.policy.least_in_flight(ctx, backends)

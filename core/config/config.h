@@ -26,7 +26,7 @@ struct config_backend {
     char *text; /* the address as it was written, without "http://" */
     struct address address;
     unsigned slot;   /* where it is on the board, and in segment->shares: not its index here */
-    uint32_t weight; /* 1 unless given; 1 to 65535 */
+    uint32_t weight; /* 1 unless given; to 65535; 0: it gets no new requests */
     uint32_t max_in_flight; /* 0: no limit */
     struct config_tag *tags;
     unsigned tags_count;

@@ -285,7 +285,7 @@ static void read_backend_table(struct config *config, struct fields *entry)
         keep_words(entry, "address", 0, &words);
         return;
     }
-    read_count(entry, "weight", 1, WEIGHT_MAX, &backend->weight);
+    read_count(entry, "weight", 0, WEIGHT_MAX, &backend->weight);
     read_count(entry, "max_in_flight", 0, IN_FLIGHT_MAX, &backend->max_in_flight);
     read_tags(backend, entry);
 }

@@ -86,9 +86,8 @@ end
 
 function methods.set_weight(backend, weight)
   local slot = check_backend(backend, "set_weight(n)")
-  if type(weight) ~= "number" or weight ~= floor(weight) or weight < 1 or weight > 65535 then
-    complain("backend:set_weight(n) needs a whole number from 1 to 65535, got %s%s", tostring(weight),
-      weight == 0 and "; backend:drain() takes it out" or "")
+  if type(weight) ~= "number" or weight ~= floor(weight) or weight < 0 or weight > 65535 then
+    complain("backend:set_weight(n) needs a whole number from 0 to 65535, got %s", tostring(weight))
   end
   C.steering_set_weight(segment, slot, fixed.name[backend], weight_in_script[backend], weight)
 end

@@ -48,13 +48,14 @@ void steering_set_weight(struct segment *segment, uint32_t slot, const char *nam
 {
     char text[16];
 
-    if (!is_backend(segment, slot) || weight == 0 || weight > WEIGHT_MAX ||
+    if (!is_backend(segment, slot) || weight > WEIGHT_MAX ||
         !standing_set_weight(segment, slot, in_script, weight))
         return;
     snprintf(text, sizeof text, "%u", weight);
     log_event(LOG_INFO, "backend_weight",
               (const struct log_pair[]){{"backend", name}, {"#weight", text}, {NULL, NULL}},
-              "%s has weight %u now", name, weight);
+              "%s has weight %u now%s", name, weight,
+              weight == 0 ? ": it gets no new requests" : "");
 }
 
 uint32_t steering_state(const struct segment *segment, uint32_t slot)

@@ -204,7 +204,8 @@ static bool limits_allow(struct segment *s, unsigned claimed, uint64_t now_ms)
         count++;
         if (e.state == EJECTION_IN ||
             (e.state == EJECTION_CLAIMED && claim_is_stale(b, word, now_ms)))
-            another = another || (backend_is_up(b) && atomic_load(&b->draining) == 0);
+            another = another || (backend_is_up(b) && atomic_load(&b->draining) == 0 &&
+                                  standing_has_weight(s, i));
         else
             out++;
     }

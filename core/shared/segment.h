@@ -77,6 +77,7 @@ struct segment_backend {
     /* Its claim is count:24, odd: being written; since when in ms:40. */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t error_claim;
     _Atomic uint64_t last_error[12]; /* a text with a NUL behind it */
+    _Atomic uint32_t weight_known;   /* in the script, + 1; 0: nobody has said it yet */
 };
 
 struct segment_counter {

@@ -72,11 +72,27 @@ uint32_t standing_weight(const struct segment *s, unsigned slot, uint32_t in_scr
 
 bool standing_set_weight(struct segment *s, unsigned slot, uint32_t in_script, uint32_t weight)
 {
-    CHECK(weight > 0 && weight <= 0xffff);
-    if (standing_weight(s, slot, in_script) == weight)
+    uint32_t before = standing_weight(s, slot, in_script);
+
+    CHECK(weight <= 0xffff);
+    if (before == weight || atomic_exchange(&s->backends[slot].weight, in_script << 16 | weight) ==
+                                (in_script << 16 | weight))
         return false;
-    return atomic_exchange(&s->backends[slot].weight, in_script << 16 | weight) !=
-           (in_script << 16 | weight);
+    if (before == 0 || weight == 0)
+        board_touch(s); /* it may be chosen from now on, or no longer */
+    return true;
+}
+
+void standing_note_weight(struct segment *s, unsigned slot, uint32_t in_script)
+{
+    atomic_store(&s->backends[slot].weight_known, in_script + 1);
+}
+
+bool standing_has_weight(const struct segment *s, unsigned slot)
+{
+    uint32_t known = atomic_load(&s->backends[slot].weight_known);
+
+    return known == 0 || standing_weight(s, slot, known - 1) > 0;
 }
 
 double standing_ramp(uint64_t back_ms, uint64_t ramp_ms, uint64_t now_ms)
@@ -102,6 +118,7 @@ void standing_clear(struct segment *s, unsigned slot)
     struct segment_backend *b = &s->backends[slot];
 
     atomic_store(&b->weight, 0);
+    atomic_store(&b->weight_known, 0);
     atomic_store(&b->back_ms, 0);
     atomic_store(&b->ejected_ms, 0);
     atomic_store(&b->drained_ms, 0);

@@ -26,9 +26,13 @@ void standing_note_back(struct segment *, unsigned slot, uint64_t now_ms);
 void standing_note_ejected(struct segment *, unsigned slot, uint64_t now_ms);
 
 /* As the script says, unless another one was set since; a script with another weight for it
- * has the last word. Weights are 1 to 65535. */
+ * has the last word. Weights are 0 to 65535; with 0 a backend gets no new requests. */
 uint32_t standing_weight(const struct segment *, unsigned slot, uint32_t in_script);
 bool standing_set_weight(struct segment *, unsigned slot, uint32_t in_script, uint32_t weight);
+
+/* What the script says, for those who have no script; and what is so over it. */
+void standing_note_weight(struct segment *, unsigned slot, uint32_t in_script);
+bool standing_has_weight(const struct segment *, unsigned slot);
 
 /* From a tenth to 1 over ramp_ms after it came back; 0: it never did. */
 double standing_ramp(uint64_t back_ms, uint64_t ramp_ms, uint64_t now_ms);

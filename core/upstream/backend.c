@@ -7,6 +7,7 @@
 #include "shared/evidence.h"
 #include "shared/numbers.h"
 #include "shared/queued.h"
+#include "shared/standing.h"
 #include "shared/verdict.h"
 
 enum { EJECTION_FOR_MAX_MS = 300 * 1000 };
@@ -34,6 +35,7 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
         b->settings = &config->backends[i];
         b->share = numbers_share(segment, worker, b->settings->slot);
         numbers_hold(b->share);
+        standing_note_weight(segment, b->settings->slot, b->settings->weight);
         b->pool = pools_use(pools, b->settings->slot, config->timeouts.upstream_idle_ms);
     }
 }
@@ -65,9 +67,14 @@ void backends_dispose(struct backends *all)
     mem_free(all->available);
 }
 
-static bool backend_is_draining(const struct backend *b)
+/* It drains, or its weight is 0: nothing may make it one to choose from. */
+static bool backend_gets_none(const struct backend *b)
 {
-    return atomic_load(&b->all->segment->backends[b->settings->slot].draining) != 0;
+    const struct segment *segment = b->all->segment;
+    unsigned slot = b->settings->slot;
+
+    return atomic_load(&segment->backends[slot].draining) != 0 ||
+           standing_weight(segment, slot, b->settings->weight) == 0;
 }
 
 /* What was said last may be of a worker that is gone, or of another script, so it is that which
@@ -96,7 +103,7 @@ static void backends_look_for_panic(struct backends *all)
     unsigned wanted = 0;
 
     for (unsigned i = 0; i < all->count; i++)
-        wanted += !backend_is_draining(&all->list[i]);
+        wanted += !backend_gets_none(&all->list[i]);
     all->is_panic = atomic_load(&all->segment->first_round_done) != 0 &&
                     all->available_count < all->config->health.panic * wanted;
     backends_log_panic(all, wanted);
@@ -105,7 +112,7 @@ static void backends_look_for_panic(struct backends *all)
         return;
     all->available_count = 0;
     for (unsigned i = 0; i < all->count; i++)
-        if (!backend_is_draining(&all->list[i]))
+        if (!backend_gets_none(&all->list[i]))
             all->available[all->available_count++] = i;
 }
 
@@ -122,7 +129,8 @@ void backends_refresh(struct backends *all)
     all->available_generation++;
     all->available_count = 0;
     for (unsigned i = 0; i < all->count; i++)
-        if (board_is_available(all->segment, all->list[i].settings->slot, now_ms))
+        if (board_is_available(all->segment, all->list[i].settings->slot, now_ms) &&
+            !backend_gets_none(&all->list[i]))
             all->available[all->available_count++] = i;
     backends_look_for_panic(all);
 }

@@ -3,7 +3,7 @@
 --   pool { "a", "b" }                                  by name, in this order
 --   pool { { name = "a", in_flight = 2 }, "b" }        with facts that differ from the defaults
 --   pool { small = { weight = 1 }, large = {} }        named by key, in the order of their names
---   backends:up_only()                                 the list that choose gets: those that are up
+--   backends:up_only()                                 the list that choose gets: those that are up, of some weight
 --   backends:without("a")                              the same after "a" was tried
 --
 -- A spec may change a fact at any time: backends[1].in_flight = 3. Like the real ones they refuse a field
@@ -184,7 +184,7 @@ local for_specs = {}
 function for_specs.up_only(backends)
   local up = {}
   for _, one in ipairs(backends.all) do
-    if one.state == "up" then up[#up + 1] = one end
+    if one.state == "up" and one.weight > 0 then up[#up + 1] = one end
   end
   return list(up, backends.all, "")
 end
