@@ -116,9 +116,22 @@ static void attempt_fail_connect(struct attempt *a, int code)
     attempt_fail(a, failure);
 }
 
+static void attempt_connect(struct attempt *, const struct sockaddr *to);
+
 static void on_lease_failed(struct lease *lease, int code)
 {
-    attempt_fail_connect(list_entry(lease, struct attempt, lease), code);
+    struct attempt *a = list_entry(lease, struct attempt, lease);
+    const struct sockaddr *next = NULL;
+
+    if (!code_is_local(code) || code == UV_EADDRNOTAVAIL)
+        next =
+            others_next(&a->others, a->backend, a->arena, lease->opening.to, code == UV_ETIMEDOUT);
+    if (next == NULL) {
+        attempt_fail_connect(a, code);
+        return;
+    }
+    backend_note_unreached(a->backend);
+    attempt_connect(a, next);
 }
 
 static void on_unresolved(struct deferred *d)
@@ -288,6 +301,7 @@ static void on_lease_ready(struct lease *lease, struct outgoing *o)
     struct attempt *a = list_entry(lease, struct attempt, lease);
 
     backend_note_connected(a->backend, a->is_trial && a->is_in_need);
+    others_note_success(a->others, a->backend);
     attempt_begin(a, o);
 }
 
@@ -328,6 +342,13 @@ void attempt_set_options(struct attempt *a, const struct facts_options *options,
     a->timeouts = own;
 }
 
+static void attempt_connect(struct attempt *a, const struct sockaddr *to)
+{
+    lease_init(&a->lease, on_lease_ready, on_lease_failed);
+    a->lease.opening.insists = a->is_trial && a->is_in_need;
+    pool_lease(a->backend->pool, &a->lease, to, a->timeouts->connect_ms);
+}
+
 void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
 {
     const struct sockaddr *to = backend_address(backend);
@@ -335,6 +356,7 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
 
     a->backend = backend;
     a->outgoing = NULL;
+    a->others = NULL;
     a->began_us = loop_event_us(a->loop);
     a->connected_us = a->sent_us = a->head_us = 0;
     a->was_sent = a->has_final_head = a->is_paused = a->awaits_continue = false;
@@ -345,12 +367,10 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
         attempt_begin(a, pooled);
         return;
     }
-    lease_init(&a->lease, on_lease_ready, on_lease_failed);
-    a->lease.opening.insists = a->is_trial && a->is_in_need;
     if (to == NULL)
         loop_defer(a->loop, &a->unresolved);
     else
-        pool_lease(backend->pool, &a->lease, to, a->timeouts->connect_ms);
+        attempt_connect(a, to);
 }
 
 void attempt_sending(struct attempt *a, bool awaits_continue)

@@ -11,6 +11,7 @@
 #define PROXY_ATTEMPT_H
 
 #include "policy/facts.h"
+#include "proxy/others.h"
 #include "upstream/backend.h"
 
 enum attempt_outcome {
@@ -61,6 +62,7 @@ struct attempt { /* embedded; stays in place until it is over */
     const struct facts_options *options; /* what the script wants for it; NULL: nothing */
     struct outgoing *outgoing;           /* NULL until connected */
     struct lease lease;
+    struct others *others;      /* NULL: no connect of this attempt has failed yet */
     struct deferred unresolved; /* there is no address to connect to */
     uint32_t watched_bytes;     /* of the request, not taken when the deadline was set */
     uint64_t began_us, connected_us, sent_us, head_us; /* steady clock; 0: not yet */

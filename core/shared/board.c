@@ -31,6 +31,7 @@
 #include "shared/evidence.h"
 #include "shared/numbers.h"
 #include "shared/queued.h"
+#include "shared/spares.h"
 #include "shared/standing.h"
 #include "shared/verdict.h"
 
@@ -73,6 +74,7 @@ static void slot_reset(struct segment *s, unsigned slot)
     atomic_store(&b->failures_in_row, 0);
     atomic_store(&b->checks, 0);
     evidence_clear(s, slot);
+    spares_clear(s, slot);
     atomic_store(&b->is_used, 1);
 }
 

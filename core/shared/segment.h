@@ -30,6 +30,7 @@ enum {
     SEGMENT_BACKENDS_MAX = 4096,
     SEGMENT_COUNTERS_MAX = 1024,
     SEGMENT_TURNS_MAX = 1024,
+    SEGMENT_SPARES_MAX = 8,   /* addresses of one name that are kept */
     SEGMENT_NAME_BYTES = 64,  /* of a counter, with the NUL behind it */
     SEGMENT_HOOKS_MAX = 16,   /* of a script, and */
     SEGMENT_BREACHES_MAX = 8, /* the kinds of what can go wrong with one */
@@ -78,6 +79,10 @@ struct segment_backend {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t error_claim;
     _Atomic uint64_t last_error[12]; /* a text with a NUL behind it */
     _Atomic uint32_t weight_known;   /* in the script, + 1; 0: nobody has said it yet */
+    /* shared/spares.h: all addresses of its name */
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t spares_version; /* odd: being written; 0: none */
+    _Atomic uint32_t spares_count, spares_told;
+    _Atomic uint64_t spares[SEGMENT_SPARES_MAX][4]; /* each a sockaddr_in or sockaddr_in6 */
 };
 
 struct segment_counter {

@@ -7,6 +7,7 @@
 #include "shared/evidence.h"
 #include "shared/numbers.h"
 #include "shared/queued.h"
+#include "shared/spares.h"
 #include "shared/standing.h"
 #include "shared/verdict.h"
 
@@ -148,9 +149,31 @@ const struct sockaddr *backend_address(struct backend *b)
                             &pool->address) &&
         pool->address.sin6_family == AF_UNSPEC)
         return NULL;
-    if (pool->address_version != version)
+    if (pool->address_version != version) {
         pool_close_idle(pool); /* they lead to where it was */
-    return (const struct sockaddr *)&pool->address;
+        pool->detour.sin6_family = AF_UNSPEC;
+    }
+    return (const struct sockaddr *)(pool->detour.sin6_family != AF_UNSPEC ? &pool->detour
+                                                                           : &pool->address);
+}
+
+unsigned backend_other_addresses(const struct backend *b, const struct sockaddr *failed,
+                                 struct sockaddr_in6 out[SEGMENT_SPARES_MAX])
+{
+    struct sockaddr_in6 all[SEGMENT_SPARES_MAX];
+    unsigned count = 0, others = 0;
+
+    if (b->settings->address.kind == ADDRESS_NAME)
+        count = spares_read(b->all->segment, b->settings->slot, all);
+    for (unsigned i = 0; i < count; i++)
+        if (memcmp(&all[i], failed, address_length(failed)) != 0)
+            out[others++] = all[i];
+    return others;
+}
+
+void backend_take_detour(struct backend *b, const struct sockaddr_in6 *address)
+{
+    b->pool->detour = *address;
 }
 
 bool backend_is_ejected(const struct backend *b)

@@ -53,6 +53,11 @@ void backends_refresh(struct backends *);
 
 /* Where to connect: valid until the next call for it; NULL if its name leads nowhere (yet). */
 const struct sockaddr *backend_address(struct backend *);
+/* Where else its name leads, when a connect to that address has failed: how many. */
+unsigned backend_other_addresses(const struct backend *, const struct sockaddr *failed,
+                                 struct sockaddr_in6 out[SEGMENT_SPARES_MAX]);
+/* One of these has served: this worker goes there until the monitor names another address. */
+void backend_take_detour(struct backend *, const struct sockaddr_in6 *);
 
 /* It is out because of failing traffic; it may be on trial. */
 bool backend_is_ejected(const struct backend *);

@@ -18,6 +18,7 @@
 #include "net/resolve.h"
 #include "shared/board.h"
 #include "shared/evidence.h"
+#include "shared/spares.h"
 #include "upstream/pace.h"
 #include "upstream/probe.h"
 #include "upstream/tally.h"
@@ -256,6 +257,29 @@ static bool same_address(const struct sockaddr_in6 *a, const struct sockaddr_in6
     return memcmp(a, b, a->sin6_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof *a) == 0;
 }
 
+/* Several of one kind: an IPv4 and an IPv6 address are most likely those of one machine. */
+static void tell_of_several(struct checker *c)
+{
+    unsigned v4 = 0, v6;
+    char number[16];
+    struct buffer first = {0};
+    struct log_pair pairs[] = {{"backend", c->backend->name}, {"#addresses", number}, {NULL, NULL}};
+
+    for (unsigned i = 0; i < c->addresses_count; i++)
+        v4 += c->addresses[i].sin6_family == AF_INET;
+    v6 = c->addresses_count - v4;
+    if ((v4 < 2 && v6 < 2) || !spares_claim_telling(c->health->segment, c->backend->slot))
+        return;
+    snprintf(number, sizeof number, "%u", c->addresses_count);
+    address_format_host(&first, (const struct sockaddr *)&c->addresses[0]);
+    log_event(
+        LOG_WARN, "backend_addresses", pairs,
+        "%s has %s addresses and is one backend: requests go to %.*s, and to another one when "
+        "a connect there fails. To use all at once make each a backend",
+        c->backend->name, number, (int)buffer_length(&first), buffer_slice(&first).start);
+    buffer_dispose(&first);
+}
+
 /* Keeps the answer, with the published address first if it is one of them; the
  * first answer of all is published whatever a connect to it may say. */
 static void keep_addresses(struct checker *c, const struct sockaddr_in6 *addresses, unsigned count)
@@ -265,6 +289,7 @@ static void keep_addresses(struct checker *c, const struct sockaddr_in6 *address
 
     memcpy(c->addresses, addresses, count * sizeof *addresses);
     c->addresses_count = count;
+    spares_publish(c->health->segment, c->backend->slot, addresses, count);
     if (!board_read_address(c->health->segment, c->backend->slot, &version, &published)) {
         board_publish_address(c->health->segment, c->backend->slot,
                               (const struct sockaddr *)addresses);
@@ -301,8 +326,10 @@ static void on_resolved(struct resolve *r, const struct sockaddr_in6 *addresses,
 {
     struct checker *c = list_entry(r, struct checker, resolve);
 
-    if (count > 0)
+    if (count > 0) {
         keep_addresses(c, addresses, count);
+        tell_of_several(c);
+    }
     if (c->state != CHECKER_RESOLVING) {
         if (count > 0)
             c->tried = UINT_MAX; /* on_probed goes on to the first */

@@ -39,6 +39,7 @@ struct pool {
     struct pools *pools;      /* all of the worker, which it is counted in */
     uint32_t address_version; /* of the copy, for upstream/backend.c; 0: none */
     struct sockaddr_in6 address;
+    struct sockaddr_in6 detour; /* one that served when that one failed; AF_UNSPEC: none */
     struct opening_account openings;
     bool is_closing;
 };

@@ -122,6 +122,65 @@ describe("a backend with a name", function()
     assert.equal("connection refused", lb:down(name).reason) -- of the address that was good
   end)
 
+  -- The second one is at the first one's port.
+  local function two()
+    local first, second = on("127.0.0.1", "first"), on("127.0.0.2", "second")
+    second:stop()
+    second.port = first.port
+    second:start()
+    names "web 127.0.0.1 127.0.0.2 127.0.0.3"
+    return first, second, "web:" .. first.port
+  end
+
+  local RARELY = "health = { interval = 60 }, on_failure = function() return 'fail' end,"
+
+  it("serves the request whose connect fails at its next address, and stays there", function()
+    local first, second, name = two()
+    local lb = resolving { backends = { name }, settings = RARELY, workers = 2 }
+    assert.equal("first", lb:fetch("/").body)
+    first:stop()
+    for _ = 1, 20 do
+      local answer = lb:fetch "/"
+      assert.same({ 200, "second" }, { answer.status, answer.body })
+    end
+    first:start()
+    assert.equal("second", lb:fetch("/").body)
+    second:stop()
+    for _ = 1, 20 do assert.equal("first", lb:fetch("/").body) end
+    assert.same({}, lb:events "backend_down")
+  end)
+
+  it("fails if nobody listens at any of its addresses", function()
+    local first, second, name = two()
+    local lb = resolving { backends = { name }, settings = RARELY }
+    assert.equal("first", lb:fetch("/").body)
+    first:stop()
+    second:stop()
+    assert.equal(503, lb:fetch("/").status)
+    assert.equal("refused", lb:exchange({ status = 503 }).tries[1].outcome)
+  end)
+
+  it("is one backend however many addresses it has, which is said once", function()
+    local _, _, name = two()
+    local lb = resolving { backends = { name }, settings = "health = { interval = 0.05 }" }
+    local event = lb:event "backend_addresses"
+    assert.same({ name, 3, "warn" }, { event.backend, event.addresses, event.level })
+    lb:signal "sighup"
+    lb:event "reload"
+    lb:signal "sighup"
+    lb:event("reload", {}, 2)
+    assert.equal(1, #lb:events "backend_addresses")
+  end)
+
+  it("has an IPv4 and an IPv6 address without a word", function()
+    local backend = play.hello "x"
+    names "web 127.0.0.1 ::1"
+    local lb = resolving { backends = { "web:" .. backend.port } }
+    lb:up("web:" .. backend.port)
+    assert.equal("x", lb:fetch("/").body)
+    assert.same({}, lb:events "backend_addresses")
+  end)
+
   it("is as it was, and that is said, if no address can be tried", function()
     local backend = play.hello "x"
     names "web 127.0.0.1"
