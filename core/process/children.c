@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -201,11 +202,46 @@ void signals_expect(void)
     sigprocmask(SIG_BLOCK, &later, NULL);
 }
 
+/* Started by nohup, it is to stay; of a terminal it may lose its controlling one. */
+static bool may_be_hung_up;
+
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static void note_terminal(void)
+{
+    struct sigaction now;
+
+    may_be_hung_up =
+        sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler != SIG_IGN && has_terminal();
+}
+
+/* The kernel sends it for that alone, and a shell passes it on to what it has started. Anybody else
+ * who sends it wants the script to be loaded, also when the terminal is long gone. */
+static bool is_hangup(const struct signalfd_siginfo *info)
+{
+    pid_t session = getsid(0);
+
+    if (info->ssi_signo != SIGHUP || !may_be_hung_up)
+        return false;
+    if (info->ssi_code == SI_KERNEL)
+        return true;
+    return ((pid_t)info->ssi_pid == session || getsid((pid_t)info->ssi_pid) == session) &&
+           !has_terminal();
+}
+
 int signals_open(void)
 {
     static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
     sigset_t set;
 
+    note_terminal();
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         sigaddset(&set, numbers[i]);
@@ -227,7 +263,9 @@ int signals_next(int fd)
 {
     struct signalfd_siginfo info;
 
-    return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+    if (read(fd, &info, sizeof info) != (ssize_t)sizeof info)
+        return 0;
+    return is_hangup(&info) ? SIGTERM : (int)info.ssi_signo;
 }
 
 void signals_wait(int fd, uint64_t until_ms)

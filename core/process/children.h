@@ -56,7 +56,8 @@ void signals_expect(void);
  * if the system refuses. */
 int signals_open(void);
 void signals_deliver(void); /* from now on they are, to whatever handles them here */
-int signals_next(int fd);   /* a number; 0: none waits */
+/* A number; 0: none waits. The SIGHUP of a terminal that is gone comes as SIGTERM. */
+int signals_next(int fd);
 void signals_wait(int fd, uint64_t until_ms);               /* steady clock; UINT64_MAX: for ever */
 void signals_wait_or(int fd, int other, uint64_t until_ms); /* the same, or until it is readable */
 
