@@ -34,6 +34,14 @@ describe("eight workers", function()
     assert.equal(160, #two.requests)
   end)
 
+  it("share it with counter:next(ctx, backends), as balancer.lua has it", function()
+    local one, two = play.hello "1", play.hello "2"
+    local lb = play.balancer { file = "balancer.lua", backends = { one, two }, workers = 8 }
+    local seen = {}
+    for i = 1, 400 do seen[i] = lb:fetch("/" .. i).body end
+    assert.equal(("12"):rep(200), table.concat(seen))
+  end)
+
   it("share it with the built-in round robin too", function()
     local one, two = play.hello "1", play.hello "2"
     local lb = play.balancer { backends = { one, two }, workers = 8 }

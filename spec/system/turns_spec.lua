@@ -187,6 +187,29 @@ end }]]):format(HEALTH, wrong), { backends = { play.hello "one" } })
     end)
   end
 
+  it("are taken after an await as before it", function()
+    local bad = play.answering(function() return "no", "503 Service Unavailable" end)
+    local lb = start(([[
+      local turn = lb.counter "turn"
+      return { %s limits = { retry_budget = 1 },
+        choose = function(ctx, backends)
+          lb.sleep(ctx.path == "/long" and 0.02 or 0.001)
+          return turn:next(ctx, backends)
+        end,
+        on_response = function(ctx, backend, res) if res.status == 503 then return "next" end end,
+      }]]):format(HEALTH), { backends = { bad, play.hello "2", play.hello "3" } })
+    local done, count = 0, { ["2"] = 0, ["3"] = 0 }
+    for i = 1, 6 do
+      play.beside(function()
+        local body = lb:fetch(i % 2 == 0 and "/long" or "/").body
+        count[body], done = count[body] + 1, done + 1
+      end)
+    end
+    play.wait("all answers", function() return done == 6 end)
+    assert.same({ ["2"] = 4, ["3"] = 2 }, count)      -- a third each, and the neighbour has who failed
+    assert.same({}, lb:events "policy_error")
+  end)
+
   it("of a list that was kept may be taken in a timer, which has no request", function()
     local lb = start(([[
       local kept
