@@ -440,7 +440,7 @@ static void on_resume(struct deferred *d)
 
 void client_continue(struct client *c)
 {
-    stream_add(&c->stream, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+    incoming_add_head(c->incoming, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 void client_resume_later(struct client *c)

@@ -98,6 +98,29 @@ void incoming_free_spare(struct clients *clients, unsigned kept)
     }
 }
 
+/* --- heads --- */
+
+/* What each head of ours begins with, to clients of 1.0, too (RFC 9110, 2.5). */
+static const struct slice head_beginning = {"HTTP/1.1 ", 9};
+
+void incoming_add_head(struct incoming *in, struct slice head)
+{
+    size_t begun = in->head_begun;
+
+    CHECK(head.length > head_beginning.length &&
+          memcmp(head.start, head_beginning.start, head_beginning.length) == 0);
+    in->head_begun = 0;
+    stream_add(incoming_stream(in), (struct slice){head.start + begun, head.length - begun});
+}
+
+void incoming_begin_head(struct incoming *in)
+{
+    if (in->head_begun == head_beginning.length)
+        return;
+    stream_add(incoming_stream(in), (struct slice){head_beginning.start + in->head_begun, 1});
+    in->head_begun++;
+}
+
 /* --- for the exchange --- */
 
 struct stream *incoming_stream(struct incoming *in)

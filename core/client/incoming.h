@@ -71,6 +71,7 @@ struct incoming {
     bool answers_in_chunks; /* by the exchange: between two events nothing of a chunk is missing */
     bool needs_reset;       /* by the exchange: a client that sees an end now would take it for that
                        * of the answer; if it is cut, it must see a reset */
+    uint8_t head_begun;     /* bytes of the next head that are out: client/watch.c */
     bool is_cut;            /* we end it, not the client: draining took too long */
     bool is_done;
 };
@@ -81,7 +82,12 @@ static inline const struct head *incoming_head(const struct incoming *in)
 }
 
 struct stream *incoming_stream(struct incoming *); /* to stream_add the answer to */
-void incoming_pause(struct incoming *);            /* no more on_body until incoming_resume */
+/* Adds a head of an answer, final or interim: it begins with "HTTP/1.1 ". Borrows as stream_add. */
+void incoming_add_head(struct incoming *, struct slice head);
+/* Sends a byte of the head that will follow, whichever that is: to whom is still there it means
+ * nothing yet, and who is gone resets. Nothing, once all that heads have in common is out. */
+void incoming_begin_head(struct incoming *);
+void incoming_pause(struct incoming *); /* no more on_body until incoming_resume */
 void incoming_resume(struct incoming *);
 /* Call when the final answer begins, and no more of the request is wanted than what
  * is there: sets closes if what is missing cannot just be read and thrown away. */

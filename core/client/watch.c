@@ -26,14 +26,17 @@
  * A client that shut its sending side and waits looks, to the kernel, like one that has
  * closed: both have sent their end, and only a byte from us makes the second one reset.
  * Some such bytes mean nothing, and are sent where there is a place for them:
- *   - before the final head an interim response, to 1.1 clients (RFC 9110, 15.2);
+ *   - before a head the first bytes of it, one at a time: all begin with "HTTP/1.1 ". An interim
+ *     response would do for 1.1 clients (RFC 9110, 15.2), but many who half-close read no more
+ *     than a first line;
  *   - between two chunks the first digit of the next one's size, a zero: any number of
  *     them may lead it, that of the last chunk too (RFC 9112, 7.1). Once only, as some
  *     readers count the digits. A digit without the rest must not be taken for the last
  *     chunk: a cut is a reset from then on.
  * Nothing of the kind fits into a counted body, or one that the end of the connection
- * ends. There, and afterwards, keep-alive packets tell, as soon as the client's kernel
- * has forgotten the socket (stream_keep_alive), or the next byte of the body.
+ * ends. There, and afterwards (nine bytes of a head last for a minute), keep-alive packets
+ * tell, as soon as the client's kernel has forgotten the socket (stream_keep_alive), or the
+ * next byte of the body.
  */
 #include "client/watch.h"
 
@@ -205,8 +208,8 @@ static void client_probe(struct client *c)
 
     if (in->is_done || stream_backlog(&c->stream) > 0)
         return; /* what it takes, or does not, tells as well */
-    if (!in->has_answered && in->parse.head.version == VERSION_1_1) {
-        client_continue(c);
+    if (!in->has_answered) {
+        incoming_begin_head(in);
     } else if (in->answers_in_chunks && !in->needs_reset) {
         stream_add(&c->stream, SLICE("0"));
         in->needs_reset = true;
@@ -214,7 +217,7 @@ static void client_probe(struct client *c)
     stream_flush(&c->stream);
 }
 
-/* Less and less often: many readers bear only so many interim responses. */
+/* Less and less often: there are only so many bytes to send. */
 static void client_probe_now_and_then(struct client *c)
 {
     c->checks = c->checks == CHECKS_MOST ? CHECKS_MOST / 2 + 1 : c->checks + 1;

@@ -21,9 +21,9 @@ static struct forward_response answer_forward(const struct answer *answer, const
 
 static void answer_add(struct answer *answer, const struct forward_response *forward)
 {
-    struct stream *to = incoming_stream(answer->in);
+    struct incoming *in = answer->in;
 
-    stream_add(to, forward_response_head(stream_room(to->loop), forward));
+    incoming_add_head(in, forward_response_head(stream_room(incoming_stream(in)->loop), forward));
 }
 
 void answer_interim(struct answer *answer, const struct outgoing *o, const struct changes *changes)

@@ -247,7 +247,7 @@ size_t reply_send(struct incoming *in, const struct reply *reply)
     bool shows_body = may_have_body && !slice_is(in->parse.head.method, SLICE("HEAD"));
 
     incoming_begin_answer(in, false);
-    stream_add(s, reply_head(in, reply, may_have_body));
+    incoming_add_head(in, reply_head(in, reply, may_have_body));
     if (shows_body)
         stream_add(s, reply->body);
     stream_flush(s);
