@@ -1,9 +1,11 @@
 -- Sends the same key to the same backend, so that its cache is warm; if a backend leaves, only its own keys move,
 -- and they come back with it. None gets more than `bound` times its share of the work in flight: what is beyond
--- goes to the key's next backend. Suits caches and sharded state.
+-- goes to the key's next backend. Up to `at_least` requests in flight are never beyond it, or the parallel requests
+-- of one browser would be split while nobody else asks. Suits caches and sharded state.
 return lb.script({
   key = function(ctx) return ctx.client end,           -- or ctx.path, ctx.headers:one "x-user" or "", ..
   bound = 1.25,
+  at_least = 8,
 }, function(options)
   return {
     choose = function(ctx, backends)
@@ -12,7 +14,9 @@ return lb.script({
         in_flight, weight = in_flight + one.in_flight, weight + one.effective_weight
       end
       local share = options.bound * in_flight / weight
-      local function has_room(one) return one.in_flight < math.ceil(share * one.effective_weight) end
+      local function has_room(one)
+        return one.in_flight < math.max(options.at_least, math.ceil(share * one.effective_weight))
+      end
       local key = options.key(ctx)
       local own = backends:ring(key)
       if not own or has_room(own) then return own end

@@ -41,6 +41,27 @@ describe("consistent hash", function()
     for i = 1, 400 do
       local one = policy.choose(request { path = "/" .. i % 3 }, backends)     -- three keys only
       one.in_flight = one.in_flight + 1
+      assert.is_true(one.in_flight <= math.max(8, math.ceil(1.25 * i / 10)), ("%d of %d"):format(one.in_flight, i))
+    end
+  end)
+
+  it("keeps the parallel requests of one browser together, however little else there is", function()
+    local backends, seen = pool { "a", "b", "c" }, {}
+    for _ = 1, 6 do
+      local one = policy.choose(request { path = "/" }, backends)
+      one.in_flight = one.in_flight + 1
+      seen[one.name] = true
+    end
+    assert.is_nil(next(seen, next(seen)))
+  end)
+
+  it("bounds them from the first one on if it is told to", function()
+    policy = script.load_text [[
+      return require "consistent_hash" { key = function(ctx) return ctx.path end, at_least = 1 }]]
+    local backends = ten()
+    for i = 1, 100 do
+      local one = policy.choose(request { path = "/" }, backends)
+      one.in_flight = one.in_flight + 1
       assert.is_true(one.in_flight <= math.ceil(1.25 * i / 10), ("%d of %d"):format(one.in_flight, i))
     end
   end)
