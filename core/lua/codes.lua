@@ -253,10 +253,14 @@ local function date_table(when)
   return date
 end
 
--- Always UTC, with "!" in front and without.
+-- Without a "!" it would be the time of a zone, as in Lua: that of a container, which is seldom meant.
 function env.os.date(given, when)
   if given == nil then given = "%c" end
-  if type(given) == "string" and byte(given) == 33 then given = sub(given, 2) end
+  if type(given) == "string" and byte(given) ~= 33 then
+    error(format("os.date gives UTC only, for which a '!' stands in front: os.date \"!%s\"; "
+      .. "os.time() gives the seconds", find(given, "^[%g ]*$") and #given < 40 and given or "%F %T"), 2)
+  end
+  if type(given) == "string" then given = sub(given, 2) end
   if when == nil then when = time_now() end
   if type(when) ~= "number" or not (when >= FIRST and when <= LAST) then
     complain("os.date: a time is a number of seconds in the years 1 to 9999, got %s", tostring(when))

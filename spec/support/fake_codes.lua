@@ -237,7 +237,8 @@ function fake_codes.date(format, when)
   if type(when) ~= "number" or not (when >= -62135596800 and when <= 253402300799) then
     error("os.date: a time is a number of seconds in the years 1 to 9999", 2)
   end
-  format = format:gsub("^!", "")
+  if format:sub(1, 1) ~= "!" then error("os.date gives UTC only, for which a '!' stands in front", 2) end
+  format = format:sub(2)
   local wrong = ((format:gsub("%%[aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%%]", "")):match "%%.?")
   if wrong then error("os.date: there is no '" .. wrong .. "'", 2) end
   if #format > 256 or format:find "%z" then error("os.date: a format has 256 bytes at most, and no NUL", 2) end
