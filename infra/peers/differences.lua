@@ -137,7 +137,7 @@ add("lb", BOTH, [[connection-fields connection-named keep-alive forwarded-spoofe
   "a client says of itself that only a proxy should say", { saw = "fields added" })
 add("lb", "haproxy", "look-alikes", "a look-alike of a framing field goes on, which is one behind CGI")
 add("lb", BOTH, "upgrade upgrade-offer upgrade-refused connection-fields h2c upgrade-errors",
-  "an Upgrade goes on that is none: without Connection, with a body, of HTTP/1.0, or to h2c (RFC 9110, 7.8)",
+  "an Upgrade goes on that is none: without Connection, of HTTP/1.0, or to h2c (RFC 9110, 7.8)",
   { saw = "Upgrade" })
 add("lb", BOTH, "te upgrade connection-fields",
   "TE does not go on as RFC 9110, 10.1.4 says: from hop to hop, and by nobody who does not mean it", { saw = "TE" })
@@ -168,7 +168,10 @@ add("lb", BOTH, "response-length response-both-framings response-coding no-body 
 add("lb", BOTH, "chunk-errors trailer-errors cut-visible until-close",
   "a response that is broken or cut short ends for the client as if it were whole (RFC 9112, 8)", { saw = "as whole" })
 add("lb", "nginx", "cut-visible", "the beginning of a head is passed on as if it were a response of HTTP/0.9")
-add("lb", BOTH, "upgrade", "no tunnel behind an interim response", { cases = { "interim" } })
+add("choice", "haproxy", "upgrade-body upgrade-refused upgrade",
+  "an Upgrade is dropped where there is a body (RFC 9110, 7.8 allows that; docker exec needs it)",
+  { saw = "Upgrade", cases = { "body", "chunk" } })
+add("lb", BOTH, "upgrade upgrade-body", "no tunnel behind an interim response", { cases = { "interim" } })
 add("lb", BOTH, "upgrade", "a tunnel ends as soon as one side has nothing more to say: half-close does not pass",
   { cases = { "half" } })
 add("lb", "haproxy", "upgrade upgrade-offer", "an Upgrade to WebSocket that is none to it is refused, not ignored " ..

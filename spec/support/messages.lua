@@ -40,7 +40,7 @@ local function read_chunks(message, bytes, at)
       if last then message.after, message.complete, at = bytes:sub(at, last), true, last + 1 end
       break
     end
-    data[#data + 1] = bytes:sub(at, at + size - 1)
+    data[#data + 1] = bytes:sub(at, math.min(at + size - 1, #bytes))
     if #bytes < at + size + 1 then at = #bytes + 1 break end
     if bytes:sub(at + size, at + size + 1) ~= "\r\n" then message.broken = true break end
     at = at + size + 2
@@ -52,7 +52,7 @@ local function read_counted(message, bytes, at)
   local length = tonumber(field(message.head, "content-length") or "") or 0
   -- An answer to HEAD, or a 304, has a length and no body.
   if bytes:find("^HTTP/1%.%d %d%d%d ", at) and message.status then length = 0 end
-  message.data = bytes:sub(at, at + length - 1)
+  message.data = bytes:sub(at, math.min(at + length - 1, #bytes)) -- the largest length is too large for sub
   message.complete = #message.data == length
   message.stop = at + #message.data
 end
