@@ -26,6 +26,7 @@ struct policy {
 static inline void policy_begin_call(struct policy *p, struct facts_request *request)
 {
     p->call.request = request;
+    p->call.has_ctx = request != NULL && request->head != NULL;
     p->call.number = ++p->calls;
     p->call.wrong = (struct slice){"", 0};
 }

@@ -47,6 +47,7 @@ struct binding_call { /* one running call */
     uint32_t status;                   /* likewise */
     const struct facts_result *result; /* of on_done and ctx:finally; NULL otherwise */
     uint32_t final;                    /* of ctx:finally, which of the request's: from 1 */
+    uint32_t has_ctx;                  /* the request can be shown: it has a head */
     struct facts_decision *decision;   /* of choose and on_response, while they run; else NULL */
     uint32_t fields_room;              /* of the decision's fields */
     struct slice wrong;                /* what was wrong with the answer; in the request's arena */

@@ -47,7 +47,7 @@ struct binding_call {
     const void *response;
     uint32_t status;
     const struct facts_result *result;
-    uint32_t final;
+    uint32_t final, has_ctx;
 };
 struct binding_field { struct slice value; uint32_t next; };
 const struct binding_field *policy_header(const struct facts_request *, const char *name, size_t length, uint32_t from);
@@ -95,8 +95,9 @@ end
 
 -- ctx --------------------------------------------------------------------------------------------
 
+-- The number is in the object, so a script can give it that of a call which has no request.
 local function check_fresh(object, what)
-  if rawget(object, 1) ~= call.number then
+  if rawget(object, 1) ~= call.number or call.has_ctx == 0 then
     error("this " .. what .. " was kept from another call; it is good only until the hook returns", 3)
   end
 end

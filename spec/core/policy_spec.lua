@@ -60,7 +60,7 @@ struct binding_call {
   const void *response;
   uint32_t status;
   const void *result;
-  uint32_t final;
+  uint32_t final, has_ctx;
   struct facts_decision *decision;
   uint32_t fields_room;
   struct slice wrong;

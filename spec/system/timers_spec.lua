@@ -166,4 +166,32 @@ describe("a timer", function()
     assert.equal("one", lb:fetch("/a").body)
     assert.matches("there are 1000 timers already", lb:event("policy_error").message, 1, true)
   end)
+
+  -- A ctx is told by the number of its call, which is in it, and a script may change that.
+  it("show nothing of a request, whatever a script makes of a ctx that it has kept", function()
+    local lb = play.balancer { backends = { play.hello "one" }, script = [[
+      local kept, shown = nil, 0
+      local function try(read) if pcall(read) then shown = shown + 1 end end
+      lb.every(0.02, function()
+        if not kept then return end
+        for n = 1, 200 do
+          for _, one in ipairs(kept) do one[1] = n end
+          local ctx, headers, cookies = kept[1], kept[2], kept[3]
+          try(function() return ctx.path end)
+          try(function() return ctx.vars.a end)
+          try(function() return ctx:remaining() end)
+          try(function() return headers.host end)
+          try(function() return cookies.a end)
+        end
+        lb.log.info("shown: " .. shown)
+        kept = nil
+      end)
+      return { health = { interval = 60, timeout = 5 }, script = { budget_ms = 5000 },
+        choose = function(ctx, backends)
+          kept = { ctx, ctx.headers, ctx.cookies }
+          return backends[1]
+        end }]] }
+    assert.equal("one", lb:fetch("/").body)
+    assert.equal("shown: 0", lb:event("script").message)
+  end)
 end)
