@@ -46,6 +46,8 @@ static int print_settings(const struct config *config)
     buffer_printf(&out, "-- fallback: \"%s\", as ", config_fallback_name(config));
     config_explain_fallback(config, &out);
     buffer_append_byte(&out, '\n');
+    if (config->overridden != NULL)
+        buffer_printf(&out, "-- not as the script says: %s\n", config->overridden);
     is_whole =
         fwrite(buffer_slice(&out).start, 1, buffer_length(&out), stdout) == buffer_length(&out);
     is_whole = fflush(stdout) == 0 && is_whole;

@@ -73,6 +73,7 @@ void config_free(struct config *config)
     mem_free(config->trusted_proxies);
     mem_free(config->listen);
     mem_free(config->backends);
+    mem_free(config->overridden);
     mem_free(config->script_path);
     mem_free(config->script);
     bundle_dispose(&config->modules);

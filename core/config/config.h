@@ -178,6 +178,8 @@ struct config {
     struct config_timeouts timeouts;
     struct config_limits limits;
     struct config_script script_limits;
+    /* "backends by BACKENDS": what the script says, too, and is not asked for; NULL: nothing */
+    char *overridden;
     struct config_log log;
 };
 

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "config/addresses.h"
 #include "config/logging.h"
+#include "config/overrides.h"
 #include "config/pages.h"
 #include "config/probes.h"
 #include "config/settings.h"
@@ -464,6 +465,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
         "via",       "log",      NULL};
 
     fields_check_names(root, known);
+    overrides_note(config, given, root);
     if (given->listen_count == 0)
         read_listen(config, root);
     if (given->backends_count == 0)

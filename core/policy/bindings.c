@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "http/forward.h"
 #include "http/head.h"
@@ -11,6 +12,7 @@
 #include "shared/numbers.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 
 EMBEDDED(hooks, "core/policy/hooks.lua")
@@ -174,6 +176,26 @@ void policy_answer_why(struct binding_call *call, const char *text, size_t lengt
 {
     if (call->decision != NULL)
         call->decision->why = copy_for(call, text, length);
+}
+
+static bool is_rehearsed;
+
+void bindings_rehearse(bool are_rehearsed)
+{
+    is_rehearsed = are_rehearsed;
+}
+
+bool policy_value_dropped(const char *hook, const char *file, uint32_t line, const char *what)
+{
+    char number[16];
+    const struct log_pair pairs[] = {{"hook", hook}, {"#line", number}, {NULL, NULL}};
+
+    if (is_rehearsed)
+        return true;
+    snprintf(number, sizeof number, "%u", line);
+    log_event(LOG_WARN, "value_dropped", pairs, "%s:%u: %s returned %s, which is lost", file, line,
+              hook, what);
+    return false;
 }
 
 void policy_answer_wrong(struct binding_call *call, const char *text, size_t length)

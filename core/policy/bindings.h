@@ -96,6 +96,10 @@ const char *policy_backend_last_error(const struct segment *, uint32_t slot);
 
 /* The parts of an answer; texts are copied to the request's arena. False, and the answer
  * is none: no HTTP that could be sent, or a field that lb sets itself. */
+/* A hook has returned more than lb reads. True: it is rehearsed, so that is wrong; else it is
+ * said. */
+bool policy_value_dropped(const char *hook, const char *file, uint32_t line, const char *what);
+void bindings_rehearse(bool); /* for all scripts of this process */
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
 bool policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields,

@@ -58,6 +58,7 @@ struct binding_pair { struct slice name, value; uint32_t next; };
 const struct binding_pair *policy_field_at(const struct facts_request *, uint32_t from);
 const struct binding_pair *policy_response_field_at(const void *response, uint32_t from);
 double policy_remaining(const struct facts_request *);
+bool policy_value_dropped(const char *hook, const char *file, uint32_t line, const char *what);
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
 bool policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields, const char *body, size_t length);
@@ -227,6 +228,18 @@ end
 
 local function why(text) C.policy_answer_why(call, text, #text) end
 
+-- What a hook returns besides what lb reads is lost: for lb check that is wrong, else it is said once.
+local told = {}
+
+local function drop(hook, fn, what)
+  if told[hook] then return nil end
+  local place = prelude.getinfo(fn, "S")
+  if C.policy_value_dropped(hook, place.short_src, place.linedefined, what) then
+    return wrong("%s returned %s, which is lost", hook, what)
+  end
+  told[hook] = true
+end
+
 local function respond(given, hook)
   local fields, body = given.fields, given.body
   if not C.policy_answer_respond(call, given.status, #fields / 2, body, #body) then
@@ -256,11 +269,13 @@ local function such_as(given)
   return given >= 1 and given <= #members and format(", such as backends[%d]", given) or ""
 end
 
-local function decode(given, detail)
+local function decode(given, detail, more, choose)
+  if more ~= nil and drop("choose", choose, "a third value") then return WRONG end
   if type(given) == "table" then
     local number = number_of[given]
     if number then return with_options(number, detail) end
     local answer = answers.contents_of(given)
+    if answer and detail ~= nil and drop("choose", choose, "an answer and a " .. type(detail)) then return WRONG end
     if answer then return respond(answer, "choose") end
     return wrong("choose returned a table that is none of the backends%s",
       number_of[rawget(given, 1)] and ": return one of the list" or "")
@@ -291,13 +306,13 @@ local err_meta = {
 local function bind_choose(choose)
   return function()
     local call_number = call.number
-    local given, detail = choose(setmetatable({ call_number }, ctx_meta), list_for(call))
+    local given, detail, more = choose(setmetatable({ call_number }, ctx_meta), list_for(call))
     if detail == nil then
       local number = number_of[given]
       if number then return number end
     end
     if call.number ~= call_number then error("this call of choose is over") end -- and another one runs
-    return decode(given, detail)
+    return decode(given, detail, more, choose)
   end
 end
 
@@ -309,7 +324,8 @@ local function bind_on_failure(on_failure)
       phase = PHASES[failure.phase],
       message = text_of(failure.message.start, failure.message.length),
     }, err_meta)
-    local verdict = on_failure(setmetatable({ call.number }, ctx_meta), members[call.backend + 1], err)
+    local verdict, more = on_failure(setmetatable({ call.number }, ctx_meta), members[call.backend + 1], err)
+    if more ~= nil and drop("on_failure", on_failure, "a second value") then return WRONG end
     if verdict == nil then return DEFAULT_VERDICT end
     return VERDICTS[verdict] or wrong("on_failure returned %s, expected \"retry\", \"next\" or \"fail\"",
       type(verdict) == "string" and format("%q", verdict) or "a " .. type(verdict))
@@ -341,8 +357,9 @@ local res_meta = {
 local function bind_on_response(on_response)
   return function()
     local number = call.number
-    local review, options = on_response(setmetatable({ number }, ctx_meta), members[call.backend + 1],
+    local review, options, more = on_response(setmetatable({ number }, ctx_meta), members[call.backend + 1],
       setmetatable({ number }, res_meta))
+    if more ~= nil and drop("on_response", on_response, "a third value") then return WRONG end
     if review == nil and options == nil then return PASS end
     local answer = type(review) == "table" and answers.contents_of(review)
     if options ~= nil then

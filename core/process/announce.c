@@ -13,21 +13,28 @@ void announce_start(const struct config *c)
 {
     char workers[16], pid[16], memory[24];
     struct buffer why = {0};
-    struct log_pair pairs[] = {
-        {"version", VERSION},  {"script", c->script_path}, {"fallback", config_fallback_name(c)},
-        {"#workers", workers}, {"#memory", memory},        {"#pid", pid},
-        {NULL, NULL}};
+    struct log_pair pairs[] = {{"version", VERSION},
+                               {"script", c->script_path},
+                               {"fallback", config_fallback_name(c)},
+                               {"#workers", workers},
+                               {"#memory", memory},
+                               {"#pid", pid},
+                               {NULL, NULL},
+                               {NULL, NULL}};
+    const char *overridden = c->overridden != NULL ? c->overridden : "";
 
+    if (c->overridden != NULL)
+        pairs[sizeof pairs / sizeof *pairs - 2] = (struct log_pair){"overridden", overridden};
     config_explain_fallback(c, &why);
     buffer_append_byte(&why, '\0');
     snprintf(workers, sizeof workers, "%u", c->workers);
     snprintf(memory, sizeof memory, "%" PRIu64, config_memory_part(c) * c->workers);
     snprintf(pid, sizeof pid, "%d", (int)getpid());
     log_event(LOG_INFO, "start", pairs,
-              "lb %s starts with %s: %u worker%s, %u backend%s, pid %s, fallback \"%s\" (%s)",
+              "lb %s starts with %s: %u worker%s, %u backend%s, pid %s, fallback \"%s\" (%s)%s%s",
               VERSION, c->script_path, c->workers, c->workers == 1 ? "" : "s", c->backends_count,
               c->backends_count == 1 ? "" : "s", pid, config_fallback_name(c),
-              buffer_slice(&why).start);
+              buffer_slice(&why).start, c->overridden != NULL ? ", " : "", overridden);
     buffer_dispose(&why);
 }
 

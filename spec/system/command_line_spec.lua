@@ -166,6 +166,18 @@ describe("the command line", function()
     end)
   end)
 
+  it("says which settings of the script are not used, in check and at the start", function()
+    local path = script "return { listen = '127.0.0.1:0', backends = { { address = '127.0.0.1:9', weight = 2 } } }"
+    local env = { BACKENDS = "127.0.0.1:8" }
+    local words = "backends by BACKENDS without the script's names, weights and tags"
+    local result = play.lb({ "check", path }, { env = env })
+    assert.truthy(result.out:find("\n-- not as the script says: " .. words .. "\n", 1, true), result.out)
+    assert.falsy(play.lb({ "check", path }).out:find("not as the script says", 1, true))
+    local lb = play.balancer { file = path, listen = false, env = env }
+    assert.equal(words, lb:event("start").overridden)
+    lb:stop()
+  end)
+
   local function in_empty_folder(arguments)
     local command = play.command(arguments)
     command.cwd = play.directory()
