@@ -11,7 +11,8 @@ enum { LINKS_DEFAULT = 256, DESCRIPTORS_SHARE = 8 }; /* one in so many is a scri
 static unsigned links_count, links_wanted = LINKS_DEFAULT, descriptors_part;
 static struct list_node waiting = {&waiting, &waiting};
 static unsigned wakes; /* so many of those are to be woken */
-static struct deferred room;
+static void on_room(struct deferred *);
+static struct deferred room = {.node = {&room.node, &room.node}, .run = on_room};
 static size_t held_bytes;
 static size_t held_limit = LINKS_HELD_BYTES_MAX;
 
@@ -60,8 +61,7 @@ void links_wake(struct loop *loop)
 {
     if (list_is_empty(&waiting))
         return;
-    if (wakes++ == 0)
-        deferred_init(&room, on_room);
+    wakes++;
     loop_defer(loop, &room);
 }
 
