@@ -53,7 +53,7 @@ uint64_t pulse_own_still_ms(struct pulse *p, unsigned which, uint64_t still_ms, 
     uint64_t others_ms;
 
     CHECK(which < p->count);
-    if (child->waited_ms == 0)
+    if (child->waited_ms == 0 || waited_ms < child->waited_ms) /* it could not be read just now */
         child->waited_ms = waited_ms;
     others_ms = waited_ms - child->waited_ms;
     return still_ms > others_ms ? still_ms - others_ms : 0;

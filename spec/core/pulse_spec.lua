@@ -62,6 +62,7 @@ describe("the pulse of a child", function()
     assert.equal(0, own(2100, 75000))
     still(0, 6, 14000)
     assert.equal(1000, own(1000, 75500))
+    assert.equal(1900, own(1900, 0)) -- the system did not say
   end)
 end)
 
