@@ -239,9 +239,10 @@ SHARE = $(DESTDIR)$(PREFIX)/share/lb
 BUILDERS = backend clean_path fake_clients fake_codes fake_headers fake_lb fake_shared outcome request \
 	script sha256
 install-scripts:
-	install -d $(SHARE)/scripts $(SHARE)/spec/support
+	install -d $(SHARE)/scripts/examples $(SHARE)/spec/support
 	install -m 644 balancer.lua $(SHARE)/balancer.lua
 	install -m 644 scripts/*.lua $(SHARE)/scripts/
+	install -m 644 scripts/examples/*.lua $(SHARE)/scripts/examples/
 	install -m 644 $(BUILDERS:%=spec/support/%.lua) $(SHARE)/spec/support/
 
 format:

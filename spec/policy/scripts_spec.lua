@@ -47,3 +47,31 @@ describe("the script", function()
     end)
   end
 end)
+
+describe("the example", function()
+  local example = require "spec.support.example"
+  local all = example.names()
+  assert(#all > 10)
+  for _, name in ipairs(all) do
+    it(name .. " has at most 40 lines, and opens with when to use it", function()
+      local text = example.read(name)
+      local _, lines = text:gsub("\n", "")
+      assert.is_true(lines <= 40, lines .. " lines")
+      assert.equal("-- ", text:sub(1, 3))
+      assert.truthy(text:find("Suits ", 1, true))
+      assert.truthy(text:find "\n%-%-%-@type lb%.Script\nreturn {")
+    end)
+
+    it(name .. " is in the table of scripts/README.md", function()
+      assert.truthy(read("scripts/README.md"):find("\n| `" .. name .. ".lua` | ", 1, true))
+    end)
+  end
+
+  it("of each line of that table is there", function()
+    local listed = {}
+    for name in read("scripts/README.md"):gmatch "\n| `([%w_]+)%.lua` | " do listed[#listed + 1] = name end
+    table.sort(listed)
+    table.sort(all)
+    assert.same(all, listed)
+  end)
+end)
