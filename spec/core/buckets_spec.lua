@@ -119,9 +119,7 @@ describe("a script's bucket", function()
 
   it("lets nobody pass whom it cannot count, unless it is open", function()
     assert.is_nil(run [[
-      local known = lb.bucket("default", { rate = 0.1, burst = 2 })
-      assert(known:take "known")
-      local count = 0
+      local count = 0 -- of values that stay: there is no bucket whose place a new one could take
       while lb.set("key" .. count, 1) do count = count + 1 end
       for name, options in pairs { default = {}, closed = { full = "closed" }, open = { full = "open" } } do
         options.rate, options.burst = 0.1, 2
