@@ -220,8 +220,11 @@ static char *put_json_explained(char *out, const struct access_record *r)
 
 static char *put_json_times(char *out, const struct access_record *r)
 {
-    out = put_ms(PUT(out, ",\"ms\":{\"queue\":"), r->queue_us);
-    out = put_ms(PUT(out, ",\"policy\":"), r->policy_us);
+    if (r->queue_us == 0) /* as for most requests */
+        out = PUT(out, ",\"ms\":{\"queue\":0.000,\"policy\":");
+    else
+        out = PUT(put_ms(PUT(out, ",\"ms\":{\"queue\":"), r->queue_us), ",\"policy\":");
+    out = put_ms(out, r->policy_us);
     out = put_json_ms(PUT(out, ",\"connect\":"), r->has_connect, r->connect_us);
     out = put_json_ms(PUT(out, ",\"first_byte\":"), r->has_first_byte, r->first_byte_us);
     out = put_ms(PUT(out, ",\"total\":"), r->total_us);
