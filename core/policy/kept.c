@@ -104,9 +104,14 @@ void kept_put(struct link *link, const struct address *to)
     links_wake(loop);
 }
 
+bool kept_is_there(void)
+{
+    return !list_is_empty(&all);
+}
+
 bool kept_give_up(void)
 {
-    if (list_is_empty(&all))
+    if (!kept_is_there())
         return false;
     kept_close(list_entry(all.previous, struct kept, node));
     return true;

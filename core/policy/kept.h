@@ -18,6 +18,7 @@ enum { KEPT_IDLE_MS = 4000, KEPT_AGE_MS = 60000 };
 struct link *kept_take(const struct address *to, uint64_t rested_ms_max);
 /* Takes the link, on which all of an answer has come and nothing else, and is read. */
 void kept_put(struct link *, const struct address *to);
+bool kept_is_there(void);
 bool kept_give_up(void); /* one closes; false: there is none */
 void kept_close_all(void);
 

@@ -10,6 +10,7 @@
 #include "lua/sandbox.h"
 #include "policy/await.h"
 #include "policy/coroutines.h"
+#include "policy/kept.h"
 #include "policy/talk.h"
 
 #include <lauxlib.h>
@@ -166,13 +167,13 @@ static struct conn *conn_check(lua_State *lua, const char *method)
 }
 
 /* The script's connections that nobody has any more may not have been collected yet. That takes
- * as long as the script has live data, and gets a share of the time. */
+ * as long as the script has live data, and gets a share of the time; one that rests spares it. */
 void tcp_client_make_room(lua_State *lua)
 {
     static uint64_t not_before_us;
     uint64_t begun_us = clock_steady_us(), over_us;
 
-    if (!links_are_full() || begun_us < not_before_us)
+    if (!links_are_full() || kept_is_there() || begun_us < not_before_us)
         return;
     lua_gc(lua, LUA_GCCOLLECT, 0);
     over_us = clock_steady_us();

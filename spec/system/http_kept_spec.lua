@@ -203,4 +203,18 @@ describe("a connection of lb.http", function()
     for _ = 1, 3 do assert.equal("/a other", answer(lb)) end
     no_errors(lb)
   end)
+
+  it("that rests makes room at once, without a search for connections that the script has forgotten", function()
+    local lb = start(text, { settings = "script = { connections = 1 },", top = [[
+      local weak = setmetatable({}, { __mode = "v" })
+      local function fill() weak[1] = {} end -- gone with the next search, which is a collection
+      ]], body = [[
+      assert(lb.http.get "http://$PEER/a")
+      fill()
+      assert(lb.http.get "http://$PEER/b")
+      return weak[1] and "is there" or "is gone"]] })
+    assert.equal("is there", answer(lb))
+    assert.equal(1, opened)
+    no_errors(lb)
+  end)
 end)
