@@ -58,7 +58,7 @@ describe("the example", function()
       local _, lines = text:gsub("\n", "")
       assert.is_true(lines <= 40, lines .. " lines")
       assert.equal("-- ", text:sub(1, 3))
-      assert.truthy(text:find("Suits ", 1, true))
+      assert.truthy(text:find "Suits%s")
       assert.truthy(text:find "\n%-%-%-@type lb%.Script\nreturn {")
     end)
 
