@@ -176,7 +176,7 @@ void pages_read(struct config *config, struct fields *root)
     if (!fields_enter(&pages, root, "pages"))
         return;
     fields_check_positions(&pages, PAGES_LEAST, PAGES_MOST, "headers",
-                           "a status from 400 to 599 as key, as in [503] = \"text\"");
+                           "a status from 400 to 599, or headers, as key, as in [503] = \"text\"");
     read_headers(&config->pages_headers, &pages);
     for (unsigned status = PAGES_LEAST; status <= PAGES_MOST; status++)
         read_page(config, &pages, status);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHOWN_BYTES_MAX = 40, STACK_ROOM = 8 };
+enum { SHOWN_BYTES_MAX = 40, STACK_ROOM = 8, NAMES_FEW = 6 };
 
 /* --- where --- */
 
@@ -203,12 +203,15 @@ static bool is_hook(struct slice name)
     return name.length > 3 && memcmp(name.start, "on_", 3) == 0;
 }
 
-static void append_hooks(struct buffer *out, const char *const *names, size_t count)
+/* What there is in place of a name that is near none: the hooks for a hook, all if they are few. */
+static void append_known(struct buffer *out, struct slice wrong, const char *const *names,
+                         size_t count)
 {
     const char *before = ": there is ";
+    bool all = count <= NAMES_FEW;
 
-    for (size_t i = 0; i < count; i++)
-        if (is_hook(slice_of(names[i]))) {
+    for (size_t i = 0; i < count && (all || is_hook(wrong)); i++)
+        if (all || is_hook(slice_of(names[i]))) {
             buffer_printf(out, "%s%s", before, names[i]);
             before = ", ";
         }
@@ -229,8 +232,8 @@ static void fail_unknown(struct fields *table, struct slice name, const char *co
     buffer_append_text(&table->wrong->message, "'");
     if (nearest != NULL)
         buffer_printf(&table->wrong->message, ", did you mean '%s'?", nearest);
-    else if (is_hook(name))
-        append_hooks(&table->wrong->message, known, count);
+    else
+        append_known(&table->wrong->message, name, known, count);
 }
 
 /* The key as a place in messages; 0 if it is none. */
@@ -251,7 +254,7 @@ static void check_key(struct fields *table, const char *const *known, bool has_f
         return;
     if (lua_type(lua, -2) == LUA_TNUMBER) {
         fields_fail(table, NULL, position_of(lua, -2),
-                    "expected a name in front of the value: name = ...");
+                    "expected a name in front of the value, as in %s = ...", known[0]);
         return;
     }
     if (lua_type(lua, -2) != LUA_TSTRING) {

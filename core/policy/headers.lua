@@ -5,12 +5,14 @@
 -- called again.
 local prelude = ...
 
-local complain, read_only, WALK = prelude.complain, prelude.read_only, prelude.WALK
+local complain, WALK = prelude.complain, prelude.WALK
 local lower, text_of = string.lower, prelude.ffi.string
-local concat, error, setmetatable, type = table.concat, error, setmetatable, type
+local concat, error, setmetatable = table.concat, error, setmetatable
+local tostring, type = tostring, type
 
 -- Makes what a hook is shown as `what`. is_only(name): is no other field one that may be taken for it?
-return function(what, call, check_fresh, find, is_only, field_at)
+-- instead: what a hook returns to set a field.
+return function(what, call, check_fresh, find, is_only, field_at, instead)
   local methods = {}
 
   local function check_name(headers, name, method)
@@ -76,7 +78,9 @@ return function(what, call, check_fresh, find, is_only, field_at)
       if name == "set-cookie" then return value end -- its values may have commas (RFC 9110, 5.3)
       return concat(list_of(name), name == "cookie" and "; " or ", ") -- RFC 9113, 8.2.3
     end,
-    __newindex = read_only(what),
+    __newindex = function(_, name)
+      complain("%s is read-only: what sets '%s' is return %s", what, tostring(name), instead)
+    end,
     __tostring = function() return what end,
     __metatable = false,
   }

@@ -106,7 +106,8 @@ end
 local headers_of = bind_headers("ctx.headers", call, check_fresh,
   function(name, from) return C.policy_header(call.request, name, #name, from) end,
   function(name) return C.policy_header_is_only(call.request, name, #name) end,
-  function(from) return C.policy_field_at(call.request, from) end)
+  function(from) return C.policy_field_at(call.request, from) end,
+  "backend, { request_headers = { .. } }, in choose")
 
 local RESULT_FIELDS = {
   status = true, backend = true, ms = true, bytes_in = true, bytes_out = true, attempts = true, retries = true,
@@ -203,6 +204,8 @@ function turns.check_ctx(ctx)
   end
 end
 
+local FOR_BACKEND = { host = true, path = true } -- options of choose
+
 local ctx_meta = {
   [WALK] = "pairs(ctx) finds nothing: its fields are read by name, and those of the head by ctx.headers:each()",
   __index = function(ctx, key)
@@ -212,7 +215,8 @@ local ctx_meta = {
     return ctx_methods[key] or unknown("ctx", key, ctx_fields, ctx_methods)
   end,
   __newindex = function(_, key)
-    complain("ctx is read-only; ctx.vars.%s would be the script's own", tostring(key))
+    complain("ctx is read-only; ctx.vars.%s would be the script's own%s", tostring(key), FOR_BACKEND[key]
+      and format("; what the backend sees is return backend, { %s = .. }, in choose", key) or "")
   end,
   __tostring = function() return "ctx" end,
   __metatable = false,
@@ -278,7 +282,7 @@ local function decode(given, detail, more, choose)
     if answer and detail ~= nil and drop("choose", choose, "an answer and a " .. type(detail)) then return WRONG end
     if answer then return respond(answer, "choose") end
     return wrong("choose returned a table that is none of the backends%s",
-      number_of[rawget(given, 1)] and ": return one of the list" or "")
+      number_of[rawget(given, 1)] and ": return one of the list, and options behind it" or "")
   elseif given ~= nil then
     return wrong("choose returned a %s, expected a backend%s", type(given), such_as(given))
   elseif type(detail) == "string" then
@@ -335,7 +339,8 @@ end
 local res_headers_of = bind_headers("res.headers", call, check_fresh,
   function(name, from) return C.policy_response_header(call.response, name, #name, from) end,
   function() return true end,
-  function(from) return C.policy_response_field_at(call.response, from) end)
+  function(from) return C.policy_response_field_at(call.response, from) end,
+  "nil, { response_headers = { .. } }")
 
 local res_fields = {
   status = function() return call.status end,
@@ -368,8 +373,9 @@ local function bind_on_response(on_response)
       if review == nil then return PASS end
     end
     if answer then return respond(answer, "on_response") end
-    return REVIEWS[review] or wrong("on_response returned %s, expected nil, \"retry\", \"next\" or an answer",
-      type(review) == "string" and format("%q", review) or "a " .. type(review))
+    return REVIEWS[review] or wrong("on_response returned %s, expected nil, \"retry\", \"next\" or an answer%s",
+      type(review) == "string" and format("%q", review) or "a " .. type(review),
+      type(review) == "table" and "; options are the second value: return nil, { .. }" or "")
   end
 end
 

@@ -151,6 +151,7 @@ local function sample_many(backends, count, n)
 end
 
 function methods.sample(backends, n)
+  if type(backends) ~= "table" then wrong_argument(backends, "sample(n)") end
   local count = #backends
   if n == 2 and count > 1 then
     local i = C.random_below(count) + 1
@@ -194,6 +195,7 @@ end
 -- :by_name, :tagged --------------------------------------------------------------------------------
 
 function methods.by_name(backends, name)
+  if type(backends) ~= "table" then wrong_argument(backends, "by_name(name)") end
   for i = 1, #backends do
     if name_of[backends[i]] == name then return backends[i] end
   end

@@ -313,7 +313,7 @@ describe("a script's settings", function()
   describe("are refused with their line:", function()
     local SECONDS = "expected a number from 0.001 to 86400 (seconds)"
     local NETWORK = "expected an address or a network, as in 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32"
-    local PAGE_KEY = 'expected a status from 400 to 599 as key, as in [503] = "text"'
+    local PAGE_KEY = 'expected a status from 400 to 599, or headers, as key, as in [503] = "text"'
     local MEDIA_TYPE = 'expected a media type of 255 bytes at most, as in "application/json"'
     local OURS = "it is set by lb itself"
     local MANY_HEADERS = "expected 32 headers and 4096 bytes of them at most"
@@ -352,9 +352,14 @@ describe("a script's settings", function()
       { "return { timeouts = {\n type = 1 } }", ":2: timeouts: unknown field 'type'" },
       { "return { backends = { 'a:1',\n { adress = 'b:1' } } }",
         ":2: backends[2]: unknown field 'adress', did you mean 'address'?" },
-      { "return { 'a:1',\n listen = ':80' }", ":1: [1]: expected a name in front of the value: name = ..." },
+      { "return { backends = {\n { 'a:1', weight = 2 } } }",
+        ":2: backends[1][1]: expected a name in front of the value, as in address = ..." },
+      { "return { backends = {\n { server = 'a:1' } } }",
+        ":2: backends[1]: unknown field 'server': there is address, name, weight, tags, max_in_flight" },
+      { "return { listen = {\n { ':80', accept = true } } }", ":2: listen[1]: unknown field 'accept': there is proxy" },
+      { "return { 'a:1',\n listen = ':80' }", ":1: [1]: expected a name in front of the value, as in listen = ..." },
       { "return { [true] = 1 }", ":1: expected names as keys, got a boolean" },
-      { "return { [0.5] = 1 }", ":1: expected a name in front of the value: name = ..." },
+      { "return { [0.5] = 1 }", ":1: expected a name in front of the value, as in listen = ..." },
       { "return { ['new\\nline'] = 1 }", ":1: unknown field 'new\\nline'" },
       { "return { on_done = 1 }", ":1: on_done: expected a function, got a number" },
       { "return { on_health = 1 }", ":1: on_health: expected a function, got a number" },
@@ -565,7 +570,7 @@ describe("a script's settings", function()
       { "return { listen = {\n { ':80', proxy = 'yes' } } }",
         ":2: listen[1].proxy: expected true or false, got a string" },
       { "return { listen = {\n { ':80', ':81', proxy = true } } }",
-        ":2: listen[1][2]: expected a name in front of the value: name = ..." },
+        ":2: listen[1][2]: expected a name in front of the value, as in proxy = ..." },
       { "return { listen = {\n { 'nonsense', proxy = true } } }",
         ":2: listen[1][1]: 'nonsense': the port is missing: expected host:port" },
       { "return { listen = {\n { 80 } } }", ":2: listen[1][1]: expected a string, got a number" },

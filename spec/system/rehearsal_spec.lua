@@ -34,6 +34,24 @@ end }]]):format(more or "", body)
     ["calls a list with a dot"] = {
       "local one = backends.min(print) return one", ":2: write backends:min%(f%), with a colon",
     },
+    ["samples a list with a dot"] = {
+      "return (backends.sample(2))", ":2: write backends:sample%(n%), with a colon",
+    },
+    ["looks for a name with a dot"] = {
+      "local one = backends.by_name 'a' return one", ":2: write backends:by_name%(name%), with a colon",
+    },
+    ["sets a field of the request"] = {
+      "ctx.headers['X-A'] = 'b' return backends[1]",
+      ":2: ctx.headers is read%-only: what sets 'X%-A' is return backend, { request_headers = { .. } }, in choose",
+    },
+    ["sets the path"] = {
+      "ctx.path = '/b' return backends[1]",
+      ":2: ctx is read%-only; .*; what the backend sees is return backend, { path = .. }, in choose",
+    },
+    ["gives a table of a backend and options"] = {
+      "return { backends[1], why = 'a' }",
+      ":1: choose returned a table .*: return one of the list, and options behind it",
+    },
     ["gives no list element"] = { "return backends", ":1: choose returned a table .*: return one of the list" },
     ["names a backend"] = { "return '127.0.0.1:2'", ':1: .*, such as backends:by_name%("127.0.0.1:2"%)' },
     ["gives an index"] = { "return 2", ":1: choose returned a number, expected a backend, such as backends%[2%]" },
@@ -50,6 +68,20 @@ end }]]):format(more or "", body)
       assert.equal("", ended.out)
     end)
   end
+
+  it("finds that on_response sets fields in the wrong way", function()
+    for body, wanted in pairs {
+      ["return { response_headers = { A = 'b' } }"] =
+        ":1: on_response returned a table, .*; options are the second value: return nil, { .. }",
+      ["res.headers.A = 'b'"] =
+        ":2: res.headers is read%-only: what sets 'A' is return nil, { response_headers = { .. } } %(",
+    } do
+      local ended = check('return { backends = "127.0.0.1:1", on_response = function(ctx, backend, res)\n'
+        .. body .. "\nend }")
+      assert.equal(2, ended.code, ended.err)
+      assert.matches("mine%.lua" .. wanted, ended.err)
+    end
+  end)
 
   it("finds that on_failure is wrong", function()
     local ended = check [[return { backends = "127.0.0.1:1", on_failure = function(ctx, backend, err)
