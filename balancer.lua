@@ -3,6 +3,7 @@
 
 local turn = lb.counter "turn"                       -- one count for all workers
 
+---@type lb.Script
 return {
   listen   = os.getenv "LISTEN" or "0.0.0.0:3030",
   backends = os.getenv "BACKENDS" or "127.0.0.1:9001, 127.0.0.1:9002",

@@ -20,6 +20,7 @@ return lb.script({
     return tonumber(lb.hmac(options.tag, options.user(ctx)):sub(1, 8), 16) / 2 ^ 32 * 100 < options.percent
   end
 
+  ---@type lb.Script
   return {
     choose = function(ctx, backends)
       local wanted = draws_canary(ctx)

@@ -25,6 +25,7 @@ return lb.script({
     return out <= options.cap * #all
   end
 
+  ---@type lb.Script
   return {
     choose = function(ctx, backends)
       local chosen = in_turn(ctx, backends)

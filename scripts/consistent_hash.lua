@@ -7,6 +7,7 @@ return lb.script({
   bound = 1.25,
   at_least = 8,
 }, function(options)
+  ---@type lb.Script
   return {
     choose = function(ctx, backends)
       local in_flight, weight = 1, 0                   -- this request is in flight, too

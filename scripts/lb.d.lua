@@ -3,6 +3,10 @@
 -- In .luarc.json beside a script: { "runtime.version": "LuaJIT", "workspace.library": ["/usr/local/share/lb/scripts"] }
 -- scripts/README.md is the reference; a spec proves that this names exactly what lb has.
 
+---A field that is set: a list is one that comes more than once; false removes it.
+---@alias lb.HeaderValue string|number|(string|number)[]
+---@alias lb.HeaderChange lb.HeaderValue|false
+
 --- What every script is given.
 ---@class lb
 ---@field backends lb.Backends all of the script, in hooks and timers
@@ -28,7 +32,7 @@ function counter:add(k) end
 function counter:get() end
 
 ---What was added in the last seconds, over all workers.
----@param name string
+---@param name string|number
 ---@param seconds number
 ---@return lb.Window
 function lb.window(name, seconds) end
@@ -42,7 +46,7 @@ function window:add(k) end
 ---@return number sum over the window
 function window:get() end
 
----@class lb.BucketOptions
+---@class (exact) lb.BucketOptions
 ---@field rate number tokens a second
 ---@field burst? number how many at most
 ---@field full? "closed"|"open" what take says when it cannot count; "closed"
@@ -62,23 +66,23 @@ local bucket = {}
 ---@return "full"? why there was no room to count it
 function bucket:take(key, n) end
 
----@param key string
+---@param key string|number
 ---@return string|number|boolean|nil
 function lb.get(key) end
----@param key string
+---@param key string|number
 ---@param value string|number|boolean|nil
 ---@param ttl? number seconds
 ---@return true? set nil if there is no room
 ---@return "full"?
 function lb.set(key, value, ttl) end
 ---Sets it if it is not there.
----@param key string
+---@param key string|number
 ---@param value string|number|boolean
 ---@param ttl? number seconds
 ---@return boolean? added nil if there is no room
 ---@return "full"?
 function lb.add(key, value, ttl) end
----@param key string
+---@param key string|number
 ---@param by? number 1
 ---@param ttl? number seconds, from the first
 ---@return number? sum nil if there is no room
@@ -92,6 +96,9 @@ function lb.now() end
 ---@param seconds number
 function lb.sleep(seconds) end
 
+---@class (exact) lb.TimerOptions
+---@field once? boolean in one process of all
+
 ---@class lb.Timer
 local timer = {}
 function timer:cancel() end
@@ -99,23 +106,27 @@ function timer:cancel() end
 ---Once, so many seconds from now; in each worker, or with once in one process of all.
 ---@param seconds number
 ---@param fn fun()
----@param options? { once?: boolean }
+---@param options? lb.TimerOptions
 ---@return lb.Timer
 function lb.after(seconds, fn, options) end
 ---In each worker; with once in one process of all.
 ---@param seconds number
 ---@param fn fun()
----@param options? { once?: boolean }
+---@param options? lb.TimerOptions
 ---@return lb.Timer
 function lb.every(seconds, fn, options) end
 
----@class lb.HttpOptions
+---@class (exact) lb.HttpOptions
 ---@field timeout? number seconds
 ---@field headers? table<string, string|number>
 ---@field max_body? integer bytes
 ---@field body? string|number
 
----@class lb.HttpResponse
+---@class (exact) lb.HttpRequest: lb.HttpOptions
+---@field method? string
+---@field url string
+
+---@class (exact) lb.HttpResponse
 ---@field status integer
 ---@field headers lb.Headers
 ---@field body string
@@ -132,15 +143,18 @@ function lb.http.get(url, options) end
 ---@return lb.HttpResponse?
 ---@return string? err
 function lb.http.post(url, options) end
----@param request { method?: string, url: string, timeout?: number, headers?: table<string, string|number>, body?: string|number, max_body?: integer }
+---@param request lb.HttpRequest
 ---@return lb.HttpResponse?
 ---@return string? err
 function lb.http.request(request) end
 
+---@class (exact) lb.TcpOptions
+---@field timeout? number seconds
+
 ---@class lb.tcp
 lb.tcp = {}
 ---@param address string host:port
----@param options? { timeout?: number }
+---@param options? lb.TcpOptions
 ---@return lb.Connection?
 ---@return string? err
 function lb.tcp.connect(address, options) end
@@ -296,7 +310,7 @@ function lb.policy.least_in_flight(ctx, backends) end
 function lb.policy.p2c_ewma(ctx, backends) end
 ---@param ctx lb.Ctx
 ---@param backends lb.Backends
----@param key? string ctx.client
+---@param key? string|number ctx.client
 ---@return lb.Backend?
 function lb.policy.ring_hash(ctx, backends, key) end
 ---@param ctx lb.Ctx
@@ -309,6 +323,17 @@ function lb.policy.random(ctx, backends) end
 ---@param make fun(options: table, name: string): lb.Script name: another text for each table that is made
 ---@return lb.Script|fun(given: table): lb.Script
 function lb.script(options, make) end
+
+---@class (exact) lb.Respond
+---@field status? integer 200 to 599
+---@field headers? table<string, lb.HeaderValue>
+---@field body? string|number
+---@field why? string for the log
+
+---@class (exact) lb.Reject
+---@field retry_after? number seconds
+---@field headers? table<string, lb.HeaderValue>
+---@field why? string for the log
 
 ---@class lb.Answer
 ---@alias lb.Choice lb.Backend|lb.Answer|nil
@@ -378,11 +403,11 @@ function ctx:no_log() end
 ---@param key string
 ---@param value string|number|boolean
 function ctx:explain(key, value) end
----@param answer { status?: integer, headers?: table<string, string|number|string[]>, body?: string|number, why?: string }
+---@param answer lb.Respond
 ---@return lb.Answer
 function ctx:respond(answer) end
 ---@param status integer
----@param options? { retry_after?: number, headers?: table<string, string|number|string[]>, why?: string }
+---@param options? lb.Reject
 ---@return lb.Answer
 function ctx:reject(status, options) end
 ---@param url string
@@ -390,7 +415,7 @@ function ctx:reject(status, options) end
 ---@return lb.Answer
 function ctx:redirect(url, status) end
 
----@class lb.Result
+---@class (exact) lb.Result
 ---@field status integer
 ---@field backend string?
 ---@field ms number
@@ -408,18 +433,18 @@ local backends = {}
 ---@param f fun(backend: lb.Backend): number
 ---@return lb.Backend?
 function backends:min(f) end
----@param name string
+---@param name string? no name is no backend
 ---@return lb.Backend?
 function backends:by_name(name) end
 ---@param n? integer 1
 ---@return lb.Backend? ...
 function backends:sample(n) end
----@param key string
+---@param key string|number
 ---@param accept? fun(backend: lb.Backend): boolean
 ---@return lb.Backend?
 function backends:ring(key, accept) end
 ---@param key string
----@param value string
+---@param value string|number
 ---@return lb.Backends
 function backends:tagged(key, value) end
 
@@ -444,41 +469,49 @@ function backends:tagged(key, value) end
 local backend = {}
 ---@param seconds number
 ---@param why? string
+---@return boolean done
 function backend:eject(seconds, why) end
+---@return boolean done
 function backend:drain() end
+---@return boolean done
 function backend:undrain() end
 ---@param n number
 function backend:set_weight(n) end
 
----@class lb.Failure
+---@class (exact) lb.Failure
 ---@field kind "connect"|"timeout"|"reset"|"protocol"|"resolve"
 ---@field phase "connect"|"request"|"head"|"body"
 ---@field message string
 
----@class lb.Response
+---@class (exact) lb.Response
 ---@field status integer
 ---@field headers lb.Headers
 
----@class lb.ChoiceOptions
+---@class (exact) lb.ChoiceTimeouts
+---@field connect? number seconds
+---@field response_head? number
+---@field response_body? number
+
+---@class (exact) lb.ChoiceOptions
 ---@field why? string
----@field timeouts? { connect?: number, response_head?: number, response_body?: number }
+---@field timeouts? lb.ChoiceTimeouts
 ---@field deadline? number seconds for all tries
----@field request_headers? table<string, string|false>
----@field response_headers? table<string, string|false>
+---@field request_headers? table<string, lb.HeaderChange>
+---@field response_headers? table<string, lb.HeaderChange>
 ---@field host? string
 ---@field path? string
 
----@class lb.ReviewOptions
----@field response_headers? table<string, string|number|string[]|false>
+---@class (exact) lb.ReviewOptions
+---@field response_headers? table<string, lb.HeaderChange>
 
----@class lb.BackendSettings
+---@class (exact) lb.BackendSettings
 ---@field address string
 ---@field name? string
 ---@field weight? number
 ---@field tags? table<string, string>
 ---@field max_in_flight? integer
 
----@class lb.HealthSettings
+---@class (exact) lb.HealthSettings
 ---@field type? "tcp"|"http"
 ---@field path? string
 ---@field host? string
@@ -493,7 +526,7 @@ function backend:set_weight(n) end
 ---@field panic? number
 ---@field check? fun(backend: lb.Backend): boolean, string?
 
----@class lb.TimeoutSettings
+---@class (exact) lb.TimeoutSettings
 ---@field connect? number
 ---@field request_head? number
 ---@field request_body? number
@@ -505,7 +538,7 @@ function backend:set_weight(n) end
 ---@field tunnel? number
 ---@field request? number
 
----@class lb.LimitSettings
+---@class (exact) lb.LimitSettings
 ---@field request_line? integer
 ---@field head? integer
 ---@field fields? integer
@@ -519,14 +552,14 @@ function backend:set_weight(n) end
 ---@field attempts? integer
 ---@field retry_budget? number
 
----@class lb.LogSettings
+---@class (exact) lb.LogSettings
 ---@field file? string
 ---@field format? "text"|"json"
 ---@field headers? string|string[]
 ---@field host? boolean
 ---@field skip? string|string[]
 
----@class lb.ScriptSettings
+---@class (exact) lb.ScriptSettings
 ---@field budget_ms? number
 ---@field park? integer
 ---@field connections? integer
@@ -534,17 +567,22 @@ function backend:set_weight(n) end
 ---@field await? number
 
 --- An address of `listen` with options: { ":8080", proxy = true }.
----@class lb.Listener
+---@class (exact) lb.Listener
 ---@field [1] string
 ---@field proxy? boolean each connection begins with a PROXY header
 
 --- By status, from 400 to 599; headers: of all of them.
----@class lb.PageSettings
+---@class (exact) lb.PageSettings
 ---@field headers? table<string, string>
----@field [integer] string|{ type?: string, body?: string, headers?: table<string, string> }
+---@field [integer] string|lb.Page
+
+---@class (exact) lb.Page
+---@field type? string
+---@field body? string
+---@field headers? table<string, string>
 
 --- What a script returns.
----@class lb.Script
+---@class (exact) lb.Script
 ---@field listen? string|(string|lb.Listener)[]
 ---@field backends? string|(string|lb.BackendSettings)[]
 ---@field workers? integer|"auto"

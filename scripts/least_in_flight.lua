@@ -8,6 +8,7 @@ local function load(backend)
 end
 
 return lb.script({}, function()
+  ---@type lb.Script
   return {
     choose = function(ctx, backends)
       return backends:min(load)        -- ties take turns by weight, so an idle pool shares the work

@@ -13,6 +13,7 @@ local function cost(one, other, more)
 end
 
 return lb.script({}, function()
+  ---@type lb.Script
   return {
     choose = function(ctx, backends)
       local one, other = lb.policy.random(ctx, backends), lb.policy.random(ctx, backends)

@@ -11,6 +11,7 @@ return lb.script({
 }, function(options, name)                             -- name: another one for each limit of a script
   local bucket = lb.bucket(name, { rate = options.rate, burst = options.burst, full = options.full })
 
+  ---@type lb.Script
   return {
     fallback = "round_robin",
     choose = function(ctx, backends)

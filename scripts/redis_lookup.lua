@@ -34,6 +34,7 @@ return lb.script({
     if name or is_wrong then keep(unknown, tenant, now + (name and options.keep or 1)) else silent_until = now + 1 end
     return last.name
   end
+  ---@type lb.Script
   return { choose = function(ctx, backends)
     return backends:by_name(backend_of(options.tenant(ctx))) or lb.policy.round_robin(ctx, backends)
   end }

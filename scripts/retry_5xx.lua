@@ -4,6 +4,7 @@ return lb.script({ statuses = { 502, 503, 504 } }, function(options)
   local is_bad = {}
   for _, status in ipairs(options.statuses) do is_bad[status] = true end
 
+  ---@type lb.Script
   return {
     choose = lb.policy.round_robin,
 

@@ -3,6 +3,7 @@
 local turn = lb.counter "turn"
 
 return lb.script({}, function()
+  ---@type lb.Script
   return {
     choose = function(ctx, backends)
       return turn:next(ctx, backends)

@@ -16,6 +16,7 @@ return lb.script({
     return may
   end
 
+  ---@type lb.Script
   return {
     init = function()
       if options.secret == "" then error("sticky_cookie: set STICKY_SECRET, or the option `secret`", 0) end

@@ -19,6 +19,7 @@ return lb.script({
     return windows[name]
   end
 
+  ---@type lb.Script
   return {
     fallback = "round_robin",
     choose = function(ctx, backends)

@@ -24,6 +24,7 @@ end
 return lb.script({}, function(_, name)
   local turn = lb.counter(name)
   local kept = setmetatable({}, { __mode = "k" })      -- by list: its weights, and the sequence that they make
+  ---@type lb.Script
   return {
     choose = function(ctx, backends)
       if ctx.attempts > 1 or #backends < 2 then return turn:next(ctx, backends) end

@@ -19,10 +19,14 @@ describe("the script", function()
     local path = "scripts/" .. name .. ".lua"
 
     it(name .. " has at most 40 lines, and opens with when to use it", function()
-      local text = read(path)
+      local text = read(path):gsub("\n%s*%-%-%-@[^\n]*", "")             -- without what is for editors
       local _, lines = text:gsub("\n", "")
       assert.is_true(lines <= 40, lines .. " lines")
       assert.equal("--", text:sub(1, 2))
+    end)
+
+    it(name .. " lets editors check its hooks", function()
+      assert.truthy(read(path):find "\n *%-%-%-@type lb%.Script\n *return {")
     end)
 
     it(name .. " takes its addresses from the environment", function()
@@ -46,6 +50,12 @@ describe("the script", function()
       assert.truthy(read("scripts/README.md"):find("`" .. name .. "`", 1, true))
     end)
   end
+end)
+
+describe("balancer.lua", function()
+  it("lets editors check its hooks", function()
+    assert.truthy(read("balancer.lua"):find "\n%-%-%-@type lb%.Script\nreturn {")
+  end)
 end)
 
 describe("the example", function()

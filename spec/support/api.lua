@@ -4,6 +4,8 @@
 --   api.built()          of what spec/support builds
 --   api.real(lb)         of lb itself, which a spec has started with api.SCRIPT and spec/support/probe.c
 --   api.groups()         names of settings as annotated, by group ("health", ..; "" is the top)
+--   api.options()        names of options as annotated, by the function that takes them ("choose", ..)
+--   api.open_classes()   those annotated tables that scripts write and editors would let any name pass in
 -- Each gives { object = { name = true } }.
 
 local fake_lb = require "spec.support.fake_lb"
@@ -29,16 +31,23 @@ local GROUPS = {
   ["lb.LimitSettings"] = "limits", ["lb.ScriptSettings"] = "script", ["lb.LogSettings"] = "log",
 }
 
+local OPTIONS = {
+  ["lb.ChoiceOptions"] = "choose", ["lb.HttpRequest"] = "lb.http.request", ["lb.Respond"] = "ctx:respond",
+  ["lb.Reject"] = "ctx:reject", ["lb.BucketOptions"] = "lb.bucket", ["lb.BackendSettings"] = "backends",
+  ["lb.ReviewOptions"] = "on_response",
+}
+
 local function classes_of(path)
   local classes, class, class_of = {}, nil, {}
   for line in io.lines(path) do
-    local named = line:match "^%-%-%-@class ([%w_.]+)"
+    local named, parent_class = line:gsub("%(exact%) ", ""):match "^%-%-%-@class ([%w_.]+):? ?([%w_.]*)"
     local field = line:match "^%-%-%-@field ([%w_]+)"
     local variable = line:match "^local ([%w_]+) = {}" or line:match "^([%w_.]+) = {}"
     local owner, name = line:match "^function ([%w_.]+)[.:]([%w_]+)%("
     if named then
       class = named
       classes[class] = {}
+      for inherited in pairs(classes[parent_class] or {}) do classes[class][inherited] = true end
     elseif field then
       classes[class][field] = true
     elseif variable then
@@ -60,6 +69,21 @@ end
 
 function api.annotated() return chosen(classes_of "scripts/lb.d.lua", CLASSES) end
 function api.groups() return chosen(classes_of "scripts/lb.d.lua", GROUPS) end
+
+function api.options() return chosen(classes_of "scripts/lb.d.lua", OPTIONS) end
+
+function api.open_classes()
+  local exact, open = {}, {}
+  for line in io.lines "scripts/lb.d.lua" do
+    exact[line:match "^%-%-%-@class %(exact%) ([%w_.]+)" or ""] = true
+  end
+  for _, list in ipairs { GROUPS, OPTIONS } do
+    for class in pairs(list) do
+      if not exact[class] then open[#open + 1] = class end
+    end
+  end
+  return open
+end
 
 local function add(names, from)
   for key in pairs(from or {}) do

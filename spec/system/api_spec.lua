@@ -106,4 +106,45 @@ describe("the names that scripts may use", function()
       for inner in pairs(groups[name] and value or {}) do assert.is_true(groups[name][inner], name .. "." .. inner) end
     end
   end)
+
+  it("are in scripts/lb.d.lua so that an editor finds any other", function()
+    assert.same({}, api.open_classes())
+  end)
+
+  -- A script that gives each option to the function that takes it, with a value that none can have.
+  local GIVEN = {
+    choose = "return { backends = 'a:1', choose = function(_, backends) return backends[1], { %s = print } end }",
+    on_response = "return { backends = 'a:1', on_response = function() return nil, { %s = print } end }",
+    ["ctx:respond"] = "return { backends = 'a:1', choose = function(ctx) return ctx:respond { %s = print } end }",
+    ["ctx:reject"] = "return { backends = 'a:1', choose = function(ctx) return ctx:reject(500, { %s = print }) end }",
+    ["lb.bucket"] = "lb.bucket('a', { rate = 1, %s = print }) return { backends = 'a:1' }",
+    backends = "return { backends = { { address = 'a:1', %s = print } } }",
+  }
+
+  it("are those of scripts/lb.d.lua, among options", function()
+    local options = api.options()
+    for taker, script in pairs(GIVEN) do
+      assert.truthy(check(script:format "no_such_option").err:find "no_such_option", taker)
+      for name in pairs(options[taker]) do
+        local said = check(script:format(name)).err
+        assert.is_nil(said:find "unknown", taker .. " " .. name .. ": " .. said)
+      end
+    end
+  end)
+
+  it("are those of scripts/lb.d.lua, among the options that scripts/README.md lists", function()
+    local file = assert(io.open "scripts/README.md")
+    local page = file:read "*a"
+    file:close()
+    local function listed(head)
+      local names, first = {}, assert(page:find(head, 1, true), head)
+      for cell in page:sub(first, page:find("\n\n", first, true)):gmatch "\n| (`[^|]+) |" do
+        for name in cell:gmatch "`([%l_]+)" do names[name] = true end
+      end
+      return names
+    end
+    local options = api.options()
+    assert.same(options.choose, listed "| option | for this backend only")
+    assert.same(options["lb.http.request"], listed "| option | default | |")
+  end)
 end)
