@@ -260,6 +260,18 @@ static void guard(struct config *config)
         config->fallback = CONFIG_FALLBACK_FAIL;
 }
 
+static bool is_given_twice(struct load *load)
+{
+    struct source_twice twice;
+
+    if (!source_find_twice(load->source, &twice))
+        return false;
+    buffer_printf(load->error, "%s:%u: '", load->name, twice.second);
+    append_clean(load->error, twice.name);
+    buffer_printf(load->error, "' is given twice in one table, first in line %u", twice.first);
+    return true;
+}
+
 static int load_protected(lua_State *lua)
 {
     struct load *load = lua_touserdata(lua, 1);
@@ -274,6 +286,8 @@ static int load_protected(lua_State *lua)
                       load->name, lua_isnil(lua, -1) ? "nothing" : luaL_typename(lua, -1));
         return 0;
     }
+    if (is_given_twice(load))
+        return 0;
     keep_wishes(lua, load->config);
     fields_root(&root, lua, &load->wrong);
     read_settings(load->config, load->given, &root);

@@ -8,215 +8,12 @@
 #include "config/source.h"
 
 #include "base/mem.h"
+#include "config/words.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { FOLLOW_DEPTH_MAX = 16 };
-
-enum word_kind { WORD_NAME, WORD_STRING, WORD_NUMBER, WORD_MARK, WORD_END };
-
-struct word {
-    enum word_kind kind;
-    struct slice text; /* of a string: what is between the quotes */
-    unsigned line;
-};
-
-struct words {
-    struct word *list; /* the last one is a WORD_END */
-    size_t count, capacity;
-};
-
-struct reader {
-    const char *at, *end;
-    unsigned line;
-    struct words *words;
-};
-
-/* --- the text becomes words --- */
-
-static void add_word(struct reader *r, enum word_kind kind, const char *start, const char *end,
-                     unsigned line)
-{
-    struct words *words = r->words;
-
-    if (words->count == words->capacity) {
-        words->capacity = words->capacity > 0 ? words->capacity * 2 : 256;
-        words->list = mem_realloc(words->list, words->capacity * sizeof *words->list);
-    }
-    words->list[words->count++] = (struct word){kind, {start, (size_t)(end - start)}, line};
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_name_byte(char c)
-{
-    return is_digit(c) || c == '_' || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') ||
-           (unsigned char)c >= 0x80;
-}
-
-static void skip_byte(struct reader *r)
-{
-    if (*r->at == '\n')
-        r->line++;
-    r->at++;
-}
-
-/* The level of a "[[" or "[==[" that starts here, or -1. */
-static int long_bracket(const struct reader *r)
-{
-    const char *at = r->at;
-    int level = 0;
-
-    if (at == r->end || *at++ != '[')
-        return -1;
-    while (at < r->end && *at == '=')
-        at++, level++;
-    return at < r->end && *at == '[' ? level : -1;
-}
-
-static bool closes(const struct reader *r, int level)
-{
-    const char *at = r->at;
-
-    if (r->end - at < level + 2 || *at++ != ']')
-        return false;
-    for (int i = 0; i < level; i++)
-        if (*at++ != '=')
-            return false;
-    return *at == ']';
-}
-
-/* From "[==[" to behind "]==]"; the end of what is between them. */
-static const char *skip_long(struct reader *r, int level)
-{
-    const char *end;
-
-    r->at += level + 2;
-    while (r->at < r->end && !closes(r, level))
-        skip_byte(r);
-    end = r->at;
-    r->at = r->at < r->end ? r->at + level + 2 : r->end;
-    return end;
-}
-
-static void skip_comment(struct reader *r)
-{
-    int level;
-
-    r->at += 2;
-    level = long_bracket(r);
-    if (level >= 0) {
-        skip_long(r, level);
-        return;
-    }
-    while (r->at < r->end && *r->at != '\n')
-        r->at++;
-}
-
-static void read_string(struct reader *r)
-{
-    char quote = *r->at++;
-    const char *start = r->at;
-    unsigned line = r->line;
-
-    while (r->at < r->end && *r->at != quote && *r->at != '\n') {
-        if (*r->at == '\\' && r->at + 1 < r->end)
-            r->at++;
-        skip_byte(r);
-    }
-    add_word(r, WORD_STRING, start, r->at, line);
-    if (r->at < r->end)
-        skip_byte(r);
-}
-
-static void read_long_string(struct reader *r, int level)
-{
-    const char *start = r->at + level + 2;
-    unsigned line = r->line;
-    const char *end = skip_long(r, level);
-
-    add_word(r, WORD_STRING, start, end < start ? start : end, line);
-}
-
-static void read_name(struct reader *r)
-{
-    const char *start = r->at;
-
-    while (r->at < r->end && (is_name_byte(*r->at) || (is_digit(*start) && *r->at == '.')))
-        r->at++;
-    add_word(r, is_digit(*start) ? WORD_NUMBER : WORD_NAME, start, r->at, r->line);
-}
-
-/* "==", "~=" and the like are one word, so that "=" is always an assignment. */
-static void read_mark(struct reader *r)
-{
-    const char *start = r->at++;
-
-    if (r->at < r->end && *r->at == '=' && strchr("=~<>", *start) != NULL && *start != '\0')
-        r->at++;
-    add_word(r, WORD_MARK, start, r->at, r->line);
-}
-
-static void read_word(struct reader *r)
-{
-    char c = *r->at;
-    int level = c == '[' ? long_bracket(r) : -1;
-
-    if (c == ' ' || c == '\t' || c == '\r' || c == '\n')
-        skip_byte(r);
-    else if (c == '-' && r->end - r->at >= 2 && r->at[1] == '-')
-        skip_comment(r);
-    else if (c == '"' || c == '\'')
-        read_string(r);
-    else if (level >= 0)
-        read_long_string(r, level);
-    else if (is_name_byte(c))
-        read_name(r);
-    else
-        read_mark(r);
-}
-
-static void read_words(struct slice source, struct words *words)
-{
-    struct reader r = {source.start, source.start + source.length, 1, words};
-
-    while (r.at < r.end)
-        read_word(&r);
-    add_word(&r, WORD_END, r.end, r.end, r.line);
-}
-
-/* --- questions about words --- */
-
-static bool word_is(const struct word *word, enum word_kind kind, const char *text)
-{
-    return word->kind == kind && slice_is(word->text, slice_of(text));
-}
-
-static bool is_mark(const struct word *word, const char *mark)
-{
-    return word_is(word, WORD_MARK, mark);
-}
-
-/* How much deeper is the code behind this word? "for" and "while" open with
- * their "do". */
-static int depth_change(const struct word *word)
-{
-    static const char *const marks[] = {"({[", ")}]"};
-    static const char *const names[] = {"function", "if", "do", "repeat", "end", "until"};
-
-    if (word->kind == WORD_MARK && word->text.length == 1)
-        for (int i = 0; i < 2; i++)
-            if (memchr(marks[i], word->text.start[0], 3) != NULL)
-                return i == 0 ? 1 : -1;
-    for (int i = 0; i < 6; i++)
-        if (word_is(word, WORD_NAME, names[i]))
-            return i < 4 ? 1 : -1;
-    return 0;
-}
+enum { FOLLOW_DEPTH_MAX = 16, NAMES_MAX = 64 };
 
 /* --- following a path --- */
 
@@ -279,7 +76,7 @@ static const struct word *skip_entry(const struct word *word)
     for (; word->kind != WORD_END; word++) {
         if (depth == 0 && (is_mark(word, ",") || is_mark(word, ";")))
             return word + 1;
-        depth += depth_change(word);
+        depth += words_depth_change(word);
         if (depth < 0)
             return NULL;
     }
@@ -408,7 +205,7 @@ static const struct word *returned_value(const struct words *words)
     for (const struct word *word = words->list; word->kind != WORD_END; word++) {
         if (depth == 0 && word_is(word, WORD_NAME, "return"))
             value = word + 1;
-        depth += depth_change(word);
+        depth += words_depth_change(word);
     }
     return value;
 }
@@ -420,7 +217,7 @@ static bool follow(struct slice source, const char *path, unsigned *line)
     const struct word *value;
     struct step step;
 
-    read_words(source, &words);
+    words_read(source, &words);
     value = returned_value(&words);
     *line = value != NULL ? value->line : 0;
     while (value != NULL && next_step(&path, &step)) {
@@ -468,10 +265,61 @@ unsigned source_find_method(struct slice source, const char *name)
     struct words words = {0};
     unsigned line = 0;
 
-    read_words(source, &words);
+    words_read(source, &words);
     for (size_t i = 0; line == 0 && i < words.count; i++)
         if (names_method(&words, i, name))
             line = words.list[i].line;
     mem_free(words.list);
     return line;
+}
+
+/* --- given twice --- */
+
+struct twice {
+    const struct word *first, *second; /* NULL: nothing is */
+};
+
+static struct twice find_twice(const struct word *brace, int depth)
+{
+    const struct word *seen[NAMES_MAX];
+    struct twice found = {NULL, NULL};
+    unsigned count = 0;
+    unsigned long next = 1;
+
+    for (const struct word *word = brace + 1;
+         word != NULL && !is_mark(word, "}") && found.second == NULL; word = skip_entry(word)) {
+        const struct word *value, *ignored;
+        struct step step = entry_key(word, &value, &next);
+
+        for (unsigned i = 0; step.position == 0 && i < count; i++)
+            if (slice_is(entry_key(seen[i], &ignored, &next).name, step.name))
+                found = (struct twice){seen[i], word};
+        if (step.position == 0 && count < NAMES_MAX)
+            seen[count++] = word;
+        if (found.second == NULL && is_mark(value, "{") && depth < FOLLOW_DEPTH_MAX)
+            found = find_twice(value, depth + 1);
+    }
+    return found;
+}
+
+bool source_find_twice(struct slice source, struct source_twice *out)
+{
+    struct words words = {0};
+    const struct word *value, *ignored;
+    struct twice found = {NULL, NULL};
+    unsigned long next = 1;
+
+    words_read(source, &words);
+    value = returned_value(&words);
+    if (value != NULL && word_is(value, WORD_NAME, "require"))
+        value = required_options(value);
+    else if (value != NULL && is_variable(value))
+        value = variable_value(&words, value->text, value);
+    if (value != NULL && is_mark(value, "{"))
+        found = find_twice(value, 0);
+    if (found.second != NULL)
+        *out = (struct source_twice){entry_key(found.second, &ignored, &next).name,
+                                     found.first->line, found.second->line};
+    mem_free(words.list);
+    return found.second != NULL;
 }

@@ -73,6 +73,28 @@ describe("a script", function()
     it(what .. " is refused with the way out", function() assert.equal(expected, message(source)) end)
   end
 
+  local twice = { -- what it returns, the line and the name
+    { "{ backends = 'a:1',\nbackends = 'b:2' }", 2, "backends", 1 },
+    { "{ backends = 'a:1',\nhealth = { interval = 1, timeout = 1,\n  ['interval'] = 2 } }", 3, "interval", 2 },
+    { "{ backends = {\n{ address = 'a:1', weight = 2, weight = 3 } } }", 2, "weight", 2 },
+    { "require 'round_robin' { backends = 'a:1',\nbackends = 'b:2' }", 2, "backends", 1 },
+    { "{ backends = 'a:1', choose = function() local t = { a = 1, a = 2 } end, choose = print }", 1, "choose", 1 },
+  }
+  for _, case in ipairs(twice) do
+    local returned, line, name, first = unpack(case)
+    it(("is refused for %s twice: %q"):format(name, returned), function()
+      assert.equal(("b.lua:%d: '%s' is given twice in one table, first in line %d"):format(line, name, first),
+        message("return " .. returned))
+    end)
+  end
+
+  it("may have one name in several tables, and in what its functions make", function()
+    assert.is_nil(message [[return { backends = { { address = 'a:1', tags = { a = '1' } }, { address = 'b:2' } },
+      timeouts = { request = 1, queue = 1 }, limits = { queue = 1 },
+      choose = function(_, b) if b then local x = { a = 1, a = 2 } end return b[1] end }]])
+    assert.is_nil(message "local M = { backends = 'a:1' }\nM.backends = 'b:2'\nreturn M")
+  end)
+
   it("in UTF-8 with a mark is well", function()
     assert.is_nil(message "\239\187\191return { backends = 'a:1' }")
   end)

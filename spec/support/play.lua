@@ -20,6 +20,7 @@
 --   play.client(lb or address, options), fetch             spec.support.wire
 --   play.start, run, file, directory, children             spec.support.process
 --   play.wait, pause, now, beside (loop.go)                                  spec.support.loop
+--   play.settled(settings, defaults)  the settings, a text, with those defaults { name = "value" } that it has not
 --   play.bodies(list)         the bodies of responses, as one text: "1 2 1 2"
 --   play.timed(fn, ...)       how many seconds it took, and what it gave
 --   play.memory(lb)           KiB that its processes hold;  play.until_still(fn)  a value come to rest
@@ -64,6 +65,14 @@ function play.lb(arguments, options)
   local command = balancer.command(arguments)
   for name, value in pairs(options or {}) do command[name] = value end
   return process.run(command)
+end
+
+function play.settled(settings, defaults)
+  local text = settings or ""
+  for name, value in pairs(defaults) do
+    if not text:find("%f[%w_]" .. name .. "%s*=") then text = ("%s = %s, %s"):format(name, value, text) end
+  end
+  return text
 end
 
 function play.bodies(list)

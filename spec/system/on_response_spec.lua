@@ -3,7 +3,7 @@ local play = require "spec.support.play"
 
 local SCRIPT = [[
 return {
-  health = { interval = 60, timeout = 5 }, limits = { retry_budget = 1 }, %s
+  health = { interval = 60, timeout = 5 }, %s
   choose = function(ctx, backends) return backends[1] end,
   on_response = function(ctx, backend, res) %s end,
 }
@@ -27,7 +27,8 @@ describe("on_response", function()
       end
     end)
     second = play.hello "second"
-    return play.balancer { backends = { first, second }, script = SCRIPT:format(settings or "", on_response) }
+    return play.balancer { backends = { first, second }, script = SCRIPT:format(
+      play.settled(settings, { limits = "{ retry_budget = 1 }" }), on_response) }
   end
 
   local function response(status, body, fields)

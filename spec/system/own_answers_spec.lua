@@ -55,8 +55,8 @@ local function start(status, settings)
   local backend = one.backend()
   local lb = play.balancer {
     backends = { backend },
-    script = ("return {\nhealth = { interval = 0.2, timeout = 5 },\n%s,\n%s,\n%s\n}"):format(
-      one.settings or "workers = 1", settings or "workers = 1",
+    script = ("return {\nhealth = { interval = 0.2, timeout = 5 },\n%s\n%s\n%s\n}"):format(
+      one.settings and one.settings .. "," or "", settings and settings .. "," or "",
       one.choose and ("choose = function(ctx, backends) %s end"):format(one.choose) or ""),
   }
   return lb, backend

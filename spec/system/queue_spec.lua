@@ -27,14 +27,14 @@ local function balancer(backends, settings, options)
     list[i] = ("{ address = %q, max_in_flight = 1 },"):format(backend.address)
   end
   options = options or {}
+  settings = play.settled(settings, { limits = "{ queue = 100 }", timeouts = "{ queue = 20 }" })
   options.script = ([[
     return {
       health = { interval = 0.2, timeout = 0.5, eject_after = 0 },
-      limits = { queue = 100 }, timeouts = { queue = 20 },
       backends = { %s },
       %s
     }
-  ]]):format(table.concat(list, "\n"), settings or "")
+  ]]):format(table.concat(list, "\n"), settings)
   return play.balancer(options)
 end
 

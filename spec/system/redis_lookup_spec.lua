@@ -12,9 +12,9 @@ describe("redis_lookup", function()
     server = redis.new { ["tenant:a.test"] = "one", ["tenant:b.test"] = "two" }
     lb = play.balancer { script = ([[
       return require "redis_lookup" {
-        redis = "%s", timeout = 2, health = { interval = 0.2, timeout = 5 }, %s
+        redis = "%s", health = { interval = 0.2, timeout = 5 }, %s
         backends = { { name = "one", address = "%s" }, { name = "two", address = "%s" } },
-      }]]):format(server.address, options or "", one.address, two.address) }
+      }]]):format(server.address, play.settled(options, { timeout = "2" }), one.address, two.address) }
   end
 
   local function bodies(host, count)
