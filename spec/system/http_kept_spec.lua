@@ -192,6 +192,27 @@ describe("a connection of lb.http", function()
     no_errors(lb)
   end)
 
+  -- 255.255.255.255 is no address to connect to: the connect fails at once, and gives its place back.
+  it("gives its place to the next one in line, also if connects fail at once", function()
+    local lb = start(function(request, conn)
+      if request.target == "/first" then conn:ended_by_peer(60) end
+      return text(request)
+    end, { settings = "script = { connections = 1 },", body = [[
+      local to = ctx.path == "/nowhere" and "255.255.255.255:1" or "$PEER"
+      local res, why = lb.http.get("http://" .. to .. ctx.path, { timeout = 8 })
+      return res and res.body, why]] })
+    local first = sending(lb, "/first")
+    play.wait("the first call", function() return opened == 1 end)
+    local nowhere, others = {}, {}
+    for i = 1, 8 do nowhere[i] = sending(lb, "/nowhere") end
+    for i = 1, 4 do others[i] = sending(lb, "/" .. i) end
+    play.pause(0.05)
+    first:reset()
+    for i = 1, 8 do assert.matches("^nil connect: 255", nowhere[i]:response().body) end
+    for i = 1, 4 do assert.equal("/" .. i .. " nil", others[i]:response().body) end
+    no_errors(lb)
+  end)
+
   it("that rests makes room for another one", function()
     local other = play.hello "other"
     local lb = start(text, { settings = "script = { connections = 1 },", body = ([[
