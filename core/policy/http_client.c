@@ -56,14 +56,20 @@ static void push_values(lua_State *lua, int lists)
     lua_rawset(lua, lists);
 }
 
+/* A peer that sends a field of that name takes no method away (core/lua/clients.lua). */
+static bool is_method(struct slice name)
+{
+    return slice_is_nocase(name, SLICE("all")) || slice_is_nocase(name, SLICE("one")) ||
+           slice_is_nocase(name, SLICE("each"));
+}
+
 /* headers[name], of name and list on top: values of one name are one list (RFC 9110, 5.3), but for
- * Set-Cookie, whose first counts. A peer that sends a field "all" or "one" takes no method away. */
+ * Set-Cookie, whose first counts. */
 static void set_joined(lua_State *lua, int headers, struct slice name, struct slice value)
 {
     size_t count = lua_objlen(lua, -1);
 
-    if (slice_is_nocase(name, SLICE("all")) || slice_is_nocase(name, SLICE("one")) ||
-        (count > 1 && slice_is_nocase(name, SLICE("set-cookie"))))
+    if (is_method(name) || (count > 1 && slice_is_nocase(name, SLICE("set-cookie"))))
         return;
     lua_pushvalue(lua, -2);
     if (count > 1) {

@@ -55,7 +55,7 @@ describe("lb.http", function()
       local peer = play.backend(function(conn)
         play.receive(conn)
         conn:send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-A: 1\r\nx-a: 2\r\nX-B: 3\r\nSet-Cookie: a=1, 2\r\n",
-          "Set-Cookie: b\r\nOne: 4\r\nALL: 5\r\n\r\n")
+          "Set-Cookie: b\r\nOne: 4\r\nALL: 5\r\nEach: 6\r\n\r\n")
         conn:ended_by_peer(60)
       end)
       local lb = asking.start([[
@@ -63,9 +63,11 @@ describe("lb.http", function()
         local one, why = h:one "X-a"
         local names = 0
         for name, value in pairs(h) do names = names + (type(name .. value) == "string" and 1 or 0) end
+        local each = 0
+        for name, value in h:each() do each = each + (type(name .. value) == "string" and 1 or 0) end
         return one, why, h:one "x-b", #h:all "none", table.concat(h:all "SET-cookie", ";"), h["set-cookie"],
-          h:one "one", h:all("all")[1], names]], { peers = { PEER = peer } })
-      assert.equal("nil repeated 3 0 a=1, 2;b a=1, 2 4 5 4", answer(lb))
+          h:one "one", h:all("all")[1], h:one "each", names, each]], { peers = { PEER = peer } })
+      assert.equal("nil repeated 3 0 a=1, 2;b a=1, 2 4 5 6 4 9", answer(lb))
       no_errors(lb)
     end)
 
