@@ -26,7 +26,10 @@ return {
     local race, began, first, second = { running = 0 }, lb.now(), backends:sample(2)
     ask(ctx, first, race)
     while not race.res and (race.running > 0 or second) do
-      if second and (race.running == 0 or lb.now() - began > PATIENCE) then second = ask(ctx, second, race) end
+      if second and (race.running == 0 or lb.now() - began > PATIENCE) then
+        ask(ctx, second, race)
+        second = nil
+      end
       lb.sleep(0.002)
     end
     if not race.res then return lb.policy.least_in_flight(ctx, backends) end

@@ -16,15 +16,18 @@ local function user_of(token)
   local claims, now = decoded(body), os.time()
   if type(claims.exp) ~= "number" or now > claims.exp + LEEWAY then return nil, "expired" end
   if claims.nbf and (type(claims.nbf) ~= "number" or now < claims.nbf - LEEWAY) then return nil, "not yet valid" end
-  if claims.aud ~= AUDIENCE then return nil, "not for us" end
+  local is_for_us = false
+  for _, one in ipairs(type(claims.aud) == "table" and claims.aud or { claims.aud }) do
+    is_for_us = is_for_us or one == AUDIENCE
+  end
+  if not is_for_us then return nil, "not for us" end
   if type(claims.sub) ~= "string" or not claims.sub:find "^[%w@._-]+$" then return nil, "no subject" end
   return claims.sub
 end
 
 ---@type lb.Script
 return {
-  backends = { "127.0.0.1:9001" },
-  fallback = "fail",
+  backends = { "127.0.0.1:9001" }, fallback = "fail",
   init = function() assert(#SECRET >= 32, "set JWT_SECRET, of 32 bytes or more") end,
 
   choose = function(ctx, backends)

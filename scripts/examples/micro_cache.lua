@@ -29,10 +29,12 @@ local function page_of(ctx, backends)
 end
 
 ---@type lb.Script
-return { backends = { "127.0.0.1:9001", "127.0.0.1:9002" }, choose = function(ctx, backends)
-  local has, vars = ctx.headers, ctx.vars
-  local is_plain = ctx.method == "GET" and not (has.cookie or has.authorization or has.range)
-  if is_plain and not vars.page then vars.page = page_of(ctx, backends) or "none" end
-  if is_plain and vars.page ~= "none" then return ctx:respond(vars.page) end
-  return lb.policy.least_in_flight(ctx, backends)
-end }
+return {
+  backends = { "127.0.0.1:9001", "127.0.0.1:9002" },
+  choose = function(ctx, backends)
+    local is_plain = ctx.method == "GET" and not (ctx.headers.cookie or ctx.headers.authorization or ctx.headers.range)
+    if is_plain and not ctx.vars.page then ctx.vars.page = page_of(ctx, backends) or "none" end
+    if is_plain and ctx.vars.page ~= "none" then return ctx:respond(ctx.vars.page) end
+    return lb.policy.least_in_flight(ctx, backends)
+  end,
+}

@@ -15,12 +15,7 @@ local function refresh()
   end
   for _, one in ipairs(lb.backends) do
     local weight = weights[one.name]
-    if weight == 0 then
-      one:drain()
-    elseif is_weight(weight) then
-      one:undrain()
-      if one.weight ~= weight then one:set_weight(weight) end
-    end
+    if is_weight(weight) and weight ~= one.weight then one:set_weight(weight) end
   end
 end
 
