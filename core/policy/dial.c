@@ -136,7 +136,8 @@ static const struct sockaddr *dial_next_address(struct dial *d)
 
 static void dial_explain_limit(struct dial *d)
 {
-    snprintf(d->why, sizeof d->why, "limit: %u connections of scripts are open in this worker",
+    snprintf(d->why, sizeof d->why,
+             "limit: %u connections of scripts are open in this worker (script.connections)",
              links_limit());
 }
 

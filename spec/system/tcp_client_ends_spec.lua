@@ -122,7 +122,7 @@ describe("lb.tcp leaves nothing behind", function()
         if not conn then return i, why end
         kept[i] = conn
       end]], { top = "local kept = {}", peers = { PEER = peer }, settings = "script = { budget_ms = 1000 }," })
-    assert.equal("257 limit: 256 connections of scripts are open in this worker", answer(lb))
+    assert.equal("257 limit: 256 connections of scripts are open in this worker (script.connections)", answer(lb))
     no_errors(lb)
   end)
 
