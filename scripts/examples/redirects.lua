@@ -15,7 +15,8 @@ return {
     local moved = MOVED[ctx.clean_path or ""]
     if ctx.host ~= HOST or ctx.scheme ~= "https" or moved then
       local query = ctx.query ~= "" and "?" .. ctx.query or ""
-      return ctx:redirect("https://" .. HOST .. (moved or ctx.path) .. query, 308) -- 308: the method stays
+      local path = moved or ctx.path:match "^/.*" or "/"               -- of OPTIONS * it is "*"
+      return ctx:redirect("https://" .. HOST .. path .. query, 308)    -- 308: the method stays
     end
     return lb.policy.round_robin(ctx, backends)
   end,

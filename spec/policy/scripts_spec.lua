@@ -59,7 +59,7 @@ describe("balancer.lua", function()
 end)
 
 describe("the example", function()
-  local example = require "spec.support.example"
+  local example = require "spec.support.example_policy"
   local all = example.names()
   assert(#all > 10)
   for _, name in ipairs(all) do

@@ -1,7 +1,7 @@
 -- The policies of scripts/examples/ that keep somebody out, each between real backends: who passes, who does not, and
 -- that nobody passes when what they rest on fails.
 local asking = require "spec.support.asking"
-local example = require "spec.support.example"
+local example = require "spec.support.example_policy"
 local codes = require("spec.support.fake_codes").new()
 local json = require "dkjson"
 local play = require "spec.support.play"

@@ -1,7 +1,7 @@
 -- The policies of scripts/examples/ that bound, spread, copy or keep work, each between real backends: what its first
 -- comment promises, and what happens when something is full or fails.
 local asking = require "spec.support.asking"
-local example = require "spec.support.example"
+local example = require "spec.support.example_policy"
 local play = require "spec.support.play"
 
 describe("the example", function()

@@ -1,7 +1,7 @@
 -- The policies of scripts/examples/ that send requests somewhere, each between real backends: what its first comment
 -- promises, and what it refuses. Those that keep somebody out are in example_guards_spec.
 local asking = require "spec.support.asking"
-local example = require "spec.support.example"
+local example = require "spec.support.example_policy"
 local play = require "spec.support.play"
 
 local KEY = "0123456789abcdef0123456789abcdef"
@@ -171,6 +171,8 @@ describe("the example", function()
       assert.equal("https://www.example.com/a", place("example.net", "/a", HTTPS))
       assert.equal("https://www.example.com/about?b", place("EXAMPLE.com", "/about-us?b"))
       assert.equal("https://www.example.com/rss", place("www.example.com", "/feed.xml", HTTPS))
+      local asterisk = lb:fetch("*", { host = "example.com", method = "OPTIONS" })
+      assert.equal("https://www.example.com/", asterisk:field "Location")
       assert.equal("page", said("/a", { host = "www.example.com", fields = HTTPS }))
     end)
 

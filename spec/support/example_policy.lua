@@ -1,4 +1,4 @@
--- example - a policy of scripts/examples/ in a running lb, with the spec's own backends in place of its addresses.
+-- example_policy - a policy of scripts/examples/ in a running lb, with the spec's backends in place of its addresses.
 --
 --   example.start("tiers", { origin, origin }, options)
 --     The first origin is 127.0.0.1:9001 of the script, and so on; one at [9] is its service (9009 or Redis).
