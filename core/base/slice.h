@@ -38,6 +38,11 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+static inline bool slice_begins(struct slice s, struct slice with)
+{
+    return s.length >= with.length && memcmp(s.start, with.start, with.length) == 0;
+}
+
 /* 0 to 15; -1: no hex digit. */
 static inline int ascii_hex_value(char c)
 {
@@ -45,6 +50,15 @@ static inline int ascii_hex_value(char c)
         return c - '0';
     c = ascii_lower(c);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* What a URL never needs to escape (RFC 3986, 2.3). */
+static inline bool ascii_is_unreserved(char c)
+{
+    char lower = ascii_lower(c);
+
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
 }
 
 /* The same but for the letter case, in ASCII only: how field names and most

@@ -13,11 +13,6 @@ enum { LINES_MAX = 200, SAMPLE_BYTES = 64 };
 
 /* --- bytes --- */
 
-static bool begins(struct slice text, struct slice with)
-{
-    return text.length >= with.length && memcmp(text.start, with.start, with.length) == 0;
-}
-
 /* Every other byte of a sample is NUL. */
 static bool is_wide(struct slice text)
 {
@@ -30,13 +25,13 @@ static bool is_wide(struct slice text)
 
 static const char *guess_by_bytes(struct slice text)
 {
-    if (begins(text, SLICE("\xff\xfe")) || begins(text, SLICE("\xfe\xff")))
+    if (slice_begins(text, SLICE("\xff\xfe")) || slice_begins(text, SLICE("\xfe\xff")))
         return "this is UTF-16: save it as UTF-8";
-    if (begins(text, SLICE("\x1bLJ")) || begins(text, SLICE("\x1bLua")))
+    if (slice_begins(text, SLICE("\x1bLJ")) || slice_begins(text, SLICE("\x1bLua")))
         return "this is compiled Lua: lb takes the source";
-    if (begins(text, SLICE("\x7f"
-                           "ELF")) ||
-        begins(text, SLICE("\x1f\x8b")))
+    if (slice_begins(text, SLICE("\x7f"
+                                 "ELF")) ||
+        slice_begins(text, SLICE("\x1f\x8b")))
         return "this is a binary file" INSTEAD;
     if (is_wide(text))
         return "this is UTF-16 without its mark: save it as UTF-8";
@@ -116,7 +111,7 @@ static bool is_yaml(struct slice line)
 {
     size_t at = 0;
 
-    if (begins(line, SLICE("- ")))
+    if (slice_begins(line, SLICE("- ")))
         return true;
     while (at < line.length && strchr(" \t:={}()[],;\"'", line.start[at]) == NULL)
         at++;
@@ -158,7 +153,7 @@ const char *foreign_guess(struct slice text)
     bool is_first = true, is_indented;
     struct slice line;
 
-    if (begins(text, SLICE("\xef\xbb\xbf")))
+    if (slice_begins(text, SLICE("\xef\xbb\xbf")))
         text = (struct slice){text.start + 3, text.length - 3};
     for (int i = 0; guess == NULL && i < LINES_MAX && next_line(&text, &line, &is_indented); i++) {
         if (says_nothing(line))

@@ -4,19 +4,14 @@
 
 enum { NAME_SHOWN_MAX = 60 };
 
-static bool begins_with(struct slice head, struct slice words)
-{
-    return head.length >= words.length && memcmp(head.start, words.start, words.length) == 0;
-}
-
 /* RFC 9113, 3.4: the preface of HTTP/2. The PROXY protocol, 2.1: its version 1; the second is known
  * by its first bytes, to syntax. */
 enum syntax_fault refusal_fault(enum syntax_fault fault, struct slice head)
 {
-    if (begins_with(head, SLICE("PRI * HTTP/2.0")))
+    if (slice_begins(head, SLICE("PRI * HTTP/2.0")))
         return SYNTAX_HTTP2;
-    if (begins_with(head, SLICE("PROXY TCP4")) || begins_with(head, SLICE("PROXY TCP6")) ||
-        begins_with(head, SLICE("PROXY UNKNOWN")))
+    if (slice_begins(head, SLICE("PROXY TCP4")) || slice_begins(head, SLICE("PROXY TCP6")) ||
+        slice_begins(head, SLICE("PROXY UNKNOWN")))
         return SYNTAX_PROXY;
     return fault;
 }

@@ -164,15 +164,6 @@ bool host_is_valid(struct slice text)
     return host_split(text, &name);
 }
 
-/* What needs no escape, so that an escape of it means the same (RFC 3986, 2.3 and 6.2.2.2). */
-static bool is_unreserved(char c)
-{
-    char lower = ascii_lower(c);
-
-    return (lower >= 'a' && lower <= 'z') || is_digit(c) ||
-           (c != '\0' && strchr("-._~", c) != NULL);
-}
-
 static size_t compared_literal(struct slice literal, char *out)
 {
     char address[INET6_ADDRSTRLEN];
@@ -199,7 +190,7 @@ size_t host_compared(struct slice host, char *out)
         if (c == '%') {
             c = (char)(ascii_hex_value(host.start[i + 1]) * 16 +
                        ascii_hex_value(host.start[i + 2]));
-            if (is_unreserved(c))
+            if (ascii_is_unreserved(c)) /* its escape means the same (RFC 3986, 6.2.2.2) */
                 i += 2;
             else
                 c = '%';

@@ -89,14 +89,6 @@ int32_t codes_from_base64(const char *text, size_t length, bool is_url, char *ou
 
 /* --- hex, and percent --- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 void codes_to_hex(const char *bytes, size_t length, char *out)
 {
     for (size_t i = 0; i < length; i++) {
@@ -108,7 +100,7 @@ void codes_to_hex(const char *bytes, size_t length, char *out)
 int32_t codes_from_hex(const char *text, size_t length, char *out)
 {
     for (size_t i = 0; i < length; i++) {
-        int value = hex_value(text[i]);
+        int value = ascii_hex_value(text[i]);
 
         if (value < 0)
             return wrong_at(i);
@@ -117,21 +109,13 @@ int32_t codes_from_hex(const char *text, size_t length, char *out)
     return length % 2 == 0 ? (int32_t)(length / 2) : wrong_at(length);
 }
 
-static bool is_unreserved(char c)
-{
-    char lower = ascii_lower(c);
-
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '~';
-}
-
 int32_t codes_to_percent(const char *bytes, size_t length, char *out)
 {
     static const char upper[] = "0123456789ABCDEF"; /* RFC 3986, 2.1 */
     size_t written = 0;
 
     for (size_t i = 0; i < length; i++) {
-        if (is_unreserved(bytes[i])) {
+        if (ascii_is_unreserved(bytes[i])) {
             out[written++] = bytes[i];
             continue;
         }
@@ -147,8 +131,8 @@ int32_t codes_from_percent(const char *text, size_t length, bool is_form, char *
     size_t written = 0;
 
     for (size_t i = 0; i < length; i++) {
-        int high = text[i] == '%' && i + 2 < length ? hex_value(text[i + 1]) : -1;
-        int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+        int high = text[i] == '%' && i + 2 < length ? ascii_hex_value(text[i + 1]) : -1;
+        int low = high >= 0 ? ascii_hex_value(text[i + 2]) : -1;
 
         if (low >= 0) {
             out[written++] = (char)(high << 4 | low);

@@ -9,11 +9,6 @@ static struct slice from(struct slice s, size_t at)
     return (struct slice){s.start + at, s.length - at};
 }
 
-static bool begins(struct slice text, struct slice with)
-{
-    return text.length >= with.length && memcmp(text.start, with.start, with.length) == 0;
-}
-
 /* How much of the message is the end of that path; 0: nothing, or too little to be sure. */
 static size_t shared_end(struct slice message, struct slice path)
 {
@@ -32,10 +27,10 @@ bool place_begins(struct slice message, const char *path, struct slice *behind)
 
     if (name.length > SANDBOX_NAME_MAX) /* all that Lua has of it */
         name.length = SANDBOX_NAME_MAX;
-    if (begins(message, name)) {
+    if (slice_begins(message, name)) {
         length = name.length;
     } else {
-        if (!begins(message, SLICE("...")))
+        if (!slice_begins(message, SLICE("...")))
             return false;
         length = shared_end(from(message, 3), name);
         if (length == 0)
