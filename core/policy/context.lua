@@ -109,11 +109,13 @@ return function(fields, methods, call, check_fresh)
   end
 
   function methods.no_log(ctx)
+    if type(ctx) ~= "table" then complain "call it on ctx, with a colon: ctx:no_log()" end
     check_fresh(ctx, "ctx")
     C.context_no_log(call.request)
   end
 
   function methods.explain(ctx, key, value)
+    if type(ctx) ~= "table" then complain "call it on ctx, with a colon: ctx:explain(key, value)" end
     check_fresh(ctx, "ctx")
     if type(key) ~= "string" or key == "" then complain("ctx:explain(key, value) needs a text as key") end
     local kind = type(value)

@@ -153,12 +153,14 @@ end
 local ctx_methods = answers.methods -- and some of its own
 
 function ctx_methods.remaining(ctx)
+  if type(ctx) ~= "table" then complain "call it on ctx, with a colon: ctx:remaining()" end
   check_fresh(ctx, "ctx")
   local seconds = C.policy_remaining(call.request)
   return seconds >= 0 and seconds or nil
 end
 
 function ctx_methods.allow_replay(ctx)
+  if type(ctx) ~= "table" then complain "call it on ctx, with a colon: ctx:allow_replay()" end
   check_fresh(ctx, "ctx")
   call.request.allow_replay = 1
 end
@@ -167,6 +169,7 @@ local FINALS_MAX, FINALS_CALLED = 16, 255 -- facts.h has the second, too
 local finals = {} -- by the number of the request's vars: { function, the ctx that it was given to } each
 
 function ctx_methods.finally(ctx, fn)
+  if type(ctx) ~= "table" then complain "call it on ctx, with a colon: ctx:finally(f)" end
   check_fresh(ctx, "ctx")
   if type(fn) ~= "function" then complain("ctx:finally(f) needs a function, got %s", type(fn)) end
   local request = call.request

@@ -31,6 +31,19 @@ end }]]):format(more or "", body)
       "return ctx.remote_addr", ":2: unknown field 'remote_addr' of ctx, did you mean 'client_ip'%?",
     },
     ["calls with a dot"] = { "local no = ctx.reject(403) return no", ":2: write ctx:reject%(..%), with a colon" },
+    ["gives something back with a dot"] = {
+      "ctx.finally(print)", ":2: call it on ctx, with a colon: ctx:finally%(f%)",
+    },
+    ["explains with a dot"] = {
+      "ctx.explain('a', 1)", ":2: call it on ctx, with a colon: ctx:explain%(key, value%)",
+    },
+    ["wants no log with a dot"] = { "ctx.no_log()", ":2: call it on ctx, with a colon: ctx:no_log%(%)" },
+    ["allows a replay with a dot"] = {
+      "ctx.allow_replay()", ":2: call it on ctx, with a colon: ctx:allow_replay%(%)",
+    },
+    ["asks for its time with a dot"] = {
+      "local left = ctx.remaining() return left", ":2: call it on ctx, with a colon: ctx:remaining%(%)",
+    },
     ["calls a list with a dot"] = {
       "local one = backends.min(print) return one", ":2: write backends:min%(f%), with a colon",
     },
