@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "config/addresses.h"
+#include "config/elsewhere.h"
 #include "config/logging.h"
 #include "config/overrides.h"
 #include "config/pages.h"
@@ -464,6 +465,7 @@ void read_settings(struct config *config, const struct config_overrides *given, 
         "on_health", "on_done",  "trace",   "body_first", "reuse",
         "via",       "log",      NULL};
 
+    elsewhere_check(root);
     fields_check_names(root, known);
     overrides_note(config, given, root);
     if (given->listen_count == 0)
