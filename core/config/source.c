@@ -279,6 +279,13 @@ struct twice {
     const struct word *first, *second; /* NULL: nothing is */
 };
 
+/* What it says itself: "name =" or "["name"] =". What a variable has nobody knows here. */
+static bool has_name(const struct word *entry, const struct step *key)
+{
+    return key->position == 0 &&
+           (entry->kind == WORD_NAME || (is_mark(entry, "[") && entry[1].kind == WORD_STRING));
+}
+
 static struct twice find_twice(const struct word *brace, int depth)
 {
     const struct word *seen[NAMES_MAX];
@@ -290,11 +297,12 @@ static struct twice find_twice(const struct word *brace, int depth)
          word != NULL && !is_mark(word, "}") && found.second == NULL; word = skip_entry(word)) {
         const struct word *value, *ignored;
         struct step step = entry_key(word, &value, &next);
+        bool is_named = has_name(word, &step);
 
-        for (unsigned i = 0; step.position == 0 && i < count; i++)
+        for (unsigned i = 0; is_named && i < count; i++)
             if (slice_is(entry_key(seen[i], &ignored, &next).name, step.name))
                 found = (struct twice){seen[i], word};
-        if (step.position == 0 && count < NAMES_MAX)
+        if (is_named && count < NAMES_MAX)
             seen[count++] = word;
         if (found.second == NULL && is_mark(value, "{") && depth < FOLLOW_DEPTH_MAX)
             found = find_twice(value, depth + 1);

@@ -90,6 +90,18 @@ static void skip_comment(struct reader *r)
         r->at++;
 }
 
+/* A line may end behind a backslash, and any number of them behind "\z". */
+static void skip_escape(struct reader *r)
+{
+    const char *what = ++r->at;
+
+    skip_byte(r);
+    if (*what == '\r' && r->at < r->end && *r->at == '\n')
+        skip_byte(r);
+    while (*what == 'z' && r->at < r->end && *r->at != '\0' && strchr(" \t\r\n\v\f", *r->at))
+        skip_byte(r);
+}
+
 static void read_string(struct reader *r)
 {
     char quote = *r->at++;
@@ -98,8 +110,9 @@ static void read_string(struct reader *r)
 
     while (r->at < r->end && *r->at != quote && *r->at != '\n') {
         if (*r->at == '\\' && r->at + 1 < r->end)
-            r->at++;
-        skip_byte(r);
+            skip_escape(r);
+        else
+            skip_byte(r);
     }
     add_word(r, WORD_STRING, start, r->at, line);
     if (r->at < r->end)

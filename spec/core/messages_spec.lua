@@ -93,6 +93,10 @@ describe("a script", function()
       timeouts = { request = 1, queue = 1 }, limits = { queue = 1 },
       choose = function(_, b) if b then local x = { a = 1, a = 2 } end return b[1] end }]])
     assert.is_nil(message "local M = { backends = 'a:1' }\nM.backends = 'b:2'\nreturn M")
+    assert.is_nil(message [[local zone = 'area'
+      return { backends = { { address = 'a:1', tags = { [zone] = '1', zone = '2' } } } }]])
+    assert.is_nil(message "return { backends = { { address = 'a:1', tags = { note = 'one \\z\n, note = two' } } } }")
+    assert.is_nil(message "return { backends = { { address = 'a:1', tags = { note = 'one \\\r\n, note = two' } } } }")
   end)
 
   it("in UTF-8 with a mark is well", function()
