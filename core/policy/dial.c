@@ -344,7 +344,7 @@ void dial_start(struct dial *d, const struct address *to, uint64_t timeout_ms)
     d->next = 0;
     d->count = to->kind == ADDRESS_NAME ? 0 : 1;
     d->why[0] = '\0';
-    d->was_kept = false;
+    d->was_kept = d->place.was_woken = false;
     d->looks = d->rested_ms_max > 0;
     if (d->looks)
         loop_defer(d->loop, &d->soon);

@@ -47,6 +47,7 @@ static void on_room(struct deferred *deferred)
 
         wakes--;
         list_remove(&waiter->node);
+        waiter->was_woken = true;
         waiter->on_room(waiter);
     }
     wakes = 0;
@@ -54,7 +55,10 @@ static void on_room(struct deferred *deferred)
 
 void links_wait(struct links_waiter *waiter)
 {
-    list_append(&waiting, &waiter->node);
+    if (waiter->was_woken)
+        list_prepend(&waiting, &waiter->node);
+    else
+        list_append(&waiting, &waiter->node);
 }
 
 void links_wake(struct loop *loop)

@@ -35,9 +35,11 @@ unsigned links_limit(void);                 /* how many there may be; asks the s
 bool links_are_full(void);
 
 /* Waits for a place until it leaves the list, list_remove(&waiter->node). on_room comes once, from
- * the loop, when a place is free, or another link rests; who finds none then waits again. */
+ * the loop, when a place is free, or another link rests; who finds none then waits again,
+ * before those that came later. */
 struct links_waiter {
     struct list_node node;
+    bool was_woken; /* its turn has come, and no other's before it has a place */
     void (*on_room)(struct links_waiter *);
 };
 

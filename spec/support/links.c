@@ -24,7 +24,7 @@ static void on_place(struct links_waiter *waiter)
     met[i]++;
     if (i == 0)
         links_wake(&loop);
-    else if (i == 1)
+    else if (i == 1 && met[i] == 1)
         links_wait(waiter);
 }
 
