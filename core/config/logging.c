@@ -1,12 +1,15 @@
 #include "config/logging.h"
 
 #include "base/mem.h"
+#include "http/path.h"
 #include "http/syntax.h"
 #include "lua/fields.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <unistd.h>
+
+enum { SKIPPED_BYTES_MAX = 4096 }; /* a longer path has its line */
 
 /* Each list is in the order of enum config_log_format, whose first one has no name. */
 static const char *const formats[] = {"text", "json", NULL};
@@ -231,14 +234,25 @@ void logging_dispose(struct config_log *log)
     *log = (struct config_log){0};
 }
 
+/* Is the path below that folder for all servers? "/static/../admin" is not. */
+static bool is_below(struct slice path, struct slice folder)
+{
+    char room[SKIPPED_BYTES_MAX + 1];
+    struct slice rest = {path.start + folder.length - 1, path.length - folder.length + 1};
+    size_t length;
+
+    return path.length > folder.length && path.length <= SKIPPED_BYTES_MAX &&
+           memcmp(path.start, folder.start, folder.length) == 0 &&
+           path_clean(rest, room, &length) == NULL;
+}
+
 bool logging_skips(const struct config_log *log, struct slice path)
 {
     for (unsigned i = 0; i < log->skip_count; i++) {
         struct slice skipped = slice_of(log->skip[i]);
         bool is_folder = skipped.length > 1 && skipped.start[skipped.length - 1] == '/';
 
-        if (slice_is(path, skipped) || (is_folder && path.length > skipped.length &&
-                                        memcmp(path.start, skipped.start, skipped.length) == 0))
+        if (slice_is(path, skipped) || (is_folder && is_below(path, skipped)))
             return true;
     }
     return false;

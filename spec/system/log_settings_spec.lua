@@ -96,6 +96,24 @@ describe("the setting log", function()
     assert.same({}, lb:events "log_dropped")
   end)
 
+  it("skips no path that leaves a folder, however it is written", function()
+    local lb = play.balancer {
+      backends = { play.hello "one" }, settings = "log = { skip = { '/static/' } },",
+    }
+    local below = { "/static/a/../b", "/static//a;x", "/static/a..b", "/static/%61/", "/static/" .. ("a"):rep(4088) }
+    local others = {
+      "/static/../admin", "/static/%2e%2E/admin", "/static/..;/admin", "/static/a/../../admin", "/static/..",
+      "/static//../../admin", "/static/..%2fadmin", "/static/%5c..%5cadmin", "/static/%c0%ae%c0%ae/admin",
+      "/static/..%00/admin",
+    }
+    for _, target in ipairs(below) do assert.equal(200, ask(lb, target).status) end
+    for _, target in ipairs(others) do assert.equal(200, ask(lb, target).status) end
+    lb:exchange { path = others[#others] }
+    local seen = {}
+    for i, line in ipairs(lb:exchanges()) do seen[i] = line.path end
+    assert.same(others, seen)
+  end)
+
   it("changes with a reload, but for file and format, and says so", function()
     local function script(log)
       return reloading.answering("x", ("log = { %s },"):format(log))
