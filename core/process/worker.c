@@ -243,6 +243,17 @@ static void on_reopen(uv_signal_t *handle, int number)
 /* --- the end --- */
 
 /* After each turn: what ends a drain is that nothing is left. */
+/* Without their handles they would end the process. */
+static void ignore_stray_signals(void)
+{
+    sigset_t stray;
+
+    sigemptyset(&stray);
+    sigaddset(&stray, SIGHUP);
+    sigaddset(&stray, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &stray, NULL);
+}
+
 static void worker_check_end(struct worker *w)
 {
     if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->entrance.open == 0) {
@@ -251,12 +262,11 @@ static void worker_check_end(struct worker *w)
         deadline_clear(&w->turn_to_load);
         deadline_clear(&w->drain_end);
         deadline_clear(&w->stray_signal);
+        ignore_stray_signals();
         uv_close((uv_handle_t *)&w->terminate, NULL);
         uv_close((uv_handle_t *)&w->quit, NULL);
         uv_close((uv_handle_t *)&w->hangup, NULL);
         uv_close((uv_handle_t *)&w->reopen, NULL);
-        signal(SIGHUP, SIG_IGN); /* with their handles gone they would end the process */
-        signal(SIGUSR1, SIG_IGN);
         uv_close((uv_handle_t *)&w->woken, NULL);
         proxy_close(&w->proxy);
     }

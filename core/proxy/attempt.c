@@ -225,6 +225,7 @@ static void on_end(struct outgoing *o)
     if (o->parse.trailers_count > 0)
         a->trailers = forward_trailers(a->arena, &o->parse.head, o->parse.trailers,
                                        o->parse.trailers_count, NULL);
+    o->is_unusable |= a->ends_connection;
     pool_return(o);
     a->events->on_end(a);
 }

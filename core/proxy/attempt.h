@@ -73,9 +73,10 @@ struct attempt { /* embedded; stays in place until it is over */
     bool is_pending; /* as far as the numbers know */
     bool awaits_continue;
     /* Set behind attempt_init: */
-    struct bond **bonds; /* of the client: its own connections are among them */
-    bool binds;          /* its connection serves nobody else from now on */
-    bool may_repeat;     /* the request may go out again, and there is nothing of it but its head */
+    struct bond **bonds;  /* of the client: its own connections are among them */
+    bool binds;           /* its connection serves nobody else from now on, */
+    bool ends_connection; /* or nobody at all */
+    bool may_repeat; /* the request may go out again, and there is nothing of it but its head */
 };
 
 /* What the script changes in the fields of its response; NULL: nothing. */

@@ -39,6 +39,16 @@ static bool exchange_binds(const struct exchange *e)
             method_ignores_body(e->in->parse.head.method));
 }
 
+/* A proxy's connection carries requests of many clients. So a body that many backends leave unread
+ * ends the backend's connection there, as nobody else may get what it answers next. */
+static bool exchange_ends_connection(const struct exchange *e)
+{
+    const struct request *request = &e->in->request;
+
+    return e->facts.is_trusted && request_has_body(request->framing, request->length) &&
+           method_ignores_body(e->in->parse.head.method);
+}
+
 static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
 {
     struct exchange *e = arena_zalloc(&in->arena, sizeof *e);
@@ -59,6 +69,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     e->attempt.bonds = incoming_bonds(in);
     e->attempt.binds = exchange_binds(e);
     e->facts = describe_request(in, plan->config, proxy_new_id(proxy));
+    e->attempt.ends_connection = exchange_ends_connection(e);
     e->attempt.may_repeat = e->facts.idempotent != 0 && in->request.framing == FRAMING_NONE;
     e->asked.on_done = on_policy_done;
     e->judge = (struct judge){.proxy = proxy,

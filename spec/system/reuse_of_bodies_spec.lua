@@ -47,6 +47,19 @@ describe("a connection that has carried a body", function()
     for i = 1, 5 do assert.equal("/" .. i, lb:fetch("/" .. i).body) end
   end)
 
+  for _, method in ipairs { "GET", "DELETE" } do
+    it("gives nobody an answer to what is hidden in a " .. method .. " behind a trusted proxy", function()
+      local lb = play.balancer { backends = { zero() }, settings = "trusted_proxies = { '127.0.0.1' }," }
+      local proxy, hidden = play.client(lb), "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+      proxy:send(("%s /evil HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"):format(method, #hidden, hidden))
+      assert.equal("/evil", proxy:response().body)
+      for i = 1, 3 do
+        proxy:send(GET:format(i))
+        assert.equal("/" .. i, proxy:response().body)
+      end
+    end)
+  end
+
   for what, request in pairs { ["with a length"] = POST, ["in chunks"] = CHUNKED } do
     it("serves the client who sent it, and no other: " .. what, function()
       local lb, backend = start()
