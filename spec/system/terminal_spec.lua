@@ -13,8 +13,8 @@ local function in_terminal(words)
   local command = {}
   for i, word in ipairs(play.command(words)) do command[i] = "'" .. word .. "'" end
   local line = table.concat(command, " ", 4)
-  local terminal = play.start { "script", "-q", "-e", "-c", ("exec %s%s 2>%s"):format(
-    words.before or "", line, log), "/dev/null" }
+  local terminal = play.start { "script", "-q", "-e", "-c", ("exec %s%s%s 2>%s"):format(
+    words.before or "", line, words.behind or "", log), "/dev/null" }
   local function said(pattern)
     local file = io.open(log)
     local text = file and file:read "*a" or ""
@@ -51,7 +51,9 @@ describe("the terminal", function()
   end)
 
   it("leaves alone what nohup has started, which still reloads", function()
-    local terminal, pid, said = in_terminal { before = "nohup ", "--log-format", "json", script_of(play.hello "x") }
+    local terminal, pid, said = in_terminal {
+      before = "nohup ", behind = " >/dev/null", "--log-format", "json", script_of(play.hello "x"),
+    }
     terminal:signal "sigkill"
     terminal:wait_exit()
     require("luv").kill(pid, "sighup")
