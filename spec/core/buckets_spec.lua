@@ -87,8 +87,8 @@ end)
 describe("a script's bucket", function()
   local segment
 
-  setup(function() segment = core.segment_new() end)
-  teardown(function() core.segment_free(segment) end)
+  before_each(function() segment = core.segment_new() end)
+  after_each(function() core.segment_free(segment) end)
 
   local function run(body) return loaded.run(segment, body) end
 
