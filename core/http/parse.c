@@ -252,8 +252,11 @@ static struct slice parse_gather(struct parse *p, struct slice last)
 {
     struct slice partial = buffer_slice(&p->partial);
     size_t length = partial.length + last.length;
-    char *bytes = arena_alloc(p->arena, length);
+    char *bytes;
 
+    if (length == 0) /* the very first byte was wrong */
+        return (struct slice){"", 0};
+    bytes = arena_alloc(p->arena, length);
     if (partial.length > 0)
         memcpy(bytes, partial.start, partial.length);
     memcpy(bytes + partial.length, last.start, last.length);

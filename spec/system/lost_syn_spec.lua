@@ -40,33 +40,35 @@ local function asked(lb)
   return client
 end
 
+-- One connect that hangs n times, and what it comes to when change(hole) was called. On a busy machine that
+-- may be later than the limit; then the round says nothing, and another one is made.
+local function outcome_of(n, change)
+  local status, outcome
+  for _ = 1, 20 do
+    local lb, hole = losing(0.95)
+    local client = asked(lb)
+    play.wait(n .. " connects that hang", function() return hole:hanging() == n or #lb:exchanges() > 0 end)
+    change(hole)
+    status, outcome = client:response().status, lb:exchange().tries[1].outcome
+    if outcome ~= "connect_timeout" then break end
+    lb:stop()
+  end
+  return { status, outcome }
+end
+
 describe("a lost SYN", function()
   after_each(play.curtain)
 
   it("costs no more than the time until a second connection is begun", function()
-    local lb, hole = losing(0.95)
-    local client = asked(lb)
-    hanging(hole, 1)
-    hole:drain(HELLO)
-    assert.equal("hello", client:response().body)
-    assert.equal("ok", lb:exchange().tries[1].outcome)
+    assert.same({ 200, "ok" }, outcome_of(1, function(hole) hole:drain(HELLO) end))
   end)
 
   it("and a second one cost no more than the time until a third connection is begun", function()
-    local lb, hole = losing(0.95)
-    local client = asked(lb)
-    hanging(hole, 2)
-    hole:drain(HELLO)
-    assert.equal("hello", client:response().body)
+    assert.same({ 200, "ok" }, outcome_of(2, function(hole) hole:drain(HELLO) end))
   end)
 
   it("is no reason to wait if the next SYN is refused", function()
-    local lb, hole = losing(0.95)
-    local client = asked(lb)
-    hanging(hole, 1)
-    hole:close()
-    assert.equal(503, client:response().status)
-    assert.equal("refused", lb:exchange().tries[1].outcome)
+    assert.same({ 503, "refused" }, outcome_of(1, function(hole) hole:close() end))
   end)
 
   it("leaves no connection behind, whichever has opened", function()
