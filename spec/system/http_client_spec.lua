@@ -328,7 +328,7 @@ lb.http.get: unknown option 'body']], answer(lb))
       conn:hold()
       play.wait("the go", function() return goes_on end, 60)
       conn:go_on()
-      conn:send "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+      conn:send "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
       conn:rest()
     end }
     local lb = asking.start([[
