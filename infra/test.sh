@@ -176,6 +176,7 @@ check "installs, and runs from there" installs
 check "clang-format has nothing to change" formatted
 check "luacheck has nothing to say" lua_clean
 check "no include points the wrong way" luajit infra/arrows.lua
+check "functions, files and lines of text are short" luajit infra/shape.lua
 check "sanitizers report what they should" sanitizers_speak
 beside specs "specs" spec/policy spec/core spec/system
 specs_sanitized "specs, sanitized" spec/system

@@ -58,7 +58,7 @@ describe("the arrows between the files of core", function()
       ["base/mem.h"] = "",
       ["base/mem.c"] = '#include "base/mem.h"\n',
     }
-    assert.equal("arrows: 13 files, 18 includes, 0 wrong\n", said)
+    assert.equal("arrows: 13 files, 18 includes, 0 circles, 0 wrong\n", said)
     assert.is_true(content)
   end)
 
@@ -116,6 +116,31 @@ describe("the arrows between the files of core", function()
       end)
     end
   end
+
+  describe("make no circle in a folder", function()
+    it("of two files", function()
+      assert_refused({
+        ["net/loop.h"] = '#include "net/deadline.h"\n',
+        ["net/deadline.h"] = "",
+        ["net/deadline.c"] = '#include "net/deadline.h"\n#include "net/loop.h"\n',
+      }, "a circle in core/net: deadline loop")
+    end)
+
+    it("of three, beside files that only hang on it", function()
+      assert_refused({
+        ["http/a.c"] = '#include "http/b.h"\n', ["http/a.h"] = "",
+        ["http/b.h"] = '#include "http/c.h"\n#include "http/leaf.h"\n',
+        ["http/c.h"] = '#include "http/a.h"\n', ["http/leaf.h"] = "",
+        ["http/user.c"] = '#include "http/c.h"\n',
+      }, "a circle in core/http: a b c")
+    end)
+
+    it("and a file may include its own header", function()
+      local said, content = draw { ["base/mem.h"] = "", ["base/mem.c"] = '#include "base/mem.h"\n' }
+      assert.equal("arrows: 2 files, 1 includes, 0 circles, 0 wrong\n", said)
+      assert.is_true(content)
+    end)
+  end)
 
   it("cannot be right where there is nothing", function()
     local said, content = draw {}

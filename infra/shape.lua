@@ -1,0 +1,370 @@
+-- Measures the files of this repository and refuses those that are hard to read.
+--
+--   luajit infra/shape.lua            refuses; prints each fault as file:line
+--   luajit infra/shape.lua figures    prints the lines of core/, and the longest of each kind
+--
+-- A function of C has at most 40 lines between its braces, a file at most 500 lines, and a comment
+-- or a line of Markdown ends at column 100. What cannot be wrapped is excused: a row of a table, a
+-- line of a code block, and a line that is one long word, such as an address.
+
+local FUNCTION_LINES, FILE_LINES, COLUMNS = 40, 500, 100
+
+-- What is still to be mended, by file and kind; nothing else may come, and what is mended leaves.
+local unmended = {
+  "README.md: file",
+  "README.md: text",
+  "balancer.lua: text",
+  "core/README.md: text",
+  "core/base/decimal.h: text",
+  "core/base/log_text.c: text",
+  "core/http/forward.c: text",
+  "core/http/head.h: text",
+  "core/lua/await.lua: text",
+  "core/lua/clients.lua: text",
+  "core/lua/codes.lua: text",
+  "core/lua/json.lua: text",
+  "core/lua/modules.lua: text",
+  "core/lua/policies.lua: text",
+  "core/lua/prelude.lua: text",
+  "core/lua/sandbox.h: text",
+  "core/lua/shared.lua: text",
+  "core/lua/strings.lua: text",
+  "core/lua/texts.lua: text",
+  "core/lua/turns.lua: text",
+  "core/net/deadline.h: text",
+  "core/net/loop.h: text",
+  "core/net/stream.h: text",
+  "core/policy/answers.lua: text",
+  "core/policy/backends.lua: text",
+  "core/policy/context.lua: text",
+  "core/policy/coroutines.h: text",
+  "core/policy/headers.lua: text",
+  "core/policy/hooks.lua: text",
+  "core/policy/link.h: text",
+  "core/policy/lists.lua: text",
+  "core/policy/options.lua: text",
+  "core/policy/policy.h: text",
+  "core/policy/rehearsal.c: text",
+  "core/policy/rehearsal.h: text",
+  "core/policy/script.h: text",
+  "core/process/edition.h: text",
+  "core/process/reload.h: text",
+  "core/process/trial.h: text",
+  "core/process/worker.c: function",
+  "core/process/worker.h: text",
+  "core/proxy/done.h: text",
+  "core/proxy/judge.h: text",
+  "core/proxy/reply.c: function",
+  "core/shared/standing.c: text",
+  "core/shared/table.c: function",
+  "core/shared/table.c: text",
+  "core/shared/verdict.c: function",
+  "core/upstream/health.h: text",
+  "core/upstream/outgoing.c: text",
+  "infra/apart.sh: text",
+  "infra/arrows.lua: text",
+  "infra/bench/README.md: text",
+  "infra/bench/bench.lua: text",
+  "infra/bench/contestants.lua: text",
+  "infra/bench/idle.lua: text",
+  "infra/bench/load.lua: text",
+  "infra/bench/machine.lua: text",
+  "infra/bench/relay.c: text",
+  "infra/bench/report.lua: text",
+  "infra/bench/rounds.lua: text",
+  "infra/bench/scenarios.lua: text",
+  "infra/bench/syscalls.lua: text",
+  "infra/bench/usage.lua: text",
+  "infra/bench/wrk.lua: text",
+  "infra/fuzz.lua: text",
+  "infra/hostile_memory.lua: text",
+  "infra/install.sh: text",
+  "infra/instructions/bounds.lua: text",
+  "infra/instructions/curves.lua: text",
+  "infra/instructions/curves.sh: text",
+  "infra/instructions/policy.c: function",
+  "infra/instructions/policy.c: text",
+  "infra/instructions/policy.lua: text",
+  "infra/instructions/requests.sh: text",
+  "infra/instructions/small.lua: text",
+  "infra/instructions/small.sh: text",
+  "infra/peers/README.md: text",
+  "infra/peers/backend.lua: text",
+  "infra/peers/clients.lua: text",
+  "infra/peers/conformance.lua: text",
+  "infra/peers/differences.lua: text",
+  "infra/peers/faults.lua: text",
+  "infra/peers/player.lua: text",
+  "infra/peers/proxies.lua: text",
+  "infra/peers/troubles.lua: text",
+  "infra/peers/verdict.lua: text",
+  "infra/soak.lua: text",
+  "infra/storm.lua: text",
+  "infra/test.sh: text",
+  "scripts/README.md: file",
+  "scripts/canary.lua: text",
+  "scripts/circuit_breaker.lua: text",
+  "scripts/consistent_hash.lua: text",
+  "scripts/examples/allow_lists.lua: text",
+  "scripts/examples/basic_auth.lua: text",
+  "scripts/examples/blue_green.lua: text",
+  "scripts/examples/breaker.lua: text",
+  "scripts/examples/ext_auth.lua: text",
+  "scripts/examples/hedge.lua: text",
+  "scripts/examples/jwt.lua: text",
+  "scripts/examples/maintenance.lua: text",
+  "scripts/examples/micro_cache.lua: text",
+  "scripts/examples/mirror.lua: text",
+  "scripts/examples/path_groups.lua: text",
+  "scripts/examples/queue.lua: text",
+  "scripts/examples/redirects.lua: text",
+  "scripts/examples/redis_quota.lua: text",
+  "scripts/examples/response_headers.lua: text",
+  "scripts/examples/rewrite.lua: text",
+  "scripts/examples/tenants.lua: text",
+  "scripts/examples/tiers.lua: text",
+  "scripts/examples/virtual_hosts.lua: text",
+  "scripts/examples/weights_from_http.lua: text",
+  "scripts/lb.d.lua: file",
+  "scripts/lb.d.lua: text",
+  "scripts/least_in_flight.lua: text",
+  "scripts/p2c_ewma.lua: text",
+  "scripts/rate_limit.lua: text",
+  "scripts/redis_lookup.lua: text",
+  "scripts/retry_5xx.lua: text",
+  "scripts/round_robin.lua: text",
+  "scripts/sticky_cookie.lua: text",
+  "scripts/tenant_quota.lua: text",
+  "scripts/weighted_round_robin.lua: text",
+  "spec/cases/exchanges_interim.lua: text",
+  "spec/cases/exchanges_upgrade.lua: text",
+  "spec/cases/requests_chunks.lua: text",
+  "spec/cases/requests_fields.lua: text",
+  "spec/cases/requests_framing.lua: text",
+  "spec/cases/requests_targets.lua: text",
+  "spec/cases/responses_heads.lua: text",
+  "spec/core/access_log_spec.lua: text",
+  "spec/core/backends_spec.lua: text",
+  "spec/core/board_spec.lua: file",
+  "spec/core/callers_spec.lua: text",
+  "spec/core/cases_spec.lua: text",
+  "spec/core/codes_spec.lua: text",
+  "spec/core/config_spec.lua: file",
+  "spec/core/config_spec.lua: text",
+  "spec/core/evidence_spec.lua: text",
+  "spec/core/forward_spec.lua: file",
+  "spec/core/forward_spec.lua: text",
+  "spec/core/full_table_spec.lua: text",
+  "spec/core/json_spec.lua: text",
+  "spec/core/links_spec.lua: text",
+  "spec/core/log_spec.lua: text",
+  "spec/core/mutation_spec.lua: text",
+  "spec/core/parse_spec.lua: file",
+  "spec/core/patterns_spec.lua: text",
+  "spec/core/policy_spec.lua: file",
+  "spec/core/policy_spec.lua: text",
+  "spec/core/proxy_header_spec.lua: text",
+  "spec/core/rules_spec.lua: text",
+  "spec/core/syntax_spec.lua: text",
+  "spec/core/turns_spec.lua: text",
+  "spec/policy/examples_spec.lua: text",
+  "spec/policy/scripts_spec.lua: text",
+  "spec/support/api.lua: text",
+  "spec/support/asking.lua: text",
+  "spec/support/backend.lua: text",
+  "spec/support/balancer.lua: text",
+  "spec/support/campaign.lua: text",
+  "spec/support/campaign_peers.lua: text",
+  "spec/support/cases.lua: text",
+  "spec/support/clean_path.lua: text",
+  "spec/support/conformance.lua: text",
+  "spec/support/crowd.lua: text",
+  "spec/support/example_policy.lua: text",
+  "spec/support/examples.lua: text",
+  "spec/support/fake_clients.lua: text",
+  "spec/support/fake_codes.lua: text",
+  "spec/support/fake_headers.lua: text",
+  "spec/support/fake_lb.lua: text",
+  "spec/support/http.lua: text",
+  "spec/support/loop.lua: text",
+  "spec/support/messages.lua: text",
+  "spec/support/mutate.lua: text",
+  "spec/support/mutated_heads.lua: text",
+  "spec/support/names.lua: text",
+  "spec/support/origin.lua: text",
+  "spec/support/outcome.lua: text",
+  "spec/support/peers.lua: text",
+  "spec/support/play.lua: text",
+  "spec/support/probe.c: text",
+  "spec/support/process.lua: text",
+  "spec/support/reader.lua: text",
+  "spec/support/readings.lua: text",
+  "spec/support/recorder.lua: text",
+  "spec/support/redis.lua: text",
+  "spec/support/reloading.lua: text",
+  "spec/support/request.lua: text",
+  "spec/support/runaways.lua: text",
+  "spec/support/script.lua: text",
+  "spec/support/shared_lines.lua: text",
+  "spec/support/shown.lua: text",
+  "spec/support/tap.lua: text",
+  "spec/support/unread.lua: text",
+  "spec/support/verdict.lua: text",
+  "spec/support/wire.lua: text",
+  "spec/system/api_spec.lua: text",
+  "spec/system/await_many_spec.lua: text",
+  "spec/system/await_spec.lua: text",
+  "spec/system/body_first_spec.lua: text",
+  "spec/system/cache_lines_spec.lua: text",
+  "spec/system/client_gone_spec.lua: text",
+  "spec/system/collector_spec.lua: text",
+  "spec/system/conformance_requests_spec.lua: text",
+  "spec/system/conformance_responses_spec.lua: text",
+  "spec/system/example_guards_spec.lua: text",
+  "spec/system/example_load_spec.lua: text",
+  "spec/system/example_policies_spec.lua: text",
+  "spec/system/examples_spec.lua: text",
+  "spec/system/finally_spec.lua: text",
+  "spec/system/guards_spec.lua: text",
+  "spec/system/half_close_spec.lua: text",
+  "spec/system/hardening_spec.lua: text",
+  "spec/system/http_health_spec.lua: text",
+  "spec/system/http_kept_spec.lua: text",
+  "spec/system/instances_spec.lua: text",
+  "spec/system/interim_spec.lua: text",
+  "spec/system/kept_writes_spec.lua: text",
+  "spec/system/least_rate_spec.lua: text",
+  "spec/system/lingering_spec.lua: text",
+  "spec/system/log_spec.lua: text",
+  "spec/system/lost_syn_spec.lua: text",
+  "spec/system/memory_spec.lua: text",
+  "spec/system/mutation_spec.lua: text",
+  "spec/system/notes_spec.lua: text",
+  "spec/system/own_answers_spec.lua: text",
+  "spec/system/places_spec.lua: text",
+  "spec/system/proxy_protocol_spec.lua: text",
+  "spec/system/reload_back_spec.lua: text",
+  "spec/system/reuse_of_bodies_spec.lua: text",
+  "spec/system/reuse_spec.lua: text",
+  "spec/system/runaways_spec.lua: text",
+  "spec/system/scripts_spec.lua: text",
+  "spec/system/shared_state_spec.lua: text",
+  "spec/system/shares_spec.lua: text",
+  "spec/system/shortage_spec.lua: text",
+  "spec/system/terminal_spec.lua: text",
+  "spec/system/trace_spec.lua: text",
+  "spec/system/trusted_proxies_spec.lua: text",
+  "spec/system/tunnel_behind_body_spec.lua: text",
+  "spec/system/tunnel_spec.lua: file",
+  "spec/system/turns_spec.lua: text",
+  "spec/system/verdicts_spec.lua: text",
+}
+
+local faults, longest = {}, { ["function"] = 0, file = 0, text = 0 }
+local core_lines = 0
+
+local function fault(file, line, kind, message, ...)
+  faults[#faults + 1] = { file = file, line = line, kind = kind, message = message:format(...) }
+end
+
+local function measure(kind, size, bound, file, line, message)
+  longest[kind] = math.max(longest[kind], size)
+  if size > bound then fault(file, line, kind, message, size, bound) end
+end
+
+-- Characters, not bytes: every byte that does not continue one of UTF-8.
+local function width(text) return select(2, text:gsub("[^\128-\191]", "")) end
+
+local function is_one_word(text) return not text:match "^%s*[%-/*#>]*%s*%S+%s+%S" end
+
+local function check_width(file, line, text)
+  if is_one_word(text) then return end
+  measure("text", width(text), COLUMNS, file, line, "text of %d columns, %d are enough")
+end
+
+-- Each of these gets the file's lines. Comments are found by how the formatter leaves them.
+local function check_functions(file, lines)
+  local start
+  for number, text in ipairs(lines) do
+    if text:match "^{" then start = number end
+    if text:match "^}" and start then
+      measure("function", number - start - 1, FUNCTION_LINES, file, start, "a function of %d lines, %d are enough")
+      start = nil
+    end
+  end
+end
+
+local function check_c_comments(file, lines)
+  local inside = false
+  for number, text in ipairs(lines) do
+    local opens = text:find("/*", 1, true)
+    if inside or opens or text:find("//", 1, true) then check_width(file, number, text) end
+    local closes = text:find("*/", opens or 1, true)
+    if opens then inside = true end
+    if closes then inside = false end
+  end
+end
+
+local function check_dash_comments(mark)
+  return function(file, lines)
+    for number, text in ipairs(lines) do
+      if text:match("^%s*" .. mark) or text:match("%s" .. mark .. "%s") then check_width(file, number, text) end
+    end
+  end
+end
+
+local function check_markdown(file, lines)
+  local in_code = false
+  for number, text in ipairs(lines) do
+    if text:match "^%s*```" then
+      in_code = not in_code
+    elseif not in_code and not text:match "^%s*|" then
+      check_width(file, number, text)
+    end
+  end
+end
+
+local checks = {
+  c = { check_functions, check_c_comments }, h = { check_c_comments },
+  lua = { check_dash_comments "%-%-" }, sh = { check_dash_comments "#" }, md = { check_markdown },
+}
+
+local list = assert(io.popen "git ls-files")
+for file in list:lines() do
+  local kind_checks = checks[file:match "%.(%w+)$"]
+  local handle = kind_checks and io.open(file)
+  if handle then
+    local lines = {}
+    for text in handle:lines() do lines[#lines + 1] = text end
+    handle:close()
+    if file:match "^core/.*%.[chl]u?a?$" then core_lines = core_lines + #lines end
+    measure("file", #lines, FILE_LINES, file, 1, "a file of %d lines, %d are enough")
+    for _, check in ipairs(kind_checks) do check(file, lines) end
+  end
+end
+list:close()
+
+local excused, wrong = {}, 0
+for _, entry in ipairs(unmended) do excused[entry] = false end
+for _, found in ipairs(faults) do
+  local entry = found.file .. ": " .. found.kind
+  if excused[entry] == nil then
+    print(("%s:%d: %s"):format(found.file, found.line, found.message))
+    wrong = wrong + 1
+  else
+    excused[entry] = true
+  end
+end
+for _, entry in ipairs(unmended) do
+  if not excused[entry] then
+    print("mended, so it leaves the list of infra/shape.lua: " .. entry)
+    wrong = wrong + 1
+  end
+end
+
+if arg[1] == "figures" then
+  print(("core: %d lines; longest function %d, longest file %d, widest comment or text %d"):format(core_lines,
+    longest["function"], longest.file, longest.text))
+end
+print(("shape: %d wrong, %d still to be mended"):format(wrong, #unmended))
+os.exit(wrong == 0 and 0 or 1)
