@@ -2,17 +2,17 @@
  * Command line in, exit code out.
  */
 #include "base/log.h"
+#include "config/command_line.h"
 #include "config/load.h"
+#include "config/output.h"
 #include "http/parse.h"
 #include "lua/sandbox.h"
 #include "net/loop.h"
-#include "process/children.h"
+#include "os/children.h"
 #include "process/demo.h"
-#include "process/options.h"
-#include "process/output.h"
 #include "process/supervisor.h"
-#include "process/trial.h"
 #include "process/version.h"
+#include "reload/trial.h"
 
 #include <errno.h>
 #include <fcntl.h>

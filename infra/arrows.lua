@@ -8,16 +8,19 @@
 
 local floors = {
   base = 0,
-  shared = 1, lua = 1, http = 1, net = 1,
-  config = 2,
-  policy = 3, upstream = 3, client = 3,
-  admin = 4, proxy = 4,
-  process = 5,
+  shared = 1, lua = 1, http = 1,
+  net = 2,
+  config = 3, dial = 3,
+  health = 4, os = 4,
+  client = 5, policy = 5, upstream = 5,
+  admin = 6, lab = 6, proxy = 6,
+  reload = 7,
+  process = 8,
 }
 local MAIN = "main.c"      -- above all floors, and nobody includes it
 
 local doors = {            -- header: the folders and files that may include it
-  ["uv.h"] = { "net/", "process/" },
+  ["uv.h"] = { "net/" },
   ["llhttp.h"] = { "http/parse.c" },
 }
 for _, header in ipairs { "lua.h", "lua.hpp", "lauxlib.h", "lualib.h", "luajit.h" } do

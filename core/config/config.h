@@ -149,7 +149,7 @@ struct config {
     char *script;      /* the source that was loaded, whole; every worker runs this text */
     size_t script_bytes;
     struct bundle modules; /* what it required, whole, too: travels with the script */
-    /* Of these and health.type process/edition.c hands on what config_print does not tell. */
+    /* Of these and health.type reload/edition.c hands on what config_print does not tell. */
     bool has_init, has_on_failure, has_on_response, has_on_done;
     bool has_on_health, has_once_timers; /* called in the monitor */
     bool has_choose;                     /* without it the built-in round robin chooses */

@@ -70,7 +70,7 @@ static bool find_target(const struct address *address, struct sockaddr_in6 *out)
     return true;
 }
 
-/* [::] takes IPv4 as well, unless there is a line for that with this port (process/sockets.c). */
+/* [::] takes IPv4 as well, unless there is a line for that with this port (os/sockets.c). */
 static bool has_v4_line(const struct config *config, uint16_t port)
 {
     for (unsigned i = 0; i < config->listen_count; i++) {

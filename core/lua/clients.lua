@@ -14,7 +14,7 @@ local tostring, type, unpack = inside.tostring, type, unpack
 
 local TIMEOUT_MAX = 3600
 local TCP_TIMEOUT, HTTP_TIMEOUT = 1, 5
-local BODY_BYTES, BODY_MAX, FIELDS_MAX = 1048576, 16777216, 100 -- core/policy/fetch.h
+local BODY_BYTES, BODY_MAX, FIELDS_MAX = 1048576, 16777216, 100 -- core/dial/fetch.h
 
 -- nil, or what is wrong with the options, in words.
 local function check_options(options, allowed)

@@ -1,9 +1,9 @@
 #include "policy/http_client.h"
 
 #include "base/mem.h"
+#include "dial/fetch.h"
 #include "lua/sandbox.h"
 #include "policy/await.h"
-#include "policy/fetch.h"
 #include "policy/tcp_client.h"
 
 #include <lauxlib.h>

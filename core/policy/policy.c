@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "dial/kept.h"
 #include "http/head.h"
-#include "policy/kept.h"
 #include "shared/counters.h"
 
 enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };

@@ -7,11 +7,11 @@
 
 #include "base/clock.h"
 #include "base/decimal.h"
+#include "dial/kept.h"
+#include "dial/talk.h"
 #include "lua/sandbox.h"
 #include "policy/await.h"
 #include "policy/coroutines.h"
-#include "policy/kept.h"
-#include "policy/talk.h"
 
 #include <lauxlib.h>
 

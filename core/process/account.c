@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/relief.h"
-#include "policy/link.h"
+#include "dial/link.h"
 #include "proxy/room.h"
 
 #include <inttypes.h>

@@ -6,8 +6,8 @@
 #define PROCESS_ANNOUNCE_H
 
 #include "config/config.h"
-#include "process/children.h"
-#include "process/sockets.h"
+#include "os/children.h"
+#include "os/sockets.h"
 
 #include <stdbool.h>
 

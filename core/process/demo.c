@@ -2,12 +2,12 @@
 
 #include "base/clock.h"
 #include "config/load.h"
+#include "config/output.h"
 #include "lua/embedded.h"
 #include "net/address.h"
-#include "process/children.h"
-#include "process/output.h"
+#include "os/children.h"
 #include "process/supervisor.h"
-#include "process/trial.h"
+#include "reload/trial.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -8,7 +8,7 @@
 #ifndef PROCESS_DEMO_H
 #define PROCESS_DEMO_H
 
-#include "process/options.h"
+#include "config/command_line.h"
 
 int demo_run(const struct options *); /* the exit status; errors are on standard error */
 

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "policy/link.h"
+#include "dial/link.h"
 #include "proxy/room.h"
 #include "shared/places.h"
 

@@ -11,9 +11,9 @@
 #define PROCESS_LOOKOUT_H
 
 #include "config/config.h"
+#include "health/health.h"
 #include "net/loop.h"
 #include "shared/segment.h"
-#include "upstream/health.h"
 
 struct lookout;
 

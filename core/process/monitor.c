@@ -1,12 +1,12 @@
 #include "process/monitor.h"
 
 #include "base/log.h"
+#include "dial/dial.h"
+#include "health/health.h"
 #include "net/deadline.h"
-#include "policy/dial.h"
-#include "process/children.h"
+#include "os/children.h"
+#include "os/pulse.h"
 #include "process/lookout.h"
-#include "process/pulse.h"
-#include "upstream/health.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #define PROCESS_MONITOR_H
 
 #include "config/config.h"
-#include "process/edition.h"
+#include "reload/edition.h"
 #include "shared/segment.h"
 
 /* The process's exit status. Does not return, but exits, if a lookup hangs: at

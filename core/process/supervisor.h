@@ -10,8 +10,8 @@
 #ifndef PROCESS_SUPERVISOR_H
 #define PROCESS_SUPERVISOR_H
 
+#include "config/command_line.h"
 #include "config/config.h"
-#include "process/options.h"
 #include "shared/segment.h"
 
 /* Runs until told to stop. The exit status: 0, or 1 if it could not start; the

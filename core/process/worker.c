@@ -8,14 +8,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/clients.h"
-#include "policy/dial.h"
+#include "dial/dial.h"
+#include "os/children.h"
+#include "os/pulse.h"
 #include "process/account.h"
-#include "process/children.h"
-#include "process/edition.h"
 #include "process/entrance.h"
-#include "process/pulse.h"
 #include "proxy/exchange.h"
 #include "proxy/old_plans.h"
+#include "reload/edition.h"
 #include "shared/wake.h"
 
 #include <errno.h>

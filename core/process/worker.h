@@ -12,7 +12,7 @@
 #define PROCESS_WORKER_H
 
 #include "config/config.h"
-#include "process/edition.h"
+#include "reload/edition.h"
 #include "shared/segment.h"
 
 /* Takes the listening sockets (already bound and listening, one per address).

@@ -1,4 +1,4 @@
--- When a child counts as standing still (core/process/pulse).
+-- When a child counts as standing still (core/os/pulse).
 local ffi = require "ffi"
 local core = require "spec.support.core"
 local uv = require "luv"

@@ -1,10 +1,10 @@
 /*
- * links - those who wait for a connection of scripts (core/policy/link.c), and the loop's deferred
+ * links - those who wait for a connection of scripts (core/dial/link.c), and the loop's deferred
  * events alone: no socket, and turns that a spec makes.
  */
 #include "net/loop.c"
 
-#include "policy/link.c"
+#include "dial/link.c"
 
 static struct loop loop;
 static struct links_waiter waiters[3];

@@ -1,0 +1,376 @@
+#include "config/command_line.h"
+
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "config/habits.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { DRAIN_SECONDS_MAX = 86400, DRAIN_SECONDS = 30 };
+
+static const char help[] =
+    "lb - an HTTP load balancer that is programmed in one Lua file\n"
+    "\n"
+    "Usage:\n"
+    "  lb [OPTIONS] [balancer.lua]    run; the script is ./balancer.lua unless given, and the\n"
+    "                                 built-in one if there are backends and no such file\n"
+    "  lb check [OPTIONS] FILE        check a script and print the settings in effect\n"
+    "  lb demo [OPTIONS] [FILE]       try it: two backends and a balancer in front of them\n"
+    "  lb version                     print the version, and those of the libraries\n"
+    "\n"
+    "Options (--name VALUE or --name=VALUE):\n"
+    "  --listen ADDRESS               where to listen: host:port, [v6]:port, or :port for all\n"
+    "                                 addresses; repeat it or use commas for several\n"
+    "  --backend ADDRESS              a backend: host:port, [v6]:port, unix:/path; repeat it\n"
+    "                                 or use commas for several\n"
+    "  --workers N|auto               worker processes, 1 to 256; auto is one per CPU\n"
+    "  --log-format text|json         of events and request lines; default: as the script's\n"
+    "                                 log.format says, or text on a terminal, else json\n"
+    "  --log-level LEVEL              debug, info, warn or error; default: info\n"
+    "  --pid-file FILE                write the process id there\n"
+    "  --drain-timeout SECONDS        time for open requests after SIGTERM; default: 30\n"
+    "  --watch, --no-watch            load the script when it, or a module beside it, is\n"
+    "                                 saved, or not; default: if a terminal is there\n"
+    "  --version                      the same as lb version\n"
+    "  -h, --help                     this text\n"
+    "\n"
+    "Environment (options win over it, and it over the script; empty counts as not set):\n"
+    "  LISTEN      as --listen\n"
+    "  BACKENDS    as --backend\n"
+    "  WORKERS     as --workers\n"
+    "\n"
+    "Signals, to the process that was started (a worker leaves SIGTERM to it):\n"
+    "  SIGTERM, SIGINT    accept nothing new, finish what is open, exit; a second one\n"
+    "                     ends at once\n"
+    "  SIGQUIT            end at once; a worker that gets it is replaced\n"
+    "  SIGHUP             load a changed script; one that is wrong changes nothing\n"
+    "  SIGUSR1            open log files again, by the paths that they had: for logrotate\n"
+    "\n"
+    "Exit status:\n"
+    "  0    ended as asked\n"
+    "  1    the system refused something: a port in use, no memory\n"
+    "  2    wrong usage, or something wrong in the script";
+
+/* --- one function per option --- */
+
+struct parser {
+    struct options *options;
+    struct buffer *message;
+    const char *const *words; /* behind the program's name */
+    int count, at;
+};
+
+static bool fail_with_value(struct parser *p, const char *option, const char *expected,
+                            const char *value)
+{
+    buffer_printf(p->message, "lb: %s: expected %s, got '%.80s'; see lb --help", option, expected,
+                  value);
+    return false;
+}
+
+static const char **append(const char **list, unsigned *count, const char *text)
+{
+    list = mem_realloc(list, (*count + 1) * sizeof *list);
+    list[(*count)++] = text;
+    return list;
+}
+
+static bool take_listen(struct parser *p, const char *value)
+{
+    struct config_overrides *o = &p->options->overrides;
+
+    o->listen_source = "--listen";
+    o->listen = append(o->listen, &o->listen_count, value);
+    return true;
+}
+
+static bool take_backend(struct parser *p, const char *value)
+{
+    struct config_overrides *o = &p->options->overrides;
+
+    o->backends_source = "--backend";
+    o->backends = append(o->backends, &o->backends_count, value);
+    return true;
+}
+
+static bool take_workers(struct parser *p, const char *value)
+{
+    p->options->overrides.workers_source = "--workers";
+    p->options->overrides.workers = value;
+    return true;
+}
+
+static bool take_log_format(struct parser *p, const char *value)
+{
+    enum log_format format = strcmp(value, "json") == 0 ? LOG_JSON : LOG_TEXT;
+
+    if (format == LOG_TEXT && strcmp(value, "text") != 0)
+        return fail_with_value(p, "--log-format", "text or json", value);
+    p->options->event_format = p->options->line_format = format;
+    p->options->log_format_given = true;
+    p->options->overrides.log_format = value;
+    p->options->overrides.log_format_source = "--log-format";
+    return true;
+}
+
+static bool take_log_level(struct parser *p, const char *value)
+{
+    static const char *const levels[] = {
+        [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
+
+    for (int level = LOG_DEBUG; level <= LOG_ERROR; level++)
+        if (strcmp(value, levels[level]) == 0) {
+            p->options->log_level = (enum log_level)level;
+            return true;
+        }
+    return fail_with_value(p, "--log-level", "debug, info, warn or error", value);
+}
+
+static bool take_pid_file(struct parser *p, const char *value)
+{
+    p->options->pid_file = value;
+    return true;
+}
+
+static bool take_drain_timeout(struct parser *p, const char *value)
+{
+    static const char bytes[] = "0123456789.";
+    char *end;
+    double seconds = strtod(value, &end);
+
+    if (*end != '\0' || strspn(value, bytes) != strlen(value) || seconds > DRAIN_SECONDS_MAX)
+        return fail_with_value(p, "--drain-timeout", "seconds from 0 to 86400", value);
+    p->options->drain_timeout_ms = (uint64_t)(seconds * 1000 + 0.5);
+    return true;
+}
+
+static bool take_watch(struct parser *p, const char *value)
+{
+    (void)value;
+    p->options->watches = true;
+    return true;
+}
+
+static bool take_no_watch(struct parser *p, const char *value)
+{
+    (void)value;
+    p->options->watches = false;
+    return true;
+}
+
+static bool take_help(struct parser *p, const char *value)
+{
+    (void)value;
+    p->options->command = OPTIONS_HELP;
+    return true;
+}
+
+static bool take_version(struct parser *p, const char *value)
+{
+    (void)value;
+    if (p->options->command != OPTIONS_HELP)
+        p->options->command = OPTIONS_VERSION;
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*take)(struct parser *, const char *value);
+    bool has_value;
+} known[] = {
+    {"--listen", take_listen, true},
+    {"--backend", take_backend, true},
+    {"--workers", take_workers, true},
+    {"--log-format", take_log_format, true},
+    {"--log-level", take_log_level, true},
+    {"--pid-file", take_pid_file, true},
+    {"--drain-timeout", take_drain_timeout, true},
+    {"--watch", take_watch, false},
+    {"--no-watch", take_no_watch, false},
+    {"--version", take_version, false},
+    {"--help", take_help, false},
+};
+
+enum { KNOWN_COUNT = sizeof known / sizeof *known };
+
+static const struct {
+    const char *name;
+    enum options_command command;
+} commands[] = {
+    {"check", OPTIONS_CHECK},
+    {"demo", OPTIONS_DEMO},
+    {"version", OPTIONS_VERSION},
+    {"help", OPTIONS_HELP},
+};
+
+enum { COMMANDS_COUNT = sizeof commands / sizeof *commands };
+
+/* --- the command line --- */
+
+static bool fail_unknown_option(struct parser *p, struct slice name)
+{
+    const char *names[KNOWN_COUNT];
+    const char *nearest, *habit = habit_of_option(name);
+
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        names[i] = known[i].name;
+    nearest = habit != NULL ? habit : nearest_name(name, names, KNOWN_COUNT);
+    buffer_printf(p->message, "lb: unknown option '%.*s'", name.length > 80 ? 80 : (int)name.length,
+                  name.start);
+    if (nearest != NULL)
+        buffer_printf(p->message, ", did you mean '%s'?", nearest);
+    buffer_append_text(p->message, nearest != NULL ? " See lb --help" : "; see lb --help");
+    return false;
+}
+
+static bool take_option(struct parser *p, size_t which, const char *value)
+{
+    const char *name = known[which].name;
+
+    if (!known[which].has_value && value != NULL) {
+        buffer_printf(p->message, "lb: %s takes no value; see lb --help", name);
+        return false;
+    }
+    if (known[which].has_value && value == NULL && p->at < p->count)
+        value = p->words[p->at++];
+    if (known[which].has_value && (value == NULL || *value == '\0')) {
+        buffer_printf(p->message, "lb: %s needs a value; see lb --help", name);
+        return false;
+    }
+    return known[which].take(p, value);
+}
+
+/* "--name", "--name=value" or "-h" */
+static bool parse_option(struct parser *p, const char *word)
+{
+    size_t length = strcspn(word, "=");
+    struct slice name = {word, length};
+
+    if (strcmp(word, "-h") == 0)
+        return take_help(p, NULL);
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        if (slice_is(name, slice_of(known[i].name)))
+            return take_option(p, i, word[length] == '=' ? word + length + 1 : NULL);
+    return fail_unknown_option(p, name);
+}
+
+/* A script can be called anything, so only a word that is no file is doubted. */
+static bool check_script(struct parser *p, const char *word)
+{
+    const char *names[COMMANDS_COUNT];
+    const char *nearest, *habit = habit_of_word(word);
+
+    for (size_t i = 0; i < COMMANDS_COUNT; i++)
+        names[i] = commands[i].name;
+    nearest = nearest_name(slice_of(word), names, COMMANDS_COUNT);
+    if ((nearest == NULL && habit == NULL) || access(word, F_OK) == 0)
+        return true;
+    if (nearest == NULL) {
+        buffer_printf(p->message, "lb: there is no command '%s': %s; see lb --help", word, habit);
+        return false;
+    }
+    buffer_printf(p->message, "lb: no file '%s', did you mean 'lb %s'? See lb --help", word,
+                  nearest);
+    return false;
+}
+
+static bool parse_word(struct parser *p, const char *word, bool is_first)
+{
+    struct options *o = p->options;
+
+    for (size_t i = 0; is_first && i < COMMANDS_COUNT; i++)
+        if (strcmp(word, commands[i].name) == 0) {
+            if (o->command != OPTIONS_HELP)
+                o->command = commands[i].command;
+            return true;
+        }
+    if (o->script_given || o->command == OPTIONS_VERSION || *word == '\0') {
+        buffer_printf(p->message, "lb: unexpected '%.80s'; see lb --help", word);
+        return false;
+    }
+    o->script = word;
+    o->script_given = true;
+    return !is_first || strpbrk(word, "./") != NULL || check_script(p, word);
+}
+
+static bool parse_words(struct parser *p)
+{
+    bool is_first = true, only_words = false;
+
+    while (p->at < p->count) {
+        const char *word = p->words[p->at++];
+
+        if (!only_words && strcmp(word, "--") == 0) {
+            only_words = true;
+        } else if (!only_words && word[0] == '-' && word[1] != '\0') {
+            if (!parse_option(p, word))
+                return false;
+        } else {
+            if (!parse_word(p, word, is_first && !only_words))
+                return false;
+            is_first = false;
+        }
+    }
+    return true;
+}
+
+/* --- the environment --- */
+
+static const char *variable(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value != NULL && *value != '\0' ? value : NULL;
+}
+
+static void take_environment(struct parser *p)
+{
+    struct config_overrides *o = &p->options->overrides;
+    const char *listen = variable("LISTEN"), *backends = variable("BACKENDS");
+    const char *workers = variable("WORKERS");
+
+    if (o->listen_count == 0 && listen != NULL) {
+        take_listen(p, listen);
+        o->listen_source = "LISTEN";
+    }
+    if (o->backends_count == 0 && backends != NULL) {
+        take_backend(p, backends);
+        o->backends_source = "BACKENDS";
+    }
+    if (o->workers == NULL && workers != NULL) {
+        take_workers(p, workers);
+        o->workers_source = "WORKERS";
+    }
+}
+
+int options_parse(struct options *options, int argc, char **argv, struct buffer *message)
+{
+    struct parser p = {.options = options,
+                       .message = message,
+                       .words = (const char *const *)argv + 1,
+                       .count = argc > 0 ? argc - 1 : 0};
+
+    *options = (struct options){
+        .command = OPTIONS_RUN,
+        .script = "balancer.lua",
+        .event_format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_JSON,
+        .watches = isatty(STDERR_FILENO) || isatty(STDIN_FILENO),
+        .line_format = isatty(STDOUT_FILENO) ? LOG_TEXT : LOG_JSON,
+        .log_level = LOG_INFO,
+        .drain_timeout_ms = DRAIN_SECONDS * 1000,
+    };
+    if (!parse_words(&p))
+        return OPTIONS_USAGE;
+    if (options->command == OPTIONS_HELP)
+        buffer_append_text(message, help);
+    take_environment(&p);
+    return 0;
+}
+
+void options_dispose(struct options *options)
+{
+    mem_free(options->overrides.listen);
+    mem_free(options->overrides.backends);
+    options->overrides = (struct config_overrides){0};
+}

@@ -1,0 +1,74 @@
+#include "config/habits.h"
+
+#include "base/nearest.h"
+
+struct habit {
+    const char *theirs, *ours;
+};
+
+static const struct habit words[] = {
+    {"reload", "SIGHUP makes a running lb load its script: kill -HUP $(cat FILE), with the FILE of "
+               "--pid-file"},
+    {"stop", "SIGTERM ends a running lb: kill $(cat FILE), with the FILE of --pid-file"},
+    {"quit", "SIGTERM ends a running lb: kill $(cat FILE), with the FILE of --pid-file"},
+    {"restart", "SIGTERM ends a running lb, then start it again; for a changed script SIGHUP will "
+                "do: kill -HUP $(cat FILE), with the FILE of --pid-file"},
+    {"status", "kill -0 $(cat FILE), with the FILE of --pid-file, shows whether it runs; its log "
+               "has each request and each change of a backend"},
+    {"start", "lb FILE runs a script, and stays in the foreground"},
+    {"run", "lb FILE runs a script"},
+    {"serve", "lb FILE runs a script"},
+    {"test", "lb check FILE checks a script"},
+    {"configtest", "lb check FILE checks a script"},
+    {"validate", "lb check FILE checks a script"},
+};
+
+enum { WORDS = sizeof words / sizeof *words };
+
+static const struct habit options[] = {
+    {"-t", "lb check FILE"},
+    {"-T", "lb check FILE"},
+    {"--test", "lb check FILE"},
+    {"--check", "lb check FILE"},
+    {"-c", "lb FILE"},
+    {"-f", "lb FILE"},
+    {"--config", "lb FILE"},
+    {"--file", "lb FILE"},
+    {"-v", "lb version"},
+    {"-V", "lb version"},
+    {"-p", "lb --listen :PORT"},
+    {"--port", "lb --listen :PORT"},
+    {"-l", "lb --listen ADDRESS"},
+    {"-b", "lb --backend ADDRESS"},
+    {"-w", "lb --workers N"},
+    {"--server", "lb --backend ADDRESS"},
+    {"--upstream", "lb --backend ADDRESS"},
+    {"-d", "lb FILE &"},
+    {"-D", "lb FILE &"},
+    {"--daemon", "lb FILE &"},
+    {"-s", "kill -HUP PID for a reload, kill PID for the end"},
+};
+
+static const char *find(const struct habit *list, size_t count, struct slice theirs)
+{
+    for (size_t i = 0; i < count; i++)
+        if (slice_is(theirs, slice_of(list[i].theirs)))
+            return list[i].ours;
+    return NULL;
+}
+
+const char *habit_of_word(const char *word)
+{
+    const char *names[WORDS];
+    const char *nearest;
+
+    for (size_t i = 0; i < WORDS; i++)
+        names[i] = words[i].theirs;
+    nearest = nearest_name(slice_of(word), names, WORDS);
+    return nearest != NULL ? find(words, WORDS, slice_of(nearest)) : NULL;
+}
+
+const char *habit_of_option(struct slice name)
+{
+    return find(options, sizeof options / sizeof *options, name);
+}

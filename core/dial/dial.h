@@ -1,0 +1,55 @@
+/*
+ * dial - opens a link to a name or an address, within a time, or finds one that was kept.
+ *
+ * A name is looked up off the loop. Its addresses are tried one after the other, each with its
+ * share of the time that is left, so that one that swallows connects leaves some for the next.
+ * One lookup of a name is under way at most, for whoever waits: a resolver that hangs keeps one
+ * thread, however many ask.
+ */
+#ifndef DIAL_DIAL_H
+#define DIAL_DIAL_H
+
+#include "dial/link.h"
+#include "net/address.h"
+#include "net/opening.h"
+#include "net/resolve.h"
+
+enum { DIAL_WHY_BYTES = 512 };
+
+struct lookup;
+
+/* Embedded in whoever asks; ends in exactly one event, never before dial_start has returned,
+ * and after dial_cancel in silence. */
+struct dial {
+    void (*on_ready)(struct dial *, struct link *); /* gives the link, whose events are to be set */
+    void (*on_failed)(struct dial *, const char *why); /* "timeout: ..", in the dial */
+    /* For the owner to set before it starts. */
+    uint64_t rested_ms_max; /* a kept link may have rested so long; 0: none is wanted */
+    bool waits;             /* if all places are taken, for one; else it fails */
+    /* Of the link. */
+    bool was_kept;
+
+    /* the dial's own */
+    struct loop *loop;
+    struct address to;
+    uint64_t timeout_ms, until_ms; /* until: by the loop's clock */
+    struct lookup *lookup;
+    struct list_node waiting; /* for the lookup */
+    struct sockaddr_in6 found[RESOLVE_ADDRESSES_MAX];
+    unsigned count, next; /* of found */
+    struct opening opening;
+    struct deadline limit;
+    struct deferred soon;
+    struct links_waiter place;
+    bool looks;               /* in soon: for a kept link */
+    char why[DIAL_WHY_BYTES]; /* what the last address had against it */
+};
+
+void dial_init(struct dial *, struct loop *);
+void dial_start(struct dial *, const struct address *, uint64_t timeout_ms);
+void dial_cancel(struct dial *); /* in any state */
+
+/* Is a lookup under way, which may hang? At exit, libuv would wait for it. */
+bool dial_is_resolving(void);
+
+#endif

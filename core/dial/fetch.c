@@ -1,0 +1,442 @@
+/*
+ *   made --start--> dialling --> asking --head--> reading the body --> over, has_answer
+ *                      |           |  ^  |              |
+ *                      |           |  `--' interim      |
+ *                      `-----------`--------------------`--> over, why
+ */
+#include "dial/fetch.h"
+
+#include "base/mem.h"
+#include "dial/kept.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What may not be sent again goes on a kept link only if that has rested for so short a time: the
+ * peer may just be closing one that has rested for longer. */
+enum { UNSAFE_RESTED_MS = 1000 };
+
+static const struct parse_limits limits = {.request_line = 8192, .head = 65536, .fields = 128};
+
+/* --- what is sent --- */
+
+static bool is_token(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (!is_token_byte(text.start[i]))
+            return false;
+    return text.length > 0;
+}
+
+static bool is_value(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (!is_text_byte(text.start[i]))
+            return false;
+    return true;
+}
+
+/* Anything else would not reach the server as it is, and a '#' never goes there (RFC 9112, 3.2). */
+static const char *check_url_bytes(struct slice url)
+{
+    for (size_t i = 0; i < url.length; i++)
+        if (url.start[i] <= ' ' || url.start[i] > '~')
+            return "a URL has no spaces, control bytes or bytes above 0x7e: write them as %20";
+        else if (url.start[i] == '#')
+            return "a URL to fetch has no '#': write it as %23";
+    return NULL;
+}
+
+static const char *parse_authority(struct fetch *f, struct slice authority)
+{
+    bool has_port = host_without_port(authority).length < authority.length;
+    struct buffer text = {0};
+    const char *wrong;
+
+    buffer_append(&text, authority);
+    if (!has_port)
+        buffer_append_text(&text, ":80");
+    wrong = address_parse(&f->to, buffer_slice(&text), false);
+    buffer_dispose(&text);
+    return wrong;
+}
+
+const char *fetch_set_method(struct fetch *f, struct slice method)
+{
+    if (!is_token(method) || slice_is(method, SLICE("CONNECT")))
+        return "it is none that can be sent";
+    f->method = arena_copy(&f->arena, method);
+    return NULL;
+}
+
+const char *fetch_set_url(struct fetch *f, struct slice url)
+{
+    const char *wrong = check_url_bytes(url);
+
+    if (wrong != NULL)
+        return wrong;
+    if (url.length >= 8 && slice_is_nocase((struct slice){url.start, 8}, SLICE("https://")))
+        return "lb.http speaks plain http:// only, no TLS";
+    if (url.length > limits.request_line)
+        return "a URL has 8192 bytes at most";
+    url = arena_copy(&f->arena, url);
+    if (url.length == 0 || !target_parse(f->method, url, &f->arena, &f->target) ||
+        f->target.form != TARGET_ABSOLUTE)
+        return "expected a URL such as http://host:80/path";
+    return parse_authority(f, f->target.authority);
+}
+
+/* Says where the message ends or what happens to the connection, which is decided here. */
+static bool is_about_framing(struct slice name)
+{
+    static const char *const names[] = {
+        "connection", "content-length", "expect",  "keep-alive",        "proxy-connection",
+        "te",         "trailer",        "upgrade", "transfer-encoding",
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (slice_is_nocase(name, slice_of(names[i])))
+            return true;
+    return false;
+}
+
+static void write_field(struct buffer *out, struct slice name, struct slice value)
+{
+    buffer_append(out, name);
+    buffer_append(out, SLICE(": "));
+    buffer_append(out, value);
+    buffer_append(out, SLICE("\r\n"));
+}
+
+const char *fetch_add_field(struct fetch *f, struct slice name, struct slice value)
+{
+    if (!is_token(name))
+        return "a header's name has letters, digits and some signs only";
+    if (!is_value(value))
+        return "a header's value has no line ends and no other control bytes";
+    if (is_about_framing(name))
+        return "lb sets this header itself";
+    if (++f->fields > FETCH_FIELDS_MAX || buffer_length(&f->lines) + value.length > limits.head)
+        return "too many headers, or too large ones";
+    if (slice_is_nocase(name, SLICE("host"))) {
+        if (f->host.length > 0 || !host_is_valid(value))
+            return "a Host is one host, with a port behind it at most";
+        f->host = arena_copy(&f->arena, value);
+        return NULL;
+    }
+    if (slice_is_nocase(name, SLICE("user-agent")))
+        f->has_agent = true;
+    write_field(&f->lines, name, value);
+    return NULL;
+}
+
+static bool is_safe(struct slice method) /* RFC 9110, 9.2.1 */
+{
+    return slice_is(method, SLICE("GET")) || slice_is(method, SLICE("HEAD")) ||
+           slice_is(method, SLICE("OPTIONS")) || slice_is(method, SLICE("TRACE"));
+}
+
+/* RFC 9110, 8.6: a method that has a use for a body says that there is none. */
+static bool anticipates_body(struct slice method)
+{
+    return slice_is(method, SLICE("POST")) || slice_is(method, SLICE("PUT")) ||
+           slice_is(method, SLICE("PATCH"));
+}
+
+static void write_head(struct fetch *f, struct buffer *head, struct slice body)
+{
+    struct slice host = f->host.length > 0 ? f->host : f->target.authority;
+
+    buffer_printf(head, "%.*s %.*s HTTP/1.1\r\n", (int)f->method.length, f->method.start,
+                  (int)f->target.origin.length, f->target.origin.start);
+    write_field(head, SLICE("Host"), host);
+    buffer_append(head, buffer_slice(&f->lines));
+    if (!f->has_agent)
+        buffer_append_text(head, "User-Agent: lb\r\n");
+    if (body.start != NULL || anticipates_body(f->method))
+        buffer_printf(head, "Content-Length: %zu\r\n", body.length);
+    buffer_append_text(head, "\r\n");
+}
+
+static void fetch_forget_request(struct fetch *f)
+{
+    held_give(f->request_bytes);
+    mem_free(f->request);
+    f->request = NULL;
+    f->request_bytes = 0;
+}
+
+const char *fetch_set_body(struct fetch *f, struct slice body)
+{
+    struct buffer head = {0};
+    size_t head_bytes;
+
+    if (body.length > FETCH_BODY_MAX)
+        return "a body has 16 MiB at most";
+    write_head(f, &head, body);
+    head_bytes = buffer_length(&head);
+    if (held_take(head_bytes + body.length)) {
+        f->request_bytes = head_bytes + body.length;
+        f->request = mem_alloc(f->request_bytes);
+        memcpy(f->request, buffer_slice(&head).start, head_bytes);
+        if (body.length > 0)
+            memcpy(f->request + head_bytes, body.start, body.length);
+    }
+    buffer_dispose(&head);
+    return f->request != NULL ? NULL : held_too_many;
+}
+
+/* --- endings --- */
+
+static void fetch_stop(struct fetch *f)
+{
+    f->is_over = true;
+    deadline_clear(&f->limit);
+    dial_cancel(&f->dial);
+    if (f->link != NULL)
+        link_close(f->link);
+    f->link = NULL;
+}
+
+/* The last statement of an event. */
+static void fetch_fail(struct fetch *f, const char *kind, const char *what)
+{
+    snprintf(f->why, sizeof f->why, "%s: %s", kind, what);
+    fetch_stop(f);
+    f->on_over(f);
+}
+
+/* As a connection to a backend is (upstream/outgoing.h). */
+static bool fetch_may_keep(const struct fetch *f)
+{
+    const struct stream *s = &f->link->stream;
+
+    return f->keeps_alive && !f->has_surplus && !s->has_ended && s->failure == 0 &&
+           stream_backlog(s) == 0;
+}
+
+static void fetch_succeed(struct fetch *f)
+{
+    f->has_answer = true;
+    if (fetch_may_keep(f)) {
+        kept_put(f->link, &f->to);
+        f->link = NULL;
+    }
+    fetch_stop(f);
+    f->on_over(f);
+}
+
+static void fetch_fail_by_size(struct fetch *f)
+{
+    char text[80];
+
+    snprintf(text, sizeof text, "the body is larger than max_body, %zu bytes", f->body_max);
+    fetch_fail(f, "limit", text);
+}
+
+static void on_limit(struct deadline *deadline)
+{
+    struct fetch *f = list_entry(deadline, struct fetch, limit);
+    char text[64];
+
+    snprintf(text, sizeof text, "the answer took more than %g s", (double)f->timeout_ms / 1000);
+    fetch_fail(f, "timeout", text);
+}
+
+/* --- what comes --- */
+
+static void on_body(struct parse *parse, struct slice piece)
+{
+    struct fetch *f = list_entry(parse, struct fetch, parse);
+
+    f->is_too_large |= buffer_length(&f->body) + piece.length > f->body_max;
+    if (!f->is_too_large && !f->is_one_too_many)
+        f->is_one_too_many = !held_append(&f->body, piece);
+}
+
+static void fetch_expect_response(struct fetch *f)
+{
+    parse_dispose(&f->parse);
+    parse_init_response(&f->parse, &limits, &f->arena, slice_is(f->method, SLICE("HEAD")), on_body);
+}
+
+/* False, and the fetch is over. */
+static bool fetch_take_head(struct fetch *f)
+{
+    const struct head *head = &f->parse.head;
+    uint64_t length;
+    enum framing framing = framing_of_response(head, slice_is(f->method, SLICE("HEAD")), &length);
+
+    f->keeps_alive = head_keeps_alive(head) && framing != FRAMING_UNTIL_CLOSE;
+    if (head->status < 200)
+        f->interim_bytes += f->parse.head_bytes;
+    if (f->interim_bytes > limits.head)
+        fetch_fail(f, "protocol", "interim responses without end");
+    else if (head->status == 101)
+        fetch_fail(f, "protocol", "an upgrade that nobody asked for");
+    else if (framing == FRAMING_REFUSED || !parse_agrees(&f->parse, framing, length))
+        fetch_fail(f, "protocol", framing_fault_text(head));
+    else if (framing == FRAMING_COUNTED && length > f->body_max)
+        fetch_fail_by_size(f);
+    else
+        return true;
+    return false;
+}
+
+/* False, and the fetch is over. */
+static bool fetch_take_end(struct fetch *f)
+{
+    if (f->parse.head.status < 200) {
+        fetch_expect_response(f);
+        return true;
+    }
+    fetch_succeed(f);
+    return false;
+}
+
+static void fetch_forget_sent(struct fetch *f)
+{
+    if (stream_backlog(&f->link->stream) == 0) /* else it counts as long as the copy there does */
+        fetch_forget_request(f);
+}
+
+static void on_bytes(struct link *link, struct slice bytes)
+{
+    struct fetch *f = link->owner;
+
+    if (!f->has_bytes)
+        fetch_forget_sent(f);
+    f->has_bytes = true;
+    while (bytes.length > 0) {
+        size_t used;
+        enum parse_step step = parse_feed(&f->parse, bytes, &used);
+
+        bytes.start += used;
+        bytes.length -= used;
+        if (step == PARSE_FAILED) {
+            fetch_fail(f, "protocol", f->parse.why);
+            return;
+        }
+        if (f->is_too_large) {
+            fetch_fail_by_size(f);
+            return;
+        }
+        if (f->is_one_too_many) {
+            fetch_fail(f, "limit", held_too_many);
+            return;
+        }
+        CHECK(step != PARSE_MORE || used > 0);
+        if (step == PARSE_HEAD && !fetch_take_head(f))
+            return;
+        /* llhttp tells the end of a message without a body only with the next byte. */
+        f->has_surplus = bytes.length > 0;
+        if ((step == PARSE_END || (step == PARSE_HEAD && !f->parse.has_body)) && !fetch_take_end(f))
+            return;
+    }
+}
+
+/* A kept link whose peer has closed it before it read the request (RFC 9112, 9.3.1): once more, on
+ * one that is opened for it. */
+static bool fetch_may_retry(const struct fetch *f)
+{
+    return f->dial.was_kept && !f->has_bytes && f->is_safe && f->request != NULL &&
+           loop_now_ms(f->loop) < f->until_ms;
+}
+
+static void fetch_retry(struct fetch *f)
+{
+    link_close(f->link);
+    f->link = NULL;
+    f->dial.rested_ms_max = 0;
+    dial_start(&f->dial, &f->to, f->until_ms - loop_now_ms(f->loop));
+}
+
+static void on_end(struct link *link, int status)
+{
+    struct fetch *f = link->owner;
+
+    if (fetch_may_retry(f))
+        fetch_retry(f);
+    else if (status == 0 && f->parse.has_head && parse_finish(&f->parse) == PARSE_END)
+        fetch_succeed(f);
+    else if (status != 0)
+        fetch_fail(f, "closed", uv_strerror(status));
+    else
+        fetch_fail(f, "closed",
+                   f->has_bytes ? "in the middle of the response" : "before a response");
+}
+
+static void on_drained(struct link *link)
+{
+    struct fetch *f = link->owner;
+
+    if (!f->dial.was_kept || f->has_bytes) /* else it may have to go out again */
+        fetch_forget_request(f);
+}
+
+static const struct link_events link_events = {
+    .on_bytes = on_bytes,
+    .on_end = on_end,
+    .on_drained = on_drained,
+};
+
+/* Reads before it writes: an answer that came before all of the request was taken is one, and
+ * is told before a write that failed is. */
+static void on_ready(struct dial *d, struct link *link)
+{
+    struct fetch *f = list_entry(d, struct fetch, dial);
+    uint64_t now_ms = loop_now_ms(f->loop);
+    uv_buf_t whole = uv_buf_init(f->request, (unsigned)f->request_bytes);
+
+    f->link = link;
+    link->owner = f;
+    link->events = &link_events;
+    deadline_set(f->loop, &f->limit, f->until_ms > now_ms ? f->until_ms - now_ms : 1);
+    fetch_expect_response(f);
+    stream_read(&link->stream);
+    stream_write(&link->stream, &whole, 1);
+    if (!d->was_kept)
+        fetch_forget_sent(f);
+}
+
+static void on_failed(struct dial *d, const char *why)
+{
+    struct fetch *f = list_entry(d, struct fetch, dial);
+
+    snprintf(f->why, sizeof f->why, "%s", why);
+    fetch_stop(f);
+    f->on_over(f);
+}
+
+/* --- for the owner --- */
+
+void fetch_init(struct fetch *f, struct loop *loop)
+{
+    *f = (struct fetch){.loop = loop};
+    dial_init(&f->dial, loop);
+    f->dial.on_ready = on_ready;
+    f->dial.on_failed = on_failed;
+    deadline_init(&f->limit, on_limit);
+    arena_init(&f->arena, NULL, 0);
+}
+
+void fetch_start(struct fetch *f, size_t body_max, uint64_t timeout_ms)
+{
+    f->body_max = body_max;
+    f->timeout_ms = timeout_ms;
+    f->until_ms = loop_now_ms(f->loop) + timeout_ms;
+    f->is_safe = is_safe(f->method);
+    f->dial.waits = true;
+    f->dial.rested_ms_max = f->is_safe ? KEPT_IDLE_MS : UNSAFE_RESTED_MS;
+    dial_start(&f->dial, &f->to, timeout_ms);
+}
+
+void fetch_dispose(struct fetch *f)
+{
+    fetch_stop(f);
+    parse_dispose(&f->parse);
+    held_dispose(&f->body);
+    buffer_dispose(&f->lines);
+    fetch_forget_request(f);
+    arena_dispose(&f->arena);
+}

@@ -1,0 +1,64 @@
+/*
+ * fetch - one HTTP request of a script, and its answer.
+ *
+ * It takes a connection that was kept, or opens one, for which it waits its turn, and keeps it for
+ * the next if it can be used again. A safe request on a kept one that turns out to be closed goes
+ * out once more.
+ *
+ * The request is built from checked parts, so no text of a script can begin another field or
+ * another request. The answer is read as strictly as a backend's (http/parse.h), its head and its
+ * body are bounded, interim responses are skipped, and one time limit is for everything, from the
+ * lookup of the name to the last byte.
+ *
+ * fetch_init, then the parts, then fetch_start, which ends in exactly one on_over, never inside
+ * the call; fetch_dispose at any time, and then in silence.
+ */
+#ifndef DIAL_FETCH_H
+#define DIAL_FETCH_H
+
+#include "dial/dial.h"
+#include "http/parse.h"
+#include "http/target.h"
+
+enum { FETCH_BODY_BYTES = 1 << 20, FETCH_BODY_MAX = 16 << 20, FETCH_FIELDS_MAX = 100 };
+
+struct fetch { /* embedded; stays in place until fetch_dispose */
+    void (*on_over)(struct fetch *);
+    bool has_answer; /* parse.head and body are the answer, until fetch_dispose */
+    struct parse parse;
+    struct buffer body;
+    char why[DIAL_WHY_BYTES]; /* without one: "timeout: .." */
+
+    /* the fetch's own */
+    struct loop *loop;
+    struct dial dial;
+    struct link *link;
+    struct deadline limit;
+    uint64_t timeout_ms, until_ms;
+    size_t body_max, interim_bytes;
+    struct arena arena;
+    struct address to;
+    struct slice method;
+    struct target target;
+    struct slice host;   /* a Host that the script gave; else empty */
+    struct buffer lines; /* the fields, while the request is made */
+    /* All of it, until the kernel has taken it, or on a kept link until an answer begins; counted
+     * by held_take. */
+    char *request;
+    size_t request_bytes;
+    unsigned fields;
+    bool is_safe, keeps_alive, has_surplus;
+    bool has_agent, has_bytes, is_too_large, is_one_too_many, is_over;
+};
+
+void fetch_init(struct fetch *, struct loop *);
+/* These give NULL, or what is wrong with the part, in static words. Borrow for the call. */
+const char *fetch_set_method(struct fetch *, struct slice method) MUST_USE; /* first */
+const char *fetch_set_url(struct fetch *, struct slice url) MUST_USE;
+const char *fetch_add_field(struct fetch *, struct slice name, struct slice value) MUST_USE;
+/* Last. No body: body.start is NULL. */
+const char *fetch_set_body(struct fetch *, struct slice body) MUST_USE;
+void fetch_start(struct fetch *, size_t body_max, uint64_t timeout_ms);
+void fetch_dispose(struct fetch *); /* in any state */
+
+#endif

@@ -1,0 +1,454 @@
+/*
+ *   IDLE --round--> RESOLVING --an answer, or a known address--> PROBING ---.
+ *     ^                 |                                         |    ^    | the next
+ *     |                 `--no such name--.                  passed|    |    | address
+ *     |                                  v               or failed|    `----'
+ *     `----------------------------- the verdict <----------------'
+ *
+ * With an asker ASKING takes the place of PROBING, for all addresses of a name at once.
+ * An address without a name goes from IDLE to PROBING. The time for the whole
+ * check is shared out: resolving has half of it if there is an address from an
+ * earlier answer to go on with, and each address has its part of what is left.
+ */
+#include "health/health.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "health/pace.h"
+#include "health/probe.h"
+#include "health/tally.h"
+#include "net/deadline.h"
+#include "net/resolve.h"
+#include "shared/board.h"
+#include "shared/evidence.h"
+#include "shared/spares.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LOCAL_ERROR_QUIET_MS = 60000 };
+
+enum checker_state { CHECKER_IDLE, CHECKER_RESOLVING, CHECKER_PROBING, CHECKER_ASKING };
+enum outcome { OUTCOME_NONE, OUTCOME_PASSED, OUTCOME_FAILED, OUTCOME_LOCAL };
+
+struct checker {
+    struct health *health;
+    const struct config_backend *backend;
+    enum checker_state state;
+    struct pace pace;
+    struct deadline limit; /* while RESOLVING or ASKING */
+
+    struct resolve resolve; /* may still be busy in later rounds */
+    struct probe probe;
+    struct sockaddr_in6 addresses[RESOLVE_ADDRESSES_MAX]; /* the last answer, published one first */
+    unsigned addresses_count;
+    unsigned tried;             /* of them, in this check */
+    struct sockaddr_in6 target; /* the one that is being tried */
+
+    enum outcome outcome; /* of this check, as far as it is known */
+    struct tally tally;   /* what is known of this check, and the last ones */
+    bool is_checked;      /* at least once */
+};
+
+struct health {
+    struct loop *loop;
+    const struct config *config;
+    struct segment *segment;
+    struct health_asker *asker; /* NULL: probes */
+    void (*on_first_round)(void *);
+    void *owner;
+    unsigned unchecked;
+    uint64_t local_error_ms; /* when it was logged; 0: never */
+    struct checker checkers[];
+};
+
+static void checker_try(struct checker *);
+
+static bool checker_has_name(const struct checker *c)
+{
+    return c->backend->address.kind == ADDRESS_NAME;
+}
+
+/* --- verdicts --- */
+
+static void note_local_error(struct checker *c)
+{
+    struct health *h = c->health;
+    uint64_t now_ms = loop_now_ms(h->loop);
+    const char *why =
+        c->tally.code == -ETIME ? "lb stood still meanwhile" : strerror(-c->tally.code);
+    struct log_pair pairs[] = {{"backend", c->backend->name}, {"reason", why}, {NULL, NULL}};
+
+    if (h->local_error_ms != 0 && now_ms < h->local_error_ms + LOCAL_ERROR_QUIET_MS)
+        return;
+    h->local_error_ms = now_ms;
+    log_event(LOG_WARN, "check_skipped", pairs, "%s could not be checked: %s", c->backend->name,
+              why);
+}
+
+/* --- rounds --- */
+
+static void checker_finish(struct checker *c)
+{
+    struct health *h = c->health;
+    bool was_checked = c->is_checked;
+
+    c->state = CHECKER_IDLE;
+    deadline_clear(&c->limit);
+    if (c->outcome == OUTCOME_FAILED && pace_is_late(&c->pace)) {
+        c->outcome = OUTCOME_LOCAL;
+        c->tally.code = -ETIME;
+        if (pace_repeat(&c->pace))
+            return;
+    }
+    pace_end(&c->pace);
+    c->is_checked = true;
+    if (c->outcome == OUTCOME_PASSED)
+        tally_note_success(&c->tally, c->pace.began_ms, loop_now_ms(h->loop));
+    else if (c->outcome == OUTCOME_FAILED)
+        tally_note_failure(&c->tally, c->pace.began_ms, loop_now_ms(h->loop));
+    else
+        note_local_error(c);
+    if (!was_checked && --h->unchecked == 0)
+        h->on_first_round(h->owner);
+}
+
+/* The first failure of a check is the one to tell: it is the published address's. */
+static void checker_fail(struct checker *c, enum board_reason reason, int code)
+{
+    if (c->outcome == OUTCOME_FAILED)
+        return;
+    c->outcome = OUTCOME_FAILED;
+    c->tally.reason = reason;
+    c->tally.code = code;
+}
+
+/* Says nothing about the backend, unless another address of it has failed. */
+static void checker_fail_locally(struct checker *c, int code)
+{
+    if (c->outcome == OUTCOME_FAILED)
+        return;
+    c->outcome = OUTCOME_LOCAL;
+    c->tally.code = code;
+}
+
+/* --- probing --- */
+
+static void checker_pass(struct checker *c)
+{
+    c->outcome = OUTCOME_PASSED;
+    c->tally.reason = c->probe.reason;
+    c->tally.code = c->probe.code;
+    if (checker_has_name(c))
+        board_publish_address(c->health->segment, c->backend->slot, (struct sockaddr *)&c->target);
+}
+
+/* Whatever is wrong with an address, another one of the same name may do, unless
+ * it is a matter of our own. */
+static void on_probed(struct probe *probe)
+{
+    struct checker *c = list_entry(probe, struct checker, probe);
+
+    c->tried++;
+    switch (probe->outcome) {
+    case PROBE_PASSED:
+        checker_pass(c);
+        checker_finish(c);
+        return;
+    case PROBE_FAILED:
+        checker_fail(c, probe->reason, probe->code);
+        checker_try(c);
+        return;
+    case PROBE_NO_WAY:
+        checker_fail_locally(c, probe->code);
+        checker_try(c);
+        return;
+    case PROBE_SHORT:
+        checker_fail_locally(c, probe->code);
+        checker_finish(c);
+        return;
+    }
+}
+
+static void checker_probe(struct checker *c, uint64_t limit_ms)
+{
+    const struct sockaddr *to = &c->backend->address.socket.any;
+
+    if (checker_has_name(c)) {
+        c->target = c->addresses[c->tried];
+        to = (struct sockaddr *)&c->target;
+    }
+    c->state = CHECKER_PROBING;
+    probe_start(&c->probe, to, limit_ms);
+}
+
+/* Whatever address the script asks: workers go to the first. */
+static void checker_ask(struct checker *c, uint64_t limit_ms)
+{
+    struct health *h = c->health;
+
+    c->tried = UINT_MAX - 1;
+    if (checker_has_name(c))
+        c->target = c->addresses[0];
+    c->state = CHECKER_ASKING;
+    deadline_set(h->loop, &c->limit, limit_ms);
+    h->asker->ask(h->asker, (unsigned)(c - h->checkers));
+}
+
+static void checker_end_asking(struct checker *c, bool is_up, struct slice words)
+{
+    c->outcome = is_up ? OUTCOME_PASSED : OUTCOME_FAILED;
+    tally_set_words(&c->tally, words);
+    if (is_up && checker_has_name(c))
+        board_publish_address(c->health->segment, c->backend->slot, (struct sockaddr *)&c->target);
+    checker_finish(c);
+}
+
+void health_answer(struct health *h, unsigned backend, bool is_up, struct slice reason)
+{
+    struct checker *c = &h->checkers[backend];
+
+    if (c->state == CHECKER_ASKING)
+        checker_end_asking(c, is_up, reason);
+}
+
+static void checker_give_up_asking(struct checker *c)
+{
+    struct health *h = c->health;
+    char words[64];
+
+    h->asker->cancel(h->asker, (unsigned)(c - h->checkers));
+    snprintf(words, sizeof words, "the check took longer than %g s",
+             (double)h->config->health.timeout_ms / 1000);
+    checker_end_asking(c, false, slice_of(words));
+}
+
+/* The next address, or the end of the check if there is none, or no time. */
+static void checker_try(struct checker *c)
+{
+    uint64_t ends_ms = c->pace.began_ms + c->health->config->health.timeout_ms;
+    uint64_t now_ms = loop_now_ms(c->health->loop);
+    unsigned count = checker_has_name(c) ? c->addresses_count : 1;
+
+    if (c->tried < count && now_ms < ends_ms && c->health->asker != NULL) {
+        checker_ask(c, ends_ms - now_ms);
+        return;
+    }
+    if (c->tried < count && now_ms < ends_ms) {
+        checker_probe(c, (ends_ms - now_ms) / (count - c->tried));
+        return;
+    }
+    if (c->outcome == OUTCOME_NONE) /* the answer came too late for anything to be tried */
+        checker_fail(c, BOARD_UNRESOLVED, 0);
+    checker_finish(c);
+}
+
+/* --- resolving --- */
+
+static bool is_definite(int code)
+{
+    return code == UV_EAI_NONAME || code == UV_EAI_NODATA || code == UV_EAI_ADDRFAMILY;
+}
+
+static bool same_address(const struct sockaddr_in6 *a, const struct sockaddr_in6 *b)
+{
+    return memcmp(a, b, a->sin6_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof *a) == 0;
+}
+
+/* Several of one kind: an IPv4 and an IPv6 address are most likely those of one machine. */
+static void tell_of_several(struct checker *c)
+{
+    unsigned v4 = 0, v6;
+    char number[16];
+    struct buffer first = {0};
+    struct log_pair pairs[] = {{"backend", c->backend->name}, {"#addresses", number}, {NULL, NULL}};
+
+    for (unsigned i = 0; i < c->addresses_count; i++)
+        v4 += c->addresses[i].sin6_family == AF_INET;
+    v6 = c->addresses_count - v4;
+    if ((v4 < 2 && v6 < 2) || !spares_claim_telling(c->health->segment, c->backend->slot))
+        return;
+    snprintf(number, sizeof number, "%u", c->addresses_count);
+    address_format_host(&first, (const struct sockaddr *)&c->addresses[0]);
+    log_event(
+        LOG_WARN, "backend_addresses", pairs,
+        "%s has %s addresses and is one backend: requests go to %.*s, and to another one when "
+        "a connect there fails. To use all at once make each a backend",
+        c->backend->name, number, (int)buffer_length(&first), buffer_slice(&first).start);
+    buffer_dispose(&first);
+}
+
+/* Keeps the answer, with the published address first if it is one of them; the
+ * first answer of all is published whatever a connect to it may say. */
+static void keep_addresses(struct checker *c, const struct sockaddr_in6 *addresses, unsigned count)
+{
+    struct sockaddr_in6 published, first;
+    uint32_t version;
+
+    memcpy(c->addresses, addresses, count * sizeof *addresses);
+    c->addresses_count = count;
+    spares_publish(c->health->segment, c->backend->slot, addresses, count);
+    if (!board_read_address(c->health->segment, c->backend->slot, &version, &published)) {
+        board_publish_address(c->health->segment, c->backend->slot,
+                              (const struct sockaddr *)addresses);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (same_address(&published, &c->addresses[i])) {
+            first = c->addresses[i];
+            memmove(&c->addresses[1], &c->addresses[0], i * sizeof first);
+            c->addresses[0] = first;
+            return;
+        }
+    }
+}
+
+/* There is no new answer. Goes on with the last one, or fails. */
+static void checker_go_on_unresolved(struct checker *c, int code)
+{
+    deadline_clear(&c->limit);
+    if (code == UV_EAI_MEMORY || probe_is_shortage(code))
+        checker_fail_locally(c, -ENOMEM);
+    else if (is_definite(code) || c->addresses_count == 0)
+        checker_fail(c, BOARD_UNRESOLVED, code);
+    if (c->outcome == OUTCOME_NONE)
+        checker_try(c);
+    else
+        checker_finish(c);
+}
+
+/* An answer that comes when the check has gone on without it is for what is left
+ * of this check, and for the next. */
+static void on_resolved(struct resolve *r, const struct sockaddr_in6 *addresses, unsigned count,
+                        int code)
+{
+    struct checker *c = list_entry(r, struct checker, resolve);
+
+    if (count > 0) {
+        keep_addresses(c, addresses, count);
+        tell_of_several(c);
+    }
+    if (c->state != CHECKER_RESOLVING) {
+        if (count > 0)
+            c->tried = UINT_MAX; /* on_probed goes on to the first */
+        return;
+    }
+    if (count == 0) {
+        checker_go_on_unresolved(c, code);
+        return;
+    }
+    deadline_clear(&c->limit);
+    checker_try(c);
+}
+
+/* At most one lookup per name is under way: a resolver that hangs would fill all
+ * threads otherwise. */
+static void checker_resolve(struct checker *c)
+{
+    uint64_t timeout_ms = c->health->config->health.timeout_ms;
+    const struct address *address = &c->backend->address;
+    int status = 0;
+
+    c->state = CHECKER_RESOLVING;
+    if (!c->resolve.is_busy)
+        status = resolve_start(&c->resolve, c->health->loop, address->host, address->port);
+    if (status != 0)
+        checker_go_on_unresolved(c, status);
+    else
+        deadline_set(c->health->loop, &c->limit,
+                     c->addresses_count > 0 ? timeout_ms / 2 : timeout_ms);
+}
+
+/* --- time --- */
+
+static void on_round(struct pace *pace)
+{
+    struct checker *c = list_entry(pace, struct checker, pace);
+
+    c->outcome = OUTCOME_NONE;
+    c->tried = 0;
+    if (checker_has_name(c))
+        checker_resolve(c);
+    else
+        checker_try(c);
+}
+
+static void on_limit(struct deadline *d)
+{
+    struct checker *c = list_entry(d, struct checker, limit);
+
+    if (c->state == CHECKER_ASKING)
+        checker_give_up_asking(c);
+    else
+        checker_go_on_unresolved(c, 0);
+}
+
+static void checker_init(struct checker *c, struct health *h, unsigned index)
+{
+    uint32_t version;
+
+    c->health = h;
+    c->backend = &h->config->backends[index];
+    tally_init(&c->tally, h->config, c->backend, h->segment);
+    c->resolve.on_resolved = on_resolved;
+    probe_init(&c->probe, h->loop, h->config, c->backend, on_probed);
+    deadline_init(&c->limit, on_limit);
+    /* What an earlier monitor has found out is still good. */
+    if (board_read_address(h->segment, c->backend->slot, &version, &c->addresses[0]))
+        c->addresses_count = 1;
+    pace_init(&c->pace, h->loop, h->segment, c->backend->slot, h->config->health.interval_ms,
+              on_round);
+}
+
+struct health *health_new(struct loop *loop, const struct config *config, struct segment *segment,
+                          void (*on_first_round)(void *owner), void *owner)
+{
+    size_t bytes = config->backends_count * sizeof(struct checker);
+    struct health *h = mem_zalloc(sizeof *h + bytes);
+
+    h->loop = loop;
+    h->config = config;
+    h->segment = segment;
+    h->on_first_round = on_first_round;
+    h->owner = owner;
+    h->unchecked = config->backends_count;
+    for (unsigned i = 0; i < config->backends_count; i++)
+        checker_init(&h->checkers[i], h, i);
+    return h;
+}
+
+void health_ask(struct health *h, struct health_asker *asker)
+{
+    h->asker = asker;
+    for (unsigned i = 0; i < h->config->backends_count; i++) {
+        struct checker *c = &h->checkers[i];
+
+        if (c->state != CHECKER_ASKING)
+            continue;
+        c->state = CHECKER_IDLE; /* nobody answers any more: from the start */
+        deadline_clear(&c->limit);
+        pace_restart(&c->pace);
+    }
+}
+
+void health_look(struct health *h)
+{
+    evidence_hear(h->segment);
+    for (unsigned i = 0; i < h->config->backends_count; i++)
+        pace_look(&h->checkers[i].pace);
+}
+
+void health_describe(const struct health *h, unsigned backend, struct buffer *out)
+{
+    tally_describe(&h->checkers[backend].tally, out);
+}
+
+bool health_is_resolving(const struct health *h)
+{
+    for (unsigned i = 0; i < h->config->backends_count; i++)
+        if (h->checkers[i].resolve.is_busy)
+            return true;
+    return false;
+}

@@ -1,0 +1,52 @@
+/*
+ * health - asks every backend, again and again, whether it is well.
+ *
+ * A check of a backend is one probe (health/probe.h), within health.timeout; for a
+ * name it begins with resolving, within the same time, and the address that passed is
+ * published on the board. All backends are checked independently of each other:
+ * one that hangs, or whose name does, delays no other. The first check of each
+ * sets its state; from then on health.rise successes in a row bring it up and
+ * health.fall failures in a row take it down. If a worker has marked it down, the
+ * count to rise starts over. Changes are logged by whoever made them.
+ *
+ * A check that fails for want of something of ours (descriptors, memory, ports) or that
+ * we were late for says nothing about the backend and is skipped.
+ */
+#ifndef HEALTH_HEALTH_H
+#define HEALTH_HEALTH_H
+
+#include "base/buffer.h"
+#include "config/config.h"
+#include "net/loop.h"
+#include "shared/segment.h"
+
+struct health;
+
+/* Who checks in place of a probe (health.type CONFIG_HEALTH_LUA), once the backend has an address. */
+struct health_asker {
+    /* Ends in health_answer, inside this call or later, unless cancel comes first: that is when
+     * health.timeout has passed. The backend is an index. */
+    void (*ask)(struct health_asker *, unsigned backend);
+    void (*cancel)(struct health_asker *, unsigned backend);
+};
+
+/* Begins at once. Borrows everything for its life, which ends with the process's.
+ * on_first_round comes once, from the loop, when every backend was checked once:
+ * health.timeout after the start at the latest. With no backends it never comes. */
+struct health *health_new(struct loop *, const struct config *, struct segment *,
+                          void (*on_first_round)(void *owner), void *owner);
+
+/* Borrows it. Checks that were asked of another begin anew. NULL: backends are probed by a connect. */
+void health_ask(struct health *, struct health_asker *);
+/* The reason may be empty; it is copied, and cut off where it is too long for the board. */
+void health_answer(struct health *, unsigned backend, bool is_up, struct slice reason);
+/* Why the backend is in the state it is in, in words. */
+void health_describe(const struct health *, unsigned backend, struct buffer *);
+
+/* A connect of a request has failed somewhere, says shared/evidence.h. */
+void health_look(struct health *);
+
+/* Is a lookup under way, which may hang? At exit, libuv would wait for it. */
+bool health_is_resolving(const struct health *);
+
+#endif

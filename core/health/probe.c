@@ -1,0 +1,280 @@
+/*
+ *   start --> connecting --accepted--> (http) asking --head--> decided --> closed: on_done
+ *                  |                             |                ^
+ *                  `---- refused, limit ---------'--- end, limit, -'
+ *                                                     not HTTP
+ *
+ * What is found first is what counts; from then on the connection only closes.
+ */
+#include "health/probe.h"
+
+#include "base/mem.h"
+
+struct probe_connection { /* frees itself when it is closed */
+    struct stream stream;
+    struct probe *probe;
+};
+
+static struct probe_connection *connection_of(struct stream *s)
+{
+    return list_entry(s, struct probe_connection, stream);
+}
+
+/* --- the verdict --- */
+
+/* Closed by an end, not by a reset: a server that accepts and reads meets the
+ * end of a connection that asked nothing, which none complains about, while a
+ * reset is an error in many logs. The price, a socket of ours in TIME_WAIT for a
+ * minute, is 30 per backend at the default interval, each to another port. */
+static void probe_decide(struct probe *p, enum probe_outcome outcome, enum board_reason reason,
+                         int code)
+{
+    if (p->is_decided)
+        return;
+    p->is_decided = true;
+    p->outcome = outcome;
+    p->reason = reason;
+    p->code = code;
+    deadline_clear(&p->limit);
+    opening_stop(&p->opening);
+    if (p->connection != NULL)
+        stream_close(&p->connection->stream);
+}
+
+static void probe_pass(struct probe *p, enum board_reason reason, int code)
+{
+    probe_decide(p, PROBE_PASSED, reason, code);
+}
+
+static void probe_fail(struct probe *p, enum board_reason reason, int code)
+{
+    probe_decide(p, PROBE_FAILED, reason, code);
+}
+
+bool probe_is_shortage(int code)
+{
+    return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -ENOBUFS ||
+           code == -EADDRINUSE;
+}
+
+/* No port is left to connect from, or this machine does not have that kind of
+ * address at all (::1 without IPv6). */
+static bool is_no_way(int code)
+{
+    return code == -EADDRNOTAVAIL;
+}
+
+static void probe_fail_to_connect(struct probe *p, int code)
+{
+    if (probe_is_shortage(code))
+        probe_decide(p, PROBE_SHORT, BOARD_CONNECT, code);
+    else if (is_no_way(code))
+        probe_decide(p, PROBE_NO_WAY, BOARD_CONNECT, code);
+    else
+        probe_fail(p, BOARD_CONNECT, code);
+}
+
+/* --- asking --- */
+
+static void ignore_body(struct parse *parse, struct slice piece)
+{
+    (void)parse;
+    (void)piece;
+}
+
+static void probe_forget_response(struct probe *p)
+{
+    parse_dispose(&p->parse);
+    arena_dispose(&p->arena);
+}
+
+static void probe_expect_response(struct probe *p)
+{
+    probe_forget_response(p);
+    arena_init(&p->arena, NULL, 0);
+    parse_init_response(&p->parse, &p->limits, &p->arena, false, ignore_body);
+}
+
+static void probe_ask(struct probe *p)
+{
+    struct slice request = buffer_slice(&p->request);
+    uv_buf_t whole = uv_buf_init((char *)request.start, (unsigned)request.length);
+
+    p->interim_bytes = 0;
+    probe_expect_response(p);
+    stream_write(&p->connection->stream, &whole, 1);
+    stream_read(&p->connection->stream);
+}
+
+/* 101 switches to something that nobody asked for, and nothing of HTTP comes after
+ * it: it is as final as the others above 199 (RFC 9110, 15.2). */
+static bool is_interim(unsigned status)
+{
+    return status < 200 && status != 101;
+}
+
+/* What would be a 502 for a client is no sign of health. */
+static bool is_ambiguous(const struct parse *parse)
+{
+    uint64_t length;
+    enum framing framing = framing_of_response(&parse->head, false, &length);
+
+    return framing == FRAMING_REFUSED || !parse_agrees(parse, framing, length);
+}
+
+static void probe_take_head(struct probe *p)
+{
+    unsigned status = p->parse.head.status;
+
+    if (is_interim(status)) {
+        p->interim_bytes += p->parse.head_bytes;
+        if (p->interim_bytes > p->limits.head)
+            probe_fail(p, BOARD_LARGE_HEAD, 0);
+        else
+            probe_expect_response(p);
+    } else if (is_ambiguous(&p->parse)) {
+        probe_fail(p, BOARD_NOT_HTTP, 0);
+    } else if (config_status_is_healthy(&p->config->health, status)) {
+        probe_pass(p, BOARD_STATUS, -(int)status);
+    } else {
+        probe_fail(p, BOARD_STATUS, -(int)status);
+    }
+}
+
+static void probe_refuse_head(struct probe *p)
+{
+    bool is_large = p->parse.error == PARSE_LARGE_HEAD || p->parse.error == PARSE_LONG_LINE ||
+                    p->parse.error == PARSE_MANY_FIELDS;
+
+    probe_fail(p, is_large ? BOARD_LARGE_HEAD : BOARD_NOT_HTTP, 0);
+}
+
+static void on_bytes(struct stream *s, struct slice bytes)
+{
+    struct probe *p = connection_of(s)->probe;
+
+    p->has_bytes = true;
+    while (bytes.length > 0 && !p->is_decided) {
+        size_t used;
+        enum parse_step step = parse_feed(&p->parse, bytes, &used);
+
+        bytes.start += used;
+        bytes.length -= used;
+        if (step == PARSE_FAILED)
+            probe_refuse_head(p);
+        else if (step == PARSE_HEAD)
+            probe_take_head(p);
+        else
+            CHECK(step == PARSE_MORE && used > 0);
+    }
+}
+
+static void on_end(struct stream *s, int status)
+{
+    struct probe *p = connection_of(s)->probe;
+
+    probe_fail(p, p->has_bytes ? BOARD_CUT : BOARD_CLOSED, status);
+}
+
+/* --- the connection --- */
+
+static void on_connected(struct stream *s, int status)
+{
+    struct probe_connection *c = connection_of(s);
+    struct probe *p = c->probe;
+
+    if (status != 0) {
+        if (opening_lost(&p->opening, c, status))
+            probe_fail_to_connect(p, status);
+        return;
+    }
+    opening_won(&p->opening, c);
+    p->connection = c;
+    if (buffer_length(&p->request) == 0)
+        probe_pass(p, BOARD_CHECKED, 0);
+    else
+        probe_ask(p);
+}
+
+static void on_limit(struct deadline *d)
+{
+    struct probe *p = list_entry(d, struct probe, limit);
+    uint64_t timeout_ms = p->config->health.timeout_ms;
+
+    probe_fail(p, p->connection != NULL ? BOARD_SILENT : BOARD_TIMED_OUT,
+               timeout_ms <= BOARD_CODE_MAX ? -(int)timeout_ms : 0);
+}
+
+static void on_closed(struct stream *s)
+{
+    struct probe_connection *c = connection_of(s);
+    struct probe *p = c->probe;
+
+    mem_free(c);
+    if (--p->connections > 0)
+        return;
+    probe_forget_response(p);
+    p->on_done(p);
+}
+
+static const struct stream_events probe_events = {
+    .on_connected = on_connected,
+    .on_bytes = on_bytes,
+    .on_end = on_end,
+    .on_closed = on_closed,
+    .reads_to_the_end = true, /* who answers before it has read the request has answered */
+};
+
+static int probe_begin(struct opening *opening, void **connection)
+{
+    struct probe *p = list_entry(opening, struct probe, opening);
+    struct probe_connection *c = mem_zalloc(sizeof *c);
+    int status;
+
+    c->probe = p;
+    p->connections++;
+    status = stream_connect(&c->stream, p->loop, opening->to, &probe_events);
+    *connection = c;
+    if (status != 0)
+        stream_close(&c->stream);
+    return status;
+}
+
+static void probe_close(void *connection)
+{
+    stream_close(&((struct probe_connection *)connection)->stream);
+}
+
+static const struct opening_kind probe_kind = {.begin = probe_begin, .close = probe_close};
+
+void probe_start(struct probe *p, const struct sockaddr *to, uint64_t limit_ms)
+{
+    int status;
+
+    p->has_bytes = p->is_decided = false;
+    p->connection = NULL;
+    deadline_set(p->loop, &p->limit, limit_ms);
+    status = opening_start(&p->opening, p->loop, to, &p->openings, limit_ms);
+    if (status != 0)
+        probe_fail_to_connect(p, status);
+}
+
+void probe_init(struct probe *p, struct loop *loop, const struct config *config,
+                const struct config_backend *backend, void (*on_done)(struct probe *))
+{
+    p->on_done = on_done;
+    p->loop = loop;
+    p->config = config;
+    p->limits = (struct parse_limits){.request_line = config->limits.request_line,
+                                      .head = config->limits.head,
+                                      .fields = config->limits.fields};
+    opening_init(&p->opening, &probe_kind);
+    deadline_init(&p->limit, on_limit);
+    if (config->health.type == CONFIG_HEALTH_HTTP)
+        buffer_printf(&p->request,
+                      "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: lb-health\r\n"
+                      "Connection: close\r\nAccept: */*\r\n\r\n",
+                      config->health.path,
+                      config->health.host != NULL ? config->health.host
+                                                  : config_backend_host(backend));
+}

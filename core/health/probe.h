@@ -1,0 +1,59 @@
+/*
+ * probe - asks one address of a backend, over a connection of its own, how it is.
+ *
+ * health.type "tcp": does it accept? Nothing is sent. "http": it accepts, and the
+ * status of its answer to one GET is one of health.status. Only the head of the
+ * answer counts: no redirect is followed and the body is not waited for. Interim
+ * responses are skipped, and weigh as much as heads do: limits.head is for all of
+ * them together. One time limit is for everything, from the connect to the head.
+ *
+ * A probe that was started ends in one on_done, when its connections are closed.
+ */
+#ifndef HEALTH_PROBE_H
+#define HEALTH_PROBE_H
+
+#include "config/config.h"
+#include "http/parse.h"
+#include "net/opening.h"
+#include "net/stream.h"
+#include "shared/board.h"
+
+enum probe_outcome {
+    PROBE_PASSED,
+    PROBE_FAILED,
+    PROBE_NO_WAY, /* from here there: nobody's failure, and another address may do */
+    PROBE_SHORT,  /* of something of ours: no connection could be tried, whereto ever */
+};
+
+struct probe {
+    void (*on_done)(struct probe *);
+    enum probe_outcome outcome;
+    enum board_reason reason; /* of PROBE_PASSED and PROBE_FAILED */
+    int code;                 /* what goes with the reason; else a negative errno */
+
+    /* the probe's own */
+    struct loop *loop;
+    const struct config *config;
+    struct buffer request; /* empty: accepting is enough */
+    struct opening opening;
+    struct opening_account openings;
+    struct probe_connection *connection; /* the one that has opened; NULL before */
+    unsigned connections;                /* in any state, until their close is over */
+    struct deadline limit;
+    struct parse_limits limits;
+    struct parse parse;
+    struct arena arena;
+    size_t interim_bytes;
+    bool has_bytes, is_decided;
+};
+
+/* Borrows loop, config and backend for its life, which ends with the process's, and the address
+ * until on_done. */
+void probe_init(struct probe *, struct loop *, const struct config *, const struct config_backend *,
+                void (*on_done)(struct probe *));
+void probe_start(struct probe *, const struct sockaddr *to, uint64_t limit_ms);
+
+/* Does this error say that we are short of descriptors, memory or ports? */
+bool probe_is_shortage(int code);
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * The request: a GET of "/" by a client of the network that is kept for examples (RFC 5737), as
+ * plain as real ones get. What it does not have, a header or a query, others will not have either:
+ * a script that takes it for granted is wrong.
+ */
+#include "lab/rehearsal.h"
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "dial/dial.h"
+#include "http/head.h"
+#include "net/loop.h"
+#include "policy/bindings.h"
+#include "policy/policy.h"
+#include "shared/board.h"
+
+enum { REQUEST_BYTES = 4096 };
+
+struct rehearsal {
+    const struct config *config;
+    struct segment *segment;
+    struct loop loop;
+    struct policy *policy;
+    struct buffer *error;
+    bool has_failed;
+    const char *with; /* what the hook that is called is shown, for the message */
+
+    struct head head;
+    struct arena arena;
+    struct facts_request request;
+    uint32_t *backends;
+    char room[REQUEST_BYTES];
+};
+
+static struct field fields[] = {
+    {{"Host", 4}, {"example.org", 11}},
+    {{"User-Agent", 10}, {"lb-check", 8}},
+    {{"Accept", 6}, {"*/*", 3}},
+};
+
+static struct field response_fields[] = {
+    {{"Content-Type", 12}, {"text/plain", 10}},
+    {{"Content-Length", 14}, {"0", 1}},
+};
+
+static void on_breach(void *owner, enum script_hook hook, struct slice message)
+{
+    struct rehearsal *r = owner;
+
+    r->has_failed = true;
+    buffer_append(r->error, message);
+    buffer_printf(r->error, " (in %s, tried with %s)", script_hook_name(hook), r->with);
+}
+
+static void on_done(struct policy_call *call)
+{
+    (void)call; /* the loop does not run */
+}
+
+/* One at which requests will come. */
+static struct slice made_up_listener(const struct config *config)
+{
+    return config->listen_count > 0 ? slice_of(config->listen[0].written) : SLICE("");
+}
+
+static void make_request(struct rehearsal *r)
+{
+    r->head = (struct head){.version = VERSION_1_1,
+                            .method = SLICE("GET"),
+                            .target = SLICE("/"),
+                            .fields = fields,
+                            .fields_count = sizeof fields / sizeof *fields};
+    arena_init(&r->arena, r->room, sizeof r->room);
+    r->request = (struct facts_request){.id = SLICE("0000000000000000"),
+                                        .method = r->head.method,
+                                        .target = r->head.target,
+                                        .path = SLICE("/"),
+                                        .query = SLICE(""),
+                                        .host = SLICE("example.org"),
+                                        .scheme = SLICE("http"),
+                                        .client_ip = SLICE("192.0.2.1"),
+                                        .listener = made_up_listener(r->config),
+                                        .client = 1,
+                                        .client_port = 50000,
+                                        .attempts = 1,
+                                        .tries = 1,
+                                        .idempotent = 1,
+                                        .replayable = 1,
+                                        .head = &r->head,
+                                        .arena = &r->arena};
+}
+
+static void try_choose(struct rehearsal *r, struct facts_decision *decision)
+{
+    struct policy_call call = {.on_done = on_done};
+    struct facts_choice choice = {r->backends, r->config->backends_count, 1, false};
+
+    r->with = "a made-up request";
+    policy_choose(r->policy, &call, &r->request, &choice, decision);
+    policy_cancel(&call);
+}
+
+static void try_on_failure(struct rehearsal *r, uint32_t backend)
+{
+    struct policy_call call = {.on_done = on_done};
+    struct facts_failure failure = {.kind = FACTS_CONNECT,
+                                    .phase = FACTS_PHASE_CONNECT,
+                                    .message = SLICE("connection refused")};
+    enum facts_verdict verdict;
+
+    r->with = "a made-up request";
+    policy_on_failure(r->policy, &call, &r->request, backend, &failure, &verdict);
+    policy_cancel(&call);
+}
+
+/* Both ways that most scripts have: what goes on to the client, and what may be asked for elsewhere. */
+static void try_on_response(struct rehearsal *r, uint32_t backend, unsigned status)
+{
+    struct policy_call call = {.on_done = on_done};
+    struct head head = {.version = VERSION_1_1,
+                        .status = status,
+                        .fields = response_fields,
+                        .fields_count = sizeof response_fields / sizeof *response_fields};
+    struct facts_decision instead = {0};
+    enum facts_review review;
+
+    r->with =
+        status == 200 ? "a made-up response of status 200" : "a made-up response of status 503";
+    policy_on_response(r->policy, &call, &r->request, backend, &head, &instead, &review);
+    policy_cancel(&call);
+}
+
+/* What ctx:finally was given, and on_done. */
+static void try_end(struct rehearsal *r, int32_t backend)
+{
+    struct policy_call call = {.on_done = on_done};
+    struct facts_result result = {.ms = 1,
+                                  .status = backend < 0 ? 503 : 200,
+                                  .attempts = backend < 0 ? 0 : 1,
+                                  .backend = backend};
+
+    r->with = "a made-up request";
+    policy_finish(r->policy, &r->request, &result);
+    if (r->has_failed || !r->config->has_on_done)
+        return;
+    policy_on_done(r->policy, &call, &r->request, &result);
+    policy_cancel(&call);
+}
+
+/* The hooks of the monitor. Which verdict health comes to is all the same. */
+static void try_health(struct rehearsal *r, uint32_t backend)
+{
+    struct policy_call call = {.on_done = on_done};
+    struct facts_check check;
+
+    r->with = "the first backend";
+    policy_health(r->policy, &call, &r->request, backend, &check);
+    policy_cancel(&call);
+}
+
+static void try_on_health(struct rehearsal *r, uint32_t backend)
+{
+    struct policy_call call = {.on_done = on_done};
+
+    r->with = "the first backend, said to be down";
+    policy_on_health(r->policy, &call, backend, false, SLICE("connection refused"));
+    policy_cancel(&call);
+}
+
+/* Until one has failed: the first mistake is the one to be told. */
+static void try_hooks(struct rehearsal *r)
+{
+    const struct config *config = r->config;
+    struct facts_decision decision = {0};
+    bool has_backends = config->backends_count > 0;
+    uint32_t backend;
+
+    try_choose(r, &decision);
+    backend = decision.kind == FACTS_BACKEND ? decision.backend : 0;
+    if (!r->has_failed && has_backends)
+        try_on_failure(r, backend);
+    if (!r->has_failed && has_backends && config->has_on_response)
+        try_on_response(r, backend, 200);
+    if (!r->has_failed && has_backends && config->has_on_response)
+        try_on_response(r, backend, 503);
+    if (!r->has_failed)
+        try_end(r, has_backends && decision.kind == FACTS_BACKEND ? (int32_t)backend : -1);
+    if (!r->has_failed && has_backends && config->health.type == CONFIG_HEALTH_LUA)
+        try_health(r, 0);
+    if (!r->has_failed && has_backends && config->has_on_health)
+        try_on_health(r, 0);
+}
+
+static void raise_curtain(struct rehearsal *r)
+{
+    unsigned count = r->config->backends_count, slots = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (r->config->backends[i].slot >= slots)
+            slots = r->config->backends[i].slot + 1;
+    board_init(r->segment, slots);
+    r->backends = mem_alloc((count + 1) * sizeof *r->backends);
+    for (uint32_t i = 0; i < count; i++) {
+        r->backends[i] = i;
+        board_set_up(r->segment, r->config->backends[i].slot, BOARD_CHECKED, 0, 1);
+    }
+    loop_init(&r->loop);
+}
+
+bool rehearsal_passes(const struct config *config, struct buffer *error)
+{
+    struct rehearsal *r = mem_zalloc(sizeof *r);
+    bool passes;
+
+    *r = (struct rehearsal){.config = config, .error = error, .segment = segment_new()};
+    if (r->segment == NULL) {
+        buffer_append_text(error, "no shared memory to try the script with");
+        mem_free(r);
+        return false;
+    }
+    raise_curtain(r);
+    bindings_rehearse(true);
+    r->policy = policy_new(config, r->segment, &r->loop, 0, error);
+    if (r->policy != NULL) {
+        policy_on_breach(r->policy, on_breach, r);
+        make_request(r);
+        try_hooks(r);
+        policy_forget(r->policy, &r->request);
+        arena_dispose(&r->arena);
+    }
+    bindings_rehearse(false);
+    passes = r->policy != NULL && !r->has_failed;
+    policy_free(r->policy);
+    if (dial_is_resolving()) /* a hook's lookup, which the loop would wait for: leave all to exit */
+        return passes;
+    loop_dispose(&r->loop);
+    segment_free(r->segment);
+    mem_free(r->backends);
+    mem_free(r);
+    return passes;
+}

@@ -1,0 +1,245 @@
+#include "os/sockets.h"
+
+#include "base/mem.h"
+#include "shared/segment.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 4096,
+    PROBE = 1,
+    PRIVILEGED = 1024
+}; /* the kernel cuts the backlog to net.core.somaxconn */
+
+static const uint32_t RANDOM = (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM);
+
+static int *socket_at(const struct sockets *s, unsigned slot, unsigned address)
+{
+    return &s->fds[slot * s->addresses + address];
+}
+
+static const char ports_of_root[] =
+    ". A port below 1024 is root's: take another one; or setcap cap_net_bind_service=ep on the "
+    "file "
+    "of lb (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE); or sysctl "
+    "net.ipv4.ip_unprivileged_port_start=0. In a container: listen above, and publish that port "
+    "(-p 80:3030)";
+
+static int fail(const struct sockets *s, unsigned address, struct buffer *error)
+{
+    const char *why = strerror(errno);
+
+    bool is_privileged = errno == EACCES && s->config->listen[address].address.port < PRIVILEGED;
+
+    buffer_printf(error, "cannot listen on %s: %c%s", s->config->listen[address].text,
+                  ascii_lower(why[0]), why + 1);
+    if (is_privileged)
+        buffer_append_text(error, ports_of_root);
+    return -1;
+}
+
+/* [::] takes IPv4 connections as well, unless a line for those is there, too. */
+static bool is_v6_only(const struct config *config, const struct sockaddr *to)
+{
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (config->listen[i].address.socket.any.sa_family == AF_INET &&
+            address_port(&config->listen[i].address.socket.any) == address_port(to))
+            return true;
+    return false;
+}
+
+static int open_bound(const struct config *config, const struct sockaddr *to, int flags)
+{
+    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int on = 1, only = is_v6_only(config, to), wrong;
+
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        (flags == PROBE || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
+        (to->sa_family != AF_INET6 ||
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) == 0) &&
+        bind(fd, to, address_length(to)) == 0)
+        return fd;
+    wrong = errno;
+    close(fd);
+    errno = wrong;
+    return -1;
+}
+
+/* Without SO_REUSEPORT, so that any other socket that listens there is in the way.
+ * One of ours that is bound and does not listen yet is not. */
+static bool is_port_free(const struct sockets *s, const struct sockaddr *to)
+{
+    int fd;
+
+    if (address_port(to) == 0)
+        return true;
+    fd = open_bound(s->config, to, PROBE);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static bool is_any_v6(const struct sockaddr *to)
+{
+    const struct sockaddr_in6 *v6 = (const void *)to;
+
+    return to->sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
+}
+
+static bool is_v6_missing(int code)
+{
+    return code == EAFNOSUPPORT || code == EADDRNOTAVAIL;
+}
+
+/* A kernel without IPv6: [::] meant every address, and IPv4 is all there is. */
+static void fall_back_to_v4(struct address *to, struct buffer *notice)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = to->socket.v6.sin6_port};
+
+    to->socket.v4 = v4;
+    buffer_printf(notice, "IPv6 is not available here: listening on 0.0.0.0:%u in its place",
+                  (unsigned)to->port);
+}
+
+static int bind_address(struct sockets *s, unsigned address, struct buffer *notice)
+{
+    struct address to = s->config->listen[address].address;
+
+    for (unsigned slot = 0; slot < s->slots; slot++) {
+        bool is_free = slot > 0 || is_port_free(s, &to.socket.any);
+        int fd = is_free ? open_bound(s->config, &to.socket.any, 0) : -1;
+
+        if (fd < 0 && slot == 0 && is_any_v6(&to.socket.any) && is_v6_missing(errno)) {
+            fall_back_to_v4(&to, notice);
+            is_free = is_port_free(s, &to.socket.any);
+            fd = is_free ? open_bound(s->config, &to.socket.any, 0) : -1;
+        }
+        if (fd < 0)
+            return -1;
+        *socket_at(s, slot, address) = fd;
+        if (slot == 0) /* the port that 0 has become is the one for all */
+            address_set_port(&to.socket.any, sockets_port(s, address));
+    }
+    return 0;
+}
+
+int sockets_bind(struct sockets *s, const struct config *config, struct buffer *error,
+                 struct buffer *notice)
+{
+    *s = (struct sockets){
+        .config = config, .slots = config->workers, .addresses = config->listen_count};
+    s->fds = mem_alloc(s->slots * s->addresses * sizeof *s->fds);
+    for (unsigned i = 0; i < s->slots * s->addresses; i++)
+        s->fds[i] = -1;
+    for (unsigned address = 0; address < s->addresses; address++)
+        if (bind_address(s, address, notice) != 0) {
+            (void)fail(s, address, error);
+            sockets_close(s);
+            return -1;
+        }
+    return 0;
+}
+
+static void name_of(const struct sockets *s, unsigned address, struct sockaddr_in6 *out)
+{
+    socklen_t length = sizeof *out;
+
+    CHECK(getsockname(*socket_at(s, 0, address), (struct sockaddr *)out, &length) == 0);
+}
+
+/* In the order of the slots: that is the order that the kernel knows them in (sockets_spread), as
+ * long as none is closed. Once more: another lb may have begun to listen since the ports were
+ * bound. */
+int sockets_listen(struct sockets *s, struct buffer *error)
+{
+    for (unsigned address = 0; address < s->addresses; address++) {
+        struct sockaddr_in6 name;
+
+        name_of(s, address, &name);
+        if (!is_port_free(s, (struct sockaddr *)&name))
+            return fail(s, address, error);
+        for (unsigned slot = 0; slot < s->slots; slot++)
+            if (listen(*socket_at(s, slot, address), BACKLOG) != 0)
+                return fail(s, address, error);
+    }
+    return 0;
+}
+
+/* A classic BPF program, which the kernel asks for each new connection: a random number below that
+ * of the slots that have them, and the slot for it. Of a slot that there is not it makes nothing,
+ * and goes by its hash. */
+static unsigned write_program(const struct sockets *s, const bool *has, struct sock_filter *steps)
+{
+    const struct sock_filter nobody = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+    unsigned slots = 0, count = 2;
+
+    for (unsigned slot = 0; slot < s->slots; slot++) {
+        if (!has[slot])
+            continue;
+        steps[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, slots++, 0, 1);
+        steps[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, slot);
+    }
+    if (slots == 0 || slots == s->slots)
+        count = 0;
+    steps[count++] = nobody;
+    if (count > 1) {
+        steps[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, RANDOM);
+        steps[1] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, slots);
+    }
+    return count;
+}
+
+int sockets_spread(const struct sockets *s, const bool *has)
+{
+    struct sock_filter steps[2 * SEGMENT_WORKERS_MAX + 3];
+    struct sock_fprog program = {.filter = steps};
+
+    program.len = (unsigned short)write_program(s, has, steps);
+    for (unsigned address = 0; address < s->addresses; address++)
+        if (setsockopt(*socket_at(s, 0, address), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+                       sizeof program) != 0)
+            return -errno;
+    return 0;
+}
+
+const int *sockets_of_slot(const struct sockets *s, unsigned slot)
+{
+    return socket_at(s, slot, 0);
+}
+
+void sockets_format(const struct sockets *s, unsigned address, struct buffer *out)
+{
+    struct sockaddr_in6 name;
+
+    name_of(s, address, &name);
+    address_format(out, (struct sockaddr *)&name);
+}
+
+uint16_t sockets_port(const struct sockets *s, unsigned address)
+{
+    struct sockaddr_in6 name;
+
+    name_of(s, address, &name);
+    return address_port((struct sockaddr *)&name);
+}
+
+void sockets_keep_slot(struct sockets *s, unsigned slot)
+{
+    for (unsigned i = 0; i < s->slots * s->addresses; i++) {
+        if (s->fds[i] >= 0 && i / s->addresses != slot) {
+            close(s->fds[i]);
+            s->fds[i] = -1;
+        }
+    }
+}
+
+void sockets_close(struct sockets *s)
+{
+    sockets_keep_slot(s, s->slots);
+    mem_free(s->fds);
+    *s = (struct sockets){0};
+}

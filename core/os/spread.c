@@ -1,0 +1,81 @@
+#include "os/spread.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void spread_init(struct spread *s, const struct segment *segment, const struct pulse *pulse,
+                 const struct sockets *sockets)
+{
+    *s = (struct spread){.segment = segment, .pulse = pulse, .sockets = sockets};
+    memset(s->has, true, sizeof s->has);
+}
+
+static void tell_still(unsigned slot)
+{
+    char child[24];
+    const struct log_pair pairs[] = {{"child", child}, {NULL, NULL}};
+
+    snprintf(child, sizeof child, "worker %u", slot + 1);
+    log_event(LOG_INFO, "worker_still", pairs,
+              "%s does not move: until it does, new connections go to the others", child);
+}
+
+static void spread_tell_refused(struct spread *s, int code)
+{
+    s->is_refused = true;
+    log_event(LOG_WARN, "spread_failed", NULL,
+              "a worker that does not move gets new connections like any other: %s",
+              strerror(-code));
+}
+
+static void spread_set(struct spread *s, const bool *has)
+{
+    int code = sockets_spread(s->sockets, has);
+
+    if (code != 0) {
+        spread_tell_refused(s, code);
+        return;
+    }
+    for (unsigned slot = 0; slot < s->sockets->slots; slot++) {
+        if (s->has[slot] && !has[slot] && !s->is_busy[slot] && s->was_ready[slot])
+            tell_still(slot);
+        s->has[slot] = has[slot];
+    }
+}
+
+/* One that is loading its script has events, too, but cannot accept. */
+static bool has_moved(struct spread *s, unsigned slot, uint64_t now_ms)
+{
+    bool is_ready = atomic_load(&s->segment->workers[slot].ready) != 0;
+
+    s->was_ready[slot] |= is_ready;
+    if (is_ready)
+        s->moved_ms[slot] = pulse_changed_ms(s->pulse, slot);
+    else if (s->moved_ms[slot] == 0) /* the first look: it was just started */
+        s->moved_ms[slot] = now_ms;
+    return now_ms < s->moved_ms[slot] + PULSE_SPREAD_MS ||
+           now_ms < s->back_ms[slot] + PULSE_SPREAD_MS;
+}
+
+void spread_look(struct spread *s, uint64_t now_ms)
+{
+    bool has[SEGMENT_WORKERS_MAX] = {false};
+    unsigned slots = s->sockets->slots;
+
+    for (unsigned slot = 0; slot < slots; slot++)
+        has[slot] = has_moved(s, slot, now_ms) && !s->is_busy[slot];
+    if (memchr(has, true, slots) == NULL) /* then it is no help to leave anybody out */
+        memset(has, true, slots);
+    if (!s->is_refused && memcmp(has, s->has, slots) != 0)
+        spread_set(s, has);
+}
+
+void spread_set_busy(struct spread *s, unsigned slot, bool is_busy, uint64_t now_ms)
+{
+    if (s->is_busy[slot])
+        s->back_ms[slot] = now_ms;
+    s->is_busy[slot] = is_busy;
+    spread_look(s, now_ms);
+}

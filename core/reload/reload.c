@@ -1,0 +1,476 @@
+#include "reload/reload.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "lua/place.h"
+#include "os/waited.h"
+#include "policy/budget.h"
+#include "reload/differences.h"
+#include "shared/board.h"
+#include "shared/numbers.h"
+#include "shared/parking.h"
+#include "shared/standing.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    TRY_MAX_MS = 30000,    /* a script may have set itself no bound */
+    CHECK_GRACE_MS = 1000, /* beyond health.timeout */
+    FOLLOW_MAX_MS = 10000,
+    MONITOR_END_MS = 1000,
+    WAITED_LEAST_MS = 100, /* for a CPU, which is worth to be counted */
+    POLL_MS = 2,           /* the segment is looked at while somebody is waited for */
+};
+
+static void reload_enter(struct reload *r, enum reload_state state, uint64_t within_ms)
+{
+    r->state = state;
+    r->ends_ms = within_ms == UINT64_MAX ? UINT64_MAX : clock_steady_ms() + within_ms;
+}
+
+/* A child has more time if the system ran others meanwhile: *counted_ms says how much of that it
+ * has been given already. */
+static bool reload_has_time(struct reload *r, pid_t pid, uint64_t *counted_ms)
+{
+    uint64_t waited = pid != 0 ? waited_ms(pid) : 0;
+
+    if (waited < *counted_ms + WAITED_LEAST_MS)
+        return false;
+    r->ends_ms += waited - *counted_ms;
+    *counted_ms = waited;
+    return true;
+}
+
+static unsigned monitor_of(const struct reload *r)
+{
+    return r->first->workers;
+}
+
+static unsigned child_of(const struct reload *r)
+{
+    return r->first->workers + 1;
+}
+
+bool reload_is_child(const struct reload *r, unsigned which)
+{
+    return which == child_of(r);
+}
+
+/* --- asked --- */
+
+int reload_init(struct reload *r, const struct config *first, const struct options *options,
+                struct segment *segment, struct children *children, struct spread *spread)
+{
+    struct buffer ignored = {0};
+
+    r->first = first;
+    r->options = options;
+    r->segment = segment;
+    r->children = children;
+    r->budget_ms = first->script_limits.budget_ms;
+    r->edition = edition_new();
+    r->report =
+        mmap(NULL, sizeof *r->report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (r->edition == NULL || r->report == MAP_FAILED)
+        return -1;
+    r->turns = (struct turns){.segment = segment,
+                              .children = children,
+                              .edition = r->edition,
+                              .spread = spread,
+                              .workers = first->workers};
+    for (unsigned i = 0; i < first->backends_count; i++)
+        r->slots.identity[i] = slots_identity(first->backends[i].name, first->backends[i].text);
+    if (edition_draft(r->edition, first, &ignored)) /* what the next one is compared with */
+        edition_keep(r->edition, EDITION_FIRST);
+    buffer_dispose(&ignored);
+    reload_enter(r, RELOAD_IDLE, UINT64_MAX);
+    return 0;
+}
+
+void reload_dispose(struct reload *r)
+{
+    edition_free(r->edition);
+    munmap(r->report, sizeof *r->report);
+    buffer_dispose(&r->changed);
+}
+
+bool reload_is_possible(const struct reload *r)
+{
+    return strcmp(r->first->script_path, r->options->script) == 0;
+}
+
+void reload_ask(struct reload *r)
+{
+    r->is_wanted = true;
+}
+
+static void reload_refuse(struct reload *, const char *why);
+
+static void reload_try(struct reload *r)
+{
+    r->is_wanted = false;
+    if (!reload_is_possible(r)) {
+        reload_refuse(r, "it is built in, and no file that could change");
+        return;
+    }
+    r->began_ms = clock_steady_ms();
+    *r->report = (struct reload_report){0};
+    r->trial_waited_ms = 0;
+    reload_enter(r, RELOAD_TRYING, TRY_MAX_MS);
+    children_start(r->children, child_of(r));
+}
+
+void reload_end_trial(struct reload *r)
+{
+    pid_t pid = r->children->list[child_of(r)].pid;
+
+    if (pid != 0)
+        kill(pid, SIGKILL); /* it may be stopped */
+}
+
+/* --- tried --- */
+
+/* The number behind the name of the script, or of a module, in "balancer.lua:7: unknown field". */
+static unsigned line_of(const struct reload *r, const char *message)
+{
+    struct slice behind;
+    const char *name_end;
+
+    if (place_begins(slice_of(message), r->options->script, &behind))
+        return place_line(behind);
+    name_end = message + strcspn(message, ": ");
+    return place_line(slice_of(name_end));
+}
+
+static void reload_refuse(struct reload *r, const char *why)
+{
+    char line[16];
+    const struct log_pair pairs[] = {
+        {"script", r->options->script}, {"#line", line}, {"error", why}, {NULL, NULL}};
+
+    snprintf(line, sizeof line, "%u", line_of(r, why));
+    log_event(LOG_ERROR, "reload_refused", pairs, "the script that runs stays: %s", why);
+    reload_enter(r, RELOAD_IDLE, UINT64_MAX);
+}
+
+static void reload_refuse_ending(struct reload *r, int status)
+{
+    char why[RELOAD_MESSAGE_BYTES + 64];
+
+    if (WIFEXITED(status) && WEXITSTATUS(status) == BUDGET_STUCK_STATUS)
+        snprintf(why, sizeof why, "%s: a script is stuck where it cannot be stopped",
+                 r->options->script);
+    else if (WIFSIGNALED(status) && clock_steady_ms() >= r->ends_ms)
+        snprintf(why, sizeof why, "%s: loading it takes more than %d s", r->options->script,
+                 TRY_MAX_MS / 1000);
+    else if (WIFSIGNALED(status))
+        snprintf(why, sizeof why, "%s: loading it ends the process with signal %d: %s",
+                 r->options->script, WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(why, sizeof why, "%s", r->report->message);
+    reload_refuse(r, why);
+}
+
+/* --- offered --- */
+
+/* All workers go by the current script: who holds another slot has requests of an older one. */
+static void give_slots_back(struct reload *r)
+{
+    for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++)
+        if (slots_is_left(&r->slots, i) && !numbers_are_held(r->segment, i))
+            slots_give_back(&r->slots, i);
+}
+
+/* One that has been removed and comes back has its slot still, and its numbers; its state is as
+ * unknown as that of any new one. */
+static void open_slots(struct reload *r, const struct edition_text *draft)
+{
+    r->added = 0;
+    for (unsigned i = 0; i < draft->backends; i++) {
+        unsigned slot = draft->slots[i];
+
+        if (slots_has(&r->slots, slot))
+            continue;
+        standing_clear(r->segment, slot);
+        if (r->slots.identity[slot] == 0)
+            numbers_clear(r->segment, slot);
+        board_open_slot(r->segment, slot);
+        r->added++;
+    }
+}
+
+static struct slice settings_of(const struct edition_text *text)
+{
+    return (struct slice){text->settings, text->settings_bytes};
+}
+
+static struct slice modules_of(const struct edition_text *text)
+{
+    return (struct slice){text->modules, text->modules_bytes};
+}
+
+static void note_changes(struct reload *r, const struct edition_text *draft)
+{
+    const struct edition_text *now = edition_current(r->edition);
+    struct slice before = {now->script, now->script_bytes};
+    struct slice after = {draft->script, draft->script_bytes};
+
+    buffer_clear(&r->changed);
+    differences_name(&r->changed, settings_of(now), settings_of(draft));
+    if (!slice_is(before, after) || !slice_is(modules_of(now), modules_of(draft))) {
+        if (buffer_length(&r->changed) > 0)
+            buffer_append_text(&r->changed, ", ");
+        buffer_append_text(&r->changed, "text");
+    }
+}
+
+static void renew_monitor(struct reload *r)
+{
+    pid_t pid = r->children->list[monitor_of(r)].pid;
+
+    if (pid != 0) {
+        if (!r->renews_monitor)
+            r->renewed_ms = clock_steady_ms();
+        r->renews_monitor = true;
+        kill(pid, SIGQUIT);
+    } else { /* the first script had nothing to look after, or it is due to start again */
+        r->children->list[monitor_of(r)].start_at_ms = 0;
+    }
+}
+
+bool reload_on_monitor_ended(struct reload *r)
+{
+    if (!r->renews_monitor)
+        return false;
+    r->renews_monitor = false;
+    r->children->list[monitor_of(r)].start_at_ms = 0; /* at once */
+    return true;
+}
+
+static void reload_offer(struct reload *r)
+{
+    struct edition_text *draft = &r->edition->draft;
+
+    r->tried_ms = clock_steady_ms() - r->began_ms;
+    give_slots_back(r);
+    if (!slots_find(&r->slots, draft->identities, draft->backends, draft->slots)) {
+        reload_refuse(r, "too many backends that were removed are in use still");
+        return;
+    }
+    note_changes(r, draft);
+    open_slots(r, draft);
+    edition_offer(r->edition);
+    renew_monitor(r);
+    reload_enter(r, RELOAD_CHECKING, r->added > 0 ? r->report->check_ms + CHECK_GRACE_MS : 0);
+}
+
+void reload_on_tried(struct reload *r, int status)
+{
+    if (r->state != RELOAD_TRYING)
+        return;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && r->report->is_good)
+        reload_offer(r);
+    else
+        reload_refuse_ending(r, status);
+}
+
+/* --- followed --- */
+
+static void tell_workers(struct reload *r)
+{
+    turns_begin(&r->turns, FOLLOW_MAX_MS + r->tried_ms);
+    reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
+}
+
+static void reload_follow(struct reload *r)
+{
+    if (r->report->budget_ms > r->budget_ms)
+        r->budget_ms = r->report->budget_ms;
+    r->goes_back = false;
+    parking_forget(r->segment);
+    edition_follow(r->edition);
+    tell_workers(r);
+}
+
+static void slots_take(struct reload *r)
+{
+    const struct edition_text *now = edition_current(r->edition);
+
+    slots_follow(&r->slots, now->identities, now->slots, now->backends);
+}
+
+/* Some worker may have gone by it already: its slots are kept until no request does. */
+static void reload_go_back(struct reload *r, const char *why)
+{
+    snprintf(r->report->message, sizeof r->report->message, "%s", why);
+    r->goes_back = true;
+    slots_take(r);
+    parking_forget(r->segment);
+    edition_take_back(r->edition);
+    renew_monitor(r);
+    tell_workers(r);
+}
+
+/* One that ends while it loads may have been killed by anybody; if the next one does, too, it is
+ * the script. */
+void reload_on_worker_ended(struct reload *r, unsigned which, int status)
+{
+    char why[RELOAD_MESSAGE_BYTES];
+
+    if (r->state != RELOAD_FOLLOWING || r->goes_back || status == 0 ||
+        !turns_began_with_it(&r->turns, which) ||
+        atomic_load(&r->segment->workers[which].edition) != 0)
+        return;
+    snprintf(why, sizeof why, "%s: %s ends while it loads it", r->options->script,
+             r->children->list[which].name);
+    reload_go_back(r, edition_refusal(r->edition) != NULL ? edition_refusal(r->edition) : why);
+}
+
+static void leave_slots(struct reload *r)
+{
+    slots_take(r);
+    r->removed = 0;
+    for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++) {
+        if (slots_has(&r->slots, i) || !board_slot_is_used(r->segment, i))
+            continue;
+        board_leave_slot(r->segment, i);
+        r->removed++;
+    }
+}
+
+static void warn_of_kept(const struct reload *r)
+{
+    const struct {
+        bool differs;
+        const char *name;
+    } kept[] = {{r->report->listen_differs, "listen"},
+                {r->report->workers_differ, "workers"},
+                {r->report->log_differs, "log.file and log.format"}};
+    char what[64] = "";
+    const struct log_pair pairs[] = {{"kept", what}, {NULL, NULL}};
+
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (!kept[i].differs)
+            continue;
+        strcat(what, what[0] != '\0' ? " and " : "");
+        strcat(what, kept[i].name);
+    }
+    if (what[0] != '\0')
+        log_event(LOG_WARN, "reload_kept", pairs,
+                  "%s cannot change while lb runs: restart it for the new value", what);
+}
+
+static void reload_finish(struct reload *r)
+{
+    char backends[16], added[16], removed[16], ms[24], init_ms[24];
+    const struct log_pair pairs[] = {{"script", r->options->script},
+                                     {"#backends", backends},
+                                     {"#added", added},
+                                     {"#removed", removed},
+                                     {"changed", NULL},
+                                     {"#ms", ms},
+                                     {"#init_ms", init_ms},
+                                     {NULL, NULL}};
+    struct log_pair with_changed[sizeof pairs / sizeof *pairs];
+
+    turns_end(&r->turns);
+    leave_slots(r);
+    if (r->goes_back) {
+        reload_refuse(r, r->report->message);
+        return;
+    }
+    buffer_append_byte(&r->changed, '\0');
+    memcpy(with_changed, pairs, sizeof pairs);
+    with_changed[4].value = buffer_slice(&r->changed).start;
+    snprintf(backends, sizeof backends, "%u", edition_current(r->edition)->backends);
+    snprintf(added, sizeof added, "%u", r->added);
+    snprintf(removed, sizeof removed, "%u", r->removed);
+    snprintf(ms, sizeof ms, "%llu", (unsigned long long)(clock_steady_ms() - r->began_ms));
+    snprintf(init_ms, sizeof init_ms, "%llu", (unsigned long long)turns_longest_ms(&r->turns));
+    log_event(LOG_INFO, "reload", with_changed, "%s is loaded in %s ms; changed: %s",
+              r->options->script, ms,
+              with_changed[4].value[0] != '\0' ? with_changed[4].value : "nothing");
+    warn_of_kept(r);
+    reload_enter(r, RELOAD_IDLE, UINT64_MAX);
+}
+
+/* --- time --- */
+
+static void end_trial(struct reload *r)
+{
+    struct child *child = &r->children->list[child_of(r)];
+
+    if (child->pid != 0) {
+        kill(child->pid, SIGKILL);
+    } else {
+        child->start_at_ms = UINT64_MAX;
+        reload_refuse(r, "the system has no process to try it in");
+    }
+}
+
+/* Its script keeps it too busy to hear, or it stands still. */
+static void insist_on_monitor(struct reload *r)
+{
+    pid_t pid = r->children->list[monitor_of(r)].pid;
+
+    if (r->renews_monitor && pid != 0 && clock_steady_ms() >= r->renewed_ms + MONITOR_END_MS)
+        kill(pid, SIGKILL);
+}
+
+static void reload_step_following(struct reload *r, bool is_late)
+{
+    if (!r->goes_back && edition_refusal(r->edition) != NULL) {
+        reload_go_back(r, edition_refusal(r->edition));
+    } else if (turns_are_taken(&r->turns) && !turns_are_left(&r->turns)) {
+        reload_finish(r);
+    } else if (turns_are_taken(&r->turns)) {
+        turns_give_next(&r->turns);
+        reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
+    } else if (is_late && !reload_has_time(r, turns_pid(&r->turns), &r->turns.waited_ms)) {
+        turns_replace_slow(&r->turns);
+        reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
+    }
+}
+
+void reload_step(struct reload *r)
+{
+    bool is_late = clock_steady_ms() >= r->ends_ms;
+
+    insist_on_monitor(r);
+    switch (r->state) {
+    case RELOAD_IDLE:
+        if (r->is_wanted)
+            reload_try(r);
+        break;
+    case RELOAD_TRYING:
+        if (is_late && !reload_has_time(r, r->children->list[child_of(r)].pid, &r->trial_waited_ms))
+            end_trial(r);
+        break;
+    case RELOAD_CHECKING:
+        if (is_late ||
+            atomic_load(&r->edition->answers->checked) == atomic_load(&r->edition->offered))
+            reload_follow(r);
+        break;
+    case RELOAD_FOLLOWING:
+        reload_step_following(r, is_late);
+        break;
+    }
+}
+
+uint64_t reload_next_ms(const struct reload *r)
+{
+    switch (r->state) {
+    case RELOAD_IDLE:
+        return r->is_wanted ? 0 : UINT64_MAX;
+    case RELOAD_TRYING:
+        return r->ends_ms;
+    default:
+        return clock_steady_ms() + POLL_MS;
+    }
+}

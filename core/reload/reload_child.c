@@ -1,0 +1,62 @@
+/* What the child does that tries a script. */
+#include "base/log.h"
+#include "config/load.h"
+#include "config/output.h"
+#include "lab/rehearsal.h"
+#include "reload/reload.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool same_listen(const struct config *a, const struct config *b)
+{
+    if (a->listen_count != b->listen_count)
+        return false;
+    for (unsigned i = 0; i < a->listen_count; i++)
+        if (a->listen[i].proxy != b->listen[i].proxy ||
+            strcmp(a->listen[i].written, b->listen[i].written) != 0)
+            return false;
+    return true;
+}
+
+static _Noreturn void leave(struct reload *r, struct buffer *error)
+{
+    struct buffer line = {0};
+
+    if (error != NULL) {
+        log_append_escaped(&line, buffer_slice(error), RELOAD_MESSAGE_BYTES - 100, LOG_TEXT);
+        snprintf(r->report->message, sizeof r->report->message, "%.*s", (int)buffer_length(&line),
+                 buffer_slice(&line).start);
+    }
+    log_close();
+    _exit(error == NULL ? 0 : 2);
+}
+
+_Noreturn void reload_run_child(struct reload *r)
+{
+    struct segment *segment = segment_new(); /* what the script counts here nobody sees */
+    struct buffer error = {0};
+    struct config *config = NULL;
+
+    signals_deliver();
+    log_mute(); /* "ejected by the script" would not be true */
+    if (segment == NULL)
+        buffer_append_text(&error, "no memory to try the script");
+    else
+        config = config_load_file(r->options->script, &r->options->overrides, segment, &error);
+    if (config == NULL)
+        leave(r, &error);
+    r->report->workers_differ = config->workers != r->first->workers;
+    config->workers = r->first->workers; /* it stays, and with it each worker's part of memory */
+    config->workers_auto = r->first->workers_auto;
+    r->report->log_differs = output_differs(config, r->first);
+    output_keep(config, r->first);
+    if (!rehearsal_passes(config, &error) || !edition_draft(r->edition, config, &error))
+        leave(r, &error);
+    r->report->check_ms = config->health.timeout_ms;
+    r->report->budget_ms = config->script_limits.budget_ms;
+    r->report->listen_differs = !same_listen(config, r->first);
+    r->report->is_good = true;
+    leave(r, NULL);
+}

@@ -1,0 +1,300 @@
+#include "reload/watch.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    QUIET_MS = 50,  /* after which a burst is over, */
+    BURST_MS = 500, /* or after so long, however much comes */
+    LOOK_MS = 1000,
+    ENTRIES_MAX = 10000, /* of a folder that are looked through */
+    EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
+};
+
+static char *join(const char *folder, size_t length, const char *name)
+{
+    size_t name_length = strlen(name);
+    char *path = mem_alloc(length + name_length + 1);
+
+    memcpy(path, folder, length);
+    memcpy(path + length, name, name_length + 1);
+    return path;
+}
+
+/* --- what the files look like --- */
+
+static bool has_end(const char *name, const char *end)
+{
+    size_t length = strlen(name), end_length = strlen(end);
+
+    return length >= end_length && strcmp(name + length - end_length, end) == 0;
+}
+
+static bool is_module(const char *name)
+{
+    return has_end(name, ".lua") && name[0] != '.';
+}
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0xbf58476d1ce4e5b9u;
+    return hash ^ hash >> 29;
+}
+
+/* One number for what tells that a file has changed; 0: it is not there. */
+static uint64_t look_of(const char *path)
+{
+    struct stat status;
+    uint64_t hash = 0x9e3779b97f4a7c15u;
+
+    if (stat(path, &status) != 0)
+        return 0;
+    hash = mix(hash, status.st_dev);
+    hash = mix(hash, status.st_ino);
+    hash = mix(hash, (uint64_t)status.st_size);
+    hash = mix(hash, (uint64_t)status.st_mtim.tv_sec);
+    hash = mix(hash, (uint64_t)status.st_mtim.tv_nsec);
+    for (; *path != '\0'; path++)
+        hash = mix(hash, (unsigned char)*path);
+    return hash != 0 ? hash : 1;
+}
+
+/* A sum, as a folder has no order. */
+static uint64_t look_of_folder(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    char path[PATH_MAX];
+    const struct dirent *entry;
+    uint64_t sum = 0;
+
+    if (dir == NULL)
+        return 0;
+    for (unsigned i = 0; i < ENTRIES_MAX && (entry = readdir(dir)) != NULL; i++)
+        if (is_module(entry->d_name) &&
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < (int)sizeof path)
+            sum += look_of(path);
+    closedir(dir);
+    return sum;
+}
+
+static uint64_t look_of_required(const struct watch *w)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < w->required.count; i++)
+        if (w->required.modules[i].is_file)
+            sum += look_of(w->required.modules[i].path);
+    return sum;
+}
+
+/* Of all files that count; 0 as long as the script is not there. */
+static uint64_t look_of_all(const struct watch *w)
+{
+    uint64_t sum = look_of(w->path);
+
+    if (sum == 0)
+        return 0;
+    sum += look_of_folder(w->folder_path) + look_of_folder(w->modules_path) + look_of_required(w);
+    return sum != 0 ? sum : 1;
+}
+
+/* --- open and close --- */
+
+/* The folder that has the name now; nothing changes if it is watched already. */
+static int watch_folder(const struct watch *w, int before, const char *path)
+{
+    int now = inotify_add_watch(w->fd, path, EVENTS);
+
+    if (before >= 0 && now != before)
+        inotify_rm_watch(w->fd, before);
+    return now;
+}
+
+int watch_open(struct watch *w, const char *script_path)
+{
+    const char *slash = strrchr(script_path, '/');
+    size_t length = slash != NULL ? (size_t)(slash - script_path) + 1 : 0;
+    int error;
+
+    *w = (struct watch){.folder = -1, .modules = -1, .is_open = true, .path = script_path};
+    w->file = script_path + length;
+    w->folder_path = length > 0 ? join(script_path, length, "") : join("./", 2, "");
+    w->modules_path = join(w->folder_path, strlen(w->folder_path), "scripts");
+    w->known = w->last = look_of_all(w);
+    w->look_ms = clock_steady_ms() + LOOK_MS;
+    w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (w->fd < 0)
+        return -1;
+    w->folder = inotify_add_watch(w->fd, w->folder_path, EVENTS);
+    if (w->folder >= 0) {
+        w->modules = inotify_add_watch(w->fd, w->modules_path, EVENTS);
+        return 0;
+    }
+    error = errno;
+    close(w->fd);
+    w->fd = -1;
+    errno = error;
+    return -1;
+}
+
+void watch_close(struct watch *w)
+{
+    if (w->fd >= 0)
+        close(w->fd);
+    bundle_dispose(&w->required);
+    mem_free(w->folder_path);
+    mem_free(w->modules_path);
+    *w = (struct watch){.fd = -1, .folder = -1, .modules = -1};
+}
+
+static void copy_names(struct bundle *to, const struct bundle *from)
+{
+    for (unsigned i = 0; i < from->count; i++)
+        bundle_add(to, slice_of(from->modules[i].name), from->modules[i].path,
+                   from->modules[i].is_file, SLICE(""));
+}
+
+static void require(struct watch *w, const struct edition_text *text, const struct config *first)
+{
+    struct bundle modules = {0};
+
+    bundle_dispose(&w->required);
+    if (text->is_first) {
+        copy_names(&w->required, &first->modules);
+    } else {
+        CHECK(bundle_read(&modules, (struct slice){text->modules, text->modules_bytes}));
+        copy_names(&w->required, &modules);
+        bundle_dispose(&modules);
+    }
+}
+
+/* What was saved since the files were looked at last stays a change. */
+void watch_follow(struct watch *w, const struct edition *edition, const struct config *first)
+{
+    uint64_t number = atomic_load(&edition->current), before;
+
+    if (!w->is_open || number == w->edition)
+        return;
+    w->edition = number;
+    before = look_of_required(w);
+    require(w, edition_current(edition), first);
+    w->known += look_of_required(w) - before;
+    w->last += look_of_required(w) - before;
+}
+
+/* --- events --- */
+
+/* A new file is looked at when it has been written; a link is whole at once. */
+static bool is_link(const struct watch *w, const struct inotify_event *event)
+{
+    const char *folder = event->wd == w->modules ? w->modules_path : w->folder_path;
+    char path[PATH_MAX];
+    struct stat status;
+
+    if (strlen(folder) + 1 + strlen(event->name) >= sizeof path)
+        return false;
+    strcpy(path, folder);
+    strcat(path, "/");
+    strcat(path, event->name);
+    return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+/* Of volumes of Kubernetes a link "..data" changes, and the files are behind that. */
+static bool is_ours(const struct watch *w, const char *name)
+{
+    return strcmp(name, w->file) == 0 || strcmp(name, "..data") == 0 || is_module(name);
+}
+
+static void note_change(struct watch *w)
+{
+    uint64_t now_ms = clock_steady_ms();
+
+    if (w->due_ms == 0)
+        w->began_ms = now_ms;
+    w->due_ms = now_ms + QUIET_MS;
+    if (w->due_ms > w->began_ms + BURST_MS)
+        w->due_ms = w->began_ms + BURST_MS;
+}
+
+static void take_event(struct watch *w, const struct inotify_event *event)
+{
+    if (event->mask & IN_Q_OVERFLOW) {
+        note_change(w);
+        return;
+    }
+    if (event->mask & IN_IGNORED) { /* that folder is gone */
+        if (event->wd == w->modules)
+            w->modules = -1;
+        else if (event->wd == w->folder)
+            w->folder = -1;
+        return;
+    }
+    if (event->len == 0)
+        return;
+    if (event->wd == w->folder && w->modules < 0 && strcmp(event->name, "scripts") == 0) {
+        w->modules = inotify_add_watch(w->fd, w->modules_path, EVENTS);
+        note_change(w);
+    } else if (is_ours(w, event->name) && (!(event->mask & IN_CREATE) || is_link(w, event))) {
+        note_change(w);
+    }
+}
+
+/* --- looking --- */
+
+static void watch_look(struct watch *w)
+{
+    uint64_t now = look_of_all(w);
+
+    w->look_ms = clock_steady_ms() + LOOK_MS;
+    if (w->due_ms == 0 && now != 0 && now != w->known && now == w->last) {
+        if (w->fd >= 0) {
+            w->folder = watch_folder(w, w->folder, w->folder_path);
+            w->modules = watch_folder(w, w->modules, w->modules_path);
+        }
+        note_change(w);
+    }
+    w->last = now;
+}
+
+void watch_read(struct watch *w)
+{
+    _Alignas(struct inotify_event) char room[8192];
+    ssize_t got;
+
+    if (!w->is_open)
+        return;
+    while (w->fd >= 0 && (got = read(w->fd, room, sizeof room)) > 0)
+        for (char *at = room; at < room + got;) {
+            const struct inotify_event *event = (const void *)at;
+
+            take_event(w, event);
+            at += sizeof *event + event->len;
+        }
+    if (clock_steady_ms() >= w->look_ms)
+        watch_look(w);
+}
+
+uint64_t watch_next_ms(const struct watch *w)
+{
+    if (!w->is_open)
+        return UINT64_MAX;
+    return w->due_ms != 0 && w->due_ms < w->look_ms ? w->due_ms : w->look_ms;
+}
+
+bool watch_has_change(struct watch *w)
+{
+    if (w->due_ms == 0 || clock_steady_ms() < w->due_ms)
+        return false;
+    w->due_ms = 0;
+    w->known = w->last = look_of_all(w); /* before it is read */
+    return true;
+}
