@@ -39,7 +39,6 @@ local uncut = arg[1] and {} or {
   "policy: asking policy",
   "policy: await coroutines",
   "policy: script script_state shortage timers",
-  "proxy: done judge old_plans plan proxy queue story",
   "shared: board ejection numbers standing verdict",
   "shared: cells table victim",
   "upstream: outgoing pool pools",

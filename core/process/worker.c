@@ -157,11 +157,11 @@ static struct plan *worker_load_edition(struct worker *w, uint64_t number, struc
     struct plan *plan;
 
     if (edition_is_first(w->edition, number))
-        return plan_new(&w->proxy, w->first, number, error);
+        return plan_new(&w->proxy.plans, w->first, number, error);
     config = edition_load(w->edition, number, w->first, w->segment, error);
     if (config == NULL)
         return NULL;
-    plan = plan_new(&w->proxy, config, number, error);
+    plan = plan_new(&w->proxy.plans, config, number, error);
     if (plan != NULL)
         plan->owned = config;
     else
@@ -209,6 +209,7 @@ static bool worker_follow(struct worker *w)
     clients_follow(&w->clients, plan->config);
     account_follow(&w->account, plan->config);
     proxy_follow(&w->proxy, plan);
+    old_plans_let_go(&w->proxy);
     entrance_follow(&w->entrance, plan->config);
     return true;
 }

@@ -3,12 +3,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/head.h"
-#include "proxy/proxy.h"
 
 enum {
     TELL_EVERY_MS = 10000, /* that there are too many */
     ROOM_BYTES = 1024,
-    MEMORY_SHARE = 16, /* such a part of the worker's at most */
 };
 
 struct done {
@@ -44,7 +42,7 @@ static void done_over(struct done *d)
     policy_forget(plan->policy, &d->facts);
     done_leave_incoming(d);
     list_remove(&d->node);
-    plan->proxy->dones_bytes -= d->kept_bytes;
+    plan->plans->dones_bytes -= d->kept_bytes;
     arena_dispose(&d->arena);
     mem_free(d);
     plan_release(plan);
@@ -120,7 +118,7 @@ static void done_copy(struct done *d)
     copy_fields(&d->head, head, &d->arena, bytes < DONE_COPY_BYTES ? DONE_COPY_BYTES - bytes : 0);
     d->facts.head = &d->head;
     d->kept_bytes = mem_size(d) + arena_bytes(&d->arena);
-    d->plan->proxy->dones_bytes += d->kept_bytes;
+    d->plan->plans->dones_bytes += d->kept_bytes;
 }
 
 static void on_empty(struct incoming_reader *reader)
@@ -146,21 +144,21 @@ static void on_begin(struct deferred *deferred)
 {
     struct done *d = list_entry(deferred, struct done, begin);
 
-    stream_write_held(d->plan->proxy->loop); /* the answer first */
+    stream_write_held(d->plan->plans->loop); /* the answer first */
     done_begin(d);
 }
 
 static bool may_tell(struct plan *plan)
 {
-    uint64_t now_ms = loop_now_ms(plan->proxy->loop);
+    uint64_t now_ms = loop_now_ms(plan->plans->loop);
 
-    if (plan->proxy->dones_bytes < plan->dones_bytes_max)
+    if (plan->plans->dones_bytes < plan->dones_bytes_max)
         return true;
     if (now_ms >= plan->dones_told_ms + TELL_EVERY_MS) {
         plan->dones_told_ms = now_ms;
         log_event(LOG_WARN, "on_done_skipped", NULL,
                   "calls of on_done that wait for something hold %zu bytes: no more are begun",
-                  plan->proxy->dones_bytes);
+                  plan->plans->dones_bytes);
     }
     return false;
 }
@@ -192,14 +190,7 @@ void done_tell(struct plan *plan, struct incoming *in, struct facts_request *fac
     arena_init(&d->arena, d->room, sizeof d->room);
     list_append(&plan->dones, &d->node);
     deferred_init(&d->begin, on_begin);
-    loop_defer(plan->proxy->loop, &d->begin);
-}
-
-size_t dones_bytes_max(const struct config *config)
-{
-    uint64_t share = config_memory_part(config) / MEMORY_SHARE;
-
-    return share < DONES_BYTES_MAX ? (size_t)share : DONES_BYTES_MAX;
+    loop_defer(plan->plans->loop, &d->begin);
 }
 
 void done_finish_all(struct plan *plan)

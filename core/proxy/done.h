@@ -12,17 +12,13 @@
 #include "policy/facts.h"
 #include "proxy/plan.h"
 
-enum {
-    DONE_COPY_BYTES = 8192,     /* of texts and fields */
-    DONES_BYTES_MAX = 16 << 20, /* of all copies in a worker; less where it has little memory */
-};
+enum { DONE_COPY_BYTES = 8192 }; /* of texts and fields */
 
 /* Calls what ctx:finally was given, and on_done if is_told, in an event of its own, when what was
  * sent is on its way. Takes the request's vars. */
 void done_tell(struct plan *, struct incoming *, struct facts_request *,
                const struct facts_result *, bool is_told);
-size_t dones_bytes_max(const struct config *); /* for plan.c */
-/* The plan ends now: those that were not called yet are called, those that await are thrown away. */
+/* The plan ends now: a call that has not begun is made, one that awaits something is thrown away. */
 void done_finish_all(struct plan *);
 
 #endif

@@ -72,7 +72,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     e->attempt.ends_connection = exchange_ends_connection(e);
     e->attempt.may_repeat = e->facts.idempotent != 0 && in->request.framing == FRAMING_NONE;
     e->asked.on_done = on_policy_done;
-    e->judge = (struct judge){.proxy = proxy,
+    e->judge = (struct judge){.retries = &proxy->retries,
                               .plan = plan,
                               .facts = &e->facts,
                               .attempt = &e->attempt,
@@ -172,7 +172,7 @@ static void exchange_choose(struct exchange *e)
         return;
     exchange_enter(e, EXCHANGE_CHOOSING);
     if (list.count == 0 && e->facts.attempts > 1) {
-        e->facts.attempts--; /* there is no such one */
+        e->facts.attempts--; /* that attempt never began */
         exchange_give_up(e);
         return;
     }

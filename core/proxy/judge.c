@@ -27,7 +27,6 @@ bool judge_may_repeat(const struct judge *j, bool body_whole)
 static const char *judge_objection(const struct judge *j, bool is_next, bool body_whole)
 {
     const struct facts_request *facts = j->facts;
-    struct proxy *proxy = j->proxy;
 
     if (!judge_may_resend(facts, j->attempt, body_whole))
         return "the request may not go out twice";
@@ -35,7 +34,7 @@ static const char *judge_objection(const struct judge *j, bool is_next, bool bod
         (is_next && facts->attempts >= j->plan->config->limits.attempts))
         return "limits.attempts";
     /* A connection that never was loads nobody twice. */
-    if (j->attempt->was_sent && !allowance_take(&proxy->retries, loop_now_ms(proxy->loop)))
+    if (j->attempt->was_sent && !allowance_take(j->retries, loop_now_ms(j->attempt->loop)))
         return limit_of_budget;
     return NULL;
 }

@@ -7,8 +7,9 @@
 #ifndef PROXY_JUDGE_H
 #define PROXY_JUDGE_H
 
+#include "base/allowance.h"
 #include "proxy/attempt.h"
-#include "proxy/proxy.h"
+#include "proxy/plan.h"
 
 enum judgement {
     JUDGE_AWAITS,  /* the policy has not decided yet: judge_decide when it has */
@@ -18,8 +19,8 @@ enum judgement {
     JUDGE_FAIL,
 };
 
-struct judge { /* embedded; all zero at first, but for what it borrows */
-    struct proxy *proxy;
+struct judge {                 /* embedded; all zero at first, but for what it borrows */
+    struct allowance *retries; /* limits.retry_budget, of the worker */
     const struct plan *plan;
     struct facts_request *facts;
     struct attempt *attempt;

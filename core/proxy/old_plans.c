@@ -75,11 +75,6 @@ static void plan_let_go(struct plan *plan)
     plan_drop_backends(plan);
 }
 
-static bool plan_is_old(const struct plan *plan)
-{
-    return plan != plan->proxy->plan;
-}
-
 /* The script of a plan is asked no more, although some of its requests are under way: the rules
  * that are built in serve those. One that is asked right now goes the next time. */
 static void plan_give_up_script(struct plan *plan)
@@ -99,19 +94,20 @@ void old_plans_let_go(struct proxy *proxy)
 {
     unsigned kept = 0;
 
-    for (struct list_node *node = proxy->plans.next; node != &proxy->plans; node = node->next) {
+    for (struct list_node *node = proxy->plans.list.next; node != &proxy->plans.list;
+         node = node->next) {
         struct plan *plan = list_entry(node, struct plan, node);
 
-        if (!plan_is_old(plan))
+        if (plan == proxy->plan)
             continue;
         plan_let_go(plan);
         kept += plan_keeps_script(plan);
     }
-    for (struct list_node *node = proxy->plans.next; kept > OLD_PLANS_MAX && node != &proxy->plans;
-         node = node->next) {
+    for (struct list_node *node = proxy->plans.list.next;
+         kept > OLD_PLANS_MAX && node != &proxy->plans.list; node = node->next) {
         struct plan *plan = list_entry(node, struct plan, node);
 
-        if (!plan_is_old(plan) || !plan_keeps_script(plan))
+        if (plan == proxy->plan || !plan_keeps_script(plan))
             continue;
         plan_give_up_script(plan);
         kept--;

@@ -13,7 +13,7 @@
 
 enum { OLD_PLANS_MAX = 8 }; /* Lua states that are kept for requests of old scripts */
 
-/* After a reload, and once a second. Never inside a call of a script. */
+/* Call after proxy_follow, and once a second. Never inside a call of a script. */
 void old_plans_let_go(struct proxy *);
 
 #endif

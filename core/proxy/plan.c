@@ -1,25 +1,42 @@
 #include "proxy/plan.h"
 
 #include "base/mem.h"
-#include "proxy/done.h"
-#include "proxy/proxy.h"
+
+enum {
+    DONES_BYTES_MAX = 16 << 20, /* of all copies for on_done in a worker, */
+    DONES_MEMORY_SHARE = 16,    /* and such a part of its memory at most */
+};
+
+static size_t dones_bytes_max(const struct config *config)
+{
+    uint64_t share = config_memory_part(config) / DONES_MEMORY_SHARE;
+
+    return share < DONES_BYTES_MAX ? (size_t)share : DONES_BYTES_MAX;
+}
+
+void plans_init(struct plans *plans, struct loop *loop, struct segment *segment, unsigned worker,
+                struct pools *pools)
+{
+    *plans = (struct plans){.loop = loop, .segment = segment, .worker = worker, .pools = pools};
+    list_init(&plans->list);
+}
 
 static void on_over(struct deadline *d)
 {
     plan_free(list_entry(d, struct plan, over));
 }
 
-struct plan *plan_new(struct proxy *proxy, const struct config *config, uint64_t edition,
+struct plan *plan_new(struct plans *plans, const struct config *config, uint64_t edition,
                       struct buffer *error)
 {
-    struct policy *policy = policy_new(config, proxy->segment, proxy->loop, proxy->worker, error);
+    struct policy *policy = policy_new(config, plans->segment, plans->loop, plans->worker, error);
     struct plan *plan;
 
     if (policy == NULL)
         return NULL;
     plan = mem_zalloc(sizeof *plan);
     *plan = (struct plan){
-        .proxy = proxy,
+        .plans = plans,
         .config = config,
         .policy = policy,
         .limits = {.request_line = config->limits.request_line,
@@ -34,8 +51,8 @@ struct plan *plan_new(struct proxy *proxy, const struct config *config, uint64_t
     deadline_init(&plan->over, on_over);
     list_init(&plan->exchanges);
     list_init(&plan->dones);
-    backends_init(&plan->backends, &proxy->pools, config, proxy->segment, proxy->worker);
-    list_append(&proxy->plans, &plan->node);
+    backends_init(&plan->backends, plans->pools, config, plans->segment, plans->worker);
+    list_append(&plans->list, &plan->node);
     return plan;
 }
 
@@ -50,12 +67,12 @@ void plan_release(struct plan *plan)
 {
     CHECK(plan->uses > 0);
     if (--plan->uses == 0)
-        deadline_set(plan->proxy->loop, &plan->over, 0);
+        deadline_set(plan->plans->loop, &plan->over, 0);
 }
 
 void plan_free(struct plan *plan)
 {
-    done_finish_all(plan);
+    CHECK(list_is_empty(&plan->dones));
     deadline_clear(&plan->over);
     list_remove(&plan->node);
     policy_free(plan->policy);

@@ -14,10 +14,18 @@
 #include "policy/policy.h"
 #include "upstream/backend.h"
 
-struct proxy;
+/* All plans of a worker, and what they share. */
+struct plans {
+    struct loop *loop;
+    struct segment *segment;
+    unsigned worker;
+    struct pools *pools;
+    struct list_node list; /* the newest last */
+    size_t dones_bytes;    /* proxy/done.c: what calls of on_done hold that await something */
+};
 
 struct plan {
-    struct proxy *proxy;
+    struct plans *plans;
     const struct config *config;
     struct policy *policy;
     struct backends backends;
@@ -25,7 +33,7 @@ struct plan {
     bool takes_body_first;      /* before it asks the policy */
     unsigned retry_after_s;     /* when a backend may be back */
     uint64_t edition;           /* which script it is: later ones have higher numbers */
-    struct list_node node;      /* in the proxy's list, the newest last */
+    struct list_node node;      /* in plans->list */
     struct deadline over;       /* the moment to free it, when nothing of it is on the stack */
     unsigned uses;              /* exchanges, and its being the current one */
     struct list_node exchanges; /* that began with it and are not over */
@@ -35,12 +43,13 @@ struct plan {
     struct config *owned;       /* the settings, if they go with it; else NULL */
 };
 
+void plans_init(struct plans *, struct loop *, struct segment *, unsigned worker, struct pools *);
 /* With one use. Borrows the settings, unless the caller then sets `owned` to them. NULL and a
  * message if the script cannot be loaded. */
-struct plan *plan_new(struct proxy *, const struct config *, uint64_t edition,
+struct plan *plan_new(struct plans *, const struct config *, uint64_t edition,
                       struct buffer *error) MUST_USE;
 struct plan *plan_use(struct plan *); /* one use more; gives it */
 void plan_release(struct plan *);     /* without uses it is freed, in an event of its own */
-void plan_free(struct plan *);        /* now */
+void plan_free(struct plan *);        /* now; no call of on_done is left (done_finish_all) */
 
 #endif

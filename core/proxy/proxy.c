@@ -1,7 +1,7 @@
 #include "proxy/proxy.h"
 
 #include "base/clock.h"
-#include "proxy/old_plans.h"
+#include "proxy/done.h"
 
 enum { RETRIES_A_SECOND = 3 };
 
@@ -9,16 +9,15 @@ void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment,
 {
     *proxy = (struct proxy){
         .loop = loop,
-        .segment = segment,
         .slot = &segment->workers[worker],
         .worker = worker,
         /* Different in each worker and after each start of one. */
         .next_id = clock_wall_us() * SEGMENT_WORKERS_MAX + worker,
     };
     cipher_init(&proxy->cipher, segment->ids_secret);
-    list_init(&proxy->plans);
     pools_init(&proxy->pools, loop);
-    queue_init(&proxy->queue, loop, segment, worker, &proxy->plans);
+    plans_init(&proxy->plans, loop, segment, worker, &proxy->pools);
+    queue_init(&proxy->queue, loop, segment, worker, &proxy->plans.list);
     allowance_init(&proxy->retries, 0, RETRIES_A_SECOND * ALLOWANCE_SECONDS);
 }
 
@@ -42,7 +41,6 @@ void proxy_follow(struct proxy *proxy, struct plan *plan)
     if (before != NULL) {
         policy_retire(before->policy);
         plan_release(before);
-        old_plans_let_go(proxy);
     }
     atomic_store(&proxy->slot->edition, plan->edition);
 }
@@ -55,8 +53,12 @@ void proxy_renumber(struct proxy *proxy, uint64_t edition)
 
 void proxy_close(struct proxy *proxy)
 {
-    while (!list_is_empty(&proxy->plans))
-        plan_free(list_entry(proxy->plans.next, struct plan, node));
+    while (!list_is_empty(&proxy->plans.list)) {
+        struct plan *plan = list_entry(proxy->plans.list.next, struct plan, node);
+
+        done_finish_all(plan);
+        plan_free(plan);
+    }
     proxy->plan = NULL;
 }
 

@@ -13,7 +13,6 @@
 
 struct proxy {
     struct loop *loop;
-    struct segment *segment;
     struct segment_worker *slot;
     unsigned worker;
     uint64_t next_id; /* of a request, before the cipher; the workers count in different classes */
@@ -21,11 +20,10 @@ struct proxy {
     uint64_t ids[CIPHER_BLOCKS]; /* made, */
     unsigned ids_left;           /* and those of them that nobody has yet */
     struct plan *plan;           /* the one that requests begin with now; NULL before the first */
-    struct list_node plans;      /* all that somebody uses, the newest last */
+    struct plans plans;          /* it, and those before it that requests still use */
     struct pools pools;
     struct allowance retries;
     struct queue queue;
-    size_t dones_bytes; /* proxy/done.c: what calls of on_done hold that await something */
 };
 
 void proxy_init(struct proxy *, struct loop *, struct segment *, unsigned worker); /* borrows */

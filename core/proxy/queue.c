@@ -1,6 +1,6 @@
 #include "proxy/queue.h"
 
-#include "proxy/proxy.h"
+#include "proxy/plan.h"
 #include "shared/queued.h"
 
 enum { QUEUE_LOOK_MS = 20 };
