@@ -1,5 +1,6 @@
 # The balancer. `make run` tries it out, `make test` checks everything; both
-# install what is missing first. `make` builds build/lb and nothing else.
+# install what is missing first. `make` builds build/lb and nothing else. `make help` lists the
+# targets: what stands behind `##` is its text.
 
 PREFIX ?= /usr/local
 BUILD ?= build
@@ -57,7 +58,7 @@ EXPORTS = -Wl,--dynamic-list=$(BUILD)/exports.txt
 # One short line for each command; the commands themselves with V=1.
 say = $(if $(V),,@echo '$(1)'; )
 
-all: $(BUILD)/lb
+all: $(BUILD)/lb ## builds build/lb and nothing else: what `make` alone does
 	@:
 
 $(BUILD)/lb: $(OBJECTS) $(BUILD)/link.txt $(BUILD)/exports.txt
@@ -107,32 +108,32 @@ endif
 # Not the plain build, which is fast: the same program that reports every error
 # it makes. LuaJIT itself is a library of the system and is not instrumented.
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
-sanitize:
+sanitize: ## builds build/asan/lb, which reports every error that it makes
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZERS)' $(BUILD)/asan/lb
 
-clang:
+clang: ## builds build/clang/lb with clang
 	$(MAKE) BUILD=$(BUILD)/clang CC=clang $(BUILD)/clang/lb
 
-library: $(BUILD)/lb_core.so
+library: $(BUILD)/lb_core.so ## builds build/lb_core.so, which the specs of spec/core load
 	@:
 
-run:
+run: ## installs what is missing, builds, starts two backends and lb in front of them
 	@infra/install.sh run
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all
 	@$(BUILD)/lb demo
 
-test:
+test: ## installs what is missing and checks everything: builds, specs, sanitizers
 	@infra/test.sh
 
 # Specs alone, against the plain build: make spec FILE=spec/system/drain_spec.lua
 FILE ?= spec
-spec: all library
+spec: all library ## runs specs against the plain build: FILE=spec/system/drain_spec.lua
 	infra/apart.sh busted $(FILE)
 
 # The system specs, each file in a network that drops its first SYN and every hundredth after it. Minutes.
 # make spec-lossy LOSE=20 for more, FILE=spec/system/drain_spec.lua for one.
 LOSE ?= 100
-spec-lossy: all library
+spec-lossy: all library ## runs spec/system in a network that drops SYNs: LOSE=20, FILE=..
 	@failed=; for file in $(or $(filter-out spec,$(FILE)),$(sort $(wildcard spec/system/*_spec.lua))); do \
 		echo $$file; LOSE=$(LOSE) infra/apart.sh busted -o plainTerminal $$file || failed=yes; \
 	done; [ -z "$$failed" ]
@@ -140,45 +141,45 @@ spec-lossy: all library
 # Your own specs of your own script, with the builders of spec/support, in the spec's folder:
 # make -C /path/to/lb test-policy FILE=my_spec.lua (scripts/README.md has an example); -C leaves PWD as it was.
 OWN_SPEC = $(firstword $(wildcard $(PWD)/$(FILE)) $(abspath $(FILE)))
-test-policy:
+test-policy: ## runs a spec of your own script: FILE=my_spec.lua
 	$(if $(filter-out spec,$(FILE)),,$(error say which: make test-policy FILE=/path/to/my_spec.lua))
 	@cd $(dir $(OWN_SPEC)) && LUA_PATH='$(CURDIR)/?.lua;;' busted --lua=luajit $(notdir $(OWN_SPEC))
 
 # The system specs under valgrind; slow, so not part of `make test`.
-valgrind: all
+valgrind: all ## runs the normal path under valgrind
 	infra/apart.sh infra/valgrind.sh $(filter-out spec,$(FILE))
 
 # A GiB each way past a slow side, and 10,000 idle connections: what lb's memory does. Minutes.
-soak: all
+soak: all ## measures memory: big bodies past a slow side, 10,000 idle connections
 	infra/apart.sh luajit infra/soak.lua $(BUILD)/lb
 
 # Ten thousand clients that make a worker of 256 MiB hold what they can, and others beside them.
-hostile-memory: all
+hostile-memory: all ## lets 10,000 clients fill the memory of a worker
 	infra/apart.sh luajit infra/hostile_memory.lua $(BUILD)/lb
 
 # Reloads every 100 ms under load, for 30 s; ends by itself with its figures.
-storm: all
+storm: all ## reloads every 100 ms under load, for 30 s
 	infra/apart.sh luajit infra/storm.lua $(BUILD)/lb
 
 # Scripts that never end, 20,000 of them at random in one worker: which lives on, without growing. Minutes.
 # make runaways SEED=2 for others.
-runaways: all
+runaways: all ## runs 20,000 scripts that never end: SEED=2
 	RUNAWAYS=20000 SEED=$(or $(SEED),1) infra/apart.sh busted spec/system/runaways_spec.lua
 
 # What a small request costs: instructions by function, allocations, system calls; fails above the bounds of
 # infra/instructions/bounds.lua. A minute.
-instructions: all
+instructions: all ## counts what a small request costs, against bounds
 	@infra/install.sh test measure
 	@infra/instructions/small.sh $(BUILD)/lb
 
 # What a small request costs with more backends, idle connections and workers, as a table and as the plot of README.md.
 # Five minutes.
-instructions-curves: all
+instructions-curves: all ## counts the same with more backends, idle connections and workers
 	@infra/install.sh test measure
 	@infra/instructions/curves.sh $(BUILD)/lb infra/instructions/curves.svg
 
 # What a call of choose costs, in instructions, against bounds; and what a policy costs a request. Minutes.
-instructions-policy: all $(BUILD)/instructions_policy
+instructions-policy: all $(BUILD)/instructions_policy ## counts what a call of choose costs, against bounds
 	@infra/install.sh test measure
 	@infra/instructions/requests.sh $(BUILD)/lb
 	luajit infra/instructions/policy.lua $(BUILD)/instructions_policy
@@ -189,7 +190,7 @@ $(BUILD)/instructions_policy: infra/instructions/policy.c $(LIBRARY_OBJECTS) $(B
 # 100,000 mutated requests and as many responses through lb, a million heads through its parser; a
 # few minutes. A sanitized build gets its share, if there is one. make fuzz SEED=2 REQUESTS=1000;
 # make fuzz REPLAY=requests:1:4711 shows one alone.
-fuzz: all library
+fuzz: all library ## sends mutated requests and responses: SEED=2 REQUESTS=1000
 	$(if $(wildcard $(BUILD)/asan/lb),$(MAKE) sanitize)
 	infra/apart.sh luajit infra/fuzz.lua LB=$(BUILD)/lb LB_CORE=$(BUILD)/lb_core.so SANITIZED=$(wildcard $(BUILD)/asan/lb) \
 		$(foreach name,SEED REQUESTS RESPONSES HEADS LANES REPLAY VERBOSE,$(if $($(name)),$(name)=$($(name))))
@@ -199,7 +200,7 @@ PEERS_PATH = PATH="$$PATH:/usr/sbin"
 
 # The cases of spec/cases against lb, HAProxy and nginx, each in front of the same backends: infra/peers/README.md.
 # FILTER=text plays those whose rule and name have it, SHOW=nginx shows what was seen of them.
-peers-conformance:
+peers-conformance: ## plays the cases of spec/cases against lb, HAProxy and nginx: FILTER=.. SHOW=nginx
 	@infra/install.sh run test peers
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all
 	@$(PEERS_PATH) infra/apart.sh luajit infra/peers/conformance.lua LB=$(BUILD)/lb \
@@ -207,7 +208,7 @@ peers-conformance:
 
 # Lost SYNs, backends and clients in trouble: answers lost by lb, HAProxy and nginx, p99 and the longest one. Seven
 # minutes; SECONDS=5 for each row and ROWS=loss500,silent for less. infra/peers/README.md.
-peers-faults:
+peers-faults: ## puts lb, HAProxy and nginx in trouble side by side: SECONDS=5 ROWS=..
 	@infra/install.sh run test peers
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all
 	@ulimit -n 8192; $(PEERS_PATH) infra/apart.sh --admin luajit infra/peers/faults.lua LB=$(BUILD)/lb \
@@ -216,7 +217,7 @@ peers-faults:
 # What a request costs, of lb and of its peers, in rounds that take turns: infra/bench/README.md. Under 10 minutes.
 # ROUNDS=n, SCENARIOS=small,1m and PEERS=haproxy,relay for less; LB2=path puts another build beside this one.
 BENCH_TOOLS = $(patsubst %,$(BUILD)/bench/%,origin relay)
-bench:
+bench: ## measures CPU time per request of lb and its peers: ROUNDS=5 SCENARIOS=small LB2=..
 	@infra/install.sh run bench
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all $(BENCH_TOOLS)
 	@$(PEERS_PATH) luajit infra/bench/bench.lua TOOLS=$(BUILD)/bench LB=$(or $(LB),$(BUILD)/lb) \
@@ -227,10 +228,10 @@ $(BUILD)/bench/%: infra/bench/%.c infra/bench/loopback.h $(BUILD)/compile.txt
 	$(call say,compile $<)$(CC) -D_GNU_SOURCE $(CFLAGS) $(WARNINGS) -o $@ $<
 
 # The container story, with docker compose and this machine's engine.
-story:
+story: ## plays the container story with docker compose
 	@infra/story.sh
 
-install: all install-scripts
+install: all install-scripts ## puts lb into $(PREFIX)/bin, scripts and documents into $(PREFIX)/share
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILD)/lb $(DESTDIR)$(PREFIX)/bin/lb
 
@@ -238,20 +239,25 @@ install: all install-scripts
 SHARE = $(DESTDIR)$(PREFIX)/share/lb
 BUILDERS = backend clean_path fake_clients fake_codes fake_headers fake_lb fake_shared outcome request \
 	script sha256
-install-scripts:
+install-scripts: ## puts the scripts and documents there, without lb
 	install -d $(SHARE)/scripts/examples $(SHARE)/spec/support
 	install -m 644 balancer.lua $(SHARE)/balancer.lua
 	install -m 644 scripts/*.lua $(SHARE)/scripts/
 	install -m 644 scripts/examples/*.lua $(SHARE)/scripts/examples/
 	install -m 644 $(BUILDERS:%=spec/support/%.lua) $(SHARE)/spec/support/
 
-format:
+help: ## lists the targets
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | sed 's|$$(PREFIX)|$(PREFIX)|g' | \
+		awk -F'|' '{ printf "make %-20s %s\n", $$1, $$2 }'
+
+format: ## formats the C
 	clang-format -i core/*.c core/*/*.[ch] infra/bench/*.[ch]
 
-clean:
+clean: ## removes build/
 	rm -rf build
 
-.PHONY: all always bench clang clean format fuzz hostile-memory install install-scripts instructions instructions-curves instructions-policy library peers-conformance \
-	peers-faults run runaways sanitize soak spec spec-lossy storm story test test-policy valgrind
+.PHONY: all always bench clang clean format fuzz help hostile-memory install install-scripts \
+	instructions instructions-curves instructions-policy library peers-conformance peers-faults run \
+	runaways sanitize soak spec spec-lossy storm story test test-policy valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)
