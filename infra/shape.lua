@@ -152,8 +152,6 @@ local unmended = {
   "spec/core/config_spec.lua: file",
   "spec/core/config_spec.lua: text",
   "spec/core/evidence_spec.lua: text",
-  "spec/core/forward_spec.lua: file",
-  "spec/core/forward_spec.lua: text",
   "spec/core/full_table_spec.lua: text",
   "spec/core/json_spec.lua: text",
   "spec/core/links_spec.lua: text",
