@@ -31,7 +31,7 @@ static inline struct slice decimal_in(char room[DECIMAL_BYTES], uint64_t number)
  * "nan", "inf" or "-inf". Gives the number of bytes; there may be no NUL behind them. */
 size_t decimal_of_double(double number, char out[DECIMAL_OF_DOUBLE_BYTES]);
 
-/* Those below write at out, where DECIMAL_BYTES are free, and give the place behind what they wrote. */
+/* Those below write at out, which has room for DECIMAL_BYTES, and return where they stopped. */
 
 /* 0 to 999, as three digits. */
 static inline char *decimal_put_three(char *out, unsigned number)

@@ -57,9 +57,9 @@ static bool is_plain(char c, enum log_format format)
     return c >= 0x20 && c < 0x7f && c != '\\' && (c != '"' || format == LOG_TEXT);
 }
 
-/* No byte of the eight needs an escape: each is below 0x7f, to which one is added to see that,
- * from none a borrow is needed to take 0x20, and none is zero where it differs from '"' and '\\',
- * so that one can be taken from that, too. What a carry or a borrow does to the bytes above its own is
+/* No byte of the eight needs an escape: each is below 0x7f, to which one is added to see that, from
+ * none a borrow is needed to take 0x20, and none is zero where it differs from '"' and '\\', so
+ * that one can be taken from that, too. What a carry or a borrow does to the bytes above its own is
  * of no account: it comes from a byte that does need one. */
 static bool are_plain(uint64_t eight)
 {

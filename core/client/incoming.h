@@ -21,15 +21,16 @@ struct bond;
 struct client;
 struct incoming;
 
-enum incoming_fault {               /* why a request cannot be served, or not to its end */
-                      INCOMING_BAD, /* malformed; text says how */
-                      INCOMING_BAD_VERSION,
-                      INCOMING_NOT_IMPLEMENTED,
-                      INCOMING_LONG_LINE,
-                      INCOMING_LARGE_HEAD,
-                      INCOMING_TIMED_OUT, /* the head, or the next piece of the body */
-                      INCOMING_TOO_MANY,  /* it is in order, but its connection is one too many */
-                      INCOMING_NO_MEMORY, /* it is in order, but holds too much: client/relief.h */
+/* Why a request cannot be served, or not to its end. */
+enum incoming_fault {
+    INCOMING_BAD, /* malformed; text says how */
+    INCOMING_BAD_VERSION,
+    INCOMING_NOT_IMPLEMENTED,
+    INCOMING_LONG_LINE,
+    INCOMING_LARGE_HEAD,
+    INCOMING_TIMED_OUT, /* the head, or the next piece of the body */
+    INCOMING_TOO_MANY,  /* it is in order, but its connection is one too many */
+    INCOMING_NO_MEMORY, /* it is in order, but holds too much: client/relief.h */
 };
 
 struct incoming_events {
@@ -69,10 +70,11 @@ struct incoming {
     bool has_answered;      /* some of the final answer was sent */
     bool closes;            /* the connection ends with this answer */
     bool answers_in_chunks; /* by the exchange: between two events nothing of a chunk is missing */
-    bool needs_reset;       /* by the exchange: a client that sees an end now would take it for that
-                       * of the answer; if it is cut, it must see a reset */
-    uint8_t head_begun;     /* bytes of the next head that are out: client/watch.c */
-    bool is_cut;            /* we end it, not the client: draining took too long */
+    /* By the exchange: a client that sees an end now would take it for that of the answer; if it is
+     * cut, it must see a reset. */
+    bool needs_reset;
+    uint8_t head_begun; /* bytes of the next head that are out: client/watch.c */
+    bool is_cut;        /* we end it, not the client: draining took too long */
     bool is_done;
 };
 

@@ -60,7 +60,7 @@ void held_set_limit(size_t bytes);
  * of these buffers together would be too large. */
 bool held_append(struct buffer *, struct slice bytes) MUST_USE;
 void held_dispose(struct buffer *);
-/* Counts bytes of the caller's own with them; false, and nothing is counted, if that is too many. */
+/* Counts bytes of the caller's own with them. False, and nothing is counted: that is too many. */
 bool held_take(size_t bytes) MUST_USE;
 void held_give(size_t bytes);
 

@@ -22,7 +22,7 @@
 
 struct health;
 
-/* Who checks in place of a probe (health.type CONFIG_HEALTH_LUA), once the backend has an address. */
+/* Checks in place of a probe (health.type CONFIG_HEALTH_LUA), once the backend has an address. */
 struct health_asker {
     /* Ends in health_answer, inside this call or later, unless cancel comes first: that is when
      * health.timeout has passed. The backend is an index. */
@@ -36,7 +36,7 @@ struct health_asker {
 struct health *health_new(struct loop *, const struct config *, struct segment *,
                           void (*on_first_round)(void *owner), void *owner);
 
-/* Borrows it. Checks that were asked of another begin anew. NULL: backends are probed by a connect. */
+/* Borrows it. Checks that were asked of another begin anew. NULL: a connect is the probe. */
 void health_ask(struct health *, struct health_asker *);
 /* The reason may be empty; it is copied, and cut off where it is too long for the board. */
 void health_answer(struct health *, unsigned backend, bool is_up, struct slice reason);

@@ -12,8 +12,8 @@
 #include "shared/segment.h"
 
 struct pace { /* embedded */
-    void (*on_due)(
-        struct pace *); /* a check begins; it ends in pace_end, or one of the other two */
+    /* A check begins; it ends in pace_end, or one of the other two. */
+    void (*on_due)(struct pace *);
     struct loop *loop;
     struct segment *segment;
     unsigned slot;

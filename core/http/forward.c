@@ -1,5 +1,6 @@
 /*
- * forward - hop says what each field is; request_keeps and response_keeps say what goes on. The lines that we add stand in one order, so that a head has one form only.
+ * forward - hop says what each field is; request_keeps and response_keeps say what goes on. The
+ * lines that we add stand in one order, so that a head has one form only.
  */
 #include "http/forward.h"
 

@@ -15,8 +15,8 @@ struct field {
     struct slice name, value; /* the value without the white space around it */
 };
 
-/* In a head's kinds: the field's line is its name, a colon, one space, its value and CRLF, all of it
- * where the name begins. */
+/* In a head's kinds: the field's line is its name, a colon, one space, its value and CRLF, all of
+ * it where the name begins. */
 enum { FIELD_IS_PLAIN = 0x80 };
 
 struct head {
@@ -43,7 +43,7 @@ static inline bool head_may_have(const struct head *head, enum field_kind kind)
 /* head_next without that. */
 const struct field *head_search(const struct head *, enum field_kind, unsigned *at);
 
-/* The first field of that kind from that place on, which is then behind it; NULL behind the last. */
+/* The first field of that kind from *at on, which is behind it then; NULL behind the last. */
 static inline const struct field *head_next(const struct head *head, enum field_kind kind,
                                             unsigned *at)
 {
@@ -64,7 +64,8 @@ bool list_next(struct slice *rest, struct slice *member);
 /* 1*DIGIT that fits, and nothing else (RFC 9110, 8.6 and 7.6.2). */
 bool number_read(struct slice digits, uint64_t *number);
 /* Takes the next protocol off an Upgrade field's list: a token, perhaps with a version behind a
- * slash (RFC 9110, 7.8). What is none is skipped, and so is h2c, drafts of it too: it never goes on. */
+ * slash (RFC 9110, 7.8). What is none is skipped, and so is h2c, drafts of it too: it never goes
+ * on. */
 bool protocol_next(struct slice *rest, struct slice *protocol);
 /* May another message follow on this connection, by Connection and version (RFC 9112, 9.3)? */
 bool head_keeps_alive(const struct head *);

@@ -113,7 +113,7 @@ static void try_on_failure(struct rehearsal *r, uint32_t backend)
     policy_cancel(&call);
 }
 
-/* Both ways that most scripts have: what goes on to the client, and what may be asked for elsewhere. */
+/* Most scripts let a 200 go to the client and may ask elsewhere for a 503. */
 static void try_on_response(struct rehearsal *r, uint32_t backend, unsigned status)
 {
     struct policy_call call = {.on_done = on_done};

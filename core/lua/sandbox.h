@@ -46,7 +46,7 @@ void sandbox_limit_memory(lua_State *, uint64_t memory_bytes);
  * goes by a stale L->base). Without an on_full the bound is where memory ends. */
 void sandbox_on_full(lua_State *, void (*on_full)(void *data), void *data);
 size_t sandbox_used_bytes(lua_State *);
-/* Collects everything now and gives the memory back to the system; the CPU time, in us, that it took. */
+/* Collects all garbage now and gives the memory back to the system; returns the CPU time in us. */
 uint64_t sandbox_collect(lua_State *);
 
 struct sandbox_heap {

@@ -1,9 +1,9 @@
 /*
  * deadline - a moment at which something must have happened.
  *
- * A node in the loop's timer wheel: setting and clearing one is a list operation,
- * moving it to a later time or letting it rest a single store. It fires once, up to 1 ms late and never early, as an event of the
- * loop; set it again from there if it shall repeat.
+ * A node in the loop's timer wheel: setting and clearing one is a list operation, moving it to a
+ * later time or letting it rest a single store. It fires once, up to 1 ms late and never early, as
+ * an event of the loop; set it again from there if it shall repeat.
  */
 #ifndef NET_DEADLINE_H
 #define NET_DEADLINE_H

@@ -88,9 +88,10 @@ struct loop {
      * in a process without marks (base/mem.h). */
     void (*on_memory_full)(struct loop *);
     void *owner;
-    _Atomic uint64_t *pulse; /* grows with each event; NULL is fine. Within one turn, too, which may
-                              * take long where there are many events and each takes a little */
-    char *read_buffer;       /* one for all connections: consumed before the next read */
+    /* Grows with each event; NULL is fine. Within one turn, too, which may take long where there are
+     * many events and each takes a little. */
+    _Atomic uint64_t *pulse;
+    char *read_buffer; /* one for all connections: consumed before the next read */
 };
 
 struct deferred {
@@ -111,9 +112,9 @@ static inline uint64_t loop_now_ms(const struct loop *loop) /* steady clock, cac
     return uv_now(&loop->uv);
 }
 
-/* The time of the running event by the steady clock, looked at once in it. After something that took
- * long the time cached for the turn must not make the deadlines that are set now pass early: hence
- * noted_ms. */
+/* The time of the running event by the steady clock, looked at once in it. After something that
+ * took long the time cached for the turn must not make the deadlines that are set now pass early:
+ * hence noted_ms. */
 static inline uint64_t loop_event_us(struct loop *loop)
 {
     if (loop->event_us == 0) {

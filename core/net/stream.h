@@ -60,12 +60,12 @@ void stream_accept(struct stream *, struct loop *, int socket, const struct stre
 int stream_connect(struct stream *, struct loop *, const struct sockaddr *,
                    const struct stream_events *) MUST_USE;
 void stream_read(struct stream *); /* on_bytes and on_end come from now on */
-/* Of a stream that was never read, from a deferred event or one of its own: if bytes are there,
- * and the peer has not reset, one event brings them before this returns, and only stream_read
- * makes the loop watch the socket; else it does that itself. What ends soon need never be watched. */
+/* Of a stream that was never read, from a deferred event or one of its own: if bytes are there, and
+ * the peer has not reset, one event brings them before this returns, and only stream_read makes the
+ * loop watch the socket; else it does that itself. What ends soon need never be watched. */
 void stream_read_first(struct stream *);
-void stream_pause(
-    struct stream *); /* until stream_read; what the peer sends waits with the kernel */
+/* Until stream_read; what the peer sends waits with the kernel. */
+void stream_pause(struct stream *);
 /* Borrows the bytes for the call. A failure is told through on_end. */
 void stream_write(struct stream *, const uv_buf_t *parts, unsigned count);
 /* The same, together with what else is added before the running event is over:

@@ -43,8 +43,8 @@ uint64_t children_next_start_ms(const struct children *); /* UINT64_MAX: none is
 
 void children_signal(struct children *, int number); /* and none is due any more */
 void children_tell(struct children *, int number);   /* the same, but those that are due stay so */
-void children_reap(
-    struct children *); /* on_died for each that has ended; of strangers, too, in silence */
+/* on_died for each that has ended; of strangers, too, in silence. */
+void children_reap(struct children *);
 unsigned children_running(const struct children *);
 void children_log_death(const struct children *, unsigned which, int status, const char *event);
 

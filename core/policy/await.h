@@ -64,11 +64,11 @@ void await_offer_to(lua_State *, const char *name, lua_CFunction, void *owner);
 void await_check(lua_State *, const char *what);
 /* What the C function returns: it yields. Raises nothing after a successful await_check. */
 int await_begin(lua_State *, struct await *);
-struct loop *await_loop(lua_State *);     /* after await_check */
-uint64_t await_deadline_ms(lua_State *);  /* after await_check: steady clock, ms (loop_now_ms):
-                                               * the call ends then at the latest. An operation with
-                                               * a timeout of its own takes the nearer one */
-uint64_t await_remaining_ms(lua_State *); /* the same, from now; may be 0 */
+struct loop *await_loop(lua_State *); /* after await_check */
+/* After await_check: steady clock, ms (loop_now_ms): the call ends then at the latest. An operation
+ * with a timeout of its own takes the nearer one. */
+uint64_t await_deadline_ms(lua_State *);
+uint64_t await_remaining_ms(lua_State *);                     /* the same, from now; may be 0 */
 void await_own(lua_State *, struct await_owned *);            /* closed when the call ends */
 void await_own_for_script(lua_State *, struct await_owned *); /* .. when the script is closed */
 

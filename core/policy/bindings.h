@@ -24,10 +24,11 @@ enum binding_list {
     BINDING_LIST_ONCE, /* a new one for this call only */
 };
 
-enum binding_answer { /* what hooks.lua's choose returns when it is not a backend's number */
-                      BINDING_REFUSED = -1,
-                      BINDING_RESPONDED = -2,
-                      BINDING_WRONG = -3, /* policy_answer_why has said what */
+/* What hooks.lua's choose returns when it is not a backend's number. */
+enum binding_answer {
+    BINDING_REFUSED = -1,
+    BINDING_RESPONDED = -2,
+    BINDING_WRONG = -3, /* policy_answer_why has said what */
 };
 
 struct binding_call { /* one running call */
@@ -40,9 +41,9 @@ struct binding_call { /* one running call */
     uint32_t backend; /* of on_failure and health, an index */
     uint32_t timer;   /* of a timer's run, its number */
     uint32_t panic;   /* the list holds those that are not available, too */
-    const struct facts_failure
-        *failure;                      /* of on_failure; of on_health its message is the reason, */
-                                       /* and its kind is 1 if the backend is up */
+    /* Of on_failure; of on_health its message is the reason, and its kind is 1 if the backend is
+     * up. */
+    const struct facts_failure *failure;
     const struct head *response;       /* of on_response */
     uint32_t status;                   /* likewise */
     const struct facts_result *result; /* of on_done and ctx:finally; NULL otherwise */

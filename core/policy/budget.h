@@ -33,9 +33,8 @@ struct budget;
  * the system has no thread to spare. */
 struct budget *budget_new(lua_State *, uint64_t cpu_ms) MUST_USE;
 void budget_free(struct budget *); /* before the state is closed; NULL is fine */
-void budget_set(
-    struct budget *,
-    uint64_t cpu_ms); /* for calls from now on; not to more than 0 if it was made with 0 */
+/* For calls from now on; not to more than 0 if it was made with 0. */
+void budget_set(struct budget *, uint64_t cpu_ms);
 
 /* lua_resume within the budget. *stop says whether the call was stopped, and why;
  * it may have ended well in spite of that, late. */

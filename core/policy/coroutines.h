@@ -88,7 +88,7 @@ static inline void coroutines_give(struct coroutine *co)
 {
     struct coroutines *all = co->all;
 
-    /* The answers of a few calls, one number each, stay on the stack: cheaper than to take off each. */
+    /* The answers of a few calls, one number each, stay on the stack: cheaper than a pop each. */
     if (__builtin_expect(++co->answers == COROUTINE_ANSWERS_MAX, 0)) {
         lua_settop(co->thread, all->hooks_count);
         co->answers = 0;

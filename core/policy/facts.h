@@ -64,12 +64,13 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     bool no_log;                  /* set by ctx:no_log(): it has no line in the access log */
 };
 
-enum facts_failure_kind {                /* err.kind */
-                          FACTS_CONNECT, /* refused, unreachable */
-                          FACTS_TIMEOUT,
-                          FACTS_RESET,
-                          FACTS_PROTOCOL, /* what it sent is not HTTP */
-                          FACTS_RESOLVE,  /* its name leads nowhere */
+/* What err.kind says to scripts. */
+enum facts_failure_kind {
+    FACTS_CONNECT, /* refused, unreachable */
+    FACTS_TIMEOUT,
+    FACTS_RESET,
+    FACTS_PROTOCOL, /* what it sent is not HTTP */
+    FACTS_RESOLVE,  /* its name leads nowhere */
 };
 
 enum facts_phase { FACTS_PHASE_CONNECT, FACTS_PHASE_REQUEST, FACTS_PHASE_HEAD, FACTS_PHASE_BODY };
@@ -129,11 +130,12 @@ struct facts_result { /* how a request ended; the layout is also in policy/hooks
     int32_t backend; /* of the last try, its index; -1: none */
 };
 
-enum facts_review {                  /* of a response, before any of it has gone to the client */
-                    FACTS_PASS,      /* as it is */
-                    FACTS_REPEAT,    /* the same backend once more */
-                    FACTS_ELSEWHERE, /* another one */
-                    FACTS_REPLACE,   /* an answer of the script's own */
+/* Of a response, before any of it has gone to the client. */
+enum facts_review {
+    FACTS_PASS,      /* as it is */
+    FACTS_REPEAT,    /* the same backend once more */
+    FACTS_ELSEWHERE, /* another one */
+    FACTS_REPLACE,   /* an answer of the script's own */
 };
 
 struct facts_check { /* what health(backend) says */

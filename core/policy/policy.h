@@ -27,8 +27,8 @@ enum policy_progress {
 /* One call of a hook on behalf of somebody: embedded, all zero but for on_done before the first
  * call, and in place until its end or policy_cancel. One call at a time. */
 struct policy_call {
-    /* After POLICY_AWAITS: the answer is where it was to be put. Comes from the loop, once, and never
-     * inside the call that asked. */
+    /* After POLICY_AWAITS: the answer is where it was to be put. Comes from the loop, once, and
+     * never inside the call that asked. */
     void (*on_done)(struct policy_call *);
     /* By the script, in all calls so far, from their beginning to their end, awaits included. Of
      * choose, on_response and on_failure, and only where the log has a line for each request. */
@@ -97,8 +97,8 @@ void policy_finish(struct policy *, struct facts_request *, const struct facts_r
 /* Nobody wants the answer any more: a call that awaits is thrown away. In any state. */
 void policy_cancel(struct policy_call *);
 
-/* How is the backend? Errors are a no, with their text as the reason. The request has nothing but an
- * arena and perhaps a deadline. */
+/* How is the backend? Errors are a no, with their text as the reason. The request has nothing but
+ * an arena and perhaps a deadline. */
 enum policy_progress policy_health(struct policy *, struct policy_call *, struct facts_request *,
                                    uint32_t backend, struct facts_check *out);
 /* Tells the script of a change. The reason is borrowed until the call is over. */

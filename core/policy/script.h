@@ -30,15 +30,16 @@ enum script_hook {
 
 enum { SCRIPT_FINAL_CPU_MS = 1 };
 
-enum script_breach { /* how a call can go wrong */
-                     SCRIPT_FINE,
-                     SCRIPT_RAISED,    /* an error */
-                     SCRIPT_TIMED_OUT, /* its time was over */
-                     SCRIPT_NO_MEMORY, /* it wanted more than script.memory */
-                     SCRIPT_YIELDED,   /* it yielded by itself, and nobody will resume it */
-                     SCRIPT_WRONG, /* it returned what it may not; for whoever reads the answer */
-                     SCRIPT_BREACHES,
-                     SCRIPT_AWAITS = SCRIPT_BREACHES, /* no breach: the end is still to come */
+/* How a call can go wrong. */
+enum script_breach {
+    SCRIPT_FINE,
+    SCRIPT_RAISED,    /* an error */
+    SCRIPT_TIMED_OUT, /* its time was over */
+    SCRIPT_NO_MEMORY, /* it wanted more than script.memory */
+    SCRIPT_YIELDED,   /* it yielded by itself, and nobody will resume it */
+    SCRIPT_WRONG,     /* it returned what it may not; for whoever reads the answer */
+    SCRIPT_BREACHES,
+    SCRIPT_AWAITS = SCRIPT_BREACHES, /* no breach: the end is still to come */
 };
 
 struct script;
@@ -51,8 +52,8 @@ struct script_run { /* a call that may await; in place until its end, or script_
     struct coroutine *coroutine; /* NULL: it awaits nothing */
 };
 
-/* Loads it and calls its init. Borrows everything for its life; the call struct is
- * where arguments and answers are. If the timers have no loop nothing can be awaited. NULL and a message if
+/* Loads it and calls its init. Borrows everything for its life; the call struct is where arguments
+ * and answers are. If the timers have no loop nothing can be awaited. NULL and a message if
  * something is wrong. */
 struct script *script_new(const struct config *, struct segment *, struct timers *,
                           struct binding_call *, struct buffer *error) MUST_USE;

@@ -1,12 +1,12 @@
 /*
  * worker - one event loop: listeners, clients, pools, policy.
  *
- * Runs until it is told to stop: SIGTERM from its supervisor drains (accept no
- * more, finish what is in flight, return), SIGQUIT ends at once, SIGHUP tells
- * that there may be another script, SIGINT is the supervisor's business and ignored. So is SIGTERM from anybody else: a
- * worker that drained on its own would leave the connections that the kernel
- * gives it unserved until its last response was out. If the supervisor ends, the
- * worker drains, and ends a second after the drain timeout at the latest.
+ * Runs until it is told to stop: SIGTERM from its supervisor drains (accept no more, finish what is
+ * in flight, return), SIGQUIT ends at once, SIGHUP tells that there may be another script, SIGINT
+ * is the supervisor's business and ignored. So is SIGTERM from anybody else: a worker that drained
+ * on its own would leave the connections that the kernel gives it unserved until its last response
+ * was out. If the supervisor ends, the worker drains, and ends a second after the drain timeout at
+ * the latest.
  */
 #ifndef PROCESS_WORKER_H
 #define PROCESS_WORKER_H

@@ -18,7 +18,7 @@ enum { DONE_COPY_BYTES = 8192 }; /* of texts and fields */
  * sent is on its way. Takes the request's vars. */
 void done_tell(struct plan *, struct incoming *, struct facts_request *,
                const struct facts_result *, bool is_told);
-/* The plan ends now: a call that has not begun is made, one that awaits something is thrown away. */
+/* The plan ends now: a call that has not begun is made, a call that awaits is thrown away. */
 void done_finish_all(struct plan *);
 
 #endif

@@ -35,8 +35,9 @@ enum judgement judge_failure(struct judge *, const struct attempt_failure *, boo
 /* The policy has decided at last; the same arguments. */
 enum judgement judge_decide(struct judge *, const struct attempt_failure *, bool body_whole);
 bool judge_may_repeat(const struct judge *, bool body_whole); /* as far as it is safe */
-/* A response came, and the policy wants the request to go out once more (FACTS_REPEAT or _ELSEWHERE).
- * Counts the try that follows, if it may; else JUDGE_FAIL, and the note says why not. */
+/* A response came, and the policy wants the request to go out once more (FACTS_REPEAT or
+ * _ELSEWHERE). Counts the try that follows, if it may; else JUDGE_FAIL, and the note says why
+ * not. */
 enum judgement judge_review(struct judge *, enum facts_review, bool body_whole);
 
 #endif

@@ -59,7 +59,7 @@ void edition_free(struct edition *);
 
 /* In the child. False: it is too large, and *error says so. */
 bool edition_draft(struct edition *, const struct config *, struct buffer *error) MUST_USE;
-/* In the supervisor: the draft, its slots filled in, is the next edition, for the monitor so far. */
+/* In the supervisor: the draft, its slots filled in, is the next edition, for the monitor. */
 void edition_offer(struct edition *);
 void edition_follow(struct edition *); /* and for the workers, one after the other */
 void edition_allow(struct edition *, unsigned workers); /* the first ones of them may load it */

@@ -6,11 +6,10 @@
  *     ^                 | it is wrong                                  |    ^ some worker
  *     '-----------------'                                              '----' cannot load it
  *
- * A child reads and tries the script; what it does there, however badly, harms
- * nobody. Then a new monitor begins with it and checks the backends that are new,
- * and then the workers are told. What none but a worker finds wrong (it asks for what workers
- * share, say) makes all of them go back to the script before. To be asked meanwhile leads to one more reload
- * after this one.
+ * A child reads and tries the script; what it does there, however badly, harms nobody. Then a new
+ * monitor begins with it and checks the backends that are new, and then the workers are told. What
+ * none but a worker finds wrong (it asks for what workers share, say) makes all of them go back to
+ * the script before. To be asked meanwhile leads to one more reload after this one.
  */
 #ifndef RELOAD_RELOAD_H
 #define RELOAD_RELOAD_H

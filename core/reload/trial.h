@@ -14,8 +14,9 @@
 
 #include <stdbool.h>
 
-/* With rehearses: its hooks are called, too (lab/rehearsal.h). True: go on. False: end with *status; the reason is on standard error, unless it
- * is that SIGTERM, SIGINT or SIGQUIT came, when *status is 0. signals: signals_open. */
+/* With rehearses: its hooks are called, too (lab/rehearsal.h). True: go on. False: end with
+ * *status; the reason is on standard error, unless it is that SIGTERM, SIGINT or SIGQUIT came, when
+ * *status is 0. signals: signals_open. */
 bool trial_run(const struct config *, bool rehearses, int signals, int *status) MUST_USE;
 
 #endif

@@ -38,8 +38,8 @@ void watch_close(struct watch *); /* in any state */
 /* Often: which modules count is what the current edition has required. */
 void watch_follow(struct watch *, const struct edition *, const struct config *first);
 void watch_read(struct watch *); /* whatever waits, if anything does */
-uint64_t watch_next_ms(
-    const struct watch *); /* when to ask again, unless fd is ready before; UINT64_MAX: never */
+/* When to ask again, unless fd is ready before; UINT64_MAX: never. */
+uint64_t watch_next_ms(const struct watch *);
 bool watch_has_change(struct watch *); /* one is over; told once */
 
 #endif

@@ -88,13 +88,11 @@ bool board_eject(struct segment *, unsigned backend, uint64_t for_ms, uint64_t n
 /* The attempt went well. True if that ended an ejection (for exactly one caller). */
 bool board_note_success(struct segment *, unsigned backend);
 
-/* An ejected backend whose time is over is on trial: one attempt at a time may
- * go there until one has gone well. A trial's failure ejects again at once; that
- * of an older attempt, met while nobody is on trial, does not. */
-bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms,
-                       uint64_t until_ms); /* true: this attempt is the trial, or none is needed;
-                                            * false: go elsewhere. until_ms, not 0: when the
-                                            * attempt will be over at the latest */
+/* An ejected backend whose time is over is on trial: one attempt at a time may go there until one
+ * has gone well. A trial's failure ejects again at once; that of an older attempt, met while nobody
+ * is on trial, does not. True: this attempt is the trial, or none is needed; false: go elsewhere.
+ * until_ms, not 0: when the attempt will be over at the latest. */
+bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms, uint64_t until_ms);
 /* It ended without a verdict; until_ms as it was claimed. Does nothing if the trial
  * is another's by now. */
 void board_release_trial(struct segment *, unsigned backend, uint64_t until_ms);

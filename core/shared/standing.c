@@ -62,7 +62,7 @@ void standing_note_ejected(struct segment *s, unsigned slot, uint64_t now_ms)
     atomic_store(&s->backends[slot].ejected_ms, now_ms);
 }
 
-/* One word says both what was set and over what, so that a script that changes its weight is heard. */
+/* One word has the weight that was set and the script's then; if the latter changes, it counts. */
 uint32_t standing_weight(const struct segment *s, unsigned slot, uint32_t in_script)
 {
     uint32_t word = atomic_load_explicit(&s->backends[slot].weight, memory_order_relaxed);

@@ -136,8 +136,8 @@ static void cell_tidy(struct table *t, uint32_t cell, uint64_t now_ms)
         bucket_tidy(t, bucket);
 }
 
-/* The same for what may be worth it: a value that has expired, a change that was begun. What
- * was left over by a process that is gone is found by cell_tidy alone, which takes ten times as long. */
+/* The same for what may be worth it: a value that has expired, a change that was begun. What was
+ * left over by a process that is gone is found by cell_tidy only, at ten times the price. */
 static void cell_glance(struct table *t, uint32_t cell, uint64_t now_ms)
 {
     enum cell_kind kind = cell_kind(atomic_load_explicit(&t->states[cell], RELAXED));

@@ -165,8 +165,8 @@ static void on_bytes(struct stream *s, struct slice bytes)
         outgoing_feed(o, bytes);
 }
 
-/* A whole request is to go out that waited for other events of its turn. If those took long, an idle
- * connection may not be what it was, as in pool_take: what came meanwhile is no answer. */
+/* A whole request is to go out that waited for other events of its turn. If those took long, an
+ * idle connection may not be what it was, as in pool_take: what came meanwhile is no answer. */
 static bool may_leave(struct stream *s)
 {
     struct outgoing *o = outgoing_of(s);
