@@ -126,7 +126,6 @@ local unmended = {
   "spec/core/callers_spec.lua: text",
   "spec/core/cases_spec.lua: text",
   "spec/core/codes_spec.lua: text",
-  "spec/core/config_spec.lua: file",
   "spec/core/config_spec.lua: text",
   "spec/core/evidence_spec.lua: text",
   "spec/core/full_table_spec.lua: text",
