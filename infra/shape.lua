@@ -135,8 +135,6 @@ local unmended = {
   "spec/core/mutation_spec.lua: text",
   "spec/core/parse_spec.lua: file",
   "spec/core/patterns_spec.lua: text",
-  "spec/core/policy_spec.lua: file",
-  "spec/core/policy_spec.lua: text",
   "spec/core/proxy_header_spec.lua: text",
   "spec/core/rules_spec.lua: text",
   "spec/core/syntax_spec.lua: text",
