@@ -5,6 +5,7 @@
 #include "config/command_line.h"
 #include "config/load.h"
 #include "config/output.h"
+#include "config/print.h"
 #include "http/parse.h"
 #include "lua/sandbox.h"
 #include "net/loop.h"

@@ -31,7 +31,6 @@ end
 local uncut = arg[1] and {} or {
   "base: buffer check log_text mem",
   "client: client clients early incoming introduction watch",
-  "config: config logging probes settings",
   "http: asked forward",
   "http: head syntax",
   "lua: modules sandbox",

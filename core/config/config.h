@@ -202,16 +202,12 @@ static inline const char *config_backend_host(const struct config_backend *backe
     return backend->address.kind == ADDRESS_UNIX ? "localhost" : backend->text;
 }
 
-struct config *config_new(void); /* every setting at its default, no addresses */
-void config_free(struct config *);
-void config_print(const struct config *, struct buffer *); /* the effective settings, as a script */
+void config_free(struct config *);                          /* of config/load.h; NULL is fine */
 void config_print_text(struct buffer *, struct slice text); /* in quotes, as Lua reads it */
 const char *config_fallback_name(const struct config *);
 /* "balancer.lua:12 calls ctx:reject": why the fallback is what it is. */
 void config_explain_fallback(const struct config *, struct buffer *);
-const char *config_body_first_name(enum config_body_first);
 bool config_takes_body_first(const struct config *);
-bool config_status_is_healthy(const struct config_health *, unsigned status);
 const struct config_page *config_page_of(const struct config *, unsigned status); /* or NULL */
 /* What a worker may have for its clients: its part of limits.memory. */
 uint64_t config_memory_part(const struct config *);

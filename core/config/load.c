@@ -11,7 +11,9 @@
 #include "base/mem.h"
 #include "config/foreign.h"
 #include "config/itself.h"
+#include "config/probes.h"
 #include "config/read.h"
+#include "config/settings.h"
 #include "config/source.h"
 #include "lua/embedded.h"
 #include "lua/fields.h"
@@ -316,6 +318,24 @@ static void load_in_state(struct load *load, lua_State *lua)
         fail_with_error_value(load, lua, 0);
 }
 
+/* Every setting at its default, no addresses. */
+static struct config *new_config(const char *name, struct slice source)
+{
+    struct config *config = mem_zalloc(sizeof *config);
+
+    settings_set_defaults(config);
+    probes_set_defaults(&config->health);
+    config->via = true;
+    config->fallback = CONFIG_FALLBACK_ROUND_ROBIN;
+    config->body_first = CONFIG_BODY_FIRST_LIMITED;
+    config->workers_auto = true;
+    config->workers = config_cpus();
+    config->script_path = mem_copy_text(name);
+    config->script = mem_copy(source.start, source.length);
+    config->script_bytes = source.length;
+    return config;
+}
+
 struct config *config_load_bundle(const char *name, struct slice source,
                                   const struct bundle *modules,
                                   const struct config_overrides *given, struct segment *segment,
@@ -327,10 +347,7 @@ struct config *config_load_bundle(const char *name, struct slice source,
 
     load.modules = modules;
     load.error = error;
-    load.config = config_new();
-    load.config->script_path = mem_copy_text(name);
-    load.config->script = mem_copy(source.start, source.length);
-    load.config->script_bytes = source.length;
+    load.config = new_config(name, source);
     if (read_overrides(load.config, load.given, error)) {
         lua = sandbox_open(segment, MEMORY_BYTES_MAX);
         if (lua != NULL)

@@ -219,21 +219,6 @@ void logging_print(const struct config *config, struct buffer *out)
     buffer_append_text(out, "  },\n");
 }
 
-static void free_list(char **list, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        mem_free(list[i]);
-    mem_free(list);
-}
-
-void logging_dispose(struct config_log *log)
-{
-    free_list(log->headers, log->headers_count);
-    free_list(log->skip, log->skip_count);
-    mem_free(log->file);
-    *log = (struct config_log){0};
-}
-
 /* Is the path below that folder for all servers? "/static/../admin" is not. */
 static bool is_below(struct slice path, struct slice folder)
 {

@@ -16,7 +16,6 @@ enum { LOGGING_HEADERS_MAX = 16, LOGGING_NAME_BYTES_MAX = 64, LOGGING_SKIP_MAX =
 /* What --log-format says wins over the script. */
 void logging_read(struct config *, const struct config_overrides *, struct fields *root);
 void logging_print(const struct config *, struct buffer *);
-void logging_dispose(struct config_log *);
 
 /* Is there to be no line for a request with that path, as the client sent it, without its query? */
 bool logging_skips(const struct config_log *, struct slice path);

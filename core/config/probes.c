@@ -21,15 +21,23 @@ static void add_statuses(struct config_health *health, unsigned first, unsigned 
         health->status[bit / 8] |= (uint8_t)(1u << (bit % 8));
 }
 
+bool probes_status_is_healthy(const struct config_health *health, unsigned status)
+{
+    unsigned bit = status - CONFIG_STATUS_MIN;
+
+    return status >= CONFIG_STATUS_MIN && status <= CONFIG_STATUS_MAX &&
+           (health->status[bit / 8] >> (bit % 8) & 1) != 0;
+}
+
 static bool has_hundred(const struct config_health *health, unsigned first)
 {
     for (unsigned status = first; status < first + 100; status++)
-        if (!config_status_is_healthy(health, status))
+        if (!probes_status_is_healthy(health, status))
             return false;
     return true;
 }
 
-void probes_print(const struct config_health *health, struct buffer *out)
+static void print_statuses(const struct config_health *health, struct buffer *out)
 {
     const char *before = "";
 
@@ -40,7 +48,7 @@ void probes_print(const struct config_health *health, struct buffer *out)
         if (is_whole)
             buffer_printf(out, "%s\"%uxx\"", before, first / 100);
         for (unsigned status = first; status < first + 100; status++) {
-            if (!config_status_is_healthy(health, status))
+            if (!probes_status_is_healthy(health, status))
                 continue;
             if (!is_whole)
                 buffer_printf(out, "%s%u", before, status);
@@ -191,4 +199,25 @@ void probes_read(struct config_health *health, struct fields *table)
     read_path(health, table);
     read_host(health, table);
     read_statuses(health, table);
+}
+
+void probes_print(const struct config_health *health, struct buffer *out)
+{
+    if (health->type == CONFIG_HEALTH_LUA) {
+        buffer_append_text(out, "    -- check: the script's\n");
+        return;
+    }
+    if (health->type == CONFIG_HEALTH_TCP) {
+        buffer_append_text(out, "    type = \"tcp\",\n");
+        return;
+    }
+    buffer_append_text(out, "    type = \"http\",\n    path = ");
+    config_print_text(out, slice_of(health->path));
+    if (health->host != NULL) {
+        buffer_append_text(out, ",\n    host = ");
+        config_print_text(out, slice_of(health->host));
+    }
+    buffer_append_text(out, ",\n    status = ");
+    print_statuses(health, out);
+    buffer_append_text(out, ",\n");
 }

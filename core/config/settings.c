@@ -112,7 +112,7 @@ void setting_set(struct config *config, const struct setting *setting, double va
     case SETTING_FRACTION:
         memcpy(member, &value, sizeof value);
         break;
-    case SETTING_SECONDS: /* what is not none must not become none */
+    case SETTING_SECONDS: /* a value above 0 must not round to 0, which means "none" */
         count64 = (uint64_t)llround(value * 1000);
         if (value > 0 && count64 == 0)
             count64 = 1;
@@ -123,4 +123,12 @@ void setting_set(struct config *config, const struct setting *setting, double va
         memcpy(member, &count64, sizeof count64);
         break;
     }
+}
+
+void settings_set_defaults(struct config *config)
+{
+    for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
+        for (unsigned j = 0; j < settings_groups[i].count; j++)
+            setting_set(config, &settings_groups[i].settings[j],
+                        settings_groups[i].settings[j].standard);
 }

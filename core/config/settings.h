@@ -31,9 +31,10 @@ struct settings_group { /* one table of the script */
     unsigned count;
 };
 
-enum { SETTINGS_GROUPS = 4, SETTINGS_BESIDE_MAX = 8 };
+enum { SETTINGS_GROUPS = 4 };
 extern const struct settings_group settings_groups[SETTINGS_GROUPS];
 
+void settings_set_defaults(struct config *);
 double setting_get(const struct config *, const struct setting *); /* as the script says it */
 void setting_set(struct config *, const struct setting *, double value);
 

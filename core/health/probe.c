@@ -9,6 +9,7 @@
 #include "health/probe.h"
 
 #include "base/mem.h"
+#include "config/probes.h"
 
 struct probe_connection { /* frees itself when it is closed */
     struct stream stream;
@@ -134,7 +135,7 @@ static void probe_take_head(struct probe *p)
             probe_expect_response(p);
     } else if (is_ambiguous(&p->parse)) {
         probe_fail(p, BOARD_NOT_HTTP, 0);
-    } else if (config_status_is_healthy(&p->config->health, status)) {
+    } else if (probes_status_is_healthy(&p->config->health, status)) {
         probe_pass(p, BOARD_STATUS, -(int)status);
     } else {
         probe_fail(p, BOARD_STATUS, -(int)status);

@@ -1,0 +1,176 @@
+#include "config/print.h"
+
+#include "config/logging.h"
+#include "config/probes.h"
+#include "config/settings.h"
+
+#include <inttypes.h>
+
+/* --- the pieces --- */
+
+static void print_text(struct buffer *out, const char *text)
+{
+    config_print_text(out, slice_of(text));
+}
+
+static void print_tags(struct buffer *out, const struct config_backend *backend)
+{
+    buffer_append_text(out, ", tags = { ");
+    for (unsigned i = 0; i < backend->tags_count; i++) {
+        buffer_append_text(out, i > 0 ? ", [" : "[");
+        print_text(out, backend->tags[i].key);
+        buffer_append_text(out, "] = ");
+        print_text(out, backend->tags[i].value);
+    }
+    buffer_append_text(out, " }");
+}
+
+static void print_backend(struct buffer *out, const struct config_backend *backend)
+{
+    buffer_append_text(out, "    { name = ");
+    print_text(out, backend->name);
+    buffer_append_text(out, ", address = ");
+    print_text(out, backend->text);
+    buffer_printf(out, ", weight = %u", backend->weight);
+    if (backend->max_in_flight > 0)
+        buffer_printf(out, ", max_in_flight = %u", backend->max_in_flight);
+    if (backend->tags_count > 0)
+        print_tags(out, backend);
+    buffer_append_text(out, " },\n");
+}
+
+static void print_listen(struct buffer *out, const struct config_listen *listen)
+{
+    if (listen->proxy)
+        buffer_append_text(out, "{ ");
+    print_text(out, listen->written);
+    if (listen->proxy)
+        buffer_append_text(out, ", proxy = true }");
+}
+
+static void print_addresses(struct buffer *out, const struct config *config)
+{
+    buffer_append_text(out, "  listen = { ");
+    for (unsigned i = 0; i < config->listen_count; i++) {
+        buffer_append_text(out, i > 0 ? ", " : "");
+        print_listen(out, &config->listen[i]);
+    }
+    buffer_append_text(out, " },\n  backends = {\n");
+    for (unsigned i = 0; i < config->backends_count; i++)
+        print_backend(out, &config->backends[i]);
+    buffer_append_text(out, "  },\n");
+}
+
+static void print_trusted(struct buffer *out, const struct config *config)
+{
+    buffer_append_text(out, "  trusted_proxies = {");
+    for (unsigned i = 0; i < config->trusted_proxies_count; i++) {
+        buffer_append_text(out, i > 0 ? ", \"" : " \"");
+        network_format(out, &config->trusted_proxies[i]);
+        buffer_append_text(out, "\"");
+    }
+    buffer_printf(out, "%s},\n  forwarded = %s,\n  trace = %s,\n  via = %s,\n  reuse = \"%s\",\n",
+                  config->trusted_proxies_count > 0 ? " " : "",
+                  config->forwarded ? "true" : "false", config->trace ? "true" : "false",
+                  config->via ? "true" : "false",
+                  config->reuse == CONFIG_REUSE_ALL ? "all" : "safe");
+}
+
+static void print_headers(struct buffer *out, const struct config_headers *headers)
+{
+    buffer_append_text(out, "headers = {");
+    for (unsigned i = 0; i < headers->count; i++) {
+        buffer_append_text(out, i > 0 ? ", [" : " [");
+        print_text(out, headers->list[i].name);
+        buffer_append_text(out, "] = ");
+        print_text(out, headers->list[i].value);
+    }
+    buffer_append_text(out, " }");
+}
+
+static void print_page(struct buffer *out, const struct config_page *page)
+{
+    buffer_printf(out, "    [%u] = { ", page->status);
+    if (page->body != NULL) {
+        buffer_append_text(out, "type = ");
+        print_text(out, page->type);
+        buffer_append_text(out, ", body = ");
+        config_print_text(out, (struct slice){page->body, page->body_bytes});
+    }
+    if (page->headers.count > 0) {
+        buffer_append_text(out, page->body != NULL ? ", " : "");
+        print_headers(out, &page->headers);
+    }
+    buffer_append_text(out, " },\n");
+}
+
+static void print_pages(struct buffer *out, const struct config *config)
+{
+    buffer_append_text(out, "  pages = {\n");
+    if (config->pages_headers.count > 0) {
+        buffer_append_text(out, "    ");
+        print_headers(out, &config->pages_headers);
+        buffer_append_text(out, ",\n");
+    }
+    for (unsigned i = 0; i < config->pages_count; i++)
+        print_page(out, &config->pages[i]);
+    buffer_append_text(out, "  },\n");
+}
+
+static void print_setting(struct buffer *out, const struct config *config,
+                          const struct setting *setting)
+{
+    buffer_printf(out, "    %s = %.15g,", setting->name, setting_get(config, setting));
+    if (setting->offset == offsetof(struct config, limits.memory))
+        buffer_printf(out, " -- %" PRIu64 " for each worker", config_memory_part(config));
+    buffer_append_byte(out, '\n');
+}
+
+static void print_group(struct buffer *out, const struct config *config,
+                        const struct settings_group *group)
+{
+    buffer_printf(out, "  %s = {\n", group->name);
+    if (strcmp(group->name, "health") == 0)
+        probes_print(&config->health, out);
+    for (unsigned i = 0; i < group->count; i++)
+        print_setting(out, config, &group->settings[i]);
+    buffer_append_text(out, "  },\n");
+}
+
+/* --- the whole --- */
+
+static const char *body_first_name(enum config_body_first which)
+{
+    static const char *const names[] = {[CONFIG_BODY_FIRST_NEVER] = "never",
+                                        [CONFIG_BODY_FIRST_LIMITED] = "limited",
+                                        [CONFIG_BODY_FIRST_ALWAYS] = "always"};
+
+    return names[which];
+}
+
+void config_print(const struct config *config, struct buffer *out)
+{
+    buffer_append_text(out, "return {\n");
+    print_addresses(out, config);
+    if (config->workers_auto)
+        buffer_printf(out, "  workers = \"auto\", -- %u here\n", config->workers);
+    else
+        buffer_printf(out, "  workers = %u,\n", config->workers);
+    buffer_printf(out, "  fallback = \"%s\",\n  body_first = \"%s\",\n",
+                  config_fallback_name(config), body_first_name(config->body_first));
+    print_trusted(out, config);
+    print_pages(out, config);
+    logging_print(config, out);
+    for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
+        print_group(out, config, &settings_groups[i]);
+    buffer_printf(out, "  -- choose: %s\n",
+                  config->has_choose ? "the script's" : "none, so the built-in round robin");
+    buffer_printf(out, "  -- on_failure: %s\n",
+                  config->has_on_failure ? "the script's" : "none, so the built-in rule");
+    if (config->has_on_response)
+        buffer_append_text(out, "  -- on_response: the script's\n");
+    buffer_printf(out, "  -- on_health: %s\n", config->has_on_health ? "the script's" : "none");
+    if (config->has_on_done)
+        buffer_append_text(out, "  -- on_done: the script's\n");
+    buffer_printf(out, "  -- init: %s\n}\n", config->has_init ? "the script's" : "none");
+}
