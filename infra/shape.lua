@@ -133,7 +133,6 @@ local unmended = {
   "spec/core/links_spec.lua: text",
   "spec/core/log_spec.lua: text",
   "spec/core/mutation_spec.lua: text",
-  "spec/core/parse_spec.lua: file",
   "spec/core/patterns_spec.lua: text",
   "spec/core/proxy_header_spec.lua: text",
   "spec/core/rules_spec.lua: text",
