@@ -1,22 +1,19 @@
 /*
- * The states of a connection:
+ * What a connection does with what its stream says; client/states.c has its states.
  *
- *    IDLE --first byte--> HEAD --head complete--> BUSY --answered, request read--> IDLE
- *      |                    |                      |--upgraded--> TUNNEL
- *      |                    |                      |                |
- *      '--------------------+-------- closes ------+----------------+--> LINGERING --> CLOSING
- *
- * BUSY ends when the exchange is done and the request has been read to its end. In
- * LINGERING the answer is out, our side is shut, and what still comes is thrown
- * away, so that no reset destroys the answer on its way (RFC 9112, 9.6). In TUNNEL
- * the bytes are somebody else's (proxy/tunnel.c). INTRODUCTION is before the first
- * IDLE, where the listener wants a PROXY header (client/introduction.h).
+ *    bytes --> introduction, head, body, or a tunnel's ------> clients_events, incoming_events
+ *    end, drained --> watch, or the exchange
+ *    resume <-- the exchange is over: the next request, or the end
  */
 #include "client/client.h"
 
 #include "base/mem.h"
+#include "client/admission.h"
+#include "client/blocks.h"
 #include "client/early.h"
 #include "client/introduction.h"
+#include "client/resting.h"
+#include "client/states.h"
 #include "client/watch.h"
 
 enum { DRAIN_GRACE_MS = 300 };
@@ -29,61 +26,7 @@ static struct client *client_of(struct stream *s)
     return list_entry(s, struct client, stream);
 }
 
-static void client_enter(struct client *c, enum client_state state)
-{
-    c->state = (uint8_t)state;
-}
-
-/* --- closing --- */
-
-static void on_closed(struct stream *s)
-{
-    struct client *c = client_of(s);
-
-    deadline_clear(&c->deadline);
-    deferred_cancel(&c->resume);
-    if (c->incoming != NULL)
-        incoming_free(c);
-    early_drop(c);
-    clients_forget(c->clients, c);
-    mem_free(c);
-}
-
-/* Tells the exchange, if there is one that still cares. */
-static void client_tell_gone(struct client *c)
-{
-    struct incoming *in = c->incoming;
-
-    if (in != NULL && !in->is_done && in->events != NULL)
-        in->events->on_gone(in);
-}
-
-static void client_leave(struct client *c, void (*leave)(struct stream *))
-{
-    if (c->state == CLIENT_CLOSING)
-        return;
-    client_enter(c, CLIENT_CLOSING);
-    deadline_clear(&c->deadline);
-    client_tell_gone(c);
-    bonds_end(&c->bonds);
-    client_uncount_caller(c); /* first, as who sees the end may come again at once */
-    leave(&c->stream);
-    clients_note_left(c->clients);
-}
-
-void client_close(struct client *c)
-{
-    struct incoming *in = c->incoming;
-    bool is_unfinished =
-        in != NULL && in->needs_reset && (!in->is_done || stream_backlog(&c->stream) > 0);
-
-    client_leave(c, is_unfinished ? stream_reset : stream_close);
-}
-
-void client_reset(struct client *c)
-{
-    client_leave(c, stream_reset);
-}
+/* --- the end --- */
 
 /* The answer is out and no other follows. If the request was read whole and nothing
  * else came, closing is enough; else what we do not read would reset the answer. */
@@ -99,7 +42,7 @@ static void client_end(struct client *c)
         return;
     }
     client_enter(c, CLIENT_LINGERING);
-    clients_note_rest(c, CLIENTS_LEAVING);
+    resting_note(c, CLIENTS_LEAVING);
     stream_shutdown(&c->stream);
     if (c->incoming != NULL)
         incoming_empty(c->incoming); /* nothing of it is borrowed any more */
@@ -114,16 +57,6 @@ static void client_end(struct client *c)
 static uint64_t client_first_head_ms(const struct clients *clients)
 {
     return clients->is_draining ? DRAIN_GRACE_MS : clients->timeouts.request_head_ms;
-}
-
-void client_fail_head(struct client *c, enum incoming_fault fault, const char *text)
-{
-    struct incoming *in = c->incoming;
-
-    client_enter(c, CLIENT_BUSY);
-    deadline_rest(&c->deadline);
-    in->closes = true;
-    c->clients->events->on_bad_request(c->clients, in, fault, text);
 }
 
 static void client_take_head(struct client *c)
@@ -176,10 +109,25 @@ static void client_take_end(struct client *c)
         client_watch(c);
 }
 
+static enum incoming_fault fault_of(enum parse_error error)
+{
+    switch (error) {
+    case PARSE_BAD_VERSION:
+        return INCOMING_BAD_VERSION;
+    case PARSE_LONG_LINE:
+        return INCOMING_LONG_LINE;
+    case PARSE_LARGE_HEAD:
+    case PARSE_MANY_FIELDS:
+        return INCOMING_LARGE_HEAD;
+    default:
+        return INCOMING_BAD;
+    }
+}
+
 static void client_take_failure(struct client *c)
 {
     struct incoming *in = c->incoming;
-    enum incoming_fault fault = incoming_fault_of(in->parse.error);
+    enum incoming_fault fault = fault_of(in->parse.error);
 
     if (c->state == CLIENT_HEAD) {
         client_fail_head(c, fault, in->parse.why);
@@ -257,6 +205,12 @@ static void client_hold_back(struct client *c)
     }
 }
 
+static void client_admit(struct client *c)
+{
+    if (!admission_admits(c))
+        client_reset(c);
+}
+
 /* Behind the header the first request may be there, whole or in part. */
 static void client_take_introduction(struct client *c, struct slice bytes)
 {
@@ -265,7 +219,7 @@ static void client_take_introduction(struct client *c, struct slice bytes)
         return;
     client_enter(c, CLIENT_IDLE);
     deadline_set(c->clients->loop, &c->deadline, client_first_head_ms(c->clients));
-    client_check_callers(c);
+    client_admit(c);
     if (c->state != CLIENT_CLOSING)
         client_feed_early(c);
     if (c->state != CLIENT_CLOSING)
@@ -350,14 +304,8 @@ static const struct stream_events stream_events = {
     .on_bytes = on_bytes,
     .on_end = on_end,
     .on_drained = on_drained,
-    .on_closed = on_closed,
+    .on_closed = client_on_closed,
 };
-
-/* Is there room for what comes? */
-bool client_may_read(const struct client *c)
-{
-    return c->state != CLIENT_CLOSING && !c->is_paused && early_has_room(c);
-}
 
 /* After what had come ahead of its turn was fed: is there more to wait for? */
 static void client_go_on(struct client *c)
@@ -431,16 +379,11 @@ static void on_resume(struct deferred *d)
     }
     incoming_free(c);
     client_enter(c, CLIENT_IDLE);
-    clients_note_rest(c, CLIENTS_IDLE);
+    resting_note(c, CLIENTS_IDLE);
     deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts.keep_alive_ms);
     if (early_bytes(c) > 0)
         client_feed_early(c);
     client_go_on(c);
-}
-
-void client_continue(struct client *c)
-{
-    incoming_add_head(c->incoming, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 void client_resume_later(struct client *c)
@@ -457,8 +400,8 @@ void client_switch(struct client *c)
 
 /* --- for the set of clients --- */
 
-struct client *client_new(struct clients *clients, const struct listener *listener, int socket,
-                          const struct sockaddr_in6 *peer)
+void client_new(struct clients *clients, const struct listener *listener, int socket,
+                const struct sockaddr_in6 *peer)
 {
     struct client *c = mem_zalloc(sizeof *c);
 
@@ -472,14 +415,11 @@ struct client *client_new(struct clients *clients, const struct listener *listen
     stream_accept(&c->stream, clients->loop, socket, &stream_events);
     deadline_set(clients->loop, &c->deadline, client_first_head_ms(clients));
     client_resume_later(c);
-    return c;
-}
-
-void client_await_introduction(struct client *c, uint64_t within_ms)
-{
-    client_enter(c, CLIENT_INTRODUCTION);
-    if (!c->clients->is_draining)
-        deadline_set(c->clients->loop, &c->deadline, within_ms);
+    client_take_place(c);
+    if (listener->is_proxied)
+        introduction_begin(c);
+    else
+        client_admit(c);
 }
 
 /* A request that is on its way, or is there and not read yet, is still served. */

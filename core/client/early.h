@@ -6,7 +6,7 @@
 #ifndef CLIENT_EARLY_H
 #define CLIENT_EARLY_H
 
-#include "client/client.h"
+#include "client/client_inside.h"
 
 static inline size_t early_bytes(const struct client *c)
 {

@@ -1,102 +1,10 @@
 #include "client/incoming.h"
 
-#include "base/mem.h"
 #include "client/client.h"
+#include "client/states.h"
 #include "client/watch.h"
 
-enum {
-    INCOMING_BLOCK_BYTES = 8192,
-    SPARE_MAX = 128,
-    THROW_AWAY_MAX = 65536, /* of a body that nobody wants, to keep the connection */
-};
-
-static void on_body(struct parse *parse, struct slice piece)
-{
-    struct incoming *in = list_entry(parse, struct incoming, parse);
-
-    in->body_bytes += piece.length;
-    in->awaits_continue = false;
-    if (!in->is_done)
-        in->events->on_body(in, piece);
-}
-
-void incoming_new(struct client *c)
-{
-    struct clients *clients = c->clients;
-    struct incoming *in;
-
-    if (list_is_empty(&clients->spare)) {
-        in = mem_alloc(INCOMING_BLOCK_BYTES);
-    } else {
-        struct list_node *block = clients->spare.next;
-
-        list_remove(block);
-        clients->spare_count--;
-        if (clients->spare_count < clients->spare_least)
-            clients->spare_least = clients->spare_count;
-        in = (struct incoming *)(void *)block;
-    }
-    memset(in, 0, sizeof *in);
-    in->client = c;
-    in->closes = clients->is_draining;
-    arena_init(&in->arena, in + 1, INCOMING_BLOCK_BYTES - sizeof *in);
-    parse_init_request(&in->parse, &clients->limits, &in->arena, on_body);
-    c->incoming = in;
-    c->is_paused = false;
-    c->checks = 0;
-}
-
-enum incoming_fault incoming_fault_of(enum parse_error error)
-{
-    switch (error) {
-    case PARSE_BAD_VERSION:
-        return INCOMING_BAD_VERSION;
-    case PARSE_LONG_LINE:
-        return INCOMING_LONG_LINE;
-    case PARSE_LARGE_HEAD:
-    case PARSE_MANY_FIELDS:
-        return INCOMING_LARGE_HEAD;
-    default:
-        return INCOMING_BAD;
-    }
-}
-
-void incoming_empty(struct incoming *in)
-{
-    struct incoming_reader *reader = in->reader;
-
-    in->reader = NULL;
-    if (reader != NULL)
-        reader->on_empty(reader);
-    parse_dispose(&in->parse);
-    arena_dispose(&in->arena);
-}
-
-void incoming_free(struct client *c)
-{
-    struct clients *clients = c->clients;
-    struct incoming *in = c->incoming;
-
-    c->incoming = NULL;
-    incoming_empty(in);
-    if (clients->spare_count >= SPARE_MAX) {
-        mem_free(in);
-        return;
-    }
-    clients->spare_count++;
-    list_prepend(&clients->spare, (struct list_node *)(void *)in);
-}
-
-void incoming_free_spare(struct clients *clients, unsigned kept)
-{
-    while (clients->spare_count > kept) {
-        struct list_node *block = clients->spare.next;
-
-        list_remove(block);
-        clients->spare_count--;
-        mem_free(block);
-    }
-}
+enum { THROW_AWAY_MAX = 65536 }; /* of a body that nobody wants, to keep the connection */
 
 /* --- heads --- */
 
@@ -167,7 +75,7 @@ void incoming_continue(struct incoming *in)
 {
     in->awaits_continue = false;
     in->has_continue = true;
-    client_continue(in->client);
+    incoming_add_head(in, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
     client_watch(in->client);
 }
 

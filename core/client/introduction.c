@@ -1,7 +1,9 @@
 #include "client/introduction.h"
 
 #include "base/log.h"
+#include "client/admission.h"
 #include "client/early.h"
+#include "client/states.h"
 #include "net/proxy_header.h"
 
 #include <inttypes.h>
@@ -68,17 +70,19 @@ void introduction_late(struct client *c)
 
 void introduction_begin(struct client *c)
 {
-    if (!client_is_trusted(c)) {
+    if (!admission_trusts(c)) {
         introduction_refuse(c, "its address is not in trusted_proxies");
         return;
     }
-    client_await_introduction(c, HEADER_MS);
+    client_enter(c, CLIENT_INTRODUCTION);
+    if (!c->clients->is_draining)
+        deadline_set(c->clients->loop, &c->deadline, HEADER_MS);
 }
 
 static void introduction_follow(struct client *c, const struct proxy_header *header)
 {
     c->is_nameless = !header->names_client;
-    client_uncount_caller(c);
+    admission_leave(c);
     if (header->names_client)
         c->peer = header->client;
     buffer_consume(c->early, header->length);

@@ -7,7 +7,7 @@
 #ifndef CLIENT_INTRODUCTION_H
 #define CLIENT_INTRODUCTION_H
 
-#include "client/client.h"
+#include "client/client_inside.h"
 
 /* Just accepted: awaits the header, or closes the connection of a peer that is not trusted. */
 void introduction_begin(struct client *);

@@ -1,7 +1,8 @@
 #include "client/relief.h"
 
 #include "base/mem.h"
-#include "client/client.h"
+#include "client/blocks.h"
+#include "client/states.h"
 
 static void holders_note(struct holders *holders, struct client *c, size_t bytes)
 {
@@ -50,7 +51,7 @@ void holders_find(struct holders *holders, struct clients *clients)
 {
     holders->count = 0;
     holders->idle_bytes = 0;
-    incoming_free_spare(clients, 0);
+    blocks_free(clients, 0);
     clients->spare_least = 0;
     for (unsigned i = 0; i < CLIENTS_LISTS; i++) {
         struct list_node *head = &clients->lists[i];

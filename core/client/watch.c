@@ -40,7 +40,10 @@
  */
 #include "client/watch.h"
 
+#include "client/early.h"
 #include "client/introduction.h"
+#include "client/resting.h"
+#include "client/states.h"
 
 enum {
     LINGER_MS = 2000,
@@ -51,10 +54,9 @@ enum {
     CHECKS_MOST = 128, /* a power of two: in the end every 32 s */
 };
 
-bool client_is_resting(const struct client *c)
+bool client_may_read(const struct client *c)
 {
-    return c->state == CLIENT_IDLE || c->state == CLIENT_INTRODUCTION ||
-           (c->state == CLIENT_HEAD && parse_is_at_start(&c->incoming->parse));
+    return c->state != CLIENT_CLOSING && !c->is_paused && early_has_room(c);
 }
 
 /* It is the client's turn to send, and it may. */

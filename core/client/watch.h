@@ -7,11 +7,11 @@
 #ifndef CLIENT_WATCH_H
 #define CLIENT_WATCH_H
 
-#include "client/client.h"
+#include "client/client_inside.h"
 
-/* Between two requests, or before the first; empty lines are no beginning of one. */
-bool client_is_resting(const struct client *);
 void watch_init(struct client *);
+bool client_may_read(const struct client *); /* there is room for what comes */
+void client_watch(struct client *); /* sets the deadline that the state calls for, from now */
 /* The client has shut its sending side and an answer is under way: finds out, from now on, if it
  * is gone. */
 void watch_begin_probing(struct client *);

@@ -411,7 +411,12 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     deadline_init(&w->log_again, on_log_again);
     deadline_init(&w->heartbeat, on_heartbeat);
     deadline_init(&w->turn_to_load, on_turn_to_load);
-    clients_init(&w->clients, &w->loop, first, segment, slot, &clients_events, w);
+    clients_init(&w->clients, &(struct clients_setup){.loop = &w->loop,
+                                                      .config = first,
+                                                      .segment = segment,
+                                                      .worker = slot,
+                                                      .events = &clients_events,
+                                                      .owner = w});
     account_init(&w->account, &w->clients, &w->proxy.pools);
     proxy_init(&w->proxy, &w->loop, segment, slot);
     entrance_init(&w->entrance, &w->clients, &w->proxy.pools);

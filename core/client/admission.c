@@ -1,0 +1,103 @@
+#include "client/admission.h"
+
+#include "base/log.h"
+#include "shared/callers.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+    REFUSED_MAX = 64,       /* connections that may wait for their 429 */
+    REFUSED_WAIT_MS = 2000, /* for so long, unless timeouts want the request sooner */
+    TELL_AGAIN_MS = 10000,  /* one line about refused connections, in so long */
+};
+
+bool admission_trusts(const struct client *c)
+{
+    const struct config *config = c->clients->config;
+
+    return network_any_has(config->trusted_proxies, config->trusted_proxies_count, &c->peer);
+}
+
+/* Trusted proxies speak for many. */
+static bool client_is_caller(const struct client *c)
+{
+    return !c->is_refused && c->state != CLIENT_CLOSING && !admission_trusts(c);
+}
+
+/* How many its address has now, or 0 if that is not known. */
+static uint32_t client_count_caller(struct client *c)
+{
+    struct clients *clients = c->clients;
+    struct network client;
+    uint64_t key;
+    uint32_t count;
+
+    network_of_client(&client, &c->peer);
+    key = callers_key(clients->segment, client.address);
+    count = callers_add(clients->segment, clients->worker, key);
+    c->caller = count > 0 ? key : 0;
+    return count;
+}
+
+void admission_leave(struct client *c)
+{
+    if (c->caller != 0)
+        callers_remove(c->clients->segment, c->clients->worker, c->caller);
+    c->caller = 0;
+}
+
+void admission_count(struct client *c)
+{
+    if (c->caller == 0 && client_is_caller(c))
+        client_count_caller(c);
+}
+
+static void clients_tell_refused(struct clients *clients, const struct client *c)
+{
+    uint64_t now_ms = loop_now_ms(clients->loop), limit = clients->config->limits.per_client;
+    char most[24], refused[24];
+    struct log_pair pairs[] = {
+        {"client", ""}, {"#limit", most}, {"#refused", refused}, {NULL, NULL}};
+    struct buffer ip = {0};
+
+    clients->refused_untold++;
+    if (now_ms < clients->tell_again_ms)
+        return;
+    clients->tell_again_ms = now_ms + TELL_AGAIN_MS;
+    snprintf(most, sizeof most, "%" PRIu64, limit);
+    snprintf(refused, sizeof refused, "%" PRIu64, clients->refused_untold);
+    clients->refused_untold = 0;
+    address_format_host(&ip, (const struct sockaddr *)&c->peer);
+    buffer_append_byte(&ip, '\0');
+    pairs[0].value = ip.bytes;
+    log_event(LOG_WARN, "client_refused", pairs,
+              "limits.per_client: %s has as many connections as it may, %s: more are refused",
+              ip.bytes, most);
+    buffer_dispose(&ip);
+}
+
+/* If its request arrives soon it gets a 429; only a few connections may wait for that. */
+static bool client_may_await_refusal(struct client *c)
+{
+    struct clients *clients = c->clients;
+
+    clients_tell_refused(clients, c);
+    if (clients->refused == REFUSED_MAX)
+        return false;
+    clients->refused++;
+    c->is_refused = true;
+    if (c->deadline.at_ms > loop_now_ms(clients->loop) + REFUSED_WAIT_MS)
+        deadline_set(clients->loop, &c->deadline, REFUSED_WAIT_MS);
+    return true;
+}
+
+bool admission_admits(struct client *c)
+{
+    uint64_t most = c->clients->config->limits.per_client;
+
+    if (most == 0 || !client_is_caller(c) || client_count_caller(c) <= most)
+        return true;
+    admission_leave(c);
+    return client_may_await_refusal(c);
+}

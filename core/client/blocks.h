@@ -1,0 +1,17 @@
+/*
+ * blocks - the memory of requests: one block for each incoming, kept for one that follows.
+ *
+ * For this folder.
+ */
+#ifndef CLIENT_BLOCKS_H
+#define CLIENT_BLOCKS_H
+
+#include "client/client_inside.h"
+
+void incoming_new(struct client *);     /* a request begins: client->incoming */
+void incoming_empty(struct incoming *); /* only how it ended is asked from now on */
+void incoming_free(struct client *);
+void blocks_tick(struct clients *); /* each second: frees what that second had no use for */
+void blocks_free(struct clients *, unsigned kept); /* all but so many of those without a request */
+
+#endif

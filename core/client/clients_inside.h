@@ -1,0 +1,59 @@
+/*
+ * clients_inside - what the connections of a worker share.
+ *
+ * For this folder; the others get it with client/clients.h.
+ */
+#ifndef CLIENT_CLIENTS_INSIDE_H
+#define CLIENT_CLIENTS_INSIDE_H
+
+#include "base/list.h"
+#include "client/incoming.h"
+#include "config/config.h"
+#include "net/deadline.h"
+#include "net/listener.h"
+#include "shared/segment.h"
+
+struct clients;
+
+struct clients_events {
+    void (*on_request)(struct clients *, struct incoming *); /* answer it: its exchange begins */
+    /* There is no valid head: answer with an error, if at all; the connection closes. */
+    void (*on_bad_request)(struct clients *, struct incoming *, enum incoming_fault,
+                           const char *text);
+    void (*on_left)(struct clients *); /* one client less: its place is free */
+};
+
+/* In the order in which they are given up. Being moved costs something: one that has woken is found
+ * in its list until it rests again, or somebody looks for one that rests. */
+enum clients_list {
+    CLIENTS_LEAVING, /* that have got their last answer, and do not close */
+    CLIENTS_SILENT,  /* that have sent no request yet, or no whole PROXY header, as they came */
+    CLIENTS_IDLE,    /* the longest idle first */
+    CLIENTS_TRUSTED, /* idle ones of trusted_proxies, the same */
+    CLIENTS_BUSY,    /* that are not given up */
+    CLIENTS_LISTS,
+};
+
+struct clients { /* of one worker */
+    struct loop *loop;
+    struct config_timeouts timeouts;
+    struct parse_limits limits;
+    const struct config *config; /* that of the last clients_follow: for limits.per_client */
+    struct segment *segment;
+    unsigned worker;
+    const struct clients_events *events;
+    void *owner;
+    struct list_node lists[CLIENTS_LISTS]; /* of all of them */
+    struct list_node spare;                /* blocks of incomings that ended */
+    unsigned spare_count, spare_least;     /* now; at least so many since the last clients_tick */
+    unsigned count;                        /* with those whose memory is not given back yet */
+    unsigned open;                         /* that have a place and a descriptor */
+    unsigned refused;                      /* of them: limits.per_client */
+    uint64_t refused_untold;               /* connections since the log told of some */
+    uint64_t tell_again_ms;                /* not before this */
+    uint64_t strangers_untold;             /* the same of client/introduction.h */
+    uint64_t tell_strangers_ms;
+    bool is_draining;
+};
+
+#endif

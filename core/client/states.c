@@ -1,0 +1,111 @@
+/*
+ * The states of a connection:
+ *
+ *    IDLE --first byte--> HEAD --head complete--> BUSY --answered, request read--> IDLE
+ *      |                    |                      |--upgraded--> TUNNEL
+ *      |                    |                      |                |
+ *      '--------------------+-------- closes ------+----------------+--> LINGERING --> CLOSING
+ *
+ * BUSY ends when the exchange is done and the request has been read to its end. In
+ * LINGERING the answer is out, our side is shut, and what still comes is thrown
+ * away, so that no reset destroys the answer on its way (RFC 9112, 9.6). In TUNNEL
+ * the bytes are somebody else's (proxy/tunnel.c). INTRODUCTION is before the first
+ * IDLE, where the listener wants a PROXY header (client/introduction.h).
+ */
+#include "client/states.h"
+
+#include "base/mem.h"
+#include "client/admission.h"
+#include "client/blocks.h"
+#include "client/early.h"
+#include "client/resting.h"
+
+void client_enter(struct client *c, enum client_state state)
+{
+    c->state = (uint8_t)state;
+}
+
+/* --- its place --- */
+
+static void clients_count_open(struct clients *clients, int change)
+{
+    clients->open += (unsigned)change;
+    atomic_store_explicit(&clients->segment->workers[clients->worker].clients, clients->open,
+                          memory_order_relaxed);
+}
+
+void client_take_place(struct client *c)
+{
+    resting_note(c, CLIENTS_SILENT);
+    c->clients->count++;
+    clients_count_open(c->clients, 1);
+}
+
+static void client_free_place(struct clients *clients)
+{
+    clients_count_open(clients, -1);
+    clients->events->on_left(clients);
+}
+
+void client_on_closed(struct stream *s)
+{
+    struct client *c = list_entry(s, struct client, stream);
+
+    deadline_clear(&c->deadline);
+    deferred_cancel(&c->resume);
+    if (c->incoming != NULL)
+        incoming_free(c);
+    early_drop(c);
+    list_remove(&c->node);
+    c->clients->refused -= c->is_refused ? 1 : 0;
+    c->clients->count--;
+    mem_free(c);
+}
+
+/* --- the end --- */
+
+/* Calls the exchange, if there is one that is not done. */
+static void client_tell_gone(struct client *c)
+{
+    struct incoming *in = c->incoming;
+
+    if (in != NULL && !in->is_done && in->events != NULL)
+        in->events->on_gone(in);
+}
+
+static void client_leave(struct client *c, void (*leave)(struct stream *))
+{
+    if (c->state == CLIENT_CLOSING)
+        return;
+    client_enter(c, CLIENT_CLOSING);
+    deadline_clear(&c->deadline);
+    client_tell_gone(c);
+    bonds_end(&c->bonds);
+    admission_leave(c); /* first, as who sees the end may come again at once */
+    leave(&c->stream);
+    client_free_place(c->clients);
+}
+
+void client_close(struct client *c)
+{
+    struct incoming *in = c->incoming;
+    bool is_unfinished =
+        in != NULL && in->needs_reset && (!in->is_done || stream_backlog(&c->stream) > 0);
+
+    client_leave(c, is_unfinished ? stream_reset : stream_close);
+}
+
+void client_reset(struct client *c)
+{
+    client_leave(c, stream_reset);
+}
+
+void client_fail_head(struct client *c, enum incoming_fault fault, const char *text)
+{
+    struct incoming *in = c->incoming;
+
+    client_enter(c, CLIENT_BUSY);
+    deadline_rest(&c->deadline);
+    in->closes = true;
+    c->clients->events->on_bad_request(c->clients, in, fault, text);
+}
