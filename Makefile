@@ -139,7 +139,7 @@ spec-lossy: all library ## runs spec/system in a network that drops SYNs: LOSE=2
 	done; [ -z "$$failed" ]
 
 # Your own specs of your own script, with the builders of spec/support, in the spec's folder:
-# make -C /path/to/lb test-policy FILE=my_spec.lua (scripts/README.md has an example); -C leaves PWD as it was.
+# make -C /path/to/lb test-policy FILE=my_spec.lua (scripts/reference/specs.md has an example); -C leaves PWD as it was.
 OWN_SPEC = $(firstword $(wildcard $(PWD)/$(FILE)) $(abspath $(FILE)))
 test-policy: ## runs a spec of your own script: FILE=my_spec.lua
 	$(if $(filter-out spec,$(FILE)),,$(error say which: make test-policy FILE=/path/to/my_spec.lua))
@@ -172,7 +172,8 @@ instructions: all ## counts what a small request costs, against bounds
 	@infra/install.sh test measure
 	@infra/instructions/small.sh $(BUILD)/lb
 
-# What a small request costs with more backends, idle connections and workers, as a table and as the plot of README.md.
+# What a small request costs with more backends, idle connections and workers, as a table and as the plot of
+# infra/bench/README.md.
 # Five minutes.
 instructions-curves: all ## counts the same with more backends, idle connections and workers
 	@infra/install.sh test measure
@@ -235,8 +236,10 @@ install: all install-scripts ## puts lb into $(PREFIX)/bin, scripts and document
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILD)/lb $(DESTDIR)$(PREFIX)/bin/lb
 
-# The scripts, and what specs of one's own require.
+# The scripts, what specs of one's own require, and the documents with their links.
 SHARE = $(DESTDIR)$(PREFIX)/share/lb
+DOC = $(DESTDIR)$(PREFIX)/share/doc/lb
+PAGES = $(wildcard README.md core/README.md core/reference/*.md scripts/README.md scripts/reference/*.md)
 BUILDERS = backend clean_path fake_clients fake_codes fake_headers fake_lb fake_shared outcome request \
 	script sha256
 install-scripts: ## puts the scripts and documents there, without lb
@@ -245,6 +248,7 @@ install-scripts: ## puts the scripts and documents there, without lb
 	install -m 644 scripts/*.lua $(SHARE)/scripts/
 	install -m 644 scripts/examples/*.lua $(SHARE)/scripts/examples/
 	install -m 644 $(BUILDERS:%=spec/support/%.lua) $(SHARE)/spec/support/
+	for page in $(PAGES); do install -D -m 644 $$page $(DOC)/$$page || exit; done
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | sed 's|$$(PREFIX)|$(PREFIX)|g' | \

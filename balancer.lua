@@ -1,5 +1,6 @@
 -- Round robin over the healthy backends. Change this file to change what the balancer does:
--- scripts/README.md says what a hook is shown and what it may return, README.md lists the settings.
+-- scripts/README.md says what a hook is shown and what it may return, core/reference/settings.md
+-- lists the settings.
 
 local turn = lb.counter "turn"                       -- one count for all workers
 

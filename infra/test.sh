@@ -127,7 +127,8 @@ lua_clean() { luacheck -q --no-color balancer.lua scripts spec infra core; }
 installs() {
     make -s install DESTDIR="$work/root" PREFIX=/usr &&
         "$work/root/usr/bin/lb" version &&
-        "$work/root/usr/bin/lb" check "$work/root/usr/share/lb/balancer.lua"
+        "$work/root/usr/bin/lb" check "$work/root/usr/share/lb/balancer.lua" &&
+        test -s "$work/root/usr/share/doc/lb/core/reference/settings.md"
 }
 
 builds_once() { # make says what it builds

@@ -1,7 +1,7 @@
 ---@meta lb
 -- The whole API for scripts, for editors that read LuaCATS annotations (lua-language-server). Nothing runs this file.
 -- In .luarc.json beside a script: { "runtime.version": "LuaJIT", "workspace.library": ["/usr/local/share/lb/scripts"] }
--- scripts/README.md is the reference; a spec proves that this names exactly what lb has.
+-- The pages of scripts/ are the reference; a spec proves that this names exactly what lb has.
 
 ---A field that is set: a list is one that comes more than once; false removes it.
 ---@alias lb.HeaderValue string|number|(string|number)[]

@@ -1,86 +1,92 @@
--- What people look up in the README is there: every event of the log, and every setting of a group
--- with its default, which scripts/lb.d.lua has to know as well. An event's name that reaches
--- log_event in a variable is not seen here.
+-- The pages hold together: the README is short, and every link leads somewhere.
+local pages = require "spec.support.pages"
 
-local NAME_IS_ARGUMENT = { log_event = 2, check_last_words = 1 }
+local README_LINES = 250
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
+local function exists(path)
+  local file = io.open(path)
+  return file and file:close()
 end
 
-local function sources()
-  local pipe = assert(io.popen "ls core/*.c core/*/*.c")
-  local text = {}
-  for path in pipe:lines() do text[#text + 1] = read(path) end
-  pipe:close()
-  return table.concat(text)
+-- The name that GitHub gives a heading: "### `ctx:finally(f)`" is #ctxfinallyf.
+local function anchor_of(heading)
+  return (heading:lower():gsub("[^%w_%- ]", ""):gsub(" ", "-"))
 end
 
--- log_event(LOG_ERROR, is_monitor ? "monitor_hung" : "worker_hung", pairs, ..
-local function names()
-  local found = {}
-  for called, arguments in sources():gmatch "([%l_]+)(%b());" do
-    local wanted, position = NAME_IS_ARGUMENT[called], 0
-    for argument in arguments:sub(2):gmatch "[^,]+" do
-      position = position + 1
-      if position == wanted then
-        for name in argument:gmatch '"([%l_]+)"' do found[name] = true end
-      end
-    end
+local function prose_of(path) return ("\n" .. pages.read(path)):gsub("\n%s*```.-\n%s*```", "\n") end
+
+local known = {}
+
+local function anchors_of(path)
+  if known[path] then return known[path] end
+  local anchors, text = {}, prose_of(path)
+  for heading in text:gmatch "\n#+ ([^\n]+)" do
+    local anchor = anchor_of(heading)
+    assert(not anchors[anchor], path .. " has two headings #" .. anchor)
+    anchors[anchor] = true
   end
-  return found
+  for anchor in text:gmatch '<a id="([^"]+)">' do
+    assert(not anchors[anchor], path .. " has two anchors #" .. anchor)
+    anchors[anchor] = true
+  end
+  known[path] = anchors
+  return anchors
 end
 
--- "health.rise" = "1", as in core/config/settings.c
-local function settings()
-  local text, defaults = read "core/config/settings.c", {}
-  for group, name, default in text:gmatch "{[%u%d]+%((%l+), ([%l_]+), ([^,]+)," do
-    defaults[group .. "." .. name] = default
+-- "core/README.md" and "../scripts/x.md" are "scripts/x.md".
+local function beside(path, target)
+  local folders = {}
+  for name in ((path:match "^(.*/)" or "") .. target):gmatch "[^/]+" do
+    if name == ".." then table.remove(folders) else folders[#folders + 1] = name end
   end
-  local in_braces = '{"([%l_]+)", SETTING_%u+%d*, offsetof%(struct config, ([%l_.]+)%),%s+([^,]+),'
-  for name, group, default in text:gmatch(in_braces) do
-    defaults[group:match "^(%l+)" .. "." .. name] = default
-  end
-  return defaults
+  return table.concat(folders, "/")
 end
 
--- The same, as the table of the README has it: "| `rise`, `fall` | 1, 2 | .. |" is two of them.
-local function listed()
-  local table_text = read "README.md":match "\n## Settings\n(.-)\n### "
-  local group, found = "", {}
-  for row in table_text:gmatch "[^\n]+" do
-    local first, second = row:match "^|([^|]+)|([^|]*)|"
-    group = row:match "^| %*%*`(%l+)`%*%*" or group
-    local defaults = (second or ""):gmatch "[^,]+"
-    for name in (first or ""):gmatch "`([%l_]+)`" do
-      found[group .. "." .. name] = (defaults() or ""):match "^%s*(.-)%s*$"
-    end
-  end
-  return found
+-- nil, or what is wrong with a link of that page
+local function objection(path, link)
+  local target, anchor = link:match "^([^#]*)#?(.*)$"
+  local file = target == "" and path or beside(path, target)
+  if not exists(file) then return "no such file" end
+  if anchor ~= "" and not anchors_of(file)[anchor] then return "no such anchor" end
 end
 
 describe("the README", function()
-  it("lists every setting with its default", function()
-    local found, types, count = listed(), read "scripts/lb.d.lua", 0
-    for name, default in pairs(settings()) do
-      count = count + 1
-      assert.equal((default:gsub("%* MIB", "MiB")), found[name], name)
-      assert.truthy(types:find("---@field " .. name:match "[%l_]+$" .. "? ", 1, true), name)
-    end
-    assert.is_true(count > 30)
+  it("is for users, and short", function()
+    local _, lines = pages.read("README.md"):gsub("\n", "")
+    assert.is_true(lines <= README_LINES, lines .. " lines")
   end)
 
-  it("lists every event", function()
-    local list = read("README.md"):match "Events have `time`.-\n## "
-    local missing, count = {}, 0
-    for name in pairs(names()) do
-      count = count + 1
-      if not list:find("`" .. name .. "`", 1, true) then missing[#missing + 1] = name end
+  it("links every page of the reference", function()
+    local text = pages.read "README.md"
+    for _, path in ipairs(pages.reference) do
+      assert.truthy(text:find("](" .. path .. ")", 1, true), "no link to " .. path)
     end
-    assert.same({}, missing)
-    assert.is_true(count > 30)
   end)
+end)
+
+describe("the page for authors of policies", function()
+  it("links every page of its reference", function()
+    local text = pages.read "scripts/README.md"
+    for _, path in ipairs(pages.policies) do
+      local link = path:match "^scripts/(reference/.*)"
+      if link then assert.truthy(text:find("](" .. link .. ")", 1, true), "no link to " .. path) end
+    end
+  end)
+end)
+
+describe("the links", function()
+  local count = 0
+  for _, path in ipairs(pages.all) do
+    it("of " .. path .. " lead somewhere", function()
+      local wrong = {}
+      for link in prose_of(path):gmatch "%]%(([^)%s]+)%)" do
+        local what = not link:find "^https?://" and objection(path, link)
+        if what then wrong[#wrong + 1] = link .. ": " .. what end
+        count = count + 1
+      end
+      assert.same({}, wrong)
+    end)
+  end
+
+  it("are many", function() assert.is_true(count > 150, count) end)
 end)

@@ -1,10 +1,10 @@
--- The table of rules in core/README.md and the cases in spec/cases: neither says what the other does not know.
+-- The table of rules in core/reference/rules.md and the cases in spec/cases: neither says what the other does not know.
 local conformance = require "spec.support.conformance"
 
 local SECTION = "\n## HTTP to the letter\n"
 
 local function section()
-  local file = assert(io.open "core/README.md")
+  local file = assert(io.open "core/reference/rules.md")
   local text = file:read "*a"
   file:close()
   local _, from = assert(text:find(SECTION, 1, true))

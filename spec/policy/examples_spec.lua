@@ -1,6 +1,7 @@
--- Every example of the pages for authors of policies: it loads, `lb check` finds nothing wrong with it, and its
+-- Every example of the pages: it loads, `lb check` finds nothing wrong with it, and its
 -- hooks run with what spec/support builds. spec/system/examples_spec.lua sends requests through them.
 local examples = require "spec.support.examples"
+local pages = require "spec.support.pages"
 local outcome = require "spec.support.outcome"
 local pool = require("spec.support.backend").pool
 local process = require "spec.support.process"
@@ -50,7 +51,7 @@ local function is_in_order(example)
   assert.equal(0, said.code, said.err .. "\n" .. example.text)
 end
 
-for _, path in ipairs { "README.md", "scripts/README.md" } do
+for _, path in ipairs(pages.with_examples) do
   describe("the examples of " .. path, function()
     teardown(process.clear)
 

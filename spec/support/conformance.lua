@@ -1,7 +1,7 @@
 -- conformance - tables of bytes, each played between a raw client, a proxy and a raw backend.
 --
 -- spec/cases/*.lua return lists of cases. A case has
---   rule      the rule's id in core/README.md;  name  what it is about, ends "a request with ..." or so
+--   rule      the rule's id in core/reference/rules.md;  name  what it is about, ends "a request with ..." or so
 --   send      what the client sends: bytes, or a list of pieces (each sent when the one before was taken:
 --             the proxy's receive queue is empty)
 --   answer    what the backend sends for the request: bytes, or a list; without: 200 with a body of its own,

@@ -1,6 +1,6 @@
 -- examples - the ```lua blocks of a page, each made something that runs.
 --
---   for _, example in ipairs(examples.of "scripts/README.md") do
+--   for _, example in ipairs(examples.of "scripts/README.md") do      of one page, or of a list of them
 --     example.line, example.text     where it begins in the page, and what it says
 --     example.kind                   "script"    returns a table itself
 --                                    "members"   name = value, ..: stands in the table that a script returns
@@ -45,8 +45,8 @@ local function kind_of(text)
   end
 end
 
-function examples.of(path)
-  local found, begun, block = {}, nil, nil
+local function add_examples_of(path, found)
+  local begun, block = nil, nil
   local number = 0
   for line in (read(path) .. "\n"):gmatch "(.-)\n" do
     number = number + 1
@@ -66,6 +66,11 @@ function examples.of(path)
     end
   end
   assert(not block, path .. ": an example has no end")
+end
+
+function examples.of(paths)
+  local found = {}
+  for _, path in ipairs(type(paths) == "table" and paths or { paths }) do add_examples_of(path, found) end
   return found
 end
 

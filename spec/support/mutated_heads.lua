@@ -4,7 +4,7 @@
 --
 -- Whatever the cuts, the result is that of one piece. What is accepted is a message for the strict reader
 -- (spec/support/reader.lua), too, and the same one: line, fields, body, and where the next one begins. What is one for
--- it is accepted, but for what core/README.md says that lb refuses.
+-- it is accepted, but for what core/reference/rules.md says that lb refuses.
 
 local ffi = require "ffi"
 local core = require "spec.support.core"

@@ -1,6 +1,7 @@
 -- What scripts may use has the same names in lb itself, in what spec/support builds, in scripts/lb.d.lua and in
--- scripts/README.md. spec/support/probe.c lets a script inside lb list them.
+-- the pages of scripts/. spec/support/probe.c lets a script inside lb list them.
 local api = require "spec.support.api"
+local pages = require "spec.support.pages"
 local play = require "spec.support.play"
 
 local function lines_of(objects)
@@ -63,10 +64,8 @@ describe("the names that scripts may use", function()
     assert.same({ {}, {} }, differences(lines_of(annotated), lines_of(api.built())))
   end)
 
-  it("are all explained in scripts/README.md", function()
-    local file = assert(io.open "scripts/README.md")
-    local page, missing = file:read "*a", {}
-    file:close()
+  it("are all explained in the pages of scripts/", function()
+    local page, missing = pages.text(pages.policies), {}
     local code = {} -- what stands between backquotes, outside of examples
     for text in page:gsub("```.-```", ""):gmatch "`([^`]+)`" do
       for name in text:gmatch "[%w_]+" do code[name] = true end
@@ -132,10 +131,8 @@ describe("the names that scripts may use", function()
     end
   end)
 
-  it("are those of scripts/lb.d.lua, among the options that scripts/README.md lists", function()
-    local file = assert(io.open "scripts/README.md")
-    local page = file:read "*a"
-    file:close()
+  it("are those of scripts/lb.d.lua, among the options that the pages list", function()
+    local page = pages.text(pages.policies)
     local function listed(head)
       local names, first = {}, assert(page:find(head, 1, true), head)
       for cell in page:sub(first, page:find("\n\n", first, true)):gmatch "\n| (`[^|]+) |" do

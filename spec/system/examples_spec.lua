@@ -1,10 +1,11 @@
--- Every example of the pages for authors of policies, but for specs, in a running lb: a request goes through it, and
+-- Every example of the pages, but for specs, in a running lb: a request goes through it, and
 -- no hook of it fails. spec/policy/examples_spec.lua sees to it that none is passed over.
 local examples = require "spec.support.examples"
+local pages = require "spec.support.pages"
 local json = require "dkjson"
 local play = require "spec.support.play"
 
-for _, path in ipairs { "README.md", "scripts/README.md" } do
+for _, path in ipairs(pages.with_examples) do
   describe("the examples of " .. path, function()
     after_each(play.curtain)
 

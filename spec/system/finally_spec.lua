@@ -1,5 +1,6 @@
 -- ctx:finally: whatever ends a request, what a script has counted or locked for it is given back, once.
 local examples = require "spec.support.examples"
+local pages = require "spec.support.pages"
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
 
@@ -207,10 +208,10 @@ describe("what ctx:finally was given", function()
     assert.truthy(said.err:find("not like this (in finally, tried with a made-up request)", 1, true), said.err)
   end)
 
-  -- The examples of scripts/README.md do what they say.
+  -- The examples of scripts/reference/ctx.md do what they say.
 
   local function example(of)
-    for _, one_of in ipairs(examples.of "scripts/README.md") do
+    for _, one_of in ipairs(examples.of(pages.policies)) do
       if one_of.text:find(of, 1, true) then return one_of.script end
     end
     error("no example with " .. of)

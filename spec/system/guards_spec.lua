@@ -1,6 +1,7 @@
 -- What a guard compares: the host, the path, cookies and fields, as scripts read them (scripts/README.md, Guards).
 local clean_path = require "spec.support.clean_path"
 local examples = require "spec.support.examples"
+local pages = require "spec.support.pages"
 local json = require "dkjson"
 local play = require "spec.support.play"
 
@@ -104,7 +105,7 @@ describe("the guard of scripts/README.md", function()
 
   it("lets nobody in, however the path and the host are written", function()
     local guard
-    for _, example in ipairs(examples.of "scripts/README.md") do
+    for _, example in ipairs(examples.of(pages.policies)) do
       if example.text:find("is_in", 1, true) then guard = example.text end
     end
     local app = application()

@@ -1,9 +1,10 @@
 -- A user's own spec of their own script, in their own folder, with the builders of spec/support.
 local examples = require "spec.support.examples"
+local pages = require "spec.support.pages"
 local play = require "spec.support.play"
 
 local function example()
-  for _, found in ipairs(examples.of "scripts/README.md") do
+  for _, found in ipairs(examples.of(pages.policies)) do
     if found.kind == "spec" and found.text:find "^%-%- my_spec%.lua" then return found.text end
   end
 end
