@@ -1,95 +1,16 @@
+-- The board that all processes share: verdicts, ejections, trials and addresses of backends.
 local ffi = require "ffi"
+local boards = require "spec.support.boards"
 local core = require "spec.support.core"
 
-ffi.cdef [[
-struct verdict_seen { bool up; int reason; int code; uint64_t since_ms; };
-struct rule_given { uint32_t after; uint64_t for_ms, for_max_ms; };
-struct ejection_seen { int state; uint32_t count, tag; uint64_t at_ms; };
-
-void board_init(struct segment *, unsigned backends);
-struct verdict_seen board_verdict(const struct segment *, unsigned backend);
-bool board_set_up(struct segment *, unsigned backend, int reason, int code, uint64_t now_ms);
-bool board_set_down(struct segment *, unsigned backend, int reason, int code, uint64_t now_ms);
-void board_describe(struct buffer *, struct verdict_seen);
-uint64_t board_note_failure(struct segment *, unsigned backend, const struct rule_given *, uint64_t now_ms);
-bool board_note_success(struct segment *, unsigned backend);
-bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms, uint64_t until_ms);
-void board_release_trial(struct segment *, unsigned backend, uint64_t until_ms);
-bool board_is_available(const struct segment *, unsigned backend, uint64_t now_ms);
-uint64_t board_generation(const struct segment *);
-uint64_t board_next_change_ms(const struct segment *, uint64_t now_ms);
-uint32_t board_failures_in_row(const struct segment *, unsigned backend);
-void board_forget_worker(struct segment *, unsigned worker);
-void board_publish_address(struct segment *, unsigned backend, const void *);
-bool board_read_address(const struct segment *, unsigned backend, uint32_t *version, void *out);
-uint64_t verdict_pack(struct verdict_seen);
-struct verdict_seen verdict_unpack(uint64_t word);
-uint64_t ejection_pack(struct ejection_seen);
-struct ejection_seen ejection_unpack(uint64_t word);
-
-int fork(void);
-int waitpid(int pid, int *status, int options);
-int kill(int pid, int number);
-int usleep(unsigned microseconds);
-void _exit(int status);
-typedef struct { long seconds, nanoseconds; } moment;
-int clock_gettime(int which, moment *);
-]]
+local now_ms, board, socket, read_address = boards.now_ms, boards.new, boards.socket, boards.read_address
+local fail, eject, available = boards.fail, boards.eject, boards.available
 
 local UNCHECKED, CHECKED, CONNECT, TIMED_OUT, UNRESOLVED, TRAFFIC = 0, 1, 2, 3, 4, 5
 local STATUS, SILENT, NOT_HTTP, LARGE_HEAD, CLOSED, CUT = 6, 7, 8, 9, 10, 11
 local IN, CLAIMED, OUT = 0, 1, 2
 local REFUSED, HOST_UNREACHABLE, RESET = -111, -113, -104
-local RULE = ffi.new("struct rule_given", 3, 1000, 5000)
 local FOREVER = 0xffffffffffffffffULL
-
--- The steady clock: the end of an ejection is noted by it.
-local function now()
-  local moment = ffi.new "moment"
-  ffi.C.clock_gettime(1, moment)
-  return tonumber(moment.seconds) * 1000 + math.floor(tonumber(moment.nanoseconds) / 1000000)
-end
-
-local function board(count)
-  local segment = ffi.gc(core.segment_new(), core.segment_free)
-  core.board_init(segment, count)
-  for i = 0, count - 1 do core.board_set_up(segment, i, CHECKED, 0, 1) end
-  return segment
-end
-
-local function fail(segment, backend, times, at)
-  local length
-  for _ = 1, times do length = tonumber(core.board_note_failure(segment, backend, RULE, at)) end
-  return length
-end
-
-local function eject(segment, backend, at)
-  local length = fail(segment, backend, RULE.after, at)
-  assert.truthy(length > 0)
-  return length
-end
-
-local function available(segment, count, at)
-  local list = {}
-  for i = 0, count - 1 do
-    if core.board_is_available(segment, i, at) then list[#list + 1] = i end
-  end
-  return list
-end
-
-local function socket(byte) -- an AF_INET6 one, of the same byte throughout
-  local s = ffi.new "uint8_t[28]"
-  ffi.fill(s, 28, byte)
-  ffi.cast("uint16_t *", s)[0] = 10
-  return s
-end
-
-local function read(segment)
-  local version, out = ffi.new "uint32_t[1]", ffi.new "uint8_t[32]"
-  if not core.board_read_address(segment, 0, version, out) then return nil end
-  for i = 3, 27 do if out[i] ~= out[2] then return "torn" end end
-  return out[2], version[0]
-end
 
 -- The word of a backend's ejection, which is behind that of its verdict.
 local function ejection_word(segment, backend)
@@ -125,7 +46,7 @@ describe("a verdict", function()
     core.board_init(segment, 2)
     local v = core.board_verdict(segment, 1)
     assert.same({ false, UNCHECKED, 0 }, { v.up, v.reason, v.code })
-    assert.same({}, available(segment, 2, now()))
+    assert.same({}, available(segment, 2, now_ms()))
   end)
 
   it("changes once, for one caller", function()
@@ -191,7 +112,7 @@ describe("an ejection", function()
   end)
 
   it("comes with the failure that makes the row full, and takes the backend out for its time", function()
-    local segment, at = board(2), now()
+    local segment, at = board(2), now_ms()
     assert.equal(0, fail(segment, 0, 2, at))
     assert.same({ 0, 1 }, available(segment, 2, at))
     local before = core.board_generation(segment)
@@ -205,7 +126,7 @@ describe("an ejection", function()
   end)
 
   it("does not come when a success is between the failures", function()
-    local segment, at = board(2), now()
+    local segment, at = board(2), now_ms()
     for _ = 1, 5 do
       assert.equal(0, fail(segment, 0, 2, at))
       assert.is_false(core.board_note_success(segment, 0))
@@ -215,7 +136,7 @@ describe("an ejection", function()
   end)
 
   it("does not come where the rule says never, or to one that is down", function()
-    local segment, at = board(2), now()
+    local segment, at = board(2), now_ms()
     local never = ffi.new("struct rule_given", 0, 1000, 5000)
     for _ = 1, 9 do assert.equal(0, tonumber(core.board_note_failure(segment, 0, never, at))) end
     core.board_set_down(segment, 0, TRAFFIC, REFUSED, at)
@@ -227,7 +148,7 @@ describe("an ejection", function()
 
   it("takes out half of the backends at most", function()
     for count = 1, 9 do
-      local segment, at, out = board(count), now(), 0
+      local segment, at, out = board(count), now_ms(), 0
       for i = 0, count - 1 do
         if fail(segment, i, 4, at) > 0 or not core.board_is_available(segment, i, at) then out = out + 1 end
       end
@@ -237,7 +158,7 @@ describe("an ejection", function()
   end)
 
   it("spares the last one that is available", function()
-    local segment, at = board(4), now()
+    local segment, at = board(4), now_ms()
     core.board_set_down(segment, 1, CONNECT, REFUSED, at)
     core.board_set_down(segment, 2, CONNECT, REFUSED, at)
     eject(segment, 3, at)
@@ -249,7 +170,7 @@ describe("an ejection", function()
   end)
 
   it("makes room for another when it ends", function()
-    local segment, at = board(2), now()
+    local segment, at = board(2), now_ms()
     eject(segment, 0, at)
     assert.equal(0, fail(segment, 1, 9, at))
     assert.is_true(core.board_note_success(segment, 0))
@@ -260,7 +181,7 @@ describe("an ejection", function()
 
   it("lasts twice as long each time, up to the most", function()
     local segment = board(2)
-    local at = now()
+    local at = now_ms()
     for _, length in ipairs { 1000, 2000, 4000, 5000, 5000 } do
       assert.equal(length, eject(segment, 0, at))
       core.board_note_success(segment, 0)
@@ -268,18 +189,18 @@ describe("an ejection", function()
   end)
 
   it("starts over if the last one ended longer ago than it lasted", function()
-    local segment, at = board(2), now()
+    local segment, at = board(2), now_ms()
     eject(segment, 0, at)
     core.board_note_success(segment, 0)
-    assert.equal(2000, eject(segment, 0, now() + 900))
+    assert.equal(2000, eject(segment, 0, now_ms() + 900))
     core.board_note_success(segment, 0)
-    assert.equal(4000, eject(segment, 0, now() + 1900))
+    assert.equal(4000, eject(segment, 0, now_ms() + 1900))
     core.board_note_success(segment, 0)
-    assert.equal(1000, eject(segment, 0, now() + 4002))
+    assert.equal(1000, eject(segment, 0, now_ms() + 4002))
   end)
 
   it("is not held up by a process that died while it decided", function()
-    local segment, at = board(2), now()
+    local segment, at = board(2), now_ms()
     local word = ejection_word(segment, 0)
     local function claim(since) word[0] = core.ejection_pack(ffi.new("struct ejection_seen", CLAIMED, 1, 7, since)) end
     claim(at)
@@ -297,12 +218,12 @@ end)
 
 describe("a trial", function()
   local function ejected()
-    local segment, at = board(2), now()
+    local segment, at = board(2), now_ms()
     return segment, at + eject(segment, 0, at)
   end
 
   it("is not needed by a backend that is in", function()
-    local segment, at = board(1), now()
+    local segment, at = board(1), now_ms()
     for _ = 1, 3 do assert.is_true(core.board_claim_trial(segment, 0, at, at + 100)) end
     assert.is_true(core.board_is_available(segment, 0, at))
   end)
@@ -368,151 +289,21 @@ end)
 
 describe("an address", function()
   it("is not known before it is published", function()
-    assert.is_nil(read(board(1)))
+    assert.is_nil(read_address(board(1)))
   end)
 
   it("has another version when it has changed, and only then", function()
     local segment = board(1)
     core.board_publish_address(segment, 0, socket(1))
-    local byte, first = read(segment)
+    local byte, first = read_address(segment)
     assert.equal(1, byte)
     local generation = core.board_generation(segment)
     core.board_publish_address(segment, 0, socket(1))
-    assert.same({ 1, first }, { read(segment) })
+    assert.same({ 1, first }, { read_address(segment) })
     assert.equal(generation, core.board_generation(segment))
     core.board_publish_address(segment, 0, socket(2))
-    local other, second = read(segment)
+    local other, second = read_address(segment)
     assert.equal(2, other)
     assert.are_not.equal(first, second)
-  end)
-end)
-
--- Real processes, as in life: what they agree on is in the segment alone.
-describe("processes at once", function()
-  -- Each begins when all are there, and leaves a number; the sum of these.
-  local function sum_over(count, work)
-    local gate, results = board(1), ffi.cast("uint32_t *", board(0)) + 1024
-    local pids, sum, status = {}, 0, ffi.new "int[1]"
-    for i = 1, count do
-      pids[i] = ffi.C.fork()
-      if pids[i] == 0 then
-        results[2 * i] = 1
-        while core.board_failures_in_row(gate, 0) == 0 do end
-        local ok, number = pcall(work, i)
-        results[2 * i + 1] = ok and number or 0
-        ffi.C._exit(ok and 0 or 1)
-      end
-    end
-    for i = 1, count do
-      while results[2 * i] == 0 do ffi.C.usleep(100) end
-    end
-    core.board_note_failure(gate, 0, RULE, 1)
-    for i, pid in ipairs(pids) do
-      ffi.C.waitpid(pid, status, 0)
-      assert.equal(0, status[0])
-      sum = sum + results[2 * i + 1]
-    end
-    return sum
-  end
-
-  it("agree on one winner for each change", function()
-    local segment, count = board(4000), 4000
-    for round = 1, 20 do
-      assert.equal(count, sum_over(2, function()
-        local won = 0
-        for i = 0, count - 1 do
-          if core.board_set_down(segment, i, TRAFFIC, REFUSED, 5) then won = won + 1 end
-        end
-        return won
-      end), round)
-      for i = 0, count - 1 do core.board_set_up(segment, i, CHECKED, 0, 1) end
-    end
-  end)
-
-  it("never eject more than half, and each once", function()
-    for count = 2, 20 do
-      local segment, at = board(count), now()
-      local long = ffi.new("struct rule_given", 1, 1000000, 1000000)
-      local ejected = sum_over(8, function(which)
-        local mine = 0
-        for round = 0, 300 do
-          local backend = (round * which + which) % count
-          if core.board_note_failure(segment, backend, long, at) > 0 then mine = mine + 1 end
-          assert(#available(segment, count, at) >= count - math.floor(count / 2))
-        end
-        return mine
-      end)
-      assert.equal(count - ejected, #available(segment, count, at))
-      -- who stepped back, because others claimed at the same moment, may go out now
-      for i = 0, count - 1 do core.board_note_failure(segment, i, long, at) end
-      assert.equal(count - math.floor(count / 2), #available(segment, count, at))
-    end
-  end)
-
-  it("let one of them have the trial", function()
-    local segment, holders, at = board(2), board(1), now()
-    local over = at + eject(segment, 0, at)
-    assert.equal(0, sum_over(2, function()
-      local together = 0
-      for _ = 1, 1000000 do
-        if core.board_claim_trial(segment, 0, over, over + 1000) then
-          core.board_note_failure(holders, 0, RULE, at)
-          if core.board_failures_in_row(holders, 0) ~= 1 then together = together + 1 end
-          core.board_note_success(holders, 0)
-          core.board_release_trial(segment, 0, over + 1000)
-        end
-      end
-      return together
-    end))
-  end)
-
-  it("read an address that is being written whole, or not at all", function()
-    local segment, one, two = board(1), socket(1), socket(2)
-    core.board_publish_address(segment, 0, one)
-    sum_over(2, function(which)
-      local version, out = ffi.new "uint32_t[1]", ffi.new "uint8_t[32]"
-      local words = ffi.cast("uint32_t *", out)
-      for _ = 1, which == 1 and 300000 or 3000000 do
-        if which == 1 then
-          core.board_publish_address(segment, 0, two)
-          core.board_publish_address(segment, 0, one)
-        elseif core.board_read_address(segment, 0, version, out) then
-          assert(words[1] == words[3] and words[3] == words[5] and words[5] == words[6])
-        end
-      end
-      return 0
-    end)
-  end)
-
-  -- Wherever they are, a third one goes on.
-  it("may be killed at any moment", function()
-    local segment, at, count = board(6), now(), 6
-    local short = ffi.new("struct rule_given", 1, 1, 1)
-    local function disturb(which)
-      for round = 0, 1e9 do
-        local backend = (round * which) % count
-        core.board_note_failure(segment, backend, short, at)
-        if round % 3 == 0 then core.board_note_success(segment, backend) end
-        core.board_publish_address(segment, 0, socket(round % 200))
-      end
-    end
-    for round = 1, 100 do
-      local pid = ffi.C.fork()
-      if pid == 0 then
-        pcall(disturb, round % 5 + 1)
-        ffi.C._exit(1)
-      end
-      ffi.C.usleep(math.random(500, 3000))
-      ffi.C.kill(pid, 9)
-      ffi.C.waitpid(pid, nil, 0)
-    end
-    core.board_publish_address(segment, 0, socket(201))
-    assert.equal(201, (read(segment)))
-    local later = at + 100000
-    for i = 0, count - 1 do core.board_note_success(segment, i) end
-    for _ = 1, 2 do
-      for i = 0, count - 1 do fail(segment, i, RULE.after, later) end
-    end
-    assert.equal(count - 3, #available(segment, count, later))
   end)
 end)
