@@ -117,7 +117,6 @@ local unmended = {
   "spec/cases/responses_heads.lua: text",
   "spec/core/access_log_spec.lua: text",
   "spec/core/backends_spec.lua: text",
-  "spec/core/board_spec.lua: file",
   "spec/core/callers_spec.lua: text",
   "spec/core/cases_spec.lua: text",
   "spec/core/codes_spec.lua: text",
@@ -220,7 +219,6 @@ local unmended = {
   "spec/system/trace_spec.lua: text",
   "spec/system/trusted_proxies_spec.lua: text",
   "spec/system/tunnel_behind_body_spec.lua: text",
-  "spec/system/tunnel_spec.lua: file",
   "spec/system/turns_spec.lua: text",
   "spec/system/verdicts_spec.lua: text",
 }
