@@ -29,8 +29,6 @@ end
 
 -- Circles that are still to be cut: no other may come, and one that is cut leaves this list.
 local uncut = arg[1] and {} or {
-  "base: buffer check log_text mem",
-  "client: admission blocks client client_inside clients_inside early incoming introduction resting states watch",
   "http: asked forward",
   "http: head syntax",
   "lua: modules sandbox",

@@ -88,6 +88,28 @@ enum log_format log_line_format(void)
 
 /* --- events --- */
 
+static size_t room_for(struct slice text, size_t limit)
+{
+    enum { ESCAPE_BYTES_MAX = 6 };
+
+    return (text.length < limit / ESCAPE_BYTES_MAX ? text.length * ESCAPE_BYTES_MAX : limit) +
+           LOG_CUT_BYTES;
+}
+
+void log_append_escaped(struct buffer *out, struct slice text, size_t limit, enum log_format format)
+{
+    char *start = buffer_reserve(out, room_for(text, limit));
+
+    buffer_grow(out, (size_t)(log_put_escaped(start, text, limit, format) - start));
+}
+
+static void append_time(struct buffer *out, uint64_t wall_us, enum log_format format)
+{
+    char *start = buffer_reserve(out, LOG_TIME_BYTES);
+
+    buffer_grow(out, (size_t)(log_put_time(start, wall_us, format) - start));
+}
+
 static void append_member(struct buffer *line, const char *name, const char *value, size_t limit)
 {
     bool is_number = name[0] == '#';
@@ -104,7 +126,7 @@ static void format_json(struct buffer *line, const char *level, const char *even
                         const struct log_pair *pairs, const char *message, size_t limit)
 {
     buffer_append_text(line, "{\"time\":\"");
-    log_append_time(line, clock_wall_us(), LOG_JSON);
+    append_time(line, clock_wall_us(), LOG_JSON);
     buffer_append_byte(line, '"');
     append_member(line, "level", level, limit);
     append_member(line, "event", event, limit);
@@ -117,7 +139,7 @@ static void format_json(struct buffer *line, const char *level, const char *even
 
 static void format_text(struct buffer *line, const char *level, const char *message)
 {
-    log_append_time(line, clock_wall_us(), LOG_TEXT);
+    append_time(line, clock_wall_us(), LOG_TEXT);
     buffer_printf(line, " %-5s ", level);
     log_append_escaped(line, slice_of(message), MESSAGE_BYTES_MAX, LOG_TEXT);
 }

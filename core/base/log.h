@@ -39,6 +39,9 @@ enum log_format log_line_format(void);
 void log_event(enum log_level, const char *event, const struct log_pair *pairs, const char *message,
                ...) PRINTF(4, 5);
 
+/* Shows a text as log_put_escaped does, in a buffer. */
+void log_append_escaped(struct buffer *, struct slice text, size_t limit, enum log_format);
+
 /* An exchange's line, to standard output, put together in place: where to write at most room bytes,
  * to be looked at until the next call of log_; NULL if nobody wants it, as its level is info. Then
  * how many it has become, its line end apart. A line that was begun may be begun again. */

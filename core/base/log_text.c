@@ -199,38 +199,3 @@ char *log_put_time(char *out, uint64_t wall_us, enum log_format format)
     out = decimal_put_three(out, (unsigned)(wall_us / 1000 % 1000));
     return slice_put(out, cache->behind);
 }
-
-/* --- into a buffer --- */
-
-static size_t room_for(struct slice text, size_t limit)
-{
-    enum { ESCAPE_BYTES_MAX = 6 };
-
-    return (text.length < limit / ESCAPE_BYTES_MAX ? text.length * ESCAPE_BYTES_MAX : limit) +
-           LOG_CUT_BYTES;
-}
-
-static void append_shown(struct buffer *out, struct slice text, size_t limit, bool ascii_only,
-                         enum log_format format)
-{
-    char *start = buffer_reserve(out, room_for(text, limit));
-
-    buffer_grow(out, (size_t)(put_shown(start, text, limit, ascii_only, format) - start));
-}
-
-void log_append_escaped(struct buffer *out, struct slice text, size_t limit, enum log_format format)
-{
-    append_shown(out, text, limit, false, format);
-}
-
-void log_append_foreign(struct buffer *out, struct slice text, size_t limit, enum log_format format)
-{
-    append_shown(out, text, limit, true, format);
-}
-
-void log_append_time(struct buffer *out, uint64_t wall_us, enum log_format format)
-{
-    char *start = buffer_reserve(out, LOG_TIME_BYTES);
-
-    buffer_grow(out, (size_t)(log_put_time(start, wall_us, format) - start));
-}
