@@ -33,8 +33,6 @@ local unmended = {
   "core/policy/options.lua: text",
   "core/process/worker.c: function",
   "core/proxy/reply.c: function",
-  "core/shared/table.c: function",
-  "core/shared/verdict.c: function",
   "infra/apart.sh: text",
   "infra/arrows.lua: text",
   "infra/bench/bench.lua: text",

@@ -116,7 +116,7 @@ static void checker_finish(struct checker *c)
 }
 
 /* The first failure of a check is the one to tell: it is the published address's. */
-static void checker_fail(struct checker *c, enum board_reason reason, int code)
+static void checker_fail(struct checker *c, enum verdict_reason reason, int code)
 {
     if (c->outcome == OUTCOME_FAILED)
         return;
@@ -241,7 +241,7 @@ static void checker_try(struct checker *c)
         return;
     }
     if (c->outcome == OUTCOME_NONE) /* the answer came too late for anything to be tried */
-        checker_fail(c, BOARD_UNRESOLVED, 0);
+        checker_fail(c, VERDICT_UNRESOLVED, 0);
     checker_finish(c);
 }
 
@@ -312,7 +312,7 @@ static void checker_go_on_unresolved(struct checker *c, int code)
     if (code == UV_EAI_MEMORY || probe_is_shortage(code))
         checker_fail_locally(c, -ENOMEM);
     else if (is_definite(code) || c->addresses_count == 0)
-        checker_fail(c, BOARD_UNRESOLVED, code);
+        checker_fail(c, VERDICT_UNRESOLVED, code);
     if (c->outcome == OUTCOME_NONE)
         checker_try(c);
     else

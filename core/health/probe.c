@@ -27,7 +27,7 @@ static struct probe_connection *connection_of(struct stream *s)
  * end of a connection that asked nothing, which none complains about, while a
  * reset is an error in many logs. The price, a socket of ours in TIME_WAIT for a
  * minute, is 30 per backend at the default interval, each to another port. */
-static void probe_decide(struct probe *p, enum probe_outcome outcome, enum board_reason reason,
+static void probe_decide(struct probe *p, enum probe_outcome outcome, enum verdict_reason reason,
                          int code)
 {
     if (p->is_decided)
@@ -42,12 +42,12 @@ static void probe_decide(struct probe *p, enum probe_outcome outcome, enum board
         stream_close(&p->connection->stream);
 }
 
-static void probe_pass(struct probe *p, enum board_reason reason, int code)
+static void probe_pass(struct probe *p, enum verdict_reason reason, int code)
 {
     probe_decide(p, PROBE_PASSED, reason, code);
 }
 
-static void probe_fail(struct probe *p, enum board_reason reason, int code)
+static void probe_fail(struct probe *p, enum verdict_reason reason, int code)
 {
     probe_decide(p, PROBE_FAILED, reason, code);
 }
@@ -68,11 +68,11 @@ static bool is_no_way(int code)
 static void probe_fail_to_connect(struct probe *p, int code)
 {
     if (probe_is_shortage(code))
-        probe_decide(p, PROBE_SHORT, BOARD_CONNECT, code);
+        probe_decide(p, PROBE_SHORT, VERDICT_CONNECT, code);
     else if (is_no_way(code))
-        probe_decide(p, PROBE_NO_WAY, BOARD_CONNECT, code);
+        probe_decide(p, PROBE_NO_WAY, VERDICT_CONNECT, code);
     else
-        probe_fail(p, BOARD_CONNECT, code);
+        probe_fail(p, VERDICT_CONNECT, code);
 }
 
 /* --- asking --- */
@@ -130,15 +130,15 @@ static void probe_take_head(struct probe *p)
     if (is_interim(status)) {
         p->interim_bytes += p->parse.head_bytes;
         if (p->interim_bytes > p->limits.head)
-            probe_fail(p, BOARD_LARGE_HEAD, 0);
+            probe_fail(p, VERDICT_LARGE_HEAD, 0);
         else
             probe_expect_response(p);
     } else if (is_ambiguous(&p->parse)) {
-        probe_fail(p, BOARD_NOT_HTTP, 0);
+        probe_fail(p, VERDICT_NOT_HTTP, 0);
     } else if (probes_status_is_healthy(&p->config->health, status)) {
-        probe_pass(p, BOARD_STATUS, -(int)status);
+        probe_pass(p, VERDICT_STATUS, -(int)status);
     } else {
-        probe_fail(p, BOARD_STATUS, -(int)status);
+        probe_fail(p, VERDICT_STATUS, -(int)status);
     }
 }
 
@@ -147,7 +147,7 @@ static void probe_refuse_head(struct probe *p)
     bool is_large = p->parse.error == PARSE_LARGE_HEAD || p->parse.error == PARSE_LONG_LINE ||
                     p->parse.error == PARSE_MANY_FIELDS;
 
-    probe_fail(p, is_large ? BOARD_LARGE_HEAD : BOARD_NOT_HTTP, 0);
+    probe_fail(p, is_large ? VERDICT_LARGE_HEAD : VERDICT_NOT_HTTP, 0);
 }
 
 static void on_bytes(struct stream *s, struct slice bytes)
@@ -174,7 +174,7 @@ static void on_end(struct stream *s, int status)
 {
     struct probe *p = connection_of(s)->probe;
 
-    probe_fail(p, p->has_bytes ? BOARD_CUT : BOARD_CLOSED, status);
+    probe_fail(p, p->has_bytes ? VERDICT_CUT : VERDICT_CLOSED, status);
 }
 
 /* --- the connection --- */
@@ -192,7 +192,7 @@ static void on_connected(struct stream *s, int status)
     opening_won(&p->opening, c);
     p->connection = c;
     if (buffer_length(&p->request) == 0)
-        probe_pass(p, BOARD_CHECKED, 0);
+        probe_pass(p, VERDICT_CHECKED, 0);
     else
         probe_ask(p);
 }
@@ -202,8 +202,8 @@ static void on_limit(struct deadline *d)
     struct probe *p = list_entry(d, struct probe, limit);
     uint64_t timeout_ms = p->config->health.timeout_ms;
 
-    probe_fail(p, p->connection != NULL ? BOARD_SILENT : BOARD_TIMED_OUT,
-               timeout_ms <= BOARD_CODE_MAX ? -(int)timeout_ms : 0);
+    probe_fail(p, p->connection != NULL ? VERDICT_SILENT : VERDICT_TIMED_OUT,
+               timeout_ms <= VERDICT_CODE_MAX ? -(int)timeout_ms : 0);
 }
 
 static void on_closed(struct stream *s)

@@ -28,8 +28,8 @@ enum probe_outcome {
 struct probe {
     void (*on_done)(struct probe *);
     enum probe_outcome outcome;
-    enum board_reason reason; /* of PROBE_PASSED and PROBE_FAILED */
-    int code;                 /* what goes with the reason; else a negative errno */
+    enum verdict_reason reason; /* of PROBE_PASSED and PROBE_FAILED */
+    int code;                   /* what goes with the reason; else a negative errno */
 
     /* the probe's own */
     struct loop *loop;

@@ -1,7 +1,6 @@
 #include "health/tally.h"
 
 #include "shared/evidence.h"
-#include "shared/verdict.h"
 
 #include <string.h>
 
@@ -54,18 +53,18 @@ void tally_set_words(struct tally *t, struct slice words)
     if (length > 0)
         memcpy(t->words, words.start, length);
     t->words[length] = '\0';
-    t->reason = BOARD_SCRIPT;
+    t->reason = VERDICT_SCRIPT;
     t->code = 0;
 }
 
 void tally_describe(const struct tally *t, struct buffer *out)
 {
-    struct board_verdict v = board_verdict(t->segment, t->backend->slot);
+    struct verdict v = board_verdict(t->segment, t->backend->slot);
 
-    if (v.reason == BOARD_SCRIPT && t->words[0] != '\0')
+    if (v.reason == VERDICT_SCRIPT && t->words[0] != '\0')
         buffer_append_text(out, t->words);
     else
-        board_describe(out, v);
+        verdict_describe(out, v);
 }
 
 static void log_change(const struct tally *t, bool up)
@@ -78,14 +77,14 @@ static void log_change(const struct tally *t, bool up)
 }
 
 /* A worker has met something else after this check had begun. */
-static bool is_older_than_traffic(struct board_verdict v, uint64_t started_ms)
+static bool is_older_than_traffic(struct verdict v, uint64_t started_ms)
 {
-    return v.reason == BOARD_TRAFFIC && v.since_ms >= started_ms;
+    return v.reason == VERDICT_TRAFFIC && v.since_ms >= started_ms;
 }
 
 void tally_note_success(struct tally *t, uint64_t started_ms, uint64_t now_ms)
 {
-    struct board_verdict v = board_verdict(t->segment, t->backend->slot);
+    struct verdict v = board_verdict(t->segment, t->backend->slot);
     struct counts c = counts_read(t);
     bool is_older = is_older_than_traffic(v, started_ms);
 
@@ -98,7 +97,7 @@ void tally_note_success(struct tally *t, uint64_t started_ms, uint64_t now_ms)
         c.successes = 0;
     c.successes += !is_older;
     counts_write(t, (struct counts){.successes = c.successes, .down_since_ms = v.since_ms});
-    if (is_older || (v.reason != BOARD_UNCHECKED && c.successes < t->config->health.rise))
+    if (is_older || (v.reason != VERDICT_UNCHECKED && c.successes < t->config->health.rise))
         return;
     if (board_set_up(t->segment, t->backend->slot, t->reason, t->code, now_ms))
         log_change(t, true);
@@ -106,14 +105,14 @@ void tally_note_success(struct tally *t, uint64_t started_ms, uint64_t now_ms)
 
 void tally_note_failure(struct tally *t, uint64_t started_ms, uint64_t now_ms)
 {
-    struct board_verdict v = board_verdict(t->segment, t->backend->slot);
+    struct verdict v = board_verdict(t->segment, t->backend->slot);
     uint64_t failures = counts_read(t).failures + 1;
     bool is_enough = !v.up || failures >= t->config->health.fall;
 
     if (is_older_than_traffic(v, started_ms))
         return;
     counts_write(t, (struct counts){.failures = is_enough ? 0 : failures});
-    if (t->reason == BOARD_SCRIPT)
+    if (t->reason == VERDICT_SCRIPT)
         numbers_note_error(t->segment, t->backend->slot, t->words, now_ms);
     if (is_enough && board_set_down(t->segment, t->backend->slot, t->reason, t->code, now_ms))
         log_change(t, false);

@@ -21,14 +21,14 @@ struct tally {
     struct segment *segment;
 
     /* Of the check that is under way, for whoever makes it to set: */
-    enum board_reason reason;
+    enum verdict_reason reason;
     int code;
-    char words[NUMBERS_ERROR_BYTES]; /* what a BOARD_SCRIPT means */
+    char words[NUMBERS_ERROR_BYTES]; /* what a VERDICT_SCRIPT means */
 };
 
 void tally_init(struct tally *, const struct config *, const struct config_backend *,
                 struct segment *);
-/* The reason is BOARD_SCRIPT, and these are its words: copied, and cut off where they are too
+/* The reason is VERDICT_SCRIPT, and these are its words: copied, and cut off where they are too
  * long for the board. */
 void tally_set_words(struct tally *, struct slice words);
 /* The check that began at started_ms went well, or did not; changes are logged. */

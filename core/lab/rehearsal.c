@@ -202,7 +202,7 @@ static void raise_curtain(struct rehearsal *r)
     r->backends = mem_alloc((count + 1) * sizeof *r->backends);
     for (uint32_t i = 0; i < count; i++) {
         r->backends[i] = i;
-        board_set_up(r->segment, r->config->backends[i].slot, BOARD_CHECKED, 0, 1);
+        board_set_up(r->segment, r->config->backends[i].slot, VERDICT_CHECKED, 0, 1);
     }
     loop_init(&r->loop);
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "shared/board.h"
 #include "shared/standing.h"
+#include "shared/weight.h"
 
 #include <stdio.h>
 
@@ -49,7 +50,7 @@ void steering_set_weight(struct segment *segment, uint32_t slot, const char *nam
     char text[16];
 
     if (!is_backend(segment, slot) || weight > WEIGHT_MAX ||
-        !standing_set_weight(segment, slot, in_script, weight))
+        !weight_set(segment, slot, in_script, weight))
         return;
     snprintf(text, sizeof text, "%u", weight);
     log_event(LOG_INFO, "backend_weight",
@@ -77,7 +78,7 @@ double steering_since(const struct segment *segment, uint32_t slot)
 
 uint32_t steering_weight(const struct segment *segment, uint32_t slot, uint32_t in_script)
 {
-    return is_backend(segment, slot) ? standing_weight(segment, slot, in_script) : in_script;
+    return is_backend(segment, slot) ? weight_of(segment, slot, in_script) : in_script;
 }
 
 double steering_effective_weight(const struct segment *segment, uint32_t slot, uint32_t in_script,
@@ -86,7 +87,6 @@ double steering_effective_weight(const struct segment *segment, uint32_t slot, u
     if (!is_backend(segment, slot))
         return in_script;
     if (ramp_s <= 0) /* no need to know the time */
-        return standing_weight(segment, slot, in_script);
-    return standing_effective_weight(segment, slot, in_script, (uint64_t)(ramp_s * 1000),
-                                     clock_steady_ms());
+        return weight_of(segment, slot, in_script);
+    return weight_effective(segment, slot, in_script, (uint64_t)(ramp_s * 1000), clock_steady_ms());
 }

@@ -158,8 +158,8 @@ static void on_look(struct deadline *d)
         return;
     l->generation = generation;
     for (unsigned i = 0; i < l->config->backends_count; i++) {
-        struct board_verdict v = board_verdict(l->segment, l->config->backends[i].slot);
-        bool is_unchecked = v.reason == BOARD_UNCHECKED;
+        struct verdict v = board_verdict(l->segment, l->config->backends[i].slot);
+        bool is_unchecked = v.reason == VERDICT_UNCHECKED;
 
         if (v.up != l->seen[i].is_up || is_unchecked != l->seen[i].is_unchecked)
             lookout_add(l, i, v.up);
@@ -172,9 +172,9 @@ static void lookout_watch(struct lookout *l)
 {
     l->generation = board_generation(l->segment);
     for (unsigned i = 0; i < l->config->backends_count; i++) {
-        struct board_verdict v = board_verdict(l->segment, l->config->backends[i].slot);
+        struct verdict v = board_verdict(l->segment, l->config->backends[i].slot);
 
-        l->seen[i] = (struct seen){v.up, v.reason == BOARD_UNCHECKED};
+        l->seen[i] = (struct seen){v.up, v.reason == VERDICT_UNCHECKED};
     }
     deadline_set(l->loop, &l->look, LOOK_MS);
 }

@@ -160,7 +160,7 @@ static void on_child_died(void *owner, unsigned which, int status)
             reload_on_tried(&s->reload, status);
         return;
     }
-    board_touch(s->segment);
+    segment_note_change(s->segment);
     if (is_monitor && s->state < SUPERVISOR_DRAINING && reload_on_monitor_ended(&s->reload))
         return;
     if (s->state < SUPERVISOR_DRAINING || (s->state == SUPERVISOR_DRAINING && status != 0))

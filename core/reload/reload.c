@@ -337,7 +337,7 @@ static void leave_slots(struct reload *r)
     slots_take(r);
     r->removed = 0;
     for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++) {
-        if (slots_has(&r->slots, i) || !board_slot_is_used(r->segment, i))
+        if (slots_has(&r->slots, i) || !segment_slot_is_used(r->segment, i))
             continue;
         board_leave_slot(r->segment, i);
         r->removed++;

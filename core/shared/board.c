@@ -27,13 +27,11 @@
 #include "shared/board.h"
 
 #include "base/clock.h"
-#include "shared/ejection.h"
 #include "shared/evidence.h"
 #include "shared/numbers.h"
 #include "shared/queued.h"
 #include "shared/spares.h"
-#include "shared/standing.h"
-#include "shared/verdict.h"
+#include "shared/weight.h"
 
 enum { CLAIM_STALE_MS = 1000, ADDRESS_READ_TRIES = 64 };
 
@@ -49,13 +47,6 @@ static const struct segment_backend *backend_seen(const struct segment *s, unsig
     return &s->backends[backend];
 }
 
-/* After the change itself: a reader that saw the old state has read the old
- * generation before, and will see that it is another now. */
-void board_touch(struct segment *s)
-{
-    atomic_fetch_add(&s->generation, 1);
-}
-
 uint64_t board_generation(const struct segment *s)
 {
     return atomic_load(&s->generation);
@@ -64,7 +55,7 @@ uint64_t board_generation(const struct segment *s)
 static void slot_reset(struct segment *s, unsigned slot)
 {
     struct segment_backend *b = backend_of(s, slot);
-    struct board_verdict unchecked = {.since_ms = clock_steady_ms()};
+    struct verdict unchecked = {.since_ms = clock_steady_ms()};
 
     atomic_store(&b->verdict, verdict_pack(unchecked));
     atomic_store(&b->ejection, 0);
@@ -84,7 +75,7 @@ void board_init(struct segment *s, unsigned backends)
     for (unsigned i = 0; i < backends; i++)
         slot_reset(s, i);
     atomic_store(&s->backends_count, backends);
-    board_touch(s);
+    segment_note_change(s);
 }
 
 void board_open_slot(struct segment *s, unsigned slot)
@@ -92,35 +83,30 @@ void board_open_slot(struct segment *s, unsigned slot)
     slot_reset(s, slot);
     if (atomic_load(&s->backends_count) <= slot)
         atomic_store(&s->backends_count, slot + 1);
-    board_touch(s);
+    segment_note_change(s);
 }
 
 void board_leave_slot(struct segment *s, unsigned slot)
 {
     atomic_store(&backend_of(s, slot)->is_used, 0);
-    board_touch(s);
-}
-
-bool board_slot_is_used(const struct segment *s, unsigned slot)
-{
-    return atomic_load_explicit(&backend_seen(s, slot)->is_used, memory_order_relaxed) != 0;
+    segment_note_change(s);
 }
 
 /* --- verdicts --- */
 
-struct board_verdict board_verdict(const struct segment *s, unsigned backend)
+struct verdict board_verdict(const struct segment *s, unsigned backend)
 {
     return verdict_unpack(atomic_load(&backend_seen(s, backend)->verdict));
 }
 
-static bool verdict_set(struct segment *s, unsigned backend, struct board_verdict wanted)
+static bool verdict_set(struct segment *s, unsigned backend, struct verdict wanted)
 {
     struct segment_backend *b = backend_of(s, backend);
     uint64_t word = atomic_load(&b->verdict);
 
     for (;;) {
-        struct board_verdict old = verdict_unpack(word);
-        bool is_change = old.up != wanted.up || old.reason == BOARD_UNCHECKED;
+        struct verdict old = verdict_unpack(word);
+        bool is_change = old.up != wanted.up || old.reason == VERDICT_UNCHECKED;
 
         if (!is_change && wanted.up)
             return false;
@@ -133,37 +119,32 @@ static bool verdict_set(struct segment *s, unsigned backend, struct board_verdic
     }
 }
 
-bool board_set_up(struct segment *s, unsigned backend, enum board_reason reason, int code,
+bool board_set_up(struct segment *s, unsigned backend, enum verdict_reason reason, int code,
                   uint64_t now_ms)
 {
-    struct board_verdict up = {.up = true, .reason = reason, .code = code, .since_ms = now_ms};
-    bool is_first = board_verdict(s, backend).reason == BOARD_UNCHECKED;
+    struct verdict up = {.up = true, .reason = reason, .code = code, .since_ms = now_ms};
+    bool is_first = board_verdict(s, backend).reason == VERDICT_UNCHECKED;
 
     if (!verdict_set(s, backend, up))
         return false;
     if (!is_first)
-        standing_note_back(s, backend, now_ms);
+        atomic_store(&backend_of(s, backend)->back_ms, now_ms);
     /* What failed while it was down says nothing about what came back. */
     atomic_store(&backend_of(s, backend)->failures_in_row, 0);
     evidence_note_connected(s, backend);
-    board_touch(s);
+    segment_note_change(s);
     return true;
 }
 
-bool board_set_down(struct segment *s, unsigned backend, enum board_reason reason, int code,
+bool board_set_down(struct segment *s, unsigned backend, enum verdict_reason reason, int code,
                     uint64_t now_ms)
 {
-    struct board_verdict down = {.reason = reason, .code = code, .since_ms = now_ms};
+    struct verdict down = {.reason = reason, .code = code, .since_ms = now_ms};
 
     if (!verdict_set(s, backend, down))
         return false;
-    board_touch(s);
+    segment_note_change(s);
     return true;
-}
-
-void board_describe(struct buffer *out, struct board_verdict v)
-{
-    verdict_describe(out, v);
 }
 
 /* --- ejection --- */
@@ -201,13 +182,13 @@ static bool limits_allow(struct segment *s, unsigned claimed, uint64_t now_ms)
         uint64_t word = atomic_load(&b->ejection);
         struct ejection e = ejection_unpack(word);
 
-        if (i == claimed || !board_slot_is_used(s, i))
+        if (i == claimed || !segment_slot_is_used(s, i))
             continue;
         count++;
         if (e.state == EJECTION_IN ||
             (e.state == EJECTION_CLAIMED && claim_is_stale(b, word, now_ms)))
-            another = another || (backend_is_up(b) && atomic_load(&b->draining) == 0 &&
-                                  standing_has_weight(s, i));
+            another = another ||
+                      (backend_is_up(b) && atomic_load(&b->draining) == 0 && weight_is_some(s, i));
         else
             out++;
     }
@@ -215,7 +196,7 @@ static bool limits_allow(struct segment *s, unsigned claimed, uint64_t now_ms)
 }
 
 static uint64_t ejection_begin(struct segment *s, unsigned backend, uint64_t word,
-                               const struct board_ejection_rule *rule, uint64_t now_ms)
+                               const struct ejection_rule *rule, uint64_t now_ms)
 {
     struct segment_backend *b = backend_of(s, backend);
     struct ejection was = ejection_unpack(word);
@@ -234,14 +215,14 @@ static uint64_t ejection_begin(struct segment *s, unsigned backend, uint64_t wor
     atomic_store(&b->trial_until_ms, 0); /* it is IN for everybody: nobody is on trial */
     if (!ejection_change(b, ejection_pack(claim), out))
         return 0;
-    standing_note_ejected(s, backend, now_ms);
-    board_touch(s);
+    atomic_store(&b->ejected_ms, now_ms);
+    segment_note_change(s);
     return length_ms;
 }
 
 /* The trial failed. The backend stays out, so no limit is asked. */
 static uint64_t ejection_extend(struct segment *s, struct segment_backend *b, uint64_t word,
-                                const struct board_ejection_rule *rule, uint64_t now_ms)
+                                const struct ejection_rule *rule, uint64_t now_ms)
 {
     struct ejection out = ejection_unpack(word);
     uint64_t length_ms;
@@ -252,12 +233,12 @@ static uint64_t ejection_extend(struct segment *s, struct segment_backend *b, ui
     if (!ejection_change(b, word, out))
         return 0;
     atomic_store(&b->trial_until_ms, 0);
-    board_touch(s);
+    segment_note_change(s);
     return length_ms;
 }
 
-uint64_t board_note_failure(struct segment *s, unsigned backend,
-                            const struct board_ejection_rule *rule, uint64_t now_ms)
+uint64_t board_note_failure(struct segment *s, unsigned backend, const struct ejection_rule *rule,
+                            uint64_t now_ms)
 {
     struct segment_backend *b = backend_of(s, backend);
     uint32_t in_row = atomic_fetch_add(&b->failures_in_row, 1) + 1;
@@ -279,7 +260,7 @@ uint64_t board_note_failure(struct segment *s, unsigned backend,
 
 bool board_eject(struct segment *s, unsigned backend, uint64_t for_ms, uint64_t now_ms)
 {
-    const struct board_ejection_rule rule = {.for_ms = for_ms, .for_max_ms = for_ms};
+    const struct ejection_rule rule = {.for_ms = for_ms, .for_max_ms = for_ms};
     struct segment_backend *b = backend_of(s, backend);
     uint64_t word = atomic_load(&b->ejection);
     enum ejection_state state = ejection_unpack(word).state;
@@ -309,8 +290,8 @@ bool board_note_success(struct segment *s, unsigned backend)
         if (!atomic_compare_exchange_weak(&b->ejection, &word, ejection_pack(in)))
             continue;
         atomic_store(&b->trial_until_ms, 0);
-        standing_note_back(s, backend, in.at_ms);
-        board_touch(s);
+        atomic_store(&b->back_ms, in.at_ms);
+        segment_note_change(s);
         return true;
     }
     return false;
@@ -333,7 +314,7 @@ bool board_claim_trial(struct segment *s, unsigned backend, uint64_t now_ms, uin
         board_release_trial(s, backend, until_ms);
         return ejection_unpack(atomic_load(&b->ejection)).state != EJECTION_OUT;
     }
-    board_touch(s);
+    segment_note_change(s);
     return true;
 }
 
@@ -344,7 +325,7 @@ void board_release_trial(struct segment *s, unsigned backend, uint64_t until_ms)
 
     if (atomic_compare_exchange_strong(&b->trial_until_ms, &until_ms, 0) &&
         ejection_unpack(atomic_load(&b->ejection)).state == EJECTION_OUT)
-        board_touch(s);
+        segment_note_change(s);
 }
 
 bool board_claim_in_need(struct segment *s, unsigned backend, uint64_t now_ms, uint64_t until_ms)
@@ -365,11 +346,11 @@ bool board_is_claimed(const struct segment *s, unsigned backend, uint64_t now_ms
 bool board_note_reached(struct segment *s, unsigned backend, uint64_t now_ms)
 {
     switch (board_verdict(s, backend).reason) {
-    case BOARD_UNCHECKED:
-    case BOARD_CONNECT:
-    case BOARD_TIMED_OUT:
-    case BOARD_TRAFFIC:
-        return board_set_up(s, backend, BOARD_TRAFFIC, 0, now_ms);
+    case VERDICT_UNCHECKED:
+    case VERDICT_CONNECT:
+    case VERDICT_TIMED_OUT:
+    case VERDICT_TRAFFIC:
+        return board_set_up(s, backend, VERDICT_TRAFFIC, 0, now_ms);
     default:
         return false;
     }
@@ -419,7 +400,7 @@ void board_forget_worker(struct segment *s, unsigned worker)
     queued_forget_worker(s, worker);
     for (unsigned i = 0; i < count; i++)
         atomic_store(&backend_of(s, i)->trial_until_ms, 0);
-    board_touch(s);
+    segment_note_change(s);
 }
 
 /* --- addresses --- */
@@ -468,7 +449,7 @@ void board_publish_address(struct segment *s, unsigned backend, const struct soc
     for (unsigned i = 0; i < 4; i++)
         atomic_store_explicit(&b->address[i], a.words[i], memory_order_relaxed);
     atomic_store_explicit(&b->address_version, version + 1 ? version + 1 : 2, memory_order_release);
-    board_touch(s);
+    segment_note_change(s);
 }
 
 bool board_read_address(const struct segment *s, unsigned backend, uint32_t *version,

@@ -1,5 +1,7 @@
 #include "shared/cells.h"
 
+#include "base/check.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

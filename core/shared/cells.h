@@ -8,7 +8,10 @@
 #ifndef SHARED_CELLS_H
 #define SHARED_CELLS_H
 
-#include "shared/table.h"
+#include "base/slice.h"
+#include "shared/table_memory.h"
+
+#include <stdbool.h>
 
 enum cell_kind { CELL_FREE, CELL_OWNED, CELL_LIVE };
 

@@ -18,7 +18,7 @@ struct ejection ejection_unpack(uint64_t word)
     };
 }
 
-uint64_t ejection_length_ms(const struct board_ejection_rule *rule, uint32_t count)
+uint64_t ejection_length_ms(const struct ejection_rule *rule, uint32_t count)
 {
     uint64_t length_ms = rule->for_ms;
 
@@ -27,7 +27,7 @@ uint64_t ejection_length_ms(const struct board_ejection_rule *rule, uint32_t cou
     return length_ms < rule->for_max_ms ? length_ms : rule->for_max_ms;
 }
 
-uint32_t ejection_next_count(const struct board_ejection_rule *rule, struct ejection last,
+uint32_t ejection_next_count(const struct ejection_rule *rule, struct ejection last,
                              uint64_t now_ms)
 {
     if (last.count == 0)

@@ -1,8 +1,5 @@
 #include "shared/numbers.h"
 
-#include "shared/board.h"
-#include "shared/standing.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,7 +229,7 @@ static double median_reckon(const struct segment *s, uint64_t now_ms)
     for (unsigned i = 0; i < slots && i < SEGMENT_BACKENDS_MAX; i++) {
         struct averages all = averages_of(s, i, now_ms);
 
-        if (all.samples > 0 && board_slot_is_used(s, i))
+        if (all.samples > 0 && segment_slot_is_used(s, i))
             values[count++] = all.sum_ms / all.samples * all.left;
     }
     if (count == 0)
@@ -362,7 +359,6 @@ void numbers_clear(struct segment *s, unsigned slot)
         STORE(share->sum_ms, 0);
         STORE(share->errors, 0);
     }
-    standing_clear(s, slot);
     STORE(s->backends[slot].failures_in_row, 0);
     STORE(s->backends[slot].error_claim, 0);
 }

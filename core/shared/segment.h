@@ -15,7 +15,7 @@
 #include "base/check.h"
 #include "base/cipher.h"
 #include "shared/recent.h"
-#include "shared/table.h"
+#include "shared/table_memory.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -195,5 +195,20 @@ _Static_assert(sizeof(struct segment_share) == SEGMENT_CACHE_LINE, "a request to
 
 struct segment *segment_new(void) MUST_USE; /* NULL and errno if the system refuses */
 void segment_free(struct segment *);        /* for tests and lb check; NULL is fine */
+
+/* After any change of a backend's state: a reader that saw the old state has read the old
+ * generation before, and will see that it is another now. Also after a process has died, perhaps
+ * in the middle of a change: everybody looks again. */
+static inline void segment_note_change(struct segment *s)
+{
+    atomic_fetch_add(&s->generation, 1);
+}
+
+/* Does a backend of the current script have the slot? */
+static inline bool segment_slot_is_used(const struct segment *s, unsigned slot)
+{
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    return atomic_load_explicit(&s->backends[slot].is_used, memory_order_relaxed) != 0;
+}
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/sha256.h"
+#include "shared/table.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -239,7 +239,11 @@ struct change {
     struct cell_key key;
     bool is_tidying; /* so it does not tidy for the sake of it */
     bool has_value;  /* the key is to be in the new chain, with this: */
-    const struct table_value *value;
+    struct table_value *value;
+    /* Of the view, see change_plan: which cells do not stay, how many do, and from where on
+     * all do, so that the new chain shares them. */
+    bool goes[CHAIN_MAX];
+    unsigned staying, shared_from;
     struct cell_claimed owned[CHAIN_MAX + 1]; /* taken for it, some in an earlier try */
     unsigned owned_count, owned_used;
 };
@@ -255,55 +259,70 @@ static bool change_cell(struct change *c, uint32_t *cell)
     return true;
 }
 
-enum swap { SWAPPED, SWAP_AGAIN, SWAP_FULL };
+/* found: the key's place, or -1. */
+static void change_plan(struct change *c, int found, uint64_t now_ms)
+{
+    const struct view *view = &c->view;
+
+    c->staying = c->shared_from = 0;
+    for (unsigned i = 0; i < view->count; i++) {
+        c->goes[i] = (int)i == found || cell_has_expired(c->table, view->cells[i].cell, now_ms);
+        c->staying += !c->goes[i];
+        if (c->goes[i])
+            c->shared_from = i + 1;
+    }
+}
 
 /* The new chain: the value, copies of what stays and lies before something that goes, and the
- * rest of the old chain as it is. found: the key's place, or -1. */
-static enum swap change_swap(struct change *c, int found, uint64_t now_ms)
+ * rest of the old chain as it is. *first is its first cell + 1. False: there is no cell left. */
+static bool change_build(struct change *c, uint32_t *first)
 {
-    struct table *t = c->table;
-    struct view *view = &c->view;
-    bool goes[CHAIN_MAX];
-    unsigned shared_from = 0, staying = 0;
-    uint64_t expected = view->word, wanted;
-    uint32_t next, cell;
+    const struct view *view = &c->view;
+    uint32_t next = c->shared_from < view->count ? view->cells[c->shared_from].cell + 1 : 0, cell;
 
-    for (unsigned i = 0; i < view->count; i++) {
-        goes[i] = (int)i == found || cell_has_expired(t, view->cells[i].cell, now_ms);
-        staying += !goes[i];
-        if (goes[i])
-            shared_from = i + 1;
-    }
     c->owned_used = 0;
-    if (!c->has_value && shared_from == 0)
-        return SWAPPED; /* nothing to remove */
-    if (staying + c->has_value > CHAIN_MAX)
-        return SWAP_FULL;
-    next = shared_from < view->count ? view->cells[shared_from].cell + 1 : 0;
-    for (unsigned i = shared_from; i-- > 0;) {
-        if (goes[i])
+    for (unsigned i = c->shared_from; i-- > 0;) {
+        if (c->goes[i])
             continue;
         if (!change_cell(c, &cell))
-            return SWAP_FULL;
-        cell_copy(t, cell, view->cells[i].cell);
-        cell_link(t, cell, view->bucket, next);
+            return false;
+        cell_copy(c->table, cell, view->cells[i].cell);
+        cell_link(c->table, cell, view->bucket, next);
         next = cell + 1;
     }
     if (c->has_value) {
         if (!change_cell(c, &cell))
-            return SWAP_FULL;
-        cell_fill(t, cell, &c->key, c->value);
-        cell_link(t, cell, view->bucket, next);
+            return false;
+        cell_fill(c->table, cell, &c->key, c->value);
+        cell_link(c->table, cell, view->bucket, next);
         next = cell + 1;
     }
-    wanted = ((view->word >> 24) + 1) << 24 | next;
-    if (!atomic_compare_exchange_strong(&t->buckets[view->bucket], &expected, wanted))
+    *first = next;
+    return true;
+}
+
+enum swap { SWAPPED, SWAP_AGAIN, SWAP_FULL, SWAP_UNWANTED };
+
+static enum swap change_swap(struct change *c, int found, uint64_t now_ms)
+{
+    struct table *t = c->table;
+    struct view *view = &c->view;
+    uint64_t expected = view->word;
+    uint32_t first;
+
+    change_plan(c, found, now_ms);
+    if (!c->has_value && c->shared_from == 0)
+        return SWAP_UNWANTED; /* nothing to remove */
+    if (c->staying + c->has_value > CHAIN_MAX || !change_build(c, &first))
+        return SWAP_FULL;
+    if (!atomic_compare_exchange_strong(&t->buckets[view->bucket], &expected,
+                                        ((view->word >> 24) + 1) << 24 | first))
         return SWAP_AGAIN;
     for (unsigned i = 0; i < c->owned_used; i++)
         cell_live(t, c->owned[i]);
-    for (unsigned i = 0; i < shared_from; i++)
+    for (unsigned i = 0; i < c->shared_from; i++)
         cell_release(t, view->cells[i]);
-    atomic_fetch_add_explicit(&t->used, staying + c->has_value - view->count, RELAXED);
+    atomic_fetch_add_explicit(&t->used, c->staying + c->has_value - view->count, RELAXED);
     return SWAPPED;
 }
 
@@ -409,43 +428,47 @@ static bool has_room_for_new_key(struct table *t, uint16_t group)
     return !is_full(t);
 }
 
+static enum swap update_try(struct change *c, table_change *decide, void *data, bool *may_add)
+{
+    struct table *t = c->table;
+    uint64_t now_ms = clock_steady_ms();
+    enum table_decision decision;
+    struct table_value old;
+    bool has_old;
+    int found;
+
+    view_take(t, bucket_of(c->key.hash), &c->view);
+    found = view_find(t, &c->view, &c->key);
+    if (found >= 0)
+        cell_value(t, c->view.cells[found].cell, &old);
+    if (!view_is_whole(t, &c->view))
+        return SWAP_AGAIN;
+    has_old = found >= 0 && (old.expires_ms == 0 || old.expires_ms > now_ms);
+    decision = decide(data, has_old ? &old : NULL, c->value);
+    if (decision == TABLE_KEEP)
+        return SWAP_UNWANTED;
+    c->has_value = decision == TABLE_REPLACE;
+    if (!c->has_value || found >= 0 || *may_add)
+        return change_swap(c, found, now_ms);
+    if (!has_room_for_new_key(t, c->key.group))
+        return SWAP_FULL;
+    *may_add = true;
+    return SWAP_AGAIN; /* making room may have changed this very chain */
+}
+
 enum table_outcome table_update(struct table *t, struct slice key, uint16_t group,
                                 table_change *decide, void *data)
 {
-    struct change c = {.table = t, .key = {.hash = hash_of(t, key), .bytes = key, .group = group}};
-    struct table_value old, now;
-    enum swap swap = SWAP_AGAIN;
+    struct table_value now;
+    struct change c = {
+        .table = t, .key = {.hash = hash_of(t, key), .bytes = key, .group = group}, .value = &now};
     bool may_add = false;
+    enum swap swap;
 
     CHECK(key.length > 0 && key.length <= TABLE_KEY_BYTES_MAX);
-    c.value = &now;
-    do {
-        uint64_t now_ms = clock_steady_ms();
-        enum table_decision decision;
-        bool has_old;
-        int found;
-
-        view_take(t, bucket_of(c.key.hash), &c.view);
-        found = view_find(t, &c.view, &c.key);
-        if (found >= 0)
-            cell_value(t, c.view.cells[found].cell, &old);
-        if (!view_is_whole(t, &c.view))
-            continue;
-        has_old = found >= 0 && (old.expires_ms == 0 || old.expires_ms > now_ms);
-        decision = decide(data, has_old ? &old : NULL, &now);
-        if (decision == TABLE_KEEP)
-            break;
-        c.has_value = decision == TABLE_REPLACE;
-        if (c.has_value && found < 0 && !may_add) {
-            if (!has_room_for_new_key(t, group)) {
-                swap = SWAP_FULL;
-                break;
-            }
-            may_add = true; /* it may have changed this very chain */
-            continue;
-        }
-        swap = change_swap(&c, found, now_ms);
-    } while (swap == SWAP_AGAIN);
+    do
+        swap = update_try(&c, decide, data, &may_add);
+    while (swap == SWAP_AGAIN);
     change_end(&c, swap == SWAPPED);
     return swap == SWAP_FULL ? TABLE_FULL : TABLE_DONE;
 }

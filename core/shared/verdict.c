@@ -4,21 +4,23 @@
 
 static const uint64_t TIME_MASK = (1ull << 40) - 1;
 
-_Static_assert(BOARD_CUT < 16, "a reason has four bits");
+_Static_assert(VERDICT_SCRIPT < 16, "a reason has four bits");
 
-uint64_t verdict_pack(struct board_verdict v)
+uint64_t verdict_pack(struct verdict v)
 {
-    uint64_t code = v.code < -BOARD_CODE_MAX ? BOARD_CODE_MAX : v.code < 0 ? (uint64_t)-v.code : 0;
+    uint64_t code = v.code < -VERDICT_CODE_MAX ? VERDICT_CODE_MAX
+                    : v.code < 0               ? (uint64_t)-v.code
+                                               : 0;
 
     return (uint64_t)v.up << 63 | (uint64_t)v.reason << 59 | code << 40 | (v.since_ms & TIME_MASK);
 }
 
-struct board_verdict verdict_unpack(uint64_t word)
+struct verdict verdict_unpack(uint64_t word)
 {
-    return (struct board_verdict){
+    return (struct verdict){
         .up = word >> 63 != 0,
-        .reason = (enum board_reason)(word >> 59 & 15),
-        .code = -(int)(word >> 40 & BOARD_CODE_MAX),
+        .reason = (enum verdict_reason)(word >> 59 & 15),
+        .code = -(int)(word >> 40 & VERDICT_CODE_MAX),
         .since_ms = word & TIME_MASK,
     };
 }
@@ -65,7 +67,7 @@ static void describe_silence(struct buffer *out, const char *what, int code)
         buffer_printf(out, "no %s within %g s", what, -code / 1000.0);
 }
 
-static void describe_end(struct buffer *out, const char *when, int code)
+static void describe_closed(struct buffer *out, const char *when, int code)
 {
     buffer_printf(out, "closed %s", when);
     if (code == 0)
@@ -74,51 +76,45 @@ static void describe_end(struct buffer *out, const char *when, int code)
     describe_errno(out, code);
 }
 
-void verdict_describe(struct buffer *out, struct board_verdict v)
+void verdict_describe(struct buffer *out, struct verdict v)
 {
+    static const char *const words[] = {
+        [VERDICT_UNCHECKED] = "not checked yet",
+        [VERDICT_CHECKED] = "accepts connections",
+        [VERDICT_NOT_HTTP] = "not an HTTP response",
+        [VERDICT_LARGE_HEAD] = "a response head beyond the limits",
+        [VERDICT_SCRIPT] = "the script's check says so",
+    };
+
+    if (v.up && v.reason == VERDICT_TRAFFIC) {
+        buffer_append_text(out, "a request has reached it");
+        return;
+    }
     switch (v.reason) {
-    case BOARD_UNCHECKED:
-        buffer_append_text(out, "not checked yet");
-        return;
-    case BOARD_CHECKED:
-        buffer_append_text(out, "accepts connections");
-        return;
-    case BOARD_TRAFFIC:
-        if (v.up)
-            buffer_append_text(out, "a request has reached it");
-        else
-            describe_errno(out, v.code);
-        return;
-    case BOARD_CONNECT:
+    case VERDICT_CONNECT:
+    case VERDICT_TRAFFIC:
         describe_errno(out, v.code);
         return;
-    case BOARD_TIMED_OUT:
+    case VERDICT_TIMED_OUT:
         describe_silence(out, "answer", v.code);
         return;
-    case BOARD_UNRESOLVED:
+    case VERDICT_UNRESOLVED:
         buffer_append_text(out, resolver_words(v.code));
         return;
-    case BOARD_STATUS:
+    case VERDICT_STATUS:
         buffer_printf(out, "status %d", -v.code);
         return;
-    case BOARD_SILENT:
+    case VERDICT_SILENT:
         describe_silence(out, "response", v.code);
         return;
-    case BOARD_NOT_HTTP:
-        buffer_append_text(out, "not an HTTP response");
+    case VERDICT_CLOSED:
+        describe_closed(out, "before a response", v.code);
         return;
-    case BOARD_LARGE_HEAD:
-        buffer_append_text(out, "a response head beyond the limits");
+    case VERDICT_CUT:
+        describe_closed(out, "in the middle of the response", v.code);
         return;
-    case BOARD_CLOSED:
-        describe_end(out, "before a response", v.code);
-        return;
-    case BOARD_CUT:
-        describe_end(out, "in the middle of the response", v.code);
-        return;
-    case BOARD_SCRIPT:
-        buffer_append_text(out, "the script's check says so");
-        return;
+    default:
+        buffer_append_text(out, words[v.reason]);
     }
 }
 

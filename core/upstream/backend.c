@@ -3,13 +3,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "shared/ejection.h"
 #include "shared/evidence.h"
 #include "shared/numbers.h"
 #include "shared/queued.h"
 #include "shared/spares.h"
-#include "shared/standing.h"
-#include "shared/verdict.h"
+#include "shared/weight.h"
 
 enum { EJECTION_FOR_MAX_MS = 300 * 1000 };
 
@@ -36,7 +34,7 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
         b->settings = &config->backends[i];
         b->share = numbers_share(segment, worker, b->settings->slot);
         numbers_hold(b->share);
-        standing_note_weight(segment, b->settings->slot, b->settings->weight);
+        weight_note_script(segment, b->settings->slot, b->settings->weight);
         b->pool = pools_use(pools, b->settings->slot, config->timeouts.upstream_idle_ms);
     }
 }
@@ -75,7 +73,7 @@ static bool backend_gets_none(const struct backend *b)
     unsigned slot = b->settings->slot;
 
     return atomic_load(&segment->backends[slot].draining) != 0 ||
-           standing_weight(segment, slot, b->settings->weight) == 0;
+           weight_of(segment, slot, b->settings->weight) == 0;
 }
 
 /* What was said last may be of a worker that is gone, or of another script, so it is that which
@@ -214,7 +212,7 @@ static void backend_log_change(const struct backend *b, bool up)
 {
     struct buffer reason = {0};
 
-    board_describe(&reason, board_verdict(b->all->segment, b->settings->slot));
+    verdict_describe(&reason, board_verdict(b->all->segment, b->settings->slot));
     verdict_log(up, b->settings->name, b->settings->text, &reason);
     buffer_dispose(&reason);
 }
@@ -241,7 +239,7 @@ void backend_note_unreached(struct backend *b)
 /* A connect that fails is a matter of being down, and ejects nobody; but a trial fails by it. */
 static uint64_t backend_note_for_ejection(struct backend *b, bool failed_to_connect)
 {
-    struct board_ejection_rule rule = b->all->ejection;
+    struct ejection_rule rule = b->all->ejection;
 
     if (failed_to_connect)
         rule.after = 0;
@@ -257,7 +255,7 @@ void backend_note_failure(struct backend *b, bool failed_to_connect, int code, c
     numbers_note_failure(b->all->segment, b->share, (double)(now_us - began_us) / 1000, now_ms);
     numbers_note_error(b->all->segment, b->settings->slot, text, now_ms);
     if (failed_to_connect && evidence_note_failed(b->all->segment, b->settings->slot, now_ms) &&
-        board_set_down(b->all->segment, b->settings->slot, BOARD_TRAFFIC, code, now_ms))
+        board_set_down(b->all->segment, b->settings->slot, VERDICT_TRAFFIC, code, now_ms))
         backend_log_change(b, false);
     out_ms = backend_note_for_ejection(b, failed_to_connect);
     if (out_ms == 0)

@@ -27,7 +27,7 @@ struct backends { /* of one script */
     struct pools *pools;
     const struct config *config;
     struct segment *segment;
-    struct board_ejection_rule ejection;
+    struct ejection_rule ejection;
     struct backend *list;
     unsigned count;
     uint32_t *available; /* indices, as of the generation below */

@@ -59,7 +59,7 @@ static struct policy *load(const char *script, struct segment *segment)
         board_init(segment, BACKENDS);
         atomic_store(&segment->workers_count, 1);
         for (unsigned i = 0; i < BACKENDS; i++)
-            board_set_up(segment, i, BOARD_CHECKED, 0, 1);
+            board_set_up(segment, i, VERDICT_CHECKED, 0, 1);
         policy = policy_new(config, segment, &loop, 0, &error);
     }
     if (policy == NULL) {

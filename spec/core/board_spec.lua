@@ -96,7 +96,7 @@ describe("a verdict", function()
       { CUT, RESET, "closed in the middle of the response: connection reset by peer" },
     } do
       local buffer = ffi.new "struct buffer"
-      core.board_describe(buffer, ffi.new("struct verdict_seen", { false, v[1], v[2], 0 }))
+      core.verdict_describe(buffer, ffi.new("struct verdict_seen", { false, v[1], v[2], 0 }))
       assert.equal(v[3], ffi.string(buffer.bytes, buffer["end"]))
       core.buffer_dispose(buffer)
     end

@@ -44,12 +44,12 @@ local SHARED = 4 -- enum outlet_kind: what cannot be opened again
 
 local room = ffi.new "char[65536]"
 
-local function shown(write, ...) return ffi.string(room, write(room, ...) - room) end
+local function as_shown(write, ...) return ffi.string(room, write(room, ...) - room) end
 
 local function slice(text) return ffi.new("struct slice", text, #text) end
 
 local function escaped(text, format, limit)
-  return shown(core.log_put_escaped, slice(text), limit or 1000, format)
+  return as_shown(core.log_put_escaped, slice(text), limit or 1000, format)
 end
 
 describe("text in the log", function()
@@ -123,7 +123,7 @@ describe("text in the log", function()
   end)
 
   it("of a client's choosing is ASCII", function()
-    local function foreign(text, format) return shown(core.log_put_foreign, slice(text), 1000, format) end
+    local function foreign(text, format) return as_shown(core.log_put_foreign, slice(text), 1000, format) end
     assert.equal("/gr\\xc3\\xbcn\\n", foreign("/gr\195\188n\n", TEXT))
     assert.equal("/gr\\u00c3\\u00bcn\\n", foreign("/gr\195\188n\n", JSON))
     for byte = 0, 255 do
@@ -133,7 +133,7 @@ describe("text in the log", function()
 end)
 
 describe("a time in the log", function()
-  local function written(us, format) return shown(core.log_put_time, us, format) end
+  local function written(us, format) return as_shown(core.log_put_time, us, format) end
 
   it("is local in text and UTC in JSON, to the millisecond", function()
     local us = 1795348801ULL * 1000000 + 123999

@@ -17,7 +17,7 @@ void board_init(struct segment *, unsigned backends);
 struct verdict_seen board_verdict(const struct segment *, unsigned backend);
 bool board_set_up(struct segment *, unsigned backend, int reason, int code, uint64_t now_ms);
 bool board_set_down(struct segment *, unsigned backend, int reason, int code, uint64_t now_ms);
-void board_describe(struct buffer *, struct verdict_seen);
+void verdict_describe(struct buffer *, struct verdict_seen);
 uint64_t board_note_failure(struct segment *, unsigned backend, const struct rule_given *, uint64_t now_ms);
 bool board_note_success(struct segment *, unsigned backend);
 bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms, uint64_t until_ms);
