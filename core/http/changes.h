@@ -1,8 +1,7 @@
 /*
- * changes - fields of a head that shall go on otherwise than they came. Pure.
+ * changes - header fields that a script sets or removes before a head is forwarded. Pure.
  *
- * Whoever wants them is a script: what would break the framing of a message, or is between two
- * neighbours, is refused here, whatever it is called.
+ * A field that says where a message ends, or that is of one connection only, is refused here.
  */
 #ifndef HTTP_CHANGES_H
 #define HTTP_CHANGES_H
@@ -16,9 +15,10 @@ enum changes_fault {
     CHANGES_FINE,
     CHANGES_NAME,  /* not a token */
     CHANGES_VALUE, /* control bytes in it */
-    CHANGES_OURS,  /* a field of the connection, of framing, or one that has to be as it is; of Via
-                    * only the value: no Via at all is possible */
-    CHANGES_MANY,  /* more than a head should have room for */
+    /* A field of the connection, of framing, or one that has to be as it is. Via may be removed,
+     * but not set. */
+    CHANGES_OURS,
+    CHANGES_MANY, /* more than a head should have room for */
 };
 
 struct changes {        /* all zero: none */

@@ -1,8 +1,7 @@
 /*
- *   FIRST > SIZE > [EXT_NAME > EXT_VALUE | QUOTED] > SIZE_LF > DATA > DATA_CR >
- * DATA_LF > FIRST
+ *   FIRST > SIZE [> EXT_NAME > EXT_VALUE | QUOTED] > SIZE_LF > DATA > DATA_CR > DATA_LF > FIRST
  *                                                       |
- *                                         size 0: TRAILERS > COMPLETE
+ *                                                       `- size 0: TRAILERS > COMPLETE
  */
 #include "http/chunks.h"
 

@@ -1,7 +1,5 @@
 #include "http/head.h"
 
-#include "http/syntax.h"
-
 const struct slice *head_find(const struct head *head, struct slice name)
 {
     for (unsigned i = 0; i < head->fields_count; i++)
@@ -39,41 +37,6 @@ bool list_next(struct slice *rest, struct slice *member)
         if (member->length > 0)
             return true;
     }
-    return false;
-}
-
-static bool is_token(struct slice text)
-{
-    for (size_t i = 0; i < text.length; i++)
-        if (!is_token_byte(text.start[i]))
-            return false;
-    return text.length > 0;
-}
-
-/* "h2c" and what it was called in drafts, "h2c-14"; "h2" has no place here, but was taken. */
-static bool is_http2(struct slice name)
-{
-    return slice_is_nocase(name, SLICE("h2")) ||
-           (name.length > 2 && (name.start[2] == '-' || ascii_lower(name.start[2]) == 'c') &&
-            slice_is_nocase((struct slice){name.start, 2}, SLICE("h2")));
-}
-
-static bool is_protocol(struct slice text)
-{
-    const char *slash = memchr(text.start, '/', text.length);
-    size_t length = slash != NULL ? (size_t)(slash - text.start) : text.length;
-    struct slice name = {text.start, length};
-
-    if (slash != NULL && !is_token((struct slice){slash + 1, text.length - length - 1}))
-        return false;
-    return is_token(name) && !is_http2(name);
-}
-
-bool protocol_next(struct slice *rest, struct slice *protocol)
-{
-    while (list_next(rest, protocol))
-        if (is_protocol(*protocol))
-            return true;
     return false;
 }
 

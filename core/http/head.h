@@ -63,10 +63,6 @@ bool head_lists(const struct head *, enum field_kind, struct slice token);
 bool list_next(struct slice *rest, struct slice *member);
 /* 1*DIGIT that fits, and nothing else (RFC 9110, 8.6 and 7.6.2). */
 bool number_read(struct slice digits, uint64_t *number);
-/* Takes the next protocol off an Upgrade field's list: a token, perhaps with a version behind a
- * slash (RFC 9110, 7.8). What is none is skipped, and so is h2c, drafts of it too: it never goes
- * on. */
-bool protocol_next(struct slice *rest, struct slice *protocol);
 /* May another message follow on this connection, by Connection and version (RFC 9112, 9.3)? */
 bool head_keeps_alive(const struct head *);
 

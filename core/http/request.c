@@ -1,5 +1,7 @@
 #include "http/request.h"
 
+#include "http/upgrade.h"
+
 enum { OPTIONS_MAX = 64 };
 
 /* An authority in the target overrides the field, which must be there all the same

@@ -1,9 +1,8 @@
 /*
  * scan - a whole head, found and taken apart in one go, run by run. Pure.
  *
- * It knows nothing but what is right: what it does not take, syntax judges from its first byte on,
- * so that what is refused, and why, is said in one place. What the one takes, so does the other;
- * the specs read every head both ways.
+ * A fast path that accepts only valid heads. Every other head is parsed again by syntax, which
+ * names the fault. Both accept the same heads: the specs read each one both ways.
  */
 #ifndef HTTP_SCAN_H
 #define HTTP_SCAN_H
