@@ -8,7 +8,7 @@ local pages = require "spec.support.pages"
 ffi.cdef [[
 struct setting_seen { const char *name; int kind; size_t offset; double standard, least, most; bool or_zero; };
 struct group_seen { const char *name; const struct setting_seen *settings; unsigned count; };
-extern const struct group_seen settings_groups[4];
+extern const struct group_seen settings_groups[];
 extern const char *const probes_names[];
 struct config *config_load_text(const char *name, struct slice source, const void *overrides, struct segment *,
                                 struct buffer *error);
@@ -95,17 +95,16 @@ end
 describe("the page of settings", function()
   -- The names that a table of the script may have, as C lists them to find a wrong one.
   local KNOWN_OF = {
-    [""] = { "core/config/read.c", "void read_settings" },
-    listen = { "core/config/read.c", "static void read_listener" },
-    backends = { "core/config/read.c", "static void read_backend_table" },
-    log = { "core/config/logging.c", "static void read_table" },
-    pages = { "core/config/pages.c", "static void read_page_table" },
+    [""] = "void read_settings",
+    listen = "static void read_listener",
+    backends = "static void read_backend_table",
+    log = "static void read_table",
+    pages = "static void read_page_table",
   }
   local HOOKS = { init = true, choose = true, on_failure = true, on_response = true, on_health = true, on_done = true }
 
   local function known_of(group)
-    local path, head = unpack(KNOWN_OF[group])
-    local list = pages.read(path):match(head .. "%b()\n{.-known%[%] = (%b{})")
+    local list = sources():match(KNOWN_OF[group] .. "%b()\n{.-known%[%] = (%b{})")
     local names = {}
     for name in list:gmatch '"([%l_]+)"' do names[#names + 1] = name end
     return names
@@ -114,7 +113,7 @@ describe("the page of settings", function()
   -- "health.rise" = { standard, least, most, or_zero }; true: a name without a number
   local function program()
     local found, groups = {}, {}
-    for i = 0, 3 do
+    for i = 0, sources():match "SETTINGS_GROUPS = (%d+)" - 1 do
       local group = core.settings_groups[i]
       groups[ffi.string(group.name)] = true
       for j = 0, group.count - 1 do
@@ -297,7 +296,7 @@ describe("the page of the log", function()
 
   it("has every outcome of a try, and no other", function()
     local program, page = {}, {}
-    local list = pages.read("core/proxy/attempt.c"):match "attempt_outcome_name%b()\n{.-(%b{})"
+    local list = sources():match "attempt_outcome_name%b()\n{.-(%b{})"
     for name in list:gmatch '%] = "([%l_]+)"' do program[name] = name ~= "none" or nil end
     for _, cells in ipairs(rows("\n" .. section(PAGE, "## Lines of requests"):match "| outcome.-\n\n")) do
       for _, name in ipairs(names_in(cells[1], "[%l_]+$")) do page[name] = true end
