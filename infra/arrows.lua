@@ -10,7 +10,7 @@ local floors = {
   base = 0,
   shared = 1, lua = 1, http = 1,
   net = 2,
-  config = 3, dial = 3,
+  config = 3, dial = 3, wire = 3,
   health = 4, os = 4,
   client = 5, policy = 5, upstream = 5,
   admin = 6, lab = 6, proxy = 6,

@@ -3,6 +3,8 @@
 #include "client/client.h"
 #include "client/states.h"
 #include "client/watch.h"
+#include "http/forward.h"
+#include "wire/h1.h"
 
 enum { THROW_AWAY_MAX = 65536 }; /* of a body that nobody wants, to keep the connection */
 
@@ -21,6 +23,30 @@ void incoming_add_head(struct incoming *in, struct slice head)
     stream_add(incoming_stream(in), (struct slice){head.start + begun, head.length - begun});
 }
 
+/* How the body is spelt, and what follows from that for the connection. */
+static void incoming_frame(struct incoming *in, struct forward_response *response,
+                           struct body_size size)
+{
+    response->framing = framing_for(size, response->client_version);
+    response->length = size.length;
+    incoming_begin_answer(in, true);
+    in->answers_in_chunks = response->framing == FRAMING_CHUNKED;
+    in->needs_reset = response->framing == FRAMING_UNTIL_CLOSE;
+    in->closes |= in->needs_reset;
+    response->closes = in->closes;
+}
+
+void incoming_send_head(struct incoming *in, struct forward_response *response,
+                        struct body_size size)
+{
+    response->client_version = incoming_head(in)->version;
+    if (response->head->status >= 200)
+        incoming_frame(in, response, size);
+    else if (response->client_version == VERSION_1_0) /* RFC 9110, 15.2 */
+        return;
+    incoming_add_head(in, forward_response_head(stream_room(in->client->clients->loop), response));
+}
+
 void incoming_begin_head(struct incoming *in)
 {
     if (in->head_begun == head_beginning.length)
@@ -30,6 +56,34 @@ void incoming_begin_head(struct incoming *in)
 }
 
 /* --- for the exchange --- */
+
+struct slice incoming_trailers(struct incoming *in, const struct changes *changes)
+{
+    const struct parse *p = &in->parse;
+
+    return forward_trailers(&in->arena, &p->head, p->trailers, p->trailers_count, changes);
+}
+
+void incoming_send_body(struct incoming *in, struct slice piece)
+{
+    h1_send_body(&in->client->stream, in->answers_in_chunks, piece);
+}
+
+void incoming_send_end(struct incoming *in, struct slice trailers)
+{
+    if (in->answers_in_chunks)
+        h1_send_last_chunk(&in->client->stream, trailers);
+}
+
+size_t incoming_backlog(const struct incoming *in)
+{
+    return stream_backlog(&in->client->stream);
+}
+
+struct stream *incoming_bare(struct incoming *in)
+{
+    return in->answers_in_chunks ? NULL : &in->client->stream;
+}
 
 struct stream *incoming_stream(struct incoming *in)
 {

@@ -18,7 +18,9 @@
 #include <stdint.h>
 
 struct bond;
+struct changes;
 struct client;
+struct forward_response;
 struct incoming;
 
 /* Why a request cannot be served, or not to its end. */
@@ -78,10 +80,35 @@ struct incoming {
     bool is_done;
 };
 
+/* --- the request --- */
+
 static inline const struct head *incoming_head(const struct incoming *in)
 {
     return &in->parse.head;
 }
+
+static inline struct body_size incoming_body_size(const struct incoming *in)
+{
+    return request_body_size(&in->request);
+}
+
+/* Inside on_body_end and later: the lines of its trailer fields that are forwarded, with these
+ * changes, or NULL, in the arena. Empty if there are none. */
+struct slice incoming_trailers(struct incoming *, const struct changes *);
+
+/* --- the response: at most interim heads, one head, pieces of the body, and its end. What is sent
+ * in one event goes out when that is over; until then it is borrowed. --- */
+
+/* A head: interim, which a 1.0 client does not get, 101, or the final one. Of the forward_response
+ * the connection sets framing, length, client_version and closes. size is for the final one. */
+void incoming_send_head(struct incoming *, struct forward_response *, struct body_size);
+void incoming_send_body(struct incoming *, struct slice);
+void incoming_send_end(struct incoming *, struct slice trailers); /* their lines, or empty */
+/* Bytes that the client's system did not take yet: while there are some, send no more of the body. */
+size_t incoming_backlog(const struct incoming *);
+/* Behind incoming_send_head: where the bytes of the body may go as they are, past
+ * incoming_send_body. NULL: nowhere. */
+struct stream *incoming_bare(struct incoming *);
 
 struct stream *incoming_stream(struct incoming *); /* to stream_add the answer to */
 /* Adds a head of an answer, final or interim: it begins with "HTTP/1.1 ". Borrows as stream_add. */

@@ -38,7 +38,8 @@ struct forward_request {
 
 struct forward_response {
     const struct head *head;
-    enum framing framing; /* of the message that goes to the client */
+    /* Of the message that goes to the client, which its connection decides. */
+    enum framing framing;
     uint64_t length;
     enum version client_version;
     bool closes;       /* the connection ends with this response */

@@ -105,9 +105,9 @@ const char *framing_fault_text(const struct head *head)
     return "ambiguous length of the body";
 }
 
-enum framing framing_for_client(enum framing framing, enum version version)
+enum framing framing_for(struct body_size size, enum version peer)
 {
-    if (framing == FRAMING_CHUNKED || framing == FRAMING_UNTIL_CLOSE)
-        return version == VERSION_1_1 ? FRAMING_CHUNKED : FRAMING_UNTIL_CLOSE;
-    return framing;
+    if (size.kind == BODY_UNKNOWN)
+        return peer == VERSION_1_1 ? FRAMING_CHUNKED : FRAMING_UNTIL_CLOSE;
+    return size.kind == BODY_KNOWN ? FRAMING_COUNTED : FRAMING_NONE;
 }

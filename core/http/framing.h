@@ -17,6 +17,31 @@ enum framing {
     FRAMING_REFUSED,
 };
 
+/* What is known of a body before it comes, however a connection spells that. */
+struct body_size {
+    enum { BODY_NONE, BODY_KNOWN, BODY_UNKNOWN } kind;
+    uint64_t length; /* bytes; 0 unless it is BODY_KNOWN */
+};
+
+/* Of a framing that is not FRAMING_REFUSED. */
+static inline struct body_size body_size_of(enum framing framing, uint64_t length)
+{
+    switch (framing) {
+    case FRAMING_NONE:
+        return (struct body_size){BODY_NONE, 0};
+    case FRAMING_COUNTED:
+        return (struct body_size){BODY_KNOWN, length};
+    default:
+        return (struct body_size){BODY_UNKNOWN, 0};
+    }
+}
+
+/* Does any byte of it come, as far as that is known? */
+static inline bool body_size_is_empty(struct body_size size)
+{
+    return size.kind != BODY_UNKNOWN && size.length == 0;
+}
+
 enum framing framing_of_request(const struct head *, uint64_t *length);
 /* Is such a request refused only because it has other codings below the final chunked? Its sender
  * may mean well, and its end could be found (RFC 9112, 6.1). */
@@ -27,8 +52,8 @@ enum framing framing_of_response(const struct head *, bool answers_head, uint64_
 /* What is wrong with a head whose framing is FRAMING_REFUSED, or that llhttp reads differently. */
 const char *framing_fault_text(const struct head *);
 
-/* How a body of that framing goes on to a client: a 1.0 client does not know chunks, so
- * there the end of the connection is the end of the body (RFC 9112, 6.1 and 6.3). */
-enum framing framing_for_client(enum framing, enum version);
+/* How a body is spelt to a peer: one of 1.0 does not know chunks, so that the end of the connection
+ * is the end of the body there (RFC 9112, 6.1 and 6.3). */
+enum framing framing_for(struct body_size, enum version peer);
 
 #endif

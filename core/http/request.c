@@ -98,7 +98,7 @@ enum request_fault request_check(const struct head *head, struct arena *arena, s
         return REQUEST_IS_CONNECT;
     if (!request_find_max_forwards(head, out))
         return REQUEST_BAD_MAX_FORWARDS;
-    if (is_trace && request_has_body(out->framing, out->length))
+    if (is_trace && !body_size_is_empty(request_body_size(out)))
         return REQUEST_TRACE_WITH_BODY;
     if (request_has_many_options(head))
         return REQUEST_MANY_OPTIONS;

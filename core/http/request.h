@@ -36,9 +36,9 @@ struct request {
     struct slice host_name; /* host without its port */
 };
 
-static inline bool request_has_body(enum framing framing, uint64_t length)
+static inline struct body_size request_body_size(const struct request *r)
 {
-    return framing == FRAMING_CHUNKED || (framing == FRAMING_COUNTED && length > 0);
+    return body_size_of(r->framing, r->length);
 }
 
 /* Borrows from the head; what it has to write anew of the target is in the arena. */

@@ -1,9 +1,7 @@
 /*
  * answer - a backend's response on its way to the client.
  *
- * In the framing that the client understands, and piece by piece: what is added is
- * sent when the running event is over. If it cannot be completed, incoming_cut is
- * what the client must see.
+ * Its end is incoming_send_end; if it cannot be completed, incoming_cut.
  */
 #ifndef PROXY_ANSWER_H
 #define PROXY_ANSWER_H
@@ -14,21 +12,18 @@
 
 struct answer {
     struct incoming *in;
-    bool omits_via;       /* adds no Via, whatever the script says */
-    enum framing framing; /* on the client's side, from answer_begin on */
-    uint64_t bytes;       /* of the body, so far */
+    bool omits_via; /* adds no Via, whatever the script says */
+    uint64_t bytes; /* of the body, so far */
 };
 
 void answer_init(struct answer *, struct incoming *, bool omits_via); /* borrows */
-/* An interim response; nothing to a client that does not know them. The changes are the script's,
- * here and below, or NULL. They are of the final head: of others they can only keep out our Via. */
+/* An interim response, or the 101 of an upgrade. The changes are the script's, here and below, or
+ * NULL. They are of the final head: of others they can only keep out our Via. */
 void answer_interim(struct answer *, const struct outgoing *, const struct changes *);
-void answer_switch(struct answer *, const struct outgoing *, const struct changes *); /* the 101 */
 /* The final head. */
 void answer_begin(struct answer *, const struct outgoing *, const struct changes *);
 /* False: the client does not take it as fast as it comes; on_drained tells when it has. */
 bool answer_piece(struct answer *, struct slice);
 bool answer_passed(struct answer *, size_t length); /* a piece that is there already; as above */
-void answer_end(struct answer *, struct slice trailers); /* their lines, or empty */
 
 #endif

@@ -1,7 +1,6 @@
 #include "proxy/attempt.h"
 
 #include "base/mem.h"
-#include "http/forward.h"
 #include "shared/numbers.h"
 
 static struct attempt *attempt_of(struct outgoing *o)
@@ -151,9 +150,9 @@ static void on_unresolved(struct deferred *d)
 static void attempt_watch(struct attempt *a)
 {
     const struct config_timeouts *timeouts = a->timeouts;
-    bool takes_request = a->sent_us == 0 && stream_backlog(&a->outgoing->stream) > 0;
+    bool takes_request = a->sent_us == 0 && outgoing_backlog(a->outgoing) > 0;
 
-    a->watched_bytes = takes_request ? stream_unsent(&a->outgoing->stream) : 0;
+    a->watched_bytes = takes_request ? outgoing_unsent(a->outgoing) : 0;
     if (a->has_final_head && !a->is_paused)
         outgoing_expect(a->outgoing, timeouts->response_body_ms);
     else if (!a->has_final_head && (a->sent_us != 0 || takes_request || a->awaits_continue))
@@ -182,7 +181,7 @@ static void attempt_note_answer(struct attempt *a)
     numbers_note_head(a->backend->share);
     numbers_note_answer(a->backend->share,
                         (double)(a->head_us - (is_early ? a->connected_us : a->sent_us)) / 1000,
-                        a->outgoing->parse.head.status >= 500, a->head_us / 1000);
+                        outgoing_head(a->outgoing)->status >= 500, a->head_us / 1000);
     backend_note_success(a->backend);
     attempt_end_trial(a);
 }
@@ -191,7 +190,7 @@ static void on_head(struct outgoing *o)
 {
     struct attempt *a = attempt_of(o);
 
-    if (o->parse.head.status >= 200) {
+    if (outgoing_head(o)->status >= 200) {
         attempt_note_answer(a);
         attempt_watch(a);
     }
@@ -222,9 +221,7 @@ static void on_end(struct outgoing *o)
 
     attempt_stop(a);
     a->outgoing = NULL;
-    if (o->parse.trailers_count > 0)
-        a->trailers = forward_trailers(a->arena, &o->parse.head, o->parse.trailers,
-                                       o->parse.trailers_count, NULL);
+    a->trailers = outgoing_trailers(o);
     o->is_unusable |= a->ends_connection;
     pool_return(o);
     a->events->on_end(a);
@@ -267,7 +264,7 @@ static void on_late(struct outgoing *o)
         [FACTS_PHASE_BODY] = "nothing of the body within timeouts.response_body",
     };
 
-    if (phase == FACTS_PHASE_REQUEST && stream_unsent(&a->outgoing->stream) != a->watched_bytes) {
+    if (phase == FACTS_PHASE_REQUEST && outgoing_unsent(a->outgoing) != a->watched_bytes) {
         attempt_watch(a); /* slow, but it takes bytes */
         return;
     }
@@ -385,7 +382,6 @@ void attempt_sent(struct attempt *a)
 {
     a->was_sent = true;
     a->sent_us = loop_event_us(a->loop);
-    a->outgoing->has_request = true;
     if (!a->has_final_head)
         attempt_watch(a);
 }
@@ -442,7 +438,7 @@ size_t attempt_held_bytes(const struct attempt *a)
 {
     const struct outgoing *o = a->outgoing;
 
-    return o != NULL ? stream_backlog(&o->stream) + mem_size(o->parse.partial.bytes) : 0;
+    return o != NULL ? outgoing_held_bytes(o) : 0;
 }
 
 void attempt_blame(struct attempt *a, const struct attempt_failure *failure)

@@ -118,24 +118,22 @@ static void describe_target(struct target *target, struct slice path, struct are
     target->origin = (struct slice){text, path.length + query.length};
 }
 
-struct slice describe_forwarded(struct incoming *in, const struct config *config,
-                                const struct facts_request *facts,
-                                const struct facts_options *options, struct slice own_host,
-                                struct arena *arena)
+void describe_forwarded(struct outgoing *to, struct incoming *in, const struct config *config,
+                        const struct facts_request *facts, const struct facts_options *options,
+                        struct slice own_host)
 {
     const struct request *request = &in->request;
+    struct arena *arena = outgoing_room(to);
     bool is_trusted = facts->is_trusted;
     struct target target = request->target;
 
     if (options != NULL && options->path.length > 0)
         describe_target(&target, options->path, arena);
-    return forward_request_head(
-        arena,
+    outgoing_send_head(
+        to,
         &(struct forward_request){
             .head = incoming_head(in),
             .target = &target,
-            .framing = request->framing,
-            .length = request->length,
             .host = request->host.length > 0 ? request->host : own_host,
             .peer_ip = is_trusted ? describe_ip(arena, incoming_peer(in)) : facts->client_ip,
             .proto = SLICE("http"), /* of this connection, whoever else has said what */
@@ -149,7 +147,8 @@ struct slice describe_forwarded(struct incoming *in, const struct config *config
             .new_host = options != NULL ? options->host : (struct slice){"", 0},
             .changes = options != NULL && options->request.count > 0 ? &options->request : NULL,
             .omits_via = !config->via,
-        });
+        },
+        request_body_size(request));
 }
 
 static void describe_last_try(struct access_record *r, const struct attempt *a)

@@ -11,11 +11,11 @@
 
 /* Everything that does not change over the tries; texts are in the incoming's arena. */
 struct facts_request describe_request(struct incoming *, const struct config *, uint64_t id);
-/* The head that goes to a backend, in the arena; the options may be NULL; own_host for a request
- * without a Host. */
-struct slice describe_forwarded(struct incoming *, const struct config *,
-                                const struct facts_request *, const struct facts_options *,
-                                struct slice own_host, struct arena *);
+/* Sends the head to a backend. Made for each try, and not kept: it is as large as the one that the
+ * client sent. The options may be NULL; own_host is for a request without a Host. */
+void describe_forwarded(struct outgoing *, struct incoming *, const struct config *,
+                        const struct facts_request *, const struct facts_options *,
+                        struct slice own_host);
 /* What only the end of an exchange tells, for its line. last: its last try, NULL if there was
  * none; now_us: the steady clock. */
 void describe_end(struct access_record *, const struct incoming *, const struct facts_request *,

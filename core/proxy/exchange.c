@@ -32,9 +32,7 @@ static const struct attempt_events attempt_events;
  * has seldom thought of a GET that has one. */
 static bool exchange_binds(const struct exchange *e)
 {
-    const struct request *request = &e->in->request;
-
-    return request_has_body(request->framing, request->length) &&
+    return !body_size_is_empty(incoming_body_size(e->in)) &&
            (e->plan->config->reuse == CONFIG_REUSE_SAFE ||
             method_ignores_body(e->in->parse.head.method));
 }
@@ -43,9 +41,7 @@ static bool exchange_binds(const struct exchange *e)
  * ends the backend's connection there, as nobody else may get what it answers next. */
 static bool exchange_ends_connection(const struct exchange *e)
 {
-    const struct request *request = &e->in->request;
-
-    return e->facts.is_trusted && request_has_body(request->framing, request->length) &&
+    return e->facts.is_trusted && !body_size_is_empty(incoming_body_size(e->in)) &&
            method_ignores_body(e->in->parse.head.method);
 }
 
@@ -70,7 +66,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     e->attempt.binds = exchange_binds(e);
     e->facts = describe_request(in, plan->config, proxy_new_id(proxy));
     e->attempt.ends_connection = exchange_ends_connection(e);
-    e->attempt.may_repeat = e->facts.idempotent != 0 && in->request.framing == FRAMING_NONE;
+    e->attempt.may_repeat = e->facts.idempotent != 0 && incoming_body_size(in).kind == BODY_NONE;
     e->asked.on_done = on_policy_done;
     e->judge = (struct judge){.retries = &proxy->retries,
                               .plan = plan,
@@ -322,20 +318,13 @@ static void on_pause_over(struct deadline *d)
 
 /* --- forward --- */
 
-/* Made for each try, and not kept: it is as large as the one that the client sent. */
-static struct slice exchange_request_head(struct exchange *e)
-{
-    return describe_forwarded(e->in, e->plan->config, &e->facts, e->attempt.options,
-                              slice_of(config_backend_host(e->attempt.backend->settings)),
-                              stream_room(e->proxy->loop));
-}
-
 static void on_attempt_connected(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
     exchange_enter(e, EXCHANGE_FORWARDING);
-    stream_add(&a->outgoing->stream, exchange_request_head(e));
+    describe_forwarded(a->outgoing, e->in, e->plan->config, &e->facts, a->options,
+                       slice_of(config_backend_host(a->backend->settings)));
     upload_begin(&e->upload, a);
 }
 
@@ -393,10 +382,9 @@ static void exchange_answer(struct exchange *e, const struct changes *changes)
     struct attempt *a = &e->attempt;
 
     exchange_enter(e, EXCHANGE_ANSWERING);
-    e->log.status = a->outgoing->parse.head.status;
+    e->log.status = outgoing_head(a->outgoing)->status;
     answer_begin(&e->answer, a->outgoing, changes);
-    if (e->answer.framing != FRAMING_CHUNKED)
-        outgoing_pass_to(a->outgoing, incoming_stream(e->in));
+    outgoing_pass_to(a->outgoing, incoming_bare(e->in));
 }
 
 void exchange_pass_response(struct exchange *e, const struct changes *changes)
@@ -418,7 +406,7 @@ static void on_attempt_head(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
     struct incoming *in = e->in;
-    unsigned status = a->outgoing->parse.head.status;
+    unsigned status = outgoing_head(a->outgoing)->status;
 
     if (status == 101) {
         exchange_switch(e);
@@ -462,7 +450,7 @@ static void on_attempt_end(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
-    answer_end(&e->answer, a->trailers);
+    incoming_send_end(e->in, a->trailers);
     exchange_end_try(e, ATTEMPT_OK);
     exchange_finish(e);
 }

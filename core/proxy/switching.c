@@ -27,17 +27,17 @@ void exchange_begin_tunnel(struct exchange *e)
 
     exchange_enter(e, EXCHANGE_TUNNELLING);
     deadline_clear(&e->deadline); /* timeouts.request is for what has an end of its own */
-    stream_flush(&o->stream);     /* it borrows what is dropped here */
+    outgoing_flush(o);            /* it borrows what is dropped here */
     upload_drop(&e->upload);
     e->log.status = 101;
-    answer_switch(&e->answer, o, attempt_response_changes(&e->attempt));
+    answer_interim(&e->answer, o, attempt_response_changes(&e->attempt));
     tunnel_begin(&e->tunnel, e->proxy->loop, e->in, &e->attempt,
                  e->plan->config->timeouts.tunnel_ms, on_tunnel_over);
 }
 
 void exchange_switch(struct exchange *e)
 {
-    if (!upgrade_agrees(incoming_head(e->in), &e->attempt.outgoing->parse.head)) {
+    if (!upgrade_agrees(incoming_head(e->in), outgoing_head(e->attempt.outgoing))) {
         attempt_refuse(&e->attempt, "an upgrade to what was not offered");
     } else if (e->in->body_complete) {
         exchange_begin_tunnel(e);

@@ -1,8 +1,6 @@
 #include "proxy/upload.h"
 
 #include "base/mem.h"
-#include "http/forward.h"
-#include "proxy/relay.h"
 
 void upload_init(struct upload *u, struct incoming *in, const struct config_limits *limits)
 {
@@ -13,7 +11,7 @@ void upload_init(struct upload *u, struct incoming *in, const struct config_limi
 bool upload_is_too_large(const struct upload *u)
 {
     return u->body_max > 0 &&
-           (u->in->body_bytes > u->body_max || u->in->request.length > u->body_max);
+           (u->in->body_bytes > u->body_max || incoming_body_size(u->in).length > u->body_max);
 }
 
 void upload_dispose(struct upload *u)
@@ -43,48 +41,42 @@ bool upload_keep(struct upload *u, struct slice piece)
 
 void upload_send(struct upload *u, struct attempt *a, struct slice piece)
 {
-    struct stream *to = &a->outgoing->stream;
-
     if (u->is_whole && buffer_length(&u->kept) + piece.length <= u->keep_max && !mem_is_tight())
         buffer_append(&u->kept, piece);
     else
         upload_drop(u);
-    relay_piece(to, u->in->request.framing, piece);
-    if (stream_backlog(to) > 0)
+    outgoing_send_body(a->outgoing, piece);
+    if (outgoing_backlog(a->outgoing) > 0)
         incoming_pause(u->in);
     attempt_sending(a, false);
 }
 
 void upload_begin(struct upload *u, struct attempt *a)
 {
-    struct stream *to = &a->outgoing->stream;
+    struct outgoing *to = a->outgoing;
 
-    relay_piece(to, u->in->request.framing, buffer_slice(&u->kept));
+    outgoing_send_body(to, buffer_slice(&u->kept));
     if (u->in->body_complete) {
         upload_end(u, a);
     } else {
         if (!u->in->body_follows) /* else the head leaves with it */
-            stream_flush(to);
+            outgoing_flush(to);
         attempt_sending(a, u->in->awaits_continue);
-        if (stream_backlog(to) > 0)
+        if (outgoing_backlog(to) > 0)
             incoming_pause(u->in);
         else
             incoming_resume(u->in);
     }
     if (buffer_length(&u->kept) <= (mem_is_tight() ? 0 : u->keep_max))
         return;
-    stream_flush(to); /* it borrows what is dropped here */
+    outgoing_flush(to); /* it borrows what is dropped here */
     upload_drop(u);
 }
 
 void upload_end(struct upload *u, struct attempt *a)
 {
-    const struct parse *parse = &u->in->parse;
+    const struct changes *changes = a->options != NULL ? &a->options->request : NULL;
 
-    if (parse->trailers_count > 0)
-        u->trailers =
-            forward_trailers(&u->in->arena, &parse->head, parse->trailers, parse->trailers_count,
-                             a->options != NULL ? &a->options->request : NULL);
-    relay_end(&a->outgoing->stream, u->in->request.framing, u->trailers);
+    outgoing_send_end(a->outgoing, incoming_trailers(u->in, changes));
     attempt_sent(a);
 }

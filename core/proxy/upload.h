@@ -19,8 +19,7 @@ struct upload {
     struct incoming *in;
     uint64_t keep_max, body_max; /* bytes; body_max 0: no limit */
     struct buffer kept;
-    struct slice trailers; /* their lines, in the incoming's arena; empty until the body's end */
-    bool is_whole;         /* all that was read is kept: the body can go out again */
+    bool is_whole; /* all that was read is kept: the body can go out again */
 };
 
 void upload_init(struct upload *, struct incoming *, const struct config_limits *); /* borrows */

@@ -1,7 +1,9 @@
 #include "upstream/outgoing.h"
 
 #include "base/mem.h"
+#include "http/forward.h"
 #include "upstream/pool.h"
+#include "wire/h1.h"
 
 static struct outgoing *outgoing_of(struct stream *s)
 {
@@ -377,4 +379,55 @@ void outgoing_release(struct outgoing *o)
         outgoing_take_end(o, o->held.length > 0);
     else
         outgoing_feed(o, o->held);
+}
+
+/* --- the request --- */
+
+struct arena *outgoing_room(struct outgoing *o)
+{
+    return stream_room(o->stream.loop);
+}
+
+void outgoing_send_head(struct outgoing *o, struct forward_request *request, struct body_size size)
+{
+    request->framing = framing_for(size, VERSION_1_1);
+    request->length = size.length;
+    o->sends_in_chunks = request->framing == FRAMING_CHUNKED;
+    stream_add(&o->stream, forward_request_head(outgoing_room(o), request));
+}
+
+void outgoing_send_body(struct outgoing *o, struct slice piece)
+{
+    h1_send_body(&o->stream, o->sends_in_chunks, piece);
+}
+
+void outgoing_send_end(struct outgoing *o, struct slice trailers)
+{
+    o->has_request = true;
+    if (o->sends_in_chunks)
+        h1_send_last_chunk(&o->stream, trailers);
+}
+
+void outgoing_flush(struct outgoing *o)
+{
+    stream_flush(&o->stream);
+}
+
+uint32_t outgoing_unsent(const struct outgoing *o)
+{
+    return stream_unsent(&o->stream);
+}
+
+size_t outgoing_held_bytes(const struct outgoing *o)
+{
+    return outgoing_backlog(o) + mem_size(o->parse.partial.bytes);
+}
+
+/* --- the response --- */
+
+struct slice outgoing_trailers(struct outgoing *o)
+{
+    const struct parse *p = &o->parse;
+
+    return forward_trailers(o->arena, &p->head, p->trailers, p->trailers_count, NULL);
 }

@@ -20,6 +20,7 @@
 #include "net/deadline.h"
 #include "net/stream.h"
 
+struct forward_request;
 struct pool;
 struct outgoing;
 
@@ -29,7 +30,7 @@ enum outgoing_failure {
 };
 
 struct outgoing_events {
-    void (*on_head)(struct outgoing *); /* an interim or the final one: o->parse.head */
+    void (*on_head)(struct outgoing *); /* an interim or the final one: outgoing_head */
     void (*on_body)(struct outgoing *, struct slice);
     void (*on_passed)(struct outgoing *, size_t length); /* of the body, as outgoing_pass_to says */
     void (*on_end)(struct outgoing *);                   /* give it back now */
@@ -59,6 +60,7 @@ struct outgoing {
     uint64_t bytes_read;  /* of this response */
     size_t interim_bytes; /* of the heads before the final one */
     bool answers_head;
+    bool sends_in_chunks;
     bool may_switch;   /* the request asks for another protocol: a 101 is no fault */
     bool is_tunnel;    /* the 101 was taken: bytes go through as they are */
     bool is_reused;    /* it has served a request before */
@@ -98,12 +100,48 @@ void outgoing_expect_nothing(struct outgoing *);             /* no on_late */
 void outgoing_pause(struct outgoing *); /* no more on_body until outgoing_resume */
 void outgoing_resume(struct outgoing *);
 /* Inside the on_head of a final one: the stream may be given bytes of a body that is not in chunks
- * without an on_body. Borrows it until the response is over. */
+ * without an on_body. Borrows it until the response is over. NULL: none. */
 void outgoing_pass_to(struct outgoing *, struct stream *);
 /* Inside the on_head of a final one, or of a 101: nothing of what follows is told before
  * outgoing_release, not even what has come with the head. outgoing_release tells that at once; of a
  * 101 outgoing_switch does. */
 void outgoing_hold(struct outgoing *);
 void outgoing_release(struct outgoing *);
+
+/* --- the request: a head, pieces of the body, and its end. What is sent in one event goes out when
+ * that is over; until then it is borrowed, or until outgoing_flush. --- */
+
+struct arena *outgoing_room(struct outgoing *); /* memory for what is sent in this event */
+/* Of the forward_request the connection sets framing and length. */
+void outgoing_send_head(struct outgoing *, struct forward_request *, struct body_size);
+void outgoing_send_body(struct outgoing *, struct slice);
+void outgoing_send_end(struct outgoing *, struct slice trailers); /* their lines, or empty */
+void outgoing_flush(struct outgoing *);
+
+/* Bytes that the backend's system did not take yet: while there are some, send no more. */
+static inline size_t outgoing_backlog(const struct outgoing *o)
+{
+    return stream_backlog(&o->stream);
+}
+
+/* The same, with what the kernel has for it. A system call. */
+uint32_t outgoing_unsent(const struct outgoing *);
+size_t outgoing_held_bytes(const struct outgoing *); /* besides those in the arena */
+
+/* --- the response --- */
+
+static inline const struct head *outgoing_head(const struct outgoing *o)
+{
+    return &o->parse.head;
+}
+
+static inline struct body_size outgoing_body_size(const struct outgoing *o)
+{
+    return body_size_of(o->framing, o->length);
+}
+
+/* Inside on_end: the lines of its trailer fields that are forwarded, in the arena. Empty if there
+ * are none. */
+struct slice outgoing_trailers(struct outgoing *);
 
 #endif

@@ -100,7 +100,7 @@ describe("the arrows between the files of core", function()
 
   local doors = {
     { "uv.h", "client/client.h", "net/" },
-    { "uv/unix.h", "proxy/relay.c", "net/" },
+    { "uv/unix.h", "proxy/answer.c", "net/" },
     { "llhttp.h", "http/head.h", "http/parse.c" },
     { "lua.h", "config/config.c", "lua/, policy/, config/load.c" },
     { "lauxlib.h", "process/worker.c", "lua/, policy/, config/load.c" },
