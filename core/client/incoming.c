@@ -73,11 +73,18 @@ void incoming_send_end(struct incoming *in, struct slice trailers)
 {
     if (in->answers_in_chunks)
         h1_send_last_chunk(&in->client->stream, trailers);
+    else if (in->client->state == CLIENT_TUNNEL)
+        stream_shutdown(&in->client->stream);
 }
 
 size_t incoming_backlog(const struct incoming *in)
 {
     return stream_backlog(&in->client->stream);
+}
+
+uint32_t incoming_unsent(const struct incoming *in)
+{
+    return stream_unsent(&in->client->stream);
 }
 
 struct stream *incoming_bare(struct incoming *in)
@@ -111,6 +118,16 @@ void incoming_resume(struct incoming *in)
     c->is_paused = false;
     stream_read(&c->stream);
     client_watch(c);
+}
+
+bool incoming_is_read(const struct incoming *in)
+{
+    return in->client->stream.is_reading;
+}
+
+bool incoming_is_lost(const struct incoming *in)
+{
+    return !incoming_is_read(in) && stream_is_dead(&in->client->stream);
 }
 
 void incoming_begin_answer(struct incoming *in, bool wants_body)
@@ -164,6 +181,12 @@ void incoming_cut(struct incoming *in)
     incoming_end(in, stream_flush);
     if (in->needs_reset)
         client_reset(c);
+}
+
+void incoming_leave(struct incoming *in, bool breaks)
+{
+    in->needs_reset = breaks;
+    incoming_cut(in);
 }
 
 void incoming_switch(struct incoming *in)

@@ -103,9 +103,11 @@ struct slice incoming_trailers(struct incoming *, const struct changes *);
  * the connection sets framing, length, client_version and closes. size is for the final one. */
 void incoming_send_head(struct incoming *, struct forward_response *, struct body_size);
 void incoming_send_body(struct incoming *, struct slice);
-void incoming_send_end(struct incoming *, struct slice trailers); /* their lines, or empty */
-/* Bytes that the client's system did not take yet: while there are some, send no more of the body. */
+/* trailers: their lines, or empty. In a tunnel the client sees the end. */
+void incoming_send_end(struct incoming *, struct slice trailers);
+/* Bytes that the client's system did not take yet: send no more while there are some. */
 size_t incoming_backlog(const struct incoming *);
+uint32_t incoming_unsent(const struct incoming *); /* with what the kernel has. A system call */
 /* Behind incoming_send_head: where the bytes of the body may go as they are, past
  * incoming_send_body. NULL: nowhere. */
 struct stream *incoming_bare(struct incoming *);
@@ -118,6 +120,10 @@ void incoming_add_head(struct incoming *, struct slice head);
 void incoming_begin_head(struct incoming *);
 void incoming_pause(struct incoming *); /* no more on_body until incoming_resume */
 void incoming_resume(struct incoming *);
+/* Are the client's bytes read? If not, no event says that it has left: incoming_is_lost asks whether
+ * it did, by a reset. A system call, if they are not. */
+bool incoming_is_read(const struct incoming *);
+bool incoming_is_lost(const struct incoming *);
 /* Call when the final answer begins, and no more of the request is wanted than what
  * is there: sets closes if what is missing cannot just be read and thrown away. */
 void incoming_begin_answer(struct incoming *, bool wants_body);
@@ -132,9 +138,10 @@ void incoming_done(struct incoming *);
 void incoming_cut(struct incoming *);
 /* The 101 was added, or will be in this event: no HTTP follows (RFC 9110, 7.8). From now on on_body
  * has the bytes as they come, what came early first, and on_body_end says that the client sends no
- * more; none of them inside this call. The connection ends with incoming_done, or, by a reset,
- * with incoming_cut. */
+ * more; none of them inside this call. The tunnel and its connection end with incoming_leave, if
+ * it breaks by a reset. */
 void incoming_switch(struct incoming *);
+void incoming_leave(struct incoming *, bool breaks);
 void incoming_pass(struct incoming *, struct slice); /* for client.c: bytes of a tunnel */
 
 const char *incoming_why_gone(const struct incoming *); /* after on_gone: for the log */

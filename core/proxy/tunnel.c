@@ -20,16 +20,6 @@
 
 enum { ASK_AGAIN_MS = 500 };
 
-static struct stream *tunnel_client(const struct tunnel *t)
-{
-    return incoming_stream(t->in);
-}
-
-static struct stream *tunnel_backend(const struct tunnel *t)
-{
-    return &t->outgoing->stream;
-}
-
 static void tunnel_note_moved(struct tunnel *t)
 {
     t->moved_ms = loop_now_ms(t->loop);
@@ -37,20 +27,23 @@ static void tunnel_note_moved(struct tunnel *t)
 
 /* --- the end --- */
 
+static bool tunnel_has_backlog(const struct tunnel *t)
+{
+    return incoming_backlog(t->in) > 0 || outgoing_backlog(t->outgoing) > 0;
+}
+
 /* Where something on its way is lost, or what would have come, only a reset says so, to who was to
  * get it and to who has sent it. */
 static void tunnel_over(struct tunnel *t, bool breaks, enum attempt_outcome outcome,
                         const char *note)
 {
-    size_t lost = stream_backlog(tunnel_client(t)) + stream_backlog(tunnel_backend(t));
-
+    breaks |= tunnel_has_backlog(t);
     deadline_clear(&t->deadline);
-    t->in->needs_reset = breaks || lost > 0;
-    if (t->in->needs_reset)
+    if (breaks)
         attempt_reset(t->attempt);
     else
         attempt_cancel(t->attempt);
-    incoming_cut(t->in);
+    incoming_leave(t->in, breaks);
     t->on_over(t, outcome, note);
 }
 
@@ -66,8 +59,7 @@ static void tunnel_lose_backend(struct tunnel *t, const char *text)
 
 static void tunnel_check_end(struct tunnel *t)
 {
-    if (t->client_ended && t->backend_ended && stream_backlog(tunnel_client(t)) == 0 &&
-        stream_backlog(tunnel_backend(t)) == 0)
+    if (t->client_ended && t->backend_ended && !tunnel_has_backlog(t))
         tunnel_over(t, false, ATTEMPT_OK, NULL);
 }
 
@@ -78,29 +70,24 @@ static void tunnel_watch(struct tunnel *t)
     uint64_t idle_at_ms = t->moved_ms + t->idle_ms;
     uint64_t now_ms = loop_now_ms(t->loop);
     uint64_t left_ms = idle_at_ms > now_ms ? idle_at_ms - now_ms : 0;
-    bool asks = !tunnel_client(t)->is_reading || !tunnel_backend(t)->is_reading;
+    bool asks = !incoming_is_read(t->in) || !outgoing_is_read(t->outgoing);
 
     deadline_set(t->loop, &t->deadline, asks && left_ms > ASK_AGAIN_MS ? ASK_AGAIN_MS : left_ms);
-}
-
-static bool stream_is_lost(const struct stream *s)
-{
-    return !s->is_reading && stream_is_dead(s);
 }
 
 static void on_deadline(struct deadline *d)
 {
     struct tunnel *t = list_entry(d, struct tunnel, deadline);
-    uint64_t unsent = (uint64_t)stream_unsent(tunnel_client(t)) + stream_unsent(tunnel_backend(t));
+    uint64_t unsent = (uint64_t)incoming_unsent(t->in) + outgoing_unsent(t->outgoing);
 
     if (unsent != t->unsent)
         tunnel_note_moved(t); /* slowly, but it is taken */
     t->unsent = unsent;
     if (loop_now_ms(t->loop) - t->moved_ms >= t->idle_ms)
         tunnel_over(t, false, ATTEMPT_TIMEOUT, "timeouts.tunnel");
-    else if (stream_is_lost(tunnel_client(t)))
+    else if (incoming_is_lost(t->in))
         tunnel_lose_client(t);
-    else if (stream_is_lost(tunnel_backend(t)))
+    else if (outgoing_is_lost(t->outgoing))
         tunnel_lose_backend(t, "connection reset by peer");
     else
         tunnel_watch(t);
@@ -113,8 +100,8 @@ static void on_client_bytes(struct incoming *in, struct slice piece)
     struct tunnel *t = in->owner;
 
     tunnel_note_moved(t);
-    stream_add(tunnel_backend(t), piece);
-    if (stream_backlog(tunnel_backend(t)) > 0) {
+    outgoing_send_body(t->outgoing, piece);
+    if (outgoing_backlog(t->outgoing) > 0) {
         incoming_pause(in);
         tunnel_watch(t);
     }
@@ -126,7 +113,7 @@ static void on_client_end(struct incoming *in)
 
     t->client_ended = true;
     tunnel_note_moved(t);
-    stream_shutdown(tunnel_backend(t));
+    outgoing_send_end(t->outgoing, SLICE(""));
     tunnel_watch(t);
     tunnel_check_end(t);
 }
@@ -153,7 +140,9 @@ static void on_client_failed(struct incoming *in, enum incoming_fault fault, con
 
 static size_t on_memory_full(struct incoming *in)
 {
-    return stream_backlog(tunnel_backend(in->owner));
+    const struct tunnel *t = in->owner;
+
+    return outgoing_backlog(t->outgoing);
 }
 
 /* --- from the backend to the client --- */
@@ -164,8 +153,8 @@ static void on_backend_bytes(struct outgoing *o, struct slice piece)
 
     tunnel_note_moved(t);
     t->bytes_out += piece.length;
-    stream_add(tunnel_client(t), piece);
-    if (stream_backlog(tunnel_client(t)) > 0) {
+    incoming_send_body(t->in, piece);
+    if (incoming_backlog(t->in) > 0) {
         outgoing_pause(o);
         tunnel_watch(t);
     }
@@ -175,14 +164,9 @@ static void on_backend_end(struct outgoing *o)
 {
     struct tunnel *t = o->owner;
 
-    if (o->stream.failure != 0) {
-        tunnel_lose_backend(t, "closed before it took what was sent");
-        return;
-    }
     t->backend_ended = true;
     tunnel_note_moved(t);
-    stream_keep_alive(&o->stream);
-    stream_shutdown(tunnel_client(t));
+    incoming_send_end(t->in, SLICE(""));
     tunnel_watch(t);
     tunnel_check_end(t);
 }

@@ -205,7 +205,10 @@ static void on_end(struct stream *s, int status)
     o->is_unusable = true;
     if (o->events == NULL) {
         outgoing_close(o);
+    } else if (status == 0 && o->is_tunnel && s->failure != 0) {
+        outgoing_fail(o, OUTGOING_RESET, "closed before it took what was sent");
     } else if (status == 0 && o->is_tunnel) {
+        stream_keep_alive(s);
         o->events->on_end(o);
     } else if (status == 0 && o->parse.has_head && parse_finish(&o->parse) == PARSE_END) {
         outgoing_take_end(o, false);
@@ -332,6 +335,7 @@ void outgoing_switch(struct outgoing *o, const struct outgoing_events *events, v
     o->events = events;
     o->owner = owner;
     o->is_tunnel = o->is_unusable = true;
+    o->sends_in_chunks = false;
     if (!o->is_held)
         return;
     o->is_held = false;
@@ -357,6 +361,16 @@ void outgoing_pause(struct outgoing *o)
 void outgoing_resume(struct outgoing *o)
 {
     stream_read(&o->stream);
+}
+
+bool outgoing_is_read(const struct outgoing *o)
+{
+    return o->stream.is_reading;
+}
+
+bool outgoing_is_lost(const struct outgoing *o)
+{
+    return !outgoing_is_read(o) && stream_is_dead(&o->stream);
 }
 
 void outgoing_pass_to(struct outgoing *o, struct stream *to)
@@ -406,6 +420,8 @@ void outgoing_send_end(struct outgoing *o, struct slice trailers)
     o->has_request = true;
     if (o->sends_in_chunks)
         h1_send_last_chunk(&o->stream, trailers);
+    else if (o->is_tunnel)
+        stream_shutdown(&o->stream);
 }
 
 void outgoing_flush(struct outgoing *o)

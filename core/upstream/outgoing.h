@@ -99,6 +99,8 @@ void outgoing_expect(struct outgoing *, uint64_t within_ms); /* something; else 
 void outgoing_expect_nothing(struct outgoing *);             /* no on_late */
 void outgoing_pause(struct outgoing *); /* no more on_body until outgoing_resume */
 void outgoing_resume(struct outgoing *);
+bool outgoing_is_read(const struct outgoing *); /* and the next: as incoming_is_read */
+bool outgoing_is_lost(const struct outgoing *);
 /* Inside the on_head of a final one: the stream may be given bytes of a body that is not in chunks
  * without an on_body. Borrows it until the response is over. NULL: none. */
 void outgoing_pass_to(struct outgoing *, struct stream *);
@@ -115,10 +117,11 @@ struct arena *outgoing_room(struct outgoing *); /* memory for what is sent in th
 /* Of the forward_request the connection sets framing and length. */
 void outgoing_send_head(struct outgoing *, struct forward_request *, struct body_size);
 void outgoing_send_body(struct outgoing *, struct slice);
-void outgoing_send_end(struct outgoing *, struct slice trailers); /* their lines, or empty */
+/* trailers: their lines, or empty. In a tunnel the backend sees the end. */
+void outgoing_send_end(struct outgoing *, struct slice trailers);
 void outgoing_flush(struct outgoing *);
 
-/* Bytes that the backend's system did not take yet: while there are some, send no more. */
+/* Bytes that the backend's system did not take yet: send no more while there are some. */
 static inline size_t outgoing_backlog(const struct outgoing *o)
 {
     return stream_backlog(&o->stream);
