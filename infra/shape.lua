@@ -32,7 +32,6 @@ local unmended = {
   "core/policy/lists.lua: text",
   "core/policy/options.lua: text",
   "core/process/worker.c: function",
-  "core/proxy/reply.c: function",
   "infra/apart.sh: text",
   "infra/arrows.lua: text",
   "infra/bench/bench.lua: text",

@@ -137,7 +137,7 @@ static void client_take_failure(struct client *c)
     if (in->is_done)
         client_resume_later(c);
     else
-        in->events->on_body_failed(in, fault, in->parse.why);
+        incoming_fail_body(in, fault, in->parse.why);
 }
 
 /* Reads one request at most; gives how many of the bytes were used. What is behind

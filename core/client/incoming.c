@@ -20,7 +20,7 @@ void incoming_add_head(struct incoming *in, struct slice head)
     CHECK(head.length > head_beginning.length &&
           memcmp(head.start, head_beginning.start, head_beginning.length) == 0);
     in->head_begun = 0;
-    stream_add(incoming_stream(in), (struct slice){head.start + begun, head.length - begun});
+    stream_add(&in->client->stream, (struct slice){head.start + begun, head.length - begun});
 }
 
 /* How the body is spelt, and what follows from that for the connection. */
@@ -51,7 +51,7 @@ void incoming_begin_head(struct incoming *in)
 {
     if (in->head_begun == head_beginning.length)
         return;
-    stream_add(incoming_stream(in), (struct slice){head_beginning.start + in->head_begun, 1});
+    stream_add(&in->client->stream, (struct slice){head_beginning.start + in->head_begun, 1});
     in->head_begun++;
 }
 
@@ -90,11 +90,6 @@ uint32_t incoming_unsent(const struct incoming *in)
 struct stream *incoming_bare(struct incoming *in)
 {
     return in->answers_in_chunks ? NULL : &in->client->stream;
-}
-
-struct stream *incoming_stream(struct incoming *in)
-{
-    return &in->client->stream;
 }
 
 void incoming_pause(struct incoming *in)
@@ -153,6 +148,17 @@ void incoming_continue(struct incoming *in)
 void incoming_watch(struct incoming *in)
 {
     watch_sent(in->client);
+}
+
+void incoming_send_now(struct loop *loop)
+{
+    stream_write_held(loop);
+}
+
+void incoming_fail_body(struct incoming *in, enum incoming_fault fault, const char *text)
+{
+    in->closes = true;
+    in->events->on_body_failed(in, fault, text);
 }
 
 static void incoming_end(struct incoming *in, void (*send)(struct stream *))

@@ -87,6 +87,17 @@ static inline const struct head *incoming_head(const struct incoming *in)
     return &in->parse.head;
 }
 
+static inline bool incoming_has_head(const struct incoming *in)
+{
+    return in->parse
+        .has_head; /* else it is refused, and of its head only what could be read is there */
+}
+
+static inline bool incoming_is_head(const struct incoming *in) /* the response has no body */
+{
+    return slice_is(in->parse.head.method, SLICE("HEAD"));
+}
+
 static inline struct body_size incoming_body_size(const struct incoming *in)
 {
     return request_body_size(&in->request);
@@ -96,11 +107,11 @@ static inline struct body_size incoming_body_size(const struct incoming *in)
  * changes, or NULL, in the arena. Empty if there are none. */
 struct slice incoming_trailers(struct incoming *, const struct changes *);
 
-/* --- the response: at most interim heads, one head, pieces of the body, and its end. What is sent
- * in one event goes out when that is over; until then it is borrowed. --- */
+/* --- the response: interim heads, the final head, pieces of the body, the end. What is sent in one
+ * event goes out when that is over; until then it is borrowed. --- */
 
-/* A head: interim, which a 1.0 client does not get, 101, or the final one. Of the forward_response
- * the connection sets framing, length, client_version and closes. size is for the final one. */
+/* A head: interim, which a 1.0 client does not get, 101, or the final one, with its body's size.
+ * The connection sets framing, length, client_version and closes of the forward_response. */
 void incoming_send_head(struct incoming *, struct forward_response *, struct body_size);
 void incoming_send_body(struct incoming *, struct slice);
 /* trailers: their lines, or empty. In a tunnel the client sees the end. */
@@ -112,25 +123,18 @@ uint32_t incoming_unsent(const struct incoming *); /* with what the kernel has. 
  * incoming_send_body. NULL: nowhere. */
 struct stream *incoming_bare(struct incoming *);
 
-struct stream *incoming_stream(struct incoming *); /* to stream_add the answer to */
-/* Adds a head of an answer, final or interim: it begins with "HTTP/1.1 ". Borrows as stream_add. */
-void incoming_add_head(struct incoming *, struct slice head);
-/* Sends a byte of the head that will follow, whichever that is: to whom is still there it means
- * nothing yet, and who is gone resets. Nothing, once all that heads have in common is out. */
-void incoming_begin_head(struct incoming *);
 void incoming_pause(struct incoming *); /* no more on_body until incoming_resume */
 void incoming_resume(struct incoming *);
-/* Are the client's bytes read? If not, no event says that it has left: incoming_is_lost asks whether
- * it did, by a reset. A system call, if they are not. */
+/* Are the client's bytes read? If not, no event says that it has left: incoming_is_lost asks
+ * whether it did, by a reset. That is a system call. */
 bool incoming_is_read(const struct incoming *);
 bool incoming_is_lost(const struct incoming *);
-/* Call when the final answer begins, and no more of the request is wanted than what
- * is there: sets closes if what is missing cannot just be read and thrown away. */
-void incoming_begin_answer(struct incoming *, bool wants_body);
 /* The client awaits a 100 before it sends the body: it gets one. */
 void incoming_continue(struct incoming *);
 /* More was sent; watches that the client takes it. */
 void incoming_watch(struct incoming *);
+/* What was sent in this turn of the loop, to anybody, waits no longer. */
+void incoming_send_now(struct loop *);
 /* The answer is complete, or there will be none. */
 void incoming_done(struct incoming *);
 /* The answer cannot be completed, and the client must see that: by its framing, or if that does
@@ -150,5 +154,19 @@ const struct sockaddr_in6 *incoming_peer(const struct incoming *);
 bool incoming_may_vouch(const struct incoming *);        /* for others, if that peer is trusted */
 struct slice incoming_listener(const struct incoming *); /* what that is called by which it came */
 struct bond **incoming_bonds(struct incoming *); /* of the connection: they outlive the request */
+
+/* --- for this folder --- */
+
+/* Adds a head of an answer, final or interim: it begins with "HTTP/1.1 ". Borrows as stream_add. */
+void incoming_add_head(struct incoming *, struct slice head);
+/* Sends a byte of the head that will follow, whichever that is: to a client that is still there it
+ * means nothing yet, and one that is gone resets. Nothing, once all that heads have in common is
+ * out. */
+void incoming_begin_head(struct incoming *);
+/* Call when the final answer begins. wants_body: of the request more is wanted than what is there.
+ * Sets closes if what is missing cannot just be read and thrown away. */
+void incoming_begin_answer(struct incoming *, bool wants_body);
+/* The rest of the body does not come: the exchange answers, and the connection ends. */
+void incoming_fail_body(struct incoming *, enum incoming_fault, const char *text);
 
 #endif

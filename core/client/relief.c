@@ -69,7 +69,7 @@ static void client_end_request(struct client *c)
     if (c->state == CLIENT_HEAD)
         client_fail_head(c, INCOMING_NO_MEMORY, "limits.memory");
     else if (in != NULL && !in->is_done)
-        in->events->on_body_failed(in, INCOMING_NO_MEMORY, "limits.memory");
+        incoming_fail_body(in, INCOMING_NO_MEMORY, "limits.memory");
     else
         client_reset(c); /* what waits for it, it does not take */
 }

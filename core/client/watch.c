@@ -197,8 +197,7 @@ void watch_body(struct client *c)
     struct incoming *in = c->incoming;
 
     if (client_owes_body(c) && client_is_too_slow(c, &in->sent, in->body_bytes))
-        in->events->on_body_failed(in, INCOMING_TIMED_OUT,
-                                   "less of the body came than limits.least_rate");
+        incoming_fail_body(in, INCOMING_TIMED_OUT, "less of the body came than limits.least_rate");
     else
         client_watch(c);
 }
@@ -266,8 +265,8 @@ static void client_check_busy(struct client *c)
     struct incoming *in = c->incoming;
 
     if (client_owes_body(c) && !in->is_done) {
-        in->events->on_body_failed(in, INCOMING_TIMED_OUT,
-                                   "nothing of the body within timeouts.request_body");
+        incoming_fail_body(in, INCOMING_TIMED_OUT,
+                           "nothing of the body within timeouts.request_body");
     } else if (in->is_done || stream_is_dead(&c->stream)) {
         client_close(c);
     } else {

@@ -32,6 +32,11 @@ struct head {
     uint32_t seen;
 };
 
+static inline struct slice head_version(const struct head *head) /* "1.1" */
+{
+    return head->version == VERSION_1_1 ? SLICE("1.1") : SLICE("1.0");
+}
+
 /* The value of the first field of that name in any letter case, or NULL. */
 const struct slice *head_find(const struct head *, struct slice name);
 /* What follows asks for kinds, and one that no field is of costs next to nothing. */

@@ -265,7 +265,7 @@ bool policy_answer_field(struct binding_call *call, const char *name, size_t nam
                          const char *value, size_t value_length)
 {
     struct facts_decision *decision = call->decision;
-    struct facts_field field = {{name, name_length}, {value, value_length}};
+    struct field field = {{name, name_length}, {value, value_length}};
 
     if (decision == NULL || decision->fields_count >= call->fields_room || !is_name(field.name) ||
         is_about_framing(field.name) || !is_value(field.value))

@@ -96,10 +96,6 @@ enum facts_decision_kind {
     FACTS_RESPOND, /* the script answers itself */
 };
 
-struct facts_field {
-    struct slice name, value;
-};
-
 /* What the script wants otherwise for the backend that it has chosen; in the request's arena. */
 struct facts_options {
     uint64_t connect_ms, response_head_ms, response_body_ms; /* 0: as in the settings */
@@ -117,7 +113,7 @@ struct facts_decision {
     struct slice why;  /* may be empty; in the request's arena */
     uint32_t status;   /* for FACTS_RESPOND */
     struct slice body; /* in the request's arena, like the fields */
-    struct facts_field *fields;
+    struct field *fields;
     uint32_t fields_count;
     struct facts_options *options; /* for FACTS_BACKEND, and of on_response; NULL: none */
     bool is_costly; /* for FACTS_REFUSE: the client's calls take too much time, for a second */

@@ -95,7 +95,7 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .client = describe_client(peer),
     };
 
-    if (in->parse.has_head && incoming_may_vouch(in) &&
+    if (incoming_has_head(in) && incoming_may_vouch(in) &&
         trust_has(config, peer)) /* what is no head says nothing */
         describe_spoken_for(&facts, in, config);
     return facts;
@@ -169,7 +169,7 @@ void describe_end(struct access_record *r, const struct incoming *in,
     r->method = facts->method;
     r->target = facts->target;
     if (facts->method.length > 0)
-        r->version = incoming_head(in)->version == VERSION_1_1 ? SLICE("1.1") : SLICE("1.0");
+        r->version = head_version(incoming_head(in));
     r->bytes_in = in->body_bytes;
     r->attempts = last ? facts->attempts : 0;
     r->by_fallback |= facts->by_fallback != 0;
@@ -184,7 +184,7 @@ void describe_more(struct access_record *r, const struct incoming *in,
                    const struct facts_request *facts, const struct config_log *log)
 {
     r->more = log;
-    r->head = in->parse.has_head ? incoming_head(in) : NULL;
+    r->head = incoming_has_head(in) ? incoming_head(in) : NULL;
     r->host = facts->host;
 }
 

@@ -144,7 +144,7 @@ static void on_begin(struct deferred *deferred)
 {
     struct done *d = list_entry(deferred, struct done, begin);
 
-    stream_write_held(d->plan->plans->loop); /* the answer first */
+    incoming_send_now(d->plan->plans->loop); /* the answer first */
     done_begin(d);
 }
 

@@ -4,10 +4,10 @@
  */
 #include "proxy/story.h"
 
+#include "client/reply.h"
 #include "config/logging.h"
 #include "proxy/describe.h"
 #include "proxy/done.h"
-#include "proxy/reply.h"
 
 enum { STATUS_CLIENT_GONE = 499 };
 
@@ -138,8 +138,14 @@ void exchange_give_up(struct exchange *e)
 
 void exchange_respond(struct exchange *e)
 {
-    e->log.status = e->decision.status;
-    e->log.bytes_out = reply_decided(e->in, e->plan->config, &e->decision);
+    const struct facts_decision *d = &e->decision;
+
+    e->log.status = d->status;
+    e->log.bytes_out = reply_chosen(e->in, e->plan->config,
+                                    (struct reply){.status = d->status,
+                                                   .body = d->body,
+                                                   .fields = d->fields,
+                                                   .fields_count = d->fields_count});
     exchange_finish(e);
 }
 
@@ -158,7 +164,6 @@ void exchange_on_body_failed(struct incoming *in, enum incoming_fault fault, con
     struct exchange *e = in->owner;
 
     e->log.note = text;
-    in->closes = true;
     exchange_reply(e, describe_fault(fault), slice_of(text));
 }
 

@@ -34,7 +34,7 @@ static bool exchange_binds(const struct exchange *e)
 {
     return !body_size_is_empty(incoming_body_size(e->in)) &&
            (e->plan->config->reuse == CONFIG_REUSE_SAFE ||
-            method_ignores_body(e->in->parse.head.method));
+            method_ignores_body(incoming_head(e->in)->method));
 }
 
 /* A proxy's connection carries requests of many clients. So a body that many backends leave unread
@@ -42,7 +42,7 @@ static bool exchange_binds(const struct exchange *e)
 static bool exchange_ends_connection(const struct exchange *e)
 {
     return e->facts.is_trusted && !body_size_is_empty(incoming_body_size(e->in)) &&
-           method_ignores_body(e->in->parse.head.method);
+           method_ignores_body(incoming_head(e->in)->method);
 }
 
 static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
@@ -60,8 +60,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     deadline_init(&e->deadline, exchange_on_deadline);
     deadline_init(&e->pause, on_pause_over);
     attempt_init(&e->attempt, &attempt_events, proxy->loop, &plan->config->timeouts, &plan->limits,
-                 &in->arena, slice_is(in->parse.head.method, SLICE("HEAD")),
-                 in->request.wants_upgrade);
+                 &in->arena, incoming_is_head(in), in->request.wants_upgrade);
     e->attempt.bonds = incoming_bonds(in);
     e->attempt.binds = exchange_binds(e);
     e->facts = describe_request(in, plan->config, proxy_new_id(proxy));

@@ -1,74 +1,75 @@
-#include "proxy/reply.h"
+#include "client/reply.h"
 
 #include "base/date.h"
+#include "client/client_inside.h"
 #include "http/accept.h"
 #include "http/write.h"
 
+static const struct {
+    unsigned status;
+    const char *reason;
+} names[] = {
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {203, "Non-Authoritative Information"},
+    {204, "No Content"},
+    {205, "Reset Content"},
+    {206, "Partial Content"},
+    {207, "Multi-Status"},
+    {208, "Already Reported"},
+    {226, "IM Used"},
+    {300, "Multiple Choices"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {407, "Proxy Authentication Required"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {418, "I'm a teapot"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {423, "Locked"},
+    {424, "Failed Dependency"},
+    {425, "Too Early"},
+    {426, "Upgrade Required"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {506, "Variant Also Negotiates"},
+    {507, "Insufficient Storage"},
+    {508, "Loop Detected"},
+    {510, "Not Extended"},
+    {511, "Network Authentication Required"},
+};
+
 const char *reply_reason(unsigned status)
 {
-    static const struct {
-        unsigned status;
-        const char *reason;
-    } names[] = {
-        {200, "OK"},
-        {201, "Created"},
-        {202, "Accepted"},
-        {203, "Non-Authoritative Information"},
-        {204, "No Content"},
-        {205, "Reset Content"},
-        {206, "Partial Content"},
-        {207, "Multi-Status"},
-        {208, "Already Reported"},
-        {226, "IM Used"},
-        {300, "Multiple Choices"},
-        {301, "Moved Permanently"},
-        {302, "Found"},
-        {303, "See Other"},
-        {304, "Not Modified"},
-        {307, "Temporary Redirect"},
-        {308, "Permanent Redirect"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {402, "Payment Required"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {406, "Not Acceptable"},
-        {407, "Proxy Authentication Required"},
-        {408, "Request Timeout"},
-        {409, "Conflict"},
-        {410, "Gone"},
-        {411, "Length Required"},
-        {412, "Precondition Failed"},
-        {413, "Content Too Large"},
-        {414, "URI Too Long"},
-        {415, "Unsupported Media Type"},
-        {416, "Range Not Satisfiable"},
-        {417, "Expectation Failed"},
-        {418, "I'm a teapot"},
-        {421, "Misdirected Request"},
-        {422, "Unprocessable Content"},
-        {423, "Locked"},
-        {424, "Failed Dependency"},
-        {425, "Too Early"},
-        {426, "Upgrade Required"},
-        {428, "Precondition Required"},
-        {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"},
-        {451, "Unavailable For Legal Reasons"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {502, "Bad Gateway"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"},
-        {506, "Variant Also Negotiates"},
-        {507, "Insufficient Storage"},
-        {508, "Loop Detected"},
-        {510, "Not Extended"},
-        {511, "Network Authentication Required"},
-    };
-
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i].status == status)
             return names[i].reason;
@@ -242,9 +243,9 @@ static struct slice reply_head(struct incoming *in, const struct reply *reply, b
 
 size_t reply_send(struct incoming *in, const struct reply *reply)
 {
-    struct stream *s = incoming_stream(in);
+    struct stream *s = &in->client->stream;
     bool may_have_body = reply->status != 204 && reply->status != 304;
-    bool shows_body = may_have_body && !slice_is(in->parse.head.method, SLICE("HEAD"));
+    bool shows_body = may_have_body && !incoming_is_head(in);
 
     incoming_begin_answer(in, false);
     incoming_add_head(in, reply_head(in, reply, may_have_body));
@@ -264,13 +265,9 @@ size_t reply_error(struct incoming *in, const struct config *config, unsigned st
     return reply_send(in, &reply);
 }
 
-size_t reply_decided(struct incoming *in, const struct config *config,
-                     const struct facts_decision *d)
+size_t reply_chosen(struct incoming *in, const struct config *config, struct reply reply)
 {
-    struct reply reply = {
-        .status = d->status, .body = d->body, .fields = d->fields, .fields_count = d->fields_count};
-
-    if (d->status >= 400 && d->body.length == 0 && !reply_has(&reply, SLICE("content-type")))
+    if (reply.status >= 400 && reply.body.length == 0 && !reply_has(&reply, SLICE("content-type")))
         reply_add_body(&reply, in, config, (struct slice){"", 0});
     reply_add_headers(&reply, config);
     return reply_send(in, &reply);
@@ -299,7 +296,9 @@ static struct slice reply_trace(struct incoming *in)
     write_text(&w, head->method);
     write_text(&w, SLICE(" "));
     write_text(&w, head->target);
-    write_text(&w, head->version == VERSION_1_1 ? SLICE(" HTTP/1.1\r\n") : SLICE(" HTTP/1.0\r\n"));
+    write_text(&w, SLICE(" HTTP/"));
+    write_text(&w, head_version(head));
+    write_text(&w, SLICE("\r\n"));
     for (unsigned i = 0; i < head->fields_count; i++)
         if (shows_way(&head->fields[i]))
             write_field(&w, head->fields[i].name, head->fields[i].value);
@@ -309,7 +308,7 @@ static struct slice reply_trace(struct incoming *in)
 
 size_t reply_last_hop(struct incoming *in, const struct config *config, unsigned status)
 {
-    const struct facts_field allow = {
+    const struct field allow = {
         SLICE("Allow"), config->trace ? SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")
                                       : SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")};
     struct reply reply = {.status = status, .fields = &allow, .fields_count = 1};

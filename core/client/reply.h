@@ -1,18 +1,17 @@
 /*
  * reply - the answers that we write ourselves.
  */
-#ifndef PROXY_REPLY_H
-#define PROXY_REPLY_H
+#ifndef CLIENT_REPLY_H
+#define CLIENT_REPLY_H
 
 #include "client/incoming.h"
 #include "config/config.h"
-#include "policy/facts.h"
 
 struct reply {
     unsigned status;
     struct slice body; /* borrowed; must live as long as the incoming's arena */
     struct slice type; /* Content-Type of a body whose fields have none; empty: text/plain */
-    const struct facts_field *fields;
+    const struct field *fields;
     unsigned fields_count;
     /* Of the setting `pages`, or NULL: those of the status, and of all. A field that is among those
      * before them is not added. */
@@ -32,9 +31,9 @@ size_t reply_error(struct incoming *, const struct config *, unsigned status, st
  * request, of its head, or what we can do; with 405, no TRACE. */
 size_t reply_last_hop(struct incoming *, const struct config *, unsigned status);
 
-/* An answer that the policy gave; an error without a body and a type gets the body that
- * reply_error would give it. */
-size_t reply_decided(struct incoming *, const struct config *, const struct facts_decision *);
+/* Status, body and fields of somebody else's choice; an error without a body and a type gets the
+ * body that reply_error would give it. */
+size_t reply_chosen(struct incoming *, const struct config *, struct reply);
 
 /* "503 Service Unavailable: no backend is available\n", in the arena. */
 struct slice reply_text(struct arena *, unsigned status, struct slice why);
