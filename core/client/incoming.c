@@ -3,7 +3,6 @@
 #include "client/client.h"
 #include "client/states.h"
 #include "client/watch.h"
-#include "http/forward.h"
 #include "wire/h1.h"
 
 enum { THROW_AWAY_MAX = 65536 }; /* of a body that nobody wants, to keep the connection */
@@ -56,13 +55,6 @@ void incoming_begin_head(struct incoming *in)
 }
 
 /* --- for the exchange --- */
-
-struct slice incoming_trailers(struct incoming *in, const struct changes *changes)
-{
-    const struct parse *p = &in->parse;
-
-    return forward_trailers(&in->arena, &p->head, p->trailers, p->trailers_count, changes);
-}
 
 void incoming_send_body(struct incoming *in, struct slice piece)
 {

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "client/rate.h"
+#include "http/forward.h"
 #include "http/parse.h"
 #include "http/request.h"
 #include "net/stream.h"
@@ -18,9 +19,7 @@
 #include <stdint.h>
 
 struct bond;
-struct changes;
 struct client;
-struct forward_response;
 struct incoming;
 
 /* Why a request cannot be served, or not to its end. */
@@ -105,7 +104,14 @@ static inline struct body_size incoming_body_size(const struct incoming *in)
 
 /* Inside on_body_end and later: the lines of its trailer fields that are forwarded, with these
  * changes, or NULL, in the arena. Empty if there are none. */
-struct slice incoming_trailers(struct incoming *, const struct changes *);
+static inline struct slice incoming_trailers(struct incoming *in, const struct changes *changes)
+{
+    const struct parse *p = &in->parse;
+
+    if (p->trailers_count == 0)
+        return (struct slice){"", 0};
+    return forward_trailers(&in->arena, &p->head, p->trailers, p->trailers_count, changes);
+}
 
 /* --- the response: interim heads, the final head, pieces of the body, the end. What is sent in one
  * event goes out when that is over; until then it is borrowed. --- */

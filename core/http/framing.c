@@ -104,10 +104,3 @@ const char *framing_fault_text(const struct head *head)
                                   : "a Content-Length that is no number of bytes";
     return "ambiguous length of the body";
 }
-
-enum framing framing_for(struct body_size size, enum version peer)
-{
-    if (size.kind == BODY_UNKNOWN)
-        return peer == VERSION_1_1 ? FRAMING_CHUNKED : FRAMING_UNTIL_CLOSE;
-    return size.kind == BODY_KNOWN ? FRAMING_COUNTED : FRAMING_NONE;
-}

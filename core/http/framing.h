@@ -20,26 +20,21 @@ enum framing {
 /* What is known of a body before it comes, however a connection spells that. */
 struct body_size {
     enum { BODY_NONE, BODY_KNOWN, BODY_UNKNOWN } kind;
-    uint64_t length; /* bytes; 0 unless it is BODY_KNOWN */
+    uint64_t length; /* bytes, if it is BODY_KNOWN */
 };
 
 /* Of a framing that is not FRAMING_REFUSED. */
 static inline struct body_size body_size_of(enum framing framing, uint64_t length)
 {
-    switch (framing) {
-    case FRAMING_NONE:
-        return (struct body_size){BODY_NONE, 0};
-    case FRAMING_COUNTED:
-        return (struct body_size){BODY_KNOWN, length};
-    default:
-        return (struct body_size){BODY_UNKNOWN, 0};
-    }
+    return (struct body_size){framing == FRAMING_NONE      ? BODY_NONE
+                              : framing == FRAMING_COUNTED ? BODY_KNOWN
+                                                           : BODY_UNKNOWN,
+                              length};
 }
 
-/* Does any byte of it come, as far as that is known? */
 static inline bool body_size_is_empty(struct body_size size)
 {
-    return size.kind != BODY_UNKNOWN && size.length == 0;
+    return size.kind == BODY_NONE || (size.kind == BODY_KNOWN && size.length == 0);
 }
 
 enum framing framing_of_request(const struct head *, uint64_t *length);
@@ -54,6 +49,11 @@ const char *framing_fault_text(const struct head *);
 
 /* How a body is spelt to a peer: one of 1.0 does not know chunks, so that the end of the connection
  * is the end of the body there (RFC 9112, 6.1 and 6.3). */
-enum framing framing_for(struct body_size, enum version peer);
+static inline enum framing framing_for(struct body_size size, enum version peer)
+{
+    if (size.kind == BODY_UNKNOWN)
+        return peer == VERSION_1_1 ? FRAMING_CHUNKED : FRAMING_UNTIL_CLOSE;
+    return size.kind == BODY_KNOWN ? FRAMING_COUNTED : FRAMING_NONE;
+}
 
 #endif

@@ -55,7 +55,8 @@ void upload_begin(struct upload *u, struct attempt *a)
 {
     struct outgoing *to = a->outgoing;
 
-    outgoing_send_body(to, buffer_slice(&u->kept));
+    if (buffer_length(&u->kept) > 0)
+        outgoing_send_body(to, buffer_slice(&u->kept));
     if (u->in->body_complete) {
         upload_end(u, a);
     } else {

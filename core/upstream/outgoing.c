@@ -1,7 +1,6 @@
 #include "upstream/outgoing.h"
 
 #include "base/mem.h"
-#include "http/forward.h"
 #include "upstream/pool.h"
 #include "wire/h1.h"
 
@@ -437,13 +436,4 @@ uint32_t outgoing_unsent(const struct outgoing *o)
 size_t outgoing_held_bytes(const struct outgoing *o)
 {
     return outgoing_backlog(o) + mem_size(o->parse.partial.bytes);
-}
-
-/* --- the response --- */
-
-struct slice outgoing_trailers(struct outgoing *o)
-{
-    const struct parse *p = &o->parse;
-
-    return forward_trailers(o->arena, &p->head, p->trailers, p->trailers_count, NULL);
 }

@@ -15,12 +15,12 @@
 #include "base/arena.h"
 #include "base/bond.h"
 #include "base/list.h"
+#include "http/forward.h"
 #include "http/framing.h"
 #include "http/parse.h"
 #include "net/deadline.h"
 #include "net/stream.h"
 
-struct forward_request;
 struct pool;
 struct outgoing;
 
@@ -145,6 +145,13 @@ static inline struct body_size outgoing_body_size(const struct outgoing *o)
 
 /* Inside on_end: the lines of its trailer fields that are forwarded, in the arena. Empty if there
  * are none. */
-struct slice outgoing_trailers(struct outgoing *);
+static inline struct slice outgoing_trailers(struct outgoing *o)
+{
+    const struct parse *p = &o->parse;
+
+    if (p->trailers_count == 0)
+        return (struct slice){"", 0};
+    return forward_trailers(o->arena, &p->head, p->trailers, p->trailers_count, NULL);
+}
 
 #endif
