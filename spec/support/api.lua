@@ -1,11 +1,12 @@
--- api - the names that scripts may use, by object ("lb", "lb.log", "ctx", "backend", ..), from where they are written:
+-- api - the names that scripts may use, by object ("lb", "lb.log", "ctx", "backend", ..), as they
+-- are written in several places:
 --
 --   api.annotated()      in scripts/lb.d.lua
---   api.built()          of what spec/support builds
---   api.real(lb)         of lb itself, which a spec has started with api.SCRIPT and spec/support/probe.c
+--   api.built()          in what spec/support builds
+--   api.real(lb)         in lb, which a spec has started with api.SCRIPT and spec/support/probe.c
 --   api.groups()         names of settings as annotated, by group ("health", ..; "" is the top)
---   api.options()        names of options as annotated, by the function that takes them ("choose", ..)
---   api.open_classes()   those annotated tables that scripts write and editors would let any name pass in
+--   api.options()        names of options as annotated, by function ("choose", ..)
+--   api.open_classes()   annotated tables that scripts write, where editors accept any name
 -- Each gives { object = { name = true } }.
 
 local fake_lb = require "spec.support.fake_lb"
@@ -119,8 +120,8 @@ function api.built()
   return names
 end
 
--- Returns its own names as the body of an answer, "object name" each line; those of on_done are in the log.
--- Its first backend must refuse.
+-- Returns its own names as the body of an answer, "object name" each line; those of on_done are in
+-- the log. Its first backend must refuse.
 api.SCRIPT = [[
 local function add(names, from)
   for key in next, from do

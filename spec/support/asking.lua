@@ -1,9 +1,10 @@
 -- asking - lb with a script that talks to somebody: for the specs of lb.tcp and lb.http.
 --
---   asking.start(body, options)   lb whose choose does `body` for each request, with ctx and backends; what
---                                 `body` returns is the answer, as words: "nil closed: by the peer"
---     options: top (lines before the script's table), settings (inside of it), backends, env, may_fail, peers
---     "$NAME" in the script is the address of options.peers.NAME
+--   asking.start(body, options)   lb whose choose does `body` for each request, with ctx and
+--                                 backends; what `body` returns is the answer, as words:
+--                                 "nil closed: by the peer"
+--     options: top (lines before the script's table), settings (inside of it), backends, env,
+--              may_fail, peers. "$NAME" in the script is the address of options.peers.NAME
 --   asking.answer(lb, path)       the body that lb answers with
 --   asking.worker(lb)             the pid of its one worker;  asking.workers(lb): those of all
 --   asking.descriptors(pid), descriptors_at_rest(pid)

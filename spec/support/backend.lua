@@ -3,13 +3,13 @@
 --   pool { "a", "b" }                                  by name, in this order
 --   pool { { name = "a", in_flight = 2 }, "b" }        with facts that differ from the defaults
 --   pool { small = { weight = 1 }, large = {} }        named by key, in the order of their names
---   backends:up_only()                                 the list that choose gets: those that are up, of some weight
+--   backends:up_only()                                 as choose gets them: up, of some weight
 --   backends:without("a")                              the same after "a" was tried
 --
--- A spec may change a fact at any time: backends[1].in_flight = 3. Like the real ones they refuse a field
--- that does not exist, and `:min` rotates ties. Of a request { attempts = 2 }, policies that go round take the
--- neighbour of who was left out last with :without. :eject, :drain, :undrain and :set_weight change the fact, and
--- what they were given shows as ejected_for and ejected_why.
+-- A spec may change a fact at any time: backends[1].in_flight = 3. Like the real ones, backends
+-- refuse a field that does not exist, and `:min` rotates ties. For a request { attempts = 2 },
+-- policies that go round take the neighbour of the backend that :without left out last. :eject,
+-- :drain, :undrain and :set_weight change the fact; ejected_for and ejected_why show why.
 
 local FACTS = {
   name = "", address = "", host = "127.0.0.1", port = 0, weight = 1, effective_weight = 1, tags = {}, state = "up",
@@ -59,14 +59,15 @@ local function backend(facts)
   return setmetatable(built, backend_meta)
 end
 
--- Lists ------------------------------------------------------------------------------------------------
+-- Lists -------------------------------------------------------------------------------------------
 
 local methods = {}
 local list
 
 -- What lb knows of a list beside its backends, for spec/support/fake_shared.lua as well.
 local lists = { GOLDEN = (5 ^ 0.5 - 1) / 2 }
-local known = setmetatable({}, { __mode = "k" }) -- by list: source, last (the one that was tried last), tags
+-- By list: source, last (the one that was tried last), tags.
+local known = setmetatable({}, { __mode = "k" })
 
 function lists.source_of(backends) return known[backends] and known[backends].source end
 
@@ -92,7 +93,8 @@ local function take_turn(backends)
   return turns[all][source] - 1
 end
 
--- In order if they are all of the list and of the same weight, else mixed, each as often as its weight says.
+-- In order if they are all of the list and of the same weight, else mixed, each as often as its
+-- weight says.
 local function next_of(ties, backends)
   local sum, are_alike = 0, true
   for _, one in ipairs(ties) do

@@ -1,10 +1,11 @@
 -- balancer - the real lb, started by a spec and judged at its end.
 --
 --   balancer.start { script =, settings =, backends =, workers =, ... }
---     script      the policy as text; or settings: what is in the table that it returns; or file: its path.
---                 Without any, a script that only says: check health often
+--     script      the policy as text; or settings: what is in the table that it returns; or file:
+--                 its path. Without any: a script that only checks health often
 --     backends    a list of origins, balancers and addresses, as --backend options
---     workers     how many (1); listen: an address, or a list (127.0.0.1:0); false: what the script says
+--     workers     how many (1)
+--     listen      an address, or a list (127.0.0.1:0); false: what the script says
 --     env, args   more environment, more options;  name: in the story;  format: "text" (json)
 --     descriptors how many it and each of its processes may open
 --     through     the words of another program that starts it
@@ -21,8 +22,9 @@
 --   lb:up(backend), lb:down(backend)  waits for the last word on it; the event
 --   lb:children()                     the processes of this lb
 --   lb:freeze(), lb:thaw()            its processes stand still, and go on
---   lb:stop()                         SIGTERM, and its end;  lb:signal, lb:wait_exit as of a process
---   lb:judge()                        a list of complaints: a wrong end, processes left over, a socket left over
+--   lb:stop()                         SIGTERM, and its end; lb:signal, lb:wait_exit as of a process
+--   lb:judge()                        a list of complaints: a wrong end, processes left over, a
+--                                     socket left over
 --
 -- LB names the program (build/lb), LB_UNDER what runs it ("valgrind --quiet").
 

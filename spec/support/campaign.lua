@@ -2,17 +2,21 @@
 --
 --   local run = campaign.new { kind = "requests", seed = 1, from = 1, to = 1000, lanes = 16 }
 --   run.script                   the balancer.lua that the campaign needs
---   run:begin(address)           begins, against an lb that runs it; whoever asked drives luv's loop
---   run.is_over                  then; run.findings: a list of { number, what, bytes, detail }, up to 100 of a kind
---   run:rest()                   closes all connections to the backends, so that what lb keeps can be compared
+--   run:begin(address)           begins, against an lb that runs; the caller drives luv's loop
+--   run.is_over                  at the end
+--   run.findings                 a list of { number, what, bytes, detail }, up to 100 of a kind
+--   run:rest()                   closes all connections to the backends, so that what lb keeps can
+--                                be compared
 --   run:close()
 --   run.canaries                 how many canaries there were
---   run.counts                   what happened how often, by name; run.refused: valid ones that lb refused
+--   run.counts                   what happened how often, by name
+--   run.refused                  valid ones that lb refused
 --
--- kind "requests": clients send mutated requests; "responses": backends give mutated answers to valid requests.
--- There are so many lanes side by side. A lane has a client address (127.LANE.x.y) and a backend of its own, so what
--- a backend sees is always that of one mutation. A lane plays one mutation after the other: the mutated exchange on a
--- connection of its own, then the canary on another one, over the pooled connections that the first has left.
+-- kind "requests": clients send mutated requests; "responses": backends give mutated answers to
+-- valid requests. That many lanes run side by side. A lane has a client address (127.LANE.x.y) and
+-- a backend of its own, so a backend sees one mutation only.
+-- A lane plays one mutation after the other: the mutated exchange on a connection of its own,
+-- then the canary on another one, over the pooled connections that the first has left.
 -- spec/support/verdict.lua says what was wrong.
 
 local uv = require "luv"
@@ -158,7 +162,8 @@ local function begin_response(self, lane, r)
   lane.requests = verdict.asked(lane.ask)
   lane.expected = verdict.expected(lane)
   lane.spoils = not lane.expected.is_reusable
-  -- Surplus that comes later may meet the next request on its way, which nobody can tell from an answer to it.
+  -- Surplus that comes later may meet the next request on its way, which nobody can tell from an
+  -- answer to it.
   if lane.expected.final and lane.expected.final.is_whole then
     lane.pieces = joined_behind(lane.pieces, lane.expected.final.to)
   end
@@ -241,7 +246,7 @@ end
 -- --- the whole ---
 
 local SCRIPT = [[
--- The lane is in the client's address. What fails is told at once, so that each backend sees one try.
+-- The lane is in the client's address. A failure is answered at once, so each backend sees one try.
 return {
   backends = { %s },
   health = { interval = 1, timeout = 5, eject_after = 0 },

@@ -1,8 +1,9 @@
--- campaign_peers - the connections of a campaign (spec/support/campaign.lua): clients, and the backends of lanes.
+-- campaign_peers - the connections of a campaign (spec/support/campaign.lua): clients, and the
+-- backends of lanes.
 --
--- The backend of a lane reads with the strict reader what comes, says at once what is malformed or has two
--- readings, and answers each request with a number of its own, so that whoever gets an answer can be asked
--- whose it is.
+-- The backend of a lane reads with the strict reader what comes, says at once what is malformed or
+-- has two readings, and answers each request with a number of its own, so that whoever gets an
+-- answer can be asked whose it is.
 
 local ffi = require "ffi"
 local uv = require "luv"
@@ -33,7 +34,8 @@ function peers.reset(handle)
   if not (called and done) then handle:close() end -- it was shut already
 end
 
--- libuv says EOF, too, of a reset that came together with the last bytes. A broken pipe is an end that came first.
+-- libuv says EOF, too, of a reset that came together with the last bytes. A broken pipe is an end
+-- that came first.
 ffi.cdef "int getsockopt(int socket, int level, int option, void *value, unsigned *length);"
 local SOL_SOCKET, SO_ERROR, EPIPE = 1, 4, 32
 local value, length = ffi.new "int[1]", ffi.new("unsigned[1]", 4)

@@ -1,10 +1,11 @@
 -- cases - shorthand for tables of cases (spec/support/conformance.lua says what a case has).
 --
 --   local cases = require("spec.support.cases").new()
---   cases:refused(rule, name, send, status, more)   400 unless status is given; another request comes right behind,
---                                                   and must not be looked at
---   cases:passes(rule, name, send, backend, more)   reaches the backend like this, is answered, and the connection
---                                                   goes on; more: other members of the case
+--   cases:refused(rule, name, send, status, more)   400 unless status is given; another request
+--                                                   comes right behind, and must not be looked at
+--   cases:passes(rule, name, send, backend, more)   reaches the backend like this, is
+--                                                   answered, and the connection goes on;
+--                                                   more: other members of the case
 --   cases:add(case)
 --   request(fields, method, target)                 a 1.1 request with Host: x before these lines
 --   forwarded(fields, method, target)               how that reaches the backend

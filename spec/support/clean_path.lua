@@ -1,4 +1,5 @@
--- clean_path - what ctx.clean_path is, in plain Lua: core/http/path.c has the real one, and a spec compares them.
+-- clean_path - what ctx.clean_path is, in plain Lua: core/http/path.c has the real one, and a spec
+-- compares them.
 --
 --   local path, fault = clean_path "/a/%2e%2e/admin;x"     "/admin"; or nil and why
 

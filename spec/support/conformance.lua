@@ -1,51 +1,58 @@
 -- conformance - tables of bytes, each played between a raw client, a proxy and a raw backend.
 --
 -- spec/cases/*.lua return lists of cases. A case has
---   rule      the rule's id in core/reference/rules.md;  name  what it is about, ends "a request with ..." or so
---   send      what the client sends: bytes, or a list of pieces (each sent when the one before was taken:
---             the proxy's receive queue is empty)
---   answer    what the backend sends for the request: bytes, or a list; without: 200 with a body of its own,
---             which is "METHOD target".  answers = { answer, answer }: one for each request, in order
+--   rule      the rule's id in core/reference/rules.md
+--   name      what it is about: the end of "a request with ..." or so
+--   send      what the client sends: bytes, or a list of pieces (each sent when the one before was
+--             taken: the proxy's receive queue is empty)
+--   answer    what the backend sends for the request: bytes, or a list; without: 200 with a body of
+--             its own, which is "METHOD target"
+--             answers = { answer, answer }: one for each request, in order
 --             answer_ends = true: then the backend closes;  answer_resets = true: with a reset
---             in send and in answer a piece may be a table: { got = text } waits until that side has received the
---             text (plain, since the case began), { peer_got = text } until the other side has,
---             { finish = true } half-closes there, { pause = seconds }.
---             The backend begins to answer when it has the whole request, or, if answer begins with { got = .. },
---             when it has that
---   backend   the exact bytes that the backend must see, or a list of accepted ones; or false: not one byte;
---             without: what was sent, with %added% at the end of its head
---             backend_cut = true: then its connection is ended by the proxy before the request is complete;
---             what it saw must be a beginning of backend then (nothing at all, too)
---   client    the exact bytes that the client must get, or a list of accepted ones; %date% in it stands for
---             any date; without: the answers that a backend without `answer` gives, as they come through; if
---             connection = "close" or "keep-alive" is given, with that line in the last of them
---   refused   a status (or a list): our own answer with that status, Connection: close, and the end of the
---             connection; implies backend = false, unless backend is given: then the answers to the whole
---             requests in it come first (or what client says; nothing, if it is answer that is refused). The
---             first of a list may be 0: an end without an answer will do
+--             in send and in answer a piece may be a table: { got = text } waits until that side
+--             has received the text (plain, since the case began), { peer_got = text } until the
+--             other side has, { finish = true } half-closes there, { pause = seconds }.
+--             The backend begins to answer when it has the whole request, or, if answer begins with
+--             { got = .. }, when it has that
+--   backend   the exact bytes that the backend must see, or a list of accepted ones; or false: not
+--             one byte; without: what was sent, with %added% at the end of its head
+--             backend_cut = true: then its connection is ended by the proxy before the request is
+--             complete; what it saw must be a beginning of backend then (nothing at all, too)
+--   client    the exact bytes that the client must get, or a list of accepted ones; %date% in
+--             it stands for any date; without: the answers that a backend without `answer`
+--             gives, as they come through; if connection = "close" or "keep-alive" is given,
+--             with that line in the last of them
+--   refused   a status (or a list): our own answer with that status, Connection: close, and the end
+--             of the connection; implies backend = false, unless backend is given: then the answers
+--             to the whole requests in it come first (or what client says; nothing, if it is answer
+--             that is refused). The first of a list may be 0: an end without an answer will do
 --   cut       true: the client's connection ends before what it got was a complete message
---   keeps     true: the client's connection takes another request afterwards (the canary goes there, too)
---             with refused: our own answer without Connection: close, and the connection goes on
+--   keeps     true: the client's connection takes another request afterwards (the canary goes
+--             there, too); with refused: our own answer without Connection: close
 --             false: the proxy ends it, without a reset, after what the client must get
 --   discards  true: the connection to the backend is ended by the proxy and takes no other request
 --   ways      how it is sent; without: what conformance.ways gives
---   limits    settings that the case needs (text of a script's table); cases with the same text share a balancer
--- In backend and client, %backend% is the backend's address, and %added% stands for what lb adds to every
--- request: the lines from X-Forwarded-For to Via, each with its line end, with the host of the Host line above (and
--- Forwarded, if limits say forwarded = true). %via% is lb's Via line, with its line end. Both say 1.0 if what was
--- sent is HTTP/1.0; %added10%, %via10%, %added11% and %via11% say it themselves. The pieces of a chunked body may be
--- cut otherwise than in backend and client; everything else is compared byte for byte.
--- After each case a canary request goes out, over a connection of its own, and to the same backend; its answer
--- must be its own.
+--   limits    settings that the case needs (text of a script's table); cases with the same text
+--             share a balancer
+-- In backend and client, %backend% is the backend's address, and %added% stands for what lb adds to
+-- every request: the lines from X-Forwarded-For to Via, each with its line end, with the host of
+-- the Host line above (and Forwarded, if limits say forwarded = true). %via% is lb's Via line, with
+-- its line end. Both say 1.0 if what was sent is HTTP/1.0; %added10%, %via10%, %added11% and
+-- %via11% say it themselves. The pieces of a chunked body may be cut otherwise than in backend and
+-- client; everything else is compared byte for byte.
+-- After each case a canary request goes out, over a connection of its own, and to the same backend;
+-- its answer must be its own.
 --
 --   conformance.load(prefix)      the cases of spec/cases/PREFIX*.lua, in order; each gets .file
---   conformance.groups(cases)     lists of those with the same limits, each with .limits (nil: none)
+--   conformance.groups(cases)     lists of those with the same limits, each with .limits or nil
 --   conformance.sent(case)        what the client sends, as one text
---   conformance.ways(case)        "whole", "bytes" (a byte at a time; what is long in a few pieces, seeded),
---                                 "late" (the body after the backend has the head)
---   conformance.wanted(case, proxy, backend)   { client = list or nil, backend = list or false }, tokens replaced
---   conformance.play(case, proxy, backend, way, wanted)   plays it: what was seen on both sides, as bytes.
---                                 proxy: { address =, name =, patience = seconds }; backend: recorder.new()
+--   conformance.ways(case)        "whole", "bytes" (a byte at a time; what is long in a few pieces,
+--                                 seeded), "late" (the body after the backend has the head)
+--   conformance.wanted(case, proxy, backend)   { client = list or nil, backend = list or false },
+--                                              tokens replaced
+--   conformance.play(case, proxy, backend, way, wanted)   what was seen on both sides, as bytes
+--                                 proxy: { address =, name =, patience = seconds }
+--                                 backend: recorder.new()
 --   conformance.judge(case, seen, wanted)   nil, or what is wrong, with both sides
 --   conformance.specs(title, prefix)        all of that as specs, against lb
 
@@ -116,7 +123,8 @@ local function added(before, minor, case, own)
   local host = ""
   for value in before:gmatch "\n[Hh][Oo][Ss][Tt]: ([^\r]*)\r" do host = value end
   local lines = { "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http" }
-  if host ~= own then lines[#lines + 1] = "X-Forwarded-Host: " .. host end -- else the client named none
+  -- Its own host is the one of a request that named none.
+  if host ~= own then lines[#lines + 1] = "X-Forwarded-Host: " .. host end
   lines[#lines + 1] = "X-Forwarded-Port: " .. (host ~= own and host:match ":(%d+)$" or "80")
   if (case.limits or ""):find "forwarded *= *true" then
     local quoted = host:find "[^%w.-]" and '"' .. host .. '"' or host
@@ -361,7 +369,7 @@ local function is_visibly_cut(seen)
   while at <= #seen.client do
     local message = messages.next(seen.client, at)
     if not message or not message.complete then return true end
-    -- Of a body that goes to the end of the connection only a reset shows that something is missing.
+    -- Of a body until the end of the connection only a reset shows that something is missing.
     local is_framed = message.is_chunked or message.head:lower():find("\ncontent-length:", 1, true)
     if message.status >= 200 and not is_framed then return false end
     at = message.stop

@@ -1,9 +1,10 @@
 -- crowd - several processes that work on one segment at once, some of them killed in the middle.
 --
---   local sums = crowd.run { processes = 4, seconds = 1, kills = 50, names = { "done" }, work = function .. }
---     work(number, report) is called again and again in each process, forked from this one, with its number from
---     1 on, which a process that takes the place of a killed one has, too. report(name, amount) adds to what is
---     given back, by name; it is kept in memory of its own, outside of what is tried.
+--   local sums = crowd.run { processes = 4, seconds = 1, kills = 50, names = { "done" }, work = f }
+--     work(number, report) is called again and again in each process, which is forked from this
+--     one, with its number from 1 on; a process that replaces a killed one has the same number.
+--     report(name, amount) adds to what is given back, by name; it is kept in memory of its own,
+--     outside of what is tried.
 --     kills: so many of the processes are killed, at random moments, and replaced.
 --   The processes print nothing. A work that raises an error ends the run with one.
 
@@ -27,7 +28,8 @@ local crowd = {}
 
 -- A word for each process and name; only that process adds to it.
 local function new_board()
-  return ffi.cast("volatile double *", C.mmap(nil, BYTES, 3, 0x21, -1, 0)) -- read and write; shared, of no file
+  -- To read and to write; shared, of no file.
+  return ffi.cast("volatile double *", C.mmap(nil, BYTES, 3, 0x21, -1, 0))
 end
 
 local function start(options, board, names, number)

@@ -1,9 +1,11 @@
--- example_policy - a policy of scripts/examples/ in a running lb, with the spec's backends in place of its addresses.
+-- example_policy - a policy of scripts/examples/ in a running lb, with the spec's backends in place
+-- of its addresses.
 --
 --   example.start("tiers", { origin, origin }, options)
---     The first origin is 127.0.0.1:9001 of the script, and so on; one at [9] is its service (9009 or Redis).
---     options.env: of lb;  options.change: { ["text of the script"] = "what is there instead" };  options.workers
---   lb.admin                    the address where it listens in place of 127.0.0.1:9000, if the script has that
+--     The first origin is 127.0.0.1:9001 of the script, and so on; one at [9] is its service (9009
+--     or Redis).
+--     options: env and workers of lb; change = { ["text of the script"] = "what replaces it" }
+--   lb.admin                    where it listens in place of 127.0.0.1:9000, if the script has that
 --   example.names()             of all of them
 
 local play = require "spec.support.play"

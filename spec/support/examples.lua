@@ -3,14 +3,14 @@
 --   for _, example in ipairs(examples.of "scripts/README.md") do      of one page, or of a list of them
 --     example.line, example.text     where it begins in the page, and what it says
 --     example.kind                   "script"    returns a table itself
---                                    "members"   name = value, ..: stands in the table that a script returns
+--                                    "members"   name = value, ..: stands in a script's table
 --                                    "body"      stands in choose(ctx, backends)
 --                                    "spec"      is a spec: it("..", ..)
 --     example.script                 as a whole script, with three backends; of a spec nil
 --   examples.count(path)             how many blocks a plain search finds
 --
--- Lines keep their distance from the block's first one, so an error names a line near the example's.
--- What fits into none of these is an error: nothing is passed over.
+-- Lines keep their distance from the block's first one, so an error names a line near the
+-- example's. What fits into none of these is an error: nothing is passed over.
 
 local examples = {}
 

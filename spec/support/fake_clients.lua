@@ -1,8 +1,9 @@
 -- fake_clients - lb.http and lb.tcp, answered by the spec.
 --
---   world.http = function(request) return { status = 200, body = "ok" } end     or nil, "what went wrong"
+--   world.http = function(request) return { status = 200, body = "ok" } end
+--       the response; or nil, "what went wrong"
 --   world.tcp  = function(address) return function(sent) return "+PONG\r\n" end end
---       what the peer answers to each send (nil: nothing); or nil, "what went wrong" instead of a peer
+--       what the peer answers to each send (nil: nothing); or no peer: nil, "what went wrong"
 --   world.requests     what went out: { method, url, headers, body, timeout, max_body } each
 --
 -- Without them nothing is there: nil, "refused".

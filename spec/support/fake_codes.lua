@@ -14,7 +14,7 @@ end
 
 local function fails(kind, place) return nil, ("no %s at byte %d"):format(kind, place) end
 
--- base64, hex, URLs ------------------------------------------------------------------------------------------
+-- base64, hex, URLs -------------------------------------------------------------------------------
 
 local function base64(kind, alphabet, pads)
   local value_of = {}
@@ -88,7 +88,7 @@ local function from_url(text)
   return unescaped(text)
 end
 
--- Queries ----------------------------------------------------------------------------------------------------
+-- Queries -----------------------------------------------------------------------------------------
 
 local function new_query(values, all)
   local methods = {}
@@ -126,7 +126,7 @@ local function query(text)
   return new_query(values, all)
 end
 
--- Networks ---------------------------------------------------------------------------------------------------
+-- Networks ----------------------------------------------------------------------------------------
 
 local function v4_bytes(text)
   local parts = { text:match "^(%d+)%.(%d+)%.(%d+)%.(%d+)$" }
@@ -229,7 +229,7 @@ local function net(...)
   })
 end
 
--- Dates ------------------------------------------------------------------------------------------------------
+-- Dates -------------------------------------------------------------------------------------------
 
 function fake_codes.date(format, when)
   format, when = format or "%c", when or os.time()

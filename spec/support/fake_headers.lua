@@ -1,6 +1,6 @@
--- fake_headers - headers as scripts read them, of a plain table: a name in any letter case, and a text, or a list of
--- texts for a field that comes more than once.
--- To a backend behind CGI X_User is X-User.
+-- fake_headers - headers as scripts read them, from a plain table: a name in any letter case, and a
+-- text, or a list of texts for a field that comes more than once. A backend behind CGI takes X_User
+-- for X-User.
 local function signs(name) return (name:lower():gsub("[^%w]", "-")) end
 
 return function(given)

@@ -4,10 +4,10 @@
 --
 -- `world` is what a spec sees and moves of it:
 --   world:now()                  the clock of lb.now, which stands still until somebody moves it
---   world:advance(seconds)       moves it; timers of lb.after and lb.every that are due run on the way.
---                                lb.sleep does the same, but inside world:go
---   world:go(fn, ...)            runs fn until it sleeps, and goes on with it when its time has come
---   world.logged                 "info: text" each; of a table its message, with the other members behind it
+--   world:advance(seconds)       moves it; timers of lb.after and lb.every that are due run on the
+--                                way. lb.sleep does the same, but inside world:go
+--   world:go(fn, ...)            runs fn until it sleeps, and resumes it when its time has come
+--   world.logged                 "info: text" each; of a table its message, then the other members
 --   world.is_full                true: there is no room for a new key
 --   world.metrics                what lb.metric gives, by name; 0 unless set
 --   world.backends               what lb.backends gives, a pool; an error unless set
@@ -36,7 +36,7 @@ local function locked(what, fields, late)
   })
 end
 
--- The clock ------------------------------------------------------------------------------------------
+-- The clock ---------------------------------------------------------------------------------------
 
 local World = {}
 World.__index = World
@@ -117,7 +117,7 @@ local function add_clock(lb, world)
   end
 end
 
--- The rest ---------------------------------------------------------------------------------------------
+-- The rest ----------------------------------------------------------------------------------------
 
 local function text_of(given)
   if type(given) ~= "table" then return tostring(given) end

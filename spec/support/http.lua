@@ -126,14 +126,16 @@ function http.parser(options, arena)
   return parse
 end
 
--- Where memory ends that can be read: a head is looked at eight bytes at a time, but no byte behind it.
+-- Where memory ends that can be read: a head is looked at eight bytes at a time, but no byte behind
+-- it.
 local ROOM_BYTES, PAGE_BYTES = 1048576, 65536
 local READ_WRITE, PRIVATE_ANONYMOUS = 3, 0x22
 local room = ffi.cast("char *", ffi.C.http_map(nil, ROOM_BYTES + PAGE_BYTES, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0))
 assert(ffi.C.http_protect(room + ROOM_BYTES, PAGE_BYTES, 0) == 0)
 
 -- The step, and how many of the bytes were used. A copy of just these bytes is fed, which ends
--- with the call: a parser that keeps them is seen by its result, and one that reads beyond them dies.
+-- with the call: a parser that keeps them is seen by its result, and one that reads beyond them
+-- dies.
 function http.feed(parse, bytes)
   assert(#bytes <= ROOM_BYTES)
   local used = ffi.new "size_t[1]"

@@ -3,17 +3,17 @@
 -- A spec is plain code from top to bottom; what it waits for happens meanwhile.
 -- Scripted backends run beside it, each connection in a coroutine of its own.
 --
---   loop.wait("the answer", function() return answer end)    waits for the thing itself, with a bound
+--   loop.wait("the answer", function() return answer end)    waits for that, within a bound
 --   loop.go(fn, ...)          runs fn beside the spec; what it raises fails the spec
---   loop.pause(seconds)       lets time pass (a slow peer; never to hope that something has happened)
+--   loop.pause(seconds)       lets time pass, as a slow peer does; never in the hope of an event
 --   loop.quit()               ends the coroutine that calls, silently: its peer is gone
 --   loop.note(who, text)      one more line of the story that a failure shows
 --   loop.callback(fn)         for luv: an error inside fails the spec instead of ending the process
 --   loop.clear()              closes whatever is still open
 --
--- Bounds are for what never comes, on a machine however busy, and cost nothing where it comes: 60 s, or more where
--- a spec says so; three times that for a program with "asan" in its path (LB), and ten times with LB_UNDER; LB_SLOW
--- says another factor.
+-- Bounds end a wait for what never comes, however busy the machine is; what comes costs no more. A
+-- bound is 60 s, or more where a spec says so; three times that for a program with "asan" in its
+-- path (LB), and ten times with LB_UNDER; LB_SLOW says another factor.
 
 local ffi = require "ffi"
 local uv = require "luv"

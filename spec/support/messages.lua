@@ -1,11 +1,14 @@
--- messages - bytes of a connection, taken apart into HTTP/1 messages, and chunked bodies made comparable. Pure.
+-- messages - takes the bytes of a connection apart into HTTP/1 messages, and makes chunked bodies
+-- comparable. Pure.
 --
---   messages.next(bytes, from)    the message that begins there, or nil if its head is not complete:
---                                 first (line), head (its bytes with the empty line), method, target, version,
---                                 host, is_chunked, data (the body so far, its coding removed), after (trailers and
---                                 the empty line), complete, broken (its chunks are wrong), stop (first byte behind)
---   messages.merge(bytes)         the same bytes with every chunked body as one chunk: where chunks are cut depends
---                                 on reads. Only chunks as lb writes them are merged; what is not stays as it is
+--   messages.next(bytes, from)    the message that begins there, or nil if its head is not
+--                                 complete: first (line), head (its bytes with the empty line),
+--                                 method, target, version, host, is_chunked, data (the body so far,
+--                                 its coding removed), after (trailers and the empty line),
+--                                 complete, broken (its chunks are wrong), stop (first byte behind)
+--   messages.merge(bytes)         the same bytes with every chunked body as one chunk: where chunks
+--                                 are cut depends on reads. Only chunks as lb writes them are
+--                                 merged; what is not stays as it is
 
 local messages = {}
 
@@ -52,7 +55,8 @@ local function read_counted(message, bytes, at)
   local length = tonumber(field(message.head, "content-length") or "") or 0
   -- An answer to HEAD, or a 304, has a length and no body.
   if bytes:find("^HTTP/1%.%d %d%d%d ", at) and message.status then length = 0 end
-  message.data = bytes:sub(at, math.min(at + length - 1, #bytes)) -- the largest length is too large for sub
+  -- math.min, as the largest length is too large for sub.
+  message.data = bytes:sub(at, math.min(at + length - 1, #bytes))
   message.complete = #message.data == length
   message.stop = at + #message.data
 end

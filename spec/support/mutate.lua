@@ -1,12 +1,16 @@
 -- mutate - seeded mutations of requests and responses, the same on every machine.
 --
---   mutate.random(seed, number, salt)   a generator: r:below(n) gives 0 to n - 1, r:one_in(n), r:pick(list)
---   mutate.request(r, id, first)        bytes that a client might send: one to three requests. Each has a token in
---                                       target and body: id with seven digits, a dot, and a digit from first (1) on
---   mutate.response(r, id, first)       bytes that a backend might send: a response, sometimes two, with such tokens
---   mutate.mutate(r, bytes, other)      other bytes: zero to six mutations, some splice bytes of other in
+--   mutate.random(seed, number, salt)   a generator: r:below(n) gives 0 to n - 1,
+--                                       r:one_in(n), r:pick(list)
+--   mutate.request(r, id, first)        bytes that a client might send: one to three requests. Each
+--                                       has a token in target and body: id with seven digits, a
+--                                       dot, and a digit from first (1) on
+--   mutate.response(r, id, first)       bytes that a backend might send: a response,
+--                                       sometimes two, with such tokens
+--   mutate.mutate(r, bytes, other)      the bytes after zero to six mutations; some of these splice
+--                                       bytes of other in
 --   mutate.cuts(r, bytes)               the bytes as a list of pieces
---   mutate.escaped(bytes, most)         printable, on one line, as a Lua string; 4000 bytes of it at most
+--   mutate.escaped(bytes, most)         printable, on one line, as a Lua string; most: 4000 bytes
 
 local bit = require "bit"
 
@@ -56,7 +60,8 @@ function Random:pick(list) return list[self:below(#list) + 1] end
 -- Written with "|" for CRLF. @ID@ is replaced, its length is always 9.
 local function lines(text) return (text:gsub("|", "\r\n")) end
 
-local HIDDEN = "GET /hidden-@ID@ HTTP/1.1|Host: a|X: 1||" -- 49 bytes in all: a request within a body
+-- A request within a body: 49 bytes in all.
+local HIDDEN = "GET /hidden-@ID@ HTTP/1.1|Host: a|X: 1||"
 local requests = {
   "GET /@ID@ HTTP/1.1|Host: a.example||",
   "GET /@ID@?a=b&c=%20;d HTTP/1.1|Host: a.example:8080|User-Agent: m/1|Accept: */*|X-A: 1|x-a: 2|Cookie: a=b; c=d||",

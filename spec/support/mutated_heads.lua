@@ -1,10 +1,11 @@
--- mutated_heads - mutated messages through core/http without sockets: parse, and what decides over a head.
+-- mutated_heads - mutated messages through core/http, without sockets: parser and judges of heads.
 --
---   mutated_heads.run { seed =, from =, to = }    a list of findings, as of spec/support/campaign.lua; the counts
+--   mutated_heads.run { seed =, from =, to = }    findings as of spec/support/campaign.lua; counts
 --
--- Whatever the cuts, the result is that of one piece. What is accepted is a message for the strict reader
--- (spec/support/reader.lua), too, and the same one: line, fields, body, and where the next one begins. What is one for
--- it is accepted, but for what core/reference/rules.md says that lb refuses.
+-- However the bytes are cut, the result is that of one piece. A message that lb accepts is one for
+-- the strict reader (spec/support/reader.lua), too, and the same one: line, fields, body, and where
+-- the next one begins. What is one for that reader is accepted, unless core/reference/rules.md says that lb
+-- refuses it.
 
 local ffi = require "ffi"
 local core = require "spec.support.core"
@@ -99,8 +100,9 @@ local function as_seen(message, bytes, method)
   }
 end
 
--- What lb refuses, although it is valid: more than its limits, CONNECT, a TRACE with a body, a Max-Forwards that is
--- not one number, more than 64 options in Connection, white space in a chunk's extensions.
+-- What lb refuses, although it is valid: more than its limits, CONNECT, a TRACE with a body, a
+-- Max-Forwards that is not one number, more than 64 options in Connection, white space in a chunk's
+-- extensions.
 local FAULTS_OF_CHOICE = { [7] = true, [8] = true, [9] = true }
 local RESULTS_OF_CHOICE = { ["long line"] = true, ["large head"] = true, ["many fields"] = true }
 

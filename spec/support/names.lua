@@ -1,7 +1,8 @@
--- names - a resolver that says what the spec wants: spec/support/resolver.c takes the C library's place in lb.
+-- names - a resolver that says what the spec wants: spec/support/resolver.c replaces that of the C
+-- library in lb.
 --
 --   setup(names.build); teardown(names.remove)
---   names.are("web 127.0.0.1", "db hanging")     from now on; spec/support/resolver.c says what a line may be
+--   names.are("web 127.0.0.1", "db hanging")     from now on; resolver.c says what a line may be
 --   names.environment()                          for balancer.start { env = }
 
 local uv = require "luv"

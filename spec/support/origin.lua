@@ -3,8 +3,8 @@
 --   origin.new(fn)            fn(conn, n) plays one connection; n counts those that carried a byte.
 --                             When fn returns, the connection is closed.
 --   origin.new { serve = fn, accept = fn, host = "::1", path = "/a/socket" }
---                             accept(conn) plays a connection from its first moment, before any byte
---                             (health checks too); serve from its first byte.
+--                             accept(conn) plays a connection from its first moment, before any
+--                             byte (health checks too); serve from its first byte.
 --   origin.answering(fn)      answers every request; fn(request, conn) gives body, status, fields
 --   origin.hello(text)        answers every request with the text
 --   origin.text(body, status, fields)   such an answer's bytes
@@ -164,7 +164,7 @@ end
 local Blackhole = {}
 Blackhole.__index = Blackhole
 
--- How many connections wait to be accepted: the kernel says that of a listening socket as its rx_queue.
+-- How many connections wait to be accepted: of a listening socket that is the kernel's rx_queue.
 function Blackhole:queued()
   local listening = (" 0100007F:%04X 00000000:0000 0A %%x+:(%%x+) "):format(self.port)
   for line in io.lines "/proc/net/tcp" do

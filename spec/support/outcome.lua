@@ -1,8 +1,10 @@
 -- Builds what a policy is shown of a try's end: a response's head, or a failure.
 --
---   outcome.response { status = 503, headers = { ["Retry-After"] = "1" } }      res of on_response (200 unless given)
---   outcome.failure { kind = "reset", phase = "head" }                          err of on_failure
---   outcome.finish(ctx, { status = 499 })              the request is over: calls what ctx:finally was given
+--   outcome.response { status = 503, headers = { ["Retry-After"] = "1" } }   res of on_response
+--   outcome.failure { kind = "reset", phase = "head" }                       err of on_failure
+--   outcome.finish(ctx, { status = 499 })     the request is over: calls what ctx:finally was given
+--
+-- A response without a status is a 200.
 
 local fake_headers = require "spec.support.fake_headers"
 

@@ -2,14 +2,15 @@
 --
 --   peers.plays()                     the names of the files of spec/peers for varnishtest
 --   peers.varnishtest(name)           plays one of them, both ends, around a balancer of its own
---   peers.curl(lb, { ... })           runs curl with these arguments; "%s" in them is the balancer's address
---   peers.h2load(lb, { ... })         runs h2load --h1; gives its summary as numbers, and all that it said
+--   peers.curl(lb, { ... })           runs curl with these arguments; "%s" in them is lb's address
+--   peers.h2load(lb, { ... })         runs h2load --h1; gives its summary in numbers, its output
 --   peers.python(name, ...)           runs that file of spec/peers
---   peers.server { ... }              starts a server that says its port; an address, and its process
+--   peers.server { ... }              starts a server that says its port; its address and process
 --   peers.folder                      where these files are
 --
--- What runs to its end gives what it wrote, and fails with all of that if it did not end with a status
--- of 0 (or one of `ends`), or not within its bound. A program that is not installed is a failure, too.
+-- A program that runs to its end gives what it wrote. It fails, with all of that, if its status is
+-- not 0 (or one of `ends`), or if it does not end within its bound. A program that is not installed
+-- is a failure, too.
 
 local loop = require "spec.support.loop"
 local play = require "spec.support.play"

@@ -15,15 +15,18 @@
 --     end)
 --   end)
 --
---   play.backend, answering, hello, text, receive, blackhole, blocked, unused_port   spec.support.origin
+--   play.backend, answering, hello, text, receive,
+--   play.blackhole, blocked, unused_port                   spec.support.origin
 --   play.balancer, command                                 spec.support.balancer
 --   play.client(lb or address, options), fetch             spec.support.wire
 --   play.start, run, file, directory, children             spec.support.process
 --   play.wait, pause, now, beside (loop.go)                                  spec.support.loop
---   play.settled(settings, defaults)  the settings, a text, with those defaults { name = "value" } that it has not
+--   play.settled(settings, defaults)  the settings, a text, with the defaults { name = "value" }
+--                                     that it lacks
 --   play.bodies(list)         the bodies of responses, as one text: "1 2 1 2"
 --   play.timed(fn, ...)       how many seconds it took, and what it gave
---   play.memory(lb)           KiB that its processes hold;  play.until_still(fn)  a value come to rest
+--   play.memory(lb)           KiB that its processes hold
+--   play.until_still(fn)      a value, when it has come to rest
 --   play.slow_choice         settings: a policy that is slow for one path
 --   play.curtain()            ends every spec: nothing may be left over, lb must have ended well
 

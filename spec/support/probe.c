@@ -1,7 +1,7 @@
 /*
- * probe - gives a script inside lb, started with LD_PRELOAD, what no script has: the metatables that
- * lb has locked, and what their functions hold. So a spec can list the names that scripts may use,
- * as they are in lb itself.
+ * probe - gives a script inside lb, started with LD_PRELOAD, what no script has: the metatables
+ * that lb has locked, and what their functions hold. So a spec can list the names that scripts may
+ * use, as they are in lb itself.
  *
  *   raw_metatable(value)      its metatable, or nil
  *   held_by(fn)               a list of the values that a function of Lua holds (its upvalues)

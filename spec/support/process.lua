@@ -3,12 +3,14 @@
 --   process.start { "lb", "--listen", ... ; env =, cwd =, name =, stdin =, stdout = "unread" }
 --                             starts it; p.pid, p.out and p.err (lists of whole lines so far),
 --                             p.exit = { code =, signal = } once it has ended
---   p:wait_exit(seconds)      waits for its end; p:signal("sigterm"); p:read_stdout() if it was unread
+--   p:wait_exit(seconds)      waits for its end
+--   p:signal("sigterm"); p:read_stdout(), if it was started unread
 --   p:on_line(fn)             fn("out" or "err", line) for each line from now on
 --   process.run { ... }       runs it to its end: { code, signal, out, err } (out and err as text)
 --   process.children(pid)     the pids of its children
 --   process.exists(pid)       alive, and not a zombie
---   process.directory()       a temporary directory, gone at the end;  process.file(name, text) in it
+--   process.directory()       a temporary directory, gone at the end
+--   process.file(name, text)  a file in it
 --   process.clear()           ends what still runs: SIGTERM, a bound, SIGKILL; a list of complaints
 
 local uv = require "luv"

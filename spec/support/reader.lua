@@ -1,22 +1,24 @@
--- reader - an independent reading of HTTP/1.1 messages, written from RFC 9112; shares nothing with core/http.
+-- reader - an independent reading of HTTP/1.1 messages, written from RFC 9112, without core/http.
 --
---   reader.requests(bytes, mode, empty_lines)    a list of what is in the bytes, and the verdict on them
+--   reader.requests(bytes, mode, empty_lines)        the messages in the bytes, and the verdict
 --   reader.responses(bytes, requests, ended, mode)   the same for what answers these requests
 --   reader.origin(request)                       the target in origin-form, as a backend gets it
---   reader.value(message, name)                  of the first field of that name; reader.values: of all of them
---   reader.lists(message, name, member)          is that a member of the comma-separated lists of that name?
+--   reader.value(message, name)                  of the first field of that name
+--   reader.values(message, name)                 of all of them
+--   reader.lists(message, name, member)          is it in a list, with commas, of that name?
 --
--- The strict reading (mode nil) refuses whatever two readers could understand differently; the lenient ones
--- (spec/support/readings.lua) do what readers in the field are known to do instead. The verdict is
+-- The strict reading (mode nil) refuses whatever two readers could understand differently; the
+-- lenient ones (spec/support/readings.lua) do what readers in the field are known to do instead.
+-- The verdict is
 --   "whole"    the bytes are messages, each complete
 --   "cut"      they are, but for the last one, which is well-formed as far as it goes
 --   "bad"      one is malformed; then why says how
 --   "tunnel"   behind the last message the connection is no HTTP any more (101)
 --   "surplus"  (responses) there are bytes that answer no request
--- A message has from, to (its first and last byte), first (line), fields ({ name, value }, in order), method,
--- target, version or version, status, reason; framing ("none", "counted", "chunked", "close"), body,
--- trailers, extensions (of its chunks, as one text); is_whole. The last of a list may be one that is not whole: it has
--- a head, or only from.
+-- A message has from, to (its first and last byte), first (line), fields ({ name, value }, in
+-- order), method, target, version or version, status, reason; framing ("none", "counted",
+-- "chunked", "close"), body, trailers, extensions (of its chunks, as one text); is_whole. The last
+-- of a list may be one that is not whole: it has a head, or only from.
 
 local ffi = require "ffi"
 ffi.cdef "int inet_pton(int family, const char *text, void *out);"
@@ -294,8 +296,8 @@ local function take_body(message, bytes, at, ended)
   message.is_whole = true
 end
 
--- "host[:port]" (RFC 3986, 3.2.2): a name, an IPv4 address or an IPv6 address in brackets. A comma would be valid in
--- a name, and is what joins two fields to one.
+-- "host[:port]" (RFC 3986, 3.2.2): a name, an IPv4 address or an IPv6 address in brackets. A comma
+-- would be valid in a name, and is what joins two fields to one.
 local function authority_is_valid(text)
   local host, rest = match(text, "^(%[[^%]]*%])(.*)$")
   if not host then host, rest = match(text, "^([^:]*)(.*)$") end
@@ -311,7 +313,8 @@ local function authority_is_valid(text)
   return true
 end
 
--- RFC 9112, 3.2. Bytes that RFC 3986 would have escaped ("|", "{") are sent by real clients and mean one thing.
+-- RFC 9112, 3.2. Real clients send bytes that RFC 3986 would have escaped ("|", "{"); they mean one
+-- thing.
 local function target_fault(method, target)
   if target == "" or find(target, "[^\33-\126]") or find(target, "#", 1, true) then return "a byte in the target" end
   if method == "CONNECT" then return not authority_is_valid(target) and "not an authority" or nil end
@@ -445,7 +448,8 @@ local function read_response(bytes, at, request, ended, mode)
   return message, take_body(message, bytes, after, ended)
 end
 
--- requests: what was asked for, { method, version, wants_upgrade } each, in order. ended: "end", "reset" or nil.
+-- requests: what was asked for, { method, version, wants_upgrade } each, in order.
+-- ended: "end", "reset" or nil.
 function reader.responses(bytes, requests, ended, mode)
   mode = mode or STRICT
   local list, at, answered = {}, 1, 0

@@ -1,7 +1,8 @@
 -- readings - do lenient readers see what the strict one sees (spec/support/reader.lua)?
 --
---   readings.of_requests(bytes, list, verdict)      list and verdict are what the strict reader made of the bytes, and
---   readings.of_responses(bytes, requests, ended, list, verdict)       not "bad": how another differs, or nil
+--   readings.of_requests(bytes, list, verdict), of_responses(bytes, requests, ended, list, verdict)
+--                    list and verdict are what the strict reader made of the bytes, and not "bad":
+--                    how another reader differs, or nil
 --   readings.modes                                  the lenient ones, each with a name
 
 local reader = require "spec.support.reader"
@@ -13,11 +14,11 @@ local readings = {}
 --   bytes          take any byte anywhere, and ignore lines that are no field
 --   fold           join folded lines;  space: ignore white space before the colon
 --   line           split the first line at any white space, take any version
---   length         of several Content-Lengths take the "first" or the "last", and of each the leading digits
+--   length         of several Content-Lengths take the "first" or "last", of each its first digits
 --   both           with both framing fields, believe "te" or "cl"
---   coding         "contains": chunked wherever the word is; "exact": only if it is the whole of a value
+--   coding         "contains": chunked wherever the word is; "exact": only if it is a whole value
 --   nul            take names and values for ended at a NUL
---   size           take the hexadecimal digits that a chunk's size begins with, ignore the rest of its line
+--   size           take the digits that a chunk's size begins with, ignore the rest of its line
 readings.modes = {
   { name = "bare LF", lf = true, bytes = true },
   { name = "bare CR", cr = true, lf = true, bytes = true },

@@ -2,11 +2,11 @@
 --
 --   recorder.new()            listens; r.address
 --   r:begin(case, client)     forgets what it has seen, answers for this case from now on
---   r:text()                  what came since r:begin or r:mark, over all connections, in order of arrival
+--   r:text()                  what came since r:begin or r:mark, over all connections, in order
 --   r:mark()                  from here on
 --   r:connections()           those over which something came since then: taps
 --   r:stop()
---   recorder.answer(method, target)   the answer of a case that has none, and of a canary: "METHOD target"
+--   recorder.answer(method, target)   "METHOD target": what answers a canary, or a case without one
 --
 -- A request for /canary-... is answered at once, with its own target, whatever the case says.
 

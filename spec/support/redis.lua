@@ -1,6 +1,6 @@
 -- redis - as much of Redis as a lookup needs: GET, over RESP, to the letter.
 --
---   redis.new { ["tenant:a"] = "one" }    a server; r.address, r.values, r.asked (every key, in order)
+--   redis.new { ["tenant:a"] = "one" }     a server; r.address, r.values, r.asked (the keys)
 --   r:connections()                        as of an origin;  r:stop(), r:start()
 --   r.trouble = "silent" | "error" | "close"        what it does instead of an answer
 --   redis.reply(values, text)              what is answered to one whole request; for fake_clients

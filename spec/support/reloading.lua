@@ -1,8 +1,8 @@
 -- reloading - a balancer whose script changes while it runs.
 --
---   local lb, say = reloading.start(text, options)    options as of play.balancer, but for the script
---   say(text)           the script's file has another text, by rename, and SIGHUP is sent; waits for the
---                       event that answers it, and gives that: reload or reload_refused
+--   local lb, say = reloading.start(text, options)    options as of play.balancer, without a script
+--   say(text)           the script's file has another text, by rename, and SIGHUP is sent; waits
+--                       for the event that answers it, and gives that: reload or reload_refused
 --   say.write(text)     only the file;  say.path: its path
 --   reloading.answering(text, more)   a script that answers every request itself, with that body
 

@@ -2,13 +2,13 @@
 --
 --   request { path = "/api", headers = { ["X-User"] = "anna" }, attempts = 2, remaining = 0.5 }
 --   request { headers = { ["X-Key"] = { "a", "b" } } }      comes twice
---   request { cookies = { session = "1" } }        or as they come: headers = { Cookie = "session=1" }
+--   request { cookies = { session = "1" } }        the same as headers = { Cookie = "session=1" }
 --   request { result = { status = 200, .. } }      as on_done sees it
 --
 -- What is not given is a first GET of /. Like the real one it refuses a field that does not exist.
--- An answer of ctx's is a table { kind = "respond", "reject" or "redirect", status, headers, body, why };
--- ctx:allow_replay() shows as replay_allowed, ctx:no_log() as unlogged, ctx:explain(key, value) as
--- explained[key]. What ctx:finally was given is called by outcome.finish(ctx).
+-- An answer of ctx's is a table { kind = "respond", "reject" or "redirect", status, headers, body,
+-- why }; ctx:allow_replay() shows as replay_allowed, ctx:no_log() as unlogged, ctx:explain(key,
+-- value) as explained[key]. What ctx:finally was given is called by outcome.finish(ctx).
 
 local clean_path = require "spec.support.clean_path"
 local fake_headers = require "spec.support.fake_headers"

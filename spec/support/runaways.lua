@@ -1,7 +1,8 @@
--- runaways - scripts that never end, or end in the worst way: each the inside of a function(ctx, backends).
+-- runaways - scripts that never end, or end in the worst way. Each is the body of a
+-- function(ctx, backends).
 --
 --   for _, runaway in ipairs(runaways.list) do runaway.name, runaway.body end
---   runaways.script     a whole script: a request for /run/7 meets number 7, others are answered by a backend
+--   runaways.script     a whole script: a request for /run/7 meets number 7, others go to a backend
 --
 -- None of them ends by itself with a choice: what answers such a request is the built-in rule.
 
@@ -9,7 +10,8 @@ local runaways = { list = {} }
 
 local function add(name, body) table.insert(runaways.list, { name = name, body = body }) end
 
--- Loops of every form. One line and several: compiled code looks for the end of its time line by line.
+-- Loops of every form, on one line and on several: compiled code looks for the end of its time at
+-- each line.
 add("while", "while true do end")
 add("while over lines", "local n = 0\nwhile true do\nn = n + 1\nn = n % 7\nend")
 add("repeat", "repeat until false")
@@ -112,7 +114,8 @@ end
 
 local parts = {}
 for i, runaway in ipairs(runaways.list) do
-  parts[i] = ("[%d] = function(ctx, backends) -- %s\n%s\nend,\n"):format(i, runaway.name, runaway.body)
+  local text = "[%d] = function(ctx, backends) -- %s\n%s\nend,\n"
+  parts[i] = text:format(i, runaway.name, runaway.body)
 end
 
 runaways.script = ([[

@@ -2,10 +2,11 @@
 -- balancer:
 --
 --   local policy, world = script.load("balancer.lua", { env = { LISTEN = "127.0.0.1:80" } })
---   script.load_text("return { .. }", options)     the same of a text; options.folder is where it requires from
+--   script.load_text("return { .. }", options)     from a text; it requires from options.folder
 --
--- Every load has counters and a clock of its own: `world`, which spec/support/fake_lb.lua describes.
--- `require` looks beside the script, in scripts/ beside it, then in the scripts that come with lb.
+-- Every load has counters and a clock of its own: `world`, which spec/support/fake_lb.lua
+-- describes. `require` looks beside the script, in scripts/ beside it, then in the scripts that
+-- come with lb.
 
 local fake_codes = require "spec.support.fake_codes"
 local fake_lb = require "spec.support.fake_lb"

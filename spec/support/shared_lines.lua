@@ -1,12 +1,13 @@
--- shared_lines - which cache lines of the memory that processes share are written, seen from outside.
+-- shared_lines - sees from outside which cache lines of shared memory are written.
 --
 --   local before = shared_lines.read(pid)          every page of it that this process has touched
 --   shared_lines.written(before, shared_lines.read(pid))
---                                  a set of what has changed: { ["7f0000001000"] = true }, an address each
+--                                  the addresses that have changed: { ["7f0000001000"] = true }
 --   shared_lines.common(a, b)      a list of what is in both, in order
 --
--- A line and the one beside it count as one, as a core may fetch them together. A page that was not there before
--- was all zero. The addresses are those of the process; those that lb forks have the same.
+-- A line and its neighbour count as one, as a core may fetch them together. A page that was not
+-- there before was all zero. The addresses are those of the process; processes that lb forks have
+-- the same.
 
 local ffi = require "ffi"
 

@@ -1,5 +1,6 @@
--- Text as the log shows it, one byte after the other: what the fast way in base/log_text.c is compared
--- with. What a client has chosen is ASCII afterwards. With keeps the characters of that pattern stay.
+-- Text as the log shows it, one byte after the other: specs compare the fast way in
+-- base/log_text.c with it. What a client has chosen is ASCII afterwards. With keeps, the characters
+-- of that pattern stay.
 local named = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\", ['"'] = '\\"' }
 
 return function(text, limit, is_json, keeps)

@@ -1,13 +1,14 @@
 -- tap - a raw connection that keeps every byte that came over it.
 --
---   tap.wrap(handle, who, on_bytes)   reads from now on;  tap.connect(address, who): a client's, connected
---   t:text(from)              what came, from byte from on (1);  t:length(). Without the Date that lb adds to a
---                             response that has none, which stands before its Via: tap.dateless(text)
+--   tap.wrap(handle, who, on_bytes)   reads from now on
+--   tap.connect(address, who)         that of a client, connected
+--   t:text(from)              what came, from byte from on (1);  t:length()
+--   tap.dateless(text)        without the Date that lb adds to a response, before its Via
 --   t.ended                   "end", "reset", or nil while it is open
 --   t:send(bytes)             does not wait;  t:sent(): waits until the peer has read all of it
---   t:dribble(bytes, cuts)    in many small pieces: behind each of the bytes, or behind those that cuts lists
---   t:play(pieces, from, peer)  a case's pieces, as spec/support/conformance.lua has them; text that is waited for
---                             is looked for from byte from on, or in what peer() gives: what the other side has
+--   t:dribble(bytes, cuts)    in many small pieces: cut behind each byte, or where cuts says
+--   t:play(pieces, from, peer)  a case's pieces, as spec/support/conformance.lua has them; it waits
+--                             for text from byte from on, or in peer(): what the other side has
 --   t:finish()  t:close()  t:reset();  tap.clear(): closes what tap.connect has opened
 
 local uv = require "luv"

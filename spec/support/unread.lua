@@ -3,8 +3,8 @@
 --   unread(handle)    bytes in the receive queue of the other end of a TCP connection over IPv4;
 --                     nil if that end is gone
 --
--- It asks the kernel about that one socket (sock_diag); where that is not to be had, it searches the
--- list of all, which is slow when there are many.
+-- It asks the kernel about that one socket (sock_diag). Without sock_diag it searches the list of
+-- all sockets, which is slow when there are many.
 
 local bit = require "bit"
 local ffi = require "ffi"
@@ -26,7 +26,8 @@ local SOCK_DIAG_BY_FAMILY, REQUEST = 20, 1
 local netlink
 
 local function socket()
-  netlink = netlink or ffi.C.socket(16, 3 + 0x80000, 4) -- AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG
+  -- AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG.
+  netlink = netlink or ffi.C.socket(16, 3 + 0x80000, 4)
   return netlink
 end
 
@@ -41,7 +42,8 @@ end
 local function ask(from, to)
   local request = ffi.new "struct diag_request"
   request.length, request.type, request.flags = ffi.sizeof(request), SOCK_DIAG_BY_FAMILY, REQUEST
-  request.family, request.protocol, request.states = 2, 6, 0xffffffff -- AF_INET, IPPROTO_TCP, in any state
+  -- AF_INET, IPPROTO_TCP, in any state.
+  request.family, request.protocol, request.states = 2, 6, 0xffffffff
   request.id.sport, request.id.dport = swapped(from.port), swapped(to.port)
   request.id.src[0], request.id.dst[0] = number_of(from.ip), number_of(to.ip)
   request.id.cookie[0], request.id.cookie[1] = 0xffffffff, 0xffffffff

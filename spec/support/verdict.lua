@@ -1,4 +1,5 @@
--- verdict - what was wrong with a mutated exchange, judged by the independent reader (spec/support/reader.lua).
+-- verdict - what was wrong with a mutated exchange, as the independent reader judges it
+-- (spec/support/reader.lua).
 --
 --   verdict.requests(run, lane), verdict.responses(run, lane), verdict.canary(lane, client, token)
 --        each a list of { what, detail }; lane is what spec/support/campaign.lua has recorded
@@ -12,11 +13,12 @@ local readings = require "spec.support.readings"
 
 local verdict = {}
 
-local FIELDS_MAX, CODING_MAX = 128, 4096 -- beyond them lb may refuse trailers, and extensions of chunks
+-- Beyond them lb may refuse trailers, and extensions of chunks.
+local FIELDS_MAX, CODING_MAX = 128, 4096
 local EMPTY_LINES = 4 -- that lb forgives before a request (RFC 9112, 2.2)
 
--- Fields that lb may drop, write anew or add, by RFC 9110, 7.6; all others pass as they are, but for X-Forwarded-*
--- and, of TRACE, what RFC 9110, 9.3.8 forbids.
+-- Fields that lb may drop, write anew or add, by RFC 9110, 7.6; all others pass as they are, but
+-- for X-Forwarded-* and, of TRACE, what RFC 9110, 9.3.8 forbids.
 local REWRITTEN, SECRET = {}, { cookie = true, authorization = true }
 for _, name in ipairs {
   "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authenticate",
@@ -51,7 +53,7 @@ local function passing(message, named)
   return table.concat(list, "\r\n")
 end
 
--- RFC 9110, 6.6.1: a final response that came without a date has one now, and one only. Takes it off.
+-- RFC 9110, 6.6.1: a final response that came without a date has one now, and one only. Removes it.
 local function take_added_date(answer, final)
   if answer.status < 200 or reader.value(final, "date") then return true end
   local found
@@ -363,7 +365,8 @@ local function judge_mutated_tunnel(find, lane, answer, final)
   end
 end
 
--- Framing in trailers is an error of the sender (RFC 9110, 6.5.1); lb may take it as one. And it has limits.
+-- Framing in trailers is an error of the sender (RFC 9110, 6.5.1); lb may take it as one. lb also
+-- has limits.
 local function is_cut_by_choice(final)
   if #(final.trailers or {}) > FIELDS_MAX or #(final.extensions or "") > CODING_MAX then return true end
   for _, field in ipairs(final.trailers or {}) do

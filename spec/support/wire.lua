@@ -12,8 +12,8 @@
 --   conn:body_of(message, method)  the body that belongs to a head just read
 --   conn:ended_by_peer()      waits for the end: "end" (FIN) or "reset"
 --   conn:hold(), conn:go_on() stops and goes on reading, so that the kernel's buffers fill up
---   conn:sip(seconds)         reads slowly, but steadily, for so long: 64 KiB at most, ten times a second;
---                             then it holds
+--   conn:sip(seconds)         reads slowly, but steadily, for so long: 64 KiB at most, ten
+--                             times a second; then it holds
 --   conn:finish()             no more from us (half closed); conn:close(); conn:reset() (RST)
 --   conn.ended                "end", "reset", or nil while it is open
 --
@@ -57,7 +57,8 @@ ffi.cdef "int getsockopt(int fd, int level, int option, void *value, unsigned *l
 -- libuv takes a hang-up behind the last bytes for an end, a reset too: SOL_SOCKET, SO_ERROR tells.
 local function was_reset(handle)
   local value, length = ffi.new "int[1]", ffi.new("unsigned[1]", 4)
-  return ffi.C.getsockopt(handle:fileno(), 1, 4, value, length) == 0 and value[0] == 104 -- ECONNRESET
+  return ffi.C.getsockopt(handle:fileno(), 1, 4, value, length) == 0
+    and value[0] == 104 -- ECONNRESET
 end
 
 local function take_bytes(conn, err, bytes)
