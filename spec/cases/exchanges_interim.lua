@@ -1,5 +1,5 @@
--- Interim responses (RFC 9110, 15.2; RFC 8297), Expect (RFC 9110, 10.1.1), and answers that come before the
--- request's body is there.
+-- Interim responses (RFC 9110, 15.2; RFC 8297), Expect (RFC 9110, 10.1.1), and answers that come
+-- before the request's body is there.
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 local SEEN = "GET / HTTP/1.1\r\nHost: x\r\n%added%\r\n"
 local FINAL, FINAL_SENT_ON = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -126,7 +126,7 @@ add("expect", "an HTTP/1.0 client, whose expectation is none", {
   client = "HTTP/1.1 200 OK\r\n%via11%Content-Length: 2\r\nConnection: close\r\n\r\nok",
 })
 
--- A final answer while the body is still to come: it reaches the client, and no connection is used again.
+-- A final answer before the body has come: it reaches the client, and no connection is used again.
 local function early(name, case)
   case.backend_cut, case.keeps = true, false
   add("early-answer", name, case)

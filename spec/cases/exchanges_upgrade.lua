@@ -1,4 +1,4 @@
--- Upgrade (RFC 9110, 7.8; RFC 6455): a tunnel after a 101 that was asked for, and never without one.
+-- Upgrade (RFC 9110, 7.8; RFC 6455): a tunnel after a 101 that was asked for, never without one.
 local SWITCHED = "HTTP/1.1 101 Switching Protocols\r\n"
 local OK, OK_SENT_ON = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
   "HTTP/1.1 200 OK\r\n%via11%Content-Length: 2\r\n\r\nok"

@@ -11,7 +11,8 @@ local function passes(rule, name, coding, seen, more)
   cases:passes(rule, name, HEAD .. coding, seen and SEEN .. seen or WHOLE, more)
 end
 
--- Found when the head may have gone on already: then the upload is cut, and what of it was right may have arrived.
+-- Found when the head may have been forwarded already: then the upload is cut, and the right
+-- part of it may have arrived.
 local function broken(rule, name, coding, seen, status, more)
   cases:refused(rule, name, HEAD .. coding, status, { backend = seen or SEEN, backend_cut = true })
   for key, value in pairs(more or {}) do cases[#cases][key] = value end
@@ -108,7 +109,8 @@ broken("chunk-extension", "an extension without an end", "5;" .. ("a"):rep(10000
 broken("chunk-extension", "many extensions", "5" .. (";a=b"):rep(20000) .. "\r\nhello\r\n0\r\n\r\n", nil,
   { 400, 413, 431 }, { ways = { "whole", "late" } })
 
--- RFC 9112, 7.1.2; RFC 9110, 6.5: trailers go on, but for those that say how to read, route or answer the message.
+-- RFC 9112, 7.1.2; RFC 9110, 6.5: trailers are forwarded, except those that say how to read, route
+-- or answer the message.
 passes("trailers", "a trailer", "5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n")
 passes("trailers", "trailers, in order, letter case and repetition",
   "5\r\nhello\r\n0\r\nX-B: 1\r\nx-a:2\r\nX-A:  3 \t4 \r\nX-B:\r\n\r\n",

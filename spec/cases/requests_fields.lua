@@ -213,7 +213,8 @@ cases:add { rule = "max-forwards", name = "an OPTIONS with 0, where there is TRA
   limits = TRACE, send = request("Max-Forwards: 0\r\n", "OPTIONS"),
   client = OWN:format(ALLOW:gsub("\r\n", ", TRACE\r\n"), "", 0, "") }
 
--- RFC 9110, 9.3.8 and 15.5.6: none, unless it is wanted; and then what is reflected shows the way, and no secrets.
+-- RFC 9110, 9.3.8 and 15.5.6: no TRACE, unless the script wants it; then the reflection shows the
+-- way, and no secrets.
 for name, fields in pairs { ["a TRACE"] = "X-A: 1\r\n", ["a TRACE that ends here"] = "Max-Forwards: 0\r\n" } do
   local body = "405 Method Not Allowed\n"
   cases:add { rule = "trace", name = name .. ", which nobody wants", send = request(fields, "TRACE"), backend = false,

@@ -176,7 +176,8 @@ cases:passes("body-is-body", "another one right behind a length of 0",
 cases:passes("body-is-body", "another one right behind a body", post("Content-Length: 5\r\n", "hello") ..
   request("", "GET", "/2"), FIVE .. forwarded("", "GET", "/2"))
 
--- Names that a backend behind CGI could take for the real ones do not go on; others that look so do.
+-- Names that a backend behind CGI could take for the real ones are not
+-- forwarded; other look-alikes are.
 for _, name in ipairs { "Content_Length", "content_length", "Content.Length", "Transfer_Encoding",
   "TRANSFER_encoding" } do
   cases:passes("look-alikes", "a field " .. name, request("X-A: b\r\n" .. name .. ": 5\r\nX-C: d\r\n"),

@@ -125,7 +125,8 @@ for _, host in ipairs {
 end
 for _, host in ipairs {
   "x", "X.Y", "x.test:80", "x:65535", "127.0.0.1:3030", "[::1]", "[::1]:8080", "[fe80::1:2]:80", "[::ffff:127.0.0.1]",
-  "a_b.test", "xn--bcher-kva.test", "-x-", "x%41", "localhost", "x;y", -- RFC 3986, 3.2.2: odd, and one name
+  -- RFC 3986, 3.2.2: odd, and one name.
+  "a_b.test", "xn--bcher-kva.test", "-x-", "x%41", "localhost", "x;y",
 } do
   cases:passes("host", "the Host " .. host, to("/", host), as("/", host))
 end

@@ -1,4 +1,5 @@
--- Status lines and fields of responses (RFC 9112, 4 and 5): what is not one is a 502 and reaches no client.
+-- Status lines and fields of responses (RFC 9112, 4 and 5): what is malformed is a
+-- 502 and reaches no client.
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 local SEEN = "GET / HTTP/1.1\r\nHost: x\r\n%added%\r\n"
 local BODY = "Content-Length: 2\r\n\r\nok"

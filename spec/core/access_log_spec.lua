@@ -101,7 +101,7 @@ end
 
 -- --- the slow way ---
 
--- The script's words may be UTF-8: what these records have of it are the two ranges of this pattern.
+-- The script's words may be UTF-8: of that these records have the two ranges of this pattern.
 local CHARACTER = "[\195\228][\128-\191]+"
 local function said(text, limit, is_json) return shown_slowly(text, limit, is_json, CHARACTER) end
 
@@ -213,7 +213,7 @@ end
 local function number() return math.random(0, 10 ^ math.random(0, 15) - 1) end
 
 local function random_record()
-  -- Of lb's own names: UTF-8 in them stays, which is not the client's; the slow way knows ASCII only.
+  -- Without UTF-8: the log keeps it in lb's own names, but the slow way knows ASCII only.
   local function name() return (noise(math.random(0, 40)):gsub("[%z\127-\255]", "x")) end
   local tries, explained = {}, {}
   for i = 1, math.random(0, 3) do

@@ -1,5 +1,4 @@
--- Backends as a script sees them, and lists of them (core/policy/backends.lua, lists.lua), over a board
--- of the spec's own.
+-- Backends as a script sees them, and lists of them, over a board of the spec's own.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 
@@ -197,8 +196,8 @@ describe("backends", function()
       assert.has_error(function() list(1, 2):sample(0) end)
     end)
 
-    -- Chi-square over all ordered pairs and triples; a good generator goes beyond these bounds once in
-    -- a million runs or less.
+    -- Chi-square over all ordered pairs and triples; a good generator goes beyond these bounds once
+    -- in a million runs or less.
     for n, bound in pairs { [1] = 40, [2] = 70, [3] = 140 } do
       it("is uniform for " .. n, function()
         local backends, draws = many(5), 60000

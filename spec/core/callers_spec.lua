@@ -95,8 +95,8 @@ describe("connections by address", function()
     assert.are_not.equal(key "192.0.2.1", key("192.0.2.1", other))
   end)
 
-  -- Each process takes a place if there is one, holds it for a moment and gives it back: whoever has one
-  -- must never see more than there are. What is left in the end is nothing.
+  -- Each process takes a place if there is one, holds it for a moment and gives it back. While it
+  -- holds one, it must never see more taken than there are. In the end none is taken.
   it("are never more than whoever takes back what is too much allows, with workers at the same time", function()
     local LIMIT, WORKERS, TIMES, a = 1, 4, 50000, key "192.0.2.1"
     local places = core.counters_find(segment, ffi.new("struct slice", "places", 6))
@@ -121,7 +121,8 @@ describe("connections by address", function()
       local status = ffi.new "int[1]"
       assert.equal(pid, ffi.C.waitpid(pid, status, 0))
       assert.are_not.equal(1 * 256, status[0], "there were too many")
-      if status[0] == 2 * 256 then without = without + 1 end -- while those that had the places stood still
+      -- Others had the places, and stood still.
+      if status[0] == 2 * 256 then without = without + 1 end
     end
     assert.truthy(without < WORKERS)
     assert.equal(0, core.callers_count(segment, a))

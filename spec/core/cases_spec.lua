@@ -1,5 +1,5 @@
--- The cases of spec/cases/requests_*.lua through the pure functions alone: bytes in, a decision out.
--- Each is read in one piece, a byte at a time, and split at every place: what comes of it must be the same.
+-- The cases of spec/cases/requests_*.lua through the pure functions alone: bytes in, a decision
+-- out. Each is read in one piece, a byte at a time, and split at every place, with the same result.
 local ffi = require "ffi"
 local conformance = require "spec.support.conformance"
 local core = require "spec.support.forward"
@@ -42,7 +42,7 @@ local function forward(arena, head, request, settings)
   return http.text(core.forward_request_head(arena, what))
 end
 
--- What becomes of a complete head: head (what goes on) or status, or ends_here; and is_chunked, keeps.
+-- What becomes of a complete head: head (as forwarded), status or ends_here; is_chunked and keeps.
 local function decide(parse, settings)
   local arena, request = http.arena(), ffi.new "struct case_request"
   local fault = core.case_check(parse.head, arena, request)

@@ -1,5 +1,5 @@
--- What scripts read and write texts of others with (core/lua/codes.lua): as lb has it while a script is loaded, and as
--- the builders of spec/support have it.
+-- Functions for scripts that read and write texts of others (core/lua/codes.lua): those of lb while
+-- a script is loaded, and those of the builders in spec/support.
 local core = require "spec.support.core"
 local loaded = require "spec.support.loaded"
 local script = require "spec.support.script"

@@ -200,7 +200,8 @@ describe("a script's settings", function()
 
     it("as many workers as there are CPUs", function()
       local printed = assert(settings.printed "return { backends = 'a:1' }")
-      assert.truthy(printed:find(('workers = "auto", -- %d here'):format(core.config_cpus()), 1, true))
+      local line = ('workers = "auto", -- %d here'):format(core.config_cpus())
+      assert.truthy(printed:find(line, 1, true))
       assert.is_true(core.config_cpus() >= 1)
     end)
 

@@ -1,4 +1,5 @@
--- What connects of requests say of a backend (core/shared/evidence.c), and what the board makes of it.
+-- What connects for requests say of a backend (core/shared/evidence.c), and
+-- what follows on the board.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 
@@ -172,7 +173,8 @@ describe("while none is up", function()
     assert.is_false(core.board_claim_in_need(segment, 0, 20, 200))
     core.board_release_trial(segment, 0, 100)
     assert.is_true(core.board_claim_in_need(segment, 0, 20, 200))
-    assert.is_false(core.board_is_claimed(segment, 0, 200)) -- a claim whose holder is stuck runs out
+    -- A claim runs out if its holder is stuck.
+    assert.is_false(core.board_is_claimed(segment, 0, 200))
     assert.is_true(core.board_claim_in_need(segment, 0, 200, 300))
     core.board_forget_worker(segment, 0) -- and one whose holder may have died is over
     assert.is_true(core.board_claim_in_need(segment, 0, 210, 400))

@@ -1,5 +1,5 @@
--- Which keys go when all are taken (core/shared/table.c, victim.c): what expires first, and of each name no more than
--- what is beyond its share.
+-- Which keys go when all are taken (core/shared/table.c, victim.c): the one that expires first, and
+-- of each name only keys beyond its share.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 local crowd = require "spec.support.crowd"
@@ -95,9 +95,11 @@ describe("a full table", function()
     }
     assert.truthy(sums.added > 1000)
     assert.equal(0, sums.lost)
-    assert.truthy(sums.full < sums.added / 1000, sums.full) -- others have taken the room that it made
+    -- Others have taken the room that it made.
+    assert.truthy(sums.full < sums.added / 1000, sums.full)
     assert.equal(100, count(1, 100, function(i) return take("limit", "k" .. i) == NOT_TAKEN end))
     local keys = core.table_count(core.store_table(segment))
-    assert.truthy(keys <= ROOM + KILLS and keys > ROOM - 1000, keys) -- each may have left one that is not counted
+    -- Each may have left one that is not counted.
+    assert.truthy(keys <= ROOM + KILLS and keys > ROOM - 1000, keys)
   end)
 end)

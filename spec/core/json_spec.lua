@@ -72,7 +72,8 @@ assert.is_nil(run [==[assert(json.encode '"\\\n\t\0\31' == [["\"\\\n\t\u0000\u00
       local said = run "local t = {} t.t = t local x = json.encode(t)"
       assert.truthy(said:find("more than 100 deep, or in a circle", 1, true), said)
       refuses("('x'):rep(2^20)", "that would be more than 1 MiB")
-      refuses("('\\255'):rep(2^25)", "that would be more than 1 MiB") -- at once: nobody looks at all that
+      -- That ends at once: nobody looks at all of it.
+      refuses("('\\255'):rep(2^25)", "that would be more than 1 MiB")
       refuses("{ [('x'):rep(2^20 + 1)] = 1 }", "that would be more than 1 MiB")
     end)
   end)

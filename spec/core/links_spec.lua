@@ -28,7 +28,8 @@ describe("who waits for a connection of scripts", function()
     for _ = 1, 3 do links.play_links_turn() end
     assert.equal(1, links.play_links_met(0))
     assert.equal(1, links.play_links_laters())
-    assert.equal(2, links.play_links_met(1)) -- the first time it found no place, and it was there before the third
+    -- It found no place the first time, but it had come before the third one.
+    assert.equal(2, links.play_links_met(1))
     assert.equal(0, links.play_links_met(2))
   end)
 end)

@@ -68,7 +68,8 @@ describe("text in the log", function()
     { "\192\175", "\\xc0\\xaf", "\\u00c0\\u00af" }, -- a slash, longer than needed
     { "\224\128\175", "\\xe0\\x80\\xaf", "\\u00e0\\u0080\\u00af" },
     { "\237\160\128", "\\xed\\xa0\\x80", "\\u00ed\\u00a0\\u0080" }, -- half of a pair
-    { "\244\144\128\128", "\\xf4\\x90\\x80\\x80", "\\u00f4\\u0090\\u0080\\u0080" }, -- beyond the last
+    -- Beyond the last character.
+    { "\244\144\128\128", "\\xf4\\x90\\x80\\x80", "\\u00f4\\u0090\\u0080\\u0080" },
     { "\240\159\152", "\\xf0\\x9f\\x98", "\\u00f0\\u009f\\u0098" }, -- ends too early
   }
   for _, case in ipairs(cases) do
@@ -196,7 +197,8 @@ describe("lines", function()
         core.outlet_flush(outlet)
         sent = sent + 1
       end
-      assert.equal(0, ffi.C.fcntl(writer, F_GETFL) % (2 * O_NONBLOCK) >= O_NONBLOCK and 1 or 0) -- still shared
+      -- The pipe is shared: it must still block.
+      assert.equal(0, ffi.C.fcntl(writer, F_GETFL) % (2 * O_NONBLOCK) >= O_NONBLOCK and 1 or 0)
       assert.is_false(core.outlet_flush(outlet))
       assert.equal(0, tonumber(core.outlet_take_dropped(outlet)))
       assert.truthy(outlet.pending["end"] - outlet.pending.start <= PENDING_MAX)

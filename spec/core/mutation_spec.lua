@@ -1,4 +1,5 @@
--- Mutated messages through the parser, and the independent reader that judges them. `make fuzz` has more of them.
+-- Mutated messages through the parser, and the independent reader that judges
+-- them. `make fuzz` runs more.
 local mutate = require "spec.support.mutate"
 local mutated_heads = require "spec.support.mutated_heads"
 local reader = require "spec.support.reader"

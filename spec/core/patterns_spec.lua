@@ -1,5 +1,5 @@
--- Scripts' own find, match, gmatch, gsub and format (core/lua/strings.lua on core/lua/patterns.c) against
--- the library's, whose every result and complaint they must have; and that they can be stopped.
+-- Scripts' own find, match, gmatch, gsub and format (core/lua/strings.lua on core/lua/patterns.c):
+-- they give every result and complaint of the library's, and can be stopped.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 
@@ -40,7 +40,8 @@ local function same(name, ...)
   local theirs, ours = string[name], strings[name]
   if name == "gmatch" then theirs, ours = all_matches(theirs), all_matches(ours) end
   local wanted, got = outcome(theirs, ...), outcome(ours, ...)
-  if name == "gsub" and got == "false, string unfinished capture" then return end -- theirs looks only if it is used
+  -- The library looks at it only if it is used.
+  if name == "gsub" and got == "false, string unfinished capture" then return end
   if wanted ~= got then
     local given = {}
     for i = 1, select("#", ...) do given[i] = ("%q"):format(tostring((select(i, ...)))) end

@@ -1,4 +1,5 @@
--- The header of the PROXY protocol, byte by byte: whose connection it names, and which bytes no header can have.
+-- The header of the PROXY protocol, byte by byte: which connection it names, and
+-- which bytes cannot be one.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 
@@ -38,7 +39,7 @@ local function read_at_once(bytes)
     client = out.names_client and text_of(from.address) .. " " .. from.port[0] * 256 + from.port[1] or nil }
 end
 
--- As they come: whatever the first bytes say that is not "more" holds for all that come behind them.
+-- As they come: the first verdict that is not "more" holds, whatever bytes follow.
 local function read(bytes)
   local last = { "more" }
   for length = 1, #bytes do
@@ -204,8 +205,8 @@ describe("no PROXY header is", function()
     end)
   end
 
-  -- Whatever one byte is changed to: what is read as a whole is what is read byte by byte, and nothing is read
-  -- beyond the end.
+  -- Whatever one byte is changed to: the whole is read as its bytes are one by one, and nothing is
+  -- read beyond the end.
   it("anything that depends on how it is cut", function()
     for _, case in ipairs(right) do
       local bytes = case[2]

@@ -1,4 +1,5 @@
--- The table of rules in core/reference/rules.md and the cases in spec/cases: neither says what the other does not know.
+-- Each rule in the table of core/reference/rules.md has cases in spec/cases, and each case has a
+-- rule there.
 local conformance = require "spec.support.conformance"
 
 local SECTION = "\n## HTTP to the letter\n"
@@ -11,7 +12,7 @@ local function section()
   return text:sub(from, text:find("\n## ", from, true))
 end
 
--- The rows whose first cell is a rule's id in backquotes: id, section, what lb does, where it is shown.
+-- The rows that begin with a rule's id in backquotes: id, section, what lb does, where it is shown.
 local function rows()
   local list = {}
   for line in section():gmatch "[^\n]+" do

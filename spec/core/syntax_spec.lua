@@ -76,7 +76,7 @@ local fields = { -- what, up to the byte that is wrong, what comes behind it, wh
   { "a line without a colon that ends with LF", "A\n", "\r\n", NO_COLON },
 }
 
--- The message ends with the name of the field: up to its colon, or with the byte that does not belong in it.
+-- The message ends with the field's name, up to its colon or the byte that does not belong there.
 local function named(bytes, why)
   local line, wrong = bytes:match "([^\n]*)(.)$"
   local name = line:match "^[^:\r]*"

@@ -69,7 +69,7 @@ describe("turns", function()
     end
   end)
 
-  -- A bound for the steps of the golden section: no part of it gets more or less than its share by 2.
+  -- A bound for the steps of the golden section: each part gets its share, give or take 2.
   for every = 1, 4 do
     it("give parts that are even for each " .. every .. ". call", function()
       local turn, seen = find(1, "x"), {}

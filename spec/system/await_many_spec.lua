@@ -78,8 +78,8 @@ describe("a choose that awaits", function()
     assert.same({}, lb:events "policy_error")
   end)
 
-  -- How many are served within 50 ms depends on the machine. So it sleeps for 50 ms until the others have been
-  -- served, each of them while it is in the middle of its choose.
+  -- How many are served within 50 ms depends on the machine. So it sleeps for 50 ms until the
+  -- others have been served, each of them while it is in the middle of its choose.
   it("for 50 ms, as often as that takes, does not hold up one of 1,000 others", function()
     start "repeat lb.sleep(0.05) until released:get() > 0"
     local first = begin()

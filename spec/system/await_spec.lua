@@ -1,4 +1,5 @@
--- Hooks that await, as clients see it: the worker goes on meanwhile, and whatever ends the wait ends it whole.
+-- Hooks that await, as clients see it: the worker serves others meanwhile, and nothing is left of a
+-- wait that has ended.
 local play = require "spec.support.play"
 
 local GET = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -180,7 +181,8 @@ describe("a hook that awaits", function()
     play.wait("all to wait", function() return numbers(lb) == "20 0" end)
     for i = 1, 20 do clients[i][i % 2 == 0 and "reset" or "close"](clients[i]) end
     for i = 1, 20 do assert.equal(499, lb:exchange({ path = "/" .. i }).status) end
-    assert.equal("one", lb:fetch("/last").body) -- sleeps as long, and so ends after the others would have
+    -- It sleeps as long, so it ends after the others would have.
+    assert.equal("one", lb:fetch("/last").body)
     assert.equal("21 1", numbers(lb))
   end)
 

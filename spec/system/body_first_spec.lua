@@ -1,4 +1,5 @@
--- A request's body that is there before anybody is asked where to: a client that sends slowly has nobody's place.
+-- A request's body that is read before a backend is chosen: a client that sends slowly
+-- takes no backend's place.
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"

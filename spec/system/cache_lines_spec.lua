@@ -1,5 +1,5 @@
--- Which words a worker writes for a request, looked at from outside, line by line: what lies on a line that two
--- workers write goes back and forth between their CPUs with each request.
+-- Which words a worker writes for a request, looked at from outside, line by line: what lies on a
+-- line that two workers write goes back and forth between their CPUs with each request.
 local shared_lines = require "spec.support.shared_lines"
 local play = require "spec.support.play"
 local uv = require "luv"

@@ -1,5 +1,5 @@
--- A client that leaves: its request is cancelled upstream, and never ends there as if it were whole; one that has
--- only shut its sending side gets its answer.
+-- A client that leaves: its request is cancelled upstream, and never ends there as if it were
+-- whole; one that has only shut its sending side gets its answer.
 local ffi = require "ffi"
 local play = require "spec.support.play"
 
@@ -72,8 +72,8 @@ describe("a client that leaves", function()
     assert_left(seen, lb)
   end)
 
-  -- No byte may be sent that tells, so its kernel is asked. That one forgets a closed socket after a minute, or,
-  -- as here, after a second (TCP_LINGER2).
+  -- No byte may be sent that would find out, so its kernel is asked. A kernel forgets a closed
+  -- socket after a minute, or, as here, after a second (TCP_LINGER2).
   it("and closes in the middle of a counted answer is found out by keep-alive packets", function()
     local backend, seen = silent "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello"
     local lb = balancer(backend, LONG)

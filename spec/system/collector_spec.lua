@@ -1,4 +1,5 @@
--- Garbage of a script: it is collected between calls, so that no call pays for it, and within the bound on memory.
+-- Garbage of a script: it is collected between calls, so that no call pays for it, and
+-- within the bound on memory.
 local play = require "spec.support.play"
 
 describe("the garbage of a script", function()

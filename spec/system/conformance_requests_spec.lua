@@ -1,4 +1,5 @@
--- Requests, byte for byte, on both sides: spec/cases/requests_*.lua between a raw client and a raw backend.
+-- Requests, byte for byte, on both sides: spec/cases/requests_*.lua, played by a raw
+-- client and a raw backend.
 local conformance = require "spec.support.conformance"
 
 conformance.specs("a request with", "requests_")

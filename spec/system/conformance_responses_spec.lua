@@ -1,5 +1,5 @@
--- Responses and whole exchanges, byte for byte, on both sides: spec/cases/responses_*.lua and exchanges_*.lua
--- between a raw client and a raw backend.
+-- Responses and whole exchanges, byte for byte, on both sides: spec/cases/responses_*.lua and
+-- exchanges_*.lua, played by a raw client and a raw backend.
 local conformance = require "spec.support.conformance"
 
 conformance.specs("what a client gets:", "responses_")

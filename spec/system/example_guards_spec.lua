@@ -1,5 +1,5 @@
--- The policies of scripts/examples/ that keep somebody out, each between real backends: who passes, who does not, and
--- that nobody passes when what they rest on fails.
+-- The policies of scripts/examples/ that refuse clients, each between real backends: who passes,
+-- who does not, and that nobody passes when a service that they ask fails.
 local asking = require "spec.support.asking"
 local example = require "spec.support.example_policy"
 local codes = require("spec.support.fake_codes").new()

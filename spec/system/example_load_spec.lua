@@ -1,5 +1,5 @@
--- The policies of scripts/examples/ that bound, spread, copy or keep work, each between real backends: what its first
--- comment promises, and what happens when something is full or fails.
+-- The policies of scripts/examples/ that bound, spread, copy or keep work, each between real
+-- backends: what its first comment promises, and what happens when something is full or fails.
 local asking = require "spec.support.asking"
 local example = require "spec.support.example_policy"
 local play = require "spec.support.play"
@@ -65,7 +65,8 @@ describe("the example", function()
       assert.equal("old", said("/", { method = "POST", body = "x" }))
       assert.equal("old", said "/first")
       shadow.has(1)
-      for _ = 1, 3 do assert.equal("old", said "/more") end          -- one copy is under way: no more
+      -- One copy is under way, so there is no other.
+      for _ = 1, 3 do assert.equal("old", said "/more") end
       lb:exchange(nil, 5)
       assert.equal("/first", shadow.held[1].target)
       assert.equal(1, #shadow.held)
@@ -246,7 +247,8 @@ describe("the example", function()
       assert.equal("a=1", lb:fetch("/own"):field "Set-Cookie")
       assert.equal("a=1", lb:fetch("/own"):field "Set-Cookie")
       assert.equal("for all", said("/", { method = "POST", body = "x" }))
-      local all = { "GET /", "GET /", "GET /own", "GET /own", "GET /own", "POST /" }       -- /own once in vain
+      -- The first /own was in vain.
+      local all = { "GET /", "GET /", "GET /own", "GET /own", "GET /own", "POST /" }
       assert.same(all, asked)
     end)
   end)

@@ -1,5 +1,5 @@
--- The policies of scripts/examples/ that send requests somewhere, each between real backends: what its first comment
--- promises, and what it refuses. Those that keep somebody out are in example_guards_spec.
+-- The policies of scripts/examples/ that route requests, each between real backends: what its first
+-- comment promises, and what it refuses. Those that refuse clients are in example_guards_spec.
 local asking = require "spec.support.asking"
 local example = require "spec.support.example_policy"
 local play = require "spec.support.play"

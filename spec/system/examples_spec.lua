@@ -1,5 +1,5 @@
--- Every example of the pages, but for specs, in a running lb: a request goes through it, and
--- no hook of it fails. spec/policy/examples_spec.lua sees to it that none is passed over.
+-- Every example of the pages, except specs, in a running lb: a request goes through it, and no hook
+-- of it fails. spec/policy/examples_spec.lua checks that none is left out.
 local examples = require "spec.support.examples"
 local pages = require "spec.support.pages"
 local json = require "dkjson"

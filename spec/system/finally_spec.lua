@@ -1,4 +1,5 @@
--- ctx:finally: whatever ends a request, what a script has counted or locked for it is given back, once.
+-- ctx:finally: however a request ends, what a script has counted or locked
+-- for it is given back once.
 local examples = require "spec.support.examples"
 local pages = require "spec.support.pages"
 local play = require "spec.support.play"
@@ -7,7 +8,7 @@ local reloading = require "spec.support.reloading"
 local GET = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 local QUICK = "health = { interval = 60, timeout = 5 },"
 
--- choose does `body`, after it has made known what happens at the end; /numbers says how often that was.
+-- choose calls ctx:finally and then does `body`; /numbers says how often the end has come.
 local SCRIPT = [[
 local held, ended = lb.counter "held", lb.counter "ended"
 return {

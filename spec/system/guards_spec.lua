@@ -1,4 +1,5 @@
--- What a guard compares: the host, the path, cookies and fields, as scripts read them (scripts/README.md, Guards).
+-- What a guard compares: host, path, cookies and fields, as scripts read them
+-- (scripts/README.md, Guards).
 local clean_path = require "spec.support.clean_path"
 local examples = require "spec.support.examples"
 local pages = require "spec.support.pages"

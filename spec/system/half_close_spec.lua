@@ -67,7 +67,7 @@ describe("a client that shuts its sending side", function()
     assert.equal(150, #backend.requests)
   end)
 
-  -- It is asked now and then whether it is still there; an answer may be complete just at that moment.
+  -- Now and then lb asks whether it is still there; an answer may be complete just then.
   it("behind many requests gets the answer to each, however long each takes", function()
     local backend = play.backend(function(conn)
       for i = 1, 240 do

@@ -1,7 +1,7 @@
 -- What makes a mistake in the program end a process, and go no further.
 local play = require "spec.support.play"
 
--- The ranges of memory that a process shares with others, as "start-end", with what it may do there.
+-- The ranges of memory that a process shares with others, by "start-end": what it may do there.
 local function shared(pid)
   local found = {}
   for line in io.lines(("/proc/%d/maps"):format(pid)) do

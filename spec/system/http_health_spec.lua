@@ -6,7 +6,8 @@ local QUICK = 'health = { type = "http", path = "/healthz", interval = 0.1, time
 
 local function until_gone(conn) play.wait("the check to be over", function() return conn.ended end) end
 
--- A backend with a script for its checks, which may be exchanged while it runs; other requests get its name.
+-- A backend with a script for its checks, which may change while it runs;
+-- other requests get its name.
 local function checked(script, options)
   local backend
   options = options or {}
@@ -300,7 +301,8 @@ describe("a backend that accepts, and to a check by HTTP", function()
     assert.truthy(#other.checks - others >= 8, #other.checks - others)
     local first = most
     watch(8)
-    assert.truthy(most - first <= 2, most - first) -- two checks at once may have been seen later only
+    -- Two checks at once may be seen late.
+    assert.truthy(most - first <= 2, most - first)
     assert.truthy(#silent:connections() <= 1)
   end)
 end)

@@ -16,7 +16,8 @@ describe("a connection of lb.http", function()
 
   local opened, most, peer
 
-  -- A peer whose `reply(request, conn, n)` is for the n-th request of a connection. What is no text ends that.
+  -- A peer whose `reply(request, conn, n)` is for the n-th request of a connection. A reply that is
+  -- no text ends the connection.
   local function start(reply, options)
     local open = 0
     opened, most = 0, 0
@@ -193,7 +194,7 @@ describe("a connection of lb.http", function()
     no_errors(lb)
   end)
 
-  -- 255.255.255.255 is no address to connect to: the connect fails at once, and gives its place back.
+  -- 255.255.255.255 is no address to connect to: the connect fails at once, and its place is free.
   it("gives its place to the next one in line, also if connects fail at once", function()
     local lb = start(function(request, conn)
       if request.target == "/first" then conn:ended_by_peer(60) end

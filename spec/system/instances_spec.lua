@@ -1,5 +1,5 @@
--- Scripts that are taken twice, and limits that change: what workers share has a name for each of them, and
--- nothing of it follows from a setting that may change.
+-- Scripts that are required twice, and limits that change: what workers share has a name for each,
+-- which depends on no setting that may change.
 local core = require "spec.support.core"
 local loaded = require "spec.support.loaded"
 local play = require "spec.support.play"
@@ -93,7 +93,8 @@ describe("a limit", function()
     local lb, say = reloading.start(limit(0.0001, 1))
     assert.equal(1, passed(lb, 3))
     assert.equal("reload", say(limit(1000, 1)).event)
-    play.wait("a token of the new rate", function() return passed(lb, 1) == 1 end, 10) -- of the old one in 10,000 s
+    -- One of the old rate would come in 10,000 s.
+    play.wait("a token of the new rate", function() return passed(lb, 1) == 1 end, 10)
   end)
 
   it("that a reload does not change goes on where it was", function()

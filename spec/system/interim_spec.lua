@@ -1,4 +1,4 @@
--- Interim responses (RFC 9110, 15.2; RFC 8297) and time: the cases of their bytes are in spec/cases.
+-- Interim responses (RFC 9110, 15.2; RFC 8297) and time; spec/cases has their bytes.
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"

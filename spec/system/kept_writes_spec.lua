@@ -1,4 +1,4 @@
--- A little that is to be written waits until what was ready is handled (core/net/gather.c), which must not show.
+-- A short write waits until everything that was ready is handled. Nobody must notice.
 local play = require "spec.support.play"
 
 local GET = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -8,7 +8,8 @@ local REQUESTS = { GET = GET:format "/", POST = "POST / HTTP/1.1\r\nHost: x\r\nC
 describe("a request that waits for its turn to be written", function()
   after_each(play.curtain)
 
-  -- Both requests are ready at once, and while the policy chooses for the second one, the first is not written yet.
+  -- Both requests are ready at once, and while the policy chooses for the second one, the
+  -- first is not written yet.
   for _, method in ipairs { "GET", "POST" } do
     it("does not take what its backend sent meanwhile for its answer: " .. method, function()
       local wrong

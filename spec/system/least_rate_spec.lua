@@ -1,5 +1,5 @@
--- Who sends or reads a byte now and then gives up its place; who is slow because of somebody else does not.
--- The rate is one over 10 s, so all of a kind happens at once.
+-- A client that sends or reads a byte now and then gives up its place; one that is slow because of
+-- somebody else does not. The rate is an average over 10 s, so cases of a kind happen at once.
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -35,7 +35,8 @@ describe("limits.least_rate", function()
     local counted, chunked, early, fast = play.client(lb), play.client(lb), play.client(lb), play.client(lb)
     counted:send(POST, "Content-Length: 1000\r\n\r\n")
     chunked:send(POST, "Transfer-Encoding: chunked\r\n\r\n")
-    early:send(POST, "Content-Length: 100000\r\n\r\n", ("e"):rep(70000)) -- it has what is kept behind it
+    -- It has sent more than is kept before a backend is chosen.
+    early:send(POST, "Content-Length: 100000\r\n\r\n", ("e"):rep(70000))
     fast:send(POST, "Content-Length: 2400\r\n\r\n")
     trickle(counted, "x", 0.5)
     trickle(chunked, "1;a=b\r\nx\r\n", 0.2) -- more than 100 bytes in 10 s, but not of the body

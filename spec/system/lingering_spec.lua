@@ -124,8 +124,8 @@ describe("a last answer", function()
   end
 end)
 
--- How much the kernel takes of it is not ours to say, so it is tried with many sizes: a few of them leave something
--- with lb when the backend has ended.
+-- How much of it the kernel takes is unknown, so many sizes are tried: a few of them leave
+-- something with lb when the backend has ended.
 describe("an answer that the end of the connection ends, to one who reads late", function()
   after_each(play.curtain)
 

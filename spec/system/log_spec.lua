@@ -227,7 +227,7 @@ describe("the access log", function()
       assert.equal(200, client:response().status)
     end
     lb:read_stdout()
-    -- what is written next finds room again, and what was lost is said: no line is missing in silence
+    -- The next lines find room again, and the log says how many were lost.
     local again = 0
     play.wait("the count of what was dropped", function()
       lb:fetch "/again"

@@ -40,8 +40,8 @@ local function asked(lb)
   return client
 end
 
--- One connect that hangs n times, and what it comes to when change(hole) was called. On a busy machine that
--- may be later than the limit; then the round says nothing, and another one is made.
+-- The outcome of a connect that hangs n times before change(hole) is called. On a busy machine the
+-- call may come after the limit; such a round says nothing, and another one is played.
 local function outcome_of(n, change)
   local status, outcome
   for _ = 1, 20 do

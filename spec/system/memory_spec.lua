@@ -29,8 +29,9 @@ local function served(client, target)
   return client:response().status
 end
 
--- One that asks now and then. To make room lb may close its connection while it is idle; then it opens another one
--- and asks again, as clients do. An answer other than 200 it never gets, and no request of it is cut: lb logs those.
+-- A client that asks now and then. To make room lb may close its connection while it is idle; then
+-- it opens another one and asks again, as clients do. It never gets an answer other than 200, and
+-- none of its requests is cut: lb would log those.
 local function asking_innocently(lb)
   local client = play.client(lb)
   return function()

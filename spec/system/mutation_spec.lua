@@ -1,4 +1,5 @@
--- Mutated requests and responses through lb, a canary behind each. `make fuzz` runs 100,000 of both.
+-- Mutated requests and responses through lb, a canary behind each. `make
+-- fuzz` runs 100,000 of each.
 local uv = require "luv"
 local campaign = require "spec.support.campaign"
 local mutate = require "spec.support.mutate"
@@ -71,7 +72,8 @@ describe("mutated messages through lb", function()
       local client, backend = uv.new_tcp(), uv.new_tcp()
       relay:accept(client)
       local name = client:getpeername()
-      if not name then return client:close(), backend:close() end -- it has reset the connection already
+      -- It has reset the connection already.
+      if not name then return client:close(), backend:close() end
       local lane = run.lanes[tonumber(name.ip:match "^127%.(%d+)")]
       local function pump(from, to)
         from:read_start(function(_, bytes)

@@ -1,4 +1,4 @@
--- What the note of an access line says of a message that is malformed: which field it is, and what is wrong.
+-- What the note of an access line says of a malformed message: which field is wrong, and how.
 
 local play = require "spec.support.play"
 

@@ -1,4 +1,5 @@
--- What lb answers itself: every status has a body, a date, the right framing and an end that the client can read.
+-- Replies of lb itself: every status has a body, a date, the right framing and an
+-- end that a client can read.
 local json = require "dkjson"
 local play = require "spec.support.play"
 
@@ -21,7 +22,8 @@ local function fine() return play.hello "fine" end
 
 local function request(line, fields) return line .. " HTTP/1.1\r\nHost: x\r\n" .. (fields or "") .. "\r\n" end
 
--- What makes lb answer so. parses: the head is one, so that Accept and the method count; closes: the connection ends.
+-- What makes lb answer so. parses: the head is well formed, so Accept and the method count. closes:
+-- the connection ends.
 local own = {
   [400] = { reason = "Bad Request", backend = fine, closes = true, parses = true,
     send = function(method, fields) return request(method .. " /", "Host: y\r\n" .. fields) end },

@@ -179,7 +179,8 @@ end)
 describe("a place", function()
   after_each(play.curtain)
 
-  -- lb in two workers, whose answers name the worker, and the backend of "/held", which never answers.
+  -- lb with two workers, whose answers name the worker, and a backend for
+  -- "/held" that never answers.
   local function start_two(places)
     local backend = play.answering(function() play.wait("the end", function() return false end, 60) end)
     local lb = play.balancer {

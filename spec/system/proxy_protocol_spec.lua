@@ -1,4 +1,5 @@
--- listen = { { address, proxy = true } }: every connection begins with a PROXY header, which says whose it is.
+-- listen = { { address, proxy = true } }: every connection begins with a PROXY
+-- header, which names its client.
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
 

@@ -1,4 +1,5 @@
--- A script may be well where it is tried, and wrong only in a worker: it asks for what all workers share.
+-- A script may be right where it is tried, and wrong only in a worker: it asks
+-- for what all workers share.
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
 

@@ -1,5 +1,6 @@
--- A connection to a backend that has carried a body: whose it is from then on. A backend that does not read a
--- body takes it for the next request, and what it answers to that is anybody's who comes next.
+-- Which client may use a connection to a backend after it has carried a body. A backend that does
+-- not read a body takes it for the next request, and its answer reaches
+-- whichever client comes next.
 local asking = require "spec.support.asking"
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
@@ -96,7 +97,8 @@ describe("a connection that has carried a body", function()
       local client, stays = play.client(lb), play.client(lb)
       for i = 1, 4 do ask(client, POST, "a" .. i) end
       for i = 1, 4 do ask(stays, POST, "b" .. i) end
-      assert.equal(4, #backend:connections() + #other:connections()) -- one for each client and backend
+      -- There is one for each client and backend.
+      assert.equal(4, #backend:connections() + #other:connections())
       leave(client)
       play.wait("two of them to be closed", function() return #backend:connections() + #other:connections() == 2 end)
       for i = 1, 2 do ask(stays, POST, "c" .. i) end

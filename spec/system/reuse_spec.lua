@@ -27,8 +27,9 @@ describe("a client's connection", function()
     end
   end
 
-  -- Looks for the body whose last piece is the first that finds the kernels' buffers full. A smaller
-  -- one has been read when the answer comes; behind a larger one no other answer can follow.
+  -- Looks for the body whose last piece is the first that finds the kernels' buffers full. A
+  -- smaller body has been read when the answer comes; behind a larger one
+  -- no other answer can follow.
   it("serves on, or says that it does not, after an answer that came before the body was taken", function()
     local backend = play.backend(function(conn)
       local head = conn:request_head()

@@ -1,5 +1,6 @@
--- Scripts that run away, in a running balancer of one worker: each is stopped, its request is answered all the
--- same, and so are those of others. RUNAWAYS=20000 (make runaways) for more of them, SEED=1 for the same ones.
+-- Scripts that never end, in a running lb with one worker: each is stopped, its request is answered
+-- all the same, and so are the requests of others. RUNAWAYS=20000 (make runaways) plays
+-- more, SEED=1 the same ones.
 local play = require "spec.support.play"
 local runaways = require "spec.support.runaways"
 
@@ -39,8 +40,9 @@ describe("with a script that runs away", function()
     neighbour, runs = play.client(lb), 0
   end
 
-  -- Both are sent before either is answered, so the neighbour meets a worker that is busy. Without the watchdog its
-  -- answer would never come. Each runaway is another client's: one that comes again is not asked for, for a second.
+  -- Both are sent before either is answered, so the neighbour meets a busy worker. Without the
+  -- watchdog its answer would never come. Each runaway has another client: for a second the script
+  -- is not asked again for the same one.
   local function run(number)
     runs = runs + 1
     local client = play.client(lb, { from = ("127.1.%d.%d"):format(runs / 250, runs % 250 + 1) })

@@ -1,5 +1,5 @@
--- Every script that people take as it is, in a running lb: by its file, and by require from another folder. What it
--- promises in detail is in spec/policy; what only lb itself can show is here.
+-- Every ready script in a running lb: by its file, and by require from another folder. spec/policy
+-- has what it promises in detail; here is what only lb itself can show.
 local json = require "dkjson"
 local play = require "spec.support.play"
 

@@ -1,4 +1,5 @@
--- What all workers keep together, through the running program: exact, and there still when a worker is killed.
+-- What all workers keep together, in the running program: it is exact, and
+-- survives a worker that is killed.
 local json = require "dkjson"
 local luv = require "luv"
 local play = require "spec.support.play"

@@ -1,5 +1,6 @@
--- The share of the requests that each backend gets, from every policy that goes by weight: one request at a time, and
--- 32 at once. And what one gets that answers 500 at once, which makes it look strong.
+-- The share of the requests that each backend gets from every policy that goes by weight:
+-- one request at a time, and 32 at once. And the share of a backend that answers 500 at
+-- once, and so looks strong.
 local play = require "spec.support.play"
 
 local ENV = { STICKY_SECRET = "s3cret" }
@@ -8,7 +9,8 @@ local SETTINGS = "health = { interval = 60, timeout = 5, eject_after = 0 }, scri
 -- As requests of many clients are: each path is another one.
 local KEY = "key = function(ctx) return ctx.path end,"
 
--- Scripts; `chance`: draws decide, so shares vary as those of draws do. `knows_no_errors`: it is a script's own.
+-- `chance`: draws decide, so shares vary as those of draws do. `knows_no_errors`: it
+-- is a script's own policy.
 local POLICIES = {
   round_robin = { script = "return require 'round_robin' {", ignores_weight = true },
   ["lb.policy.round_robin"] = { script = "return { choose = lb.policy.round_robin,", ignores_weight = true },
@@ -74,7 +76,8 @@ describe("the share of each backend", function()
     assert.same({}, lb:events "policy_error")
   end
 
-  -- Within 10 %, and what chance adds: no more than 4 standard deviations, but once in 16,000 times.
+  -- Within 10 %, and what chance adds: 4 standard deviations, which once in
+  -- 16,000 times is too little.
   local function expect(policy, origins, weights)
     local sum, total = 0, 0
     for i, one in ipairs(origins) do

@@ -1,4 +1,5 @@
--- The memory of a script is for all its calls: those that wait and hold most of it give way, which parks no script.
+-- The memory of a script is for all its calls: those that wait and hold most of it are ended, and
+-- the script is not parked for that.
 local play = require "spec.support.play"
 
 describe("a script whose memory is taken by calls that await", function()

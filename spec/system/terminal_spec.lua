@@ -1,4 +1,5 @@
--- lb and the terminal that it was started from: script (of util-linux) makes one, and closes it when it is killed.
+-- lb and the terminal that it was started from: script (of util-linux) opens one, and
+-- closes it when it is killed.
 
 local play = require "spec.support.play"
 

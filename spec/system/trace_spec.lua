@@ -1,4 +1,5 @@
--- Max-Forwards (RFC 9110, 7.6.2): counted down for TRACE and OPTIONS, and answered here when it is used up.
+-- Max-Forwards (RFC 9110, 7.6.2): counted down for TRACE and OPTIONS; lb
+-- answers when it is used up.
 local play = require "spec.support.play"
 
 local GET = "GET /canary HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -1,4 +1,5 @@
--- Whom a request comes from: what the connection says, unless its other end is trusted to speak for others.
+-- Who the client of a request is: the connection says it, unless its other end is
+-- trusted to speak for others.
 local play = require "spec.support.play"
 
 local PROXY, OTHER = "127.0.0.2", "127.0.0.3"

@@ -1,5 +1,5 @@
--- An upgrade on a request with a body, as docker exec and attach send it: the body is forwarded whole, and the tunnel
--- begins behind it (RFC 9110, 7.8).
+-- An upgrade on a request with a body, as docker exec and attach send it: the body is forwarded
+-- whole, and the tunnel begins behind it (RFC 9110, 7.8).
 local play = require "spec.support.play"
 
 local ASKS = "POST /exec/1/start HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"

@@ -206,7 +206,8 @@ end }]]):format(HEALTH, wrong), { backends = { play.hello "one" } })
       end)
     end
     play.wait("all answers", function() return done == 6 end)
-    assert.same({ ["2"] = 4, ["3"] = 2 }, count)      -- a third each, and the neighbour has who failed
+    -- Each has a third, and the neighbour has that of the one that failed, too.
+    assert.same({ ["2"] = 4, ["3"] = 2 }, count)
     assert.same({}, lb:events "policy_error")
   end)
 

@@ -1,4 +1,4 @@
--- When a backend is down: a failed connect is evidence, and a reason to look, but no verdict for all.
+-- When a backend is down: a failed connect is evidence, and a reason to look, but not a verdict.
 local play = require "spec.support.play"
 local process = require "spec.support.process"
 local uv = require "luv"
@@ -92,7 +92,8 @@ describe("a backend that cannot be connected to", function()
     first:stop()
     assert.equal("other", lb:fetch("/").body)
     play.wait("the first look", function() return tonumber(lb:fetch("/looks").body) > 1 end)
-    assert.equal("other", lb:fetch("/").body) -- fails while the row of the first is under way, or after it
+    -- It fails while the first row of checks is under way, or after it.
+    assert.equal("other", lb:fetch("/").body)
     assert.equal("gone", lb:down(first).reason)
   end)
 
