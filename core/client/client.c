@@ -12,6 +12,7 @@
 #include "client/blocks.h"
 #include "client/early.h"
 #include "client/introduction.h"
+#include "client/patience.h"
 #include "client/resting.h"
 #include "client/states.h"
 #include "client/watch.h"
@@ -181,7 +182,7 @@ static size_t client_feed(struct client *c, struct slice bytes)
         }
     }
     if (c->state == CLIENT_HEAD && was_resting && !client_is_resting(c) && !c->is_refused)
-        deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts.request_head_ms);
+        client_watch(c);
     return total;
 }
 
@@ -380,7 +381,8 @@ static void on_resume(struct deferred *d)
     incoming_free(c);
     client_enter(c, CLIENT_IDLE);
     resting_note(c, CLIENTS_IDLE);
-    deadline_set(c->clients->loop, &c->deadline, c->clients->timeouts.keep_alive_ms);
+    deadline_set(c->clients->loop, &c->deadline,
+                 patience_ms(PATIENCE_RESTING, &c->clients->timeouts));
     if (early_bytes(c) > 0)
         client_feed_early(c);
     client_go_on(c);

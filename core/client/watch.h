@@ -1,8 +1,8 @@
 /*
  * watch - how long a client connection may stay as it is, and whether anybody is there.
  *
- * For this folder. Each connection has one deadline; what it is for follows from
- * the state, and watch.c has the table.
+ * For this folder. Each connection has one deadline; what it is for follows from the state:
+ * client/patience.h.
  */
 #ifndef CLIENT_WATCH_H
 #define CLIENT_WATCH_H
@@ -16,7 +16,6 @@ void client_watch(struct client *); /* sets the deadline that the state calls fo
  * is gone. */
 void watch_begin_probing(struct client *);
 void watch_begin_lingering(struct client *);
-void watch_linger(struct client *);  /* the deadline of LINGERING, the first and each next one */
 void watch_body(struct client *);    /* a piece of the request was read, and more is to come */
 void watch_sent(struct client *);    /* more was sent to the client, */
 bool watch_drained(struct client *); /* and nothing of it waits any more; false: it is cut */
