@@ -29,7 +29,6 @@ end
 
 -- Circles that are still to be cut: no other may come, and one that is cut leaves this list.
 local uncut = arg[1] and {} or {
-  "client: admission blocks client client_inside clients_inside early incoming introduction resting states watch",
   "lua: modules sandbox",
   "net: deadline gather loop splice stream",
   "policy: asking policy",

@@ -1,3 +1,6 @@
+/*
+ * client/incoming.h for a connection that speaks HTTP/1: its stream has one response at a time.
+ */
 #include "client/incoming.h"
 
 #include "client/client.h"
