@@ -31,7 +31,6 @@ local unmended = {
   "core/policy/hooks.lua: text",
   "core/policy/lists.lua: text",
   "core/policy/options.lua: text",
-  "core/process/worker.c: function",
   "infra/apart.sh: text",
   "infra/arrows.lua: text",
   "infra/bench/bench.lua: text",

@@ -102,9 +102,15 @@ static _Noreturn void run_child(void *owner, unsigned which)
         reload_run_child(&s->reload);
     }
     sockets_keep_slot(&s->sockets, which);
-    status =
-        worker_run(s->config, s->reload.edition, s->segment, which,
-                   sockets_of_slot(&s->sockets, which), s->sockets.addresses, o->drain_timeout_ms);
+    status = worker_run(&(struct worker_task){
+        .first = s->config,
+        .edition = s->reload.edition,
+        .segment = s->segment,
+        .slot = which,
+        .listeners = sockets_of_slot(&s->sockets, which),
+        .listeners_count = s->sockets.addresses,
+        .drain_timeout_ms = o->drain_timeout_ms,
+    });
     log_close();
     exit(status);
 }

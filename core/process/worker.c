@@ -1,6 +1,10 @@
 /*
- * The states of a worker: starting, serving, draining (accept no more, finish
- * what is in flight), ending (close the pools and whatever is left).
+ *              listens              SIGTERM                  nothing in flight
+ *   STARTING ----------> SERVING ---------------> DRAINING -------------------> ENDING
+ *   (loads the          (from here on             (accepts no more,            (closes the pools,
+ *   script)              it is ready)             finishes the rest)           stops the loop)
+ *
+ * One that cannot start drains at once, so that all is closed in one order.
  */
 #include "process/worker.h"
 
@@ -33,7 +37,7 @@ enum {
     STRAY_SIGNAL_MS = 200, /* a signal to the whole group meets the supervisor, too */
 };
 
-enum worker_state { WORKER_SERVING, WORKER_DRAINING, WORKER_ENDING };
+enum worker_state { WORKER_STARTING, WORKER_SERVING, WORKER_DRAINING, WORKER_ENDING };
 
 struct worker {
     struct loop loop;
@@ -59,6 +63,13 @@ struct worker {
 static struct worker *worker_of(struct loop *loop)
 {
     return loop->owner;
+}
+
+static void worker_enter(struct worker *w, enum worker_state state)
+{
+    CHECK(state > w->state);
+    w->state = state;
+    atomic_store(&w->slot->ready, state == WORKER_SERVING);
 }
 
 /* --- serving --- */
@@ -100,10 +111,9 @@ static void on_last_accept(struct deadline *d)
 
 static void worker_drain(struct worker *w)
 {
-    if (w->state != WORKER_SERVING)
+    if (w->state >= WORKER_DRAINING)
         return;
-    w->state = WORKER_DRAINING;
-    atomic_store(&w->slot->ready, 0);
+    worker_enter(w, WORKER_DRAINING);
     clients_drain(&w->clients);
     deadline_set(&w->loop, &w->last_accept, LAST_ACCEPT_MS);
     deadline_set(&w->loop, &w->drain_end, w->drain_timeout_ms + DRAIN_GRACE_MS);
@@ -243,7 +253,6 @@ static void on_reopen(uv_signal_t *handle, int number)
 
 /* --- the end --- */
 
-/* After each turn: what ends a drain is that nothing is left. */
 /* Without their handles they would end the process. */
 static void ignore_stray_signals(void)
 {
@@ -255,22 +264,27 @@ static void ignore_stray_signals(void)
     pthread_sigmask(SIG_BLOCK, &stray, NULL);
 }
 
+static void worker_end(struct worker *w)
+{
+    worker_enter(w, WORKER_ENDING);
+    deadline_clear(&w->heartbeat);
+    deadline_clear(&w->turn_to_load);
+    deadline_clear(&w->drain_end);
+    deadline_clear(&w->stray_signal);
+    ignore_stray_signals();
+    uv_close((uv_handle_t *)&w->terminate, NULL);
+    uv_close((uv_handle_t *)&w->quit, NULL);
+    uv_close((uv_handle_t *)&w->hangup, NULL);
+    uv_close((uv_handle_t *)&w->reopen, NULL);
+    uv_close((uv_handle_t *)&w->woken, NULL);
+    proxy_close(&w->proxy);
+}
+
+/* After each turn: what ends a drain is that nothing is left. */
 static void worker_check_end(struct worker *w)
 {
-    if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->entrance.open == 0) {
-        w->state = WORKER_ENDING;
-        deadline_clear(&w->heartbeat);
-        deadline_clear(&w->turn_to_load);
-        deadline_clear(&w->drain_end);
-        deadline_clear(&w->stray_signal);
-        ignore_stray_signals();
-        uv_close((uv_handle_t *)&w->terminate, NULL);
-        uv_close((uv_handle_t *)&w->quit, NULL);
-        uv_close((uv_handle_t *)&w->hangup, NULL);
-        uv_close((uv_handle_t *)&w->reopen, NULL);
-        uv_close((uv_handle_t *)&w->woken, NULL);
-        proxy_close(&w->proxy);
-    }
+    if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->entrance.open == 0)
+        worker_end(w);
     if (w->state == WORKER_ENDING && w->proxy.pools.open == 0)
         loop_stop(&w->loop);
 }
@@ -336,19 +350,24 @@ static void on_woken(uv_poll_t *handle, int status, int events)
 
 /* --- starting --- */
 
+static void worker_catch(struct worker *w, uv_signal_t *handle, uv_signal_cb handler, int number)
+{
+    CHECK(uv_signal_init(&w->loop.uv, handle) == 0);
+    CHECK(uv_signal_start(handle, handler, number) == 0);
+}
+
 static void worker_catch_signals(struct worker *w)
 {
     signal(SIGINT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    CHECK(uv_signal_init(&w->loop.uv, &w->terminate) == 0);
-    CHECK(uv_signal_init(&w->loop.uv, &w->quit) == 0);
-    CHECK(uv_signal_init(&w->loop.uv, &w->hangup) == 0);
-    CHECK(uv_signal_init(&w->loop.uv, &w->reopen) == 0);
-    CHECK(uv_signal_start(&w->terminate, on_terminate, SIGTERM) == 0);
-    CHECK(uv_signal_start(&w->quit, on_quit, SIGQUIT) == 0);
-    CHECK(uv_signal_start(&w->hangup, on_hangup, SIGHUP) == 0);
-    CHECK(uv_signal_start(&w->reopen, on_reopen, SIGUSR1) == 0);
+    worker_catch(w, &w->terminate, on_terminate, SIGTERM);
+    worker_catch(w, &w->quit, on_quit, SIGQUIT);
+    worker_catch(w, &w->hangup, on_hangup, SIGHUP);
+    worker_catch(w, &w->reopen, on_reopen, SIGUSR1);
     signals_deliver();
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != w->supervisor)
+        raise(SIGTERM);
 }
 
 static void worker_await_waking(struct worker *w)
@@ -367,33 +386,30 @@ static void worker_dispose(struct worker *w)
     log_close();
 }
 
-static int worker_start(struct worker *w, const int *sockets, unsigned count)
+static int worker_start(struct worker *w, const struct worker_task *task)
 {
     int status;
 
     if (!worker_follow(w))
         return 1;
-    status = entrance_open(&w->entrance, w->first, sockets, count);
+    status = entrance_open(&w->entrance, w->first, task->listeners, task->listeners_count);
     if (status != 0) {
         log_event(LOG_ERROR, "worker_failed", NULL, "cannot listen: %s", uv_strerror(status));
         return 1;
     }
-    atomic_store(&w->slot->ready, 1);
+    worker_enter(w, WORKER_SERVING);
     return 0;
 }
 
-int worker_run(const struct config *first, struct edition *edition, struct segment *segment,
-               unsigned slot, const int *listeners, unsigned listeners_count,
-               uint64_t drain_timeout_ms)
+static void worker_init(struct worker *w, const struct worker_task *task)
 {
-    static struct worker worker; /* one per process, large */
-    struct worker *w = &worker;
+    struct segment *segment = task->segment;
 
-    w->first = first;
-    w->edition = edition;
+    w->first = task->first;
+    w->edition = task->edition;
     w->segment = segment;
-    w->slot = &segment->workers[slot];
-    w->drain_timeout_ms = drain_timeout_ms;
+    w->slot = &segment->workers[task->slot];
+    w->drain_timeout_ms = task->drain_timeout_ms;
     w->supervisor = getppid();
     loop_init(&w->loop);
     w->loop.uv.data = &w->loop;
@@ -402,9 +418,6 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     w->loop.on_memory_full = on_memory_full;
     w->loop.pulse = &w->slot->heartbeat;
     worker_catch_signals(w);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != w->supervisor)
-        raise(SIGTERM);
     deadline_init(&w->last_accept, on_last_accept);
     deadline_init(&w->drain_end, on_drain_end);
     deadline_init(&w->stray_signal, on_stray_signal);
@@ -412,16 +425,24 @@ int worker_run(const struct config *first, struct edition *edition, struct segme
     deadline_init(&w->heartbeat, on_heartbeat);
     deadline_init(&w->turn_to_load, on_turn_to_load);
     clients_init(&w->clients, &(struct clients_setup){.loop = &w->loop,
-                                                      .config = first,
+                                                      .config = w->first,
                                                       .segment = segment,
-                                                      .worker = slot,
+                                                      .worker = task->slot,
                                                       .events = &clients_events,
                                                       .owner = w});
     account_init(&w->account, &w->clients, &w->proxy.pools);
-    proxy_init(&w->proxy, &w->loop, segment, slot);
+    proxy_init(&w->proxy, &w->loop, segment, task->slot);
     entrance_init(&w->entrance, &w->clients, &w->proxy.pools);
     worker_await_waking(w);
-    w->status = worker_start(w, listeners, listeners_count);
+}
+
+int worker_run(const struct worker_task *task)
+{
+    static struct worker worker; /* one per process, large */
+    struct worker *w = &worker;
+
+    worker_init(w, task);
+    w->status = worker_start(w, task);
     if (w->status != 0)
         worker_drain(w); /* closes what there is, in order */
     on_heartbeat(&w->heartbeat);

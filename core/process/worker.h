@@ -15,10 +15,18 @@
 #include "reload/edition.h"
 #include "shared/segment.h"
 
-/* Takes the listening sockets (already bound and listening, one per address).
- * SIGTERM and SIGQUIT are blocked until they are handled. The process's exit
- * status: 0 after a drain, 1 if it could not start. */
-int worker_run(const struct config *first, struct edition *, struct segment *, unsigned slot,
-               const int *listeners, unsigned listeners_count, uint64_t drain_timeout_ms);
+struct worker_task {
+    const struct config *first; /* what lb was started with */
+    struct edition *edition;
+    struct segment *segment;
+    unsigned slot;        /* which of the workers it is */
+    const int *listeners; /* bound and listening, one for each address; taken */
+    unsigned listeners_count;
+    uint64_t drain_timeout_ms;
+};
+
+/* SIGTERM and SIGQUIT are blocked until they are handled. The process's exit status: 0 after a
+ * drain, 1 if it could not start. */
+int worker_run(const struct worker_task *);
 
 #endif
