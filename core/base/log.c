@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/mem.h"
 #include "base/outlet.h"
 
@@ -110,6 +111,18 @@ static void append_time(struct buffer *out, uint64_t wall_us, enum log_format fo
     buffer_grow(out, (size_t)(log_put_time(start, wall_us, format) - start));
 }
 
+const char *log_number(char room[LOG_NUMBER_BYTES], uint64_t number)
+{
+    *decimal_put(room, number) = '\0';
+    return room;
+}
+
+const char *log_seconds(char room[LOG_NUMBER_BYTES], uint64_t ms)
+{
+    snprintf(room, LOG_NUMBER_BYTES, "%.1f", (double)ms / 1000);
+    return room;
+}
+
 static void append_member(struct buffer *line, const char *name, const char *value, size_t limit)
 {
     bool is_number = name[0] == '#';
@@ -211,16 +224,15 @@ static void report_dropped(struct outlet *from, const char *stream)
 {
     uint64_t dropped = outlet_take_dropped(from);
     const char *reason = why_dropped(from->error);
-    char count[24];
-    struct log_pair pairs[] = {
-        {"stream", stream}, {"#count", count}, {"reason", reason}, {NULL, NULL}};
+    const char *count = LOG_NUMBER(dropped);
 
     if (dropped == 0)
         return;
     state.dropped += dropped;
-    snprintf(count, sizeof count, "%llu", (unsigned long long)dropped);
-    log_event(LOG_WARN, "log_dropped", pairs, "%s log lines for %s%s%s were dropped: %s", count,
-              stream, from->path != NULL ? ", " : "", from->path != NULL ? from->path : "", reason);
+    log_event(LOG_WARN, "log_dropped",
+              LOG_PAIRS({"stream", stream}, {"#count", count}, {"reason", reason}),
+              "%s log lines for %s%s%s were dropped: %s", count, stream,
+              from->path != NULL ? ", " : "", from->path != NULL ? from->path : "", reason);
 }
 
 bool log_flush(void)
@@ -288,11 +300,10 @@ int log_use_file(const char *path)
 static bool reopen(struct outlet *o, const char *stream)
 {
     int error = o->path != NULL ? outlet_reopen(o) : 0;
-    struct log_pair pairs[] = {
-        {"file", o->path}, {"stream", stream}, {"error", strerror(error)}, {NULL, NULL}};
 
     if (error != 0)
-        log_event(LOG_ERROR, "log_reopen_failed", pairs,
+        log_event(LOG_ERROR, "log_reopen_failed",
+                  LOG_PAIRS({"file", o->path}, {"stream", stream}, {"error", strerror(error)}),
                   "%s cannot be opened again: %s; the lines go on to the file that was there",
                   o->path, error == EINVAL ? "it is no regular file" : strerror(error));
     return error == 0 && o->path != NULL;

@@ -24,6 +24,17 @@ struct log_pair {     /* one more fact of an event; a list of them ends with nam
     const char *value;
 };
 
+/* LOG_PAIRS({"child", name}, {"#pid", LOG_NUMBER(pid)}): the list, of literals of the block that it
+ * stands in. LOG_SECONDS has one decimal. */
+#define LOG_PAIRS(...)     ((const struct log_pair[]){__VA_ARGS__, {NULL, NULL}})
+#define LOG_NUMBER(number) log_number((char[LOG_NUMBER_BYTES]){0}, (uint64_t)(number))
+#define LOG_SECONDS(ms)    log_seconds((char[LOG_NUMBER_BYTES]){0}, ms)
+
+enum { LOG_NUMBER_BYTES = 24 };
+
+const char *log_number(char room[LOG_NUMBER_BYTES], uint64_t number); /* both give the room */
+const char *log_seconds(char room[LOG_NUMBER_BYTES], uint64_t ms);
+
 /* Call once, before any other; again after a fork, with the new process's name
  * ("worker 1"), which is borrowed for ever: what the parent had not flushed
  * before the fork is the parent's. */

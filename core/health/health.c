@@ -79,13 +79,12 @@ static void note_local_error(struct checker *c)
     uint64_t now_ms = loop_now_ms(h->loop);
     const char *why =
         c->tally.code == -ETIME ? "lb stood still meanwhile" : strerror(-c->tally.code);
-    struct log_pair pairs[] = {{"backend", c->backend->name}, {"reason", why}, {NULL, NULL}};
 
     if (h->local_error_ms != 0 && now_ms < h->local_error_ms + LOCAL_ERROR_QUIET_MS)
         return;
     h->local_error_ms = now_ms;
-    log_event(LOG_WARN, "check_skipped", pairs, "%s could not be checked: %s", c->backend->name,
-              why);
+    log_event(LOG_WARN, "check_skipped", LOG_PAIRS({"backend", c->backend->name}, {"reason", why}),
+              "%s could not be checked: %s", c->backend->name, why);
 }
 
 /* --- rounds --- */
@@ -261,19 +260,18 @@ static bool same_address(const struct sockaddr_in6 *a, const struct sockaddr_in6
 static void tell_of_several(struct checker *c)
 {
     unsigned v4 = 0, v6;
-    char number[16];
+    const char *number = LOG_NUMBER(c->addresses_count);
     struct buffer first = {0};
-    struct log_pair pairs[] = {{"backend", c->backend->name}, {"#addresses", number}, {NULL, NULL}};
 
     for (unsigned i = 0; i < c->addresses_count; i++)
         v4 += c->addresses[i].sin6_family == AF_INET;
     v6 = c->addresses_count - v4;
     if ((v4 < 2 && v6 < 2) || !spares_claim_telling(c->health->segment, c->backend->slot))
         return;
-    snprintf(number, sizeof number, "%u", c->addresses_count);
     address_format_host(&first, (const struct sockaddr *)&c->addresses[0]);
     log_event(
-        LOG_WARN, "backend_addresses", pairs,
+        LOG_WARN, "backend_addresses",
+        LOG_PAIRS({"backend", c->backend->name}, {"#addresses", number}),
         "%s has %s addresses and is one backend: requests go to %.*s, and to another one when "
         "a connect there fails. To use all at once make each a backend",
         c->backend->name, number, (int)buffer_length(&first), buffer_slice(&first).start);

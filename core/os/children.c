@@ -165,14 +165,10 @@ void children_log_death(const struct children *c, unsigned which, int status, co
     const struct child *child = child_at(c, which);
     bool is_signal = WIFSIGNALED(status);
     int number = is_signal ? WTERMSIG(status) : WEXITSTATUS(status);
-    char pid[16], text[16];
-    struct log_pair pairs[] = {{"child", child->name},
-                               {"#pid", pid},
-                               {is_signal ? "#signal" : "#status", text},
-                               {NULL, NULL}};
+    const char *pid = LOG_NUMBER(child->pid), *text = LOG_NUMBER(number);
+    const struct log_pair *pairs =
+        LOG_PAIRS({"child", child->name}, {"#pid", pid}, {is_signal ? "#signal" : "#status", text});
 
-    snprintf(pid, sizeof pid, "%d", (int)child->pid);
-    snprintf(text, sizeof text, "%d", number);
     if (is_signal)
         log_event(LOG_ERROR, event, pairs, "%s (pid %s) was ended by signal %s: %s", child->name,
                   pid, text, strsignal(number));

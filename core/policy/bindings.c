@@ -187,14 +187,10 @@ void bindings_rehearse(bool are_rehearsed)
 
 bool policy_value_dropped(const char *hook, const char *file, uint32_t line, const char *what)
 {
-    char number[16];
-    const struct log_pair pairs[] = {{"hook", hook}, {"#line", number}, {NULL, NULL}};
-
     if (is_rehearsed)
         return true;
-    snprintf(number, sizeof number, "%u", line);
-    log_event(LOG_WARN, "value_dropped", pairs, "%s:%u: %s returned %s, which is lost", file, line,
-              hook, what);
+    log_event(LOG_WARN, "value_dropped", LOG_PAIRS({"hook", hook}, {"#line", LOG_NUMBER(line)}),
+              "%s:%u: %s returned %s, which is lost", file, line, hook, what);
     return false;
 }
 

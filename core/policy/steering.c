@@ -25,8 +25,7 @@ bool steering_eject(struct segment *segment, uint32_t slot, const char *name, do
         !board_eject(segment, slot, (uint64_t)(seconds * 1000) + 1, clock_steady_ms()))
         return false;
     snprintf(text, sizeof text, "%.*s", (int)(why_length < 65536 ? why_length : 65536), why);
-    log_event(LOG_WARN, "backend_ejected",
-              (const struct log_pair[]){{"backend", name}, {"reason", text}, {NULL, NULL}},
+    log_event(LOG_WARN, "backend_ejected", LOG_PAIRS({"backend", name}, {"reason", text}),
               "%s is ejected for %g s by the script: %s", name, seconds, text);
     return true;
 }
@@ -47,16 +46,12 @@ bool steering_drain(struct segment *segment, uint32_t slot, const char *name, bo
 void steering_set_weight(struct segment *segment, uint32_t slot, const char *name,
                          uint32_t in_script, uint32_t weight)
 {
-    char text[16];
-
     if (!is_backend(segment, slot) || weight > WEIGHT_MAX ||
         !weight_set(segment, slot, in_script, weight))
         return;
-    snprintf(text, sizeof text, "%u", weight);
-    log_event(LOG_INFO, "backend_weight",
-              (const struct log_pair[]){{"backend", name}, {"#weight", text}, {NULL, NULL}},
-              "%s has weight %u now%s", name, weight,
-              weight == 0 ? ": it gets no new requests" : "");
+    log_event(
+        LOG_INFO, "backend_weight", LOG_PAIRS({"backend", name}, {"#weight", LOG_NUMBER(weight)}),
+        "%s has weight %u now%s", name, weight, weight == 0 ? ": it gets no new requests" : "");
 }
 
 uint32_t steering_state(const struct segment *segment, uint32_t slot)

@@ -40,18 +40,15 @@ void account_follow(struct account *a, const struct config *config)
 static void account_tell(struct account *a)
 {
     uint64_t now_ms = loop_now_ms(a->clients->loop);
-    char part[24], requests[12], connections[12];
-    const struct log_pair pairs[] = {
-        {"#limit", part}, {"#requests", requests}, {"#connections", connections}, {NULL, NULL}};
+    const char *part = LOG_NUMBER(a->part), *connections = LOG_NUMBER(a->closed_untold);
+    const char *requests = LOG_NUMBER(a->ended_untold);
 
     if (now_ms < a->tell_again_ms || a->ended_untold + a->closed_untold == 0)
         return;
     a->tell_again_ms = now_ms + TELL_AGAIN_MS;
-    snprintf(part, sizeof part, "%zu", a->part);
-    snprintf(requests, sizeof requests, "%u", a->ended_untold);
-    snprintf(connections, sizeof connections, "%u", a->closed_untold);
     a->ended_untold = a->closed_untold = 0;
-    log_event(LOG_WARN, "memory_full", pairs,
+    log_event(LOG_WARN, "memory_full",
+              LOG_PAIRS({"#limit", part}, {"#requests", requests}, {"#connections", connections}),
               "limits.memory: this worker's part, %s bytes, is used up: the requests that hold "
               "most of it end, and %s idle connections",
               part, connections);

@@ -4,21 +4,18 @@
 #include "process/version.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 void announce_start(const struct config *c)
 {
-    char workers[16], pid[16], memory[24];
     struct buffer why = {0};
     struct log_pair pairs[] = {{"version", VERSION},
                                {"script", c->script_path},
                                {"fallback", config_fallback_name(c)},
-                               {"#workers", workers},
-                               {"#memory", memory},
-                               {"#pid", pid},
+                               {"#workers", LOG_NUMBER(c->workers)},
+                               {"#memory", LOG_NUMBER(config_memory_part(c) * c->workers)},
+                               {"#pid", LOG_NUMBER(getpid())},
                                {NULL, NULL},
                                {NULL, NULL}};
     const char *overridden = c->overridden != NULL ? c->overridden : "";
@@ -27,13 +24,10 @@ void announce_start(const struct config *c)
         pairs[sizeof pairs / sizeof *pairs - 2] = (struct log_pair){"overridden", overridden};
     config_explain_fallback(c, &why);
     buffer_append_byte(&why, '\0');
-    snprintf(workers, sizeof workers, "%u", c->workers);
-    snprintf(memory, sizeof memory, "%" PRIu64, config_memory_part(c) * c->workers);
-    snprintf(pid, sizeof pid, "%d", (int)getpid());
     log_event(LOG_INFO, "start", pairs,
-              "lb %s starts with %s: %u worker%s, %u backend%s, pid %s, fallback \"%s\" (%s)%s%s",
+              "lb %s starts with %s: %u worker%s, %u backend%s, pid %d, fallback \"%s\" (%s)%s%s",
               VERSION, c->script_path, c->workers, c->workers == 1 ? "" : "s", c->backends_count,
-              c->backends_count == 1 ? "" : "s", pid, config_fallback_name(c),
+              c->backends_count == 1 ? "" : "s", (int)getpid(), config_fallback_name(c),
               buffer_slice(&why).start, c->overridden != NULL ? ", " : "", overridden);
     buffer_dispose(&why);
 }
@@ -56,24 +50,17 @@ void announce_listening(const struct sockets *sockets, unsigned address)
 
 void announce_missing(unsigned missing, unsigned workers, unsigned after_ms)
 {
-    char count[16];
-    struct log_pair pairs[] = {{"count", count}, {NULL, NULL}};
-
-    snprintf(count, sizeof count, "%u", missing);
-    log_event(LOG_ERROR, "workers_missing", pairs,
-              "%s of %u workers are not ready after %u s: new connections go to the others", count,
-              workers, after_ms / 1000);
+    log_event(LOG_ERROR, "workers_missing", LOG_PAIRS({"count", LOG_NUMBER(missing)}),
+              "%u of %u workers are not ready after %u s: new connections go to the others",
+              missing, workers, after_ms / 1000);
 }
 
 void announce_hung(const struct child *child, bool is_monitor, uint64_t still_ms)
 {
-    char pid[16], seconds[16];
-    struct log_pair pairs[] = {
-        {"child", child->name}, {"#pid", pid}, {"#seconds", seconds}, {NULL, NULL}};
+    const char *pid = LOG_NUMBER(child->pid), *seconds = LOG_SECONDS(still_ms);
 
-    snprintf(pid, sizeof pid, "%d", (int)child->pid);
-    snprintf(seconds, sizeof seconds, "%.1f", (double)still_ms / 1000);
-    log_event(LOG_ERROR, is_monitor ? "monitor_hung" : "worker_hung", pairs,
+    log_event(LOG_ERROR, is_monitor ? "monitor_hung" : "worker_hung",
+              LOG_PAIRS({"child", child->name}, {"#pid", pid}, {"#seconds", seconds}),
               "%s (pid %s) has stood still for %s s: it is killed, another takes its place",
               child->name, pid, seconds);
 }
@@ -98,13 +85,12 @@ void announce_watch(const char *script, int status)
 {
     int error = errno;
     const char *limit = status != 0 ? limit_of_watching(error) : NULL;
-    struct log_pair pairs[] = {{"limit", limit}, {NULL, NULL}};
 
     if (status == 0)
         log_event(LOG_INFO, "watch", NULL, "%s is loaded again when it is saved", script);
     else if (limit != NULL)
         log_event(
-            LOG_WARN, "watch_failed", pairs,
+            LOG_WARN, "watch_failed", LOG_PAIRS({"limit", limit}),
             "no inotify: the limit %s is reached. So %s is looked at once a second, and loaded "
             "again when it was saved",
             limit, script);

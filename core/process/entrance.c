@@ -37,14 +37,12 @@ static void entrance_tell_full(struct entrance *e)
 {
     uint64_t now_ms = loop_now_ms(e->clients->loop);
     bool is_own = e->clients->open >= e->most;
-    char most[24];
-    const struct log_pair pairs[] = {{"#limit", most}, {NULL, NULL}};
+    const char *most = LOG_NUMBER(is_own ? e->most : e->most_of_all);
 
     if (now_ms < e->full_again_ms)
         return;
     e->full_again_ms = now_ms + FULL_AGAIN_MS;
-    snprintf(most, sizeof most, "%" PRIu64, is_own ? e->most : e->most_of_all);
-    log_event(LOG_WARN, "connections_full", pairs,
+    log_event(LOG_WARN, "connections_full", LOG_PAIRS({"#limit", most}),
               "limits.connections: %s %s clients: idle ones make room for others, or these wait",
               is_own ? "this worker has" : "there are", most);
 }

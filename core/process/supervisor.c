@@ -120,10 +120,10 @@ static _Noreturn void run_child(void *owner, unsigned which)
 static void supervisor_drain(struct supervisor *s)
 {
     char seconds[32];
-    struct log_pair pairs[] = {{"#timeout", seconds}, {NULL, NULL}};
 
     snprintf(seconds, sizeof seconds, "%g", (double)s->options->drain_timeout_ms / 1000);
-    log_event(LOG_INFO, "drain", pairs, "draining: ending within %s s", seconds);
+    log_event(LOG_INFO, "drain", LOG_PAIRS({"#timeout", seconds}), "draining: ending within %s s",
+              seconds);
     supervisor_enter(s, SUPERVISOR_DRAINING, s->options->drain_timeout_ms);
     atomic_store(&s->segment->is_stopping, 1);
     children_signal(&s->children, SIGTERM);

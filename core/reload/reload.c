@@ -150,12 +150,10 @@ static unsigned line_of(const struct reload *r, const char *message)
 
 static void reload_refuse(struct reload *r, const char *why)
 {
-    char line[16];
-    const struct log_pair pairs[] = {
-        {"script", r->options->script}, {"#line", line}, {"error", why}, {NULL, NULL}};
-
-    snprintf(line, sizeof line, "%u", line_of(r, why));
-    log_event(LOG_ERROR, "reload_refused", pairs, "the script that runs stays: %s", why);
+    log_event(LOG_ERROR, "reload_refused",
+              LOG_PAIRS({"script", r->options->script}, {"#line", LOG_NUMBER(line_of(r, why))},
+                        {"error", why}),
+              "the script that runs stays: %s", why);
     reload_enter(r, RELOAD_IDLE, UINT64_MAX);
 }
 
@@ -353,7 +351,6 @@ static void warn_of_kept(const struct reload *r)
                 {r->report->workers_differ, "workers"},
                 {r->report->log_differs, "log.file and log.format"}};
     char what[64] = "";
-    const struct log_pair pairs[] = {{"kept", what}, {NULL, NULL}};
 
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         if (!kept[i].differs)
@@ -362,22 +359,13 @@ static void warn_of_kept(const struct reload *r)
         strcat(what, kept[i].name);
     }
     if (what[0] != '\0')
-        log_event(LOG_WARN, "reload_kept", pairs,
+        log_event(LOG_WARN, "reload_kept", LOG_PAIRS({"kept", what}),
                   "%s cannot change while lb runs: restart it for the new value", what);
 }
 
 static void reload_finish(struct reload *r)
 {
-    char backends[16], added[16], removed[16], ms[24], init_ms[24];
-    const struct log_pair pairs[] = {{"script", r->options->script},
-                                     {"#backends", backends},
-                                     {"#added", added},
-                                     {"#removed", removed},
-                                     {"changed", NULL},
-                                     {"#ms", ms},
-                                     {"#init_ms", init_ms},
-                                     {NULL, NULL}};
-    struct log_pair with_changed[sizeof pairs / sizeof *pairs];
+    const char *ms = LOG_NUMBER(clock_steady_ms() - r->began_ms), *changed;
 
     turns_end(&r->turns);
     leave_slots(r);
@@ -386,16 +374,15 @@ static void reload_finish(struct reload *r)
         return;
     }
     buffer_append_byte(&r->changed, '\0');
-    memcpy(with_changed, pairs, sizeof pairs);
-    with_changed[4].value = buffer_slice(&r->changed).start;
-    snprintf(backends, sizeof backends, "%u", edition_current(r->edition)->backends);
-    snprintf(added, sizeof added, "%u", r->added);
-    snprintf(removed, sizeof removed, "%u", r->removed);
-    snprintf(ms, sizeof ms, "%llu", (unsigned long long)(clock_steady_ms() - r->began_ms));
-    snprintf(init_ms, sizeof init_ms, "%llu", (unsigned long long)turns_longest_ms(&r->turns));
-    log_event(LOG_INFO, "reload", with_changed, "%s is loaded in %s ms; changed: %s",
-              r->options->script, ms,
-              with_changed[4].value[0] != '\0' ? with_changed[4].value : "nothing");
+    changed = buffer_slice(&r->changed).start;
+    log_event(LOG_INFO, "reload",
+              LOG_PAIRS({"script", r->options->script},
+                        {"#backends", LOG_NUMBER(edition_current(r->edition)->backends)},
+                        {"#added", LOG_NUMBER(r->added)}, {"#removed", LOG_NUMBER(r->removed)},
+                        {"changed", changed}, {"#ms", ms},
+                        {"#init_ms", LOG_NUMBER(turns_longest_ms(&r->turns))}),
+              "%s is loaded in %s ms; changed: %s", r->options->script, ms,
+              changed[0] != '\0' ? changed : "nothing");
     warn_of_kept(r);
     reload_enter(r, RELOAD_IDLE, UINT64_MAX);
 }

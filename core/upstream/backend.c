@@ -80,18 +80,16 @@ static bool backend_gets_none(const struct backend *b)
  * counts, and not what this worker saw before. */
 static void backends_log_panic(const struct backends *all, unsigned wanted)
 {
-    const struct log_pair none[] = {{NULL, NULL}};
-
     if (atomic_load(&all->segment->in_panic) == all->is_panic ||
         board_generation(all->segment) != all->board_generation || /* seen too early */
         atomic_exchange(&all->segment->in_panic, all->is_panic) == all->is_panic)
         return;
     if (all->is_panic)
-        log_event(LOG_ERROR, "panic_begin", none,
+        log_event(LOG_ERROR, "panic_begin", NULL,
                   "%u of %u backends are available, less than health.panic: all are tried",
                   all->available_count, wanted);
     else
-        log_event(LOG_INFO, "panic_end", none, "%u of %u backends are available again",
+        log_event(LOG_INFO, "panic_end", NULL, "%u of %u backends are available again",
                   all->available_count, wanted);
 }
 
@@ -196,10 +194,8 @@ void backend_note_room(const struct backend *b)
 
 static void backend_log_readmitted(struct backend *b)
 {
-    const struct log_pair pairs[] = {{"backend", b->settings->name}, {NULL, NULL}};
-
-    log_event(LOG_INFO, "backend_readmitted", pairs, "%s answers again and gets its share",
-              b->settings->name);
+    log_event(LOG_INFO, "backend_readmitted", LOG_PAIRS({"backend", b->settings->name}),
+              "%s answers again and gets its share", b->settings->name);
 }
 
 void backend_note_success(struct backend *b)
@@ -261,8 +257,7 @@ void backend_note_failure(struct backend *b, bool failed_to_connect, int code, c
     if (out_ms == 0)
         return;
     log_event(LOG_WARN, "backend_ejected",
-              (const struct log_pair[]){
-                  {"backend", b->settings->name}, {"address", b->settings->text}, {NULL, NULL}},
+              LOG_PAIRS({"backend", b->settings->name}, {"address", b->settings->text}),
               "%s is ejected for %.0f s: %u requests in a row failed there", b->settings->name,
               (double)out_ms / 1000, (unsigned)b->all->ejection.after);
 }
