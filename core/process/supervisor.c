@@ -86,7 +86,6 @@ static _Noreturn void run_child(void *owner, unsigned which)
 {
     struct supervisor *s = owner;
     const struct options *o = s->options;
-    int status;
 
     close(s->signals);
     watch_close(&s->watch);
@@ -102,7 +101,7 @@ static _Noreturn void run_child(void *owner, unsigned which)
         reload_run_child(&s->reload);
     }
     sockets_keep_slot(&s->sockets, which);
-    status = worker_run(&(struct worker_task){
+    exit(worker_run(&(struct worker_task){
         .first = s->config,
         .edition = s->reload.edition,
         .segment = s->segment,
@@ -110,9 +109,7 @@ static _Noreturn void run_child(void *owner, unsigned which)
         .listeners = sockets_of_slot(&s->sockets, which),
         .listeners_count = s->sockets.addresses,
         .drain_timeout_ms = o->drain_timeout_ms,
-    });
-    log_close();
-    exit(status);
+    }));
 }
 
 /* --- stopping --- */
