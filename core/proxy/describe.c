@@ -123,7 +123,7 @@ void describe_forwarded(struct outgoing *to, struct incoming *in, const struct c
                         struct slice own_host)
 {
     const struct request *request = &in->request;
-    struct arena *arena = outgoing_room(to);
+    struct arena *arena = &in->arena;
     bool is_trusted = facts->is_trusted;
     struct target target = request->target;
 

@@ -396,17 +396,12 @@ void outgoing_release(struct outgoing *o)
 
 /* --- the request --- */
 
-struct arena *outgoing_room(struct outgoing *o)
-{
-    return stream_room(o->stream.loop);
-}
-
 void outgoing_send_head(struct outgoing *o, struct forward_request *request, struct body_size size)
 {
     request->framing = framing_for(size, VERSION_1_1);
     request->length = size.length;
     o->sends_in_chunks = request->framing == FRAMING_CHUNKED;
-    stream_add(&o->stream, forward_request_head(outgoing_room(o), request));
+    stream_add(&o->stream, forward_request_head(stream_room(o->stream.loop), request));
 }
 
 void outgoing_send_body(struct outgoing *o, struct slice piece)

@@ -113,7 +113,6 @@ void outgoing_release(struct outgoing *);
 /* --- the request: a head, pieces of the body, and its end. What is sent in one event goes out when
  * that is over; until then it is borrowed, or until outgoing_flush. --- */
 
-struct arena *outgoing_room(struct outgoing *); /* memory for what is sent in this event */
 /* Of the forward_request the connection sets framing and length. */
 void outgoing_send_head(struct outgoing *, struct forward_request *, struct body_size);
 void outgoing_send_body(struct outgoing *, struct slice);
