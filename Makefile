@@ -106,10 +106,10 @@ complain:
 endif
 
 # Not the plain build, which is fast: the same program that reports every error
-# it makes. LuaJIT itself is a library of the system and is not instrumented.
+# it makes, and keeps the promises of DCHECK (core/base/check.h), too. LuaJIT itself is a library of the system and is not instrumented.
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 sanitize: ## builds build/asan/lb, which reports every error that it makes
-	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZERS)' $(BUILD)/asan/lb
+	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer -DCHECK_ALL $(SANITIZERS)' $(BUILD)/asan/lb
 
 clang: ## builds build/clang/lb with clang
 	$(MAKE) BUILD=$(BUILD)/clang CC=clang $(BUILD)/clang/lb

@@ -86,8 +86,6 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .client_ip = describe_ip(&in->arena, peer),
         .listener = incoming_listener(in),
         .client_port = ntohs(peer->sin6_port), /* in the same place for IPv4 */
-        .attempts = 1,
-        .tries = 1,
         .idempotent = method_is_idempotent(head->method),
         .head = head,
         .arena = &in->arena,

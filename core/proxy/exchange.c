@@ -64,12 +64,14 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     e->attempt.bonds = incoming_bonds(in);
     e->attempt.binds = exchange_binds(e);
     e->facts = describe_request(in, plan->config, proxy_new_id(proxy));
+    exchange_set_counts(e, (struct try_counts){.attempts = 1, .tries = 1});
     e->attempt.ends_connection = exchange_ends_connection(e);
     e->attempt.may_repeat = e->facts.idempotent != 0 && incoming_body_size(in).kind == BODY_NONE;
     e->asked.on_done = on_policy_done;
     e->judge = (struct judge){.retries = &proxy->retries,
                               .plan = plan,
                               .facts = &e->facts,
+                              .counts = &e->counts,
                               .attempt = &e->attempt,
                               .call = &e->asked,
                               .note = &e->log.note};
@@ -99,7 +101,6 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
         exchange_choose(e);
         return;
     }
-    exchange_enter(e, EXCHANGE_TAKING);
     if (in->awaits_continue && !in->body_follows)
         incoming_continue(in);
 }
@@ -156,7 +157,10 @@ static bool exchange_wait(struct exchange *e)
 
 static void on_room(struct waiter *w)
 {
-    exchange_choose(list_entry(w, struct exchange, waiter));
+    struct exchange *e = list_entry(w, struct exchange, waiter);
+
+    CHECK(e->state == EXCHANGE_WAITING);
+    exchange_choose(e);
 }
 
 static void exchange_choose(struct exchange *e)
@@ -166,8 +170,8 @@ static void exchange_choose(struct exchange *e)
     if (list.count == 0 && exchange_wait(e))
         return;
     exchange_enter(e, EXCHANGE_CHOOSING);
-    if (list.count == 0 && e->facts.attempts > 1) {
-        e->facts.attempts--; /* that attempt never began */
+    if (list.count == 0 && e->counts.attempts > 1) {
+        exchange_uncount(e); /* that attempt never began */
         exchange_give_up(e);
         return;
     }
@@ -256,6 +260,7 @@ void exchange_follow_judgement(struct exchange *e, enum judgement judgement)
 {
     struct attempt *a = &e->attempt;
 
+    exchange_count(e, judgement);
     switch (judgement) {
     case JUDGE_AWAITS:
         break;
@@ -264,7 +269,6 @@ void exchange_follow_judgement(struct exchange *e, enum judgement judgement)
         exchange_try(e, a->backend);
         break;
     case JUDGE_RETRY:
-        e->log.retries++;
         e->is_fresh = true;
         deadline_set(e->proxy->loop, &e->pause, RETRY_PAUSE_MS);
         break;
@@ -282,6 +286,7 @@ static void on_attempt_failed(struct attempt *a, const struct attempt_failure *f
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
+    CHECK(e->state >= EXCHANGE_CONNECTING && e->state <= EXCHANGE_SWITCHING);
     e->failure = *failure;
     exchange_end_try(e, failure->outcome);
     if (e->state == EXCHANGE_ANSWERING) {
@@ -300,6 +305,8 @@ static void on_policy_done(struct policy_call *call)
 {
     struct exchange *e = list_entry(call, struct exchange, asked);
 
+    CHECK(e->state == EXCHANGE_CHOOSING || e->state == EXCHANGE_REVIEWING ||
+          e->state == EXCHANGE_JUDGING);
     if (e->state == EXCHANGE_CHOOSING)
         exchange_follow_decision(e);
     else if (e->state == EXCHANGE_REVIEWING)
@@ -312,6 +319,7 @@ static void on_pause_over(struct deadline *d)
 {
     struct exchange *e = list_entry(d, struct exchange, pause);
 
+    CHECK(e->state == EXCHANGE_JUDGING);
     exchange_try(e, e->attempt.backend);
 }
 
@@ -321,7 +329,7 @@ static void on_attempt_connected(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
-    exchange_enter(e, EXCHANGE_FORWARDING);
+    exchange_enter(e, EXCHANGE_FORWARDING); /* from CONNECTING only */
     describe_forwarded(a->outgoing, e->in, e->plan->config, &e->facts, a->options,
                        slice_of(config_backend_host(a->backend->settings)));
     upload_begin(&e->upload, a);
@@ -338,6 +346,7 @@ static void on_request_body(struct incoming *in, struct slice piece)
 {
     struct exchange *e = in->owner;
 
+    DCHECK(e->state < EXCHANGE_TUNNELLING);
     if (upload_is_too_large(&e->upload))
         exchange_refuse_body(e);
     else if (exchange_is_sending(e))
@@ -350,6 +359,7 @@ static void on_request_body_end(struct incoming *in)
 {
     struct exchange *e = in->owner;
 
+    DCHECK(e->state < EXCHANGE_TUNNELLING);
     if (exchange_is_sending(e))
         upload_end(&e->upload, &e->attempt);
     if (e->state == EXCHANGE_SWITCHING)
@@ -371,6 +381,7 @@ static void on_attempt_drained(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
+    DCHECK(exchange_is_sending(e));
     incoming_resume(e->in);
 }
 
@@ -407,6 +418,7 @@ static void on_attempt_head(struct attempt *a)
     struct incoming *in = e->in;
     unsigned status = outgoing_head(a->outgoing)->status;
 
+    DCHECK(e->state == EXCHANGE_FORWARDING);
     if (status == 101) {
         exchange_switch(e);
     } else if (status < 200) {
@@ -425,6 +437,7 @@ static void on_attempt_body(struct attempt *a, struct slice piece)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
+    DCHECK(e->state == EXCHANGE_ANSWERING);
     if (!answer_piece(&e->answer, piece))
         attempt_pause(a);
 }
@@ -433,6 +446,7 @@ static void on_attempt_passed(struct attempt *a, size_t length)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
+    DCHECK(e->state == EXCHANGE_ANSWERING);
     if (!answer_passed(&e->answer, length))
         attempt_pause(a);
 }
@@ -449,6 +463,7 @@ static void on_attempt_end(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
+    DCHECK(e->state == EXCHANGE_ANSWERING);
     incoming_send_end(e->in, a->trailers);
     exchange_end_try(e, ATTEMPT_OK);
     exchange_finish(e);

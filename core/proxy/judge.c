@@ -6,11 +6,12 @@ enum { TRIES_MAX = 32 }; /* of one request, whatever the policy says */
 
 static const char limit_of_budget[] = "limits.retry_budget";
 
-static bool judge_may_resend(const struct facts_request *facts, const struct attempt *a,
-                             bool body_whole)
+bool judge_may_repeat(const struct judge *j, bool body_whole)
 {
+    const struct facts_request *facts = j->facts;
+
     return retry_is_safe(&(struct retry_facts){
-        .was_sent = a->was_sent,
+        .was_sent = j->attempt->was_sent,
         .idempotent = facts->idempotent,
         .has_key = head_find(facts->head, SLICE("idempotency-key")) != NULL,
         .allowed = facts->allow_replay,
@@ -18,20 +19,15 @@ static bool judge_may_resend(const struct facts_request *facts, const struct att
     });
 }
 
-bool judge_may_repeat(const struct judge *j, bool body_whole)
-{
-    return judge_may_resend(j->facts, j->attempt, body_whole);
-}
-
 /* NULL: the request may go out once more, and has taken its part of the budget. Else why not. */
 static const char *judge_objection(const struct judge *j, bool is_next, bool body_whole)
 {
-    const struct facts_request *facts = j->facts;
+    const struct try_counts *counts = j->counts;
 
-    if (!judge_may_resend(facts, j->attempt, body_whole))
+    if (!judge_may_repeat(j, body_whole))
         return "the request may not go out twice";
-    if (facts->tries >= TRIES_MAX ||
-        (is_next && facts->attempts >= j->plan->config->limits.attempts))
+    if (counts->tries >= TRIES_MAX ||
+        (is_next && counts->attempts >= j->plan->config->limits.attempts))
         return "limits.attempts";
     /* A connection that never was loads nobody twice. */
     if (j->attempt->was_sent && !allowance_take(j->retries, loop_now_ms(j->attempt->loop)))
@@ -51,32 +47,14 @@ static enum facts_verdict judge_bound(const struct judge *j, bool body_whole)
     return objection == NULL ? j->verdict : FACTS_FAIL;
 }
 
-static enum judgement judge_next(struct facts_request *facts)
-{
-    facts->attempts++;
-    facts->tries++;
-    facts->retries = 0;
-    return JUDGE_NEXT;
-}
-
-static enum judgement judge_retry(struct facts_request *facts)
-{
-    facts->retries++;
-    facts->tries++;
-    return JUDGE_RETRY;
-}
-
 enum judgement judge_decide(struct judge *j, const struct attempt_failure *failure, bool body_whole)
 {
     enum facts_verdict verdict = judge_bound(j, body_whole);
-    struct facts_request *facts = j->facts;
 
     if (verdict == FACTS_RETRY)
-        return judge_retry(facts);
+        return JUDGE_RETRY;
     attempt_blame(j->attempt, failure);
-    if (verdict == FACTS_FAIL)
-        return JUDGE_FAIL;
-    return judge_next(facts);
+    return verdict == FACTS_FAIL ? JUDGE_FAIL : JUDGE_NEXT;
 }
 
 enum judgement judge_review(struct judge *j, enum facts_review review, bool body_whole)
@@ -88,7 +66,7 @@ enum judgement judge_review(struct judge *j, enum facts_review review, bool body
         *j->note = objection;
         return JUDGE_FAIL;
     }
-    return is_next ? judge_next(j->facts) : judge_retry(j->facts);
+    return is_next ? JUDGE_NEXT : JUDGE_RETRY;
 }
 
 enum judgement judge_failure(struct judge *j, const struct attempt_failure *failure,
@@ -98,11 +76,9 @@ enum judgement judge_failure(struct judge *j, const struct attempt_failure *fail
         .kind = failure->kind, .phase = failure->phase, .message = slice_of(failure->message)};
     struct facts_request *facts = j->facts;
 
-    facts->replayable = judge_may_resend(facts, j->attempt, body_whole);
-    if (failure->outcome == ATTEMPT_STALE && facts->replayable && facts->tries < TRIES_MAX) {
-        facts->tries++;
+    facts->replayable = judge_may_repeat(j, body_whole);
+    if (failure->outcome == ATTEMPT_STALE && facts->replayable && j->counts->tries < TRIES_MAX)
         return JUDGE_AT_ONCE;
-    }
     if (policy_on_failure(j->plan->policy, j->call, facts, j->attempt->backend->index, &told,
                           &j->verdict) == POLICY_AWAITS)
         return JUDGE_AWAITS;

@@ -19,25 +19,31 @@ enum judgement {
     JUDGE_FAIL,
 };
 
+struct try_counts {    /* of one request; each has the one that is under way */
+    uint32_t attempts; /* at one backend after the other: from 1 */
+    uint32_t retries;  /* again at the same backend: from 0 */
+    uint32_t tries;    /* all: from 1 */
+};
+
 struct judge {                 /* embedded; all zero at first, but for what it borrows */
     struct allowance *retries; /* limits.retry_budget, of the worker */
     const struct plan *plan;
     struct facts_request *facts;
+    const struct try_counts *counts;
     struct attempt *attempt;
     struct policy_call *call; /* its on_done is followed by judge_decide */
     enum facts_verdict verdict;
     const char **note; /* set if a limit decided */
 };
 
-/* The attempt has failed. Counts the try that follows, if one does, in facts, and else blames the
- * backend. body_whole: all that was read of the body is still here. */
+/* The attempt has failed. Blames the backend, unless the same one is tried again. body_whole: all
+ * that was read of the body is still here. */
 enum judgement judge_failure(struct judge *, const struct attempt_failure *, bool body_whole);
 /* The policy has decided at last; the same arguments. */
 enum judgement judge_decide(struct judge *, const struct attempt_failure *, bool body_whole);
 bool judge_may_repeat(const struct judge *, bool body_whole); /* as far as it is safe */
 /* A response came, and the policy wants the request to go out once more (FACTS_REPEAT or
- * _ELSEWHERE). Counts the try that follows, if it may; else JUDGE_FAIL, and the note says why
- * not. */
+ * _ELSEWHERE). JUDGE_FAIL: it may not, and the note says why. */
 enum judgement judge_review(struct judge *, enum facts_review, bool body_whole);
 
 #endif

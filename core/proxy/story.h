@@ -2,12 +2,12 @@
  * story - one exchange as the files that tell of it see it: exchange.c, the way of a
  * request, review.c, switching.c, and ending.c, how it ends.
  *
- * The states are TAKING (the body comes first: body_first), CHOOSING (until the policy
- * has chosen), WAITING (all that it may choose from are full), JUDGING (a try has failed, until it
- * is clear what follows, and the pause before it), CONNECTING, FORWARDING (the request goes out, no
- * final head yet), REVIEWING (the policy looks at the final head), ANSWERING, SWITCHING (a 101 is
- * here, and not yet all of the request), TUNNELLING and FINISHED. In the first four nothing is open
- * to a backend, and what comes of the body is kept.
+ * The states are TAKING (it begins, and with body_first the body comes first), CHOOSING (until the
+ * policy has chosen), WAITING (all that it may choose from are full), JUDGING (a try has failed, and
+ * what follows is not clear, or waits for the pause before it), CONNECTING, FORWARDING (the request
+ * goes out, no final head yet), REVIEWING (the policy looks at the final head), ANSWERING, SWITCHING
+ * (a 101 is here, and not yet all of the request), TUNNELLING and FINISHED. In the first four
+ * nothing is open to a backend, and what comes of the body is kept.
  */
 #ifndef PROXY_STORY_H
 #define PROXY_STORY_H
@@ -52,6 +52,7 @@ struct exchange {
     uint32_t choices; /* how many backends the policy was to choose from */
     struct policy_call asked;
     struct judge judge;
+    struct try_counts counts;
     enum facts_review review;
     struct upload upload;
     struct answer answer;
@@ -64,10 +65,20 @@ struct exchange {
     bool is_fresh;         /* the next try opens a connection of its own */
 };
 
+/* --- story.c --- */
+
+bool exchange_may_enter(const struct exchange *, enum exchange_state);
+
 static inline void exchange_enter(struct exchange *e, enum exchange_state state)
 {
+    DCHECK(exchange_may_enter(e, state));
     e->state = state;
 }
+
+/* The counts, which the script sees in ctx, too. */
+void exchange_set_counts(struct exchange *, struct try_counts);
+void exchange_count(struct exchange *, enum judgement); /* the try that follows it, if one does */
+void exchange_uncount(struct exchange *); /* another backend was to be tried: none is there */
 
 /* --- exchange.c --- */
 

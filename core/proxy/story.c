@@ -1,0 +1,58 @@
+#include "proxy/story.h"
+
+/* --- the states --- */
+
+#define OF(state) (1u << EXCHANGE_##state)
+
+bool exchange_may_enter(const struct exchange *e, enum exchange_state state)
+{
+    static const unsigned next[] = {
+        [EXCHANGE_TAKING] = OF(CHOOSING) | OF(WAITING) | OF(FINISHED),
+        [EXCHANGE_CHOOSING] = OF(CHOOSING) | OF(WAITING) | OF(CONNECTING) | OF(FINISHED),
+        [EXCHANGE_WAITING] = OF(CHOOSING) | OF(WAITING) | OF(FINISHED),
+        [EXCHANGE_JUDGING] = OF(CHOOSING) | OF(WAITING) | OF(CONNECTING) | OF(FINISHED),
+        [EXCHANGE_CONNECTING] = OF(FORWARDING) | OF(JUDGING) | OF(FINISHED),
+        [EXCHANGE_FORWARDING] = OF(REVIEWING) | OF(ANSWERING) | OF(SWITCHING) | OF(TUNNELLING) |
+                                OF(JUDGING) | OF(FINISHED),
+        [EXCHANGE_REVIEWING] = OF(ANSWERING) | OF(JUDGING) | OF(FINISHED),
+        [EXCHANGE_ANSWERING] = OF(FINISHED),
+        [EXCHANGE_SWITCHING] = OF(TUNNELLING) | OF(JUDGING) | OF(FINISHED),
+        [EXCHANGE_TUNNELLING] = OF(FINISHED),
+        [EXCHANGE_FINISHED] = 0,
+    };
+
+    return (next[e->state] & 1u << state) != 0;
+}
+
+/* --- the counts --- */
+
+void exchange_set_counts(struct exchange *e, struct try_counts counts)
+{
+    e->counts = counts;
+    e->facts.attempts = counts.attempts;
+    e->facts.retries = counts.retries;
+    e->facts.tries = counts.tries;
+}
+
+void exchange_count(struct exchange *e, enum judgement judgement)
+{
+    struct try_counts counts = e->counts;
+
+    if (judgement == JUDGE_AWAITS || judgement == JUDGE_FAIL)
+        return;
+    counts.tries++;
+    if (judgement == JUDGE_RETRY) {
+        counts.retries++;
+        e->log.retries++;
+    } else if (judgement == JUDGE_NEXT) {
+        counts.attempts++;
+        counts.retries = 0;
+    }
+    exchange_set_counts(e, counts);
+}
+
+void exchange_uncount(struct exchange *e)
+{
+    e->counts.attempts--;
+    exchange_set_counts(e, e->counts);
+}
