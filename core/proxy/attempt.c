@@ -233,7 +233,7 @@ static void on_failed(struct outgoing *o, enum outgoing_failure failure, const c
     bool is_reset = failure == OUTGOING_RESET;
     bool is_stale = is_reset && o->is_reused && o->bytes_read == 0;
 
-    if (o->was_kept_back)
+    if (o->never_sent)
         a->was_sent = false;
     attempt_fail(a, (struct attempt_failure){
                         .outcome = is_stale   ? ATTEMPT_STALE

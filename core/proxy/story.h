@@ -2,12 +2,12 @@
  * story - one exchange as the files that tell of it see it: exchange.c, the way of a
  * request, review.c, switching.c, and ending.c, how it ends.
  *
- * The states are TAKING (it begins, and with body_first the body comes first), CHOOSING (until the
- * policy has chosen), WAITING (all that it may choose from are full), JUDGING (a try has failed, and
- * what follows is not clear, or waits for the pause before it), CONNECTING, FORWARDING (the request
- * goes out, no final head yet), REVIEWING (the policy looks at the final head), ANSWERING, SWITCHING
- * (a 101 is here, and not yet all of the request), TUNNELLING and FINISHED. In the first four
- * nothing is open to a backend, and what comes of the body is kept.
+ * The states are TAKING (it begins, and with body_first the body comes first), CHOOSING (until
+ * the policy has chosen), WAITING (all that it may choose from are full), JUDGING (a try has
+ * failed, and what follows is not clear, or waits for the pause before it), CONNECTING,
+ * FORWARDING (the request goes out, no final head yet), REVIEWING (the policy looks at the final
+ * head), ANSWERING, SWITCHING (a 101 is here, and not yet all of the request), TUNNELLING and
+ * FINISHED. In the first four nothing is open to a backend, and what comes of the body is kept.
  */
 #ifndef PROXY_STORY_H
 #define PROXY_STORY_H

@@ -155,7 +155,7 @@ static void on_bytes(struct stream *s, struct slice bytes)
         outgoing_close(o);
         return;
     }
-    if (o->was_kept_back || o->unsure_poll == loop_poll(s->loop)) {
+    if (o->never_sent || o->lent_unchecked_at_poll == loop_poll(s->loop)) {
         outgoing_fail(o, OUTGOING_RESET, "bytes that nobody asked for");
         return;
     }
@@ -174,10 +174,10 @@ static bool may_leave(struct stream *s)
     const struct loop *loop = s->loop;
 
     if (o->events == NULL || !o->is_reused || !o->has_request || o->bytes_read > 0 ||
-        o->begun_poll != loop_poll(loop) || loop_poll_is_fresh(loop, loop->noted_ms * 1000))
+        o->began_at_poll != loop_poll(loop) || loop_poll_is_fresh(loop, loop->noted_ms * 1000))
         return true;
-    o->was_kept_back = stream_is_stale(s);
-    return !o->was_kept_back;
+    o->never_sent = stream_is_stale(s);
+    return !o->never_sent;
 }
 
 static uint64_t may_pass(struct stream *s, struct stream **to)
@@ -287,7 +287,7 @@ int outgoing_open(struct outgoing *o, const struct sockaddr *to)
 
 void outgoing_wake(struct outgoing *o, bool was_looked_at)
 {
-    o->unsure_poll = was_looked_at ? 0 : loop_poll(o->pool->loop);
+    o->lent_unchecked_at_poll = was_looked_at ? 0 : loop_poll(o->pool->loop);
     list_remove(&o->node);
     bond_cut(&o->bond);
     deadline_rest(&o->deadline);
@@ -320,8 +320,8 @@ void outgoing_begin(struct outgoing *o, const struct outgoing_events *events, vo
     o->answers_head = answers_head;
     o->may_switch = may_switch;
     o->has_request = o->has_response = o->has_surplus = o->keeps_alive = false;
-    o->is_held = o->was_kept_back = false;
-    o->begun_poll = loop_poll(o->stream.loop);
+    o->is_held = o->never_sent = false;
+    o->began_at_poll = loop_poll(o->stream.loop);
     o->pass_to = NULL;
     o->bytes_read = 0;
     o->interim_bytes = 0;

@@ -54,8 +54,10 @@ struct outgoing {
     struct parse parse;
     struct arena *arena;  /* the borrower's */
     enum framing framing; /* of the final response */
-    uint64_t unsure_poll; /* lent after it, without a look: what it tells of is older; 0: none */
-    uint64_t begun_poll;  /* when the borrower began */
+    /* The poll after which it was lent unchecked: what comes in that poll is older than the
+     * request. 0: it was checked. */
+    uint64_t lent_unchecked_at_poll;
+    uint64_t began_at_poll; /* when the borrower began */
     uint64_t length;
     uint64_t bytes_read;  /* of this response */
     size_t interim_bytes; /* of the heads before the final one */
@@ -69,7 +71,7 @@ struct outgoing {
     bool has_surplus;  /* bytes came that belong to no response */
     bool keeps_alive;  /* the backend lets the connection be used again */
     bool is_unusable;
-    bool was_kept_back; /* nothing of the request went out: something else came before */
+    bool never_sent; /* nothing of the request went out: something else came before */
     bool is_held;
     struct stream *pass_to; /* NULL: nowhere */
     struct slice held;      /* what came with the head, in the arena */
