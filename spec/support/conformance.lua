@@ -188,6 +188,9 @@ function conformance.wanted(case, proxy, backend)
   return wanted
 end
 
+-- Seconds that lb has for what it does at once: only a wrong answer, or none, takes that long.
+local PATIENCE = 30
+
 -- Bounds a wait that may be in vain: what was seen until then is judged.
 local function wait_up_to(seconds, what, ready)
   local deadline = loop.now() + seconds * loop.slow
@@ -213,7 +216,8 @@ local function client_is_served(case, client, wanted)
   if ends(case) then return false end
   if case.refused then
     local answer = messages.next(client:text(), #(wanted.client and wanted.client[1] or "") + 1)
-    return answer and answer.complete
+    -- An answer to HEAD ends with its head (RFC 9110, 9.3.2).
+    return answer and (answer.complete or case.send:match "^HEAD ")
   end
   if wanted.client then return is_one_of(client:text(), wanted.client) end
   local answer = messages.next(client:text(), 1)
@@ -265,7 +269,7 @@ local function send(case, client, backend, way)
   else
     local _, head = assert(case.send:find("\r\n\r\n", 1, true))
     client:send(case.send:sub(1, head))
-    wait_up_to(2, "the backend to get the head", function()
+    wait_up_to(PATIENCE, "the backend to get the head", function()
       return client.ended or backend:text():find("\r\n\r\n", 1, true)
     end)
     client:send(case.send:sub(head + 1))
@@ -285,7 +289,7 @@ local function canary(kind, client, proxy, backend, limits)
   local seen = { kind = kind, target = target, wanted = wanted }
   backend:mark()
   client:send(request .. "\r\n")
-  wait_up_to(proxy.patience or 2, "the canary's answer", function()
+  wait_up_to(proxy.patience or PATIENCE, "the canary's answer", function()
     seen.client, seen.backend = client:text(from), backend:text()
     return client.ended or seen.client == wanted.client[1] and seen.backend == wanted.backend[1]
   end)
@@ -297,7 +301,7 @@ function conformance.play(case, proxy, backend, way, wanted)
   local client = tap.connect(proxy.address, "client")
   backend:begin(case, client)
   send(case, client, backend, way)
-  wait_up_to(proxy.patience or 2, "the client to be served", function()
+  wait_up_to(proxy.patience or PATIENCE, "the client to be served", function()
     if client.ended and not ends(case) or is_wrong_already(case, client, backend, wanted) then return true end
     return client_is_served(case, client, wanted) and backend_is_served(case, backend, wanted)
   end)
