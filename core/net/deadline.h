@@ -1,27 +1,17 @@
 /*
  * deadline - a moment at which something must have happened.
  *
- * A node in the loop's timer wheel: setting and clearing one is a list operation, moving it to a
- * later time or letting it rest a single store. It fires once, up to 1 ms late and never early, as
- * an event of the loop; set it again from there if it shall repeat.
+ * It waits in its loop's timer wheel (net/wheel.h) and passes once, as an event of the
+ * loop, up to 1 ms late and never early. Set it again from there if it shall repeat.
  */
 #ifndef NET_DEADLINE_H
 #define NET_DEADLINE_H
 
 #include "net/loop.h"
 
-#define DEADLINE_NEVER UINT64_MAX
-
-struct deadline {
-    struct list_node node;
-    uint64_t at_ms;     /* DEADLINE_NEVER: at rest */
-    uint64_t placed_ms; /* where it is in the wheel: at_ms, or earlier */
-    void (*on_passed)(struct deadline *);
-};
-
 void deadline_init(struct deadline *, void (*on_passed)(struct deadline *));
-void deadline_set(struct loop *, struct deadline *,
-                  uint64_t delay_ms);   /* from now; moves it if set */
+/* From now; moves it if it is set. The loop borrows it until it has passed or is cleared. */
+void deadline_set(struct loop *, struct deadline *, uint64_t delay_ms);
 void deadline_clear(struct deadline *); /* in any state */
 
 /* Not set, in any state, and soon set again: for one that lives on. It must still be cleared
@@ -32,10 +22,5 @@ static inline bool deadline_is_set(const struct deadline *d)
 {
     return list_has_node(&d->node) && d->at_ms != DEADLINE_NEVER;
 }
-
-/* For net/loop.c. */
-void wheel_init(struct loop *);
-void wheel_turn(struct loop *); /* fires what is due */
-void wheel_arm(struct loop *);  /* sees to it that the loop wakes up for the next one */
 
 #endif

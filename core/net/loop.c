@@ -13,7 +13,6 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "net/deadline.h"
 #include "net/splice.h"
 #include "net/stream.h"
 
@@ -31,10 +30,7 @@ static void loop_run_deferred(struct loop *loop)
     struct list_node batch;
 
     list_init(&batch);
-    if (!list_is_empty(&loop->deferred)) {
-        list_insert_after(&loop->deferred, &batch);
-        list_remove(&loop->deferred);
-    }
+    list_move_all(&batch, &loop->deferred);
     while (!list_is_empty(&batch)) {
         struct deferred *d = list_entry(batch.next, struct deferred, node);
 
@@ -51,6 +47,17 @@ static bool loop_has_overslept(const struct loop *loop)
            loop_now_ms(loop) > loop->wheel.next_ms + OVERSLEPT_MS;
 }
 
+static void loop_pass_deadlines(struct loop *loop)
+{
+    uint64_t until_ms = loop_now_ms(loop);
+    struct deadline *d;
+
+    while ((d = wheel_pass(&loop->wheel, until_ms)) != NULL) {
+        d->on_passed(d);
+        stream_flush_gathered(loop);
+    }
+}
+
 static void on_after_wait(uv_check_t *check)
 {
     struct loop *loop = check->data;
@@ -58,10 +65,30 @@ static void on_after_wait(uv_check_t *check)
     stream_write_held(loop);
     loop->looks_again = !loop->looks_again && loop_has_overslept(loop);
     if (!loop->looks_again)
-        wheel_turn(loop);
+        loop_pass_deadlines(loop);
     if (mem_is_full() && loop->on_memory_full != NULL)
         loop->on_memory_full(loop);
     loop_run_deferred(loop);
+}
+
+static void on_wake(uv_timer_t *timer)
+{
+    (void)timer; /* the turn that it begins does the work */
+}
+
+/* Sees to it that the loop wakes up for the next deadline. An early wake-up is harmless and a
+ * rearmed timer is not free: only a later alarm than needed is moved. */
+static void loop_arm(struct loop *loop)
+{
+    uint64_t next_ms = loop->wheel.next_ms;
+    uint64_t now_ms = loop_now_ms(loop);
+
+    if (next_ms == UINT64_MAX ||
+        (uv_is_active((uv_handle_t *)&loop->wheel_timer) && loop->armed_for_ms <= next_ms))
+        return;
+    loop->armed_for_ms = next_ms;
+    CHECK(uv_timer_start(&loop->wheel_timer, on_wake, next_ms > now_ms ? next_ms - now_ms : 0, 0) ==
+          0);
 }
 
 static void on_before_wait(uv_prepare_t *prepare)
@@ -76,7 +103,7 @@ static void on_before_wait(uv_prepare_t *prepare)
         uv_idle_stop(&loop->no_wait);
     else
         uv_idle_start(&loop->no_wait, on_no_wait);
-    wheel_arm(loop);
+    loop_arm(loop);
     loop->polls++;
     loop->events_before = loop->events;
     loop->events = 0;
@@ -111,7 +138,7 @@ void loop_init(struct loop *loop)
     CHECK(uv_timer_init(&loop->uv, &loop->wheel_timer) == 0);
     loop->after_wait.data = loop->before_wait.data = loop;
     list_init(&loop->deferred);
-    wheel_init(loop);
+    wheel_init(&loop->wheel, loop_now_ms(loop));
     loop->read_buffer = mem_alloc(LOOP_READ_BYTES);
     CHECK(uv_check_start(&loop->after_wait, on_after_wait) == 0);
     CHECK(uv_prepare_start(&loop->before_wait, on_before_wait) == 0);

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "net/wheel.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,8 +21,6 @@
 enum {
     LOOP_READ_BYTES = 65536,
     LOOP_TIGHT_BYTES = 4096, /* read at once while memory is tight (base/mem.h) */
-    WHEEL_LEVELS = 4,
-    WHEEL_SLOTS = 256,
     GATHER_PARTS = 32,
     GATHER_SCRATCH = 512,
     GATHER_ROOM = 8192,
@@ -58,14 +57,6 @@ struct held {
     char bytes[HELD_STREAMS][HELD_BYTES_EACH];
 };
 
-struct wheel { /* net/deadline.c has the picture */
-    uint64_t now_ms;
-    uint64_t next_ms;                              /* no deadline and no cascade is due before it */
-    uint64_t armed_for_ms;                         /* when the timer will wake the loop */
-    uint64_t busy[WHEEL_LEVELS][WHEEL_SLOTS / 64]; /* a bit per slot that may hold a deadline */
-    struct list_node slots[WHEEL_LEVELS][WHEEL_SLOTS];
-};
-
 struct loop {
     uv_loop_t uv;
     uv_check_t after_wait;    /* fires deadlines */
@@ -73,10 +64,11 @@ struct loop {
     uv_idle_t no_wait;        /* active while something deferred must not wait */
     uv_timer_t wheel_timer;
     struct wheel wheel;
-    uint64_t event_us; /* the steady clock in the running event; 0: nobody has looked at it */
-    uint64_t noted_ms; /* the same, when somebody last looked at it */
-    bool looks_again;  /* the wait did not look at what is ready: deadlines come after another */
-    uint64_t polls;    /* for what is ready that have begun: see loop_poll */
+    uint64_t armed_for_ms; /* when wheel_timer wakes the loop */
+    uint64_t event_us;     /* the steady clock in the running event; 0: nobody has looked at it */
+    uint64_t noted_ms;     /* the same, when somebody last looked at it */
+    bool looks_again; /* the wait did not look at what is ready: deadlines come after another */
+    uint64_t polls;   /* for what is ready that have begun: see loop_poll */
     uint32_t events, events_before; /* since the last one began, and between the two before */
     uint64_t scripts_us;            /* that scripts took since the last one began */
     struct list_node deferred;

@@ -6,7 +6,6 @@ void play_begin(uint64_t now_ms, void (*fired)(int));
 uint64_t play_alarm(void);
 void play_wake(uint64_t now_ms);
 void play_turn(void);
-void play_wait(void);
 void play_set(int, uint64_t delay_ms);
 void play_clear(int);
 void play_rest(int);
@@ -86,7 +85,6 @@ describe("a deadline", function()
     if read then read() end
     wheel.play_turn()
     if wrong then error(wrong, 0) end
-    wheel.play_wait()
     for i, when in pairs(due) do
       if when.latest <= clock then error(("%d is late: it is %d, due at %d"):format(i, clock, when.earliest)) end
       if alarm() > when.latest then error(("sleeps until %s, beyond %d"):format(alarm(), when.latest)) end
