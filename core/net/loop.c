@@ -13,7 +13,6 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "net/splice.h"
 #include "net/stream.h"
 
 enum { OVERSLEPT_MS = 20 };

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "net/splice.h"
 #include "net/wheel.h"
 
 #include <stdatomic.h>
@@ -42,11 +43,6 @@ struct gather {
     char scratch[GATHER_SCRATCH];
     struct arena room; /* stream_room */
     char room_first[GATHER_ROOM];
-};
-
-struct splice { /* a pipe, opened when it is first wanted (net/splice.h) */
-    int in, out;
-    bool is_open, was_tried;
 };
 
 /* What is to be written before the loop waits (net/stream.h, stream_send_soon), copied. */

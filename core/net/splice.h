@@ -1,23 +1,33 @@
 /*
- * splice - bytes from one connection to another that nobody looks at, and nobody copies.
+ * splice - a pipe through which bytes go from one socket to another, and nobody copies them.
  *
- * Of a big body only the kernel has to know the bytes: it moves their pages through a
- * pipe. The owner of the stream that is read says how many bytes may go, and where to
- * (may_pass in net/stream.h); it is asked only while the peer sends faster than we
- * read. To where they go that is a write like any other: what the kernel does not take
- * is queued.
+ * Of a big body only the kernel has to know the bytes: it moves their pages. The pipe is empty
+ * between two events; what the other socket does not take is read out of it.
  */
 #ifndef NET_SPLICE_H
 #define NET_SPLICE_H
 
-#include "net/stream.h"
+#include "base/check.h"
 
-/* Is what is there to be read now for splice_pass? Else it is to be read. */
-bool splice_may_pass(struct stream *);
-/* After a true splice_may_pass, when there is something to be read. The number of bytes that
- * were written or queued; or, as reading would tell, a negative libuv code: UV_EOF, what broke
- * the connection, or UV_EAGAIN if there was nothing. */
-ssize_t splice_pass(struct stream *) MUST_USE;
-void splice_dispose(struct splice *); /* for net/loop.c */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct splice { /* zeros at first */
+    int in, out;
+    bool is_open, was_tried;
+};
+
+/* Opens the pipe when it is first wanted. False: there is none, and bytes are read and written. */
+bool splice_open(struct splice *) MUST_USE;
+/* From a socket into the empty pipe. The number of bytes, 0 at the end of what is sent, or a
+ * negative libuv code; UV_EAGAIN: nothing is there, or the pipe is of no use and closed. */
+ssize_t splice_fill(struct splice *, int from, uint64_t most_bytes) MUST_USE;
+/* Out of the pipe into a socket. The number of bytes or a negative libuv code. */
+ssize_t splice_drain(struct splice *, int to, size_t most_bytes) MUST_USE;
+/* Out of the pipe into memory; there must be something in it. */
+size_t splice_read(struct splice *, char *out, size_t most_bytes) MUST_USE;
+void splice_dispose(struct splice *);
 
 #endif

@@ -2,16 +2,14 @@
 
 #include "base/mem.h"
 #include "net/gather.h"
-#include "net/send.h"
-#include "net/splice.h"
+#include "net/socket.h"
 
-#include <linux/sockios.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/un.h>
 
-enum { KEEP_ALIVE_S = 5, KEEP_ALIVE_TRIES = 3 };
+enum {
+    PASSED_LEAST = LOOP_READ_BYTES,    /* to pass less is not worth the calls */
+    PASSED_FAST = LOOP_READ_BYTES / 4, /* that came at once: the peer still sends fast */
+};
 
 struct queued_write { /* what the kernel did not take at once, copied */
     uv_write_t request;
@@ -42,7 +40,7 @@ static void stream_tell_failure(struct stream *s)
 /* The first failure is told, once, and never inside the call that met it. One of
  * writing is left to reading to tell, while that goes on: a peer that answers early
  * and closes leaves its answer there, before the end (RFC 9112, 9.5). */
-void stream_fail(struct stream *s, int status)
+static void stream_fail(struct stream *s, int status)
 {
     if (s->is_closing)
         return;
@@ -118,6 +116,70 @@ int stream_connect(struct stream *s, struct loop *loop, const struct sockaddr *t
     return 0;
 }
 
+/* --- passing: from this socket to that of another stream, through the loop's pipe --- */
+
+static bool stream_takes(const struct stream *to)
+{
+    return to->uv.handle.type == UV_TCP && to->queued_bytes == 0 && to->failure == 0 &&
+           !to->is_closing;
+}
+
+/* Is what is there to be read now for stream_pass? Else it is to be read. */
+static bool stream_may_pass(struct stream *s)
+{
+    struct stream *to;
+
+    return s->is_fast && s->events->may_pass != NULL && s->uv.handle.type == UV_TCP &&
+           s->events->may_pass(s, &to) >= PASSED_LEAST && stream_takes(to) &&
+           splice_open(&s->loop->splice);
+}
+
+/* The second way out of the pipe; also if writing has failed, as it must be empty then, too. */
+static void stream_write_piped(struct stream *to, size_t length)
+{
+    struct loop *loop = to->loop;
+
+    while (length > 0) {
+        size_t most = length < LOOP_READ_BYTES ? length : LOOP_READ_BYTES;
+        uv_buf_t part = uv_buf_init(loop->read_buffer, 0);
+
+        part.len = splice_read(&loop->splice, part.base, most);
+        stream_write(to, &part, 1);
+        length -= part.len;
+    }
+}
+
+static void stream_take_piped(struct stream *to, size_t length)
+{
+    ssize_t sent = 0;
+
+    stream_flush(to); /* what was added before goes out before */
+    if (stream_takes(to))
+        do {
+            sent = splice_drain(&to->loop->splice, stream_fd(to), length);
+            length -= sent > 0 ? (size_t)sent : 0;
+        } while (sent > 0 && length > 0);
+    if (sent < 0 && sent != UV_EAGAIN)
+        stream_fail(to, (int)sent);
+    stream_write_piped(to, length);
+}
+
+/* After a true stream_may_pass. The number of bytes that were written or queued; or, as reading
+ * would tell, a negative libuv code: UV_EOF, what broke the connection, or UV_EAGAIN. */
+static ssize_t stream_pass(struct stream *s)
+{
+    struct stream *to;
+    uint64_t most = s->events->may_pass(s, &to);
+    ssize_t moved = splice_fill(&s->loop->splice, stream_fd(s), most);
+
+    s->is_fast = moved >= PASSED_FAST;
+    if (moved > 0)
+        stream_take_piped(to, (size_t)moved);
+    return moved != 0 ? moved : UV_EOF;
+}
+
+/* --- reading --- */
+
 /* How much is read at once, by what memory there is to keep it in. Full: nothing, which waits with
  * the kernel until the loop's on_memory_full has seen to it. */
 static unsigned stream_read_room(void)
@@ -130,20 +192,11 @@ static unsigned stream_read_room(void)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     struct stream *s = stream_of(handle);
-    unsigned room = splice_may_pass(s) ? 0 : stream_read_room();
+    unsigned room = stream_may_pass(s) ? 0 : stream_read_room();
 
     (void)suggested;
     /* Without a buffer libuv reads nothing, and tells at once. */
     *out = uv_buf_init(room > 0 ? s->loop->read_buffer : NULL, room);
-}
-
-/* 0, or what has become of the connection, which the kernel tells once. */
-static int stream_ask_error(const struct stream *s)
-{
-    int error = 0;
-    socklen_t length = sizeof error;
-
-    return getsockopt(stream_fd(s), SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? -error : 0;
 }
 
 /* Is an end one? The kernel tells of a reset once: a write may have been told, and reading then
@@ -155,7 +208,7 @@ static int stream_end_status(const struct stream *s)
 
     if (s->failure == UV_ECONNRESET)
         return s->failure;
-    status = stream_ask_error(s);
+    status = socket_error(stream_fd(s));
     return status == UV_EPIPE ? 0 : status;
 }
 
@@ -169,7 +222,7 @@ static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
     if (length == 0 || s->is_closing || (passes && mem_is_full()))
         return;
     if (passes)
-        length = splice_pass(s);
+        length = stream_pass(s);
     if (length == UV_EAGAIN)
         return;
     if (length > 0 && passes) {
@@ -226,7 +279,8 @@ void stream_read_first(struct stream *s)
     }
     length = read(stream_fd(s), loop->read_buffer, room);
     if (length > 0)
-        s->failure = stream_ask_error(s); /* what a peer has sent that is gone comes before that */
+        s->failure =
+            socket_error(stream_fd(s)); /* what a peer has sent that is gone comes before that */
     else if (length < 0 && !is_nothing_yet(length))
         s->failure = -errno;
     if (length <= 0 || s->failure != 0) {
@@ -304,7 +358,7 @@ void stream_write_now(struct stream *s, const uv_buf_t *parts, unsigned count)
     if (total == 0 || s->is_closing || s->failure != 0)
         return;
     if (s->queued_bytes == 0) {
-        written = send_parts(stream_fd(s), parts, count, total, s->is_finishing);
+        written = socket_send(stream_fd(s), parts, count, total, s->is_finishing);
         if (written == UV_EAGAIN)
             written = 0;
         if (written < 0) {
@@ -374,75 +428,48 @@ void stream_close(struct stream *s)
 
 void stream_reset(struct stream *s)
 {
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-
     if (s->is_closing)
         return;
-    stream_take_out(s);
-    stream_forget_gathered(s);
-    s->is_closing = true;
-    deferred_cancel(&s->failed);
+    stream_take_out(s); /* before the kernel loses what it has not sent */
     /* Not uv_tcp_close_reset: that refuses a connection that was shut, which can be reset, too. */
-    setsockopt(stream_fd(s), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    uv_close(&s->uv.handle, on_closed);
+    socket_lose(stream_fd(s));
+    stream_close(s);
 }
 
 uint32_t stream_unsent(const struct stream *s)
 {
-    int in_kernel = 0;
-
-    if (ioctl(stream_fd(s), SIOCOUTQ, &in_kernel) != 0 || in_kernel < 0)
-        in_kernel = 0;
-    return (uint32_t)s->uv.stream.write_queue_size + (uint32_t)in_kernel;
+    return (uint32_t)s->uv.stream.write_queue_size + socket_unsent(stream_fd(s));
 }
 
 bool stream_is_dead(const struct stream *s)
 {
-    struct pollfd asked = {.fd = stream_fd(s)};
-
-    /* Not by its state, which is the same where both sides have ended in peace; and what the peer
-     * sent before its end may still be there to be read. */
-    return s->failure != 0 || (poll(&asked, 1, 0) > 0 && (asked.revents & POLLERR) != 0);
-}
-
-static void stream_set(const struct stream *s, int level, int option, int value)
-{
-    setsockopt(stream_fd(s), level, option, &value, sizeof value);
+    return s->failure != 0 || socket_is_dead(stream_fd(s));
 }
 
 void stream_keep_alive(struct stream *s)
 {
-    if (s->uv.handle.type != UV_TCP)
-        return;
-    stream_set(s, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_ALIVE_S);
-    stream_set(s, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_ALIVE_S);
-    stream_set(s, IPPROTO_TCP, TCP_KEEPCNT, KEEP_ALIVE_TRIES);
-    stream_set(s, SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (s->uv.handle.type == UV_TCP)
+        socket_keep_alive(stream_fd(s));
 }
 
-static ssize_t stream_peek(const struct stream *s)
+static enum socket_look stream_look(const struct stream *s)
 {
-    char byte;
-
-    return recv(stream_fd(s), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return s->failure != 0 || s->has_ended ? SOCKET_BROKEN : socket_look(stream_fd(s));
 }
 
 bool stream_is_stale(const struct stream *s)
 {
-    return s->failure != 0 || s->has_ended || !is_nothing_yet(stream_peek(s));
+    return stream_look(s) != SOCKET_QUIET;
 }
 
 bool stream_is_at_end(const struct stream *s)
 {
-    ssize_t result;
+    enum socket_look look = stream_look(s);
 
-    if (s->failure != 0 || s->has_ended)
-        return true;
-    result = stream_peek(s);
-    return result <= 0 && !is_nothing_yet(result);
+    return look == SOCKET_END || look == SOCKET_BROKEN;
 }
 
 bool stream_has_bytes(const struct stream *s)
 {
-    return s->failure == 0 && !s->has_ended && stream_peek(s) > 0;
+    return stream_look(s) == SOCKET_BYTES;
 }

@@ -84,7 +84,6 @@ void stream_write_held(struct loop *);     /* for net/loop.c: what goes out soon
 /* What was added goes out, and the peer sees the end behind it. No more writes. If the kernel does
  * not take all at once it is no more than stream_flush: stream_shutdown waits for the rest. */
 void stream_finish(struct stream *);
-void stream_fail(struct stream *, int status); /* for net/splice.c: it can be written no more */
 void stream_shutdown(struct stream *); /* no more writes; the peer sees the end after the queue */
 void stream_reset(struct stream *); /* like stream_close, but the peer sees a reset, not an end */
 void stream_close(struct stream *); /* what is queued is lost; twice is fine */
