@@ -19,6 +19,7 @@
 #include "health/tally.h"
 #include "net/deadline.h"
 #include "net/resolve.h"
+#include "net/shortage.h"
 #include "shared/board.h"
 #include "shared/evidence.h"
 #include "shared/spares.h"
@@ -307,7 +308,7 @@ static void keep_addresses(struct checker *c, const struct sockaddr_in6 *address
 static void checker_go_on_unresolved(struct checker *c, int code)
 {
     deadline_clear(&c->limit);
-    if (code == UV_EAI_MEMORY || probe_is_shortage(code))
+    if (code == UV_EAI_MEMORY || shortage_explains(code))
         checker_fail_locally(c, -ENOMEM);
     else if (is_definite(code) || c->addresses_count == 0)
         checker_fail(c, VERDICT_UNRESOLVED, code);

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "config/probes.h"
+#include "net/shortage.h"
 
 struct probe_connection { /* frees itself when it is closed */
     struct stream stream;
@@ -52,24 +53,11 @@ static void probe_fail(struct probe *p, enum verdict_reason reason, int code)
     probe_decide(p, PROBE_FAILED, reason, code);
 }
 
-bool probe_is_shortage(int code)
-{
-    return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -ENOBUFS ||
-           code == -EADDRINUSE;
-}
-
-/* No port is left to connect from, or this machine does not have that kind of
- * address at all (::1 without IPv6). */
-static bool is_no_way(int code)
-{
-    return code == -EADDRNOTAVAIL;
-}
-
 static void probe_fail_to_connect(struct probe *p, int code)
 {
-    if (probe_is_shortage(code))
+    if (shortage_explains(code))
         probe_decide(p, PROBE_SHORT, VERDICT_CONNECT, code);
-    else if (is_no_way(code))
+    else if (shortage_of_address_explains(code))
         probe_decide(p, PROBE_NO_WAY, VERDICT_CONNECT, code);
     else
         probe_fail(p, VERDICT_CONNECT, code);

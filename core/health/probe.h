@@ -53,7 +53,4 @@ void probe_init(struct probe *, struct loop *, const struct config *, const stru
                 void (*on_done)(struct probe *));
 void probe_start(struct probe *, const struct sockaddr *to, uint64_t limit_ms);
 
-/* Does this error say that we are short of descriptors, memory or ports? */
-bool probe_is_shortage(int code);
-
 #endif

@@ -7,6 +7,8 @@
  */
 #include "net/listener.h"
 
+#include "net/shortage.h"
+
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -41,11 +43,6 @@ static void listener_try_later(struct listener *l)
     deadline_set(l->loop, &l->again, AGAIN_MS);
 }
 
-static bool is_out_of_something(int error)
-{
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 /* False if there is nobody more to accept for now. What went wrong with one connection before it
  * was accepted says nothing of the next (accept(2)). */
 static bool listener_accept(struct listener *l)
@@ -63,9 +60,11 @@ static bool listener_accept(struct listener *l)
     }
     if (error == EMFILE && l->make_room(l))
         return true;
-    if (is_out_of_something(error))
+    if (shortage_explains(-error)) {
         listener_try_later(l);
-    return error != EAGAIN && !is_out_of_something(error);
+        return false;
+    }
+    return error != EAGAIN;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)

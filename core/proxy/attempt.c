@@ -1,6 +1,7 @@
 #include "proxy/attempt.h"
 
 #include "base/mem.h"
+#include "net/shortage.h"
 #include "shared/numbers.h"
 
 static struct attempt *attempt_of(struct outgoing *o)
@@ -79,13 +80,6 @@ static void attempt_fail(struct attempt *a, struct attempt_failure failure)
 
 /* --- connecting --- */
 
-/* What connect says about this machine is not the backend's failure. */
-static bool code_is_local(int code)
-{
-    return code == UV_EMFILE || code == UV_ENFILE || code == UV_ENOMEM || code == UV_ENOBUFS ||
-           code == UV_EADDRNOTAVAIL || code == UV_EADDRINUSE;
-}
-
 /* The script gave it less time than the settings do: what is too late for it may be well. */
 static bool attempt_is_hurried(const struct attempt *a)
 {
@@ -105,8 +99,8 @@ static void attempt_fail_connect(struct attempt *a, int code)
         failure.kind = FACTS_TIMEOUT;
         failure.message = "no connection within timeouts.connect";
         failure.is_provoked = attempt_is_hurried(a);
-    } else if (code_is_local(code)) {
-        failure.outcome = ATTEMPT_LOCAL;
+    } else if (shortage_explains(code) || shortage_of_address_explains(code)) {
+        failure.outcome = ATTEMPT_LOCAL; /* connect says nothing of the backend */
     } else if (code == UV_ECONNREFUSED) {
         failure.outcome = ATTEMPT_REFUSED;
     }
@@ -122,7 +116,7 @@ static void on_lease_failed(struct lease *lease, int code)
     struct attempt *a = list_entry(lease, struct attempt, lease);
     const struct sockaddr *next = NULL;
 
-    if (!code_is_local(code) || code == UV_EADDRNOTAVAIL)
+    if (!shortage_explains(code))
         next =
             others_next(&a->others, a->backend, a->arena, lease->opening.to, code == UV_ETIMEDOUT);
     if (next == NULL) {
