@@ -17,18 +17,19 @@ struct network {
     uint8_t prefix;      /* bits of it that count, 0 to 128 */
 };
 
-/* NULL, or what is wrong with the text, in static words. White space around it is no matter. */
+/* NULL, or what is wrong with the text, in static words. White space around it is ignored. */
 const char *network_parse(struct network *out, struct slice text) MUST_USE;
-/* A v4-mapped address is of its IPv4 network, and of no larger one: "::/0" is all of IPv6 only.
- * Others than IPv4 and IPv6 are in none. */
 void network_format(struct buffer *, const struct network *); /* "10.0.0.0/8" */
+/* A v4-mapped address is in its IPv4 network and in no larger one: "::/0" has IPv6 only. An address
+ * of another family is in none. */
 bool network_has(const struct network *, const struct sockaddr_in6 *);
 bool network_any_has(const struct network *, unsigned count, const struct sockaddr_in6 *);
-/* Whom an address belongs to: an IPv4 one, v4-mapped too, by the whole; an IPv6 one by its first 64
- * bits, as one customer has all that begin so; link-local ones, which share those, by the whole. */
+/* The network of one client: of an IPv4 address, v4-mapped too, the whole; of an IPv6 address the
+ * first 64 bits, as one customer has them all; of a link-local address, which shares those with
+ * others, the whole. */
 void network_of_client(struct network *out, const struct sockaddr_in6 *);
-/* An address as text, as X-Forwarded-For has them: "1.2.3.4", "::1"; a port behind it
- * ("1.2.3.4:80", "[::1]:80") is left out. IPv4 becomes v4-mapped. False for anything else. */
+/* An address as it stands in X-Forwarded-For: "1.2.3.4", "::1". A port behind it ("1.2.3.4:80",
+ * "[::1]:80") is left out. IPv4 becomes v4-mapped. False for anything else. */
 bool network_read_address(struct slice text, struct sockaddr_in6 *out);
 
 #endif
