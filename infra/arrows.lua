@@ -30,7 +30,6 @@ end
 -- Circles that are still to be cut: no other may come, and one that is cut leaves this list.
 local uncut = arg[1] and {} or {
   "lua: modules sandbox",
-  "net: gather loop stream",
   "policy: asking policy",
   "policy: await coroutines",
   "policy: script script_state shortage timers",

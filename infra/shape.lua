@@ -23,7 +23,6 @@ local unmended = {
   "core/lua/strings.lua: text",
   "core/lua/texts.lua: text",
   "core/lua/turns.lua: text",
-  "core/net/loop.h: text",
   "core/policy/answers.lua: text",
   "core/policy/backends.lua: text",
   "core/policy/context.lua: text",

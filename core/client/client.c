@@ -191,7 +191,7 @@ static void client_feed_early(struct client *c)
 {
     size_t used = early_bytes(c) > 0 ? client_feed(c, buffer_slice(c->early)) : 0;
 
-    stream_flush_gathered(c->clients->loop); /* pieces of the body may be borrowed from it */
+    loop_end_event(c->clients->loop); /* pieces of the body may be borrowed from it */
     buffer_consume(c->early, used);
     if (early_bytes(c) == 0)
         early_drop(c);
@@ -327,7 +327,7 @@ static void client_pass_early(struct client *c)
 {
     if (early_bytes(c) > 0) {
         incoming_pass(c->incoming, buffer_slice(c->early));
-        stream_flush_gathered(c->clients->loop); /* it is borrowed */
+        loop_end_event(c->clients->loop); /* it is borrowed */
         early_drop(c);
     }
     if (c->has_ended)

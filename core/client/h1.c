@@ -147,7 +147,7 @@ void incoming_watch(struct incoming *in)
 
 void incoming_send_now(struct loop *loop)
 {
-    stream_write_held(loop);
+    outbox_send_all_deferred(&loop->outbox);
 }
 
 void incoming_fail_body(struct incoming *in, enum incoming_fault fault, const char *text)

@@ -1,19 +1,23 @@
 /*
- * A turn: wait - handle what is ready - fire deadlines - run what was deferred - tell of
- * what was closed - then, before the next wait, run what that deferred and tell the owner.
- * Deadlines come after what is ready and by the time at which the wait ended: after a turn
- * that took long an answer that has arrived in time is still in time. So it is after the whole
- * process stood still: that interrupts the wait, which then has not looked at what is ready,
- * so deadlines that are late by as much come after another look.
+ * A turn, and who runs each part of it:
  *
- * Most that is closed is closed by something deferred; that has to come before libuv tells
- * of it, or else it would be told in another turn, which begins with a wait of no length.
+ *   libuv         waits, then has streams and listeners handle what is ready
+ *   after_wait    what was deferred in the outbox goes out, deadlines pass, deferred events run
+ *   libuv         reports what was closed
+ *   before_wait   deferred events run, what they deferred in the outbox goes out, on_turn
+ *
+ * Deadlines pass after what is ready is handled, by the time at which the wait ended: after a turn
+ * that took long an answer that has arrived in time is still in time. The same holds after the
+ * whole process stood still: that interrupts the wait, which then has not looked at what is ready,
+ * so deadlines that are late by as much pass after another look.
+ *
+ * Most connections are closed by a deferred event. It runs before libuv reports what was closed, or
+ * else that would be reported in another turn, which begins with a wait of no length.
  */
 #include "net/loop.h"
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "net/stream.h"
 
 enum { OVERSLEPT_MS = 20 };
 
@@ -22,8 +26,8 @@ static void on_no_wait(uv_idle_t *idle)
     (void)idle; /* that it is active is enough */
 }
 
-/* Runs those that are there now; what they defer comes later, and in the end after the next
- * look at what is ready, so that nobody can keep the loop to himself. */
+/* Runs the events that are there now. What they defer runs later, at last after the next look at
+ * what is ready, so that nobody can keep the loop busy alone. */
 static void loop_run_deferred(struct loop *loop)
 {
     struct list_node batch;
@@ -35,11 +39,11 @@ static void loop_run_deferred(struct loop *loop)
 
         list_remove(&d->node);
         d->run(d);
-        stream_flush_gathered(loop);
+        loop_end_event(loop);
     }
 }
 
-/* Is the wait one that was interrupted? Libuv does not say. It ends late, and tells of nothing. */
+/* Was the wait interrupted? Libuv does not say, but such a wait ends late and reports nothing. */
 static bool loop_has_overslept(const struct loop *loop)
 {
     return loop->events == 0 && loop->wheel.next_ms != UINT64_MAX &&
@@ -53,7 +57,7 @@ static void loop_pass_deadlines(struct loop *loop)
 
     while ((d = wheel_pass(&loop->wheel, until_ms)) != NULL) {
         d->on_passed(d);
-        stream_flush_gathered(loop);
+        loop_end_event(loop);
     }
 }
 
@@ -61,7 +65,7 @@ static void on_after_wait(uv_check_t *check)
 {
     struct loop *loop = check->data;
 
-    stream_write_held(loop);
+    outbox_send_all_deferred(&loop->outbox);
     loop->looks_again = !loop->looks_again && loop_has_overslept(loop);
     if (!loop->looks_again)
         loop_pass_deadlines(loop);
@@ -95,7 +99,7 @@ static void on_before_wait(uv_prepare_t *prepare)
     struct loop *loop = prepare->data;
 
     loop_run_deferred(loop);
-    stream_write_held(loop);
+    outbox_send_all_deferred(&loop->outbox);
     if (loop->on_turn != NULL)
         loop->on_turn(loop);
     if (list_is_empty(&loop->deferred) && !loop->looks_again)
@@ -106,12 +110,12 @@ static void on_before_wait(uv_prepare_t *prepare)
     loop->polls++;
     loop->events_before = loop->events;
     loop->events = 0;
-    loop->scripts_us = 0;
+    loop->work_us = 0;
     loop->event_us = 0;
 }
 
-/* From its first stream on libuv keeps a descriptor for when there are no more. It has it from the
- * beginning, when there are some: what a process holds at rest does not grow with a connection. */
+/* From its first stream on libuv keeps a spare descriptor for when there are none left. It gets it
+ * here, while there are some: so what a process holds at rest does not grow with a connection. */
 static void loop_keep_descriptor(struct loop *loop)
 {
     uv_tcp_t first;
@@ -152,7 +156,7 @@ void loop_dispose(struct loop *loop)
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     CHECK(uv_loop_close(&loop->uv) == 0);
     splice_dispose(&loop->splice);
-    arena_dispose(&loop->gather.room);
+    outbox_dispose(&loop->outbox);
     mem_free(loop->read_buffer);
 }
 

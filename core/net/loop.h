@@ -1,16 +1,16 @@
 /*
- * loop - one event loop per process: deferred events, deadlines, one read buffer.
+ * loop - one event loop per process, with what its connections share: deadlines, an outbox, one
+ * pipe, one read buffer.
  *
- * A deferred event runs before the loop waits again, never inside the call that
- * asked; so an object may report its end to its owner without the owner being
- * on the stack.
+ * A deferred event runs before the loop waits again, never inside the call that asked;
+ * so an object may report its end to its owner without the owner being on the stack.
  */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "net/outbox.h"
 #include "net/splice.h"
 #include "net/wheel.h"
 
@@ -22,64 +22,34 @@
 enum {
     LOOP_READ_BYTES = 65536,
     LOOP_TIGHT_BYTES = 4096, /* read at once while memory is tight (base/mem.h) */
-    GATHER_PARTS = 32,
-    GATHER_SCRATCH = 512,
-    GATHER_ROOM = 8192,
-    HELD_STREAMS = 16,
-    HELD_BYTES_EACH = 1024,
-    POLL_EVENTS_SURE = 900, /* less than libuv asks for */
-    POLL_SCRIPTS_US = 10000,
-    POLL_FRESH_MS = 100,
-};
-
-struct stream;
-
-/* What one stream is to write in one system call (net/stream.h, stream_add). */
-struct gather {
-    struct stream *stream;
-    unsigned count;
-    size_t scratch_used;
-    uv_buf_t parts[GATHER_PARTS];
-    char scratch[GATHER_SCRATCH];
-    struct arena room; /* stream_room */
-    char room_first[GATHER_ROOM];
-};
-
-/* What is to be written before the loop waits (net/stream.h, stream_send_soon), copied. */
-struct held {
-    unsigned count;
-    struct stream *streams[HELD_STREAMS];
-    size_t lengths[HELD_STREAMS];
-    char bytes[HELD_STREAMS][HELD_BYTES_EACH];
 };
 
 struct loop {
     uv_loop_t uv;
-    uv_check_t after_wait;    /* fires deadlines */
+    uv_check_t after_wait;    /* passes deadlines */
     uv_prepare_t before_wait; /* runs deferred events and on_turn */
     uv_idle_t no_wait;        /* active while something deferred must not wait */
     uv_timer_t wheel_timer;
     struct wheel wheel;
-    uint64_t armed_for_ms; /* when wheel_timer wakes the loop */
-    uint64_t event_us;     /* the steady clock in the running event; 0: nobody has looked at it */
-    uint64_t noted_ms;     /* the same, when somebody last looked at it */
-    bool looks_again; /* the wait did not look at what is ready: deadlines come after another */
-    uint64_t polls;   /* for what is ready that have begun: see loop_poll */
-    uint32_t events, events_before; /* since the last one began, and between the two before */
-    uint64_t scripts_us;            /* that scripts took since the last one began */
+    uint64_t armed_for_ms;  /* when wheel_timer wakes the loop */
+    uint64_t event_us;      /* the steady clock in the running event; 0: nobody has read it */
+    uint64_t noted_ms;      /* the steady clock when it was read last */
+    bool looks_again;       /* the wait was interrupted: deadlines pass after the next one */
+    uint64_t polls;         /* polls begun so far */
+    uint32_t events;        /* since the last poll began */
+    uint32_t events_before; /* between the two polls before */
+    uint64_t work_us;       /* since the last poll began: see loop_note_work */
     struct list_node deferred;
-    struct gather gather;
+    struct outbox outbox;
     struct splice splice;
-    struct held held;
+    char *read_buffer; /* one for all connections: consumed before the next read */
+    void *owner;
     void (*on_turn)(struct loop *); /* before each wait; NULL is fine */
-    /* Memory is full: nothing is read before that was looked after, after each wait. NULL is fine,
+    /* Memory is full: comes after each wait, and nothing is read until there is room. NULL is fine
      * in a process without marks (base/mem.h). */
     void (*on_memory_full)(struct loop *);
-    void *owner;
-    /* Grows with each event; NULL is fine. Within one turn, too, which may take long where there are
-     * many events and each takes a little. */
+    /* Grows with each event, as a turn with many events may take long. NULL is fine. */
     _Atomic uint64_t *pulse;
-    char *read_buffer; /* one for all connections: consumed before the next read */
 };
 
 struct deferred {
@@ -100,7 +70,7 @@ static inline uint64_t loop_now_ms(const struct loop *loop) /* steady clock, cac
     return uv_now(&loop->uv);
 }
 
-/* The time of the running event by the steady clock, looked at once in it. After something that
+/* The time of the running event by the steady clock, which is read once in it. After something that
  * took long the time cached for the turn must not make the deadlines that are set now pass early:
  * hence noted_ms. */
 static inline uint64_t loop_event_us(struct loop *loop)
@@ -112,33 +82,24 @@ static inline uint64_t loop_event_us(struct loop *loop)
     return loop->event_us;
 }
 
-/* A script has run, which may have taken long. */
-static inline void loop_note_script(struct loop *loop)
+/* The running event has done something that may have taken long: the clock is read again. */
+static inline void loop_note_work(struct loop *loop)
 {
     uint64_t before_us = loop->event_us;
 
     loop->event_us = 0;
     if (before_us != 0)
-        loop->scripts_us += loop_event_us(loop) - before_us;
+        loop->work_us += loop_event_us(loop) - before_us;
 }
 
-/* The number of the poll that told of the running event, or of the last one: a turn has one, and
- * what runs after the events of a turn still belongs to it. */
+/* The number of the poll that reported the running event. A turn has one, and what runs after the
+ * events of a turn still belongs to it. */
 static inline uint64_t loop_poll(const struct loop *loop)
 {
     return loop->polls;
 }
 
-/* Has that poll told of everything that was ready, and not long ago? Libuv asks for so many events
- * at once, and asks again in the same turn if it got them. What makes it old is scripts that took
- * long, or a process that stood still, by the steady clock. */
-static inline bool loop_poll_is_fresh(const struct loop *loop, uint64_t now_us)
-{
-    return loop->events < POLL_EVENTS_SURE && loop->events_before < POLL_EVENTS_SURE &&
-           loop->scripts_us < POLL_SCRIPTS_US && now_us / 1000 < loop_now_ms(loop) + POLL_FRESH_MS;
-}
-
-/* For net/: every event ends here. */
+/* For net/: another event begins. */
 static inline void loop_note_event(struct loop *loop)
 {
     loop->events++;
@@ -147,6 +108,14 @@ static inline void loop_note_event(struct loop *loop)
         atomic_store_explicit(loop->pulse,
                               atomic_load_explicit(loop->pulse, memory_order_relaxed) + 1,
                               memory_order_relaxed);
+}
+
+/* An event is over: what it has added to the outbox goes out or is deferred. Whoever handles one
+ * event in two parts may call it in between. */
+static inline void loop_end_event(struct loop *loop)
+{
+    loop_note_event(loop);
+    outbox_end_event(&loop->outbox);
 }
 
 void deferred_init(struct deferred *, void (*run)(struct deferred *));

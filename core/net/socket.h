@@ -10,8 +10,11 @@
 #include <uv.h>
 
 /* One system call. How many bytes the kernel has taken, perhaps fewer than there are, or a negative
- * libuv code; UV_EAGAIN: none now. more: the end follows at once, and the last bytes wait for it. */
+ * libuv code; UV_EAGAIN: none now. more: the end follows, and the last bytes wait for it. */
 ssize_t socket_send(int fd, const uv_buf_t *parts, unsigned count, size_t total_bytes, bool more);
+/* One system call. The number of bytes, 0 at the end, or a negative libuv code; UV_EAGAIN: none
+ * are there now. */
+ssize_t socket_read(int fd, char *out, size_t most_bytes);
 
 /* Is something to be read at this moment: a byte, an end, or what broke the connection? One system
  * call, and what is there is still to be read. */

@@ -50,9 +50,15 @@ ssize_t splice_fill(struct splice *splice, int from, uint64_t most_bytes)
     return UV_EAGAIN;
 }
 
-ssize_t splice_drain(struct splice *splice, int to, size_t most_bytes)
+int splice_drain(struct splice *splice, int to, size_t *left_bytes)
 {
-    return splice_move(splice->out, to, most_bytes);
+    ssize_t moved;
+
+    do {
+        moved = splice_move(splice->out, to, *left_bytes);
+        *left_bytes -= moved > 0 ? (size_t)moved : 0;
+    } while (moved > 0 && *left_bytes > 0);
+    return moved < 0 && moved != UV_EAGAIN ? (int)moved : 0;
 }
 
 size_t splice_read(struct splice *splice, char *out, size_t most_bytes)

@@ -24,8 +24,9 @@ bool splice_open(struct splice *) MUST_USE;
 /* From a socket into the empty pipe. The number of bytes, 0 at the end of what is sent, or a
  * negative libuv code; UV_EAGAIN: nothing is there, or the pipe is of no use and closed. */
 ssize_t splice_fill(struct splice *, int from, uint64_t most_bytes) MUST_USE;
-/* Out of the pipe into a socket. The number of bytes or a negative libuv code. */
-ssize_t splice_drain(struct splice *, int to, size_t most_bytes) MUST_USE;
+/* Out of the pipe into a socket; *left_bytes: of those in the pipe, and what it did not take. 0, or
+ * a negative libuv code that says why it never will. */
+int splice_drain(struct splice *, int to, size_t *left_bytes) MUST_USE;
 /* Out of the pipe into memory; there must be something in it. */
 size_t splice_read(struct splice *, char *out, size_t most_bytes) MUST_USE;
 void splice_dispose(struct splice *);

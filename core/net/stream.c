@@ -1,8 +1,21 @@
+/*
+ *   stream_connect             stream_accept
+ *         |                          |
+ *      opening ---on_connected---> open
+ *         |                          |
+ *         '--stream_close, _reset----'--> closing ---on_closed---> closed
+ *
+ * While it is open each direction has a state of its own:
+ *
+ *   reading   paused <--stream_read, stream_pause--> is_reading ---end---> has_ended
+ *   writing   nothing queued <--a full socket, on_drained--> queued_bytes ---stream_finish--->
+ *             has_finished
+ *
+ * Why it can be written no more, or why reading broke, is in failure; on_end reports it once.
+ */
 #include "net/stream.h"
 
 #include "base/mem.h"
-#include "net/gather.h"
-#include "net/socket.h"
 
 #include <sys/un.h>
 
@@ -50,6 +63,8 @@ static void stream_fail(struct stream *s, int status)
         stream_tell_failure(s);
 }
 
+static const struct outlet_kind outlet_kind;
+
 static void stream_init(struct stream *s, struct loop *loop, const struct stream_events *events)
 {
     s->loop = loop;
@@ -58,7 +73,9 @@ static void stream_init(struct stream *s, struct loop *loop, const struct stream
     s->queued_bytes = 0;
     s->failure = 0;
     s->is_reading = s->has_ended = s->has_told = s->is_closing = false;
-    s->is_finishing = s->has_finished = s->is_held = s->is_fast = false;
+    s->is_finishing = s->has_finished = s->is_fast = false;
+    s->outlet = (struct outlet){.is_deferred = false};
+    loop->outbox.kind = &outlet_kind;
     s->uv.handle.data = s;
 }
 
@@ -80,7 +97,7 @@ static void on_connected(uv_connect_t *request, int status)
         return;
     s->failure = status;
     s->events->on_connected(s, status);
-    stream_flush_gathered(loop);
+    loop_end_event(loop);
 }
 
 static int stream_connect_tcp(struct stream *s, const struct sockaddr *to)
@@ -151,16 +168,13 @@ static void stream_write_piped(struct stream *to, size_t length)
 
 static void stream_take_piped(struct stream *to, size_t length)
 {
-    ssize_t sent = 0;
+    int status = 0;
 
     stream_flush(to); /* what was added before goes out before */
     if (stream_takes(to))
-        do {
-            sent = splice_drain(&to->loop->splice, stream_fd(to), length);
-            length -= sent > 0 ? (size_t)sent : 0;
-        } while (sent > 0 && length > 0);
-    if (sent < 0 && sent != UV_EAGAIN)
-        stream_fail(to, (int)sent);
+        status = splice_drain(&to->loop->splice, stream_fd(to), &length);
+    if (status != 0)
+        stream_fail(to, status);
     stream_write_piped(to, length);
 }
 
@@ -239,7 +253,7 @@ static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
         else
             stream_fail(s, status);
     }
-    stream_flush_gathered(loop);
+    loop_end_event(loop);
 }
 
 void stream_read(struct stream *s)
@@ -260,11 +274,6 @@ void stream_read(struct stream *s)
     s->is_reading = true;
 }
 
-static bool is_nothing_yet(ssize_t result)
-{
-    return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
-}
-
 void stream_read_first(struct stream *s)
 {
     struct loop *loop = s->loop;
@@ -277,18 +286,18 @@ void stream_read_first(struct stream *s)
         stream_read(s);
         return;
     }
-    length = read(stream_fd(s), loop->read_buffer, room);
+    length = socket_read(stream_fd(s), loop->read_buffer, room);
     if (length > 0)
         s->failure =
             socket_error(stream_fd(s)); /* what a peer has sent that is gone comes before that */
-    else if (length < 0 && !is_nothing_yet(length))
-        s->failure = -errno;
+    else if (length < 0 && length != UV_EAGAIN)
+        s->failure = (int)length;
     if (length <= 0 || s->failure != 0) {
         stream_read(s);
         return;
     }
     s->events->on_bytes(s, (struct slice){loop->read_buffer, (size_t)length});
-    stream_flush_gathered(loop);
+    loop_end_event(loop);
 }
 
 void stream_pause(struct stream *s)
@@ -316,7 +325,7 @@ static void on_written(uv_write_t *request, int status)
         struct loop *loop = s->loop;
 
         s->events->on_drained(s);
-        stream_flush_gathered(loop);
+        loop_end_event(loop);
     }
 }
 
@@ -348,17 +357,16 @@ static void stream_queue(struct stream *s, const uv_buf_t *parts, unsigned count
     }
 }
 
-void stream_write_now(struct stream *s, const uv_buf_t *parts, unsigned count)
+/* Past the outbox; what the kernel does not take is copied and queued. */
+static void stream_write_now(struct stream *s, const uv_buf_t *parts, unsigned count,
+                             size_t total_bytes)
 {
-    size_t total = 0;
     ssize_t written = 0;
 
-    for (unsigned i = 0; i < count; i++)
-        total += parts[i].len;
-    if (total == 0 || s->is_closing || s->failure != 0)
+    if (total_bytes == 0 || s->is_closing || s->failure != 0)
         return;
     if (s->queued_bytes == 0) {
-        written = socket_send(stream_fd(s), parts, count, total, s->is_finishing);
+        written = socket_send(stream_fd(s), parts, count, total_bytes, s->is_finishing);
         if (written == UV_EAGAIN)
             written = 0;
         if (written < 0) {
@@ -366,15 +374,46 @@ void stream_write_now(struct stream *s, const uv_buf_t *parts, unsigned count)
             return;
         }
     }
-    if ((size_t)written < total)
-        stream_queue(s, parts, count, total, (size_t)written);
+    if ((size_t)written < total_bytes)
+        stream_queue(s, parts, count, total_bytes, (size_t)written);
 }
 
 void stream_write(struct stream *s, const uv_buf_t *parts, unsigned count)
 {
+    size_t total_bytes = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        total_bytes += parts[i].len;
     stream_flush(s); /* what was added before goes out before */
-    stream_write_now(s, parts, count);
+    stream_write_now(s, parts, count, total_bytes);
 }
+
+static bool may_defer(const struct outlet *outlet)
+{
+    const struct stream *s = list_entry(outlet, struct stream, outlet);
+
+    return !s->is_closing && s->failure == 0 && s->queued_bytes == 0;
+}
+
+static void on_outlet_writes(struct outlet *outlet, const uv_buf_t *parts, unsigned count,
+                             size_t total_bytes)
+{
+    stream_write_now(list_entry(outlet, struct stream, outlet), parts, count, total_bytes);
+}
+
+static void on_deferred_leaves(struct outlet *outlet, const uv_buf_t *whole)
+{
+    struct stream *s = list_entry(outlet, struct stream, outlet);
+
+    if (s->events->may_leave == NULL || s->events->may_leave(s))
+        stream_write_now(s, whole, 1, whole->len);
+}
+
+static const struct outlet_kind outlet_kind = {
+    .may_defer = may_defer,
+    .write = on_outlet_writes,
+    .write_deferred = on_deferred_leaves,
+};
 
 /* One packet takes the last bytes and the end: the second one is spared, and the peer is woken
  * once. The end goes out before anything is closed, as unread bytes would turn that into a reset,
@@ -419,8 +458,7 @@ void stream_close(struct stream *s)
 {
     if (s->is_closing)
         return;
-    stream_take_out(s);
-    stream_forget_gathered(s);
+    outbox_drop(&s->loop->outbox, &s->outlet);
     s->is_closing = true;
     deferred_cancel(&s->failed);
     uv_close(&s->uv.handle, on_closed);
@@ -428,48 +466,8 @@ void stream_close(struct stream *s)
 
 void stream_reset(struct stream *s)
 {
-    if (s->is_closing)
-        return;
-    stream_take_out(s); /* before the kernel loses what it has not sent */
     /* Not uv_tcp_close_reset: that refuses a connection that was shut, which can be reset, too. */
-    socket_lose(stream_fd(s));
+    if (!s->is_closing)
+        socket_lose(stream_fd(s));
     stream_close(s);
-}
-
-uint32_t stream_unsent(const struct stream *s)
-{
-    return (uint32_t)s->uv.stream.write_queue_size + socket_unsent(stream_fd(s));
-}
-
-bool stream_is_dead(const struct stream *s)
-{
-    return s->failure != 0 || socket_is_dead(stream_fd(s));
-}
-
-void stream_keep_alive(struct stream *s)
-{
-    if (s->uv.handle.type == UV_TCP)
-        socket_keep_alive(stream_fd(s));
-}
-
-static enum socket_look stream_look(const struct stream *s)
-{
-    return s->failure != 0 || s->has_ended ? SOCKET_BROKEN : socket_look(stream_fd(s));
-}
-
-bool stream_is_stale(const struct stream *s)
-{
-    return stream_look(s) != SOCKET_QUIET;
-}
-
-bool stream_is_at_end(const struct stream *s)
-{
-    enum socket_look look = stream_look(s);
-
-    return look == SOCKET_END || look == SOCKET_BROKEN;
-}
-
-bool stream_has_bytes(const struct stream *s)
-{
-    return stream_look(s) == SOCKET_BYTES;
 }

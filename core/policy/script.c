@@ -69,7 +69,7 @@ script_slice(struct script *script, struct script_run *run, struct coroutine *co
     result = budget_resume(script->budget, co->thread, arguments, &stop);
     script->coroutines.running = NULL;
     if (script->coroutines.loop != NULL)
-        loop_note_script(script->coroutines.loop);
+        loop_note_work(script->coroutines.loop);
     script->was_stopped = stop != BUDGET_KEPT;
     if (sandbox_is_due(script->heap))
         script_tidy(script, co);

@@ -1,6 +1,7 @@
 #include "upstream/outgoing.h"
 
 #include "base/mem.h"
+#include "upstream/freshness.h"
 #include "upstream/pool.h"
 #include "wire/h1.h"
 
@@ -174,7 +175,7 @@ static bool may_leave(struct stream *s)
     const struct loop *loop = s->loop;
 
     if (o->events == NULL || !o->is_reused || !o->has_request || o->bytes_read > 0 ||
-        o->began_at_poll != loop_poll(loop) || loop_poll_is_fresh(loop, loop->noted_ms * 1000))
+        o->began_at_poll != loop_poll(loop) || poll_is_fresh(loop, loop->noted_ms * 1000))
         return true;
     o->never_sent = stream_is_stale(s);
     return !o->never_sent;

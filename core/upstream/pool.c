@@ -1,6 +1,7 @@
 #include "upstream/pool.h"
 
 #include "base/mem.h"
+#include "upstream/freshness.h"
 #include "upstream/pools.h"
 
 enum { IDLE_CONNECTIONS_MAX = 1024 };
@@ -102,7 +103,7 @@ struct outgoing *pool_take(struct pool *pool, struct bond *bonds, bool may_repea
         if (list_is_empty(from))
             return NULL;
         o = list_entry(from->next, struct outgoing, node);
-        if (was_polled && may_repeat && loop_poll_is_fresh(pool->loop, now_us)) {
+        if (was_polled && may_repeat && poll_is_fresh(pool->loop, now_us)) {
             outgoing_wake(o, false);
             return o;
         }

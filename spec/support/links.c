@@ -11,11 +11,6 @@ static struct links_waiter waiters[3];
 static struct deferred other, later;
 static unsigned met[3], laters;
 
-void stream_flush_gathered(struct loop *unused)
-{
-    (void)unused;
-}
-
 /* The first closes another connection, the second finds no place after all. */
 static void on_place(struct links_waiter *waiter)
 {

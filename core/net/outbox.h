@@ -1,0 +1,72 @@
+/*
+ * outbox - what is to be written, until it goes out. One for all outlets of a loop.
+ *
+ * What one outlet adds in an event goes out in one system call, when the event is over or the
+ * outlet sends. It is borrowed until then. A little of it is deferred instead: it is copied, and
+ * goes out with that of other outlets when the loop has nothing else to do.
+ */
+#ifndef NET_OUTBOX_H
+#define NET_OUTBOX_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+enum {
+    OUTBOX_PARTS = 32,
+    OUTBOX_COPY_MAX = 32, /* bytes for outbox_add_copy */
+    OUTBOX_SCRATCH = 512,
+    OUTBOX_ROOM = 8192,
+    OUTBOX_DEFERRED = 16,
+    OUTBOX_DEFERRED_BYTES = 1024, /* of each outlet */
+};
+
+struct outlet { /* embedded in what writes, which is a stream; zeros at first */
+    bool is_deferred;
+};
+
+struct outlet_kind {
+    /* May what it writes next be deferred? Not while something else of it is on its way. */
+    bool (*may_defer)(const struct outlet *);
+    void (*write)(struct outlet *, const uv_buf_t *parts, unsigned count, size_t total_bytes);
+    void (*write_deferred)(struct outlet *, const uv_buf_t *whole);
+};
+
+struct outbox {                     /* zeros at first */
+    const struct outlet_kind *kind; /* of all outlets, which set it */
+    /* What one outlet has added. */
+    struct outlet *outlet;
+    unsigned count;
+    size_t total_bytes, scratch_used;
+    uv_buf_t parts[OUTBOX_PARTS];
+    char scratch[OUTBOX_SCRATCH];
+    struct arena room;
+    char room_first[OUTBOX_ROOM];
+    /* What several have deferred. NULL: it has gone out. */
+    unsigned deferred_count;
+    struct outlet *deferred[OUTBOX_DEFERRED];
+    size_t lengths[OUTBOX_DEFERRED];
+    char bytes[OUTBOX_DEFERRED][OUTBOX_DEFERRED_BYTES];
+};
+
+void outbox_add(struct outbox *, struct outlet *, struct slice); /* borrows until it goes out */
+void outbox_add_copy(struct outbox *, struct outlet *, struct slice);
+/* Memory for what is added next: it lasts until that has gone out. */
+struct arena *outbox_room(struct outbox *);
+void outbox_send(struct outbox *, struct outlet *);  /* what it has added and deferred, now */
+void outbox_defer(struct outbox *, struct outlet *); /* what it has added, if that is a little */
+/* What it has added goes nowhere, what it has deferred goes out: the outlet may go. */
+void outbox_drop(struct outbox *, struct outlet *);
+void outbox_send_all_deferred(struct outbox *);
+void outbox_flush(struct outbox *); /* for outbox_end_event */
+void outbox_dispose(struct outbox *);
+
+static inline void outbox_end_event(struct outbox *o)
+{
+    if (o->count > 0)
+        outbox_flush(o);
+}
+
+#endif
