@@ -334,13 +334,18 @@ describe("the page of the log", function()
     return found
   end
 
-  -- { {"backend", name}, {"#weight", text}, .. {NULL, NULL} }
+  -- LOG_PAIRS({"backend", name}, {is_signal ? "#signal" : "#status", text}), or a list by hand
   local function members()
-    local found = {}
-    for list in sources():gmatch "struct log_pair[%w_ %[%]%)=]*({%s*{.-NULL, NULL})" do
-      for name in list:gmatch '[{?:]%s*"#?([%l_]+)"' do found[name] = true end
+    local text, found = sources(), {}
+    local function note(list)
+      for name in list:gmatch '{%s*"#?([%l_]+)"' do found[name] = true end
+      for one, other in list:gmatch '{[^{}"]*%? "#?([%l_]+)" : "#?([%l_]+)"' do
+        found[one], found[other] = true, true
+      end
     end
-    for name in sources():gmatch '%(struct log_pair%){"#?([%l_]+)"' do found[name] = true end
+    for list in text:gmatch "LOG_PAIRS(%b())" do note(list) end
+    for list in text:gmatch "struct log_pair[%w_ %[%]%)=]*({%s*{.-NULL, NULL})" do note(list) end
+    for name in text:gmatch '%(struct log_pair%){"#?([%l_]+)"' do found[name] = true end
     return found
   end
 
