@@ -12,15 +12,16 @@ local getinfo = inside.getinfo
 
 ffi.cdef [[
 struct table_value { uint64_t expires_ms; double number; uint32_t type, length; char text[1024]; };
+struct store_value { uint32_t type; double number; const char *text; size_t length; double ttl; };
+struct store_bucket { const char *name; size_t length; double rate, burst; };
 const struct table_value *store_get(void *segment, const char *key, size_t length);
-int32_t store_set(void *segment, const char *key, size_t length, uint32_t type, double number,
-                  const char *text, size_t text_length, double ttl, bool only_if_absent);
+int32_t store_set(void *segment, const char *key, size_t length, const struct store_value *, bool only_if_absent);
 int32_t store_remove(void *segment, const char *key, size_t length);
 int32_t store_incr(void *segment, const char *key, size_t length, double by, double ttl, double *sum);
 int32_t store_window_add(void *segment, const char *name, size_t length, double seconds, double amount, double *sum);
 double store_window_get(void *segment, const char *name, size_t length, double seconds);
-int32_t store_bucket_take(void *segment, const char *name, size_t name_length, const char *key, size_t length,
-                          double rate, double burst, double tokens, double *wait);
+int32_t store_bucket_take(void *segment, const struct store_bucket *, const char *key, size_t length, double tokens,
+                          double *wait);
 ]]
 
 local NUMBER, BOOLEAN, TEXT = 1, 2, 3            -- enum table_type
@@ -29,6 +30,7 @@ local NAME_MAX, TEXT_MAX = 48, 1024
 local SECONDS_MAX = 1e9
 local FULL_SECONDS = 1                           -- after which there may be room to count
 local result = ffi.new "double[1]"
+local given = ffi.new "struct store_value"       -- to one call of store_set
 
 segment = ffi.cast("void *", segment) -- compiled code takes no light userdata
 
@@ -64,14 +66,17 @@ local function set(what, key, value, ttl, only_if_absent)
   local kind = type(value)
   if kind == "string" then
     if #value > TEXT_MAX then error(what .. ": a text has 1024 bytes at most, not " .. #value, 3) end
-    return C.store_set(segment, key, #key, TEXT, 0, value, #value, ttl, only_if_absent)
+    given.type, given.number, given.text, given.length = TEXT, 0, value, #value
   elseif kind == "number" then
     if value ~= value then error(what .. ": this number is none (nan)", 3) end
-    return C.store_set(segment, key, #key, NUMBER, value, "", 0, ttl, only_if_absent)
+    given.type, given.number, given.text, given.length = NUMBER, value, "", 0
   elseif kind == "boolean" then
-    return C.store_set(segment, key, #key, BOOLEAN, value and 1 or 0, "", 0, ttl, only_if_absent)
+    given.type, given.number, given.text, given.length = BOOLEAN, value and 1 or 0, "", 0
+  else
+    error(what .. ": a value is a text, a number or a boolean, not a " .. kind, 3)
   end
-  error(what .. ": a value is a text, a number or a boolean, not a " .. kind, 3)
+  given.ttl = ttl
+  return C.store_set(segment, key, #key, given, only_if_absent)
 end
 
 function lb.set(key, value, ttl)
@@ -151,7 +156,7 @@ end
 
 -- Buckets ----------------------------------------------------------------------------------------------
 
-local buckets = setmetatable({}, { __mode = "k" }) -- by object: { name =, rate =, burst =, is_open = }
+local buckets = setmetatable({}, { __mode = "k" }) -- by object: { name =, rate =, burst =, is_open =, struct = }
 local bucket_methods = {}
 local bucket_meta = object_meta("a bucket", bucket_methods)
 
@@ -162,8 +167,7 @@ function bucket_methods.take(object, key, tokens)
   if type(tokens) ~= "number" or not (tokens > 0 and tokens <= bucket.burst) then
     complain("bucket:take(key, n): n is above 0 and at most the burst, %g, got %s", bucket.burst, tostring(tokens))
   end
-  local outcome = C.store_bucket_take(segment, bucket.name, #bucket.name, key, #key, bucket.rate, bucket.burst, tokens,
-    result)
+  local outcome = C.store_bucket_take(segment, bucket.struct, key, #key, tokens, result)
   if outcome == 1 then return true end
   if outcome == 0 then return false, result[0] end
   if bucket.is_open then return true, nil, "full" end
@@ -213,7 +217,8 @@ function lb.bucket(name, options)
     complain('lb.bucket: full is "closed" or "open", got %s', tostring(full))
   end
   local object = setmetatable({}, bucket_meta)
-  local bucket = { name = name, rate = rate, burst = burst, is_open = full == "open" }
+  local bucket = { name = name, rate = rate, burst = burst, is_open = full == "open",
+    struct = ffi.new("struct store_bucket", name, #name, rate, burst) }
   if not inside.is_loaded then check_same(name, bucket) end
   buckets[object] = bucket
   return object

@@ -99,9 +99,7 @@ const struct table_value *store_get(struct segment *segment, const char *key, si
 }
 
 struct setting {
-    uint32_t type;
-    double number, ttl;
-    struct slice text;
+    const struct store_value *value;
     bool only_if_absent, is_present;
 };
 
@@ -112,23 +110,22 @@ static enum table_decision set(void *data, const struct table_value *old, struct
     s->is_present = old != NULL;
     if (s->is_present && s->only_if_absent)
         return TABLE_KEEP;
-    now->type = s->type;
-    now->number = s->number;
-    now->length = (uint32_t)s->text.length;
-    now->expires_ms = expiry(s->ttl);
-    memcpy(now->text, s->text.start, s->text.length);
+    now->type = s->value->type;
+    now->number = s->value->number;
+    now->length = (uint32_t)s->value->length;
+    now->expires_ms = expiry(s->value->ttl);
+    memcpy(now->text, s->value->text, s->value->length);
     return TABLE_REPLACE;
 }
 
-int32_t store_set(struct segment *segment, const char *key, size_t length, uint32_t type,
-                  double number, const char *text, size_t text_length, double ttl,
-                  bool only_if_absent)
+int32_t store_set(struct segment *segment, const char *key, size_t length,
+                  const struct store_value *value, bool only_if_absent)
 {
-    struct setting s = {type, number, ttl, {text, text_length}, only_if_absent, false};
+    struct setting s = {value, only_if_absent, false};
     struct key whole;
 
     value_key(&whole, key, length);
-    if (text_length > TABLE_TEXT_BYTES_MAX)
+    if (value->length > TABLE_TEXT_BYTES_MAX)
         return STORE_TOO_LONG;
     if (table_update(&segment->table, key_slice(&whole), whole.group, set, &s) == TABLE_FULL)
         return STORE_FULL;
@@ -288,7 +285,7 @@ struct level {
 };
 
 struct taking {
-    double rate, burst; /* tokens: new ones in a second, and of a full bucket */
+    const struct store_bucket *bucket;
     double tokens;
     double wait; /* seconds until there are enough; 0: taken */
 };
@@ -296,13 +293,14 @@ struct taking {
 /* What is there now. Another process may be ahead of this one's clock. */
 static struct level level_now(const struct taking *t, const struct table_value *value)
 {
-    struct level level, now = {t->burst, (double)clock_steady_us()};
+    struct level level, now = {t->bucket->burst, (double)clock_steady_us()};
 
     if (value == NULL || value->length != sizeof level)
         return now;
     memcpy(&level, value->text, sizeof level);
     now.at_us = fmax(now.at_us, level.at_us);
-    now.tokens = fmin(t->burst, level.tokens + (now.at_us - level.at_us) / 1e6 * t->rate);
+    now.tokens =
+        fmin(t->bucket->burst, level.tokens + (now.at_us - level.at_us) / 1e6 * t->bucket->rate);
     return now;
 }
 
@@ -310,34 +308,34 @@ static enum table_decision take(void *data, const struct table_value *old, struc
 {
     const double rounding = 1e-3; /* of a token, over the sum of so many */
     struct taking *t = data;
+    double rate = t->bucket->rate, burst = t->bucket->burst;
     struct level level = level_now(t, old);
 
-    t->wait = (t->tokens - level.tokens) / t->rate;
+    t->wait = (t->tokens - level.tokens) / rate;
     if (t->tokens - level.tokens > rounding)
         return TABLE_KEEP;
     t->wait = 0;
     level.tokens -= t->tokens;
     now->type = TABLE_TEXT;
     now->number = 0;
-    now->expires_ms = (uint64_t)(level.at_us / 1e3 + (t->burst - level.tokens) / t->rate * 1e3) + 1;
+    now->expires_ms = (uint64_t)(level.at_us / 1e3 + (burst - level.tokens) / rate * 1e3) + 1;
     now->length = sizeof level;
     memcpy(now->text, &level, sizeof level);
     return TABLE_REPLACE;
 }
 
-int32_t store_bucket_take(struct segment *segment, const char *name, size_t name_length,
-                          const char *key, size_t length, double rate, double burst, double tokens,
-                          double *wait)
+int32_t store_bucket_take(struct segment *segment, const struct store_bucket *bucket,
+                          const char *key, size_t length, double tokens, double *wait)
 {
-    struct taking t = {.rate = rate, .burst = burst, .tokens = tokens};
+    struct taking t = {.bucket = bucket, .tokens = tokens};
     struct key whole;
 
-    if (name_length > STORE_NAME_BYTES_MAX)
+    if (bucket->length > STORE_NAME_BYTES_MAX)
         return -2;
     key_make(&whole, 'b', key, length);
     key_add(&whole, "\0", 1); /* a name has none */
-    key_add(&whole, name, name_length);
-    key_set_group(&whole, 'b', name, name_length);
+    key_add(&whole, bucket->name, bucket->length);
+    key_set_group(&whole, 'b', bucket->name, bucket->length);
     if (table_update(&segment->table, key_slice(&whole), whole.group, take, &t) == TABLE_FULL)
         return -1;
     *wait = t.wait;

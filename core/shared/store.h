@@ -26,9 +26,17 @@ enum store_outcome {
 struct table *store_table(struct segment *); /* where it is kept, for specs and metrics */
 /* Of the last call; NULL: no value. Good until the next call. */
 const struct table_value *store_get(struct segment *, const char *key, size_t length);
-/* ttl 0: for ever. A text is borrowed; of a boolean the number is 0 or 1. */
-int32_t store_set(struct segment *, const char *key, size_t length, uint32_t type, double number,
-                  const char *text, size_t text_length, double ttl, bool only_if_absent);
+
+struct store_value {  /* also declared in core/lua/shared.lua: change both */
+    uint32_t type;    /* enum table_type */
+    double number;    /* a boolean's is 0 or 1 */
+    const char *text; /* borrowed */
+    size_t length;    /* of the text */
+    double ttl;       /* 0: for ever */
+};
+
+int32_t store_set(struct segment *, const char *key, size_t length, const struct store_value *,
+                  bool only_if_absent);
 int32_t store_remove(struct segment *, const char *key, size_t length);
 /* Adds; a key without a value begins at 0, and lives for ttl from then on. */
 int32_t store_incr(struct segment *, const char *key, size_t length, double by, double ttl,
@@ -40,11 +48,16 @@ int32_t store_window_add(struct segment *, const char *name, size_t length, doub
                          double amount, double *sum);
 double store_window_get(struct segment *, const char *name, size_t length, double seconds);
 
-/* Takes so many tokens out of the key's bucket, which holds `burst` at most and gets
- * `rate` new ones a second: both may be others than in the call before. 1: taken; 0: not, and
- * *wait says in how many seconds they are there; -1: no room for another key; -2: the bucket's
- * name is too long. */
-int32_t store_bucket_take(struct segment *, const char *name, size_t name_length, const char *key,
-                          size_t length, double rate, double burst, double tokens, double *wait);
+struct store_bucket { /* also declared in core/lua/shared.lua: change both */
+    const char *name; /* borrowed */
+    size_t length;    /* of the name */
+    double rate;      /* new tokens a second, */
+    double burst;     /* and how many a full one holds; both may be others than before */
+};
+
+/* Takes so many tokens out of the key's bucket. 1: taken; 0: not, and *wait says in how many
+ * seconds they are there; -1: no room for another key; -2: the bucket's name is too long. */
+int32_t store_bucket_take(struct segment *, const struct store_bucket *, const char *key,
+                          size_t length, double tokens, double *wait);
 
 #endif

@@ -6,8 +6,9 @@ local crowd = require "spec.support.crowd"
 local socket = require "socket"
 
 ffi.cdef [[
-int32_t store_bucket_take(struct segment *, const char *name, size_t name_length, const char *key, size_t length,
-                          double rate, double burst, double tokens, double *wait);
+struct store_bucket { const char *name; size_t length; double rate, burst; };
+int32_t store_bucket_take(struct segment *, const struct store_bucket *, const char *key, size_t length, double tokens,
+                          double *wait);
 uint32_t table_count(void *table);
 void *store_table(struct segment *);
 ]]
@@ -22,7 +23,8 @@ describe("a bucket", function()
   after_each(function() core.segment_free(segment) end)
 
   local function take(key, rate, burst, tokens)
-    local outcome = core.store_bucket_take(segment, "b", 1, key, #key, rate, burst, tokens or 1, wait)
+    local bucket = ffi.new("struct store_bucket", "b", 1, rate, burst)
+    local outcome = core.store_bucket_take(segment, bucket, key, #key, tokens or 1, wait)
     return outcome == 1, wait[0]
   end
 

@@ -8,11 +8,12 @@ if not pcall(ffi.new, "struct table_value") then
   ffi.cdef "struct table_value { uint64_t expires_ms; double number; uint32_t type, length; char text[1024]; };"
 end
 ffi.cdef [[
+struct store_value { uint32_t type; double number; const char *text; size_t length; double ttl; };
+struct store_bucket { const char *name; size_t length; double rate, burst; };
 const struct table_value *store_get(struct segment *, const char *key, size_t length);
-int32_t store_set(struct segment *, const char *key, size_t length, uint32_t type, double number,
-                  const char *text, size_t text_length, double ttl, bool only_if_absent);
-int32_t store_bucket_take(struct segment *, const char *name, size_t name_length, const char *key, size_t length,
-                          double rate, double burst, double tokens, double *wait);
+int32_t store_set(struct segment *, const char *key, size_t length, const struct store_value *, bool only_if_absent);
+int32_t store_bucket_take(struct segment *, const struct store_bucket *, const char *key, size_t length, double tokens,
+                          double *wait);
 int32_t store_window_add(struct segment *, const char *name, size_t length, double seconds, double amount, double *sum);
 double store_window_get(struct segment *, const char *name, size_t length, double seconds);
 uint32_t table_count(void *table);
@@ -31,11 +32,16 @@ describe("a full table", function()
   end)
   after_each(function() core.segment_free(segment) end)
 
-  local function set(key, ttl) return core.store_set(segment, key, #key, NUMBER, 1, "", 0, ttl or 0, false) end
+  local function set(key, ttl)
+    return core.store_set(segment, key, #key, ffi.new("struct store_value", NUMBER, 1, "", 0, ttl or 0), false)
+  end
   local function has(key) return core.store_get(segment, key, #key) ~= nil end
 
   -- A burst of one: who is remembered gets nothing for a long time.
-  local function take(name, key) return core.store_bucket_take(segment, name, #name, key, #key, 1e-4, 1, 1, result) end
+  local function take(name, key)
+    local bucket = ffi.new("struct store_bucket", name, #name, 1e-4, 1)
+    return core.store_bucket_take(segment, bucket, key, #key, 1, result)
+  end
 
   local function count(first, last, is_there)
     local sum = 0

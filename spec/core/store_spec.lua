@@ -9,9 +9,9 @@ if not pcall(ffi.new, "struct table_value") then
   ffi.cdef "struct table_value { uint64_t expires_ms; double number; uint32_t type, length; char text[1024]; };"
 end
 ffi.cdef [[
+struct store_value { uint32_t type; double number; const char *text; size_t length; double ttl; };
 const struct table_value *store_get(struct segment *, const char *key, size_t length);
-int32_t store_set(struct segment *, const char *key, size_t length, uint32_t type, double number,
-                  const char *text, size_t text_length, double ttl, bool only_if_absent);
+int32_t store_set(struct segment *, const char *key, size_t length, const struct store_value *, bool only_if_absent);
 int32_t store_remove(struct segment *, const char *key, size_t length);
 int32_t store_incr(struct segment *, const char *key, size_t length, double by, double ttl, double *sum);
 uint32_t table_count(void *table);
@@ -39,8 +39,9 @@ describe("the store", function()
 
   local function set(key, value, ttl, only_if_absent)
     local text = type(value) == "string" and value or ""
-    return core.store_set(segment, key, #key, text == value and TEXT or NUMBER, tonumber(value) or 0, text, #text,
-      ttl or 0, only_if_absent or false)
+    local given = ffi.new("struct store_value", text == value and TEXT or NUMBER, tonumber(value) or 0, text, #text,
+      ttl or 0)
+    return core.store_set(segment, key, #key, given, only_if_absent or false)
   end
 
   local function incr(key, by, ttl)
