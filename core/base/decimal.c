@@ -11,6 +11,20 @@ const char decimal_pairs[201] = "0001020304050607080910111213141516171819"
                                 "6061626364656667686970717273747576777879"
                                 "8081828384858687888990919293949596979899";
 
+int decimal_parse(struct slice digits, int most)
+{
+    int64_t number = 0;
+
+    if (digits.length == 0 || (digits.start[0] == '0' && digits.length > 1))
+        return -1;
+    for (size_t i = 0; i < digits.length && number <= most; i++) {
+        if (!ascii_is_digit(digits.start[i]))
+            return -1;
+        number = number * 10 + (digits.start[i] - '0');
+    }
+    return number <= most ? (int)number : -1;
+}
+
 static size_t put_whole(char *out, bool is_negative, uint64_t number)
 {
     char *end = out;

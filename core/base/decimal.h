@@ -26,6 +26,9 @@ static inline struct slice decimal_in(char room[DECIMAL_BYTES], uint64_t number)
     return (struct slice){room + at, DECIMAL_BYTES - at};
 }
 
+/* Digits alone, without a zero before them, of a number that is at most `most`; else -1. */
+int decimal_parse(struct slice digits, int most);
+
 /* The one way from a Lua number to its text: the shortest that reads back as the same number; a
  * whole number below 2^53 has all its digits. -0 is "0", as it is equal to 0; what is none is
  * "nan", "inf" or "-inf". Gives the number of bytes; there may be no NUL behind them. */

@@ -38,6 +38,16 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+static inline bool ascii_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool ascii_is_alphanumeric(char c)
+{
+    return ascii_is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+
 static inline bool slice_begins(struct slice s, struct slice with)
 {
     return s.length >= with.length && memcmp(s.start, with.start, with.length) == 0;
@@ -46,7 +56,7 @@ static inline bool slice_begins(struct slice s, struct slice with)
 /* 0 to 15; -1: no hex digit. */
 static inline int ascii_hex_value(char c)
 {
-    if (c >= '0' && c <= '9')
+    if (ascii_is_digit(c))
         return c - '0';
     c = ascii_lower(c);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -55,10 +65,7 @@ static inline int ascii_hex_value(char c)
 /* What a URL never needs to escape (RFC 3986, 2.3). */
 static inline bool ascii_is_unreserved(char c)
 {
-    char lower = ascii_lower(c);
-
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '~';
+    return ascii_is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 /* The same but for the letter case, in ASCII only: how field names and most
@@ -92,6 +99,18 @@ static inline struct slice slice_trim_lines(struct slice s)
            s.start[s.length - 1] != '\0')
         s.length--;
     return s;
+}
+
+/* What stands before the mark, or all; *rest becomes what stands behind it. */
+static inline struct slice slice_take_until(struct slice *rest, char mark)
+{
+    const char *found = rest->length > 0 ? memchr(rest->start, mark, rest->length) : NULL;
+    struct slice taken = {rest->start,
+                          found != NULL ? (size_t)(found - rest->start) : rest->length};
+    size_t used = taken.length + (found != NULL);
+
+    *rest = (struct slice){rest->start + used, rest->length - used};
+    return taken;
 }
 
 #endif

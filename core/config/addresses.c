@@ -66,7 +66,7 @@ static bool is_port(struct slice text)
 {
     size_t digits = 0;
 
-    while (digits < text.length && text.start[digits] >= '0' && text.start[digits] <= '9')
+    while (digits < text.length && ascii_is_digit(text.start[digits]))
         digits++;
     return digits > 0 && digits == text.length;
 }

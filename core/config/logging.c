@@ -99,7 +99,7 @@ static void add_header(struct config_log *log, struct fields *table, const char 
     log->headers = append(log->headers, &log->headers_count, text);
     added = log->headers[log->headers_count - 1];
     for (char *c = added; *c != '\0'; c++)
-        *c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
+        *c = ascii_lower(*c);
     if (has(log->headers, log->headers_count - 1, added))
         fields_fail(table, name, position, "'%s' is there twice", added);
 }

@@ -53,7 +53,7 @@ static bool set_workers_text(struct config *config, struct slice text)
     if (text.length == 0 || text.length > 9)
         return false;
     for (size_t i = 0; i < text.length; i++) {
-        if (text.start[i] < '0' || text.start[i] > '9')
+        if (!ascii_is_digit(text.start[i]))
             return false;
         number = number * 10 + (text.start[i] - '0');
     }

@@ -20,15 +20,9 @@ static void add_word(struct reader *r, enum word_kind kind, const char *start, c
     words->list[words->count++] = (struct word){kind, {start, (size_t)(end - start)}, line};
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool is_name_byte(char c)
 {
-    return is_digit(c) || c == '_' || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') ||
-           (unsigned char)c >= 0x80;
+    return ascii_is_alphanumeric(c) || c == '_' || (unsigned char)c >= 0x80;
 }
 
 static void skip_byte(struct reader *r)
@@ -132,9 +126,9 @@ static void read_name(struct reader *r)
 {
     const char *start = r->at;
 
-    while (r->at < r->end && (is_name_byte(*r->at) || (is_digit(*start) && *r->at == '.')))
+    while (r->at < r->end && (is_name_byte(*r->at) || (ascii_is_digit(*start) && *r->at == '.')))
         r->at++;
-    add_word(r, is_digit(*start) ? WORD_NUMBER : WORD_NAME, start, r->at, r->line);
+    add_word(r, ascii_is_digit(*start) ? WORD_NUMBER : WORD_NAME, start, r->at, r->line);
 }
 
 /* "==", "~=" and the like are one word, so that "=" is always an assignment. */

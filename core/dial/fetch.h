@@ -20,7 +20,7 @@
 #include "http/parse.h"
 #include "http/target.h"
 
-enum { FETCH_BODY_BYTES = 1 << 20, FETCH_BODY_MAX = 16 << 20, FETCH_FIELDS_MAX = 100 };
+enum { FETCH_BODY_MAX = 16 << 20, FETCH_FIELDS_MAX = 100 };
 
 struct fetch { /* embedded; stays in place until fetch_dispose */
     void (*on_over)(struct fetch *);

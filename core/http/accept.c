@@ -12,18 +12,6 @@ static bool ends_with(struct slice text, struct slice end)
            slice_is_nocase((struct slice){text.start + text.length - end.length, end.length}, end);
 }
 
-/* What is in front of the mark, without the white space around it; the rest is behind it. */
-static struct slice take_until(struct slice *rest, char mark)
-{
-    const char *found = rest->length > 0 ? memchr(rest->start, mark, rest->length) : NULL;
-    size_t length = found != NULL ? (size_t)(found - rest->start) : rest->length;
-    struct slice taken = {rest->start, length};
-
-    rest->start += length + (found != NULL);
-    rest->length -= length + (found != NULL);
-    return slice_trim(taken);
-}
-
 /* "0", "0.", "0.000": not acceptable (RFC 9110, 12.4.2). */
 static bool is_zero(struct slice weight)
 {
@@ -38,8 +26,8 @@ static bool is_zero(struct slice weight)
 static bool is_refused(struct slice parameters)
 {
     while (parameters.length > 0) {
-        struct slice value = take_until(&parameters, ';');
-        struct slice name = take_until(&value, '=');
+        struct slice value = slice_trim(slice_take_until(&parameters, ';'));
+        struct slice name = slice_trim(slice_take_until(&value, '='));
 
         if (slice_is_nocase(name, SLICE("q")) && is_zero(slice_trim(value)))
             return true;
@@ -69,7 +57,7 @@ bool accept_wants_json(const struct head *head)
         if (!slice_is_nocase(head->fields[i].name, SLICE("accept")))
             continue;
         while (list_next(&rest, &range)) {
-            struct slice type = take_until(&range, ';');
+            struct slice type = slice_trim(slice_take_until(&range, ';'));
 
             if (is_refused(range))
                 continue;

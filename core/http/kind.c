@@ -49,11 +49,6 @@ static const struct known known[NAME_BYTES_MAX + 1][NAMES_OF_LENGTH_MAX + 1] = {
 
 enum likeness { UNLIKE, ALIKE, SAME };
 
-static bool is_alphanumeric(char c)
-{
-    return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
-}
-
 /* Of the first bytes of a name, which is a token, and of a known one: 0x20 more makes the lower
  * case of a letter, and nothing else that is in a token becomes what is in a known name. */
 static enum likeness likeness(const char *name, const char *is_known, size_t length)
@@ -70,7 +65,7 @@ static enum likeness likeness(const char *name, const char *is_known, size_t len
     for (; at < length; at++) {
         if ((name[at] | 0x20) == is_known[at])
             continue;
-        if (is_known[at] != '-' || is_alphanumeric(name[at]))
+        if (is_known[at] != '-' || ascii_is_alphanumeric(name[at]))
             return UNLIKE;
         found = ALIKE;
     }
@@ -137,7 +132,7 @@ bool name_is_alike(struct slice name, struct slice other)
         return false;
     for (size_t i = 0; i < name.length; i++)
         if (ascii_lower(name.start[i]) != ascii_lower(other.start[i]) &&
-            (is_alphanumeric(name.start[i]) || is_alphanumeric(other.start[i])))
+            (ascii_is_alphanumeric(name.start[i]) || ascii_is_alphanumeric(other.start[i])))
             return false;
     return true;
 }

@@ -152,17 +152,12 @@ static const char *scan_request_line(const char *at, const char *end, struct hea
     return at != NULL && begins_with(at, end, SLICE("\r\n")) ? at + 2 : NULL;
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* " 200", then a space and a reason, which may be empty, or neither. */
 static const char *scan_status_line(const char *at, const char *end, struct head *head)
 {
     at = scan_version(at, end, head);
     if (at == NULL || end - at < 4 || at[0] != ' ' || at[1] < '1' || at[1] > '5' ||
-        !is_digit(at[2]) || !is_digit(at[3]))
+        !ascii_is_digit(at[2]) || !ascii_is_digit(at[3]))
         return NULL;
     head->status = (unsigned)((at[1] - '0') * 100 + (at[2] - '0') * 10 + at[3] - '0');
     at += 4;

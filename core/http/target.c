@@ -87,11 +87,6 @@ bool target_is_origin(struct slice text)
     return text.length > 0 && text.start[0] == '/';
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool is_hex_digit(char c)
 {
     return ascii_hex_value(c) >= 0;
@@ -211,7 +206,7 @@ struct slice host_port(struct slice text)
 {
     size_t at = text.length;
 
-    while (at > 0 && is_digit(text.start[at - 1]))
+    while (at > 0 && ascii_is_digit(text.start[at - 1]))
         at--;
     if (at == 0 || text.start[at - 1] != ':')
         return (struct slice){"", 0};

@@ -6,9 +6,10 @@
  */
 #include "lua/patterns.h"
 
+#include "base/clock.h"
+
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 enum { DEPTH_MAX = 200, STEPS_PER_LOOK = 1 << 14 };
 enum { UNFINISHED = -2 }; /* the length of a capture that is still open */
@@ -42,12 +43,7 @@ void patterns_stop_at(uint64_t thread_cpu_us)
 
 static bool time_is_over(void)
 {
-    struct timespec used;
-
-    if (stop_at_us == 0)
-        return false;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return (uint64_t)used.tv_sec * 1000000u + (uint64_t)used.tv_nsec / 1000u >= stop_at_us;
+    return stop_at_us != 0 && clock_thread_us() >= stop_at_us;
 }
 
 /* Of everything that may be done more often than the pattern is long; false: give up. */

@@ -50,9 +50,7 @@ unsigned place_line(struct slice behind)
 
     if (behind.length == 0 || behind.start[0] != ':')
         return 0;
-    for (; at < behind.length && at <= DIGITS_MAX && behind.start[at] >= '0' &&
-           behind.start[at] <= '9';
-         at++)
+    for (; at < behind.length && at <= DIGITS_MAX && ascii_is_digit(behind.start[at]); at++)
         line = line * 10 + (unsigned)(behind.start[at] - '0');
     return line;
 }

@@ -278,14 +278,6 @@ int sandbox_load(lua_State *lua, const char *name, struct slice source)
     return 0;
 }
 
-static uint64_t thread_cpu_us(void)
-{
-    struct timespec used;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return (uint64_t)used.tv_sec * 1000000u + (uint64_t)used.tv_nsec / 1000u;
-}
-
 /* The innermost line of the script, which may be below functions of the prelude. */
 static void keep_place(lua_State *lua, struct sandbox *sandbox)
 {
@@ -308,7 +300,7 @@ static void on_instructions(lua_State *lua, lua_Debug *unused)
     struct sandbox *sandbox = sandbox_of(lua);
 
     (void)unused;
-    if (!sandbox->ran_out && thread_cpu_us() < sandbox->run_until_us)
+    if (!sandbox->ran_out && clock_thread_us() < sandbox->run_until_us)
         return;
     if (!sandbox->ran_out) {
         keep_place(lua, sandbox);
@@ -333,7 +325,7 @@ int sandbox_run(lua_State *lua, int results, unsigned cpu_ms)
     struct sandbox *sandbox = sandbox_of(lua);
     int result;
 
-    sandbox->run_until_us = thread_cpu_us() + cpu_ms * 1000u;
+    sandbox->run_until_us = clock_thread_us() + cpu_ms * 1000u;
     sandbox->run_place[0] = '\0';
     sandbox->ran_out = false;
     sandbox_nested = 0;
@@ -419,19 +411,19 @@ void sandbox_collect_between_calls(lua_State *lua)
 uint64_t sandbox_collect(lua_State *lua)
 {
     struct sandbox *sandbox = sandbox_of(lua);
-    uint64_t begun_us = thread_cpu_us();
+    uint64_t begun_us = clock_thread_us();
 
     lua_gc(lua, LUA_GCCOLLECT, 0);
     malloc_trim(0); /* or what a script once took would be the process's for ever */
     if (sandbox->heap.due_bytes != UINT64_MAX)
         begin_rest(sandbox);
-    return thread_cpu_us() - begun_us;
+    return clock_thread_us() - begun_us;
 }
 
 uint64_t sandbox_collect_some(lua_State *lua)
 {
     struct sandbox *sandbox = sandbox_of(lua);
-    uint64_t begun_us = thread_cpu_us(), limit_bytes = sandbox->limit_bytes;
+    uint64_t begun_us = clock_thread_us(), limit_bytes = sandbox->limit_bytes;
     uint64_t bytes = sandbox->is_collecting ? sandbox->heap.allocated_bytes - sandbox->stepped_bytes
                                             : STEP_BYTES;
 
@@ -446,7 +438,7 @@ uint64_t sandbox_collect_some(lua_State *lua)
     else
         rest(sandbox, STEP_BYTES);
     sandbox->limit_bytes = limit_bytes;
-    return thread_cpu_us() - begun_us;
+    return clock_thread_us() - begun_us;
 }
 
 double sandbox_now(void)

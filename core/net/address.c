@@ -10,18 +10,11 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-enum { HOST_BYTES_MAX = 253, LABEL_BYTES_MAX = 63, PORT_DIGITS_MAX = 5, PORT_MAX = 65535 };
+enum { HOST_BYTES_MAX = 253, LABEL_BYTES_MAX = 63, PORT_MAX = 65535 };
 
-static bool is_digit(char c)
+static bool is_label_byte(char c)
 {
-    return c >= '0' && c <= '9';
-}
-
-static bool is_host_byte(char c)
-{
-    char lower = ascii_lower(c);
-
-    return is_digit(c) || (lower >= 'a' && lower <= 'z') || c == '-' || c == '_';
+    return ascii_is_alphanumeric(c) || c == '-' || c == '_';
 }
 
 static struct slice slice_from(struct slice s, size_t at)
@@ -75,7 +68,7 @@ static const char *parse_unix(struct address *out, struct slice path)
 
 static const char *parse_port(struct address *out, struct slice digits, bool any_port)
 {
-    unsigned port = 0;
+    int port;
     const char *wrong =
         any_port ? "expected a port from 0 to 65535" : "expected a port from 1 to 65535";
 
@@ -83,14 +76,8 @@ static const char *parse_port(struct address *out, struct slice digits, bool any
         return "the port is missing: expected host:port";
     if (has_byte(digits, '/'))
         return "a path behind the port is not possible: expected host:port alone";
-    if (digits.length > PORT_DIGITS_MAX || (digits.start[0] == '0' && digits.length > 1))
-        return wrong;
-    for (size_t i = 0; i < digits.length; i++) {
-        if (!is_digit(digits.start[i]))
-            return wrong;
-        port = port * 10 + (unsigned)(digits.start[i] - '0');
-    }
-    if (port > PORT_MAX || (port == 0 && !any_port))
+    port = decimal_parse(digits, PORT_MAX);
+    if (port < (any_port ? 0 : 1))
         return wrong;
     out->port = (uint16_t)port;
     return NULL;
@@ -121,7 +108,7 @@ static const char *check_name(struct slice host)
             if (label == 0)
                 return "expected a host name, without empty parts between its dots";
             label = 0;
-        } else if (!is_host_byte(host.start[i])) {
+        } else if (!is_label_byte(host.start[i])) {
             return "a host has only letters, digits, '-', '_' and '.'";
         } else if (++label > LABEL_BYTES_MAX) {
             return "a part of a host name has 63 bytes at most";
@@ -137,9 +124,10 @@ static bool looks_like_v4(struct slice host)
 
     if (at > 0 && host.start[at - 1] == '.')
         at--;
-    while (at > 0 && is_digit(host.start[at - 1]))
+    while (at > 0 && ascii_is_digit(host.start[at - 1]))
         at--;
-    return at < host.length && is_digit(host.start[at]) && (at == 0 || host.start[at - 1] == '.');
+    return at < host.length && ascii_is_digit(host.start[at]) &&
+           (at == 0 || host.start[at - 1] == '.');
 }
 
 static const char *parse_host(struct address *out, struct slice host)

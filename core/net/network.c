@@ -7,12 +7,12 @@
  */
 #include "net/network.h"
 
+#include "base/decimal.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 
 enum { V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS, CLIENT_BITS = 64 };
-
-enum { PORT_DIGITS_MAX = 5 };
 
 static const uint8_t mapped[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
 
@@ -46,22 +46,6 @@ static bool parse_address(uint8_t out[16], struct slice text)
     return true;
 }
 
-/* Digits alone, without a zero before them; -1 for anything else, or for more than most. */
-static int parse_digits(struct slice digits, int most)
-{
-    int number = 0;
-
-    if (digits.length == 0 || digits.length > PORT_DIGITS_MAX ||
-        (digits.start[0] == '0' && digits.length > 1))
-        return -1;
-    for (size_t i = 0; i < digits.length; i++) {
-        if (digits.start[i] < '0' || digits.start[i] > '9')
-            return -1;
-        number = number * 10 + (digits.start[i] - '0');
-    }
-    return number <= most ? number : -1;
-}
-
 static bool has_bits_beyond(const struct network *network)
 {
     for (unsigned bit = network->prefix; bit < V6_BITS; bit++)
@@ -88,7 +72,7 @@ const char *network_parse(struct network *out, struct slice text)
     as_v4 = memchr(address.start, ':', address.length) == NULL;
     prefix = as_v4 ? V4_BITS : V6_BITS;
     if (slash != NULL)
-        prefix = parse_digits(digits, prefix);
+        prefix = decimal_parse(digits, prefix);
     if (prefix < 0)
         return as_v4 ? "expected a prefix from 0 to 32 behind the slash"
                      : "expected a prefix from 0 to 128 behind the slash";
@@ -160,7 +144,7 @@ bool network_any_has(const struct network *list, unsigned count, const struct so
 static bool is_port(struct slice text)
 {
     return text.length > 1 && text.start[0] == ':' &&
-           parse_digits((struct slice){text.start + 1, text.length - 1}, UINT16_MAX) >= 0;
+           decimal_parse((struct slice){text.start + 1, text.length - 1}, UINT16_MAX) >= 0;
 }
 
 /* Takes the address off the text; the rest begins behind it. Only IPv6 is written in brackets,

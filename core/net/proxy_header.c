@@ -7,13 +7,14 @@
  */
 #include "net/proxy_header.h"
 
+#include "base/decimal.h"
+
 #include <arpa/inet.h>
 #include <stdint.h>
 #include <string.h>
 
 enum {
     V1_BYTES_MAX = 107, /* 2.1: with its CRLF */
-    PORT_DIGITS_MAX = 5,
     SIGNATURE_BYTES = 12,
     V2_BYTES_MIN = 16,
     TLV_BYTES_MIN = 3, /* 2.2: a type and the length of the value */
@@ -94,18 +95,10 @@ static bool read_address(struct slice text, int family, void *out)
 /* Without leading zeros (2.1). */
 static bool read_port(struct slice digits, in_port_t *out)
 {
-    unsigned port = 0;
+    int port = decimal_parse(digits, UINT16_MAX);
 
-    if (digits.length == 0 || digits.length > PORT_DIGITS_MAX ||
-        (digits.start[0] == '0' && digits.length > 1))
-        return false;
-    for (size_t i = 0; i < digits.length; i++) {
-        if (digits.start[i] < '0' || digits.start[i] > '9')
-            return false;
-        port = port * 10 + (unsigned)(digits.start[i] - '0');
-    }
     *out = htons((uint16_t)port);
-    return port <= UINT16_MAX;
+    return port >= 0;
 }
 
 /* "192.0.2.1 198.51.100.1 56324 443". */

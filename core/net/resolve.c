@@ -30,8 +30,6 @@ static void on_getaddrinfo(uv_getaddrinfo_t *request, int status, struct addrinf
     struct sockaddr_in6 addresses[RESOLVE_ADDRESSES_MAX];
     unsigned count = 0;
 
-    if (r->is_cancelled)
-        status = UV_ECANCELED;
     if (status == 0)
         for (struct addrinfo *i = found; i != NULL && count < RESOLVE_ADDRESSES_MAX; i = i->ai_next)
             count = take_address(addresses, count, i->ai_addr, r->port);
@@ -54,18 +52,8 @@ int resolve_start(struct resolve *r, struct loop *loop, const char *host, uint16
 
     CHECK(!r->is_busy);
     r->port = port;
-    r->is_cancelled = false;
     r->request.data = r;
     status = uv_getaddrinfo(&loop->uv, &r->request, on_getaddrinfo, host, NULL, &wanted);
     r->is_busy = status == 0;
     return status;
-}
-
-/* One that a thread is working on cannot be stopped; its answer is ignored. */
-void resolve_cancel(struct resolve *r)
-{
-    if (!r->is_busy)
-        return;
-    r->is_cancelled = true;
-    uv_cancel((uv_req_t *)&r->request);
 }

@@ -117,52 +117,47 @@ double policy_remaining(const struct facts_request *request)
     return left_ms > 0 ? left_ms / 1000 : 0;
 }
 
-/* Slots, not numbers in a script's list, are what crosses here. */
-static bool is_backend(const struct segment *segment, uint32_t slot)
-{
-    return slot < atomic_load_explicit(&segment->backends_count, memory_order_relaxed);
-}
-
 uint32_t policy_backend_in_flight(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, slot) ? numbers_in_flight(segment, slot) : 0;
+    return segment_has_slot(segment, slot) ? numbers_in_flight(segment, slot) : 0;
 }
 
 double policy_backend_requests(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, slot) ? (double)numbers_requests(segment, slot) : 0;
+    return segment_has_slot(segment, slot) ? (double)numbers_requests(segment, slot) : 0;
 }
 
 double policy_backend_failures(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, slot) ? (double)numbers_failures(segment, slot) : 0;
+    return segment_has_slot(segment, slot) ? (double)numbers_failures(segment, slot) : 0;
 }
 
 uint32_t policy_backend_failures_in_row(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, slot) ? board_failures_in_row(segment, slot) : 0;
+    return segment_has_slot(segment, slot) ? board_failures_in_row(segment, slot) : 0;
 }
 
 uint32_t policy_backend_pending(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, slot) ? numbers_pending(segment, slot) : 0;
+    return segment_has_slot(segment, slot) ? numbers_pending(segment, slot) : 0;
 }
 
 double policy_backend_ewma_ms(struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, slot) ? numbers_ewma_ms(segment, slot, clock_steady_ms()) : 0;
+    return segment_has_slot(segment, slot) ? numbers_ewma_ms(segment, slot, clock_steady_ms()) : 0;
 }
 
 double policy_backend_error_rate(const struct segment *segment, uint32_t slot)
 {
-    return is_backend(segment, slot) ? numbers_error_rate(segment, slot, clock_steady_ms()) : 0;
+    return segment_has_slot(segment, slot) ? numbers_error_rate(segment, slot, clock_steady_ms())
+                                           : 0;
 }
 
 const char *policy_backend_last_error(const struct segment *segment, uint32_t slot)
 {
     static char text[NUMBERS_ERROR_BYTES];
 
-    return is_backend(segment, slot) && numbers_last_error(segment, slot, text) ? text : NULL;
+    return segment_has_slot(segment, slot) && numbers_last_error(segment, slot, text) ? text : NULL;
 }
 
 /* --- what it answers --- */

@@ -46,18 +46,6 @@ static struct slice without_spaces(struct slice text)
     return text;
 }
 
-/* Takes what is before the next separator off the text. */
-static struct slice take_until(struct slice *text, char separator)
-{
-    const char *end = memchr(text->start, separator, text->length);
-    struct slice piece = {text->start, end != NULL ? (size_t)(end - text->start) : text->length};
-    size_t taken = end != NULL ? piece.length + 1 : piece.length;
-
-    text->start += taken;
-    text->length -= taken;
-    return piece;
-}
-
 bool context_next_cookie(const struct facts_request *request, const char *name, size_t length,
                          struct context_cookie *cookie)
 {
@@ -71,10 +59,10 @@ bool context_next_cookie(const struct facts_request *request, const char *name, 
         rest.start += cookie->from_bytes;
         rest.length -= cookie->from_bytes;
         while (rest.length > 0) {
-            struct slice pair = take_until(&rest, ';');
+            struct slice pair = slice_take_until(&rest, ';');
             bool has_value = memchr(pair.start, '=', pair.length) != NULL;
 
-            cookie->name = without_spaces(take_until(&pair, '='));
+            cookie->name = without_spaces(slice_take_until(&pair, '='));
             if (!has_value ||
                 (name != NULL && !slice_is(cookie->name, (struct slice){name, length})))
                 continue;

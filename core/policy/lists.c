@@ -1,5 +1,6 @@
 #include "policy/lists.h"
 
+#include "base/hash.h"
 #include "policy/steering.h"
 #include "shared/turns.h"
 
@@ -87,27 +88,16 @@ uint32_t lists_tied(struct segment *segment, uint32_t turn, const double *scores
 }
 
 /* splitmix64's finisher: every bit depends on every other. */
-static uint64_t mix(uint64_t word)
-{
-    word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9u;
-    word = (word ^ (word >> 27)) * 0x94d049bb133111ebu;
-    return word ^ (word >> 31);
-}
-
-/* FNV-1a. Always the same for the same text, in all workers and after a restart. */
+/* Always the same for the same text, in all workers and after a restart. */
 uint32_t lists_key(const char *text, size_t length)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
-    return (uint32_t)(mix(hash) >> 32);
+    return (uint32_t)(hash_mix(hash_add(HASH_START, (struct slice){text, length})) >> 32);
 }
 
 /* Weighted rendezvous hashing: -w / ln(u), with u evenly between 0 and 1. */
 double lists_ring_score(uint32_t key, uint32_t member, double weight)
 {
-    uint64_t hash = mix((uint64_t)key << 32 | member);
+    uint64_t hash = hash_mix((uint64_t)key << 32 | member);
 
     return -weight / log(((double)(hash >> 11) + 0.5) * 0x1p-53);
 }

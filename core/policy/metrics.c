@@ -16,13 +16,6 @@ static double get(const _Atomic uint64_t *word)
     return (double)atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static unsigned workers_of(const struct segment *s)
-{
-    unsigned workers = atomic_load_explicit(&s->workers_count, memory_order_relaxed);
-
-    return workers == 0 || workers > SEGMENT_WORKERS_MAX ? SEGMENT_WORKERS_MAX : workers;
-}
-
 /* --- of one worker --- */
 
 static double requests(const struct segment_worker *w)
@@ -54,7 +47,7 @@ static double sum_over(const struct segment *s, double (*of)(const struct segmen
 {
     double sum = 0;
 
-    for (unsigned i = 0; i < workers_of(s); i++)
+    for (unsigned i = 0; i < segment_workers(s); i++)
         sum += of(&s->workers[i]);
     return sum;
 }
@@ -65,7 +58,7 @@ static double gc_pause_ms(const struct segment *s)
 {
     double longest_us = 0;
 
-    for (unsigned i = 0; i < workers_of(s); i++) {
+    for (unsigned i = 0; i < segment_workers(s); i++) {
         double us = get(&s->workers[i].policy_gc_pause_us);
 
         longest_us = us > longest_us ? us : longest_us;
@@ -103,7 +96,7 @@ static double breaches_like(const struct segment *s, unsigned hook, unsigned kin
 {
     double sum = 0;
 
-    for (unsigned i = 0; i < workers_of(s); i++)
+    for (unsigned i = 0; i < segment_workers(s); i++)
         sum +=
             atomic_load_explicit(&s->workers[i].policy_breaches[hook][kind], memory_order_relaxed);
     return sum;

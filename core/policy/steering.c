@@ -10,18 +10,12 @@
 
 enum { WHY_BYTES_MAX = 200, WEIGHT_MAX = 65535 };
 
-/* Slots, not numbers in a script's list, are what crosses here. */
-static bool is_backend(const struct segment *segment, uint32_t slot)
-{
-    return slot < atomic_load_explicit(&segment->backends_count, memory_order_relaxed);
-}
-
 bool steering_eject(struct segment *segment, uint32_t slot, const char *name, double seconds,
                     const char *why, size_t why_length)
 {
     char text[WHY_BYTES_MAX + 1];
 
-    if (!is_backend(segment, slot) || !(seconds > 0 && seconds <= 86400) ||
+    if (!segment_has_slot(segment, slot) || !(seconds > 0 && seconds <= 86400) ||
         !board_eject(segment, slot, (uint64_t)(seconds * 1000) + 1, clock_steady_ms()))
         return false;
     snprintf(text, sizeof text, "%.*s", (int)(why_length < 65536 ? why_length : 65536), why);
@@ -34,7 +28,8 @@ bool steering_drain(struct segment *segment, uint32_t slot, const char *name, bo
 {
     const struct log_pair pairs[] = {{"backend", name}, {NULL, NULL}};
 
-    if (!is_backend(segment, slot) || !standing_drain(segment, slot, draining, clock_steady_ms()))
+    if (!segment_has_slot(segment, slot) ||
+        !standing_drain(segment, slot, draining, clock_steady_ms()))
         return false;
     if (draining)
         log_event(LOG_INFO, "backend_draining", pairs, "%s drains: it gets no more requests", name);
@@ -46,7 +41,7 @@ bool steering_drain(struct segment *segment, uint32_t slot, const char *name, bo
 void steering_set_weight(struct segment *segment, uint32_t slot, const char *name,
                          uint32_t in_script, uint32_t weight)
 {
-    if (!is_backend(segment, slot) || weight > WEIGHT_MAX ||
+    if (!segment_has_slot(segment, slot) || weight > WEIGHT_MAX ||
         !weight_set(segment, slot, in_script, weight))
         return;
     log_event(
@@ -56,7 +51,7 @@ void steering_set_weight(struct segment *segment, uint32_t slot, const char *nam
 
 uint32_t steering_state(const struct segment *segment, uint32_t slot)
 {
-    if (!is_backend(segment, slot))
+    if (!segment_has_slot(segment, slot))
         return STANDING_DOWN;
     return standing_of(segment, slot, clock_steady_ms());
 }
@@ -65,7 +60,7 @@ double steering_since(const struct segment *segment, uint32_t slot)
 {
     uint64_t now_ms = clock_steady_ms(), since_ms;
 
-    if (!is_backend(segment, slot))
+    if (!segment_has_slot(segment, slot))
         return 0;
     since_ms = standing_since_ms(segment, slot, now_ms);
     return now_ms > since_ms ? (double)(now_ms - since_ms) / 1000 : 0;
@@ -73,13 +68,13 @@ double steering_since(const struct segment *segment, uint32_t slot)
 
 uint32_t steering_weight(const struct segment *segment, uint32_t slot, uint32_t in_script)
 {
-    return is_backend(segment, slot) ? weight_of(segment, slot, in_script) : in_script;
+    return segment_has_slot(segment, slot) ? weight_of(segment, slot, in_script) : in_script;
 }
 
 double steering_effective_weight(const struct segment *segment, uint32_t slot, uint32_t in_script,
                                  double ramp_s)
 {
-    if (!is_backend(segment, slot))
+    if (!segment_has_slot(segment, slot))
         return in_script;
     if (ramp_s <= 0) /* no need to know the time */
         return weight_of(segment, slot, in_script);

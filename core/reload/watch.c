@@ -1,6 +1,7 @@
 #include "reload/watch.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <dirent.h>
@@ -44,27 +45,21 @@ static bool is_module(const char *name)
     return has_end(name, ".lua") && name[0] != '.';
 }
 
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * 0xbf58476d1ce4e5b9u;
-    return hash ^ hash >> 29;
-}
+#define BYTES_OF(thing) ((struct slice){(const char *)&(thing), sizeof(thing)})
 
 /* One number for what tells that a file has changed; 0: it is not there. */
 static uint64_t look_of(const char *path)
 {
     struct stat status;
-    uint64_t hash = 0x9e3779b97f4a7c15u;
+    uint64_t hash;
 
     if (stat(path, &status) != 0)
         return 0;
-    hash = mix(hash, status.st_dev);
-    hash = mix(hash, status.st_ino);
-    hash = mix(hash, (uint64_t)status.st_size);
-    hash = mix(hash, (uint64_t)status.st_mtim.tv_sec);
-    hash = mix(hash, (uint64_t)status.st_mtim.tv_nsec);
-    for (; *path != '\0'; path++)
-        hash = mix(hash, (unsigned char)*path);
+    hash = hash_add(HASH_START, BYTES_OF(status.st_dev));
+    hash = hash_add(hash, BYTES_OF(status.st_ino));
+    hash = hash_add(hash, BYTES_OF(status.st_size));
+    hash = hash_add(hash, BYTES_OF(status.st_mtim));
+    hash = hash_mix(hash_add(hash, slice_of(path)));
     return hash != 0 ? hash : 1;
 }
 

@@ -35,12 +35,6 @@
 
 enum { CLAIM_STALE_MS = 1000, ADDRESS_READ_TRIES = 64 };
 
-static struct segment_backend *backend_of(struct segment *s, unsigned backend)
-{
-    CHECK(backend < SEGMENT_BACKENDS_MAX);
-    return &s->backends[backend];
-}
-
 static const struct segment_backend *backend_seen(const struct segment *s, unsigned backend)
 {
     CHECK(backend < SEGMENT_BACKENDS_MAX);
@@ -54,7 +48,7 @@ uint64_t board_generation(const struct segment *s)
 
 static void slot_reset(struct segment *s, unsigned slot)
 {
-    struct segment_backend *b = backend_of(s, slot);
+    struct segment_backend *b = segment_backend(s, slot);
     struct verdict unchecked = {.since_ms = clock_steady_ms()};
 
     atomic_store(&b->verdict, verdict_pack(unchecked));
@@ -88,7 +82,7 @@ void board_open_slot(struct segment *s, unsigned slot)
 
 void board_leave_slot(struct segment *s, unsigned slot)
 {
-    atomic_store(&backend_of(s, slot)->is_used, 0);
+    atomic_store(&segment_backend(s, slot)->is_used, 0);
     segment_note_change(s);
 }
 
@@ -101,7 +95,7 @@ struct verdict board_verdict(const struct segment *s, unsigned backend)
 
 static bool verdict_set(struct segment *s, unsigned backend, struct verdict wanted)
 {
-    struct segment_backend *b = backend_of(s, backend);
+    struct segment_backend *b = segment_backend(s, backend);
     uint64_t word = atomic_load(&b->verdict);
 
     for (;;) {
@@ -128,9 +122,9 @@ bool board_set_up(struct segment *s, unsigned backend, enum verdict_reason reaso
     if (!verdict_set(s, backend, up))
         return false;
     if (!is_first)
-        atomic_store(&backend_of(s, backend)->back_ms, now_ms);
+        atomic_store(&segment_backend(s, backend)->back_ms, now_ms);
     /* What failed while it was down says nothing about what came back. */
-    atomic_store(&backend_of(s, backend)->failures_in_row, 0);
+    atomic_store(&segment_backend(s, backend)->failures_in_row, 0);
     evidence_note_connected(s, backend);
     segment_note_change(s);
     return true;
@@ -178,7 +172,7 @@ static bool limits_allow(struct segment *s, unsigned claimed, uint64_t now_ms)
     bool another = false;
 
     for (unsigned i = 0; i < slots; i++) {
-        struct segment_backend *b = backend_of(s, i);
+        struct segment_backend *b = segment_backend(s, i);
         uint64_t word = atomic_load(&b->ejection);
         struct ejection e = ejection_unpack(word);
 
@@ -192,13 +186,13 @@ static bool limits_allow(struct segment *s, unsigned claimed, uint64_t now_ms)
         else
             out++;
     }
-    return another && out <= count / 2 && backend_is_up(backend_of(s, claimed));
+    return another && out <= count / 2 && backend_is_up(segment_backend(s, claimed));
 }
 
 static uint64_t ejection_begin(struct segment *s, unsigned backend, uint64_t word,
                                const struct ejection_rule *rule, uint64_t now_ms)
 {
-    struct segment_backend *b = backend_of(s, backend);
+    struct segment_backend *b = segment_backend(s, backend);
     struct ejection was = ejection_unpack(word);
     struct ejection claim = {EJECTION_CLAIMED, was.count, was.tag + 1, now_ms};
     struct ejection out = {EJECTION_OUT, ejection_next_count(rule, was, now_ms), was.tag + 1, 0};
@@ -240,7 +234,7 @@ static uint64_t ejection_extend(struct segment *s, struct segment_backend *b, ui
 uint64_t board_note_failure(struct segment *s, unsigned backend, const struct ejection_rule *rule,
                             uint64_t now_ms)
 {
-    struct segment_backend *b = backend_of(s, backend);
+    struct segment_backend *b = segment_backend(s, backend);
     uint32_t in_row = atomic_fetch_add(&b->failures_in_row, 1) + 1;
     uint64_t word = atomic_load(&b->ejection);
     struct ejection e = ejection_unpack(word);
@@ -261,7 +255,7 @@ uint64_t board_note_failure(struct segment *s, unsigned backend, const struct ej
 bool board_eject(struct segment *s, unsigned backend, uint64_t for_ms, uint64_t now_ms)
 {
     const struct ejection_rule rule = {.for_ms = for_ms, .for_max_ms = for_ms};
-    struct segment_backend *b = backend_of(s, backend);
+    struct segment_backend *b = segment_backend(s, backend);
     uint64_t word = atomic_load(&b->ejection);
     enum ejection_state state = ejection_unpack(word).state;
 
@@ -277,7 +271,7 @@ bool board_eject(struct segment *s, unsigned backend, uint64_t for_ms, uint64_t 
 /* Called for every good attempt: two loads unless there is news. */
 bool board_note_success(struct segment *s, unsigned backend)
 {
-    struct segment_backend *b = backend_of(s, backend);
+    struct segment_backend *b = segment_backend(s, backend);
     uint64_t word = atomic_load_explicit(&b->ejection, memory_order_acquire);
 
     if (atomic_load_explicit(&b->failures_in_row, memory_order_relaxed) != 0)
@@ -299,7 +293,7 @@ bool board_note_success(struct segment *s, unsigned backend)
 
 bool board_claim_trial(struct segment *s, unsigned backend, uint64_t now_ms, uint64_t until_ms)
 {
-    struct segment_backend *b = backend_of(s, backend);
+    struct segment_backend *b = segment_backend(s, backend);
     uint64_t word = atomic_load(&b->ejection);
     struct ejection e = ejection_unpack(word);
     uint64_t trial = atomic_load(&b->trial_until_ms);
@@ -321,7 +315,7 @@ bool board_claim_trial(struct segment *s, unsigned backend, uint64_t now_ms, uin
 /* That of one that is only down changes nothing of what is available. */
 void board_release_trial(struct segment *s, unsigned backend, uint64_t until_ms)
 {
-    struct segment_backend *b = backend_of(s, backend);
+    struct segment_backend *b = segment_backend(s, backend);
 
     if (atomic_compare_exchange_strong(&b->trial_until_ms, &until_ms, 0) &&
         ejection_unpack(atomic_load(&b->ejection)).state == EJECTION_OUT)
@@ -330,7 +324,7 @@ void board_release_trial(struct segment *s, unsigned backend, uint64_t until_ms)
 
 bool board_claim_in_need(struct segment *s, unsigned backend, uint64_t now_ms, uint64_t until_ms)
 {
-    struct segment_backend *b = backend_of(s, backend);
+    struct segment_backend *b = segment_backend(s, backend);
     uint64_t trial = atomic_load(&b->trial_until_ms);
 
     if (backend_is_up(b) && ejection_unpack(atomic_load(&b->ejection)).state != EJECTION_OUT)
@@ -399,7 +393,7 @@ void board_forget_worker(struct segment *s, unsigned worker)
         numbers_forget_worker(&s->shares[worker][i]);
     queued_forget_worker(s, worker);
     for (unsigned i = 0; i < count; i++)
-        atomic_store(&backend_of(s, i)->trial_until_ms, 0);
+        atomic_store(&segment_backend(s, i)->trial_until_ms, 0);
     segment_note_change(s);
 }
 
@@ -436,7 +430,7 @@ static bool address_is_published(const struct segment_backend *b, const struct a
  * written over whatever is there, under the same odd version. */
 void board_publish_address(struct segment *s, unsigned backend, const struct sockaddr *address)
 {
-    struct segment_backend *b = backend_of(s, backend);
+    struct segment_backend *b = segment_backend(s, backend);
     struct address_words a = address_to_words(address);
     uint32_t version = atomic_load(&b->address_version);
 

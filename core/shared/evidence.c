@@ -20,17 +20,11 @@ enum { COUNT_SHIFT = 40, COUNT_MAX = 0xffffff };
 
 static const uint64_t TIME_MASK = (1ull << COUNT_SHIFT) - 1;
 
-static struct segment_backend *backend_of(struct segment *s, unsigned slot)
-{
-    CHECK(slot < SEGMENT_BACKENDS_MAX);
-    return &s->backends[slot];
-}
-
 /* --- connects that fail --- */
 
 bool evidence_note_failed(struct segment *s, unsigned slot, uint64_t now_ms)
 {
-    _Atomic uint64_t *failed = &backend_of(s, slot)->connects_failed;
+    _Atomic uint64_t *failed = &segment_backend(s, slot)->connects_failed;
     uint64_t word = atomic_load(failed);
     uint64_t count;
 
@@ -43,7 +37,7 @@ bool evidence_note_failed(struct segment *s, unsigned slot, uint64_t now_ms)
 
 void evidence_note_checked(struct segment *s, unsigned slot, uint64_t began_ms)
 {
-    _Atomic uint64_t *failed = &backend_of(s, slot)->connects_failed;
+    _Atomic uint64_t *failed = &segment_backend(s, slot)->connects_failed;
     uint64_t word = atomic_load(failed);
 
     if (word != 0 &&
@@ -53,8 +47,8 @@ void evidence_note_checked(struct segment *s, unsigned slot, uint64_t began_ms)
 
 void evidence_clear(struct segment *s, unsigned slot)
 {
-    atomic_store(&backend_of(s, slot)->connects_failed, 0);
-    atomic_store(&backend_of(s, slot)->look, LOOK_NONE);
+    atomic_store(&segment_backend(s, slot)->connects_failed, 0);
+    atomic_store(&segment_backend(s, slot)->look, LOOK_NONE);
 }
 
 /* --- looks --- */
@@ -75,7 +69,7 @@ static void wake_monitor(const struct segment *s)
 
 void evidence_ask_to_look(struct segment *s, unsigned slot)
 {
-    _Atomic uint32_t *look = &backend_of(s, slot)->look;
+    _Atomic uint32_t *look = &segment_backend(s, slot)->look;
     uint32_t state = atomic_load(look);
 
     while (state == LOOK_NONE || state == LOOK_UNDER_WAY) {
@@ -99,7 +93,7 @@ void evidence_hear(struct segment *s)
 
 bool evidence_begin_look(struct segment *s, unsigned slot)
 {
-    _Atomic uint32_t *look = &backend_of(s, slot)->look;
+    _Atomic uint32_t *look = &segment_backend(s, slot)->look;
     uint32_t state = atomic_load(look);
 
     return state == LOOK_ASKED && atomic_compare_exchange_strong(look, &state, LOOK_UNDER_WAY);
@@ -107,7 +101,7 @@ bool evidence_begin_look(struct segment *s, unsigned slot)
 
 bool evidence_go_on_looking(struct segment *s, unsigned slot)
 {
-    _Atomic uint32_t *look = &backend_of(s, slot)->look;
+    _Atomic uint32_t *look = &segment_backend(s, slot)->look;
 
     if (atomic_load(look) == LOOK_NONE)
         return false;
@@ -118,7 +112,7 @@ bool evidence_go_on_looking(struct segment *s, unsigned slot)
 bool evidence_end_look(struct segment *s, unsigned slot)
 {
     uint32_t under_way = LOOK_UNDER_WAY;
-    _Atomic uint32_t *look = &backend_of(s, slot)->look;
+    _Atomic uint32_t *look = &segment_backend(s, slot)->look;
 
     if (atomic_compare_exchange_strong(look, &under_way, LOOK_NONE))
         return false;

@@ -95,17 +95,10 @@ void numbers_note_failure(struct segment *s, struct segment_share *share, double
 
 /* --- over all workers --- */
 
-static unsigned workers_of(const struct segment *s)
-{
-    unsigned count = LOAD(s->workers_count);
-
-    return count == 0 || count > SEGMENT_WORKERS_MAX ? SEGMENT_WORKERS_MAX : count;
-}
-
 uint32_t numbers_in_flight(const struct segment *s, unsigned slot)
 {
     const struct segment_share *share = &s->shares[0][slot];
-    const struct segment_share *end = share + (size_t)workers_of(s) * SEGMENT_BACKENDS_MAX;
+    const struct segment_share *end = share + (size_t)segment_workers(s) * SEGMENT_BACKENDS_MAX;
     uint32_t sum = 0;
 
     CHECK(slot < SEGMENT_BACKENDS_MAX);
@@ -116,7 +109,7 @@ uint32_t numbers_in_flight(const struct segment *s, unsigned slot)
 
 uint32_t numbers_pending(const struct segment *s, unsigned slot)
 {
-    unsigned workers = workers_of(s);
+    unsigned workers = segment_workers(s);
     uint32_t sum = 0;
 
     CHECK(slot < SEGMENT_BACKENDS_MAX);
@@ -127,7 +120,7 @@ uint32_t numbers_pending(const struct segment *s, unsigned slot)
 
 uint64_t numbers_requests(const struct segment *s, unsigned slot)
 {
-    unsigned workers = workers_of(s);
+    unsigned workers = segment_workers(s);
     uint64_t sum = 0;
 
     CHECK(slot < SEGMENT_BACKENDS_MAX);
@@ -138,7 +131,7 @@ uint64_t numbers_requests(const struct segment *s, unsigned slot)
 
 uint64_t numbers_failures(const struct segment *s, unsigned slot)
 {
-    unsigned workers = workers_of(s);
+    unsigned workers = segment_workers(s);
     uint64_t sum = 0;
 
     CHECK(slot < SEGMENT_BACKENDS_MAX);
@@ -154,7 +147,7 @@ struct averages {
 
 static struct averages averages_of(const struct segment *s, unsigned slot, uint64_t now_ms)
 {
-    unsigned workers = workers_of(s);
+    unsigned workers = segment_workers(s);
     struct averages all = {.left = 1};
     uint64_t last_ms = 0;
     uint32_t pending = 0;
@@ -191,7 +184,7 @@ double numbers_ewma_ms(struct segment *s, unsigned slot, uint64_t now_ms)
 /* A policy asks this of each backend, and there are seldom any. */
 static bool has_errors(const struct segment *s, unsigned slot)
 {
-    unsigned workers = workers_of(s);
+    unsigned workers = segment_workers(s);
 
     CHECK(slot < SEGMENT_BACKENDS_MAX);
     for (unsigned i = 0; i < workers; i++)
@@ -334,7 +327,7 @@ bool numbers_last_error(const struct segment *s, unsigned slot, char out[NUMBERS
 
 bool numbers_are_held(const struct segment *s, unsigned slot)
 {
-    unsigned workers = workers_of(s);
+    unsigned workers = segment_workers(s);
 
     CHECK(slot < SEGMENT_BACKENDS_MAX);
     for (unsigned i = 0; i < workers; i++)
@@ -345,7 +338,7 @@ bool numbers_are_held(const struct segment *s, unsigned slot)
 
 void numbers_clear(struct segment *s, unsigned slot)
 {
-    unsigned workers = workers_of(s);
+    unsigned workers = segment_workers(s);
 
     CHECK(slot < SEGMENT_BACKENDS_MAX);
     for (unsigned i = 0; i < workers; i++) {

@@ -28,13 +28,6 @@ static struct parking_cause unpack(uint64_t cause)
 
 /* --- too many? --- */
 
-static unsigned workers_of(const struct segment *s)
-{
-    unsigned workers = atomic_load(&s->workers_count);
-
-    return workers == 0 || workers > SEGMENT_WORKERS_MAX ? SEGMENT_WORKERS_MAX : workers;
-}
-
 /* The one that failed last, and the last one before it that is another. */
 static void note_client(struct segment_parking *p, uint64_t client, uint64_t now_ms)
 {
@@ -68,7 +61,7 @@ void parking_change_client(struct segment_worker *worker, uint64_t client, uint3
 /* All calls of the last second were this one's. */
 static bool is_only_client(const struct segment *s, uint64_t client, uint32_t slot)
 {
-    for (unsigned i = 0; i < workers_of(s); i++) {
+    for (unsigned i = 0; i < segment_workers(s); i++) {
         const struct segment_worker *worker = &s->workers[i];
 
         if (recent_sum(&worker->calls, slot, 0) == 0)
@@ -85,7 +78,7 @@ static bool is_too_many(const struct segment *s, unsigned least, const struct pa
     uint32_t slot = recent_slot(b->now_ms), from = atomic_load(&s->parking.forgotten_slot) + 1;
     uint64_t calls = 0, failed = 0;
 
-    for (unsigned i = 0; i < workers_of(s); i++) {
+    for (unsigned i = 0; i < segment_workers(s); i++) {
         calls += recent_sum(&s->workers[i].calls, slot, from);
         failed += recent_sum(&s->workers[i].failed, slot, from);
     }

@@ -196,6 +196,26 @@ _Static_assert(sizeof(struct segment_share) == SEGMENT_CACHE_LINE, "a request to
 struct segment *segment_new(void) MUST_USE; /* NULL and errno if the system refuses */
 void segment_free(struct segment *);        /* for tests and lb check; NULL is fine */
 
+static inline struct segment_backend *segment_backend(struct segment *s, unsigned slot)
+{
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    return &s->backends[slot];
+}
+
+/* Was it ever used? */
+static inline bool segment_has_slot(const struct segment *s, uint32_t slot)
+{
+    return slot < atomic_load_explicit(&s->backends_count, memory_order_relaxed);
+}
+
+/* Those that may be in use, the first ones. */
+static inline unsigned segment_workers(const struct segment *s)
+{
+    unsigned count = atomic_load_explicit(&s->workers_count, memory_order_relaxed);
+
+    return count == 0 || count > SEGMENT_WORKERS_MAX ? SEGMENT_WORKERS_MAX : count;
+}
+
 /* After any change of a backend's state: a reader that saw the old state has read the old
  * generation before, and will see that it is another now. Also after a process has died, perhaps
  * in the middle of a change: everybody looks again. */

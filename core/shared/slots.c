@@ -1,19 +1,16 @@
 #include "shared/slots.h"
 
-#include <string.h>
+#include "base/hash.h"
 
-static uint64_t add_text(uint64_t hash, const char *text)
+/* With the NUL: "ab", "c" is another than "a", "bc". */
+static struct slice with_end(const char *text)
 {
-    size_t length = strlen(text) + 1; /* with the NUL: "ab", "c" is another than "a", "bc" */
-
-    for (size_t i = 0; i < length; i++) /* FNV-1a */
-        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
-    return hash;
+    return (struct slice){text, strlen(text) + 1};
 }
 
 uint64_t slots_identity(const char *name, const char *address)
 {
-    uint64_t hash = add_text(add_text(0xcbf29ce484222325u, name), address);
+    uint64_t hash = hash_add(hash_add(HASH_START, with_end(name)), with_end(address));
 
     return hash != 0 ? hash : 1;
 }

@@ -10,6 +10,7 @@
 #include "shared/store.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/sha256.h"
 #include "shared/table.h"
 
@@ -58,12 +59,9 @@ static void key_make(struct key *key, char kind, const char *bytes, size_t lengt
  * a window's seconds, and for values nothing at all. */
 static void key_set_group(struct key *key, char kind, const void *name, size_t length)
 {
-    const unsigned char *bytes = name;
-    uint32_t hash = 2166136261u ^ (unsigned char)kind; /* FNV-1a */
+    uint64_t hash = hash_add(HASH_START ^ (unsigned char)kind, (struct slice){name, length});
 
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ bytes[i]) * 16777619u;
-    key->group = (uint16_t)(hash ^ hash >> 16);
+    key->group = (uint16_t)hash_mix(hash);
 }
 
 static void value_key(struct key *whole, const char *key, size_t length)

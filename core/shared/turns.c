@@ -1,11 +1,11 @@
 #include "shared/turns.h"
 
-static uint64_t hash_of(uint32_t counter, struct slice source)
-{
-    uint64_t hash = (0xcbf29ce484222325u ^ counter) * 0x100000001b3u;
+#include "base/hash.h"
 
-    for (size_t i = 0; i < source.length; i++) /* FNV-1a */
-        hash = (hash ^ (unsigned char)source.start[i]) * 0x100000001b3u;
+static uint64_t source_hash(uint32_t counter, struct slice source)
+{
+    uint64_t hash = hash_add(hash_mix(counter), source);
+
     return hash != 0 ? hash : 1;
 }
 
@@ -29,7 +29,7 @@ static bool turn_take_unused(struct segment_turn *turn, uint64_t wanted)
 
 uint32_t turns_find(struct segment *segment, uint32_t counter, struct slice source)
 {
-    uint64_t wanted = hash_of(counter, source);
+    uint64_t wanted = source_hash(counter, source);
     uint32_t home = (uint32_t)(wanted >> 32) % SEGMENT_TURNS_MAX;
 
     for (uint32_t i = 0; i < SEGMENT_TURNS_MAX; i++) {
