@@ -211,8 +211,8 @@ static bool fetch_may_keep(const struct fetch *f)
 {
     const struct stream *s = &f->link->stream;
 
-    return f->keeps_alive && !f->has_surplus && !s->has_ended && s->failure == 0 &&
-           stream_backlog(s) == 0;
+    return f->response.keeps_alive && !f->response.has_surplus && !s->has_ended &&
+           s->failure == 0 && stream_backlog(s) == 0;
 }
 
 static void fetch_succeed(struct fetch *f)
@@ -247,50 +247,40 @@ static void on_limit(struct deadline *deadline)
 
 static void on_body(struct parse *parse, struct slice piece)
 {
-    struct fetch *f = list_entry(parse, struct fetch, parse);
+    struct fetch *f = list_entry(parse, struct fetch, response.parse);
 
     f->is_too_large |= buffer_length(&f->body) + piece.length > f->body_max;
     if (!f->is_too_large && !f->is_one_too_many)
         f->is_one_too_many = !held_append(&f->body, piece);
 }
 
-static void fetch_expect_response(struct fetch *f)
+static const char *fetch_fault_text(const struct fetch *f)
 {
-    parse_dispose(&f->parse);
-    parse_init_response(&f->parse, &limits, &f->arena, slice_is(f->method, SLICE("HEAD")), on_body);
+    if (f->response.fault == RESPONSE_LARGE_INTERIM) /* by the limit here, which is no setting */
+        return "interim responses without end";
+    return response_fault_text(&f->response);
+}
+
+static bool fetch_is_too_large(const struct fetch *f)
+{
+    const struct response *r = &f->response;
+
+    return f->is_too_large || (r->framing == FRAMING_COUNTED && r->length > f->body_max);
 }
 
 /* False, and the fetch is over. */
-static bool fetch_take_head(struct fetch *f)
+static bool fetch_take(struct fetch *f, enum response_step step)
 {
-    const struct head *head = &f->parse.head;
-    uint64_t length;
-    enum framing framing = framing_of_response(head, slice_is(f->method, SLICE("HEAD")), &length);
-
-    f->keeps_alive = head_keeps_alive(head) && framing != FRAMING_UNTIL_CLOSE;
-    if (head->status < 200)
-        f->interim_bytes += f->parse.head_bytes;
-    if (f->interim_bytes > limits.head)
-        fetch_fail(f, "protocol", "interim responses without end");
-    else if (head->status == 101)
-        fetch_fail(f, "protocol", "an upgrade that nobody asked for");
-    else if (framing == FRAMING_REFUSED || !parse_agrees(&f->parse, framing, length))
-        fetch_fail(f, "protocol", framing_fault_text(head));
-    else if (framing == FRAMING_COUNTED && length > f->body_max)
+    if (step == RESPONSE_FAILED)
+        fetch_fail(f, "protocol", fetch_fault_text(f));
+    else if (fetch_is_too_large(f))
         fetch_fail_by_size(f);
+    else if (f->is_one_too_many)
+        fetch_fail(f, "limit", held_too_many);
+    else if (step == RESPONSE_END)
+        fetch_succeed(f);
     else
         return true;
-    return false;
-}
-
-/* False, and the fetch is over. */
-static bool fetch_take_end(struct fetch *f)
-{
-    if (f->parse.head.status < 200) {
-        fetch_expect_response(f);
-        return true;
-    }
-    fetch_succeed(f);
     return false;
 }
 
@@ -303,36 +293,14 @@ static void fetch_forget_sent(struct fetch *f)
 static void on_bytes(struct link *link, struct slice bytes)
 {
     struct fetch *f = link->owner;
+    enum response_step step;
 
     if (!f->has_bytes)
         fetch_forget_sent(f);
     f->has_bytes = true;
-    while (bytes.length > 0) {
-        size_t used;
-        enum parse_step step = parse_feed(&f->parse, bytes, &used);
-
-        bytes.start += used;
-        bytes.length -= used;
-        if (step == PARSE_FAILED) {
-            fetch_fail(f, "protocol", f->parse.why);
-            return;
-        }
-        if (f->is_too_large) {
-            fetch_fail_by_size(f);
-            return;
-        }
-        if (f->is_one_too_many) {
-            fetch_fail(f, "limit", held_too_many);
-            return;
-        }
-        CHECK(step != PARSE_MORE || used > 0);
-        if (step == PARSE_HEAD && !fetch_take_head(f))
-            return;
-        /* llhttp tells the end of a message without a body only with the next byte. */
-        f->has_surplus = bytes.length > 0;
-        if ((step == PARSE_END || (step == PARSE_HEAD && !f->parse.has_body)) && !fetch_take_end(f))
-            return;
-    }
+    do
+        step = response_feed(&f->response, &bytes);
+    while (fetch_take(f, step) && (bytes.length > 0 || step == RESPONSE_HEAD));
 }
 
 /* A kept link whose peer has closed it before it read the request (RFC 9112, 9.3.1): once more, on
@@ -357,7 +325,7 @@ static void on_end(struct link *link, int status)
 
     if (fetch_may_retry(f))
         fetch_retry(f);
-    else if (status == 0 && f->parse.has_head && parse_finish(&f->parse) == PARSE_END)
+    else if (status == 0 && response_ends_here(&f->response))
         fetch_succeed(f);
     else if (status != 0)
         fetch_fail(f, "closed", uv_strerror(status));
@@ -392,7 +360,8 @@ static void on_ready(struct dial *d, struct link *link)
     link->owner = f;
     link->events = &link_events;
     deadline_set(f->loop, &f->limit, f->until_ms > now_ms ? f->until_ms - now_ms : 1);
-    fetch_expect_response(f);
+    response_expect(&f->response, &limits, &f->arena, slice_is(f->method, SLICE("HEAD")), false,
+                    on_body);
     stream_read(&link->stream);
     stream_write(&link->stream, &whole, 1);
     if (!d->was_kept)
@@ -434,7 +403,7 @@ void fetch_start(struct fetch *f, size_t body_max, uint64_t timeout_ms)
 void fetch_dispose(struct fetch *f)
 {
     fetch_stop(f);
-    parse_dispose(&f->parse);
+    response_dispose(&f->response);
     held_dispose(&f->body);
     buffer_dispose(&f->lines);
     fetch_forget_request(f);

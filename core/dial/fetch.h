@@ -6,9 +6,9 @@
  * out once more.
  *
  * The request is built from checked parts, so no text of a script can begin another field or
- * another request. The answer is read as strictly as a backend's (http/parse.h), its head and its
- * body are bounded, interim responses are skipped, and one time limit is for everything, from the
- * lookup of the name to the last byte.
+ * another request. The answer is read as strictly as a backend's (http/response.h), its head and
+ * its body are bounded, interim responses are skipped, and one time limit is for everything, from
+ * the lookup of the name to the last byte.
  *
  * fetch_init, then the parts, then fetch_start, which ends in exactly one on_over, never inside
  * the call; fetch_dispose at any time, and then in silence.
@@ -17,15 +17,15 @@
 #define DIAL_FETCH_H
 
 #include "dial/dial.h"
-#include "http/parse.h"
+#include "http/response.h"
 #include "http/target.h"
 
 enum { FETCH_BODY_MAX = 16 << 20, FETCH_FIELDS_MAX = 100 };
 
 struct fetch { /* embedded; stays in place until fetch_dispose */
     void (*on_over)(struct fetch *);
-    bool has_answer; /* parse.head and body are the answer, until fetch_dispose */
-    struct parse parse;
+    bool has_answer; /* response.parse.head and body are the answer, until fetch_dispose */
+    struct response response;
     struct buffer body;
     char why[DIAL_WHY_BYTES]; /* without one: "timeout: .." */
 
@@ -35,7 +35,7 @@ struct fetch { /* embedded; stays in place until fetch_dispose */
     struct link *link;
     struct deadline limit;
     uint64_t timeout_ms, until_ms;
-    size_t body_max, interim_bytes;
+    size_t body_max;
     struct arena arena;
     struct address to;
     struct slice method;
@@ -47,8 +47,7 @@ struct fetch { /* embedded; stays in place until fetch_dispose */
     char *request;
     size_t request_bytes;
     unsigned fields;
-    bool is_safe, keeps_alive, has_surplus;
-    bool has_agent, has_bytes, is_too_large, is_one_too_many, is_over;
+    bool is_safe, has_agent, has_bytes, is_too_large, is_one_too_many, is_over;
 };
 
 void fetch_init(struct fetch *, struct loop *);

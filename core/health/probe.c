@@ -71,69 +71,42 @@ static void ignore_body(struct parse *parse, struct slice piece)
     (void)piece;
 }
 
-static void probe_forget_response(struct probe *p)
-{
-    parse_dispose(&p->parse);
-    arena_dispose(&p->arena);
-}
-
-static void probe_expect_response(struct probe *p)
-{
-    probe_forget_response(p);
-    arena_init(&p->arena, NULL, 0);
-    parse_init_response(&p->parse, &p->limits, &p->arena, false, ignore_body);
-}
-
 static void probe_ask(struct probe *p)
 {
     struct slice request = buffer_slice(&p->request);
     uv_buf_t whole = uv_buf_init((char *)request.start, (unsigned)request.length);
 
-    p->interim_bytes = 0;
-    probe_expect_response(p);
+    arena_init(&p->arena, NULL, 0);
+    response_expect(&p->response, &p->limits, &p->arena, false, true, ignore_body);
     stream_write(&p->connection->stream, &whole, 1);
     stream_read(&p->connection->stream);
 }
 
-/* 101 switches to something that nobody asked for, and nothing of HTTP comes after
- * it: it is as final as the others above 199 (RFC 9110, 15.2). */
+/* A 101 switches to something that nobody asked for, and nothing of HTTP comes after it: it is as
+ * final as those above 199 (RFC 9110, 15.2). */
 static bool is_interim(unsigned status)
 {
     return status < 200 && status != 101;
 }
 
-/* What would be a 502 for a client is no sign of health. */
-static bool is_ambiguous(const struct parse *parse)
-{
-    uint64_t length;
-    enum framing framing = framing_of_response(&parse->head, false, &length);
-
-    return framing == FRAMING_REFUSED || !parse_agrees(parse, framing, length);
-}
-
 static void probe_take_head(struct probe *p)
 {
-    unsigned status = p->parse.head.status;
+    unsigned status = p->response.parse.head.status;
 
-    if (is_interim(status)) {
-        p->interim_bytes += p->parse.head_bytes;
-        if (p->interim_bytes > p->limits.head)
-            probe_fail(p, VERDICT_LARGE_HEAD, 0);
-        else
-            probe_expect_response(p);
-    } else if (is_ambiguous(&p->parse)) {
-        probe_fail(p, VERDICT_NOT_HTTP, 0);
-    } else if (probes_status_is_healthy(&p->config->health, status)) {
+    if (is_interim(status))
+        return;
+    if (probes_status_is_healthy(&p->config->health, status))
         probe_pass(p, VERDICT_STATUS, -(int)status);
-    } else {
+    else
         probe_fail(p, VERDICT_STATUS, -(int)status);
-    }
 }
 
+/* What would be a 502 for a client is no sign of health. */
 static void probe_refuse_head(struct probe *p)
 {
-    bool is_large = p->parse.error == PARSE_LARGE_HEAD || p->parse.error == PARSE_LONG_LINE ||
-                    p->parse.error == PARSE_MANY_FIELDS;
+    enum parse_error error = p->response.parse.error;
+    bool is_large = p->response.fault == RESPONSE_LARGE_INTERIM || error == PARSE_LARGE_HEAD ||
+                    error == PARSE_LONG_LINE || error == PARSE_MANY_FIELDS;
 
     probe_fail(p, is_large ? VERDICT_LARGE_HEAD : VERDICT_NOT_HTTP, 0);
 }
@@ -144,17 +117,12 @@ static void on_bytes(struct stream *s, struct slice bytes)
 
     p->has_bytes = true;
     while (bytes.length > 0 && !p->is_decided) {
-        size_t used;
-        enum parse_step step = parse_feed(&p->parse, bytes, &used);
+        enum response_step step = response_feed(&p->response, &bytes);
 
-        bytes.start += used;
-        bytes.length -= used;
-        if (step == PARSE_FAILED)
+        if (step == RESPONSE_FAILED)
             probe_refuse_head(p);
-        else if (step == PARSE_HEAD)
+        else if (step == RESPONSE_HEAD)
             probe_take_head(p);
-        else
-            CHECK(step == PARSE_MORE && used > 0);
     }
 }
 
@@ -202,7 +170,8 @@ static void on_closed(struct stream *s)
     mem_free(c);
     if (--p->connections > 0)
         return;
-    probe_forget_response(p);
+    response_dispose(&p->response);
+    arena_dispose(&p->arena);
     p->on_done(p);
 }
 

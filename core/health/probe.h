@@ -13,7 +13,7 @@
 #define HEALTH_PROBE_H
 
 #include "config/config.h"
-#include "http/parse.h"
+#include "http/response.h"
 #include "net/opening.h"
 #include "net/stream.h"
 #include "shared/board.h"
@@ -41,9 +41,8 @@ struct probe {
     unsigned connections;                /* in any state, until their close is over */
     struct deadline limit;
     struct parse_limits limits;
-    struct parse parse;
+    struct response response;
     struct arena arena;
-    size_t interim_bytes;
     bool has_bytes, is_decided;
 };
 

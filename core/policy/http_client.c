@@ -120,9 +120,9 @@ static void push_answer(lua_State *lua, const struct fetch *f)
     struct slice body = buffer_slice(&f->body);
 
     lua_createtable(lua, 0, 3);
-    lua_pushinteger(lua, (lua_Integer)f->parse.head.status);
+    lua_pushinteger(lua, (lua_Integer)f->response.parse.head.status);
     lua_setfield(lua, -2, "status");
-    push_headers(lua, &f->parse.head);
+    push_headers(lua, &f->response.parse.head);
     lua_setfield(lua, -2, "headers");
     lua_pushlstring(lua, body.start, body.length);
     lua_setfield(lua, -2, "body");

@@ -1,0 +1,54 @@
+/*
+ * response - the response to one request, from the bytes of a connection. Pure.
+ *
+ * One reading for all that ask by HTTP: interim heads come before the final one and have a bound
+ * together; the request's method, the status and the framing fields say where the body ends (RFC
+ * 9112, 6.3), and what two readers could understand differently is a fault.
+ */
+#ifndef HTTP_RESPONSE_H
+#define HTTP_RESPONSE_H
+
+#include "http/parse.h"
+
+enum response_step {
+    RESPONSE_MORE,   /* it continues: feed what is left of the bytes, and what comes */
+    RESPONSE_HEAD,   /* parse.head, interim or final: feed again, even if no bytes are left */
+    RESPONSE_END,    /* the final response is complete: what is left of the bytes is surplus */
+    RESPONSE_FAILED, /* fault says why: feed nothing more */
+};
+
+enum response_fault {
+    RESPONSE_FINE,
+    RESPONSE_MALFORMED,        /* parse.error and parse.why */
+    RESPONSE_LARGE_INTERIM,    /* interim heads larger, together, than one head may be */
+    RESPONSE_UNASKED_SWITCH,   /* a 101 */
+    RESPONSE_AMBIGUOUS_LENGTH, /* of the body: framing_fault_text */
+};
+
+struct response {
+    struct parse parse;
+    enum framing framing; /* of the head, like the next */
+    uint64_t length;
+    size_t interim_bytes;
+    enum response_fault fault;
+    bool may_switch;
+    bool keeps_alive; /* the peer lets the connection be used again */
+    bool has_surplus; /* at RESPONSE_END: bytes came that belong to no response */
+};
+
+/* Begins. Borrows limits and arena until response_dispose. answers_head: the request's method is
+ * HEAD. may_switch: the request has asked for an upgrade, so that a 101 is no fault; what follows
+ * it is no HTTP and is not fed. */
+void response_expect(struct response *, const struct parse_limits *, struct arena *,
+                     bool answers_head, bool may_switch,
+                     void (*on_body)(struct parse *, struct slice));
+void response_dispose(struct response *); /* one that is all zero, too */
+
+/* Takes what it has used off the bytes. */
+enum response_step response_feed(struct response *, struct slice *bytes) MUST_USE;
+/* The connection ended: is that the end of the response? */
+bool response_ends_here(struct response *) MUST_USE;
+
+const char *response_fault_text(const struct response *);
+
+#endif
