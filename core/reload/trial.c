@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "lab/rehearsal.h"
 #include "os/children.h"
+#include "os/waited.h"
 #include "policy/budget.h"
 #include "policy/policy.h"
 #include "shared/board.h"
@@ -23,7 +24,9 @@ enum {
 struct trial {
     const struct config *config;
     bool rehearses;
-    int status; /* as waitpid tells it */
+    int status;         /* as waitpid tells it */
+    uint64_t until_ms;  /* when it is given up, steady clock */
+    uint64_t waited_ms; /* for a CPU; what until_ms has been moved by */
 };
 
 /* --- inside the child --- */
@@ -85,8 +88,23 @@ static bool is_told_to_stop(int signals)
     return stop;
 }
 
+/* The time for which the system ran others is not the script's. */
+static bool trial_has_time(struct trial *t, pid_t pid)
+{
+    uint64_t waited = 0;
+
+    if (clock_steady_ms() < t->until_ms)
+        return true;
+    waited = waited_ms(pid);
+    if (waited > t->waited_ms) {
+        t->until_ms += waited - t->waited_ms;
+        t->waited_ms = waited;
+    }
+    return clock_steady_ms() < t->until_ms;
+}
+
 /* True: it was told to stop. */
-static bool wait_for_end(struct children *children, int signals, uint64_t until_ms)
+static bool wait_for_end(struct trial *t, struct children *children, int signals)
 {
     bool is_killed = false, stop = false;
 
@@ -95,11 +113,11 @@ static bool wait_for_end(struct children *children, int signals, uint64_t until_
         children_reap(children);
         if (children_running(children) == 0)
             return stop;
-        if (!is_killed && (stop || clock_steady_ms() >= until_ms)) {
+        if (!is_killed && (stop || !trial_has_time(t, children->list[0].pid))) {
             children_signal(children, SIGKILL);
             is_killed = true;
         }
-        signals_wait(signals, is_killed ? UINT64_MAX : until_ms);
+        signals_wait(signals, is_killed ? UINT64_MAX : t->until_ms);
     }
 }
 
@@ -121,9 +139,9 @@ static int judge(const struct trial *t, bool is_late)
 
 bool trial_run(const struct config *config, bool rehearses, int signals, int *status)
 {
-    struct trial trial = {.config = config, .rehearses = rehearses};
+    struct trial trial = {
+        .config = config, .rehearses = rehearses, .until_ms = clock_steady_ms() + TRIAL_MAX_MS};
     struct children children;
-    uint64_t until_ms = clock_steady_ms() + TRIAL_MAX_MS;
     bool stop = false;
 
     children_init(&children, 1, &trial);
@@ -136,9 +154,9 @@ bool trial_run(const struct config *config, bool rehearses, int signals, int *st
         check_last_words("start_failed", "lb: the system refuses to start a process");
         *status = 1;
     } else {
-        stop = wait_for_end(&children, signals, until_ms);
+        stop = wait_for_end(&trial, &children, signals);
         if (!stop)
-            *status = judge(&trial, clock_steady_ms() >= until_ms);
+            *status = judge(&trial, clock_steady_ms() >= trial.until_ms);
     }
     children_dispose(&children);
     return !stop && *status == 0;

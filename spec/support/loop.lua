@@ -33,7 +33,7 @@ end
 
 loop.slow = factor()
 
-local BOUND = 60
+local BOUND = 180
 
 local waiting = {}   -- of the coroutines: { co, ready, deadline }
 local running = {}   -- coroutines that this file started

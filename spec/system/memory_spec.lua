@@ -73,7 +73,8 @@ describe("limits.memory", function()
   it("ends the requests that hold most, with a 503, and nobody else's", function()
     local lb = play.balancer { backends = { patient() }, settings = [[
       limits = { memory = 16 * 1024 * 1024 },
-      timeouts = { response_head = 600 }, -- on a busy machine this takes minutes]] }
+      -- On a busy machine this takes minutes.
+      timeouts = { response_head = 600, request_body = 600 },]] }
     local innocent, small = asking_innocently(lb), play.client(lb)
     assert.equal(200, innocent())
     small:send "GET /never HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -111,7 +112,7 @@ describe("limits.memory", function()
   it("follows from what a process may have, and no client can make a worker end", function()
     if SANITIZED then return end
     local lb = play.balancer { backends = { patient() }, through = { "prlimit", "--data=" .. 64 * MIB },
-      settings = "script = { memory = 16 * 1024 * 1024 }," }
+      settings = "script = { memory = 16 * 1024 * 1024 }, timeouts = { response_head = 600, request_body = 600 }," }
     assert.equal(32 * MIB, lb:event("start").memory)
     local innocent = asking_innocently(lb)
     assert.equal(200, innocent())

@@ -7,13 +7,14 @@ return {
   health = { interval = 0.2, timeout = 5 }, %s
   choose = function(ctx, backends)
     if ctx.path == "/numbers" then return ctx:respond { body = count:get() .. " " .. other:get() } end
+    if ctx.path == "/go" then lb.set("go", true) return ctx:respond { body = "gone" } end
     if ctx.path == "/own" then return ctx:respond { status = 418, body = "tea" } end
     if ctx.path == "/nobody" then return nil, "nobody" end
     ctx.vars.mark = ctx.path
     return backends[1]
   end,
   on_done = function(ctx)
-    if ctx.path == "/numbers" then return end
+    if ctx.path == "/numbers" or ctx.path == "/go" then return end
     %s
   end,
 }
@@ -130,13 +131,17 @@ describe("on_done", function()
   end)
 
   it("is not made where others that await hold too many bytes, and requests are served as ever", function()
-    local lb = start("count:add(1) lb.sleep(4) other:add(1)", "limits = { memory = 16 * 1024 * 1024 },")
+    local lb = start([[
+      count:add(1)
+      while not lb.get "go" do lb.sleep(0.1) end
+      other:add(1)]], "limits = { memory = 16 * 1024 * 1024 }, script = { await = 600 },")
     local client = play.client(lb)
     for i = 1, 400 do
       client:send(("GET /%d HTTP/1.1\r\nHost: x\r\nX-Large: %s\r\n\r\n"):format(i, ("y"):rep(7000)))
       assert.equal("one", client:response().body)
     end
     lb:event "on_done_skipped"
+    lb:fetch "/go"
     local begun
     play.wait("those that were begun to end", function()
       local ended
