@@ -3,9 +3,6 @@
 #include "base/log.h"
 #include "shared/callers.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 enum {
     REFUSED_MAX = 64,       /* connections that may wait for their 429 */
     REFUSED_WAIT_MS = 2000, /* for so long, unless timeouts want the request sooner */
@@ -55,26 +52,21 @@ void admission_count(struct client *c)
 
 static void clients_tell_refused(struct clients *clients, const struct client *c)
 {
-    uint64_t now_ms = loop_now_ms(clients->loop), limit = clients->config->limits.per_client;
-    char most[24], refused[24];
-    struct log_pair pairs[] = {
-        {"client", ""}, {"#limit", most}, {"#refused", refused}, {NULL, NULL}};
-    struct buffer ip = {0};
+    uint64_t now_ms = loop_now_ms(clients->loop);
+    const char *most = LOG_NUMBER(clients->config->limits.per_client);
+    char ip[ADDRESS_HOST_BYTES] = "-";
 
     clients->refused_untold++;
     if (now_ms < clients->tell_again_ms)
         return;
     clients->tell_again_ms = now_ms + TELL_AGAIN_MS;
-    snprintf(most, sizeof most, "%" PRIu64, limit);
-    snprintf(refused, sizeof refused, "%" PRIu64, clients->refused_untold);
+    (void)address_host_in(ip, (const struct sockaddr *)&c->peer);
+    log_event(LOG_WARN, "client_refused",
+              LOG_PAIRS({"client", ip}, {"#limit", most},
+                        {"#refused", LOG_NUMBER(clients->refused_untold)}),
+              "limits.per_client: %s has as many connections as it may, %s: more are refused", ip,
+              most);
     clients->refused_untold = 0;
-    address_format_host(&ip, (const struct sockaddr *)&c->peer);
-    buffer_append_byte(&ip, '\0');
-    pairs[0].value = ip.bytes;
-    log_event(LOG_WARN, "client_refused", pairs,
-              "limits.per_client: %s has as many connections as it may, %s: more are refused",
-              ip.bytes, most);
-    buffer_dispose(&ip);
 }
 
 /* If its request arrives soon it gets a 429; only a few connections may wait for that. */

@@ -1,9 +1,11 @@
 /*
- * What a connection does with what its stream says; client/states.c has its states.
+ * A connection, from event to event; client/states.c has its states.
  *
- *    bytes --> introduction, head, body, or a tunnel's ------> clients_events, incoming_events
- *    end, drained --> watch, or the exchange
- *    resume <-- the exchange is over: the next request, or the end
+ *    on_bytes --> introduction --> head --> on_request --> body --> on_body .. on_body_end
+ *                                   ^                        |
+ *                          early <--'------ what comes ahead of its turn
+ *                            |
+ *    on_resume, the exchange is over --> early --> the next head, or the end
  */
 #include "client/client.h"
 
@@ -33,10 +35,8 @@ static struct client *client_of(struct stream *s)
  * else came, closing is enough; else what we do not read would reset the answer. */
 static void client_end(struct client *c)
 {
-    bool read_whole = c->incoming == NULL || c->incoming->body_complete;
-
-    bool was_read =
-        c->has_ended || (read_whole && early_bytes(c) == 0 && !stream_has_bytes(&c->stream));
+    bool was_read = c->has_ended || (c->incoming->body_complete && early_bytes(c) == 0 &&
+                                     !stream_has_bytes(&c->stream));
 
     if (was_read && stream_backlog(&c->stream) == 0) {
         client_close(c);
@@ -45,8 +45,7 @@ static void client_end(struct client *c)
     client_enter(c, CLIENT_LINGERING);
     resting_note(c, CLIENTS_LEAVING);
     stream_shutdown(&c->stream);
-    if (c->incoming != NULL)
-        incoming_empty(c->incoming); /* nothing of it is borrowed any more */
+    incoming_empty(c->incoming); /* nothing of it is borrowed any more */
     early_drop(c);
     stream_read(&c->stream);
     watch_begin_lingering(c);
@@ -232,6 +231,7 @@ static void on_bytes(struct stream *s, struct slice bytes)
     struct client *c = client_of(s);
     size_t used;
 
+    DCHECK(c->state != CLIENT_CLOSING);
     if (c->state == CLIENT_LINGERING)
         return;
     if (c->state == CLIENT_INTRODUCTION) {
@@ -270,6 +270,7 @@ static void on_end(struct stream *s, int status)
 {
     struct client *c = client_of(s);
 
+    CHECK(c->state != CLIENT_CLOSING);
     c->has_ended = true;
     if (status == 0 && (c->state == CLIENT_BUSY || c->state == CLIENT_TUNNEL))
         stream_keep_alive(s); /* it may wait for long, or be gone */
@@ -289,6 +290,7 @@ static void on_drained(struct stream *s)
 {
     struct client *c = client_of(s);
 
+    CHECK(c->state != CLIENT_CLOSING);
     if (c->state == CLIENT_LINGERING && c->has_ended)
         client_close(c);
     if (c->state != CLIENT_BUSY && c->state != CLIENT_TUNNEL)
@@ -309,7 +311,7 @@ static const struct stream_events stream_events = {
 };
 
 /* After what had come ahead of its turn was fed: is there more to wait for? */
-static void client_go_on(struct client *c)
+static void client_continue(struct client *c)
 {
     bool lacks = client_is_resting(c) || c->state == CLIENT_HEAD ||
                  (c->state == CLIENT_BUSY && !c->incoming->body_complete);
@@ -336,8 +338,8 @@ static void client_pass_early(struct client *c)
         stream_read(&c->stream);
 }
 
-/* The first look at a new connection, whose first request is mostly there. If that is all which it
- * sends, and it is answered soon, the loop never has to watch the socket (client_watch). */
+/* The first look at a new connection, whose first request is usually there. If that is all that
+ * it sends, and it is answered soon, the loop never has to watch the socket (client_watch). */
 static void client_look(struct client *c)
 {
     c->is_new = false;
@@ -373,8 +375,7 @@ static void on_resume(struct deferred *d)
         return; /* on_drained comes back here */
     }
     if (!in->body_complete) {
-        c->is_paused = false;
-        stream_read(&c->stream);
+        client_unpause(c);
         client_watch(c);
         return; /* the rest of the body is thrown away, then client_take_end comes back */
     }
@@ -385,7 +386,7 @@ static void on_resume(struct deferred *d)
                  patience_ms(PATIENCE_RESTING, &c->clients->timeouts));
     if (early_bytes(c) > 0)
         client_feed_early(c);
-    client_go_on(c);
+    client_continue(c);
 }
 
 void client_resume_later(struct client *c)
@@ -395,6 +396,7 @@ void client_resume_later(struct client *c)
 
 void client_switch(struct client *c)
 {
+    CHECK(c->state == CLIENT_BUSY);
     client_enter(c, CLIENT_TUNNEL);
     client_watch(c);
     client_resume_later(c);

@@ -6,9 +6,6 @@
 #include "client/states.h"
 #include "net/proxy_header.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 enum {
     HEADER_MS = 5000,      /* in which the header has to be there, from the accept */
     TELL_AGAIN_MS = 10000, /* one line about closed connections, in so long */
@@ -20,26 +17,21 @@ static void introduction_tell(struct client *c, const char *why)
 {
     struct clients *clients = c->clients;
     uint64_t now_ms = loop_now_ms(clients->loop);
-    char refused[24];
-    struct log_pair pairs[] = {
-        {"client", ""}, {"listener", ""}, {"why", why}, {"#refused", refused}, {NULL, NULL}};
-    struct buffer ip = {0}, listener = {0};
+    char ip[ADDRESS_HOST_BYTES] = "-";
+    struct buffer listener = {0};
 
     clients->strangers_untold++;
     if (now_ms < clients->tell_strangers_ms)
         return;
     clients->tell_strangers_ms = now_ms + TELL_AGAIN_MS;
-    snprintf(refused, sizeof refused, "%" PRIu64, clients->strangers_untold);
-    clients->strangers_untold = 0;
-    address_format_host(&ip, (const struct sockaddr *)&c->peer);
-    buffer_append_byte(&ip, '\0');
+    (void)address_host_in(ip, (const struct sockaddr *)&c->peer);
     buffer_append(&listener, c->listener->name);
     buffer_append_byte(&listener, '\0');
-    pairs[0].value = ip.bytes;
-    pairs[1].value = listener.bytes;
-    log_event(LOG_WARN, "proxy_refused", pairs, "%s, where proxy = true: a connection of %s: %s",
-              listener.bytes, ip.bytes, why);
-    buffer_dispose(&ip);
+    log_event(LOG_WARN, "proxy_refused",
+              LOG_PAIRS({"client", ip}, {"listener", listener.bytes}, {"why", why},
+                        {"#refused", LOG_NUMBER(clients->strangers_untold)}),
+              "%s, where proxy = true: a connection of %s: %s", listener.bytes, ip, why);
+    clients->strangers_untold = 0;
     buffer_dispose(&listener);
 }
 

@@ -12,9 +12,9 @@
 
 #define PATIENCE_FOREVER UINT64_MAX
 enum {
-    UNREAD_MS = 20, /* in which a request is usually answered */
-    ASK_AGAIN_MS = 500,
-    LINGER_MS = 2000,
+    PATIENCE_UNREAD_MS = 20, /* in which a request is usually answered */
+    PATIENCE_UNSEEN_MS = 500,
+    PATIENCE_LINGER_MS = 2000,
 };
 
 /* What the connection waits for. That a client leaves is seen by reading: not in UNREAD, as nobody
@@ -68,11 +68,11 @@ static inline uint64_t patience_ms(enum patience_state state, const struct confi
     case PATIENCE_TAKING:
         return t->response_body_ms < RATE_OVER_MS ? t->response_body_ms : RATE_OVER_MS;
     case PATIENCE_UNREAD:
-        return UNREAD_MS;
+        return PATIENCE_UNREAD_MS;
     case PATIENCE_UNSEEN:
-        return ASK_AGAIN_MS;
+        return PATIENCE_UNSEEN_MS;
     case PATIENCE_LINGERING:
-        return LINGER_MS;
+        return PATIENCE_LINGER_MS;
     case PATIENCE_EXCHANGE:
         break;
     }

@@ -14,14 +14,28 @@
  */
 #include "client/states.h"
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "client/admission.h"
 #include "client/blocks.h"
 #include "client/early.h"
 #include "client/resting.h"
 
+#define TO(state) (1u << CLIENT_##state)
+
 void client_enter(struct client *c, enum client_state state)
 {
+    static const unsigned next[] = {
+        [CLIENT_IDLE] = TO(INTRODUCTION) | TO(HEAD) | TO(CLOSING),
+        [CLIENT_INTRODUCTION] = TO(IDLE) | TO(CLOSING),
+        [CLIENT_HEAD] = TO(BUSY) | TO(CLOSING),
+        [CLIENT_BUSY] = TO(IDLE) | TO(TUNNEL) | TO(LINGERING) | TO(CLOSING),
+        [CLIENT_TUNNEL] = TO(LINGERING) | TO(CLOSING),
+        [CLIENT_LINGERING] = TO(CLOSING),
+        [CLIENT_CLOSING] = 0,
+    };
+
+    DCHECK((next[c->state] & 1u << state) != 0);
     c->state = (uint8_t)state;
 }
 
@@ -51,6 +65,7 @@ void client_on_closed(struct stream *s)
 {
     struct client *c = list_entry(s, struct client, stream);
 
+    CHECK(c->state == CLIENT_CLOSING);
     deadline_clear(&c->deadline);
     deferred_cancel(&c->resume);
     if (c->incoming != NULL)

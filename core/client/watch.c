@@ -174,16 +174,6 @@ static bool client_takes_too_slowly(struct client *c, uint32_t unsent)
     return client_is_too_slow(c, &c->incoming->taken, taken_of(unsent));
 }
 
-static void client_check_taking(struct client *c)
-{
-    struct patience_seen seen = {.state = PATIENCE_TAKING};
-    uint32_t unsent = stream_unsent(&c->stream);
-
-    seen.is_slow = unsent != c->watched_bytes && client_takes_too_slowly(c, unsent);
-    seen.silent_ms = client_now_ms(c) - c->incoming->took_ms;
-    client_follow(c, &seen);
-}
-
 void watch_sent(struct client *c)
 {
     struct incoming *in = c->incoming;
@@ -214,27 +204,6 @@ bool watch_drained(struct client *c)
     }
     client_watch(c);
     return true;
-}
-
-static void client_linger(struct client *c)
-{
-    struct patience_seen seen = {.state = PATIENCE_LINGERING};
-    uint32_t unsent = stream_unsent(&c->stream);
-
-    c->idle_lingers = unsent == c->watched_bytes ? c->idle_lingers + 1 : 0;
-    seen.idle_times = c->idle_lingers;
-    seen.unsent = unsent;
-    seen.is_slow = seen.idle_times == 0 && unsent > 0 &&
-                   client_is_too_slow(c, &c->incoming->taken, taken_of(unsent));
-    c->watched_bytes = unsent;
-    client_follow(c, &seen);
-}
-
-void watch_begin_lingering(struct client *c)
-{
-    rate_run(&c->incoming->taken, client_now_ms(c), taken_of(stream_unsent(&c->stream)));
-    c->watched_bytes = UINT32_MAX; /* the first time counts as one in which it took some */
-    client_linger(c);
 }
 
 /* --- when it is looked at --- */
@@ -275,31 +244,58 @@ void watch_begin_probing(struct client *c)
         deadline_set(c->clients->loop, &c->deadline, PROBE_FIRST_MS);
 }
 
-static void client_look_again(struct client *c, enum patience_state state)
+/* What it took since the last look. */
+static void client_look_at_taking(struct client *c, struct patience_seen *seen)
 {
-    struct incoming *in = c->incoming;
-    struct patience_seen seen = {.state = state, .is_over = true, .has_ended = c->has_ended};
+    uint32_t unsent = stream_unsent(&c->stream);
 
-    if (c->state == CLIENT_BUSY)
-        seen.is_gone = in->is_done || (state != PATIENCE_BODY && stream_is_dead(&c->stream));
+    seen->is_slow = unsent != c->watched_bytes && client_takes_too_slowly(c, unsent);
+    seen->silent_ms = client_now_ms(c) - c->incoming->took_ms;
+}
+
+static void client_look_at_lingering(struct client *c, struct patience_seen *seen)
+{
+    seen->unsent = stream_unsent(&c->stream);
+    c->idle_lingers = seen->unsent == c->watched_bytes ? c->idle_lingers + 1 : 0;
+    seen->idle_times = c->idle_lingers;
+    seen->is_slow = seen->idle_times == 0 && seen->unsent > 0 &&
+                    client_is_too_slow(c, &c->incoming->taken, taken_of(seen->unsent));
+    c->watched_bytes = seen->unsent;
+}
+
+static void client_look_again(struct client *c)
+{
+    struct patience_seen seen = {
+        .state = client_awaits(c), .is_over = true, .has_ended = c->has_ended};
+
+    if (seen.state == PATIENCE_TAKING)
+        client_look_at_taking(c, &seen);
+    else if (seen.state == PATIENCE_LINGERING)
+        client_look_at_lingering(c, &seen);
+    else if (c->state == CLIENT_BUSY)
+        seen.is_gone =
+            c->incoming->is_done || (seen.state != PATIENCE_BODY && stream_is_dead(&c->stream));
     client_follow(c, &seen);
+}
+
+void watch_begin_lingering(struct client *c)
+{
+    rate_run(&c->incoming->taken, client_now_ms(c), taken_of(stream_unsent(&c->stream)));
+    c->watched_bytes = UINT32_MAX; /* the first time counts as one in which it took some */
+    client_look_again(c);
 }
 
 static void on_deadline(struct deadline *d)
 {
     struct client *c = list_entry(d, struct client, deadline);
-    enum patience_state state = client_awaits(c);
 
+    CHECK(c->state != CLIENT_CLOSING);
     if (list_has_node(&c->resume.node))
         return; /* the exchange has ended this turn, and with it what the deadline was for */
     if (c->state == CLIENT_INTRODUCTION)
         introduction_late(c);
-    else if (state == PATIENCE_TAKING)
-        client_check_taking(c);
-    else if (state == PATIENCE_LINGERING)
-        client_linger(c);
     else
-        client_look_again(c, state);
+        client_look_again(c);
 }
 
 void watch_init(struct client *c)
