@@ -124,7 +124,7 @@ bool addresses_add_listen(struct config *config, struct slice text, struct buffe
 
 /* --- backends --- */
 
-static bool is_name(struct slice name)
+static bool is_backend_name(struct slice name)
 {
     if (name.length > ADDRESSES_NAME_BYTES)
         return false;
@@ -156,7 +156,7 @@ static struct slice without_scheme(struct slice text)
 
 bool addresses_check_name(const struct config *config, struct slice name, struct buffer *wrong)
 {
-    if (!is_name(name)) {
+    if (!is_backend_name(name)) {
         buffer_printf(wrong, "a name has %d bytes at most, and no control bytes",
                       ADDRESSES_NAME_BYTES);
         return false;

@@ -77,7 +77,7 @@ static bool is_one_of(struct slice word, const char *const *words)
     return false;
 }
 
-static bool ends_with(struct slice line, char c)
+static bool ends_with_byte(struct slice line, char c)
 {
     return line.length > 0 && line.start[line.length - 1] == c;
 }
@@ -90,8 +90,8 @@ static bool is_nginx(struct slice line)
                                         "proxy_pass", "load_module",      "include",   NULL};
     struct slice word = first_word(line);
 
-    return (is_one_of(word, blocks) && ends_with(line, '{')) ||
-           (is_one_of(word, words) && ends_with(line, ';'));
+    return (is_one_of(word, blocks) && ends_with_byte(line, '{')) ||
+           (is_one_of(word, words) && ends_with_byte(line, ';'));
 }
 
 static bool is_haproxy(struct slice line, bool is_indented)
@@ -136,7 +136,7 @@ static const char *guess_first_line(struct slice line)
     if (line.start[0] == '<')
         return "this looks like a page or XML" INSTEAD;
     if (line.start[0] == '[')
-        return line.length > 1 && strchr("\"{[", line.start[1]) == NULL && ends_with(line, ']')
+        return line.length > 1 && strchr("\"{[", line.start[1]) == NULL && ends_with_byte(line, ']')
                    ? "this looks like TOML" INSTEAD
                    : "this looks like JSON" INSTEAD;
     return is_yaml(line) ? "this looks like YAML" INSTEAD : NULL;

@@ -49,7 +49,7 @@ static const struct habit options[] = {
     {"-s", "kill -HUP PID for a reload, kill PID for the end"},
 };
 
-static const char *find(const struct habit *list, size_t count, struct slice theirs)
+static const char *habit_find(const struct habit *list, size_t count, struct slice theirs)
 {
     for (size_t i = 0; i < count; i++)
         if (slice_is(theirs, slice_of(list[i].theirs)))
@@ -65,10 +65,10 @@ const char *habit_of_word(const char *word)
     for (size_t i = 0; i < WORDS; i++)
         names[i] = words[i].theirs;
     nearest = nearest_name(slice_of(word), names, WORDS);
-    return nearest != NULL ? find(words, WORDS, slice_of(nearest)) : NULL;
+    return nearest != NULL ? habit_find(words, WORDS, slice_of(nearest)) : NULL;
 }
 
 const char *habit_of_option(struct slice name)
 {
-    return find(options, sizeof options / sizeof *options, name);
+    return habit_find(options, sizeof options / sizeof *options, name);
 }

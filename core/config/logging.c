@@ -77,20 +77,12 @@ static bool has(char *const *list, unsigned count, const char *text)
     return false;
 }
 
-static bool is_token(struct slice text)
-{
-    for (size_t i = 0; i < text.length; i++)
-        if (!is_token_byte(text.start[i]))
-            return false;
-    return text.length > 0 && text.length <= LOGGING_NAME_BYTES_MAX;
-}
-
-static void add_header(struct config_log *log, struct fields *table, const char *name,
-                       unsigned position, struct slice text)
+static void add_header_name(struct config_log *log, struct fields *table, const char *name,
+                            unsigned position, struct slice text)
 {
     char *added;
 
-    if (!is_token(text)) {
+    if (!is_token(text) || text.length > LOGGING_NAME_BYTES_MAX) {
         fields_fail(table, name, position,
                     "expected the name of a header field, as in \"user-agent\", got '%.*s'",
                     text.length > 40 ? 40 : (int)text.length, text.start);
@@ -167,7 +159,7 @@ static void read_table(struct config_log *log, struct fields *root)
     read_file(log, &table);
     if (fields_choice(&table, "format", formats, &which))
         log->format = CONFIG_LOG_TEXT + which;
-    read_list(log, &table, "headers", LOGGING_HEADERS_MAX, add_header,
+    read_list(log, &table, "headers", LOGGING_HEADERS_MAX, add_header_name,
               "the name of a header field or a list of them");
     fields_flag(&table, "host", &log->host);
     read_list(log, &table, "skip", LOGGING_SKIP_MAX, add_path, "a path or a list of them");

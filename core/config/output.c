@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* NULL: none but standard output, which may be a socket, and those cannot be opened by a path. */
-static const char *file_of(const struct config_log *log)
+static const char *log_file_of(const struct config_log *log)
 {
     return log->file != NULL && strcmp(log->file, "/dev/stdout") != 0 ? log->file : NULL;
 }
@@ -14,7 +14,7 @@ static const char *file_of(const struct config_log *log)
 bool output_open(const struct config *config, struct options *options)
 {
     const struct config_log *log = &config->log;
-    const char *file = file_of(log);
+    const char *file = log_file_of(log);
     int error;
 
     if (log->format != CONFIG_LOG_BY_STREAM)

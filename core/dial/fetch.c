@@ -20,22 +20,6 @@ static const struct parse_limits limits = {.request_line = 8192, .head = 65536, 
 
 /* --- what is sent --- */
 
-static bool is_token(struct slice text)
-{
-    for (size_t i = 0; i < text.length; i++)
-        if (!is_token_byte(text.start[i]))
-            return false;
-    return text.length > 0;
-}
-
-static bool is_value(struct slice text)
-{
-    for (size_t i = 0; i < text.length; i++)
-        if (!is_text_byte(text.start[i]))
-            return false;
-    return true;
-}
-
 /* Anything else would not reach the server as it is, and a '#' never goes there (RFC 9112, 3.2). */
 static const char *check_url_bytes(struct slice url)
 {
@@ -112,7 +96,7 @@ const char *fetch_add_field(struct fetch *f, struct slice name, struct slice val
 {
     if (!is_token(name))
         return "a header's name has letters, digits and some signs only";
-    if (!is_value(value))
+    if (!is_text(value))
         return "a header's value has no line ends and no other control bytes";
     if (is_about_framing(name))
         return "lb sets this header itself";

@@ -5,22 +5,6 @@
 
 enum { COUNT_MAX = 100, BYTES_MAX = 65536, ROOM_AT_FIRST = 4 };
 
-static bool is_name(struct slice name)
-{
-    for (size_t i = 0; i < name.length; i++)
-        if (!is_token_byte(name.start[i]))
-            return false;
-    return name.length > 0;
-}
-
-static bool is_value(struct slice value)
-{
-    for (size_t i = 0; i < value.length; i++)
-        if (!is_text_byte(value.start[i]))
-            return false;
-    return true;
-}
-
 static bool is_ours(enum changes_of of, struct slice name, bool is_removed)
 {
     switch (kind_of(name)) {
@@ -55,11 +39,11 @@ static void changes_grow(struct changes *changes, struct arena *arena)
 
 enum changes_fault changes_check(enum changes_of of, struct slice name, const struct slice *value)
 {
-    if (!is_name(name))
+    if (!is_token(name))
         return CHANGES_NAME;
     if (is_ours(of, name, value == NULL))
         return CHANGES_OURS;
-    return value != NULL && !is_value(*value) ? CHANGES_VALUE : CHANGES_FINE;
+    return value != NULL && !is_text(*value) ? CHANGES_VALUE : CHANGES_FINE;
 }
 
 enum changes_fault changes_add(struct changes *changes, struct arena *arena, enum changes_of of,

@@ -230,11 +230,7 @@ static void write_forwarded_for(struct writer *w, const struct forward_request *
 /* A token as it is, anything else as a quoted string (RFC 7239, 4). */
 static void write_parameter(struct writer *w, struct slice value)
 {
-    bool is_token = value.length > 0;
-
-    for (size_t i = 0; i < value.length && is_token; i++)
-        is_token = is_token_byte(value.start[i]);
-    if (is_token) {
+    if (is_token(value)) {
         write_text(w, value);
         return;
     }

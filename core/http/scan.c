@@ -63,7 +63,7 @@ static const char *skip_spaces(const char *at, const char *end)
     return at;
 }
 
-static bool begins_with(const char *at, const char *end, struct slice text)
+static bool stands_at(const char *at, const char *end, struct slice text)
 {
     return (size_t)(end - at) >= text.length && memcmp(at, text.start, text.length) == 0;
 }
@@ -85,7 +85,7 @@ static const char *scan_field(const char *at, const char *end, struct field *fie
         return NULL;
     value = skip_spaces(name_end + 1, end);
     value_end = text_end = skip_text(value, end);
-    if (!begins_with(text_end, end, SLICE("\r\n")))
+    if (!stands_at(text_end, end, SLICE("\r\n")))
         return NULL;
     while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t'))
         value_end--;
@@ -119,7 +119,7 @@ static const char *scan_fields(const char *at, const char *end, const struct sca
     head->fields_count = count;
     head->kinds = room->kinds;
     head->seen = seen;
-    return begins_with(at, end, SLICE("\r\n")) ? at + 2 : NULL;
+    return stands_at(at, end, SLICE("\r\n")) ? at + 2 : NULL;
 }
 
 /* --- the first line --- */
@@ -127,9 +127,9 @@ static const char *scan_fields(const char *at, const char *end, const struct sca
 /* "HTTP/1.0" or "HTTP/1.1". */
 static const char *scan_version(const char *at, const char *end, struct head *head)
 {
-    if (begins_with(at, end, SLICE("HTTP/1.1")))
+    if (stands_at(at, end, SLICE("HTTP/1.1")))
         head->version = VERSION_1_1;
-    else if (begins_with(at, end, SLICE("HTTP/1.0")))
+    else if (stands_at(at, end, SLICE("HTTP/1.0")))
         head->version = VERSION_1_0;
     else
         return NULL;
@@ -149,7 +149,7 @@ static const char *scan_request_line(const char *at, const char *end, struct hea
     head->method = between(at, method_end);
     head->target = between(method_end + 1, target_end);
     at = scan_version(target_end + 1, end, head);
-    return at != NULL && begins_with(at, end, SLICE("\r\n")) ? at + 2 : NULL;
+    return at != NULL && stands_at(at, end, SLICE("\r\n")) ? at + 2 : NULL;
 }
 
 /* " 200", then a space and a reason, which may be empty, or neither. */
@@ -168,7 +168,7 @@ static const char *scan_status_line(const char *at, const char *end, struct head
         head->reason = between(at + 1, reason_end);
         at = reason_end;
     }
-    return begins_with(at, end, SLICE("\r\n")) ? at + 2 : NULL;
+    return stands_at(at, end, SLICE("\r\n")) ? at + 2 : NULL;
 }
 
 /* --- heads --- */

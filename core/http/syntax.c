@@ -327,6 +327,24 @@ size_t syntax_accept(struct syntax *s, struct slice bytes)
     return (size_t)(at - bytes.start);
 }
 
+static bool has_only(struct slice text, uint8_t run)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if ((syntax_bytes[(unsigned char)text.start[i]] & run) == 0)
+            return false;
+    return true;
+}
+
+bool is_token(struct slice text)
+{
+    return text.length > 0 && has_only(text, IN_TOKEN);
+}
+
+bool is_text(struct slice text)
+{
+    return has_only(text, IN_TEXT);
+}
+
 const char *syntax_fault_text(enum syntax_fault fault)
 {
     static const char *const texts[] = {

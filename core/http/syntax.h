@@ -111,4 +111,7 @@ static inline bool is_host_byte(char c)
     return (syntax_bytes[(unsigned char)c] & IN_HOST) != 0;
 }
 
+bool is_token(struct slice); /* of such bytes, and not empty: a method, a field's name */
+bool is_text(struct slice);  /* of such bytes, or empty: a field's value */
+
 #endif

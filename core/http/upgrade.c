@@ -2,14 +2,6 @@
 
 #include "http/syntax.h"
 
-static bool is_token(struct slice text)
-{
-    for (size_t i = 0; i < text.length; i++)
-        if (!is_token_byte(text.start[i]))
-            return false;
-    return text.length > 0;
-}
-
 /* "h2c" and what it was called in drafts, "h2c-14"; "h2" has no place here, but was taken. */
 static bool is_http2(struct slice name)
 {

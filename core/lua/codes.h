@@ -28,7 +28,7 @@ int32_t codes_from_percent(const char *text, size_t length, bool is_form, char *
 
 void codes_sha256(const char *text, size_t length, char out[64]); /* hex digits */
 
-enum { CODES_DATE_BYTES = 8192, CODES_DATE_FORMAT_BYTES = 256 };
+enum { CODES_DATE_BYTES = 8192 };
 
 /* A time in UTC, by strftime, whose format has known conversions only. The length; 0: none. */
 size_t codes_date(const char *format, double seconds, char out[CODES_DATE_BYTES]);
