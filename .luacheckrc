@@ -5,4 +5,4 @@ unused_args = false -- a hook is shown more than it needs
 files["balancer.lua"] = { read_globals = { "lb" } }
 files["scripts"] = { read_globals = { "lb" } }
 files["spec"] = { std = "luajit+busted" }
-files["scripts/lb.d.lua"] = { globals = { "lb" }, ignore = { "241", "631" } } -- annotations: nothing in it runs
+files["scripts/*.d.lua"] = { globals = { "lb" }, ignore = { "241", "631" } } -- annotations: nothing in them runs

@@ -81,7 +81,7 @@ EMBEDDED := $(shell sed -n 's/^EMBEDDED\>.*"\([^"]*\)".*/\1/p' core/*/*.c)
 $(EMBEDDING:%.c=$(BUILD)/%.o): $(EMBEDDED)
 
 # The scripts of the folder are part of the program, whatever there are.
-SCRIPTS := $(filter-out scripts/lb.d.lua,$(sort $(wildcard scripts/*.lua)))
+SCRIPTS := $(filter-out %.d.lua,$(sort $(wildcard scripts/*.lua)))
 SCRIPT_NAMES = $(SCRIPTS:scripts/%.lua=%)
 $(BUILD)/core/lua/library.o: private CPPFLAGS += -include $(BUILD)/library.h
 $(BUILD)/core/lua/library.o: $(BUILD)/library.h $(SCRIPTS)

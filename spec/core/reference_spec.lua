@@ -219,8 +219,8 @@ describe("the page of settings", function()
     assert.is_true(count >= 8, count)
   end)
 
-  it("has what scripts/lb.d.lua tells editors", function()
-    local types = pages.read "scripts/lb.d.lua"
+  it("has what scripts/lb_settings.d.lua shows editors", function()
+    local types = pages.read "scripts/lb_settings.d.lua"
     for name in pairs(program()) do
       local key = name:match "[%l_]+$"
       assert.truthy(types:find("%-%-%-@field " .. key .. "%??%s"), name)

@@ -3,7 +3,7 @@ local script = require "spec.support.script"
 
 local names = {}
 for path in io.popen("ls scripts/*.lua"):lines() do
-  if not path:find "lb%.d%.lua$" then names[#names + 1] = path:match "([^/]+)%.lua$" end
+  if not path:find "%.d%.lua$" then names[#names + 1] = path:match "([^/]+)%.lua$" end
 end
 
 local function read(path)

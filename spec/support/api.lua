@@ -1,7 +1,7 @@
 -- api - the names that scripts may use, by object ("lb", "lb.log", "ctx", "backend", ..), as they
 -- are written in several places:
 --
---   api.annotated()      in scripts/lb.d.lua
+--   api.annotated()      in scripts/*.d.lua
 --   api.built()          in what spec/support builds
 --   api.real(lb)         in lb, which a spec has started with api.SCRIPT and spec/support/probe.c
 --   api.groups()         names of settings as annotated, by group ("health", ..; "" is the top)
@@ -38,9 +38,17 @@ local OPTIONS = {
   ["lb.ReviewOptions"] = "on_response",
 }
 
-local function classes_of(path)
+local function annotations()
+  local text = {}
+  for path in io.popen("ls scripts/*.d.lua"):lines() do
+    for line in io.lines(path) do text[#text + 1] = line end
+  end
+  return text
+end
+
+local function annotated_classes()
   local classes, class, class_of = {}, nil, {}
-  for line in io.lines(path) do
+  for _, line in ipairs(annotations()) do
     local named, parent_class = line:gsub("%(exact%) ", ""):match "^%-%-%-@class ([%w_.]+):? ?([%w_.]*)"
     local field = line:match "^%-%-%-@field ([%w_]+)"
     local variable = line:match "^local ([%w_]+) = {}" or line:match "^([%w_.]+) = {}"
@@ -62,20 +70,20 @@ local function classes_of(path)
   return classes
 end
 
-local function chosen(from, wanted)
-  local by_name = {}
+local function chosen(wanted)
+  local from, by_name = annotated_classes(), {}
   for class, name in pairs(wanted) do by_name[name] = assert(from[class], "no class " .. class) end
   return by_name
 end
 
-function api.annotated() return chosen(classes_of "scripts/lb.d.lua", CLASSES) end
-function api.groups() return chosen(classes_of "scripts/lb.d.lua", GROUPS) end
+function api.annotated() return chosen(CLASSES) end
+function api.groups() return chosen(GROUPS) end
 
-function api.options() return chosen(classes_of "scripts/lb.d.lua", OPTIONS) end
+function api.options() return chosen(OPTIONS) end
 
 function api.open_classes()
   local exact, open = {}, {}
-  for line in io.lines "scripts/lb.d.lua" do
+  for _, line in ipairs(annotations()) do
     exact[line:match "^%-%-%-@class %(exact%) ([%w_.]+)" or ""] = true
   end
   for _, list in ipairs { GROUPS, OPTIONS } do

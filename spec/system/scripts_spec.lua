@@ -8,7 +8,7 @@ local ENV = { STICKY_SECRET = "s3cret" }
 
 local scripts = {}
 for path in io.popen("ls scripts/*.lua"):lines() do
-  if not path:find "lb%.d%.lua$" then scripts[path] = path:match "([^/]+)%.lua$" end
+  if not path:find "%.d%.lua$" then scripts[path] = path:match "([^/]+)%.lua$" end
 end
 
 -- Backends as a script writes them, the text in front of each.

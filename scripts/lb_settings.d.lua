@@ -1,0 +1,104 @@
+---@meta lb_settings
+-- What a script may set: see lb.d.lua.
+
+---@class (exact) lb.BackendSettings
+---@field address string
+---@field name? string
+---@field weight? number
+---@field tags? table<string, string>
+---@field max_in_flight? integer
+
+---@class (exact) lb.HealthSettings
+---@field type? "tcp"|"http"
+---@field path? string
+---@field host? string
+---@field status? integer|string|(integer|string)[]
+---@field interval? number
+---@field timeout? number
+---@field rise? integer
+---@field fall? integer
+---@field eject_after? integer
+---@field eject_for? number
+---@field slow_start? number
+---@field panic? number
+---@field check? fun(backend: lb.Backend): boolean, string?
+
+---@class (exact) lb.TimeoutSettings
+---@field connect? number
+---@field request_head? number
+---@field request_body? number
+---@field response_head? number
+---@field response_body? number
+---@field keep_alive? number
+---@field upstream_idle? number
+---@field queue? number
+---@field tunnel? number
+---@field request? number
+
+---@class (exact) lb.LimitSettings
+---@field request_line? integer
+---@field head? integer
+---@field fields? integer
+---@field body? integer
+---@field replay? integer
+---@field queue? integer
+---@field least_rate? integer
+---@field connections? integer
+---@field per_client? integer
+---@field memory? integer
+---@field attempts? integer
+---@field retry_budget? number
+
+---@class (exact) lb.LogSettings
+---@field file? string
+---@field format? "text"|"json"
+---@field headers? string|string[]
+---@field host? boolean
+---@field skip? string|string[]
+
+---@class (exact) lb.ScriptSettings
+---@field budget_ms? number
+---@field park? integer
+---@field connections? integer
+---@field memory? integer
+---@field await? number
+
+--- An address of `listen` with options: { ":8080", proxy = true }.
+---@class (exact) lb.Listener
+---@field [1] string
+---@field proxy? boolean each connection begins with a PROXY header
+
+--- By status, from 400 to 599; headers: of all of them.
+---@class (exact) lb.PageSettings
+---@field headers? table<string, string>
+---@field [integer] string|lb.Page
+
+---@class (exact) lb.Page
+---@field type? string
+---@field body? string
+---@field headers? table<string, string>
+
+--- What a script returns.
+---@class (exact) lb.Script
+---@field listen? string|(string|lb.Listener)[]
+---@field backends? string|(string|lb.BackendSettings)[]
+---@field workers? integer|"auto"
+---@field fallback? "round_robin"|"fail" unless given: "fail" if the script or a module of it calls ctx:reject
+---@field trusted_proxies? string|string[]
+---@field forwarded? boolean
+---@field trace? boolean
+---@field via? boolean
+---@field body_first? "never"|"limited"|"always"
+---@field reuse? "safe"|"all"
+---@field pages? lb.PageSettings
+---@field log? lb.LogSettings
+---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
+---@field timeouts? lb.TimeoutSettings
+---@field limits? lb.LimitSettings
+---@field script? lb.ScriptSettings
+---@field init? fun()
+---@field choose? fun(ctx: lb.Ctx, backends: lb.Backends): lb.Choice, lb.ChoiceOptions|string|nil
+---@field on_response? fun(ctx: lb.Ctx, backend: lb.Backend, res: lb.Response): "retry"|"next"|lb.Answer|nil, lb.ReviewOptions?
+---@field on_failure? fun(ctx: lb.Ctx, backend: lb.Backend, err: lb.Failure): "retry"|"next"|"fail"|nil
+---@field on_done? fun(ctx: lb.Ctx)
+---@field on_health? fun(backend: lb.Backend, up: boolean, reason: string)
