@@ -16,12 +16,14 @@ return {
   -- Which backend gets this request? `backends` are those that are up (or all, if none is) and that
   -- this request has not tried yet. `return nil, "why"` answers 503.
   choose = function(ctx, backends)
-    return turn:next(ctx, backends)                  -- 1, 2, .., n, 1, ..; then the one behind who failed
+    -- 1, 2, .., n, 1, ..; a second try goes to the next one.
+    return turn:next(ctx, backends)
   end,
 
   -- A try failed. "retry" tries the same backend again after 10 ms, "next" asks choose again,
-  -- "fail" gives up (503). ctx.retries counts tries again on this backend, ctx.attempts the backends.
-  -- A request that a backend may have seen is never repeated unless that is safe, whatever this says.
+  -- "fail" gives up (503). ctx.retries counts tries again on this backend, ctx.attempts the
+  -- backends. Whatever this says, lb repeats a request that a backend may have seen only if that
+  -- is safe.
   on_failure = function(ctx, backend, err)
     if err.kind == "connect" and ctx.retries < 3 then return "retry" end
     return ctx.attempts < 3 and "next" or "fail"

@@ -1,6 +1,7 @@
--- Sends `percent` of the users to the backends that are tagged `canary`, and the others elsewhere. A user stays on
--- their side, and raising the percentage moves nobody back. Suits trying a new version on a few first.
---   backends = { { address = "10.0.0.9:80", tags = { canary = "yes" } }, "10.0.0.1:80", "10.0.0.2:80" }
+-- Sends `percent` of the users to the backends that are tagged `canary`, and the others
+-- elsewhere. A user stays on one side, and a higher percentage moves nobody back. Suits trying a
+-- new version on a few first.
+--   backends = { { address = "10.0.0.9:80", tags = { canary = "yes" } }, "10.0.0.1:80" }
 return lb.script({
   percent = 5,
   tag = "canary",
@@ -16,7 +17,8 @@ return lb.script({
     return list
   end
 
-  local function draws_canary(ctx)                     -- 0 to 100, evenly, and always the same for a user
+  -- By a number from 0 to 100, evenly spread, and always the same for a user.
+  local function draws_canary(ctx)
     return tonumber(lb.hmac(options.tag, options.user(ctx)):sub(1, 8), 16) / 2 ^ 32 * 100 < options.percent
   end
 

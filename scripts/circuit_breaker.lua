@@ -1,7 +1,7 @@
--- Puts a backend out for a while when too many of its answers are failures or 5xx, so that clients do not wait for
--- them; at most `cap` of all backends are out at once, as when everybody fails it is not one backend's fault.
--- Suits backends that fail while they still accept connections. They take turns by weight: by work in flight one
--- that fails fast would get more than its share, or too little to be judged.
+-- Ejects a backend for a while when too many of its answers are failures or 5xx, so that clients do
+-- not wait for them. At most `cap` of all backends are out at once: if all fail, it is no backend's
+-- own fault. Suits backends that fail while they still accept connections. They take turns by
+-- weight: by work in flight one that fails fast would get too much, or too little to be judged.
 local in_turn = require("weighted_round_robin").choose
 
 return lb.script({
@@ -9,7 +9,7 @@ return lb.script({
   requests = 20,           -- if there were so many in the last 10 s
   eject_for = 30,
   cap = 0.5,
-}, function(options, script)                           -- script: another text for each breaker of a script
+}, function(options, script)                           -- script: differs for each breaker
   local windows = {}
   local function recent(backend)
     local name = backend.name

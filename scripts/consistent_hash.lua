@@ -1,9 +1,11 @@
--- Sends the same key to the same backend, so that its cache is warm; if a backend leaves, only its own keys move,
--- and they come back with it. None gets more than `bound` times its share of the work in flight: what is beyond
--- goes to the key's next backend. Up to `at_least` requests in flight are never beyond it, or the parallel requests
--- of one browser would be split while nobody else asks. Suits caches and sharded state.
+-- Sends the same key to the same backend, so that its cache is warm. If a backend leaves, only
+-- its own keys move, and they come back with it. None gets more than `bound` times its share of
+-- the work in flight: the rest goes to the key's next backend. Up to `at_least` requests in
+-- flight are never too many, so that parallel requests of one browser stay together. Suits
+-- caches and sharded state.
 return lb.script({
-  key = function(ctx) return ctx.client end,           -- or ctx.path, ctx.headers:one "x-user" or "", ..
+  -- Or ctx.path, ctx.headers:one "x-user" or "", ..
+  key = function(ctx) return ctx.client end,
   bound = 1.25,
   at_least = 8,
 }, function(options)
@@ -21,7 +23,8 @@ return lb.script({
       local key = options.key(ctx)
       local own = backends:ring(key)
       if not own or has_room(own) then return own end
-      return backends:ring(key, function(one)          -- one that fails has room, as failures come fast
+      -- A backend that fails has room, as failures come fast.
+      return backends:ring(key, function(one)
         return one.error_rate < 0.5 and has_room(one)
       end)
     end,

@@ -1,10 +1,13 @@
--- Draws two backends by weight and takes the one that would answer sooner: its latency of the last seconds times
--- the work that waits there. Suits many workers or balancers in front of backends whose speed varies; a slow one
--- gets little, and is tried again as its latency fades. Weights count in the draws, and the costs decide by chance,
--- too, so that a difference that means nothing is not all. lb.policy.p2c_ewma is the same, to be used in a choose.
-local LEAST_MS, FAR = 1, 4                             -- below, a difference says little; times less is far better
+-- Draws two backends by weight and takes the one that would answer sooner: its latency of the last
+-- seconds times the work that waits there. Suits many workers or balancers in front of backends
+-- whose speed varies; a slow one gets little, and is tried again as its latency fades. Weights
+-- count in the draws, and the costs decide by chance, too, so that small differences do not decide
+-- everything. lb.policy.p2c_ewma is the same, to be used in a choose.
+local LEAST_MS = 1                                     -- a smaller difference says little
+local FAR = 4                                          -- so many times less is far better
 
--- A failure comes fast, which is no strength: beside one the other's time counts, and only good answers do.
+-- Failures come fast, which is no strength: as far as one fails, the other's time counts,
+-- and only good answers do.
 local function cost(one, other, more)
   local good = math.max(0.1, 1 - one.error_rate)
   local ms = math.max(one.ewma_ms, one.error_rate * other.ewma_ms) + LEAST_MS
@@ -17,7 +20,7 @@ return lb.script({}, function()
   return {
     choose = function(ctx, backends)
       local one, other = lb.policy.random(ctx, backends), lb.policy.random(ctx, backends)
-      if one == other then                             -- heavy, or one of few: unless another one is far better
+      if one == other then                             -- heavy, or one of few: is one far better?
         local two, three = backends:sample(2)
         other = two ~= one and two or three
         return other and cost(other, one, 1) * FAR < cost(one, other, 0) and other or one

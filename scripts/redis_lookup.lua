@@ -1,23 +1,23 @@
--- Asks Redis which backend serves a tenant: `GET tenant:NAME` gives the backend's name. Unknown tenants go round.
--- Answers are kept for a few seconds, and the last one while Redis does not answer. Suits tenants that move.
---   return require "redis_lookup" { redis = "10.0.0.5:6379", backends = { { name = "a", address = "10.0.0.1:80" } } }
-local function keep(cache, key, value)                 -- of the last 10,000 keys, and of as many before them
+-- Asks Redis which backend serves a tenant: `GET tenant:NAME` gives its name. Unknown tenants go
+-- round. Answers are kept for a few seconds, and while Redis is silent. Suits tenants that move.
+--   return require "redis_lookup" { redis = "10.0.0.5:6379", backends = { { name = "a", .. } } }
+local function keep(cache, key, value)                 -- the last 10,000 keys, and as many before
   if cache.count >= 10000 then cache[1], cache[2], cache.count = {}, cache[1], 0 end
   cache[1][key], cache.count = value, cache.count + (cache[1][key] and 0 or 1)
 end
 return lb.script({
   redis = "127.0.0.1:6379", key = "tenant:", tenant = function(ctx) return ctx.host end,
-  timeout = 0.1, keep = 5,                             -- seconds: for each step; that an answer, or none, is good for
+  timeout = 0.1, keep = 5,                             -- seconds: a step's; an answer's
 }, function(options)
-  local idle, silent_until, known, unknown = {}, 0, { {}, {}, count = 0 }, { {}, {}, count = 0 } -- in each worker
-  local function get(key)                              -- the value, "" if there is none; or nil, and is it the key's?
+  local idle, silent_until, known, unknown = {}, 0, { {}, {}, count = 0 }, { {}, {}, count = 0 }
+  local function get(key)                              -- value or ""; or nil, is the key wrong?
     local request, conn = "*2\r\n$3\r\nGET\r\n$" .. #key .. "\r\n" .. key .. "\r\n", table.remove(idle)
     if not conn or not conn:send(request) then         -- none was kept, or Redis has closed it
       local made, why = lb.tcp.connect(options.redis, { timeout = options.timeout })
       if not made or not made:send(request) then return nil, (why or ""):find "^limit" end
       conn = made
     end
-    local line = conn:line() or ""                     -- "$4" and behind it "app1", "$-1" or "-ERR .."
+    local line = conn:line() or ""                     -- "$4", then "app1"; "$-1"; "-ERR .."
     local length = tonumber(line:match "^%$(%d+)$")
     local value = line:find "^%$?%-" and "\r\n" or length and length < 1000 and conn:read(length + 2)
     if value and #idle < 16 then idle[#idle + 1] = conn else conn:close() end

@@ -1,5 +1,5 @@
--- Sends requests to the backends in turn: 1, 2, .., n, 1, .. over all workers. A second try goes to the one behind.
--- Suits requests of about the same cost and backends of about the same strength.
+-- Sends requests to the backends in turn: 1, 2, .., n, 1, .. over all workers. A second try goes to
+-- the next one. Suits requests of about the same cost and backends of about the same strength.
 local turn = lb.counter "turn"
 
 return lb.script({}, function()

@@ -1,7 +1,8 @@
--- Gives each tenant, named by a header, so many requests in a sliding window over all workers, and 429 beyond. Those
--- who are not listed share one quota, so nobody can use up memory with invented names. Suits an API with plans.
--- If it fails itself everybody passes (fallback); if there is no room to count, 503, or with full = "open" all pass.
---   return require "tenant_quota" { quotas = { acme = 1000, initech = 50 }, backends = "10.0.0.1:80" }
+-- Gives each tenant, named by a header, a number of requests in a sliding window over all workers;
+-- beyond it answers 429. All tenants that are not listed share one quota, so invented names take no
+-- memory. Suits an API with plans. If the script fails everybody passes (fallback); if there is no
+-- room to count it answers 503, or lets all pass with full = "open".
+--   return require "tenant_quota" { quotas = { acme = 1000 }, backends = "10.0.0.1:80" }
 return lb.script({
   header = "X-Tenant",
   quotas = {},
@@ -9,7 +10,7 @@ return lb.script({
   seconds = 60,
   full = "closed",
   policy = lb.policy.round_robin,                      -- who passes: any choose(ctx, backends)
-}, function(options, script)                           -- script: another text for each quota of a script
+}, function(options, script)                           -- script: differs for each quota
   if options.full ~= "closed" and options.full ~= "open" then
     error('tenant_quota: full is "closed" or "open", got ' .. options.full, 0)
   end
@@ -29,7 +30,7 @@ return lb.script({
       local quota = options.quotas[tenant]
       local window = window_of(quota and tenant or "")
       quota = quota or options.others
-      local count = window:get() < quota and window:add()                -- who is refused is not counted
+      local count = window:get() < quota and window:add() -- a refused request is not counted
       if count == nil and options.full == "closed" then return ctx:reject(503, { retry_after = 1, why = "quota" }) end
       if count == false or (count or 0) > quota then
         return ctx:reject(429, { retry_after = options.seconds / 10, why = "quota" })

@@ -1,9 +1,9 @@
--- Sends requests to the backends in turn, to each as often as its weight says, and evenly mixed: with the
--- weights 5, 1, 1 it is a a b a c a a. Exact over all workers; a changed weight counts at once, to a tenth.
+-- Sends requests to the backends in turn, to each as often as its weight says, and evenly mixed:
+-- with weights 5, 1, 1 it is a a b a c a a. Exact over all workers; a new weight counts to a tenth.
 -- Suits requests of about the same cost and backends that differ in strength.
 local function tenths(backend) return math.max(1, math.floor(backend.effective_weight * 10 + 0.5)) end
 
--- As long as the weights' sum: each step goes to whoever is most behind its share (nginx's smooth rule).
+-- As long as the sum of weights: each step goes to the one most behind its share (nginx's rule).
 local function sequence_of(weights)
   local divisor, total, credit, sequence = 0, 0, {}, {}
   for i, weight in ipairs(weights) do
@@ -23,7 +23,7 @@ end
 
 return lb.script({}, function(_, name)
   local turn = lb.counter(name)
-  local kept = setmetatable({}, { __mode = "k" })      -- by list: its weights, and the sequence that they make
+  local kept = setmetatable({}, { __mode = "k" })      -- by list: its weights, and their sequence
   ---@type lb.Script
   return {
     choose = function(ctx, backends)

@@ -1,6 +1,6 @@
--- Opens some folders only to clients of some networks; anybody else gets a 403. Suits admin pages and internal APIs
--- behind a public name. If lb is behind another proxy, set `trusted_proxies`, or all clients have its address.
--- A mistake in this script lets nobody pass (fallback).
+-- Opens some folders only to clients of some networks; all others get a 403. Suits admin pages and
+-- internal APIs behind a public name. If lb is behind another proxy, set `trusted_proxies`, or all
+-- clients have that proxy's address. A mistake in this script lets nobody pass (fallback).
 local OFFICE = lb.net("10.0.0.0/8", "192.0.2.7", "2001:db8::/32")
 local MACHINES = lb.net "10.1.0.0/16"
 local FOLDERS = { ["/admin"] = OFFICE, ["/internal"] = MACHINES }

@@ -1,6 +1,8 @@
--- Asks for a name and a password before anything is forwarded, and says to the backend who it is (X-User). Suits a few
--- people and a page that has no login of its own, over TLS only. The list has SHA-256 of "name:password", so take long
--- passwords: `printf %s 'anna:correct horse ..' | sha256sum`. A mistake in this script lets nobody pass (fallback).
+-- Asks for a name and a password before anything is forwarded, and names the user to the backend
+-- (X-User). Suits a few people and a page that has no login of its own, over TLS only. The list has
+-- SHA-256 of "name:password", so take long passwords:
+--   printf %s 'anna:correct horse ..' | sha256sum
+-- A mistake in this script lets nobody pass (fallback).
 local USERS = {
   anna = "b65438eb50f2bdd226b279fd61eecb2393ff4728e9d95997228bfa48afe6e7b9",
 }

@@ -1,6 +1,7 @@
--- Two sets of backends, of which one is live, and a switch for all workers at once. Suits releases that can be taken
--- back in a moment. `curl -X POST 127.0.0.1:9000/live/green` switches; the choice survives a reload, and after a start
--- blue is live. If all of the live colour are down it is a 503: the other colour may be half installed.
+-- Two sets of backends, of which one is live, and a switch for all workers at once. Suits releases
+-- that can be taken back in a moment. `curl -X POST 127.0.0.1:9000/live/green` switches; the choice
+-- survives a reload, and after a start blue is live. If all backends of the live colour are down
+-- it answers 503: the other colour may be half installed.
 local ADMIN = "127.0.0.1:9000"
 local turn = lb.counter "blue_green"
 

@@ -1,6 +1,7 @@
--- Answers 503 at once while most requests fail, so that an application that is overloaded can recover and clients
--- do not wait. One request a second is let through on trial; if it goes well, all are again. Suits backends that share
--- what breaks, such as a database. (To put a single backend out, see circuit_breaker.)
+-- Answers 503 at once while most requests fail, so that an overloaded application can recover and
+-- clients do not wait. One request a second is let through on trial; if it succeeds, all are again.
+-- Suits backends that share what breaks, such as a database.
+-- (circuit_breaker ejects single backends.)
 local SECONDS, AT_LEAST, PART, OPEN_FOR = 10, 20, 0.5, 60
 local all, bad = lb.window("breaker: all", SECONDS), lb.window("breaker: bad", SECONDS)
 

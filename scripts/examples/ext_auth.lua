@@ -1,6 +1,7 @@
--- Asks a service whether a request may pass, and forwards only what gets a 2xx there; its X-User goes to the backend.
--- Suits a login that several applications share. A 401, a 403 or a redirect of the service is the client's answer.
--- Anything else, or none within 2 s, is a 503: who cannot be checked does not pass. Bodies are not sent to the service.
+-- Asks a service whether a request may pass, and forwards it only after a 2xx; the service's X-User
+-- goes to the backend. Suits a login that several applications share. The client gets a 401, a 403
+-- or a redirect of the service as the answer. Anything else, or none within 2 s, is a 503: a
+-- request that cannot be checked does not pass. Bodies are not sent to the service.
 local SERVICE = "http://127.0.0.1:9009/auth"
 local HANDED_ON = { "WWW-Authenticate", "Location", "Set-Cookie" }
 

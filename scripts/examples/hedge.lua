@@ -1,10 +1,10 @@
--- Asks a second backend when the first has not answered a lookup within 50 ms, and takes the answer that comes first.
--- Suits small GETs whose slowest hundredth hurts. lb itself asks one backend at a time, so the script asks, and gives
--- the answer; in_flight does not count that. What has no good answer of at most 64 KiB in 2 s goes the usual way.
+-- Asks a second backend when the first has not answered a lookup within 50 ms, and takes the first
+-- answer. Suits small GETs whose slowest hundredth hurts. The script itself asks, so in_flight does
+-- not count that. Without a good answer of at most 64 KiB within 2 s a request goes the usual way.
 local FOLDER, PATIENCE, TIMEOUT = "/lookup/", 0.05, 2
 local PASSED_ON = { "Content-Type", "Cache-Control", "ETag", "Last-Modified", "Vary" }
 
-local function ask(ctx, backend, race)                 -- beside this call: lb.after(0) has one of its own
+local function ask(ctx, backend, race)                 -- lb.after(0) runs it besides this call
   local url = "http://" .. backend.address .. ctx.path .. (ctx.query ~= "" and "?" .. ctx.query or "")
   local headers = { Host = ctx.headers.host, Accept = ctx.headers.accept, ["X-Request-ID"] = ctx.id }
   race.running = race.running + 1

@@ -1,7 +1,7 @@
--- Lets only requests pass that have a token (JWT) signed with HS256 and our secret, that is valid now and for us; says
--- to the backend whose it is (X-User). Suits APIs behind a login service. Other algorithms, "none" too, are refused.
--- The secret is JWT_SECRET in the environment. A mistake in this script lets nobody pass (fallback).
-local SECRET, AUDIENCE, LEEWAY = os.getenv "JWT_SECRET" or "", "api.example.com", 30 -- seconds that clocks may differ
+-- Lets only requests with a token (JWT) pass that is valid now and for us; names its user to the
+-- backend (X-User). Suits APIs behind a login service. Takes HS256 only, with JWT_SECRET of the
+-- environment. A mistake in this script lets nobody pass (fallback). LEEWAY: clocks may differ (s).
+local SECRET, AUDIENCE, LEEWAY = os.getenv "JWT_SECRET" or "", "api.example.com", 30
 
 local function decoded(part)
   local value = lb.json.decode(lb.base64url.decode(part) or "")

@@ -1,6 +1,6 @@
--- Closes the site with a page of its own while somebody works on it; who comes from the office passes and can look.
--- `curl -X POST 127.0.0.1:9000/close` and `/open`, for all workers at once; it stays so over a reload. Suits planned
--- work. Requests that are under way when it closes are finished.
+-- Closes the site with a page of its own while somebody works on it; clients from the office pass
+-- and can look. `curl -X POST 127.0.0.1:9000/close` closes it for all workers at once, `/open`
+-- opens it, and a reload changes neither. Suits planned work. What has begun is finished.
 local ADMIN = "127.0.0.1:9000"
 local OFFICE = lb.net("10.0.0.0/8", "2001:db8::/32")
 local PAGE = "<!doctype html><title>Back soon</title><h1>We are back at ten.</h1>\n"

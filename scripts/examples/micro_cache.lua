@@ -1,6 +1,6 @@
--- Keeps pages that are the same for everybody for 1 s in each worker; of requests for one page only one asks. Suits
--- pages that are expensive and asked for often. Requests with a cookie, credentials or a Range go the usual way, and so
--- does what is not a plain 200 of at most 64 KiB, or has Set-Cookie, Vary or a Cache-Control of the backend's own.
+-- Keeps pages that are the same for everybody for 1 s in each worker; one request asks for a page.
+-- Suits expensive pages that are asked for often. Requests with a cookie, credentials or a Range go
+-- the usual way, and so do answers but a 200 of 64 KiB without Set-Cookie, Vary and Cache-Control.
 local KEEP, PAGES = 1, 500                             -- seconds; how many pages
 local pages, count = {}, 0
 

@@ -1,6 +1,7 @@
--- Sends a copy of some GETs to another system, whose answers nobody sees. Suits trying a new version with real
--- requests. The client waits for nothing: the copy goes when its answer is over. If 20 copies are under way in
--- a worker, no more are made. Only GETs are copied, as they change nothing; cookies and credentials stay here.
+-- Sends a copy of some GETs to another system, whose answers nobody sees. Suits trying a new
+-- version with real requests. The client waits for nothing: the copy goes when its answer is over.
+-- If 20 copies are under way in a worker, no more are made. Only GETs are copied, as they change
+-- nothing; cookies and credentials stay here.
 local SHADOW, PERCENT, AT_ONCE = "http://127.0.0.1:9009", 10, 20
 local under_way = 0                                    -- in this worker
 

@@ -1,6 +1,6 @@
--- Sends each folder of a site to the backends that serve it, and all else to the site. Suits one host name in front of
--- several applications. The first folder that fits counts. If all backends of a folder are down it is a 503: no other
--- application is asked.
+-- Sends each folder of a site to the backends that serve it, and all else to the site. Suits one
+-- host name in front of several applications. The first folder that fits counts. If all backends of
+-- a folder are down it answers 503: no other application is asked.
 local FOLDERS = {
   { "/api/reports", "reports" },
   { "/api", "api" },

@@ -1,5 +1,5 @@
--- At most 4 reports are made at a time, over all workers; others wait up to 8 s for a place, at most 50 of them in
--- each worker. Beyond that it is a 503. Suits work that is heavy and rare. A client that leaves gives its place back.
+-- At most 4 reports are made at a time, over all workers; others wait up to 8 s for a place, 50 in
+-- each worker. All others get a 503; clients that leave free their place. Suits rare, heavy work.
 local FOLDER, PLACES, WAITING, PATIENCE = "/reports/", 4, 50, 8
 local TTL = 90                                         -- seconds; no request may last longer
 local waiting = 0                                      -- in this worker

@@ -1,6 +1,7 @@
--- Sends clients to where a page is now: from http to https, from other names of the site to its own, from old paths to
--- new ones; in one step. Suits a site that has moved. Whether a request came by https a proxy in front says, which
--- `trusted_proxies` must name. Other hosts are a 421, so nobody can be sent elsewhere by a made-up Host.
+-- Sends clients to where a page is now, in one step: from http to https, from other names of the
+-- site to its own, from old paths to new ones. Suits a site that has moved. A proxy in front, which
+-- `trusted_proxies` must name, says whether a request came by https. Other hosts get a 421, so
+-- nobody can be sent elsewhere by a made-up Host.
 local HOST = "www.example.com"
 local OTHER_NAMES = { ["example.com"] = true, ["example.net"] = true }
 local MOVED = { ["/about-us"] = "/about", ["/feed.xml"] = "/rss" }

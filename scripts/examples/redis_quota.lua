@@ -1,6 +1,7 @@
--- So many requests an hour for each API key, counted in Redis, so that several balancers share one count. Suits plans
--- that are sold. Hours are those of the clock. A request that Redis does not count, within 0.1 s for each step, is
--- a 503; to let it pass instead, leave out the line that says so.
+-- Limits the requests an hour of each API key, counted in Redis, so that several balancers
+-- share one count. Suits plans that are sold. Hours are those of the clock. A request that
+-- Redis does not count, within 0.1 s for each step, gets a 503; to let it pass instead, leave
+-- out the line that says so.
 local REDIS, QUOTA, HOUR = "127.0.0.1:6379", 1000, 3600
 local INCR = "*2\r\n$4\r\nINCR\r\n$%d\r\n%s\r\n*3\r\n$6\r\nEXPIRE\r\n$%d\r\n%s\r\n$4\r\n3600\r\n"
 local idle = {}                                        -- connections of this worker

@@ -1,6 +1,7 @@
--- Gives all answers of the backends the fields that browsers need to be careful, and takes away what tells too much.
--- Suits applications that nobody can change any more. A Content-Security-Policy of the backend's own counts; cookies
--- get Secure and HttpOnly, and pages of /account are kept by no cache. lb's own answers are as `pages` says.
+-- Adds the fields that make browsers careful to all answers of the backends, and removes those that
+-- reveal too much. Suits applications that nobody can change any more. A Content-Security-Policy of
+-- the backend's own stays; cookies get Secure and HttpOnly, and no cache keeps pages of /account.
+-- lb's own answers are as `pages` says.
 local FIELDS = {
   ["Strict-Transport-Security"] = "max-age=31536000",
   ["X-Content-Type-Options"] = "nosniff",

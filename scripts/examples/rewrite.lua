@@ -1,6 +1,6 @@
--- Serves an application that knows nothing of it under a folder of its own: /shop/cart is /cart there. Its redirects
--- and cookies get the folder back. Suits one host name for several applications; links inside of pages stay as they
--- are. What is not in the folder is a 404.
+-- Serves an application under a folder that it does not know: it gets /shop/cart as /cart. Its
+-- redirects and cookies get the folder back. Suits one host name for several applications; links
+-- inside pages stay as they are. All outside of the folder is a 404.
 local FOLDER, INNER_HOST = "/shop", "shop.internal"
 local INNER_URL = "^https?://" .. INNER_HOST:gsub("%.", "%%.") .. "/"
 

@@ -1,6 +1,7 @@
--- One service for many tenants, acme.example.com and so on: each plan has backends of its own and so many requests
--- a second for each tenant, and the backend is told who it is (X-Tenant). Suits keeping large customers from slowing
--- small ones. A tenant that is not in the list is a 404. If a plan's backends are all down it is a 503.
+-- One service for many tenants, acme.example.com and so on. Each plan has backends of its own and a
+-- limit of requests a second for each tenant, whose name the backend gets (X-Tenant). Suits keeping
+-- large customers from slowing small ones. A tenant that is not in the list gets a 404. If a plan's
+-- backends are all down it gets a 503.
 local PLANS = {
   business = lb.bucket("tenants: business", { rate = 100, burst = 200 }),
   free = lb.bucket("tenants: free", { rate = 2, burst = 5 }),

@@ -1,5 +1,6 @@
--- Backends in two tiers: the second one gets requests only while all of the first are down or full. Suits machines of
--- one's own and rented ones, or a near and a far site. If both tiers are full, a 503 says when to come again.
+-- Backends in two tiers: the second one gets requests only while all of the first are down or full.
+-- Suits machines of one's own and rented ones, or a near and a far site. If both tiers are full, a
+-- 503 says when to come again.
 local FULL = 10                                        -- requests in flight for each 1 of weight
 
 local function load(backend) return backend.in_flight / backend.weight end

@@ -1,5 +1,5 @@
--- Serves several host names, each by its own backends. Suits many sites behind one address. A name that is in the list
--- counts before its domain; a host that nobody has listed is a 421.
+-- Serves several host names, each by its own backends. Suits many sites behind one address. A name
+-- in the list counts before its domain; a host that is not listed gets a 421.
 local HOSTS = {
   ["example.com"] = "www",
   ["www.example.com"] = "www",

@@ -1,6 +1,7 @@
--- Takes the weights of the backends from a service, every 5 s, and spreads requests by them: {"a": 3, "b": 1, "c": 0}.
--- 0 means that a backend gets no new requests. Suits a scheduler or a deployment that knows more than lb. While the
--- service does not answer, or with nonsense, the last weights stay; backends that it does not name keep theirs.
+-- Takes the weights of the backends from a service, every 5 s, and spreads requests by them:
+-- {"a": 3, "b": 1, "c": 0}. A backend with 0 gets no new requests. Suits a scheduler or a
+-- deployment that knows more than lb. While the service does not answer, or with nonsense, the last
+-- weights stay; backends that it does not name keep theirs.
 local SERVICE = "http://127.0.0.1:9009/weights"
 
 local function is_weight(value)
