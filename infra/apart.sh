@@ -5,7 +5,8 @@
 # runs in the machine's network. Without a command: says which of the two it is.
 #
 # LOSE=100 apart.sh COMMAND...: the first SYN in that network is dropped, and every 100th after it.
-# apart.sh --admin COMMAND...: the command may change that network (iptables); without one, it does not run.
+# apart.sh --admin COMMAND...: the command may change that network (iptables). It does not
+# run where there can be none.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin # of ip and iptables, which not every user's has
 

@@ -79,7 +79,7 @@ local function objection(file, included)
   return "%s is on a higher floor"
 end
 
--- includes["net/loop"]["net/deadline"]: one of both files of the first names the header of the second.
+-- includes["net/loop"]["net/deadline"]: a file of the first includes the header of the second.
 local includes = {}
 
 local function module_of(path) return (path:gsub("%.[ch]$", "")) end

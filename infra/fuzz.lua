@@ -1,15 +1,19 @@
--- make fuzz: seeded mutations against a running lb, and against its parser. Ends by itself, with what it found.
+-- make fuzz: seeded mutations against a running lb, and against its parser. Ends by
+-- itself, with what it found.
 --
 --   luajit infra/fuzz.lua [NAME=VALUE...]
 --     LB, LB_CORE   the program (build/lb) and the library (build/lb_core.so)
---     SANITIZED     another build of the program, which gets a tenth as many of them; none unless given
---     SEED          1;  REQUESTS, RESPONSES (100000 each), HEADS (1000000): how many;  LANES: side by side (16)
---     REPLAY        kind:seed:number: that one alone, with every byte on every connection: REPLAY=requests:1:4711
+--     SANITIZED     another build of the program, which gets a tenth as many of them, if given
+--     SEED          1
+--     REQUESTS, RESPONSES, HEADS   how many (100000, 100000 and 1000000)
+--     LANES         how many side by side (16)
+--     REPLAY        kind:seed:number: that one alone, with every byte on every connection, as in
+--                   REPLAY=requests:1:4711
 --     VERBOSE       1: also what came how often, and what was valid and still refused
 --
--- Requests and responses go through one worker of lb; behind each mutation goes a canary, which must get its own
--- answer. Heads go to the parser through the FFI. The exit status is 1 if anything was found, or if a process of lb
--- is not the same, or holds more than it did.
+-- Requests and responses go through one worker of lb; behind each mutation goes a canary, which
+-- must get its own answer. Heads go to the parser through the FFI. The exit status is 1 if anything
+-- was found, or if a process of lb is not the same, or holds more than it did.
 local uv = require "luv"
 
 local settings = {
@@ -136,7 +140,7 @@ local function each_report(show)
   end
 end
 
--- Ends lb as its user would: no process has died, it ends well, and no sanitizer has anything to say.
+-- Ends lb as its user would: no process has died, it ends well, and no sanitizer reports anything.
 local function stop(lb)
   if not lb.exit then lb:signal "sigterm" end
   local exit = lb:wait_exit(20)

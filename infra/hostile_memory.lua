@@ -1,9 +1,10 @@
--- make hostile-memory: clients that make a worker hold as much as they can, and innocent ones beside them.
+-- make hostile-memory: clients that make a worker hold as much as they can, next to innocent ones.
 --
---   luajit infra/hostile_memory.lua [LB] [CLIENTS] [SECONDS]      build/lb, 10000, 30 (from when all are there)
+--   luajit infra/hostile_memory.lua [LB] [CLIENTS] [SECONDS]
+--                                        build/lb, 10000, and 30 from when all are there
 --
--- The worker may have 256 MiB (RLIMIT_DATA). Who is cut off comes back. Everything is on loopback and ends by itself,
--- with PASS or FAIL for each figure and in the exit status.
+-- The worker may have 256 MiB (RLIMIT_DATA). A client that is cut off comes back. Everything is
+-- on loopback and ends by itself, with PASS or FAIL for each figure and in the exit status.
 local uv = require "luv"
 
 local lb_path, CLIENTS, SECONDS = arg[1] or "build/lb", tonumber(arg[2] or 10000), tonumber(arg[3] or 30)
@@ -131,8 +132,8 @@ end
 
 local asked, lost, slowest, again = 0, {}, 0, 0
 
--- One request after the other on one connection; on a new one if it was closed before a byte of an answer came, as
--- any client does.
+-- One request after the other on one connection; on a new one if it was closed before a byte of an
+-- answer came, as any client does.
 local function innocent()
   local stream, answer, began, sent, asking
   local timer = uv.new_timer()
@@ -196,7 +197,8 @@ local watch = uv.new_timer()
 watch:start(0, 100, function() most = math.max(most, resident(worker)) end)
 for _ = 1, INNOCENTS do innocent() end
 local starting, started, most_open = uv.new_timer(), 0, 0
-starting:start(0, 5, function() -- not all in one moment: the queue of the kernel is not what is asked for
+-- Not all in one moment: the kernel's queue is not what is tested.
+starting:start(0, 5, function()
   for _ = 1, 20 do
     if started < CLIENTS then
       started = started + 1

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# install.sh [run] [test] [peers] [bench] [measure]: installs the Debian packages that building (run), checking
-# (test) and comparing (peers, bench) need. Asks apt only for what is missing, root only if something is.
+# install.sh [run] [test] [peers] [bench] [measure]: installs the Debian packages that building
+# (run), checking (test) and comparing (peers, bench) need. Asks apt only for what is missing,
+# root only if something is.
 set -euo pipefail
 
 sets=${*:-run}

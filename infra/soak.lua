@@ -1,6 +1,6 @@
 -- make soak: big bodies past a slow side, and many idle connections, with what lb's memory did.
 --
---   luajit infra/soak.lua [LB] [MIB]     the program, build/lb unless given; the size of a body, 1024
+--   luajit infra/soak.lua [LB] [MIB]     build/lb, and bodies of 1024 MiB, unless given
 --
 -- Everything is on loopback and ends by itself, with PASS or FAIL for each figure and in the exit
 -- status. Each body is compared byte by byte with what was sent.
@@ -14,7 +14,8 @@ if not uv.fs_access(lb_path, "X") or not MIB or MIB < 1 or MIB % 1 ~= 0 then
 end
 local BODY = MIB * 2 ^ 20
 local BLOCK = 2 ^ 16
-local SLOW_SHARE = 100              -- the slow side takes this much longer than the pair of fast ones
+-- How much longer the slow side takes than the fast pair.
+local SLOW_SHARE = 100
 local GROWTH_MAX = 2 ^ 20           -- resident memory, while a body passes
 local IDLE_CONNECTIONS, IDLE_MAX = 10000, 512
 local failed = false

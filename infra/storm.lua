@@ -2,8 +2,8 @@
 --
 --   luajit infra/storm.lua [LB] [SECONDS] [WORKERS]     build/lb, 30 and 8 unless given
 --
--- Every 100 ms the script is another one, and SIGHUP is sent: two that are well, both round robin on one
--- counter, in turn, and each third time one that is broken. Meanwhile clients send requests over kept and over
+-- Every 100 ms there is another script, and SIGHUP is sent: two right ones take turns, both round
+-- robin on one counter, and each third one is broken. Meanwhile clients send requests over kept and
 -- new connections. It ends by itself, with its figures, PASS or FAIL for each, and the exit status.
 local uv = require "luv"
 
@@ -119,7 +119,7 @@ local function children()
   return list
 end
 
--- KiB of private memory, descriptors that are no sockets, and sockets, of the supervisor and the workers.
+-- Of the supervisor and the workers: KiB of private memory, sockets, and other descriptors.
 local function measure()
   local memory, files, sockets = 0, 0, 0
   for _, each in ipairs(children()) do

@@ -3,7 +3,8 @@
 # The last line is "N passed, N failed": each check below and each spec counts as one.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-unset MAKEFLAGS MAKELEVEL MFLAGS # of the make that may have called this: the builds here are their own
+# Of the make that may have called this: the builds here are their own.
+unset MAKEFLAGS MAKELEVEL MFLAGS
 
 passed=0 failed=0
 work=$(mktemp -d)

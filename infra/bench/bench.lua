@@ -1,11 +1,11 @@
--- make bench: what a proxied request costs, of lb and of its peers, in short rounds that take turns.
+-- make bench: what a proxied request costs lb and its peers, in short rounds that take turns.
 --
---   luajit infra/bench/bench.lua TOOLS=folder LB=build/lb [LB2=other/lb] [ROUNDS=n] [SCENARIOS=small,1m]
---                                [PEERS=haproxy,relay] [STRICT=1]
+--   luajit infra/bench/bench.lua TOOLS=folder LB=build/lb [LB2=other/lb] [ROUNDS=n]
+--                                [SCENARIOS=small,1m] [PEERS=haproxy,relay] [STRICT=1]
 --
--- Everything is on loopback and ends by itself. infra/bench/README.md says how the figures are made. The exit status
--- is 1 if anything was wrong: an answer that is not 2xx or has another length, a contestant that died. With STRICT
--- also if a goal was missed.
+-- Everything is on loopback and ends by itself. infra/bench/README.md says how the figures are
+-- made. The exit status is 1 if anything was wrong: an answer that is not 2xx or has another
+-- length, a contestant that died. With STRICT also if a goal was missed.
 
 local uv = require "luv"
 local loop = require "spec.support.loop"
@@ -20,8 +20,10 @@ local scenarios = require "infra.bench.scenarios"
 local syscalls = require "infra.bench.syscalls"
 
 local ROUNDS = 11
-local ROUNDS_MAX_S = 420 -- fewer rounds when they take longer than that, as on a machine that is busy with else
-local ONCE_MAX_S = 540   -- from the start: what is measured once and has not begun by then is left out
+-- Fewer rounds if they take longer than that, as on a busy machine.
+local ROUNDS_MAX_S = 420
+-- From the start: what is measured once is left out if it has not begun by then.
+local ONCE_MAX_S = 540
 local MIB = 2 ^ 20
 
 local options = { LB = "build/lb", TOOLS = "build/bench", ROUNDS = ROUNDS }

@@ -1,12 +1,15 @@
--- contestants - the proxies of the bench, each in processes of its own on a free port of loopback, pinned to one core.
+-- contestants - the proxies of the bench, each in processes of its own on a free port of
+-- loopback, pinned to one core.
 --
 --   contestants.order            the names of all that there are, in the order of the tables
 --   contestants.titles[name]     as the tables call it
---   contestants.prepare(given)   before anything is started: { lb =, lb2 =, tools =, cores = { contestant =, load = },
---                                connections = } paths, lists of cores for taskset or nil, and how many clients at most
+--   contestants.prepare(given)   before anything is started: { lb =, lb2 =, tools =,
+--                                cores = { contestant =, load = }, connections = }: paths, lists of
+--                                cores for taskset or nil, and how many clients at most
 --   contestants.of_load(words)   the command, on the cores of the load
 --   contestants.backends()       starts the origins, two listeners in one process
---   contestants.start(name)      { name =, address =, process = }, when it listens; contestants.stop(it)
+--   contestants.start(name)      { name =, address =, process = }, when it listens
+--   contestants.stop(it)
 
 local uv = require "luv"
 local loop = require "spec.support.loop"
@@ -73,7 +76,8 @@ local function start_tool(name, cores, listeners, ...)
   return started, addresses
 end
 
--- The others get a port that was free a moment ago; whoever takes it first makes the start fail: tried again.
+-- The others get a port that was free a moment ago. If another process takes it the start
+-- fails, and is tried again.
 local function start_on_port(name, command)
   local started
   for _ = 1, 5 do

@@ -1,9 +1,10 @@
--- idle - the memory that connections take which have been served and now wait.
+-- idle - the memory of connections that have been served and now wait.
 --
---   idle.measure(scenario, contestant)   { connections =, bytes = for each, pss = of all processes, before =,
---                                        problems = {} }
+--   idle.measure(scenario, contestant)   { connections =, bytes = for each, pss = of all processes,
+--                                        before =, problems = {} }
 --
--- The contestant should be fresh, and no other of its program should run: pages that they share would count half.
+-- The contestant should be fresh, and no other of its program should run: pages that
+-- they share would count half.
 
 local uv = require "luv"
 local loop = require "spec.support.loop"
@@ -16,7 +17,7 @@ local AT_ONCE = 64
 local WARM_UP = 20000
 local SETTLE_S = 1
 
--- Opens that many connections, a few at a time, each of which asks once; gives them with the problems.
+-- Opens that many connections, a few at a time. Each asks once. Returns them, and problems.
 local function open_all(count, host, port, request)
   local open, problems, asked, answered = {}, {}, 0, 0
   local ask

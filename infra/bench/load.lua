@@ -1,9 +1,11 @@
 -- load - what one round sends to one contestant, and what came of it.
 --
---   load.check(scenario, address)         one request with curl: the bytes of a response, or nil and what is wrong
---   load.run(scenario, address, bytes)    a second of the scenario: { requests =, seconds =, p50 =, p99 = ms,
---                                         problems = { text, .. } }; bytes: of a whole response
---   load.send(count, scenario, address)   so many requests, as fast as they go; nil, or what is wrong
+--   load.check(scenario, address)         one request with curl: the bytes of a response, or nil
+--                                         and what is wrong
+--   load.run(scenario, address, bytes)    a second of the scenario: { requests =, seconds =, p50 =,
+--                                         p99 = ms, problems = { text, .. } };
+--                                         bytes: of a whole response
+--   load.send(count, scenario, address)   so many requests, as fast as possible; nil, or a problem
 
 local process = require "spec.support.process"
 local contestants = require "infra.bench.contestants"
@@ -85,7 +87,8 @@ local function percentiles(path)
   return list[math.ceil(#list * 0.5)] or 0, list[math.ceil(#list * 0.99)] or 0
 end
 
--- Each connection has a rate of its own; they start one after the other, so that their requests are spread evenly.
+-- Each connection has a rate of its own; they start one after the other, so that their
+-- requests are spread evenly.
 local function open_loop(scenario, address)
   local log = process.directory() .. "/h2load.log"
   os.remove(log)

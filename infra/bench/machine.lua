@@ -2,8 +2,9 @@
 --
 --   machine.processor(), .kernel(), .system()   in a few words
 --   machine.versions(lb, names)    of the programs that take part
---   machine.cores()                { contestant =, load = } lists for taskset, empty with one core; and how many
---   machine.raise_descriptors()    as many for this process and its children as it may have; gives how many
+--   machine.cores()                { contestant =, load = }: lists for taskset, empty with one
+--                                  core; and how many cores there are
+--   machine.raise_descriptors()    to as many as this process may have; how many that is
 
 local ffi = require "ffi"
 local uv = require "luv"

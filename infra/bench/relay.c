@@ -1,8 +1,8 @@
 /*
  * relay - the least that a proxy in user space can do: bytes from one socket to another and back.
  *
- *   relay ADDRESS...     prints "listening 127.0.0.1:PORT"; each client gets a connection of its own
- *                        to one of these, in turn
+ *   relay ADDRESS...     prints "listening 127.0.0.1:PORT"; each client gets a connection of its
+ *                        own to one of these, in turn
  *
  * A small request costs four socket calls (recv, send, recv, send) and a share of epoll_wait. It
  * parses nothing and pools nothing, so it is no proxy for HTTP: the line to compare with.

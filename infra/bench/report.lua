@@ -3,9 +3,10 @@
 --   report.median(values)             of a list, or of values by round; nil without any
 --   report.ratios(of, to)             of each round that both have: a list
 --   report.spread(values)             "0.83 (0.81 to 0.86)": the median and the middle half, or ""
---   report.table(head, rows)          lines; columns as wide as they need, all but the first to the right
---   report.goals(goals, costs, figures)   lines, how many were missed, and the names of those that were not
---                                     measured. costs(scenario, contestant) by round; figures by name
+--   report.table(head, rows)          lines; all columns but the first are aligned to the right
+--   report.goals(goals, costs, figures)   lines, how many were missed, and the names of those that
+--                                     were not measured. costs(scenario, contestant)
+--                                     by round; figures by name
 
 local report = {}
 

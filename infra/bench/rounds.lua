@@ -1,6 +1,6 @@
 -- rounds - what the contestants use, in rounds that take turns, and the tables of it.
 --
---   rounds.measure(scenario, contestant, round)   one of them, for about a second; gives what was wrong: a list
+--   rounds.measure(scenario, contestant, round)   one round, of about a second; a list of problems
 --   rounds.costs(scenario_name, name)             CPU seconds for each request, by round, or nil
 --   rounds.rate(scenario_name, name)              requests per second, the median, or nil
 --   rounds.table(scenario, running)               lines of markdown
@@ -58,7 +58,8 @@ end
 local function row_of(scenario, name)
   local result, reference = find(scenario.name, name), find(scenario.name, "haproxy")
   if not result then return nil end
-  -- In us a request, or in ms a GiB. The user's part is a share of all rounds: its ticks are too coarse for one.
+  -- In us a request, or in ms a GiB. The user's part is that of all rounds:
+  -- ticks are too coarse for one.
   local cost = (report.median(result.cost) or 0) * (scenario.per_gib and 1024 * 1e3 or 1e6)
   local user = result.user / math.max(result.user + result.system, 1e-9)
   local figure = scenario.per_gib and "%.0f" or "%.1f"

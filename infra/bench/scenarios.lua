@@ -1,8 +1,8 @@
 -- scenarios - what is measured, of whom, and what it should be.
 --
--- rounds: a path of the origin, and connections that ask again as soon as they have an answer; closing: over a new
--- connection each time; rate: so many requests a second instead, whatever becomes of them. who: of the contestants
--- that there are. others: measured once, behind the rounds.
+-- rounds: a path of the origin, and connections that ask again as soon as they have an answer.
+-- closing: over a new connection each time. rate: so many requests a second instead, whatever
+-- becomes of them. who: which contestants. others: measured once, after the rounds.
 
 local MAIN = { "relay", "haproxy", "haproxy-lua", "nginx-lua", "lb", "lb2" }
 local SMALL = { "lb-c", "lb-log", unpack(MAIN) }
@@ -39,7 +39,7 @@ scenarios.others = {
   },
 }
 
--- figure: what of; the first contestant over the second, median of the rounds' ratios, or a figure of its own.
+-- ratio: the first contestant over the second, the median over the rounds; figure: by its name.
 scenarios.goals = {
   { "small", 0.80, 0.75, ratio = { "small", "lb", "haproxy" } },
   { "10 KiB answers", 0.80, 0.75, ratio = { "10k", "lb", "haproxy" } },

@@ -1,11 +1,12 @@
--- syscalls - the system calls of a contestant for each request, of each thread, as strace counts them.
+-- syscalls - the system calls of a contestant for each request, by thread, as strace counts them.
 --
---   syscalls.measure(scenario, contestant)   { per_request =, calls = { { name =, count = per request }, .. },
---                                            per_second = of the other threads }, or nil and why not
+--   syscalls.measure(scenario, contestant)   { per_request =, calls = { { name =, count = per
+--                                            request }, .. }, per_second = of the other
+--                                            threads }, or nil and why not
 --
--- Each thread has a strace of its own. Those that work for requests are told by the difference of a few and of many
--- requests, without what the connections cost. The others wake up by the clock; strace slows the first kind down a
--- lot and these not at all, so these are told by time.
+-- Each thread has a strace of its own. Threads that work for requests are counted by the difference
+-- of few and many requests, without what the connections cost. The other threads wake up by the
+-- clock, which strace does not slow down, so they are counted by time.
 
 local loop = require "spec.support.loop"
 local process = require "spec.support.process"

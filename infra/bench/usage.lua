@@ -1,7 +1,8 @@
 -- usage - what a contestant has used, as /proc tells it: of all of its processes and threads.
 --
 --   usage.processes(pid)   that process and its descendants
---   usage.cpu(pids)        { seconds = of all threads as the scheduler counts them, user =, system = in coarse ticks }
+--   usage.cpu(pids)        { seconds =, user =, system = }: the first of all threads, as the
+--                          scheduler counts them; the others in coarse ticks
 --   usage.memory(pids)     { pss =, private = } bytes
 
 local uv = require "luv"

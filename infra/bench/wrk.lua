@@ -1,7 +1,8 @@
--- What wrk asks for and, at the end, one line with what came of it; wrk.lua is wrk's own script, not LuaJIT's.
+-- What wrk asks for and, at the end, one line with what came of it. wrk runs this script.
 -- luacheck: globals wrk done
 --
---   wrk -s wrk.lua URL -- BODY_BYTES CONNECTION     a POST if there is a body; CONNECTION "close" or "keep-alive"
+--   wrk -s wrk.lua URL -- BODY_BYTES CONNECTION     a POST if there is a body; CONNECTION "close"
+--                                                   or "keep-alive"
 
 
 function init(arguments) -- luacheck: globals init

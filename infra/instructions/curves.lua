@@ -2,8 +2,9 @@
 --
 --   luajit infra/instructions/curves.lua OUT.svg <results
 --
--- A line each: "instructions BACKENDS IDLE WORKERS COUNT", and of each round "cpu BACKENDS IDLE WORKERS NS PER_SECOND".
--- The plot has no background and no black, so that it can be read on light and on dark pages.
+-- A line each: "instructions BACKENDS IDLE WORKERS COUNT", and of each round "cpu BACKENDS
+-- IDLE WORKERS NS PER_SECOND". The plot has no background and no black, so that it can be read
+-- on light and on dark pages.
 
 local BACKENDS, IDLE, WORKERS = { 1, 10, 100, 1000 }, {}, { 1, 2, 4 }
 local USUAL_BACKENDS, USUAL_IDLE = 10, 0
@@ -34,8 +35,8 @@ for name in pairs(seen) do
 end
 table.sort(IDLE)
 
--- Whatever else the machine does makes a round dearer, never cheaper: so it is the rounds in which it did little that
--- count, and not the middle ones. Which part of the figures is smaller:
+-- Whatever else the machine does makes a round more expensive, never cheaper, so the rounds in
+-- which it did little count, and not the middle ones. Which part of the figures is smaller:
 local PART = { instructions = 0.5, cpu = 0.25, rate = 0.75 }
 
 local function typical(kind, backends, idle, workers)
@@ -53,7 +54,7 @@ local function thousands(n)
   return text
 end
 
--- Curves: a name and the y of each x -----------------------------------------------------------------
+-- Curves: a name and the y of each x --------------------------------------------------------------
 
 local function curve(name, kind, xs, workers, case)
   local ys = {}
@@ -76,7 +77,7 @@ local function curves(kind, xs, case, workers)
   return list
 end
 
--- The table ------------------------------------------------------------------------------------------
+-- The table ---------------------------------------------------------------------------------------
 
 local function row(...) print("| " .. table.concat({ ... }, " | ") .. " |") end
 
@@ -99,7 +100,7 @@ for _, workers in ipairs(WORKERS) do
 end
 row(unpack(rates))
 
--- The plot -------------------------------------------------------------------------------------------
+-- The plot ----------------------------------------------------------------------------------------
 
 local WIDTH, HEIGHT, LEFT, TOP, GAP_X, GAP_Y = 340, 130, 60, 40, 70, 80
 local COLOURS = { "#3b82f6", "#e8590c", "#2f9e44" }

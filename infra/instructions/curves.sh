@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# curves.sh LB OUT.svg: what a small request costs with 1 to 1,000 backends, with 0 to 10,000 idle connections (or as many as
-# there may be descriptors for), and with 1, 2 and 4 workers. Prints a table and draws it.
+# curves.sh LB OUT.svg: what a small request costs with 1 to 1,000 backends, with 0 to 10,000
+# idle connections (or as many as there may be descriptors for), and with 1, 2 and 4 workers.
+# Prints a table and draws it.
 #
-# Instructions are those of the worker's own code, under callgrind, after each backend was met twice. CPU time is that
-# of all workers, the kernel's part included, as the scheduler counts it: all balancers run beside each other and get
-# short rounds of load in turn, so that whatever else the machine does meets all of them. A quarter of the rounds
-# took less than what is told: what else a machine does makes them dearer only.
+# Instructions are those of the worker's own code, under callgrind, after each backend was met
+# twice. CPU time is that of all workers, the kernel's part included, as the scheduler counts it:
+# all balancers run beside each other and get short rounds of load in turn, so that whatever else
+# the machine does meets all of them. A quarter of the rounds took less than the figure: what else a
+# machine does makes rounds only more expensive.
 # All backends are one lb on many addresses of 127/8. ROUNDS, REQUESTS (of one round),
 # RESULTS (a file for what curves.lua is given).
 set -euo pipefail
@@ -91,7 +93,7 @@ cpu_ns() { # pids: so far
     echo "$sum"
 }
 
-# Nothing is to change while it is measured: no checks, no connection that has been idle for too long.
+# Nothing changes while it is measured: no check, and no connection that has been idle for too long.
 sed 's/interval = 2, timeout = 1,/interval = 600, timeout = 300,/; s/^return {/&\n  timeouts = { keep_alive = 3600, upstream_idle = 3600 },\n  limits = { connections = 12000 },/' \
     "$here/balancer.lua" >"$scratch/balancer.lua"
 grep -q 'interval = 600' "$scratch/balancer.lua" || fail "balancer.lua has another interval than I know"

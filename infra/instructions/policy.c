@@ -1,9 +1,9 @@
 /*
- * Calls the real policy_choose over and over, for make instructions-policy: what one call costs
- * is the difference of two runs. What is counted is all that the proxy pays for a choice: policy.c,
- * the coroutine, the budget, hooks.lua, the script; not the facts, which are there either way.
+ * Calls the real policy_choose over and over, for make instructions-policy: the difference of two
+ * runs is what the calls cost. It counts all that the proxy pays for a choice: policy.c, the
+ * coroutine, the budget, hooks.lua, the script; not the facts, which are there either way.
  *
- *     policy SCRIPT CALLS     SCRIPT "-": goes round without a call, which is what this loop itself costs
+ *     policy SCRIPT CALLS     SCRIPT "-": no call, which is what the loop itself costs
  */
 #include "policy/policy.h"
 #include "base/arena.h"
@@ -70,13 +70,34 @@ static struct policy *load(const char *script, struct segment *segment)
     return policy;
 }
 
+/* Each time for the next of the users, whose name is in that field. */
+static int choose_often(struct policy *policy, struct facts_request *request, struct field *user,
+                        const struct slice *users, unsigned long calls)
+{
+    static const uint32_t indices[BACKENDS] = {0, 1, 2, 3, 4, 5, 6, 7};
+    struct facts_choice choice = {.backends = indices, .count = BACKENDS, .generation = 1};
+    struct policy_call call = {.on_done = on_done};
+
+    for (unsigned long i = 0; i < calls; i++) {
+        struct facts_decision decision = {0};
+
+        user->value = users[i % USERS];
+        if (policy == NULL) {
+            __asm__ volatile("" : : "r"(&decision) : "memory"); /* or nothing of it would remain */
+            continue;
+        }
+        if (policy_choose(policy, &call, request, &choice, &decision) != POLICY_DONE ||
+            decision.kind != FACTS_BACKEND || decision.by_fallback)
+            return 1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct field fields[FIELDS];
     static char room[ROOM], names[USERS][8];
     static struct slice users[USERS];
-    static const uint32_t indices[BACKENDS] = {0, 1, 2, 3, 4, 5, 6, 7};
-    struct facts_choice choice = {.backends = indices, .count = BACKENDS, .generation = 1};
     struct head head = {.version = VERSION_1_1, .fields = fields, .fields_count = FIELDS};
     struct arena arena;
     struct facts_request request = {.id = SLICE("r1"),
@@ -92,7 +113,6 @@ int main(int argc, char **argv)
                                     .tries = 1,
                                     .head = &head,
                                     .arena = &arena};
-    struct policy_call call = {.on_done = on_done};
     unsigned long calls = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     struct policy *policy;
 
@@ -106,17 +126,5 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < USERS; i++)
         users[i] =
             (struct slice){names[i], (size_t)snprintf(names[i], sizeof names[i], "user%u", i)};
-    for (unsigned long i = 0; i < calls; i++) {
-        struct facts_decision decision = {0};
-
-        fields[USER].value = users[i % USERS];
-        if (policy == NULL) {
-            __asm__ volatile("" : : "r"(&decision) : "memory"); /* or nothing of it would remain */
-            continue;
-        }
-        if (policy_choose(policy, &call, &request, &choice, &decision) != POLICY_DONE ||
-            decision.kind != FACTS_BACKEND || decision.by_fallback)
-            return 1;
-    }
-    return 0;
+    return choose_often(policy, &request, &fields[USER], users, calls);
 }

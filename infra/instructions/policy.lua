@@ -2,12 +2,13 @@
 --
 --   luajit infra/instructions/policy.lua PROGRAM [CASE]
 --
--- Each case runs under callgrind twice, with more calls the second time; the difference over the calls that were
--- more is one call, compiled and warm. The bound is 1.5 times what the prototype of this design took, with its
--- pooled coroutine: the call of choose from C to C, without facts and without what the proxy does with the answer.
--- Backends are objects here, so for the last case it is the prototype that wrapped them (918 instructions), not the
--- one that gave plain numbers (601). The harness's own loop is taken off. Which traces LuaJIT makes depends on
--- addresses, so figures vary a little from run to run. Fails if a case is above its bound.
+-- Each case runs under callgrind twice, with more calls the second time; the difference, divided by
+-- the additional calls, is one call, compiled and warm. The harness's own loop is subtracted. The
+-- bound is 1.5 times what the prototype of this design took, with its pooled coroutine: the call of
+-- choose from C to C, without facts and without what the proxy does with the answer. Backends are
+-- objects here, so the last case has the prototype that wrapped them (918 instructions), not the
+-- one that gave plain numbers (601). Which traces LuaJIT makes depends on addresses, so figures
+-- vary a little from run to run. Fails if a case is above its bound.
 
 local FEW, MANY = 100000, 200000
 local POOLED = 56 -- instructions of a pooled coroutine

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# requests.sh LB: what the default policy adds to the CPU time of a request, over the same choice made in C.
-# Two balancers with one worker each, the same two backends, kept connections; the worker's CPU time, the kernel's part
-# included, as the scheduler counts it. Short rounds take turns, and the median of their ratios is told, with the middle
-# half of them: on a busy machine these vary by more than what they show, so this prints and judges nothing.
+# requests.sh LB: what the default policy adds to the CPU time of a request, over the same choice
+# made in C. Two balancers with one worker each, the same two backends, kept connections; the
+# worker's CPU time, the kernel's part included, as the scheduler counts it. Short rounds take
+# turns, and this prints the median of their ratios and the middle half. It judges nothing: on a
+# busy machine the ratios vary by more than what they show.
 set -euo pipefail
 lb=$(realpath "$1")
 here=$(cd "$(dirname "$0")/../.." && pwd)

@@ -1,9 +1,10 @@
--- Adds up what small.sh has measured, prints it by folder and function, and fails above a bound of bounds.lua.
+-- Adds up what small.sh has measured, prints it by folder and function, and fails above bounds.lua.
 --
 --   luajit infra/instructions/small.lua FOLDER REQUESTS TRACED
 --
--- FOLDER has callgrind's profiles {off,on}.{1,2} and strace's counts calls.{1,2}; the second of each is of so many
--- requests more. The cost of an inlined function is its caller's, and code that LuaJIT made is a folder by itself.
+-- FOLDER has callgrind's profiles {off,on}.{1,2} and strace's counts calls.{1,2}; the second of
+-- each has so many requests more. The cost of an inlined function is its caller's. Code that LuaJIT
+-- made is a folder of its own.
 
 local folder, requests, traced = arg[1], tonumber(arg[2]), tonumber(arg[3])
 local bounds = dofile(arg[0]:match "^.*/" .. "bounds.lua")
@@ -13,7 +14,8 @@ local SHOWN = 60 -- instructions per request from which a function has a line of
 local ALLOCATORS = { "malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "memalign", "mmap" }
 for _, name in ipairs(ALLOCATORS) do ALLOCATORS[name] = true end
 
--- --- callgrind's format: "fn=(7) name" once, "fn=(7)" from then on; what follows calls= is not its caller's own ---
+-- --- callgrind's format ---
+-- "fn=(7) name" once, "fn=(7)" from then on; what follows calls= is not its caller's own.
 
 local function group_of(object, file)
   local part = file:match "core/(%w+)/"
@@ -100,7 +102,8 @@ local on, on_sum = difference(costs_of, "on", requests)
 
 local function row(name, in_off, in_on) print(("%-44s %8.0f %8.0f"):format(name, in_off, in_on)) end
 
-local groups, largest = {}, {} -- "group function" by group; and by group, what it costs with the log on
+-- "group function" by group; and by group, what it costs with the log on.
+local groups, largest = {}, {}
 for _, costs in ipairs { off, on } do
   for key in pairs(costs) do
     local group = key:match "^%S+"

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# small.sh LB: what a small request over kept connections costs the worker, without a clock, so that a busy machine does
-# not matter: instructions in user space by function and allocations (callgrind), with the access log off and on, and
-# system calls (strace). Each figure is the difference of two runs of requests in one warm worker, so that start-up and
-# the making of connections cancel. small.lua prints them and fails above the bounds of bounds.lua. One or two minutes.
+# small.sh LB: what a small request over kept connections costs the worker, without a clock,
+# so that a busy machine does not matter: instructions in user space by function and
+# allocations (callgrind), with the access log off and on, and system calls (strace). Each
+# figure is the difference of two runs of requests in one warm worker, so that start-up and
+# the making of connections cancel. small.lua prints them and fails above the bounds of
+# bounds.lua. One or two minutes.
 set -euo pipefail
 lb=$(realpath "$1")
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -33,7 +35,8 @@ has_worker() {
 }
 
 # Not told from the log where it listens: that is off in one of them.
-start() { # name, script, command: leaves its pid in $pid, its worker's in $worker and its address in $address
+# start NAME SCRIPT COMMAND..: leaves its pid, worker and address in $pid, $worker and $address.
+start() {
     worker='' address=$(free_address)
     "${@:3}" --listen "$address" --workers 1 "$2" >"$scratch/$1.out" 2>"$scratch/$1" &
     pid=$!
@@ -50,7 +53,8 @@ requests() { # how many, over how many connections
 
 tell_callgrind() { timeout 30 vgdb --pid="$worker" "$1" >"$scratch/vgdb" 2>&1 || { cat "$scratch/vgdb" >&2 && die "vgdb"; }; }
 
-count_instructions() { # name, options: leaves the profiles of few and of many requests in name.1 and name.2
+# count_instructions NAME OPTION..: leaves profiles of few and many requests in NAME.1 and NAME.2.
+count_instructions() {
     start "$1" "$here/balancer.lua" valgrind --tool=callgrind --trace-children=yes --smc-check=all-non-file \
         --callgrind-out-file="$scratch/$1.%p" "$lb" --backend "$one" --backend "$two" "${@:2}"
     requests "$warm" "$connections"

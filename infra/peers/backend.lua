@@ -1,9 +1,10 @@
--- A backend of make peers-faults, a process of its own: it can be stopped, killed and started again.
+-- A backend of make peers-faults, in a process of its own: it can be stopped, killed and started.
 --
 --   luajit infra/peers/backend.lua PORT [closes] [late=MS] [resets=N]
 --
--- Answers each request with 200 and 100 bytes: `closes` ends the connection behind it, `late` waits first,
--- `resets` sends a reset instead of every N-th answer. Says "listening PORT"; port 0 is any free one.
+-- Answers each request with 200 and 100 bytes: `closes` ends the connection behind it, `late` waits
+-- first, `resets` sends a reset instead of every N-th answer. Says "listening
+-- PORT"; port 0 is any free one.
 
 local uv = require "luv"
 

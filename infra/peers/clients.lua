@@ -1,13 +1,14 @@
 -- clients - who asks a proxy in make peers-faults.
 --
---   clients.good(address)        8 of them, half over kept connections, half over a new one for each request; each
---                                asks again 20 ms after it asked, or when it has its answer, if that is later:
---                                { asked =, lost =, kinds =, times = } the kinds of what was lost, with their
---                                counts; times in ms, of lost ones too. stop() returns when none waits any more
+--   clients.good(address)        8 of them, half over kept connections, half over a new one for
+--                                each request; each asks again 20 ms after it asked, or when it has
+--                                its answer, if that is later. Has asked, lost, kinds (lost, by
+--                                kind) and times (in ms, of lost ones too). stop()
+--                                returns when none waits any more
 --   clients.slow(address, n)     n connections, each sends a head that never ends, a byte a second
 --   clients.silent(address, n)   n connections that say nothing
---   clients.aborting(address, n) n clients, each asks, resets after 10 ms, and comes again after 100
---   Each of these has stop(), too. Who is sent away comes again a second later.
+--   clients.aborting(address, n) n clients, each asks, resets after 10 ms, comes again after 100 ms
+-- Each of these has stop(), too. A client that is sent away comes again a second later.
 
 local uv = require "luv"
 local loop = require "spec.support.loop"
@@ -15,7 +16,8 @@ local loop = require "spec.support.loop"
 local clients = {}
 
 local GOOD, PACE_MS, PATIENCE_MS = 8, 20, 15000
-local COME_WITHIN_MS, COMES_AGAIN_MS = 2000, 1000 -- so many at once would hold up the good ones, too
+-- All at once would hold up the good ones, too.
+local COME_WITHIN_MS, COMES_AGAIN_MS = 2000, 1000
 
 local function close(handle)
   if not handle:is_closing() then handle:close() end

@@ -1,10 +1,11 @@
 -- The cases of spec/cases against lb and its peers, each in front of the same raw backends.
 --
---   luajit infra/peers/conformance.lua [LB=build/lb] [FILTER=text] [SHOW=haproxy|nginx|lb] [LANES=8]
+--   luajit infra/peers/conformance.lua [LB=build/lb] [FILTER=text] [SHOW=NAME] [LANES=8]
 --
--- Prints how many cases of each rule each of them decides as lb does, and every difference with the reason why
--- it is one. FILTER plays the cases whose "rule: name" has that text; SHOW prints what was seen of them.
--- Exits 1 if lb is not right to the byte, if a peer is right where it is not, or if a difference has no reason.
+-- Prints how many cases of each rule each of them decides as lb does, and every difference with its
+-- reason. FILTER plays the cases whose "rule: name" has that text; SHOW prints what
+-- was seen of them. Exits 1 if lb is not right to the byte, if a peer is right where it is not, or
+-- if a difference has no reason.
 
 package.path = "./?.lua;" .. package.path
 

@@ -1,11 +1,12 @@
 -- differences - why a peer's verdict is another one than lb's.
 --
---   differences.of(case, name)   the first reason that fits, or nil; case.verdicts has what was seen
+--   differences.of(case, name)   the first reason that fits, or nil; case.verdicts: what was seen
 --
--- A list, in the order in which they are looked through. Each has peers and rules (words; none: all), saw (a
--- pattern that the peer's verdict has), cases (patterns, one of which the name has), and
---   favour   "lb": the peer does what the standards forbid, or what has been used against those behind it;
---            "choice": the standards allow both, and lb does the stricter or the more faithful thing
+-- A list, which is searched in this order. Each entry has peers and rules (words; none: all), saw
+-- (a pattern that the peer's verdict has), cases (patterns, one of which the name has), and
+--   favour   "lb": the peer does what the standards forbid, or what has been used against
+--            those behind it; "choice": the standards allow both, and lb does the stricter
+--            or the more faithful thing
 --   why      what the peer does
 
 local differences = {}

@@ -2,9 +2,10 @@
 --
 --   luajit infra/peers/faults.lua [LB=build/lb] [SECONDS=n] [ROWS=loss500,silent]
 --
--- Prints a table: a row for each trouble (infra/peers/troubles.lua), and of each proxy the answers other than 200 of
--- those that 8 clients asked for, the 99th percentile and the longest. It runs in a network of its own, whose packets
--- it drops (infra/apart.sh --admin). Exits 1 if lb lost an answer in a row where it must not.
+-- Prints a table: a row for each trouble (infra/peers/troubles.lua), and of each proxy the answers
+-- other than 200 of those that 8 clients asked for, the 99th percentile and the longest. It runs in
+-- a network of its own, whose packets it drops (infra/apart.sh --admin). Exits 1 if lb lost an
+-- answer in a row where it must not.
 
 package.path = "./?.lua;" .. package.path
 

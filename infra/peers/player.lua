@@ -1,6 +1,7 @@
 -- player - plays a case through any proxy, and waits until nothing more comes of it.
 --
---   player.play(case, proxy, backend)   what was seen on both sides, as conformance.play gives it; in a coroutine
+--   player.play(case, proxy, backend)   in a coroutine; what was seen on both sides, as
+--                                       conformance.play gives it
 
 local loop = require "spec.support.loop"
 local messages = require "spec.support.messages"

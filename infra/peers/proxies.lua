@@ -1,10 +1,12 @@
--- proxies - lb and its peers, each as a process of its own in front of raw backends, on free ports of loopback.
+-- proxies - lb and its peers, each a process in front of raw backends, on free loopback ports.
 --
---   proxies.start(name, addresses)   name: "lb", "haproxy" or "nginx"; a listener for each of these backends.
---                                    { name =, version =, addresses =, process = }, when all of them listen
+--   proxies.start(name, addresses)   name: "lb", "haproxy" or "nginx"; a listener for each of these
+--                                    backends: { name =, version =, addresses =, process =
+--                                    }, when all of them listen
 --   proxies.lb(limits, address)      an lb with these settings;  proxies.names: all three, lb first
---   proxies.start_pair(name, addresses, descriptors)   one listener in front of both of these backends, as an engineer
---                                    would set it up: { name =, version =, address =, process = }
+--   proxies.start_pair(name, addresses, descriptors)
+--                                    one listener in front of both backends, as an engineer would
+--                                    set it up: { name =, version =, address =, process = }
 
 local uv = require "luv"
 local balancer = require "spec.support.balancer"

@@ -2,8 +2,9 @@
 --
 --   A row has name, what (for the table), and of these what it needs:
 --     backends   words for each of the two (infra/peers/backend.lua)
---     act        act(scene, seconds), beside the load: scene.backends[i]:pause(), go_on(), kill(), start(), vanish(),
---                appear() (packets to and from it are dropped, and are not any more), scene.address
+--     act        act(scene, seconds), beside the load: scene.backends[i]:pause(), go_on(),
+--                kill(), start(), vanish(), appear() (packets to and from it are dropped, and are
+--                not any more), scene.address
 --     loses      every such SYN to the backends is dropped
 --     descriptors  how many each process of the proxy may open
 --     minute     lasts a minute, not 20 s

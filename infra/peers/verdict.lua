@@ -1,14 +1,16 @@
--- verdict - what a proxy made of a case, in a few words, judged by properties and not by its bytes. Pure.
+-- verdict - what a proxy made of a case, in a few words: by properties, not by its bytes. Pure.
 --
 --   verdict.of(case, seen, wanted)   the verdict; for the same properties the same words:
 --     "refused(400)"         its own answer; the backend saw nothing, or its answer went no further
---     "refused(closed)"      the same by an end of the connection;  "refused(silent)": by nothing at all
---     "passed"               it went on as lb sends it on, fields of the connection and those added aside
+--     "refused(closed)"      the same by an end of the connection
+--     "refused(silent)"      the same by nothing at all
+--     "passed"               forwarded as lb does it, but for fields that are added or of the
+--                            connection
 --     "passed, changed: .."  it went on otherwise: which part
 --     "cut"                  the side that was to get it sees that it is unfinished
 --     "ended as whole"       ..., and must not think that it is whole: it thinks so
 --   "left open"            ..., and the connection goes on as if there were more to come
---   behind each, if it is so: "; canary lost" (another request's answer did not come or was another's)
+--   behind each, if it is so: "; canary lost" (another request got no answer, or a wrong one)
 --   verdict.family(text)     what is compared: without status codes and details
 
 local verdict = {}
@@ -57,7 +59,7 @@ local function has_no_body(message, method)
   return message.status and (method == "HEAD" or message.status < 200 or message.status == 204 or message.status == 304)
 end
 
--- The message at byte from; complete says whether its framing is at its end. `ending`: how the connection ended.
+-- The message at byte from; complete: its framing is at its end; ending: how the connection ended.
 local function read_message(bytes, from, method, ending)
   local _, stop = bytes:find("\r\n\r\n", from, true)
   if not stop then
@@ -186,7 +188,7 @@ local function refusal(seen, own)
   return seen.client_end and "refused(closed)" or "refused(silent)"
 end
 
--- It was to be refused before the backend sees it, or, with backend_cut, before it sees the end of it.
+-- It had to be refused before the backend saw it, or, with backend_cut, before it saw the end.
 local function of_refused_request(case, seen, own)
   if seen.backend == "" then return refusal(seen, own) end
   local requests = requests_in(seen.backend)
