@@ -1,8 +1,8 @@
 -- await - the functions of lb that take a while.
 --
--- The work is done in C (core/policy/await.h), where there is a loop: `host` has its functions then.
--- Where a script is only loaded, by the supervisor and `lb check`, there is none. The last thing that a
--- function does here is to call the one of C, as a tail call, so that an error is told of the script's line.
+-- C does the work (core/policy/await.h), where there is a loop: `host` has its functions then.
+-- Where a script is only loaded, by the supervisor and `lb check`, there is none. A function here
+-- ends with a tail call of the one in C, so that an error names the script's line.
 local inside, lb = ...
 
 local host = inside.host
@@ -16,7 +16,7 @@ end
 
 function lb.sleep(...) return hosted "sleep"(...) end
 
--- Timers -------------------------------------------------------------------------------------------
+-- Timers ------------------------------------------------------------------------------------------
 
 local SECONDS_MAX = 366 * 86400
 local functions = {} -- by the timer's number, those that may run still
@@ -71,7 +71,8 @@ local function once_of(what, options)
     end
     once = value
   end
-  if once then inside.has_once_timers = true end -- so the monitor needs the script: core/config/load.c
+  -- So the monitor needs the script: core/config/load.c.
+  if once then inside.has_once_timers = true end
   return once
 end
 

@@ -1,9 +1,9 @@
--- clients - lb.tcp and lb.http: what is asked for is checked here, and done in C (core/policy/tcp_client.c,
--- http_client.c), where there is a loop; `host` has the functions of C then.
+-- clients - lb.tcp and lb.http: what is asked for is checked here, and done in C
+-- (core/policy/tcp_client.c, http_client.c), where there is a loop; `host` has the functions then.
 --
--- What is wrong with a script (a number for a text) is an error; what may be wrong with data (a URL with a
--- space in it, made from a request) is nil and a text, like a peer that does not answer. The last thing that
--- a function does is to call the one of C, as a tail call, so that an error is told of the script's line.
+-- A mistake of a script (a number for a text) is an error. What may be wrong with data (a URL with
+-- a space in it, made from a request) is nil and a text, like a peer that does not answer. A
+-- function ends with a tail call of the one in C, so that an error names the script's line.
 local inside, lb = ...
 
 local host = inside.host
@@ -33,7 +33,7 @@ local function check_timeout(timeout)
   end
 end
 
--- lb.tcp ---------------------------------------------------------------------------------------------------
+-- lb.tcp ------------------------------------------------------------------------------------------
 
 local tcp_options = { timeout = true }
 
@@ -51,11 +51,11 @@ end
 
 lb.tcp = locked("lb.tcp", { connect = connect })
 
--- lb.http --------------------------------------------------------------------------------------------------
+-- lb.http -----------------------------------------------------------------------------------------
 
--- The headers of an answer: a plain table with lower-case names, that is asked in any case. All values of
--- each name are in a list beside it.
-local lists = setmetatable({}, { __mode = "k" }) -- by the table of headers: { name = { value, .. } }
+-- The headers of an answer: a plain table with lower-case names, which is asked in any letter case.
+-- Here are all values of each name, by that table: { name = { value, .. } }.
+local lists = setmetatable({}, { __mode = "k" })
 local header_methods = {}
 
 local function list_of(headers, name)

@@ -1,6 +1,8 @@
--- codes - what scripts read and write texts of others with: networks, base64, hex, URLs, queries, dates.
+-- codes - functions for scripts that read and write texts of others: networks, base64, hex, URLs,
+-- queries, dates.
 --
--- The work is C's (core/lua/codes.c), which nothing can stop; so there is a bound on what each is given.
+-- C does the work (core/lua/codes.c), which nothing can stop, so each has a bound on what it is
+-- given.
 local inside, lb, env = ...
 
 local ffi, complain, locked, unknown = inside.ffi, inside.complain, inside.locked, inside.unknown
@@ -35,7 +37,7 @@ local function check_text(what, text, most)
   if #text > most then error(format("%s: a text has %d bytes at most, not %d", what, most, #text), 3) end
 end
 
--- base64, hex, percent -------------------------------------------------------------------------------------
+-- base64, hex, percent ----------------------------------------------------------------------------
 
 local room, room_bytes = nil, 0
 
@@ -105,7 +107,7 @@ function lb.sha256(text)
   return text_of(hex, 64)
 end
 
--- lb.query -------------------------------------------------------------------------------------------------
+-- lb.query ----------------------------------------------------------------------------------------
 
 local PAIRS_MAX = 100
 local values_of = setmetatable({}, { __mode = "k" }) -- by query: lists by name
@@ -181,7 +183,7 @@ function lb.query(text)
   return query
 end
 
--- lb.net ---------------------------------------------------------------------------------------------------
+-- lb.net ------------------------------------------------------------------------------------------
 
 local NETWORKS_MAX = 10000
 local networks_of = setmetatable({}, { __mode = "k" }) -- by net: { networks, count }
@@ -222,7 +224,7 @@ function lb.net(...)
   return net
 end
 
--- os.date and os.time --------------------------------------------------------------------------------------
+-- os.date and os.time -----------------------------------------------------------------------------
 
 -- Those of C99 that need no time zone: strftime does as it likes with others.
 local CONVERSIONS = "^[aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%%]$"
@@ -253,7 +255,7 @@ local function date_table(when)
   return date
 end
 
--- Without a "!" it would be the time of a zone, as in Lua: that of a container, which is seldom meant.
+-- Without a "!" it would be in a time zone, as in Lua: that of a container, which is seldom meant.
 function env.os.date(given, when)
   if given == nil then given = "%c" end
   if type(given) == "string" and byte(given) ~= 33 then

@@ -1,4 +1,4 @@
--- json - lb.json: RFC 8259 to the letter, in Lua, so that a large text is stopped like any other code.
+-- json - lb.json: RFC 8259 to the letter, in Lua, so that work on a large text can be stopped.
 local inside, lb = ...
 
 local ffi, complain, locked = inside.ffi, inside.complain, inside.locked
@@ -18,7 +18,7 @@ local null = locked("lb.json.null", {})
 raw_metatable(null).__tostring = function() return "null" end
 local array_meta = { __metatable = "a JSON array" } -- an empty table would be an object
 
--- Encode -------------------------------------------------------------------------------------------------
+-- Encode ------------------------------------------------------------------------------------------
 
 local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r",
   ["\t"] = "\\t" }
@@ -116,7 +116,8 @@ function write(out, value, depth)
   local kind = type(value)
   if value == nil or value == null then return add(out, "null") end
   if kind == "string" then
-    if #value > BYTES_MAX then return TOO_LONG end -- before it is searched, where nothing can stop it
+    -- This comes before the search, which nothing can stop.
+    if #value > BYTES_MAX then return TOO_LONG end
     return add(out, quoted(value))
   end
   if kind == "boolean" then return add(out, value and "true" or "false") end
@@ -135,9 +136,10 @@ local function encode(value)
   return concat(out)
 end
 
--- Decode -------------------------------------------------------------------------------------------------
+-- Decode ------------------------------------------------------------------------------------------
 
--- Each parse_ function gives the value and where the text goes on; or nil and what is wrong, and where.
+-- Each parse_ function gives the value and where the text continues; or nil, what is wrong, and
+-- where.
 local parse_value
 
 local function skip(text, at)

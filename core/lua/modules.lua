@@ -1,7 +1,7 @@
 -- modules - require, and lb.script for scripts that are taken as they are.
 --
--- modules.c finds the text of a module and compiles it in the scripts' environment; here it runs, once
--- in each VM.
+-- modules.c finds the text of a module and compiles it in the scripts' environment; it runs here,
+-- once in each VM.
 local inside, lb, env, parts = ...
 
 local error, next, pairs, pcall, setmetatable = error, next, pairs, pcall, setmetatable
@@ -13,9 +13,9 @@ local C = ffi.C
 local getinfo = inside.getinfo
 local did_you_mean, find = inside.did_you_mean, parts.find_module
 
--- Raises an error at the line of the script that called whoever calls this. "return require 'x' { .. }"
--- is a tail call, after which Lua does not know that line: then config/load.c looks for the option in the
--- script's text, or for what the script returns.
+-- Raises an error at the script's line, two calls up. After a tail call such as
+-- "return require 'x' { .. }" Lua does not know that line: then config/load.c looks for the option
+-- in the script's text, or for what the script returns.
 local function refuse(option, text, ...)
   local caller = getinfo(3, "l")
   local message = format(text, ...)
@@ -23,7 +23,7 @@ local function refuse(option, text, ...)
   error(message, 3)
 end
 
--- require ------------------------------------------------------------------------------------------
+-- require -----------------------------------------------------------------------------------------
 
 local NAME_MAX = 100 -- MODULES_NAME_MAX
 local loaded, loading = {}, {}
@@ -55,13 +55,13 @@ function env.require(name)
   return value
 end
 
--- lb.script ----------------------------------------------------------------------------------------
+-- lb.script ---------------------------------------------------------------------------------------
 
 local LISTEN, BACKENDS = "0.0.0.0:3030", "127.0.0.1:9001, 127.0.0.1:9002"
 local getenv = env.os.getenv
 
--- Every setting and hook there is (config/read.c checks them): what a script's own options must not be
--- called, and what else may be given to it.
+-- Every setting and hook (config/read.c checks them): a script's own options must not have these
+-- names, and its table may have them besides.
 local SETTINGS = {}
 for _, name in ipairs {
   "listen", "backends", "workers", "fallback", "trusted_proxies", "forwarded", "trace", "via", "body_first",
@@ -98,9 +98,9 @@ end
 -- A check alone is one beside other settings: neither takes the other away.
 local function as_group(health) return type(health) == "function" and { check = health } or health end
 
--- The name of what make returns, of which a script may have several: the module, and which one it is in the order
--- in which they were made. That is the same in all workers, and after a reload with other options, so what
--- all share under this name lives on.
+-- The name of what make returns, of which a script may have several: the module, and a number in
+-- the order in which they were made. It is the same in all workers, and after a reload with other
+-- options, so what they share under this name survives.
 local SHORT, HEX = 24, 12
 local made_count = {} -- by module
 local hex = ffi.new "char[64]"
@@ -108,7 +108,8 @@ local hex = ffi.new "char[64]"
 local function new_name(module)
   if #module > SHORT then -- for a name of lb.bucket or lb.counter there is not much room
     C.texts_hmac("", 0, module, #module, hex)
-    module = sub(module, 1, SHORT - HEX - 1) .. "~" .. ffi.string(hex, HEX) -- no module has a "~" in its name
+    -- No module has a "~" in its name.
+    module = sub(module, 1, SHORT - HEX - 1) .. "~" .. ffi.string(hex, HEX)
   end
   made_count[module] = (made_count[module] or 0) + 1
   return format("%s:%d", module, made_count[module])

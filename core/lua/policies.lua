@@ -20,15 +20,16 @@ local function good_of(backend)
   return good > LEAST_GOOD and good or LEAST_GOOD
 end
 
--- A failure comes fast, so who fails looks idle. With this request it would have so many in flight; to get as many
--- good answers it needs more. One is taken off, so that those are alike that are idle and fail seldom.
+-- Failures come fast, so a backend that fails looks idle. With this request it would have that many
+-- in flight; to get as many good answers it needs more. One is subtracted, so that idle backends
+-- that seldom fail are alike.
 local function load_of(backend)
   return (floor((backend.in_flight + 1) / good_of(backend)) - 1) / backend.effective_weight
 end
 
 function policies.least_in_flight(_, backends) return (lists.min(backends, load_of)) end
 
--- random ---------------------------------------------------------------------------------------------
+-- random ------------------------------------------------------------------------------------------
 
 local function by_sum(backends, count)
   local sum, most = 0, 0
@@ -68,13 +69,14 @@ function policies.random(_, backends)
   return one
 end
 
--- p2c_ewma -------------------------------------------------------------------------------------------
+-- p2c_ewma ----------------------------------------------------------------------------------------
 
-local LEAST_MS = 1 -- below, a difference says little; and a backend that looks like 0 ms is not taken for ever
+-- A smaller difference says little, and a backend that looks like 0 ms must not be taken for ever.
+local LEAST_MS = 1
 local FAR = 4      -- times less is far better
 
--- How long it takes to a good answer, times the work that is there for its weight. Beside failures that come fast
--- the other one's time counts.
+-- The time until a good answer, times the work that is there for its weight. As far as it fails,
+-- which is fast, the other one's time counts.
 local function cost_of(backend, other, more)
   local ms, others = backend.ewma_ms, backend.error_rate * other.ewma_ms
   local weight = backend.effective_weight
@@ -82,8 +84,8 @@ local function cost_of(backend, other, more)
     * ((backend.in_flight + more) / weight + 2 / (weight + other.effective_weight))
 end
 
--- It was drawn twice, as it is heavy, or one of few: it is taken, unless another one would be far better with this
--- request, too.
+-- A backend that was drawn twice is heavy, or one of few: it is taken, unless another one would be
+-- far better even with this request.
 local function unless_far(one, backends)
   local other, third = lists.sample(backends, 2)
   if other == one then other = third end
@@ -91,7 +93,8 @@ local function unless_far(one, backends)
   return one
 end
 
--- Weights count in the draws. The costs decide by chance, too, or a difference that means nothing would be all.
+-- Weights count in the draws. The costs decide by chance, too, or small differences would decide
+-- all.
 function policies.p2c_ewma(ctx, backends)
   local one, other = policies.random(ctx, backends), policies.random(ctx, backends)
   if one == other then return (unless_far(one, backends)) end

@@ -21,8 +21,9 @@ bool policy_metric(const void *segment, struct slice name, double *value);
 const char *policy_metric_near(struct slice name);
 ]]
 
--- The one way from a number to its text: with all digits (core/lua/strings.lua). A function of Lua also because
--- the library's, as __tostring of itself, calls itself for ever, where no hook is looked at.
+-- The one way from a number to its text: with all digits (core/lua/strings.lua). It is a
+-- function of Lua for another reason, too: the library's, as __tostring of itself, calls itself
+-- for ever, and no hook stops it.
 local function tostring(value)
   if type(value) == "number" then return number_text(value) end
   return library_tostring(value)
@@ -57,7 +58,7 @@ local ELSEWHERE = {
 }
 local FEW = 6
 
--- The end of a message about a name that is none of these: the one that was meant, or all if they are few.
+-- The end of a message about a wrong name: the one that was probably meant, or all if they are few.
 local function which_there_are(wrong, names)
   for i = 1, #names do
     if names[i] == ELSEWHERE[wrong] then return format(", did you mean '%s'?", names[i]) end
@@ -77,7 +78,7 @@ local function read_only(what)
   return function(_, key) complain("%s is read-only, so '%s' cannot be set", what, tostring(key)) end
 end
 
--- A table that gives these fields, no others, and takes none. late: functions that give those that change.
+-- A table with these fields, to read only. late: functions that give the fields that change.
 local function locked(what, fields, late)
   return setmetatable({}, {
     __index = function(_, key)
@@ -126,12 +127,12 @@ string_meta.__metatable = false
 
 env.tostring = tostring
 
--- What is handed out is empty (core/policy/hooks.lua), so that pairs would find nothing in it. Under this key the
--- metatable has what is to be walked through, or an error that says what to write.
+-- The objects of scripts are empty (core/policy/hooks.lua), so pairs would find nothing in them.
+-- Under this key the metatable has what pairs walks through, or an error that says what to write.
 local WALK = {}
 
--- The order of pairs is another one in each VM. While a script is loaded it is that of the keys, so that what all
--- workers make in such a loop, they make in one order: lb.script counts on that.
+-- The order of pairs differs between VMs. While a script is loaded it is that of the keys, so that
+-- all workers make what such a loop makes in the same order: lb.script needs that.
 local SORTED_MAX = 10000
 
 local function comes_first(a, b)
@@ -197,10 +198,11 @@ do
   end
 end
 
--- As __call of itself the library's pcall writes over the end of the stack, so scripts have functions of Lua.
--- The error that stops a call is caught and raised again at each protected call that it is in: 30,000 of them, one
--- in the other, took half a second. So they go as deep as in Lua 5.1. sandbox_nested says how deep (lua/sandbox.h);
--- what is put back is what was there, as what lies between may have ended in any way.
+-- As __call of itself the library's pcall writes over the end of the stack, so scripts have
+-- functions of Lua. The error that stops a call is caught and raised again at each protected call
+-- that it is in: 30,000 of them, one in the other, took half a second. So they may nest as deep as
+-- in Lua 5.1. sandbox_nested counts them (lua/sandbox.h). Its old value is put back, as the calls
+-- between may have ended in any way.
 local PROTECTED_MAX = 200
 
 local function enter_protected(what)
@@ -295,8 +297,8 @@ local LIBRARY_QUICK = 1000 -- elements that the library may move, or sort with a
 do
   local insert, remove = table.insert, table.remove
 
-  -- What lies behind the place moves up, one by one: from -1e9 on, or in a table whose length is a guess of
-  -- Lua's, that takes seconds, which nothing stops within the library.
+  -- Elements behind the place move up, one by one: from -1e9 on, or in a table whose length is a
+  -- guess of Lua's, that takes seconds, and nothing stops it within the library.
   local function insert_far(list, at, value)
     for i = #list, at, -1 do rawset(list, i + 1, rawget(list, i)) end
     rawset(list, at, value)
@@ -317,7 +319,7 @@ do
   end
 end
 
--- A comparison that is a function of Lua can be stopped; the library's own cannot, and may be quadratic.
+-- A comparison by a function of Lua can be stopped; the library's own cannot, and may be quadratic.
 local function is_less(a, b) return a < b end
 
 local function stoppable(before)

@@ -51,7 +51,7 @@ local function ttl_of(what, ttl)
   return ttl
 end
 
--- Values ---------------------------------------------------------------------------------------------
+-- Values ------------------------------------------------------------------------------------------
 
 function lb.get(key)
   key = key_of("lb.get", key)
@@ -109,7 +109,7 @@ function lb.incr(key, by, ttl)
   error("lb.incr: the value of '" .. key .. "' is no number", 2)
 end
 
--- Objects of a name: empty tables, whose facts are known here only. ------------------------------------
+-- Objects of a name: empty tables, whose facts are known here only --------------------------------
 
 local function object_meta(what, methods)
   return {
@@ -119,7 +119,7 @@ local function object_meta(what, methods)
   }
 end
 
--- Windows ----------------------------------------------------------------------------------------------
+-- Windows -----------------------------------------------------------------------------------------
 
 local windows = setmetatable({}, { __mode = "k" }) -- by object: { name =, seconds = }
 local window_methods = {}
@@ -154,9 +154,10 @@ function lb.window(name, seconds)
   return object
 end
 
--- Buckets ----------------------------------------------------------------------------------------------
+-- Buckets -----------------------------------------------------------------------------------------
 
-local buckets = setmetatable({}, { __mode = "k" }) -- by object: { name =, rate =, burst =, is_open =, struct = }
+-- By object: { name =, rate =, burst =, is_open =, struct = }.
+local buckets = setmetatable({}, { __mode = "k" })
 local bucket_methods = {}
 local bucket_meta = object_meta("a bucket", bucket_methods)
 
@@ -174,8 +175,8 @@ function bucket_methods.take(object, key, tokens)
   return false, FULL_SECONDS, "full"
 end
 
--- While a script is loaded, two rates for one name are a mistake: two limits would take from one bucket. In a hook
--- it may be that the script changes a rate.
+-- While a script is loaded, two rates for one name are a mistake: two limits would share a bucket.
+-- A hook may change a rate.
 local named = {} -- by name: the bucket of the script's top, and its place
 
 local function check_same(name, bucket)

@@ -1,9 +1,9 @@
--- strings - the functions of scripts' `string` that would run, inside the library, where nothing can stop
--- them: those that match patterns, and format, which calls __tostring. And how a number becomes text.
+-- strings - the functions of scripts' `string` that nothing could stop inside the library: those
+-- that match patterns, and format, which calls __tostring. And how a number becomes text.
 --
--- The same as the library's in what they take, give and complain about. The matcher is
--- core/lua/patterns.c; what calls back is Lua here, so it uses up none of the C stack, and where the text
--- is plain the library's find does the work, as the compiler knows it.
+-- They take, give and complain about the same as the library's. The matcher is core/lua/patterns.c.
+-- Whatever calls back is Lua, so it uses none of the C stack. For a plain text the library's find
+-- does the work, as the compiler knows it.
 local ffi, STOPPED = ...
 
 local C = ffi.C
@@ -27,9 +27,11 @@ local FOUND, WAS_STOPPED = 1, -1                      -- enum patterns_outcome
 local ANCHORED, PLAIN = 1, 2                          -- enum patterns_flags
 local POSITION = -1
 local CARET = 94
-local QUICK = 1e6 -- bytes of the text times those of the pattern: the library may take that many steps
+-- Bytes of the text times bytes of the pattern: the library may take that many steps.
+local QUICK = 1e6
 
-local found = ffi.new "struct patterns_match" -- of the last search: read it before anything else runs
+-- Of the last search: it is read before anything else runs.
+local found = ffi.new "struct patterns_match"
 
 -- The library's own text of a number has 14 digits: two users may have the same one.
 local digits = ffi.new "char[32]"
@@ -187,8 +189,8 @@ function strings.gsub(text, pattern, replacement, limit)
   return concat(pieces), count
 end
 
--- The library's would call __tostring from within C, and has 14 digits for the "%s" of a number. As a text with all
--- of them it is the same number to "%d" and "%g".
+-- The library's would call __tostring from within C, and has 14 digits for the "%s" of a number. A
+-- text with all digits is the same number to "%d" and "%g".
 local function plain_value(value)
   local kind = type(value)
   if kind == "table" then return tostring(value) end

@@ -33,7 +33,7 @@ function lb.equal(a, b)
   return #a == #b and C.texts_equal(a, b, #a)
 end
 
--- lb.log -------------------------------------------------------------------------------------------------
+-- lb.log ------------------------------------------------------------------------------------------
 
 local LEVELS = { info = 1, warn = 2, error = 3 } -- enum log_level
 local MEMBERS_MAX, NAME_MAX, VALUE_MAX, MESSAGE_MAX = 20, 64, 1024, 8192

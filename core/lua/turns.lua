@@ -1,8 +1,8 @@
 -- turns - whose turn it is: lb.counter, lb.policy.round_robin, and the ties of backends:min.
 --
--- A list of backends comes from a source: all backends, or those with some tag. A counter has a turn for
--- each (shared/turns.h says why), and its own value is the turn of all backends. It stays when backends
--- come and go. Lists that a script has made share one turn.
+-- A list of backends has a source: all backends, or those with some tag. A counter has a turn for
+-- each source (shared/turns.h says why), and its own value is the turn of all backends. The turn
+-- stays when backends come and go. Lists that a script has made share one turn.
 local inside, lb = ...
 
 local ffi, segment, complain, unknown = inside.ffi, inside.segment, inside.complain, inside.unknown
@@ -24,12 +24,13 @@ double turns_part(void *segment, int32_t turn);
 
 segment = ffi.cast("void *", segment) -- compiled code takes no light userdata
 
--- Turns of sources -----------------------------------------------------------------------------------
+-- Turns of sources --------------------------------------------------------------------------------
 
 local ALL, MADE = "", "made"
 local turns = {
   ALL = ALL,
-  source_of = setmetatable({}, { __mode = "k" }), -- by list: ALL, or what tells its source from others
+  -- By list: ALL, or the name of its source.
+  source_of = setmetatable({}, { __mode = "k" }),
 }
 local source_of = turns.source_of
 local found = {} -- by counter's number: by source
@@ -79,7 +80,7 @@ local function next_backend(counter, list, order)
   return list[next_in(counter, list, #list)]
 end
 
--- Counters -------------------------------------------------------------------------------------------
+-- Counters ----------------------------------------------------------------------------------------
 
 -- A script holds a table with the counter's number, at 0, never the handle, which is a pointer.
 -- A script that changes the number counts elsewhere, or nowhere.

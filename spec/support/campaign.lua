@@ -2,7 +2,7 @@
 --
 --   local run = campaign.new { kind = "requests", seed = 1, from = 1, to = 1000, lanes = 16 }
 --   run.script                   the balancer.lua that the campaign needs
---   run:begin(address)           begins, against an lb with that script; the caller drives luv's loop
+--   run:begin(address)           begins, against an lb with it; the caller drives luv's loop
 --   run.is_over                  at the end
 --   run.findings                 a list of { number, what, bytes, detail }, up to 100 of a kind
 --   run:rest()                   closes all connections to the backends, so that what lb keeps can

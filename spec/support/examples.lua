@@ -1,6 +1,6 @@
 -- examples - the ```lua blocks of a page, each made something that runs.
 --
---   for _, example in ipairs(examples.of "scripts/README.md") do      of one page, or of a list of them
+--   for _, example in ipairs(examples.of "scripts/README.md") do      of a page or a list of pages
 --     example.line, example.text     where it begins in the page, and what it says
 --     example.kind                   "script"    returns a table itself
 --                                    "members"   name = value, ..: stands in a script's table

@@ -4,8 +4,8 @@
 --
 -- However the bytes are cut, the result is that of one piece. A message that lb accepts is one for
 -- the strict reader (spec/support/reader.lua), too, and the same one: line, fields, body, and where
--- the next one begins. What is one for that reader is accepted, unless core/reference/rules.md says that lb
--- refuses it.
+-- the next one begins. What is one for that reader is accepted, unless
+-- core/reference/rules.md says that lb refuses it.
 
 local ffi = require "ffi"
 local core = require "spec.support.core"

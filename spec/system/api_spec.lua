@@ -1,6 +1,6 @@
 -- What scripts may use has the same names in lb itself, in what spec/support builds, in the
--- annotations of scripts/ and in the pages of scripts/. spec/support/probe.c lets a script inside lb
--- list them.
+-- annotations of scripts/ and in the pages of scripts/. spec/support/probe.c lets a
+-- script inside lb list them.
 local api = require "spec.support.api"
 local pages = require "spec.support.pages"
 local play = require "spec.support.play"
