@@ -1,11 +1,5 @@
 -- `make help` names every target that a person calls.
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local read = require("spec.support.files").read
 
 local NOT_CALLED = { always = true, complain = true }     -- make itself needs them
 

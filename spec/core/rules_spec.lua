@@ -1,13 +1,12 @@
 -- Each rule in the table of core/reference/rules.md has cases in spec/cases, and each case has a
 -- rule there.
 local conformance = require "spec.support.conformance"
+local files = require "spec.support.files"
 
 local SECTION = "\n## HTTP to the letter\n"
 
 local function section()
-  local file = assert(io.open "core/reference/rules.md")
-  local text = file:read "*a"
-  file:close()
+  local text = files.read "core/reference/rules.md"
   local _, from = assert(text:find(SECTION, 1, true))
   return text:sub(from, text:find("\n## ", from, true))
 end

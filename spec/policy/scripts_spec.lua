@@ -1,4 +1,5 @@
 -- What is true of every script that people take as it is.
+local files = require "spec.support.files"
 local script = require "spec.support.script"
 
 local names = {}
@@ -6,12 +7,7 @@ for path in io.popen("ls scripts/*.lua"):lines() do
   if not path:find "%.d%.lua$" then names[#names + 1] = path:match "([^/]+)%.lua$" end
 end
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local read = files.read
 
 describe("the script", function()
   assert(#names > 10)

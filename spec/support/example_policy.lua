@@ -7,7 +7,11 @@
 --     options: env and workers of lb; change = { ["text of the script"] = "what replaces it" }
 --   lb.admin                    where it listens in place of 127.0.0.1:9000, if the script has that
 --   example.names()             of all of them
+--   example.answer(response)    the body of a 200, else the status
+--   example.curtain(lb)         ends a spec; no hook of lb, if there is one, may have failed
 
+local asking = require "spec.support.asking"
+local files = require "spec.support.files"
 local play = require "spec.support.play"
 
 local example = {}
@@ -21,12 +25,7 @@ function example.names()
   return names
 end
 
-function example.read(name)
-  local file = assert(io.open("scripts/examples/" .. name .. ".lua"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+function example.read(name) return files.read("scripts/examples/" .. name .. ".lua") end
 
 local function replace(text, from, to)
   local first, last = text:find(from, 1, true)
@@ -59,6 +58,13 @@ function example.start(name, origins, options)
     if has_admin and address:find("127.0.0.2", 1, true) then lb.admin = address else lb.address = address end
   end
   return lb
+end
+
+function example.answer(response) return response.status == 200 and response.body or response.status end
+
+function example.curtain(lb)
+  if lb then asking.no_errors(lb) end
+  play.curtain()
 end
 
 return example

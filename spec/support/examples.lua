@@ -12,6 +12,8 @@
 -- Lines keep their distance from the block's first one, so an error names a line near the
 -- example's. What fits into none of these is an error: nothing is passed over.
 
+local files = require "spec.support.files"
+
 local examples = {}
 
 -- Three addresses for scripts that have no backends of their own.
@@ -19,13 +21,6 @@ local BACKENDS = "127.0.0.1:9001, 127.0.0.1:9002, 127.0.0.1:9003"
 local MEMBERS = "return { %s %s\n}"
 local BODY = "return { backends = os.getenv 'BACKENDS' or %q, choose = function(ctx, backends) " ..
   "local backend = backends[1] do %s\nend return backend end }"
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
 
 local function compiles(text) return (loadstring(text)) end
 
@@ -48,7 +43,7 @@ end
 local function add_examples_of(path, found)
   local begun, block = nil, nil
   local number = 0
-  for line in (read(path) .. "\n"):gmatch "(.-)\n" do
+  for line in (files.read(path) .. "\n"):gmatch "(.-)\n" do
     number = number + 1
     if block and line:find "^%s*```%s*$" then
       local text = table.concat(block, "\n")
@@ -74,6 +69,6 @@ function examples.of(paths)
   return found
 end
 
-function examples.count(path) return select(2, ("\n" .. read(path)):gsub("\n[ \t]*```lua", "")) end
+function examples.count(path) return select(2, ("\n" .. files.read(path)):gsub("\n[ \t]*```lua", "")) end
 
 return examples

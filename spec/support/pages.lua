@@ -6,6 +6,8 @@
 --   pages.with_examples the pages that have Lua
 --   pages.read(path), pages.text(list)    the text of one, of several
 
+local files = require "spec.support.files"
+
 local pages = {}
 
 local function listed(command)
@@ -18,12 +20,7 @@ end
 local FIND = "find . -name '*.md' -not -path './build/*' -not -path './.git/*' | sort"
 
 pages.all = listed(FIND)
-function pages.read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+pages.read = files.read
 
 pages.reference, pages.policies, pages.with_examples = {}, {}, {}
 for _, path in ipairs(pages.all) do

@@ -14,16 +14,20 @@ tunnels.GET = "GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"
 -- Settings: no check comes in between, and one failure would eject.
 tunnels.RARE = "health = { interval = 60, timeout = 5, eject_after = 1 },"
 
+-- Sends back what comes, until its end.
+function tunnels.echo(conn)
+  while not conn.ended do
+    play.wait("bytes", function() return conn.size > 0 or conn.ended end)
+    conn:send(conn:exactly(conn.size))
+  end
+end
+
 -- A backend that switches, and then does what fn says; without it, it sends back what it gets.
 function tunnels.switching(fn)
   return play.backend(function(conn)
     play.receive(conn)
     conn:send(tunnels.SWITCH)
-    if fn then return fn(conn) end
-    while not conn.ended do
-      play.wait("bytes", function() return conn.size > 0 or conn.ended end)
-      conn:send(conn:exactly(conn.size))
-    end
+    return (fn or tunnels.echo)(conn)
   end)
 end
 

@@ -1,6 +1,5 @@
 -- The policies of scripts/examples/ that refuse clients, each between real backends: who passes,
 -- who does not, and that nobody passes when a service that they ask fails.
-local asking = require "spec.support.asking"
 local example = require "spec.support.example_policy"
 local codes = require("spec.support.fake_codes").new()
 local json = require "dkjson"
@@ -11,15 +10,11 @@ describe("the example", function()
   local lb
 
   after_each(function()
-    if lb then asking.no_errors(lb) end
+    example.curtain(lb)
     lb = nil
-    play.curtain()
   end)
 
-  local function said(target, options)
-    local response = lb:fetch(target, options)
-    return response.status == 200 and response.body or response.status
-  end
+  local function said(target, options) return example.answer(lb:fetch(target, options)) end
 
   -- A backend that says who it was told the user is.
   local function names_user()

@@ -1,6 +1,5 @@
 -- The policies of scripts/examples/ that bound, spread, copy or keep work, each between real
 -- backends: what its first comment promises, and what happens when something is full or fails.
-local asking = require "spec.support.asking"
 local example = require "spec.support.example_policy"
 local play = require "spec.support.play"
 
@@ -8,15 +7,11 @@ describe("the example", function()
   local lb
 
   after_each(function()
-    if lb then asking.no_errors(lb) end
+    example.curtain(lb)
     lb = nil
-    play.curtain()
   end)
 
-  local function said(target, options)
-    local response = lb:fetch(target, options)
-    return response.status == 200 and response.body or response.status
-  end
+  local function said(target, options) return example.answer(lb:fetch(target, options)) end
 
   -- Sends a GET on a connection of its own; client:response() waits for the answer.
   local function asks(target)

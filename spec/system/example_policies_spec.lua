@@ -1,6 +1,5 @@
 -- The policies of scripts/examples/ that route requests, each between real backends: what its first
 -- comment promises, and what it refuses. Those that refuse clients are in example_guards_spec.
-local asking = require "spec.support.asking"
 local example = require "spec.support.example_policy"
 local play = require "spec.support.play"
 
@@ -10,20 +9,14 @@ describe("the example", function()
   local lb
 
   after_each(function()
-    if lb then asking.no_errors(lb) end
+    example.curtain(lb)
     lb = nil
-    play.curtain()
   end)
 
-  -- The body of a 200, else the status.
-  local function said(target, options)
-    local response = lb:fetch(target, options)
-    return response.status == 200 and response.body or response.status
-  end
+  local function said(target, options) return example.answer(lb:fetch(target, options)) end
 
   local function said_to_admin(method, target)
-    local response = play.fetch(lb.admin, target, { method = method })
-    return response.status == 200 and response.body or response.status
+    return example.answer(play.fetch(lb.admin, target, { method = method }))
   end
 
   for _, name in ipairs(example.names()) do

@@ -2,6 +2,7 @@
 local asking = require "spec.support.asking"
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
+local tunnels = require "spec.support.tunnels"
 local uv = require "luv"
 
 local function get(path) return ("GET %s HTTP/1.1\r\nHost: x\r\n\r\n"):format(path) end
@@ -48,6 +49,20 @@ local function wait_until_asked(backend, count)
   play.wait("the backend to be asked", function() return #backend.requests == count end)
 end
 
+-- A client whose request has the only place at the backend.
+local function ask_first(lb, backend)
+  local first = ask(lb, "/1")
+  wait_until_asked(backend, 1)
+  return first
+end
+
+-- The same, and a client whose request waits behind it.
+local function ask_two(lb, backend)
+  local first, second = ask_first(lb, backend), ask(lb, "/2")
+  play.pause(0.1)
+  return first, second
+end
+
 local function targets(backend)
   local list = {}
   for i, request in ipairs(backend.requests) do list[i] = request.target end
@@ -60,8 +75,7 @@ describe("a request that finds all backends full", function()
   it("waits, in order, and is served when there is a place", function()
     local backend = slow_backend()
     local lb = balancer { backend }
-    local clients = { ask(lb, "/1") }
-    wait_until_asked(backend, 1)
+    local clients = { ask_first(lb, backend) }
     for i = 2, 5 do
       clients[i] = ask(lb, "/" .. i)
       play.pause(0.05)
@@ -79,10 +93,7 @@ describe("a request that finds all backends full", function()
   it("is not overtaken by one that comes when there is a place", function()
     local backend = slow_backend()
     local lb = balancer { backend }
-    local first = ask(lb, "/1")
-    wait_until_asked(backend, 1)
-    local second = ask(lb, "/2")
-    play.pause(0.1)
+    local first, second = ask_two(lb, backend)
     backend.go.all = true
     first:send(get "/3") -- ahead of its turn: begins in the moment in which the place is free
     assert.equal("/1", first:response().body)
@@ -94,8 +105,7 @@ describe("a request that finds all backends full", function()
   it("waits for timeouts.queue at most", function()
     local backend = slow_backend()
     local lb = balancer({ backend }, "timeouts = { queue = 0.2 },")
-    local first = ask(lb, "/1")
-    wait_until_asked(backend, 1)
+    local first = ask_first(lb, backend)
     local response = ask(lb, "/2"):response()
     assert.equal(503, response.status)
     assert.truthy(response:field "retry-after")
@@ -111,10 +121,7 @@ describe("a request that finds all backends full", function()
   it("does not wait if limits.queue others do", function()
     local backend = slow_backend()
     local lb = balancer({ backend }, "limits = { queue = 1 },")
-    local first = ask(lb, "/1")
-    wait_until_asked(backend, 1)
-    local second = ask(lb, "/2")
-    play.pause(0.1)
+    local first, second = ask_two(lb, backend)
     assert.equal(503, ask(lb, "/3"):response().status)
     assert.equal("limits.queue", lb:exchange({ path = "/3" }).note)
     backend.go.all = true
@@ -125,8 +132,7 @@ describe("a request that finds all backends full", function()
   it("does not wait without limits.queue", function()
     local backend = slow_backend()
     local lb = balancer({ backend }, "limits = {},")
-    local first = ask(lb, "/1")
-    wait_until_asked(backend, 1)
+    local first = ask_first(lb, backend)
     assert.equal(503, ask(lb, "/2"):response().status)
     backend.go.all = true
     assert.equal("/1", first:response().body)
@@ -135,10 +141,7 @@ describe("a request that finds all backends full", function()
   it("leaves its place in the queue when its client leaves", function()
     local backend = slow_backend()
     local lb = balancer { backend }
-    local first = ask(lb, "/1")
-    wait_until_asked(backend, 1)
-    local second = ask(lb, "/2")
-    play.pause(0.05)
+    local first, second = ask_two(lb, backend)
     local third = ask(lb, "/3")
     play.pause(0.05)
     second:close()
@@ -181,10 +184,7 @@ describe("a request that finds all backends full", function()
     late:refuse()
     local lb = balancer { full, late }
     lb:down(late)
-    local first = ask(lb, "/1")
-    wait_until_asked(full, 1)
-    local second = ask(lb, "/2")
-    play.pause(0.1)
+    local first, second = ask_two(lb, full)
     late:start()
     assert.equal("late", second:response().body)
     full.go.all = true
@@ -194,10 +194,7 @@ describe("a request that finds all backends full", function()
   it("is refused when the backends that it waits for are no more", function()
     local full = slow_backend()
     local lb = balancer { full }
-    local first = ask(lb, "/1")
-    wait_until_asked(full, 1)
-    local second = ask(lb, "/2")
-    play.pause(0.1)
+    local first, second = ask_two(lb, full)
     full:refuse()
     assert.equal(503, second:response().status)
     assert.truthy(lb:exchange({ path = "/2" }).ms.total < 15000) -- and not after timeouts.queue
@@ -208,10 +205,7 @@ describe("a request that finds all backends full", function()
   it("waits on through a reload and a drain", function()
     local backend = slow_backend()
     local lb = balancer { backend }
-    local first = ask(lb, "/1")
-    wait_until_asked(backend, 1)
-    local second = ask(lb, "/2")
-    play.pause(0.1)
+    local first, second = ask_two(lb, backend)
     lb:signal "sighup"
     lb:event "reload"
     local third = ask(lb, "/3")
@@ -224,14 +218,7 @@ describe("a request that finds all backends full", function()
   end)
 
   it("waits on beside a tunnel of an old script, which has let go of other backends", function()
-    local tunnel = play.backend(function(conn)
-      play.receive(conn)
-      conn:send "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
-      while not conn.ended do
-        play.wait("bytes", function() return conn.size > 0 or conn.ended end, 60)
-        conn:send(conn:exactly(conn.size))
-      end
-    end)
+    local tunnel = tunnels.switching()
     local backend = slow_backend()
     local function text(version)
       return ([[ -- %d
@@ -248,14 +235,9 @@ describe("a request that finds all backends full", function()
         } ]]):format(version, tunnel.address, backend.address)
     end
     local lb, say = reloading.start(text(1))
-    local chat = play.client(lb)
-    chat:send "GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    assert.equal(101, chat:response().status)
+    local chat = tunnels.upgraded(lb)
     assert.equal("reload", say(text(2)).event)
-    local first = ask(lb, "/1")
-    wait_until_asked(backend, 1)
-    local second = ask(lb, "/2")
-    play.pause(0.1)
+    local first, second = ask_two(lb, backend)
     backend.go.all = true
     assert.equal("/1", first:response().body)
     assert.equal("/2", second:response().body)
@@ -297,8 +279,7 @@ describe("a request that finds all backends full", function()
         }
       ]]):format(backend.address),
     }
-    local clients = { ask(lb, "/1") }
-    wait_until_asked(backend, 1)
+    local clients = { ask_first(lb, backend) }
     for i = 2, 3 do clients[i] = ask(lb, "/" .. i) end
     play.pause(0.1)
     backend.go.all = true

@@ -1,5 +1,6 @@
 -- A user's own spec of their own script, in their own folder, with the builders of spec/support.
 local examples = require "spec.support.examples"
+local files = require "spec.support.files"
 local pages = require "spec.support.pages"
 local play = require "spec.support.play"
 
@@ -9,12 +10,7 @@ local function example()
   end
 end
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local read = files.read
 
 describe("a spec of one's own", function()
   after_each(play.curtain)

@@ -1,6 +1,7 @@
 -- An upgrade on a request with a body, as docker exec and attach send it: the body is forwarded
 -- whole, and the tunnel begins behind it (RFC 9110, 7.8).
 local play = require "spec.support.play"
+local tunnels = require "spec.support.tunnels"
 
 local ASKS = "POST /exec/1/start HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
 local SWITCH = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
@@ -17,10 +18,7 @@ local function echoing(got)
   return play.backend(function(conn)
     got[#got + 1] = conn:request().body
     conn:send(SWITCH)
-    while not conn.ended do
-      play.wait("bytes", function() return conn.size > 0 or conn.ended end)
-      conn:send(conn:exactly(conn.size))
-    end
+    tunnels.echo(conn)
   end)
 end
 

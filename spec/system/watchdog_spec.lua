@@ -1,14 +1,10 @@
 -- What watches over a script's calls costs nothing while there is nothing to watch.
 local asking = require "spec.support.asking"
+local files = require "spec.support.files"
 local play = require "spec.support.play"
 local uv = require "luv"
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local read = files.read
 
 -- How often the threads beside the one that serves have gone to sleep, and its CPU time in ms.
 local function figures(pid)
