@@ -5,7 +5,6 @@
 enum {
     INCOMING_BLOCK_BYTES = 8192,
     SPARE_MAX = 128,
-    SPARE_KEPT = 8, /* however long nobody needs them */
 };
 
 static void on_body(struct parse *parse, struct slice piece)
@@ -79,15 +78,4 @@ void blocks_free(struct clients *clients, unsigned kept)
         clients->spare_count--;
         mem_free(block);
     }
-}
-
-void blocks_tick(struct clients *clients)
-{
-    unsigned unused = clients->spare_least;
-
-    if (unused > SPARE_KEPT) {
-        blocks_free(clients, clients->spare_count - (unused - SPARE_KEPT));
-        mem_give_back();
-    }
-    clients->spare_least = clients->spare_count;
 }

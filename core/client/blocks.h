@@ -1,5 +1,5 @@
 /*
- * blocks - the memory of requests: one block for each incoming, kept for one that follows.
+ * blocks - the memory of requests: one block for each incoming, kept for the next.
  *
  * For this folder.
  */
@@ -11,7 +11,6 @@
 void incoming_new(struct client *);     /* a request begins: client->incoming */
 void incoming_empty(struct incoming *); /* only how it ended is asked from now on */
 void incoming_free(struct client *);
-void blocks_tick(struct clients *); /* each second: frees what that second had no use for */
-void blocks_free(struct clients *, unsigned kept); /* all but so many of those without a request */
+void blocks_free(struct clients *, unsigned kept); /* the spare ones, but so many */
 
 #endif

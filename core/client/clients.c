@@ -7,6 +7,8 @@
 #include "client/resting.h"
 #include "client/states.h"
 
+enum { SPARE_KEPT = 8 }; /* blocks of requests, however long nobody needs them */
+
 void clients_init(struct clients *clients, const struct clients_setup *setup)
 {
     *clients = (struct clients){.loop = setup->loop,
@@ -20,7 +22,7 @@ void clients_init(struct clients *clients, const struct clients_setup *setup)
     clients_follow(clients, setup->config);
 }
 
-/* A visitor may close the one that it is shown. */
+/* A visitor may close the connection that it is shown. */
 static void clients_each(struct clients *clients, void (*visit)(struct client *))
 {
     for (unsigned i = 0; i < CLIENTS_LISTS; i++) {
@@ -54,7 +56,13 @@ void clients_dispose(struct clients *clients)
 
 void clients_tick(struct clients *clients)
 {
-    blocks_tick(clients);
+    unsigned unused = clients->spare_least;
+
+    if (unused > SPARE_KEPT) {
+        blocks_free(clients, clients->spare_count - (unused - SPARE_KEPT));
+        mem_give_back();
+    }
+    clients->spare_least = clients->spare_count;
 }
 
 void clients_accept(struct clients *clients, const struct listener *listener, int socket,

@@ -27,9 +27,9 @@ void clients_dispose(struct clients *); /* when count is 0 */
 /* Takes the socket, of a connection that has come by this listener, which outlives it. */
 void clients_accept(struct clients *, const struct listener *, int socket,
                     const struct sockaddr_in6 *peer);
-/* Something has run out: closes one that nobody would miss, without an answer. It is gone at once
- * but for its memory. False: there is none now; one that has just come, or has just been answered,
- * is left in peace for a moment. */
+/* Something has run out: closes a connection that nobody would miss, without an answer. All of it
+ * but its memory is free at once. False: there is none now; for a moment a connection that has just
+ * come, or has just been answered, is left in peace. */
 bool clients_give_up(struct clients *);
 void clients_tick(struct clients *); /* each second: gives back what that second had no use for */
 /* Closes idle ones now and the others after their current answer. */

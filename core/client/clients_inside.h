@@ -23,8 +23,8 @@ struct clients_events {
     void (*on_left)(struct clients *); /* one client less: its place is free */
 };
 
-/* In the order in which they are given up. Being moved costs something: one that has woken is found
- * in its list until it rests again, or somebody looks for one that rests. */
+/* In the order in which they are given up. To move a connection costs something: once awake it
+ * stays in its list until it rests again, or somebody looks for a connection that rests. */
 enum clients_list {
     CLIENTS_LEAVING, /* that have got their last answer, and do not close */
     CLIENTS_SILENT,  /* that have sent no request yet, or no whole PROXY header, as they came */
@@ -49,7 +49,7 @@ struct clients { /* of one worker */
     unsigned count;                        /* with those whose memory is not given back yet */
     unsigned open;                         /* that have a place and a descriptor */
     unsigned refused;                      /* of them: limits.per_client */
-    uint64_t refused_untold;               /* connections since the log told of some */
+    uint64_t refused_untold;               /* connections that the log has not reported yet */
     uint64_t tell_again_ms;                /* not before this */
     uint64_t strangers_untold;             /* the same of client/introduction.h */
     uint64_t tell_strangers_ms;

@@ -5,7 +5,7 @@
 enum { EARLY_BYTES_MAX = LOOP_READ_BYTES };
 
 /* While memory is tight no more than what came with the request. A PROXY header is short, and until
- * it is there nothing else of the connection can go on. */
+ * it is there the connection can do nothing else. */
 bool early_has_room_behind(const struct client *c)
 {
     return c->state == CLIENT_INTRODUCTION ||

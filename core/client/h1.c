@@ -92,7 +92,7 @@ void incoming_pause(struct incoming *in)
     struct client *c = in->client;
 
     if (c->is_paused || (in->body_complete && c->state != CLIENT_TUNNEL))
-        return; /* then reading goes on: it sees the client leave */
+        return; /* then it is read on, as that shows the client leave */
     c->is_paused = true;
     rate_rest(&in->sent, loop_now_ms(c->clients->loop), in->body_bytes);
     stream_pause(&c->stream);

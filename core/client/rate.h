@@ -2,8 +2,8 @@
  * rate - do enough bytes move, while it is the client's turn to send or to take some?
  *
  * A stopwatch that runs only then, and a count of what moved meanwhile. Asked when some have moved:
- * with RATE_OVER_MS on it, it tells, and both begin anew. Who moves nothing at all is a matter of
- * the timeouts between bytes.
+ * with RATE_OVER_MS on it, it answers, and both begin anew. A client that moves nothing at all is a
+ * matter of the timeouts between bytes.
  */
 #ifndef CLIENT_RATE_H
 #define CLIENT_RATE_H

@@ -2,7 +2,7 @@
  * relief - which requests end when memory is full (base/mem.h).
  *
  * Nobody keeps a list of who holds how much: a walk over all clients finds those who hold most,
- * which costs a request nothing. Whoever is weighed lets go of what it can do without.
+ * which costs a request nothing. A request that is weighed lets go of what it can do without.
  */
 #ifndef CLIENT_RELIEF_H
 #define CLIENT_RELIEF_H

@@ -55,12 +55,6 @@ void client_take_place(struct client *c)
     clients_count_open(c->clients, 1);
 }
 
-static void client_free_place(struct clients *clients)
-{
-    clients_count_open(clients, -1);
-    clients->events->on_left(clients);
-}
-
 void client_on_closed(struct stream *s)
 {
     struct client *c = list_entry(s, struct client, stream);
@@ -79,7 +73,6 @@ void client_on_closed(struct stream *s)
 
 /* --- the end --- */
 
-/* Calls the exchange, if there is one that is not done. */
 static void client_tell_gone(struct client *c)
 {
     struct incoming *in = c->incoming;
@@ -98,7 +91,8 @@ static void client_leave(struct client *c, void (*leave)(struct stream *))
     bonds_end(&c->bonds);
     admission_leave(c); /* first, as who sees the end may come again at once */
     leave(&c->stream);
-    client_free_place(c->clients);
+    clients_count_open(c->clients, -1);
+    c->clients->events->on_left(c->clients);
 }
 
 void client_close(struct client *c)

@@ -3,7 +3,7 @@
  *
  * Who leaves is seen by reading. Where nothing is read (the backend takes no more of the
  * body for now, or enough requests wait for their turn, or the client has shut its sending
- * side) the kernel tells of a reset only when it is asked: the loop does not watch such a
+ * side) the kernel reports a reset only when it is asked: the loop does not watch such a
  * socket, as what is not read would wake it again and again. So it is asked.
  *
  * A client that shut its sending side and waits looks, to the kernel, like one that has
@@ -89,7 +89,7 @@ static void client_probe(struct client *c)
     struct incoming *in = c->incoming;
 
     if (in->is_done || stream_backlog(&c->stream) > 0)
-        return; /* whether it takes that tells as much */
+        return; /* whether it takes that shows as much */
     if (!in->has_answered) {
         incoming_begin_head(in);
     } else if (in->answers_in_chunks && !in->needs_reset) {

@@ -55,7 +55,7 @@ static void on_policy_done(struct policy_call *call)
 
 /* --- the copy --- */
 
-/* Path and query are mostly parts of the target, which can be long. */
+/* Path and query are usually parts of the target, which can be long. */
 static struct slice copy_part(struct arena *arena, struct slice part, struct slice whole,
                               struct slice copy)
 {

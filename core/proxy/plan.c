@@ -62,7 +62,7 @@ struct plan *plan_use(struct plan *plan)
     return plan;
 }
 
-/* Not at once: whoever gave the last use back may have been called by the script. */
+/* Not at once: the script may be calling the function that gave the last use back. */
 void plan_release(struct plan *plan)
 {
     CHECK(plan->uses > 0);

@@ -39,7 +39,7 @@ struct plan {
     struct list_node exchanges; /* that began with it and are not over */
     struct list_node dones;     /* proxy/done.c: calls of on_done that are not over */
     size_t dones_bytes_max;     /* above it no more of them begin */
-    uint64_t dones_told_ms;     /* when somebody was told that there are too many */
+    uint64_t dones_told_ms;     /* when it was last logged that there are too many */
     struct config *owned;       /* the settings, if they go with it; else NULL */
 };
 

@@ -18,8 +18,8 @@ struct proxy {
     uint64_t next_id; /* of a request, before the cipher; the workers count in different classes */
     struct cipher cipher;        /* with the same key in all, so that no two give the same id */
     uint64_t ids[CIPHER_BLOCKS]; /* made, */
-    unsigned ids_left;           /* and those of them that nobody has yet */
-    struct plan *plan;           /* the one that requests begin with now; NULL before the first */
+    unsigned ids_left;           /* and how many of them nobody has yet */
+    struct plan *plan;           /* which requests begin with now; NULL before the first */
     struct plans plans;          /* it, and those before it that requests still use */
     struct pools pools;
     struct allowance retries;

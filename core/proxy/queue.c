@@ -79,7 +79,7 @@ static void waiter_each_full(struct waiter *w, void (*note)(struct queue *, stru
             note(w->queue, &all->list[i]);
 }
 
-/* --- one that waits --- */
+/* --- a waiter --- */
 
 static void waiter_tell(struct waiter *w)
 {
@@ -150,8 +150,8 @@ static struct waiter *queue_first_for(struct queue *q, const struct backend *bac
     return NULL;
 }
 
-/* Who is told need not take the place, nor at once. If nobody else here wants it, others may. One
- * that an old script has let go of (proxy/old_plans.h) has no pool, and nobody waits for it. */
+/* The waiter need not take the place, nor at once. If nobody else here wants it, other workers may.
+ * A backend that an old script has let go of (proxy/old_plans.h) has no pool, and no waiter. */
 static bool queue_tell_of_room(struct queue *q, struct backend *backend)
 {
     struct waiter *first;
@@ -194,7 +194,7 @@ static bool queue_tell_one(struct queue *q)
     return false;
 }
 
-/* Each is told in an event of its own: a script may take its time in it. */
+/* Each on_room is an event of its own: a script may take its time in it. */
 static void queue_look(struct queue *q)
 {
     if (q->count == 0)

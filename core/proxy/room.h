@@ -1,8 +1,8 @@
 /*
  * room - who makes room when a worker has no more descriptors, or no more memory.
  *
- * The one whom nobody would miss goes first: a client that has its last answer and does not close,
- * then one that has sent nothing yet, then the idle one that was answered longest ago
+ * What nobody would miss goes first: a client that has its last answer and does not close,
+ * then a client that has sent nothing yet, then the idle client that was answered longest ago
  * (client/clients.h), then connections to backends that nobody uses. Nothing that is in flight is
  * touched.
  */
