@@ -1,11 +1,10 @@
 /*
  * A connection, from event to event; client/states.c has its states.
  *
- *    on_bytes --> introduction --> head --> on_request --> body --> on_body .. on_body_end
- *                                   ^                        |
- *                          early <--'------ what comes ahead of its turn
- *                            |
- *    on_resume, the exchange is over --> early --> the next head, or the end
+ *    bytes --> introduction --> head: on_request --> body: on_body, on_body_end
+ *                             ^                        | what came ahead of its turn
+ *                             |                        v
+ *                             '----- on_resume ----- early
  */
 #include "client/client.h"
 
