@@ -37,7 +37,6 @@ enum {
 struct load {
     const char *name;
     struct slice source;
-    const struct bundle *modules; /* NULL: it may require files */
     const struct config_overrides *given;
     struct config *config;
     struct fields_wrong wrong;
@@ -172,7 +171,7 @@ static void fail_in_settings(struct load *load)
 /* Leaves what the script returned on the stack; false if it did not. */
 static bool run_script(lua_State *lua, struct load *load)
 {
-    const struct modules modules = {load->name, load->modules, &load->config->modules};
+    const struct modules modules = {load->name, NULL, &load->config->modules};
     int code = sandbox_load(lua, load->name, load->source);
 
     load->is_compiled = code == 0;
@@ -336,16 +335,14 @@ static struct config *new_config(const char *name, struct slice source)
     return config;
 }
 
-struct config *config_load_bundle(const char *name, struct slice source,
-                                  const struct bundle *modules,
-                                  const struct config_overrides *given, struct segment *segment,
-                                  struct buffer *error)
+struct config *config_load_text(const char *name, struct slice source,
+                                const struct config_overrides *given, struct segment *segment,
+                                struct buffer *error)
 {
     static const struct config_overrides none;
     struct load load = {.name = name, .source = source, .given = given ? given : &none};
     lua_State *lua;
 
-    load.modules = modules;
     load.error = error;
     load.config = new_config(name, source);
     if (read_overrides(load.config, load.given, error)) {
@@ -361,13 +358,6 @@ struct config *config_load_bundle(const char *name, struct slice source,
         return load.config;
     config_free(load.config);
     return NULL;
-}
-
-struct config *config_load_text(const char *name, struct slice source,
-                                const struct config_overrides *given, struct segment *segment,
-                                struct buffer *error)
-{
-    return config_load_bundle(name, source, NULL, given, segment, error);
 }
 
 /* --- the file --- */

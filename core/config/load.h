@@ -29,10 +29,5 @@ struct config *config_load_default(const char *path, const struct config_overrid
 struct config *config_load_text(const char *name, struct slice source,
                                 const struct config_overrides *, struct segment *,
                                 struct buffer *error) MUST_USE;
-/* A script whose modules are known (lua/bundle.h): it reads no files. With NULL it looks for
- * them beside the script, as the two above do; config->modules has what it found. */
-struct config *config_load_bundle(const char *name, struct slice source,
-                                  const struct bundle *modules, const struct config_overrides *,
-                                  struct segment *, struct buffer *error) MUST_USE;
 
 #endif
