@@ -2,7 +2,7 @@
  * addresses - what a text says to listen on, which backends it names, and whom it trusts.
  *
  * Each takes one text with one address, or several with commas, and checks that
- * none comes twice. What is wrong is told in words, without where it stands.
+ * none comes twice. What is wrong is said in words, without where it stands.
  *
  * Each address of listen is kept as it was written, too: scripts know it by that (ctx.listener).
  *

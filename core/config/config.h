@@ -167,7 +167,7 @@ struct config {
     struct network *trusted_proxies; /* clients that may say whom they speak for */
     unsigned trusted_proxies_count;
     bool forwarded; /* add Forwarded (RFC 7239), too */
-    bool trace;     /* TRACE goes on, and is answered where it ends */
+    bool trace;     /* TRACE is forwarded, and answered where it ends */
     bool via;       /* add Via (RFC 9110, 7.6.3), in both directions */
     enum config_reuse reuse;
     enum config_body_first body_first;

@@ -5,7 +5,7 @@
  * checks every field of the table that it returns. A wrong script gives one
  * message with file and line, and the way out where there is one:
  * "balancer.lua:7: unknown field 'chose', did you mean 'choose'?". What options or
- * environment give wrongly is told with its source: "--backend: 'web': the port is
+ * environment give wrongly is named with its source: "--backend: 'web': the port is
  * missing: expected host:port".
  *
  * Without a listen setting it is "0.0.0.0:3030"; config/addresses.h says what can be

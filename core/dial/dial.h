@@ -3,7 +3,7 @@
  *
  * A name is looked up off the loop. Its addresses are tried one after the other, each with its
  * share of the time that is left, so that one that swallows connects leaves some for the next.
- * One lookup of a name is under way at most, for whoever waits: a resolver that hangs keeps one
+ * One lookup of a name is under way at most, for all that wait: a resolver that hangs keeps one
  * thread, however many ask.
  */
 #ifndef DIAL_DIAL_H
@@ -18,7 +18,7 @@ enum { DIAL_WHY_BYTES = 512 };
 
 struct lookup;
 
-/* Embedded in whoever asks; ends in exactly one event, never before dial_start has returned,
+/* Embedded in what asks; ends in exactly one event, never before dial_start has returned,
  * and after dial_cancel in silence. */
 struct dial {
     void (*on_ready)(struct dial *, struct link *); /* gives the link, whose events are to be set */

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What may not be sent again goes on a kept link only if that has rested for so short a time: the
+/* What may not be sent again takes a kept link only if that has rested for so short a time: the
  * peer may just be closing one that has rested for longer. */
 enum { UNSAFE_RESTED_MS = 1000 };
 
@@ -332,8 +332,8 @@ static const struct link_events link_events = {
     .on_drained = on_drained,
 };
 
-/* Reads before it writes: an answer that came before all of the request was taken is one, and
- * is told before a write that failed is. */
+/* Reads before it writes: an answer that came before all of the request was taken is an answer, and
+ * is seen before a write that failed. */
 static void on_ready(struct dial *d, struct link *link)
 {
     struct fetch *f = list_entry(d, struct fetch, dial);

@@ -120,7 +120,7 @@ static enum talk_step talk_begin(struct talk *t, enum talk_wish wish)
     return TALK_WAITS;
 }
 
-/* The operation goes on in the loop, unless it is over already. */
+/* The operation continues in the loop, unless it is over already. */
 static enum talk_step talk_wait(struct talk *t, enum talk_step step)
 {
     if (step != TALK_WAITS) {

@@ -36,7 +36,7 @@ struct talk {                                       /* embedded; stays in place 
     size_t taken;  /* of in: the last result, which the next operation lets go */
     size_t looked; /* of in: there is no line end in these */
     size_t wanted; /* bytes of a read, or the most that a line may have */
-    int failure;   /* of a write that was told while something was still to be read */
+    int failure;   /* of a write, seen while something was still to be read */
     bool has_ended, has_failed;
 };
 

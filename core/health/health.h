@@ -7,7 +7,7 @@
  * one that hangs, or whose name does, delays no other. The first check of each
  * sets its state; from then on health.rise successes in a row bring it up and
  * health.fall failures in a row take it down. If a worker has marked it down, the
- * count to rise starts over. Changes are logged by whoever made them.
+ * count to rise starts over. Each process logs the changes that it made.
  *
  * A check that fails for want of something of ours (descriptors, memory, ports) or that
  * we were late for says nothing about the backend and is skipped.

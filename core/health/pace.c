@@ -30,7 +30,7 @@ static void on_next(struct deadline *d)
     struct pace *p = list_entry(d, struct pace, next);
 
     if (p->looks_left == 0 && evidence_begin_look(p->segment, p->slot))
-        p->looks_left = LOOKS; /* whoever asked died before he could wake us */
+        p->looks_left = LOOKS; /* the process that asked died before it could wake us */
     p->is_in_row = p->looks_left > 0;
     p->looks_left -= p->is_in_row;
     p->began_ms = loop_now_ms(p->loop);

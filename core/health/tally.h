@@ -5,7 +5,7 @@
  * The first check sets the state; from then on health.rise successes in a row bring
  * the backend up and health.fall failures in a row take it down. If a worker has
  * marked it down, the count to rise starts over. The counts are in the segment, so a
- * monitor that takes the place of another, after a reload say, goes on with them.
+ * monitor that takes the place of another, after a reload say, continues with them.
  */
 #ifndef HEALTH_TALLY_H
 #define HEALTH_TALLY_H
@@ -20,7 +20,7 @@ struct tally {
     const struct config_backend *backend;
     struct segment *segment;
 
-    /* Of the check that is under way, for whoever makes it to set: */
+    /* Of the check that is under way; set by what makes it: */
     enum verdict_reason reason;
     int code;
     char words[NUMBERS_ERROR_BYTES]; /* what a VERDICT_SCRIPT means */
@@ -34,7 +34,7 @@ void tally_set_words(struct tally *, struct slice words);
 /* The check that began at started_ms went well, or did not; changes are logged. */
 void tally_note_success(struct tally *, uint64_t started_ms, uint64_t now_ms);
 void tally_note_failure(struct tally *, uint64_t started_ms, uint64_t now_ms);
-/* Why the backend is in the state it is in, whoever said so. */
+/* Why the backend is in the state it is in, no matter who said so. */
 void tally_describe(const struct tally *, struct buffer *);
 
 #endif

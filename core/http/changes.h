@@ -29,8 +29,8 @@ struct changes {        /* all zero: none */
 
 /* May a script set that field, or, with a value of NULL, remove it? */
 enum changes_fault changes_check(enum changes_of, struct slice name, const struct slice *value);
-/* One more: the value instead of what came under that name, beside other values for the name; NULL:
- * nothing instead. Copies both to the arena. */
+/* One more: the value instead of what came under that name, next to other values for the name;
+ * NULL: nothing instead. Copies both to the arena. */
 enum changes_fault changes_add(struct changes *, struct arena *, enum changes_of, struct slice name,
                                const struct slice *value);
 
@@ -45,7 +45,7 @@ void changes_lay_over(struct changes *, struct arena *, const struct changes *be
 bool changes_find_drop(const struct changes *, enum changes_of, const struct field *);
 bool changes_find_name(const struct changes *, struct slice name);
 
-/* The value that goes on in the place of what came, the last of several; NULL: there is none. */
+/* The value that is forwarded in the place of what came, the last of several; NULL: none. */
 const struct slice *changes_find_value(const struct changes *, struct slice name);
 
 static inline bool changes_drop(const struct changes *changes, enum changes_of of,

@@ -1,14 +1,14 @@
 /*
  * Of a response, and of trailers; requests are in forward_request.c. hop says what each field is;
- * request_keeps and response_keeps say what goes on. The lines that we add stand in one order, so
- * that a head has one form only.
+ * request_keeps and response_keeps say what is forwarded. The lines that we add stand in one order,
+ * so that a head has one form only.
  */
 #include "http/forward.h"
 
 #include "http/hop.h"
 #include "http/lines.h"
 
-/* All that a head may get beside what is copied or counted in response_room, at its longest. */
+/* All that a head may get besides what is copied or counted in response_room, at its longest. */
 enum {
     RESPONSE_ADDED_BYTES_MAX = sizeof "HTTP/1.1 4294967295 \r\n"
                                       "Date: \r\n"

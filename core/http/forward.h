@@ -1,5 +1,5 @@
 /*
- * forward - the head that goes on: what a proxy drops, rewrites and adds.
+ * forward - the head that is forwarded: what a proxy drops, rewrites and adds.
  *
  * Fields of the connection and those that Connection names end here (RFC 9110,
  * 7.6.1); framing fields are written anew, never copied; everything else keeps
@@ -29,7 +29,7 @@ struct forward_request {
     bool wants_upgrade;  /* pass Upgrade on, without h2c (RFC 9110, 7.8) */
     bool drops_expect;   /* somebody has said 100 already (RFC 9110, 10.1.1) */
     bool has_max_forwards;
-    uint64_t max_forwards;         /* as it came, not 0; goes on one less */
+    uint64_t max_forwards;         /* as it came, not 0; one less is forwarded */
     bool names_no_host;            /* the client did not: what we say of it leaves the host out */
     struct slice new_host;         /* what Host says instead, to the backend alone; may be empty */
     const struct changes *changes; /* of X-Forwarded-* and Forwarded, too; or NULL */
@@ -49,17 +49,17 @@ struct forward_response {
     bool omits_via;                /* as of a request */
 };
 
-/* Does a request's field of that name go on, if there is one? Those of framing and of the
- * connection do in a way, as they are written anew, but for what ends here always. */
+/* Is a request's field of that name forwarded, if there is one? Those of framing and of the
+ * connection are in a way, as they are written anew, but for what ends here always. */
 bool forward_passes(const struct head *, struct slice name, bool is_trusted);
 /* Head bytes, with the empty line at the end, in the arena. */
 struct slice forward_request_head(struct arena *, const struct forward_request *);
 struct slice forward_response_head(struct arena *, const struct forward_response *);
 
-/* The trailer fields that go on, as lines, in the arena, without the empty line at the end: those
- * of the connection, those that head's Connection names, and those that must not be trailers
+/* The trailer fields that are forwarded, as lines, in the arena, without the empty line at the end:
+ * those of the connection, those that head's Connection names, and those that must not be trailers
  * (framing, routing, authentication, control: RFC 9110, 6.5.1) are dropped, and those that a
- * request's changes say otherwise (NULL: none do). May be empty. */
+ * request's changes set or remove (NULL: none). May be empty. */
 struct slice forward_trailers(struct arena *, const struct head *, const struct field *trailers,
                               unsigned count, const struct changes *);
 

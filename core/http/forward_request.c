@@ -1,6 +1,6 @@
 /*
- * Of a request: its line, its fields that go on, those that a script set, where its body ends, the
- * connection to the backend, who asked for what (X-Forwarded-*, Forwarded), Via.
+ * Of a request: its line, its fields that are kept, those that a script set, where its body ends,
+ * the connection to the backend, who asked for what (X-Forwarded-*, Forwarded), Via.
  */
 #include "http/forward.h"
 
@@ -9,7 +9,7 @@
 #include "http/syntax.h"
 #include "http/upgrade.h"
 
-/* All that a head may get beside what is copied or counted in request_room, at its longest: so
+/* All that a head may get besides what is copied or counted in request_room, at its longest: so
  * much room is enough. */
 enum {
     REQUEST_ADDED_BYTES_MAX = sizeof "  HTTP/1.1\r\n"
@@ -33,7 +33,7 @@ static const uint32_t said_by_proxies =
     OF_KIND(FIELD_FORWARDED) | OF_KIND(FIELD_X_FORWARDED_PROTO) | OF_KIND(FIELD_X_FORWARDED_HOST) |
     OF_KIND(FIELD_X_FORWARDED_PORT) | OF_KIND(FIELD_X_FORWARDED);
 
-/* --- fields that go on --- */
+/* --- fields that are kept --- */
 
 bool forward_passes(const struct head *head, struct slice name, bool is_trusted)
 {
@@ -63,7 +63,7 @@ static uint32_t request_keeps(const struct forward_request *r)
     return kept; /* the others are of the connection, or written anew */
 }
 
-/* Of a field that may go on longer than it came. */
+/* Of a field that may be longer than it came. */
 static size_t rewritten_room(const struct forward_request *r, const struct field *field,
                              enum field_kind kind)
 {
@@ -107,7 +107,7 @@ static struct slice host_for_backend(const struct forward_request *r)
     return r->new_host.length > 0 ? r->new_host : r->host;
 }
 
-/* Does the line go on with another value? */
+/* Does the line get another value? */
 static bool request_rewrites(const struct forward_request *r, const struct field *field,
                              enum field_kind kind)
 {
@@ -272,8 +272,8 @@ static bool is_said(const struct forward_request *r, const struct hop *hop, enum
     return (r->is_trusted && hop_has(hop, kind)) || changes_name(r->changes, name);
 }
 
-/* Of the field that will go on: what the script set, else what a trusted peer said last, which it
- * knows itself. False if neither says anything. */
+/* Of the field that will be forwarded: what the script set, else what a trusted peer said last,
+ * which it knows itself. False if neither says anything. */
 static bool find_said(const struct forward_request *r, const struct hop *hop, enum field_kind kind,
                       struct slice name, struct slice *value)
 {
@@ -305,9 +305,9 @@ static struct slice port_of_scheme(struct slice scheme)
 }
 
 /* The port of the host, else of the scheme (RFC 9110, 4.2.1 and 4.2.2), by those X-Forwarded-* that
- * will go on. Empty: the scheme is of another kind. The port where the request came in is another
- * one behind a container's mapping of ports, a packet filter or a proxy: a URL that a backend makes
- * has to lead back to where the client asked. */
+ * will be forwarded. Empty: the scheme is of another kind. The port where the request came in is
+ * another one behind a container's mapping of ports, a packet filter or a proxy: a URL that a
+ * backend makes has to lead back to where the client asked. */
 static struct slice asked_port(const struct forward_request *r, const struct hop *hop)
 {
     struct slice host = r->names_no_host ? (struct slice){"", 0} : r->host, scheme = r->proto, port;

@@ -1,6 +1,6 @@
 /*
  * kind - every field of every head is looked up here, so names are in a table by their length, and
- * most are told from what is in it by their first letter.
+ * the first letter of most says that they are not in it.
  */
 #include "http/kind.h"
 
@@ -30,7 +30,7 @@ static const struct known known[NAME_BYTES_MAX + 1][NAMES_OF_LENGTH_MAX + 1] = {
             {"x-xsrf-token", FIELD_CREDENTIALS}},
     [13] = {{"authorization", FIELD_CREDENTIALS}},
     [14] = {{"content-length", FIELD_CONTENT_LENGTH},
-            {"http2-settings", FIELD_HOP}, /* of h2c, which never goes on */
+            {"http2-settings", FIELD_HOP}, /* of h2c, which is never forwarded */
             {"x-access-token", FIELD_CREDENTIALS}},
     [15] = {{"x-forwarded-for", FIELD_X_FORWARDED_FOR}},
     [16] = {{"proxy-connection", FIELD_HOP},

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 enum field_kind {
-    FIELD_OTHER,      /* unknown to us: goes on, unless Connection names it (FIELD_NAMED) */
+    FIELD_OTHER,      /* unknown to us: forwarded, unless Connection names it (FIELD_NAMED) */
     FIELD_END_TO_END, /* well known: Connection has named it, in vain */
 
     FIELD_CONNECTION,

@@ -1,5 +1,5 @@
 /*
- * lines - of a head that goes on: what requests and responses have in common.
+ * lines - of a head that is forwarded: what requests and responses have in common.
  */
 #ifndef HTTP_LINES_H
 #define HTTP_LINES_H
@@ -11,7 +11,7 @@
 
 enum { FIELD_ADDED_BYTES = sizeof ": \r\n" - 1 };
 
-/* What goes on is a set of kinds. */
+/* What is forwarded is a set of kinds. */
 #define OF_KIND(kind) ((uint32_t)1 << (kind))
 
 static inline size_t field_room(const struct field *field)
@@ -19,9 +19,9 @@ static inline size_t field_room(const struct field *field)
     return field->name.length + field->value.length + FIELD_ADDED_BYTES;
 }
 
-/* Lines that go on as they came, and stood one behind the other, are a run that is copied at once:
- * each is added with write_on, and what is still in the run behind the last, or before another
- * line, is written by write_run. An empty run is all zero. */
+/* Lines that are forwarded as they came, and stood one behind the other, are a run that is copied
+ * at once: each is added with write_on, and what is still in the run behind the last, or before
+ * another line, is written by write_run. An empty run is all zero. */
 static inline void write_run(struct writer *w, struct slice *run)
 {
     if (run->length > 0)

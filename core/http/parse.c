@@ -82,23 +82,23 @@ static void parse_prepare_http(llhttp_t *http, llhttp_type_t type, struct slice 
     CHECK(name.length == 0 || llhttp_execute(http, name.start, name.length) == HPE_OK);
 }
 
-/* What llhttp has been told when a message begins: a first line, and perhaps the name of the field
+/* What llhttp has heard when a message begins: a first line, and perhaps the name of the field
  * that is the first to say anything of the body. The line of a client or a backend may be one
  * that it does not know, and says nothing about where the message ends, or is asked by
  * parse_is_bodiless. */
-enum told { TOLD_LINE, TOLD_LENGTH, TOLD_CODING, TOLDS };
+enum heard { HEARD_LINE, HEARD_LENGTH, HEARD_CODING, HEARD_KINDS };
 
-static const llhttp_t *parse_http_behind(bool is_response, enum told told)
+static const llhttp_t *parse_http_behind(bool is_response, enum heard heard)
 {
     static const struct slice lines[2] = {{"POST / HTTP/1.1\r\n", 17}, {"HTTP/1.1 200 OK\r\n", 17}};
-    static const struct slice names[TOLDS] = {
+    static const struct slice names[HEARD_KINDS] = {
         {"", 0}, {"Content-Length:", 15}, {"Transfer-Encoding:", 18}};
-    static llhttp_t prepared[2][TOLDS];
-    llhttp_t *http = &prepared[is_response][told];
+    static llhttp_t prepared[2][HEARD_KINDS];
+    llhttp_t *http = &prepared[is_response][heard];
 
     if (http->settings == NULL)
         parse_prepare_http(http, is_response ? HTTP_RESPONSE : HTTP_REQUEST, lines[is_response],
-                           names[told]);
+                           names[heard]);
     return http;
 }
 
@@ -119,7 +119,7 @@ static bool is_framing_field(enum field_kind kind)
     return kind == FIELD_CONTENT_LENGTH || kind == FIELD_TRANSFER_ENCODING;
 }
 
-/* A value is told without the white space around it (RFC 9110, 5.5), which llhttp of one version
+/* llhttp hears a value without the white space around it (RFC 9110, 5.5), which one version of it
  * takes for a part of it here and that of another does not. */
 static bool parse_tell_value(struct parse *p, struct slice value, bool is_plain)
 {
@@ -151,11 +151,11 @@ static void parse_ask_llhttp(struct parse *p)
 {
     bool is_counted = head_has(&p->head, FIELD_CONTENT_LENGTH);
     bool is_coded = head_has(&p->head, FIELD_TRANSFER_ENCODING);
-    enum told told = is_counted == is_coded ? TOLD_LINE : is_coded ? TOLD_CODING : TOLD_LENGTH;
+    enum heard heard = is_counted == is_coded ? HEARD_LINE : is_coded ? HEARD_CODING : HEARD_LENGTH;
 
-    memcpy(p->state, parse_http_behind(p->is_response, told), sizeof(llhttp_t));
+    memcpy(p->state, parse_http_behind(p->is_response, heard), sizeof(llhttp_t));
     parse_http(p)->data = p;
-    if (!parse_tell_fields(p, told != TOLD_LINE) || !parse_tell(p, SLICE("\r\n"))) {
+    if (!parse_tell_fields(p, heard != HEARD_LINE) || !parse_tell(p, SLICE("\r\n"))) {
         p->is_ambiguous = true;
         p->has_body = true; /* nobody knows what follows */
     }

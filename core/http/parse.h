@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 enum parse_step {
-    PARSE_MORE, /* the message goes on */
+    PARSE_MORE, /* the message continues */
     PARSE_HEAD, /* the head is complete: parse->head */
     PARSE_END,  /* the message is complete; init again for the next one */
     PARSE_FAILED,

@@ -1,7 +1,7 @@
 /*
  * refusal - what is said of a head that is refused. Pure.
  *
- * Syntax knows which rule a byte breaks. Whoever has to mend it wants to know which field that was,
+ * Syntax knows which rule a byte breaks. Who has to mend it wants to know which field that was,
  * or that the port is not for what came there.
  */
 #ifndef HTTP_REFUSAL_H

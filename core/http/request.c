@@ -49,7 +49,7 @@ static bool request_finds_upgrade(const struct head *head)
     return false;
 }
 
-/* RFC 9110, 7.6.2: of other methods it means nothing, and goes on as it is. */
+/* RFC 9110, 7.6.2: of other methods it means nothing, and is forwarded as it is. */
 static bool request_find_max_forwards(const struct head *head, struct request *out)
 {
     const struct field *field;

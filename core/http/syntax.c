@@ -7,7 +7,7 @@
 
 enum { EMPTY_LINES_BYTES_MAX = 8, TLS_HANDSHAKE = 0x16, PROXY_EMPTY_BYTES = 4 };
 
-/* What a byte is, in the low bits, beside the runs of bytes in which it may stand. */
+/* What a byte is, in the low bits, next to the runs of bytes in which it may stand. */
 enum {
     CONTROL,
     HTAB,
