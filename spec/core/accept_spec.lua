@@ -1,3 +1,4 @@
+-- Which of JSON and text a client gets that says what it accepts.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 local http = require "spec.support.http"

@@ -1,3 +1,4 @@
+-- Addresses to connect to and to listen on, as they are written and as they are shown.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 

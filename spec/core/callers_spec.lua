@@ -1,3 +1,4 @@
+-- Connections counted by the address of the client, over all workers.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 

@@ -1,3 +1,4 @@
+-- The memory and the CPUs that cgroups leave to lb, read from made-up files.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 

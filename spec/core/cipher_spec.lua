@@ -1,3 +1,4 @@
+-- The cipher that makes ids of a counter.
 local bit = require "bit"
 local ffi = require "ffi"
 local core = require "spec.support.core"

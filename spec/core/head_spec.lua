@@ -1,3 +1,4 @@
+-- Fields of a head: found by name, known by kind, looked through for members and numbers.
 local ffi = require "ffi"
 local http = require "spec.support.http"
 local core = require "spec.support.core"

@@ -1,3 +1,4 @@
+-- Lines of the log: how text and times are shown, and what happens when nobody reads them.
 local bit = require "bit"
 local ffi = require "ffi"
 local core = require "spec.support.core"

@@ -1,3 +1,4 @@
+-- Options of the command line and the variables of the environment that stand for them.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 

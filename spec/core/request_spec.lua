@@ -1,3 +1,4 @@
+-- Which heads of requests are refused, with which status and why.
 local ffi = require "ffi"
 local http = require "spec.support.http"
 local core = require "spec.support.core"

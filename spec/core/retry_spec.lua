@@ -1,3 +1,4 @@
+-- Whether a request may be sent again after its attempt has failed.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 

@@ -1,3 +1,4 @@
+-- Slots of backends in shared memory: who keeps one over reloads, and who gets a free one.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 

@@ -1,3 +1,4 @@
+-- Targets of requests in all their forms, and hosts.
 local ffi = require "ffi"
 local http = require "spec.support.http"
 local core = require "spec.support.core"

@@ -1,3 +1,4 @@
+-- What is believed of the client and the protocol that a trusted peer names.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 local http = require "spec.support.http"

@@ -1,3 +1,4 @@
+-- The command line: what it refuses, shows and checks, and what it sets.
 local play = require "spec.support.play"
 
 -- One line on standard error and nothing on standard output.

@@ -1,3 +1,4 @@
+-- lb demo, from its start to its end.
 local play = require "spec.support.play"
 
 describe("lb demo", function()

@@ -1,3 +1,4 @@
+-- lb that is told to stop finishes what it has begun.
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"

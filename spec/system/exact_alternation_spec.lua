@@ -1,3 +1,4 @@
+-- Turns that several workers share are exact.
 local play = require "spec.support.play"
 
 local script = [[

@@ -1,3 +1,4 @@
+-- Requests that meet a backend which refuses, hangs, breaks off or talks nonsense.
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -1,3 +1,4 @@
+-- Checks by TCP: when they begin, what they find, and whom they hold up.
 local play = require "spec.support.play"
 
 describe("a health check", function()

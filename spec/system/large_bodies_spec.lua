@@ -1,3 +1,4 @@
+-- Large bodies arrive bit by bit, and the faster side waits for the slower one.
 local play = require "spec.support.play"
 
 local GET = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"

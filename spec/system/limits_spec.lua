@@ -1,3 +1,4 @@
+-- What is beyond a limit is refused with a status of its own.
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
 

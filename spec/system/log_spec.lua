@@ -1,3 +1,4 @@
+-- The access log: a line for each exchange, with everything about it.
 local bit = require "bit"
 local json = require "dkjson"
 local play = require "spec.support.play"

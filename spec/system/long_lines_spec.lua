@@ -1,3 +1,4 @@
+-- Lines of the access log that are as long as they can be.
 local play = require "spec.support.play"
 
 describe("a line of the access log is whole and has its status", function()

@@ -1,3 +1,4 @@
+-- Connections to backends that are kept, and when they are used again.
 local play = require "spec.support.play"
 local unread = require "spec.support.unread"
 

@@ -1,3 +1,4 @@
+-- A request, its response and their bodies on their way through lb.
 local play = require "spec.support.play"
 
 local GET = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"

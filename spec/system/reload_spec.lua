@@ -1,3 +1,4 @@
+-- SIGHUP loads the script again: in every worker, or nowhere if it is wrong.
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
 local uv = require "luv"

@@ -1,3 +1,4 @@
+-- First lines of requests that are up to 20 bytes shorter or longer than their limit.
 local play = require "spec.support.play"
 
 -- The limit counts the whole line without its line end, whatever came in one read.

@@ -1,3 +1,4 @@
+-- Reloads ten times a second, under load.
 local play = require "spec.support.play"
 local balancer = require "spec.support.balancer"
 

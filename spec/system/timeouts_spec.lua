@@ -1,3 +1,4 @@
+-- Each timeout: what it waits for, and what a client gets when it is over.
 local play = require "spec.support.play"
 
 -- The timeout under test is short; every other way to an end is 10 s away.

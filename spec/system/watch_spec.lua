@@ -1,3 +1,4 @@
+-- With --watch a script is loaded again when its file, or a module, is saved.
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
 local uv = require "luv"

@@ -1,3 +1,4 @@
+-- A process of lb that is killed is replaced, and the others go on.
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
