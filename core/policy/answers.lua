@@ -79,7 +79,8 @@ local function fields_of(what, headers)
   if headers == nil then return fields end
   if type(headers) ~= "table" then refuse("%s: headers is a table, not a %s", what, type(headers)) end
   for name, value in pairs(headers) do
-    if type(value) ~= "table" then value = { value } end -- a list is a header that comes more than once
+    -- A list is a header that comes more than once.
+    if type(value) ~= "table" then value = { value } end
     for i = 1, #value do add_field(what, fields, name, value[i]) end
   end
   return fields

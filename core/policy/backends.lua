@@ -1,8 +1,9 @@
 -- backends - what a script sees of a backend: one table for as long as the script is loaded.
 --
--- Its fields are read through the FFI when they are asked for, those that change from the board. All that
--- is in the table is its slot there, at 0, as looking it up costs half of a read; a script that changes that
--- spoils what it reads itself and nothing else. core/policy/lists.lua has the lists.
+-- Its fields are read through the FFI when they are asked for, and those that change come from the
+-- board. The table has only its slot there, at 0, as looking the slot up would cost half of a read;
+-- a script that changes it spoils only what it reads itself.
+-- core/policy/lists.lua has the lists.
 local prelude, segment_address, facts_of_backends = ...
 
 local ffi = prelude.ffi
@@ -38,7 +39,7 @@ local slot_of = {}    -- by the backend's object: where it is on the board
 local weight_in_script = {} -- and its weight before anybody set another one
 local slow_start = facts_of_backends[1] and facts_of_backends[1].slow_start or 0 -- seconds
 
--- In parentheses below, as LuaJIT counts calls in tail position as a loop, and gives up after 15 of them.
+-- In parentheses below, as LuaJIT takes calls in tail position for a loop, and gives up after 15.
 local live = {
   state = function(backend) return STATES[C.steering_state(segment, backend[0])] end,
   since = function(backend) return (C.steering_since(segment, backend[0])) end,

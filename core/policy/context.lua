@@ -1,4 +1,5 @@
--- context - what a ctx has beside the plain facts: whose it is, cookies, chance, and what it tells the log.
+-- context - what a ctx has besides the plain facts: its client, cookies, random numbers, and what
+-- the log gets of it.
 local prelude = ...
 
 local C = prelude.ffi.C
@@ -19,7 +20,8 @@ void context_explain(struct facts_request *, const char *key, size_t key_length,
 double random_unit(void);
 ]]
 
-math.randomseed(C.random_unit() * 2 ^ 53) -- or all workers would draw the same, and again after each reload
+-- Without this all workers would draw the same numbers, and again after each reload.
+math.randomseed(C.random_unit() * 2 ^ 53)
 
 -- Adds them to the fields and methods of ctx (core/policy/hooks.lua).
 return function(fields, methods, call, check_fresh)
@@ -119,7 +121,8 @@ return function(fields, methods, call, check_fresh)
     check_fresh(ctx, "ctx")
     if type(key) ~= "string" or key == "" then complain("ctx:explain(key, value) needs a text as key") end
     local kind = type(value)
-    local is_literal = kind == "boolean" or kind == "number" and value - value == 0 -- JSON has no inf and no nan
+    -- JSON has no inf and no nan.
+    local is_literal = kind == "boolean" or kind == "number" and value - value == 0
     if kind == "number" or kind == "boolean" then value = tostring(value) end
     if type(value) ~= "string" then
       complain("ctx:explain(key, value): the value is a text, a number or a boolean, not a %s", kind)

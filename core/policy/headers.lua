@@ -1,7 +1,7 @@
 -- headers - the fields of a head as scripts read them: by name, repeated ones as one value.
 --
--- `find(name, from)` gives the first field of that name from that place on, and where the next one is
--- (policy/bindings.h); `field_at(from)` the first one of any name. What they give is good until they are
+-- `find(name, from)` gives the first field of that name from that place on, and the place behind it
+-- (bindings.h); `field_at(from)` the first one of any name. Their results are valid until they are
 -- called again.
 local prelude = ...
 
@@ -10,7 +10,7 @@ local lower, text_of = string.lower, prelude.ffi.string
 local concat, error, setmetatable = table.concat, error, setmetatable
 local tostring, type = tostring, type
 
--- Makes what a hook is shown as `what`. is_only(name): is no other field one that may be taken for it?
+-- Makes what a hook is shown as `what`. is_only(name): can no other field be taken for that one?
 -- instead: what a hook returns to set a field.
 return function(what, call, check_fresh, find, is_only, field_at, instead)
   local methods = {}

@@ -5,9 +5,9 @@
 -- keep it, and a ctx that was kept is told from a fresh one by its number. Facts are read through
 -- the FFI when a field is asked for. Scripts see tables only, never a pointer.
 --
--- A table can refuse a new field but not a change of one that it has. So what is handed out is empty,
--- but for the number in a ctx, which a script can spoil for itself only, and for the list of backends,
--- which is mended before the next call. C checks on top whatever comes back.
+-- A table can refuse a new field but not a change of one that it has. So these tables are empty,
+-- except for the number in a ctx, which a script can spoil for itself only, and for the list of
+-- backends, which is mended before the next call. C checks whatever comes back.
 local prelude, answers, backends_module, lists, call_address, read_options, extend_ctx, bind_headers = ...
 
 local ffi = prelude.ffi
@@ -166,7 +166,8 @@ function ctx_methods.allow_replay(ctx)
 end
 
 local FINALS_MAX, FINALS_CALLED = 16, 255 -- facts.h has the second, too
-local finals = {} -- by the number of the request's vars: { function, the ctx that it was given to } each
+-- By the number of the request's vars: { function, the ctx that it was given to } each.
+local finals = {}
 
 function ctx_methods.finally(ctx, fn)
   if type(ctx) ~= "table" then complain "call it on ctx, with a colon: ctx:finally(f)" end
@@ -225,7 +226,7 @@ local ctx_meta = {
   __metatable = false,
 }
 
--- Answers of choose --------------------------------------------------------------------------------
+-- Answers of choose -------------------------------------------------------------------------------
 
 local function wrong(text, ...)
   text = format(text, ...)
@@ -235,7 +236,8 @@ end
 
 local function why(text) C.policy_answer_why(call, text, #text) end
 
--- What a hook returns besides what lb reads is lost: for lb check that is wrong, else it is said once.
+-- Results of a hook that lb does not read are lost: lb check refuses that, and at run time it is
+-- logged once.
 local told = {}
 
 local function drop(hook, fn, what)
@@ -301,7 +303,7 @@ local function decode(given, detail, more, choose)
     .. "or nil and a reason")
 end
 
--- The hooks ----------------------------------------------------------------------------------------
+-- The hooks ---------------------------------------------------------------------------------------
 
 local err_fields = { kind = true, phase = true, message = true }
 local err_meta = {
@@ -318,7 +320,8 @@ local function bind_choose(choose)
       local number = number_of[given]
       if number then return number end
     end
-    if call.number ~= call_number then error("this call of choose is over") end -- and another one runs
+    -- Another call runs now.
+    if call.number ~= call_number then error("this call of choose is over") end
     return decode(given, detail, more, choose)
   end
 end

@@ -1,7 +1,7 @@
--- lists - those backends that may be chosen, and what can be asked of them together.
+-- lists - the backends that may be chosen, and the methods of a list.
 --
--- A list is a table of which a script could change the elements in place, so it is mended before the
--- next call. Its methods take any list of backends, also one that the script has made.
+-- A list is a table whose elements a script could change in place, so it is mended before the next
+-- call. Its methods take any list of backends, also one that the script has made.
 local prelude, backends_module, number_address = ...
 
 local ffi = prelude.ffi
@@ -33,7 +33,7 @@ local source_of = turns.source_of
 local call_number = ffi.cast("const double *", number_address)
 local methods = prelude.list_methods
 
--- Raises an error about an argument; or about the dot that was meant to be a colon, and moved them all.
+-- Raises an error about an argument; or about a dot in place of a colon, which moved all arguments.
 local function wrong_argument(backends, what, needs, given)
   if type(backends) ~= "table" then error(format("write backends:%s, with a colon", what), 3) end
   error(format("backends:%s needs %s, got %s", what, needs, type(given)), 3)
@@ -44,8 +44,9 @@ end
 local SCORES = #members                      -- as many as there can be
 local spare_scores = ffi.new("double[?]", SCORES) -- for all calls, unless one runs inside another
 
--- scores[i - 1] = score(list[i]) for each, without a loop for the usual counts: LuaJIT compiles a loop, and what
--- calls it, apart from each other, which costs more than all else; written out, it is one piece with choose.
+-- scores[i - 1] = score(list[i]) for each, without a loop for the usual counts: LuaJIT compiles a
+-- loop apart from its caller, which costs more than all else; written out, it is one piece with
+-- choose.
 local WRITTEN_OUT = 16
 local score_all = {} -- by count
 
@@ -61,7 +62,8 @@ local function score_many(scores, list, score)
 end
 
 local STRANGER = 2 ^ 32 - 1
-local known_members = setmetatable({}, { __mode = "k" }) -- by list: how many, and where C finds their weights
+-- By list: how many, and where C finds their weights.
+local known_members = setmetatable({}, { __mode = "k" })
 
 local function members_for(list, count)
   local array = ffi.new("struct lists_member[?]", count + 1)
@@ -74,8 +76,8 @@ local function members_for(list, count)
   return array
 end
 
--- Who comes behind that backend, by its number, in the list, or in the script's order if it is not there.
--- With `is_wanted(i)` the first of whom that is true.
+-- The next backend behind that one, by number, in the list, or in the script's order if it is not
+-- there. With `is_wanted(i)`: the next one for which that is true.
 local function neighbour(list, last, is_wanted)
   local count, from = #list, nil
   for i = 1, count do
@@ -166,13 +168,13 @@ function methods.sample(backends, n)
   return sample_many(backends, count, n < count and n or count)
 end
 
--- :ring --------------------------------------------------------------------------------------------
+-- :ring -------------------------------------------------------------------------------------------
 
 local key_of = {} -- of each backend on the ring: from its name, so it does not depend on the others
 for _, backend in ipairs(members) do key_of[backend] = C.lists_key(name_of[backend], #name_of[backend]) end
 
--- Rendezvous hashing: each member has a score for the key, and those scores are the order of the ring for
--- that key. So a member that leaves takes its own keys with it and no others, however it came to leave.
+-- Rendezvous hashing: each member has a score for the key, and the scores are the order of the ring
+-- for that key. So a member that leaves moves only its own keys, however it came to leave.
 function methods.ring(backends, key, accept)
   if type(key) == "number" then key = tostring(key) end
   if type(key) ~= "string" then wrong_argument(backends, "ring(key)", "a text", key) end
@@ -192,7 +194,7 @@ function methods.ring(backends, key, accept)
   return accepted or first
 end
 
--- :by_name, :tagged --------------------------------------------------------------------------------
+-- :by_name, :tagged -------------------------------------------------------------------------------
 
 function methods.by_name(backends, name)
   if type(backends) ~= "table" then wrong_argument(backends, "by_name(name)") end
@@ -258,7 +260,7 @@ function methods.tagged(backends, key, value)
   return make_tagged(backends, by_value, key, value)
 end
 
--- The lists themselves -----------------------------------------------------------------------------
+-- The lists themselves ----------------------------------------------------------------------------
 
 local extras = { all = true, panic = true }
 local all_of_call -- the list of all backends, as it should be
@@ -312,9 +314,10 @@ local function changed_list(call)
   return list
 end
 
--- The list that a call of choose is given, as C says in the struct. Is it still as it was made? Two of its
--- elements are looked at each time, others in the next call (C says which), as a loop would cost a call more
--- than all the rest: a change is found after so many calls as the list has pairs.
+-- The list that a call of choose is given, as C says in the struct. Is it still as it was made?
+-- Each call looks at two of its elements, the next call at others (C says which), as a loop would
+-- cost more than all the rest of a call. So a change is found after as many calls as the list has
+-- pairs.
 local function list_for(call)
   if call.list == LIST_SAME then
     local list, original, i = kept_list, kept_original, call.check

@@ -1,7 +1,7 @@
--- options - what choose may return behind a backend, and on_response behind its verdict.
+-- options - what choose may return with a backend, and on_response with its verdict.
 --
--- Returns a function that gives them to C (policy/options.h) piece by piece, and a text if something
--- is wrong with them. Nothing here is called for a choose that returns a backend alone.
+-- Returns a function that gives them to C (options.h) one by one, and returns a text if something
+-- is wrong. Nothing here is called for a choose that returns a backend alone.
 local prelude = ...
 
 local ffi = prelude.ffi
