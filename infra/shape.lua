@@ -10,20 +10,12 @@
 
 local FUNCTION_LINES, FILE_LINES, COLUMNS = 40, 500, 100
 
--- What is still to be mended, by file and kind; nothing else may come, and what is mended leaves.
-local unmended = {
-}
-
 local faults, longest = {}, { ["function"] = 0, file = 0, text = 0 }
 local core_lines = 0
 
-local function fault(file, line, kind, message, ...)
-  faults[#faults + 1] = { file = file, line = line, kind = kind, message = message:format(...) }
-end
-
 local function measure(kind, size, bound, file, line, message)
   longest[kind] = math.max(longest[kind], size)
-  if size > bound then fault(file, line, kind, message, size, bound) end
+  if size > bound then faults[#faults + 1] = ("%s:%d: %s"):format(file, line, message:format(size, bound)) end
 end
 
 -- Characters, not bytes: every byte that does not continue one of UTF-8.
@@ -99,27 +91,11 @@ for file in list:lines() do
 end
 list:close()
 
-local excused, wrong = {}, 0
-for _, entry in ipairs(unmended) do excused[entry] = false end
-for _, found in ipairs(faults) do
-  local entry = found.file .. ": " .. found.kind
-  if excused[entry] == nil then
-    print(("%s:%d: %s"):format(found.file, found.line, found.message))
-    wrong = wrong + 1
-  else
-    excused[entry] = true
-  end
-end
-for _, entry in ipairs(unmended) do
-  if not excused[entry] then
-    print("mended, so it leaves the list of infra/shape.lua: " .. entry)
-    wrong = wrong + 1
-  end
-end
+for _, found in ipairs(faults) do print(found) end
 
 if arg[1] == "figures" then
   print(("core: %d lines; longest function %d, longest file %d, widest comment or text %d"):format(core_lines,
     longest["function"], longest.file, longest.text))
 end
-print(("shape: %d wrong, %d still to be mended"):format(wrong, #unmended))
-os.exit(wrong == 0 and 0 or 1)
+print(("shape: %d wrong"):format(#faults))
+os.exit(#faults == 0 and 0 or 1)
