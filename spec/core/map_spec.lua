@@ -19,7 +19,7 @@ local function map()
         local file, what = cell:match "^([%l%d_]+) +(%S.*)$"
         if file then
           assert(not folder.files[file], file .. " is there twice")
-          assert(#what > 3, file)
+          assert(#what > 1, file)
           folder.files[file] = true
         end
       end
