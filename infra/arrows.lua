@@ -33,7 +33,6 @@ local uncut = arg[1] and {} or {
   "policy: asking policy",
   "policy: await coroutines",
   "policy: script script_state shortage timers",
-  "upstream: outgoing pool pools",
 }
 
 local root = (arg[1] or ".") .. "/core/"

@@ -13,7 +13,7 @@
 #ifdef CHECK_ALL
 #define DCHECK(promise) CHECK(promise)
 #else
-#define DCHECK(promise) ((void)sizeof(!(promise)))
+#define DCHECK(promise) ((void)(0 && (promise)))
 #endif
 
 #define MUST_USE     __attribute__((warn_unused_result))

@@ -92,11 +92,11 @@ static void on_closed(struct listener *l)
     e->open--;
 }
 
-static bool make_room_for_lease(struct pools *pools)
+static bool make_room_for_lease(struct pool_host *host)
 {
-    struct entrance *e = pools->owner;
+    struct entrance *e = host->owner;
 
-    return room_make(e->clients, pools);
+    return room_make(e->clients, list_entry(host, struct pools, host));
 }
 
 /* --- from the beginning to the end --- */
@@ -104,8 +104,8 @@ static bool make_room_for_lease(struct pools *pools)
 void entrance_init(struct entrance *e, struct clients *clients, struct pools *pools)
 {
     *e = (struct entrance){.clients = clients, .pools = pools};
-    pools->make_room = make_room_for_lease;
-    pools->owner = e;
+    pools->host.make_room = make_room_for_lease;
+    pools->host.owner = e;
 }
 
 /* Those who wait are asked for again, and maybe wait again. */

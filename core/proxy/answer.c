@@ -10,7 +10,7 @@ void answer_init(struct answer *answer, struct incoming *in, bool omits_via)
 
 void answer_interim(struct answer *answer, const struct outgoing *o, const struct changes *changes)
 {
-    const struct head *head = outgoing_head(o);
+    const struct head *head = o->head;
 
     incoming_send_head(answer->in,
                        &(struct forward_response){
@@ -25,12 +25,12 @@ void answer_begin(struct answer *answer, const struct outgoing *o, const struct 
 {
     incoming_send_head(answer->in,
                        &(struct forward_response){
-                           .head = outgoing_head(o),
+                           .head = o->head,
                            .date = date_now(),
                            .changes = changes,
                            .omits_via = answer->omits_via,
                        },
-                       outgoing_body_size(o));
+                       o->size);
 }
 
 bool answer_piece(struct answer *answer, struct slice piece)

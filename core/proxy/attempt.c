@@ -9,16 +9,29 @@ static struct attempt *attempt_of(struct outgoing *o)
     return o->owner;
 }
 
+static bool attempt_may_enter(const struct attempt *a, enum attempt_state state)
+{
+    if (state == ATTEMPT_IDLE)
+        return a->state != ATTEMPT_IDLE;
+    return state == a->state + 1;
+}
+
+static void attempt_enter(struct attempt *a, enum attempt_state state)
+{
+    DCHECK(attempt_may_enter(a, state));
+    a->state = state;
+}
+
 /* --- endings --- */
 
 static void attempt_stop(struct attempt *a)
 {
+    bool is_pending = a->state != ATTEMPT_ANSWERED;
+
+    attempt_enter(a, ATTEMPT_IDLE);
     deferred_cancel(&a->unresolved);
-    if (a->is_active) {
-        numbers_note_end(a->backend->share, a->is_pending);
-        backend_note_room(a->backend);
-    }
-    a->is_active = a->is_pending = false;
+    numbers_note_end(a->backend->share, is_pending);
+    backend_note_room(a->backend);
 }
 
 bool attempt_claim(struct attempt *a, struct backend *backend)
@@ -47,7 +60,7 @@ static void attempt_end_trial(struct attempt *a)
 static void attempt_abandon(struct attempt *a, void (*leave)(struct outgoing *))
 {
     attempt_end_trial(a); /* also between two tries */
-    if (!a->is_active)
+    if (!attempt_is_active(a))
         return;
     attempt_stop(a);
     if (a->outgoing != NULL)
@@ -116,9 +129,10 @@ static void on_lease_failed(struct lease *lease, int code)
     struct attempt *a = list_entry(lease, struct attempt, lease);
     const struct sockaddr *next = NULL;
 
+    CHECK(a->state == ATTEMPT_CONNECTING);
     if (!shortage_explains(code))
-        next =
-            others_next(&a->others, a->backend, a->arena, lease->opening.to, code == UV_ETIMEDOUT);
+        next = others_next(&a->others, a->backend, a->request.arena, lease->opening.to,
+                           code == UV_ETIMEDOUT);
     if (next == NULL) {
         attempt_fail_connect(a, code);
         return;
@@ -131,6 +145,7 @@ static void on_unresolved(struct deferred *d)
 {
     struct attempt *a = list_entry(d, struct attempt, unresolved);
 
+    CHECK(a->state == ATTEMPT_CONNECTING);
     attempt_fail(a, (struct attempt_failure){.outcome = ATTEMPT_UNRESOLVED,
                                              .kind = FACTS_RESOLVE,
                                              .phase = FACTS_PHASE_CONNECT,
@@ -147,9 +162,10 @@ static void attempt_watch(struct attempt *a)
     bool takes_request = a->sent_us == 0 && outgoing_backlog(a->outgoing) > 0;
 
     a->watched_bytes = takes_request ? outgoing_unsent(a->outgoing) : 0;
-    if (a->has_final_head && !a->is_paused)
+    if (a->state == ATTEMPT_ANSWERED && !a->is_paused)
         outgoing_expect(a->outgoing, timeouts->response_body_ms);
-    else if (!a->has_final_head && (a->sent_us != 0 || takes_request || a->awaits_continue))
+    else if (a->state != ATTEMPT_ANSWERED &&
+             (a->sent_us != 0 || takes_request || a->awaits_continue))
         outgoing_expect(a->outgoing, timeouts->response_head_ms);
     else
         outgoing_expect_nothing(a->outgoing);
@@ -159,7 +175,7 @@ static void attempt_watch(struct attempt *a)
 
 static enum facts_phase attempt_phase(const struct attempt *a)
 {
-    if (a->has_final_head)
+    if (a->state == ATTEMPT_ANSWERED)
         return FACTS_PHASE_BODY;
     return a->sent_us != 0 ? FACTS_PHASE_HEAD : FACTS_PHASE_REQUEST;
 }
@@ -169,13 +185,12 @@ static void attempt_note_answer(struct attempt *a)
 {
     bool is_early = a->sent_us == 0; /* it did not wait for the whole request */
 
-    a->has_final_head = true;
+    attempt_enter(a, ATTEMPT_ANSWERED);
     a->head_us = loop_event_us(a->loop);
-    a->is_pending = false;
     numbers_note_head(a->backend->share);
     numbers_note_answer(a->backend->share,
                         (double)(a->head_us - (is_early ? a->connected_us : a->sent_us)) / 1000,
-                        outgoing_head(a->outgoing)->status >= 500, a->head_us / 1000);
+                        a->outgoing->head->status >= 500, a->head_us / 1000);
     backend_note_success(a->backend);
     attempt_end_trial(a);
 }
@@ -184,7 +199,8 @@ static void on_head(struct outgoing *o)
 {
     struct attempt *a = attempt_of(o);
 
-    if (outgoing_head(o)->status >= 200) {
+    DCHECK(a->state == ATTEMPT_AWAITING);
+    if (o->head->status >= 200) {
         attempt_note_answer(a);
         attempt_watch(a);
     }
@@ -195,6 +211,7 @@ static void on_body(struct outgoing *o, struct slice piece)
 {
     struct attempt *a = attempt_of(o);
 
+    DCHECK(a->state == ATTEMPT_ANSWERED);
     if (!a->is_paused)
         outgoing_expect(o, a->timeouts->response_body_ms);
     a->events->on_body(a, piece);
@@ -204,6 +221,7 @@ static void on_passed(struct outgoing *o, size_t length)
 {
     struct attempt *a = attempt_of(o);
 
+    DCHECK(a->state == ATTEMPT_ANSWERED);
     if (!a->is_paused)
         outgoing_expect(o, a->timeouts->response_body_ms);
     a->events->on_passed(a, length);
@@ -213,10 +231,10 @@ static void on_end(struct outgoing *o)
 {
     struct attempt *a = attempt_of(o);
 
+    DCHECK(a->state == ATTEMPT_ANSWERED);
     attempt_stop(a);
     a->outgoing = NULL;
     a->trailers = outgoing_trailers(o);
-    o->is_unusable |= a->ends_connection;
     pool_return(o);
     a->events->on_end(a);
 }
@@ -224,8 +242,8 @@ static void on_end(struct outgoing *o)
 static void on_failed(struct outgoing *o, enum outgoing_failure failure, const char *text)
 {
     struct attempt *a = attempt_of(o);
-    bool is_reset = failure == OUTGOING_RESET;
-    bool is_stale = is_reset && o->is_reused && o->bytes_read == 0;
+    bool is_stale = failure == OUTGOING_STALE;
+    bool is_reset = is_stale || failure == OUTGOING_RESET;
 
     if (o->never_sent)
         a->was_sent = false;
@@ -280,11 +298,10 @@ static const struct outgoing_events outgoing_events = {
 
 static void attempt_begin(struct attempt *a, struct outgoing *o)
 {
+    attempt_enter(a, ATTEMPT_AWAITING);
     a->outgoing = o;
-    if (a->binds)
-        o->bonds = a->bonds;
     a->connected_us = loop_event_us(a->loop);
-    outgoing_begin(o, &outgoing_events, a, a->limits, a->arena, a->answers_head, a->may_switch);
+    outgoing_begin(o, &outgoing_events, a, &a->request);
     a->events->on_connected(a);
 }
 
@@ -292,6 +309,7 @@ static void on_lease_ready(struct lease *lease, struct outgoing *o)
 {
     struct attempt *a = list_entry(lease, struct attempt, lease);
 
+    CHECK(a->state == ATTEMPT_CONNECTING);
     backend_note_connected(a->backend, a->is_trial && a->is_in_need);
     others_note_success(a->others, a->backend);
     attempt_begin(a, o);
@@ -300,16 +318,10 @@ static void on_lease_ready(struct lease *lease, struct outgoing *o)
 /* --- for the exchange --- */
 
 void attempt_init(struct attempt *a, const struct attempt_events *events, struct loop *loop,
-                  const struct config_timeouts *timeouts, const struct parse_limits *limits,
-                  struct arena *arena, bool answers_head, bool may_switch)
+                  const struct config_timeouts *timeouts, const struct outgoing_request *request)
 {
-    *a = (struct attempt){.events = events,
-                          .loop = loop,
-                          .timeouts = timeouts,
-                          .limits = limits,
-                          .arena = arena,
-                          .answers_head = answers_head,
-                          .may_switch = may_switch};
+    *a =
+        (struct attempt){.events = events, .loop = loop, .timeouts = timeouts, .request = *request};
     deferred_init(&a->unresolved, on_unresolved);
 }
 
@@ -323,7 +335,7 @@ void attempt_set_options(struct attempt *a, const struct facts_options *options,
     if (options == NULL ||
         (options->connect_ms | options->response_head_ms | options->response_body_ms) == 0)
         return;
-    own = arena_alloc(a->arena, sizeof *own);
+    own = arena_alloc(a->request.arena, sizeof *own);
     *own = *standard;
     if (options->connect_ms > 0)
         own->connect_ms = options->connect_ms;
@@ -346,15 +358,15 @@ void attempt_start(struct attempt *a, struct backend *backend, bool fresh)
     const struct sockaddr *to = backend_address(backend);
     struct outgoing *pooled;
 
+    attempt_enter(a, ATTEMPT_CONNECTING);
     a->backend = backend;
     a->outgoing = NULL;
     a->others = NULL;
     a->began_us = loop_event_us(a->loop);
     a->connected_us = a->sent_us = a->head_us = 0;
-    a->was_sent = a->has_final_head = a->is_paused = a->awaits_continue = false;
+    a->was_sent = a->is_paused = a->awaits_continue = false;
     numbers_note_begin(backend->share);
-    a->is_active = a->is_pending = true;
-    pooled = fresh ? NULL : pool_take(backend->pool, *a->bonds, a->may_repeat, a->began_us);
+    pooled = fresh ? NULL : pool_take(backend->pool, &a->request, a->began_us);
     if (pooled != NULL) {
         attempt_begin(a, pooled);
         return;
@@ -376,7 +388,7 @@ void attempt_sent(struct attempt *a)
 {
     a->was_sent = true;
     a->sent_us = loop_event_us(a->loop);
-    if (!a->has_final_head)
+    if (a->state != ATTEMPT_ANSWERED)
         attempt_watch(a);
 }
 

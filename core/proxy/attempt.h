@@ -52,32 +52,40 @@ struct attempt_events {
     void (*on_failed)(struct attempt *, const struct attempt_failure *);
 };
 
+enum attempt_state {
+    ATTEMPT_IDLE,       /* before the first try, between two, and when it is over */
+    ATTEMPT_CONNECTING, /* it counts as one in flight from now on */
+    ATTEMPT_AWAITING,   /* connected: the request is sent, and no final head is there */
+    ATTEMPT_ANSWERED,   /* the final head is there, or a 101 that is taken */
+};
+
 struct attempt { /* embedded; stays in place until it is over */
     const struct attempt_events *events;
     struct loop *loop;
     const struct config_timeouts *timeouts;
-    const struct parse_limits *limits;
-    struct arena *arena;
+    struct outgoing_request request;
     struct backend *backend;
     const struct facts_options *options; /* what the script wants for it; NULL: nothing */
     struct outgoing *outgoing;           /* NULL until connected */
     struct lease lease;
     struct others *others;      /* NULL: no connect of this attempt has failed yet */
     struct deferred unresolved; /* there is no address to connect to */
+    enum attempt_state state;   /* changes in attempt_enter only */
     uint32_t watched_bytes;     /* of the request, not taken when the deadline was set */
     uint64_t began_us, connected_us, sent_us, head_us; /* steady clock; 0: not yet */
     uint64_t trial_until_ms;                           /* if is_trial */
     struct slice trailers; /* of the response, at on_end: lines to go on, in the arena */
-    bool answers_head, may_switch, was_sent, is_trial, is_active, has_final_head, is_paused;
+    bool was_sent;         /* some of the request, or would have been */
+    bool awaits_continue, is_paused;
+    bool is_trial;
     bool is_in_need; /* is_trial, and was as none was available */
-    bool is_pending; /* as far as the numbers know */
-    bool awaits_continue;
-    /* Set behind attempt_init: */
-    struct bond **bonds;  /* of the client: its own connections are among them */
-    bool binds;           /* its connection serves nobody else from now on, */
-    bool ends_connection; /* or nobody at all */
-    bool may_repeat; /* the request may go out again, and there is nothing of it but its head */
 };
+
+/* Something is open to the backend, or will be. */
+static inline bool attempt_is_active(const struct attempt *a)
+{
+    return a->state != ATTEMPT_IDLE;
+}
 
 /* What the script changes in the fields of its response; NULL: nothing. */
 static inline const struct changes *attempt_response_changes(const struct attempt *a)
@@ -86,8 +94,7 @@ static inline const struct changes *attempt_response_changes(const struct attemp
 }
 
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,
-                  const struct config_timeouts *, const struct parse_limits *, struct arena *,
-                  bool answers_head, bool may_switch);
+                  const struct config_timeouts *, const struct outgoing_request *);
 /* Call before a backend is tried: what holds for it and did not for the last one, or NULL. Its
  * timeouts come before the standard ones. Borrows both. */
 void attempt_set_options(struct attempt *, const struct facts_options *,

@@ -79,7 +79,7 @@ static void exchange_cancel_attempt(struct exchange *e, enum attempt_outcome out
 {
     deadline_clear(&e->pause);
     policy_cancel(&e->asked);
-    if (!e->attempt.is_active)
+    if (!attempt_is_active(&e->attempt))
         return;
     exchange_end_try(e, outcome);
     attempt_cancel(&e->attempt);

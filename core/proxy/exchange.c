@@ -59,14 +59,19 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     in->owner = e;
     deadline_init(&e->deadline, exchange_on_deadline);
     deadline_init(&e->pause, on_pause_over);
-    attempt_init(&e->attempt, &attempt_events, proxy->loop, &plan->config->timeouts, &plan->limits,
-                 &in->arena, incoming_is_head(in), in->request.wants_upgrade);
-    e->attempt.bonds = incoming_bonds(in);
-    e->attempt.binds = exchange_binds(e);
     e->facts = describe_request(in, plan->config, proxy_new_id(proxy));
     exchange_set_counts(e, (struct try_counts){.attempts = 1, .tries = 1});
-    e->attempt.ends_connection = exchange_ends_connection(e);
-    e->attempt.may_repeat = e->facts.idempotent != 0 && incoming_body_size(in).kind == BODY_NONE;
+    attempt_init(&e->attempt, &attempt_events, proxy->loop, &plan->config->timeouts,
+                 &(struct outgoing_request){
+                     .limits = &plan->limits,
+                     .arena = &in->arena,
+                     .bonds = incoming_bonds(in),
+                     .answers_head = incoming_is_head(in),
+                     .may_switch = in->request.wants_upgrade,
+                     .may_repeat = e->facts.idempotent && incoming_body_size(in).kind == BODY_NONE,
+                     .binds = exchange_binds(e),
+                     .ends_connection = exchange_ends_connection(e),
+                 });
     e->asked.on_done = on_policy_done;
     e->judge = (struct judge){.retries = &proxy->retries,
                               .plan = plan,
@@ -392,7 +397,7 @@ static void exchange_answer(struct exchange *e, const struct changes *changes)
     struct attempt *a = &e->attempt;
 
     exchange_enter(e, EXCHANGE_ANSWERING);
-    e->log.status = outgoing_head(a->outgoing)->status;
+    e->log.status = a->outgoing->head->status;
     answer_begin(&e->answer, a->outgoing, changes);
     outgoing_pass_to(a->outgoing, incoming_bare(e->in));
 }
@@ -400,7 +405,7 @@ static void exchange_answer(struct exchange *e, const struct changes *changes)
 void exchange_pass_response(struct exchange *e, const struct changes *changes)
 {
     exchange_answer(e, changes);
-    if (e->attempt.outgoing->is_held) /* the policy has awaited something */
+    if (e->attempt.outgoing->state == OUTGOING_HELD) /* the policy has awaited something */
         attempt_release(&e->attempt);
 }
 
@@ -416,7 +421,7 @@ static void on_attempt_head(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
     struct incoming *in = e->in;
-    unsigned status = outgoing_head(a->outgoing)->status;
+    unsigned status = a->outgoing->head->status;
 
     DCHECK(e->state == EXCHANGE_FORWARDING);
     if (status == 101) {

@@ -13,7 +13,7 @@ void exchange_review(struct exchange *e)
     exchange_enter(e, EXCHANGE_REVIEWING);
     e->facts.replayable = judge_may_repeat(&e->judge, e->upload.is_whole);
     if (policy_on_response(e->plan->policy, &e->asked, &e->facts, a->backend->index,
-                           outgoing_head(a->outgoing), &e->decision, &e->review) == POLICY_DONE)
+                           a->outgoing->head, &e->decision, &e->review) == POLICY_DONE)
         exchange_follow_review(e);
     else
         attempt_hold(a);

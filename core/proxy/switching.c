@@ -37,7 +37,7 @@ void exchange_begin_tunnel(struct exchange *e)
 
 void exchange_switch(struct exchange *e)
 {
-    if (!upgrade_agrees(incoming_head(e->in), outgoing_head(e->attempt.outgoing))) {
+    if (!upgrade_agrees(incoming_head(e->in), e->attempt.outgoing->head)) {
         attempt_refuse(&e->attempt, "an upgrade to what was not offered");
     } else if (e->in->body_complete) {
         exchange_begin_tunnel(e);

@@ -1,36 +1,34 @@
 /*
- * outgoing - one connection to a backend, and the backend's half of an exchange.
+ * outgoing - the backend's half of one exchange: a request is sent, a response comes.
  *
- * Opening, then lent to an exchange or idle in its pool, then closed. While it is
- * lent, its borrower adds the request to the stream and gets the response as
- * events; they end with on_end or on_failed, exactly one of them, unless the
- * borrower gives it back before.
+ * A pool lends it. Its borrower calls outgoing_begin, sends the request, and gets the response as
+ * events; they end with on_end or on_failed, exactly one of them, unless the borrower gives it back
+ * before.
  *
- * A 101 that was allowed is an on_head like that of an interim response. The
- * borrower calls outgoing_switch or outgoing_hold inside it, or closes: what follows is no HTTP.
+ * A 101 that was allowed is an on_head like that of an interim response. The borrower calls
+ * outgoing_switch or outgoing_hold inside it, or closes: what follows is no HTTP.
+ *
+ * upstream/connection.c has the functions, as HTTP/1 is all that backends are spoken to.
  */
 #ifndef UPSTREAM_OUTGOING_H
 #define UPSTREAM_OUTGOING_H
 
-#include "base/arena.h"
-#include "base/bond.h"
-#include "base/list.h"
 #include "http/forward.h"
 #include "http/framing.h"
 #include "http/parse.h"
-#include "net/deadline.h"
-#include "net/stream.h"
 
-struct pool;
+struct bond;
 struct outgoing;
+struct stream;
 
 enum outgoing_failure {
     OUTGOING_RESET,    /* the connection broke, or ended too early */
+    OUTGOING_STALE,    /* the same, of one that has served before, before a byte of this response */
     OUTGOING_PROTOCOL, /* what came is not a response that we may pass on */
 };
 
 struct outgoing_events {
-    void (*on_head)(struct outgoing *); /* an interim or the final one: outgoing_head */
+    void (*on_head)(struct outgoing *); /* an interim or the final one: outgoing->head */
     void (*on_body)(struct outgoing *, struct slice);
     void (*on_passed)(struct outgoing *, size_t length); /* of the body, as outgoing_pass_to says */
     void (*on_end)(struct outgoing *);                   /* give it back now */
@@ -39,60 +37,47 @@ struct outgoing_events {
     void (*on_late)(struct outgoing *); /* what outgoing_expect has set has passed */
 };
 
-struct outgoing {
-    struct stream stream;
-    struct list_node node; /* in one of the pool's lists of idle ones */
-    /* Of the client that has sent a body over it, and whom alone it serves; NULL: none has. While
-     * it is idle it is one of them. */
-    struct bond **bonds;
-    struct bond bond;
-    struct pool *pool;
-    const struct outgoing_events *events; /* the borrower's; NULL while it is not lent */
-    void *owner;
-    void (*on_opened)(struct outgoing *, int status);
-    struct deadline deadline; /* the borrower's while it is lent, else of being idle */
-    struct parse parse;
-    struct arena *arena;  /* the borrower's */
-    enum framing framing; /* of the final response */
-    /* The poll after which it was lent unchecked: what comes in that poll is older than the
-     * request. 0: it was checked. */
-    uint64_t lent_unchecked_at_poll;
-    uint64_t began_at_poll; /* when the borrower began */
-    uint64_t length;
-    uint64_t bytes_read;  /* of this response */
-    size_t interim_bytes; /* of the heads before the final one */
-    bool answers_head;
-    bool sends_in_chunks;
-    bool may_switch;   /* the request asks for another protocol: a 101 is no fault */
-    bool is_tunnel;    /* the 101 was taken: bytes go through as they are */
-    bool is_reused;    /* it has served a request before */
-    bool has_request;  /* the borrower has sent the whole request */
-    bool has_response; /* the whole response is in */
-    bool has_surplus;  /* bytes came that belong to no response */
-    bool keeps_alive;  /* the backend lets the connection be used again */
-    bool is_unusable;
-    bool never_sent; /* nothing of the request went out: something else came before */
-    bool is_held;
-    struct stream *pass_to; /* NULL: nowhere */
-    struct slice held;      /* what came with the head, in the arena */
+struct outgoing_request {              /* what is known of it before it is sent */
+    const struct parse_limits *limits; /* of the response */
+    struct arena *arena;
+    struct bond **bonds;  /* of the client: its own connections are among them */
+    bool answers_head;    /* the method is HEAD */
+    bool may_switch;      /* it asks for another protocol: a 101 is no fault */
+    bool may_repeat;      /* it may be sent again, and there is nothing of it but its head */
+    bool binds;           /* its connection serves no other client from now on, */
+    bool ends_connection; /* or nobody at all */
 };
 
-struct outgoing *outgoing_new(struct pool *, void *owner,
-                              void (*on_opened)(struct outgoing *, int status));
-int outgoing_open(struct outgoing *, const struct sockaddr *) MUST_USE; /* as stream_connect */
-void outgoing_close(struct outgoing *); /* no more events; it frees itself */
-void outgoing_reset(struct outgoing *); /* the same, and the backend sees a reset */
+enum outgoing_state {
+    OUTGOING_IDLE,     /* nobody has it */
+    OUTGOING_OVER,     /* on_end or on_failed has come, and it was not given back yet */
+    OUTGOING_AWAITING, /* the response is awaited, or comes */
+    OUTGOING_HELD,     /* outgoing_hold */
+    OUTGOING_TUNNEL,   /* outgoing_switch */
+};
 
-/* For the pool. */
-void outgoing_wake(struct outgoing *, bool was_looked_at); /* it was quiet when it was */
-void outgoing_rest(struct outgoing *);
-bool outgoing_is_reusable(const struct outgoing *);
+struct outgoing {
+    enum outgoing_state state; /* changes in outgoing_enter only */
+    const struct outgoing_events *events;
+    void *owner;
+    const struct outgoing_request *request;
+    const struct head *head; /* of the response, the last one; its bytes are in the arena */
+    struct body_size size;   /* of the response's body */
+    uint64_t bytes_read;     /* of this response */
+    size_t interim_bytes;    /* of the heads before the final one */
+    struct stream *pass_to;  /* NULL: nowhere */
+    struct slice held;       /* what came with the head, in the arena */
+    bool has_request;        /* the borrower has sent the whole request */
+    bool never_sent;         /* nothing of the request went out: something else came before */
+};
 
-/* For the borrower: a response is expected from now on. Borrows the rest until it is given
- * back. answers_head: the request's method is HEAD. may_switch: it has asked for an upgrade. */
+/* --- for the borrower --- */
+
+/* A response is expected from now on. Borrows all until it is given back. */
 void outgoing_begin(struct outgoing *, const struct outgoing_events *, void *owner,
-                    const struct parse_limits *, struct arena *, bool answers_head,
-                    bool may_switch);
+                    const struct outgoing_request *);
+void outgoing_close(struct outgoing *); /* gives it back: no more events, nobody gets it again */
+void outgoing_reset(struct outgoing *); /* the same, and the backend sees a reset */
 /* Inside the on_head of a 101, or while that is held: from now on on_body has the bytes as they
  * come, the first ones in the same event; on_end says that the backend sends no more, and gives
  * nothing back: on_drained and on_failed may still come. It is never used again. */
@@ -101,7 +86,9 @@ void outgoing_expect(struct outgoing *, uint64_t within_ms); /* something; else 
 void outgoing_expect_nothing(struct outgoing *);             /* no on_late */
 void outgoing_pause(struct outgoing *); /* no more on_body until outgoing_resume */
 void outgoing_resume(struct outgoing *);
-bool outgoing_is_read(const struct outgoing *); /* and the next: as incoming_is_read */
+/* Are the backend's bytes read? If not, no event says that it has left: outgoing_is_lost asks
+ * whether it did, by a reset. That is a system call. */
+bool outgoing_is_read(const struct outgoing *);
 bool outgoing_is_lost(const struct outgoing *);
 /* Inside the on_head of a final one: the stream may be given bytes of a body that is not in chunks
  * without an on_body. Borrows it until the response is over. NULL: none. */
@@ -121,38 +108,16 @@ void outgoing_send_body(struct outgoing *, struct slice);
 /* trailers: their lines, or empty. In a tunnel the backend sees the end. */
 void outgoing_send_end(struct outgoing *, struct slice trailers);
 void outgoing_flush(struct outgoing *);
-
 /* Bytes that the backend's system did not take yet: send no more while there are some. */
-static inline size_t outgoing_backlog(const struct outgoing *o)
-{
-    return stream_backlog(&o->stream);
-}
-
+size_t outgoing_backlog(const struct outgoing *);
 /* The same, with what the kernel has for it. A system call. */
 uint32_t outgoing_unsent(const struct outgoing *);
 size_t outgoing_held_bytes(const struct outgoing *); /* besides those in the arena */
 
 /* --- the response --- */
 
-static inline const struct head *outgoing_head(const struct outgoing *o)
-{
-    return &o->parse.head;
-}
-
-static inline struct body_size outgoing_body_size(const struct outgoing *o)
-{
-    return body_size_of(o->framing, o->length);
-}
-
 /* Inside on_end: the lines of its trailer fields that are forwarded, in the arena. Empty if there
  * are none. */
-static inline struct slice outgoing_trailers(struct outgoing *o)
-{
-    const struct parse *p = &o->parse;
-
-    if (p->trailers_count == 0)
-        return (struct slice){"", 0};
-    return forward_trailers(o->arena, &p->head, p->trailers, p->trailers_count, NULL);
-}
+struct slice outgoing_trailers(struct outgoing *);
 
 #endif

@@ -1,21 +1,21 @@
 #include "upstream/pool.h"
 
 #include "base/mem.h"
+#include "upstream/connection.h"
 #include "upstream/freshness.h"
-#include "upstream/pools.h"
 
 enum { IDLE_CONNECTIONS_MAX = 1024 };
 
-struct pool *pool_new(struct loop *loop, struct pools *pools)
+struct pool *pool_new(struct pool_host *host)
 {
     struct pool *pool = mem_zalloc(sizeof *pool);
 
-    pool->loop = loop;
-    pool->pools = pools;
+    pool->loop = host->loop;
+    pool->host = host;
     list_init(&pool->idle);
     list_init(&pool->back);
     list_init(&pool->bound);
-    pools->open++;
+    host->open++;
     return pool;
 }
 
@@ -23,20 +23,20 @@ static void pool_free_if_over(struct pool *pool)
 {
     if (!pool->is_closing || pool->connections > 0)
         return;
-    pool->pools->open--;
+    pool->host->open--;
     mem_free(pool);
 }
 
-void pool_forget(struct pool *pool)
+static void on_closed(struct connection *c)
 {
-    pool->connections--;
-    pool_free_if_over(pool);
+    c->pool->connections--;
+    pool_free_if_over(c->pool);
 }
 
 static void close_all(struct list_node *list)
 {
     while (!list_is_empty(list))
-        outgoing_close(list_entry(list->next, struct outgoing, node));
+        connection_close(list_entry(list->next, struct connection, node));
 }
 
 void pool_close_idle(struct pool *pool)
@@ -62,103 +62,107 @@ static void pool_settle(struct pool *pool)
     list_move_all(&pool->idle, &pool->back);
 }
 
-static struct outgoing *find_bound(const struct pool *pool, struct bond *bonds)
+static struct connection *find_bound(const struct pool *pool, struct bond *bonds)
 {
     for (struct bond *bond = bonds; bond != NULL; bond = bond->next) {
-        struct outgoing *o = list_entry(bond, struct outgoing, bond);
+        struct connection *c = list_entry(bond, struct connection, bond);
 
-        if (o->pool == pool)
-            return o;
+        if (c->pool == pool)
+            return c;
     }
     return NULL;
 }
 
 /* It is looked at always: a client that has one mostly sends what must not go out twice. */
-static struct outgoing *take_bound(struct pool *pool, struct bond *bonds)
+static struct connection *take_bound(struct pool *pool, struct bond *bonds)
 {
-    struct outgoing *o = find_bound(pool, bonds);
+    struct connection *c = find_bound(pool, bonds);
 
-    if (o == NULL)
+    if (c == NULL)
         return NULL;
-    if (stream_is_stale(&o->stream)) {
-        outgoing_close(o);
+    if (connection_is_stale(c)) {
+        connection_close(c);
         return NULL;
     }
-    outgoing_wake(o, true);
-    return o;
+    connection_wake(c, true);
+    return c;
 }
 
-struct outgoing *pool_take(struct pool *pool, struct bond *bonds, bool may_repeat, uint64_t now_us)
+struct outgoing *pool_take(struct pool *pool, const struct outgoing_request *request,
+                           uint64_t now_us)
 {
-    struct outgoing *own = bonds != NULL ? take_bound(pool, bonds) : NULL;
+    struct bond *bonds = *request->bonds;
+    struct connection *own = bonds != NULL ? take_bound(pool, bonds) : NULL;
 
     if (own != NULL)
-        return own;
+        return &own->half;
     pool_settle(pool);
     for (;;) {
         bool was_polled = !list_is_empty(&pool->idle);
         struct list_node *from = was_polled ? &pool->idle : &pool->back;
-        struct outgoing *o;
+        struct connection *c;
 
         if (list_is_empty(from))
             return NULL;
-        o = list_entry(from->next, struct outgoing, node);
-        if (was_polled && may_repeat && poll_is_fresh(pool->loop, now_us)) {
-            outgoing_wake(o, false);
-            return o;
+        c = list_entry(from->next, struct connection, node);
+        if (was_polled && request->may_repeat && poll_is_fresh(pool->loop, now_us)) {
+            connection_wake(c, false);
+            return &c->half;
         }
-        if (!stream_is_stale(&o->stream)) {
-            outgoing_wake(o, true);
-            return o;
+        if (!connection_is_stale(c)) {
+            connection_wake(c, true);
+            return &c->half;
         }
-        outgoing_close(o);
+        connection_close(c);
     }
 }
 
 /* One that could serve one client only goes before those that could serve all. NULL: none. */
-static struct outgoing *pool_oldest(const struct pool *pool)
+static struct connection *pool_oldest(const struct pool *pool)
 {
     const struct list_node *const lists[] = {&pool->bound, &pool->idle, &pool->back};
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         if (!list_is_empty(lists[i]))
-            return list_entry(lists[i]->previous, struct outgoing, node);
+            return list_entry(lists[i]->previous, struct connection, node);
     return NULL;
 }
 
 bool pool_close_oldest(struct pool *pool)
 {
-    struct outgoing *o = pool_oldest(pool);
+    struct connection *c = pool_oldest(pool);
 
-    if (o != NULL)
-        outgoing_close(o);
-    return o != NULL;
+    if (c != NULL)
+        connection_close(c);
+    return c != NULL;
 }
 
-static void pool_keep_bound(struct pool *pool, struct outgoing *o)
+static void pool_keep_bound(struct pool *pool, struct connection *c)
 {
-    struct outgoing *other = find_bound(pool, *o->bonds);
+    struct connection *other = find_bound(pool, *c->bonds);
 
     if (other != NULL)
-        outgoing_close(other);
-    list_prepend(&pool->bound, &o->node);
-    bond_tie(o->bonds, &o->bond);
+        connection_close(other);
+    list_prepend(&pool->bound, &c->node);
+    bond_tie(c->bonds, &c->bond);
 }
 
 void pool_return(struct outgoing *o)
 {
-    struct pool *pool = o->pool;
+    struct connection *c = connection_of(o);
+    struct pool *pool = c->pool;
 
-    if (pool->is_closing || !outgoing_is_reusable(o)) {
-        outgoing_close(o);
+    DCHECK(o->state == OUTGOING_OVER);
+    if (pool->is_closing || !connection_is_reusable(c)) {
+        connection_close(c);
         return;
     }
-    outgoing_rest(o);
+    connection_rest(c, pool->idle_ms);
     pool_settle(pool);
-    if (o->bonds != NULL)
-        pool_keep_bound(pool, o);
+    if (c->bonds != NULL)
+        pool_keep_bound(pool, c);
     else
-        list_prepend(&pool->back, &o->node);
+        list_prepend(&pool->back, &c->node);
     if (pool->connections > IDLE_CONNECTIONS_MAX)
         pool_close_oldest(pool);
 }
@@ -192,29 +196,35 @@ static void on_too_late(struct deadline *d)
     lease->on_failed(lease, UV_ETIMEDOUT);
 }
 
-static void on_opened(struct outgoing *o, int status)
+static void on_opened(struct connection *c, int status)
 {
-    struct lease *lease = o->owner;
+    struct lease *lease = c->lease;
 
     if (status == 0) {
-        opening_won(&lease->opening, o);
+        opening_won(&lease->opening, c);
         lease_end(lease);
-        o->owner = NULL;
-        lease->on_ready(lease, o);
-    } else if (opening_lost(&lease->opening, o, status)) {
+        c->lease = NULL;
+        lease->on_ready(lease, &c->half);
+    } else if (opening_lost(&lease->opening, c, status)) {
         lease_end(lease);
         lease->on_failed(lease, status);
     }
 }
 
+static const struct connection_events connection_events = {
+    .on_opened = on_opened,
+    .on_closed = on_closed,
+};
+
 static int lease_connect(struct lease *lease, void **connection)
 {
-    struct outgoing *o = outgoing_new(lease->pool, lease, on_opened);
-    int status = outgoing_open(o, lease->opening.to);
+    struct pool *pool = lease->pool;
+    struct connection *c;
+    int status =
+        connection_open(&c, pool, pool->loop, lease->opening.to, &connection_events, lease);
 
-    *connection = o;
-    if (status != 0)
-        outgoing_close(o);
+    pool->connections++; /* one that could not begin to open goes by on_closed, too */
+    *connection = c;
     return status;
 }
 
@@ -222,17 +232,17 @@ static int lease_connect(struct lease *lease, void **connection)
 static int lease_begin(struct opening *opening, void **connection)
 {
     struct lease *lease = list_entry(opening, struct lease, opening);
-    struct pools *pools = lease->pool->pools;
+    struct pool_host *host = lease->pool->host;
     int status = lease_connect(lease, connection);
 
-    if (status == UV_EMFILE && pools->make_room(pools))
+    if (status == UV_EMFILE && host->make_room(host))
         status = lease_connect(lease, connection);
     return status;
 }
 
 static void lease_close(void *connection)
 {
-    outgoing_close(connection);
+    connection_close(connection);
 }
 
 static const struct opening_kind lease_kind = {.begin = lease_begin, .close = lease_close};

@@ -8,14 +8,14 @@
  *
  * What waits on an idle connection was asked for by nobody, and must not become the
  * answer to a request. A poll of the loop that began after it came back tells of it; if
- * its event comes behind that of the request, outgoing.c knows by the poll that the bytes
+ * its event comes behind that of the request, connection.c knows by the poll that the bytes
  * are the older ones. So only those that came back since the last poll are looked at
  * first (a system call), and those for a request that must not go out twice, as it would
  * be lost on a connection that was closed.
  *
  * A backend may not have read a body that it was sent, and take it for the next request, whose
- * answer is then anybody's. So a connection that has carried one (outgoing->bonds) is kept for the
- * client who sent it, one for each, and closed with that client's own.
+ * answer is then anybody's. So a connection that has carried one (its bonds) is kept for the client
+ * who sent it, one for each, and closed with that client's own.
  */
 #ifndef UPSTREAM_POOL_H
 #define UPSTREAM_POOL_H
@@ -24,19 +24,25 @@
 #include "net/opening.h"
 #include "upstream/outgoing.h"
 
-struct pools;
+struct pool_host { /* what all pools of a worker share */
+    struct loop *loop;
+    unsigned open; /* pools that are not gone, with those that only wait for a connection to end */
+    /* There are no more descriptors: closes one. False: there is none to close. */
+    bool (*make_room)(struct pool_host *);
+    void *owner;
+};
 
 struct pool {
     struct loop *loop;
     uint64_t idle_ms;
-    struct list_node idle;    /* those that were idle during the last poll, last used first */
-    struct list_node back;    /* those that came back since, the same */
-    struct list_node bound;   /* those that serve one client only, the same */
-    uint64_t settled_poll;    /* up to which that is true */
-    unsigned connections;     /* in any state, until their close is over */
-    unsigned uses;            /* by scripts, for upstream/pools.c */
-    unsigned waiting;         /* requests that have found the backend full, for proxy/queue.c */
-    struct pools *pools;      /* all of the worker, which it is counted in */
+    struct list_node idle;  /* those that were idle during the last poll, last used first */
+    struct list_node back;  /* those that came back since, the same */
+    struct list_node bound; /* those that serve one client only, the same */
+    uint64_t settled_poll;  /* up to which that is true */
+    unsigned connections;   /* in any state, until their close is over */
+    unsigned uses;          /* by scripts, for upstream/pools.c */
+    unsigned waiting;       /* requests that have found the backend full, for proxy/queue.c */
+    struct pool_host *host;
     uint32_t address_version; /* of the copy, for upstream/backend.c; 0: none */
     struct sockaddr_in6 address;
     struct sockaddr_in6 detour; /* one that served when that one failed; AF_UNSPEC: none */
@@ -55,18 +61,15 @@ struct lease { /* embedded in whoever asks; stays in place until its event */
     struct deadline deadline;
 };
 
-struct pool *pool_new(struct loop *, struct pools *); /* its time is to be set */
+struct pool *pool_new(struct pool_host *); /* its time is to be set */
 void pool_close_idle(struct pool *);
 bool pool_close_oldest(struct pool *); /* of the idle ones; false: there is none */
 /* Closes the idle ones; returned ones are closed from now on. It frees itself when the last
  * one has gone, perhaps at once. */
 void pool_close(struct pool *);
-void pool_forget(struct pool *); /* for outgoing.c: a connection is no more */
 
-/* NULL: none is idle. bonds: the client's; one of this pool among them comes first. may_repeat:
- * what it is for can go out again, if the connection turns out to be of no use. now_us: of the
- * steady clock. */
-struct outgoing *pool_take(struct pool *, struct bond *bonds, bool may_repeat, uint64_t now_us);
+/* NULL: none is idle. One of the client's own comes first. now_us: of the steady clock. */
+struct outgoing *pool_take(struct pool *, const struct outgoing_request *, uint64_t now_us);
 void lease_init(struct lease *, void (*on_ready)(struct lease *, struct outgoing *),
                 void (*on_failed)(struct lease *, int code));
 /* Borrows the address until the lease is over. connect_ms: how long that may take. */

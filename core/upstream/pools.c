@@ -2,9 +2,14 @@
 
 #include "base/check.h"
 
+static bool make_room(struct pool_host *host)
+{
+    return pools_close_oldest(list_entry(host, struct pools, host));
+}
+
 void pools_init(struct pools *pools, struct loop *loop)
 {
-    *pools = (struct pools){.loop = loop, .make_room = pools_close_oldest};
+    *pools = (struct pools){.host = {.loop = loop, .make_room = make_room}};
 }
 
 struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t idle_ms)
@@ -14,7 +19,7 @@ struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t idle_ms)
     CHECK(slot < SEGMENT_BACKENDS_MAX);
     pool = &pools->list[slot];
     if (*pool == NULL)
-        *pool = pool_new(pools->loop, pools);
+        *pool = pool_new(&pools->host);
     (*pool)->uses++;
     (*pool)->idle_ms = idle_ms;
     return *pool;

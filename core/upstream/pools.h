@@ -13,15 +13,11 @@
 #include "upstream/pool.h"
 
 struct pools {
-    struct loop *loop;
+    struct pool_host host;                   /* its make_room is pools_close_oldest at first */
     struct pool *list[SEGMENT_BACKENDS_MAX]; /* by slot; NULL: nobody uses it */
-    unsigned open; /* those that are not gone, with those that only wait for a connection */
-    /* There are no more descriptors: closes one. False: there is none to close. */
-    bool (*make_room)(struct pools *);
-    void *owner;
 };
 
-void pools_init(struct pools *, struct loop *); /* make_room is pools_close_oldest at first */
+void pools_init(struct pools *, struct loop *);
 /* One use more. The time is the newest script's: it holds for all of them from now on. */
 struct pool *pools_use(struct pools *, unsigned slot, uint64_t idle_ms);
 void pools_release(struct pools *, unsigned slot);

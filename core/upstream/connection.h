@@ -1,0 +1,60 @@
+/*
+ * connection - one connection to a backend, in HTTP/1, and the half of an exchange that it serves.
+ *
+ * Opening, then lent to an exchange or idle in its pool, then closed. It frees itself when its
+ * close is over, behind on_closed.
+ */
+#ifndef UPSTREAM_CONNECTION_H
+#define UPSTREAM_CONNECTION_H
+
+#include "base/bond.h"
+#include "base/list.h"
+#include "net/deadline.h"
+#include "net/stream.h"
+#include "upstream/outgoing.h"
+
+struct connection;
+struct pool;
+
+struct connection_events {                              /* its pool's */
+    void (*on_opened)(struct connection *, int status); /* not if it was closed before */
+    void (*on_closed)(struct connection *);             /* it is no more */
+};
+
+struct connection {
+    struct stream stream;
+    struct list_node node; /* in one of the pool's lists of idle ones */
+    const struct connection_events *events;
+    struct pool *pool;
+    void *lease; /* for which it opens; NULL: none */
+    /* Of the client that has sent a body over it, and whom alone it serves; NULL: none has. While
+     * it is idle it is one of them. */
+    struct bond **bonds;
+    struct bond bond;
+    struct deadline deadline; /* the half's while it is lent, else of being idle */
+    struct parse parse;
+    struct outgoing half;
+    /* The poll after which it was lent unchecked: what comes in that poll is older than the
+     * request. 0: it was checked. */
+    uint64_t lent_unchecked_at_poll;
+    uint64_t began_at_poll; /* when the borrower began */
+    bool sends_in_chunks;
+    bool is_reused; /* it has served a request before */
+    bool is_unusable;
+};
+
+/* Begins to connect; on_opened says what came of it. 0, or a negative libuv code: it is closed. */
+int connection_open(struct connection **, struct pool *, struct loop *, const struct sockaddr *,
+                    const struct connection_events *, void *lease) MUST_USE;
+void connection_close(struct connection *);          /* no more events but on_closed */
+bool connection_is_stale(const struct connection *); /* idle, and something came: a system call */
+void connection_wake(struct connection *, bool was_looked_at); /* it was quiet when it was */
+bool connection_is_reusable(const struct connection *);
+void connection_rest(struct connection *, uint64_t within_ms); /* closes itself afterwards */
+
+static inline struct connection *connection_of(const struct outgoing *o)
+{
+    return list_entry(o, struct connection, half);
+}
+
+#endif
