@@ -195,8 +195,8 @@ static bool fetch_may_keep(const struct fetch *f)
 {
     const struct stream *s = &f->link->stream;
 
-    return f->response.keeps_alive && !f->response.has_surplus && !s->has_ended &&
-           s->failure == 0 && stream_backlog(s) == 0;
+    return response_keeps_connection(&f->response) && !s->has_ended && s->failure == 0 &&
+           stream_backlog(s) == 0;
 }
 
 static void fetch_succeed(struct fetch *f)

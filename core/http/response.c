@@ -13,7 +13,7 @@ void response_expect(struct response *r, const struct parse_limits *limits, stru
     r->interim_bytes = 0;
     r->fault = RESPONSE_FINE;
     r->may_switch = may_switch;
-    r->keeps_alive = r->has_surplus = false;
+    r->has_surplus = false;
 }
 
 void response_dispose(struct response *r)
@@ -27,7 +27,7 @@ static enum response_step response_fail(struct response *r, enum response_fault 
     return RESPONSE_FAILED;
 }
 
-static enum response_step response_take_head(struct response *r)
+enum response_step response_take_head(struct response *r)
 {
     const struct head *head = &r->parse.head;
 
@@ -40,11 +40,10 @@ static enum response_step response_take_head(struct response *r)
         return response_fail(r, RESPONSE_UNASKED_SWITCH);
     if (r->framing == FRAMING_REFUSED || !parse_agrees(&r->parse, r->framing, r->length))
         return response_fail(r, RESPONSE_AMBIGUOUS_LENGTH);
-    r->keeps_alive = head_keeps_alive(head) && r->framing != FRAMING_UNTIL_CLOSE;
     return RESPONSE_HEAD;
 }
 
-static void response_expect_next(struct response *r)
+void response_expect_next(struct response *r)
 {
     struct parse *p = &r->parse;
 
@@ -52,38 +51,16 @@ static void response_expect_next(struct response *r)
     parse_init_response(p, p->limits, p->arena, p->is_head_answer, p->on_body);
 }
 
-static enum response_step response_end(struct response *r, struct slice rest)
-{
-    r->has_surplus = rest.length > 0;
-    return RESPONSE_END;
-}
-
-enum response_step response_feed(struct response *r, struct slice *bytes)
-{
-    enum parse_step step;
-    size_t used;
-
-    if (r->parse.has_head && !r->parse.has_body) { /* parse says so only with the next byte */
-        if (r->parse.head.status >= 200)
-            return response_end(r, *bytes);
-        response_expect_next(r);
-    }
-    step = parse_feed(&r->parse, *bytes, &used);
-    bytes->start += used;
-    bytes->length -= used;
-    if (step == PARSE_FAILED)
-        return response_fail(r, RESPONSE_MALFORMED);
-    if (step == PARSE_HEAD)
-        return response_take_head(r);
-    if (step == PARSE_END)
-        return response_end(r, *bytes);
-    CHECK(used > 0 || bytes->length == 0);
-    return RESPONSE_MORE;
-}
+extern enum response_step response_feed(struct response *, struct slice *);
 
 bool response_ends_here(struct response *r)
 {
     return r->parse.has_head && parse_finish(&r->parse) == PARSE_END;
+}
+
+bool response_keeps_connection(const struct response *r)
+{
+    return !r->has_surplus && r->framing != FRAMING_UNTIL_CLOSE && head_keeps_alive(&r->parse.head);
 }
 
 const char *response_fault_text(const struct response *r)

@@ -11,10 +11,10 @@
 #include "http/parse.h"
 
 enum response_step {
-    RESPONSE_MORE,   /* it continues: feed what is left of the bytes, and what comes */
-    RESPONSE_HEAD,   /* parse.head, interim or final: feed again, even if no bytes are left */
-    RESPONSE_END,    /* the final response is complete: what is left of the bytes is surplus */
-    RESPONSE_FAILED, /* fault says why: feed nothing more */
+    RESPONSE_MORE = PARSE_MORE, /* it continues: feed what is left of the bytes, and what comes */
+    RESPONSE_HEAD = PARSE_HEAD, /* parse.head, interim or final: feed again, even without bytes */
+    RESPONSE_END = PARSE_END, /* the final response is complete: bytes that are left are surplus */
+    RESPONSE_FAILED = PARSE_FAILED, /* fault says why: feed nothing more */
 };
 
 enum response_fault {
@@ -32,7 +32,6 @@ struct response {
     size_t interim_bytes;
     enum response_fault fault;
     bool may_switch;
-    bool keeps_alive; /* the peer lets the connection be used again */
     bool has_surplus; /* at RESPONSE_END: bytes came that belong to no response */
 };
 
@@ -44,10 +43,40 @@ void response_expect(struct response *, const struct parse_limits *, struct aren
                      void (*on_body)(struct parse *, struct slice));
 void response_dispose(struct response *); /* one that is all zero, too */
 
-/* Takes what it has used off the bytes. */
-enum response_step response_feed(struct response *, struct slice *bytes) MUST_USE;
+/* For response_feed: the head that parse has read; the head behind an interim one. */
+enum response_step response_take_head(struct response *);
+void response_expect_next(struct response *);
+
+/* Takes what it has used off the bytes. Inline, as it is on the way of every request. */
+__attribute__((always_inline)) inline enum response_step response_feed(struct response *r,
+                                                                       struct slice *bytes)
+{
+    enum parse_step step;
+    size_t used;
+
+    if (r->parse.has_head && !r->parse.has_body) { /* parse says so only with the next byte */
+        r->has_surplus = bytes->length > 0;
+        if (r->parse.head.status >= 200)
+            return RESPONSE_END;
+        response_expect_next(r);
+    }
+    step = parse_feed(&r->parse, *bytes, &used);
+    bytes->start += used;
+    bytes->length -= used;
+    if (step == PARSE_HEAD)
+        return response_take_head(r);
+    if (step == PARSE_FAILED)
+        r->fault = RESPONSE_MALFORMED;
+    r->has_surplus = bytes->length > 0;
+    CHECK(step != PARSE_MORE || used > 0 || bytes->length == 0);
+    return (enum response_step)step;
+}
+
 /* The connection ended: is that the end of the response? */
 bool response_ends_here(struct response *) MUST_USE;
+
+/* At its end: as far as the response says, another request may follow. */
+bool response_keeps_connection(const struct response *);
 
 const char *response_fault_text(const struct response *);
 

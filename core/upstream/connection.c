@@ -70,7 +70,7 @@ static void connection_leave(struct connection *c, void (*leave)(struct stream *
     deadline_clear(&c->deadline);
     list_remove(&c->node);
     bond_cut(&c->bond);
-    parse_dispose(&c->parse);
+    response_dispose(&c->response);
     leave(&c->stream);
 }
 
@@ -111,65 +111,10 @@ static void connection_break(struct connection *c, const char *text)
 
 static void on_body(struct parse *parse, struct slice piece)
 {
-    struct outgoing *o = &list_entry(parse, struct connection, parse)->half;
+    struct outgoing *o = &list_entry(parse, struct connection, response.parse)->half;
 
     if (outgoing_is_live(o))
         o->events->on_body(o, piece);
-}
-
-static void connection_await_response(struct connection *c)
-{
-    const struct outgoing_request *request = c->half.request;
-
-    parse_dispose(&c->parse);
-    parse_init_response(&c->parse, request->limits, request->arena, request->answers_head, on_body);
-}
-
-/* What is wrong with the head that is in, or NULL. */
-static const char *connection_take_head(struct connection *c)
-{
-    struct outgoing *o = &c->half;
-    const struct head *head = &c->parse.head;
-    uint64_t length;
-    enum framing framing = framing_of_response(head, o->request->answers_head, &length);
-
-    if (head->status < 200)
-        o->interim_bytes += c->parse.head_bytes;
-    if (o->interim_bytes > o->request->limits->head)
-        return "interim responses larger than limits.head";
-    if (head->status == 101 && !o->request->may_switch)
-        return "an upgrade that nobody asked for";
-    if (framing == FRAMING_REFUSED || !parse_agrees(&c->parse, framing, length))
-        return framing_fault_text(head);
-    o->size = body_size_of(framing, length);
-    return NULL;
-}
-
-/* False: it was refused, or the borrower wants no more of the response. */
-static bool connection_tell_head(struct connection *c)
-{
-    const char *fault = connection_take_head(c);
-
-    if (fault != NULL) {
-        connection_fail(c, OUTGOING_PROTOCOL, fault);
-        return false;
-    }
-    c->half.events->on_head(&c->half);
-    return outgoing_is_live(&c->half);
-}
-
-/* surplus: bytes came that belong to no response. */
-static void connection_take_end(struct connection *c, bool surplus)
-{
-    struct outgoing *o = &c->half;
-
-    if (o->head->status < 200) {
-        connection_await_response(c);
-        return;
-    }
-    c->is_unusable |= surplus || c->parse.ends_with_connection || !head_keeps_alive(o->head);
-    outgoing_enter(o, OUTGOING_OVER);
-    o->events->on_end(o);
 }
 
 static void connection_pass(struct connection *c, struct slice bytes)
@@ -178,39 +123,44 @@ static void connection_pass(struct connection *c, struct slice bytes)
         c->half.events->on_body(&c->half, bytes);
 }
 
-static void connection_feed(struct connection *c, struct slice bytes)
+/* False: that was all of it that the borrower wants as a response, or wants now. */
+static bool connection_take_head(struct connection *c, struct slice rest)
 {
     struct outgoing *o = &c->half;
 
-    while (bytes.length > 0 && outgoing_is_live(o)) {
-        size_t used;
-        enum parse_step step = parse_feed(&c->parse, bytes, &used);
+    o->size = body_size_of(c->response.framing, c->response.length);
+    o->events->on_head(o);
+    if (o->state == OUTGOING_TUNNEL)
+        connection_pass(c, rest);
+    else if (o->state == OUTGOING_HELD)
+        o->held = arena_copy(o->request->arena, rest);
+    return o->state == OUTGOING_AWAITING;
+}
 
-        if (!outgoing_is_live(o))
+static void connection_take_end(struct connection *c)
+{
+    c->is_unusable |= !response_keeps_connection(&c->response);
+    outgoing_enter(&c->half, OUTGOING_OVER);
+    c->half.events->on_end(&c->half);
+}
+
+static void connection_feed(struct connection *c, struct slice bytes)
+{
+    enum response_step step;
+
+    do {
+        step = response_feed(&c->response, &bytes);
+        if (!outgoing_is_live(&c->half))
             return; /* given back by the handler of a piece of the body */
-        bytes.start += used;
-        bytes.length -= used;
-        if (step == PARSE_FAILED) {
-            connection_fail(c, OUTGOING_PROTOCOL, c->parse.why);
+        if (step == RESPONSE_FAILED) {
+            connection_fail(c, OUTGOING_PROTOCOL, response_fault_text(&c->response));
             return;
         }
-        CHECK(step != PARSE_MORE || used > 0);
-        if (step == PARSE_MORE)
-            continue;
-        if (step == PARSE_HEAD && !connection_tell_head(c))
-            return;
-        if (o->state == OUTGOING_TUNNEL) {
-            connection_pass(c, bytes);
+        if (step == RESPONSE_END) {
+            connection_take_end(c);
             return;
         }
-        if (o->state == OUTGOING_HELD) {
-            o->held = arena_copy(o->request->arena, bytes);
-            return;
-        }
-        /* llhttp tells the end of a message without a body only with the next byte. */
-        if (step == PARSE_END || !c->parse.has_body)
-            connection_take_end(c, bytes.length > 0);
-    }
+    } while (step == RESPONSE_HEAD ? connection_take_head(c, bytes) : bytes.length > 0);
 }
 
 /* --- the stream's events --- */
@@ -255,7 +205,7 @@ static uint64_t may_pass(struct stream *s, struct stream **to)
     const struct connection *c = of_stream(s);
 
     *to = c->half.pass_to;
-    return *to != NULL && outgoing_is_live(&c->half) ? parse_unseen(&c->parse) : 0;
+    return *to != NULL && outgoing_is_live(&c->half) ? parse_unseen(&c->response.parse) : 0;
 }
 
 static void on_passed(struct stream *s, size_t length)
@@ -264,7 +214,7 @@ static void on_passed(struct stream *s, size_t length)
 
     DCHECK(c->half.state == OUTGOING_AWAITING);
     c->half.bytes_read += length;
-    parse_pass(&c->parse, length);
+    parse_pass(&c->response.parse, length);
     c->half.events->on_passed(&c->half, length);
 }
 
@@ -280,8 +230,8 @@ static void connection_take_close(struct connection *c, int status)
     } else if (o->state == OUTGOING_TUNNEL) {
         stream_keep_alive(&c->stream);
         o->events->on_end(o);
-    } else if (c->parse.has_head && parse_finish(&c->parse) == PARSE_END) {
-        connection_take_end(c, false);
+    } else if (response_ends_here(&c->response)) {
+        connection_take_end(c);
     } else {
         connection_break(c, o->bytes_read == 0 ? "closed before a response"
                                                : "closed in the middle of the response");
@@ -356,7 +306,7 @@ int connection_open(struct connection **out, struct pool *pool, struct loop *loo
     c->pool = pool;
     c->lease = lease;
     c->bond.on_over = on_client_over;
-    c->half.head = &c->parse.head;
+    c->half.head = &c->response.parse.head;
     list_init(&c->node);
     deadline_init(&c->deadline, on_deadline);
     status = stream_connect(&c->stream, loop, to, &stream_events);
@@ -409,11 +359,11 @@ void outgoing_begin(struct outgoing *o, const struct outgoing_events *events, vo
     o->has_request = o->never_sent = false;
     o->pass_to = NULL;
     o->bytes_read = 0;
-    o->interim_bytes = 0;
     if (request->binds)
         c->bonds = request->bonds;
     c->began_at_poll = loop_poll(c->stream.loop);
-    connection_await_response(c);
+    response_expect(&c->response, request->limits, request->arena, request->answers_head,
+                    request->may_switch, on_body);
     stream_read(&c->stream);
 }
 
@@ -483,15 +433,12 @@ void outgoing_release(struct outgoing *o)
 
     outgoing_enter(o, OUTGOING_AWAITING);
     stream_read(&c->stream);
-    if (!c->parse.has_body)
-        connection_take_end(c, o->held.length > 0);
-    else
-        connection_feed(c, o->held);
+    connection_feed(c, o->held);
 }
 
 struct slice outgoing_trailers(struct outgoing *o)
 {
-    const struct parse *p = &connection_of(o)->parse;
+    const struct parse *p = &connection_of(o)->response.parse;
 
     if (p->trailers_count == 0)
         return (struct slice){"", 0};

@@ -9,6 +9,7 @@
 
 #include "base/bond.h"
 #include "base/list.h"
+#include "http/response.h"
 #include "net/deadline.h"
 #include "net/stream.h"
 #include "upstream/outgoing.h"
@@ -32,7 +33,7 @@ struct connection {
     struct bond **bonds;
     struct bond bond;
     struct deadline deadline; /* the half's while it is lent, else of being idle */
-    struct parse parse;
+    struct response response;
     struct outgoing half;
     /* The poll after which it was lent unchecked: what comes in that poll is older than the
      * request. 0: it was checked. */

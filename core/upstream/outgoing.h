@@ -64,7 +64,6 @@ struct outgoing {
     const struct head *head; /* of the response, the last one; its bytes are in the arena */
     struct body_size size;   /* of the response's body */
     uint64_t bytes_read;     /* of this response */
-    size_t interim_bytes;    /* of the heads before the final one */
     struct stream *pass_to;  /* NULL: nowhere */
     struct slice held;       /* what came with the head, in the arena */
     bool has_request;        /* the borrower has sent the whole request */

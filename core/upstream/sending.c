@@ -50,5 +50,5 @@ uint32_t outgoing_unsent(const struct outgoing *o)
 
 size_t outgoing_held_bytes(const struct outgoing *o)
 {
-    return outgoing_backlog(o) + mem_size(connection_of(o)->parse.partial.bytes);
+    return outgoing_backlog(o) + mem_size(connection_of(o)->response.parse.partial.bytes);
 }
