@@ -43,13 +43,13 @@ static struct field response_fields[] = {
     {{"Content-Length", 14}, {"0", 1}},
 };
 
-static void on_breach(void *owner, enum script_hook hook, struct slice message)
+static void on_breach(void *owner, enum hook hook, struct slice message)
 {
     struct rehearsal *r = owner;
 
     r->has_failed = true;
     buffer_append(r->error, message);
-    buffer_printf(r->error, " (in %s, tried with %s)", script_hook_name(hook), r->with);
+    buffer_printf(r->error, " (in %s, tried with %s)", hook_name(hook), r->with);
 }
 
 static void on_done(struct policy_call *call)

@@ -17,8 +17,8 @@ struct slice { const char *start; size_t length; };
 const char *nearest_name(struct slice wrong, const char *const *candidates, size_t count);
 double sandbox_now(void);
 int32_t sandbox_nested;
-bool policy_metric(const void *segment, struct slice name, double *value);
-const char *policy_metric_near(struct slice name);
+bool metrics_read(const void *segment, struct slice name, double *value);
+const char *metrics_near(struct slice name);
 ]]
 
 -- The one way from a number to its text: with all digits (core/lua/strings.lua). It is a
@@ -353,8 +353,8 @@ local metric_value = ffi.new "double[1]"
 local function metric(name)
   if type(name) ~= "string" then complain("lb.metric needs a name, got %s", type(name)) end
   local wanted = ffi.new("struct slice", name, #name)
-  if not C.policy_metric(segment, wanted, metric_value) then
-    local near = C.policy_metric_near(wanted)
+  if not C.metrics_read(segment, wanted, metric_value) then
+    local near = C.metrics_near(wanted)
     complain("no metric '%s'%s", name, near ~= nil and format(", did you mean '%s'?", ffi.string(near)) or "")
   end
   return metric_value[0]

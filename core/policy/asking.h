@@ -42,22 +42,22 @@ static inline void policy_end_call(struct policy *p)
 
 /* May the script be asked, for that request (NULL: for none)? On trial is a call that there is
  * anyway: a hook that is seldom called would leave the script parked. */
-static inline bool policy_may_ask(struct policy *p, enum script_hook hook,
+static inline bool policy_may_ask(struct policy *p, enum hook hook,
                                   const struct facts_request *request)
 {
     bool can_be_trial =
-        hook == SCRIPT_CHOOSE || hook == SCRIPT_TIMER || !script_has(p->script, SCRIPT_CHOOSE);
+        hook == HOOK_CHOOSE || hook == HOOK_TIMER || !script_has(p->script, HOOK_CHOOSE);
 
     return breaches_may_call(&p->breaches, request != NULL ? request->client : 0, can_be_trial,
                              p->calls + 1);
 }
 
 /* Makes it known, and the script fit for the next call. */
-void policy_note_breach(struct policy *, enum script_hook, enum script_breach);
+void policy_note_breach(struct policy *, enum hook, enum breach);
 /* The hook awaits: on_over will hear of its end, and then tells call->on_done. */
-enum policy_progress policy_wait(struct policy *, struct policy_call *, enum script_hook,
+enum policy_progress policy_wait(struct policy *, struct policy_call *, enum hook,
                                  struct facts_request *,
-                                 void (*on_over)(struct script_run *, enum script_breach, double));
+                                 void (*on_over)(struct script_run *, enum breach, double));
 void policy_run_timer(struct timers *, struct timer *); /* timers->run */
 
 #endif

@@ -8,10 +8,6 @@
 
 enum { STILL_PARKED_MS = 60000 };
 
-_Static_assert((int)SCRIPT_HOOKS <= (int)SEGMENT_HOOKS_MAX &&
-                   (int)SCRIPT_BREACHES <= (int)SEGMENT_BREACHES_MAX,
-               "each has its number in the segment");
-
 static const char *file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -59,7 +55,7 @@ static void append_for_people(struct buffer *out, const char *id, const char *tr
     append_way(out, traceback);
 }
 
-static void say(const struct breaches *b, enum script_hook hook, enum script_breach breach,
+static void say(const struct breaches *b, enum hook hook, enum breach breach,
                 const struct binding_call *call, struct slice message, unsigned line,
                 const char *traceback, uint64_t suppressed)
 {
@@ -74,14 +70,14 @@ static void say(const struct breaches *b, enum script_hook hook, enum script_bre
     append_for_people(&more, id, traceback);
     log_event(LOG_ERROR, "policy_error",
               (const struct log_pair[]){{"script", b->script_name},
-                                        {"hook", script_hook_name(hook)},
-                                        {"kind", script_breach_name(breach)},
+                                        {"hook", hook_name(hook)},
+                                        {"kind", breach_name(breach)},
                                         {"#line", line_text},
                                         {"id", id},
                                         {"#suppressed", suppressed_text},
                                         {"traceback", traceback},
                                         {NULL, NULL}},
-              "%s failed: %.*s%.*s", script_hook_name(hook), (int)message.length, message.start,
+              "%s failed: %.*s%.*s", hook_name(hook), (int)message.length, message.start,
               (int)buffer_length(&more), buffer_slice(&more).start);
     buffer_dispose(&more);
 }
@@ -92,8 +88,8 @@ static void say(const struct breaches *b, enum script_hook hook, enum script_bre
 static void say_parked(const struct breaches *b, const char *event, struct parking_cause cause,
                        const char *what)
 {
-    const char *hook = script_hook_name((enum script_hook)cause.hook);
-    const char *kind = script_breach_name((enum script_breach)cause.kind);
+    const char *hook = hook_name((enum hook)cause.hook);
+    const char *kind = breach_name((enum breach)cause.kind);
     const char *instead = b->config->fallback == CONFIG_FALLBACK_FAIL
                               ? "every request is answered 500"
                               : "the built-in rule serves";
@@ -174,7 +170,7 @@ static void judge(struct breaches *b, const struct script *script,
 
     if (took_us > 0)
         costs_note(&b->costs, breach->client, took_us, breach->now_ms);
-    if (!script_is_to_blame(script, (enum script_breach)breach->cause.kind)) {
+    if (!script_is_to_blame(script, (enum breach)breach->cause.kind)) {
         breaches_forget_call(b, number);
     } else if (breaches_is_trial(b, number) && parking_is_parked(b->segment, b->number)) {
         b->trial = 0;
@@ -188,8 +184,8 @@ static void judge(struct breaches *b, const struct script *script,
 
 /* The traceback is made only for those that are told: a script that fails in every call
  * should cost as little as may be. */
-void breaches_note(struct breaches *b, struct script *script, enum script_hook hook,
-                   enum script_breach breach, const struct binding_call *call)
+void breaches_note(struct breaches *b, struct script *script, enum hook hook, enum breach breach,
+                   const struct binding_call *call)
 {
     struct buffer message = {0}, traceback = {0};
     uint64_t suppressed, now_ms = clock_steady_ms();
@@ -198,7 +194,7 @@ void breaches_note(struct breaches *b, struct script *script, enum script_hook h
     atomic_fetch_add_explicit(&b->counts->policy_errors, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&b->counts->policy_breaches[hook][breach], 1, memory_order_relaxed);
     script_explain(script, hook, breach, &message, &line);
-    if (breach == SCRIPT_WRONG)
+    if (breach == BREACH_WRONG)
         buffer_append(&message, call->wrong);
     if (b->heard != NULL) {
         b->heard(b->heard_owner, hook, buffer_slice(&message));

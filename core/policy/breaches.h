@@ -31,7 +31,7 @@ struct breaches {
     struct costs costs;
     struct complaints complaints;
     /* Is told instead of the log; NULL: nobody. */
-    void (*heard)(void *owner, enum script_hook, struct slice message);
+    void (*heard)(void *owner, enum hook, struct slice message);
     void *heard_owner;
 };
 
@@ -40,7 +40,7 @@ struct breaches {
 void breaches_init(struct breaches *, const struct config *, struct segment *, const struct loop *,
                    unsigned worker);
 /* Of the script's last call, before script_recover. The call's facts say which request it was. */
-void breaches_note(struct breaches *, struct script *, enum script_hook, enum script_breach,
+void breaches_note(struct breaches *, struct script *, enum hook, enum breach,
                    const struct binding_call *);
 /* Once a second: the longest stop for garbage becomes known, and that a script is parked still is
  * said now and then. */

@@ -71,15 +71,15 @@ const char *script_error_text(lua_State *lua, char *room, size_t room_bytes)
     return room;
 }
 
-static const char *explanation(struct script *script, enum script_breach breach, char *room,
+static const char *explanation(struct script *script, enum breach breach, char *room,
                                size_t room_bytes)
 {
     const struct config_script *limits = &script->config->script_limits;
 
     switch (breach) {
-    case SCRIPT_RAISED:
+    case BREACH_RAISED:
         return script_error_text(script->broken->thread, room, room_bytes);
-    case SCRIPT_TIMED_OUT:
+    case BREACH_TIMED_OUT:
         if (script->was_too_long) {
             snprintf(room, room_bytes, "awaited longer than the %g s of script.await",
                      (double)limits->await_ms / 1000);
@@ -88,7 +88,7 @@ static const char *explanation(struct script *script, enum script_breach breach,
         snprintf(room, room_bytes, "used more than its %llu ms of CPU time",
                  (unsigned long long)script->cpu_ms);
         return room;
-    case SCRIPT_NO_MEMORY:
+    case BREACH_NO_MEMORY:
         if (script->was_refused) {
             snprintf(room, room_bytes,
                      "script.memory is short, and of all calls that await it held most: %llu bytes",
@@ -98,14 +98,14 @@ static const char *explanation(struct script *script, enum script_breach breach,
         snprintf(room, room_bytes, "needs more than the %llu bytes of script.memory",
                  (unsigned long long)limits->memory);
         return room;
-    case SCRIPT_YIELDED:
+    case BREACH_YIELDED:
         return "yielded in no coroutine of its own, where nobody resumes it";
     default:
         return "";
     }
 }
 
-void script_explain(struct script *script, enum script_hook hook, enum script_breach breach,
+void script_explain(struct script *script, enum hook hook, enum breach breach,
                     struct buffer *message, unsigned *line)
 {
     char room[128];

@@ -9,14 +9,14 @@
 #include <string.h>
 
 /* "the check in balancer.lua:12 failed: ..", in the request's arena. */
-static struct slice policy_why_check_failed(struct policy *p, enum script_breach breach)
+static struct slice policy_why_check_failed(struct policy *p, enum breach breach)
 {
     const char *path = p->config->script_path;
     struct buffer message = {0}, why = {0};
     struct slice text, copy;
     unsigned line;
 
-    script_explain(p->script, SCRIPT_HEALTH, breach, &message, &line);
+    script_explain(p->script, HOOK_HEALTH, breach, &message, &line);
     text = buffer_slice(&message);
     if (text.length > strlen(path) && memcmp(text.start, path, strlen(path)) == 0) {
         const char *behind =
@@ -27,7 +27,7 @@ static struct slice policy_why_check_failed(struct policy *p, enum script_breach
     }
     buffer_printf(&why, "the check in %s:%u failed:%s%.*s", p->breaches.script_name, line,
                   text.length > 0 && text.start[0] == ' ' ? "" : " ", (int)text.length, text.start);
-    if (breach == SCRIPT_WRONG)
+    if (breach == BREACH_WRONG)
         buffer_append(&why, p->call.wrong);
     copy = arena_copy(p->call.request->arena, buffer_slice(&why));
     buffer_dispose(&message);
@@ -35,23 +35,23 @@ static struct slice policy_why_check_failed(struct policy *p, enum script_breach
     return copy;
 }
 
-static void policy_end_health(struct policy *p, struct facts_check *out, enum script_breach breach,
+static void policy_end_health(struct policy *p, struct facts_check *out, enum breach breach,
                               double answer)
 {
-    if (breach == SCRIPT_FINE && answer != 0 && answer != 1)
-        breach = SCRIPT_WRONG;
-    *out = (struct facts_check){breach == SCRIPT_FINE && answer == 1, p->call.wrong};
-    if (breach != SCRIPT_FINE) {
+    if (breach == BREACH_NONE && answer != 0 && answer != 1)
+        breach = BREACH_WRONG;
+    *out = (struct facts_check){breach == BREACH_NONE && answer == 1, p->call.wrong};
+    if (breach != BREACH_NONE) {
         out->reason = policy_why_check_failed(p, breach);
-        policy_note_breach(p, SCRIPT_HEALTH, breach);
+        policy_note_breach(p, HOOK_HEALTH, breach);
     }
     policy_end_call(p);
 }
 
 /* Of a hook whose answer means nothing. */
-static void policy_end_notice(struct policy *p, enum script_hook hook, enum script_breach breach)
+static void policy_end_notice(struct policy *p, enum hook hook, enum breach breach)
 {
-    if (breach != SCRIPT_FINE)
+    if (breach != BREACH_NONE)
         policy_note_breach(p, hook, breach);
     else
         breaches_note_good(&p->breaches, p->call.number);
@@ -59,12 +59,12 @@ static void policy_end_notice(struct policy *p, enum script_hook hook, enum scri
 }
 
 /* A call that awaited is over. */
-static void on_over(struct script_run *run, enum script_breach breach, double answer)
+static void on_over(struct script_run *run, enum breach breach, double answer)
 {
     struct policy_call *call = list_entry(run, struct policy_call, run);
     struct policy *p = call->policy;
 
-    if (call->hook == SCRIPT_HEALTH)
+    if (call->hook == HOOK_HEALTH)
         policy_end_health(p, call->check, breach, answer);
     else
         policy_end_notice(p, call->hook, breach);
@@ -77,60 +77,60 @@ enum policy_progress policy_health(struct policy *p, struct policy_call *call,
                                    struct facts_request *request, uint32_t backend,
                                    struct facts_check *out)
 {
-    enum script_breach breach;
+    enum breach breach;
     double answer = 0;
 
     policy_begin_call(p, request);
     p->call.backend = backend;
-    breach = script_call(p->script, &call->run, SCRIPT_HEALTH, &answer);
-    if (breach != SCRIPT_AWAITS) {
+    breach = script_call(p->script, &call->run, HOOK_HEALTH, &answer);
+    if (breach != BREACH_PENDING) {
         policy_end_health(p, out, breach, answer);
         return POLICY_DONE;
     }
     call->check = out;
-    return policy_wait(p, call, SCRIPT_HEALTH, request, on_over);
+    return policy_wait(p, call, HOOK_HEALTH, request, on_over);
 }
 
 enum policy_progress policy_on_health(struct policy *p, struct policy_call *call, uint32_t backend,
                                       bool is_up, struct slice reason)
 {
-    enum script_breach breach;
+    enum breach breach;
     double answer = 0;
 
     call->failure = (struct facts_failure){.kind = is_up, .message = reason};
     policy_begin_call(p, NULL);
     p->call.backend = backend;
     p->call.failure = &call->failure;
-    breach = script_call(p->script, &call->run, SCRIPT_ON_HEALTH, &answer);
-    if (breach != SCRIPT_AWAITS) {
-        policy_end_notice(p, SCRIPT_ON_HEALTH, breach);
+    breach = script_call(p->script, &call->run, HOOK_ON_HEALTH, &answer);
+    if (breach != BREACH_PENDING) {
+        policy_end_notice(p, HOOK_ON_HEALTH, breach);
         return POLICY_DONE;
     }
-    return policy_wait(p, call, SCRIPT_ON_HEALTH, NULL, on_over);
+    return policy_wait(p, call, HOOK_ON_HEALTH, NULL, on_over);
 }
 
 /* --- a request is over --- */
 
 bool policy_has_on_done(const struct policy *p)
 {
-    return script_has(p->script, SCRIPT_ON_DONE);
+    return script_has(p->script, HOOK_ON_DONE);
 }
 
 enum policy_progress policy_on_done(struct policy *p, struct policy_call *call,
                                     struct facts_request *request,
                                     const struct facts_result *result)
 {
-    enum script_breach breach;
+    enum breach breach;
     double ignored;
 
-    if (!policy_may_ask(p, SCRIPT_ON_DONE, request))
+    if (!policy_may_ask(p, HOOK_ON_DONE, request))
         return POLICY_DONE;
     policy_begin_call(p, request);
     p->call.result = result;
-    breach = script_call(p->script, &call->run, SCRIPT_ON_DONE, &ignored);
-    if (breach == SCRIPT_AWAITS)
-        return policy_wait(p, call, SCRIPT_ON_DONE, request, on_over);
-    policy_end_notice(p, SCRIPT_ON_DONE, breach);
+    breach = script_call(p->script, &call->run, HOOK_ON_DONE, &ignored);
+    if (breach == BREACH_PENDING)
+        return policy_wait(p, call, HOOK_ON_DONE, request, on_over);
+    policy_end_notice(p, HOOK_ON_DONE, breach);
     return POLICY_DONE;
 }
 
@@ -143,23 +143,23 @@ void policy_finish(struct policy *p, struct facts_request *request,
     uint32_t count = request->finals;
 
     request->finals = FACTS_FINALS_CALLED;
-    if (count == 0 || count == FACTS_FINALS_CALLED || !script_has(p->script, SCRIPT_FINALLY))
+    if (count == 0 || count == FACTS_FINALS_CALLED || !script_has(p->script, HOOK_FINALLY))
         return;
     script_make_final(p->script, true);
     for (uint32_t i = count; i > 0; i--) {
         struct script_run run = {0};
-        enum script_breach breach;
+        enum breach breach;
         double ignored;
 
         policy_begin_call(p, request);
         p->call.result = result;
         p->call.final = i;
-        breach = script_call(p->script, &run, SCRIPT_FINALLY, &ignored);
-        CHECK(breach != SCRIPT_AWAITS);
-        if (breach != SCRIPT_FINE) {
+        breach = script_call(p->script, &run, HOOK_FINALLY, &ignored);
+        CHECK(breach != BREACH_PENDING);
+        if (breach != BREACH_NONE) {
             /* A good one counts for nothing, or it would keep up a script whose choose fails. */
             (void)breaches_may_call(&p->breaches, request->client, false, p->calls);
-            policy_note_breach(p, SCRIPT_FINALLY, breach);
+            policy_note_breach(p, HOOK_FINALLY, breach);
         }
         policy_end_call(p);
     }
@@ -168,13 +168,13 @@ void policy_finish(struct policy *p, struct facts_request *request,
 
 /* --- timers --- */
 
-static void end_timer(struct policy *p, struct timer *timer, enum script_breach breach)
+static void end_timer(struct policy *p, struct timer *timer, enum breach breach)
 {
-    policy_end_notice(p, SCRIPT_TIMER, breach);
+    policy_end_notice(p, HOOK_TIMER, breach);
     timer_over(timer);
 }
 
-static void on_timer_over(struct script_run *run, enum script_breach breach, double answer)
+static void on_timer_over(struct script_run *run, enum breach breach, double answer)
 {
     struct timer *timer = list_entry(run, struct timer, run);
 
@@ -185,18 +185,18 @@ static void on_timer_over(struct script_run *run, enum script_breach breach, dou
 void policy_run_timer(struct timers *timers, struct timer *timer)
 {
     struct policy *p = list_entry(timers, struct policy, timers);
-    enum script_breach breach;
+    enum breach breach;
     double answer;
 
-    if (!policy_may_ask(p, SCRIPT_TIMER, NULL)) { /* the script is parked */
+    if (!policy_may_ask(p, HOOK_TIMER, NULL)) { /* the script is parked */
         timer_over(timer);
         return;
     }
     policy_begin_call(p, NULL);
     p->call.timer = timer->number;
     timer->run.on_over = on_timer_over;
-    breach = script_call(p->script, &timer->run, SCRIPT_TIMER, &answer);
-    if (breach == SCRIPT_AWAITS)
+    breach = script_call(p->script, &timer->run, HOOK_TIMER, &answer);
+    if (breach == BREACH_PENDING)
         policy_end_call(p);
     else
         end_timer(p, timer, breach);

@@ -11,17 +11,17 @@ enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
 
 /* --- for policy.c and occasions.c --- */
 
-void policy_note_breach(struct policy *p, enum script_hook hook, enum script_breach breach)
+void policy_note_breach(struct policy *p, enum hook hook, enum breach breach)
 {
     struct facts_request *request = p->call.request;
     /* It may well be in ctx.vars that the memory is. */
-    bool forgets = breach == SCRIPT_NO_MEMORY && request != NULL && hook != SCRIPT_FINALLY;
+    bool forgets = breach == BREACH_NO_MEMORY && request != NULL && hook != HOOK_FINALLY;
     bool is_owed = forgets && request->finals > 0;
 
     breaches_note(&p->breaches, p->script, hook, breach, &p->call);
     if (forgets && !is_owed)
         policy_forget(p, request);
-    if (breach != SCRIPT_WRONG)
+    if (breach != BREACH_WRONG)
         script_recover(p->script, breach);
     p->list_generation = 0;
     if (is_owed) { /* what ctx:finally was given needs them: now, as they do not stay */
@@ -31,9 +31,9 @@ void policy_note_breach(struct policy *p, enum script_hook hook, enum script_bre
     }
 }
 
-enum policy_progress policy_wait(struct policy *p, struct policy_call *call, enum script_hook hook,
+enum policy_progress policy_wait(struct policy *p, struct policy_call *call, enum hook hook,
                                  struct facts_request *request,
-                                 void (*over)(struct script_run *, enum script_breach, double))
+                                 void (*over)(struct script_run *, enum breach, double))
 {
     call->policy = p;
     call->hook = hook;
@@ -99,8 +99,8 @@ static uint32_t policy_list_for(struct policy *p, const struct facts_choice *cho
     return BINDING_LIST_KEEP;
 }
 
-static inline enum script_breach policy_decode(const struct policy *p, double answer,
-                                               struct facts_decision *out)
+static inline enum breach policy_decode(const struct policy *p, double answer,
+                                        struct facts_decision *out)
 {
     if (answer >= 1 && answer <= p->config->backends_count) {
         out->kind = FACTS_BACKEND;
@@ -110,9 +110,9 @@ static inline enum script_breach policy_decode(const struct policy *p, double an
     } else if (answer == BINDING_RESPONDED && out->status != 0) {
         out->kind = FACTS_RESPOND;
     } else {
-        return SCRIPT_WRONG;
+        return BREACH_WRONG;
     }
-    return SCRIPT_FINE;
+    return BREACH_NONE;
 }
 
 static __attribute__((noinline, cold)) void
@@ -143,14 +143,14 @@ policy_refuses_client(struct policy *p, const struct facts_request *request,
 
 static inline __attribute__((always_inline)) void
 policy_end_choose(struct policy *p, const struct facts_request *request,
-                  const struct facts_choice *choice, struct facts_decision *out,
-                  enum script_breach breach, double answer)
+                  const struct facts_choice *choice, struct facts_decision *out, enum breach breach,
+                  double answer)
 {
     p->call.decision = NULL;
-    if (breach == SCRIPT_FINE)
+    if (breach == BREACH_NONE)
         breach = policy_decode(p, answer, out);
-    if (__builtin_expect(breach != SCRIPT_FINE, 0)) {
-        policy_note_breach(p, SCRIPT_CHOOSE, breach);
+    if (__builtin_expect(breach != BREACH_NONE, 0)) {
+        policy_note_breach(p, HOOK_CHOOSE, breach);
         policy_answer_for_script(p, request, choice, out);
     } else {
         breaches_note_good(&p->breaches, p->call.number);
@@ -160,39 +160,39 @@ policy_end_choose(struct policy *p, const struct facts_request *request,
 
 static enum facts_verdict policy_end_on_failure(struct policy *p, struct facts_request *request,
                                                 const struct facts_failure *failure,
-                                                enum script_breach breach, double answer)
+                                                enum breach breach, double answer)
 {
-    if (breach == SCRIPT_FINE && !(answer >= 0 && answer <= DEFAULT_VERDICT))
-        breach = SCRIPT_WRONG;
-    if (breach != SCRIPT_FINE) {
-        policy_note_breach(p, SCRIPT_ON_FAILURE, breach);
+    if (breach == BREACH_NONE && !(answer >= 0 && answer <= DEFAULT_VERDICT))
+        breach = BREACH_WRONG;
+    if (breach != BREACH_NONE) {
+        policy_note_breach(p, HOOK_ON_FAILURE, breach);
         request->by_fallback = 1;
     } else {
         breaches_note_good(&p->breaches, p->call.number);
     }
     policy_end_call(p);
-    if (breach != SCRIPT_FINE || answer == DEFAULT_VERDICT)
+    if (breach != BREACH_NONE || answer == DEFAULT_VERDICT)
         return judge_by_default(p, request, failure);
     return (enum facts_verdict)answer;
 }
 
 static enum facts_review policy_end_on_response(struct policy *p, struct facts_request *request,
-                                                struct facts_decision *decision,
-                                                enum script_breach breach, double answer)
+                                                struct facts_decision *decision, enum breach breach,
+                                                double answer)
 {
     enum facts_review review = FACTS_PASS;
 
     p->call.decision = NULL;
-    if (breach == SCRIPT_FINE && answer == BINDING_RESPONDED && decision->status != 0) {
+    if (breach == BREACH_NONE && answer == BINDING_RESPONDED && decision->status != 0) {
         decision->kind = FACTS_RESPOND;
         review = FACTS_REPLACE;
-    } else if (breach == SCRIPT_FINE && answer >= FACTS_PASS && answer <= FACTS_ELSEWHERE) {
+    } else if (breach == BREACH_NONE && answer >= FACTS_PASS && answer <= FACTS_ELSEWHERE) {
         review = (enum facts_review)answer;
-    } else if (breach == SCRIPT_FINE) {
-        breach = SCRIPT_WRONG;
+    } else if (breach == BREACH_NONE) {
+        breach = BREACH_WRONG;
     }
-    if (breach != SCRIPT_FINE) {
-        policy_note_breach(p, SCRIPT_ON_RESPONSE, breach);
+    if (breach != BREACH_NONE) {
+        policy_note_breach(p, HOOK_ON_RESPONSE, breach);
         decision->options = NULL; /* some of them, perhaps */
         request->by_fallback = 1;
     } else {
@@ -203,15 +203,15 @@ static enum facts_review policy_end_on_response(struct policy *p, struct facts_r
 }
 
 /* A call that awaited is over: the request and what it was asked for were kept with it. */
-static void on_over(struct script_run *run, enum script_breach breach, double answer)
+static void on_over(struct script_run *run, enum breach breach, double answer)
 {
     struct policy_call *call = list_entry(run, struct policy_call, run);
     struct policy *p = call->policy;
 
     policy_end_time(call);
-    if (call->hook == SCRIPT_CHOOSE)
+    if (call->hook == HOOK_CHOOSE)
         policy_end_choose(p, call->request, &call->choice, call->decision, breach, answer);
-    else if (call->hook == SCRIPT_ON_RESPONSE)
+    else if (call->hook == HOOK_ON_RESPONSE)
         *call->review = policy_end_on_response(p, call->request, call->decision, breach, answer);
     else
         *call->verdict = policy_end_on_failure(p, call->request, &call->failure, breach, answer);
@@ -246,20 +246,20 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
                                    struct facts_decision *out)
 {
     bool by_fallback = out->by_fallback;
-    enum script_breach breach;
+    enum breach breach;
     double answer = 0;
 
     *out = (struct facts_decision){.by_fallback = by_fallback};
     if (costs_refuse_any(&p->breaches.costs) && policy_refuses_client(p, request, out))
         return POLICY_DONE;
-    if (!script_has(p->script, SCRIPT_CHOOSE)) {
+    if (!script_has(p->script, HOOK_CHOOSE)) {
         if (p->config->has_choose) /* it has been let go */
             policy_answer_for_script(p, request, choice, out);
         else
             choose_in_turn(p, request, choice, out);
         return POLICY_DONE;
     }
-    if (!policy_may_ask(p, SCRIPT_CHOOSE, request)) {
+    if (!policy_may_ask(p, HOOK_CHOOSE, request)) {
         policy_answer_for_script(p, request, choice, out);
         return POLICY_DONE;
     }
@@ -272,15 +272,15 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
     p->call.decision = out;
     p->call.fields_room = 0;
     policy_begin_time(call);
-    breach = script_call(p->script, &call->run, SCRIPT_CHOOSE, &answer);
-    if (__builtin_expect(breach != SCRIPT_AWAITS, 1)) {
+    breach = script_call(p->script, &call->run, HOOK_CHOOSE, &answer);
+    if (__builtin_expect(breach != BREACH_PENDING, 1)) {
         policy_end_time(call);
         policy_end_choose(p, request, choice, out, breach, answer);
         return POLICY_DONE;
     }
     call->decision = out;
     policy_keep_choice(call, request, choice);
-    return policy_wait(p, call, SCRIPT_CHOOSE, request, on_over);
+    return policy_wait(p, call, HOOK_CHOOSE, request, on_over);
 }
 
 enum policy_progress policy_on_failure(struct policy *p, struct policy_call *call,
@@ -288,13 +288,13 @@ enum policy_progress policy_on_failure(struct policy *p, struct policy_call *cal
                                        const struct facts_failure *failure, enum facts_verdict *out)
 {
     double answer = DEFAULT_VERDICT;
-    enum script_breach breach;
+    enum breach breach;
 
-    if (!script_has(p->script, SCRIPT_ON_FAILURE)) {
+    if (!script_has(p->script, HOOK_ON_FAILURE)) {
         *out = judge_by_default(p, request, failure);
         return POLICY_DONE;
     }
-    if (!policy_may_ask(p, SCRIPT_ON_FAILURE, request)) {
+    if (!policy_may_ask(p, HOOK_ON_FAILURE, request)) {
         request->by_fallback = 1;
         *out = judge_by_default(p, request, failure);
         return POLICY_DONE;
@@ -303,20 +303,20 @@ enum policy_progress policy_on_failure(struct policy *p, struct policy_call *cal
     p->call.backend = backend;
     p->call.failure = failure;
     policy_begin_time(call);
-    breach = script_call(p->script, &call->run, SCRIPT_ON_FAILURE, &answer);
-    if (breach != SCRIPT_AWAITS) {
+    breach = script_call(p->script, &call->run, HOOK_ON_FAILURE, &answer);
+    if (breach != BREACH_PENDING) {
         policy_end_time(call);
         *out = policy_end_on_failure(p, request, failure, breach, answer);
         return POLICY_DONE;
     }
     call->verdict = out;
     call->failure = *failure;
-    return policy_wait(p, call, SCRIPT_ON_FAILURE, request, on_over);
+    return policy_wait(p, call, HOOK_ON_FAILURE, request, on_over);
 }
 
 bool policy_has_on_response(const struct policy *p)
 {
-    return script_has(p->script, SCRIPT_ON_RESPONSE);
+    return script_has(p->script, HOOK_ON_RESPONSE);
 }
 
 enum policy_progress policy_on_response(struct policy *p, struct policy_call *call,
@@ -325,13 +325,12 @@ enum policy_progress policy_on_response(struct policy *p, struct policy_call *ca
                                         struct facts_decision *decision, enum facts_review *out)
 {
     bool by_fallback = decision->by_fallback;
-    enum script_breach breach;
+    enum breach breach;
     double answer = 0;
 
     *decision = (struct facts_decision){.by_fallback = by_fallback};
     *out = FACTS_PASS;
-    if (!script_has(p->script, SCRIPT_ON_RESPONSE) ||
-        !policy_may_ask(p, SCRIPT_ON_RESPONSE, request))
+    if (!script_has(p->script, HOOK_ON_RESPONSE) || !policy_may_ask(p, HOOK_ON_RESPONSE, request))
         return POLICY_DONE;
     policy_begin_call(p, request);
     p->call.backend = backend;
@@ -340,15 +339,15 @@ enum policy_progress policy_on_response(struct policy *p, struct policy_call *ca
     p->call.decision = decision;
     p->call.fields_room = 0;
     policy_begin_time(call);
-    breach = script_call(p->script, &call->run, SCRIPT_ON_RESPONSE, &answer);
-    if (breach != SCRIPT_AWAITS) {
+    breach = script_call(p->script, &call->run, HOOK_ON_RESPONSE, &answer);
+    if (breach != BREACH_PENDING) {
         policy_end_time(call);
         *out = policy_end_on_response(p, request, decision, breach, answer);
         return POLICY_DONE;
     }
     call->decision = decision;
     call->review = out;
-    return policy_wait(p, call, SCRIPT_ON_RESPONSE, request, on_over);
+    return policy_wait(p, call, HOOK_ON_RESPONSE, request, on_over);
 }
 
 void policy_cancel(struct policy_call *call)
@@ -418,8 +417,7 @@ bool policy_has_script(const struct policy *p)
     return !p->has_let_go;
 }
 
-void policy_on_breach(struct policy *p,
-                      void (*heard)(void *owner, enum script_hook, struct slice message),
+void policy_on_breach(struct policy *p, void (*heard)(void *owner, enum hook, struct slice message),
                       void *owner)
 {
     p->breaches.heard = heard;

@@ -37,7 +37,7 @@ struct policy_call {
     uint64_t begun_us; /* 0: none is under way, or it is not measured */
     struct policy *policy;
     struct script_run run;
-    enum script_hook hook;
+    enum hook hook;
     struct facts_request *request;
     struct facts_choice choice;
     struct facts_failure failure;
@@ -110,8 +110,7 @@ enum policy_progress policy_on_health(struct policy *, struct policy_call *, uin
 void policy_forget(struct policy *, struct facts_request *);
 
 /* What goes wrong is told there, with the script's line, and not logged. */
-void policy_on_breach(struct policy *,
-                      void (*heard)(void *owner, enum script_hook, struct slice message),
+void policy_on_breach(struct policy *, void (*heard)(void *owner, enum hook, struct slice message),
                       void *owner);
 void policy_tick(struct policy *); /* once a second, roughly */
 

@@ -18,23 +18,7 @@ enum {
     COLLECT_US_MAX = 200000 /* and what can be saved up */
 };
 
-static const char *const hook_names[SCRIPT_HOOKS] = {"choose",  "on_failure", "on_response",
-                                                     "on_done", "init",       "timer",
-                                                     "health",  "on_health",  "finally"};
-static const char *const breach_names[SCRIPT_BREACHES] = {"none",   "error", "timeout",
-                                                          "memory", "yield", "answer"};
-
-const char *script_hook_name(enum script_hook hook)
-{
-    return hook_names[hook];
-}
-
-const char *script_breach_name(enum script_breach breach)
-{
-    return breach_names[breach];
-}
-
-bool script_has(const struct script *script, enum script_hook hook)
+bool script_has(const struct script *script, enum hook hook)
 {
     return script->hooks[hook] != LUA_REFNIL;
 }
@@ -57,9 +41,10 @@ static __attribute__((noinline)) void script_tidy(struct script *script, struct 
 }
 
 /* From one await to the next, or to the end. */
-static inline __attribute__((always_inline)) enum script_breach
-script_slice(struct script *script, struct script_run *run, struct coroutine *co, int arguments,
-             double *answer)
+static inline __attribute__((always_inline)) enum breach script_slice(struct script *script,
+                                                                      struct script_run *run,
+                                                                      struct coroutine *co,
+                                                                      int arguments, double *answer)
 {
     enum budget_stop stop;
     int result;
@@ -76,27 +61,27 @@ script_slice(struct script *script, struct script_run *run, struct coroutine *co
     if (__builtin_expect(result == 0 && !script->was_stopped, 1)) {
         *answer = lua_tonumber(co->thread, -1);
         coroutines_give(co);
-        return SCRIPT_FINE;
+        return BREACH_NONE;
     }
     if (result == LUA_YIELD && !script->was_stopped && co->awaits != NULL) {
         co->run = run;
         run->coroutine = co;
         coroutine_wait(co);
-        return SCRIPT_AWAITS;
+        return BREACH_PENDING;
     }
     script->broken = co;
     script->was_too_long = script->was_refused = false;
     coroutine_charge(co);
     script->was_crowded = shortage_is_of_others(script, co);
     if (script->was_stopped)
-        return stop == BUDGET_TIME ? SCRIPT_TIMED_OUT : SCRIPT_NO_MEMORY;
-    return result == LUA_YIELD    ? SCRIPT_YIELDED
-           : result == LUA_ERRMEM ? SCRIPT_NO_MEMORY
-                                  : SCRIPT_RAISED;
+        return stop == BUDGET_TIME ? BREACH_TIMED_OUT : BREACH_NO_MEMORY;
+    return result == LUA_YIELD    ? BREACH_YIELDED
+           : result == LUA_ERRMEM ? BREACH_NO_MEMORY
+                                  : BREACH_RAISED;
 }
 
-enum script_breach script_call(struct script *script, struct script_run *run, enum script_hook hook,
-                               double *answer)
+enum breach script_call(struct script *script, struct script_run *run, enum hook hook,
+                        double *answer)
 {
     struct coroutine *co = coroutines_take(&script->coroutines);
 
@@ -110,16 +95,16 @@ static void script_go_on(struct coroutine *co, int results)
     struct script *script = list_entry(co->all, struct script, coroutines);
     struct script_run *run = co->run;
     double answer = 0;
-    enum script_breach breach;
+    enum breach breach;
 
     coroutine_wake(co);
     run->coroutine = NULL;
     breach = script_slice(script, run, co, results, &answer);
-    if (breach != SCRIPT_AWAITS)
+    if (breach != BREACH_PENDING)
         run->on_over(run, breach, answer);
 }
 
-void script_end_waiting(struct coroutine *co, enum script_breach breach)
+void script_end_waiting(struct coroutine *co, enum breach breach)
 {
     struct script *script = list_entry(co->all, struct script, coroutines);
     struct script_run *run = co->run;
@@ -128,15 +113,15 @@ void script_end_waiting(struct coroutine *co, enum script_breach breach)
     run->coroutine = NULL;
     script->broken = co;
     script->was_stopped = false;
-    script->was_too_long = breach == SCRIPT_TIMED_OUT;
-    script->was_refused = breach == SCRIPT_NO_MEMORY;
+    script->was_too_long = breach == BREACH_TIMED_OUT;
+    script->was_refused = breach == BREACH_NO_MEMORY;
     script->was_wish = co->awaits != NULL && co->awaits->is_wish;
     run->on_over(run, breach, 0);
 }
 
 static void script_on_too_long(struct coroutine *co)
 {
-    script_end_waiting(co, SCRIPT_TIMED_OUT);
+    script_end_waiting(co, BREACH_TIMED_OUT);
 }
 
 double script_number(const struct script_run *run)
@@ -144,11 +129,11 @@ double script_number(const struct script_run *run)
     return run->coroutine != NULL ? run->coroutine->call.number : 0;
 }
 
-bool script_is_to_blame(const struct script *script, enum script_breach breach)
+bool script_is_to_blame(const struct script *script, enum breach breach)
 {
-    if (breach == SCRIPT_NO_MEMORY)
+    if (breach == BREACH_NO_MEMORY)
         return !script->was_refused && !script->was_crowded;
-    return breach != SCRIPT_TIMED_OUT || !script->was_too_long || script->was_wish;
+    return breach != BREACH_TIMED_OUT || !script->was_too_long || script->was_wish;
 }
 
 uint32_t script_stopped_us(const struct script *script)
@@ -191,7 +176,7 @@ bool script_collect(struct script *script)
     return true;
 }
 
-void script_recover(struct script *script, enum script_breach breach)
+void script_recover(struct script *script, enum breach breach)
 {
     uint64_t memory = script->config->script_limits.memory;
 
@@ -204,7 +189,7 @@ void script_recover(struct script *script, enum script_breach breach)
         lua_pop(script->lua, 1);
     /* A call that was stopped for its time may have left the heap nearly full of garbage,
      * and the next one would pay for that. */
-    if (breach == SCRIPT_NO_MEMORY || (memory > 0 && sandbox_used_bytes(script->lua) > memory / 2))
+    if (breach == BREACH_NO_MEMORY || (memory > 0 && sandbox_used_bytes(script->lua) > memory / 2))
         script_collect(script);
     sandbox_limit_memory(script->lua, memory);
 }
@@ -235,7 +220,7 @@ static int push_hooks_inside(lua_State *lua)
     script->forget_nesting = luaL_ref(lua, LUA_REGISTRYINDEX);
     lua_getfield(lua, -1, "bind");
     lua_setfield(lua, LUA_REGISTRYINDEX, "lb bind");
-    coroutines_init(&script->coroutines, lua, arguments[2], script->hooks, SCRIPT_HOOKS);
+    coroutines_init(&script->coroutines, lua, arguments[2], script->hooks, HOOKS);
     sleep_offer(lua);
     tcp_client_offer(lua);
     http_client_offer(lua);
@@ -247,7 +232,7 @@ static void note_definition(struct script *script, lua_State *lua, int hook)
 {
     lua_Debug function;
 
-    lua_pushstring(lua, hook_names[hook]);
+    lua_pushstring(lua, hook_name((enum hook)hook));
     lua_rawget(lua, 2);
     if (lua_istable(lua, -1)) { /* health = { check = function .. } */
         lua_pushliteral(lua, "check");
@@ -273,10 +258,10 @@ static int bind_inside(lua_State *lua)
     lua_getfield(lua, LUA_REGISTRYINDEX, "lb bind");
     lua_pushvalue(lua, 2);
     lua_call(lua, 1, 1);
-    for (int hook = 0; hook < SCRIPT_HOOKS; hook++) {
-        lua_getfield(lua, 3, hook_names[hook]);
+    for (int hook = 0; hook < HOOKS; hook++) {
+        lua_getfield(lua, 3, hook_name((enum hook)hook));
         script->hooks[hook] = luaL_ref(lua, LUA_REGISTRYINDEX);
-        if (script_has(script, (enum script_hook)hook))
+        if (script_has(script, (enum hook)hook))
             note_definition(script, lua, hook);
     }
     return 0;
@@ -330,20 +315,20 @@ void script_make_final(struct script *script, bool is_final)
 static bool script_init(struct script *script, struct buffer *error)
 {
     struct script_run run = {0};
-    enum script_breach breach;
+    enum breach breach;
     unsigned line;
     double ignored;
 
     script->cpu_ms = script->config->script_limits.budget_ms;
-    if (!script_has(script, SCRIPT_INIT))
+    if (!script_has(script, HOOK_INIT))
         return true;
     script_allow_cpu(script, INIT_CPU_MS);
-    breach = script_call(script, &run, SCRIPT_INIT, &ignored);
-    if (breach == SCRIPT_FINE) {
+    breach = script_call(script, &run, HOOK_INIT, &ignored);
+    if (breach == BREACH_NONE) {
         script_allow_cpu(script, script->config->script_limits.budget_ms);
         return true;
     }
-    script_explain(script, SCRIPT_INIT, breach, error, &line);
+    script_explain(script, HOOK_INIT, breach, error, &line);
     buffer_append_text(error, " (in init)");
     return false;
 }
@@ -405,7 +390,7 @@ void script_close(struct script *script)
     budget_free(script->budget);
     sandbox_close(script->lua);
     script->lua = NULL;
-    for (int hook = 0; hook < SCRIPT_HOOKS; hook++)
+    for (int hook = 0; hook < HOOKS; hook++)
         script->hooks[hook] = LUA_REFNIL;
 }
 

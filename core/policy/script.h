@@ -11,36 +11,12 @@
 #include "base/check.h"
 #include "config/config.h"
 #include "policy/bindings.h"
+#include "shared/hooks.h"
 #include "shared/segment.h"
 
 #include <stdbool.h>
 
-enum script_hook {
-    SCRIPT_CHOOSE,
-    SCRIPT_ON_FAILURE,
-    SCRIPT_ON_RESPONSE,
-    SCRIPT_ON_DONE,
-    SCRIPT_INIT,
-    SCRIPT_TIMER,
-    SCRIPT_HEALTH,
-    SCRIPT_ON_HEALTH,
-    SCRIPT_FINALLY, /* a function that ctx:finally was given */
-    SCRIPT_HOOKS
-};
-
 enum { SCRIPT_FINAL_CPU_MS = 1 };
-
-/* How a call can go wrong. */
-enum script_breach {
-    SCRIPT_FINE,
-    SCRIPT_RAISED,    /* an error */
-    SCRIPT_TIMED_OUT, /* its time was over */
-    SCRIPT_NO_MEMORY, /* it wanted more than script.memory */
-    SCRIPT_YIELDED,   /* it yielded by itself, and nobody will resume it */
-    SCRIPT_WRONG,     /* it returned what it may not; for whoever reads the answer */
-    SCRIPT_BREACHES,
-    SCRIPT_AWAITS = SCRIPT_BREACHES, /* no breach: the end is still to come */
-};
 
 struct script;
 struct timers;
@@ -48,7 +24,7 @@ struct timers;
 struct script_run { /* a call that may await; in place until its end, or script_cancel */
     /* From the loop: a call that awaited is over. The call struct is what it was when it began;
      * afterwards it is nobody's. */
-    void (*on_over)(struct script_run *, enum script_breach, double answer);
+    void (*on_over)(struct script_run *, enum breach, double answer);
     struct coroutine *coroutine; /* NULL: it awaits nothing */
 };
 
@@ -60,32 +36,28 @@ struct script *script_new(const struct config *, struct segment *, struct timers
 void script_free(struct script *); /* NULL is fine */
 /* Frees its Lua state: it has no hook from now on. No call of it is under way, nor awaits. */
 void script_close(struct script *);
-bool script_has(const struct script *, enum script_hook);
+bool script_has(const struct script *, enum hook);
 
 /* The arguments are in the call struct. *answer is what policy/hooks.lua returned. After
- * a breach: script_explain, then script_recover, before the next call. SCRIPT_AWAITS: on_over
+ * a breach: script_explain, then script_recover, before the next call. BREACH_PENDING: on_over
  * tells the rest; until then the call struct serves others. */
-enum script_breach script_call(struct script *, struct script_run *, enum script_hook,
-                               double *answer) MUST_USE;
+enum breach script_call(struct script *, struct script_run *, enum hook, double *answer) MUST_USE;
 /* Calls from here on, until this is taken back, have SCRIPT_FINAL_CPU_MS, and may not await. */
 void script_make_final(struct script *, bool is_final);
 double script_number(const struct script_run *); /* of its call; 0: it awaits nothing */
 void script_cancel(struct script_run *); /* throws the call away, in silence; in any state */
 /* What went wrong, with the script's line in front (where it was, or as near as is known:
- * where the hook begins). For SCRIPT_WRONG only the line. */
-void script_explain(struct script *, enum script_hook, enum script_breach, struct buffer *message,
+ * where the hook begins). For BREACH_WRONG only the line. */
+void script_explain(struct script *, enum hook, enum breach, struct buffer *message,
                     unsigned *line);
 /* Did it do that itself? Not if something that it awaited came late. */
-bool script_is_to_blame(const struct script *, enum script_breach);
+bool script_is_to_blame(const struct script *, enum breach);
 /* The CPU time of the call that went wrong last; 0: it was not stopped, or hardly took any. */
 uint32_t script_stopped_us(const struct script *);
 void script_trace(struct script *, struct buffer *traceback); /* how it got there */
-void script_recover(struct script *, enum script_breach);
+void script_recover(struct script *, enum breach);
 
 uint64_t script_gc_pause_us(const struct script *);   /* the longest stop for garbage */
 void script_forget_vars(struct script *, int number); /* of a request: facts_request.vars */
-
-const char *script_hook_name(enum script_hook);
-const char *script_breach_name(enum script_breach);
 
 #endif

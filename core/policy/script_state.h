@@ -14,20 +14,20 @@ struct script {
     lua_State *lua;
     const struct sandbox_heap *heap; /* of the state */
     struct coroutines coroutines;
-    struct coroutine *broken;             /* of the call that went wrong, until script_recover */
-    struct budget *budget;                /* NULL: none is set */
-    int hooks[SCRIPT_HOOKS];              /* references; LUA_REFNIL: absent */
-    unsigned hook_lines[SCRIPT_HOOKS];    /* where each begins, */
-    const char *hook_files[SCRIPT_HOOKS]; /* in the script, or in a module; the state's text */
-    uint64_t cpu_ms;                      /* that a call has now */
-    int kept, forget_nesting;             /* references */
-    bool was_stopped;                     /* the last call, by the budget */
-    bool was_too_long;      /* the last call that went wrong awaited longer than it may, */
-    bool was_wish;          /* and at last what it had asked to last so long */
-    bool was_refused;       /* it held most of those that wait, when memory was short */
-    bool was_crowded;       /* those that wait hold more than it did */
-    uint64_t refused_bytes; /* held by those that were refused, and garbage now, */
-    uint32_t refused_cycle; /* until the collector's next one */
+    struct coroutine *broken;      /* of the call that went wrong, until script_recover */
+    struct budget *budget;         /* NULL: none is set */
+    int hooks[HOOKS];              /* references; LUA_REFNIL: absent */
+    unsigned hook_lines[HOOKS];    /* where each begins, */
+    const char *hook_files[HOOKS]; /* in the script, or in a module; the state's text */
+    uint64_t cpu_ms;               /* that a call has now */
+    int kept, forget_nesting;      /* references */
+    bool was_stopped;              /* the last call, by the budget */
+    bool was_too_long;             /* the last call that went wrong awaited longer than it may, */
+    bool was_wish;                 /* and at last what it had asked to last so long */
+    bool was_refused;              /* it held most of those that wait, when memory was short */
+    bool was_crowded;              /* those that wait hold more than it did */
+    uint64_t refused_bytes;        /* held by those that were refused, and garbage now, */
+    uint32_t refused_cycle;        /* until the collector's next one */
     struct deferred shortage;
     int64_t collect_us;    /* of the time that collections after memory errors may take */
     uint64_t collected_us; /* when that was last reckoned */
@@ -39,7 +39,7 @@ struct script {
 const char *script_error_text(lua_State *, char *room, size_t room_bytes);
 
 /* For shortage.c. A call that waits will not go on: its end is told, as the last thing. */
-void script_end_waiting(struct coroutine *, enum script_breach);
+void script_end_waiting(struct coroutine *, enum breach);
 /* Collects all, if there is time for that: it takes a share of it only. */
 bool script_collect(struct script *);
 

@@ -52,7 +52,7 @@ static void on_shortage(struct deferred *deferred)
     script->refused_bytes = refused_bytes(script) + largest->held_bytes;
     script->refused_cycle = script->heap->cycles;
     loop_defer(script->coroutines.loop, deferred);
-    script_end_waiting(largest, SCRIPT_NO_MEMORY);
+    script_end_waiting(largest, BREACH_NO_MEMORY);
 }
 
 void shortage_init(struct script *script)

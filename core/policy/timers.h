@@ -33,7 +33,7 @@ struct timers {
     bool is_retired;
     uint32_t last_number, count;
     struct list_node list;
-    /* Runs its function: SCRIPT_AWAITS, or timer_over has been called. */
+    /* Runs its function: BREACH_PENDING, or timer_over has been called. */
     void (*run)(struct timers *, struct timer *);
 };
 

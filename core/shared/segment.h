@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/cipher.h"
+#include "shared/hooks.h"
 #include "shared/recent.h"
 #include "shared/table_memory.h"
 
@@ -30,12 +31,10 @@ enum {
     SEGMENT_BACKENDS_MAX = 4096,
     SEGMENT_COUNTERS_MAX = 1024,
     SEGMENT_TURNS_MAX = 1024,
-    SEGMENT_SPARES_MAX = 8,   /* addresses of one name that are kept */
-    SEGMENT_NAME_BYTES = 64,  /* of a counter, with the NUL behind it */
-    SEGMENT_HOOKS_MAX = 16,   /* of a script, and */
-    SEGMENT_BREACHES_MAX = 8, /* the kinds of what can go wrong with one */
-    CALLERS_SETS = 2048,      /* a power of two */
-    CALLERS_WAYS = 16,        /* addresses of one set that a worker can count */
+    SEGMENT_SPARES_MAX = 8,  /* addresses of one name that are kept */
+    SEGMENT_NAME_BYTES = 64, /* of a counter, with the NUL behind it */
+    CALLERS_SETS = 2048,     /* a power of two */
+    CALLERS_WAYS = 16,       /* addresses of one set that a worker can count */
     CALLERS_SECRET_BYTES = 32,
 };
 
@@ -112,8 +111,8 @@ struct segment_worker {
     _Atomic uint64_t load_us;          /* how long it took to load that one */
     _Atomic uint64_t policy_errors; /* hook calls that failed and were answered by the fallback */
     _Atomic uint64_t policy_gc_pause_us; /* the longest collection that was timed */
-    /* The same by hook and kind, which are policy/script.h's. */
-    _Atomic uint32_t policy_breaches[SEGMENT_HOOKS_MAX][SEGMENT_BREACHES_MAX];
+    /* The same by hook and breach. */
+    _Atomic uint32_t policy_breaches[HOOKS][BREACHES];
     struct recent calls, failed;         /* of the hooks; those that failed by the script's fault */
     _Atomic uint64_t policy_client;      /* whose call was the last one; 0: nobody's yet */
     _Atomic uint32_t policy_client_slot; /* recent_slot of when that was somebody else last */

@@ -31,10 +31,10 @@ static const char *const backends[BACKENDS] = {
     "127.0.0.1:9005", "127.0.0.1:9006", "127.0.0.1:9007", "127.0.0.1:9008",
 };
 
-static void on_breach(void *owner, enum script_hook hook, struct slice message)
+static void on_breach(void *owner, enum hook hook, struct slice message)
 {
     (void)owner;
-    fprintf(stderr, "%s: %.*s\n", script_hook_name(hook), (int)message.length, message.start);
+    fprintf(stderr, "%s: %.*s\n", hook_name(hook), (int)message.length, message.start);
     exit(1);
 }
 

@@ -4,8 +4,8 @@
  * Each is the sum over all workers of what the segment has, those that died excepted
  * where the supervisor clears them.
  */
-#ifndef POLICY_METRICS_H
-#define POLICY_METRICS_H
+#ifndef SHARED_METRICS_H
+#define SHARED_METRICS_H
 
 #include "base/slice.h"
 #include "shared/segment.h"
@@ -15,8 +15,8 @@
 
 /* --- for lua/prelude.lua, which calls them by name --- */
 
-bool policy_metric(const struct segment *, struct slice name, double *value); /* false: no such */
+bool metrics_read(const struct segment *, struct slice name, double *value); /* false: no such */
 /* The name that was probably meant, or NULL. Good until the next call. */
-const char *policy_metric_near(struct slice name);
+const char *metrics_near(struct slice name);
 
 #endif

@@ -1,15 +1,15 @@
 /*
  * Two kinds of names: those in the table below, and "policy_breaches.HOOK.KIND" for every hook
- * and kind that policy/script.h has.
+ * and breach of shared/hooks.h.
  */
-#include "policy/metrics.h"
+#include "shared/metrics.h"
 
 #include "base/nearest.h"
-#include "policy/script.h"
+#include "shared/hooks.h"
 
 #include <stdio.h>
 
-enum { NAME_BYTES = 64, KINDS = (int)SCRIPT_HOOKS * (int)SCRIPT_BREACHES, NAMES_MAX = 16 + KINDS };
+enum { NAME_BYTES = 64, KINDS = (int)HOOKS * (int)BREACHES, NAMES_MAX = 16 + KINDS };
 
 static double get(const _Atomic uint64_t *word)
 {
@@ -88,8 +88,8 @@ _Static_assert((int)METRICS <= 16, "names_of has room for them");
 
 static void name_breaches(char *name, unsigned hook, unsigned kind)
 {
-    snprintf(name, NAME_BYTES, "policy_breaches.%s.%s", script_hook_name((enum script_hook)hook),
-             script_breach_name((enum script_breach)kind));
+    snprintf(name, NAME_BYTES, "policy_breaches.%s.%s", hook_name((enum hook)hook),
+             breach_name((enum breach)kind));
 }
 
 static double breaches_like(const struct segment *s, unsigned hook, unsigned kind)
@@ -102,7 +102,7 @@ static double breaches_like(const struct segment *s, unsigned hook, unsigned kin
     return sum;
 }
 
-bool policy_metric(const struct segment *segment, struct slice name, double *value)
+bool metrics_read(const struct segment *segment, struct slice name, double *value)
 {
     for (unsigned i = 0; i < METRICS; i++)
         if (slice_is(slice_of(metrics[i].name), name)) {
@@ -110,8 +110,8 @@ bool policy_metric(const struct segment *segment, struct slice name, double *val
                                            : metrics[i].whole(segment);
             return true;
         }
-    for (unsigned hook = 0; hook < SCRIPT_HOOKS; hook++)
-        for (unsigned kind = SCRIPT_FINE + 1; kind < SCRIPT_BREACHES; kind++) {
+    for (unsigned hook = 0; hook < HOOKS; hook++)
+        for (unsigned kind = BREACH_NONE + 1; kind < BREACHES; kind++) {
             char full[NAME_BYTES];
 
             name_breaches(full, hook, kind);
@@ -123,7 +123,7 @@ bool policy_metric(const struct segment *segment, struct slice name, double *val
     return false;
 }
 
-const char *policy_metric_near(struct slice name)
+const char *metrics_near(struct slice name)
 {
     static char room[KINDS][NAME_BYTES];
     const char *names[NAMES_MAX];
@@ -131,8 +131,8 @@ const char *policy_metric_near(struct slice name)
 
     for (unsigned i = 0; i < METRICS; i++)
         names[count++] = metrics[i].name;
-    for (unsigned hook = 0; hook < SCRIPT_HOOKS; hook++)
-        for (unsigned kind = SCRIPT_FINE + 1; kind < SCRIPT_BREACHES; kind++) {
+    for (unsigned hook = 0; hook < HOOKS; hook++)
+        for (unsigned kind = BREACH_NONE + 1; kind < BREACHES; kind++) {
             name_breaches(room[used], hook, kind);
             names[count++] = room[used++];
         }
