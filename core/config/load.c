@@ -346,7 +346,7 @@ struct config *config_load_text(const char *name, struct slice source,
     load.error = error;
     load.config = new_config(name, source);
     if (read_overrides(load.config, load.given, error)) {
-        lua = sandbox_open(segment, MEMORY_BYTES_MAX);
+        lua = sandbox_open(segment, MEMORY_BYTES_MAX, modules_push_find);
         if (lua != NULL)
             load_in_state(&load, lua);
         else

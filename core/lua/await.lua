@@ -1,6 +1,6 @@
 -- await - the functions of lb that take a while.
 --
--- C does the work (core/policy/await.h), where there is a loop: `host` has its functions then.
+-- C does the work (core/script/await.h), where there is a loop: `host` has its functions then.
 -- Where a script is only loaded, by the supervisor and `lb check`, there is none. A function here
 -- ends with a tail call of the one in C, so that an error names the script's line.
 local inside, lb = ...

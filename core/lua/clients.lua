@@ -1,5 +1,5 @@
 -- clients - lb.tcp and lb.http: what is asked for is checked here, and done in C
--- (core/policy/tcp_client.c, http_client.c), where there is a loop; `host` has the functions then.
+-- (core/script/tcp_client.c, http_client.c), where there is a loop; `host` has the functions then.
 --
 -- A mistake of a script (a number for a text) is an error. What may be wrong with data (a URL with
 -- a space in it, made from a request) is nil and a text, like a peer that does not answer. A

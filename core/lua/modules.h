@@ -28,7 +28,7 @@ struct modules {
  * get those that they have. Borrowed until then. */
 void modules_allow(lua_State *, const struct modules *);
 
-/* For lua/sandbox.c: pushes the function that lua/modules.lua is given. Its argument
+/* For sandbox_open: pushes the function that lua/modules.lua is given. Its argument
  * is a name. Returns the module's function; or nil and where it was looked for; raises
  * what the compiler says, or why a file cannot be read. */
 void modules_push_find(lua_State *);

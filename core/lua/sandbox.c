@@ -20,7 +20,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "lua/embedded.h"
-#include "lua/modules.h"
 #include "lua/patterns.h"
 
 #include <lauxlib.h>
@@ -51,6 +50,7 @@ struct sandbox { /* the allocator's */
     bool is_restarted;      /* the collector has, within a call */
     uint64_t memory_bytes;  /* the bound at opening, whatever it is lifted to meanwhile */
     uint64_t limit_bytes;
+    void (*push_find)(lua_State *);
     void (*on_full)(void *data);
     void *on_full_data;
     uint64_t run_until_us; /* of the thread's CPU time, during sandbox_run */
@@ -188,7 +188,7 @@ static void push_parts(lua_State *lua)
         push_chunk(lua, parts[i].source(), parts[i].name);
         lua_rawseti(lua, -2, (int)i + 1);
     }
-    modules_push_find(lua);
+    sandbox_of(lua)->push_find(lua);
     lua_setfield(lua, -2, "find_module");
 }
 
@@ -223,12 +223,14 @@ static int open_inside(lua_State *lua)
     return 0;
 }
 
-lua_State *sandbox_open(struct segment *segment, uint64_t memory_bytes)
+lua_State *sandbox_open(struct segment *segment, uint64_t memory_bytes,
+                        void (*push_find)(lua_State *))
 {
     struct sandbox *sandbox = mem_zalloc(sizeof *sandbox);
     lua_State *lua;
 
     CHECK(segment != NULL);
+    sandbox->push_find = push_find;
     sandbox->memory_bytes = sandbox->limit_bytes = memory_bytes;
     sandbox->heap.due_bytes = sandbox->restart_bytes = UINT64_MAX; /* it runs by itself */
     lua = lua_newstate(allocate, sandbox);

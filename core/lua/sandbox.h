@@ -23,8 +23,10 @@ struct segment;
 enum { SANDBOX_LOAD_CPU_MS = 3000, SANDBOX_NAME_MAX = 254 /* bytes of a script's name */ };
 
 /* NULL if there is no memory. Borrows the segment (shared/segment.h), which holds the
- * counters. memory_bytes bounds what the state may allocate; 0: no bound. */
-lua_State *sandbox_open(struct segment *, uint64_t memory_bytes) MUST_USE;
+ * counters. memory_bytes bounds what the state may allocate; 0: no bound. push_find pushes
+ * the function that `require` asks for a module (lua/modules.h); it may raise Lua errors. */
+lua_State *sandbox_open(struct segment *, uint64_t memory_bytes,
+                        void (*push_find)(lua_State *)) MUST_USE;
 void sandbox_close(lua_State *); /* NULL is fine */
 
 /* Compiles a script from its source (never from bytecode) under that name, in the

@@ -2,9 +2,10 @@
  * The hooks that nobody's request waits for: health and on_health in the monitor, on_done, and
  * the functions of ctx:finally and of timers.
  */
-#include "policy/asking.h"
+#include "policy/policy.h"
 
 #include "base/list.h"
+#include "policy/policy_inside.h"
 
 #include <string.h>
 

@@ -1,10 +1,11 @@
-#include "policy/asking.h"
+#include "policy/policy.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "dial/kept.h"
 #include "http/head.h"
+#include "policy/policy_inside.h"
 #include "shared/counters.h"
 
 enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
@@ -18,7 +19,11 @@ void policy_note_breach(struct policy *p, enum hook hook, enum breach breach)
     bool forgets = breach == BREACH_NO_MEMORY && request != NULL && hook != HOOK_FINALLY;
     bool is_owed = forgets && request->finals > 0;
 
-    breaches_note(&p->breaches, p->script, hook, breach, &p->call);
+    breaches_note(&p->breaches, p->script, hook, breach,
+                  &(struct breaches_call){.id = request != NULL ? request->id : SLICE(""),
+                                          .client = request != NULL ? request->client : 0,
+                                          .number = p->call.number,
+                                          .wrong = p->call.wrong});
     if (forgets && !is_owed)
         policy_forget(p, request);
     if (breach != BREACH_WRONG)
@@ -38,6 +43,7 @@ enum policy_progress policy_wait(struct policy *p, struct policy_call *call, enu
     call->policy = p;
     call->hook = hook;
     call->request = request;
+    call->number = p->calls;
     call->run.on_over = over;
     policy_end_call(p);
     return POLICY_AWAITS;
@@ -352,8 +358,8 @@ enum policy_progress policy_on_response(struct policy *p, struct policy_call *ca
 
 void policy_cancel(struct policy_call *call)
 {
-    if (call->policy != NULL)
-        breaches_forget_call(&call->policy->breaches, script_number(&call->run));
+    if (script_awaits(&call->run))
+        breaches_forget_call(&call->policy->breaches, call->number);
     script_cancel(&call->run);
     policy_end_time(call);
 }
@@ -367,6 +373,21 @@ void policy_forget(struct policy *p, struct facts_request *request)
 }
 
 /* --- start and stop --- */
+
+static double deadline_ms(const void *facts)
+{
+    const struct binding_call *call = facts;
+
+    return call->request != NULL ? call->request->deadline_ms : 0;
+}
+
+static void push_hooks(lua_State *lua, void *facts)
+{
+    struct policy *p = list_entry(facts, struct policy, call);
+
+    bindings_push_hooks(lua, p->config, p->breaches.segment, &p->call);
+    timers_offer(&p->timers, lua);
+}
 
 struct policy *policy_new(const struct config *config, struct segment *segment, struct loop *loop,
                           unsigned worker, struct buffer *error)
@@ -382,7 +403,9 @@ struct policy *policy_new(const struct config *config, struct segment *segment, 
     CHECK(p->turn != NULL); /* the first name of all, taken when the settings were loaded */
     timers_init(&p->timers, loop, policy_run_timer);
     p->timers.runs_once_only = in_monitor;
-    p->script = script_new(config, segment, &p->timers, &p->call, error);
+    p->script = script_new(
+        config, segment, loop,
+        &(struct script_owner){{&p->call, sizeof p->call, deadline_ms}, push_hooks}, error);
     if (p->script != NULL)
         return p;
     timers_dispose(&p->timers);

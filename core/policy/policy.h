@@ -12,40 +12,13 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "config/config.h"
+#include "policy/call.h"
 #include "policy/facts.h"
-#include "policy/script.h"
+#include "shared/hooks.h"
 #include "shared/segment.h"
 
 struct policy;
 struct loop;
-
-enum policy_progress {
-    POLICY_DONE,   /* the answer is there */
-    POLICY_AWAITS, /* the hook waits for something; on_done will tell */
-};
-
-/* One call of a hook on behalf of somebody: embedded, all zero but for on_done before the first
- * call, and in place until its end or policy_cancel. One call at a time. */
-struct policy_call {
-    /* After POLICY_AWAITS: the answer is where it was to be put. Comes from the loop, once, and
-     * never inside the call that asked. */
-    void (*on_done)(struct policy_call *);
-    /* By the script, in all calls so far, from their beginning to their end, awaits included. Of
-     * choose, on_response and on_failure, and only where the log has a line for each request. */
-    uint64_t took_us;
-    /* The policy's own. */
-    uint64_t begun_us; /* 0: none is under way, or it is not measured */
-    struct policy *policy;
-    struct script_run run;
-    enum hook hook;
-    struct facts_request *request;
-    struct facts_choice choice;
-    struct facts_failure failure;
-    struct facts_decision *decision;
-    enum facts_verdict *verdict;
-    enum facts_review *review;
-    struct facts_check *check;
-};
 
 enum { POLICY_IN_MONITOR = UINT32_MAX }; /* in place of a worker's number */
 

@@ -5,8 +5,8 @@
 #include "lab/rehearsal.h"
 #include "os/children.h"
 #include "os/waited.h"
-#include "policy/budget.h"
 #include "policy/policy.h"
+#include "script/budget.h"
 #include "shared/board.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
--- Which of a script's failures are logged (core/policy/complaints).
+-- Which of a script's failures are logged (core/script/complaints).
 local ffi = require "ffi"
 local core = require "spec.support.core"
 

@@ -1,0 +1,228 @@
+#include "script/http_client.h"
+
+#include "base/mem.h"
+#include "dial/fetch.h"
+#include "lua/sandbox.h"
+#include "script/await.h"
+#include "script/tcp_client.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+/* The arguments of http_fetch; names and values of fields follow, in turn. */
+enum { METHOD = 1, URL, TIMEOUT, BODY_MAX, BODY, FIELDS };
+
+struct call {
+    struct fetch fetch;
+    struct await await;
+};
+
+static char headers_meta_key, headers_lists_key; /* in the registry, by their addresses */
+
+static void call_free(struct call *c)
+{
+    fetch_dispose(&c->fetch);
+    mem_free(c);
+}
+
+static void call_cancel(struct await *await)
+{
+    call_free(list_entry(await, struct call, await));
+}
+
+/* --- the answer --- */
+
+static void push_lower(lua_State *lua, struct slice name)
+{
+    char *lower = mem_copy(name.start, name.length);
+
+    for (size_t i = 0; i < name.length; i++)
+        lower[i] = ascii_lower(lower[i]);
+    lua_pushlstring(lua, lower, name.length);
+    mem_free(lower);
+}
+
+/* The name is on top of the stack, and stays; its list is above it then. */
+static void push_values(lua_State *lua, int lists)
+{
+    lua_pushvalue(lua, -1);
+    lua_rawget(lua, lists);
+    if (!lua_isnil(lua, -1))
+        return;
+    lua_pop(lua, 1);
+    lua_newtable(lua);
+    lua_pushvalue(lua, -2);
+    lua_pushvalue(lua, -2);
+    lua_rawset(lua, lists);
+}
+
+/* A peer that sends a field of that name takes no method away (core/lua/clients.lua). */
+static bool is_method(struct slice name)
+{
+    return slice_is_nocase(name, SLICE("all")) || slice_is_nocase(name, SLICE("one")) ||
+           slice_is_nocase(name, SLICE("each"));
+}
+
+/* headers[name], of name and list on top: values of one name are one list (RFC 9110, 5.3), but for
+ * Set-Cookie, whose first counts. */
+static void set_joined(lua_State *lua, int headers, struct slice name, struct slice value)
+{
+    size_t count = lua_objlen(lua, -1);
+
+    if (is_method(name) || (count > 1 && slice_is_nocase(name, SLICE("set-cookie"))))
+        return;
+    lua_pushvalue(lua, -2);
+    if (count > 1) {
+        lua_pushvalue(lua, -1);
+        lua_rawget(lua, headers);
+        lua_pushstring(lua, ", ");
+    }
+    lua_pushlstring(lua, value.start, value.length);
+    if (count > 1)
+        lua_concat(lua, 3);
+    lua_rawset(lua, headers);
+}
+
+static void push_registered(lua_State *lua, void *key)
+{
+    lua_pushlightuserdata(lua, key);
+    lua_rawget(lua, LUA_REGISTRYINDEX);
+}
+
+/* By lower-case names. */
+static void push_headers(lua_State *lua, const struct head *head)
+{
+    int headers = lua_gettop(lua) + 1, lists = headers + 1;
+
+    lua_createtable(lua, 0, (int)head->fields_count);
+    lua_createtable(lua, 0, (int)head->fields_count);
+    for (unsigned i = 0; i < head->fields_count; i++) {
+        const struct field *field = &head->fields[i];
+
+        push_lower(lua, field->name);
+        push_values(lua, lists);
+        lua_pushlstring(lua, field->value.start, field->value.length);
+        lua_rawseti(lua, -2, (int)lua_objlen(lua, -2) + 1);
+        set_joined(lua, headers, field->name, field->value);
+        lua_settop(lua, lists);
+    }
+    push_registered(lua, &headers_lists_key);
+    lua_pushvalue(lua, headers);
+    lua_pushvalue(lua, lists);
+    lua_rawset(lua, -3);
+    push_registered(lua, &headers_meta_key);
+    lua_setmetatable(lua, headers);
+    lua_settop(lua, headers);
+}
+
+static void push_answer(lua_State *lua, const struct fetch *f)
+{
+    struct slice body = buffer_slice(&f->body);
+
+    lua_createtable(lua, 0, 3);
+    lua_pushinteger(lua, (lua_Integer)f->response.parse.head.status);
+    lua_setfield(lua, -2, "status");
+    push_headers(lua, &f->response.parse.head);
+    lua_setfield(lua, -2, "headers");
+    lua_pushlstring(lua, body.start, body.length);
+    lua_setfield(lua, -2, "body");
+}
+
+static void on_over(struct fetch *f)
+{
+    struct call *c = list_entry(f, struct call, fetch);
+    lua_State *lua = await_stack(&c->await);
+    int results = 1;
+
+    if (f->has_answer) {
+        push_answer(lua, f);
+    } else {
+        lua_pushnil(lua);
+        lua_pushstring(lua, f->why);
+        results = 2;
+    }
+    fetch_dispose(f);
+    await_end(&c->await, results);
+    mem_free(c);
+}
+
+/* --- the request --- */
+
+static struct slice slice_at(lua_State *lua, int index)
+{
+    struct slice text = {NULL, 0};
+
+    if (lua_type(lua, index) == LUA_TSTRING)
+        text.start = lua_tolstring(lua, index, &text.length);
+    return text;
+}
+
+/* NULL, or what is wrong, in where. */
+static const char *call_fill(lua_State *lua, struct fetch *f, char *where, size_t where_bytes)
+{
+    const char *wrong = fetch_set_method(f, slice_at(lua, METHOD));
+
+    if (wrong != NULL) {
+        snprintf(where, where_bytes, "method: %s", wrong);
+        return where;
+    }
+    wrong = fetch_set_url(f, slice_at(lua, URL));
+    if (wrong != NULL) {
+        snprintf(where, where_bytes, "url: %s", wrong);
+        return where;
+    }
+    for (int i = FIELDS; i + 1 <= lua_gettop(lua); i += 2) {
+        struct slice name = slice_at(lua, i);
+
+        wrong = fetch_add_field(f, name, slice_at(lua, i + 1));
+        if (wrong != NULL) {
+            snprintf(where, where_bytes, "header: '%.*s': %s",
+                     (int)(name.length < 64 ? name.length : 64), name.start, wrong);
+            return where;
+        }
+    }
+    wrong = fetch_set_body(f, slice_at(lua, BODY));
+    if (wrong != NULL)
+        snprintf(where, where_bytes, "%s: %s", wrong == held_too_many ? "limit" : "body", wrong);
+    return wrong != NULL ? where : NULL;
+}
+
+/* Types and ranges were checked by core/lua/clients.lua, and nothing here raises an error once
+ * there is a call to free. */
+static int http_fetch(lua_State *lua)
+{
+    double timeout = luaL_checknumber(lua, TIMEOUT), body_max = luaL_checknumber(lua, BODY_MAX);
+    char where[256];
+    struct call *c;
+
+    await_check(lua, "lb.http");
+    tcp_client_make_room(lua);
+    c = mem_zalloc(sizeof *c);
+    c->await.cancel = call_cancel;
+    fetch_init(&c->fetch, await_loop(lua));
+    c->fetch.on_over = on_over;
+    if (call_fill(lua, &c->fetch, where, sizeof where) != NULL) {
+        call_free(c);
+        lua_pushnil(lua);
+        lua_pushstring(lua, where);
+        return 2;
+    }
+    fetch_start(&c->fetch, (size_t)body_max, (uint64_t)(timeout * 1000 + 0.5));
+    return await_begin(lua, &c->await);
+}
+
+static void keep(lua_State *lua, void *key, const char *name)
+{
+    lua_pushlightuserdata(lua, key);
+    sandbox_push_prelude(lua);
+    lua_getfield(lua, -1, name);
+    lua_remove(lua, -2);
+    lua_rawset(lua, LUA_REGISTRYINDEX);
+}
+
+void http_client_offer(lua_State *lua)
+{
+    keep(lua, &headers_meta_key, "http_headers"); /* core/lua/clients.lua, as the other */
+    keep(lua, &headers_lists_key, "http_lists");
+    await_offer(lua, "http_fetch", http_fetch);
+}
