@@ -125,16 +125,16 @@ run: ## installs what is missing, builds, starts two backends and lb in front of
 test: ## installs what is missing and checks everything: builds, specs, sanitizers
 	@infra/test.sh
 
-# Specs alone, against the plain build: make spec FILE=spec/system/drain_spec.lua
+# Specs alone, against the plain build: make spec FILE=spec/system/processes/drain_spec.lua
 FILE ?= spec
-spec: all library ## runs specs against the plain build: FILE=spec/system/drain_spec.lua
+spec: all library ## runs specs against the plain build: FILE=spec/system/processes/drain_spec.lua
 	infra/apart.sh busted $(FILE)
 
 # The system specs, each file in a network that drops its first SYN and every hundredth after it. Minutes.
-# make spec-lossy LOSE=20 for more, FILE=spec/system/drain_spec.lua for one.
+# make spec-lossy LOSE=20 for more, FILE=spec/system/processes/drain_spec.lua for one.
 LOSE ?= 100
 spec-lossy: all library ## runs spec/system in a network that drops SYNs: LOSE=20, FILE=..
-	@failed=; for file in $(or $(filter-out spec,$(FILE)),$(sort $(wildcard spec/system/*_spec.lua))); do \
+	@failed=; for file in $(or $(filter-out spec,$(FILE)),$(sort $(wildcard spec/system/*/*_spec.lua))); do \
 		echo $$file; LOSE=$(LOSE) infra/apart.sh busted -o plainTerminal $$file || failed=yes; \
 	done; [ -z "$$failed" ]
 
@@ -164,7 +164,7 @@ storm: all ## reloads every 100 ms under load, for 30 s
 # Scripts that never end, 20,000 of them at random in one worker: which lives on, without growing. Minutes.
 # make runaways SEED=2 for others.
 runaways: all ## runs 20,000 scripts that never end: SEED=2
-	RUNAWAYS=20000 SEED=$(or $(SEED),1) infra/apart.sh busted spec/system/runaways_spec.lua
+	RUNAWAYS=20000 SEED=$(or $(SEED),1) infra/apart.sh busted spec/system/sandbox/runaways_spec.lua
 
 # What a small request costs: instructions by function, allocations, system calls; fails above the bounds of
 # infra/instructions/bounds.lua. A minute.

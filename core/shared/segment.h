@@ -7,7 +7,7 @@
  *
  * What one worker writes with each request lies SEGMENT_APART from what another one
  * writes and from what all read with each request, so workers do not slow each other
- * down (core/README.md tells of each word; spec/system/cache_lines_spec.lua looks).
+ * down (core/README.md tells of each word; spec/system/processes/cache_lines_spec.lua looks).
  */
 #ifndef SHARED_SEGMENT_H
 #define SHARED_SEGMENT_H

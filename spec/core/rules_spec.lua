@@ -26,7 +26,7 @@ local function exists(path)
   return file and file:close()
 end
 
--- The specs that a cell names: `spec/system/reuse_spec.lua`.
+-- The specs that a cell names: `spec/system/backends/reuse_spec.lua`.
 local function specs_of(shown)
   local specs = {}
   for path in shown:gmatch "`(spec/[^`]+_spec%.lua)`" do specs[#specs + 1] = path end

@@ -1,5 +1,5 @@
 -- Every example of the pages: it loads, `lb check` finds nothing wrong with it, and its
--- hooks run with what spec/support builds. spec/system/examples_spec.lua
+-- hooks run with what spec/support builds. spec/system/scripts/examples_spec.lua
 -- sends requests through them.
 local examples = require "spec.support.examples"
 local pages = require "spec.support.pages"
