@@ -76,9 +76,9 @@ describe("the share of each backend", function()
     assert.same({}, lb:events "policy_error")
   end
 
-  -- Within 10 %, and what chance adds: 4 standard deviations, which once in
-  -- 16,000 times is too little.
-  local function expect(policy, origins, weights)
+  -- Within 10 % (or the part that is given), and what chance adds: 4 standard deviations, which
+  -- once in 16,000 times is too little.
+  local function expect(policy, origins, weights, part)
     local sum, total = 0, 0
     for i, one in ipairs(origins) do
       if policy.ignores_weight then weights[i] = 1 end
@@ -87,7 +87,7 @@ describe("the share of each backend", function()
     for i, one in ipairs(origins) do
       local share = weights[i] / sum
       local wanted = share * total
-      local bound = 0.1 * wanted + (policy.chance and 4 * (wanted * (1 - share)) ^ 0.5 or 2)
+      local bound = (part or 0.1) * wanted + (policy.chance and 4 * (wanted * (1 - share)) ^ 0.5 or 2)
       assert(math.abs(#one.requests - wanted) <= bound,
         ("of weight %d: %d of %d, expected %.0f"):format(weights[i], #one.requests, total, wanted))
     end
@@ -114,7 +114,7 @@ describe("the share of each backend", function()
       local origins = { answer_after(0.02), answer_after(0.02), answer_after(0.02) }
       local lb = start(policy, origins, { 6, 3, 1 })
       send(lb, 32, 20)
-      expect(policy, origins, { 6, 3, 1 })
+      expect(policy, origins, { 6, 3, 1 }, 0.2) -- on a busy machine some requests take longer
     end)
   end
 

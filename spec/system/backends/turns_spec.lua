@@ -83,7 +83,7 @@ describe("turns", function()
   it("take no names of counters, whatever clients ask for", function()
     local list = hellos(4)
     local lb = start(([[
-      return { %s %s choose = function(ctx, backends)
+      return { %s %s script = { budget_ms = 5000 }, choose = function(ctx, backends)
         if ctx.path == "/names" then
           local count = 0
           while pcall(lb.counter, "n" .. count + 1) do count = count + 1 end
