@@ -108,7 +108,11 @@ static void probe_refuse_head(struct probe *p)
     bool is_large = p->response.fault == RESPONSE_LARGE_INTERIM || error == PARSE_LARGE_HEAD ||
                     error == PARSE_LONG_LINE || error == PARSE_MANY_FIELDS;
 
-    probe_fail(p, is_large ? VERDICT_LARGE_HEAD : VERDICT_NOT_HTTP, 0);
+    /* The length of what has no body is nothing to a check: the final head decides. */
+    if (p->response.fault == RESPONSE_AMBIGUOUS_LENGTH && is_interim(p->response.parse.head.status))
+        response_expect_next(&p->response);
+    else
+        probe_fail(p, is_large ? VERDICT_LARGE_HEAD : VERDICT_NOT_HTTP, 0);
 }
 
 static void on_bytes(struct stream *s, struct slice bytes)

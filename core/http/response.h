@@ -43,8 +43,10 @@ void response_expect(struct response *, const struct parse_limits *, struct aren
                      void (*on_body)(struct parse *, struct slice));
 void response_dispose(struct response *); /* one that is all zero, too */
 
-/* For response_feed: the head that parse has read; the head behind an interim one. */
+/* For response_feed: the head that parse has read, interim or final, is checked. */
 enum response_step response_take_head(struct response *);
+/* The head behind an interim one comes. For response_feed, and for a reader that goes on after an
+ * interim head of ambiguous length. */
 void response_expect_next(struct response *);
 
 /* Takes what it has used off the bytes. Inline, as it is on the way of every request. */

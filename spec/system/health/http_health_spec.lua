@@ -147,6 +147,18 @@ describe("a health check by HTTP", function()
     for _, request in ipairs(backend.checks) do assert.equal("/healthz", request.target) end
   end)
 
+  for what, interim in pairs {
+    ["chunks and a length"] = "HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+    ["two lengths"] = "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+  } do
+    it("goes by the final answer behind an interim one with " .. what, function()
+      local backend = checked(answer(interim .. "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+      local lb = play.balancer { backends = { backend }, settings = QUICK }
+      assert.equal("status 200", lb:up(backend.address).reason)
+      assert.same({}, lb:events "backend_down")
+    end)
+  end
+
   it("waits for the answer behind interim ones", function()
     local backend = checked(answer(
       "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"))
