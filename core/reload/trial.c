@@ -25,6 +25,7 @@ struct trial {
     const struct config *config;
     bool rehearses;
     int status;         /* as waitpid tells it */
+    bool is_late;       /* it was killed for that */
     uint64_t until_ms;  /* when it is given up, steady clock */
     uint64_t waited_ms; /* for a CPU; what until_ms has been moved by */
 };
@@ -116,16 +117,17 @@ static bool wait_for_end(struct trial *t, struct children *children, int signals
         if (!is_killed && (stop || !trial_has_time(t, children->list[0].pid))) {
             children_signal(children, SIGKILL);
             is_killed = true;
+            t->is_late = !stop;
         }
         signals_wait(signals, is_killed ? UINT64_MAX : t->until_ms);
     }
 }
 
-static int judge(const struct trial *t, bool is_late)
+static int judge(const struct trial *t)
 {
     const char *name = t->config->script_path;
 
-    if (is_late)
+    if (t->is_late)
         check_last_words("start_failed", "%s: loading it in a worker takes more than %d s", name,
                          TRIAL_MAX_MS / 1000);
     else if (WIFSIGNALED(t->status))
@@ -156,7 +158,7 @@ bool trial_run(const struct config *config, bool rehearses, int signals, int *st
     } else {
         stop = wait_for_end(&trial, &children, signals);
         if (!stop)
-            *status = judge(&trial, clock_steady_ms() >= trial.until_ms);
+            *status = judge(&trial);
     }
     children_dispose(&children);
     return !stop && *status == 0;
