@@ -50,7 +50,7 @@ struct outgoing_request {              /* what is known of it before it is sent 
 
 enum outgoing_state {
     OUTGOING_IDLE,     /* nobody has it */
-    OUTGOING_OVER,     /* on_end or on_failed has come, and it was not given back yet */
+    OUTGOING_OVER,     /* on_end or on_failed has come, or it is closed */
     OUTGOING_AWAITING, /* the response is awaited, or comes */
     OUTGOING_HELD,     /* outgoing_hold */
     OUTGOING_TUNNEL,   /* outgoing_switch */

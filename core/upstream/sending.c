@@ -26,11 +26,11 @@ void outgoing_send_end(struct outgoing *o, struct slice trailers)
 {
     struct connection *c = connection_of(o);
 
-    o->has_request = true;
     if (c->sends_in_chunks)
         h1_send_last_chunk(&c->stream, trailers);
     else if (o->state == OUTGOING_TUNNEL)
         stream_shutdown(&c->stream);
+    o->has_request = true;
 }
 
 void outgoing_flush(struct outgoing *o)
