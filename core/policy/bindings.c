@@ -21,7 +21,7 @@ EMBEDDED(lists, "core/policy/lists.lua")
 EMBEDDED(context, "core/policy/context.lua")
 EMBEDDED(headers, "core/policy/headers.lua")
 EMBEDDED(answers, "core/policy/answers.lua")
-EMBEDDED(options, "core/policy/options.lua")
+EMBEDDED(overrides, "core/policy/overrides.lua")
 
 enum { FIELDS_MAX = 1000 }; /* of an answer */
 
@@ -335,7 +335,7 @@ void bindings_push_hooks(lua_State *lua, const struct config *config, struct seg
     lua_pushlightuserdata(lua, &call->number);
     lua_call(lua, 3, 1);
     lua_pushlightuserdata(lua, call);
-    push_chunk(lua, embedded_options(), "=lb options");
+    push_chunk(lua, embedded_overrides(), "=lb overrides");
     sandbox_push_prelude(lua);
     lua_call(lua, 1, 1);
     push_chunk(lua, embedded_context(), "=lb context");

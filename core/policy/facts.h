@@ -96,8 +96,9 @@ enum facts_decision_kind {
     FACTS_RESPOND, /* the script answers itself */
 };
 
-/* What the script wants otherwise for the backend that it has chosen; in the request's arena. */
-struct facts_options {
+/* What choose gives with a backend, in place of the settings and of what the client sent; in the
+ * request's arena. */
+struct facts_overrides {
     uint64_t connect_ms, response_head_ms, response_body_ms; /* 0: as in the settings */
     uint64_t deadline_ms;                                    /* over all tries, from now; 0: none */
     struct slice host; /* what the backend's Host says; empty: as the client's */
@@ -115,7 +116,7 @@ struct facts_decision {
     struct slice body; /* in the request's arena, like the fields */
     struct field *fields;
     uint32_t fields_count;
-    struct facts_options *options; /* for FACTS_BACKEND, and of on_response; NULL: none */
+    struct facts_overrides *overrides; /* with FACTS_BACKEND, or of on_response; NULL: none */
     bool is_costly; /* for FACTS_REFUSE: the client's calls take too much time, for a second */
 };
 

@@ -8,7 +8,7 @@
 -- A table can refuse a new field but not a change of one that it has. So these tables are empty,
 -- except for the number in a ctx, which a script can spoil for itself only, and for the list of
 -- backends, which is mended before the next call. C checks whatever comes back.
-local prelude, answers, backends_module, lists, call_address, read_options, extend_ctx, bind_headers = ...
+local prelude, answers, backends_module, lists, call_address, read_overrides, extend_ctx, bind_headers = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
@@ -208,7 +208,7 @@ function turns.check_ctx(ctx)
   end
 end
 
-local FOR_BACKEND = { host = true, path = true } -- options of choose
+local FOR_BACKEND = { host = true, path = true } -- overrides of choose
 
 local ctx_meta = {
   [WALK] = "pairs(ctx) finds nothing: its fields are read by name, and those of the head by ctx.headers:each()",
@@ -264,8 +264,8 @@ local function respond(given, hook)
   return RESPONDED
 end
 
-local function with_options(number, options)
-  local text = read_options(call, options)
+local function with_overrides(number, overrides)
+  local text = read_overrides(call, overrides)
   if text then return wrong("choose returned %s", text) end
   return number
 end
@@ -282,7 +282,7 @@ local function decode(given, detail, more, choose)
   if more ~= nil and drop("choose", choose, "a third value") then return WRONG end
   if type(given) == "table" then
     local number = number_of[given]
-    if number then return with_options(number, detail) end
+    if number then return with_overrides(number, detail) end
     local answer = answers.contents_of(given)
     if answer and detail ~= nil and drop("choose", choose, "an answer and a " .. type(detail)) then return WRONG end
     if answer then return respond(answer, "choose") end
@@ -368,13 +368,13 @@ local res_meta = {
 local function bind_on_response(on_response)
   return function()
     local number = call.number
-    local review, options, more = on_response(setmetatable({ number }, ctx_meta), members[call.backend + 1],
+    local review, overrides, more = on_response(setmetatable({ number }, ctx_meta), members[call.backend + 1],
       setmetatable({ number }, res_meta))
     if more ~= nil and drop("on_response", on_response, "a third value") then return WRONG end
-    if review == nil and options == nil then return PASS end
+    if review == nil and overrides == nil then return PASS end
     local answer = type(review) == "table" and answers.contents_of(review)
-    if options ~= nil then
-      local text = answer and "an answer and options: its headers are its own" or read_options(call, options, true)
+    if overrides ~= nil then
+      local text = answer and "an answer and options: its headers are its own" or read_overrides(call, overrides, true)
       if text then return wrong("on_response returned %s", text) end
       if review == nil then return PASS end
     end

@@ -10,7 +10,7 @@
 
 enum { CONNECT_RETRIES = 3, DEFAULT_VERDICT = 3 };
 
-/* --- for policy.c and occasions.c --- */
+/* --- for policy.c and notices.c --- */
 
 void policy_note_breach(struct policy *p, enum hook hook, enum breach breach)
 {
@@ -199,7 +199,7 @@ static enum facts_review policy_end_on_response(struct policy *p, struct facts_r
     }
     if (breach != BREACH_NONE) {
         policy_note_breach(p, HOOK_ON_RESPONSE, breach);
-        decision->options = NULL; /* some of them, perhaps */
+        decision->overrides = NULL; /* some of them, perhaps */
         request->by_fallback = 1;
     } else {
         breaches_note_good(&p->breaches, p->call.number);

@@ -50,8 +50,8 @@ enum policy_progress policy_on_failure(struct policy *, struct policy_call *,
 /* Is there a hook to look at responses? */
 bool policy_has_on_response(const struct policy *);
 /* The final response's head is in, and nothing was sent to the client. All is borrowed until the
- * call is over. FACTS_REPLACE: the answer is in *decision, else only the options are, with what
- * goes to the client otherwise if the response does; or NULL. */
+ * call is over. FACTS_REPLACE: the answer is in *decision, else only the overrides are, which
+ * apply if the response goes to the client; or NULL. */
 enum policy_progress policy_on_response(struct policy *, struct policy_call *,
                                         struct facts_request *, uint32_t backend,
                                         const struct head *, struct facts_decision *,

@@ -1,6 +1,6 @@
 /*
  * policy_inside - a policy as the files of this folder see it: policy.c makes the calls that a
- * request waits for, occasions.c those that no request waits for.
+ * request waits for, notices.c those that no request waits for.
  */
 #ifndef POLICY_POLICY_INSIDE_H
 #define POLICY_POLICY_INSIDE_H

@@ -325,24 +325,24 @@ void attempt_init(struct attempt *a, const struct attempt_events *events, struct
     deferred_init(&a->unresolved, on_unresolved);
 }
 
-void attempt_set_options(struct attempt *a, const struct facts_options *options,
-                         const struct config_timeouts *standard)
+void attempt_set_overrides(struct attempt *a, const struct facts_overrides *overrides,
+                           const struct config_timeouts *standard)
 {
     struct config_timeouts *own;
 
-    a->options = options;
+    a->overrides = overrides;
     a->timeouts = standard;
-    if (options == NULL ||
-        (options->connect_ms | options->response_head_ms | options->response_body_ms) == 0)
+    if (overrides == NULL ||
+        (overrides->connect_ms | overrides->response_head_ms | overrides->response_body_ms) == 0)
         return;
     own = arena_alloc(a->request.arena, sizeof *own);
     *own = *standard;
-    if (options->connect_ms > 0)
-        own->connect_ms = options->connect_ms;
-    if (options->response_head_ms > 0)
-        own->response_head_ms = options->response_head_ms;
-    if (options->response_body_ms > 0)
-        own->response_body_ms = options->response_body_ms;
+    if (overrides->connect_ms > 0)
+        own->connect_ms = overrides->connect_ms;
+    if (overrides->response_head_ms > 0)
+        own->response_head_ms = overrides->response_head_ms;
+    if (overrides->response_body_ms > 0)
+        own->response_body_ms = overrides->response_body_ms;
     a->timeouts = own;
 }
 

@@ -65,8 +65,8 @@ struct attempt { /* embedded; stays in place until it is over */
     const struct config_timeouts *timeouts;
     struct outgoing_request request;
     struct backend *backend;
-    const struct facts_options *options; /* what the script wants for it; NULL: nothing */
-    struct outgoing *outgoing;           /* NULL until connected */
+    const struct facts_overrides *overrides; /* of choose; NULL: none */
+    struct outgoing *outgoing;               /* NULL until connected */
     struct lease lease;
     struct others *others;      /* NULL: no connect of this attempt has failed yet */
     struct deferred unresolved; /* there is no address to connect to */
@@ -90,15 +90,15 @@ static inline bool attempt_is_active(const struct attempt *a)
 /* What the script changes in the fields of its response; NULL: nothing. */
 static inline const struct changes *attempt_response_changes(const struct attempt *a)
 {
-    return a->options != NULL ? &a->options->response : NULL;
+    return a->overrides != NULL ? &a->overrides->response : NULL;
 }
 
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,
                   const struct config_timeouts *, const struct outgoing_request *);
 /* Call before a backend is tried: what holds for it and did not for the last one, or NULL. Its
  * timeouts come before the standard ones. Borrows both. */
-void attempt_set_options(struct attempt *, const struct facts_options *,
-                         const struct config_timeouts *standard);
+void attempt_set_overrides(struct attempt *, const struct facts_overrides *,
+                           const struct config_timeouts *standard);
 /* fresh: not over a pooled connection. If a pooled one serves, on_connected comes inside this
  * call; everything else comes later. */
 void attempt_start(struct attempt *, struct backend *, bool fresh);

@@ -117,7 +117,7 @@ static void describe_target(struct target *target, struct slice path, struct are
 }
 
 void describe_forwarded(struct outgoing *to, struct incoming *in, const struct config *config,
-                        const struct facts_request *facts, const struct facts_options *options,
+                        const struct facts_request *facts, const struct facts_overrides *overrides,
                         struct slice own_host)
 {
     const struct request *request = &in->request;
@@ -125,8 +125,8 @@ void describe_forwarded(struct outgoing *to, struct incoming *in, const struct c
     bool is_trusted = facts->is_trusted;
     struct target target = request->target;
 
-    if (options != NULL && options->path.length > 0)
-        describe_target(&target, options->path, arena);
+    if (overrides != NULL && overrides->path.length > 0)
+        describe_target(&target, overrides->path, arena);
     outgoing_send_head(
         to,
         &(struct forward_request){
@@ -142,8 +142,9 @@ void describe_forwarded(struct outgoing *to, struct incoming *in, const struct c
             .has_max_forwards = request->has_max_forwards,
             .max_forwards = request->max_forwards,
             .names_no_host = request->host.length == 0,
-            .new_host = options != NULL ? options->host : (struct slice){"", 0},
-            .changes = options != NULL && options->request.count > 0 ? &options->request : NULL,
+            .new_host = overrides != NULL ? overrides->host : (struct slice){"", 0},
+            .changes =
+                overrides != NULL && overrides->request.count > 0 ? &overrides->request : NULL,
             .omits_via = !config->via,
         },
         request_body_size(request));

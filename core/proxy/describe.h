@@ -12,9 +12,9 @@
 /* Everything that does not change over the tries; texts are in the incoming's arena. */
 struct facts_request describe_request(struct incoming *, const struct config *, uint64_t id);
 /* Sends the head to a backend. Made for each try, and not kept: it is as large as the one that the
- * client sent. The options may be NULL; own_host is for a request without a Host. */
+ * client sent. The overrides may be NULL; own_host is for a request without a Host. */
 void describe_forwarded(struct outgoing *, struct incoming *, const struct config *,
-                        const struct facts_request *, const struct facts_options *,
+                        const struct facts_request *, const struct facts_overrides *,
                         struct slice own_host);
 /* What only the end of an exchange tells, for its line. last: its last try, NULL if there was
  * none; now_us: the steady clock. */

@@ -125,18 +125,18 @@ static void exchange_follow_decision(struct exchange *);
 
 /* Those of the last choose are over. But for a deadline, which is of all tries: it can become
  * shorter only, so that it ends even if each choose gives the same one. */
-static void exchange_take_options(struct exchange *e, const struct facts_options *options)
+static void exchange_take_overrides(struct exchange *e, const struct facts_overrides *overrides)
 {
     struct loop *loop = e->proxy->loop;
 
-    if (options == NULL && e->attempt.options == NULL)
+    if (overrides == NULL && e->attempt.overrides == NULL)
         return;
-    attempt_set_options(&e->attempt, options, &e->plan->config->timeouts);
-    if (options == NULL || options->deadline_ms == 0 ||
+    attempt_set_overrides(&e->attempt, overrides, &e->plan->config->timeouts);
+    if (overrides == NULL || overrides->deadline_ms == 0 ||
         (deadline_is_set(&e->deadline) &&
-         e->deadline.at_ms <= loop_now_ms(loop) + options->deadline_ms))
+         e->deadline.at_ms <= loop_now_ms(loop) + overrides->deadline_ms))
         return;
-    deadline_set(loop, &e->deadline, options->deadline_ms);
+    deadline_set(loop, &e->deadline, overrides->deadline_ms);
     e->facts.deadline_ms = (double)e->deadline.at_ms;
     e->has_own_deadline = true;
 }
@@ -206,7 +206,7 @@ static void exchange_try_chosen(struct exchange *e)
     bool is_new;
 
     e->facts.last = chosen + 1;
-    exchange_take_options(e, e->decision.options);
+    exchange_take_overrides(e, e->decision.overrides);
     if (!exchange_finds_room(e, backend)) {
         is_new = choice_note_full(&e->choice, chosen);
     } else if (exchange_may_go_to(e, backend)) {
@@ -335,7 +335,7 @@ static void on_attempt_connected(struct attempt *a)
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
     exchange_enter(e, EXCHANGE_FORWARDING); /* from CONNECTING only */
-    describe_forwarded(a->outgoing, e->in, e->plan->config, &e->facts, a->options,
+    describe_forwarded(a->outgoing, e->in, e->plan->config, &e->facts, a->overrides,
                        slice_of(config_backend_host(a->backend->settings)));
     upload_begin(&e->upload, a);
 }

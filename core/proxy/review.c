@@ -19,19 +19,19 @@ void exchange_review(struct exchange *e)
         attempt_hold(a);
 }
 
-/* With what on_response wants otherwise, and below that what choose does. */
+/* With the overrides of on_response, and below them those of choose. */
 static void exchange_pass(struct exchange *e)
 {
     const struct changes *chosen = attempt_response_changes(&e->attempt);
-    struct facts_options *options = e->decision.options;
+    struct facts_overrides *overrides = e->decision.overrides;
 
-    if (options == NULL) {
+    if (overrides == NULL) {
         exchange_pass_response(e, chosen);
         return;
     }
     if (chosen != NULL)
-        changes_lay_over(&options->response, e->facts.arena, chosen);
-    exchange_pass_response(e, &options->response);
+        changes_lay_over(&overrides->response, e->facts.arena, chosen);
+    exchange_pass_response(e, &overrides->response);
 }
 
 /* Its connection ends with it: what it still has to say would have to be waited for. */

@@ -49,7 +49,7 @@ struct facts_decision {
   struct slice body;
   struct policy_field *fields;
   uint32_t fields_count;
-  void *options;
+  void *overrides;
   bool is_costly;
 };
 struct binding_call {

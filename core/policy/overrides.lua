@@ -1,6 +1,6 @@
--- options - what choose may return with a backend, and on_response with its verdict.
+-- overrides - what choose may return with a backend, and on_response with its verdict.
 --
--- Returns a function that gives them to C (options.h) one by one, and returns a text if something
+-- Returns a function that gives them to C (overrides.h) one by one, and returns a text if something
 -- is wrong. Nothing here is called for a choose that returns a backend alone.
 local prelude = ...
 
@@ -12,15 +12,15 @@ local find, format, lower, sub = string.find, string.format, string.lower, strin
 
 ffi.cdef [[
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
-bool policy_option_time(struct binding_call *, uint32_t which, double seconds);
-bool policy_option_host(struct binding_call *, const char *text, size_t length);
-bool policy_option_path(struct binding_call *, const char *text, size_t length);
-uint32_t policy_option_field(struct binding_call *, uint32_t of, const char *name, size_t name_length,
+bool policy_override_time(struct binding_call *, uint32_t which, double seconds);
+bool policy_override_host(struct binding_call *, const char *text, size_t length);
+bool policy_override_path(struct binding_call *, const char *text, size_t length);
+uint32_t policy_override_field(struct binding_call *, uint32_t of, const char *name, size_t name_length,
                              const char *value, size_t value_length);
 ]]
 
 local REQUEST, RESPONSE = 0, 1                        -- enum changes_of
-local TIMES = { connect = 0, response_head = 1, response_body = 2 } -- enum option_time
+local TIMES = { connect = 0, response_head = 1, response_body = 2 }
 local DEADLINE = 3
 local FAULTS = {                                      -- enum changes_fault
   "with '%s', which is no header's name",
@@ -44,7 +44,7 @@ end
 -- nil if it went well, else what is wrong.
 
 local function read_time(call, name, which, seconds)
-  if type(seconds) ~= "number" or not C.policy_option_time(call, which, seconds) then
+  if type(seconds) ~= "number" or not C.policy_override_time(call, which, seconds) then
     return format("%s = %s, expected seconds from 0.001 to 86400", name, shown(seconds))
   end
 end
@@ -53,9 +53,9 @@ local function read_field(call, of, option, name, value)
   if type(value) == "number" then value = tostring(value) end
   local fault
   if value == false then
-    fault = C.policy_option_field(call, of, name, #name, nil, 0)
+    fault = C.policy_override_field(call, of, name, #name, nil, 0)
   elseif type(value) == "string" then
-    fault = C.policy_option_field(call, of, name, #name, value, #value)
+    fault = C.policy_override_field(call, of, name, #name, value, #value)
   else
     return format("%s with '%s' = %s, expected a text, a list of texts, or false", option, name, shown(value))
   end
@@ -112,13 +112,13 @@ local readers = {
   response_headers = read_fields(RESPONSE, "response_headers"),
 
   host = function(call, text)
-    if type(text) ~= "string" or not C.policy_option_host(call, text, #text) then
+    if type(text) ~= "string" or not C.policy_override_host(call, text, #text) then
       return format("host = %s, expected \"name\" or \"name:port\"", shown(text))
     end
   end,
 
   path = function(call, text)
-    if type(text) ~= "string" or not C.policy_option_path(call, text, #text) then
+    if type(text) ~= "string" or not C.policy_override_path(call, text, #text) then
       local why = type(text) == "string" and find(text, "^/") and " without spaces, '#' or other bytes to be encoded"
         or ""
       return format("path = %s, expected \"/..\"%s", shown(text), why)
@@ -129,13 +129,13 @@ local readers = {
 local of_response = { response_headers = readers.response_headers } -- what on_response may return
 
 -- is_review: behind a verdict of on_response, else behind a backend.
-return function(call, options, is_review)
+return function(call, overrides, is_review)
   local behind, known = "a backend", readers
   if is_review then behind, known = "a verdict", of_response end
-  if type(options) ~= "table" then
-    return format("%s and %s, expected options as a table", behind, shown(options))
+  if type(overrides) ~= "table" then
+    return format("%s and %s, expected options as a table", behind, shown(overrides))
   end
-  for name, value in pairs(options) do
+  for name, value in pairs(overrides) do
     local read = known[name]
     if not read then return misspelt(behind .. " and the unknown option", name, known) end
     local wrong = read(call, value)

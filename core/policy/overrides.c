@@ -1,0 +1,73 @@
+#include "policy/overrides.h"
+
+#include "http/target.h"
+
+enum { TEXT_BYTES_MAX = 65536 };
+
+static const double second_ms = 1000, day_s = 86400;
+
+/* NULL: no choose is running. */
+static struct facts_overrides *overrides_of(struct binding_call *call)
+{
+    struct facts_decision *decision = call->decision;
+
+    if (decision == NULL)
+        return NULL;
+    if (decision->overrides == NULL)
+        decision->overrides = arena_zalloc(call->request->arena, sizeof *decision->overrides);
+    return decision->overrides;
+}
+
+bool policy_override_time(struct binding_call *call, uint32_t which, double seconds)
+{
+    struct facts_overrides *overrides = overrides_of(call);
+
+    if (overrides == NULL || !(seconds * second_ms >= 1 && seconds <= day_s))
+        return false;
+    uint64_t *const times[] = {&overrides->connect_ms, &overrides->response_head_ms,
+                               &overrides->response_body_ms, &overrides->deadline_ms};
+    if (which >= sizeof times / sizeof *times)
+        return false;
+    *times[which] = (uint64_t)(seconds * second_ms);
+    return true;
+}
+
+bool policy_override_host(struct binding_call *call, const char *text, size_t length)
+{
+    struct facts_overrides *overrides = overrides_of(call);
+
+    if (overrides == NULL || length > TEXT_BYTES_MAX ||
+        !host_is_valid((struct slice){text, length}))
+        return false;
+    overrides->host = arena_copy(call->request->arena, (struct slice){text, length});
+    return true;
+}
+
+bool policy_override_path(struct binding_call *call, const char *text, size_t length)
+{
+    struct facts_overrides *overrides = overrides_of(call);
+
+    const struct slice path = {text, length};
+
+    if (overrides == NULL || length > TEXT_BYTES_MAX)
+        return false;
+    if (slice_is(path, SLICE("*")) && slice_is(call->request->path, path))
+        return true; /* OPTIONS for all of the server: it stays so (RFC 9112, 3.2.4) */
+    if (!target_is_origin(path))
+        return false;
+    overrides->path = arena_copy(call->request->arena, path);
+    return true;
+}
+
+uint32_t policy_override_field(struct binding_call *call, uint32_t of, const char *name,
+                               size_t name_length, const char *value, size_t value_length)
+{
+    struct facts_overrides *overrides = overrides_of(call);
+    const struct slice given = {value, value_length};
+
+    if (overrides == NULL || of > CHANGES_OF_RESPONSE)
+        return CHANGES_OURS;
+    return changes_add(of == CHANGES_OF_REQUEST ? &overrides->request : &overrides->response,
+                       call->request->arena, (enum changes_of)of, (struct slice){name, name_length},
+                       value != NULL ? &given : NULL);
+}
