@@ -104,7 +104,8 @@ static inline struct body_size incoming_body_size(const struct incoming *in)
 
 /* Inside on_body_end and later: the lines of its trailer fields that are forwarded, with these
  * changes, or NULL, in the arena. Empty if there are none. */
-static inline struct slice incoming_trailers(struct incoming *in, const struct changes *changes)
+static inline struct slice incoming_trailers(struct incoming *in,
+                                             const struct field_changes *changes)
 {
     const struct parse *p = &in->parse;
 

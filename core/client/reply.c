@@ -278,7 +278,7 @@ size_t reply_chosen(struct incoming *in, const struct config *config, struct rep
 /* What shows the way of the request; anything else may be a secret, whatever it is called. */
 static bool shows_way(const struct field *field)
 {
-    enum field_kind kind = kind_of(field->name);
+    enum field_kind kind = field_kind_of(field->name);
 
     return kind == FIELD_HOST || kind == FIELD_MAX_FORWARDS ||
            slice_is_nocase(field->name, SLICE("via"));

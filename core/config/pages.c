@@ -1,7 +1,7 @@
 #include "config/pages.h"
 
 #include "base/mem.h"
-#include "http/changes.h"
+#include "http/field_changes.h"
 #include "lua/fields.h"
 
 enum {

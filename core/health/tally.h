@@ -12,8 +12,8 @@
 
 #include "base/buffer.h"
 #include "config/config.h"
+#include "shared/backend_numbers.h"
 #include "shared/board.h"
-#include "shared/numbers.h"
 
 struct tally {
     const struct config *config;

@@ -5,8 +5,8 @@
  */
 #include "http/forward.h"
 
-#include "http/hop.h"
-#include "http/lines.h"
+#include "http/head_lines.h"
+#include "http/hop_fields.h"
 
 /* All that a head may get besides what is copied or counted in response_room, at its longest. */
 enum {
@@ -62,7 +62,7 @@ static void write_status_line(struct writer *w, const struct head *head)
 }
 
 static void write_response_fields(struct writer *w, const struct forward_response *r,
-                                  const struct hop *hop)
+                                  const struct hop_fields *hop)
 {
     uint32_t kept = response_keeps(r);
     struct slice run = {"", 0};
@@ -79,7 +79,7 @@ static void write_response_fields(struct writer *w, const struct forward_respons
 
 /* Of an interim response it is the final one that says what becomes of the connection. */
 static void write_response_connection(struct writer *w, const struct forward_response *r,
-                                      const struct hop *hop)
+                                      const struct hop_fields *hop)
 {
     bool has_upgrade = hop_has(hop, FIELD_UPGRADE) && response_keeps_upgrade(r);
     struct slice option = {"", 0};
@@ -100,7 +100,7 @@ static void write_response_connection(struct writer *w, const struct forward_res
 struct slice forward_response_head(struct arena *arena, const struct forward_response *r)
 {
     const struct head *head = r->head;
-    struct hop hop = hop_sort(arena, head, head->fields, head->fields_count);
+    struct hop_fields hop = hop_sort(arena, head, head->fields, head->fields_count);
     struct writer w = writer_in(arena, response_room(r));
 
     write_status_line(&w, head);
@@ -122,9 +122,9 @@ struct slice forward_response_head(struct arena *arena, const struct forward_res
 
 struct slice forward_trailers(struct arena *arena, const struct head *head,
                               const struct field *trailers, unsigned count,
-                              const struct changes *changes)
+                              const struct field_changes *changes)
 {
-    struct hop hop;
+    struct hop_fields hop;
     struct writer w;
     size_t room = 0;
 

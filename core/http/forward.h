@@ -9,7 +9,7 @@
 #define HTTP_FORWARD_H
 
 #include "base/arena.h"
-#include "http/changes.h"
+#include "http/field_changes.h"
 #include "http/framing.h"
 #include "http/head.h"
 #include "http/target.h"
@@ -29,11 +29,11 @@ struct forward_request {
     bool wants_upgrade;  /* pass Upgrade on, without h2c (RFC 9110, 7.8) */
     bool drops_expect;   /* somebody has said 100 already (RFC 9110, 10.1.1) */
     bool has_max_forwards;
-    uint64_t max_forwards;         /* as it came, not 0; one less is forwarded */
-    bool names_no_host;            /* the client did not: what we say of it leaves the host out */
-    struct slice new_host;         /* what Host says instead, to the backend alone; may be empty */
-    const struct changes *changes; /* of X-Forwarded-* and Forwarded, too; or NULL */
-    bool omits_via;                /* the setting `via`; the changes may say so, too */
+    uint64_t max_forwards; /* as it came, not 0; one less is forwarded */
+    bool names_no_host;    /* the client did not: what we say of it leaves the host out */
+    struct slice new_host; /* what Host says instead, to the backend alone; may be empty */
+    const struct field_changes *changes; /* of X-Forwarded-* and Forwarded, too; or NULL */
+    bool omits_via;                      /* the setting `via`; the changes may say so, too */
 };
 
 struct forward_response {
@@ -45,8 +45,8 @@ struct forward_response {
     bool closes;       /* the connection ends with this response */
     struct slice date; /* what a final response without Date gets (RFC 9110, 6.6.1); may be empty */
     bool is_upgrade;   /* a 101 that the client has asked for: keeps Upgrade */
-    const struct changes *changes; /* of a final response, or NULL */
-    bool omits_via;                /* as of a request */
+    const struct field_changes *changes; /* of a final response, or NULL */
+    bool omits_via;                      /* as of a request */
 };
 
 /* Is a request's field of that name forwarded, if there is one? Those of framing and of the
@@ -61,6 +61,6 @@ struct slice forward_response_head(struct arena *, const struct forward_response
  * (framing, routing, authentication, control: RFC 9110, 6.5.1) are dropped, and those that a
  * request's changes set or remove (NULL: none). May be empty. */
 struct slice forward_trailers(struct arena *, const struct head *, const struct field *trailers,
-                              unsigned count, const struct changes *);
+                              unsigned count, const struct field_changes *);
 
 #endif

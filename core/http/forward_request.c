@@ -4,8 +4,8 @@
  */
 #include "http/forward.h"
 
-#include "http/hop.h"
-#include "http/lines.h"
+#include "http/head_lines.h"
+#include "http/hop_fields.h"
 #include "http/syntax.h"
 #include "http/upgrade.h"
 
@@ -37,7 +37,7 @@ static const uint32_t said_by_proxies =
 
 bool forward_passes(const struct head *head, struct slice name, bool is_trusted)
 {
-    uint32_t kind = OF_KIND(kind_of(name));
+    uint32_t kind = OF_KIND(field_kind_of(name));
     uint32_t ends_here = OF_KIND(FIELD_HOP) | OF_KIND(FIELD_LOOK_ALIKE);
 
     if (!is_trusted)
@@ -74,7 +74,7 @@ static size_t rewritten_room(const struct forward_request *r, const struct field
     return field->value.length; /* of Upgrade "a,b" may become "a, b" */
 }
 
-static size_t request_room(const struct forward_request *r, const struct hop *hop)
+static size_t request_room(const struct forward_request *r, const struct hop_fields *hop)
 {
     const uint32_t special =
         OF_KIND(FIELD_HOST) | OF_KIND(FIELD_MAX_FORWARDS) | OF_KIND(FIELD_UPGRADE);
@@ -119,7 +119,7 @@ static bool request_rewrites(const struct forward_request *r, const struct field
 }
 
 static void write_request_fields(struct writer *w, const struct forward_request *r,
-                                 const struct hop *hop)
+                                 const struct hop_fields *hop)
 {
     const uint32_t special = OF_KIND(FIELD_HOST) | OF_KIND(FIELD_MAX_FORWARDS);
     const struct field *field = r->head->fields;
@@ -193,7 +193,7 @@ static bool accepts_trailers(const struct head *head)
 
 /* Each of them is named by its Connection. */
 static void write_request_connection(struct writer *w, const struct forward_request *r,
-                                     const struct hop *hop)
+                                     const struct hop_fields *hop)
 {
     bool has_te = hop_has(hop, FIELD_TE) && accepts_trailers(r->head);
     bool has_upgrade;
@@ -266,16 +266,16 @@ static void write_forwarded(struct writer *w, const struct forward_request *r)
 }
 
 /* By a trusted peer, or by the changes. */
-static bool is_said(const struct forward_request *r, const struct hop *hop, enum field_kind kind,
-                    struct slice name)
+static bool is_said(const struct forward_request *r, const struct hop_fields *hop,
+                    enum field_kind kind, struct slice name)
 {
     return (r->is_trusted && hop_has(hop, kind)) || changes_name(r->changes, name);
 }
 
 /* Of the field that will be forwarded: what the script set, else what a trusted peer said last,
  * which it knows itself. False if neither says anything. */
-static bool find_said(const struct forward_request *r, const struct hop *hop, enum field_kind kind,
-                      struct slice name, struct slice *value)
+static bool find_said(const struct forward_request *r, const struct hop_fields *hop,
+                      enum field_kind kind, struct slice name, struct slice *value)
 {
     const struct slice *changed = changes_find_value(r->changes, name);
     const struct field *field = NULL, *next;
@@ -308,7 +308,7 @@ static struct slice port_of_scheme(struct slice scheme)
  * will be forwarded. Empty: the scheme is of another kind. The port where the request came in is
  * another one behind a container's mapping of ports, a packet filter or a proxy: a URL that a
  * backend makes has to lead back to where the client asked. */
-static struct slice asked_port(const struct forward_request *r, const struct hop *hop)
+static struct slice asked_port(const struct forward_request *r, const struct hop_fields *hop)
 {
     struct slice host = r->names_no_host ? (struct slice){"", 0} : r->host, scheme = r->proto, port;
 
@@ -324,7 +324,7 @@ static struct slice asked_port(const struct forward_request *r, const struct hop
 
 /* What is said already is not said again. */
 static void write_forwarding(struct writer *w, const struct forward_request *r,
-                             const struct hop *hop)
+                             const struct hop_fields *hop)
 {
     const struct slice proto = SLICE("X-Forwarded-Proto"), host = SLICE("X-Forwarded-Host"),
                        port = SLICE("X-Forwarded-Port");
@@ -347,7 +347,7 @@ static void write_forwarding(struct writer *w, const struct forward_request *r,
 struct slice forward_request_head(struct arena *arena, const struct forward_request *r)
 {
     const struct head *head = r->head;
-    struct hop hop = hop_sort(arena, head, head->fields, head->fields_count);
+    struct hop_fields hop = hop_sort(arena, head, head->fields, head->fields_count);
     struct writer w = writer_in(arena, request_room(r, &hop));
 
     CHECK(!r->has_max_forwards || r->max_forwards > 0);

@@ -18,7 +18,7 @@ const struct field *head_search(const struct head *head, enum field_kind kind, u
         while (i < count && (enum field_kind)(kinds[i] & ~FIELD_IS_PLAIN) != kind)
             i++;
     else
-        while (i < count && kind_of(head->fields[i].name) != kind)
+        while (i < count && field_kind_of(head->fields[i].name) != kind)
             i++;
     *at = i + 1;
     return i < count ? &head->fields[i] : NULL;

@@ -4,7 +4,7 @@
 #ifndef HTTP_HEAD_H
 #define HTTP_HEAD_H
 
-#include "http/kind.h"
+#include "http/field_kind.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -111,7 +111,7 @@ static const char *scan_fields(const char *at, const char *end, const struct sca
         at = scan_field(at, end, &room->fields[count], &is_plain);
         if (at == NULL)
             return NULL;
-        kind = kind_of(room->fields[count].name);
+        kind = field_kind_of(room->fields[count].name);
         room->kinds[count] = (unsigned char)(kind | (is_plain ? FIELD_IS_PLAIN : 0));
         seen |= (uint32_t)1 << kind;
     }

@@ -33,7 +33,7 @@ const char *policy_backend_last_error(const void *segment, uint32_t slot);
 
 local segment = ffi.cast("void *", segment_address) -- compiled code takes no light userdata
 
-local STATES = { [0] = "up", "down", "ejected", "draining" } -- enum standing
+local STATES = { [0] = "up", "down", "ejected", "draining" } -- enum backend_standing
 
 local slot_of = {}    -- by the backend's object: where it is on the board
 local weight_in_script = {} -- and its weight before anybody set another one

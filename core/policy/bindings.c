@@ -8,8 +8,8 @@
 #include "http/head.h"
 #include "lua/embedded.h"
 #include "lua/sandbox.h"
+#include "shared/backend_numbers.h"
 #include "shared/board.h"
-#include "shared/numbers.h"
 
 #include <lauxlib.h>
 #include <stdio.h>

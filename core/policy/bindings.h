@@ -81,7 +81,7 @@ struct binding_pair { /* the layout is also in policy/hooks.lua */
  * those that go on to its backend. */
 const struct binding_pair *policy_field_at(const struct facts_request *, uint32_t from);
 const struct binding_pair *policy_response_field_at(const struct head *, uint32_t from);
-/* Has no other field that name, or one like it (http/kind.h)? */
+/* Has no other field that name, or one like it (http/field_kind.h)? */
 bool policy_header_is_only(const struct facts_request *, const char *name, size_t length);
 double policy_remaining(const struct facts_request *); /* seconds; negative: no deadline */
 /* By its slot. Of a backend that does not exist: down, and 0. */

@@ -10,7 +10,7 @@
 
 #include "base/arena.h"
 #include "base/slice.h"
-#include "http/changes.h"
+#include "http/field_changes.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -103,7 +103,7 @@ struct facts_overrides {
     uint64_t deadline_ms;                                    /* over all tries, from now; 0: none */
     struct slice host; /* what the backend's Host says; empty: as the client's */
     struct slice path; /* the target that the backend sees, in origin form; likewise */
-    struct changes request, response;
+    struct field_changes request, response;
 };
 
 struct facts_decision {

@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "shared/backend_standing.h"
 #include "shared/board.h"
-#include "shared/standing.h"
 #include "shared/weight.h"
 
 #include <stdio.h>

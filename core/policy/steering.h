@@ -20,7 +20,7 @@ void steering_set_weight(struct segment *, uint32_t slot, const char *name, uint
 
 /* --- and what it reads --- */
 
-uint32_t steering_state(const struct segment *, uint32_t slot); /* enum standing */
+uint32_t steering_state(const struct segment *, uint32_t slot); /* enum backend_standing */
 double steering_since(const struct segment *, uint32_t slot);   /* seconds */
 uint32_t steering_weight(const struct segment *, uint32_t slot, uint32_t in_script);
 double steering_effective_weight(const struct segment *, uint32_t slot, uint32_t in_script,

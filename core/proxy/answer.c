@@ -8,7 +8,8 @@ void answer_init(struct answer *answer, struct incoming *in, bool omits_via)
     *answer = (struct answer){.in = in, .omits_via = omits_via};
 }
 
-void answer_interim(struct answer *answer, const struct outgoing *o, const struct changes *changes)
+void answer_interim(struct answer *answer, const struct outgoing *o,
+                    const struct field_changes *changes)
 {
     const struct head *head = o->head;
 
@@ -21,7 +22,8 @@ void answer_interim(struct answer *answer, const struct outgoing *o, const struc
                        (struct body_size){BODY_NONE, 0});
 }
 
-void answer_begin(struct answer *answer, const struct outgoing *o, const struct changes *changes)
+void answer_begin(struct answer *answer, const struct outgoing *o,
+                  const struct field_changes *changes)
 {
     incoming_send_head(answer->in,
                        &(struct forward_response){

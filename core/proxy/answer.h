@@ -7,7 +7,7 @@
 #define PROXY_ANSWER_H
 
 #include "client/incoming.h"
-#include "http/changes.h"
+#include "http/field_changes.h"
 #include "upstream/outgoing.h"
 
 struct answer {
@@ -19,9 +19,9 @@ struct answer {
 void answer_init(struct answer *, struct incoming *, bool omits_via); /* borrows */
 /* An interim response, or the 101 of an upgrade. The changes are the script's, here and below, or
  * NULL. They are of the final head: of others they can only keep out our Via. */
-void answer_interim(struct answer *, const struct outgoing *, const struct changes *);
+void answer_interim(struct answer *, const struct outgoing *, const struct field_changes *);
 /* The final head. */
-void answer_begin(struct answer *, const struct outgoing *, const struct changes *);
+void answer_begin(struct answer *, const struct outgoing *, const struct field_changes *);
 /* False: the client does not take it as fast as it comes; on_drained tells when it has. */
 bool answer_piece(struct answer *, struct slice);
 bool answer_passed(struct answer *, size_t length); /* a piece that is there already; as above */

@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "net/shortage.h"
-#include "shared/numbers.h"
+#include "shared/backend_numbers.h"
 
 static struct attempt *attempt_of(struct outgoing *o)
 {

@@ -88,7 +88,7 @@ static inline bool attempt_is_active(const struct attempt *a)
 }
 
 /* What the script changes in the fields of its response; NULL: nothing. */
-static inline const struct changes *attempt_response_changes(const struct attempt *a)
+static inline const struct field_changes *attempt_response_changes(const struct attempt *a)
 {
     return a->overrides != NULL ? &a->overrides->response : NULL;
 }

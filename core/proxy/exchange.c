@@ -392,7 +392,7 @@ static void on_attempt_drained(struct attempt *a)
 
 /* --- answer --- */
 
-static void exchange_answer(struct exchange *e, const struct changes *changes)
+static void exchange_answer(struct exchange *e, const struct field_changes *changes)
 {
     struct attempt *a = &e->attempt;
 
@@ -402,7 +402,7 @@ static void exchange_answer(struct exchange *e, const struct changes *changes)
     outgoing_pass_to(a->outgoing, incoming_bare(e->in));
 }
 
-void exchange_pass_response(struct exchange *e, const struct changes *changes)
+void exchange_pass_response(struct exchange *e, const struct field_changes *changes)
 {
     exchange_answer(e, changes);
     if (e->attempt.outgoing->state == OUTGOING_HELD) /* the policy has awaited something */

@@ -22,7 +22,7 @@ void exchange_review(struct exchange *e)
 /* With the overrides of on_response, and below them those of choose. */
 static void exchange_pass(struct exchange *e)
 {
-    const struct changes *chosen = attempt_response_changes(&e->attempt);
+    const struct field_changes *chosen = attempt_response_changes(&e->attempt);
     struct facts_overrides *overrides = e->decision.overrides;
 
     if (overrides == NULL) {

@@ -84,7 +84,7 @@ void exchange_uncount(struct exchange *); /* another backend was to be tried: no
 
 void exchange_follow_judgement(struct exchange *, enum judgement);
 /* Its head goes to the client, with these changes; NULL: none. */
-void exchange_pass_response(struct exchange *, const struct changes *);
+void exchange_pass_response(struct exchange *, const struct field_changes *);
 
 /* --- review.c --- */
 

@@ -76,7 +76,7 @@ void upload_begin(struct upload *u, struct attempt *a)
 
 void upload_end(struct upload *u, struct attempt *a)
 {
-    const struct changes *changes = a->overrides != NULL ? &a->overrides->request : NULL;
+    const struct field_changes *changes = a->overrides != NULL ? &a->overrides->request : NULL;
 
     outgoing_send_end(a->outgoing, incoming_trailers(u->in, changes));
     attempt_sent(a);

@@ -6,10 +6,10 @@
 #include "os/waited.h"
 #include "reload/differences.h"
 #include "script/budget.h"
+#include "shared/backend_numbers.h"
+#include "shared/backend_standing.h"
 #include "shared/board.h"
-#include "shared/numbers.h"
 #include "shared/parking.h"
-#include "shared/standing.h"
 
 #include <signal.h>
 #include <stdio.h>

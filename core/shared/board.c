@@ -27,8 +27,8 @@
 #include "shared/board.h"
 
 #include "base/clock.h"
+#include "shared/backend_numbers.h"
 #include "shared/evidence.h"
-#include "shared/numbers.h"
 #include "shared/queued.h"
 #include "shared/spares.h"
 #include "shared/weight.h"

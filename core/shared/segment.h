@@ -40,7 +40,7 @@ enum {
 
 /* What one worker adds up for one backend, in a cache line of its own. Only that worker
  * writes it (and the supervisor, after the worker's death or when the slot is given
- * back); readers sum over the workers (shared/numbers.h). */
+ * back); readers sum over the workers (shared/backend_numbers.h). */
 struct segment_share {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t in_flight;
     _Atomic uint32_t pending;  /* of them, those without a response head yet */

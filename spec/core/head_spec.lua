@@ -5,7 +5,7 @@ local core = require "spec.support.core"
 
 ffi.cdef [[
 const struct slice *head_find(const struct head_seen *, struct slice name);
-int head_kind_of(struct slice) __asm__("kind_of");
+int head_kind_of(struct slice) __asm__("field_kind_of");
 const struct field_seen *head_search(const struct head_seen *, int kind, unsigned *at);
 bool head_lists(const struct head_seen *, int kind, struct slice token);
 bool list_next(struct slice *rest, struct slice *member);

@@ -1,36 +1,36 @@
 /*
- * hop - what each field of a head is to a proxy: of this connection, of the message, or ours.
+ * hop_fields - what each field of a head is to a proxy: of a connection, of the message, or ours.
  *
  * Every field is looked at once, and what it is does not depend on the direction; what follows
  * from it, forward decides.
  */
-#ifndef HTTP_HOP_H
-#define HTTP_HOP_H
+#ifndef HTTP_HOP_FIELDS_H
+#define HTTP_HOP_FIELDS_H
 
 #include "base/arena.h"
 #include "http/head.h"
 
-struct hop {
+struct hop_fields {
     const unsigned char *kinds; /* as those of a head: its own, or in the arena */
     uint32_t seen;
 };
 
 /* The kinds of fields, which are the head's own or its trailers; the head's Connection counts. */
-struct hop hop_sort(struct arena *, const struct head *, const struct field *fields,
-                    unsigned count);
+struct hop_fields hop_sort(struct arena *, const struct head *, const struct field *fields,
+                           unsigned count);
 
-static inline enum field_kind hop_kind(const struct hop *hop, unsigned field)
+static inline enum field_kind hop_kind(const struct hop_fields *hop, unsigned field)
 {
     return (enum field_kind)(hop->kinds[field] & ~FIELD_IS_PLAIN);
 }
 
 /* Is its line as it would be written? */
-static inline bool hop_is_plain(const struct hop *hop, unsigned field)
+static inline bool hop_is_plain(const struct hop_fields *hop, unsigned field)
 {
     return (hop->kinds[field] & FIELD_IS_PLAIN) != 0;
 }
 
-static inline bool hop_has(const struct hop *hop, enum field_kind kind)
+static inline bool hop_has(const struct hop_fields *hop, enum field_kind kind)
 {
     return (hop->seen >> kind & 1) != 0;
 }

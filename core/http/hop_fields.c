@@ -1,9 +1,9 @@
 /*
- * hop - names are known by tables. The first has what a proxy acts on, and every field is looked
- * up in it. The second, the well-known rest, is read only where Connection names a field, and for
- * trailers.
+ * Names are known by tables. Every field is looked up in the first, of field_kind, which has what a
+ * proxy acts on. The second, the well-known rest, is read only where Connection names a field, and
+ * for trailers.
  */
-#include "http/hop.h"
+#include "http/hop_fields.h"
 
 /* Well-known fields of the message, the first row that fits counts. A Connection option for one
  * is never right (RFC 9110, 7.6.1), and none is a trailer where its definition does not say so. */
@@ -93,7 +93,7 @@ static void sorting_mark(struct sorting *s, struct slice option)
 /* keep-alive, upgrade and the like: what names one that we know anyway changes nothing. */
 static bool option_may_name(struct slice option)
 {
-    enum field_kind kind = kind_of(option);
+    enum field_kind kind = field_kind_of(option);
 
     return kind == FIELD_OTHER || kind == FIELD_LOOK_ALIKE;
 }
@@ -115,24 +115,24 @@ static void sorting_mark_named(struct sorting *s, const struct head *head)
 }
 
 /* What a head's reader has found is taken over, and but for Connection that is all. */
-struct hop hop_sort(struct arena *arena, const struct head *head, const struct field *fields,
-                    unsigned count)
+struct hop_fields hop_sort(struct arena *arena, const struct head *head, const struct field *fields,
+                           unsigned count)
 {
     bool is_known = fields == head->fields && head->kinds != NULL;
     struct sorting s = {fields, NULL, count, 0};
 
     if (is_known && !head_has(head, FIELD_CONNECTION))
-        return (struct hop){head->kinds, head->seen};
+        return (struct hop_fields){head->kinds, head->seen};
     s.kinds = arena_alloc(arena, count);
     if (is_known) {
         memcpy(s.kinds, head->kinds, count);
         s.seen = head->seen;
     } else {
         for (unsigned i = 0; i < count; i++)
-            sorting_set(&s, i, kind_of(fields[i].name));
+            sorting_set(&s, i, field_kind_of(fields[i].name));
     }
     sorting_mark_named(&s, head);
-    return (struct hop){s.kinds, s.seen};
+    return (struct hop_fields){s.kinds, s.seen};
 }
 
 bool hop_is_named(const struct head *head, struct slice name)

@@ -4,12 +4,12 @@ local core = require "spec.support.forward"
 local forwarded = require "spec.support.forwarded_heads"
 local http = require "spec.support.http"
 
-ffi.cdef "int kind_of(struct slice);"
+ffi.cdef "int field_kind_of(struct slice);"
 
 local HOP_BY_HOP, CREDENTIALS = forwarded.HOP_BY_HOP, forwarded.CREDENTIALS
 
 describe("a field's name", function()
-  local function kind(name) return core.kind_of(http.slice(name)) end
+  local function kind(name) return core.field_kind_of(http.slice(name)) end
 
   it("is known in any letter case, and only as a whole", function()
     for _, names in ipairs { HOP_BY_HOP, CREDENTIALS,
@@ -29,7 +29,7 @@ describe("a field's name", function()
     for _, name in ipairs { "X-Forwarded-For", "Content-Length", "Proxy-Authentication-Info" } do
       for length = 0, #name - 1 do
         local known = name:sub(1, length):find "^X%-Forwarded%-"
-        assert.equal(known and kind "X-Forwarded-Other" or 0, core.kind_of(ffi.new("struct slice", name, length)))
+        assert.equal(known and kind "X-Forwarded-Other" or 0, core.field_kind_of(ffi.new("struct slice", name, length)))
       end
     end
   end)

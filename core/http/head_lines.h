@@ -1,10 +1,10 @@
 /*
- * lines - of a head that is forwarded: what requests and responses have in common.
+ * head_lines - of a head that is forwarded: what requests and responses have in common.
  */
-#ifndef HTTP_LINES_H
-#define HTTP_LINES_H
+#ifndef HTTP_HEAD_LINES_H
+#define HTTP_HEAD_LINES_H
 
-#include "http/changes.h"
+#include "http/field_changes.h"
 #include "http/framing.h"
 #include "http/head.h"
 #include "http/write.h"
@@ -47,7 +47,7 @@ static inline void write_on(struct writer *w, struct slice *run, const struct fi
 void write_framing(struct writer *, enum framing, uint64_t length);
 void write_via(struct writer *, enum version received);
 /* changes may be NULL. */
-size_t changes_room(const struct changes *);
-void write_changes(struct writer *, const struct changes *, bool is_trace);
+size_t changes_room(const struct field_changes *);
+void write_changes(struct writer *, const struct field_changes *, bool is_trace);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * changes - header fields that a script sets or removes before a head is forwarded. Pure.
+ * field_changes - header fields that a script sets or removes before a head is forwarded. Pure.
  *
  * A field that says where a message ends, or that is of one connection only, is refused here.
  */
-#ifndef HTTP_CHANGES_H
-#define HTTP_CHANGES_H
+#ifndef HTTP_FIELD_CHANGES_H
+#define HTTP_FIELD_CHANGES_H
 
 #include "base/arena.h"
 #include "http/head.h"
@@ -21,7 +21,7 @@ enum changes_fault {
     CHANGES_MANY, /* more than a head should have room for */
 };
 
-struct changes {        /* all zero: none */
+struct field_changes {  /* all zero: none */
     struct field *list; /* a removed field's value starts nowhere */
     unsigned count, room;
     size_t bytes; /* of names and values */
@@ -31,31 +31,31 @@ struct changes {        /* all zero: none */
 enum changes_fault changes_check(enum changes_of, struct slice name, const struct slice *value);
 /* One more: the value instead of what came under that name, next to other values for the name;
  * NULL: nothing instead. Copies both to the arena. */
-enum changes_fault changes_add(struct changes *, struct arena *, enum changes_of, struct slice name,
-                               const struct slice *value);
+enum changes_fault changes_add(struct field_changes *, struct arena *, enum changes_of,
+                               struct slice name, const struct slice *value);
 
 /* Adds those of another hook, which was asked before: where both name a field, or a cookie, these
  * count. For responses. */
-void changes_lay_over(struct changes *, struct arena *, const struct changes *before);
+void changes_lay_over(struct field_changes *, struct arena *, const struct field_changes *before);
 
 /* Does a field that came make way? In a request so does one whose name differs in other signs than
  * letters and digits only: to a backend behind CGI X_User is X-User. In a response a Set-Cookie
  * makes way for one of the same cookie, as each line is a cookie of its own (RFC 9110, 5.3).
  * changes may be NULL, here and below. */
-bool changes_find_drop(const struct changes *, enum changes_of, const struct field *);
-bool changes_find_name(const struct changes *, struct slice name);
+bool changes_find_drop(const struct field_changes *, enum changes_of, const struct field *);
+bool changes_find_name(const struct field_changes *, struct slice name);
 
 /* The value that is forwarded in the place of what came, the last of several; NULL: none. */
-const struct slice *changes_find_value(const struct changes *, struct slice name);
+const struct slice *changes_find_value(const struct field_changes *, struct slice name);
 
-static inline bool changes_drop(const struct changes *changes, enum changes_of of,
+static inline bool changes_drop(const struct field_changes *changes, enum changes_of of,
                                 const struct field *came)
 {
     return changes != NULL && changes_find_drop(changes, of, came);
 }
 
 /* Is it set, or removed? */
-static inline bool changes_name(const struct changes *changes, struct slice name)
+static inline bool changes_name(const struct field_changes *changes, struct slice name)
 {
     return changes != NULL && changes_find_name(changes, name);
 }

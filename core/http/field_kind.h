@@ -1,8 +1,8 @@
 /*
- * kind - what a field is to a proxy, by its name alone. Pure.
+ * field_kind - what a field is to a proxy, by its name alone. Pure.
  */
-#ifndef HTTP_KIND_H
-#define HTTP_KIND_H
+#ifndef HTTP_FIELD_KIND_H
+#define HTTP_FIELD_KIND_H
 
 #include "base/slice.h"
 
@@ -21,7 +21,7 @@ enum field_kind {
 
     FIELD_CONTENT_LENGTH,
     FIELD_TRANSFER_ENCODING,
-    FIELD_LOOK_ALIKE, /* Content_Length, X_Forwarded_For: see kind_of */
+    FIELD_LOOK_ALIKE, /* Content_Length, X_Forwarded_For: see field_kind_of */
     FIELD_HOST,
     FIELD_EXPECT,
     FIELD_DATE,
@@ -42,7 +42,7 @@ enum field_kind {
  * backend behind such an interface could take a client's field for the one that we have checked
  * and written: look-alikes of framing fields and of X-Forwarded-* have a kind of their own, and
  * no honest sender. */
-enum field_kind kind_of(struct slice name);
+enum field_kind field_kind_of(struct slice name);
 /* Do two names, in any letter case, differ in other signs than letters and digits only? To such a
  * backend X_User is X-User. */
 bool name_is_alike(struct slice name, struct slice other);

@@ -1,8 +1,8 @@
 /*
- * kind - every field of every head is looked up here, so names are in a table by their length, and
- * the first letter of most says that they are not in it.
+ * Every field of every head is looked up here, so names are in a table by their length, and the
+ * first letter of most says that they are not in it.
  */
-#include "http/kind.h"
+#include "http/field_kind.h"
 
 #include <stdint.h>
 
@@ -112,7 +112,7 @@ static enum field_kind kind_of_prefix(struct slice name)
     }
 }
 
-enum field_kind kind_of(struct slice name)
+enum field_kind field_kind_of(struct slice name)
 {
     if (name.length > NAME_BYTES_MAX)
         return kind_of_prefix(name);

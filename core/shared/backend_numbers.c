@@ -1,4 +1,4 @@
-#include "shared/numbers.h"
+#include "shared/backend_numbers.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,13 +1,13 @@
-#include "http/changes.h"
+#include "http/field_changes.h"
 
-#include "http/hop.h"
+#include "http/hop_fields.h"
 #include "http/syntax.h"
 
 enum { COUNT_MAX = 100, BYTES_MAX = 65536, ROOM_AT_FIRST = 4 };
 
 static bool is_ours(enum changes_of of, struct slice name, bool is_removed)
 {
-    switch (kind_of(name)) {
+    switch (field_kind_of(name)) {
     case FIELD_CONNECTION:
     case FIELD_HOP:
     case FIELD_TE:
@@ -26,7 +26,7 @@ static bool is_ours(enum changes_of of, struct slice name, bool is_removed)
     }
 }
 
-static void changes_grow(struct changes *changes, struct arena *arena)
+static void changes_grow(struct field_changes *changes, struct arena *arena)
 {
     unsigned room = changes->room > 0 ? 2 * changes->room : ROOM_AT_FIRST;
     struct field *list = arena_alloc(arena, room * sizeof *list);
@@ -46,8 +46,8 @@ enum changes_fault changes_check(enum changes_of of, struct slice name, const st
     return value != NULL && !is_text(*value) ? CHANGES_VALUE : CHANGES_FINE;
 }
 
-enum changes_fault changes_add(struct changes *changes, struct arena *arena, enum changes_of of,
-                               struct slice name, const struct slice *value)
+enum changes_fault changes_add(struct field_changes *changes, struct arena *arena,
+                               enum changes_of of, struct slice name, const struct slice *value)
 {
     struct slice trimmed = value != NULL ? slice_trim(*value) : (struct slice){NULL, 0};
     enum changes_fault fault = changes_check(of, name, value != NULL ? &trimmed : NULL);
@@ -85,7 +85,8 @@ static bool makes_way(enum changes_of of, const struct field *came, const struct
     return slice_is(cookie_name(came->value), cookie_name(change->value));
 }
 
-bool changes_find_drop(const struct changes *changes, enum changes_of of, const struct field *came)
+bool changes_find_drop(const struct field_changes *changes, enum changes_of of,
+                       const struct field *came)
 {
     for (unsigned i = 0; i < changes->count; i++)
         if (makes_way(of, came, &changes->list[i]))
@@ -94,7 +95,8 @@ bool changes_find_drop(const struct changes *changes, enum changes_of of, const 
 }
 
 /* All removed stays so: what is set now replaces but one cookie. */
-static bool is_replaced(const struct changes *changes, const struct field *before, unsigned count)
+static bool is_replaced(const struct field_changes *changes, const struct field *before,
+                        unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         bool removes = changes->list[i].value.start == NULL;
@@ -108,7 +110,8 @@ static bool is_replaced(const struct changes *changes, const struct field *befor
     return false;
 }
 
-void changes_lay_over(struct changes *changes, struct arena *arena, const struct changes *before)
+void changes_lay_over(struct field_changes *changes, struct arena *arena,
+                      const struct field_changes *before)
 {
     unsigned count = changes->count;
 
@@ -124,7 +127,7 @@ void changes_lay_over(struct changes *changes, struct arena *arena, const struct
     }
 }
 
-bool changes_find_name(const struct changes *changes, struct slice name)
+bool changes_find_name(const struct field_changes *changes, struct slice name)
 {
     for (unsigned i = 0; i < changes->count; i++)
         if (slice_is_nocase(changes->list[i].name, name))
@@ -132,7 +135,7 @@ bool changes_find_name(const struct changes *changes, struct slice name)
     return false;
 }
 
-const struct slice *changes_find_value(const struct changes *changes, struct slice name)
+const struct slice *changes_find_value(const struct field_changes *changes, struct slice name)
 {
     for (unsigned i = changes != NULL ? changes->count : 0; i-- > 0;)
         if (slice_is_nocase(changes->list[i].name, name) && changes->list[i].value.start != NULL)

@@ -1,4 +1,4 @@
-#include "http/lines.h"
+#include "http/head_lines.h"
 
 void write_framing(struct writer *w, enum framing framing, uint64_t length)
 {
@@ -13,17 +13,18 @@ void write_via(struct writer *w, enum version received)
     write_text(w, received == VERSION_1_1 ? SLICE("Via: 1.1 lb\r\n") : SLICE("Via: 1.0 lb\r\n"));
 }
 
-size_t changes_room(const struct changes *changes)
+size_t changes_room(const struct field_changes *changes)
 {
     return changes != NULL ? changes->bytes + changes->count * FIELD_ADDED_BYTES : 0;
 }
 
-void write_changes(struct writer *w, const struct changes *changes, bool is_trace)
+void write_changes(struct writer *w, const struct field_changes *changes, bool is_trace)
 {
     for (unsigned i = 0; changes != NULL && i < changes->count; i++) {
         const struct field *field = &changes->list[i];
 
-        if (field->value.start != NULL && !(is_trace && kind_of(field->name) == FIELD_CREDENTIALS))
+        if (field->value.start != NULL &&
+            !(is_trace && field_kind_of(field->name) == FIELD_CREDENTIALS))
             write_field(w, field->name, field->value);
     }
 }

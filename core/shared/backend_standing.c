@@ -1,9 +1,9 @@
-#include "shared/standing.h"
+#include "shared/backend_standing.h"
 
 #include "shared/board.h"
 #include "shared/weight.h"
 
-enum standing standing_of(const struct segment *s, unsigned slot, uint64_t now_ms)
+enum backend_standing standing_of(const struct segment *s, unsigned slot, uint64_t now_ms)
 {
     if (atomic_load(&s->backends[slot].draining) != 0)
         return STANDING_DRAINING;

@@ -1,4 +1,4 @@
--- The numbers that are kept for each backend (core/shared/numbers), with a clock of the spec's own.
+-- The numbers of each backend (core/shared/backend_numbers), with a clock of the spec's own.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 

@@ -1,5 +1,5 @@
 /*
- * numbers - what traffic says of each backend, true over all workers.
+ * backend_numbers - what traffic says of each backend, true over all workers.
  *
  * Each worker writes a cache line of its own for each backend, with plain stores;
  * readers add up. Averages are decaying sums, so those of several workers add up to
@@ -7,8 +7,8 @@
  * its stores, and is wrong by one sample then. Times are the steady clock's, in ms;
  * backends go by their slot.
  */
-#ifndef SHARED_NUMBERS_H
-#define SHARED_NUMBERS_H
+#ifndef SHARED_BACKEND_NUMBERS_H
+#define SHARED_BACKEND_NUMBERS_H
 
 #include "base/slice.h"
 #include "shared/segment.h"
