@@ -1,7 +1,7 @@
 #include "client/admission.h"
 
 #include "base/log.h"
-#include "shared/callers.h"
+#include "shared/clients_by_address.h"
 
 enum {
     REFUSED_MAX = 64,       /* connections that may wait for their 429 */
@@ -17,13 +17,13 @@ bool admission_trusts(const struct client *c)
 }
 
 /* Trusted proxies speak for many. */
-static bool client_is_caller(const struct client *c)
+static bool client_is_counted(const struct client *c)
 {
     return !c->is_refused && c->state != CLIENT_CLOSING && !admission_trusts(c);
 }
 
 /* How many its address has now, or 0 if that is not known. */
-static uint32_t client_count_caller(struct client *c)
+static uint32_t client_count(struct client *c)
 {
     struct clients *clients = c->clients;
     struct network client;
@@ -31,23 +31,23 @@ static uint32_t client_count_caller(struct client *c)
     uint32_t count;
 
     network_of_client(&client, &c->peer);
-    key = callers_key(clients->segment, client.address);
-    count = callers_add(clients->segment, clients->worker, key);
-    c->caller = count > 0 ? key : 0;
+    key = clients_by_address_key(clients->segment, client.address);
+    count = clients_by_address_add(clients->segment, clients->worker, key);
+    c->counted_as = count > 0 ? key : 0;
     return count;
 }
 
 void admission_leave(struct client *c)
 {
-    if (c->caller != 0)
-        callers_remove(c->clients->segment, c->clients->worker, c->caller);
-    c->caller = 0;
+    if (c->counted_as != 0)
+        clients_by_address_remove(c->clients->segment, c->clients->worker, c->counted_as);
+    c->counted_as = 0;
 }
 
 void admission_count(struct client *c)
 {
-    if (c->caller == 0 && client_is_caller(c))
-        client_count_caller(c);
+    if (c->counted_as == 0 && client_is_counted(c))
+        client_count(c);
 }
 
 static void clients_tell_refused(struct clients *clients, const struct client *c)
@@ -88,7 +88,7 @@ bool admission_admits(struct client *c)
 {
     uint64_t most = c->clients->config->limits.per_client;
 
-    if (most == 0 || !client_is_caller(c) || client_count_caller(c) <= most)
+    if (most == 0 || !client_is_counted(c) || client_count(c) <= most)
         return true;
     admission_leave(c);
     return client_may_await_refusal(c);

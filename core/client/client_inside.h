@@ -34,7 +34,7 @@ struct client {
     struct sockaddr_in6 peer;
     uint32_t watched_bytes; /* not taken by the client when the deadline was set */
     uint32_t rested_ms;     /* steady clock, its low bits: since when, if it rests */
-    uint64_t caller;        /* what it is counted under: shared/callers.h; 0: it is not */
+    uint64_t counted_as;    /* its key in shared/clients_by_address.h; 0: it is not counted */
     uint8_t state;
     uint8_t checks;       /* whether a client that has half-closed is still there */
     uint8_t idle_lingers; /* in a row in which the client took nothing */

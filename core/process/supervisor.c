@@ -25,7 +25,7 @@
 #include "reload/reload.h"
 #include "reload/watch.h"
 #include "shared/board.h"
-#include "shared/callers.h"
+#include "shared/clients_by_address.h"
 #include "shared/evidence.h"
 #include "shared/wake.h"
 
@@ -179,7 +179,7 @@ static void on_child_died(void *owner, unsigned which, int status)
         atomic_store(&worker->clients, 0);
         atomic_store(&worker->edition, 0);
         board_forget_worker(s->segment, which);
-        callers_forget_worker(s->segment, which);
+        clients_by_address_forget_worker(s->segment, which);
     }
     if (s->state < SUPERVISOR_DRAINING)
         children_start_later(&s->children, which);

@@ -42,7 +42,7 @@ static struct slice describe_ip(struct arena *arena, const struct sockaddr_in6 *
     return text.length > 0 ? text : SLICE("unknown");
 }
 
-/* Not as callers_key makes it: it is for each request, and who aims with it hits himself. */
+/* Made for each request, so cheaper than clients_by_address_key; who aims with it hits himself. */
 static uint64_t describe_client(const struct sockaddr_in6 *from)
 {
     struct network client;

@@ -17,7 +17,7 @@ struct segment *segment_new(void)
 
     if (s == MAP_FAILED)
         return NULL;
-    if (!is_random(s->callers_secret, sizeof s->callers_secret) ||
+    if (!is_random(s->clients_by_address_secret, sizeof s->clients_by_address_secret) ||
         !is_random(s->ids_secret, sizeof s->ids_secret)) {
         segment_free(s);
         return NULL;

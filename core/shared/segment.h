@@ -31,11 +31,11 @@ enum {
     SEGMENT_BACKENDS_MAX = 4096,
     SEGMENT_COUNTERS_MAX = 1024,
     SEGMENT_TURNS_MAX = 1024,
-    SEGMENT_SPARES_MAX = 8,  /* addresses of one name that are kept */
-    SEGMENT_NAME_BYTES = 64, /* of a counter, with the NUL behind it */
-    CALLERS_SETS = 2048,     /* a power of two */
-    CALLERS_WAYS = 16,       /* addresses of one set that a worker can count */
-    CALLERS_SECRET_BYTES = 32,
+    SEGMENT_SPARES_MAX = 8,         /* addresses of one name that are kept */
+    SEGMENT_NAME_BYTES = 64,        /* of a counter, with the NUL behind it */
+    CLIENTS_BY_ADDRESS_SETS = 2048, /* a power of two */
+    CLIENTS_BY_ADDRESS_WAYS = 16,   /* addresses of one set that a worker can count */
+    CLIENTS_BY_ADDRESS_SECRET_BYTES = 32,
 };
 
 /* What one worker adds up for one backend, in a cache line of its own. Only that worker
@@ -133,15 +133,15 @@ struct segment_parking {
     } failing[2]; /* clients whose calls failed last */
 };
 
-/* Connections by client, of one worker (shared/callers.h has the functions). */
-struct segment_callers_set {
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t keys[CALLERS_WAYS];
-    _Atomic uint32_t counts[CALLERS_WAYS];
+/* Connections by client, of one worker (shared/clients_by_address.h has the functions). */
+struct segment_clients_by_address_set {
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t keys[CLIENTS_BY_ADDRESS_WAYS];
+    _Atomic uint32_t counts[CLIENTS_BY_ADDRESS_WAYS];
 };
 
-struct segment_callers {
+struct segment_clients_by_address {
     alignas(SEGMENT_APART) _Atomic uint32_t is_used; /* something was counted, once */
-    struct segment_callers_set sets[CALLERS_SETS];
+    struct segment_clients_by_address_set sets[CLIENTS_BY_ADDRESS_SETS];
 };
 
 struct segment {
@@ -165,15 +165,16 @@ struct segment {
     /* Written by one worker each, in the steady state. */
     struct segment_worker workers[SEGMENT_WORKERS_MAX];
     alignas(SEGMENT_APART) struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
-    struct segment_callers callers[SEGMENT_WORKERS_MAX];
+    struct segment_clients_by_address clients_by_address[SEGMENT_WORKERS_MAX];
     /* Written by whoever has something to say, which scripts may do with each request. */
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_turn turns[SEGMENT_TURNS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];
     unsigned wakes; /* shared/wake.h; never change, as what follows */
     int wake_fds[SEGMENT_WORKERS_MAX];
-    uint8_t callers_secret[CALLERS_SECRET_BYTES]; /* of their keys; never changes */
-    uint32_t ids_secret[CIPHER_KEY_WORDS];        /* of the ids of requests; the same */
+    uint8_t clients_by_address_secret
+        [CLIENTS_BY_ADDRESS_SECRET_BYTES]; /* of their keys; never changes */
+    uint32_t ids_secret[CIPHER_KEY_WORDS]; /* of the ids of requests; the same */
     int look_fd;        /* wakes the monitor; -1: it is not to be woken. Never changes */
     struct table table; /* lb.get, lb.window, lb.bucket: shared/table.h */
 };
@@ -185,7 +186,7 @@ struct segment {
 
 SEGMENT_STANDS_APART(workers);
 SEGMENT_STANDS_APART(shares);
-SEGMENT_STANDS_APART(callers);
+SEGMENT_STANDS_APART(clients_by_address);
 SEGMENT_STANDS_APART(counters);
 SEGMENT_STANDS_APART(turns);
 _Static_assert(offsetof(struct segment_backend, address_version) == SEGMENT_CACHE_LINE,

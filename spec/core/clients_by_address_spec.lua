@@ -3,15 +3,15 @@ local ffi = require "ffi"
 local core = require "spec.support.core"
 
 ffi.cdef [[
-uint64_t callers_key(const struct segment *, const uint8_t client[16]);
-struct callers_network { uint8_t address[16], prefix; };
-void callers_network_of(struct callers_network *, const void *address) __asm__("network_of_client");
-uint32_t callers_add(struct segment *, unsigned worker, uint64_t key);
-void callers_remove(struct segment *, unsigned worker, uint64_t key);
-uint32_t callers_count(const struct segment *, uint64_t key);
-void callers_forget_worker(struct segment *, unsigned worker);
-bool callers_read_address(struct slice text, void *out) __asm__("network_read_address");
-struct callers_v4 { uint16_t family, port; uint8_t ip[4]; uint8_t rest[20]; };
+uint64_t clients_by_address_key(const struct segment *, const uint8_t client[16]);
+struct by_address_network { uint8_t address[16], prefix; };
+void by_address_network_of(struct by_address_network *, const void *address) __asm__("network_of_client");
+uint32_t clients_by_address_add(struct segment *, unsigned worker, uint64_t key);
+void clients_by_address_remove(struct segment *, unsigned worker, uint64_t key);
+uint32_t clients_by_address_count(const struct segment *, uint64_t key);
+void clients_by_address_forget_worker(struct segment *, unsigned worker);
+bool by_address_read_address(struct slice text, void *out) __asm__("network_read_address");
+struct by_address_v4 { uint16_t family, port; uint8_t ip[4]; uint8_t rest[20]; };
 
 struct segment_counter *counters_find(struct segment *, struct slice name);
 double counters_add(struct segment_counter *, double);
@@ -29,56 +29,56 @@ describe("connections by address", function()
   before_each(function() segment = ffi.gc(core.segment_new(), core.segment_free) end)
 
   local function key_of(address, in_segment)
-    local client = ffi.new "struct callers_network"
-    core.callers_network_of(client, address)
-    return core.callers_key(in_segment or segment, client.address)
+    local client = ffi.new "struct by_address_network"
+    core.by_address_network_of(client, address)
+    return core.clients_by_address_key(in_segment or segment, client.address)
   end
 
   local function key(text, in_segment)
     local address = ffi.new "uint8_t[28]"
-    assert.is_true(core.callers_read_address(ffi.new("struct slice", text, #text), address))
+    assert.is_true(core.by_address_read_address(ffi.new("struct slice", text, #text), address))
     return key_of(address, in_segment)
   end
 
   it("are counted over all workers", function()
     local a, b = key "192.0.2.1", key "192.0.2.2"
-    assert.equal(1, core.callers_add(segment, 0, a))
-    assert.equal(2, core.callers_add(segment, 3, a))
-    assert.equal(3, core.callers_add(segment, 3, a))
-    assert.equal(1, core.callers_add(segment, 3, b))
-    core.callers_remove(segment, 3, a)
-    assert.equal(2, core.callers_count(segment, a))
-    core.callers_remove(segment, 3, a)
-    core.callers_remove(segment, 0, a)
-    assert.equal(0, core.callers_count(segment, a))
-    assert.equal(1, core.callers_count(segment, b))
+    assert.equal(1, core.clients_by_address_add(segment, 0, a))
+    assert.equal(2, core.clients_by_address_add(segment, 3, a))
+    assert.equal(3, core.clients_by_address_add(segment, 3, a))
+    assert.equal(1, core.clients_by_address_add(segment, 3, b))
+    core.clients_by_address_remove(segment, 3, a)
+    assert.equal(2, core.clients_by_address_count(segment, a))
+    core.clients_by_address_remove(segment, 3, a)
+    core.clients_by_address_remove(segment, 0, a)
+    assert.equal(0, core.clients_by_address_count(segment, a))
+    assert.equal(1, core.clients_by_address_count(segment, b))
   end)
 
   it("of a worker that died are forgotten, and those of others are not", function()
     local a = key "192.0.2.1"
-    for _ = 1, 5 do core.callers_add(segment, 0, a) end
-    core.callers_add(segment, 1, a)
-    core.callers_forget_worker(segment, 0)
-    core.callers_forget_worker(segment, 0)
-    assert.equal(1, core.callers_count(segment, a))
-    assert.equal(2, core.callers_add(segment, 0, a))
+    for _ = 1, 5 do core.clients_by_address_add(segment, 0, a) end
+    core.clients_by_address_add(segment, 1, a)
+    core.clients_by_address_forget_worker(segment, 0)
+    core.clients_by_address_forget_worker(segment, 0)
+    assert.equal(1, core.clients_by_address_count(segment, a))
+    assert.equal(2, core.clients_by_address_add(segment, 0, a))
   end)
 
   it("that find no room in a worker are not counted there, until there is some", function()
-    for i = 1, WAYS do assert.equal(1, core.callers_add(segment, 0, i * SETS + 7)) end
+    for i = 1, WAYS do assert.equal(1, core.clients_by_address_add(segment, 0, i * SETS + 7)) end
     local late = (WAYS + 1) * SETS + 7
-    assert.equal(0, core.callers_add(segment, 0, late))
-    assert.equal(1, core.callers_add(segment, 1, late))
-    assert.equal(2, core.callers_add(segment, 0, SETS + 7), "who is there has room")
-    core.callers_remove(segment, 0, 3 * SETS + 7)
-    assert.equal(2, core.callers_add(segment, 0, late))
+    assert.equal(0, core.clients_by_address_add(segment, 0, late))
+    assert.equal(1, core.clients_by_address_add(segment, 1, late))
+    assert.equal(2, core.clients_by_address_add(segment, 0, SETS + 7), "who is there has room")
+    core.clients_by_address_remove(segment, 0, 3 * SETS + 7)
+    assert.equal(2, core.clients_by_address_add(segment, 0, late))
     for i = 1, WAYS do
-      if i ~= 3 then assert.equal(i == 1 and 2 or 1, core.callers_count(segment, i * SETS + 7)) end
+      if i ~= 3 then assert.equal(i == 1 and 2 or 1, core.clients_by_address_count(segment, i * SETS + 7)) end
     end
   end)
 
   it("go by the whole of an IPv4 address, written either way", function()
-    local v4 = ffi.new("struct callers_v4", { family = 2, ip = { 192, 0, 2, 1 } })
+    local v4 = ffi.new("struct by_address_v4", { family = 2, ip = { 192, 0, 2, 1 } })
     assert.equal(key "192.0.2.1", key_of(v4))
     assert.equal(key "192.0.2.1", key "::ffff:192.0.2.1")
     assert.are_not.equal(key "192.0.2.1", key "192.0.2.2")
@@ -98,7 +98,7 @@ describe("connections by address", function()
 
   -- Each process takes a place if there is one, holds it for a moment and gives it back. While it
   -- holds one, it must never see more taken than there are. In the end none is taken.
-  it("are never more than whoever takes back what is too much allows, with workers at the same time", function()
+  it("are never more than the limit if a worker that sees too many takes its own back, all at once", function()
     local LIMIT, WORKERS, TIMES, a = 1, 4, 50000, key "192.0.2.1"
     local places = core.counters_find(segment, ffi.new("struct slice", "places", 6))
     local pids = {}
@@ -107,11 +107,11 @@ describe("connections by address", function()
       if pid == 0 then
         local most = 0
         for _ = 1, TIMES do
-          if core.callers_add(segment, worker, a) <= LIMIT then
+          if core.clients_by_address_add(segment, worker, a) <= LIMIT then
             most = math.max(most, core.counters_add(places, 1))
             core.counters_add(places, -1)
           end
-          core.callers_remove(segment, worker, a)
+          core.clients_by_address_remove(segment, worker, a)
         end
         ffi.C._exit(most > LIMIT and 1 or most == 0 and 2 or 0)
       end
@@ -126,6 +126,6 @@ describe("connections by address", function()
       if status[0] == 2 * 256 then without = without + 1 end
     end
     assert.truthy(without < WORKERS)
-    assert.equal(0, core.callers_count(segment, a))
+    assert.equal(0, core.clients_by_address_count(segment, a))
   end)
 end)
