@@ -65,8 +65,24 @@ void check_last_words(const char *event, const char *format, ...)
     say(line, (size_t)(end - line));
 }
 
+/* --- broken promises --- */
+
+enum { CHANGES_KEPT = 24, CHANGE_BYTES = 96 };
+
+static char changes[CHANGES_KEPT][CHANGE_BYTES]; /* of states, in a ring */
+static unsigned changes_count;
+
+void check_note_state(const char *kind, const void *object, const char *from, const char *to)
+{
+    snprintf(changes[changes_count++ % CHANGES_KEPT], CHANGE_BYTES, "%s %p: %s, then %s", kind,
+             object, from, to);
+}
+
 void check_failed(const char *promise, const char *file, int line)
 {
+    for (unsigned i = CHANGES_KEPT < changes_count ? changes_count - CHANGES_KEPT : 0;
+         i < changes_count; i++)
+        check_last_words("broken_promise", "lb: before it: %s", changes[i % CHANGES_KEPT]);
     check_last_words("broken_promise", "lb: broken promise at %s:%d: %s", file, line, promise);
     abort();
 }

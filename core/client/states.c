@@ -21,21 +21,21 @@
 #include "client/early.h"
 #include "client/resting.h"
 
-#define TO(state) (1u << CLIENT_##state)
+#define OF(state) (1u << CLIENT_##state)
+
+static const struct state_row client_states[] = {
+    [CLIENT_IDLE] = {"idle", OF(INTRODUCTION) | OF(HEAD) | OF(CLOSING)},
+    [CLIENT_INTRODUCTION] = {"introduction", OF(IDLE) | OF(CLOSING)},
+    [CLIENT_HEAD] = {"head", OF(BUSY) | OF(CLOSING)},
+    [CLIENT_BUSY] = {"busy", OF(IDLE) | OF(TUNNEL) | OF(LINGERING) | OF(CLOSING)},
+    [CLIENT_TUNNEL] = {"tunnel", OF(LINGERING) | OF(CLOSING)},
+    [CLIENT_LINGERING] = {"lingering", OF(CLOSING)},
+    [CLIENT_CLOSING] = {"closing", 0},
+};
 
 void client_enter(struct client *c, enum client_state state)
 {
-    static const unsigned next[] = {
-        [CLIENT_IDLE] = TO(INTRODUCTION) | TO(HEAD) | TO(CLOSING),
-        [CLIENT_INTRODUCTION] = TO(IDLE) | TO(CLOSING),
-        [CLIENT_HEAD] = TO(BUSY) | TO(CLOSING),
-        [CLIENT_BUSY] = TO(IDLE) | TO(TUNNEL) | TO(LINGERING) | TO(CLOSING),
-        [CLIENT_TUNNEL] = TO(LINGERING) | TO(CLOSING),
-        [CLIENT_LINGERING] = TO(CLOSING),
-        [CLIENT_CLOSING] = 0,
-    };
-
-    DCHECK((next[c->state] & 1u << state) != 0);
+    CHECK_STATE(client_states, c, c->state, state);
     c->state = (uint8_t)state;
 }
 

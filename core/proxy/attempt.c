@@ -9,16 +9,18 @@ static struct attempt *attempt_of(struct outgoing *o)
     return o->owner;
 }
 
-static bool attempt_may_enter(const struct attempt *a, enum attempt_state state)
-{
-    if (state == ATTEMPT_IDLE)
-        return a->state != ATTEMPT_IDLE;
-    return state == a->state + 1;
-}
+#define OF(state) (1u << ATTEMPT_##state)
+
+static const struct state_row attempt_states[] = {
+    [ATTEMPT_IDLE] = {"idle", OF(CONNECTING)},
+    [ATTEMPT_CONNECTING] = {"connecting", OF(IDLE) | OF(AWAITING)},
+    [ATTEMPT_AWAITING] = {"awaiting", OF(IDLE) | OF(ANSWERED)},
+    [ATTEMPT_ANSWERED] = {"answered", OF(IDLE)},
+};
 
 static void attempt_enter(struct attempt *a, enum attempt_state state)
 {
-    DCHECK(attempt_may_enter(a, state));
+    CHECK_STATE(attempt_states, a, a->state, state);
     a->state = state;
 }
 

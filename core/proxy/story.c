@@ -4,25 +4,20 @@
 
 #define OF(state) (1u << EXCHANGE_##state)
 
-bool exchange_may_enter(const struct exchange *e, enum exchange_state state)
-{
-    static const unsigned next[] = {
-        [EXCHANGE_TAKING] = OF(CHOOSING) | OF(WAITING) | OF(FINISHED),
-        [EXCHANGE_CHOOSING] = OF(CHOOSING) | OF(WAITING) | OF(CONNECTING) | OF(FINISHED),
-        [EXCHANGE_WAITING] = OF(CHOOSING) | OF(WAITING) | OF(FINISHED),
-        [EXCHANGE_JUDGING] = OF(CHOOSING) | OF(WAITING) | OF(CONNECTING) | OF(FINISHED),
-        [EXCHANGE_CONNECTING] = OF(FORWARDING) | OF(JUDGING) | OF(FINISHED),
-        [EXCHANGE_FORWARDING] = OF(REVIEWING) | OF(ANSWERING) | OF(SWITCHING) | OF(TUNNELLING) |
-                                OF(JUDGING) | OF(FINISHED),
-        [EXCHANGE_REVIEWING] = OF(ANSWERING) | OF(JUDGING) | OF(FINISHED),
-        [EXCHANGE_ANSWERING] = OF(FINISHED),
-        [EXCHANGE_SWITCHING] = OF(TUNNELLING) | OF(JUDGING) | OF(FINISHED),
-        [EXCHANGE_TUNNELLING] = OF(FINISHED),
-        [EXCHANGE_FINISHED] = 0,
-    };
-
-    return (next[e->state] & 1u << state) != 0;
-}
+const struct state_row exchange_states[] = {
+    [EXCHANGE_TAKING] = {"taking", OF(CHOOSING) | OF(WAITING) | OF(FINISHED)},
+    [EXCHANGE_CHOOSING] = {"choosing", OF(CHOOSING) | OF(WAITING) | OF(CONNECTING) | OF(FINISHED)},
+    [EXCHANGE_WAITING] = {"waiting", OF(CHOOSING) | OF(WAITING) | OF(FINISHED)},
+    [EXCHANGE_JUDGING] = {"judging", OF(CHOOSING) | OF(WAITING) | OF(CONNECTING) | OF(FINISHED)},
+    [EXCHANGE_CONNECTING] = {"connecting", OF(FORWARDING) | OF(JUDGING) | OF(FINISHED)},
+    [EXCHANGE_FORWARDING] = {"forwarding", OF(REVIEWING) | OF(ANSWERING) | OF(SWITCHING) |
+                                               OF(TUNNELLING) | OF(JUDGING) | OF(FINISHED)},
+    [EXCHANGE_REVIEWING] = {"reviewing", OF(ANSWERING) | OF(JUDGING) | OF(FINISHED)},
+    [EXCHANGE_ANSWERING] = {"answering", OF(FINISHED)},
+    [EXCHANGE_SWITCHING] = {"switching", OF(TUNNELLING) | OF(JUDGING) | OF(FINISHED)},
+    [EXCHANGE_TUNNELLING] = {"tunnelling", OF(FINISHED)},
+    [EXCHANGE_FINISHED] = {"finished", 0},
+};
 
 /* --- the counts --- */
 

@@ -67,11 +67,11 @@ struct exchange {
 
 /* --- story.c --- */
 
-bool exchange_may_enter(const struct exchange *, enum exchange_state);
+extern const struct state_row exchange_states[];
 
 static inline void exchange_enter(struct exchange *e, enum exchange_state state)
 {
-    DCHECK(exchange_may_enter(e, state));
+    CHECK_STATE(exchange_states, e, e->state, state);
     e->state = state;
 }
 

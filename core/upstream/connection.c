@@ -25,22 +25,17 @@ static struct connection *of_stream(struct stream *s)
 
 #define OF(state) (1u << OUTGOING_##state)
 
-static bool outgoing_may_enter(const struct outgoing *o, enum outgoing_state state)
-{
-    static const unsigned next[] = {
-        [OUTGOING_IDLE] = OF(AWAITING) | OF(OVER),
-        [OUTGOING_OVER] = OF(IDLE) | OF(OVER),
-        [OUTGOING_AWAITING] = OF(HELD) | OF(TUNNEL) | OF(OVER),
-        [OUTGOING_HELD] = OF(AWAITING) | OF(TUNNEL) | OF(OVER),
-        [OUTGOING_TUNNEL] = OF(OVER),
-    };
-
-    return (next[o->state] & 1u << state) != 0;
-}
+static const struct state_row outgoing_states[] = {
+    [OUTGOING_IDLE] = {"idle", OF(AWAITING) | OF(OVER)},
+    [OUTGOING_OVER] = {"over", OF(IDLE) | OF(OVER)},
+    [OUTGOING_AWAITING] = {"awaiting", OF(HELD) | OF(TUNNEL) | OF(OVER)},
+    [OUTGOING_HELD] = {"held", OF(AWAITING) | OF(TUNNEL) | OF(OVER)},
+    [OUTGOING_TUNNEL] = {"tunnel", OF(OVER)},
+};
 
 static void outgoing_enter(struct outgoing *o, enum outgoing_state state)
 {
-    DCHECK(outgoing_may_enter(o, state));
+    CHECK_STATE(outgoing_states, o, o->state, state);
     o->state = state;
 }
 
