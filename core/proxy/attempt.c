@@ -67,7 +67,7 @@ static void attempt_abandon(struct attempt *a, void (*leave)(struct outgoing *))
     attempt_stop(a);
     if (a->outgoing != NULL)
         leave(a->outgoing);
-    else
+    else if (a->lease.pool != NULL) /* else there was no address to connect to */
         pool_cancel(&a->lease);
     a->outgoing = NULL;
 }

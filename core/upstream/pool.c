@@ -171,6 +171,8 @@ void pool_return(struct outgoing *o)
 
 static void lease_end(struct lease *lease)
 {
+    CHECK(lease->pool != NULL);
+    lease->pool = NULL;
     deferred_cancel(&lease->tell);
     deadline_clear(&lease->deadline);
 }
@@ -185,6 +187,7 @@ static void on_refused(struct deferred *d)
 {
     struct lease *lease = list_entry(d, struct lease, tell);
 
+    lease_end(lease);
     lease->on_failed(lease, lease->refused);
 }
 
@@ -200,6 +203,7 @@ static void on_opened(struct connection *c, int status)
 {
     struct lease *lease = c->lease;
 
+    CHECK(lease->pool == c->pool);
     if (status == 0) {
         opening_won(&lease->opening, c);
         lease_end(lease);
@@ -250,6 +254,7 @@ static const struct opening_kind lease_kind = {.begin = lease_begin, .close = le
 void lease_init(struct lease *lease, void (*on_ready)(struct lease *, struct outgoing *),
                 void (*on_failed)(struct lease *, int code))
 {
+    lease->pool = NULL;
     lease->on_ready = on_ready;
     lease->on_failed = on_failed;
     opening_init(&lease->opening, &lease_kind);
@@ -260,6 +265,7 @@ void lease_init(struct lease *lease, void (*on_ready)(struct lease *, struct out
 void pool_lease(struct pool *pool, struct lease *lease, const struct sockaddr *to,
                 uint64_t connect_ms)
 {
+    CHECK(lease->pool == NULL && !pool->is_closing);
     lease->pool = pool;
     lease->refused = opening_start(&lease->opening, pool->loop, to, &pool->openings, connect_ms);
     if (lease->refused != 0)

@@ -54,7 +54,7 @@ struct lease { /* embedded in whoever asks; stays in place until its event */
     void (*on_ready)(struct lease *, struct outgoing *);
     /* A negative libuv code; UV_ETIMEDOUT: by our own clock. */
     void (*on_failed)(struct lease *, int code);
-    struct pool *pool;
+    struct pool *pool; /* NULL: it is not under way */
     struct opening opening;
     int refused; /* could not even begin */
     struct deferred tell;
@@ -74,7 +74,7 @@ void lease_init(struct lease *, void (*on_ready)(struct lease *, struct outgoing
                 void (*on_failed)(struct lease *, int code));
 /* Borrows the address until the lease is over. connect_ms: how long that may take. */
 void pool_lease(struct pool *, struct lease *, const struct sockaddr *, uint64_t connect_ms);
-void pool_cancel(struct lease *);    /* in any state after lease_init */
+void pool_cancel(struct lease *);    /* while it is under way */
 void pool_return(struct outgoing *); /* kept if it can be used again, else closed */
 
 #endif

@@ -81,6 +81,21 @@ describe("a backend with a name", function()
     assert.equal("the resolver does not answer", lb:down("web:80").reason)
   end)
 
+  it("that leads nowhere ends no worker if a client resets behind its request", function()
+    names "web unknown"
+    local lb = resolving { backends = { "web:80" } }
+    lb:down "web:80"
+    local conn = lb:connect()
+    conn:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert.equal(503, conn:response().status)
+    lb:freeze() -- the request and the reset are one look at the socket
+    conn:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    conn:drained()
+    conn:reset()
+    lb:thaw()
+    assert.equal(503, lb:fetch("/").status)
+  end)
+
   it("is tried at its next address if one refuses, or cannot even be tried", function()
     local backend = play.hello "x"
     local name = "web:" .. backend.port
