@@ -105,11 +105,12 @@ static void try_on_failure(struct rehearsal *r, uint32_t backend)
     struct policy_call call = {.on_done = on_done};
     struct facts_failure failure = {.kind = FACTS_CONNECT,
                                     .phase = FACTS_PHASE_CONNECT,
-                                    .message = SLICE("connection refused")};
+                                    .message = SLICE("connection refused"),
+                                    .backend = backend};
     enum facts_verdict verdict;
 
     r->with = "a made-up request";
-    policy_on_failure(r->policy, &call, &r->request, backend, &failure, &verdict);
+    policy_on_failure(r->policy, &call, &r->request, &failure, &verdict);
     policy_cancel(&call);
 }
 
@@ -121,12 +122,12 @@ static void try_on_response(struct rehearsal *r, uint32_t backend, unsigned stat
                         .status = status,
                         .fields = response_fields,
                         .fields_count = sizeof response_fields / sizeof *response_fields};
-    struct facts_decision instead = {0};
-    enum facts_review review;
+    const struct facts_response response = {backend, &head};
+    struct facts_decision decision = {0};
 
     r->with =
         status == 200 ? "a made-up response of status 200" : "a made-up response of status 503";
-    policy_on_response(r->policy, &call, &r->request, backend, &head, &instead, &review);
+    policy_on_response(r->policy, &call, &r->request, &response, &decision);
     policy_cancel(&call);
 }
 

@@ -15,6 +15,19 @@ enum policy_progress {
     POLICY_AWAITS, /* the hook waits for something; on_done will tell */
 };
 
+/* What a hook is asked, and where its answer goes. */
+struct policy_question {
+    enum hook hook;
+    struct facts_request *request;       /* NULL: of no request */
+    const struct facts_choice *choice;   /* of choose */
+    const struct facts_failure *failure; /* of on_failure and on_health */
+    void *out; /* a facts_decision of choose and on_response, a facts_verdict, a facts_check */
+};
+
+/* The hook has returned, or broken off: puts the answer there, or what takes its place. */
+typedef void policy_end(struct policy *, const struct policy_question *, enum breach,
+                        double answer);
+
 /* One call of a hook on behalf of somebody: embedded, all zero but for on_done before the first
  * call, and in place until its end or policy_cancel. One call at a time. */
 struct policy_call {
@@ -29,14 +42,10 @@ struct policy_call {
     struct policy *policy;
     double number; /* of the call, while it awaits */
     struct script_run run;
-    enum hook hook;
-    struct facts_request *request;
+    policy_end *end;                 /* while it awaits, as what follows */
+    struct policy_question question; /* with copies of what it points to: */
     struct facts_choice choice;
     struct facts_failure failure;
-    struct facts_decision *decision;
-    enum facts_verdict *verdict;
-    enum facts_review *review;
-    struct facts_check *check;
 };
 
 #endif

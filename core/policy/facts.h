@@ -79,6 +79,12 @@ struct facts_failure {
     uint32_t kind;  /* enum facts_failure_kind */
     uint32_t phase; /* enum facts_phase */
     struct slice message;
+    uint32_t backend; /* that it went to, an index */
+};
+
+struct facts_response { /* a final one, and nothing was sent to the client */
+    uint32_t backend;   /* that it came from, an index */
+    const struct head *head;
 };
 
 /* Which backends a choose may see: those available and not yet tried. The list
@@ -106,14 +112,23 @@ struct facts_overrides {
     struct field_changes request, response;
 };
 
+/* Of a response, before any of it has gone to the client. */
+enum facts_review {
+    FACTS_PASS,      /* as it is */
+    FACTS_REPEAT,    /* the same backend once more */
+    FACTS_ELSEWHERE, /* another one */
+    FACTS_REPLACE,   /* an answer of the script's own */
+};
+
 struct facts_decision {
     enum facts_decision_kind kind;
-    uint32_t backend;  /* index, for FACTS_BACKEND */
-    bool by_fallback;  /* the script failed, for one of the request's attempts at least */
-    bool failed;       /* fallback = "fail", and the script failed: answer 500 */
-    struct slice why;  /* may be empty; in the request's arena */
-    uint32_t status;   /* for FACTS_RESPOND */
-    struct slice body; /* in the request's arena, like the fields */
+    uint32_t backend;         /* index, for FACTS_BACKEND */
+    bool by_fallback;         /* the script failed, for one of the request's attempts at least */
+    bool failed;              /* fallback = "fail", and the script failed: answer 500 */
+    struct slice why;         /* may be empty; in the request's arena */
+    uint32_t status;          /* for FACTS_RESPOND */
+    enum facts_review review; /* of on_response */
+    struct slice body;        /* in the request's arena, like the fields */
     struct field *fields;
     uint32_t fields_count;
     struct facts_overrides *overrides; /* with FACTS_BACKEND, or of on_response; NULL: none */
@@ -125,14 +140,6 @@ struct facts_result { /* how a request ended; the layout is also in policy/hooks
     double bytes_in, bytes_out; /* of the bodies */
     uint32_t status, attempts, retries;
     int32_t backend; /* of the last try, its index; -1: none */
-};
-
-/* Of a response, before any of it has gone to the client. */
-enum facts_review {
-    FACTS_PASS,      /* as it is */
-    FACTS_REPEAT,    /* the same backend once more */
-    FACTS_ELSEWHERE, /* another one */
-    FACTS_REPLACE,   /* an answer of the script's own */
 };
 
 struct facts_check { /* what health(backend) says */

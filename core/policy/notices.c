@@ -36,40 +36,25 @@ static struct slice policy_why_check_failed(struct policy *p, enum breach breach
     return copy;
 }
 
-static void policy_end_health(struct policy *p, struct facts_check *out, enum breach breach,
+static void policy_end_health(struct policy *p, const struct policy_question *q, enum breach breach,
                               double answer)
 {
+    struct facts_check *out = q->out;
+
     if (breach == BREACH_NONE && answer != 0 && answer != 1)
         breach = BREACH_WRONG;
     *out = (struct facts_check){breach == BREACH_NONE && answer == 1, p->call.wrong};
-    if (breach != BREACH_NONE) {
+    if (breach != BREACH_NONE)
         out->reason = policy_why_check_failed(p, breach);
-        policy_note_breach(p, HOOK_HEALTH, breach);
-    }
-    policy_end_call(p);
+    policy_settle(p, HOOK_HEALTH, breach);
 }
 
 /* Of a hook whose answer means nothing. */
-static void policy_end_notice(struct policy *p, enum hook hook, enum breach breach)
+static void policy_end_notice(struct policy *p, const struct policy_question *q, enum breach breach,
+                              double answer)
 {
-    if (breach != BREACH_NONE)
-        policy_note_breach(p, hook, breach);
-    else
-        breaches_note_good(&p->breaches, p->call.number);
-    policy_end_call(p);
-}
-
-/* A call that awaited is over. */
-static void on_over(struct script_run *run, enum breach breach, double answer)
-{
-    struct policy_call *call = list_entry(run, struct policy_call, run);
-    struct policy *p = call->policy;
-
-    if (call->hook == HOOK_HEALTH)
-        policy_end_health(p, call->check, breach, answer);
-    else
-        policy_end_notice(p, call->hook, breach);
-    call->on_done(call);
+    (void)answer;
+    policy_settle(p, q->hook, breach);
 }
 
 /* --- in the monitor --- */
@@ -78,36 +63,21 @@ enum policy_progress policy_health(struct policy *p, struct policy_call *call,
                                    struct facts_request *request, uint32_t backend,
                                    struct facts_check *out)
 {
-    enum breach breach;
-    double answer = 0;
-
     policy_begin_call(p, request);
     p->call.backend = backend;
-    breach = script_call(p->script, &call->run, HOOK_HEALTH, &answer);
-    if (breach != BREACH_PENDING) {
-        policy_end_health(p, out, breach, answer);
-        return POLICY_DONE;
-    }
-    call->check = out;
-    return policy_wait(p, call, HOOK_HEALTH, request, on_over);
+    return policy_ask(
+        p, call, policy_end_health,
+        (struct policy_question){.hook = HOOK_HEALTH, .request = request, .out = out});
 }
 
 enum policy_progress policy_on_health(struct policy *p, struct policy_call *call, uint32_t backend,
                                       bool is_up, struct slice reason)
 {
-    enum breach breach;
-    double answer = 0;
-
     call->failure = (struct facts_failure){.kind = is_up, .message = reason};
     policy_begin_call(p, NULL);
     p->call.backend = backend;
     p->call.failure = &call->failure;
-    breach = script_call(p->script, &call->run, HOOK_ON_HEALTH, &answer);
-    if (breach != BREACH_PENDING) {
-        policy_end_notice(p, HOOK_ON_HEALTH, breach);
-        return POLICY_DONE;
-    }
-    return policy_wait(p, call, HOOK_ON_HEALTH, NULL, on_over);
+    return policy_ask(p, call, policy_end_notice, (struct policy_question){.hook = HOOK_ON_HEALTH});
 }
 
 /* --- a request is over --- */
@@ -121,18 +91,12 @@ enum policy_progress policy_on_done(struct policy *p, struct policy_call *call,
                                     struct facts_request *request,
                                     const struct facts_result *result)
 {
-    enum breach breach;
-    double ignored;
-
     if (!policy_may_ask(p, HOOK_ON_DONE, request))
         return POLICY_DONE;
     policy_begin_call(p, request);
     p->call.result = result;
-    breach = script_call(p->script, &call->run, HOOK_ON_DONE, &ignored);
-    if (breach == BREACH_PENDING)
-        return policy_wait(p, call, HOOK_ON_DONE, request, on_over);
-    policy_end_notice(p, HOOK_ON_DONE, breach);
-    return POLICY_DONE;
+    return policy_ask(p, call, policy_end_notice,
+                      (struct policy_question){.hook = HOOK_ON_DONE, .request = request});
 }
 
 /* --- ctx:finally --- */
@@ -171,7 +135,7 @@ void policy_finish(struct policy *p, struct facts_request *request,
 
 static void end_timer(struct policy *p, struct timer *timer, enum breach breach)
 {
-    policy_end_notice(p, HOOK_TIMER, breach);
+    policy_settle(p, HOOK_TIMER, breach);
     timer_over(timer);
 }
 
@@ -197,8 +161,6 @@ void policy_run_timer(struct timers *timers, struct timer *timer)
     p->call.timer = timer->number;
     timer->run.on_over = on_timer_over;
     breach = script_call(p->script, &timer->run, HOOK_TIMER, &answer);
-    if (breach == BREACH_PENDING)
-        policy_end_call(p);
-    else
+    if (breach != BREACH_PENDING)
         end_timer(p, timer, breach);
 }

@@ -1,7 +1,16 @@
+/*
+ * The way of a call, from the question to its answer:
+ *
+ *   policy_choose, policy_on_failure, policy_on_response
+ *     |
+ *     |-- no such hook, or the script is parked --------------------> the built-in rule
+ *     v
+ *   policy_ask -- returned, or broke off --> end: the answer, or after a breach the built-in rule
+ *     |                                       ^
+ *     '-- POLICY_AWAITS . . . on_over --------'--> on_done
+ */
 #include "policy/policy.h"
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "dial/kept.h"
 #include "http/head.h"
@@ -36,16 +45,42 @@ void policy_note_breach(struct policy *p, enum hook hook, enum breach breach)
     }
 }
 
-enum policy_progress policy_wait(struct policy *p, struct policy_call *call, enum hook hook,
-                                 struct facts_request *request,
-                                 void (*over)(struct script_run *, enum breach, double))
+/* A call that awaited is over. */
+static void on_over(struct script_run *run, enum breach breach, double answer)
+{
+    struct policy_call *call = list_entry(run, struct policy_call, run);
+
+    policy_end_time(call);
+    call->end(call->policy, &call->question, breach, answer);
+    call->on_done(call);
+}
+
+/* What is asked about may be gone, and the list another one, when the call is over. */
+static void policy_keep_question(struct policy_call *call)
+{
+    struct policy_question *q = &call->question;
+
+    if (q->choice != NULL) {
+        size_t bytes = q->choice->count * sizeof *q->choice->backends;
+        struct slice list = {(const char *)q->choice->backends, bytes};
+
+        call->choice = *q->choice;
+        call->choice.backends =
+            (const uint32_t *)(const void *)arena_copy(q->request->arena, list).start;
+        q->choice = &call->choice;
+    }
+    if (q->failure != NULL) {
+        call->failure = *q->failure;
+        q->failure = &call->failure;
+    }
+}
+
+enum policy_progress policy_wait(struct policy *p, struct policy_call *call)
 {
     call->policy = p;
-    call->hook = hook;
-    call->request = request;
     call->number = p->calls;
-    call->run.on_over = over;
-    policy_end_call(p);
+    call->run.on_over = on_over;
+    policy_keep_question(call);
     return POLICY_AWAITS;
 }
 
@@ -82,18 +117,6 @@ static enum facts_verdict judge_by_default(const struct policy *p,
 }
 
 /* --- asking the script --- */
-
-static inline void policy_begin_time(struct policy_call *call)
-{
-    call->begun_us = log_wants(LOG_INFO) ? clock_steady_us() : 0;
-}
-
-static inline void policy_end_time(struct policy_call *call)
-{
-    if (call->begun_us != 0)
-        call->took_us += clock_steady_us() - call->begun_us;
-    call->begun_us = 0;
-}
 
 static uint32_t policy_list_for(struct policy *p, const struct facts_choice *choice)
 {
@@ -147,94 +170,50 @@ policy_refuses_client(struct policy *p, const struct facts_request *request,
     return true;
 }
 
-static inline __attribute__((always_inline)) void
-policy_end_choose(struct policy *p, const struct facts_request *request,
-                  const struct facts_choice *choice, struct facts_decision *out, enum breach breach,
-                  double answer)
+static inline __attribute__((always_inline)) void policy_end_choose(struct policy *p,
+                                                                    const struct policy_question *q,
+                                                                    enum breach breach,
+                                                                    double answer)
 {
-    p->call.decision = NULL;
     if (breach == BREACH_NONE)
-        breach = policy_decode(p, answer, out);
-    if (__builtin_expect(breach != BREACH_NONE, 0)) {
-        policy_note_breach(p, HOOK_CHOOSE, breach);
-        policy_answer_for_script(p, request, choice, out);
-    } else {
-        breaches_note_good(&p->breaches, p->call.number);
-    }
-    policy_end_call(p);
+        breach = policy_decode(p, answer, q->out);
+    if (!policy_settle(p, HOOK_CHOOSE, breach))
+        policy_answer_for_script(p, q->request, q->choice, q->out);
 }
 
-static enum facts_verdict policy_end_on_failure(struct policy *p, struct facts_request *request,
-                                                const struct facts_failure *failure,
-                                                enum breach breach, double answer)
+static inline __attribute__((always_inline)) void
+policy_end_on_failure(struct policy *p, const struct policy_question *q, enum breach breach,
+                      double answer)
 {
+    enum facts_verdict *out = q->out;
+
     if (breach == BREACH_NONE && !(answer >= 0 && answer <= DEFAULT_VERDICT))
         breach = BREACH_WRONG;
-    if (breach != BREACH_NONE) {
-        policy_note_breach(p, HOOK_ON_FAILURE, breach);
-        request->by_fallback = 1;
-    } else {
-        breaches_note_good(&p->breaches, p->call.number);
-    }
-    policy_end_call(p);
+    if (!policy_settle(p, HOOK_ON_FAILURE, breach))
+        q->request->by_fallback = 1;
     if (breach != BREACH_NONE || answer == DEFAULT_VERDICT)
-        return judge_by_default(p, request, failure);
-    return (enum facts_verdict)answer;
-}
-
-static enum facts_review policy_end_on_response(struct policy *p, struct facts_request *request,
-                                                struct facts_decision *decision, enum breach breach,
-                                                double answer)
-{
-    enum facts_review review = FACTS_PASS;
-
-    p->call.decision = NULL;
-    if (breach == BREACH_NONE && answer == BINDING_RESPONDED && decision->status != 0) {
-        decision->kind = FACTS_RESPOND;
-        review = FACTS_REPLACE;
-    } else if (breach == BREACH_NONE && answer >= FACTS_PASS && answer <= FACTS_ELSEWHERE) {
-        review = (enum facts_review)answer;
-    } else if (breach == BREACH_NONE) {
-        breach = BREACH_WRONG;
-    }
-    if (breach != BREACH_NONE) {
-        policy_note_breach(p, HOOK_ON_RESPONSE, breach);
-        decision->overrides = NULL; /* some of them, perhaps */
-        request->by_fallback = 1;
-    } else {
-        breaches_note_good(&p->breaches, p->call.number);
-    }
-    policy_end_call(p);
-    return review;
-}
-
-/* A call that awaited is over: the request and what it was asked for were kept with it. */
-static void on_over(struct script_run *run, enum breach breach, double answer)
-{
-    struct policy_call *call = list_entry(run, struct policy_call, run);
-    struct policy *p = call->policy;
-
-    policy_end_time(call);
-    if (call->hook == HOOK_CHOOSE)
-        policy_end_choose(p, call->request, &call->choice, call->decision, breach, answer);
-    else if (call->hook == HOOK_ON_RESPONSE)
-        *call->review = policy_end_on_response(p, call->request, call->decision, breach, answer);
+        *out = judge_by_default(p, q->request, q->failure);
     else
-        *call->verdict = policy_end_on_failure(p, call->request, &call->failure, breach, answer);
-    call->on_done(call);
+        *out = (enum facts_verdict)answer;
 }
 
-/* The list may be another one by then. */
-static void policy_keep_choice(struct policy_call *call, struct facts_request *request,
-                               const struct facts_choice *choice)
+static inline __attribute__((always_inline)) void
+policy_end_on_response(struct policy *p, const struct policy_question *q, enum breach breach,
+                       double answer)
 {
-    size_t bytes = choice->count * sizeof *choice->backends;
+    struct facts_decision *decision = q->out;
+    bool replaces = answer == BINDING_RESPONDED && decision->status != 0;
 
-    call->choice = *choice;
-    call->choice.backends =
-        (const uint32_t *)(const void *)arena_copy(
-            request->arena, (struct slice){(const char *)choice->backends, bytes})
-            .start;
+    if (breach == BREACH_NONE && !replaces && !(answer >= FACTS_PASS && answer <= FACTS_ELSEWHERE))
+        breach = BREACH_WRONG;
+    if (!policy_settle(p, HOOK_ON_RESPONSE, breach)) {
+        decision->overrides = NULL; /* some of them, perhaps */
+        q->request->by_fallback = 1;
+        return;
+    }
+    decision->review = replaces ? FACTS_REPLACE : (enum facts_review)answer;
+    if (replaces)
+        decision->kind = FACTS_RESPOND;
 }
 
 /* The next two elements, and all of them in turn. */
@@ -252,8 +231,6 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
                                    struct facts_decision *out)
 {
     bool by_fallback = out->by_fallback;
-    enum breach breach;
-    double answer = 0;
 
     *out = (struct facts_decision){.by_fallback = by_fallback};
     if (costs_refuse_any(&p->breaches.costs) && policy_refuses_client(p, request, out))
@@ -277,47 +254,30 @@ enum policy_progress policy_choose(struct policy *p, struct policy_call *call,
     p->call.list = policy_list_for(p, choice);
     p->call.decision = out;
     p->call.fields_room = 0;
-    policy_begin_time(call);
-    breach = script_call(p->script, &call->run, HOOK_CHOOSE, &answer);
-    if (__builtin_expect(breach != BREACH_PENDING, 1)) {
-        policy_end_time(call);
-        policy_end_choose(p, request, choice, out, breach, answer);
-        return POLICY_DONE;
-    }
-    call->decision = out;
-    policy_keep_choice(call, request, choice);
-    return policy_wait(p, call, HOOK_CHOOSE, request, on_over);
+    return policy_ask(p, call, policy_end_choose,
+                      (struct policy_question){
+                          .hook = HOOK_CHOOSE, .request = request, .choice = choice, .out = out});
 }
 
 enum policy_progress policy_on_failure(struct policy *p, struct policy_call *call,
-                                       struct facts_request *request, uint32_t backend,
+                                       struct facts_request *request,
                                        const struct facts_failure *failure, enum facts_verdict *out)
 {
-    double answer = DEFAULT_VERDICT;
-    enum breach breach;
+    bool has_hook = script_has(p->script, HOOK_ON_FAILURE);
 
-    if (!script_has(p->script, HOOK_ON_FAILURE)) {
-        *out = judge_by_default(p, request, failure);
-        return POLICY_DONE;
-    }
-    if (!policy_may_ask(p, HOOK_ON_FAILURE, request)) {
-        request->by_fallback = 1;
+    if (!has_hook || !policy_may_ask(p, HOOK_ON_FAILURE, request)) {
+        if (has_hook)
+            request->by_fallback = 1;
         *out = judge_by_default(p, request, failure);
         return POLICY_DONE;
     }
     policy_begin_call(p, request);
-    p->call.backend = backend;
+    p->call.backend = failure->backend;
     p->call.failure = failure;
-    policy_begin_time(call);
-    breach = script_call(p->script, &call->run, HOOK_ON_FAILURE, &answer);
-    if (breach != BREACH_PENDING) {
-        policy_end_time(call);
-        *out = policy_end_on_failure(p, request, failure, breach, answer);
-        return POLICY_DONE;
-    }
-    call->verdict = out;
-    call->failure = *failure;
-    return policy_wait(p, call, HOOK_ON_FAILURE, request, on_over);
+    return policy_ask(
+        p, call, policy_end_on_failure,
+        (struct policy_question){
+            .hook = HOOK_ON_FAILURE, .request = request, .failure = failure, .out = out});
 }
 
 bool policy_has_on_response(const struct policy *p)
@@ -326,34 +286,24 @@ bool policy_has_on_response(const struct policy *p)
 }
 
 enum policy_progress policy_on_response(struct policy *p, struct policy_call *call,
-                                        struct facts_request *request, uint32_t backend,
-                                        const struct head *response,
-                                        struct facts_decision *decision, enum facts_review *out)
+                                        struct facts_request *request,
+                                        const struct facts_response *response,
+                                        struct facts_decision *out)
 {
-    bool by_fallback = decision->by_fallback;
-    enum breach breach;
-    double answer = 0;
+    bool by_fallback = out->by_fallback;
 
-    *decision = (struct facts_decision){.by_fallback = by_fallback};
-    *out = FACTS_PASS;
+    *out = (struct facts_decision){.by_fallback = by_fallback, .review = FACTS_PASS};
     if (!script_has(p->script, HOOK_ON_RESPONSE) || !policy_may_ask(p, HOOK_ON_RESPONSE, request))
         return POLICY_DONE;
     policy_begin_call(p, request);
-    p->call.backend = backend;
-    p->call.response = response;
-    p->call.status = response->status;
-    p->call.decision = decision;
+    p->call.backend = response->backend;
+    p->call.response = response->head;
+    p->call.status = response->head->status;
+    p->call.decision = out;
     p->call.fields_room = 0;
-    policy_begin_time(call);
-    breach = script_call(p->script, &call->run, HOOK_ON_RESPONSE, &answer);
-    if (breach != BREACH_PENDING) {
-        policy_end_time(call);
-        *out = policy_end_on_response(p, request, decision, breach, answer);
-        return POLICY_DONE;
-    }
-    call->decision = decision;
-    call->review = out;
-    return policy_wait(p, call, HOOK_ON_RESPONSE, request, on_over);
+    return policy_ask(
+        p, call, policy_end_on_response,
+        (struct policy_question){.hook = HOOK_ON_RESPONSE, .request = request, .out = out});
 }
 
 void policy_cancel(struct policy_call *call)

@@ -41,21 +41,20 @@ bool policy_has_script(const struct policy *); /* policy_let_go was not called *
 enum policy_progress policy_choose(struct policy *, struct policy_call *, struct facts_request *,
                                    const struct facts_choice *, struct facts_decision *out);
 
-/* A try failed: what now? backend is the index it went to. Request and *out are borrowed until the
- * call is over, and so is what the failure's message says. */
+/* A try failed: what now? Request and *out are borrowed until the call is over, and so is what the
+ * failure's message says. */
 enum policy_progress policy_on_failure(struct policy *, struct policy_call *,
-                                       struct facts_request *, uint32_t backend,
-                                       const struct facts_failure *, enum facts_verdict *out);
+                                       struct facts_request *, const struct facts_failure *,
+                                       enum facts_verdict *out);
 
 /* Is there a hook to look at responses? */
 bool policy_has_on_response(const struct policy *);
-/* The final response's head is in, and nothing was sent to the client. All is borrowed until the
- * call is over. FACTS_REPLACE: the answer is in *decision, else only the overrides are, which
- * apply if the response goes to the client; or NULL. */
+/* What becomes of a response: out->review. Its head, the request and *out are borrowed until the
+ * call is over. FACTS_REPLACE: the answer is in *out; else only the overrides are, which apply if
+ * the response goes to the client, or NULL. */
 enum policy_progress policy_on_response(struct policy *, struct policy_call *,
-                                        struct facts_request *, uint32_t backend,
-                                        const struct head *, struct facts_decision *,
-                                        enum facts_review *out);
+                                        struct facts_request *, const struct facts_response *,
+                                        struct facts_decision *out);
 
 bool policy_has_on_done(const struct policy *);
 /* A request is over. Both are borrowed until the call is. */

@@ -1,10 +1,12 @@
 /*
- * policy_inside - a policy as the files of this folder see it: policy.c makes the calls that a
- * request waits for, notices.c those that no request waits for.
+ * policy_inside - a policy as policy.c sees it, which makes the calls that a request waits for, and
+ * notices.c, which makes the others.
  */
 #ifndef POLICY_POLICY_INSIDE_H
 #define POLICY_POLICY_INSIDE_H
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "policy/bindings.h"
 #include "policy/call.h"
 #include "script/breaches.h"
@@ -54,10 +56,59 @@ static inline bool policy_may_ask(struct policy *p, enum hook hook,
 
 /* Makes it known, and the script fit for the next call. */
 void policy_note_breach(struct policy *, enum hook, enum breach);
-/* The hook awaits: on_over will hear of its end, and then tells call->on_done. */
-enum policy_progress policy_wait(struct policy *, struct policy_call *, enum hook,
-                                 struct facts_request *,
-                                 void (*on_over)(struct script_run *, enum breach, double));
+
+/* A call is over. Was it a good one? */
+static inline bool policy_settle(struct policy *p, enum hook hook, enum breach breach)
+{
+    bool is_good = __builtin_expect(breach == BREACH_NONE, 1);
+
+    p->call.decision = NULL;
+    if (is_good)
+        breaches_note_good(&p->breaches, p->call.number);
+    else
+        policy_note_breach(p, hook, breach);
+    policy_end_call(p);
+    return is_good;
+}
+
+static inline void policy_end_time(struct policy_call *call)
+{
+    if (call->begun_us != 0)
+        call->took_us += clock_steady_us() - call->begun_us;
+    call->begun_us = 0;
+}
+
+/* The hook awaits: on_over will hear of its end. The call has its question and end. */
+enum policy_progress policy_wait(struct policy *, struct policy_call *);
+
+/* Calls the hook, whose arguments are in p->call. Inlined, each caller's question is known to the
+ * compiler, and nothing of it is written to memory unless the hook awaits. */
+static inline __attribute__((always_inline)) enum policy_progress
+policy_ask(struct policy *p, struct policy_call *call, policy_end *end, struct policy_question q)
+{
+    bool is_timed =
+        q.hook == HOOK_CHOOSE || q.hook == HOOK_ON_FAILURE || q.hook == HOOK_ON_RESPONSE;
+    double answer = 0;
+    enum breach breach;
+
+    if (is_timed)
+        call->begun_us = log_wants(LOG_INFO) ? clock_steady_us() : 0;
+    breach = script_call(p->script, &call->run, q.hook, &answer);
+    if (__builtin_expect(breach == BREACH_PENDING, 0)) {
+        call->end = end; /* member by member: in one piece, it would be in memory before */
+        call->question.hook = q.hook;
+        call->question.request = q.request;
+        call->question.choice = q.choice;
+        call->question.failure = q.failure;
+        call->question.out = q.out;
+        return policy_wait(p, call);
+    }
+    if (is_timed)
+        policy_end_time(call);
+    end(p, &q, breach, answer);
+    return POLICY_DONE;
+}
+
 void policy_run_timer(struct timers *, struct timer *); /* timers->run */
 
 #endif

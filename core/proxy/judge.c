@@ -72,15 +72,16 @@ enum judgement judge_review(struct judge *j, enum facts_review review, bool body
 enum judgement judge_failure(struct judge *j, const struct attempt_failure *failure,
                              bool body_whole)
 {
-    const struct facts_failure told = {
-        .kind = failure->kind, .phase = failure->phase, .message = slice_of(failure->message)};
+    const struct facts_failure asked = {.kind = failure->kind,
+                                        .phase = failure->phase,
+                                        .message = slice_of(failure->message),
+                                        .backend = j->attempt->backend->index};
     struct facts_request *facts = j->facts;
 
     facts->replayable = judge_may_repeat(j, body_whole);
     if (failure->outcome == ATTEMPT_STALE && facts->replayable && j->counts->tries < TRIES_MAX)
         return JUDGE_AT_ONCE;
-    if (policy_on_failure(j->plan->policy, j->call, facts, j->attempt->backend->index, &told,
-                          &j->verdict) == POLICY_AWAITS)
+    if (policy_on_failure(j->plan->policy, j->call, facts, &asked, &j->verdict) == POLICY_AWAITS)
         return JUDGE_AWAITS;
     return judge_decide(j, failure, body_whole);
 }

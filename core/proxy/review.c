@@ -9,11 +9,12 @@
 void exchange_review(struct exchange *e)
 {
     struct attempt *a = &e->attempt;
+    const struct facts_response response = {a->backend->index, a->outgoing->head};
 
     exchange_enter(e, EXCHANGE_REVIEWING);
     e->facts.replayable = judge_may_repeat(&e->judge, e->upload.is_whole);
-    if (policy_on_response(e->plan->policy, &e->asked, &e->facts, a->backend->index,
-                           a->outgoing->head, &e->decision, &e->review) == POLICY_DONE)
+    if (policy_on_response(e->plan->policy, &e->asked, &e->facts, &response, &e->decision) ==
+        POLICY_DONE)
         exchange_follow_review(e);
     else
         attempt_hold(a);
@@ -51,12 +52,12 @@ static void exchange_repeat(struct exchange *e)
 {
     enum judgement judgement;
 
-    if (e->review == FACTS_ELSEWHERE && !exchange_has_others(e)) {
+    if (e->decision.review == FACTS_ELSEWHERE && !exchange_has_others(e)) {
         e->log.note = "there is no other backend for on_response";
         exchange_pass(e);
         return;
     }
-    judgement = judge_review(&e->judge, e->review, e->upload.is_whole);
+    judgement = judge_review(&e->judge, e->decision.review, e->upload.is_whole);
     if (judgement == JUDGE_FAIL) {
         exchange_pass(e);
         return;
@@ -68,7 +69,7 @@ static void exchange_repeat(struct exchange *e)
 
 void exchange_follow_review(struct exchange *e)
 {
-    switch (e->review) {
+    switch (e->decision.review) {
     case FACTS_PASS:
         exchange_pass(e);
         break;

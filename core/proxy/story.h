@@ -53,7 +53,6 @@ struct exchange {
     struct policy_call asked;
     struct judge judge;
     struct try_counts counts;
-    enum facts_review review;
     struct upload upload;
     struct answer answer;
     struct tunnel tunnel;

@@ -258,8 +258,8 @@ describe("a policy", function()
     local function verdict(kind, facts)
       for field, value in pairs(facts or {}) do host.request[field] = value end
       local decided = ffi.new "int[1]"
-      assert.equal(DONE, core.policy_on_failure(host.policy, host.asking, host.request, 1,
-        ffi.new("struct facts_failure", kind, 0, slice "refused"), decided))
+      assert.equal(DONE, core.policy_on_failure(host.policy, host.asking, host.request,
+        ffi.new("struct facts_failure", kind, 0, slice "refused", 1), decided))
       return decided[0]
     end
 

@@ -38,7 +38,7 @@ struct facts_request {
   const char *clean_path_fault;
   bool has_clean_path, has_compared_host, no_log;
 };
-struct facts_failure { uint32_t kind, phase; struct slice message; };
+struct facts_failure { uint32_t kind, phase; struct slice message; uint32_t backend; };
 struct facts_choice { const uint32_t *backends; uint32_t count; uint64_t generation; bool panic; };
 struct facts_decision {
   int kind;
@@ -46,6 +46,7 @@ struct facts_decision {
   bool by_fallback, failed;
   struct slice why;
   uint32_t status;
+  int review;
   struct slice body;
   struct policy_field *fields;
   uint32_t fields_count;
@@ -92,8 +93,8 @@ struct policy *policy_new(const struct config *, struct segment *, struct loop *
 void policy_free(struct policy *);
 int policy_choose(struct policy *, struct policy_call *, struct facts_request *, const struct facts_choice *,
                   struct facts_decision *);
-int policy_on_failure(struct policy *, struct policy_call *, struct facts_request *, uint32_t backend,
-                      const struct facts_failure *, int *verdict);
+int policy_on_failure(struct policy *, struct policy_call *, struct facts_request *, const struct facts_failure *,
+                      int *verdict);
 void policy_forget(struct policy *, struct facts_request *);
 bool policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields, const char *body, size_t length);
 bool policy_answer_field(struct binding_call *, const char *name, size_t name_length,
