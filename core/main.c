@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static int fail(int status, struct slice message)
+static int fail_start(int status, struct slice message)
 {
     check_last_words("start_failed", "%.*s", (int)message.length, message.start);
     return status;
@@ -71,7 +71,7 @@ static int with_config(const struct config *config, struct segment *segment,
     struct options in_effect = *options;
 
     if (signals < 0)
-        return fail(1, SLICE("lb: signals cannot be read"));
+        return fail_start(1, SLICE("lb: signals cannot be read"));
     if (!trial_run(config, is_check, signals, &status)) /* stopped meanwhile, no check was done */
         return is_check && status == 0 ? 1 : status;
     if (!is_check && !output_open(config, &in_effect))
@@ -91,12 +91,12 @@ static int with_settings(const struct options *options)
 
     if (segment == NULL) {
         buffer_printf(&error, "lb: no shared memory: %s", strerror(errno));
-        status = fail(1, buffer_slice(&error));
+        status = fail_start(1, buffer_slice(&error));
     } else {
         config = (options->script_given ? config_load_file : config_load_default)(
             options->script, &options->overrides, segment, &error);
         if (config == NULL)
-            status = fail(2, buffer_slice(&error));
+            status = fail_start(2, buffer_slice(&error));
         else
             status = with_config(config, segment, options);
         config_free(config);
@@ -106,7 +106,7 @@ static int with_settings(const struct options *options)
     return status;
 }
 
-static int run(const struct options *options, struct slice help)
+static int run_command(const struct options *options, struct slice help)
 {
     switch (options->command) {
     case OPTIONS_HELP:
@@ -140,9 +140,9 @@ int main(int argc, char **argv)
     if (status != 0 && options.log_format_given && options.event_format == LOG_JSON)
         check_speak_json("supervisor"); /* what was wrong came behind that */
     if (status != 0)
-        (void)fail(status, buffer_slice(&message));
+        (void)fail_start(status, buffer_slice(&message));
     else
-        status = run(&options, buffer_slice(&message));
+        status = run_command(&options, buffer_slice(&message));
     options_dispose(&options);
     buffer_dispose(&message);
     return status;

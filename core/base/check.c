@@ -22,7 +22,7 @@ void check_speak_json(const char *process)
     json_process = process;
 }
 
-static char *put_event(char *out, const char *event, struct slice words)
+static char *put_last_words(char *out, const char *event, struct slice words)
 {
     size_t prefix = strncmp(words.start, PREFIX, strlen(PREFIX)) == 0 ? strlen(PREFIX) : 0;
     char time[LOG_TIME_BYTES];
@@ -38,7 +38,7 @@ static char *put_event(char *out, const char *event, struct slice words)
     return slice_put(out, SLICE("\"}"));
 }
 
-static void say(const char *line, size_t length)
+static void write_error(const char *line, size_t length)
 {
     struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
 
@@ -60,9 +60,9 @@ void check_last_words(const char *event, const char *format, ...)
     if (length < 0)
         return;
     said.length = (size_t)length < sizeof words ? (size_t)length : sizeof words - 1;
-    end = json_process != NULL ? put_event(line, event, said) : slice_put(line, said);
+    end = json_process != NULL ? put_last_words(line, event, said) : slice_put(line, said);
     *end++ = '\n';
-    say(line, (size_t)(end - line));
+    write_error(line, (size_t)(end - line));
 }
 
 /* --- broken promises --- */

@@ -89,7 +89,7 @@ enum log_format log_line_format(void)
 
 /* --- events --- */
 
-static size_t room_for(struct slice text, size_t limit)
+static size_t escaped_room(struct slice text, size_t limit)
 {
     enum { ESCAPE_BYTES_MAX = 6 };
 
@@ -99,7 +99,7 @@ static size_t room_for(struct slice text, size_t limit)
 
 void log_append_escaped(struct buffer *out, struct slice text, size_t limit, enum log_format format)
 {
-    char *start = buffer_reserve(out, room_for(text, limit));
+    char *start = buffer_reserve(out, escaped_room(text, limit));
 
     buffer_grow(out, (size_t)(log_put_escaped(start, text, limit, format) - start));
 }

@@ -60,7 +60,7 @@ static char *find_path(int fd, const struct stat *status)
     return stat(path, &there) == 0 && is_same_file(&there, status) ? mem_copy_text(path) : NULL;
 }
 
-static enum outlet_kind kind_of(struct outlet *o, int fd)
+static enum outlet_kind outlet_kind_of(struct outlet *o, int fd)
 {
     struct stat status;
 
@@ -82,7 +82,7 @@ void outlet_open(struct outlet *o, int fd)
     o->in_line = false;
     o->dropped = 0;
     if (o->kind == OUTLET_CLOSED)
-        o->kind = kind_of(o, fd);
+        o->kind = outlet_kind_of(o, fd);
 }
 
 char *outlet_begin(struct outlet *o, size_t room)

@@ -11,7 +11,7 @@ void random_seed(void)
     while ((state[0] | state[1] | state[2] | state[3]) == 0);
 }
 
-static uint64_t rotate(uint64_t word, int bits)
+static uint64_t rotate_left(uint64_t word, int bits)
 {
     return word << bits | word >> (64 - bits);
 }
@@ -26,7 +26,7 @@ static uint64_t random_next(void)
     state[1] ^= state[2];
     state[0] ^= state[3];
     state[2] ^= moved;
-    state[3] = rotate(state[3], 45);
+    state[3] = rotate_left(state[3], 45);
     return result;
 }
 

@@ -11,7 +11,7 @@ static const uint32_t constants[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 
-static uint32_t rotate(uint32_t word, unsigned bits)
+static uint32_t rotate_right(uint32_t word, unsigned bits)
 {
     return word >> bits | word << (32 - bits);
 }
@@ -22,8 +22,8 @@ static void schedule(const uint8_t *block, uint32_t w[64])
         w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
                (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
     for (unsigned i = 16; i < 64; i++) {
-        uint32_t s0 = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3;
-        uint32_t s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10;
+        uint32_t s0 = rotate_right(w[i - 15], 7) ^ rotate_right(w[i - 15], 18) ^ w[i - 15] >> 3;
+        uint32_t s1 = rotate_right(w[i - 2], 17) ^ rotate_right(w[i - 2], 19) ^ w[i - 2] >> 10;
 
         w[i] = w[i - 16] + s0 + w[i - 7] + s1;
     }
@@ -32,9 +32,10 @@ static void schedule(const uint8_t *block, uint32_t w[64])
 /* One round. Instead of moving eight words on, the next round calls them by the next names. */
 #define ROUND(a, b, c, d, e, f, g, h, i)                                                           \
     do {                                                                                           \
-        uint32_t t1 = v[h] + (rotate(v[e], 6) ^ rotate(v[e], 11) ^ rotate(v[e], 25)) +             \
+        uint32_t t1 = v[h] +                                                                       \
+                      (rotate_right(v[e], 6) ^ rotate_right(v[e], 11) ^ rotate_right(v[e], 25)) +  \
                       ((v[e] & v[f]) ^ (~v[e] & v[g])) + constants[i] + w[i];                      \
-        uint32_t t2 = (rotate(v[a], 2) ^ rotate(v[a], 13) ^ rotate(v[a], 22)) +                    \
+        uint32_t t2 = (rotate_right(v[a], 2) ^ rotate_right(v[a], 13) ^ rotate_right(v[a], 22)) +  \
                       ((v[a] & v[b]) ^ (v[a] & v[c]) ^ (v[b] & v[c]));                             \
         v[d] += t1;                                                                                \
         v[h] = t1 + t2;                                                                            \

@@ -62,7 +62,7 @@ static const char *parse_listen(struct address *address, struct slice text, stru
 }
 
 /* Only a port: on all addresses, or on which one? */
-static bool is_port(struct slice text)
+static bool is_digits(struct slice text)
 {
     size_t digits = 0;
 
@@ -93,7 +93,7 @@ static bool add_listen(struct config *config, struct slice text, struct buffer *
         words = "too many addresses: 64 at most";
     if (words != NULL) {
         buffer_dispose(&full);
-        if (!is_port(text))
+        if (!is_digits(text))
             return wrong_address(wrong, text, words);
         buffer_printf(wrong, "'%.*s' is a port alone: write ':%.*s' for all addresses",
                       shown_length(text), text.start, shown_length(text), text.start);

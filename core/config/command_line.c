@@ -69,7 +69,7 @@ static bool fail_with_value(struct parser *p, const char *option, const char *ex
     return false;
 }
 
-static const char **append(const char **list, unsigned *count, const char *text)
+static const char **append_pointer(const char **list, unsigned *count, const char *text)
 {
     list = mem_realloc(list, (*count + 1) * sizeof *list);
     list[(*count)++] = text;
@@ -81,7 +81,7 @@ static bool take_listen(struct parser *p, const char *value)
     struct config_overrides *o = &p->options->overrides;
 
     o->listen_source = "--listen";
-    o->listen = append(o->listen, &o->listen_count, value);
+    o->listen = append_pointer(o->listen, &o->listen_count, value);
     return true;
 }
 
@@ -90,7 +90,7 @@ static bool take_backend(struct parser *p, const char *value)
     struct config_overrides *o = &p->options->overrides;
 
     o->backends_source = "--backend";
-    o->backends = append(o->backends, &o->backends_count, value);
+    o->backends = append_pointer(o->backends, &o->backends_count, value);
     return true;
 }
 

@@ -62,7 +62,7 @@ static void read_file(struct config_log *log, struct fields *table)
 typedef void add_text(struct config_log *, struct fields *, const char *name, unsigned position,
                       struct slice text);
 
-static char **append(char **list, unsigned *count, struct slice text)
+static char **append_copy(char **list, unsigned *count, struct slice text)
 {
     list = mem_realloc(list, (*count + 1) * sizeof *list);
     list[(*count)++] = mem_copy(text.start, text.length);
@@ -88,7 +88,7 @@ static void add_header_name(struct config_log *log, struct fields *table, const 
                     text.length > 40 ? 40 : (int)text.length, text.start);
         return;
     }
-    log->headers = append(log->headers, &log->headers_count, text);
+    log->headers = append_copy(log->headers, &log->headers_count, text);
     added = log->headers[log->headers_count - 1];
     for (char *c = added; *c != '\0'; c++)
         *c = ascii_lower(*c);
@@ -120,7 +120,7 @@ static void add_path(struct config_log *log, struct fields *table, const char *n
     if (objection != NULL)
         fields_fail(table, name, position, "%s", objection);
     else
-        log->skip = append(log->skip, &log->skip_count, path);
+        log->skip = append_copy(log->skip, &log->skip_count, path);
 }
 
 /* A text, or a list of texts. */

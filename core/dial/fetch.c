@@ -84,7 +84,7 @@ static bool is_about_framing(struct slice name)
     return false;
 }
 
-static void write_field(struct buffer *out, struct slice name, struct slice value)
+static void add_line(struct buffer *out, struct slice name, struct slice value)
 {
     buffer_append(out, name);
     buffer_append(out, SLICE(": "));
@@ -110,7 +110,7 @@ const char *fetch_add_field(struct fetch *f, struct slice name, struct slice val
     }
     if (slice_is_nocase(name, SLICE("user-agent")))
         f->has_agent = true;
-    write_field(&f->lines, name, value);
+    add_line(&f->lines, name, value);
     return NULL;
 }
 
@@ -133,7 +133,7 @@ static void write_head(struct fetch *f, struct buffer *head, struct slice body)
 
     buffer_printf(head, "%.*s %.*s HTTP/1.1\r\n", (int)f->method.length, f->method.start,
                   (int)f->target.origin.length, f->target.origin.start);
-    write_field(head, SLICE("Host"), host);
+    add_line(head, SLICE("Host"), host);
     buffer_append(head, buffer_slice(&f->lines));
     if (!f->has_agent)
         buffer_append_text(head, "User-Agent: lb\r\n");

@@ -17,7 +17,7 @@ struct probe_connection { /* frees itself when it is closed */
     struct probe *probe;
 };
 
-static struct probe_connection *connection_of(struct stream *s)
+static struct probe_connection *probe_connection_of(struct stream *s)
 {
     return list_entry(s, struct probe_connection, stream);
 }
@@ -117,7 +117,7 @@ static void probe_refuse_head(struct probe *p)
 
 static void on_bytes(struct stream *s, struct slice bytes)
 {
-    struct probe *p = connection_of(s)->probe;
+    struct probe *p = probe_connection_of(s)->probe;
 
     p->has_bytes = true;
     while (bytes.length > 0 && !p->is_decided) {
@@ -132,7 +132,7 @@ static void on_bytes(struct stream *s, struct slice bytes)
 
 static void on_end(struct stream *s, int status)
 {
-    struct probe *p = connection_of(s)->probe;
+    struct probe *p = probe_connection_of(s)->probe;
 
     probe_fail(p, p->has_bytes ? VERDICT_CUT : VERDICT_CLOSED, status);
 }
@@ -141,7 +141,7 @@ static void on_end(struct stream *s, int status)
 
 static void on_connected(struct stream *s, int status)
 {
-    struct probe_connection *c = connection_of(s);
+    struct probe_connection *c = probe_connection_of(s);
     struct probe *p = c->probe;
 
     if (status != 0) {
@@ -168,7 +168,7 @@ static void on_limit(struct deadline *d)
 
 static void on_closed(struct stream *s)
 {
-    struct probe_connection *c = connection_of(s);
+    struct probe_connection *c = probe_connection_of(s);
     struct probe *p = c->probe;
 
     mem_free(c);

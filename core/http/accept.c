@@ -42,7 +42,7 @@ static bool is_json(struct slice range)
            (begins_with(range, SLICE("application/")) && ends_with(range, SLICE("+json")));
 }
 
-static bool is_text(struct slice range)
+static bool takes_text(struct slice range)
 {
     return slice_is(range, SLICE("*/*")) || begins_with(range, SLICE("text/"));
 }
@@ -61,7 +61,7 @@ bool accept_wants_json(const struct head *head)
 
             if (is_refused(range))
                 continue;
-            if (is_text(type))
+            if (takes_text(type))
                 return false;
             takes_json |= is_json(type);
         }

@@ -302,7 +302,7 @@ static bool is_position(lua_State *lua, int index, size_t least, size_t most)
     return key >= (double)least && key <= (double)most && floor(key) == key;
 }
 
-static bool is_name(lua_State *lua, int index, const char *name)
+static bool key_is(lua_State *lua, int index, const char *name)
 {
     return lua_type(lua, index) == LUA_TSTRING && strcmp(lua_tostring(lua, index), name) == 0;
 }
@@ -332,7 +332,7 @@ bool fields_check_positions(struct fields *table, unsigned least, unsigned most,
     lua_pushnil(lua);
     while (lua_next(lua, table->index) != 0) {
         lua_pop(lua, 1);
-        if (is_position(lua, -1, least, most) || is_name(lua, -1, name))
+        if (is_position(lua, -1, least, most) || key_is(lua, -1, name))
             continue;
         fail_position(table, what);
         lua_pop(lua, 1);

@@ -169,7 +169,7 @@ static void push_where(lua_State *lua, const struct modules *modules, const char
                     near != NULL ? "'?" : "");
 }
 
-static int find(lua_State *lua)
+static int find_module(lua_State *lua)
 {
     const char *name = luaL_checkstring(lua, 1);
     const struct modules *modules = allowed(lua);
@@ -194,5 +194,5 @@ static int find(lua_State *lua)
 void modules_push_find(lua_State *lua)
 {
     modules_allow(lua, NULL);
-    lua_pushcfunction(lua, find);
+    lua_pushcfunction(lua, find_module);
 }

@@ -162,7 +162,7 @@ static void open_libraries(lua_State *lua)
     }
 }
 
-static void push_chunk(lua_State *lua, struct slice source, const char *name)
+void sandbox_push_chunk(lua_State *lua, struct slice source, const char *name)
 {
     if (luaL_loadbufferx(lua, source.start, source.length, name, "t") != 0)
         lua_error(lua);
@@ -185,7 +185,7 @@ static void push_parts(lua_State *lua)
 
     lua_newtable(lua);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        push_chunk(lua, parts[i].source(), parts[i].name);
+        sandbox_push_chunk(lua, parts[i].source(), parts[i].name);
         lua_rawseti(lua, -2, (int)i + 1);
     }
     sandbox_of(lua)->push_find(lua);
@@ -200,7 +200,7 @@ static int open_inside(lua_State *lua)
     struct segment *segment = lua_touserdata(lua, 1);
 
     open_libraries(lua);
-    push_chunk(lua, embedded_prelude(), "=lb prelude");
+    sandbox_push_chunk(lua, embedded_prelude(), "=lb prelude");
     open_library(lua, LUA_FFILIBNAME, luaopen_ffi);
     lua_getfield(lua, LUA_REGISTRYINDEX, "_LOADED");
     lua_pushnil(lua);
@@ -208,7 +208,7 @@ static int open_inside(lua_State *lua)
     lua_pop(lua, 1);
     lua_pushlightuserdata(lua, segment);
     lua_pushlightuserdata(lua, &stopped_value);
-    push_chunk(lua, embedded_strings(), "=lb strings");
+    sandbox_push_chunk(lua, embedded_strings(), "=lb strings");
     lua_pushvalue(lua, -4); /* ffi */
     lua_pushvalue(lua, -3);
     lua_call(lua, 2, 2);

@@ -36,6 +36,8 @@ int sandbox_load(lua_State *, const char *name, struct slice source) MUST_USE;
  * stops it once it has used that much CPU time (interpreted: a check every few
  * thousand instructions). 0, or Lua's code and the message pushed. */
 int sandbox_run(lua_State *, int results, unsigned cpu_ms) MUST_USE;
+/* Compiles a part of the program and pushes its function. Raises Lua errors. */
+void sandbox_push_chunk(lua_State *, struct slice source, const char *name);
 /* Pushes the table that lua/prelude.lua returned: what C and hooks need of it. */
 void sandbox_push_prelude(lua_State *);
 

@@ -246,7 +246,7 @@ static char *put_v4(char *out, const unsigned char *bytes)
     return out;
 }
 
-static char *put_hex(char *out, unsigned word)
+static char *put_hex_group(char *out, unsigned word)
 {
     static const char digits[] = "0123456789abcdef";
 
@@ -282,7 +282,7 @@ static char *put_v6(char *out, const unsigned char *bytes)
             *out++ = ':';
         if (i == 6 && gap == 0 && gap_words == 6)
             return put_v4(out, bytes + 12);
-        out = put_hex(out, words[i]);
+        out = put_hex_group(out, words[i]);
     }
     return out;
 }

@@ -16,7 +16,7 @@ enum { V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS, CLIENT_BITS
 
 static const uint8_t mapped[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
 
-static void set_v4(uint8_t out[16], const void *v4)
+void network_map_v4(uint8_t out[16], const void *v4)
 {
     memcpy(out, mapped, sizeof mapped);
     memcpy(out + sizeof mapped, v4, 4);
@@ -42,7 +42,7 @@ static bool parse_address(uint8_t out[16], struct slice text)
         return true;
     if (inet_pton(AF_INET, copy, v4) != 1)
         return false;
-    set_v4(out, v4);
+    network_map_v4(out, v4);
     return true;
 }
 
@@ -108,7 +108,7 @@ static bool has_address(const struct network *network, const uint8_t address[16]
 static bool take_bytes(uint8_t out[16], const struct sockaddr_in6 *address)
 {
     if (address->sin6_family == AF_INET)
-        set_v4(out, &((const struct sockaddr_in *)(const void *)address)->sin_addr);
+        network_map_v4(out, &((const struct sockaddr_in *)(const void *)address)->sin_addr);
     else if (address->sin6_family == AF_INET6)
         memcpy(out, &address->sin6_addr, 16);
     else
@@ -141,7 +141,7 @@ bool network_any_has(const struct network *list, unsigned count, const struct so
     return false;
 }
 
-static bool is_port(struct slice text)
+static bool is_port_suffix(struct slice text)
 {
     return text.length > 1 && text.start[0] == ':' &&
            decimal_parse((struct slice){text.start + 1, text.length - 1}, UINT16_MAX) >= 0;
@@ -149,7 +149,7 @@ static bool is_port(struct slice text)
 
 /* Takes the address off the text; the rest begins behind it. Only IPv6 is written in brackets,
  * and without them only IPv4 can have a port. */
-static struct slice take_address(struct slice *text)
+static struct slice cut_address(struct slice *text)
 {
     struct slice address = *text;
     bool has_brackets = text->length > 0 && text->start[0] == '[';
@@ -172,8 +172,9 @@ static struct slice take_address(struct slice *text)
 
 bool network_read_address(struct slice text, struct sockaddr_in6 *out)
 {
-    struct slice address = take_address(&text);
+    struct slice address = cut_address(&text);
 
     *out = (struct sockaddr_in6){.sin6_family = AF_INET6};
-    return (text.length == 0 || is_port(text)) && parse_address(out->sin6_addr.s6_addr, address);
+    return (text.length == 0 || is_port_suffix(text)) &&
+           parse_address(out->sin6_addr.s6_addr, address);
 }

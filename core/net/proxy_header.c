@@ -8,6 +8,7 @@
 #include "net/proxy_header.h"
 
 #include "base/decimal.h"
+#include "net/network.h"
 
 #include <arpa/inet.h>
 #include <stdint.h>
@@ -32,14 +33,6 @@ static enum proxy_header_step wrong(struct proxy_header *out, const char *why)
 {
     out->why = why;
     return PROXY_HEADER_WRONG;
-}
-
-static void set_v4(struct proxy_header *out, const void *address)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-    memcpy(out->client.sin6_addr.s6_addr, mapped, sizeof mapped);
-    memcpy(out->client.sin6_addr.s6_addr + sizeof mapped, address, 4);
 }
 
 static void set_client(struct proxy_header *out, in_port_t port)
@@ -114,7 +107,7 @@ static bool read_addresses(struct slice text, int family, struct proxy_header *o
         !read_port(text, &local_port))
         return false;
     if (family == AF_INET)
-        set_v4(out, &client);
+        network_map_v4(out->client.sin6_addr.s6_addr, &client);
     else
         out->client.sin6_addr = client;
     set_client(out, port);
@@ -225,7 +218,7 @@ static void take_client(struct slice addresses, unsigned family, struct proxy_he
     if (family == FAMILY_UNIX)
         return;
     if (family == FAMILY_V4)
-        set_v4(out, addresses.start);
+        network_map_v4(out->client.sin6_addr.s6_addr, addresses.start);
     else
         memcpy(&out->client.sin6_addr, addresses.start, sizeof out->client.sin6_addr);
     memcpy(&port, addresses.start + (family == FAMILY_V4 ? 2 * 4 : 2 * 16), sizeof port);

@@ -5,8 +5,8 @@
 #include <netdb.h>
 
 /* Only IPv4 and IPv6 can be connected to, and each address once. */
-static unsigned take_address(struct sockaddr_in6 *addresses, unsigned count,
-                             const struct sockaddr *found, uint16_t port)
+static unsigned add_address(struct sockaddr_in6 *addresses, unsigned count,
+                            const struct sockaddr *found, uint16_t port)
 {
     struct sockaddr_in6 one = {0};
 
@@ -32,7 +32,7 @@ static void on_getaddrinfo(uv_getaddrinfo_t *request, int status, struct addrinf
 
     if (status == 0)
         for (struct addrinfo *i = found; i != NULL && count < RESOLVE_ADDRESSES_MAX; i = i->ai_next)
-            count = take_address(addresses, count, i->ai_addr, r->port);
+            count = add_address(addresses, count, i->ai_addr, r->port);
     uv_freeaddrinfo(found);
     if (status == 0 && count == 0)
         status = UV_EAI_NODATA;

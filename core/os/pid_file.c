@@ -57,7 +57,7 @@ int pid_file_publish(struct pid_file *p)
     return p->is_there || p->path == NULL ? 0 : -1;
 }
 
-static bool is_ours(const char *path)
+static bool is_of_this_process(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* nor a pipe's reader */
     char text[16] = "";
@@ -76,7 +76,7 @@ void pid_file_remove(struct pid_file *p)
         return;
     if (!p->is_there)
         unlink(p->draft);
-    else if (is_ours(p->path))
+    else if (is_of_this_process(p->path))
         unlink(p->path);
     *p = (struct pid_file){0};
 }

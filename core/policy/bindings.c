@@ -309,39 +309,33 @@ static void push_backends(lua_State *lua, const struct config *config)
     }
 }
 
-static void push_chunk(lua_State *lua, struct slice source, const char *name)
-{
-    if (luaL_loadbufferx(lua, source.start, source.length, name, "t") != 0)
-        lua_error(lua);
-}
-
 void bindings_push_hooks(lua_State *lua, const struct config *config, struct segment *segment,
                          struct binding_call *call)
 {
     random_seed();
-    push_chunk(lua, embedded_hooks(), "=lb hooks");
+    sandbox_push_chunk(lua, embedded_hooks(), "=lb hooks");
     sandbox_push_prelude(lua);
-    push_chunk(lua, embedded_answers(), "=lb answers");
+    sandbox_push_chunk(lua, embedded_answers(), "=lb answers");
     sandbox_push_prelude(lua);
     lua_call(lua, 1, 1);
-    push_chunk(lua, embedded_backends(), "=lb backends");
+    sandbox_push_chunk(lua, embedded_backends(), "=lb backends");
     sandbox_push_prelude(lua);
     lua_pushlightuserdata(lua, segment);
     push_backends(lua, config);
     lua_call(lua, 3, 1);
-    push_chunk(lua, embedded_lists(), "=lb lists");
+    sandbox_push_chunk(lua, embedded_lists(), "=lb lists");
     sandbox_push_prelude(lua);
     lua_pushvalue(lua, -3);
     lua_pushlightuserdata(lua, &call->number);
     lua_call(lua, 3, 1);
     lua_pushlightuserdata(lua, call);
-    push_chunk(lua, embedded_overrides(), "=lb overrides");
+    sandbox_push_chunk(lua, embedded_overrides(), "=lb overrides");
     sandbox_push_prelude(lua);
     lua_call(lua, 1, 1);
-    push_chunk(lua, embedded_context(), "=lb context");
+    sandbox_push_chunk(lua, embedded_context(), "=lb context");
     sandbox_push_prelude(lua);
     lua_call(lua, 1, 1);
-    push_chunk(lua, embedded_headers(), "=lb headers");
+    sandbox_push_chunk(lua, embedded_headers(), "=lb headers");
     sandbox_push_prelude(lua);
     lua_call(lua, 1, 1);
     lua_call(lua, 8, 1);

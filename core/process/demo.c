@@ -120,7 +120,7 @@ static struct config *load_balancer(struct demo *d)
 /* --- children --- */
 
 /* A process group of its own: Ctrl-C is the demo's to hear, and to pass on. */
-static void run_child(void *owner, unsigned which)
+static void run_demo_child(void *owner, unsigned which)
 {
     struct demo *d = owner;
 
@@ -216,7 +216,7 @@ static bool listens(const struct demo *d, unsigned which)
     return atomic_load(&d->segments[which]->listen_port) != 0;
 }
 
-static void step(struct demo *d)
+static void demo_step(struct demo *d)
 {
     if (d->is_stopping || d->was_shown || !listens(d, 0) || !listens(d, 1))
         return;
@@ -234,7 +234,7 @@ static void hear(struct demo *d, int number)
         stop(d);
 }
 
-static void run(struct demo *d)
+static void run_demo(struct demo *d)
 {
     for (unsigned i = 0; i < DEMO_BACKENDS; i++)
         children_start(&d->children, i);
@@ -248,7 +248,7 @@ static void run(struct demo *d)
         while ((number = signals_next(d->signals)) != 0)
             hear(d, number);
         children_reap(&d->children);
-        step(d);
+        demo_step(d);
     } while (!d->is_stopping || children_running(&d->children) > 0);
 }
 
@@ -266,12 +266,12 @@ static bool demo_open(struct demo *d)
 static void demo_serve(struct demo *d)
 {
     children_init(&d->children, DEMO_CHILDREN, d);
-    d->children.run = run_child;
+    d->children.run = run_demo_child;
     d->children.on_died = on_child_died;
     children_name(&d->children, 0, "demo", 1);
     children_name(&d->children, 1, "demo", 2);
     children_name(&d->children, DEMO_BALANCER, "demo", 0);
-    run(d);
+    run_demo(d);
     children_dispose(&d->children);
 }
 

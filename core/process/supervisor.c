@@ -69,7 +69,7 @@ struct supervisor {
     int status;
 };
 
-static unsigned monitor_of(const struct supervisor *s)
+static unsigned supervisor_monitor(const struct supervisor *s)
 {
     return s->config->workers;
 }
@@ -92,7 +92,7 @@ static _Noreturn void run_child(void *owner, unsigned which)
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
     if (!reload_is_child(&s->reload, which))
         edition_only_read(s->reload.edition);
-    if (which == monitor_of(s)) {
+    if (which == supervisor_monitor(s)) {
         sockets_close(&s->sockets);
         exit(monitor_run(s->config, s->reload.edition, s->segment));
     }
@@ -156,7 +156,7 @@ static void fail_to_start(struct supervisor *s, const char *event, const char *w
 static void on_child_died(void *owner, unsigned which, int status)
 {
     struct supervisor *s = owner;
-    bool is_monitor = which == monitor_of(s);
+    bool is_monitor = which == supervisor_monitor(s);
 
     if (reload_is_child(&s->reload, which)) {
         if (s->state < SUPERVISOR_DRAINING)
@@ -190,10 +190,10 @@ static void on_child_died(void *owner, unsigned which, int status)
 static void start_child(struct supervisor *s, unsigned which)
 {
     children_start(&s->children, which);
-    if (which > monitor_of(s))
+    if (which > supervisor_monitor(s))
         return;
     pulse_begin(&s->pulse, which, clock_steady_ms());
-    if (which != monitor_of(s))
+    if (which != supervisor_monitor(s))
         atomic_store(&s->segment->workers[which].pid, (uint32_t)s->children.list[which].pid);
 }
 
@@ -223,7 +223,7 @@ static unsigned workers_ready(const struct supervisor *s)
 
 static unsigned workers_running(const struct supervisor *s)
 {
-    unsigned monitor = s->children.list[monitor_of(s)].pid != 0;
+    unsigned monitor = s->children.list[supervisor_monitor(s)].pid != 0;
 
     return children_running(&s->children) - monitor;
 }
@@ -251,7 +251,7 @@ static void announce(struct supervisor *s, unsigned ready)
 static void step_checking(struct supervisor *s)
 {
     if (atomic_load(&s->segment->first_round_done) != 0 ||
-        s->children.list[monitor_of(s)].pid == 0 || clock_steady_ms() >= s->state_ends_ms)
+        s->children.list[supervisor_monitor(s)].pid == 0 || clock_steady_ms() >= s->state_ends_ms)
         start_workers(s);
 }
 
@@ -259,7 +259,7 @@ static void step_checking(struct supervisor *s)
 static void start_due(struct supervisor *s)
 {
     uint64_t now_ms = clock_steady_ms();
-    unsigned first = s->was_ready || s->state == SUPERVISOR_RUNNING ? 0 : monitor_of(s);
+    unsigned first = s->was_ready || s->state == SUPERVISOR_RUNNING ? 0 : supervisor_monitor(s);
 
     for (unsigned i = first; i < s->children.count; i++)
         if (s->children.list[i].start_at_ms <= now_ms)
@@ -284,14 +284,14 @@ static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms
 {
     const struct child *child = &s->children.list[which];
 
-    announce_hung(child, which == monitor_of(s), still_ms);
+    announce_hung(child, which == supervisor_monitor(s), still_ms);
     kill(child->pid, SIGKILL); /* it may be stopped, and hear nothing else */
     pulse_begin(&s->pulse, which, clock_steady_ms());
 }
 
 static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_ms)
 {
-    bool is_monitor = which == monitor_of(s);
+    bool is_monitor = which == supervisor_monitor(s);
     const struct segment_worker *worker = &s->segment->workers[which];
     uint64_t beat = atomic_load(is_monitor ? &s->segment->monitor_heartbeat : &worker->heartbeat);
     bool is_loading =
@@ -310,7 +310,7 @@ static void look_after_children(struct supervisor *s)
     uint64_t now_ms = clock_steady_ms();
     bool is_due = pulse_is_due(&s->pulse, now_ms);
 
-    for (unsigned i = 0; is_due && i <= monitor_of(s); i++)
+    for (unsigned i = 0; is_due && i <= supervisor_monitor(s); i++)
         look_after_child(s, i, now_ms);
     spread_look(&s->spread, now_ms);
 }
@@ -333,7 +333,7 @@ static void supervisor_step(struct supervisor *s)
         start_due(s);
         break;
     case SUPERVISOR_DRAINING:
-        if (children_running(&s->children) == 1 && s->children.list[monitor_of(s)].pid != 0)
+        if (children_running(&s->children) == 1 && s->children.list[supervisor_monitor(s)].pid != 0)
             supervisor_enter(s, SUPERVISOR_QUITTING, QUIT_MS); /* its script may keep it busy */
         else if (now_ms >= s->state_ends_ms && children_running(&s->children) > 0)
             supervisor_quit(s);
@@ -455,12 +455,12 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     s->children.on_died = on_child_died;
     for (unsigned i = 0; i < s->config->workers; i++)
         children_name(&s->children, i, "worker", i + 1);
-    children_name(&s->children, monitor_of(s), "monitor", 0);
-    children_name(&s->children, monitor_of(s) + 1, "trial", 0);
+    children_name(&s->children, supervisor_monitor(s), "monitor", 0);
+    children_name(&s->children, supervisor_monitor(s) + 1, "trial", 0);
     mem_give_back(); /* what loading the script took; or each process would have it */
     supervisor_enter(s, SUPERVISOR_CHECKING, s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS);
     if (s->config->backends_count > 0)
-        start_child(s, monitor_of(s));
+        start_child(s, supervisor_monitor(s));
 }
 
 int supervisor_run(const struct config *config, struct segment *segment,

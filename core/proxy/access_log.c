@@ -269,7 +269,7 @@ static char *put_json_record(char *out, const struct access_record *r)
 /* --- a line --- */
 
 /* No record is longer, in either format. */
-static size_t room_for(const struct access_record *r)
+static size_t line_room(const struct access_record *r)
 {
     enum { NAMES_AND_NUMBERS = 1024, OF_A_TRY = 128, OF_A_PAIR = 16 + DECIMAL_OF_DOUBLE_BYTES };
     const size_t word = shown / 4 + LOG_CUT_BYTES, text = shown + LOG_CUT_BYTES;
@@ -307,7 +307,7 @@ void access_log_write(const struct access_record *r)
     /* Less of each text until the line is one that needs no cut: whatever the client
      * sent, what follows its words is there, and JSON is JSON. */
     for (shown = SHOWN_MAX; shown > 0 && length >= OUTLET_LINE_BYTES_MAX; shown /= 2) {
-        size_t room = room_for(r);
+        size_t room = line_room(r);
         char *line = log_begin_line(room), *end;
 
         if (line == NULL)

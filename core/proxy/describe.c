@@ -10,7 +10,7 @@
 #include <endian.h>
 
 /* Eight digits, all at once: one of the number's in each byte of a word, the first the lowest. */
-static void put_hex(char *out, uint32_t number)
+static void put_eight_digits(char *out, uint32_t number)
 {
     const uint64_t ones = UINT64_MAX / 255;
     uint64_t digits = __builtin_bswap32(number), letters;
@@ -28,8 +28,8 @@ static struct slice describe_id(struct arena *arena, uint64_t id)
 {
     char *text = arena_alloc(arena, 16);
 
-    put_hex(text, (uint32_t)(id >> 32));
-    put_hex(text + 8, (uint32_t)id);
+    put_eight_digits(text, (uint32_t)(id >> 32));
+    put_eight_digits(text + 8, (uint32_t)id);
     return (struct slice){text, 16};
 }
 

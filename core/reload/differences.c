@@ -44,7 +44,7 @@ static bool next_entry(struct slice *text, size_t indent, struct slice *entry)
     return true;
 }
 
-static struct slice name_of(struct slice entry)
+static struct slice entry_name(struct slice entry)
 {
     const char *space = memchr(entry.start, ' ', entry.length);
 
@@ -52,10 +52,10 @@ static struct slice name_of(struct slice entry)
                           space != NULL ? (size_t)(space - entry.start) : entry.length};
 }
 
-static bool find(struct slice text, size_t indent, struct slice name, struct slice *found)
+static bool find_entry(struct slice text, size_t indent, struct slice name, struct slice *found)
 {
     while (next_entry(&text, indent, found))
-        if (slice_is(name_of(*found), name))
+        if (slice_is(entry_name(*found), name))
             return true;
     return false;
 }
@@ -68,7 +68,7 @@ static bool is_group(struct slice setting)
 }
 
 /* The first line, without its comment: what lb makes of the value is no setting. */
-static struct slice value_of(struct slice entry)
+static struct slice entry_value(struct slice entry)
 {
     const char *end = memchr(entry.start, '\n', entry.length);
     struct slice line = {entry.start, end != NULL ? (size_t)(end - entry.start) : entry.length};
@@ -91,15 +91,15 @@ static void add_name(struct buffer *out, struct slice group, struct slice name)
 
 static void name_within(struct buffer *out, struct slice before, struct slice after)
 {
-    struct slice group = name_of(after), entry, old, rest = after;
+    struct slice group = entry_name(after), entry, old, rest = after;
 
     while (next_entry(&rest, GROUP_INDENT, &entry))
-        if (!find(before, GROUP_INDENT, name_of(entry), &old) ||
-            !slice_is(value_of(old), value_of(entry)))
-            add_name(out, group, name_of(entry));
+        if (!find_entry(before, GROUP_INDENT, entry_name(entry), &old) ||
+            !slice_is(entry_value(old), entry_value(entry)))
+            add_name(out, group, entry_name(entry));
     while (next_entry(&before, GROUP_INDENT, &entry))
-        if (!find(after, GROUP_INDENT, name_of(entry), &old))
-            add_name(out, group, name_of(entry));
+        if (!find_entry(after, GROUP_INDENT, entry_name(entry), &old))
+            add_name(out, group, entry_name(entry));
 }
 
 static bool is_fixed(struct slice name)
@@ -112,16 +112,17 @@ void differences_name(struct buffer *out, struct slice before, struct slice afte
     struct slice none = {"", 0}, setting, old, rest = after;
 
     while (next_entry(&rest, OWN_INDENT, &setting)) {
-        bool was_there = find(before, OWN_INDENT, name_of(setting), &old);
+        bool was_there = find_entry(before, OWN_INDENT, entry_name(setting), &old);
 
-        if (is_fixed(name_of(setting)) || (was_there && slice_is(old, setting)))
+        if (is_fixed(entry_name(setting)) || (was_there && slice_is(old, setting)))
             continue;
         if (was_there && is_group(old) && is_group(setting))
             name_within(out, old, setting);
         else
-            add_name(out, none, name_of(setting));
+            add_name(out, none, entry_name(setting));
     }
     while (next_entry(&before, OWN_INDENT, &setting)) /* a hook that is gone */
-        if (!is_fixed(name_of(setting)) && !find(after, OWN_INDENT, name_of(setting), &old))
-            add_name(out, none, name_of(setting));
+        if (!is_fixed(entry_name(setting)) &&
+            !find_entry(after, OWN_INDENT, entry_name(setting), &old))
+            add_name(out, none, entry_name(setting));
 }

@@ -52,7 +52,7 @@ void edition_only_read(struct edition *e)
 /* --- the draft --- */
 
 /* A script of plain values, which has to have a choose if it has no backends. */
-static void print_settings(const struct config *config, struct buffer *out)
+static void append_settings(const struct config *config, struct buffer *out)
 {
     static const char last_line[] = "}\n";
 
@@ -91,7 +91,7 @@ bool edition_draft(struct edition *e, const struct config *config, struct buffer
     struct buffer settings = {0}, modules = {0};
     bool fits;
 
-    print_settings(config, &settings);
+    append_settings(config, &settings);
     bundle_write(&config->modules, &modules);
     fits =
         put(draft->settings, EDITION_SETTINGS_BYTES, buffer_slice(&settings),

@@ -47,7 +47,7 @@ static bool reload_has_time(struct reload *r, pid_t pid, uint64_t *counted_ms)
     return true;
 }
 
-static unsigned monitor_of(const struct reload *r)
+static unsigned reload_monitor(const struct reload *r)
 {
     return r->first->workers;
 }
@@ -230,7 +230,7 @@ static void note_changes(struct reload *r, const struct edition_text *draft)
 
 static void renew_monitor(struct reload *r)
 {
-    pid_t pid = r->children->list[monitor_of(r)].pid;
+    pid_t pid = r->children->list[reload_monitor(r)].pid;
 
     if (pid != 0) {
         if (!r->renews_monitor)
@@ -238,7 +238,7 @@ static void renew_monitor(struct reload *r)
         r->renews_monitor = true;
         kill(pid, SIGQUIT);
     } else { /* the first script had nothing to look after, or it is due to start again */
-        r->children->list[monitor_of(r)].start_at_ms = 0;
+        r->children->list[reload_monitor(r)].start_at_ms = 0;
     }
 }
 
@@ -247,7 +247,7 @@ bool reload_on_monitor_ended(struct reload *r)
     if (!r->renews_monitor)
         return false;
     r->renews_monitor = false;
-    r->children->list[monitor_of(r)].start_at_ms = 0; /* at once */
+    r->children->list[reload_monitor(r)].start_at_ms = 0; /* at once */
     return true;
 }
 
@@ -404,7 +404,7 @@ static void end_trial(struct reload *r)
 /* Its script keeps it too busy to hear, or it stands still. */
 static void insist_on_monitor(struct reload *r)
 {
-    pid_t pid = r->children->list[monitor_of(r)].pid;
+    pid_t pid = r->children->list[reload_monitor(r)].pid;
 
     if (r->renews_monitor && pid != 0 && clock_steady_ms() >= r->renewed_ms + MONITOR_END_MS)
         kill(pid, SIGKILL);

@@ -123,7 +123,7 @@ static bool wait_for_end(struct trial *t, struct children *children, int signals
     }
 }
 
-static int judge(const struct trial *t)
+static int trial_verdict(const struct trial *t)
 {
     const char *name = t->config->script_path;
 
@@ -158,7 +158,7 @@ bool trial_run(const struct config *config, bool rehearses, int signals, int *st
     } else {
         stop = wait_for_end(&trial, &children, signals);
         if (!stop)
-            *status = judge(&trial);
+            *status = trial_verdict(&trial);
     }
     children_dispose(&children);
     return !stop && *status == 0;

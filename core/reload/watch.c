@@ -204,7 +204,7 @@ static bool is_link(const struct watch *w, const struct inotify_event *event)
 }
 
 /* Of volumes of Kubernetes a link "..data" changes, and the files are behind that. */
-static bool is_ours(const struct watch *w, const char *name)
+static bool is_of_script(const struct watch *w, const char *name)
 {
     return strcmp(name, w->file) == 0 || strcmp(name, "..data") == 0 || is_module(name);
 }
@@ -238,7 +238,7 @@ static void take_event(struct watch *w, const struct inotify_event *event)
     if (event->wd == w->folder && w->modules < 0 && strcmp(event->name, "scripts") == 0) {
         w->modules = inotify_add_watch(w->fd, w->modules_path, EVENTS);
         note_change(w);
-    } else if (is_ours(w, event->name) && (!(event->mask & IN_CREATE) || is_link(w, event))) {
+    } else if (is_of_script(w, event->name) && (!(event->mask & IN_CREATE) || is_link(w, event))) {
         note_change(w);
     }
 }

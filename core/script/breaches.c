@@ -62,7 +62,7 @@ struct said { /* of one breach, for the log */
     uint64_t suppressed;
 };
 
-static void say(const struct breaches *b, const struct said *said)
+static void breaches_log(const struct breaches *b, const struct said *said)
 {
     char line_text[16], suppressed_text[24], id[24];
     struct buffer more = {0};
@@ -166,8 +166,8 @@ void breaches_tick(struct breaches *b, struct script *script)
 }
 
 /* What the breach means for those that follow. */
-static void judge(struct breaches *b, const struct script *script,
-                  const struct parking_breach *breach, double number)
+static void breaches_judge(struct breaches *b, const struct script *script,
+                           const struct parking_breach *breach, double number)
 {
     uint32_t took_us = script_stopped_us(script);
 
@@ -204,21 +204,21 @@ void breaches_note(struct breaches *b, struct script *script, enum hook hook, en
     } else if (complaints_may_say(&b->complaints, hook, breach, line, now_ms, &suppressed)) {
         script_trace(script, &traceback);
         buffer_append_byte(&traceback, '\0');
-        say(b, &(struct said){.hook = hook_name(hook),
-                              .kind = breach_name(breach),
-                              .traceback = buffer_slice(&traceback).start,
-                              .id = call->id,
-                              .message = buffer_slice(&message),
-                              .line = line,
-                              .suppressed = suppressed});
+        breaches_log(b, &(struct said){.hook = hook_name(hook),
+                                       .kind = breach_name(breach),
+                                       .traceback = buffer_slice(&traceback).start,
+                                       .id = call->id,
+                                       .message = buffer_slice(&message),
+                                       .line = line,
+                                       .suppressed = suppressed});
     }
     if (b->loop != NULL)
-        judge(b, script,
-              &(struct parking_breach){.worker = b->worker,
-                                       .client = call->client,
-                                       .now_ms = now_ms,
-                                       .cause = {(uint8_t)hook, (uint8_t)breach, line}},
-              call->number);
+        breaches_judge(b, script,
+                       &(struct parking_breach){.worker = b->worker,
+                                                .client = call->client,
+                                                .now_ms = now_ms,
+                                                .cause = {(uint8_t)hook, (uint8_t)breach, line}},
+                       call->number);
     buffer_dispose(&message);
     buffer_dispose(&traceback);
 }

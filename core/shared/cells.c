@@ -112,7 +112,7 @@ static void words_write(_Atomic uint64_t *words, struct slice bytes)
     }
 }
 
-static void words_read(const _Atomic uint64_t *words, char *out, size_t length)
+static void words_load(const _Atomic uint64_t *words, char *out, size_t length)
 {
     for (size_t i = 0; i < length; i += 8) {
         uint64_t word = atomic_load_explicit(&words[i / 8], RELAXED);
@@ -201,7 +201,7 @@ void cell_value(const struct table *t, uint32_t cell, struct table_value *out)
     out->type = about & 0xff;
     out->length = text_length_of(about);
     memcpy(&out->number, &number, sizeof number);
-    words_read(t->texts[cell], out->text, out->length);
+    words_load(t->texts[cell], out->text, out->length);
 }
 
 bool cell_is_of(const struct table *t, uint32_t cell, const struct cell_key *key)

@@ -47,7 +47,7 @@ uint32_t turns_find(struct segment *segment, uint32_t counter, struct slice sour
     return SEGMENT_COUNTERS_MAX + home;
 }
 
-static _Atomic uint64_t *value_of(struct segment *segment, uint32_t turn)
+static _Atomic uint64_t *turn_value(struct segment *segment, uint32_t turn)
 {
     if (turn < SEGMENT_COUNTERS_MAX)
         return &segment->counters[turn].value;
@@ -57,7 +57,7 @@ static _Atomic uint64_t *value_of(struct segment *segment, uint32_t turn)
 
 uint32_t turns_next(struct segment *segment, uint32_t turn, uint32_t n)
 {
-    _Atomic uint64_t *value = value_of(segment, turn);
+    _Atomic uint64_t *value = turn_value(segment, turn);
 
     return value == NULL || n == 0 ? 0 : (uint32_t)(atomic_fetch_add(value, 1) % n) + 1;
 }
@@ -65,7 +65,7 @@ uint32_t turns_next(struct segment *segment, uint32_t turn, uint32_t n)
 /* Steps of the golden section: no sequence is more even, and every n-th step of it is even, too. */
 double turns_part(struct segment *segment, uint32_t turn)
 {
-    _Atomic uint64_t *value = value_of(segment, turn);
+    _Atomic uint64_t *value = turn_value(segment, turn);
 
     if (value == NULL)
         return 0;
