@@ -190,6 +190,16 @@ void log_event(enum log_level level, const char *event, const struct log_pair *p
     put_event(level, event, pairs, message);
 }
 
+uint64_t log_interval_count(struct log_interval *i, uint64_t now_ms, uint64_t length_ms)
+{
+    uint64_t events = ++i->events;
+
+    if (now_ms < i->ends_ms)
+        return 0;
+    *i = (struct log_interval){.ends_ms = now_ms + length_ms};
+    return events;
+}
+
 char *log_begin_line(size_t room)
 {
     return log_wants(LOG_INFO) ? outlet_begin(&state.out, room) : NULL;

@@ -50,6 +50,17 @@ enum log_format log_line_format(void);
 void log_event(enum log_level, const char *event, const struct log_pair *pairs, const char *message,
                ...) PRINTF(4, 5);
 
+enum { LOG_INTERVAL_MS = 10000 }; /* the usual one */
+
+/* For an event that comes again and again: one line reports all of an interval. */
+struct log_interval { /* all zero: none came yet */
+    uint64_t ends_ms; /* steady clock */
+    uint64_t events;  /* that no line has reported */
+};
+
+/* Counts one event. How many are to be reported now; 0: the interval is not over. */
+uint64_t log_interval_count(struct log_interval *, uint64_t now_ms, uint64_t length_ms);
+
 /* Shows a text as log_put_escaped does, in a buffer. */
 void log_append_escaped(struct buffer *, struct slice text, size_t limit, enum log_format);
 

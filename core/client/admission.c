@@ -1,12 +1,10 @@
 #include "client/admission.h"
 
-#include "base/log.h"
 #include "shared/clients_by_address.h"
 
 enum {
     REFUSED_MAX = 64,       /* connections that may wait for their 429 */
     REFUSED_WAIT_MS = 2000, /* for so long, unless timeouts want the request sooner */
-    TELL_AGAIN_MS = 10000,  /* one line about refused connections, in so long */
 };
 
 bool admission_trusts(const struct client *c)
@@ -52,21 +50,18 @@ void admission_count(struct client *c)
 
 static void clients_tell_refused(struct clients *clients, const struct client *c)
 {
-    uint64_t now_ms = loop_now_ms(clients->loop);
+    uint64_t refused =
+        log_interval_count(&clients->refused_log, loop_now_ms(clients->loop), LOG_INTERVAL_MS);
     const char *most = LOG_NUMBER(clients->config->limits.per_client);
     char ip[ADDRESS_HOST_BYTES] = "-";
 
-    clients->refused_untold++;
-    if (now_ms < clients->tell_again_ms)
+    if (refused == 0)
         return;
-    clients->tell_again_ms = now_ms + TELL_AGAIN_MS;
     (void)address_host_in(ip, (const struct sockaddr *)&c->peer);
     log_event(LOG_WARN, "client_refused",
-              LOG_PAIRS({"client", ip}, {"#limit", most},
-                        {"#refused", LOG_NUMBER(clients->refused_untold)}),
+              LOG_PAIRS({"client", ip}, {"#limit", most}, {"#refused", LOG_NUMBER(refused)}),
               "limits.per_client: %s has as many connections as it may, %s: more are refused", ip,
               most);
-    clients->refused_untold = 0;
 }
 
 /* If its request arrives soon it gets a 429; only a few connections may wait for that. */

@@ -7,6 +7,7 @@
 #define CLIENT_CLIENTS_INSIDE_H
 
 #include "base/list.h"
+#include "base/log.h"
 #include "client/incoming.h"
 #include "config/config.h"
 #include "net/deadline.h"
@@ -49,10 +50,8 @@ struct clients { /* of one worker */
     unsigned count;                        /* with those whose memory is not given back yet */
     unsigned open;                         /* that have a place and a descriptor */
     unsigned refused;                      /* of them: limits.per_client */
-    uint64_t refused_untold;               /* connections that the log has not reported yet */
-    uint64_t tell_again_ms;                /* not before this */
-    uint64_t strangers_untold;             /* the same of client/introduction.h */
-    uint64_t tell_strangers_ms;
+    struct log_interval refused_log;       /* connections */
+    struct log_interval strangers_log;     /* those of client/introduction.h */
     bool is_draining;
 };
 

@@ -1,37 +1,31 @@
 #include "client/introduction.h"
 
-#include "base/log.h"
 #include "client/admission.h"
 #include "client/early.h"
 #include "client/states.h"
 #include "net/proxy_header.h"
 
-enum {
-    HEADER_MS = 5000,      /* in which the header has to be there, from the accept */
-    TELL_AGAIN_MS = 10000, /* one line about closed connections, in so long */
-};
+enum { HEADER_MS = 5000 }; /* in which the header has to be there, from the accept */
 
 /* --- what cannot be served --- */
 
 static void introduction_tell(struct client *c, const char *why)
 {
     struct clients *clients = c->clients;
-    uint64_t now_ms = loop_now_ms(clients->loop);
+    uint64_t refused =
+        log_interval_count(&clients->strangers_log, loop_now_ms(clients->loop), LOG_INTERVAL_MS);
     char ip[ADDRESS_HOST_BYTES] = "-";
     struct buffer listener = {0};
 
-    clients->strangers_untold++;
-    if (now_ms < clients->tell_strangers_ms)
+    if (refused == 0)
         return;
-    clients->tell_strangers_ms = now_ms + TELL_AGAIN_MS;
     (void)address_host_in(ip, (const struct sockaddr *)&c->peer);
     buffer_append(&listener, c->listener->name);
     buffer_append_byte(&listener, '\0');
     log_event(LOG_WARN, "proxy_refused",
               LOG_PAIRS({"client", ip}, {"listener", listener.bytes}, {"why", why},
-                        {"#refused", LOG_NUMBER(clients->strangers_untold)}),
+                        {"#refused", LOG_NUMBER(refused)}),
               "%s, where proxy = true: a connection of %s: %s", listener.bytes, ip, why);
-    clients->strangers_untold = 0;
     buffer_dispose(&listener);
 }
 

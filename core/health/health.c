@@ -29,7 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOCAL_ERROR_QUIET_MS = 60000 };
+enum { LOCAL_ERROR_LOG_MS = 60000 };
 
 enum checker_state { CHECKER_IDLE, CHECKER_RESOLVING, CHECKER_PROBING, CHECKER_ASKING };
 enum outcome { OUTCOME_NONE, OUTCOME_PASSED, OUTCOME_FAILED, OUTCOME_LOCAL };
@@ -61,7 +61,7 @@ struct health {
     void (*on_first_round)(void *);
     void *owner;
     unsigned unchecked;
-    uint64_t local_error_ms; /* when it was logged; 0: never */
+    struct log_interval local_errors;
     struct checker checkers[];
 };
 
@@ -77,13 +77,11 @@ static bool checker_has_name(const struct checker *c)
 static void note_local_error(struct checker *c)
 {
     struct health *h = c->health;
-    uint64_t now_ms = loop_now_ms(h->loop);
     const char *why =
         c->tally.code == -ETIME ? "lb stood still meanwhile" : strerror(-c->tally.code);
 
-    if (h->local_error_ms != 0 && now_ms < h->local_error_ms + LOCAL_ERROR_QUIET_MS)
+    if (log_interval_count(&h->local_errors, loop_now_ms(h->loop), LOCAL_ERROR_LOG_MS) == 0)
         return;
-    h->local_error_ms = now_ms;
     log_event(LOG_WARN, "check_skipped", LOG_PAIRS({"backend", c->backend->name}, {"reason", why}),
               "%s could not be checked: %s", c->backend->name, why);
 }

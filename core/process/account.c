@@ -1,6 +1,5 @@
 #include "process/account.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "client/relief.h"
 #include "dial/link.h"
@@ -10,11 +9,10 @@
 #include <stdio.h>
 
 enum {
-    TIGHT_QUARTERS = 3,    /* of the part */
-    SCRIPTS_PART = 4,      /* a quarter of it may be held for connections of scripts */
-    RELIEF = 16,           /* a sixteenth of the part more than is missing */
-    TELL_AGAIN_MS = 10000, /* one line in so long */
-    IDLE_BYTES = 512,      /* of a connection that rests */
+    TIGHT_QUARTERS = 3, /* of the part */
+    SCRIPTS_PART = 4,   /* a quarter of it may be held for connections of scripts */
+    RELIEF = 16,        /* a sixteenth of the part more than is missing */
+    IDLE_BYTES = 512,   /* of a connection that rests */
 };
 
 static void account_set_marks(const struct account *a)
@@ -37,16 +35,15 @@ void account_follow(struct account *a, const struct config *config)
     account_set_marks(a);
 }
 
-static void account_tell(struct account *a)
+static void account_log(struct account *a)
 {
-    uint64_t now_ms = loop_now_ms(a->clients->loop);
-    const char *part = LOG_NUMBER(a->part), *connections = LOG_NUMBER(a->closed_untold);
-    const char *requests = LOG_NUMBER(a->ended_untold);
+    const char *part = LOG_NUMBER(a->part), *connections = LOG_NUMBER(a->closed_unlogged);
+    const char *requests = LOG_NUMBER(a->ended_unlogged);
 
-    if (now_ms < a->tell_again_ms || a->ended_untold + a->closed_untold == 0)
+    if (a->ended_unlogged + a->closed_unlogged == 0 ||
+        log_interval_count(&a->log, loop_now_ms(a->clients->loop), LOG_INTERVAL_MS) == 0)
         return;
-    a->tell_again_ms = now_ms + TELL_AGAIN_MS;
-    a->ended_untold = a->closed_untold = 0;
+    a->ended_unlogged = a->closed_unlogged = 0;
     log_event(LOG_WARN, "memory_full",
               LOG_PAIRS({"#limit", part}, {"#requests", requests}, {"#connections", connections}),
               "limits.memory: this worker's part, %s bytes, is used up: the requests that hold "
@@ -81,9 +78,9 @@ static unsigned account_make_room(struct account *a, size_t bytes)
     freed += (size_t)closed * IDLE_BYTES;
     if (freed < bytes)
         ended = holders_end(&holders, bytes - freed);
-    a->closed_untold += closed;
-    a->ended_untold += ended;
-    account_tell(a);
+    a->closed_unlogged += closed;
+    a->ended_unlogged += ended;
+    account_log(a);
     return closed + ended;
 }
 

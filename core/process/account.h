@@ -7,6 +7,7 @@
 #ifndef PROCESS_ACCOUNT_H
 #define PROCESS_ACCOUNT_H
 
+#include "base/log.h"
 #include "client/clients.h"
 #include "config/config.h"
 #include "upstream/pools.h"
@@ -16,9 +17,9 @@ struct account {
     struct pools *pools;
     size_t before_clients; /* bytes */
     size_t part;           /* bytes */
-    uint64_t tell_again_ms;
-    unsigned ended_untold, closed_untold; /* since the log told of some */
-    bool was_full;                        /* since the last account_tick */
+    struct log_interval log;
+    unsigned ended_unlogged, closed_unlogged; /* that no line has reported */
+    bool was_full;                            /* since the last account_tick */
 };
 
 void account_init(struct account *, struct clients *, struct pools *); /* borrows both */

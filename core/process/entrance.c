@@ -1,6 +1,5 @@
 #include "process/entrance.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "dial/link.h"
 #include "proxy/room.h"
@@ -10,10 +9,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-enum {
-    FULL_AGAIN_MS = 10000, /* one line about clients that find no place, in so long */
-    DESCRIPTORS_KEPT = 64, /* for everything that is no connection */
-};
+enum { DESCRIPTORS_KEPT = 64 }; /* for everything that is no connection */
 
 /* --- how many --- */
 
@@ -33,15 +29,13 @@ static unsigned clients_most(const struct config *config)
     return most < UINT32_MAX ? (unsigned)most : UINT32_MAX;
 }
 
-static void entrance_tell_full(struct entrance *e)
+static void entrance_log_full(struct entrance *e)
 {
-    uint64_t now_ms = loop_now_ms(e->clients->loop);
     bool is_own = e->clients->open >= e->most;
     const char *most = LOG_NUMBER(is_own ? e->most : e->most_of_all);
 
-    if (now_ms < e->full_again_ms)
+    if (log_interval_count(&e->full_log, loop_now_ms(e->clients->loop), LOG_INTERVAL_MS) == 0)
         return;
-    e->full_again_ms = now_ms + FULL_AGAIN_MS;
     log_event(LOG_WARN, "connections_full", LOG_PAIRS({"#limit", most}),
               "limits.connections: %s %s clients: idle ones make room for others, or these wait",
               is_own ? "this worker has" : "there are", most);
@@ -62,7 +56,7 @@ static bool on_full(struct listener *l)
 {
     struct entrance *e = l->owner;
 
-    entrance_tell_full(e);
+    entrance_log_full(e);
     if (clients_give_up(e->clients))
         return true;
     if (e->clients->open >= e->most)

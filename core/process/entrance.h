@@ -9,6 +9,7 @@
 #ifndef PROCESS_ENTRANCE_H
 #define PROCESS_ENTRANCE_H
 
+#include "base/log.h"
 #include "client/clients.h"
 #include "config/config.h"
 #include "net/listener.h"
@@ -20,7 +21,7 @@ struct entrance {
     unsigned most;        /* clients of this worker, for its descriptors */
     uint64_t most_of_all; /* of all workers: limits.connections; UINT64_MAX: there is no limit */
     unsigned workers;
-    uint64_t full_again_ms; /* not before that is it told again that there are so many */
+    struct log_interval full_log; /* clients that found no place */
     struct listener *listeners;
     unsigned count, open; /* listeners */
 };

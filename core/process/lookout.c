@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_MS = 50, NEWS_MIN = 256, LOST_QUIET_MS = 1000, WORDS_BYTES = 96, ROOM_BYTES = 256 };
+enum { LOOK_MS = 50, NEWS_MIN = 256, LOST_LOG_MS = 1000, WORDS_BYTES = 96, ROOM_BYTES = 256 };
 
 struct inquiry { /* of one backend: the check that is under way */
     struct lookout *lookout;
@@ -43,8 +43,8 @@ struct lookout {
     uint64_t generation;
     struct seen *seen; /* by backend */
     struct news *news; /* room for all backends to change twice */
-    unsigned news_max, first, count, lost;
-    uint64_t lost_told_ms;
+    unsigned news_max, first, count;
+    struct log_interval lost; /* news */
     struct policy_call telling;
     struct news told; /* the one that is being told */
     bool is_telling;
@@ -117,15 +117,11 @@ static void on_next(struct deadline *d)
 
 static void lookout_lose(struct lookout *l)
 {
-    uint64_t now_ms = loop_now_ms(l->loop);
+    unsigned lost = (unsigned)log_interval_count(&l->lost, loop_now_ms(l->loop), LOST_LOG_MS);
 
-    l->lost++;
-    if (l->lost_told_ms != 0 && now_ms < l->lost_told_ms + LOST_QUIET_MS)
-        return;
-    l->lost_told_ms = now_ms;
-    log_event(LOG_WARN, "on_health_lost", NULL, "on_health is too slow: %u change%s not told",
-              l->lost, l->lost == 1 ? " is" : "s are");
-    l->lost = 0;
+    if (lost > 0)
+        log_event(LOG_WARN, "on_health_lost", NULL, "on_health is too slow: %u change%s not told",
+                  lost, lost == 1 ? " is" : "s are");
 }
 
 static void lookout_add(struct lookout *l, unsigned backend, bool is_up)

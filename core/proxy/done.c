@@ -1,13 +1,9 @@
 #include "proxy/done.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "http/head.h"
 
-enum {
-    TELL_EVERY_MS = 10000, /* that there are too many */
-    ROOM_BYTES = 1024,
-};
+enum { ROOM_BYTES = 1024 };
 
 struct done {
     struct plan *plan;
@@ -150,16 +146,12 @@ static void on_begin(struct deferred *deferred)
 
 static bool may_tell(struct plan *plan)
 {
-    uint64_t now_ms = loop_now_ms(plan->plans->loop);
-
     if (plan->plans->dones_bytes < plan->dones_bytes_max)
         return true;
-    if (now_ms >= plan->dones_told_ms + TELL_EVERY_MS) {
-        plan->dones_told_ms = now_ms;
+    if (log_interval_count(&plan->dones_skipped, loop_now_ms(plan->plans->loop), LOG_INTERVAL_MS))
         log_event(LOG_WARN, "on_done_skipped", NULL,
                   "calls of on_done that wait for something hold %zu bytes: no more are begun",
                   plan->plans->dones_bytes);
-    }
     return false;
 }
 

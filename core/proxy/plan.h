@@ -9,6 +9,7 @@
 #ifndef PROXY_PLAN_H
 #define PROXY_PLAN_H
 
+#include "base/log.h"
 #include "http/parse.h"
 #include "net/deadline.h"
 #include "policy/policy.h"
@@ -39,8 +40,8 @@ struct plan {
     struct list_node exchanges; /* that began with it and are not over */
     struct list_node dones;     /* proxy/done.c: calls of on_done that are not over */
     size_t dones_bytes_max;     /* above it no more of them begin */
-    uint64_t dones_told_ms;     /* when it was last logged that there are too many */
-    struct config *owned;       /* the settings, if they go with it; else NULL */
+    struct log_interval dones_skipped;
+    struct config *owned; /* the settings, if they go with it; else NULL */
 };
 
 void plans_init(struct plans *, struct loop *, struct segment *, unsigned worker, struct pools *);
