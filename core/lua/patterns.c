@@ -400,34 +400,32 @@ static int32_t give_match(struct matcher *m, const byte *s, const byte *end,
     return m->outcome == PATTERNS_NOT_FOUND ? PATTERNS_FOUND : m->outcome;
 }
 
-static int32_t find_plain(struct matcher *m, const char *pattern, size_t pattern_length,
-                          size_t from, struct patterns_match *out)
+/* memmem takes time as the lengths do, not their product. */
+static int32_t find_plain(struct matcher *m, const byte *start, const byte *pattern,
+                          struct patterns_match *out)
 {
-    const byte *start = m->text + from; /* memmem takes time as the lengths do, not their product */
-    const byte *s = memmem(start, (size_t)(m->text_end - start), pattern, pattern_length);
+    size_t length = (size_t)(m->pattern_end - pattern);
+    const byte *s = memmem(start, (size_t)(m->text_end - start), pattern, length);
 
-    return s != NULL ? give_match(m, s, s + pattern_length, out) : PATTERNS_NOT_FOUND;
+    return s != NULL ? give_match(m, s, s + length, out) : PATTERNS_NOT_FOUND;
 }
 
-int32_t patterns_find(const char *text, size_t length, const char *pattern, size_t pattern_length,
-                      size_t from, uint32_t flags, struct patterns_match *out)
+int32_t patterns_find(const struct patterns_search *search, struct patterns_match *out)
 {
-    const byte *p = (const byte *)pattern, *s = (const byte *)text, *end;
-    bool is_held = (flags & PATTERNS_ANCHORED) && pattern_length > 0 && *p == '^';
+    const byte *p = (const byte *)search->pattern, *s = (const byte *)search->text, *end;
+    bool is_held = (search->flags & PATTERNS_ANCHORED) && search->pattern_length > 0 && *p == '^';
     struct matcher m; /* its captures are written before they are read */
 
     m.text = s;
-    m.text_end = s + length;
-    m.pattern_end = p + pattern_length;
+    m.text_end = s + search->length;
+    m.pattern_end = p + search->pattern_length;
     m.depth = m.steps = 0;
     m.outcome = PATTERNS_NOT_FOUND;
     m.error = NULL;
     m.captures = 0;
-    if (from > length)
-        from = length;
-    s += from;
-    if (flags & PATTERNS_PLAIN)
-        return find_plain(&m, pattern, pattern_length, from, out);
+    s += search->from < search->length ? search->from : search->length;
+    if (search->flags & PATTERNS_PLAIN)
+        return find_plain(&m, s, p, out);
     if (is_held)
         p++;
     do {

@@ -29,7 +29,16 @@ enum patterns_flags {
 
 enum { PATTERNS_POSITION = -1 }; /* the length of a capture that is one */
 
-/* The layout is also declared in core/lua/strings.lua: change both. */
+/* The layouts are also declared in core/lua/strings.lua: change both. */
+struct patterns_search {
+    const char *text;
+    size_t length;
+    const char *pattern;
+    size_t pattern_length;
+    size_t from; /* in the text: the match begins there or later */
+    uint32_t flags;
+};
+
 struct patterns_match {
     int32_t first, last; /* bytes, from 1; last < first: an empty match */
     int32_t captures;
@@ -38,10 +47,8 @@ struct patterns_match {
     const char *error;
 };
 
-/* The first match that begins at text + from or later.
- * Gives an enum patterns_outcome. */
-int32_t patterns_find(const char *text, size_t length, const char *pattern, size_t pattern_length,
-                      size_t from, uint32_t flags, struct patterns_match *out);
+/* The first match. Gives an enum patterns_outcome. */
+int32_t patterns_find(const struct patterns_search *, struct patterns_match *out);
 /* Does it mean the same with and without PATTERNS_PLAIN? */
 bool patterns_is_plain(const char *pattern, size_t length);
 

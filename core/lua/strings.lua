@@ -17,8 +17,10 @@ struct patterns_match {
     int32_t starts[32], lengths[32];
     const char *error;
 };
-int32_t patterns_find(const char *text, size_t length, const char *pattern, size_t pattern_length,
-                      size_t from, uint32_t flags, struct patterns_match *out);
+struct patterns_search {
+    const char *text; size_t length; const char *pattern; size_t pattern_length, from; uint32_t flags;
+};
+int32_t patterns_find(const struct patterns_search *, struct patterns_match *out);
 bool patterns_is_plain(const char *pattern, size_t length);
 size_t decimal_of_double(double number, char out[32]);
 ]]
@@ -30,7 +32,8 @@ local CARET = 94
 -- Bytes of the text times bytes of the pattern: the library may take that many steps.
 local QUICK = 1e6
 
--- Of the last search: it is read before anything else runs.
+-- Of the last search: they are read before anything else runs.
+local search = ffi.new "struct patterns_search"
 local found = ffi.new "struct patterns_match"
 
 -- The library's own text of a number has 14 digits: two users may have the same one.
@@ -67,7 +70,9 @@ local function fail(outcome)
 end
 
 local function seek(text, pattern, at, flags)
-  local outcome = C.patterns_find(text, #text, pattern, #pattern, at - 1, flags, found)
+  search.text, search.length, search.pattern, search.pattern_length = text, #text, pattern, #pattern
+  search.from, search.flags = at - 1, flags
+  local outcome = C.patterns_find(search, found)
   if outcome < 0 then fail(outcome) end
   return outcome == FOUND
 end

@@ -33,27 +33,28 @@ static bool is_tie(const struct ties *ties, double score)
     return isnan(ties->least) || score == ties->least;
 }
 
-static inline double weigh(const struct segment *segment, const struct lists_member *m,
-                           double ramp_s)
+static inline double weigh(const struct segment *segment, const struct lists_scored *list,
+                           uint32_t i)
 {
+    const struct lists_member *m = &list->members[i];
+
     if (m->slot == LISTS_STRANGER)
         return 1;
-    return steering_effective_weight(segment, m->slot, m->in_script, ramp_s);
+    return steering_effective_weight(segment, m->slot, m->in_script, list->ramp_s);
 }
 
-static struct ties find_ties(const struct segment *segment, const double *scores,
-                             const struct lists_member *members, uint32_t count, double ramp_s)
+static struct ties find_ties(const struct segment *segment, const struct lists_scored *list)
 {
     struct ties ties = {.least = NAN, .fewest = INFINITY};
     double weight;
 
-    for (uint32_t i = 0; i < count; i++)
-        if (!isnan(scores[i]) && !(scores[i] >= ties.least))
-            ties.least = scores[i];
-    for (uint32_t i = 0; i < count; i++) {
-        if (!is_tie(&ties, scores[i]))
+    for (uint32_t i = 0; i < list->count; i++)
+        if (!isnan(list->scores[i]) && !(list->scores[i] >= ties.least))
+            ties.least = list->scores[i];
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (!is_tie(&ties, list->scores[i]))
             continue;
-        weight = weigh(segment, &members[i], ramp_s);
+        weight = weigh(segment, list, i);
         ties.count++;
         ties.weight += weight;
         ties.most = weight > ties.most ? weight : ties.most;
@@ -64,22 +65,21 @@ static struct ties find_ties(const struct segment *segment, const double *scores
 
 /* Lists whose ties are others each time share the turn. Taken modulo, two of them that alternate
  * would each have every second turn, and one backend each. */
-uint32_t lists_tied(struct segment *segment, uint32_t turn, const double *scores,
-                    const struct lists_member *members, uint32_t count, double ramp_s,
+uint32_t lists_tied(struct segment *segment, uint32_t turn, const struct lists_scored *list,
                     bool is_mixed)
 {
-    struct ties ties = find_ties(segment, scores, members, count, ramp_s);
+    struct ties ties = find_ties(segment, list);
     bool are_alike = !(ties.most > ties.fewest);
     uint32_t last = 0;
     double left;
 
-    if (are_alike && ties.count == count && !is_mixed)
-        return turns_next(segment, turn, count);
+    if (are_alike && ties.count == list->count && !is_mixed)
+        return turns_next(segment, turn, list->count);
     left = turns_part(segment, turn) * (are_alike ? ties.count : ties.weight);
-    for (uint32_t i = 0; i < count; i++) {
-        if (!is_tie(&ties, scores[i]))
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (!is_tie(&ties, list->scores[i]))
             continue;
-        left -= are_alike ? 1 : weigh(segment, &members[i], ramp_s);
+        left -= are_alike ? 1 : weigh(segment, list, i);
         last = i + 1;
         if (left < 0)
             break;

@@ -10,18 +10,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct lists_member {         /* the layout is also in policy/lists.lua */
+struct lists_member {         /* the layout is also in policy/lists.lua, as of the next */
     uint32_t slot, in_script; /* its weight there; LISTS_STRANGER: no backend, of weight 1 */
 };
 
 enum { LISTS_STRANGER = UINT32_MAX };
 
+struct lists_scored { /* a list, and the script's scores of its members */
+    const double *scores;
+    const struct lists_member *members;
+    double ramp_s; /* health.slow_start */
+    uint32_t count;
+};
+
 /* Which score is the smallest, from 1. 0: none is, as several are, or no score is a number. */
 uint32_t lists_least(const double *scores, uint32_t count);
 /* Which of those that have the smallest one is next, from 1: each as often as its weight says. All
  * of a list, if their weights are the same, come in order, unless is_mixed. 0 of an empty list. */
-uint32_t lists_tied(struct segment *, uint32_t turn, const double *scores,
-                    const struct lists_member *, uint32_t count, double ramp_s, bool is_mixed);
+uint32_t lists_tied(struct segment *, uint32_t turn, const struct lists_scored *, bool is_mixed);
 
 /* A text as a number that the order on the ring is made from. */
 uint32_t lists_key(const char *text, size_t length);

@@ -16,8 +16,10 @@ ffi.cdef [[
 uint32_t random_below(uint32_t n);
 uint32_t lists_least(const double *scores, uint32_t count);
 struct lists_member { uint32_t slot, in_script; };
-uint32_t lists_tied(void *segment, uint32_t turn, const double *scores, const struct lists_member *,
-                    uint32_t count, double ramp_s, bool is_mixed);
+struct lists_scored {
+  const double *scores; const struct lists_member *members; double ramp_s; uint32_t count;
+};
+uint32_t lists_tied(void *segment, uint32_t turn, const struct lists_scored *, bool is_mixed);
 uint32_t lists_key(const char *text, size_t length);
 double lists_ring_score(uint32_t key, uint32_t member, double weight);
 ]]
@@ -62,6 +64,7 @@ local function score_many(scores, list, score)
 end
 
 local STRANGER = 2 ^ 32 - 1
+local scored = ffi.new("struct lists_scored", nil, nil, slow_start) -- given to one call of C
 -- By list: how many, and where C finds their weights.
 local known_members = setmetatable({}, { __mode = "k" })
 
@@ -123,7 +126,8 @@ local function tied(list, scores, count)
   local array = known_members[list]
   if not array or array[0].slot ~= count then array = members_for(list, count) end
   local turn, is_mixed = turns.of(turns.ties, list)
-  return list[C.lists_tied(segment, turn, scores, array + 1, count, slow_start, is_mixed)]
+  scored.scores, scored.members, scored.count = scores, array + 1, count
+  return list[C.lists_tied(segment, turn, scored, is_mixed)]
 end
 
 -- Looking for the smallest one is C's, for which it does not matter how the scores lie.
