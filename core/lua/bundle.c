@@ -15,11 +15,15 @@ void bundle_dispose(struct bundle *bundle)
     *bundle = (struct bundle){0};
 }
 
-const struct bundle_module *bundle_find(const struct bundle *bundle, struct slice name)
+const struct bundle_module *bundle_find(const struct bundle *bundle, struct slice name,
+                                        bool is_file)
 {
-    for (unsigned i = 0; i < bundle->count; i++)
-        if (slice_is(slice_of(bundle->modules[i].name), name))
-            return &bundle->modules[i];
+    for (unsigned i = 0; i < bundle->count; i++) {
+        const struct bundle_module *module = &bundle->modules[i];
+
+        if (module->is_file == is_file && slice_is(slice_of(module->name), name))
+            return module;
+    }
     return NULL;
 }
 
@@ -28,7 +32,7 @@ void bundle_add(struct bundle *bundle, struct slice name, const char *path, bool
 {
     size_t bytes = (bundle->count + 1) * sizeof *bundle->modules;
 
-    if (bundle_find(bundle, name) != NULL)
+    if (bundle_find(bundle, name, is_file) != NULL)
         return;
     bundle->modules = mem_realloc(bundle->modules, bytes);
     bundle->modules[bundle->count++] =

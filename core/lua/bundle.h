@@ -27,10 +27,11 @@ struct bundle { /* all zero: empty */
 };
 
 void bundle_dispose(struct bundle *);
-/* Copies what it is given; a name that is there already stays as it is. */
+/* Copies what it is given. One that is there already stays as it is. */
 void bundle_add(struct bundle *, struct slice name, const char *path, bool is_file,
                 struct slice text);
-const struct bundle_module *bundle_find(const struct bundle *, struct slice name); /* or NULL */
+/* A file and a script of lb may have one name. NULL: there is none. */
+const struct bundle_module *bundle_find(const struct bundle *, struct slice name, bool is_file);
 
 /* As bytes, to hand it to another process, and back. False if they are none. */
 void bundle_write(const struct bundle *, struct buffer *);

@@ -51,33 +51,32 @@ static bool path_of(const char *script_path, const char *folder, const char *nam
     return true;
 }
 
-/* Compiles it and pushes the function, or the compiler's message. Owns nothing: what
- * raises an error passes the caller by. */
-static bool push_module(lua_State *lua, const char *path, struct slice text)
-{
-    return sandbox_load(lua, path, text) == 0;
-}
-
 enum outcome { FOUND, NOT_THERE, WRONG /* the message is pushed */ };
+
+/* Pushes its function. */
+static enum outcome compile(lua_State *lua, const struct modules *modules, const char *name,
+                            const char *path, bool is_file, struct slice text)
+{
+    if (modules->found != NULL)
+        bundle_add(modules->found, slice_of(name), path, is_file, text);
+    return sandbox_load(lua, path, text) == 0 ? FOUND : WRONG;
+}
 
 /* Nothing here may raise an error while `text` holds memory, but for want of memory in
  * the state, which ends the load anyway; sandbox_load is protected. */
-static enum outcome load_file(lua_State *lua, const struct modules *modules, struct slice name,
+static enum outcome load_file(lua_State *lua, const struct modules *modules, const char *name,
                               const char *path)
 {
     struct buffer text = {0};
     int error = file_read(path, MODULES_BYTES_MAX, &text);
+    enum outcome outcome = NOT_THERE;
     char message[ERROR_BYTES];
-    bool is_compiled = false;
 
-    if (error == 0) {
-        if (modules->found != NULL)
-            bundle_add(modules->found, name, path, true, buffer_slice(&text));
-        is_compiled = push_module(lua, path, buffer_slice(&text));
-    }
+    if (error == 0)
+        outcome = compile(lua, modules, name, path, true, buffer_slice(&text));
     buffer_dispose(&text);
     if (error == 0)
-        return is_compiled ? FOUND : WRONG;
+        return outcome;
     if (error == ENOENT || error == ENOTDIR)
         return NOT_THERE;
     snprintf(message, sizeof message, "%.300s: cannot read the module: %s", path,
@@ -96,22 +95,18 @@ static enum outcome load_built_in(lua_State *lua, const struct modules *modules,
     if (!library_find(slice_of(name), &text))
         return NOT_THERE;
     snprintf(path, sizeof path, "scripts/%s.lua (built in)", name);
-    if (modules->found != NULL)
-        bundle_add(modules->found, slice_of(name), path, false, text);
-    return push_module(lua, path, text) ? FOUND : WRONG;
+    return compile(lua, modules, name, path, false, text);
 }
 
-static enum outcome load_given(lua_State *lua, const struct modules *modules, const char *name)
+static enum outcome load_given(lua_State *lua, const struct modules *modules, const char *name,
+                               bool is_file)
 {
-    const struct bundle_module *module = bundle_find(modules->given, slice_of(name));
+    const struct bundle_module *module = bundle_find(modules->given, slice_of(name), is_file);
 
     if (module == NULL)
         return NOT_THERE;
-    if (modules->found != NULL)
-        bundle_add(modules->found, slice_of(name), module->path, module->is_file,
+    return compile(lua, modules, name, module->path, is_file,
                    (struct slice){module->text, module->bytes});
-    return push_module(lua, module->path, (struct slice){module->text, module->bytes}) ? FOUND
-                                                                                       : WRONG;
 }
 
 static enum outcome load_from_files(lua_State *lua, const struct modules *modules, const char *name)
@@ -124,11 +119,19 @@ static enum outcome load_from_files(lua_State *lua, const struct modules *module
 
         if (!path_of(modules->script_path, folders[i], name, path))
             continue;
-        outcome = load_file(lua, modules, slice_of(name), path);
+        outcome = load_file(lua, modules, name, path);
         if (outcome != NOT_THERE)
             return outcome;
     }
-    return load_built_in(lua, modules, name);
+    return NOT_THERE;
+}
+
+static enum outcome load(lua_State *lua, const struct modules *modules, const char *name,
+                         bool is_file)
+{
+    if (modules->given != NULL)
+        return load_given(lua, modules, name, is_file);
+    return is_file ? load_from_files(lua, modules, name) : load_built_in(lua, modules, name);
 }
 
 /* What lb has in place of a module that is looked for by habit; NULL: nothing. */
@@ -172,6 +175,7 @@ static void push_where(lua_State *lua, const struct modules *modules, const char
 static int find_module(lua_State *lua)
 {
     const char *name = luaL_checkstring(lua, 1);
+    bool is_for_built_in = lua_toboolean(lua, 2) != 0, is_file = !is_for_built_in;
     const struct modules *modules = allowed(lua);
     enum outcome outcome;
 
@@ -180,10 +184,15 @@ static int find_module(lua_State *lua)
         lua_pushliteral(lua, "modules are loaded while the script is, so require it at the top");
         return 2;
     }
-    outcome = modules->given != NULL ? load_given(lua, modules, name)
-                                     : load_from_files(lua, modules, name);
-    if (outcome == FOUND)
-        return 1;
+    outcome = load(lua, modules, name, is_file);
+    if (outcome == NOT_THERE) {
+        is_file = is_for_built_in;
+        outcome = load(lua, modules, name, is_file);
+    }
+    if (outcome == FOUND) {
+        lua_pushboolean(lua, !is_file);
+        return 2;
+    }
     if (outcome == WRONG)
         return lua_error(lua);
     lua_pushnil(lua);

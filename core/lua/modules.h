@@ -1,10 +1,11 @@
 /*
  * modules - what `require` finds, and when.
  *
- * A name stands for a file beside the script, in scripts/ beside the script, or
- * for a script that is part of the program. Files are read by whoever reads the
- * script's own; all others are given the texts that were found then, and look
- * nowhere else. core/lua/modules.lua has `require` itself.
+ * A name stands for a file next to the script, in scripts/ next to the script, or for a script
+ * that is part of the program. For the latter the order is the other way round: what they require
+ * is part of the program, too, whatever files there are. Files are read by the process that reads
+ * the script; all others are given the texts that it found, and look nowhere else.
+ * core/lua/modules.lua has `require` itself.
  */
 #ifndef LUA_MODULES_H
 #define LUA_MODULES_H
@@ -19,18 +20,19 @@ enum {
 };
 
 struct modules {
-    const char *script_path;    /* looked for beside this; not used with `given` */
+    const char *script_path;    /* where to look for files; not used with `given` */
     const struct bundle *given; /* these and no others; NULL: look for files */
     struct bundle *found;       /* what was loaded is added; may be NULL */
 };
 
-/* From now on, until it is called with NULL, scripts may load modules; later they
- * get those that they have. Borrowed until then. */
+/* From now on, until it is called with NULL, scripts may load modules; later they get those that
+ * they have. Borrowed until then. */
 void modules_allow(lua_State *, const struct modules *);
 
-/* For sandbox_open: pushes the function that lua/modules.lua is given. Its argument
- * is a name. Returns the module's function; or nil and where it was looked for; raises
- * what the compiler says, or why a file cannot be read. */
+/* For sandbox_open: pushes the function that lua/modules.lua is given. Its arguments are a name,
+ * and whether a module that is part of the program requires it. Returns the module's function and
+ * whether it is part of the program; or nil and where it was looked for; raises what the compiler
+ * says, or why a file cannot be read. */
 void modules_push_find(lua_State *);
 
 #endif

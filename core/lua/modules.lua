@@ -26,7 +26,12 @@ end
 -- require -----------------------------------------------------------------------------------------
 
 local NAME_MAX = 100 -- MODULES_NAME_MAX
-local loaded, loading = {}, {}
+-- A file and a script of lb may have one name. The key of a file is its name, and no name has a
+-- space in it.
+local BUILT_IN = " (built in)"
+local loaded = {} -- by key
+local key_of = { [true] = {}, [false] = {} } -- by whether a script of lb requires it: by name
+local loading, loading_keys = {}, {} -- names and keys, the innermost last
 
 local function is_name(name)
   return type(name) == "string" and #name <= NAME_MAX and find_text(name, "^[%w_%-%.]+$")
@@ -34,24 +39,33 @@ local function is_name(name)
 end
 
 function env.require(name)
-  if loaded[name] ~= nil then return loaded[name] end
+  local for_built_in = loading_keys[#loading_keys] ~= loading[#loading]
+  local key = key_of[for_built_in][name]
+  if key and loaded[key] ~= nil then return loaded[key] end
   if not is_name(name) then
     refuse("", "no module can be called '%s': letters, digits, '_', '-' and, between them, '.' for a folder",
       tostring(name))
   end
+  local run, is_built_in = find(name, for_built_in)
+  if not run then
+    key = key_of[true][name] -- a hook of a script of lb may ask, too
+    if key and loaded[key] ~= nil then return loaded[key] end
+    refuse("", "no module '%s': %s", name, is_built_in)
+  end
+  key = is_built_in and name .. BUILT_IN or name
+  key_of[for_built_in][name] = key
+  if loaded[key] ~= nil then return loaded[key] end
   for i = 1, #loading do
-    if loading[i] == name then
+    if loading_keys[i] == key then
       refuse("", "module '%s' requires itself: %s > %s", name, concat(loading, " > ", i), name)
     end
   end
-  local run, where = find(name)
-  if not run then refuse("", "no module '%s': %s", name, where) end
-  loading[#loading + 1] = name
+  loading[#loading + 1], loading_keys[#loading + 1] = name, key
   local ok, value = pcall(run, name)
-  loading[#loading] = nil
+  loading[#loading], loading_keys[#loading] = nil, nil
   if not ok then error(value, 0) end
   if value == nil then value = true end
-  loaded[name] = value
+  loaded[key] = value
   return value
 end
 

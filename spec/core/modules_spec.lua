@@ -85,6 +85,24 @@ describe("a script's modules", function()
       assert.equal("127.0.0.1:9002", settings.backends[2].address)
     end)
 
+    it("in lb itself by scripts of lb, whose names files may have, too", function()
+      write("weighted_round_robin.lua", "return require 'circuit_breaker'")
+      assert(load [[
+        local ours, theirs = require "weighted_round_robin", require "circuit_breaker"
+        assert(ours == theirs and type(ours.choose) == "function")
+        return ours
+      ]])
+    end)
+
+    it("once by a script and by a script of lb", function()
+      assert(load [[
+        local before = require "weighted_round_robin"
+        require "circuit_breaker"
+        assert(before == require "weighted_round_robin")
+        return before
+      ]])
+    end)
+
     it("once: a second require gives the same value", function()
       write("one.lua", "return {}")
       assert(load [[
@@ -187,7 +205,7 @@ describe("a bundle of modules", function()
   struct bundle { void *modules; unsigned count; };
   struct bundle_seen { char *name, *path, *text; size_t bytes; bool is_file; };
   void bundle_add(struct bundle *, struct slice name, const char *path, bool is_file, struct slice text);
-  const struct bundle_seen *bundle_find(const struct bundle *, struct slice name);
+  const struct bundle_seen *bundle_find(const struct bundle *, struct slice name, bool is_file);
   void bundle_write(const struct bundle *, struct buffer *);
   bool bundle_read(struct bundle *, struct slice bytes);
   void bundle_dispose(struct bundle *);
@@ -199,18 +217,20 @@ describe("a bundle of modules", function()
     local here, there, bytes = ffi.new "struct bundle", ffi.new "struct bundle", ffi.new "struct buffer"
     core.bundle_add(here, slice "a", "x/a.lua", true, slice "return 1")
     core.bundle_add(here, slice "b", "(built in)", false, slice "")
-    core.bundle_add(here, slice "a", "other", false, slice "return 2")
+    core.bundle_add(here, slice "a", "other", true, slice "return 2")
+    core.bundle_add(here, slice "a", "scripts/a.lua", false, slice "return 3")
     core.bundle_write(here, bytes)
     local text = taken(bytes)
     assert.truthy(core.bundle_read(there, slice(text)))
-    assert.equal(2, there.count)
-    local a, b = core.bundle_find(there, slice "a"), core.bundle_find(there, slice "b")
+    assert.equal(3, there.count)
+    local a, b = core.bundle_find(there, slice "a", true), core.bundle_find(there, slice "b", false)
     local function told(m) return ("%s %s %s"):format(ffi.string(m.path), ffi.string(m.text, m.bytes), m.is_file) end
     assert.equal("x/a.lua return 1 true", told(a))
     assert.equal("(built in)  false", told(b))
+    assert.equal("scripts/a.lua return 3 false", told(core.bundle_find(there, slice "a", false)))
     core.bundle_dispose(there)
     for length = 1, #text - 1 do
-      if core.bundle_read(there, slice(text:sub(1, length))) then assert.truthy(there.count < 2) end
+      if core.bundle_read(there, slice(text:sub(1, length))) then assert.truthy(there.count < 3) end
       core.bundle_dispose(there)
     end
     core.bundle_dispose(here)
