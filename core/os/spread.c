@@ -15,10 +15,9 @@ void spread_init(struct spread *s, const struct segment *segment, const struct p
 static void tell_still(unsigned slot)
 {
     char child[24];
-    const struct log_pair pairs[] = {{"child", child}, {NULL, NULL}};
 
     snprintf(child, sizeof child, "worker %u", slot + 1);
-    log_event(LOG_INFO, "worker_still", pairs,
+    log_event(LOG_INFO, "worker_still", LOG_PAIRS({"child", child}),
               "%s does not move: until it does, new connections go to the others", child);
 }
 

@@ -26,7 +26,7 @@ bool steering_eject(struct segment *segment, uint32_t slot, const char *name, do
 
 bool steering_drain(struct segment *segment, uint32_t slot, const char *name, bool draining)
 {
-    const struct log_pair pairs[] = {{"backend", name}, {NULL, NULL}};
+    const struct log_pair *pairs = LOG_PAIRS({"backend", name});
 
     if (!segment_has_slot(segment, slot) ||
         !standing_drain(segment, slot, draining, clock_steady_ms()))

@@ -64,22 +64,16 @@ struct said { /* of one breach, for the log */
 
 static void breaches_log(const struct breaches *b, const struct said *said)
 {
-    char line_text[16], suppressed_text[24], id[24];
+    const char *line = LOG_NUMBER(said->line), *suppressed = LOG_NUMBER(said->suppressed);
     struct buffer more = {0};
+    char id[24];
 
     snprintf(id, sizeof id, "%.*s", (int)said->id.length, said->id.start);
-    snprintf(line_text, sizeof line_text, "%u", said->line);
-    snprintf(suppressed_text, sizeof suppressed_text, "%llu", (unsigned long long)said->suppressed);
     append_for_people(&more, id, said->traceback);
     log_event(LOG_ERROR, "policy_error",
-              (const struct log_pair[]){{"script", b->script_name},
-                                        {"hook", said->hook},
-                                        {"kind", said->kind},
-                                        {"#line", line_text},
-                                        {"id", id},
-                                        {"#suppressed", suppressed_text},
-                                        {"traceback", said->traceback},
-                                        {NULL, NULL}},
+              LOG_PAIRS({"script", b->script_name}, {"hook", said->hook}, {"kind", said->kind},
+                        {"#line", line}, {"id", id}, {"#suppressed", suppressed},
+                        {"traceback", said->traceback}),
               "%s failed: %.*s%.*s", said->hook, (int)said->message.length, said->message.start,
               (int)buffer_length(&more), buffer_slice(&more).start);
     buffer_dispose(&more);
@@ -96,16 +90,11 @@ static void say_parked(const struct breaches *b, const char *event, struct parki
     const char *instead = b->config->fallback == CONFIG_FALLBACK_FAIL
                               ? "every request is answered 500"
                               : "the built-in rule serves";
-    char line[16];
+    const char *line = LOG_NUMBER(cause.line);
 
-    snprintf(line, sizeof line, "%u", cause.line);
     log_event(
         LOG_ERROR, event,
-        (const struct log_pair[]){{"script", b->script_name},
-                                  {"hook", hook},
-                                  {"kind", kind},
-                                  {"#line", line},
-                                  {NULL, NULL}},
+        LOG_PAIRS({"script", b->script_name}, {"hook", hook}, {"kind", kind}, {"#line", line}),
         "%s is PARKED %s, the last one in %s at line %s (%s); %s until one that is tried goes "
         "well, or a script is loaded",
         b->script_name, what, hook, line, kind, instead);
@@ -133,16 +122,15 @@ bool breaches_may_try(struct breaches *b, uint64_t client, double number)
 
 void breaches_end_trial(struct breaches *b)
 {
+    const char *seconds;
     uint64_t since_ms;
-    char seconds[16];
 
     b->trial = 0;
     if (!parking_end(b->segment, b->number, &since_ms))
         return;
-    snprintf(seconds, sizeof seconds, "%.1f", (double)(clock_steady_ms() - since_ms) / 1000);
+    seconds = LOG_SECONDS(clock_steady_ms() - since_ms);
     log_event(
-        LOG_WARN, "policy_resumed",
-        (const struct log_pair[]){{"script", b->script_name}, {"#seconds", seconds}, {NULL, NULL}},
+        LOG_WARN, "policy_resumed", LOG_PAIRS({"script", b->script_name}, {"#seconds", seconds}),
         "%s is asked again, after %s s: a call that was tried went well", b->script_name, seconds);
 }
 
