@@ -230,7 +230,7 @@ static void check_itself(struct load *load)
 static void check_memory(lua_State *lua, struct load *load, struct fields *root)
 {
     uint64_t limit = load->config->script_limits.memory;
-    size_t used = sandbox_used_bytes(lua);
+    size_t used = (size_t)sandbox_heap(lua)->used_bytes;
 
     if (limit > 0 && used > limit)
         fields_fail(root, NULL, 0, "the script takes %zu bytes to load, but script.memory is %llu",

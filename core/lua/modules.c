@@ -12,27 +12,9 @@
 
 enum { PATH_BYTES = PATH_MAX, ERROR_BYTES = 512 };
 
-static char allowed_key; /* in the registry: the struct modules, a light userdata */
-
 void modules_allow(lua_State *lua, const struct modules *modules)
 {
-    lua_pushlightuserdata(lua, &allowed_key);
-    if (modules != NULL)
-        lua_pushlightuserdata(lua, (void *)(uintptr_t)modules);
-    else
-        lua_pushboolean(lua, false); /* a key that stays: setting it again takes no memory */
-    lua_rawset(lua, LUA_REGISTRYINDEX);
-}
-
-static const struct modules *allowed(lua_State *lua)
-{
-    const struct modules *modules;
-
-    lua_pushlightuserdata(lua, &allowed_key);
-    lua_rawget(lua, LUA_REGISTRYINDEX);
-    modules = lua_touserdata(lua, -1);
-    lua_pop(lua, 1);
-    return modules;
+    *sandbox_note(lua, SANDBOX_MODULES) = modules;
 }
 
 /* "lib.util" in the folder of "conf/balancer.lua" is "conf/lib/util.lua"; false if that is
@@ -176,7 +158,7 @@ static int find_module(lua_State *lua)
 {
     const char *name = luaL_checkstring(lua, 1);
     bool is_for_built_in = lua_toboolean(lua, 2) != 0, is_file = !is_for_built_in;
-    const struct modules *modules = allowed(lua);
+    const struct modules *modules = *sandbox_note(lua, SANDBOX_MODULES);
     enum outcome outcome;
 
     if (modules == NULL) {
@@ -202,6 +184,5 @@ static int find_module(lua_State *lua)
 
 void modules_push_find(lua_State *lua)
 {
-    modules_allow(lua, NULL);
     lua_pushcfunction(lua, find_module);
 }

@@ -56,6 +56,7 @@ struct sandbox { /* the allocator's */
     uint64_t run_until_us; /* of the thread's CPU time, during sandbox_run */
     bool ran_out;
     char run_place[LUA_IDSIZE + 16]; /* "balancer.lua:7: ", where it was then */
+    const void *notes[SANDBOX_NOTES];
 };
 
 static char environment_key, prelude_key, stopped_value;
@@ -352,6 +353,18 @@ void sandbox_push_prelude(lua_State *lua)
     lua_rawget(lua, LUA_REGISTRYINDEX);
 }
 
+void sandbox_push_of_prelude(lua_State *lua, const char *name)
+{
+    sandbox_push_prelude(lua);
+    lua_getfield(lua, -1, name);
+    lua_remove(lua, -2);
+}
+
+const void **sandbox_note(lua_State *lua, enum sandbox_note note)
+{
+    return &sandbox_of(lua)->notes[note];
+}
+
 void sandbox_limit_memory(lua_State *lua, uint64_t memory_bytes)
 {
     sandbox_of(lua)->limit_bytes = memory_bytes;
@@ -361,11 +374,6 @@ void sandbox_on_full(lua_State *lua, void (*on_full)(void *data), void *data)
 {
     sandbox_of(lua)->on_full = on_full;
     sandbox_of(lua)->on_full_data = data;
-}
-
-size_t sandbox_used_bytes(lua_State *lua)
-{
-    return (size_t)sandbox_of(lua)->heap.used_bytes;
 }
 
 struct sandbox_heap *sandbox_heap(lua_State *lua)

@@ -40,6 +40,11 @@ int sandbox_run(lua_State *, int results, unsigned cpu_ms) MUST_USE;
 void sandbox_push_chunk(lua_State *, struct slice source, const char *name);
 /* Pushes the table that lua/prelude.lua returned: what C and hooks need of it. */
 void sandbox_push_prelude(lua_State *);
+void sandbox_push_of_prelude(lua_State *, const char *name); /* one field of it */
+
+/* What others know of a state, by the state; NULL at first. Borrowed. */
+enum sandbox_note { SANDBOX_MODULES, SANDBOX_COROUTINES, SANDBOX_NOTES };
+const void **sandbox_note(lua_State *, enum sandbox_note);
 
 /* Another bound than at opening; 0: none. Memory errors outside of a protected call
  * end the process, so whoever calls Lua's C functions bare lifts the bound first. */
@@ -49,7 +54,6 @@ void sandbox_limit_memory(lua_State *, uint64_t memory_bytes);
  * of compiled code can break the stack of older LuaJITs (2.1 of 2022: lj_err_mem
  * goes by a stale L->base). Without an on_full the bound is where memory ends. */
 void sandbox_on_full(lua_State *, void (*on_full)(void *data), void *data);
-size_t sandbox_used_bytes(lua_State *);
 /* Collects all garbage now and gives the memory back to the system; returns the CPU time in us. */
 uint64_t sandbox_collect(lua_State *);
 

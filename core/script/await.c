@@ -7,12 +7,11 @@
 
 void await_offer_to(lua_State *lua, const char *name, lua_CFunction function, void *owner)
 {
-    sandbox_push_prelude(lua);
-    lua_getfield(lua, -1, "host");
+    sandbox_push_of_prelude(lua, "host");
     lua_pushlightuserdata(lua, owner);
     lua_pushcclosure(lua, function, 1);
     lua_setfield(lua, -2, name);
-    lua_pop(lua, 2);
+    lua_pop(lua, 1);
 }
 
 void await_offer(lua_State *lua, const char *name, lua_CFunction function)

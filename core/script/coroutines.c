@@ -6,28 +6,18 @@
 #include <lauxlib.h>
 #include <string.h>
 
-static char coroutines_key; /* in the registry, by its address */
-
 void coroutines_init(struct coroutines *all, lua_State *lua, const int *hooks, int hooks_count)
 {
     all->lua = lua;
     all->heap = sandbox_heap(lua);
     all->hooks = hooks;
     all->hooks_count = hooks_count;
-    lua_pushlightuserdata(lua, &coroutines_key);
-    lua_pushlightuserdata(lua, all);
-    lua_rawset(lua, LUA_REGISTRYINDEX);
+    *sandbox_note(lua, SANDBOX_COROUTINES) = all;
 }
 
 struct coroutines *coroutines_of(lua_State *lua)
 {
-    struct coroutines *all;
-
-    lua_pushlightuserdata(lua, &coroutines_key);
-    lua_rawget(lua, LUA_REGISTRYINDEX);
-    all = lua_touserdata(lua, -1);
-    lua_pop(lua, 1);
-    return all;
+    return (struct coroutines *)(uintptr_t)*sandbox_note(lua, SANDBOX_COROUTINES);
 }
 
 static void on_deadline(struct deadline *d)

@@ -17,8 +17,6 @@ struct call {
     struct await await;
 };
 
-static char headers_meta_key, headers_lists_key; /* in the registry, by their addresses */
-
 static void call_free(struct call *c)
 {
     fetch_dispose(&c->fetch);
@@ -83,12 +81,6 @@ static void set_joined(lua_State *lua, int headers, struct slice name, struct sl
     lua_rawset(lua, headers);
 }
 
-static void push_registered(lua_State *lua, void *key)
-{
-    lua_pushlightuserdata(lua, key);
-    lua_rawget(lua, LUA_REGISTRYINDEX);
-}
-
 /* By lower-case names. */
 static void push_headers(lua_State *lua, const struct head *head)
 {
@@ -106,11 +98,11 @@ static void push_headers(lua_State *lua, const struct head *head)
         set_joined(lua, headers, field->name, field->value);
         lua_settop(lua, lists);
     }
-    push_registered(lua, &headers_lists_key);
+    sandbox_push_of_prelude(lua, "http_lists"); /* core/lua/clients.lua, as the other */
     lua_pushvalue(lua, headers);
     lua_pushvalue(lua, lists);
     lua_rawset(lua, -3);
-    push_registered(lua, &headers_meta_key);
+    sandbox_push_of_prelude(lua, "http_headers");
     lua_setmetatable(lua, headers);
     lua_settop(lua, headers);
 }
@@ -157,34 +149,33 @@ static struct slice slice_at(lua_State *lua, int index)
     return text;
 }
 
-/* NULL, or what is wrong, in where. */
-static const char *call_fill(lua_State *lua, struct fetch *f, char *where, size_t where_bytes)
+/* NULL, or what is wrong with which argument. */
+static const char *call_fill(lua_State *lua, struct fetch *f, int *which)
 {
-    const char *wrong = fetch_set_method(f, slice_at(lua, METHOD));
+    const char *wrong = fetch_set_method(f, slice_at(lua, *which = METHOD));
 
-    if (wrong != NULL) {
-        snprintf(where, where_bytes, "method: %s", wrong);
-        return where;
-    }
-    wrong = fetch_set_url(f, slice_at(lua, URL));
-    if (wrong != NULL) {
-        snprintf(where, where_bytes, "url: %s", wrong);
-        return where;
-    }
-    for (int i = FIELDS; i + 1 <= lua_gettop(lua); i += 2) {
-        struct slice name = slice_at(lua, i);
+    if (wrong == NULL)
+        wrong = fetch_set_url(f, slice_at(lua, *which = URL));
+    for (int i = FIELDS; wrong == NULL && i + 1 <= lua_gettop(lua); i += 2)
+        wrong = fetch_add_field(f, slice_at(lua, *which = i), slice_at(lua, i + 1));
+    return wrong != NULL ? wrong : fetch_set_body(f, slice_at(lua, *which = BODY));
+}
 
-        wrong = fetch_add_field(f, name, slice_at(lua, i + 1));
-        if (wrong != NULL) {
-            snprintf(where, where_bytes, "header: '%.*s': %s",
-                     (int)(name.length < 64 ? name.length : 64), name.start, wrong);
-            return where;
-        }
-    }
-    wrong = fetch_set_body(f, slice_at(lua, BODY));
-    if (wrong != NULL)
-        snprintf(where, where_bytes, "%s: %s", wrong == held_too_many ? "limit" : "body", wrong);
-    return wrong != NULL ? where : NULL;
+static int push_refusal(lua_State *lua, int which, const char *wrong)
+{
+    static const char *const names[FIELDS] = {[METHOD] = "method", [URL] = "url", [BODY] = "body"};
+    struct slice name = slice_at(lua, which);
+    char text[256];
+
+    if (which >= FIELDS)
+        snprintf(text, sizeof text, "header: '%.*s': %s",
+                 (int)(name.length < 64 ? name.length : 64), name.start, wrong);
+    else
+        snprintf(text, sizeof text, "%s: %s", wrong == held_too_many ? "limit" : names[which],
+                 wrong);
+    lua_pushnil(lua);
+    lua_pushstring(lua, text);
+    return 2;
 }
 
 /* Types and ranges were checked by core/lua/clients.lua, and nothing here raises an error once
@@ -192,8 +183,9 @@ static const char *call_fill(lua_State *lua, struct fetch *f, char *where, size_
 static int http_fetch(lua_State *lua)
 {
     double timeout = luaL_checknumber(lua, TIMEOUT), body_max = luaL_checknumber(lua, BODY_MAX);
-    char where[256];
+    const char *wrong;
     struct call *c;
+    int which;
 
     await_check(lua, "lb.http");
     tcp_client_make_room(lua);
@@ -201,28 +193,16 @@ static int http_fetch(lua_State *lua)
     c->await.cancel = call_cancel;
     fetch_init(&c->fetch, await_loop(lua));
     c->fetch.on_over = on_over;
-    if (call_fill(lua, &c->fetch, where, sizeof where) != NULL) {
+    wrong = call_fill(lua, &c->fetch, &which);
+    if (wrong != NULL) {
         call_free(c);
-        lua_pushnil(lua);
-        lua_pushstring(lua, where);
-        return 2;
+        return push_refusal(lua, which, wrong); /* in static words */
     }
     fetch_start(&c->fetch, (size_t)body_max, (uint64_t)(timeout * 1000 + 0.5));
     return await_begin(lua, &c->await);
 }
 
-static void keep(lua_State *lua, void *key, const char *name)
-{
-    lua_pushlightuserdata(lua, key);
-    sandbox_push_prelude(lua);
-    lua_getfield(lua, -1, name);
-    lua_remove(lua, -2);
-    lua_rawset(lua, LUA_REGISTRYINDEX);
-}
-
 void http_client_offer(lua_State *lua)
 {
-    keep(lua, &headers_meta_key, "http_headers"); /* core/lua/clients.lua, as the other */
-    keep(lua, &headers_lists_key, "http_lists");
     await_offer(lua, "http_fetch", http_fetch);
 }

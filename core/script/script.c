@@ -55,7 +55,7 @@ static inline __attribute__((always_inline)) enum breach script_slice(struct scr
     if (script->coroutines.loop != NULL)
         loop_note_work(script->coroutines.loop);
     script->was_stopped = stop != BUDGET_KEPT;
-    if (sandbox_is_due(script->heap))
+    if (sandbox_is_due(script->coroutines.heap))
         script_tidy(script, co);
     if (__builtin_expect(result == 0 && !script->was_stopped, 1)) {
         *answer = lua_tonumber(co->thread, -1);
@@ -194,7 +194,8 @@ void script_recover(struct script *script, enum breach breach)
         lua_pop(script->lua, 1);
     /* A call that was stopped for its time may have left the heap nearly full of garbage,
      * and the next one would pay for that. */
-    if (breach == BREACH_NO_MEMORY || (memory > 0 && sandbox_used_bytes(script->lua) > memory / 2))
+    if (breach == BREACH_NO_MEMORY ||
+        (memory > 0 && script->coroutines.heap->used_bytes > memory / 2))
         script_collect(script);
     sandbox_limit_memory(script->lua, memory);
 }
@@ -372,7 +373,6 @@ struct script *script_new(const struct config *config, struct segment *segment, 
     script->coroutines.go_on = script_go_on;
     script->coroutines.on_too_long = script_on_too_long;
     script->lua = sandbox_open(segment, config->script_limits.memory, modules_push_find);
-    script->heap = script->lua != NULL ? sandbox_heap(script->lua) : NULL;
     if (script->lua == NULL) {
         buffer_append_text(error, "script.memory is too small for any script");
     } else if (script_start(script, owner, error)) {

@@ -14,7 +14,6 @@
 struct script {
     const struct config *config;
     lua_State *lua;
-    const struct sandbox_heap *heap; /* of the state */
     struct coroutines coroutines;
     struct coroutine *broken;      /* of the call that went wrong, until script_recover */
     struct budget *budget;         /* NULL: none is set */

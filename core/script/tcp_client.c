@@ -25,7 +25,7 @@ struct conn {
     char address[sizeof((struct address *)0)->host + 16]; /* as it was given, perhaps cut */
 };
 
-static char meta_key; /* in the registry, by its address */
+static const char metatable[] = "lb connection"; /* in the registry */
 
 /* --- results --- */
 
@@ -139,25 +139,16 @@ static struct conn *conn_new(lua_State *lua)
     c->owned.close = on_script_closed;
     list_init(&c->owned.node);
     talk_init(&c->talk, await_loop(lua), 0);
-    lua_pushlightuserdata(lua, &meta_key);
-    lua_rawget(lua, LUA_REGISTRYINDEX);
-    lua_setmetatable(lua, -2);
+    luaL_setmetatable(lua, metatable);
     return c;
 }
 
 /* The first argument; an error if it is none, or in use. */
 static struct conn *conn_check(lua_State *lua, const char *method)
 {
-    struct conn *c = lua_touserdata(lua, 1);
-    bool is_conn = false;
+    struct conn *c = luaL_testudata(lua, 1, metatable);
 
-    if (c != NULL && lua_getmetatable(lua, 1) != 0) {
-        lua_pushlightuserdata(lua, &meta_key);
-        lua_rawget(lua, LUA_REGISTRYINDEX);
-        is_conn = lua_rawequal(lua, -1, -2) != 0;
-        lua_pop(lua, 2);
-    }
-    if (!is_conn)
+    if (c == NULL)
         luaL_error(lua, "call it on a connection, with a colon: conn:%s()", method);
     if (c->talk.wish != TALK_NOTHING)
         luaL_error(lua, "conn:%s: another coroutine awaits on this connection: one at a time",
@@ -291,9 +282,7 @@ static void push_methods(lua_State *lua)
         {"close", conn_close}, {NULL, NULL},
     };
 
-    sandbox_push_prelude(lua);
-    lua_getfield(lua, -1, "locked");
-    lua_remove(lua, -2);
+    sandbox_push_of_prelude(lua, "locked");
     lua_pushstring(lua, "a connection");
     lua_newtable(lua);
     luaL_register(lua, NULL, methods);
@@ -302,8 +291,7 @@ static void push_methods(lua_State *lua)
 
 void tcp_client_offer(lua_State *lua)
 {
-    lua_pushlightuserdata(lua, &meta_key);
-    lua_newtable(lua);
+    luaL_newmetatable(lua, metatable);
     push_methods(lua);
     lua_setfield(lua, -2, "__index");
     lua_pushcfunction(lua, conn_collect);
@@ -312,6 +300,6 @@ void tcp_client_offer(lua_State *lua)
     lua_setfield(lua, -2, "__tostring");
     lua_pushboolean(lua, 0);
     lua_setfield(lua, -2, "__metatable");
-    lua_rawset(lua, LUA_REGISTRYINDEX);
+    lua_pop(lua, 1);
     await_offer(lua, "tcp_connect", tcp_connect);
 }
