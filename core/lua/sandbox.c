@@ -281,18 +281,22 @@ int sandbox_load(lua_State *lua, const char *name, struct slice source)
     return 0;
 }
 
-/* The innermost line of the script, which may be below functions of the prelude. */
+/* It may be below functions of the prelude. */
+bool sandbox_find_line(lua_State *lua, lua_Debug *frame)
+{
+    for (int level = 0; lua_getstack(lua, level, frame) == 1; level++)
+        if (lua_getinfo(lua, "Sl", frame) != 0 && frame->currentline > 0 && frame->source[0] == '@')
+            return true;
+    return false;
+}
+
 static void keep_place(lua_State *lua, struct sandbox *sandbox)
 {
     lua_Debug frame;
 
-    for (int level = 0; lua_getstack(lua, level, &frame) == 1; level++)
-        if (lua_getinfo(lua, "Sl", &frame) != 0 && frame.currentline > 0 &&
-            frame.source[0] == '@') {
-            snprintf(sandbox->run_place, sizeof sandbox->run_place, "%s:%d: ", frame.short_src,
-                     frame.currentline);
-            return;
-        }
+    if (sandbox_find_line(lua, &frame))
+        snprintf(sandbox->run_place, sizeof sandbox->run_place, "%s:%d: ", frame.short_src,
+                 frame.currentline);
 }
 
 /* From the first time that it is too late an error at every instruction, or a

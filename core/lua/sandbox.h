@@ -78,6 +78,10 @@ static inline uint64_t sandbox_short_bytes(uint64_t memory_bytes)
 }
 uint64_t sandbox_collect_some(lua_State *); /* a step; the CPU time, in us, that it took */
 
+/* The innermost line of a script that runs in that thread, or has failed in it: frame->source, with
+ * an "@" in front, and frame->currentline. False: none is known. Allocates nothing. */
+bool sandbox_find_line(lua_State *, lua_Debug *frame);
+
 /* The error value of a call that was stopped, whatever the reason. */
 void *sandbox_stopped(void);
 

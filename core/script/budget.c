@@ -81,13 +81,10 @@ static void note_line(struct budget *b, lua_State *lua)
 {
     lua_Debug frame;
 
-    for (int level = 0; b->line == 0 && lua_getstack(lua, level, &frame); level++) {
-        lua_getinfo(lua, "Sl", &frame);
-        if (frame.source[0] == '@' && frame.currentline > 0) {
-            b->line = (unsigned)frame.currentline;
-            snprintf(b->file, sizeof b->file, "%s", frame.source + 1);
-        }
-    }
+    if (b->line != 0 || !sandbox_find_line(lua, &frame))
+        return;
+    b->line = (unsigned)frame.currentline;
+    snprintf(b->file, sizeof b->file, "%s", frame.source + 1);
 }
 
 static void on_hook(lua_State *lua, lua_Debug *where)

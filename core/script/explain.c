@@ -36,14 +36,10 @@ static unsigned line_of_caller(const struct script *script, const char **file)
     lua_State *thread = script->broken != NULL ? script->broken->thread : NULL;
     lua_Debug frame;
 
-    for (int level = 0; thread != NULL && lua_getstack(thread, level, &frame); level++) {
-        lua_getinfo(thread, "Sl", &frame);
-        if (frame.source[0] == '@' && frame.currentline > 0) {
-            *file = frame.source + 1;
-            return (unsigned)frame.currentline;
-        }
-    }
-    return 0;
+    if (thread == NULL || !sandbox_find_line(thread, &frame))
+        return 0;
+    *file = frame.source + 1;
+    return (unsigned)frame.currentline;
 }
 
 /* A message that begins with a line of ours, because the script's frame was gone

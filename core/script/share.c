@@ -5,14 +5,19 @@
 enum { SHARE_US = 10000 }; /* and what the one that exceeds it takes more */
 
 /* One process has one loop. A turn is known by the time at which its wait ended. */
-static uint64_t turn_ms, taken_us;
+static uint64_t turn_ms, taken_us, begun_us;
 
-bool share_is_left(const struct loop *loop)
+bool share_begin(struct loop *loop, struct deadline *deadline)
 {
-    return turn_ms != loop_now_ms(loop) || taken_us < SHARE_US;
+    if (turn_ms == loop_now_ms(loop) && taken_us >= SHARE_US) {
+        deadline_set(loop, deadline, 0);
+        return false;
+    }
+    begun_us = clock_steady_us();
+    return true;
 }
 
-void share_note(const struct loop *loop, uint64_t begun_us)
+void share_end(const struct loop *loop)
 {
     if (turn_ms != loop_now_ms(loop))
         taken_us = 0;

@@ -9,10 +9,11 @@
 #ifndef SCRIPT_SHARE_H
 #define SCRIPT_SHARE_H
 
-#include "net/loop.h"
+#include "net/deadline.h"
 
-bool share_is_left(const struct loop *); /* false: come again in the next turn */
-/* What was begun at that time (clock_steady_us) has taken until now. */
-void share_note(const struct loop *, uint64_t begun_us);
+/* A deadline has come, to run something of a script. False: its share of this turn is used up, and
+ * the deadline comes again in the next one. */
+bool share_begin(struct loop *, struct deadline *);
+void share_end(const struct loop *); /* what share_begin allowed has run */
 
 #endif

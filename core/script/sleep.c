@@ -1,6 +1,5 @@
 #include "script/sleep.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "net/deadline.h"
 #include "script/await.h"
@@ -20,15 +19,12 @@ static void on_end(struct deadline *d)
 {
     struct sleep *s = list_entry(d, struct sleep, end);
     struct loop *loop = s->loop;
-    uint64_t begun_us = clock_steady_us();
 
-    if (!share_is_left(loop)) {
-        deadline_set(loop, d, 0);
+    if (!share_begin(loop, d))
         return;
-    }
     await_end(&s->await, 0);
     mem_free(s);
-    share_note(loop, begun_us);
+    share_end(loop);
 }
 
 static void sleep_cancel(struct await *await)

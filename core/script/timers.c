@@ -1,6 +1,5 @@
 #include "script/timers.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "script/await.h"
 #include "script/share.h"
@@ -32,19 +31,16 @@ static void on_due(struct deadline *d)
 {
     struct timer *t = list_entry(d, struct timer, due);
     struct loop *loop = t->timers->loop;
-    uint64_t begun_us = clock_steady_us();
 
-    if (!share_is_left(loop)) {
-        deadline_set(loop, d, 0);
+    if (!share_begin(loop, d))
         return;
-    }
     if (t->period_ms > 0)
         deadline_set(loop, d, t->period_ms);
     if (timer_is_at_work(t))
         return;
     t->is_running = true;
     t->timers->run(t->timers, t);
-    share_note(loop, begun_us);
+    share_end(loop);
 }
 
 void timer_over(struct timer *t)
