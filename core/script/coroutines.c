@@ -24,7 +24,7 @@ static void on_deadline(struct deadline *d)
 {
     struct coroutine *co = list_entry(d, struct coroutine, deadline);
 
-    co->all->on_too_long(co);
+    co->all->end_waiting(co, BREACH_TIMED_OUT);
 }
 
 /* Not within a protected call: the memory must be unbounded meanwhile. */

@@ -12,7 +12,7 @@
 
 #include "base/list.h"
 #include "net/deadline.h"
-#include "net/loop.h"
+#include "shared/hooks.h"
 
 #include <lua.h>
 #include <stdalign.h>
@@ -82,7 +82,9 @@ struct coroutines {
     const int *hooks; /* references to functions; their positions on the stack from 1 */
     int hooks_count;
     void (*go_on)(struct coroutine *, int results); /* its operation is over */
-    void (*on_too_long)(struct coroutine *);        /* script.await has passed while it waited */
+    /* A call that waits will not continue: script.await has passed, or memory is short. The last
+     * thing that is done. */
+    void (*end_waiting)(struct coroutine *, enum breach);
 };
 
 /* Borrows all. The loop is to be set when calls may await. Within a protected call. */

@@ -1,6 +1,5 @@
 #include "script/script.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "lua/modules.h"
 #include "lua/sandbox.h"
@@ -11,11 +10,7 @@
 
 #include <lauxlib.h>
 
-enum {
-    INIT_CPU_MS = 1000,
-    COLLECT_SHARE = 20, /* one part in so many of the time, for collections after memory errors, */
-    COLLECT_US_MAX = 200000 /* and what can be saved up */
-};
+enum { INIT_CPU_MS = 1000 };
 
 bool script_has(const struct script *script, enum hook hook)
 {
@@ -24,17 +19,11 @@ bool script_has(const struct script *script, enum hook hook)
 
 /* --- calling --- */
 
-static void script_note_pause(struct script *script, uint64_t took_us)
-{
-    if (took_us > script->gc_pause_us)
-        script->gc_pause_us = took_us;
-}
-
 /* What the call has made so far is charged before some of it is collected. */
 static __attribute__((noinline)) void script_tidy(struct script *script, struct coroutine *co)
 {
     coroutine_charge(co);
-    script_note_pause(script, sandbox_collect_some(script->lua));
+    shortage_note_pause(&script->shortage, sandbox_collect_some(script->lua));
     coroutines_begin(&script->coroutines);
     shortage_look(&script->shortage);
 }
@@ -103,7 +92,7 @@ static void script_go_on(struct coroutine *co, int results)
         run->on_over(run, breach, answer);
 }
 
-/* A call that waits will not continue: its end is reported, as the last thing. */
+/* Its end is reported, as the last thing. */
 static void script_end_waiting(struct coroutine *co, enum breach breach)
 {
     struct script *script = list_entry(co->all, struct script, coroutines);
@@ -117,16 +106,6 @@ static void script_end_waiting(struct coroutine *co, enum breach breach)
     script->was_refused = breach == BREACH_NO_MEMORY;
     script->was_wish = co->awaits != NULL && co->awaits->is_wish;
     run->on_over(run, breach, 0);
-}
-
-static void script_on_too_long(struct coroutine *co)
-{
-    script_end_waiting(co, BREACH_TIMED_OUT);
-}
-
-static void script_give_way(struct coroutine *co)
-{
-    script_end_waiting(co, BREACH_NO_MEMORY);
 }
 
 bool script_is_to_blame(const struct script *script, enum breach breach)
@@ -152,33 +131,7 @@ void script_cancel(struct script_run *run)
 
 uint64_t script_gc_pause_us(const struct script *script)
 {
-    return script->gc_pause_us;
-}
-
-/* Collects all, if there is time for that. LuaJIT collects nothing in an emergency: garbage counts
- * until a collection. That takes as long as there is live data, so a script that has too much of it
- * gets only a share of the time for them; the others find their garbage gone in the next call. */
-static bool script_collect(struct script *script)
-{
-    uint64_t begun_us = clock_steady_us(), took_us;
-    uint64_t earned_us = (begun_us - script->collected_us) / COLLECT_SHARE;
-
-    script->collect_us += earned_us < COLLECT_US_MAX ? (int64_t)earned_us : COLLECT_US_MAX;
-    if (script->collect_us > COLLECT_US_MAX)
-        script->collect_us = COLLECT_US_MAX;
-    script->collected_us = begun_us;
-    if (script->collect_us <= 0)
-        return false;
-    took_us = sandbox_collect(script->lua); /* CPU time: on a busy machine it is no more */
-    script->collect_us -= (int64_t)took_us;
-    script_note_pause(script, took_us);
-    script->collected_us = clock_steady_us();
-    return true;
-}
-
-static bool on_shortage_collect(struct shortage *shortage)
-{
-    return script_collect(list_entry(shortage, struct script, shortage));
+    return script->shortage.longest_pause_us;
 }
 
 void script_recover(struct script *script, enum breach breach)
@@ -196,7 +149,7 @@ void script_recover(struct script *script, enum breach breach)
      * and the next one would pay for that. */
     if (breach == BREACH_NO_MEMORY ||
         (memory > 0 && script->coroutines.heap->used_bytes > memory / 2))
-        script_collect(script);
+        (void)shortage_collect(&script->shortage);
     sandbox_limit_memory(script->lua, memory);
 }
 
@@ -364,14 +317,14 @@ struct script *script_new(const struct config *config, struct segment *segment, 
     struct script *script = mem_zalloc(sizeof *script);
 
     script->config = config;
-    shortage_init(&script->shortage, &script->coroutines, on_shortage_collect, script_give_way);
+    shortage_init(&script->shortage, &script->coroutines);
     script->coroutines.facts = owner->facts;
     list_init(&script->coroutines.waiting);
     list_init(&script->coroutines.owned);
     script->coroutines.memory_bytes = config->script_limits.memory;
     script->coroutines.await_ms = config->script_limits.await_ms;
     script->coroutines.go_on = script_go_on;
-    script->coroutines.on_too_long = script_on_too_long;
+    script->coroutines.end_waiting = script_end_waiting;
     script->lua = sandbox_open(segment, config->script_limits.memory, modules_push_find);
     if (script->lua == NULL) {
         buffer_append_text(error, "script.memory is too small for any script");

@@ -28,9 +28,6 @@ struct script {
     bool was_refused;              /* it held most of those that wait, when memory was short */
     bool was_crowded;              /* those that wait hold more than it did */
     struct shortage shortage;
-    int64_t collect_us;    /* of the time that collections after memory errors may take */
-    uint64_t collected_us; /* when that was last reckoned */
-    uint64_t gc_pause_us;  /* the longest collection that was timed */
 };
 
 /* Of the value on top of the stack. One that is no text is named: its __tostring would run

@@ -1,6 +1,12 @@
 #include "script/shortage.h"
 
+#include "base/clock.h"
 #include "lua/sandbox.h"
+
+enum {
+    COLLECT_SHARE = 20,     /* one part in so many of the time, for collections of all, */
+    COLLECT_US_MAX = 200000 /* and what can be saved up */
+};
 
 static uint64_t refused_bytes(const struct shortage *s)
 {
@@ -25,6 +31,33 @@ bool shortage_is_of_others(const struct shortage *s, const struct coroutine *co)
     return is_with_calls(s) && co->held_bytes < s->all->held_bytes;
 }
 
+void shortage_note_pause(struct shortage *s, uint64_t took_us)
+{
+    if (took_us > s->longest_pause_us)
+        s->longest_pause_us = took_us;
+}
+
+/* LuaJIT collects nothing in an emergency: garbage counts until a collection. That takes as long as
+ * there is live data, so a script that has too much of it gets only a share of the time for them;
+ * the others find their garbage gone in the next call. */
+bool shortage_collect(struct shortage *s)
+{
+    uint64_t begun_us = clock_steady_us(), took_us;
+    uint64_t earned_us = (begun_us - s->collected_us) / COLLECT_SHARE;
+
+    s->collect_us += earned_us < COLLECT_US_MAX ? (int64_t)earned_us : COLLECT_US_MAX;
+    if (s->collect_us > COLLECT_US_MAX)
+        s->collect_us = COLLECT_US_MAX;
+    s->collected_us = begun_us;
+    if (s->collect_us <= 0)
+        return false;
+    took_us = sandbox_collect(s->all->lua); /* CPU time: on a busy machine it is no more */
+    s->collect_us -= (int64_t)took_us;
+    shortage_note_pause(s, took_us);
+    s->collected_us = clock_steady_us();
+    return true;
+}
+
 static struct coroutine *largest_holder(struct coroutines *all)
 {
     struct coroutine *largest = NULL;
@@ -44,7 +77,7 @@ static void on_shortage(struct deferred *deferred)
     struct shortage *s = list_entry(deferred, struct shortage, deferred);
     struct coroutine *largest;
 
-    if (!is_short(s) || (s->collect(s) && !is_short(s)))
+    if (!is_short(s) || (shortage_collect(s) && !is_short(s)))
         return;
     largest = largest_holder(s->all);
     if (largest == NULL)
@@ -52,13 +85,12 @@ static void on_shortage(struct deferred *deferred)
     s->refused_bytes = refused_bytes(s) + largest->held_bytes;
     s->refused_cycle = s->all->heap->cycles;
     loop_defer(s->all->loop, deferred);
-    s->end(largest);
+    s->all->end_waiting(largest, BREACH_NO_MEMORY);
 }
 
-void shortage_init(struct shortage *s, struct coroutines *all, bool (*collect)(struct shortage *),
-                   void (*end)(struct coroutine *))
+void shortage_init(struct shortage *s, struct coroutines *all)
 {
-    *s = (struct shortage){.all = all, .collect = collect, .end = end};
+    *s = (struct shortage){.all = all};
     deferred_init(&s->deferred, on_shortage);
 }
 

@@ -14,18 +14,21 @@
 
 struct shortage {
     struct coroutines *all;
-    bool (*collect)(struct shortage *); /* all garbage; false: there is no time for that */
-    void (*end)(struct coroutine *);    /* ends a call that waits; the last thing that is done */
-    uint64_t refused_bytes;             /* held by calls that were ended, and garbage now, */
-    uint32_t refused_cycle;             /* until the collector's next one */
+    uint64_t refused_bytes;    /* held by calls that were ended, and garbage now, */
+    uint32_t refused_cycle;    /* until the collector's next one */
+    int64_t collect_us;        /* that collections of all may take now */
+    uint64_t collected_us;     /* when that was last reckoned */
+    uint64_t longest_pause_us; /* for a collection */
     struct deferred deferred;
 };
 
-void shortage_init(struct shortage *, struct coroutines *, bool (*collect)(struct shortage *),
-                   void (*end)(struct coroutine *));
+void shortage_init(struct shortage *, struct coroutines *);
 void shortage_look(struct shortage *); /* after a call; the loop does the rest */
 /* Do those that wait hold a good part of it, and more than this one? */
 bool shortage_is_of_others(const struct shortage *, const struct coroutine *);
+/* Collects all garbage. False: that has had its share of the time. */
+bool shortage_collect(struct shortage *);
+void shortage_note_pause(struct shortage *, uint64_t took_us); /* for a collection */
 void shortage_dispose(struct shortage *);
 
 #endif
