@@ -24,8 +24,8 @@ size_t codes_date(const char *format, double seconds, char out[8192]);
 bool codes_date_fields(double seconds, int32_t out[8]);
 double codes_time(const int32_t fields[6]);
 struct network { uint8_t address[16]; uint8_t prefix; };
-const char *networks_parse(struct network *out, const char *text, size_t length);
-bool networks_have(const struct network *list, uint32_t count, const char *text, size_t length);
+const char *network_parse(struct network *out, struct slice text);
+bool network_list_has(const struct network *, uint32_t count, const char *text, size_t length);
 ]]
 
 local TEXT_MAX = 2 ^ 20 -- some milliseconds
@@ -200,7 +200,7 @@ function net_methods.has(net, address)
   local networks = networks_of[net]
   if not networks then complain "call it on a net, with a colon: net:has(address)" end
   if type(address) ~= "string" then return false end
-  return C.networks_have(networks.list, networks.count, address, #address)
+  return C.network_list_has(networks.list, networks.count, address, #address)
 end
 
 function lb.net(...)
@@ -216,7 +216,7 @@ function lb.net(...)
   for i = 1, count do
     local text = rawget(texts, i)
     if type(text) ~= "string" then complain("lb.net: network %d is a text, not a %s", i, type(text)) end
-    local wrong = C.networks_parse(list + (i - 1), text, #text)
+    local wrong = C.network_parse(list + (i - 1), ffi.new("struct slice", text, #text))
     if wrong ~= nil then complain("lb.net: '%s': %s", text, text_of(wrong)) end
   end
   local net = setmetatable({}, net_meta)

@@ -123,6 +123,19 @@ bool network_has(const struct network *network, const struct sockaddr_in6 *addre
     return take_bytes(bytes, address) && has_address(network, bytes);
 }
 
+bool network_list_has(const struct network *list, uint32_t count, const char *text, size_t length)
+{
+    struct network part;
+
+    if (network_parse(&part, (struct slice){text, length}) != NULL ||
+        (memchr(text, '/', length) != NULL && part.prefix != CLIENT_BITS))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i].prefix <= part.prefix && has_address(&list[i], part.address))
+            return true;
+    return false;
+}
+
 void network_of_client(struct network *out, const struct sockaddr_in6 *address)
 {
     *out = (struct network){.prefix = V6_BITS};

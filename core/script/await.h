@@ -39,6 +39,13 @@ void await_offer(lua_State *, const char *name, lua_CFunction);
 /* The same for one that has the owner as its upvalue, a light userdata. */
 void await_offer_to(lua_State *, const char *name, lua_CFunction, void *owner);
 
+/* The functions that await, for the scripts of this state. Within a protected call. */
+void sleep_offer(lua_State *);       /* lb.sleep */
+void tcp_client_offer(lua_State *);  /* lb.tcp */
+void http_client_offer(lua_State *); /* lb.http */
+/* If no more connections may be opened, lets go of those that the script has no more. */
+void tcp_client_make_room(lua_State *);
+
 /* --- in the function; all raise Lua errors, at the script's line --- */
 
 /* Call this first: may what is running await? Not while a script is loaded or in its init, not in

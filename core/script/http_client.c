@@ -1,10 +1,10 @@
-#include "script/http_client.h"
-
+/*
+ * lb.http: requests of scripts.
+ */
 #include "base/mem.h"
 #include "dial/fetch.h"
 #include "lua/sandbox.h"
 #include "script/await.h"
-#include "script/tcp_client.h"
 
 #include <lauxlib.h>
 #include <stdio.h>

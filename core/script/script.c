@@ -3,10 +3,8 @@
 #include "base/mem.h"
 #include "lua/modules.h"
 #include "lua/sandbox.h"
-#include "script/http_client.h"
+#include "script/await.h"
 #include "script/script_inside.h"
-#include "script/sleep.h"
-#include "script/tcp_client.h"
 
 #include <lauxlib.h>
 

@@ -1,5 +1,6 @@
-#include "script/sleep.h"
-
+/*
+ * lb.sleep(seconds), the shortest function that awaits.
+ */
 #include "base/mem.h"
 #include "net/deadline.h"
 #include "script/await.h"

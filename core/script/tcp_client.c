@@ -1,10 +1,12 @@
 /*
+ * lb.tcp: connections of scripts. One is the script's as long as it has it, over calls too: a pool
+ * in a table is a few lines of Lua. It is closed by conn:close(), when anything on it fails, when
+ * the call that awaits on it is thrown away, by the collector, and with the script.
+ *
  * A connection is a full userdata, whose memory is the collector's. While a call awaits on it the
  * registry holds it: the script may have let it go ("lb.tcp.connect(..):line()"), and a coroutine
  * that has yielded keeps no arguments.
  */
-#include "script/tcp_client.h"
-
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "dial/kept.h"
