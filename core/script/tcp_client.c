@@ -24,6 +24,7 @@ struct conn {
     struct await_owned owned;                             /* by the script */
     lua_State *lua;                                       /* the script's own, no coroutine's */
     int held;                                             /* reference, while a call awaits */
+    bool gives_text;                                      /* what it is asked last */
     char address[sizeof((struct address *)0)->host + 16]; /* as it was given, perhaps cut */
 };
 
@@ -31,19 +32,15 @@ static const char metatable[] = "lb connection"; /* in the registry */
 
 /* --- results --- */
 
-static int push_failure(lua_State *lua, const struct conn *c)
-{
-    lua_pushnil(lua);
-    lua_pushstring(lua, c->talk.why);
-    return 2;
-}
-
 /* What a call on a connection gives. */
-static int push_outcome(lua_State *lua, const struct conn *c, enum talk_step step, bool is_text)
+static int push_outcome(lua_State *lua, const struct conn *c, enum talk_step step)
 {
-    if (step == TALK_FAILED)
-        return push_failure(lua, c);
-    if (is_text)
+    if (step == TALK_FAILED) {
+        lua_pushnil(lua);
+        lua_pushstring(lua, c->talk.why);
+        return 2;
+    }
+    if (c->gives_text)
         lua_pushlstring(lua, c->talk.result.start, c->talk.result.length);
     else
         lua_pushboolean(lua, 1);
@@ -67,28 +64,20 @@ static void conn_cancel(struct await *await)
     conn_let_go(c);
 }
 
-static void conn_go_on(struct conn *c, enum talk_step step, bool is_text)
+static void on_over(struct talk *t, enum talk_step step)
 {
+    struct conn *c = list_entry(t, struct conn, talk);
     lua_State *lua;
+    int results;
 
     if (!await_is_begun(&c->await)) { /* no memory was left to await */
         talk_close(&c->talk, "not enough memory");
         return;
     }
     lua = await_stack(&c->await);
-    push_outcome(lua, c, step, is_text);
+    results = push_outcome(lua, c, step);
     conn_let_go(c);
-    await_end(&c->await, step == TALK_FAILED ? 2 : 1);
-}
-
-static void on_result(struct talk *t, enum talk_step step)
-{
-    conn_go_on(list_entry(t, struct conn, talk), step, true);
-}
-
-static void on_sent(struct talk *t, enum talk_step step)
-{
-    conn_go_on(list_entry(t, struct conn, talk), step, false);
+    await_end(&c->await, results);
 }
 
 static void on_opened(struct talk *t, enum talk_step step)
@@ -97,9 +86,10 @@ static void on_opened(struct talk *t, enum talk_step step)
     lua_State *lua;
 
     if (step == TALK_FAILED || !await_is_begun(&c->await)) {
-        conn_go_on(c, step, false);
+        on_over(t, step);
         return;
     }
+    t->on_over = on_over;
     lua = await_stack(&c->await);
     lua_rawgeti(lua, LUA_REGISTRYINDEX, c->held);
     conn_let_go(c);
@@ -212,11 +202,11 @@ static size_t check_bytes(lua_State *lua, const char *method, lua_Number least)
     return (size_t)bytes;
 }
 
-static int conn_finish(lua_State *lua, struct conn *c, enum talk_step step, bool is_text)
+static int conn_finish(lua_State *lua, struct conn *c, enum talk_step step)
 {
     if (step == TALK_WAITS)
         return conn_await(lua, c, 1);
-    return push_outcome(lua, c, step, is_text);
+    return push_outcome(lua, c, step);
 }
 
 static int conn_line(lua_State *lua)
@@ -225,8 +215,8 @@ static int conn_line(lua_State *lua)
     size_t most = lua_isnoneornil(lua, 2) ? TALK_LINE_BYTES : check_bytes(lua, "line", 1);
 
     await_check(lua, "conn:line");
-    c->talk.on_over = on_result;
-    return conn_finish(lua, c, talk_line(&c->talk, most), true);
+    c->gives_text = true;
+    return conn_finish(lua, c, talk_line(&c->talk, most));
 }
 
 static int conn_read(lua_State *lua)
@@ -235,8 +225,8 @@ static int conn_read(lua_State *lua)
     size_t bytes = check_bytes(lua, "read", 0);
 
     await_check(lua, "conn:read");
-    c->talk.on_over = on_result;
-    return conn_finish(lua, c, talk_read(&c->talk, bytes), true);
+    c->gives_text = true;
+    return conn_finish(lua, c, talk_read(&c->talk, bytes));
 }
 
 static int conn_send(lua_State *lua)
@@ -254,8 +244,8 @@ static int conn_send(lua_State *lua)
     if (text.length > TALK_BYTES_MAX)
         return luaL_error(lua, "conn:send takes a text of %d bytes at most", TALK_BYTES_MAX);
     await_check(lua, "conn:send");
-    c->talk.on_over = on_sent;
-    return conn_finish(lua, c, talk_send(&c->talk, text), false);
+    c->gives_text = false;
+    return conn_finish(lua, c, talk_send(&c->talk, text));
 }
 
 static int conn_close(lua_State *lua)
