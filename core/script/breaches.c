@@ -189,7 +189,7 @@ void breaches_note(struct breaches *b, struct script *script, enum hook hook, en
         buffer_append(&message, call->wrong);
     if (b->heard != NULL) {
         b->heard(b->heard_owner, hook, buffer_slice(&message));
-    } else if (complaints_may_say(&b->complaints, hook, breach, line, now_ms, &suppressed)) {
+    } else if (complaints_may_log(&b->complaints, hook, breach, line, now_ms, &suppressed)) {
         script_trace(script, &traceback);
         buffer_append_byte(&traceback, '\0');
         breaches_log(b, &(struct said){.hook = hook_name(hook),

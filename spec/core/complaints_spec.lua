@@ -3,9 +3,9 @@ local ffi = require "ffi"
 local core = require "spec.support.core"
 
 ffi.cdef [[
-struct complaint { uint32_t hook, kind, line; uint64_t said_ms, unsaid; };
-struct complaints { struct complaint list[32]; uint64_t unsaid_others; };
-bool complaints_may_say(struct complaints *, uint32_t hook, uint32_t kind, uint32_t line,
+struct complaint { uint32_t hook, kind, line; uint64_t logged_ms, unlogged; };
+struct complaints { struct complaint list[32]; uint64_t unlogged_others; };
+bool complaints_may_log(struct complaints *, uint32_t hook, uint32_t kind, uint32_t line,
                         uint64_t now_ms, uint64_t *suppressed);
 ]]
 
@@ -15,12 +15,12 @@ describe("of failures that are alike", function()
 
   before_each(function() complaints = ffi.new "struct complaints" end)
 
-  -- The number of those that were not told, or nil if this one is not either.
+  -- The number of those that were not logged, or nil if this one is not either.
   local function say(hook, kind, line, now_ms)
-    return core.complaints_may_say(complaints, hook, kind, line, now_ms, suppressed) and tonumber(suppressed[0]) or nil
+    return core.complaints_may_log(complaints, hook, kind, line, now_ms, suppressed) and tonumber(suppressed[0]) or nil
   end
 
-  it("one in a second is told, and how many were not", function()
+  it("one in a second is logged, and how many were not", function()
     assert.equal(0, say(0, 1, 7, 5000))
     for ms = 5001, 5999 do assert.is_nil(say(0, 1, 7, ms)) end
     assert.equal(999, say(0, 1, 7, 6000))
