@@ -6,7 +6,6 @@
 local inside, lb = ...
 
 local host = inside.host
-local unknown = inside.unknown
 local error, pairs, setmetatable, tostring, type = error, pairs, setmetatable, inside.tostring, type
 local format = string.format
 
@@ -23,12 +22,7 @@ local functions = {} -- by the timer's number, those that may run still
 local number_of = setmetatable({}, { __mode = "k" }) -- by timer
 
 local timer_methods = {}
-local timer_meta = {
-  __index = function(_, key) return timer_methods[key] or unknown("a timer", key, timer_methods) end,
-  __newindex = inside.read_only("a timer"),
-  __tostring = function() return "timer" end,
-  __metatable = false,
-}
+local timer_meta = inside.object_meta("a timer", timer_methods, "timer")
 
 function timer_methods.cancel(timer)
   local number = number_of[timer]

@@ -89,12 +89,13 @@ int32_t codes_from_base64(const char *text, size_t length, bool is_url, char *ou
 
 /* --- hex, and percent --- */
 
-void codes_to_hex(const char *bytes, size_t length, char *out)
+int32_t codes_to_hex(const char *bytes, size_t length, char *out)
 {
     for (size_t i = 0; i < length; i++) {
         out[2 * i] = hex_digits[(uint8_t)bytes[i] >> 4];
         out[2 * i + 1] = hex_digits[bytes[i] & 15];
     }
+    return (int32_t)(2 * length);
 }
 
 int32_t codes_from_hex(const char *text, size_t length, char *out)

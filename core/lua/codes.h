@@ -18,7 +18,7 @@
 int32_t codes_to_base64(const char *bytes, size_t length, bool is_url, char *out);
 int32_t codes_from_base64(const char *text, size_t length, bool is_url, char *out);
 
-void codes_to_hex(const char *bytes, size_t length, char *out); /* 2 for each, in lower case */
+int32_t codes_to_hex(const char *bytes, size_t length, char *out); /* 2 for each, in lower case */
 int32_t codes_from_hex(const char *text, size_t length, char *out);
 
 /* RFC 3986, 2.1: all but unreserved characters become "%41", 3 bytes for each. */

@@ -5,7 +5,7 @@
 -- given.
 local inside, lb, env = ...
 
-local ffi, complain, locked, unknown = inside.ffi, inside.complain, inside.locked, inside.unknown
+local ffi, complain, locked = inside.ffi, inside.complain, inside.locked
 local C = ffi.C
 local error, ipairs, rawget, select, setmetatable = error, ipairs, rawget, select, setmetatable
 local tonumber, tostring, type = tonumber, inside.tostring, type
@@ -15,7 +15,7 @@ local text_of = ffi.string
 ffi.cdef [[
 int32_t codes_to_base64(const char *bytes, size_t length, bool is_url, char *out);
 int32_t codes_from_base64(const char *text, size_t length, bool is_url, char *out);
-void codes_to_hex(const char *bytes, size_t length, char *out);
+int32_t codes_to_hex(const char *bytes, size_t length, char *out);
 int32_t codes_from_hex(const char *text, size_t length, char *out);
 int32_t codes_to_percent(const char *bytes, size_t length, char *out);
 int32_t codes_from_percent(const char *text, size_t length, bool is_form, char *out);
@@ -48,56 +48,37 @@ local function room_for(bytes)
   return room
 end
 
-local function decoded(kind, out, result)
-  if result >= 0 then return text_of(out, result) end
-  return nil, format("no %s at byte %d", kind, -result)
-end
-
-local function base64(name, is_url)
+-- room_of: how many bytes are made of so many, at most. decode gives a length, or - the place of the
+-- first byte that is wrong.
+local function coder(name, kind, text_max, room_of, encode, decode)
+  local encode_name, decode_name = "lb." .. name .. ".encode", "lb." .. name .. ".decode"
   return locked("lb." .. name, {
     encode = function(bytes)
-      check_text("lb." .. name .. ".encode", bytes, TEXT_MAX)
-      local out = room_for(floor(#bytes / 3) * 4 + 4)
-      local length = C.codes_to_base64(bytes, #bytes, is_url, out)
+      check_text(encode_name, bytes, TEXT_MAX)
+      local out = room_for(room_of(#bytes))
+      local length = encode(bytes, #bytes, out)
       return text_of(out, length)
     end,
     decode = function(text)
-      check_text("lb." .. name .. ".decode", text, 2 * TEXT_MAX)
+      check_text(decode_name, text, text_max)
       local out = room_for(#text + 1)
-      return decoded(name, out, C.codes_from_base64(text, #text, is_url, out))
+      local length = decode(text, #text, out)
+      if length >= 0 then return text_of(out, length) end
+      return nil, format("no %s at byte %d", kind, -length)
     end,
   })
 end
 
+local function base64(name, is_url)
+  return coder(name, name, 2 * TEXT_MAX, function(bytes) return floor(bytes / 3) * 4 + 4 end,
+    function(bytes, length, out) return C.codes_to_base64(bytes, length, is_url, out) end,
+    function(text, length, out) return C.codes_from_base64(text, length, is_url, out) end)
+end
+
 lb.base64, lb.base64url = base64("base64", false), base64("base64url", true)
-
-lb.hex = locked("lb.hex", {
-  encode = function(bytes)
-    check_text("lb.hex.encode", bytes, TEXT_MAX)
-    local out = room_for(2 * #bytes + 1)
-    C.codes_to_hex(bytes, #bytes, out)
-    return text_of(out, 2 * #bytes)
-  end,
-  decode = function(text)
-    check_text("lb.hex.decode", text, 2 * TEXT_MAX)
-    local out = room_for(#text + 1)
-    return decoded("hex", out, C.codes_from_hex(text, #text, out))
-  end,
-})
-
-lb.url = locked("lb.url", {
-  encode = function(bytes)
-    check_text("lb.url.encode", bytes, TEXT_MAX)
-    local out = room_for(3 * #bytes + 1)
-    local length = C.codes_to_percent(bytes, #bytes, out)
-    return text_of(out, length)
-  end,
-  decode = function(text)
-    check_text("lb.url.decode", text, TEXT_MAX)
-    local out = room_for(#text + 1)
-    return decoded("percent-encoding", out, C.codes_from_percent(text, #text, false, out))
-  end,
-})
+lb.hex = coder("hex", "hex", 2 * TEXT_MAX, function(bytes) return 2 * bytes + 1 end, C.codes_to_hex, C.codes_from_hex)
+lb.url = coder("url", "percent-encoding", TEXT_MAX, function(bytes) return 3 * bytes + 1 end, C.codes_to_percent,
+  function(text, length, out) return C.codes_from_percent(text, length, false, out) end)
 
 local hex = ffi.new "char[64]"
 
@@ -189,12 +170,7 @@ local NETWORKS_MAX = 10000
 local networks_of = setmetatable({}, { __mode = "k" }) -- by net: { networks, count }
 
 local net_methods = {}
-local net_meta = {
-  __index = function(_, key) return net_methods[key] or unknown("a net", key, net_methods) end,
-  __newindex = inside.read_only("a net"),
-  __tostring = function() return "net" end,
-  __metatable = false,
-}
+local net_meta = inside.object_meta("a net", net_methods, "net")
 
 function net_methods.has(net, address)
   local networks = networks_of[net]

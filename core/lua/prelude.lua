@@ -94,6 +94,17 @@ local function locked(what, fields, late)
   })
 end
 
+-- The metatable of objects that are empty tables, whose facts are known to the file that makes them
+-- only. A method is found without a call, as only a name that there is not makes one.
+local function object_meta(what, methods, text)
+  return {
+    __index = setmetatable(methods, { __index = function(_, key) unknown(what, key, methods) end }),
+    __newindex = read_only(what),
+    __tostring = text and function() return text end,
+    __metatable = false,
+  }
+end
+
 local inside -- what the other files of core/lua get, and core/policy/hooks.lua
 
 local function copy(from, ...)
@@ -390,6 +401,7 @@ inside = {
   WALK = WALK,
   locked = locked,
   names_of = names_of,
+  object_meta = object_meta,
   read_only = read_only,
   unknown = unknown,
   -- After a call that was cut short, so that what it had nested does not stay counted.

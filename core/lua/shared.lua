@@ -4,7 +4,7 @@
 local inside, lb = ...
 
 local ffi, segment, complain = inside.ffi, inside.segment, inside.complain
-local read_only, unknown = inside.read_only, inside.unknown
+local object_meta, unknown = inside.object_meta, inside.unknown
 local C = ffi.C
 local error, next, setmetatable, tostring, type = error, next, setmetatable, inside.tostring, type
 local find, format, huge, text_of = string.find, string.format, math.huge, ffi.string
@@ -107,16 +107,6 @@ function lb.incr(key, by, ttl)
   if outcome == DONE then return result[0] end
   if outcome == FULL then return nil, "full" end
   error("lb.incr: the value of '" .. key .. "' is no number", 2)
-end
-
--- Objects of a name: empty tables, whose facts are known here only --------------------------------
-
-local function object_meta(what, methods)
-  return {
-    __index = setmetatable(methods, { __index = function(_, key) unknown(what, key, methods) end }),
-    __newindex = read_only(what),
-    __metatable = false,
-  }
 end
 
 -- Windows -----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 -- stays when backends come and go. Lists that a script has made share one turn.
 local inside, lb = ...
 
-local ffi, segment, complain, unknown = inside.ffi, inside.segment, inside.complain, inside.unknown
+local ffi, segment, complain = inside.ffi, inside.segment, inside.complain
 local C = ffi.C
 local assert, error, rawget = assert, error, rawget
 local setmetatable, tostring, type = setmetatable, tostring, type
@@ -85,10 +85,8 @@ end
 -- A script holds a table with the counter's number, at 0, never the handle, which is a pointer.
 -- A script that changes the number counts elsewhere, or nowhere.
 local counters, handles = {}, {} -- by name; by counter
-local methods = setmetatable({}, { -- found without a call; only what is unknown makes one
-  __index = function(methods, key) unknown("a counter", key, methods) end,
-})
-local counter_meta = { __index = methods, __newindex = inside.read_only("a counter"), __metatable = false }
+local methods = {}
+local counter_meta = inside.object_meta("a counter", methods)
 
 local function handle_of(counter)
   local handle = handles[counter]

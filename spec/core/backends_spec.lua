@@ -38,6 +38,7 @@ describe("backends", function()
       complain = complain,
       read_only = function(what) return function() complain("%s is read-only", what) end end,
       unknown = function(what, key) error(what .. " has no " .. tostring(key), 3) end,
+      object_meta = function(_, methods) return { __index = methods } end,
       tostring = tostring, segment = ffi.cast("void *", segment),
       policies = {}, list_methods = {}, late = {}, WALK = {},
     }
