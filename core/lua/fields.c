@@ -88,50 +88,44 @@ static void push_field(struct fields *table, const char *name, unsigned position
     }
 }
 
-static const char *describe_type(lua_State *lua, int index)
+static const struct value_type {
+    enum fields_type type;
+    const char *name;
+} other_type = {FIELDS_OTHER, "a value of another kind"};
+
+static const struct value_type *type_at(lua_State *lua, int index)
 {
-    static const char *const names[] = {
-        [LUA_TNIL] = "nothing",     [LUA_TBOOLEAN] = "a boolean", [LUA_TNUMBER] = "a number",
-        [LUA_TSTRING] = "a string", [LUA_TTABLE] = "a table",     [LUA_TFUNCTION] = "a function",
+    static const struct value_type types[] = {
+        [LUA_TNIL] = {FIELDS_NOTHING, "nothing"},
+        [LUA_TBOOLEAN] = {FIELDS_BOOLEAN, "a boolean"},
+        [LUA_TNUMBER] = {FIELDS_NUMBER, "a number"},
+        [LUA_TSTRING] = {FIELDS_TEXT, "a string"},
+        [LUA_TTABLE] = {FIELDS_TABLE, "a table"},
+        [LUA_TFUNCTION] = {FIELDS_FUNCTION, "a function"},
     };
     size_t type = (size_t)lua_type(lua, index);
-    bool is_known = type < sizeof names / sizeof *names && names[type] != NULL;
 
-    return is_known ? names[type] : "a value of another kind";
+    return type < sizeof types / sizeof *types && types[type].name != NULL ? &types[type]
+                                                                           : &other_type;
 }
 
 void fields_expected(struct fields *table, const char *name, unsigned position, const char *what)
 {
     push_field(table, name, position);
-    fields_fail(table, name, position, "expected %s, got %s", what, describe_type(table->lua, -1));
+    fields_fail(table, name, position, "expected %s, got %s", what, type_at(table->lua, -1)->name);
     lua_pop(table->lua, 1);
 }
 
 enum fields_type fields_type(struct fields *table, const char *name, unsigned position)
 {
-    static const enum fields_type types[] = {
-        [LUA_TNIL] = FIELDS_NOTHING,   [LUA_TBOOLEAN] = FIELDS_BOOLEAN,
-        [LUA_TNUMBER] = FIELDS_NUMBER, [LUA_TSTRING] = FIELDS_TEXT,
-        [LUA_TTABLE] = FIELDS_TABLE,   [LUA_TFUNCTION] = FIELDS_FUNCTION,
-    };
-    int type;
+    enum fields_type type;
 
     if (table->wrong->is_set)
         return FIELDS_NOTHING;
     push_field(table, name, position);
-    type = lua_type(table->lua, -1);
+    type = type_at(table->lua, -1)->type;
     lua_pop(table->lua, 1);
-    switch (type) {
-    case LUA_TNIL:
-    case LUA_TBOOLEAN:
-    case LUA_TNUMBER:
-    case LUA_TSTRING:
-    case LUA_TTABLE:
-    case LUA_TFUNCTION:
-        return types[type];
-    default:
-        return FIELDS_OTHER;
-    }
+    return type;
 }
 
 /* Is the field there, and of that type? */
@@ -183,12 +177,14 @@ void fields_leave(struct fields *child)
 
 /* --- names --- */
 
-static bool list_has(const char *const *names, struct slice name)
+/* Which of them it is; as many as there are: none. */
+static unsigned place_in(const char *const *names, struct slice name)
 {
-    for (; *names != NULL; names++)
-        if (slice_is(name, slice_of(*names)))
-            return true;
-    return false;
+    unsigned i = 0;
+
+    while (names[i] != NULL && !slice_is(name, slice_of(names[i])))
+        i++;
+    return i;
 }
 
 static void append_shown(struct buffer *out, struct slice text)
@@ -258,11 +254,11 @@ static void check_key(struct fields *table, const char *const *known, bool has_f
         return;
     }
     if (lua_type(lua, -2) != LUA_TSTRING) {
-        fields_fail(table, NULL, 0, "expected names as keys, got %s", describe_type(lua, -2));
+        fields_fail(table, NULL, 0, "expected names as keys, got %s", type_at(lua, -2)->name);
         return;
     }
     name.start = lua_tolstring(lua, -2, &name.length);
-    if (!list_has(known, name))
+    if (known[place_in(known, name)] == NULL)
         fail_unknown(table, name, known);
 }
 
@@ -318,7 +314,7 @@ static void fail_position(struct fields *table, const char *what)
         fields_fail(table, NULL, 0, "expected %s, got the name '%.*s'", what, SHOWN_BYTES_MAX,
                     lua_tostring(lua, -1));
     else
-        fields_fail(table, NULL, 0, "expected %s, got %s", what, describe_type(lua, -1));
+        fields_fail(table, NULL, 0, "expected %s, got %s", what, type_at(lua, -1)->name);
 }
 
 bool fields_check_positions(struct fields *table, unsigned least, unsigned most, const char *name,
@@ -437,17 +433,17 @@ bool fields_choice(struct fields *table, const char *name, const char *const *ch
 {
     struct buffer what = {0};
     struct slice text;
+    unsigned i;
     bool is_one = false;
 
     name_choices(&what, choices);
     if (has_type(table, name, 0, FIELDS_TEXT, buffer_slice(&what).start)) {
         (void)fields_text(table, name, 0, &text);
-        for (unsigned i = 0; !is_one && choices[i] != NULL; i++) {
-            is_one = slice_is(text, slice_of(choices[i]));
-            if (is_one)
-                *out = i;
-        }
-        if (!is_one)
+        i = place_in(choices, text);
+        is_one = choices[i] != NULL;
+        if (is_one)
+            *out = i;
+        else
             fields_fail(table, name, 0, "expected %s, got '%.40s'", buffer_slice(&what).start,
                         text.start);
     }
@@ -488,7 +484,7 @@ bool fields_next_pair(struct fields *table, struct slice *key, struct slice *val
     } else {
         key->start = lua_tolstring(lua, -2, &key->length);
         if (lua_type(lua, -1) != LUA_TSTRING)
-            fields_fail(table, key->start, 0, "expected a string, got %s", describe_type(lua, -1));
+            fields_fail(table, key->start, 0, "expected a string, got %s", type_at(lua, -1)->name);
         else
             value->start = lua_tolstring(lua, -1, &value->length);
     }
