@@ -83,8 +83,8 @@ $(EMBEDDING:%.c=$(BUILD)/%.o): $(EMBEDDED)
 # The scripts of the folder are part of the program, whatever there are.
 SCRIPTS := $(filter-out %.d.lua,$(sort $(wildcard scripts/*.lua)))
 SCRIPT_NAMES = $(SCRIPTS:scripts/%.lua=%)
-$(BUILD)/core/lua/library.o: private CPPFLAGS += -include $(BUILD)/library.h
-$(BUILD)/core/lua/library.o: $(BUILD)/library.h $(SCRIPTS)
+$(BUILD)/core/lua/modules.o: private CPPFLAGS += -include $(BUILD)/library.h
+$(BUILD)/core/lua/modules.o: $(BUILD)/library.h $(SCRIPTS)
 $(BUILD)/library.h: MADE_WITH = \#define LIBRARY(X) \
 	$(foreach name,$(SCRIPT_NAMES),X($(subst -,_,$(name)), "$(name)", "scripts/$(name).lua"))
 

@@ -1,7 +1,13 @@
+/*
+ * The build makes build/library.h, which the Makefile has the compiler read ahead of this file:
+ * LIBRARY(X) is X(id, name, path) for each file of the folder scripts/, which are parts of the
+ * program, so that require "p2c_ewma" needs no files.
+ */
 #include "lua/modules.h"
 
 #include "base/file.h"
-#include "lua/library.h"
+#include "base/nearest.h"
+#include "lua/embedded.h"
 #include "lua/sandbox.h"
 
 #include <errno.h>
@@ -31,6 +37,27 @@ static bool path_of(const char *script_path, const char *folder, const char *nam
         if (*c == '.')
             *c = '/';
     return true;
+}
+
+#define EMBED(id, name, path) EMBEDDED(library_##id, path)
+LIBRARY(EMBED)
+
+#define ENTRY(id, name, path) {name, embedded_library_##id},
+
+static const struct {
+    const char *name;
+    struct slice (*text)(void);
+} library[] = {LIBRARY(ENTRY)};
+
+enum { LIBRARY_COUNT = sizeof library / sizeof *library };
+
+static const char *library_near(struct slice name)
+{
+    const char *names[LIBRARY_COUNT];
+
+    for (size_t i = 0; i < LIBRARY_COUNT; i++)
+        names[i] = library[i].name;
+    return nearest_name(name, names, LIBRARY_COUNT);
 }
 
 enum outcome { FOUND, NOT_THERE, WRONG /* the message is pushed */ };
@@ -72,12 +99,14 @@ static enum outcome load_file(lua_State *lua, const struct modules *modules, con
 static enum outcome load_built_in(lua_State *lua, const struct modules *modules, const char *name)
 {
     char path[MODULES_NAME_MAX + 32];
-    struct slice text;
+    size_t i = 0;
 
-    if (!library_find(slice_of(name), &text))
+    while (i < LIBRARY_COUNT && strcmp(library[i].name, name) != 0)
+        i++;
+    if (i == LIBRARY_COUNT)
         return NOT_THERE;
     snprintf(path, sizeof path, "scripts/%s.lua (built in)", name);
-    return compile(lua, modules, name, path, false, text);
+    return compile(lua, modules, name, path, false, library[i].text());
 }
 
 static enum outcome load_given(lua_State *lua, const struct modules *modules, const char *name,
