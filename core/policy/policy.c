@@ -324,13 +324,6 @@ void policy_forget(struct policy *p, struct facts_request *request)
 
 /* --- start and stop --- */
 
-static double deadline_ms(const void *facts)
-{
-    const struct binding_call *call = facts;
-
-    return call->request != NULL ? call->request->deadline_ms : 0;
-}
-
 static void push_hooks(lua_State *lua, void *facts)
 {
     struct policy *p = list_entry(facts, struct policy, call);
@@ -353,9 +346,8 @@ struct policy *policy_new(const struct config *config, struct segment *segment, 
     CHECK(p->turn != NULL); /* the first name of all, taken when the settings were loaded */
     timers_init(&p->timers, loop, policy_run_timer);
     p->timers.runs_once_only = in_monitor;
-    p->script = script_new(
-        config, segment, loop,
-        &(struct script_owner){{&p->call, sizeof p->call, deadline_ms}, push_hooks}, error);
+    p->script = script_new(config, segment, loop,
+                           &(struct script_owner){{&p->call, sizeof p->call}, push_hooks}, error);
     if (p->script != NULL)
         return p;
     timers_dispose(&p->timers);

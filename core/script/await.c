@@ -74,15 +74,6 @@ struct loop *await_loop(lua_State *lua)
     return coroutines_of(lua)->loop;
 }
 
-uint64_t await_deadline_ms(lua_State *lua)
-{
-    struct coroutines *all = coroutines_of(lua);
-    double facts_ms = all->facts.deadline_ms(all->facts.now);
-    uint64_t at_ms = all->running->deadline.at_ms;
-
-    return facts_ms > 0 && facts_ms < (double)at_ms ? (uint64_t)facts_ms : at_ms;
-}
-
 void await_own(lua_State *lua, struct await_owned *owned)
 {
     list_append(&coroutines_of(lua)->owned, &owned->node);

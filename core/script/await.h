@@ -53,10 +53,7 @@ void tcp_client_make_room(lua_State *);
 void await_check(lua_State *, const char *what);
 /* What the C function returns: it yields. Raises nothing after a successful await_check. */
 int await_begin(lua_State *, struct await *);
-struct loop *await_loop(lua_State *); /* after await_check */
-/* After await_check: steady clock, ms (loop_now_ms): the call ends then at the latest. An operation
- * with a timeout of its own takes the nearer one. */
-uint64_t await_deadline_ms(lua_State *);
+struct loop *await_loop(lua_State *);              /* after await_check */
 void await_own(lua_State *, struct await_owned *); /* closed when the script is */
 
 /* --- from the loop --- */

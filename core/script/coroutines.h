@@ -40,9 +40,8 @@ struct await_owned {
 
 /* What the running call reads and writes. What that is the policy knows. */
 struct coroutine_facts {
-    void *now;                              /* in place as long as the script */
-    size_t bytes;                           /* all are 0 once the call awaits */
-    double (*deadline_ms)(const void *now); /* of the request; steady clock, ms; 0: none */
+    void *now;    /* in place as long as the script */
+    size_t bytes; /* all are 0 once the call awaits */
 };
 
 enum { COROUTINES_IDLE_MAX = 64, COROUTINE_ANSWERS_MAX = 8 };
