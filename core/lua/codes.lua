@@ -48,8 +48,8 @@ local function room_for(bytes)
   return room
 end
 
--- room_of: how many bytes are made of so many, at most. decode gives a length, or - the place of the
--- first byte that is wrong.
+-- room_of: how many bytes are made of so many, at most. decode gives a length; if the text is wrong
+-- it gives minus the place of the first wrong byte.
 local function coder(name, kind, text_max, room_of, encode, decode)
   local encode_name, decode_name = "lb." .. name .. ".encode", "lb." .. name .. ".decode"
   return locked("lb." .. name, {

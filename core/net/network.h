@@ -25,8 +25,8 @@ void network_format(struct buffer *, const struct network *); /* "10.0.0.0/8" */
  * of another family is in none. */
 bool network_has(const struct network *, const struct sockaddr_in6 *);
 bool network_any_has(const struct network *, unsigned count, const struct sockaddr_in6 *);
-/* Is that text an address of one of them? An IPv6 network of 64 bits, as ctx.client says them, counts
- * too, if all of it is in one. core/lua/codes.lua calls it by name, as network_parse. */
+/* Is that text an address of one of them? An IPv6 network of 64 bits, which ctx.client is, counts,
+ * too, if all of it is in one. core/lua/codes.lua calls it and network_parse by name. */
 bool network_list_has(const struct network *, uint32_t count, const char *text, size_t length);
 /* The network of one client: of an IPv4 address, v4-mapped too, the whole; of an IPv6 address the
  * first 64 bits, as one customer has them all; of a link-local address, which shares those with

@@ -9,6 +9,7 @@
 #include "lua/sandbox.h"
 #include "script/script_inside.h"
 
+#include <inttypes.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,33 +74,25 @@ static const char *explanation(struct script *script, enum breach breach, char *
 {
     const struct config_script *limits = &script->config->script_limits;
 
-    switch (breach) {
-    case BREACH_RAISED:
-        return script_error_text(script->broken->thread, room, room_bytes);
-    case BREACH_TIMED_OUT:
-        if (script->was_too_long) {
-            snprintf(room, room_bytes, "awaited longer than the %g s of script.await",
-                     (double)limits->await_ms / 1000);
-            return room;
-        }
-        snprintf(room, room_bytes, "used more than its %llu ms of CPU time",
-                 (unsigned long long)script->cpu_ms);
-        return room;
-    case BREACH_NO_MEMORY:
-        if (script->was_refused) {
-            snprintf(room, room_bytes,
-                     "script.memory is short, and of all calls that await it held most: %llu bytes",
-                     (unsigned long long)script->broken->held_bytes);
-            return room;
-        }
-        snprintf(room, room_bytes, "needs more than the %llu bytes of script.memory",
-                 (unsigned long long)limits->memory);
-        return room;
-    case BREACH_YIELDED:
+    *room = '\0';
+    if (breach == BREACH_RAISED)
+        return without_our_line(script_error_text(script->broken->thread, room, room_bytes));
+    if (breach == BREACH_YIELDED)
         return "yielded in no coroutine of its own, where nobody resumes it";
-    default:
-        return "";
-    }
+    if (breach == BREACH_TIMED_OUT && script->was_too_long)
+        snprintf(room, room_bytes, "awaited longer than the %g s of script.await",
+                 (double)limits->await_ms / 1000);
+    else if (breach == BREACH_TIMED_OUT)
+        snprintf(room, room_bytes, "used more than its %" PRIu64 " ms of CPU time", script->cpu_ms);
+    else if (breach == BREACH_NO_MEMORY && script->was_refused)
+        snprintf(room, room_bytes,
+                 "script.memory is short, and of all calls that await it held most: %" PRIu64
+                 " bytes",
+                 script->broken->held_bytes);
+    else if (breach == BREACH_NO_MEMORY)
+        snprintf(room, room_bytes, "needs more than the %" PRIu64 " bytes of script.memory",
+                 limits->memory);
+    return room;
 }
 
 void script_explain(struct script *script, enum hook hook, enum breach breach,
@@ -110,7 +103,7 @@ void script_explain(struct script *script, enum hook hook, enum breach breach,
     struct slice text;
 
     sandbox_limit_memory(script->lua, 0);
-    words = without_our_line(explanation(script, breach, room, sizeof room));
+    words = explanation(script, breach, room, sizeof room);
     text = (struct slice){words, strnlen(words, MESSAGE_BYTES_MAX)};
     more = instead_of(text);
     file = file_of(script, &text);
