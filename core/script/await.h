@@ -1,9 +1,9 @@
 /*
  * await - lets a C function that a script calls wait without blocking the worker.
  *
- * Such a function is a lua_CFunction that registers an operation with the running
- * call and yields. When the operation is over, the call goes on with its results,
- * from the loop. script/sleep.c is the shortest example:
+ * Such a function is a lua_CFunction that registers an operation with the running call and yields.
+ * When the operation is over, the call continues with its results, from the loop. script/sleep.c is
+ * the shortest example:
  *
  *   static int sleep_call(lua_State *lua)          registered with await_offer
  *   {
@@ -16,14 +16,13 @@
  *   ... and from the loop, never from inside a call of a script:
  *       lua_State *lua = await_stack(&operation->await);
  *       lua_pushstring(lua, "what the function returns");
- *       ... forget the operation, as nobody cancels it any more
+ *       ... forget the operation, which cannot be cancelled any more
  *       await_end(&operation->await, 1);           last: anything may happen in it
  *
- * One call awaits one operation at a time. It ends once: by await_end, or in
- * silence by its cancel, when the call is thrown away: the client has left, the
- * request's deadline or script.await has passed, the worker ends.
- *
- * A function that has its result at once returns it and does not begin to await.
+ * One call awaits one operation at a time. It ends once: by await_end, or in silence by its cancel,
+ * when the call is thrown away: the client has left, the request's deadline or script.await has
+ * passed, the worker ends. A function that has its result at once returns it and does not begin to
+ * await.
  */
 #ifndef SCRIPT_AWAIT_H
 #define SCRIPT_AWAIT_H
@@ -33,10 +32,10 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* Gives scripts the function: prelude.host[name], which core/lua/await.lua reads when it is called.
- * Within a protected call. */
+/* Gives scripts the function: prelude.host[name], for core/lua/await.lua and clients.lua. Within a
+ * protected call. */
 void await_offer(lua_State *, const char *name, lua_CFunction);
-/* The same for one that has the owner as its upvalue, a light userdata. */
+/* The same for a function whose upvalue is the owner, a light userdata. */
 void await_offer_to(lua_State *, const char *name, lua_CFunction, void *owner);
 
 /* The functions that await, for the scripts of this state. Within a protected call. */
@@ -61,9 +60,9 @@ void await_own(lua_State *, struct await_owned *); /* closed when the script is 
 /* To push results on: at most LUA_MINSTACK. The script's memory is unbounded from here on until
  * await_end, which follows in the same event. */
 lua_State *await_stack(struct await *);
-/* The call goes on with so many results. It may run on to its end, and the exchange with it:
- * whatever was borrowed from there may be gone, the await itself is not touched any more. So an
- * operation may be freed by whoever calls this, or embedded in something that the call closes. */
+/* The call continues with so many results. It may run to its end, and the exchange with it: what
+ * was borrowed from there may be gone. The await itself is not touched any more, so its operation
+ * may be freed after this, or be part of something that the call closes. */
 void await_end(struct await *, int results);
 /* Is a call waiting for it? */
 static inline bool await_is_begun(const struct await *await)

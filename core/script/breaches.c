@@ -27,7 +27,7 @@ void breaches_init(struct breaches *b, const struct config *config, struct segme
                            .number = parking_number(segment)};
 }
 
-/* --- one is said --- */
+/* --- the log --- */
 
 /* In one line: "balancer.lua:3: in function 'rank' < balancer.lua:9: in function <..>". */
 static void append_way(struct buffer *out, const char *traceback)
@@ -45,7 +45,7 @@ static void append_way(struct buffer *out, const char *traceback)
     }
 }
 
-/* Text for people has no members, but these they need: which request it was, and the way there. */
+/* Text for people has no members; they need to know which request it was, and the way there. */
 static void append_for_people(struct buffer *out, const char *id, const char *traceback)
 {
     if (log_event_format() != LOG_TEXT)
@@ -55,33 +55,33 @@ static void append_for_people(struct buffer *out, const char *id, const char *tr
     append_way(out, traceback);
 }
 
-struct said { /* of one breach, for the log */
+struct report { /* of one breach, for the log */
     const char *hook, *kind, *traceback;
     struct slice id, message;
     unsigned line;
     uint64_t suppressed;
 };
 
-static void breaches_log(const struct breaches *b, const struct said *said)
+static void breaches_log(const struct breaches *b, const struct report *r)
 {
-    const char *line = LOG_NUMBER(said->line), *suppressed = LOG_NUMBER(said->suppressed);
+    const char *line = LOG_NUMBER(r->line), *suppressed = LOG_NUMBER(r->suppressed);
     struct buffer more = {0};
     char id[24];
 
-    snprintf(id, sizeof id, "%.*s", (int)said->id.length, said->id.start);
-    append_for_people(&more, id, said->traceback);
+    snprintf(id, sizeof id, "%.*s", (int)r->id.length, r->id.start);
+    append_for_people(&more, id, r->traceback);
     log_event(LOG_ERROR, "policy_error",
-              LOG_PAIRS({"script", b->script_name}, {"hook", said->hook}, {"kind", said->kind},
+              LOG_PAIRS({"script", b->script_name}, {"hook", r->hook}, {"kind", r->kind},
                         {"#line", line}, {"id", id}, {"#suppressed", suppressed},
-                        {"traceback", said->traceback}),
-              "%s failed: %.*s%.*s", said->hook, (int)said->message.length, said->message.start,
+                        {"traceback", r->traceback}),
+              "%s failed: %.*s%.*s", r->hook, (int)r->message.length, r->message.start,
               (int)buffer_length(&more), buffer_slice(&more).start);
     buffer_dispose(&more);
 }
 
 /* --- too many --- */
 
-/* Every sentence of them ends with what happens instead. */
+/* Each of these sentences ends with what happens instead. */
 static void say_parked(const struct breaches *b, const char *event, struct parking_cause cause,
                        const char *what)
 {
@@ -109,8 +109,8 @@ static void park(struct breaches *b, const struct parking_breach *breach)
                    "for 1 s: half of its calls failed within the last second");
 }
 
-/* One that awaits for longer makes room for the next one: its client would keep the script parked
- * for as long as a call may await. So would a worker that dies in the middle of it. */
+/* A trial that awaits for longer makes room for the next one: its client could keep the script
+ * parked for as long as a call may await. So could a worker that dies in the middle of it. */
 bool breaches_may_try(struct breaches *b, uint64_t client, double number)
 {
     if (!parking_may_try(b->segment, b->number, client, clock_steady_ms(), PARKING_REST_MS))
@@ -153,7 +153,7 @@ void breaches_tick(struct breaches *b, struct script *script)
         say_parked(b, "policy_still_parked", cause, "still: its calls fail");
 }
 
-/* What the breach means for those that follow. */
+/* What the breach means for the calls that follow. */
 static void breaches_judge(struct breaches *b, const struct script *script,
                            const struct parking_breach *breach, double number)
 {
@@ -173,8 +173,8 @@ static void breaches_judge(struct breaches *b, const struct script *script,
 
 /* --- one --- */
 
-/* The traceback is made only for those that are told: a script that fails in every call
- * should cost as little as may be. */
+/* A traceback is made only for what is logged: a script that fails in every call should cost as
+ * little as may be. */
 void breaches_note(struct breaches *b, struct script *script, enum hook hook, enum breach breach,
                    const struct breaches_call *call)
 {
@@ -192,13 +192,13 @@ void breaches_note(struct breaches *b, struct script *script, enum hook hook, en
     } else if (complaints_may_log(&b->complaints, hook, breach, line, now_ms, &suppressed)) {
         script_trace(script, &traceback);
         buffer_append_byte(&traceback, '\0');
-        breaches_log(b, &(struct said){.hook = hook_name(hook),
-                                       .kind = breach_name(breach),
-                                       .traceback = buffer_slice(&traceback).start,
-                                       .id = call->id,
-                                       .message = buffer_slice(&message),
-                                       .line = line,
-                                       .suppressed = suppressed});
+        breaches_log(b, &(struct report){.hook = hook_name(hook),
+                                         .kind = breach_name(breach),
+                                         .traceback = buffer_slice(&traceback).start,
+                                         .id = call->id,
+                                         .message = buffer_slice(&message),
+                                         .line = line,
+                                         .suppressed = suppressed});
     }
     if (b->loop != NULL)
         breaches_judge(b, script,

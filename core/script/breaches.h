@@ -1,11 +1,11 @@
 /*
- * breaches - what becomes of a hook's call that went wrong: it is counted, said, and, if it is
- * one too many, the script is parked for a while.
+ * breaches - what becomes of a hook's call that failed: it is counted and logged; too many of them
+ * park the script for a while.
  *
- * One per loaded script and worker. What counts towards parking is what the script did: not that
- * something it awaited came late. Besides that, calls that were stopped for their time are charged
- * to the client whose requests they were for: when they took more than a quarter of this worker's
- * last second, the one with most of it gets no more calls for a second (script/costs.h).
+ * One per loaded script and worker. What the script did counts towards parking; that something it
+ * awaited came late does not. Besides that, calls that were stopped for their time are charged to
+ * the client whose requests they were for: when they took more than a quarter of this worker's last
+ * second, the client with most of it gets no more calls for a second (script/costs.h).
  */
 #ifndef SCRIPT_BREACHES_H
 #define SCRIPT_BREACHES_H
@@ -29,7 +29,7 @@ struct breaches {
     double trial;    /* calls from this number on are tried, as the script is parked; 0: none */
     struct costs costs;
     struct complaints complaints;
-    /* Is told instead of the log; NULL: nobody. */
+    /* Gets the messages in place of the log; NULL: the log has them. */
     void (*heard)(void *owner, enum hook, struct slice message);
     void *heard_owner;
 };
@@ -40,7 +40,7 @@ void breaches_init(struct breaches *, const struct config *, struct segment *, c
                    unsigned worker);
 struct breaches_call { /* a call of a hook */
     struct slice id;   /* of the request that it was for; empty: for none */
-    uint64_t client;   /* whose that was; 0: nobody's */
+    uint64_t client;   /* whose request; 0: for none */
     double number;
     struct slice wrong; /* what was wrong with the answer, for BREACH_WRONG */
 };
@@ -48,15 +48,15 @@ struct breaches_call { /* a call of a hook */
 /* Of the script's last call, before script_recover. */
 void breaches_note(struct breaches *, struct script *, enum hook, enum breach,
                    const struct breaches_call *);
-/* Once a second: the longest stop for garbage becomes known, and that a script is parked still is
- * said now and then. */
+/* Once a second: publishes the longest stop for garbage, and logs now and then that the script is
+ * still parked. */
 void breaches_tick(struct breaches *, struct script *);
 
 bool breaches_may_try(struct breaches *, uint64_t client, double number);
 void breaches_end_trial(struct breaches *); /* with a good call */
 
-/* May a call with that number begin, for that client (0: nobody's)? Not while the script is parked,
- * but for one that is on trial, if this can be that. */
+/* May a call with that number begin, for that client (0: for none)? While the script is parked only
+ * one call may, which tries it; not every call can be that. */
 static inline bool breaches_may_call(struct breaches *b, uint64_t client, bool can_be_trial,
                                      double number)
 {
@@ -80,7 +80,7 @@ static inline void breaches_note_good(struct breaches *b, double number)
         breaches_end_trial(b);
 }
 
-/* A call that awaited was thrown away: nobody will know how it would have gone. */
+/* A call that awaited was thrown away: how it would have ended is not known. */
 void breaches_forget_call(struct breaches *, double number);
 
 #endif

@@ -1,9 +1,8 @@
 /*
- * A watchdog thread looks at `sequence` every few ms of the CPU time of the thread
- * that runs Lua: odd means that a call is running, a change that it was another one.
- * The normal path is two increments. While that thread waits for events its time
- * stands still, so a process with nothing to do is not woken, and one with little
- * to do is seldom woken.
+ * A watchdog thread looks at `sequence` every few ms of the CPU time of the thread that runs Lua:
+ * odd means that a call is running, a change that it is another one. The normal path is two
+ * increments. While that thread waits for events its time stands still, so a process with nothing
+ * to do is not woken, and one with little to do is seldom woken.
  *
  *   watchdog                          the thread that runs Lua
  *   same odd sequence, time is over
@@ -13,15 +12,14 @@
  *
  * The allocator does the same as on_signal when the memory's bound is passed.
  *
- * LuaJIT's compiled code does not look at hooks. But with the profiler on in
- * mode "l" every trace tests, at each source line, a bit that the profiler's
- * SIGPROF handler sets. So the profiler is started for these tests, its timer is
- * stopped, and its handler is kept to be called by ours. One signal is not
- * always enough (it may land in the middle of LuaJIT's own change of hooks, or a
+ * LuaJIT's compiled code does not look at hooks. But with the profiler on in mode "l" every trace
+ * tests, at each source line, a bit that the profiler's SIGPROF handler sets. So the profiler is
+ * started for these tests, its timer is stopped, and its handler is kept to be called by ours. One
+ * signal is not always enough (it may land in the middle of LuaJIT's own change of hooks, or a
  * pcall swallows the error), so it is sent until C has control again.
  *
- * After a reload there are several states for a while. The profiler is one per
- * process, and goes to the newest; the others go on without compiled code.
+ * After a reload there are several states for a while. The profiler is one per process, and goes to
+ * the newest; the others continue without compiled code.
  */
 #include "script/budget.h"
 
@@ -59,7 +57,7 @@ static struct {
     _Atomic uint64_t noticed_us;    /* and when that was, by the caller's CPU time */
     _Atomic uint64_t noticed_at_us; /* and by the clock */
     _Atomic bool is_stopping;
-    struct budget *running;  /* whose call runs, or ran last; NULL: nobody's */
+    struct budget *running;  /* whose call runs, or ran last; NULL: none did */
     struct budget *compiled; /* the one whose state LuaJIT compiles; NULL: none */
     unsigned budgets;
     pthread_t caller, watchdog;
@@ -76,7 +74,7 @@ static void on_profile(void *data, lua_State *lua, int samples, int state)
     (void)data, (void)lua, (void)samples, (void)state;
 }
 
-/* Later nobody can tell: the line of the innermost frame is lost with the error. */
+/* Later it cannot be found: the line of the innermost frame is lost with the error. */
 static void note_line(struct budget *b, lua_State *lua)
 {
     lua_Debug frame;

@@ -1,11 +1,10 @@
 /*
  * coroutines - what the hooks of one script run in, used again and again.
  *
- * A coroutine's stack holds the hooks' functions at its bottom, and above them,
- * during a call, what runs. One that has finished well is used for the next call;
- * one that raised an error, was stopped or is not wanted any more is thrown away.
- * While one awaits, others run: the facts of its call, which all calls of the script
- * have in the same place, are kept with the coroutine and put back before it continues.
+ * A coroutine's stack holds the hooks' functions at its bottom, and above them, during a call, what
+ * runs. A coroutine that has finished well is used for the next call; after an error, a stop or a
+ * cancel it is thrown away. While one awaits, others run: the facts of its call, which all calls of
+ * the script have in the same place, are kept with the coroutine and put back before it continues.
  */
 #ifndef SCRIPT_COROUTINES_H
 #define SCRIPT_COROUTINES_H
@@ -38,7 +37,7 @@ struct await_owned {
     struct list_node node;
 };
 
-/* What the running call reads and writes. What that is the policy knows. */
+/* What the running call reads and writes; the policy knows what it is. */
 struct coroutine_facts {
     void *now;    /* in place as long as the script */
     size_t bytes; /* all are 0 once the call awaits */
@@ -94,7 +93,7 @@ struct coroutines *coroutines_of(lua_State *); /* of the script whose state it i
 
 struct coroutine *coroutines_make(struct coroutines *);
 
-/* One for a call, which push its function and what it takes on the thread. */
+/* For a call: push its function and what it takes on the thread. */
 static inline struct coroutine *coroutines_take(struct coroutines *all)
 {
     struct coroutine *co = all->idle;
@@ -134,7 +133,7 @@ void coroutines_drop(struct coroutine *);
 /* It has yielded for co->awaits: keeps what its call had. The first time the deadline of the whole
  * call begins. */
 void coroutine_wait(struct coroutine *);
-/* What is allocated from here on is charged to the next that waits, or goes on waiting. */
+/* What is allocated from here on is charged to the next coroutine that waits, or still waits. */
 void coroutines_begin(struct coroutines *);
 void coroutine_charge(struct coroutine *);
 /* Puts back what coroutine_wait has kept. */

@@ -12,7 +12,7 @@
 
 enum { COSTS_SHARE_US = 250000, COSTS_MAX = 256, COSTS_REFUSED_MAX = 8, COSTS_REFUSED_MS = 1000 };
 
-struct costs { /* all zero: nothing was stopped */
+struct costs { /* all zero: nothing was stopped yet */
     struct {
         uint64_t client, at_ms;
         uint32_t took_us;
@@ -26,8 +26,8 @@ struct costs { /* all zero: nothing was stopped */
 };
 
 /* A call for that client (0: for none, which only adds to the sum) was stopped, and has held the
- * worker up for so long. The time by the clock is what other clients wait for: on a busy machine a
- * worker whose time one client takes whole may get a tenth of a CPU. */
+ * worker up for took_us by the clock. Other clients wait for the clock: on a busy machine a worker
+ * whose time one client takes whole may get a tenth of a CPU. */
 void costs_note(struct costs *, uint64_t client, uint32_t took_us, uint64_t now_ms);
 bool costs_has_refused(struct costs *, uint64_t client, uint64_t now_ms);
 

@@ -46,8 +46,8 @@ void script_close(struct script *);
 bool script_has(const struct script *, enum hook);
 
 /* The arguments are in the facts. *answer is the number that the hook returned. After a breach:
- * script_explain, then script_recover, before the next call. BREACH_PENDING: on_over tells the
- * rest; until then the facts serve other calls. */
+ * script_explain, then script_recover, before the next call. BREACH_PENDING: on_over has the
+ * outcome; until then the facts serve other calls. */
 enum breach script_call(struct script *, struct script_run *, enum hook, double *answer) MUST_USE;
 /* Calls from here on, until this is taken back, have SCRIPT_FINAL_CPU_MS, and may not await. */
 void script_make_final(struct script *, bool is_final);
@@ -60,15 +60,14 @@ void script_cancel(struct script_run *); /* throws the call away, in silence; in
  * where the hook begins). For BREACH_WRONG only the line. */
 void script_explain(struct script *, enum hook, enum breach, struct buffer *message,
                     unsigned *line);
-/* Did it do that itself? Not if something that it awaited came late. */
+/* Did the script do that itself? Not if something that it awaited came late. */
 bool script_is_to_blame(const struct script *, enum breach);
 /* The CPU time of the call that went wrong last; 0: it was not stopped, or hardly took any. */
 uint32_t script_stopped_us(const struct script *);
 void script_trace(struct script *, struct buffer *traceback); /* how it got there */
 void script_recover(struct script *, enum breach);
 
-uint64_t script_gc_pause_us(const struct script *); /* the longest stop for garbage */
-void script_forget_vars(struct script *,
-                        int number); /* of a request: the number in its place for ctx.vars */
+uint64_t script_gc_pause_us(const struct script *);   /* the longest stop for garbage */
+void script_forget_vars(struct script *, int number); /* of a request: its place for ctx.vars */
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * shortage - who gives way when a script's memory is nearly used up.
  *
- * Calls that await hold what they have made so far, which may be what clients have sent; all of a
- * VM together must not use it up for those to come. So when three quarters are in use, with
- * no garbage in it, the calls that wait and hold most are ended, one after the other: answered for
- * like any that failed, but none that counts towards parking.
+ * Calls that await hold what they have made so far, which may be what clients have sent; all calls
+ * of a VM together must not use it up for those to come. So when three quarters are in use, with no
+ * garbage in it, the calls that wait and hold most are ended, one after the other: answered like
+ * any call that failed, but without counting towards parking.
  */
 #ifndef SCRIPT_SHORTAGE_H
 #define SCRIPT_SHORTAGE_H

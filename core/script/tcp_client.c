@@ -148,8 +148,8 @@ static struct conn *conn_check(lua_State *lua, const char *method)
     return c;
 }
 
-/* The script's connections that nobody has any more may not have been collected yet. That takes
- * as long as the script has live data, and gets a share of the time; one that rests spares it. */
+/* Connections that the script has no more may not be collected yet. A collection takes as long as
+ * there is live data, so it gets a share of the time; a connection at rest makes it needless. */
 void tcp_client_make_room(lua_State *lua)
 {
     static uint64_t not_before_us;

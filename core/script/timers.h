@@ -1,9 +1,9 @@
 /*
  * timers - lb.after and lb.every: functions of a script that run by the clock.
  *
- * The functions are in core/lua/await.lua, by number; here is when. A timer's run
- * is a call like that of a hook: it may await, and has the same bounds. If a run is
- * still under way when the next is due, the next is skipped.
+ * The functions are in core/lua/await.lua, by number; here is when. A timer's run is a call like
+ * that of a hook: it may await, and has the same bounds. If a run is still under way when the next
+ * is due, the next is skipped.
  */
 #ifndef SCRIPT_TIMERS_H
 #define SCRIPT_TIMERS_H
@@ -41,7 +41,7 @@ struct timers {
 void timers_init(struct timers *, struct loop *, void (*run)(struct timers *, struct timer *));
 void timers_offer(struct timers *, lua_State *); /* within a protected call */
 void timer_over(struct timer *);                 /* its run is over; it may be freed in here */
-/* No run begins any more, and no timer; those that wait for something go on. */
+/* No run begins any more, and no timer; a run that awaits continues. */
 void timers_retire(struct timers *);
 void timers_dispose(struct timers *); /* before the script is closed */
 
