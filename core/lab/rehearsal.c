@@ -148,7 +148,7 @@ static void try_end(struct rehearsal *r, int32_t backend)
     policy_cancel(&call);
 }
 
-/* The hooks of the monitor. Which verdict health comes to is all the same. */
+/* The hooks of the monitor. Which verdict health comes to does not matter. */
 static void try_health(struct rehearsal *r, uint32_t backend)
 {
     struct policy_call call = {.on_done = on_done};
@@ -168,7 +168,7 @@ static void try_on_health(struct rehearsal *r, uint32_t backend)
     policy_cancel(&call);
 }
 
-/* Until one has failed: the first mistake is the one to be told. */
+/* Until one has failed: the first mistake is reported. */
 static void try_hooks(struct rehearsal *r)
 {
     const struct config *config = r->config;

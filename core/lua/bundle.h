@@ -1,8 +1,8 @@
 /*
  * bundle - the texts of the modules that a script has required.
  *
- * Kept beside the script's own text, and handed on with it: every process runs
- * the texts that were checked, whatever the files hold by then.
+ * Kept with the script's own text, and handed on with it: every process runs the texts that were
+ * checked, whatever is in the files by then.
  */
 #ifndef LUA_BUNDLE_H
 #define LUA_BUNDLE_H

@@ -1,11 +1,11 @@
 /*
- * fields - typed reads from a Lua table, with messages that say where:
- * "backends[2].weight: expected a number, got a string".
+ * fields - typed reads from a Lua table, with messages that name the place: "backends[2].weight:
+ * expected a number, got a string".
  *
- * Every read is raw, so a metatable that a script hides in its settings has no
- * say. The first thing that is wrong is kept, and from then on all reads find
- * nothing; so a caller may read on and ask once at the end. Strings live as long
- * as their tables. Lua may run out of memory here: call it all protected.
+ * Every read is raw, so a metatable that a script hides in its settings does not matter. The first
+ * thing that is wrong is kept, and from then on all reads find nothing; so a caller may read on and
+ * ask once at the end. Strings live as long as their tables. Lua may run out of memory here: call
+ * it all protected.
  */
 #ifndef LUA_FIELDS_H
 #define LUA_FIELDS_H
@@ -63,11 +63,11 @@ void fields_leave(struct fields *child);
 bool fields_check_names(struct fields *, const char *const *known);
 /* The same, and besides one value without a name, the first. */
 bool fields_check_entry(struct fields *, const char *const *known);
-/* Is every key a whole number from least to most, or this one name? what says so in words. */
+/* Is every key a whole number from least to most, or this name? what: the same, in words. */
 bool fields_check_positions(struct fields *, unsigned least, unsigned most, const char *name,
                             const char *what);
-/* How many elements has the list? 0 and something wrong if it is not one: it
- * has names or gaps, or more than limit elements. */
+/* How many elements has the list? 0 and something wrong if it is none: it has names or gaps, or
+ * more than limit elements. */
 unsigned fields_count(struct fields *list, unsigned limit);
 
 /* name NULL: the element at that position. */
@@ -81,8 +81,8 @@ bool fields_flag(struct fields *, const char *name, bool *out);
 bool fields_choice(struct fields *, const char *name, const char *const *choices, unsigned *out);
 bool fields_function(struct fields *, const char *name);
 
-/* The pairs of a table whose names and values are texts: for each one, NULL and
- * an empty slice first; false after the last. */
+/* The pairs of a table whose names and values are texts, one with each call: with an empty key at
+ * first. False after the last. */
 bool fields_next_pair(struct fields *, struct slice *key, struct slice *value);
 
 /* "<path>: expected <what>, got <the field's type>". */

@@ -1,11 +1,11 @@
 /*
  * modules - what `require` finds, and when.
  *
- * A name stands for a file next to the script, in scripts/ next to the script, or for a script
- * that is part of the program. For the latter the order is the other way round: what they require
- * is part of the program, too, whatever files there are. Files are read by the process that reads
- * the script; all others are given the texts that it found, and look nowhere else.
- * core/lua/modules.lua has `require` itself.
+ * A name stands for a file next to the script, in scripts/ next to the script, or for a script that
+ * is part of the program. For the latter the order is the other way round: what they require is
+ * part of the program, too, whatever files there are. Files are read by the process that reads the
+ * script; all others are given the texts that it found, and look nowhere else. core/lua/modules.lua
+ * has `require` itself.
  */
 #ifndef LUA_MODULES_H
 #define LUA_MODULES_H

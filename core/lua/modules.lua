@@ -109,7 +109,7 @@ local function merged(below, above)
   return both
 end
 
--- A check alone is one beside other settings: neither takes the other away.
+-- A function alone is the check, next to other settings of health: neither takes the other away.
 local function as_group(health) return type(health) == "function" and { check = health } or health end
 
 -- The name of what make returns, of which a script may have several: the module, and a number in

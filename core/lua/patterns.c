@@ -1,8 +1,7 @@
 /*
- * Backtracking: `match` says where the rest of a pattern ends if it begins at `s`,
- * and calls itself for what is behind an item that may be repeated, optional or
- * captured. Whatever has to end the whole search is noted in `outcome`; from then
- * on nothing matches.
+ * Backtracking: `match` finds where the rest of a pattern ends if it begins at `s`, and calls
+ * itself for what is behind an item that may be repeated, optional or captured. What ends the whole
+ * search is noted in `outcome`; from then on nothing matches.
  */
 #include "lua/patterns.h"
 
@@ -19,7 +18,7 @@ typedef unsigned char byte;
 struct matcher {
     const byte *text, *text_end, *pattern_end;
     unsigned depth, steps;
-    enum patterns_outcome outcome; /* PATTERNS_NOT_FOUND: go on */
+    enum patterns_outcome outcome; /* PATTERNS_NOT_FOUND: it continues */
     const char *error;
     int captures;
     struct {
@@ -249,7 +248,7 @@ static const byte *match_balanced(struct matcher *m, const byte *s, const byte *
     return NULL;
 }
 
-/* "%f[set]" at p: gives where the pattern goes on, if the set begins to hold at s. */
+/* "%f[set]" at p: where the pattern continues, if the set begins to hold at s. */
 static const byte *match_frontier(struct matcher *m, const byte *s, const byte *p)
 {
     const byte *set = p + 2, *end;
@@ -310,8 +309,8 @@ static const byte *close_capture(struct matcher *m, const byte *s, const byte *p
     return end;
 }
 
-/* An item of one character and what may stand behind it. True: go on at *s and *p;
- * otherwise *end has the answer. */
+/* An item of one character and what may stand behind it. True: continue at *s and *p; false: *end
+ * has the answer. */
 static bool match_single(struct matcher *m, const byte **s, const byte **p, const byte **end)
 {
     const byte *p_end = end_of_single(m, *p);

@@ -1,10 +1,9 @@
 /*
  * patterns - Lua's patterns, matched so that it can be stopped.
  *
- * The library's own functions cannot: a pattern like ".-.-.-b$" takes longer than
- * anybody waits, and no hook is looked at meanwhile. The same language here, as
- * Lua 5.1's manual has it (5.4.1), and also "%g", "%f[set]" and NULs in patterns.
- * core/lua/strings.lua makes scripts' string functions of it.
+ * The library's own functions cannot: a pattern like ".-.-.-b$" may take years, and no hook is
+ * looked at meanwhile. The same language here, as Lua 5.1's manual has it (5.4.1), and also "%g",
+ * "%f[set]" and NULs in patterns. core/lua/strings.lua makes scripts' string functions of it.
  */
 #ifndef LUA_PATTERNS_H
 #define LUA_PATTERNS_H
@@ -52,8 +51,8 @@ int32_t patterns_find(const struct patterns_search *, struct patterns_match *out
 /* Does it mean the same with and without PATTERNS_PLAIN? */
 bool patterns_is_plain(const char *pattern, size_t length);
 
-/* Makes every search stop, also one that is running, until it is called with false.
- * May be called in a signal handler. */
+/* Makes every search stop, also a running one, until it is called with false. May be called in a
+ * signal handler. */
 void patterns_stop(bool);
 /* Searches stop once the thread has used this much CPU time; 0: never. */
 void patterns_stop_at(uint64_t thread_cpu_us);

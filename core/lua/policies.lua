@@ -12,7 +12,7 @@ double random_unit(void);
 uint32_t random_below(uint32_t n);
 ]]
 
--- Which part of its answers is good. A tenth at least, so that one that fails is tried again.
+-- Which part of its answers is good. A tenth at least, so that a backend that fails is tried again.
 local LEAST_GOOD = 0.1
 
 local function good_of(backend)

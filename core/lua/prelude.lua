@@ -29,7 +29,7 @@ local function tostring(value)
   return library_tostring(value)
 end
 
--- Raises an error at the line of the script that called whoever calls this.
+-- Raises an error at the line of the script, two calls up.
 local function complain(text, ...) error(format(text, ...), 3) end
 
 -- The end of a message: ", did you mean 'path'?", or nothing if no name is near.

@@ -205,7 +205,7 @@ static int open_inside(lua_State *lua)
     open_library(lua, LUA_FFILIBNAME, luaopen_ffi);
     lua_getfield(lua, LUA_REGISTRYINDEX, "_LOADED");
     lua_pushnil(lua);
-    lua_setfield(lua, -2, LUA_FFILIBNAME); /* nobody else gets it */
+    lua_setfield(lua, -2, LUA_FFILIBNAME); /* only the prelude gets it */
     lua_pop(lua, 1);
     lua_pushlightuserdata(lua, segment);
     lua_pushlightuserdata(lua, &stopped_value);
@@ -392,7 +392,7 @@ static void rest(struct sandbox *sandbox, uint64_t bytes)
     uint64_t short_bytes = sandbox_short_bytes(sandbox->memory_bytes);
 
     if (sandbox->heap.used_bytes < short_bytes && bytes > short_bytes - sandbox->heap.used_bytes)
-        bytes = short_bytes - sandbox->heap.used_bytes; /* somebody will want to know */
+        bytes = short_bytes - sandbox->heap.used_bytes; /* shortage_look asks then */
     sandbox->stepped_bytes = sandbox->heap.allocated_bytes;
     sandbox->heap.due_bytes = sandbox->heap.allocated_bytes + bytes;
     sandbox->restart_bytes =

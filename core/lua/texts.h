@@ -1,6 +1,6 @@
 /*
- * texts - what scripts do with texts and is C: core/lua/texts.lua and json.lua call
- * these by name. Each takes time by the length of what it is given; they bound that.
+ * texts - what scripts do with texts and is C: core/lua/texts.lua and json.lua call these by name.
+ * Each takes time by the length of what it is given; they bound that.
  */
 #ifndef LUA_TEXTS_H
 #define LUA_TEXTS_H
@@ -11,10 +11,10 @@
 
 void texts_hmac(const char *key, size_t key_length, const char *text, size_t length,
                 char hex[64]);                                 /* HMAC-SHA-256 */
-bool texts_equal(const char *a, const char *b, size_t length); /* in a time that says nothing */
+bool texts_equal(const char *a, const char *b, size_t length); /* takes as long for any bytes */
 size_t texts_utf8(const char *text, size_t length);            /* how much of it is UTF-8 */
 
-/* An event of the script with members beside its message: names and values in turn, each with a
+/* An event of the script with members besides its message: names and values in turn, each with a
  * NUL behind it, a name as log_pair has it. Level: enum log_level. */
 void texts_log(uint32_t level, const char *message, const char *const *members, uint32_t count);
 

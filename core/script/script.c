@@ -1,3 +1,18 @@
+/*
+ * A call of a hook, and of a timer:
+ *
+ *   script_call ---> runs ---- returns -------------------------> BREACH_NONE
+ *                    |  ^ `--- raises, is stopped, yields ------> broken, until script_recover
+ *          it awaits |  | await_end
+ *                    v  |
+ *                    waits ---- too long, or memory is short ---> broken
+ *                         `---- script_cancel ------------------> thrown away, in silence
+ *
+ * The outcome is what script_call returns; if that was BREACH_PENDING, on_over has it later.
+ * script_slice is the part from one await to the next: a coroutine of coroutines.c runs under
+ * budget.c, and await.c continues it. shortage.c ends calls that wait, explain.c says what went
+ * wrong, and script/breaches.c, for the owner, what becomes of that.
+ */
 #include "script/script.h"
 
 #include "base/mem.h"
