@@ -2,7 +2,7 @@
 
 #define NO_FILES    "scripts have no files: require loads modules, print and lb.log write the log"
 #define NO_PROGRAMS "scripts start no programs: lb.http and lb.tcp ask a service"
-#define NO_TEXTS    "scripts compile no texts: require \"name\" loads name.lua beside the script"
+#define NO_TEXTS    "scripts compile no texts: require \"name\" loads name.lua next to the script"
 #define OF_A_PEER   "what a request has is in ctx, which each hook gets (scripts/README.md)"
 
 /* IN_TABLE: os.execute, which Lua calls "field 'execute'". */
@@ -19,7 +19,7 @@ static const struct {
     {"loadstring", ALONE, NO_TEXTS},
     {"load", ALONE, NO_TEXTS},
     {"package", ALONE,
-     "require \"name\" looks for name.lua and scripts/name.lua beside the script"},
+     "require \"name\" looks for name.lua and scripts/name.lua next to the script"},
     {"module", ALONE, "a module returns its table, and require gives it"},
     {"debug", ALONE, "error has a level, and lb logs the traceback of a hook that fails"},
     {"ffi", ALONE, "scripts have no C"},

@@ -123,7 +123,7 @@ function write(out, value, depth)
   if kind == "boolean" then return add(out, value and "true" or "false") end
   if kind == "table" then return write_table(out, value, depth) end
   if kind ~= "number" then return "a " .. kind .. ", for which JSON has nothing" end
-  if value ~= value or value == huge or value == -huge then return "a number that is none (nan, inf)" end
+  if value ~= value or value == huge or value == -huge then return "a number that JSON cannot have (nan, inf)" end
   return add(out, number_text(value))
 end
 
@@ -195,7 +195,7 @@ local function parse_string(text, at)
     if escaped == 117 then
       piece, behind, where = parse_unicode(text, stop + 2)
     elseif not piece then
-      behind, where = "an escape that there is not", stop
+      behind, where = "an unknown escape", stop
     end
     if not piece then return nil, behind, where end
     pieces[#pieces + 1], at = piece, behind

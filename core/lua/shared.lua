@@ -68,7 +68,7 @@ local function set(what, key, value, ttl, only_if_absent)
     if #value > TEXT_MAX then error(what .. ": a text has 1024 bytes at most, not " .. #value, 3) end
     given.type, given.number, given.text, given.length = TEXT, 0, value, #value
   elseif kind == "number" then
-    if value ~= value then error(what .. ": this number is none (nan)", 3) end
+    if value ~= value then error(what .. ": nan is not a value", 3) end
     given.type, given.number, given.text, given.length = NUMBER, value, "", 0
   elseif kind == "boolean" then
     given.type, given.number, given.text, given.length = BOOLEAN, value and 1 or 0, "", 0

@@ -56,7 +56,7 @@ local function check_name(name)
   if type(name) ~= "string" or #name > NAME_MAX or not find(name, "^[%a_][%w_]*$") then
     error(format("a member of an event is called by letters, digits and '_', not '%s'", tostring(name)), 4)
   elseif RESERVED[name] then
-    error(format("an event has a '%s' of its own; call it otherwise", name), 4)
+    error(format("an event has a '%s' of its own; give it another name", name), 4)
   end
 end
 

@@ -95,7 +95,7 @@ static void say_parked(const struct breaches *b, const char *event, struct parki
     log_event(
         LOG_ERROR, event,
         LOG_PAIRS({"script", b->script_name}, {"hook", hook}, {"kind", kind}, {"#line", line}),
-        "%s is PARKED %s, the last one in %s at line %s (%s); %s until one that is tried goes "
+        "%s is PARKED %s, the last one in %s at line %s (%s); %s until a trial call goes "
         "well, or a script is loaded",
         b->script_name, what, hook, line, kind, instead);
 }
@@ -129,9 +129,9 @@ void breaches_end_trial(struct breaches *b)
     if (!parking_end(b->segment, b->number, &since_ms))
         return;
     seconds = LOG_SECONDS(clock_steady_ms() - since_ms);
-    log_event(
-        LOG_WARN, "policy_resumed", LOG_PAIRS({"script", b->script_name}, {"#seconds", seconds}),
-        "%s is asked again, after %s s: a call that was tried went well", b->script_name, seconds);
+    log_event(LOG_WARN, "policy_resumed",
+              LOG_PAIRS({"script", b->script_name}, {"#seconds", seconds}),
+              "%s is asked again, after %s s: a trial call went well", b->script_name, seconds);
 }
 
 void breaches_forget_call(struct breaches *b, double number)

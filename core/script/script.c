@@ -313,7 +313,7 @@ static bool script_start(struct script *script, const struct script_owner *owner
 
     script->budget = budget_new(script->lua, limits->budget_ms);
     if (script->budget == NULL) {
-        buffer_append_text(error, "no thread to be had for the script's watchdog");
+        buffer_append_text(error, "the system gives no thread for the script's watchdog");
         return false;
     }
     if (!script_load(script, owner)) {

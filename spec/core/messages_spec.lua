@@ -66,7 +66,7 @@ describe("a script", function()
     { "of OpenResty", "local h = ngx.var.host", "b.lua:1: attempt to index global 'ngx' (a nil value): " ..
       "that is of OpenResty: what a request has is in ctx, which each hook gets (scripts/README.md)" },
     { "that compiles a text", "loadstring 'x'()", "b.lua:1: attempt to call global 'loadstring' (a nil value): " ..
-      "scripts compile no texts: require \"name\" loads name.lua beside the script" },
+      "scripts compile no texts: require \"name\" loads name.lua next to the script" },
   }
   for _, case in ipairs(wrong) do
     local what, source, expected = unpack(case)

@@ -59,18 +59,18 @@ describe("a script's modules", function()
       return tonumber(assert(load(WANTED:format(name), script)).backends[1].address:match ":(%d+)$")
     end
 
-    it("beside the script", function()
+    it("next to the script", function()
       write("near.lua", "return { port = 1001 }")
       write("scripts/near.lua", "return { port = 1002 }")
       assert.equal(1001, port_of "near")
     end)
 
-    it("in scripts beside the script", function()
+    it("in scripts next to the script", function()
       write("scripts/near.lua", "return { port = 1002 }")
       assert.equal(1002, port_of "near")
     end)
 
-    it("beside the script when that is in scripts itself", function()
+    it("next to the script when that is in scripts itself", function()
       write("scripts/near.lua", "return { port = 1002 }")
       assert.equal(1002, port_of("near", "scripts/main.lua"))
     end)

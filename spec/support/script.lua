@@ -5,7 +5,7 @@
 --   script.load_text("return { .. }", options)     from a text; it requires from options.folder
 --
 -- Every load has counters and a clock of its own: `world`, which spec/support/fake_lb.lua
--- describes. `require` looks beside the script, in scripts/ beside it, then in the scripts that
+-- describes. `require` looks next to the script, in scripts/ next to it, then in the scripts that
 -- come with lb.
 
 local fake_codes = require "spec.support.fake_codes"
