@@ -103,7 +103,7 @@ describe("lb.script", function()
     assert.same({ "later", { A = "b" } }, { settings.pages[503].body, settings.pages.headers })
   end)
 
-  it("keeps settings of health beside a check that is a function alone, whoever gives which", function()
+  it("keeps settings of health next to a check that is a function alone, in either order", function()
     local settings, printed = load [[return require "canary" { health = function() end }]]
     assert.equal(7, settings.health.interval)
     assert.truthy(printed:find "check: the script's")

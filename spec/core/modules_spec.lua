@@ -224,10 +224,10 @@ describe("a bundle of modules", function()
     assert.truthy(core.bundle_read(there, slice(text)))
     assert.equal(3, there.count)
     local a, b = core.bundle_find(there, slice "a", true), core.bundle_find(there, slice "b", false)
-    local function told(m) return ("%s %s %s"):format(ffi.string(m.path), ffi.string(m.text, m.bytes), m.is_file) end
-    assert.equal("x/a.lua return 1 true", told(a))
-    assert.equal("(built in)  false", told(b))
-    assert.equal("scripts/a.lua return 3 false", told(core.bundle_find(there, slice "a", false)))
+    local function shown(m) return ("%s %s %s"):format(ffi.string(m.path), ffi.string(m.text, m.bytes), m.is_file) end
+    assert.equal("x/a.lua return 1 true", shown(a))
+    assert.equal("(built in)  false", shown(b))
+    assert.equal("scripts/a.lua return 3 false", shown(core.bundle_find(there, slice "a", false)))
     core.bundle_dispose(there)
     for length = 1, #text - 1 do
       if core.bundle_read(there, slice(text:sub(1, length))) then assert.truthy(there.count < 3) end

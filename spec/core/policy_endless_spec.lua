@@ -82,7 +82,7 @@ describe("a policy", function()
     end
   end)
 
-  it("is stopped as well when it runs on beside a newer one, and so is that", function()
+  it("is stopped as well when it still runs next to a newer one, and so is that one", function()
     local body = [[local n = 0
       for i = 1, 1e4 do n = n + i % 3 end -- compiled before the other one comes
       if ctx.attempts == 2 then return backends[3], { why = tostring(n) } end
