@@ -57,37 +57,34 @@ static void on_done(struct policy_call *call)
     (void)call; /* the loop does not run */
 }
 
-/* One at which requests will come. */
-static struct slice made_up_listener(const struct config *config)
-{
-    return config->listen_count > 0 ? slice_of(config->listen[0].written) : SLICE("");
-}
-
 static void make_request(struct rehearsal *r)
 {
+    const struct config *c = r->config;
+
     r->head = (struct head){.version = VERSION_1_1,
                             .method = SLICE("GET"),
                             .target = SLICE("/"),
                             .fields = fields,
                             .fields_count = sizeof fields / sizeof *fields};
     arena_init(&r->arena, r->room, sizeof r->room);
-    r->request = (struct facts_request){.id = SLICE("0000000000000000"),
-                                        .method = r->head.method,
-                                        .target = r->head.target,
-                                        .path = SLICE("/"),
-                                        .query = SLICE(""),
-                                        .host = SLICE("example.org"),
-                                        .scheme = SLICE("http"),
-                                        .client_ip = SLICE("192.0.2.1"),
-                                        .listener = made_up_listener(r->config),
-                                        .client = 1,
-                                        .client_port = 50000,
-                                        .attempts = 1,
-                                        .tries = 1,
-                                        .idempotent = 1,
-                                        .replayable = 1,
-                                        .head = &r->head,
-                                        .arena = &r->arena};
+    r->request = (struct facts_request){
+        .id = SLICE("0000000000000000"),
+        .method = r->head.method,
+        .target = r->head.target,
+        .path = SLICE("/"),
+        .query = SLICE(""),
+        .host = SLICE("example.org"),
+        .scheme = SLICE("http"),
+        .client_ip = SLICE("192.0.2.1"),
+        .listener = c->listen_count > 0 ? slice_of(c->listen[0].written) : SLICE(""),
+        .client = 1,
+        .client_port = 50000,
+        .attempts = 1,
+        .tries = 1,
+        .idempotent = 1,
+        .replayable = 1,
+        .head = &r->head,
+        .arena = &r->arena};
 }
 
 static void try_choose(struct rehearsal *r, struct facts_decision *decision)

@@ -240,45 +240,50 @@ static unsigned position_of(lua_State *lua, int index)
     return number >= 1 && number <= 1e9 && floor(number) == number ? (unsigned)number : 0;
 }
 
-/* The key below the top of the stack, while it is walked over. */
+/* For a walk over the keys of the table: each is on top of the stack until the next one. */
+static void begin_keys(struct fields *table)
+{
+    luaL_checkstack(table->lua, STACK_ROOM, "settings");
+    lua_pushnil(table->lua);
+}
+
+/* False after the last one, or if something is wrong: then none is on the stack. */
+static bool next_key(struct fields *table)
+{
+    bool is_there = !table->wrong->is_set && lua_next(table->lua, table->index) != 0;
+
+    if (is_there || table->wrong->is_set)
+        lua_pop(table->lua, 1);
+    return is_there;
+}
+
 static void check_key(struct fields *table, const char *const *known, bool has_first)
 {
     lua_State *lua = table->lua;
     struct slice name;
 
-    if (has_first && lua_type(lua, -2) == LUA_TNUMBER && position_of(lua, -2) == 1)
+    if (has_first && lua_type(lua, -1) == LUA_TNUMBER && position_of(lua, -1) == 1)
         return;
-    if (lua_type(lua, -2) == LUA_TNUMBER) {
-        fields_fail(table, NULL, position_of(lua, -2),
+    if (lua_type(lua, -1) == LUA_TNUMBER) {
+        fields_fail(table, NULL, position_of(lua, -1),
                     "expected a name in front of the value, as in %s = ...", known[0]);
         return;
     }
-    if (lua_type(lua, -2) != LUA_TSTRING) {
-        fields_fail(table, NULL, 0, "expected names as keys, got %s", type_at(lua, -2)->name);
+    if (lua_type(lua, -1) != LUA_TSTRING) {
+        fields_fail(table, NULL, 0, "expected names as keys, got %s", type_at(lua, -1)->name);
         return;
     }
-    name.start = lua_tolstring(lua, -2, &name.length);
+    name.start = lua_tolstring(lua, -1, &name.length);
     if (known[place_in(known, name)] == NULL)
         fail_unknown(table, name, known);
 }
 
 static bool check_keys(struct fields *table, const char *const *known, bool has_first)
 {
-    lua_State *lua = table->lua;
-
-    if (table->wrong->is_set)
-        return false;
-    luaL_checkstack(lua, STACK_ROOM, "settings");
-    lua_pushnil(lua);
-    while (lua_next(lua, table->index) != 0) {
+    begin_keys(table);
+    while (next_key(table))
         check_key(table, known, has_first);
-        lua_pop(lua, 1);
-        if (table->wrong->is_set) {
-            lua_pop(lua, 1);
-            return false;
-        }
-    }
-    return true;
+    return !table->wrong->is_set;
 }
 
 bool fields_check_names(struct fields *table, const char *const *known)
@@ -322,19 +327,11 @@ bool fields_check_positions(struct fields *table, unsigned least, unsigned most,
 {
     lua_State *lua = table->lua;
 
-    if (table->wrong->is_set)
-        return false;
-    luaL_checkstack(lua, STACK_ROOM, "settings");
-    lua_pushnil(lua);
-    while (lua_next(lua, table->index) != 0) {
-        lua_pop(lua, 1);
-        if (is_position(lua, -1, least, most) || key_is(lua, -1, name))
-            continue;
-        fail_position(table, what);
-        lua_pop(lua, 1);
-        return false;
-    }
-    return true;
+    begin_keys(table);
+    while (next_key(table))
+        if (!is_position(lua, -1, least, most) && !key_is(lua, -1, name))
+            fail_position(table, what);
+    return !table->wrong->is_set;
 }
 
 unsigned fields_count(struct fields *list, unsigned limit)
@@ -342,23 +339,13 @@ unsigned fields_count(struct fields *list, unsigned limit)
     lua_State *lua = list->lua;
     size_t count = lua_objlen(lua, list->index), seen = 0;
 
-    if (list->wrong->is_set)
-        return 0;
-    luaL_checkstack(lua, STACK_ROOM, "settings");
-    lua_pushnil(lua);
-    while (lua_next(lua, list->index) != 0) {
-        lua_pop(lua, 1);
-        if (!is_position(lua, -1, 1, count)) {
-            if (lua_type(lua, -1) == LUA_TSTRING)
-                fields_fail(list, NULL, 0, "expected a list, got the name '%.*s' in it",
-                            SHOWN_BYTES_MAX, lua_tostring(lua, -1));
-            else
-                fields_fail(list, NULL, 0, "expected a list without gaps");
-            lua_pop(lua, 1);
-            return 0;
-        }
-        seen++;
-    }
+    begin_keys(list);
+    for (; next_key(list); seen++)
+        if (lua_type(lua, -1) == LUA_TSTRING)
+            fields_fail(list, NULL, 0, "expected a list, got the name '%.*s' in it",
+                        SHOWN_BYTES_MAX, lua_tostring(lua, -1));
+        else if (!is_position(lua, -1, 1, count))
+            fields_fail(list, NULL, 0, "expected a list without gaps");
     if (seen != count)
         fields_fail(list, NULL, 0, "expected a list without gaps");
     else if (count > limit)

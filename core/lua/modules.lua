@@ -11,7 +11,7 @@ local sub = string.sub
 local ffi = inside.ffi
 local C = ffi.C
 local getinfo = inside.getinfo
-local did_you_mean, find = inside.did_you_mean, parts.find_module
+local did_you_mean, names_of, find = inside.did_you_mean, inside.names_of, parts.find_module
 
 -- Raises an error at the script's line, two calls up. After a tail call such as
 -- "return require 'x' { .. }" Lua does not know that line: then config/load.c looks for the option
@@ -87,13 +87,6 @@ end
 
 local MERGED = { health = true, timeouts = true, limits = true, script = true, pages = true, log = true }
 
-local function names_of_options(options)
-  local names = {}
-  for name in pairs(options) do names[#names + 1] = name end
-  for name in pairs(SETTINGS) do names[#names + 1] = name end
-  return names
-end
-
 local function kind_of(value) return type(value) == "nil" and "nothing" or "a " .. type(value) end
 
 local function with_environment(made)
@@ -166,7 +159,7 @@ function lb.script(defaults, make)
       if default == nil then
         if not SETTINGS[name] then
           refuse(tostring(name), "unknown option '%s'%s", tostring(name),
-            type(name) == "string" and did_you_mean(name, names_of_options(defaults)) or "")
+            type(name) == "string" and did_you_mean(name, names_of(defaults, SETTINGS)) or "")
         end
         settings[name] = value
       else
