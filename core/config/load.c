@@ -41,7 +41,7 @@ struct load {
     struct config *config;
     struct fields_wrong wrong;
     struct buffer *error;
-    bool is_compiled, is_in_module;
+    bool is_compiled;
     bool is_done;
 };
 
@@ -64,32 +64,19 @@ static void append_clean(struct buffer *out, struct slice text)
     }
 }
 
-/* What the message names, in full: the script, or the module whose line it is. */
-static void append_place(struct load *load, struct slice *message)
-{
-    const struct bundle *modules = &load->config->modules;
-
-    for (unsigned i = 0; i < modules->count; i++)
-        if (place_begins(*message, modules->modules[i].path, message)) {
-            buffer_append_text(load->error, modules->modules[i].path);
-            load->is_in_module = true;
-            return;
-        }
-    buffer_append_text(load->error, load->name);
-    if (!place_begins(*message, load->name, message))
-        buffer_append_text(load->error, ": ");
-}
-
 /* With what there is to be done, where that is known. */
 static void fail_with_lua_message(struct load *load, struct slice message)
 {
     const char *more = load->is_compiled ? instead_of(message) : foreign_guess(load->source);
+    const char *path = place_find(&message, load->name, &load->config->modules);
 
-    append_place(load, &message);
+    buffer_append_text(load->error, path != NULL ? path : load->name);
+    if (path == NULL)
+        buffer_append_text(load->error, ": ");
     append_clean(load->error, message);
     if (more != NULL)
         buffer_printf(load->error, ": %s", more);
-    if (load->is_in_module)
+    if (path != NULL && path != load->name)
         buffer_printf(load->error, " (while %s loads)", load->name);
 }
 

@@ -172,15 +172,13 @@ static void push_where(lua_State *lua, const struct modules *modules, const char
     }
     path_of(modules->script_path, "", name, beside);
     path_of(modules->script_path, "scripts/", name, below);
-    lua_pushfstring(lua, "there is no %s, no %s, and no script of that name in lb itself%s%s%s",
-                    beside, below,
-                    near != NULL  ? "; did you mean '"
-                    : own != NULL ? "; there is "
-                                  : "",
-                    near != NULL  ? near
-                    : own != NULL ? own
-                                  : "",
-                    near != NULL ? "'?" : "");
+    lua_pushfstring(lua, "there is no %s, no %s, and no script of that name in lb itself", beside,
+                    below);
+    if (near != NULL)
+        lua_pushfstring(lua, "; did you mean '%s'?", near);
+    else
+        lua_pushfstring(lua, own != NULL ? "; there is %s" : "", own);
+    lua_concat(lua, 2);
 }
 
 static int find_module(lua_State *lua)

@@ -43,6 +43,14 @@ bool place_begins(struct slice message, const char *path, struct slice *behind)
     return true;
 }
 
+const char *place_find(struct slice *message, const char *script, const struct bundle *modules)
+{
+    for (unsigned i = 0; i < modules->count; i++)
+        if (place_begins(*message, modules->modules[i].path, message))
+            return modules->modules[i].path;
+    return place_begins(*message, script, message) ? script : NULL;
+}
+
 unsigned place_line(struct slice behind)
 {
     unsigned line = 0;

@@ -7,10 +7,13 @@
 #ifndef LUA_PLACE_H
 #define LUA_PLACE_H
 
-#include "base/slice.h"
+#include "lua/bundle.h"
 
 /* Does the message begin with that path, whole or shortened? Then *behind is the rest: ":7: ..". */
 bool place_begins(struct slice message, const char *path, struct slice *behind);
+/* The path of the module, or else the script, with which it begins, and *message is the rest; NULL:
+ * it begins with none. */
+const char *place_find(struct slice *message, const char *script, const struct bundle *modules);
 unsigned place_line(struct slice behind); /* 7; 0: there is none */
 
 #endif

@@ -16,20 +16,6 @@
 
 enum { TRACEBACK_BYTES_MAX = 4096, MESSAGE_BYTES_MAX = 4096 }; /* errors may be of any length */
 
-/* Of the script, or any of its modules, whose line is at the start of a message: the path; NULL if
- * there is none. Then *text is what stands behind the path. */
-static const char *file_of(const struct script *script, struct slice *text)
-{
-    const struct bundle *modules = &script->config->modules;
-
-    if (place_begins(*text, script->config->script_path, text))
-        return script->config->script_path;
-    for (unsigned i = 0; i < modules->count; i++)
-        if (place_begins(*text, modules->modules[i].path, text))
-            return modules->modules[i].path;
-    return NULL;
-}
-
 /* The innermost line that the dead coroutine still knows; LuaJIT forgets that of
  * the frame that raised the error. */
 static unsigned line_of_caller(const struct script *script, const char **file)
@@ -106,7 +92,7 @@ void script_explain(struct script *script, enum hook hook, enum breach breach,
     words = explanation(script, breach, room, sizeof room);
     text = (struct slice){words, strnlen(words, MESSAGE_BYTES_MAX)};
     more = instead_of(text);
-    file = file_of(script, &text);
+    file = place_find(&text, script->config->script_path, &script->config->modules);
     if (file != NULL) {
         *line = place_line(text);
         buffer_append_text(message, file);

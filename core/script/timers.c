@@ -15,16 +15,18 @@ static void timer_free(struct timer *t)
     mem_free(t);
 }
 
+/* A run is under way: in a script's call of cancel, perhaps this timer's own. */
+static bool timer_is_at_work(const struct timer *t)
+{
+    return t->is_running || script_awaits(&t->run);
+}
+
 static void timer_cancel(struct timer *t)
 {
     t->is_cancelled = true;
     deadline_clear(&t->due);
-}
-
-/* A run is going on: in a script's call of cancel, perhaps this timer's own. */
-static bool timer_is_at_work(const struct timer *t)
-{
-    return t->is_running || script_awaits(&t->run);
+    if (!timer_is_at_work(t))
+        timer_free(t);
 }
 
 static void on_due(struct deadline *d)
@@ -93,11 +95,8 @@ static int timer_stop(lua_State *lua)
 {
     struct timer *t = timer_find(lua_touserdata(lua, lua_upvalueindex(1)), lua_tonumber(lua, 1));
 
-    if (t == NULL)
-        return 0;
-    timer_cancel(t);
-    if (!timer_is_at_work(t))
-        timer_free(t);
+    if (t != NULL)
+        timer_cancel(t);
     return 0;
 }
 
@@ -128,8 +127,6 @@ void timers_retire(struct timers *all)
 
         node = node->next;
         timer_cancel(t);
-        if (!timer_is_at_work(t))
-            timer_free(t);
     }
 }
 
