@@ -1,10 +1,19 @@
-#include "lua/codes.h"
-
+/*
+ * How bytes are written as text, and times as dates: core/lua/codes.lua and texts.lua call these by
+ * name, and declare them.
+ *
+ * Each takes time by the length of what it is given, which they bound. `out` has room for the
+ * result; none of them ends it with a NUL. What decodes gives the length of the result, or if the
+ * text is wrong -1 - the place of the first byte that cannot be there.
+ */
 #include "base/sha256.h"
 #include "base/slice.h"
 
-#include <string.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <time.h>
+
+enum { DATE_BYTES = 8192 }; /* codes.lua has as many */
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -18,6 +27,7 @@ static int32_t wrong_at(size_t place)
 static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char for_urls[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/* RFC 4648, 4 with padding, or as is_url 5 without: 4 bytes for each 3 begun. */
 int32_t codes_to_base64(const char *bytes, size_t length, bool is_url, char *out)
 {
     const char *digits = is_url ? for_urls : standard;
@@ -62,6 +72,7 @@ static size_t without_padding(const char *text, size_t length)
     return length % 4 == 0 ? digits : length;
 }
 
+/* 3 bytes for each 4 begun. With is_url padding may be left out; bits that mean nothing are 0. */
 int32_t codes_from_base64(const char *text, size_t length, bool is_url, char *out)
 {
     size_t digits = without_padding(text, length), written = 0;
@@ -89,6 +100,7 @@ int32_t codes_from_base64(const char *text, size_t length, bool is_url, char *ou
 
 /* --- hex, and percent --- */
 
+/* 2 bytes for each, in lower case. */
 int32_t codes_to_hex(const char *bytes, size_t length, char *out)
 {
     for (size_t i = 0; i < length; i++) {
@@ -110,6 +122,7 @@ int32_t codes_from_hex(const char *text, size_t length, char *out)
     return length % 2 == 0 ? (int32_t)(length / 2) : wrong_at(length);
 }
 
+/* RFC 3986, 2.1: all but unreserved characters become "%41", 3 bytes for each. */
 int32_t codes_to_percent(const char *bytes, size_t length, char *out)
 {
     static const char upper[] = "0123456789ABCDEF"; /* RFC 3986, 2.1 */
@@ -127,6 +140,7 @@ int32_t codes_to_percent(const char *bytes, size_t length, char *out)
     return (int32_t)written;
 }
 
+/* With is_form a "+" is a space, and a "%" without two digits behind it stays as it is. */
 int32_t codes_from_percent(const char *text, size_t length, bool is_form, char *out)
 {
     size_t written = 0;
@@ -147,6 +161,7 @@ int32_t codes_from_percent(const char *text, size_t length, bool is_form, char *
     return (int32_t)written;
 }
 
+/* Hex digits, as of the next. */
 void codes_sha256(const char *text, size_t length, char out[64])
 {
     struct sha256 hash;
@@ -158,6 +173,14 @@ void codes_sha256(const char *text, size_t length, char out[64])
     codes_to_hex((const char *)digest, sizeof digest, out);
 }
 
+void codes_hmac(const char *key, size_t key_length, const char *text, size_t length, char hex[64])
+{
+    uint8_t digest[SHA256_BYTES];
+
+    sha256_hmac((struct slice){key, key_length}, (struct slice){text, length}, digest);
+    codes_to_hex((const char *)digest, sizeof digest, hex);
+}
+
 /* --- dates --- */
 
 static bool in_utc(double seconds, struct tm *out)
@@ -167,8 +190,9 @@ static bool in_utc(double seconds, struct tm *out)
     return gmtime_r(&at, out) != NULL;
 }
 
-/* The format was read by codes.lua: its conversions are known ones. */
-size_t codes_date(const char *format, double seconds, char out[CODES_DATE_BYTES])
+/* A time in UTC. The format was read by codes.lua: its conversions are known ones. The length; 0:
+ * there is no such date. */
+size_t codes_date(const char *format, double seconds, char out[DATE_BYTES])
 {
     struct tm at;
 
@@ -176,10 +200,11 @@ size_t codes_date(const char *format, double seconds, char out[CODES_DATE_BYTES]
         return 0;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    return strftime(out, CODES_DATE_BYTES, format, &at);
+    return strftime(out, DATE_BYTES, format, &at);
 #pragma GCC diagnostic pop
 }
 
+/* year, month, day, hour, min, sec, wday, yday as Lua has them. False: there is no such date. */
 bool codes_date_fields(double seconds, int32_t out[8])
 {
     struct tm at;
@@ -197,6 +222,7 @@ bool codes_date_fields(double seconds, int32_t out[8])
     return true;
 }
 
+/* The other way round, of the first six, which may be beyond what a calendar has. */
 double codes_time(const int32_t fields[6])
 {
     struct tm at = {.tm_year = fields[0] - 1900,

@@ -114,7 +114,7 @@ local hex = ffi.new "char[64]"
 
 local function new_name(module)
   if #module > SHORT then -- for a name of lb.bucket or lb.counter there is not much room
-    C.texts_hmac("", 0, module, #module, hex)
+    C.codes_hmac("", 0, module, #module, hex)
     -- No module has a "~" in its name.
     module = sub(module, 1, SHORT - HEX - 1) .. "~" .. ffi.string(hex, HEX)
   end

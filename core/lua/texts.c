@@ -2,19 +2,9 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
-#include "base/sha256.h"
 #include "base/utf8.h"
-#include "lua/codes.h"
 
 enum { MEMBERS_MAX = 20 }; /* of an event; texts.lua knows it, too */
-
-void texts_hmac(const char *key, size_t key_length, const char *text, size_t length, char hex[64])
-{
-    uint8_t digest[SHA256_BYTES];
-
-    sha256_hmac((struct slice){key, key_length}, (struct slice){text, length}, digest);
-    codes_to_hex((const char *)digest, sizeof digest, hex);
-}
 
 bool texts_equal(const char *a, const char *b, size_t length)
 {

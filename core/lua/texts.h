@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void texts_hmac(const char *key, size_t key_length, const char *text, size_t length,
-                char hex[64]);                                 /* HMAC-SHA-256 */
 bool texts_equal(const char *a, const char *b, size_t length); /* takes as long for any bytes */
 size_t texts_utf8(const char *text, size_t length);            /* how much of it is UTF-8 */
 

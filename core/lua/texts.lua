@@ -7,7 +7,7 @@ local error, next, tostring, type = error, next, inside.tostring, type
 local find, format, gsub, huge, sort, sub = string.find, string.format, string.gsub, math.huge, table.sort, string.sub
 
 ffi.cdef [[
-void texts_hmac(const char *key, size_t key_length, const char *text, size_t length, char hex[64]);
+void codes_hmac(const char *key, size_t key_length, const char *text, size_t length, char hex[64]);
 bool texts_equal(const char *a, const char *b, size_t length);
 void texts_log(uint32_t level, const char *message, const char *const *members, uint32_t count);
 ]]
@@ -22,7 +22,7 @@ function lb.hmac(key, text)
   if #key > TEXT_MAX or #text > TEXT_MAX then
     complain("lb.hmac: a text has 256 KiB at most, not %d bytes", #key > TEXT_MAX and #key or #text)
   end
-  C.texts_hmac(key, #key, text, #text, hex)
+  C.codes_hmac(key, #key, text, #text, hex)
   return ffi.string(hex, 64)
 end
 

@@ -7,7 +7,7 @@ struct sha256 { uint32_t state[8]; uint64_t length; uint8_t block[64]; };
 void sha256_init(struct sha256 *);
 void sha256_add(struct sha256 *, struct slice);
 void sha256_end(struct sha256 *, uint8_t digest[32]);
-void texts_hmac(const char *key, size_t key_length, const char *text, size_t length, char hex[64]);
+void codes_hmac(const char *key, size_t key_length, const char *text, size_t length, char hex[64]);
 bool texts_equal(const char *a, const char *b, size_t length);
 ]]
 
@@ -45,7 +45,7 @@ end)
 describe("HMAC-SHA-256", function()
   local function hmac(key, text)
     local hex = ffi.new "char[64]"
-    core.texts_hmac(key, #key, text, #text, hex)
+    core.codes_hmac(key, #key, text, #text, hex)
     return ffi.string(hex, 64)
   end
 
