@@ -6,7 +6,7 @@
 --
 -- Every load has counters and a clock of its own: `world`, which spec/support/fake_lb.lua
 -- describes. `require` looks next to the script, in scripts/ next to it, then in the scripts that
--- come with lb.
+-- come with lb; these find each other first.
 
 local fake_codes = require "spec.support.fake_codes"
 local fake_lb = require "spec.support.fake_lb"
@@ -24,17 +24,21 @@ local NAMES = {
 }
 
 local function new_require(env, folder)
-  local loaded = {}
+  local loaded, is_of_lb = {}, false -- by path; whether a script of lb is being loaded
   return function(name)
-    if loaded[name] ~= nil then return loaded[name] end
     local file = name:gsub("%.", "/") .. ".lua"
-    for _, path in ipairs { folder .. file, folder .. "scripts/" .. file, ROOT .. "scripts/" .. file } do
+    local of_lb = ROOT .. "scripts/" .. file
+    for _, path in ipairs(is_of_lb and { of_lb } or { folder .. file, folder .. "scripts/" .. file, of_lb }) do
+      if loaded[path] ~= nil then return loaded[path] end
       local found = io.open(path)
       if found then
         found:close()
+        local before = is_of_lb
+        is_of_lb = path == of_lb
         local value = setfenv(assert(loadfile(path)), env)(name)
-        loaded[name] = value == nil and true or value
-        return loaded[name]
+        is_of_lb = before
+        loaded[path] = value == nil and true or value
+        return loaded[path]
       end
     end
     error("no module '" .. name .. "'", 2)
