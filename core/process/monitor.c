@@ -6,7 +6,7 @@
 #include "net/deadline.h"
 #include "os/children.h"
 #include "os/pulse.h"
-#include "process/lookout.h"
+#include "process/monitor_script.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ static struct monitor {
     struct edition *edition;
     uint64_t number; /* of the edition */
     struct health *health;
-    struct lookout *lookout;
+    struct monitor_script *script;
     uv_signal_t on_term, on_quit, on_reopen;
     uv_poll_t woken;
     struct deadline log_retry, heartbeat;
@@ -150,9 +150,9 @@ int monitor_run(const struct config *first, struct edition *edition, struct segm
     signals_deliver();
     m->health = health_new(&m->loop, config, segment, on_first_round, m);
     watch_looks(m);
-    m->lookout = lookout_new(&m->loop, config, segment, m->health);
+    m->script = monitor_script_new(&m->loop, config, segment, m->health);
     loop_run(&m->loop);
-    lookout_free(m->lookout); /* what the script has open is closed as in a worker */
+    monitor_script_free(m->script); /* what the script has open is closed as in a worker */
     log_close();
     if (health_is_resolving(m->health) || dial_is_resolving())
         _exit(0);

@@ -1,4 +1,4 @@
-#include "process/lookout.h"
+#include "process/monitor_script.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -12,7 +12,7 @@
 enum { LOOK_MS = 50, NEWS_MIN = 256, LOST_LOG_MS = 1000, WORDS_BYTES = 96, ROOM_BYTES = 256 };
 
 struct inquiry { /* of one backend: the check that is under way */
-    struct lookout *lookout;
+    struct monitor_script *monitor_script;
     struct policy_call call;
     struct facts_request request;
     struct facts_check check;
@@ -30,7 +30,7 @@ struct seen { /* of one backend, as on_health was told */
     bool is_up, is_unchecked;
 };
 
-struct lookout {
+struct monitor_script {
     struct health_asker asker;
     struct loop *loop;
     const struct config *config;
@@ -54,7 +54,7 @@ struct lookout {
 
 static void inquiry_end(struct inquiry *q)
 {
-    struct lookout *l = q->lookout;
+    struct monitor_script *l = q->monitor_script;
 
     health_answer(l->health, (unsigned)(q - l->inquiries), q->check.is_up, q->check.reason);
     arena_dispose(&q->arena);
@@ -67,7 +67,7 @@ static void on_checked(struct policy_call *call)
 
 static void on_ask(struct health_asker *asker, unsigned backend)
 {
-    struct lookout *l = list_entry(asker, struct lookout, asker);
+    struct monitor_script *l = list_entry(asker, struct monitor_script, asker);
     struct inquiry *q = &l->inquiries[backend];
     uint64_t ends_ms = loop_now_ms(l->loop) + l->config->health.timeout_ms;
 
@@ -79,7 +79,7 @@ static void on_ask(struct health_asker *asker, unsigned backend)
 
 static void on_cancel(struct health_asker *asker, unsigned backend)
 {
-    struct lookout *l = list_entry(asker, struct lookout, asker);
+    struct monitor_script *l = list_entry(asker, struct monitor_script, asker);
 
     policy_cancel(&l->inquiries[backend].call);
     arena_dispose(&l->inquiries[backend].arena);
@@ -88,7 +88,7 @@ static void on_cancel(struct health_asker *asker, unsigned backend)
 /* --- news --- */
 
 /* In an event of its own: checks that are due come between two of them. */
-static void lookout_tell_next(struct lookout *l)
+static void monitor_script_tell_next(struct monitor_script *l)
 {
     if (!l->is_telling && l->count > 0 && !deadline_is_set(&l->next))
         deadline_set(l->loop, &l->next, 0);
@@ -96,15 +96,15 @@ static void lookout_tell_next(struct lookout *l)
 
 static void on_told(struct policy_call *call)
 {
-    struct lookout *l = list_entry(call, struct lookout, telling);
+    struct monitor_script *l = list_entry(call, struct monitor_script, telling);
 
     l->is_telling = false;
-    lookout_tell_next(l);
+    monitor_script_tell_next(l);
 }
 
 static void on_next(struct deadline *d)
 {
-    struct lookout *l = list_entry(d, struct lookout, next);
+    struct monitor_script *l = list_entry(d, struct monitor_script, next);
 
     l->told = l->news[l->first];
     l->first = (l->first + 1) % l->news_max;
@@ -115,7 +115,7 @@ static void on_next(struct deadline *d)
         on_told(&l->telling);
 }
 
-static void lookout_lose(struct lookout *l)
+static void monitor_script_lose(struct monitor_script *l)
 {
     unsigned lost = (unsigned)log_interval_count(&l->lost, loop_now_ms(l->loop), LOST_LOG_MS);
 
@@ -124,13 +124,13 @@ static void lookout_lose(struct lookout *l)
                   lost, lost == 1 ? " is" : "s are");
 }
 
-static void lookout_add(struct lookout *l, unsigned backend, bool is_up)
+static void monitor_script_add(struct monitor_script *l, unsigned backend, bool is_up)
 {
     struct news *news = &l->news[(l->first + l->count) % l->news_max];
     struct buffer words = {0};
 
     if (l->count == l->news_max) {
-        lookout_lose(l);
+        monitor_script_lose(l);
         l->first = (l->first + 1) % l->news_max;
         l->count--;
     }
@@ -146,7 +146,7 @@ static void lookout_add(struct lookout *l, unsigned backend, bool is_up)
 /* A change there and back between two looks is none. */
 static void on_look(struct deadline *d)
 {
-    struct lookout *l = list_entry(d, struct lookout, look);
+    struct monitor_script *l = list_entry(d, struct monitor_script, look);
     uint64_t generation = board_generation(l->segment);
 
     deadline_set(l->loop, d, LOOK_MS);
@@ -158,13 +158,13 @@ static void on_look(struct deadline *d)
         bool is_unchecked = v.reason == VERDICT_UNCHECKED;
 
         if (v.up != l->seen[i].is_up || is_unchecked != l->seen[i].is_unchecked)
-            lookout_add(l, i, v.up);
+            monitor_script_add(l, i, v.up);
         l->seen[i] = (struct seen){v.up, is_unchecked};
     }
-    lookout_tell_next(l);
+    monitor_script_tell_next(l);
 }
 
-static void lookout_watch(struct lookout *l)
+static void monitor_script_watch(struct monitor_script *l)
 {
     l->generation = board_generation(l->segment);
     for (unsigned i = 0; i < l->config->backends_count; i++) {
@@ -199,28 +199,28 @@ static struct policy *load_script(struct loop *loop, const struct config *config
     return policy;
 }
 
-struct lookout *lookout_new(struct loop *loop, const struct config *config, struct segment *segment,
-                            struct health *health)
+struct monitor_script *monitor_script_new(struct loop *loop, const struct config *config,
+                                          struct segment *segment, struct health *health)
 {
     struct policy *policy = is_needed(config) ? load_script(loop, config, segment) : NULL;
-    struct lookout *l;
+    struct monitor_script *l;
 
     if (policy == NULL)
         return NULL;
     l = mem_zalloc(sizeof *l);
-    *l = (struct lookout){.asker = {on_ask, on_cancel},
-                          .loop = loop,
-                          .config = config,
-                          .segment = segment,
-                          .health = health,
-                          .policy = policy,
-                          .telling.on_done = on_told};
+    *l = (struct monitor_script){.asker = {on_ask, on_cancel},
+                                 .loop = loop,
+                                 .config = config,
+                                 .segment = segment,
+                                 .health = health,
+                                 .policy = policy,
+                                 .telling.on_done = on_told};
     l->inquiries = mem_zalloc(config->backends_count * sizeof *l->inquiries + 1);
     l->news_max = 2 * config->backends_count + NEWS_MIN;
     l->news = mem_zalloc(l->news_max * sizeof *l->news);
     l->seen = mem_zalloc(config->backends_count * sizeof *l->seen + 1);
     for (unsigned i = 0; i < config->backends_count; i++) {
-        l->inquiries[i].lookout = l;
+        l->inquiries[i].monitor_script = l;
         l->inquiries[i].call.on_done = on_checked;
     }
     deadline_init(&l->look, on_look);
@@ -228,11 +228,11 @@ struct lookout *lookout_new(struct loop *loop, const struct config *config, stru
     if (config->health.type == CONFIG_HEALTH_LUA)
         health_ask(health, &l->asker);
     if (config->has_on_health)
-        lookout_watch(l);
+        monitor_script_watch(l);
     return l;
 }
 
-void lookout_free(struct lookout *l)
+void monitor_script_free(struct monitor_script *l)
 {
     if (l == NULL)
         return;

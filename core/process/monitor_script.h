@@ -1,5 +1,5 @@
 /*
- * lookout - what a script does in the monitor: health(backend), on_health and the timers with
+ * monitor_script - what a script does in the monitor: health(backend), on_health and the timers with
  * once = true.
  *
  * It runs in a VM of its own, which only a script that has one of these gets. Its checks take the
@@ -7,21 +7,21 @@
  * after the other and in order; a burst of more than there is room for loses the oldest. Neither
  * delays a check by more than script.budget_ms, as each call is an event of its own.
  */
-#ifndef PROCESS_LOOKOUT_H
-#define PROCESS_LOOKOUT_H
+#ifndef PROCESS_MONITOR_SCRIPT_H
+#define PROCESS_MONITOR_SCRIPT_H
 
 #include "config/config.h"
 #include "health/health.h"
 #include "net/loop.h"
 #include "shared/segment.h"
 
-struct lookout;
+struct monitor_script;
 
 /* Borrows all. NULL: the script has nothing to do here, or cannot be loaded, which is logged;
  * then backends are probed by a connect. Call before the loop runs. */
-struct lookout *lookout_new(struct loop *, const struct config *, struct segment *,
-                            struct health *);
+struct monitor_script *monitor_script_new(struct loop *, const struct config *, struct segment *,
+                                          struct health *);
 /* Ends what is under way, in silence, and the health's asking. NULL is fine. */
-void lookout_free(struct lookout *);
+void monitor_script_free(struct monitor_script *);
 
 #endif
