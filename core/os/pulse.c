@@ -37,13 +37,13 @@ bool pulse_is_due(struct pulse *p, uint64_t now_ms)
     return true;
 }
 
-uint64_t pulse_still_ms(struct pulse *p, unsigned which, uint64_t beat, uint64_t now_ms)
+uint64_t pulse_still_ms(struct pulse *p, unsigned which, uint64_t events, uint64_t now_ms)
 {
     struct pulse_child *child = &p->list[which];
 
     CHECK(which < p->count);
-    if (child->beat != beat)
-        *child = (struct pulse_child){.beat = beat, .changed_ms = now_ms};
+    if (child->events != events)
+        *child = (struct pulse_child){.events = events, .changed_ms = now_ms};
     return now_ms - child->changed_ms;
 }
 

@@ -24,7 +24,7 @@ static struct monitor {
     struct monitor_script *script;
     uv_signal_t on_term, on_quit, on_reopen;
     uv_poll_t woken;
-    struct deadline log_retry, heartbeat;
+    struct deadline log_retry, pulse;
 } monitor;
 
 static void on_first_round(void *owner)
@@ -61,11 +61,11 @@ static void on_log_retry(struct deadline *d)
     (void)d; /* the turn that it begins flushes */
 }
 
-static void on_heartbeat(struct deadline *d)
+static void on_pulse(struct deadline *d)
 {
-    struct monitor *m = list_entry(d, struct monitor, heartbeat);
+    struct monitor *m = list_entry(d, struct monitor, pulse);
 
-    deadline_set(&m->loop, &m->heartbeat, PULSE_BEAT_MS);
+    deadline_set(&m->loop, &m->pulse, PULSE_EVERY_MS);
 }
 
 static void on_woken(uv_poll_t *handle, int status, int events)
@@ -139,11 +139,11 @@ int monitor_run(const struct config *first, struct edition *edition, struct segm
     loop_init(&m->loop);
     m->loop.owner = m;
     m->loop.on_turn = on_turn;
-    m->loop.pulse = &segment->monitor_heartbeat;
+    m->loop.pulse = &segment->monitor_pulse;
     m->segment = segment;
     deadline_init(&m->log_retry, on_log_retry);
-    deadline_init(&m->heartbeat, on_heartbeat);
-    on_heartbeat(&m->heartbeat);
+    deadline_init(&m->pulse, on_pulse);
+    on_pulse(&m->pulse);
     watch_signal(m, &m->on_term, SIGTERM);
     watch_signal(m, &m->on_quit, SIGQUIT);
     watch_signal(m, &m->on_reopen, SIGUSR1);

@@ -293,11 +293,11 @@ static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_
 {
     bool is_monitor = which == supervisor_monitor(s);
     const struct segment_worker *worker = &s->segment->workers[which];
-    uint64_t beat = atomic_load(is_monitor ? &s->segment->monitor_heartbeat : &worker->heartbeat);
+    uint64_t events = atomic_load(is_monitor ? &s->segment->monitor_pulse : &worker->pulse);
     bool is_loading =
         s->reload.state == RELOAD_FOLLOWING || (!is_monitor && atomic_load(&worker->ready) == 0);
     uint64_t bound_ms = is_loading ? PULSE_STILL_START_MS : PULSE_STILL_MS + s->reload.budget_ms;
-    uint64_t still_ms = pulse_still_ms(&s->pulse, which, beat, now_ms);
+    uint64_t still_ms = pulse_still_ms(&s->pulse, which, events, now_ms);
     pid_t pid = s->children.list[which].pid;
 
     if (pid != 0 && still_ms >= PULSE_SPREAD_MS &&

@@ -32,7 +32,7 @@ enum {
     LAST_ACCEPT_MS = 10, /* for connections that are on their way when draining begins */
     LAST_SERVED_MS = 20, /* the same before another script is loaded */
     LOG_AGAIN_MS = 20,
-    TICK_BEATS = 1000 / PULSE_BEAT_MS, /* of a second */
+    TICK_PULSES = 1000 / PULSE_EVERY_MS, /* of a second */
     DRAIN_GRACE_MS = 1000, /* the supervisor ends a drain; this is for when it is gone */
     STRAY_SIGNAL_MS = 200, /* a signal to the whole group meets the supervisor, too */
 };
@@ -54,8 +54,8 @@ struct worker {
     pid_t supervisor;
     uv_signal_t terminate, quit, hangup, reopen;
     uv_poll_t woken; /* by another worker */
-    unsigned beats;
-    struct deadline last_accept, drain_end, stray_signal, log_again, heartbeat, turn_to_load;
+    unsigned pulses;
+    struct deadline last_accept, drain_end, stray_signal, log_again, pulse, turn_to_load;
     enum worker_state state;
     int status; /* of the process */
 };
@@ -267,7 +267,7 @@ static void ignore_stray_signals(void)
 static void worker_end(struct worker *w)
 {
     worker_enter(w, WORKER_ENDING);
-    deadline_clear(&w->heartbeat);
+    deadline_clear(&w->pulse);
     deadline_clear(&w->turn_to_load);
     deadline_clear(&w->drain_end);
     deadline_clear(&w->stray_signal);
@@ -327,13 +327,13 @@ static void worker_tick(struct worker *w)
         policy_tick(w->proxy.plan->policy);
 }
 
-static void on_heartbeat(struct deadline *d)
+static void on_pulse(struct deadline *d)
 {
-    struct worker *w = list_entry(d, struct worker, heartbeat);
+    struct worker *w = list_entry(d, struct worker, pulse);
 
-    deadline_set(&w->loop, &w->heartbeat, PULSE_BEAT_MS);
+    deadline_set(&w->loop, &w->pulse, PULSE_EVERY_MS);
     entrance_look(&w->entrance);
-    if (++w->beats % TICK_BEATS == 0)
+    if (++w->pulses % TICK_PULSES == 0)
         worker_tick(w);
 }
 
@@ -416,13 +416,13 @@ static void worker_init(struct worker *w, const struct worker_task *task)
     w->loop.owner = w;
     w->loop.on_turn = on_turn;
     w->loop.on_memory_full = on_memory_full;
-    w->loop.pulse = &w->slot->heartbeat;
+    w->loop.pulse = &w->slot->pulse;
     worker_catch_signals(w);
     deadline_init(&w->last_accept, on_last_accept);
     deadline_init(&w->drain_end, on_drain_end);
     deadline_init(&w->stray_signal, on_stray_signal);
     deadline_init(&w->log_again, on_log_again);
-    deadline_init(&w->heartbeat, on_heartbeat);
+    deadline_init(&w->pulse, on_pulse);
     deadline_init(&w->turn_to_load, on_turn_to_load);
     clients_init(&w->clients, &(struct clients_setup){.loop = &w->loop,
                                                       .config = w->first,
@@ -445,7 +445,7 @@ int worker_run(const struct worker_task *task)
     w->status = worker_start(w, task);
     if (w->status != 0)
         worker_drain(w); /* closes what there is, in order */
-    on_heartbeat(&w->heartbeat);
+    on_pulse(&w->pulse);
     loop_run(&w->loop);
     if (dial_is_resolving()) { /* for a script; libuv would wait for the answer */
         log_close();

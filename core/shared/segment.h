@@ -99,8 +99,8 @@ struct segment_turn {
 
 /* One per worker slot, written by its worker. */
 struct segment_worker {
-    alignas(SEGMENT_APART) _Atomic uint64_t heartbeat; /* changes with each event of its loop */
-    _Atomic uint32_t ready;                            /* accepts connections */
+    alignas(SEGMENT_APART) _Atomic uint64_t pulse; /* changes with each event of its loop */
+    _Atomic uint32_t ready;                        /* accepts connections */
     _Atomic uint32_t pid;
     _Atomic uint32_t waiting;          /* requests, for a place at a backend, and */
     _Atomic uint64_t waiting_since_us; /* since when the first of them does; 0: none */
@@ -156,7 +156,7 @@ struct segment {
     struct segment_parking parking;
     /* Written the whole time by the monitor, which is busy with its checks; and ten times a
      * second, if a script wants to know it. */
-    alignas(SEGMENT_APART) _Atomic uint64_t monitor_heartbeat;
+    alignas(SEGMENT_APART) _Atomic uint64_t monitor_pulse;
     alignas(SEGMENT_APART) _Atomic uint64_t median_at_ms; /* when it was reckoned; 0: never */
     _Atomic double median_ms;                             /* of the backends' ewma_ms */
     /* Written while limits.connections is reached. */

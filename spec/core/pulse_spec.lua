@@ -5,13 +5,13 @@ local uv = require "luv"
 local wait = require "spec.support.loop"
 
 ffi.cdef [[
-struct pulse_child { uint64_t beat, changed_ms, waited_ms; };
+struct pulse_child { uint64_t events, changed_ms, waited_ms; };
 struct pulse { struct pulse_child *list; unsigned count; uint64_t looked_ms; };
 void pulse_init(struct pulse *, unsigned count, uint64_t now_ms);
 void pulse_dispose(struct pulse *);
 void pulse_begin(struct pulse *, unsigned which, uint64_t now_ms);
 bool pulse_is_due(struct pulse *, uint64_t now_ms);
-uint64_t pulse_still_ms(struct pulse *, unsigned which, uint64_t beat, uint64_t now_ms);
+uint64_t pulse_still_ms(struct pulse *, unsigned which, uint64_t events, uint64_t now_ms);
 uint64_t pulse_own_still_ms(struct pulse *, unsigned which, uint64_t still_ms, uint64_t waited_ms);
 uint64_t waited_ms(int pid);
 ]]
@@ -25,7 +25,7 @@ describe("the pulse of a child", function()
   end)
   after_each(function() core.pulse_dispose(pulse) end)
 
-  local function still(which, beat, now_ms) return tonumber(core.pulse_still_ms(pulse, which, beat, now_ms)) end
+  local function still(which, events, now_ms) return tonumber(core.pulse_still_ms(pulse, which, events, now_ms)) end
 
   it("is looked at four times a second", function()
     assert.is_false(core.pulse_is_due(pulse, 10249))
@@ -33,7 +33,7 @@ describe("the pulse of a child", function()
     assert.is_false(core.pulse_is_due(pulse, 10250))
   end)
 
-  it("is still since its heartbeat changed last, whatever that says", function()
+  it("is still since its pulse changed last, whatever that says", function()
     for second = 11, 20 do
       assert.is_true(core.pulse_is_due(pulse, second * 1000))
       assert.equal(0, still(0, second, second * 1000))
