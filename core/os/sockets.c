@@ -27,7 +27,7 @@ static const char ports_of_root[] =
     "net.ipv4.ip_unprivileged_port_start=0. In a container: listen above, and publish that port "
     "(-p 80:3030)";
 
-static int fail_listen(const struct sockets *s, unsigned address, struct buffer *error)
+static int refuse(const struct sockets *s, unsigned address, struct buffer *error)
 {
     const char *why = strerror(errno);
 
@@ -137,14 +137,14 @@ int sockets_bind(struct sockets *s, const struct config *config, struct buffer *
         s->fds[i] = -1;
     for (unsigned address = 0; address < s->addresses; address++)
         if (bind_address(s, address, notice) != 0) {
-            (void)fail_listen(s, address, error);
+            (void)refuse(s, address, error);
             sockets_close(s);
             return -1;
         }
     return 0;
 }
 
-static void get_bound_name(const struct sockets *s, unsigned address, struct sockaddr_in6 *out)
+static void bound_name(const struct sockets *s, unsigned address, struct sockaddr_in6 *out)
 {
     socklen_t length = sizeof *out;
 
@@ -159,12 +159,12 @@ int sockets_listen(struct sockets *s, struct buffer *error)
     for (unsigned address = 0; address < s->addresses; address++) {
         struct sockaddr_in6 name;
 
-        get_bound_name(s, address, &name);
+        bound_name(s, address, &name);
         if (!is_port_free(s, (struct sockaddr *)&name))
-            return fail_listen(s, address, error);
+            return refuse(s, address, error);
         for (unsigned slot = 0; slot < s->slots; slot++)
             if (listen(*socket_at(s, slot, address), BACKLOG) != 0)
-                return fail_listen(s, address, error);
+                return refuse(s, address, error);
     }
     return 0;
 }
@@ -215,7 +215,7 @@ void sockets_format(const struct sockets *s, unsigned address, struct buffer *ou
 {
     struct sockaddr_in6 name;
 
-    get_bound_name(s, address, &name);
+    bound_name(s, address, &name);
     address_format(out, (struct sockaddr *)&name);
 }
 
@@ -223,7 +223,7 @@ uint16_t sockets_port(const struct sockets *s, unsigned address)
 {
     struct sockaddr_in6 name;
 
-    get_bound_name(s, address, &name);
+    bound_name(s, address, &name);
     return address_port((struct sockaddr *)&name);
 }
 

@@ -65,7 +65,7 @@ static bool on_full(struct listener *l)
     return e->workers > 1 && places_taken(e->clients->segment) <= e->most_of_all;
 }
 
-static bool make_room(struct listener *l)
+static bool make_room_for_client(struct listener *l)
 {
     struct entrance *e = l->owner;
 
@@ -147,7 +147,7 @@ int entrance_open(struct entrance *e, const struct config *config, const int *so
         l->is_proxied = config->listen[i].proxy;
         l->has_room = has_room;
         l->on_full = on_full;
-        l->make_room = make_room;
+        l->make_room = make_room_for_client;
         l->on_connection = on_connection;
         l->on_closed = on_closed;
         status = listener_open(l, e->clients->loop, sockets[i]);

@@ -46,10 +46,7 @@ static bool next_entry(struct slice *text, size_t indent, struct slice *entry)
 
 static struct slice entry_name(struct slice entry)
 {
-    const char *space = memchr(entry.start, ' ', entry.length);
-
-    return (struct slice){entry.start,
-                          space != NULL ? (size_t)(space - entry.start) : entry.length};
+    return slice_take_until(&entry, ' ');
 }
 
 static bool find_entry(struct slice text, size_t indent, struct slice name, struct slice *found)
@@ -70,8 +67,7 @@ static bool is_group(struct slice setting)
 /* The first line, without its comment: what lb makes of the value is no setting. */
 static struct slice entry_value(struct slice entry)
 {
-    const char *end = memchr(entry.start, '\n', entry.length);
-    struct slice line = {entry.start, end != NULL ? (size_t)(end - entry.start) : entry.length};
+    struct slice line = slice_take_until(&entry, '\n');
     const char *comment = memmem(line.start, line.length, ", -- ", 5);
 
     if (comment != NULL)
