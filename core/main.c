@@ -38,13 +38,13 @@ static void open_standard_descriptors(void)
         close(fd);
 }
 
-static int print_settings(const struct config *config)
+static int print_in_effect(const struct config *config)
 {
     struct buffer out = {0};
     bool is_whole;
 
     config_print(config, &out);
-    buffer_printf(&out, "-- fallback: \"%s\", as ", config_fallback_name(config));
+    buffer_printf(&out, "-- fallback: \"%s\", as ", config_fallback_names[config->fallback]);
     config_explain_fallback(config, &out);
     buffer_append_byte(&out, '\n');
     if (config->overridden != NULL)
@@ -79,7 +79,7 @@ static int with_config(const struct config *config, struct segment *segment,
     if (!is_check)
         return supervisor_run(config, segment, &in_effect, signals);
     signals_deliver();
-    return print_settings(config);
+    return print_in_effect(config);
 }
 
 static int with_settings(const struct options *options)
@@ -94,7 +94,7 @@ static int with_settings(const struct options *options)
         status = fail_start(1, buffer_slice(&error));
     } else {
         config = (options->script_given ? config_load_file : config_load_default)(
-            options->script, &options->overrides, segment, &error);
+            options->script, &options->given, segment, &error);
         if (config == NULL)
             status = fail_start(2, buffer_slice(&error));
         else

@@ -163,7 +163,7 @@ static bool reply_has(const struct reply *reply, struct slice name)
     return false;
 }
 
-static bool headers_have(const struct config_headers *headers, struct slice name)
+static bool headers_have(const struct config_pairs *headers, struct slice name)
 {
     for (unsigned i = 0; headers != NULL && i < headers->count; i++)
         if (slice_is_nocase(slice_of(headers->list[i].name), name))
@@ -177,7 +177,7 @@ static bool reply_says(const struct reply *reply, struct slice name)
            headers_have(reply->pages_headers, name);
 }
 
-static size_t headers_room(const struct config_headers *headers)
+static size_t headers_room(const struct config_pairs *headers)
 {
     size_t room = 0;
 
@@ -197,7 +197,7 @@ static size_t reply_room(const struct reply *reply, struct slice type)
 }
 
 static void write_headers(struct writer *w, const struct reply *reply,
-                          const struct config_headers *headers, const struct config_headers *before)
+                          const struct config_pairs *headers, const struct config_pairs *before)
 {
     for (unsigned i = 0; headers != NULL && i < headers->count; i++) {
         struct slice name = slice_of(headers->list[i].name);

@@ -15,7 +15,7 @@ struct reply {
     unsigned fields_count;
     /* Of the setting `pages`, or NULL: those of the status, and of all. A field that is among those
      * before them is not added. */
-    const struct config_headers *page_headers, *pages_headers;
+    const struct config_pairs *page_headers, *pages_headers;
     unsigned retry_after_s; /* 0: no such field */
 };
 

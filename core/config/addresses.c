@@ -5,22 +5,17 @@
 
 enum { SHOWN_BYTES_MAX = 80, PROPOSED_MAX = 3 };
 
-/* The next of several texts with commas between them; false after the last. */
+/* The next of several texts with commas between them; false after the last, when rest is NULL. */
 static bool next_of_list(struct slice *rest, struct slice *item)
 {
-    const char *comma;
+    struct slice all = *rest, taken;
 
-    if (rest->start == NULL)
+    if (all.start == NULL)
         return false;
-    comma = rest->length > 0 ? memchr(rest->start, ',', rest->length) : NULL;
-    if (comma == NULL) {
-        *item = slice_trim(*rest);
+    taken = slice_take_until(rest, ',');
+    *item = slice_trim(taken);
+    if (taken.length == all.length)
         *rest = (struct slice){NULL, 0};
-        return true;
-    }
-    *item = slice_trim((struct slice){rest->start, (size_t)(comma - rest->start)});
-    rest->length -= (size_t)(comma - rest->start) + 1;
-    rest->start = comma + 1;
     return true;
 }
 

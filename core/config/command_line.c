@@ -69,7 +69,7 @@ static bool fail_with_value(struct parser *p, const char *option, const char *ex
     return false;
 }
 
-static const char **append_pointer(const char **list, unsigned *count, const char *text)
+static const char **add_borrowed(const char **list, unsigned *count, const char *text)
 {
     list = mem_realloc(list, (*count + 1) * sizeof *list);
     list[(*count)++] = text;
@@ -78,26 +78,26 @@ static const char **append_pointer(const char **list, unsigned *count, const cha
 
 static bool take_listen(struct parser *p, const char *value)
 {
-    struct config_overrides *o = &p->options->overrides;
+    struct config_given *o = &p->options->given;
 
     o->listen_source = "--listen";
-    o->listen = append_pointer(o->listen, &o->listen_count, value);
+    o->listen = add_borrowed(o->listen, &o->listen_count, value);
     return true;
 }
 
 static bool take_backend(struct parser *p, const char *value)
 {
-    struct config_overrides *o = &p->options->overrides;
+    struct config_given *o = &p->options->given;
 
     o->backends_source = "--backend";
-    o->backends = append_pointer(o->backends, &o->backends_count, value);
+    o->backends = add_borrowed(o->backends, &o->backends_count, value);
     return true;
 }
 
 static bool take_workers(struct parser *p, const char *value)
 {
-    p->options->overrides.workers_source = "--workers";
-    p->options->overrides.workers = value;
+    p->options->given.workers_source = "--workers";
+    p->options->given.workers = value;
     return true;
 }
 
@@ -109,8 +109,8 @@ static bool take_log_format(struct parser *p, const char *value)
         return fail_with_value(p, "--log-format", "text or json", value);
     p->options->event_format = p->options->line_format = format;
     p->options->log_format_given = true;
-    p->options->overrides.log_format = value;
-    p->options->overrides.log_format_source = "--log-format";
+    p->options->given.log_format = value;
+    p->options->given.log_format_source = "--log-format";
     return true;
 }
 
@@ -326,7 +326,7 @@ static const char *variable(const char *name)
 
 static void take_environment(struct parser *p)
 {
-    struct config_overrides *o = &p->options->overrides;
+    struct config_given *o = &p->options->given;
     const char *listen = variable("LISTEN"), *backends = variable("BACKENDS");
     const char *workers = variable("WORKERS");
 
@@ -370,7 +370,7 @@ int options_parse(struct options *options, int argc, char **argv, struct buffer 
 
 void options_dispose(struct options *options)
 {
-    mem_free(options->overrides.listen);
-    mem_free(options->overrides.backends);
-    options->overrides = (struct config_overrides){0};
+    mem_free(options->given.listen);
+    mem_free(options->given.backends);
+    options->given = (struct config_given){0};
 }

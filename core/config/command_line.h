@@ -30,7 +30,7 @@ struct options {
     enum options_command command;
     const char *script; /* "balancer.lua" unless one was given */
     bool script_given;
-    struct config_overrides overrides;
+    struct config_given given;
     enum log_format event_format; /* of standard error */
     enum log_format line_format;  /* of standard output */
     enum log_level log_level;

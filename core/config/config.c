@@ -7,6 +7,16 @@
 #include <math.h>
 #include <sched.h>
 
+const char *const config_fallback_names[] = {"round_robin", "fail", NULL};
+const char *const config_body_first_names[] = {"never", "limited", "always", NULL};
+
+void config_add_pair(struct config_pairs *pairs, struct slice name, struct slice value)
+{
+    pairs->list = mem_realloc(pairs->list, (pairs->count + 1) * sizeof *pairs->list);
+    pairs->list[pairs->count++] = (struct config_pair){mem_copy(name.start, name.length),
+                                                       mem_copy(value.start, value.length)};
+}
+
 /* --- the end --- */
 
 static void free_texts(char **list, unsigned count)
@@ -16,24 +26,13 @@ static void free_texts(char **list, unsigned count)
     mem_free(list);
 }
 
-static void free_headers(struct config_headers *headers)
+static void free_pairs(struct config_pairs *pairs)
 {
-    for (unsigned i = 0; i < headers->count; i++) {
-        mem_free(headers->list[i].name);
-        mem_free(headers->list[i].value);
+    for (unsigned i = 0; i < pairs->count; i++) {
+        mem_free(pairs->list[i].name);
+        mem_free(pairs->list[i].value);
     }
-    mem_free(headers->list);
-}
-
-static void free_backend(struct config_backend *backend)
-{
-    for (unsigned i = 0; i < backend->tags_count; i++) {
-        mem_free(backend->tags[i].key);
-        mem_free(backend->tags[i].value);
-    }
-    mem_free(backend->tags);
-    mem_free(backend->name);
-    mem_free(backend->text);
+    mem_free(pairs->list);
 }
 
 void config_free(struct config *config)
@@ -44,14 +43,17 @@ void config_free(struct config *config)
         mem_free(config->listen[i].text);
         mem_free(config->listen[i].written);
     }
-    for (unsigned i = 0; i < config->backends_count; i++)
-        free_backend(&config->backends[i]);
+    for (unsigned i = 0; i < config->backends_count; i++) {
+        mem_free(config->backends[i].name);
+        mem_free(config->backends[i].text);
+        free_pairs(&config->backends[i].tags);
+    }
     for (unsigned i = 0; i < config->pages_count; i++) {
         mem_free(config->pages[i].type);
         mem_free(config->pages[i].body);
-        free_headers(&config->pages[i].headers);
+        free_pairs(&config->pages[i].headers);
     }
-    free_headers(&config->pages_headers);
+    free_pairs(&config->pages_headers);
     free_texts(config->log.headers, config->log.headers_count);
     free_texts(config->log.skip, config->log.skip_count);
     mem_free(config->log.file);
@@ -76,11 +78,6 @@ const struct config_page *config_page_of(const struct config *config, unsigned s
         if (config->pages[i].status == status)
             return &config->pages[i];
     return NULL;
-}
-
-const char *config_fallback_name(const struct config *config)
-{
-    return config->fallback == CONFIG_FALLBACK_FAIL ? "fail" : "round_robin";
 }
 
 bool config_takes_body_first(const struct config *config)

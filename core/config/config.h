@@ -17,8 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct config_tag {
-    char *key, *value;
+struct config_pair {
+    char *name, *value;
+};
+
+struct config_pairs {
+    struct config_pair *list;
+    unsigned count;
 };
 
 struct config_backend {
@@ -28,8 +33,7 @@ struct config_backend {
     unsigned slot;   /* where it is on the board, and in segment->shares: not its index here */
     uint32_t weight; /* 1 unless given; to 65535; 0: it gets no new requests */
     uint32_t max_in_flight; /* 0: no limit */
-    struct config_tag *tags;
-    unsigned tags_count;
+    struct config_pairs tags;
 };
 
 struct config_listen {
@@ -48,21 +52,12 @@ enum {
 /* CONFIG_HEALTH_LUA: the script's function says. */
 enum config_health_type { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP, CONFIG_HEALTH_LUA };
 
-struct config_header {
-    char *name, *value;
-};
-
-struct config_headers { /* by name, each once */
-    struct config_header *list;
-    unsigned count;
-};
-
 struct config_page { /* what a client gets with a status of our own */
     unsigned status; /* 400 to 599 */
     char *type;      /* Content-Type */
     char *body;      /* NULL, and no type: the body that we write without a page */
     size_t body_bytes;
-    struct config_headers headers; /* come before those of all pages */
+    struct config_pairs headers; /* sorted, each once; they come before those of all pages */
 };
 
 /* Without a word of the script it is FAIL if the script calls ctx:reject anywhere: one that refuses
@@ -173,7 +168,7 @@ struct config {
     enum config_body_first body_first;
     struct config_page *pages;
     unsigned pages_count;
-    struct config_headers pages_headers; /* of every status of our own from 400 to 599 */
+    struct config_pairs pages_headers; /* of every status of our own from 400 to 599 */
     struct config_health health;
     struct config_timeouts timeouts;
     struct config_limits limits;
@@ -184,7 +179,7 @@ struct config {
 };
 
 /* What options and environment say in place of the script. Borrowed texts. */
-struct config_overrides {
+struct config_given {
     const char **listen; /* each one address, or several with commas; NULL and 0: not given */
     unsigned listen_count;
     const char **backends;
@@ -202,9 +197,11 @@ static inline const char *config_backend_host(const struct config_backend *backe
     return backend->address.kind == ADDRESS_UNIX ? "localhost" : backend->text;
 }
 
-void config_free(struct config *);                          /* of config/load.h; NULL is fine */
+void config_free(struct config *); /* of config/load.h; NULL is fine */
+void config_add_pair(struct config_pairs *, struct slice name, struct slice value); /* copies */
 void config_print_text(struct buffer *, struct slice text); /* in quotes, as Lua reads it */
-const char *config_fallback_name(const struct config *);
+/* What scripts write for the values of these enums, in their order; each ends with NULL. */
+extern const char *const config_fallback_names[], *const config_body_first_names[];
 /* "balancer.lua:12 calls ctx:reject": why the fallback is what it is. */
 void config_explain_fallback(const struct config *, struct buffer *);
 bool config_takes_body_first(const struct config *);

@@ -45,14 +45,9 @@ static const char *guess_by_bytes(struct slice text)
 /* Without the white space at both ends; false after the last. */
 static bool next_line(struct slice *rest, struct slice *line, bool *is_indented)
 {
-    const char *end;
-
     if (rest->length == 0)
         return false;
-    end = memchr(rest->start, '\n', rest->length);
-    *line = (struct slice){rest->start, end != NULL ? (size_t)(end - rest->start) : rest->length};
-    rest->start += line->length + (end != NULL);
-    rest->length -= line->length + (end != NULL);
+    *line = slice_take_until(rest, '\n');
     if (line->length > 0 && line->start[line->length - 1] == '\r')
         line->length--;
     *is_indented = line->length > 0 && (line->start[0] == ' ' || line->start[0] == '\t');

@@ -49,6 +49,31 @@ static const struct habit options[] = {
     {"-s", "kill -HUP PID for a reload, kill PID for the end"},
 };
 
+#define BACKENDS "write backends = { \"host:port\", .. }"
+#define LISTEN   "write listen = \":80\""
+#define CHOOSE   "the script chooses, as in return require \"least_in_flight\" { backends = .. }"
+#define CLIENTS  "write limits = { connections = .. }, or max_in_flight of a backend"
+#define HEALTH   "write health = { type = \"http\", path = \"/\" }"
+#define RETRIES  "write limits = { attempts = .. }; on_failure says what is tried again"
+#define TLS      "lb has no TLS: put a proxy that has it in front, and name it in trusted_proxies"
+
+static const struct habit settings[] = {
+    {"server", BACKENDS},
+    {"servers", BACKENDS},
+    {"upstream", BACKENDS},
+    {"upstreams", BACKENDS},
+    {"bind", LISTEN},
+    {"port", LISTEN},
+    {"balance", CHOOSE},
+    {"algorithm", CHOOSE},
+    {"maxconn", CLIENTS},
+    {"health_check", HEALTH},
+    {"healthcheck", HEALTH},
+    {"retries", RETRIES},
+    {"ssl", TLS},
+    {"tls", TLS},
+};
+
 static const char *habit_find(const struct habit *list, size_t count, struct slice theirs)
 {
     for (size_t i = 0; i < count; i++)
@@ -71,4 +96,12 @@ const char *habit_of_word(const char *word)
 const char *habit_of_option(struct slice name)
 {
     return habit_find(options, sizeof options / sizeof *options, name);
+}
+
+void habits_check_settings(struct fields *root)
+{
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (fields_type(root, settings[i].theirs, 0) != FIELDS_NOTHING)
+            fields_fail(root, settings[i].theirs, 0, "this is no setting of lb: %s",
+                        settings[i].ours);
 }

@@ -37,7 +37,7 @@ enum {
 struct load {
     const char *name;
     struct slice source;
-    const struct config_overrides *given;
+    const struct config_given *given;
     struct config *config;
     struct fields_wrong wrong;
     struct buffer *error;
@@ -250,9 +250,9 @@ static void guard(struct config *config)
 
 static bool is_given_twice(struct load *load)
 {
-    struct source_twice twice;
+    struct source_twice twice = source_find_twice(load->source);
 
-    if (!source_find_twice(load->source, &twice))
+    if (twice.second == 0)
         return false;
     buffer_printf(load->error, "%s:%u: '", load->name, twice.second);
     append_clean(load->error, twice.name);
@@ -323,16 +323,16 @@ static struct config *new_config(const char *name, struct slice source)
 }
 
 struct config *config_load_text(const char *name, struct slice source,
-                                const struct config_overrides *given, struct segment *segment,
+                                const struct config_given *given, struct segment *segment,
                                 struct buffer *error)
 {
-    static const struct config_overrides none;
+    static const struct config_given none;
     struct load load = {.name = name, .source = source, .given = given ? given : &none};
     lua_State *lua;
 
     load.error = error;
     load.config = new_config(name, source);
-    if (read_overrides(load.config, load.given, error)) {
+    if (read_given(load.config, load.given, error)) {
         lua = sandbox_open(segment, MEMORY_BYTES_MAX, modules_push_find);
         if (lua != NULL)
             load_in_state(&load, lua);
@@ -349,7 +349,7 @@ struct config *config_load_text(const char *name, struct slice source,
 
 /* --- the file --- */
 
-struct config *config_load_file(const char *path, const struct config_overrides *given,
+struct config *config_load_file(const char *path, const struct config_given *given,
                                 struct segment *segment, struct buffer *error)
 {
     struct buffer source = {0};
@@ -368,7 +368,7 @@ struct config *config_load_file(const char *path, const struct config_overrides 
     return config;
 }
 
-struct config *config_load_default(const char *path, const struct config_overrides *given,
+struct config *config_load_default(const char *path, const struct config_given *given,
                                    struct segment *segment, struct buffer *error)
 {
     struct config *config;

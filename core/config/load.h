@@ -20,14 +20,13 @@
 
 /* The settings, or NULL and a message in *error (without a line end). Borrows
  * everything; the segment is where lb.counter finds its counters. */
-struct config *config_load_file(const char *path, const struct config_overrides *, struct segment *,
+struct config *config_load_file(const char *path, const struct config_given *, struct segment *,
                                 struct buffer *error) MUST_USE;
 /* The script of the options, or, if none was given and none lies here, the built-in one: then there
- * have to be backends in the overrides, else it is the missing file that is refused. */
-struct config *config_load_default(const char *path, const struct config_overrides *,
-                                   struct segment *, struct buffer *error) MUST_USE;
-struct config *config_load_text(const char *name, struct slice source,
-                                const struct config_overrides *, struct segment *,
-                                struct buffer *error) MUST_USE;
+ * have to be backends in what is given, else it is the missing file that is refused. */
+struct config *config_load_default(const char *path, const struct config_given *, struct segment *,
+                                   struct buffer *error) MUST_USE;
+struct config *config_load_text(const char *name, struct slice source, const struct config_given *,
+                                struct segment *, struct buffer *error) MUST_USE;
 
 #endif

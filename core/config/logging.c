@@ -59,10 +59,7 @@ static void read_file(struct config_log *log, struct fields *table)
 
 /* --- the lists --- */
 
-typedef void add_text(struct config_log *, struct fields *, const char *name, unsigned position,
-                      struct slice text);
-
-static char **append_copy(char **list, unsigned *count, struct slice text)
+static char **add_copy(char **list, unsigned *count, struct slice text)
 {
     list = mem_realloc(list, (*count + 1) * sizeof *list);
     list[(*count)++] = mem_copy(text.start, text.length);
@@ -77,18 +74,21 @@ static bool has(char *const *list, unsigned count, const char *text)
     return false;
 }
 
-static void add_header_name(struct config_log *log, struct fields *table, const char *name,
-                            unsigned position, struct slice text)
+static void read_header_name(void *owner, struct fields *table, const char *name, unsigned position)
 {
+    struct config_log *log = owner;
+    struct slice text;
     char *added;
 
+    if (!fields_text(table, name, position, &text))
+        return;
     if (!is_token(text) || text.length > LOGGING_NAME_BYTES_MAX) {
         fields_fail(table, name, position,
                     "expected the name of a header field, as in \"user-agent\", got '%.*s'",
                     text.length > 40 ? 40 : (int)text.length, text.start);
         return;
     }
-    log->headers = append_copy(log->headers, &log->headers_count, text);
+    log->headers = add_copy(log->headers, &log->headers_count, text);
     added = log->headers[log->headers_count - 1];
     for (char *c = added; *c != '\0'; c++)
         *c = ascii_lower(*c);
@@ -112,37 +112,19 @@ static const char *objection_to_path(struct slice path)
     return NULL;
 }
 
-static void add_path(struct config_log *log, struct fields *table, const char *name,
-                     unsigned position, struct slice path)
+static void read_path(void *owner, struct fields *table, const char *name, unsigned position)
 {
-    const char *objection = objection_to_path(path);
+    struct config_log *log = owner;
+    const char *objection;
+    struct slice path;
 
+    if (!fields_text(table, name, position, &path))
+        return;
+    objection = objection_to_path(path);
     if (objection != NULL)
         fields_fail(table, name, position, "%s", objection);
     else
-        log->skip = append_copy(log->skip, &log->skip_count, path);
-}
-
-/* A text, or a list of texts. */
-static void read_list(struct config_log *log, struct fields *table, const char *name, unsigned most,
-                      add_text *add, const char *expected)
-{
-    enum fields_type type = fields_type(table, name, 0);
-    struct fields list;
-    struct slice text;
-
-    if (type == FIELDS_TEXT && fields_text(table, name, 0, &text)) {
-        add(log, table, name, 0, text);
-    } else if (type == FIELDS_TABLE && fields_enter(&list, table, name)) {
-        unsigned count = fields_count(&list, most);
-
-        for (unsigned i = 1; i <= count; i++)
-            if (fields_text(&list, NULL, i, &text))
-                add(log, &list, NULL, i, text);
-        fields_leave(&list);
-    } else if (type != FIELDS_NOTHING) {
-        fields_expected(table, name, 0, expected);
-    }
+        log->skip = add_copy(log->skip, &log->skip_count, path);
 }
 
 /* --- all of it --- */
@@ -159,14 +141,14 @@ static void read_table(struct config_log *log, struct fields *root)
     read_file(log, &table);
     if (fields_choice(&table, "format", formats, &which))
         log->format = CONFIG_LOG_TEXT + which;
-    read_list(log, &table, "headers", LOGGING_HEADERS_MAX, add_header_name,
-              "the name of a header field or a list of them");
+    fields_texts(&table, "headers", LOGGING_HEADERS_MAX, read_header_name, log,
+                 "the name of a header field or a list of them");
     fields_flag(&table, "host", &log->host);
-    read_list(log, &table, "skip", LOGGING_SKIP_MAX, add_path, "a path or a list of them");
+    fields_texts(&table, "skip", LOGGING_SKIP_MAX, read_path, log, "a path or a list of them");
     fields_leave(&table);
 }
 
-void logging_read(struct config *config, const struct config_overrides *given, struct fields *root)
+void logging_read(struct config *config, const struct config_given *given, struct fields *root)
 {
     struct config_log *log = &config->log;
 

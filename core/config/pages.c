@@ -55,25 +55,24 @@ static const char *header_fault(struct slice name, struct slice value)
 }
 
 /* In the order of their names, as Lua has none: what is printed is the same each time. */
-static bool add_header(struct config_headers *headers, struct slice name, struct slice value)
+static bool add_header(struct config_pairs *headers, struct slice name, struct slice value)
 {
-    struct config_header *list =
-        mem_realloc(headers->list, (headers->count + 1) * sizeof *headers->list);
-    const struct config_header added = {mem_copy(name.start, name.length),
-                                        mem_copy(value.start, value.length)};
+    struct config_pair *list, added;
     bool is_twice = false;
-    unsigned at = headers->count++;
+    unsigned at = headers->count;
 
     for (unsigned i = 0; i < at; i++)
-        is_twice |= slice_is_nocase(slice_of(list[i].name), name);
+        is_twice |= slice_is_nocase(slice_of(headers->list[i].name), name);
+    config_add_pair(headers, name, value);
+    list = headers->list;
+    added = list[at];
     for (; at > 0 && strcmp(list[at - 1].name, added.name) > 0; at--)
         list[at] = list[at - 1];
     list[at] = added;
-    headers->list = list;
     return !is_twice;
 }
 
-static void read_headers(struct config_headers *headers, struct fields *parent)
+static void read_headers(struct config_pairs *headers, struct fields *parent)
 {
     struct fields table;
     struct slice name = {NULL, 0}, value = {"", 0};

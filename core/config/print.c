@@ -13,14 +13,14 @@ static void print_text(struct buffer *out, const char *text)
     config_print_text(out, slice_of(text));
 }
 
-static void print_tags(struct buffer *out, const struct config_backend *backend)
+static void print_pairs(struct buffer *out, const char *name, const struct config_pairs *pairs)
 {
-    buffer_append_text(out, ", tags = { ");
-    for (unsigned i = 0; i < backend->tags_count; i++) {
+    buffer_printf(out, "%s = { ", name);
+    for (unsigned i = 0; i < pairs->count; i++) {
         buffer_append_text(out, i > 0 ? ", [" : "[");
-        print_text(out, backend->tags[i].key);
+        print_text(out, pairs->list[i].name);
         buffer_append_text(out, "] = ");
-        print_text(out, backend->tags[i].value);
+        print_text(out, pairs->list[i].value);
     }
     buffer_append_text(out, " }");
 }
@@ -34,8 +34,8 @@ static void print_backend(struct buffer *out, const struct config_backend *backe
     buffer_printf(out, ", weight = %u", backend->weight);
     if (backend->max_in_flight > 0)
         buffer_printf(out, ", max_in_flight = %u", backend->max_in_flight);
-    if (backend->tags_count > 0)
-        print_tags(out, backend);
+    if (backend->tags.count > 0)
+        print_pairs(out, ", tags", &backend->tags);
     buffer_append_text(out, " },\n");
 }
 
@@ -76,18 +76,6 @@ static void print_trusted(struct buffer *out, const struct config *config)
                   config->reuse == CONFIG_REUSE_ALL ? "all" : "safe");
 }
 
-static void print_headers(struct buffer *out, const struct config_headers *headers)
-{
-    buffer_append_text(out, "headers = {");
-    for (unsigned i = 0; i < headers->count; i++) {
-        buffer_append_text(out, i > 0 ? ", [" : " [");
-        print_text(out, headers->list[i].name);
-        buffer_append_text(out, "] = ");
-        print_text(out, headers->list[i].value);
-    }
-    buffer_append_text(out, " }");
-}
-
 static void print_page(struct buffer *out, const struct config_page *page)
 {
     buffer_printf(out, "    [%u] = { ", page->status);
@@ -97,10 +85,8 @@ static void print_page(struct buffer *out, const struct config_page *page)
         buffer_append_text(out, ", body = ");
         config_print_text(out, (struct slice){page->body, page->body_bytes});
     }
-    if (page->headers.count > 0) {
-        buffer_append_text(out, page->body != NULL ? ", " : "");
-        print_headers(out, &page->headers);
-    }
+    if (page->headers.count > 0)
+        print_pairs(out, page->body != NULL ? ", headers" : "headers", &page->headers);
     buffer_append_text(out, " },\n");
 }
 
@@ -108,8 +94,7 @@ static void print_pages(struct buffer *out, const struct config *config)
 {
     buffer_append_text(out, "  pages = {\n");
     if (config->pages_headers.count > 0) {
-        buffer_append_text(out, "    ");
-        print_headers(out, &config->pages_headers);
+        print_pairs(out, "    headers", &config->pages_headers);
         buffer_append_text(out, ",\n");
     }
     for (unsigned i = 0; i < config->pages_count; i++)
@@ -139,15 +124,6 @@ static void print_group(struct buffer *out, const struct config *config,
 
 /* --- the whole --- */
 
-static const char *body_first_name(enum config_body_first which)
-{
-    static const char *const names[] = {[CONFIG_BODY_FIRST_NEVER] = "never",
-                                        [CONFIG_BODY_FIRST_LIMITED] = "limited",
-                                        [CONFIG_BODY_FIRST_ALWAYS] = "always"};
-
-    return names[which];
-}
-
 void config_print(const struct config *config, struct buffer *out)
 {
     buffer_append_text(out, "return {\n");
@@ -157,7 +133,8 @@ void config_print(const struct config *config, struct buffer *out)
     else
         buffer_printf(out, "  workers = %u,\n", config->workers);
     buffer_printf(out, "  fallback = \"%s\",\n  body_first = \"%s\",\n",
-                  config_fallback_name(config), body_first_name(config->body_first));
+                  config_fallback_names[config->fallback],
+                  config_body_first_names[config->body_first]);
     print_trusted(out, config);
     print_pages(out, config);
     logging_print(config, out);

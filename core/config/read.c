@@ -2,9 +2,8 @@
 
 #include "base/mem.h"
 #include "config/addresses.h"
-#include "config/elsewhere.h"
+#include "config/habits.h"
 #include "config/logging.h"
-#include "config/overrides.h"
 #include "config/pages.h"
 #include "config/probes.h"
 #include "config/settings.h"
@@ -81,9 +80,9 @@ static void read_workers(struct config *config, struct fields *root)
     }
 }
 
-/* --- overrides --- */
+/* --- what options and environment give --- */
 
-static bool override_lists(struct config *config, const struct config_overrides *given,
+static bool override_lists(struct config *config, const struct config_given *given,
                            struct buffer *words, const char **source)
 {
     *source = given->listen_source;
@@ -97,8 +96,7 @@ static bool override_lists(struct config *config, const struct config_overrides 
     return true;
 }
 
-bool read_overrides(struct config *config, const struct config_overrides *given,
-                    struct buffer *wrong)
+bool read_given(struct config *config, const struct config_given *given, struct buffer *wrong)
 {
     struct buffer words = {0};
     const char *source;
@@ -132,24 +130,9 @@ static void read_text(struct config *config, struct fields *table, const char *n
         keep_words(table, name, position, &words);
 }
 
-/* A text, or a list of texts. */
-static void read_texts(struct config *config, struct fields *root, const char *name, unsigned most,
-                       add_text *add, const char *expected)
+static void read_trusted(void *config, struct fields *table, const char *name, unsigned position)
 {
-    enum fields_type type = fields_type(root, name, 0);
-    struct fields list;
-
-    if (type == FIELDS_TEXT) {
-        read_text(config, root, name, 0, add);
-    } else if (type == FIELDS_TABLE && fields_enter(&list, root, name)) {
-        unsigned count = fields_count(&list, most);
-
-        for (unsigned i = 1; i <= count; i++)
-            read_text(config, &list, NULL, i, add);
-        fields_leave(&list);
-    } else if (type != FIELDS_NOTHING) {
-        fields_expected(root, name, 0, expected);
-    }
+    read_text(config, table, name, position, addresses_add_trusted);
 }
 
 /* { address, option = value }. */
@@ -223,16 +206,6 @@ static void read_listen(struct config *config, struct fields *root)
 
 /* --- backends --- */
 
-static void add_tag(struct config_backend *backend, struct slice key, struct slice value)
-{
-    struct config_tag *tags =
-        mem_realloc(backend->tags, (backend->tags_count + 1) * sizeof *backend->tags);
-
-    backend->tags = tags;
-    tags[backend->tags_count++] =
-        (struct config_tag){mem_copy(key.start, key.length), mem_copy(value.start, value.length)};
-}
-
 static void read_tags(struct config_backend *backend, struct fields *entry)
 {
     struct fields tags;
@@ -241,14 +214,14 @@ static void read_tags(struct config_backend *backend, struct fields *entry)
     if (!fields_enter(&tags, entry, "tags"))
         return;
     while (fields_next_pair(&tags, &key, &value)) {
-        if (backend->tags_count == TAGS_MAX)
+        if (backend->tags.count == TAGS_MAX)
             fields_fail(&tags, NULL, 0, "expected %d tags at most", TAGS_MAX);
         else if (memchr(key.start, '\0', key.length) != NULL)
             fields_fail(&tags, NULL, 0, "a tag has no NUL byte in it");
         else if (value.length > 0 && memchr(value.start, '\0', value.length) != NULL)
             fields_fail(&tags, key.start, 0, "a tag has no NUL byte in it");
         else
-            add_tag(backend, key, value);
+            config_add_pair(&backend->tags, key, value);
     }
     fields_leave(&tags);
 }
@@ -399,18 +372,15 @@ static void read_group(struct config *config, struct fields *root,
 
 /* --- the script's own table --- */
 
-/* Each list is in the order of its enum. */
 static void read_choices(struct config *config, struct fields *root)
 {
-    static const char *const fallbacks[] = {"round_robin", "fail", NULL};
-    static const char *const firsts[] = {"never", "limited", "always", NULL};
     static const char *const reuses[] = {"safe", "all", NULL};
     unsigned which;
 
-    config->has_fallback = fields_choice(root, "fallback", fallbacks, &which);
+    config->has_fallback = fields_choice(root, "fallback", config_fallback_names, &which);
     if (config->has_fallback)
         config->fallback = which;
-    if (fields_choice(root, "body_first", firsts, &which))
+    if (fields_choice(root, "body_first", config_body_first_names, &which))
         config->body_first = which;
     if (fields_choice(root, "reuse", reuses, &which))
         config->reuse = which;
@@ -446,6 +416,31 @@ static bool read_hook(struct fields *root, const char *name)
     return fields_function(root, name);
 }
 
+/* A setting that the table has, but options or environment give. */
+static void note_one(struct buffer *out, struct fields *root, const char *name, const char *source)
+{
+    enum fields_type type = fields_type(root, name, 0);
+
+    if (source == NULL || type == FIELDS_NOTHING)
+        return;
+    buffer_printf(out, "%s%s by %s", buffer_length(out) > 0 ? ", " : "", name, source);
+    if (type == FIELDS_TABLE && strcmp(name, "backends") == 0)
+        buffer_append_text(out, " without the script's names, weights and tags");
+}
+
+static void note_overridden(struct config *config, const struct config_given *given,
+                            struct fields *root)
+{
+    struct buffer text = {0};
+
+    note_one(&text, root, "listen", given->listen_count > 0 ? given->listen_source : NULL);
+    note_one(&text, root, "backends", given->backends_count > 0 ? given->backends_source : NULL);
+    note_one(&text, root, "workers", given->workers != NULL ? given->workers_source : NULL);
+    if (buffer_length(&text) > 0)
+        config->overridden = mem_copy(buffer_slice(&text).start, buffer_length(&text));
+    buffer_dispose(&text);
+}
+
 static void read_hooks(struct config *config, struct fields *root)
 {
     config->has_init = read_hook(root, "init");
@@ -456,7 +451,7 @@ static void read_hooks(struct config *config, struct fields *root)
     config->has_on_done = read_hook(root, "on_done");
 }
 
-void read_settings(struct config *config, const struct config_overrides *given, struct fields *root)
+void read_settings(struct config *config, const struct config_given *given, struct fields *root)
 {
     static const char *const known[] = {
         "listen",    "backends", "workers", "fallback",   "trusted_proxies",
@@ -465,9 +460,9 @@ void read_settings(struct config *config, const struct config_overrides *given, 
         "on_health", "on_done",  "trace",   "body_first", "reuse",
         "via",       "log",      NULL};
 
-    elsewhere_check(root);
+    habits_check_settings(root);
     fields_check_names(root, known);
-    overrides_note(config, given, root);
+    note_overridden(config, given, root);
     if (given->listen_count == 0)
         read_listen(config, root);
     if (given->backends_count == 0)
@@ -475,8 +470,8 @@ void read_settings(struct config *config, const struct config_overrides *given, 
     if (given->workers == NULL)
         read_workers(config, root);
     read_choices(config, root);
-    read_texts(config, root, "trusted_proxies", ADDRESSES_TRUSTED_MAX, addresses_add_trusted,
-               "an address, a network or a list of them");
+    fields_texts(root, "trusted_proxies", ADDRESSES_TRUSTED_MAX, read_trusted, config,
+                 "an address, a network or a list of them");
     check_proxied(config, root);
     fields_flag(root, "forwarded", &config->forwarded);
     fields_flag(root, "trace", &config->trace);

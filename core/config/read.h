@@ -14,9 +14,8 @@ struct fields; /* lua/fields.h */
 
 /* Those that options and environment give. False and the message in *wrong, with
  * its source ("--listen: ..."). */
-bool read_overrides(struct config *, const struct config_overrides *,
-                    struct buffer *wrong) MUST_USE;
-/* The rest, after read_overrides; what is overridden is not looked at. */
-void read_settings(struct config *, const struct config_overrides *, struct fields *root);
+bool read_given(struct config *, const struct config_given *, struct buffer *wrong) MUST_USE;
+/* The rest, after read_given; what is overridden is not looked at. */
+void read_settings(struct config *, const struct config_given *, struct fields *root);
 
 #endif

@@ -6,12 +6,9 @@
 #define SECONDS(group, member, standard, least, most, or_zero)                                     \
     .name = #member, SETTING_SECONDS, offsetof(struct config, group.member##_ms), standard, least, \
     most, or_zero
-#define COUNT32(group, member, standard, least, most)                                              \
-    .name = #member, SETTING_COUNT32, offsetof(struct config, group.member), standard, least,      \
-    most, false
-#define COUNT64(group, member, standard, least, most, or_zero)                                     \
-    .name = #member, SETTING_COUNT64, offsetof(struct config, group.member), standard, least,      \
-    most, or_zero
+#define OTHER(kind, group, member, standard, least, most, or_zero)                                 \
+    .name = #member, SETTING_##kind, offsetof(struct config, group.member), standard, least, most, \
+    or_zero
 
 #define COUNT(array) ((unsigned)(sizeof(array) / sizeof *(array)))
 #define MS           0.001
@@ -23,12 +20,12 @@
 static const struct setting health[] = {
     {SECONDS(health, interval, 2, MS, DAY, false)},
     {SECONDS(health, timeout, 1, MS, DAY, false)},
-    {COUNT32(health, rise, 1, 1, 100)},
-    {COUNT32(health, fall, 2, 1, 100)},
-    {COUNT32(health, eject_after, 5, 0, 1000000)},
+    {OTHER(COUNT32, health, rise, 1, 1, 100, false)},
+    {OTHER(COUNT32, health, fall, 2, 1, 100, false)},
+    {OTHER(COUNT32, health, eject_after, 5, 0, 1000000, false)},
     {SECONDS(health, eject_for, 10, MS, 300, false)}, /* it doubles up to 300 s */
     {SECONDS(health, slow_start, 0, MS, DAY, true)},
-    {"panic", SETTING_FRACTION, offsetof(struct config, health.panic), 0, 0, 1, false},
+    {OTHER(FRACTION, health, panic, 0, 0, 1, false)},
 };
 
 static const struct setting timeouts[] = {
@@ -45,30 +42,26 @@ static const struct setting timeouts[] = {
 };
 
 static const struct setting limits[] = {
-    {COUNT64(limits, request_line, 8192, 64, MIB, false)},
-    {COUNT64(limits, head, 65536, 256, 16 * MIB, false)},
-    {COUNT64(limits, fields, 128, 1, 10000, false)},
-    {COUNT64(limits, body, 0, 1, 1024 * GIB, true)},
-    {COUNT64(limits, replay, 65536, 0, GIB, false)},
-    {COUNT64(limits, queue, 0, 1, 1000000, true)},
-    {COUNT64(limits, least_rate, 100, 1, GIB, true)},
-    {COUNT64(limits, connections, 0, 1, 10000000, true)},
-    {COUNT64(limits, per_client, 0, 1, 10000000, true)},
-    {COUNT64(limits, memory, 0, 16 * MIB, 1024 * GIB, true)},
-    {COUNT32(limits, attempts, 3, 1, 100)},
-    {"retry_budget", SETTING_FRACTION, offsetof(struct config, limits.retry_budget), 0.2, 0, 1,
-     false},
+    {OTHER(COUNT64, limits, request_line, 8192, 64, MIB, false)},
+    {OTHER(COUNT64, limits, head, 65536, 256, 16 * MIB, false)},
+    {OTHER(COUNT64, limits, fields, 128, 1, 10000, false)},
+    {OTHER(COUNT64, limits, body, 0, 1, 1024 * GIB, true)},
+    {OTHER(COUNT64, limits, replay, 65536, 0, GIB, false)},
+    {OTHER(COUNT64, limits, queue, 0, 1, 1000000, true)},
+    {OTHER(COUNT64, limits, least_rate, 100, 1, GIB, true)},
+    {OTHER(COUNT64, limits, connections, 0, 1, 10000000, true)},
+    {OTHER(COUNT64, limits, per_client, 0, 1, 10000000, true)},
+    {OTHER(COUNT64, limits, memory, 0, 16 * MIB, 1024 * GIB, true)},
+    {OTHER(COUNT32, limits, attempts, 3, 1, 100, false)},
+    {OTHER(FRACTION, limits, retry_budget, 0.2, 0, 1, false)},
 };
 
 static const struct setting script[] = {
-    {"budget_ms", SETTING_COUNT64, offsetof(struct config, script_limits.budget_ms), 10, 1, 60000,
-     true},
-    {"memory", SETTING_COUNT64, offsetof(struct config, script_limits.memory), 64 * MIB, MIB,
-     64 * GIB, true},
-    {"park", SETTING_COUNT64, offsetof(struct config, script_limits.park), 5, 1, 1000000, true},
-    {"connections", SETTING_COUNT64, offsetof(struct config, script_limits.connections), 256, 1,
-     65536, false},
-    {"await", SETTING_SECONDS, offsetof(struct config, script_limits.await_ms), 10, MS, DAY, false},
+    {OTHER(COUNT64, script_limits, budget_ms, 10, 1, 60000, true)},
+    {OTHER(COUNT64, script_limits, memory, 64 * MIB, MIB, 64 * GIB, true)},
+    {OTHER(COUNT64, script_limits, park, 5, 1, 1000000, true)},
+    {OTHER(COUNT64, script_limits, connections, 256, 1, 65536, false)},
+    {SECONDS(script_limits, await, 10, MS, DAY, false)},
 };
 
 const struct settings_group settings_groups[SETTINGS_GROUPS] = {
@@ -80,47 +73,38 @@ const struct settings_group settings_groups[SETTINGS_GROUPS] = {
 
 double setting_get(const struct config *config, const struct setting *setting)
 {
-    const char *member = (const char *)config + setting->offset;
-    uint32_t count32;
-    uint64_t count64;
-    double fraction;
+    const void *member = (const char *)config + setting->offset;
 
     switch (setting->kind) {
     case SETTING_COUNT32:
-        memcpy(&count32, member, sizeof count32);
-        return count32;
+        return *(const uint32_t *)member;
     case SETTING_FRACTION:
-        memcpy(&fraction, member, sizeof fraction);
-        return fraction;
+        return *(const double *)member;
+    case SETTING_SECONDS:
+        return (double)*(const uint64_t *)member / 1000;
     default:
-        memcpy(&count64, member, sizeof count64);
-        return setting->kind == SETTING_SECONDS ? (double)count64 / 1000 : (double)count64;
+        return (double)*(const uint64_t *)member;
     }
 }
 
 void setting_set(struct config *config, const struct setting *setting, double value)
 {
-    char *member = (char *)config + setting->offset;
-    uint32_t count32 = 0;
-    uint64_t count64 = 0;
+    void *member = (char *)config + setting->offset;
+    uint64_t ms;
 
     switch (setting->kind) {
     case SETTING_COUNT32:
-        count32 = (uint32_t)value;
-        memcpy(member, &count32, sizeof count32);
+        *(uint32_t *)member = (uint32_t)value;
         break;
     case SETTING_FRACTION:
-        memcpy(member, &value, sizeof value);
+        *(double *)member = value;
         break;
     case SETTING_SECONDS: /* a value above 0 must not round to 0, which means "none" */
-        count64 = (uint64_t)llround(value * 1000);
-        if (value > 0 && count64 == 0)
-            count64 = 1;
-        memcpy(member, &count64, sizeof count64);
+        ms = (uint64_t)llround(value * 1000);
+        *(uint64_t *)member = value > 0 && ms == 0 ? 1 : ms;
         break;
     case SETTING_COUNT64:
-        count64 = (uint64_t)value;
-        memcpy(member, &count64, sizeof count64);
+        *(uint64_t *)member = (uint64_t)value;
         break;
     }
 }

@@ -217,7 +217,7 @@ static bool follow(struct slice source, const char *path, unsigned *line)
     const struct word *value;
     struct step step;
 
-    words_read(source, &words);
+    words_split(source, &words);
     value = returned_value(&words);
     *line = value != NULL ? value->line : 0;
     while (value != NULL && next_step(&path, &step)) {
@@ -265,7 +265,7 @@ unsigned source_find_method(struct slice source, const char *name)
     struct words words = {0};
     unsigned line = 0;
 
-    words_read(source, &words);
+    words_split(source, &words);
     for (size_t i = 0; line == 0 && i < words.count; i++)
         if (names_method(&words, i, name))
             line = words.list[i].line;
@@ -275,49 +275,45 @@ unsigned source_find_method(struct slice source, const char *name)
 
 /* --- given twice --- */
 
-struct twice {
-    const struct word *first, *second; /* NULL: nothing is */
-};
-
-/* What it says itself: "name =" or "["name"] =". What a variable has nobody knows here. */
-static bool has_name(const struct word *entry, const struct step *key)
+/* The name in "name =" or "["name"] ="; NULL: it has none, or a variable in brackets. */
+static struct slice written_name(const struct word *entry, const struct step *key)
 {
-    return key->position == 0 &&
-           (entry->kind == WORD_NAME || (is_mark(entry, "[") && entry[1].kind == WORD_STRING));
+    bool is_name = key->position == 0 && (entry->kind == WORD_NAME ||
+                                          (is_mark(entry, "[") && entry[1].kind == WORD_STRING));
+
+    return is_name ? key->name : (struct slice){NULL, 0};
 }
 
-static struct twice find_twice(const struct word *brace, int depth)
+static struct source_twice find_twice(const struct word *brace, int depth)
 {
-    const struct word *seen[NAMES_MAX];
-    struct twice found = {NULL, NULL};
+    struct source_twice seen[NAMES_MAX], found = {{NULL, 0}, 0, 0};
     unsigned count = 0;
     unsigned long next = 1;
 
     for (const struct word *word = brace + 1;
-         word != NULL && !is_mark(word, "}") && found.second == NULL; word = skip_entry(word)) {
-        const struct word *value, *ignored;
+         word != NULL && !is_mark(word, "}") && found.second == 0; word = skip_entry(word)) {
+        const struct word *value;
         struct step step = entry_key(word, &value, &next);
-        bool is_named = has_name(word, &step);
+        struct slice name = written_name(word, &step);
 
-        for (unsigned i = 0; is_named && i < count; i++)
-            if (slice_is(entry_key(seen[i], &ignored, &next).name, step.name))
-                found = (struct twice){seen[i], word};
-        if (is_named && count < NAMES_MAX)
-            seen[count++] = word;
-        if (found.second == NULL && is_mark(value, "{") && depth < FOLLOW_DEPTH_MAX)
+        for (unsigned i = 0; name.start != NULL && i < count; i++)
+            if (slice_is(seen[i].name, name))
+                found = (struct source_twice){name, seen[i].first, word->line};
+        if (name.start != NULL && count < NAMES_MAX)
+            seen[count++] = (struct source_twice){.name = name, .first = word->line};
+        if (found.second == 0 && is_mark(value, "{") && depth < FOLLOW_DEPTH_MAX)
             found = find_twice(value, depth + 1);
     }
     return found;
 }
 
-bool source_find_twice(struct slice source, struct source_twice *out)
+struct source_twice source_find_twice(struct slice source)
 {
+    struct source_twice found = {{NULL, 0}, 0, 0};
     struct words words = {0};
-    const struct word *value, *ignored;
-    struct twice found = {NULL, NULL};
-    unsigned long next = 1;
+    const struct word *value;
 
-    words_read(source, &words);
+    words_split(source, &words);
     value = returned_value(&words);
     if (value != NULL && word_is(value, WORD_NAME, "require"))
         value = required_options(value);
@@ -325,9 +321,6 @@ bool source_find_twice(struct slice source, struct source_twice *out)
         value = variable_value(&words, value->text, value);
     if (value != NULL && is_mark(value, "{"))
         found = find_twice(value, 0);
-    if (found.second != NULL)
-        *out = (struct source_twice){entry_key(found.second, &ignored, &next).name,
-                                     found.first->line, found.second->line};
     mem_free(words.list);
-    return found.second != NULL;
+    return found;
 }

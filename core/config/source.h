@@ -16,13 +16,14 @@
 unsigned source_find_line(struct slice source, const char *path);
 /* Is it there, with all of its path? */
 bool source_has(struct slice source, const char *path);
+
 struct source_twice {
     struct slice name;      /* in the source */
-    unsigned first, second; /* the lines */
+    unsigned first, second; /* the lines; 0: no name is there twice */
 };
 
-/* Has the returned table, or one in it, a name twice? Lua keeps the last one without a word. */
-bool source_find_twice(struct slice source, struct source_twice *);
+/* A name that the returned table, or one in it, has twice: Lua keeps the last without a word. */
+struct source_twice source_find_twice(struct slice source);
 /* The first line with that method of anything: "ctx:reject(403)", "ctx.reject", "ctx['reject']"; 0:
  * none. Comments and strings do not count. */
 unsigned source_find_method(struct slice source, const char *name);

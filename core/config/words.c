@@ -160,7 +160,7 @@ static void read_word(struct reader *r)
         read_mark(r);
 }
 
-void words_read(struct slice source, struct words *words)
+void words_split(struct slice source, struct words *words)
 {
     struct reader r = {source.start, source.start + source.length, 1, words};
 

@@ -19,8 +19,8 @@ struct words {
     size_t count, capacity;
 };
 
-void words_read(struct slice source,
-                struct words *); /* into an empty one; its list is the caller's */
+/* Into an empty one; its list is the caller's. */
+void words_split(struct slice source, struct words *);
 /* How much deeper is the code behind this word? "for" and "while" open with
  * their "do". */
 int words_depth_change(const struct word *);

@@ -404,6 +404,25 @@ bool fields_text(struct fields *table, const char *name, unsigned position, stru
     return true;
 }
 
+void fields_texts(struct fields *table, const char *name, unsigned most, fields_read *read,
+                  void *owner, const char *expected)
+{
+    enum fields_type type = fields_type(table, name, 0);
+    struct fields list;
+
+    if (type == FIELDS_TEXT) {
+        read(owner, table, name, 0);
+    } else if (type == FIELDS_TABLE && fields_enter(&list, table, name)) {
+        unsigned count = fields_count(&list, most);
+
+        for (unsigned i = 1; i <= count; i++)
+            read(owner, &list, NULL, i);
+        fields_leave(&list);
+    } else if (type != FIELDS_NOTHING) {
+        fields_expected(table, name, 0, expected);
+    }
+}
+
 /* 'a', 'b' or 'c' */
 static void name_choices(struct buffer *out, const char *const *choices)
 {

@@ -76,6 +76,11 @@ enum fields_type fields_type(struct fields *, const char *name, unsigned positio
 bool fields_number(struct fields *, const char *name, unsigned position,
                    const struct fields_range *, double *out);
 bool fields_text(struct fields *, const char *name, unsigned position, struct slice *out);
+/* A text or a list of at most that many: read is called for each. For anything else expected says
+ * what could be there. */
+typedef void fields_read(void *owner, struct fields *, const char *name, unsigned position);
+void fields_texts(struct fields *, const char *name, unsigned most, fields_read *, void *owner,
+                  const char *expected);
 bool fields_flag(struct fields *, const char *name, bool *out);
 /* Which of these texts it is, from 0; the list ends with NULL. */
 bool fields_choice(struct fields *, const char *name, const char *const *choices, unsigned *out);

@@ -272,9 +272,9 @@ bool policy_answer_field(struct binding_call *call, const char *name, size_t nam
 static void push_tags(lua_State *lua, const struct config_backend *backend)
 {
     lua_newtable(lua);
-    for (unsigned i = 0; i < backend->tags_count; i++) {
-        lua_pushstring(lua, backend->tags[i].value);
-        lua_setfield(lua, -2, backend->tags[i].key);
+    for (unsigned i = 0; i < backend->tags.count; i++) {
+        lua_pushstring(lua, backend->tags.list[i].value);
+        lua_setfield(lua, -2, backend->tags.list[i].name);
     }
 }
 

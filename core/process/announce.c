@@ -12,7 +12,7 @@ void announce_start(const struct config *c)
     struct buffer why = {0};
     struct log_pair pairs[] = {{"version", VERSION},
                                {"script", c->script_path},
-                               {"fallback", config_fallback_name(c)},
+                               {"fallback", config_fallback_names[c->fallback]},
                                {"#workers", LOG_NUMBER(c->workers)},
                                {"#memory", LOG_NUMBER(config_memory_part(c) * c->workers)},
                                {"#pid", LOG_NUMBER(getpid())},
@@ -27,7 +27,7 @@ void announce_start(const struct config *c)
     log_event(LOG_INFO, "start", pairs,
               "lb %s starts with %s: %u worker%s, %u backend%s, pid %d, fallback \"%s\" (%s)%s%s",
               VERSION, c->script_path, c->workers, c->workers == 1 ? "" : "s", c->backends_count,
-              c->backends_count == 1 ? "" : "s", (int)getpid(), config_fallback_name(c),
+              c->backends_count == 1 ? "" : "s", (int)getpid(), config_fallback_names[c->fallback],
               buffer_slice(&why).start, c->overridden != NULL ? ", " : "", overridden);
     buffer_dispose(&why);
 }

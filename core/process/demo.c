@@ -76,16 +76,16 @@ static int run_backend(struct demo *d, unsigned which)
     int status;
 
     setenv("NAME", names[which], 1);
-    options.overrides = (struct config_overrides){.listen = &listen,
-                                                  .listen_count = 1,
-                                                  .listen_source = "demo",
-                                                  .workers = "1",
-                                                  .workers_source = "demo"};
+    options.given = (struct config_given){.listen = &listen,
+                                          .listen_count = 1,
+                                          .listen_source = "demo",
+                                          .workers = "1",
+                                          .workers_source = "demo"};
     if (options.log_level < LOG_WARN) /* the balancer's lines are what one wants to see */
         options.log_level = LOG_WARN;
     options.pid_file = NULL;
     options.watches = false;
-    config = config_load_text("hello.lua (built in)", embedded_hello(), &options.overrides,
+    config = config_load_text("hello.lua (built in)", embedded_hello(), &options.given,
                               d->segments[which], &error);
     CHECK(config != NULL);
     status = supervisor_run(config, d->segments[which], &options, d->signals);
@@ -98,7 +98,7 @@ static int run_backend(struct demo *d, unsigned which)
 /* The script that was named, else the one that lies here, else the built-in one. */
 static struct config *load_balancer(struct demo *d)
 {
-    struct config_overrides *overrides = &d->balancer.overrides;
+    struct config_given *given = &d->balancer.given;
     const char *script = d->options->script;
     struct buffer error = {0};
     struct config *config;
@@ -106,11 +106,11 @@ static struct config *load_balancer(struct demo *d)
     d->balancer = *d->options;
     for (unsigned i = 0; i < DEMO_BACKENDS; i++)
         d->backends_texts[i] = d->backends[i];
-    overrides->backends = d->backends_texts;
-    overrides->backends_count = DEMO_BACKENDS;
-    overrides->backends_source = "demo";
+    given->backends = d->backends_texts;
+    given->backends_count = DEMO_BACKENDS;
+    given->backends_source = "demo";
     config = (d->options->script_given ? config_load_file : config_load_default)(
-        script, overrides, d->segments[DEMO_BALANCER], &error);
+        script, given, d->segments[DEMO_BALANCER], &error);
     if (config == NULL)
         fprintf(stderr, "%.*s\n", (int)buffer_length(&error), buffer_slice(&error).start);
     buffer_dispose(&error);
@@ -234,7 +234,7 @@ static void hear(struct demo *d, int number)
         stop(d);
 }
 
-static void run_demo(struct demo *d)
+static void demo_loop(struct demo *d)
 {
     for (unsigned i = 0; i < DEMO_BACKENDS; i++)
         children_start(&d->children, i);
@@ -271,7 +271,7 @@ static void demo_serve(struct demo *d)
     children_name(&d->children, 0, "demo", 1);
     children_name(&d->children, 1, "demo", 2);
     children_name(&d->children, DEMO_BALANCER, "demo", 0);
-    run_demo(d);
+    demo_loop(d);
     children_dispose(&d->children);
 }
 

@@ -44,7 +44,7 @@ _Noreturn void reload_run_child(struct reload *r)
     if (segment == NULL)
         buffer_append_text(&error, "no memory to try the script");
     else
-        config = config_load_file(r->options->script, &r->options->overrides, segment, &error);
+        config = config_load_file(r->options->script, &r->options->given, segment, &error);
     if (config == NULL)
         leave(r, &error);
     r->report->workers_differ = config->workers != r->first->workers;

@@ -68,7 +68,7 @@ struct binding_call {
   uint32_t fields_room;
   struct slice wrong;
 };
-struct config_overrides {
+struct config_given {
   const char **listen; unsigned listen_count;
   const char **backends; unsigned backends_count;
   const char *workers, *listen_source, *backends_source, *workers_source;
@@ -82,7 +82,7 @@ void board_init(struct segment *, unsigned backends);
 bool board_set_up(struct segment *, unsigned backend, int reason, int code, uint64_t now_ms);
 struct config;
 /* settings.lua declares it, too, and a function has one declaration in this process. */
-struct config *policy_config_load(const char *name, struct slice source, const struct config_overrides *,
+struct config *policy_config_load(const char *name, struct slice source, const struct config_given *,
                                   struct segment *, struct buffer *error) __asm__("config_load_text");
 void config_free(struct config *);
 struct policy;
@@ -150,7 +150,7 @@ end
 function host.load(source)
   local backends = ffi.new("const char *[3]", { "127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003" })
   local listen = ffi.new("const char *[1]", { "127.0.0.1:3030" })
-  local overrides = ffi.new("struct config_overrides", listen, 1, backends, 3, nil, "--listen", "--backend", nil)
+  local overrides = ffi.new("struct config_given", listen, 1, backends, 3, nil, "--listen", "--backend", nil)
   local message = ffi.new "struct buffer"
   host.config = core.policy_config_load("t.lua", slice(source), overrides, host.segment, message)
   assert(host.config ~= nil, host.config == nil and ffi.string(message.bytes, message["end"]))
