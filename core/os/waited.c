@@ -1,25 +1,32 @@
 #include "os/waited.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+
+enum { LEAST_MS = 100 }; /* less is not worth to be granted */
 
 uint64_t waited_ms(pid_t pid)
 {
-    char path[64], text[96], *rest;
-    ssize_t length;
-    int fd;
+    unsigned long long waited_ns = 0;
+    char path[64];
+    FILE *file;
 
     snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    file = fopen(path, "re");
+    if (file == NULL)
         return 0;
-    length = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (length <= 0)
-        return 0;
-    text[length] = '\0';
-    strtoull(text, &rest, 10); /* nanoseconds that it ran, that it waited, and how often it ran */
-    return strtoull(rest, NULL, 10) / 1000000;
+    if (fscanf(file, "%*u %llu", &waited_ns) != 1) /* behind the nanoseconds that it ran */
+        waited_ns = 0;
+    fclose(file);
+    return waited_ns / 1000000;
+}
+
+bool waited_grant(pid_t pid, uint64_t *until_ms, uint64_t *granted_ms)
+{
+    uint64_t waited = waited_ms(pid);
+
+    if (waited < *granted_ms + LEAST_MS)
+        return false;
+    *until_ms += waited - *granted_ms;
+    *granted_ms = waited;
+    return true;
 }

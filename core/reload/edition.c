@@ -51,8 +51,8 @@ void edition_only_read(struct edition *e)
 
 /* --- the draft --- */
 
-/* A script of plain values, which has to have a choose if it has no backends. */
-static void append_settings(const struct config *config, struct buffer *out)
+/* A script of plain values. Without backends it needs a choose. */
+static void write_settings(const struct config *config, struct buffer *out)
 {
     static const char last_line[] = "}\n";
 
@@ -64,7 +64,7 @@ static void append_settings(const struct config *config, struct buffer *out)
     buffer_append_text(out, last_line);
 }
 
-static void keep_what_is_not_told(struct config *to, const struct config *from)
+static void copy_what_is_not_printed(struct config *to, const struct config *from)
 {
     to->health.type = from->health.type;
     to->has_init = from->has_init;
@@ -91,7 +91,7 @@ bool edition_draft(struct edition *e, const struct config *config, struct buffer
     struct buffer settings = {0}, modules = {0};
     bool fits;
 
-    append_settings(config, &settings);
+    write_settings(config, &settings);
     bundle_write(&config->modules, &modules);
     fits =
         put(draft->settings, EDITION_SETTINGS_BYTES, buffer_slice(&settings),
@@ -105,7 +105,7 @@ bool edition_draft(struct edition *e, const struct config *config, struct buffer
         buffer_printf(error, "%s: it is too large to be loaded while lb runs", config->script_path);
         return false;
     }
-    keep_what_is_not_told(&draft->about, config);
+    copy_what_is_not_printed(&draft->about, config);
     draft->backends = config->backends_count;
     for (unsigned i = 0; i < draft->backends; i++)
         draft->identities[i] = slots_identity(config->backends[i].name, config->backends[i].text);
@@ -119,17 +119,11 @@ void edition_keep(struct edition *e, uint64_t number)
     struct edition_text *text = &e->texts[number % 2];
     const struct edition_text *draft = &e->draft;
 
-    memcpy(text->identities, draft->identities, draft->backends * sizeof *draft->identities);
-    memcpy(text->slots, draft->slots, draft->backends * sizeof *draft->slots);
+    memcpy(text, draft, offsetof(struct edition_text, settings));
     memcpy(text->settings, draft->settings, draft->settings_bytes);
     memcpy(text->script, draft->script, draft->script_bytes);
     memcpy(text->modules, draft->modules, draft->modules_bytes);
-    text->about = draft->about;
     text->is_first = number == EDITION_FIRST;
-    text->backends = draft->backends;
-    text->settings_bytes = draft->settings_bytes;
-    text->script_bytes = draft->script_bytes;
-    text->modules_bytes = draft->modules_bytes;
 }
 
 void edition_offer(struct edition *e)
@@ -205,17 +199,16 @@ struct config *edition_load(const struct edition *e, uint64_t number, const stru
 {
     const struct edition_text *text = &e->texts[number % 2];
     struct config *config =
-        config_load_text(first->script_path, (struct slice){text->settings, text->settings_bytes},
-                         NULL, segment, error);
+        config_load_text(first->script_path, edition_settings(text), NULL, segment, error);
 
     if (config == NULL)
         return NULL;
     CHECK(config->backends_count == text->backends);
     for (unsigned i = 0; i < text->backends; i++)
         config->backends[i].slot = text->slots[i];
-    keep_what_is_not_told(config, &text->about);
+    copy_what_is_not_printed(config, &text->about);
     bundle_dispose(&config->modules);
-    CHECK(bundle_read(&config->modules, (struct slice){text->modules, text->modules_bytes}));
+    CHECK(bundle_read(&config->modules, edition_modules(text)));
     mem_free(config->script);
     config->script = mem_copy(text->script, text->script_bytes);
     config->script_bytes = text->script_bytes;

@@ -24,42 +24,15 @@ enum {
     CHECK_GRACE_MS = 1000, /* beyond health.timeout */
     FOLLOW_MAX_MS = 10000,
     MONITOR_END_MS = 1000,
-    WAITED_LEAST_MS = 100, /* for a CPU, which is worth to be counted */
-    POLL_MS = 2,           /* the segment is looked at while somebody is waited for */
+    POLL_MS = 2, /* the segment is looked at while somebody is waited for */
 };
 
 static void reload_enter(struct reload *r, enum reload_state state, uint64_t within_ms)
 {
+    DCHECK(state == r->state + 1 || (state == RELOAD_IDLE && r->state != RELOAD_CHECKING) ||
+           (state == RELOAD_FOLLOWING && r->state == state));
     r->state = state;
     r->ends_ms = within_ms == UINT64_MAX ? UINT64_MAX : clock_steady_ms() + within_ms;
-}
-
-/* A child has more time if the system ran others meanwhile: *counted_ms says how much of that it
- * has been given already. */
-static bool reload_has_time(struct reload *r, pid_t pid, uint64_t *counted_ms)
-{
-    uint64_t waited = pid != 0 ? waited_ms(pid) : 0;
-
-    if (waited < *counted_ms + WAITED_LEAST_MS)
-        return false;
-    r->ends_ms += waited - *counted_ms;
-    *counted_ms = waited;
-    return true;
-}
-
-static unsigned reload_monitor(const struct reload *r)
-{
-    return r->first->workers;
-}
-
-static unsigned child_of(const struct reload *r)
-{
-    return r->first->workers + 1;
-}
-
-bool reload_is_child(const struct reload *r, unsigned which)
-{
-    return which == child_of(r);
 }
 
 /* --- asked --- */
@@ -73,17 +46,19 @@ int reload_init(struct reload *r, const struct config *first, const struct optio
     r->options = options;
     r->segment = segment;
     r->children = children;
+    r->monitor = first->workers;
+    r->trial = first->workers + 1;
     r->budget_ms = first->script_limits.budget_ms;
     r->edition = edition_new();
     r->report =
         mmap(NULL, sizeof *r->report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (r->edition == NULL || r->report == MAP_FAILED)
         return -1;
-    r->turns = (struct turns){.segment = segment,
-                              .children = children,
-                              .edition = r->edition,
-                              .spread = spread,
-                              .workers = first->workers};
+    r->rollout = (struct rollout){.segment = segment,
+                                  .children = children,
+                                  .edition = r->edition,
+                                  .spread = spread,
+                                  .workers = first->workers};
     for (unsigned i = 0; i < first->backends_count; i++)
         r->slots.identity[i] = slots_identity(first->backends[i].name, first->backends[i].text);
     if (edition_draft(r->edition, first, &ignored)) /* what the next one is compared with */
@@ -121,14 +96,14 @@ static void reload_try(struct reload *r)
     }
     r->began_ms = clock_steady_ms();
     *r->report = (struct reload_report){0};
-    r->trial_waited_ms = 0;
+    r->trial_granted_ms = 0;
     reload_enter(r, RELOAD_TRYING, TRY_MAX_MS);
-    children_start(r->children, child_of(r));
+    children_start(r->children, r->trial);
 }
 
 void reload_end_trial(struct reload *r)
 {
-    pid_t pid = r->children->list[child_of(r)].pid;
+    pid_t pid = r->children->list[r->trial].pid;
 
     if (pid != 0)
         kill(pid, SIGKILL); /* it may be stopped */
@@ -136,7 +111,7 @@ void reload_end_trial(struct reload *r)
 
 /* --- tried --- */
 
-/* The number behind the name of the script, or of a module, in "balancer.lua:7: unknown field". */
+/* The number behind the name of the script, or of a module: "balancer.lua:7: unknown field". */
 static unsigned line_of(const struct reload *r, const char *message)
 {
     struct slice behind;
@@ -177,7 +152,7 @@ static void reload_refuse_ending(struct reload *r, int status)
 
 /* --- offered --- */
 
-/* All workers go by the current script: who holds another slot has requests of an older one. */
+/* All workers go by the current script: any other slot is held by requests of an older one. */
 static void give_slots_back(struct reload *r)
 {
     for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++)
@@ -185,8 +160,8 @@ static void give_slots_back(struct reload *r)
             slots_give_back(&r->slots, i);
 }
 
-/* One that has been removed and comes back has its slot still, and its numbers; its state is as
- * unknown as that of any new one. */
+/* A backend that was removed and comes back has its slot still, and its numbers; its state is as
+ * unknown as that of a new backend. */
 static void open_slots(struct reload *r, const struct edition_text *draft)
 {
     r->added = 0;
@@ -203,25 +178,14 @@ static void open_slots(struct reload *r, const struct edition_text *draft)
     }
 }
 
-static struct slice settings_of(const struct edition_text *text)
-{
-    return (struct slice){text->settings, text->settings_bytes};
-}
-
-static struct slice modules_of(const struct edition_text *text)
-{
-    return (struct slice){text->modules, text->modules_bytes};
-}
-
 static void note_changes(struct reload *r, const struct edition_text *draft)
 {
     const struct edition_text *now = edition_current(r->edition);
-    struct slice before = {now->script, now->script_bytes};
-    struct slice after = {draft->script, draft->script_bytes};
 
     buffer_clear(&r->changed);
-    differences_name(&r->changed, settings_of(now), settings_of(draft));
-    if (!slice_is(before, after) || !slice_is(modules_of(now), modules_of(draft))) {
+    differences_name(&r->changed, edition_settings(now), edition_settings(draft));
+    if (!slice_is(edition_script(now), edition_script(draft)) ||
+        !slice_is(edition_modules(now), edition_modules(draft))) {
         if (buffer_length(&r->changed) > 0)
             buffer_append_text(&r->changed, ", ");
         buffer_append_text(&r->changed, "text");
@@ -230,15 +194,15 @@ static void note_changes(struct reload *r, const struct edition_text *draft)
 
 static void renew_monitor(struct reload *r)
 {
-    pid_t pid = r->children->list[reload_monitor(r)].pid;
+    pid_t pid = r->children->list[r->monitor].pid;
 
     if (pid != 0) {
         if (!r->renews_monitor)
             r->renewed_ms = clock_steady_ms();
         r->renews_monitor = true;
         kill(pid, SIGQUIT);
-    } else { /* the first script had nothing to look after, or it is due to start again */
-        r->children->list[reload_monitor(r)].start_at_ms = 0;
+    } else { /* the first script had no backends, or the monitor is due to start again */
+        r->children->list[r->monitor].start_at_ms = 0;
     }
 }
 
@@ -247,7 +211,7 @@ bool reload_on_monitor_ended(struct reload *r)
     if (!r->renews_monitor)
         return false;
     r->renews_monitor = false;
-    r->children->list[reload_monitor(r)].start_at_ms = 0; /* at once */
+    r->children->list[r->monitor].start_at_ms = 0; /* at once */
     return true;
 }
 
@@ -280,10 +244,10 @@ void reload_on_tried(struct reload *r, int status)
 
 /* --- followed --- */
 
-static void tell_workers(struct reload *r)
+static void begin_rollout(struct reload *r)
 {
-    turns_begin(&r->turns, FOLLOW_MAX_MS + r->tried_ms);
-    reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
+    rollout_begin(&r->rollout, FOLLOW_MAX_MS + r->tried_ms);
+    reload_enter(r, RELOAD_FOLLOWING, r->rollout.patience_ms);
 }
 
 static void reload_follow(struct reload *r)
@@ -293,7 +257,7 @@ static void reload_follow(struct reload *r)
     r->goes_back = false;
     parking_forget(r->segment);
     edition_follow(r->edition);
-    tell_workers(r);
+    begin_rollout(r);
 }
 
 static void slots_take(struct reload *r)
@@ -312,17 +276,17 @@ static void reload_go_back(struct reload *r, const char *why)
     parking_forget(r->segment);
     edition_take_back(r->edition);
     renew_monitor(r);
-    tell_workers(r);
+    begin_rollout(r);
 }
 
-/* One that ends while it loads may have been killed by anybody; if the next one does, too, it is
+/* Anybody may have killed a worker that ends while it loads. If its successor ends so, too, it is
  * the script. */
 void reload_on_worker_ended(struct reload *r, unsigned which, int status)
 {
     char why[RELOAD_MESSAGE_BYTES];
 
     if (r->state != RELOAD_FOLLOWING || r->goes_back || status == 0 ||
-        !turns_began_with_it(&r->turns, which) ||
+        !rollout_began_with_it(&r->rollout, which) ||
         atomic_load(&r->segment->workers[which].edition) != 0)
         return;
     snprintf(why, sizeof why, "%s: %s ends while it loads it", r->options->script,
@@ -367,7 +331,7 @@ static void reload_finish(struct reload *r)
 {
     const char *ms = LOG_NUMBER(clock_steady_ms() - r->began_ms), *changed;
 
-    turns_end(&r->turns);
+    rollout_end(&r->rollout);
     leave_slots(r);
     if (r->goes_back) {
         reload_refuse(r, r->report->message);
@@ -380,7 +344,7 @@ static void reload_finish(struct reload *r)
                         {"#backends", LOG_NUMBER(edition_current(r->edition)->backends)},
                         {"#added", LOG_NUMBER(r->added)}, {"#removed", LOG_NUMBER(r->removed)},
                         {"changed", changed}, {"#ms", ms},
-                        {"#init_ms", LOG_NUMBER(turns_longest_ms(&r->turns))}),
+                        {"#init_ms", LOG_NUMBER(rollout_longest_ms(&r->rollout))}),
               "%s is loaded in %s ms; changed: %s", r->options->script, ms,
               changed[0] != '\0' ? changed : "nothing");
     warn_of_kept(r);
@@ -391,7 +355,7 @@ static void reload_finish(struct reload *r)
 
 static void end_trial(struct reload *r)
 {
-    struct child *child = &r->children->list[child_of(r)];
+    struct child *child = &r->children->list[r->trial];
 
     if (child->pid != 0) {
         kill(child->pid, SIGKILL);
@@ -401,10 +365,10 @@ static void end_trial(struct reload *r)
     }
 }
 
-/* Its script keeps it too busy to hear, or it stands still. */
+/* Its script keeps the monitor too busy to see SIGQUIT, or it stands still. */
 static void insist_on_monitor(struct reload *r)
 {
-    pid_t pid = r->children->list[reload_monitor(r)].pid;
+    pid_t pid = r->children->list[r->monitor].pid;
 
     if (r->renews_monitor && pid != 0 && clock_steady_ms() >= r->renewed_ms + MONITOR_END_MS)
         kill(pid, SIGKILL);
@@ -414,14 +378,15 @@ static void reload_step_following(struct reload *r, bool is_late)
 {
     if (!r->goes_back && edition_refusal(r->edition) != NULL) {
         reload_go_back(r, edition_refusal(r->edition));
-    } else if (turns_are_taken(&r->turns) && !turns_are_left(&r->turns)) {
+    } else if (rollout_is_taken(&r->rollout) && !rollout_has_next(&r->rollout)) {
         reload_finish(r);
-    } else if (turns_are_taken(&r->turns)) {
-        turns_give_next(&r->turns);
-        reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
-    } else if (is_late && !reload_has_time(r, turns_pid(&r->turns), &r->turns.waited_ms)) {
-        turns_replace_slow(&r->turns);
-        reload_enter(r, RELOAD_FOLLOWING, r->turns.patience_ms);
+    } else if (rollout_is_taken(&r->rollout)) {
+        rollout_give_next(&r->rollout);
+        reload_enter(r, RELOAD_FOLLOWING, r->rollout.patience_ms);
+    } else if (is_late &&
+               !waited_grant(rollout_pid(&r->rollout), &r->ends_ms, &r->rollout.waited_ms)) {
+        rollout_replace_slow(&r->rollout);
+        reload_enter(r, RELOAD_FOLLOWING, r->rollout.patience_ms);
     }
 }
 
@@ -436,7 +401,8 @@ void reload_step(struct reload *r)
             reload_try(r);
         break;
     case RELOAD_TRYING:
-        if (is_late && !reload_has_time(r, r->children->list[child_of(r)].pid, &r->trial_waited_ms))
+        if (is_late &&
+            !waited_grant(r->children->list[r->trial].pid, &r->ends_ms, &r->trial_granted_ms))
             end_trial(r);
         break;
     case RELOAD_CHECKING:

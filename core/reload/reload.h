@@ -6,10 +6,9 @@
  *     ^                 | it is wrong                                  |    ^ some worker
  *     '-----------------'                                              '----' cannot load it
  *
- * A child reads and tries the script; what it does there, however badly, harms nobody. Then a new
- * monitor begins with it and checks the backends that are new, and then the workers are told. What
- * none but a worker finds wrong (it asks for what workers share, say) makes all of them go back to
- * the script before. To be asked meanwhile leads to one more reload after this one.
+ * A child reads and tries the script; whatever the script does there harms nobody. A new monitor
+ * goes by it next and checks the backends that are new. Then the workers load it. If a worker
+ * cannot, all go back to the script before. A reload that is asked for meanwhile follows this one.
  */
 #ifndef RELOAD_RELOAD_H
 #define RELOAD_RELOAD_H
@@ -18,14 +17,14 @@
 #include "config/config.h"
 #include "os/children.h"
 #include "reload/edition.h"
-#include "reload/turns.h"
+#include "reload/rollout.h"
 #include "shared/slots.h"
 
 enum reload_state { RELOAD_IDLE, RELOAD_TRYING, RELOAD_CHECKING, RELOAD_FOLLOWING };
 
 enum { RELOAD_MESSAGE_BYTES = 1200 };
 
-struct reload_report { /* of the child that tries */
+struct reload_report { /* of the child that tries the script */
     bool is_good, listen_differs, workers_differ, log_differs;
     uint64_t check_ms, budget_ms; /* health.timeout, script.budget_ms */
     char message[RELOAD_MESSAGE_BYTES];
@@ -35,20 +34,21 @@ struct reload { /* embedded in the supervisor */
     const struct config *first;
     const struct options *options;
     struct segment *segment;
-    struct children *children; /* the workers by their slots, the monitor, the child that tries */
+    struct children *children; /* the workers by their slots, then: */
+    unsigned monitor, trial;   /* which of the children these are */
     struct edition *edition;
-    struct reload_report *report; /* shared with the child */
+    struct reload_report *report; /* shared with the trial */
     struct slots slots;
     enum reload_state state;
     bool is_wanted;      /* one more */
-    bool renews_monitor; /* its death was asked for, */
+    bool renews_monitor; /* the monitor was asked to end, */
     uint64_t renewed_ms; /* and then */
     bool goes_back;      /* some worker cannot load it: all go by the one before again */
     uint64_t began_ms, ends_ms;
-    uint64_t tried_ms;        /* so long it took to try */
-    uint64_t trial_waited_ms; /* for a CPU, while it is tried */
-    struct turns turns;       /* of the workers, to follow */
-    uint64_t budget_ms;       /* script.budget_ms: the largest of all scripts so far */
+    uint64_t tried_ms;         /* how long the trial took */
+    uint64_t trial_granted_ms; /* of its wait for a CPU */
+    struct rollout rollout;
+    uint64_t budget_ms; /* script.budget_ms: the largest of all scripts so far */
     unsigned added, removed;
     struct buffer changed; /* names of settings */
 };
@@ -60,15 +60,14 @@ void reload_dispose(struct reload *);
 
 bool reload_is_possible(const struct reload *); /* the script is a file */
 void reload_ask(struct reload *);
-void reload_step(struct reload *);                           /* while lb serves; often */
-uint64_t reload_next_ms(const struct reload *);              /* when to do so at the latest */
-void reload_end_trial(struct reload *);                      /* lb ends */
-bool reload_is_child(const struct reload *, unsigned which); /* the one that tries */
+void reload_step(struct reload *);              /* while lb serves; often */
+uint64_t reload_next_ms(const struct reload *); /* when to do so at the latest */
+void reload_end_trial(struct reload *);         /* lb ends */
 _Noreturn void reload_run_child(struct reload *);
-void reload_on_tried(struct reload *, int status); /* that child has ended, as waitpid tells it */
-/* A worker has ended; before what others see of it is put right. */
+void reload_on_tried(struct reload *, int status); /* the trial has ended: waitpid's status */
+/* A worker has ended; call it before the segment is put right. */
 void reload_on_worker_ended(struct reload *, unsigned which, int status);
-/* The monitor has ended: true if that was the reload's doing, and another was started. */
+/* The monitor has ended: true if the reload has ended it, and has another one started. */
 bool reload_on_monitor_ended(struct reload *);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the child does that tries a script. */
+/* reload_child - what the child does that tries a script. */
 #include "base/log.h"
 #include "config/load.h"
 #include "config/output.h"
@@ -48,7 +48,8 @@ _Noreturn void reload_run_child(struct reload *r)
     if (config == NULL)
         leave(r, &error);
     r->report->workers_differ = config->workers != r->first->workers;
-    config->workers = r->first->workers; /* it stays, and with it each worker's part of memory */
+    config->workers =
+        r->first->workers; /* the number stays, and so does each worker's part of memory */
     config->workers_auto = r->first->workers_auto;
     r->report->log_differs = output_differs(config, r->first);
     output_keep(config, r->first);

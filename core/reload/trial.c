@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-    TRIAL_WRONG = 2,      /* the exit status of a script that is */
+    TRIAL_WRONG = 2,      /* the exit status if the script is wrong */
     TRIAL_MAX_MS = 30000, /* a script may have set itself no bound */
     MESSAGE_BYTES_MAX = 1000,
 };
@@ -24,10 +24,10 @@ enum {
 struct trial {
     const struct config *config;
     bool rehearses;
-    int status;         /* as waitpid tells it */
-    bool is_late;       /* it was killed for that */
-    uint64_t until_ms;  /* when it is given up, steady clock */
-    uint64_t waited_ms; /* for a CPU; what until_ms has been moved by */
+    int status;          /* waitpid's */
+    bool is_late;        /* it was killed for that */
+    uint64_t until_ms;   /* when it is killed, steady clock */
+    uint64_t granted_ms; /* of its wait for a CPU: until_ms was moved by so much */
 };
 
 /* --- inside the child --- */
@@ -71,7 +71,7 @@ static void try_out(void *owner, unsigned which)
 
 /* --- outside --- */
 
-static void on_ended(void *owner, unsigned which, int status)
+static void on_trial_ended(void *owner, unsigned which, int status)
 {
     struct trial *t = owner;
 
@@ -79,7 +79,7 @@ static void on_ended(void *owner, unsigned which, int status)
     t->status = status;
 }
 
-static bool is_told_to_stop(int signals)
+static bool reads_stop(int signals)
 {
     bool stop = false;
     int number;
@@ -89,32 +89,22 @@ static bool is_told_to_stop(int signals)
     return stop;
 }
 
-/* The time for which the system ran others is not the script's. */
-static bool trial_has_time(struct trial *t, pid_t pid)
+static bool trial_is_late(struct trial *t, pid_t pid)
 {
-    uint64_t waited = 0;
-
-    if (clock_steady_ms() < t->until_ms)
-        return true;
-    waited = waited_ms(pid);
-    if (waited > t->waited_ms) {
-        t->until_ms += waited - t->waited_ms;
-        t->waited_ms = waited;
-    }
-    return clock_steady_ms() < t->until_ms;
+    return clock_steady_ms() >= t->until_ms && !waited_grant(pid, &t->until_ms, &t->granted_ms);
 }
 
-/* True: it was told to stop. */
+/* True: a signal said so. */
 static bool wait_for_end(struct trial *t, struct children *children, int signals)
 {
     bool is_killed = false, stop = false;
 
     for (;;) {
-        stop = is_told_to_stop(signals) || stop;
+        stop = reads_stop(signals) || stop;
         children_reap(children);
         if (children_running(children) == 0)
             return stop;
-        if (!is_killed && (stop || !trial_has_time(t, children->list[0].pid))) {
+        if (!is_killed && (stop || trial_is_late(t, children->list[0].pid))) {
             children_signal(children, SIGKILL);
             is_killed = true;
             t->is_late = !stop;
@@ -123,7 +113,7 @@ static bool wait_for_end(struct trial *t, struct children *children, int signals
     }
 }
 
-static int trial_verdict(const struct trial *t)
+static int exit_status(const struct trial *t)
 {
     const char *name = t->config->script_path;
 
@@ -133,7 +123,7 @@ static int trial_verdict(const struct trial *t)
     else if (WIFSIGNALED(t->status))
         check_last_words("start_failed", "%s: loading it in a worker ends that with signal %d: %s",
                          name, WTERMSIG(t->status), strsignal(WTERMSIG(t->status)));
-    else if (WEXITSTATUS(t->status) != TRIAL_WRONG && /* the others have said why */
+    else if (WEXITSTATUS(t->status) != TRIAL_WRONG && /* these have been said */
              WEXITSTATUS(t->status) != BUDGET_STUCK_STATUS)
         return WEXITSTATUS(t->status);
     return TRIAL_WRONG;
@@ -148,7 +138,7 @@ bool trial_run(const struct config *config, bool rehearses, int signals, int *st
 
     children_init(&children, 1, &trial);
     children.run = try_out;
-    children.on_died = on_ended;
+    children.on_died = on_trial_ended;
     children_name(&children, 0, "trial", 0);
     children_start(&children, 0);
     *status = 0;
@@ -158,7 +148,7 @@ bool trial_run(const struct config *config, bool rehearses, int signals, int *st
     } else {
         stop = wait_for_end(&trial, &children, signals);
         if (!stop)
-            *status = trial_verdict(&trial);
+            *status = exit_status(&trial);
     }
     children_dispose(&children);
     return !stop && *status == 0;

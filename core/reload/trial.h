@@ -1,10 +1,9 @@
 /*
- * trial - loads the script once as a worker does, in a process of its own that
- * is gone afterwards.
+ * trial - loads the script once as a worker does, before anything listens, in a process of its own
+ * that is gone afterwards.
  *
- * So what goes wrong only there (in init, or within the worker's bound of memory)
- * is told once, before anything listens. It has a segment of its own: what the
- * script counts meanwhile, nobody sees.
+ * So what fails only there (in init, or for the worker's bound of memory) is said once, and not by
+ * each worker. The process has a segment of its own: nobody sees what the script counts in it.
  */
 #ifndef RELOAD_TRIAL_H
 #define RELOAD_TRIAL_H
@@ -14,9 +13,9 @@
 
 #include <stdbool.h>
 
-/* With rehearses: its hooks are called, too (lab/rehearsal.h). True: go on. False: end with
- * *status; the reason is on standard error, unless it is that SIGTERM, SIGINT or SIGQUIT came, when
- * *status is 0. signals: signals_open. */
+/* True: continue. False: end with *status. The reason is on standard error then; if SIGTERM, SIGINT
+ * or SIGQUIT came, *status is 0 and there is none. rehearses: the hooks are called, too
+ * (lab/rehearsal.h). signals: signals_open's. */
 bool trial_run(const struct config *, bool rehearses, int signals, int *status) MUST_USE;
 
 #endif

@@ -47,7 +47,7 @@ static bool is_module(const char *name)
 
 #define BYTES_OF(thing) ((struct slice){(const char *)&(thing), sizeof(thing)})
 
-/* One number for what tells that a file has changed; 0: it is not there. */
+/* Another number if the file has changed; 0: it is not there. */
 static uint64_t look_of(const char *path)
 {
     struct stat status;
@@ -166,7 +166,7 @@ static void require(struct watch *w, const struct edition_text *text, const stru
     if (text->is_first) {
         copy_names(&w->required, &first->modules);
     } else {
-        CHECK(bundle_read(&modules, (struct slice){text->modules, text->modules_bytes}));
+        CHECK(bundle_read(&modules, edition_modules(text)));
         copy_names(&w->required, &modules);
         bundle_dispose(&modules);
     }
@@ -195,16 +195,12 @@ static bool is_link(const struct watch *w, const struct inotify_event *event)
     char path[PATH_MAX];
     struct stat status;
 
-    if (strlen(folder) + 1 + strlen(event->name) >= sizeof path)
-        return false;
-    strcpy(path, folder);
-    strcat(path, "/");
-    strcat(path, event->name);
-    return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+    return snprintf(path, sizeof path, "%s/%s", folder, event->name) < (int)sizeof path &&
+           lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
 }
 
-/* Of volumes of Kubernetes a link "..data" changes, and the files are behind that. */
-static bool is_of_script(const struct watch *w, const char *name)
+/* In a volume of Kubernetes the link "..data" changes, and the files are behind it. */
+static bool is_watched(const struct watch *w, const char *name)
 {
     return strcmp(name, w->file) == 0 || strcmp(name, "..data") == 0 || is_module(name);
 }
@@ -238,7 +234,7 @@ static void take_event(struct watch *w, const struct inotify_event *event)
     if (event->wd == w->folder && w->modules < 0 && strcmp(event->name, "scripts") == 0) {
         w->modules = inotify_add_watch(w->fd, w->modules_path, EVENTS);
         note_change(w);
-    } else if (is_of_script(w, event->name) && (!(event->mask & IN_CREATE) || is_link(w, event))) {
+    } else if (is_watched(w, event->name) && (!(event->mask & IN_CREATE) || is_link(w, event))) {
         note_change(w);
     }
 }

@@ -1,12 +1,12 @@
 /*
- * watch - tells that a script was saved: it, a module that it has required, or a file of Lua beside
- * it or in scripts/ there.
+ * watch - notices that a script was saved: the script, a module that it has required, or a Lua file
+ * in its folder or in scripts/ there.
  *
- * Folders are watched and not the file, as many editors write another file and give it the name.
- * What comes in one burst is one change. And once a second the files themselves are looked at, for
- * what folders do not tell: that they, or one above them, were replaced; files behind a link, files
- * that are mounted, a file system that another machine writes; and all, where inotify is used up.
- * Such a change counts when it has stood for a second.
+ * It watches folders, not the file, as many editors write another file and give it the name.
+ * Events that follow each other closely are one change. Besides, it looks at the files once a
+ * second, for what events of folders do not show: a folder that was replaced; files behind a link,
+ * mounted files, a file system that another machine writes; and everything, where inotify is used
+ * up. Such a change counts when it has stood for a second.
  */
 #ifndef RELOAD_WATCH_H
 #define RELOAD_WATCH_H
@@ -20,26 +20,26 @@
 struct watch {
     int fd;              /* to wait for; -1: there are no events */
     bool is_open;        /* files are looked at */
-    int folder, modules; /* inotify's; modules may not be there (yet): -1 */
+    int folder, modules; /* inotify's; -1: it is not there (yet) */
     char *folder_path, *modules_path;
-    const char *path, *file;   /* the script's, and its own name in that */
+    const char *path, *file;   /* the script's, and its name in the folder */
     struct bundle required;    /* the modules of the edition that runs */
     uint64_t edition;          /* its number */
-    uint64_t known, last;      /* what all looked like when a change was told, and a second ago */
-    uint64_t look_ms;          /* when it is looked at again */
-    uint64_t due_ms, began_ms; /* the burst is over; when it began; 0: there is none */
+    uint64_t known, last;      /* how all looked at the last change, and a second ago */
+    uint64_t look_ms;          /* when it looks again */
+    uint64_t due_ms, began_ms; /* when the burst of events is over, and began; 0: there is none */
 };
 
-/* Borrows the path. 0, or -1 and errno if there will be no events: the files are looked at all the
+/* Borrows the path. 0, or -1 and errno if there are no events: the files are looked at all the
  * same. */
 int watch_open(struct watch *, const char *script_path) MUST_USE;
 void watch_close(struct watch *); /* in any state */
 
-/* Often: which modules count is what the current edition has required. */
+/* Often: the modules that count are those that the current edition has required. */
 void watch_follow(struct watch *, const struct edition *, const struct config *first);
-void watch_read(struct watch *); /* whatever waits, if anything does */
+void watch_read(struct watch *); /* reads the events that wait, without waiting */
 /* When to ask again, unless fd is ready before; UINT64_MAX: never. */
 uint64_t watch_next_ms(const struct watch *);
-bool watch_has_change(struct watch *); /* one is over; told once */
+bool watch_has_change(struct watch *); /* true once for each change */
 
 #endif
