@@ -39,6 +39,14 @@ static inline struct slice buffer_slice(const struct buffer *b) /* until the nex
     return (struct slice){b->bytes ? b->bytes + b->start : "", b->end - b->start};
 }
 
+/* The same with a NUL behind it. */
+static inline const char *buffer_text(struct buffer *b)
+{
+    buffer_append_byte(b, '\0');
+    b->end--;
+    return b->bytes + b->start;
+}
+
 static inline void buffer_clear(struct buffer *b)
 {
     b->start = b->end = 0;

@@ -16,36 +16,31 @@ void announce_start(const struct config *c)
                                {"#workers", LOG_NUMBER(c->workers)},
                                {"#memory", LOG_NUMBER(config_memory_part(c) * c->workers)},
                                {"#pid", LOG_NUMBER(getpid())},
-                               {NULL, NULL},
+                               {c->overridden != NULL ? "overridden" : NULL, c->overridden},
                                {NULL, NULL}};
-    const char *overridden = c->overridden != NULL ? c->overridden : "";
 
-    if (c->overridden != NULL)
-        pairs[sizeof pairs / sizeof *pairs - 2] = (struct log_pair){"overridden", overridden};
     config_explain_fallback(c, &why);
-    buffer_append_byte(&why, '\0');
     log_event(LOG_INFO, "start", pairs,
               "lb %s starts with %s: %u worker%s, %u backend%s, pid %d, fallback \"%s\" (%s)%s%s",
               VERSION, c->script_path, c->workers, c->workers == 1 ? "" : "s", c->backends_count,
               c->backends_count == 1 ? "" : "s", (int)getpid(), config_fallback_names[c->fallback],
-              buffer_slice(&why).start, c->overridden != NULL ? ", " : "", overridden);
+              buffer_text(&why), c->overridden != NULL ? ", " : "",
+              c->overridden != NULL ? c->overridden : "");
     buffer_dispose(&why);
 }
 
 void announce_listening(const struct sockets *sockets, unsigned address)
 {
-    struct buffer text = {0};
     bool is_proxied = sockets->config->listen[address].proxy;
-    struct log_pair pairs[] = {{"address", NULL}, {NULL, NULL}, {NULL, NULL}};
+    struct buffer room = {0};
+    const char *text;
 
-    sockets_format(sockets, address, &text);
-    buffer_append_byte(&text, '\0');
-    pairs[0].value = buffer_slice(&text).start;
-    if (is_proxied)
-        pairs[1] = (struct log_pair){"#proxy", "true"};
-    log_event(LOG_INFO, "listening", pairs, "listening on %s%s", pairs[0].value,
-              is_proxied ? ", for PROXY headers" : "");
-    buffer_dispose(&text);
+    sockets_format(sockets, address, &room);
+    text = buffer_text(&room);
+    log_event(LOG_INFO, "listening",
+              LOG_PAIRS({"address", text}, {is_proxied ? "#proxy" : NULL, "true"}),
+              "listening on %s%s", text, is_proxied ? ", for PROXY headers" : "");
+    buffer_dispose(&room);
 }
 
 void announce_missing(unsigned missing, unsigned workers, unsigned after_ms)
@@ -88,32 +83,25 @@ void announce_watch(const char *script, int status)
 
     if (status == 0)
         log_event(LOG_INFO, "watch", NULL, "%s is loaded again when it is saved", script);
-    else if (limit != NULL)
-        log_event(
-            LOG_WARN, "watch_failed", LOG_PAIRS({"limit", limit}),
-            "no inotify: the limit %s is reached. So %s is looked at once a second, and loaded "
-            "again when it was saved",
-            limit, script);
     else
-        log_event(
-            LOG_WARN, "watch_failed", NULL,
-            "no inotify: %s. So %s is looked at once a second, and loaded again when it was saved",
-            strerror(error), script);
+        log_event(LOG_WARN, "watch_failed", LOG_PAIRS({limit != NULL ? "limit" : NULL, limit}),
+                  "no inotify: %s%s%s. So %s is looked at once a second, and loaded again when it "
+                  "was saved",
+                  limit != NULL ? "the limit " : "", limit != NULL ? limit : strerror(error),
+                  limit != NULL ? " is reached" : "", script);
 }
 
 bool announce_reopened(void)
 {
-    struct buffer files = {0};
-    int opened = log_reopen(&files);
-    struct log_pair pairs[] = {{"files", NULL}, {NULL, NULL}};
+    struct buffer room = {0};
+    int opened = log_reopen(&room);
+    const char *files = buffer_text(&room);
 
-    buffer_append_byte(&files, '\0');
-    pairs[0].value = buffer_slice(&files).start;
     if (opened > 0)
-        log_event(LOG_INFO, "log_reopened", pairs, "opened again: %s", pairs[0].value);
+        log_event(LOG_INFO, "log_reopened", LOG_PAIRS({"files", files}), "opened again: %s", files);
     else if (opened < 0)
-        log_event(LOG_INFO, "log_reopened", pairs,
+        log_event(LOG_INFO, "log_reopened", LOG_PAIRS({"files", files}),
                   "nothing was opened again: no log is a file that has a path here");
-    buffer_dispose(&files);
+    buffer_dispose(&room);
     return opened > 0;
 }

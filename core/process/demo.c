@@ -112,7 +112,7 @@ static struct config *load_balancer(struct demo *d)
     config = (d->options->script_given ? config_load_file : config_load_default)(
         script, given, d->segments[DEMO_BALANCER], &error);
     if (config == NULL)
-        fprintf(stderr, "%.*s\n", (int)buffer_length(&error), buffer_slice(&error).start);
+        fprintf(stderr, "%s\n", buffer_text(&error));
     buffer_dispose(&error);
     return config;
 }
@@ -197,8 +197,8 @@ static void show(struct demo *d)
     address_format(&url, &listen.socket.any);
     printf("\n"
            "  Two backends and a balancer in front of them. In another terminal:\n\n"
-           "    curl http://%.*s/     a few times: the backends take turns\n",
-           (int)buffer_length(&url), buffer_slice(&url).start);
+           "    curl http://%s/     a few times: the backends take turns\n",
+           buffer_text(&url));
     for (unsigned i = 0; i < DEMO_BACKENDS; i++)
         printf("    kill %d          stops %s (%s)\n", (int)list[i].pid, names[i], d->backends[i]);
     printf("    kill -USR1 %d    starts again what was stopped\n\n"

@@ -118,8 +118,8 @@ static const struct config *load_settings(struct monitor *m, const struct config
         return first;
     config = edition_load(m->edition, m->number, first, segment, &error);
     if (config == NULL)
-        log_event(LOG_ERROR, "monitor_failed", NULL, "the script cannot be loaded: %.*s",
-                  (int)buffer_length(&error), buffer_slice(&error).start);
+        log_event(LOG_ERROR, "monitor_failed", NULL, "the script cannot be loaded: %s",
+                  buffer_text(&error));
     buffer_dispose(&error);
     return config;
 }

@@ -137,8 +137,7 @@ static void monitor_script_add(struct monitor_script *l, unsigned backend, bool 
     health_describe(l->health, backend, &words);
     news->backend = backend;
     news->is_up = is_up;
-    snprintf(news->words, sizeof news->words, "%.*s", (int)buffer_length(&words),
-             buffer_slice(&words).start);
+    snprintf(news->words, sizeof news->words, "%s", buffer_text(&words));
     buffer_dispose(&words);
     l->count++;
 }
@@ -190,10 +189,9 @@ static struct policy *load_script(struct loop *loop, const struct config *config
     struct policy *policy = policy_new(config, segment, loop, POLICY_IN_MONITOR, &error);
 
     if (policy == NULL) {
-        buffer_append_byte(&error, '\0');
         log_event(LOG_ERROR, "monitor_script_failed", NULL,
                   "the script cannot be loaded in the monitor, so it checks by connects: %s",
-                  buffer_slice(&error).start);
+                  buffer_text(&error));
     }
     buffer_dispose(&error);
     return policy;

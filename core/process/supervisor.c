@@ -4,7 +4,8 @@
  *   (the monitor alone)     (and the         (from here on       (no new             (SIGQUIT, then
  *                           workers)         it serves)          connections)         SIGKILL)
  *
- * One thread, and one place to wait. To be told to stop moves it on from any state.
+ * One thread, and one place to wait. Each state may be followed by any later one: a signal that
+ * stops lb may come at any time.
  */
 #include "process/supervisor.h"
 
@@ -20,7 +21,6 @@
 #include "os/waited.h"
 #include "process/announce.h"
 #include "process/monitor.h"
-#include "process/version.h"
 #include "process/worker.h"
 #include "reload/reload.h"
 #include "reload/watch.h"
@@ -36,7 +36,7 @@
 #include <unistd.h>
 
 enum {
-    START_POLL_MS = 5,           /* the segment is looked at as long as somebody starts */
+    START_POLL_MS = 5,           /* how often it looks at the segment while children start */
     FIRST_ROUND_GRACE_MS = 1000, /* beyond health.timeout */
     START_MAX_MS = 10000,        /* for all workers to be ready */
     QUIT_MS = 1000,              /* between SIGQUIT and SIGKILL */
@@ -64,18 +64,14 @@ struct supervisor {
     int signals;
     enum state state;
     uint64_t state_ends_ms; /* the latest moment for the next state */
-    bool was_ready;         /* some worker was, once */
+    bool was_ready;         /* some worker was ready once */
     struct pid_file pid_file;
     int status;
 };
 
-static unsigned supervisor_monitor(const struct supervisor *s)
-{
-    return s->config->workers;
-}
-
 static void supervisor_enter(struct supervisor *s, enum state state, uint64_t within_ms)
 {
+    DCHECK(state >= s->state);
     s->state = state;
     s->state_ends_ms = within_ms == UINT64_MAX ? UINT64_MAX : clock_steady_ms() + within_ms;
 }
@@ -90,13 +86,13 @@ static _Noreturn void run_child(void *owner, unsigned which)
     close(s->signals);
     watch_close(&s->watch);
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
-    if (!reload_is_child(&s->reload, which))
+    if (which != s->reload.trial)
         edition_only_read(s->reload.edition);
-    if (which == supervisor_monitor(s)) {
+    if (which == s->reload.monitor) {
         sockets_close(&s->sockets);
         exit(monitor_run(s->config, s->reload.edition, s->segment));
     }
-    if (reload_is_child(&s->reload, which)) {
+    if (which == s->reload.trial) {
         sockets_close(&s->sockets);
         reload_run_child(&s->reload);
     }
@@ -125,8 +121,7 @@ static void supervisor_drain(struct supervisor *s)
     atomic_store(&s->segment->is_stopping, 1);
     children_signal(&s->children, SIGTERM);
     reload_end_trial(&s->reload);
-    /* The workers have accepted what waits, or are about to: only when they have
-     * closed theirs too are connections refused. */
+    /* The workers accept what waits. Connections are refused when they have closed theirs, too. */
     sockets_close(&s->sockets);
 }
 
@@ -152,13 +147,13 @@ static void fail_to_start(struct supervisor *s, const char *event, const char *w
     supervisor_stop(s);
 }
 
-/* What others see of the dead is put right, and another is due. */
+/* Corrects what others see of the child in the segment; another one is due. */
 static void on_child_died(void *owner, unsigned which, int status)
 {
     struct supervisor *s = owner;
-    bool is_monitor = which == supervisor_monitor(s);
+    bool is_monitor = which == s->reload.monitor;
 
-    if (reload_is_child(&s->reload, which)) {
+    if (which == s->reload.trial) {
         if (s->state < SUPERVISOR_DRAINING)
             reload_on_tried(&s->reload, status);
         return;
@@ -190,10 +185,10 @@ static void on_child_died(void *owner, unsigned which, int status)
 static void start_child(struct supervisor *s, unsigned which)
 {
     children_start(&s->children, which);
-    if (which > supervisor_monitor(s))
+    if (which > s->reload.monitor)
         return;
     pulse_begin(&s->pulse, which, clock_steady_ms());
-    if (which != supervisor_monitor(s))
+    if (which != s->reload.monitor)
         atomic_store(&s->segment->workers[which].pid, (uint32_t)s->children.list[which].pid);
 }
 
@@ -202,8 +197,7 @@ static void start_workers(struct supervisor *s)
     struct buffer error = {0};
 
     if (sockets_listen(&s->sockets, &error) != 0) {
-        buffer_append_byte(&error, '\0');
-        fail_to_start(s, "listen_failed", buffer_slice(&error).start);
+        fail_to_start(s, "listen_failed", buffer_text(&error));
         buffer_dispose(&error);
         return;
     }
@@ -223,7 +217,7 @@ static unsigned workers_ready(const struct supervisor *s)
 
 static unsigned workers_running(const struct supervisor *s)
 {
-    unsigned monitor = s->children.list[supervisor_monitor(s)].pid != 0;
+    unsigned monitor = s->children.list[s->reload.monitor].pid != 0;
 
     return children_running(&s->children) - monitor;
 }
@@ -251,7 +245,7 @@ static void announce(struct supervisor *s, unsigned ready)
 static void step_checking(struct supervisor *s)
 {
     if (atomic_load(&s->segment->first_round_done) != 0 ||
-        s->children.list[supervisor_monitor(s)].pid == 0 || clock_steady_ms() >= s->state_ends_ms)
+        s->children.list[s->reload.monitor].pid == 0 || clock_steady_ms() >= s->state_ends_ms)
         start_workers(s);
 }
 
@@ -259,7 +253,7 @@ static void step_checking(struct supervisor *s)
 static void start_due(struct supervisor *s)
 {
     uint64_t now_ms = clock_steady_ms();
-    unsigned first = s->was_ready || s->state == SUPERVISOR_RUNNING ? 0 : supervisor_monitor(s);
+    unsigned first = s->was_ready || s->state == SUPERVISOR_RUNNING ? 0 : s->reload.monitor;
 
     for (unsigned i = first; i < s->children.count; i++)
         if (s->children.list[i].start_at_ms <= now_ms)
@@ -284,14 +278,14 @@ static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms
 {
     const struct child *child = &s->children.list[which];
 
-    announce_hung(child, which == supervisor_monitor(s), still_ms);
-    kill(child->pid, SIGKILL); /* it may be stopped, and hear nothing else */
+    announce_hung(child, which == s->reload.monitor, still_ms);
+    kill(child->pid, SIGKILL); /* it may be stopped, where no other signal reaches it */
     pulse_begin(&s->pulse, which, clock_steady_ms());
 }
 
 static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_ms)
 {
-    bool is_monitor = which == supervisor_monitor(s);
+    bool is_monitor = which == s->reload.monitor;
     const struct segment_worker *worker = &s->segment->workers[which];
     uint64_t events = atomic_load(is_monitor ? &s->segment->monitor_pulse : &worker->pulse);
     bool is_loading =
@@ -310,7 +304,7 @@ static void look_after_children(struct supervisor *s)
     uint64_t now_ms = clock_steady_ms();
     bool is_due = pulse_is_due(&s->pulse, now_ms);
 
-    for (unsigned i = 0; is_due && i <= supervisor_monitor(s); i++)
+    for (unsigned i = 0; is_due && i <= s->reload.monitor; i++)
         look_after_child(s, i, now_ms);
     spread_look(&s->spread, now_ms);
 }
@@ -333,7 +327,7 @@ static void supervisor_step(struct supervisor *s)
         start_due(s);
         break;
     case SUPERVISOR_DRAINING:
-        if (children_running(&s->children) == 1 && s->children.list[supervisor_monitor(s)].pid != 0)
+        if (children_running(&s->children) == 1 && s->children.list[s->reload.monitor].pid != 0)
             supervisor_enter(s, SUPERVISOR_QUITTING, QUIT_MS); /* its script may keep it busy */
         else if (now_ms >= s->state_ends_ms && children_running(&s->children) > 0)
             supervisor_quit(s);
@@ -360,14 +354,14 @@ static void supervisor_hear(struct supervisor *s, int number)
         supervisor_stop(s);
         break;
     case SIGHUP:
-        reload_ask(&s->reload); /* before it serves, it waits until then */
+        reload_ask(&s->reload); /* waits until lb serves */
         break;
     case SIGUSR1:
-        if (announce_reopened()) /* each child finds the same files, then */
+        if (announce_reopened()) /* so each child finds the same files */
             children_tell(&s->children, SIGUSR1);
         break;
     default:
-        break; /* SIGCHLD has been heard by waking */
+        break; /* SIGCHLD: children_reap follows */
     }
 }
 
@@ -421,8 +415,7 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
     signal(SIGUSR2, SIG_IGN); /* some send it out of habit */
     if (!descriptors_raise(s->config, &error) ||
         sockets_bind(&s->sockets, s->config, &error, notice) != 0) {
-        check_last_words("start_failed", "lb: %.*s", (int)buffer_length(&error),
-                         buffer_slice(&error).start);
+        check_last_words("start_failed", "lb: %s", buffer_text(&error));
         buffer_dispose(&error);
         return false;
     }
@@ -441,10 +434,8 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     log_open(o->event_format, o->line_format, o->log_level, "supervisor");
     announce_start(s->config);
     if (buffer_length(notice) > 0)
-        log_event(LOG_WARN, "no_ipv6", NULL, "%.*s", (int)buffer_length(notice),
-                  buffer_slice(notice).start);
-    if (o->watches &&
-        reload_is_possible(&s->reload)) /* what was saved since it was read is missed */
+        log_event(LOG_WARN, "no_ipv6", NULL, "%s", buffer_text(notice));
+    if (o->watches && reload_is_possible(&s->reload))
         announce_watch(o->script, watch_open(&s->watch, o->script));
     board_init(s->segment, s->config->backends_count);
     atomic_store(&s->segment->workers_count, s->config->workers);
@@ -455,12 +446,12 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     s->children.on_died = on_child_died;
     for (unsigned i = 0; i < s->config->workers; i++)
         children_name(&s->children, i, "worker", i + 1);
-    children_name(&s->children, supervisor_monitor(s), "monitor", 0);
-    children_name(&s->children, supervisor_monitor(s) + 1, "trial", 0);
-    mem_give_back(); /* what loading the script took; or each process would have it */
+    children_name(&s->children, s->reload.monitor, "monitor", 0);
+    children_name(&s->children, s->reload.trial, "trial", 0);
+    mem_give_back(); /* what loading the script took, or each child would have it, too */
     supervisor_enter(s, SUPERVISOR_CHECKING, s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS);
     if (s->config->backends_count > 0)
-        start_child(s, supervisor_monitor(s));
+        start_child(s, s->reload.monitor);
 }
 
 int supervisor_run(const struct config *config, struct segment *segment,

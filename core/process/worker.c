@@ -185,10 +185,9 @@ static void worker_refuse(struct worker *w, uint64_t number, struct buffer *erro
 {
     struct plan *plan = w->proxy.plan;
 
-    buffer_append_byte(error, '\0');
     log_event(LOG_ERROR, "worker_failed", NULL, "the script cannot be loaded: %s",
-              buffer_slice(error).start);
-    edition_refuse(w->edition, number, buffer_slice(error).start);
+              buffer_text(error));
+    edition_refuse(w->edition, number, buffer_text(error));
     buffer_dispose(error);
     w->refused = number;
     if (plan != NULL && edition_is_again(w->edition, number, plan->edition))

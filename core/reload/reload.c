@@ -337,8 +337,7 @@ static void reload_finish(struct reload *r)
         reload_refuse(r, r->report->message);
         return;
     }
-    buffer_append_byte(&r->changed, '\0');
-    changed = buffer_slice(&r->changed).start;
+    changed = buffer_text(&r->changed);
     log_event(LOG_INFO, "reload",
               LOG_PAIRS({"script", r->options->script},
                         {"#backends", LOG_NUMBER(edition_current(r->edition)->backends)},

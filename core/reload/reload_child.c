@@ -26,8 +26,7 @@ static _Noreturn void leave(struct reload *r, struct buffer *error)
 
     if (error != NULL) {
         log_append_escaped(&line, buffer_slice(error), RELOAD_MESSAGE_BYTES - 100, LOG_TEXT);
-        snprintf(r->report->message, sizeof r->report->message, "%.*s", (int)buffer_length(&line),
-                 buffer_slice(&line).start);
+        snprintf(r->report->message, sizeof r->report->message, "%s", buffer_text(&line));
     }
     log_close();
     _exit(error == NULL ? 0 : 2);

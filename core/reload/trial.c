@@ -37,7 +37,7 @@ static _Noreturn void say_and_exit(struct slice message)
     struct buffer line = {0};
 
     log_append_escaped(&line, message, MESSAGE_BYTES_MAX, LOG_TEXT);
-    check_last_words("start_failed", "%.*s", (int)buffer_length(&line), buffer_slice(&line).start);
+    check_last_words("start_failed", "%s", buffer_text(&line));
     _exit(TRIAL_WRONG);
 }
 
