@@ -239,7 +239,8 @@ install: all install-scripts ## puts lb into $(PREFIX)/bin, scripts and document
 # The scripts, what specs of one's own require, and the documents with their links.
 SHARE = $(DESTDIR)$(PREFIX)/share/lb
 DOC = $(DESTDIR)$(PREFIX)/share/doc/lb
-PAGES = $(wildcard README.md core/README.md core/reference/*.md scripts/README.md scripts/reference/*.md)
+PAGES = $(wildcard README.md core/README.md core/reference/*.md scripts/README.md scripts/reference/*.md \
+	infra/*/README.md infra/instructions/*.svg)
 BUILDERS = backend clean_path fake_clients fake_codes fake_headers fake_lb fake_shared outcome request \
 	script sha256
 install-scripts: ## puts the scripts and documents there, without lb

@@ -31,7 +31,8 @@ static const char help[] =
     "  --pid-file FILE                write the process id there\n"
     "  --drain-timeout SECONDS        time for open requests after SIGTERM; default: 30\n"
     "  --watch, --no-watch            load the script when it, or a module next to it, is\n"
-    "                                 saved, or not; default: if a terminal is there\n"
+    "                                 saved, or not; default: in lb demo, and if a terminal\n"
+    "                                 is there\n"
     "  --version                      the same as lb version\n"
     "  -h, --help                     this text\n"
     "\n"
@@ -59,6 +60,7 @@ struct parser {
     struct buffer *message;
     const char *const *words; /* behind the program's name */
     int count, at;
+    bool watch_given;
 };
 
 static bool fail_with_value(struct parser *p, const char *option, const char *expected,
@@ -148,7 +150,7 @@ static bool take_drain_timeout(struct parser *p, const char *value)
 static bool take_watch(struct parser *p, const char *value)
 {
     (void)value;
-    p->options->watches = true;
+    p->options->watches = p->watch_given = true;
     return true;
 }
 
@@ -156,6 +158,7 @@ static bool take_no_watch(struct parser *p, const char *value)
 {
     (void)value;
     p->options->watches = false;
+    p->watch_given = true;
     return true;
 }
 
@@ -355,7 +358,6 @@ int options_parse(struct options *options, int argc, char **argv, struct buffer 
         .command = OPTIONS_RUN,
         .script = "balancer.lua",
         .event_format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_JSON,
-        .watches = isatty(STDERR_FILENO) || isatty(STDIN_FILENO),
         .line_format = isatty(STDOUT_FILENO) ? LOG_TEXT : LOG_JSON,
         .log_level = LOG_INFO,
         .drain_timeout_ms = DRAIN_SECONDS * 1000,
@@ -364,6 +366,9 @@ int options_parse(struct options *options, int argc, char **argv, struct buffer 
         return OPTIONS_USAGE;
     if (options->command == OPTIONS_HELP)
         buffer_append_text(message, help);
+    if (!p.watch_given)
+        options->watches =
+            options->command == OPTIONS_DEMO || isatty(STDERR_FILENO) || isatty(STDIN_FILENO);
     take_environment(&p);
     return 0;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-void announce_start(const struct config *c)
+void announce_start(const struct config *c, bool is_watched)
 {
     struct buffer why = {0};
     struct log_pair pairs[] = {{"version", VERSION},
@@ -16,16 +16,18 @@ void announce_start(const struct config *c)
                                {"#workers", LOG_NUMBER(c->workers)},
                                {"#memory", LOG_NUMBER(config_memory_part(c) * c->workers)},
                                {"#pid", LOG_NUMBER(getpid())},
+                               {"#watched", is_watched ? "true" : "false"},
                                {c->overridden != NULL ? "overridden" : NULL, c->overridden},
                                {NULL, NULL}};
 
     config_explain_fallback(c, &why);
     log_event(LOG_INFO, "start", pairs,
-              "lb %s starts with %s: %u worker%s, %u backend%s, pid %d, fallback \"%s\" (%s)%s%s",
-              VERSION, c->script_path, c->workers, c->workers == 1 ? "" : "s", c->backends_count,
-              c->backends_count == 1 ? "" : "s", (int)getpid(), config_fallback_names[c->fallback],
-              buffer_text(&why), c->overridden != NULL ? ", " : "",
-              c->overridden != NULL ? c->overridden : "");
+              "lb %s starts with %s, %swatched: %u worker%s, %u backend%s, pid %d, fallback \"%s\" "
+              "(%s)%s%s",
+              VERSION, c->script_path, is_watched ? "" : "not ", c->workers,
+              c->workers == 1 ? "" : "s", c->backends_count, c->backends_count == 1 ? "" : "s",
+              (int)getpid(), config_fallback_names[c->fallback], buffer_text(&why),
+              c->overridden != NULL ? ", " : "", c->overridden != NULL ? c->overridden : "");
     buffer_dispose(&why);
 }
 

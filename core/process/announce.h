@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-void announce_start(const struct config *);
+void announce_start(const struct config *, bool is_watched);
 void announce_listening(const struct sockets *, unsigned address);
 void announce_missing(unsigned missing, unsigned workers, unsigned after_ms);
 void announce_hung(const struct child *, bool is_monitor, uint64_t still_ms); /* and killed now */

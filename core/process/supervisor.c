@@ -430,12 +430,13 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
 static void supervisor_begin(struct supervisor *s, struct buffer *notice)
 {
     const struct options *o = s->options;
+    bool is_watched = o->watches && reload_is_possible(&s->reload);
 
     log_open(o->event_format, o->line_format, o->log_level, "supervisor");
-    announce_start(s->config);
+    announce_start(s->config, is_watched);
     if (buffer_length(notice) > 0)
         log_event(LOG_WARN, "no_ipv6", NULL, "%s", buffer_text(notice));
-    if (o->watches && reload_is_possible(&s->reload))
+    if (is_watched)
         announce_watch(o->script, watch_open(&s->watch, o->script));
     board_init(s->segment, s->config->backends_count);
     atomic_store(&s->segment->workers_count, s->config->workers);

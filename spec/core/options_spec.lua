@@ -85,6 +85,12 @@ describe("the options", function()
     assert.same({ "info", nil, 30000, "" }, { o.log_level, o.pid_file, o.drain_timeout_ms, o.message })
   end)
 
+  it("watch the script of a demo, unless they say otherwise", function()
+    assert.is_true(parse("demo").watches)
+    assert.is_false(parse("demo", "--no-watch").watches)
+    assert.is_true(parse("my.lua", "--watch").watches)
+  end)
+
   local commands = { -- words, command, script
     { {}, "run", "balancer.lua" },
     { { "my.lua" }, "run", "my.lua" },

@@ -88,5 +88,21 @@ describe("the links", function()
     end)
   end
 
+  it("of the pages that make install installs lead to a page that it installs, too", function()
+    local patterns = pages.read("Makefile"):gsub("\\\n", " "):match "\nPAGES = %$%(wildcard ([^)]*)%)"
+    local installed, wrong, pipe = {}, {}, assert(io.popen("ls " .. patterns))
+    for path in pipe:lines() do installed[path] = true end
+    pipe:close()
+    assert(installed["README.md"] and installed["core/reference/log.md"])
+    for path in pairs(installed) do
+      for target in (path:find "%.md$" and prose_of(path) or ""):gmatch "%]%(([^)%s#]+)[^)%s]*%)" do
+        if not target:find "^https?:" and not installed[beside(path, target)] then
+          wrong[#wrong + 1] = path .. ": " .. target
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
   it("are many", function() assert.is_true(count > 150, count) end)
 end)

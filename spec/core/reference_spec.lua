@@ -334,13 +334,14 @@ describe("the page of the log", function()
     return found
   end
 
-  -- LOG_PAIRS({"backend", name}, {is_signal ? "#signal" : "#status", text}), or a list by hand
+  -- LOG_PAIRS({"backend", name}, {is_signal ? "#signal" : "#status", text}), or a list by hand;
+  -- where there is NULL in the place of a name the list ends
   local function members()
     local text, found = sources(), {}
     local function note(list)
       for name in list:gmatch '{%s*"#?([%l_]+)"' do found[name] = true end
-      for one, other in list:gmatch '{[^{}"]*%? "#?([%l_]+)" : "#?([%l_]+)"' do
-        found[one], found[other] = true, true
+      for one, other in list:gmatch '{[^{}"]*%? "#?([%l_]+)" : "?#?([%w_]+)"?' do
+        found[one], found[other] = true, other ~= "NULL" or nil
       end
     end
     for list in text:gmatch "LOG_PAIRS(%b())" do note(list) end

@@ -8,6 +8,7 @@ local answering = reloading.answering
 local function watched(text)
   local lb, say = reloading.start(text, { args = { "--watch" } })
   lb:event "watch"
+  assert.is_true(lb:event("start").watched)
   return lb, say
 end
 
@@ -178,6 +179,7 @@ describe("a script that is not watched", function()
     save_in_place(say, answering "new")
     assert.equal("old", lb:fetch("/").body)
     assert.equal(0, #lb:events "watch")
+    assert.is_false(lb:event("start").watched)
     assert.equal("reload", say().event)
     assert.equal("new", lb:fetch("/").body)
   end)
