@@ -135,7 +135,7 @@ static void read_table(struct config_log *log, struct fields *root)
     struct fields table;
     unsigned which;
 
-    if (!fields_enter(&table, root, "log"))
+    if (!fields_enter(&table, root, "log", 0))
         return;
     fields_check_names(&table, known);
     read_file(log, &table);

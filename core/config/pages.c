@@ -78,7 +78,7 @@ static void read_headers(struct config_pairs *headers, struct fields *parent)
     struct slice name = {NULL, 0}, value = {"", 0};
     size_t bytes = 0;
 
-    if (!fields_enter(&table, parent, "headers"))
+    if (!fields_enter(&table, parent, "headers", 0))
         return;
     while (fields_next_pair(&table, &name, &value)) {
         const char *fault = header_fault(name, value);
@@ -160,7 +160,7 @@ static void read_page(struct config *config, struct fields *pages, unsigned stat
     if (type == FIELDS_TEXT && fields_text(pages, NULL, status, &body)) {
         if (check_body(pages, NULL, status, body))
             set_body(add_page(config, status), guess_type(body), body);
-    } else if (type == FIELDS_TABLE && fields_enter_item(&page, pages, status)) {
+    } else if (type == FIELDS_TABLE && fields_enter(&page, pages, NULL, status)) {
         read_page_table(add_page(config, status), &page);
         fields_leave(&page);
     } else if (type != FIELDS_NOTHING) {
@@ -172,7 +172,7 @@ void pages_read(struct config *config, struct fields *root)
 {
     struct fields pages;
 
-    if (!fields_enter(&pages, root, "pages"))
+    if (!fields_enter(&pages, root, "pages", 0))
         return;
     fields_check_positions(&pages, PAGES_LEAST, PAGES_MOST, "headers",
                            "a status from 400 to 599, or headers, as key, as in [503] = \"text\"");

@@ -117,7 +117,7 @@ static void read_statuses(struct config_health *health, struct fields *table)
         read_status(health, table, "status", 0);
         return;
     }
-    if (!fields_enter(&list, table, "status"))
+    if (!fields_enter(&list, table, "status", 0))
         return;
     count = fields_count(&list, STATUSES_MAX);
     if (count == 0)

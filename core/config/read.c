@@ -143,7 +143,7 @@ static void read_listener(struct config *config, struct fields *list, unsigned p
     bool proxy = false;
     struct fields entry;
 
-    if (!fields_enter_item(&entry, list, position))
+    if (!fields_enter(&entry, list, NULL, position))
         return;
     fields_check_entry(&entry, known);
     if (fields_type(&entry, NULL, 1) == FIELDS_NOTHING)
@@ -172,7 +172,7 @@ static void read_listen_list(struct config *config, struct fields *root)
     struct fields list;
     unsigned count;
 
-    if (!fields_enter(&list, root, "listen"))
+    if (!fields_enter(&list, root, "listen", 0))
         return;
     if (fields_type(&list, "proxy", 0) != FIELDS_NOTHING)
         fields_fail(
@@ -211,7 +211,7 @@ static void read_tags(struct config_backend *backend, struct fields *entry)
     struct fields tags;
     struct slice key = {NULL, 0}, value;
 
-    if (!fields_enter(&tags, entry, "tags"))
+    if (!fields_enter(&tags, entry, "tags", 0))
         return;
     while (fields_next_pair(&tags, &key, &value)) {
         if (backend->tags.count == TAGS_MAX)
@@ -275,7 +275,7 @@ static void read_backend(struct config *config, struct fields *list, unsigned po
     if (type == FIELDS_TEXT && fields_text(list, NULL, position, &text)) {
         if (addresses_add_backend(config, text, (struct slice){"", 0}, &words) == NULL)
             keep_words(list, NULL, position, &words);
-    } else if (type == FIELDS_TABLE && fields_enter_item(&entry, list, position)) {
+    } else if (type == FIELDS_TABLE && fields_enter(&entry, list, NULL, position)) {
         read_backend_table(config, &entry);
         fields_leave(&entry);
     } else if (type != FIELDS_NOTHING) {
@@ -288,7 +288,7 @@ static void read_backend_list(struct config *config, struct fields *root)
     struct fields list;
     unsigned count;
 
-    if (!fields_enter(&list, root, "backends"))
+    if (!fields_enter(&list, root, "backends", 0))
         return;
     if (fields_type(&list, "address", 0) != FIELDS_NOTHING)
         fields_fail(root, "backends", 0, "expected a list of backends: { { address = ... } }");
@@ -352,7 +352,7 @@ static void read_group(struct config *config, struct fields *root,
         config->health.type = CONFIG_HEALTH_LUA; /* everything else as it is */
         return;
     }
-    if (!fields_enter(&table, root, group->name))
+    if (!fields_enter(&table, root, group->name, 0))
         return;
     while (count < group->count)
         known[count] = group->settings[count].name, count++;
@@ -401,7 +401,7 @@ static bool read_hook(struct fields *root, const char *name)
 {
     struct fields table;
 
-    if (fields_type(root, name, 0) == FIELDS_TABLE && fields_enter(&table, root, name)) {
+    if (fields_type(root, name, 0) == FIELDS_TABLE && fields_enter(&table, root, name, 0)) {
         bool has_hook = fields_type(&table, name, 0) == FIELDS_FUNCTION;
 
         fields_leave(&table);

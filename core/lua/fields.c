@@ -146,7 +146,7 @@ void fields_root(struct fields *table, lua_State *lua, struct fields_wrong *wron
     *table = (struct fields){.lua = lua, .index = lua_gettop(lua), .wrong = wrong};
 }
 
-static bool enter(struct fields *child, struct fields *parent, const char *name, unsigned position)
+bool fields_enter(struct fields *child, struct fields *parent, const char *name, unsigned position)
 {
     if (!has_type(parent, name, position, FIELDS_TABLE, "a table"))
         return false;
@@ -158,16 +158,6 @@ static bool enter(struct fields *child, struct fields *parent, const char *name,
                              .position = position,
                              .wrong = parent->wrong};
     return true;
-}
-
-bool fields_enter(struct fields *child, struct fields *parent, const char *name)
-{
-    return enter(child, parent, name, 0);
-}
-
-bool fields_enter_item(struct fields *child, struct fields *list, unsigned position)
-{
-    return enter(child, list, NULL, position);
 }
 
 void fields_leave(struct fields *child)
@@ -412,7 +402,7 @@ void fields_texts(struct fields *table, const char *name, unsigned most, fields_
 
     if (type == FIELDS_TEXT) {
         read(owner, table, name, 0);
-    } else if (type == FIELDS_TABLE && fields_enter(&list, table, name)) {
+    } else if (type == FIELDS_TABLE && fields_enter(&list, table, name, 0)) {
         unsigned count = fields_count(&list, most);
 
         for (unsigned i = 1; i <= count; i++)

@@ -51,12 +51,13 @@ struct fields_range {
     const char *unit; /* "seconds"; NULL: none */
 };
 
+/* In all of these name NULL means the element at that position. */
+
 /* The table on top of the Lua stack, which stays there. */
 void fields_root(struct fields *, lua_State *, struct fields_wrong *);
 
 /* A field that is a table: pushed, until fields_leave. False if there is none. */
-bool fields_enter(struct fields *child, struct fields *parent, const char *name);
-bool fields_enter_item(struct fields *child, struct fields *list, unsigned position);
+bool fields_enter(struct fields *child, struct fields *parent, const char *name, unsigned position);
 void fields_leave(struct fields *child);
 
 /* Is every name one of these? The list ends with NULL. */
@@ -70,7 +71,6 @@ bool fields_check_positions(struct fields *, unsigned least, unsigned most, cons
  * more than limit elements. */
 unsigned fields_count(struct fields *list, unsigned limit);
 
-/* name NULL: the element at that position. */
 enum fields_type fields_type(struct fields *, const char *name, unsigned position);
 /* False, and *out as it was, if there is nothing or something wrong. */
 bool fields_number(struct fields *, const char *name, unsigned position,

@@ -1,11 +1,11 @@
 /*
- * monitor_script - what a script does in the monitor: health(backend), on_health and the timers with
+ * monitor_script - what a script does in the monitor: health(backend), on_health, and timers with
  * once = true.
  *
- * It runs in a VM of its own, which only a script that has one of these gets. Its checks take the
- * place of health's probes. on_health is called for every change that is seen, whoever made it, one
- * after the other and in order; a burst of more than there is room for loses the oldest. Neither
- * delays a check by more than script.budget_ms, as each call is an event of its own.
+ * Only a script that has one of these gets this VM. Its checks replace health's probes. on_health
+ * is called for every change that is seen, in order; if there are more than there is room for, the
+ * oldest are lost. No call delays a check by more than script.budget_ms, as each is an event of
+ * its own.
  */
 #ifndef PROCESS_MONITOR_SCRIPT_H
 #define PROCESS_MONITOR_SCRIPT_H

@@ -72,8 +72,8 @@ void edition_free(struct edition *);
 /* In the child that tries a script. False: it is too large, and *error says so. */
 bool edition_draft(struct edition *, const struct config *, struct buffer *error) MUST_USE;
 
-/* In the supervisor. The draft, its slots filled in, becomes the next edition: for the monitor, then
- * for the workers, and of those for the first ones. */
+/* In the supervisor. The draft, its slots filled in, becomes the next edition: for the monitor,
+ * then for the workers, and of those for the first ones. */
 void edition_offer(struct edition *);
 void edition_follow(struct edition *);
 void edition_allow(struct edition *, unsigned workers);
