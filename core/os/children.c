@@ -49,19 +49,19 @@ void children_name(struct children *c, unsigned which, const char *name, unsigne
 
 /* --- starting --- */
 
-/* Ends with the parent, and hears no signal that a terminal sends to all. */
+/* Ends with the parent, and ignores the signals that a terminal sends to all. */
 static void child_begin(const struct children *c, const struct child *child)
 {
     char title[16];
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != c->parent) /* it ended before this could be told */
+    if (getppid() != c->parent) /* it has ended already */
         _exit(1);
     snprintf(title, sizeof title, "lb %.12s", child->name);
     prctl(PR_SET_NAME, title);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    signal(SIGUSR1, SIG_IGN); /* whoever writes much to a log handles it; blocked, it waits */
+    signal(SIGUSR1, SIG_IGN); /* workers and the monitor handle it; blocked, it waits */
     signal(SIGTERM, SIG_DFL);
     signal(SIGQUIT, SIG_DFL);
 }
@@ -115,18 +115,18 @@ uint64_t children_next_start_ms(const struct children *c)
 
 /* --- ending --- */
 
-void children_tell(struct children *c, int number)
+void children_signal(struct children *c, int number)
 {
     for (unsigned i = 0; i < c->count; i++)
         if (c->list[i].pid != 0)
             kill(c->list[i].pid, number);
 }
 
-void children_signal(struct children *c, int number)
+void children_end(struct children *c, int number)
 {
     for (unsigned i = 0; i < c->count; i++)
         c->list[i].start_at_ms = UINT64_MAX;
-    children_tell(c, number);
+    children_signal(c, number);
 }
 
 static void child_died(struct children *c, unsigned which, int status)
@@ -139,7 +139,7 @@ static void child_died(struct children *c, unsigned which, int status)
     child->pid = 0;
 }
 
-/* As process 1 of a container it is also the parent of those that lost theirs. */
+/* As process 1 of a container, lb is also the parent of orphans, which are none of its children. */
 void children_reap(struct children *c)
 {
     int status;
@@ -193,12 +193,12 @@ void signals_expect(void)
     signal(SIGINT, on_early_signal);
     signal(SIGQUIT, on_early_signal);
     sigemptyset(&later);
-    sigaddset(&later, SIGHUP); /* waits for signals_open: whoever starts lb may send it at once */
+    sigaddset(&later, SIGHUP); /* may be sent at once; waits for signals_open */
     sigaddset(&later, SIGUSR1);
     sigprocmask(SIG_BLOCK, &later, NULL);
 }
 
-/* Started by nohup, it is to stay; of a terminal it may lose its controlling one. */
+/* SIGHUP may be that of a terminal that is gone: not if lb was started by nohup, or without one. */
 static bool may_be_hung_up;
 
 static bool has_terminal(void)
@@ -218,8 +218,8 @@ static void note_terminal(void)
         sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler != SIG_IGN && has_terminal();
 }
 
-/* The kernel sends it for that alone, and a shell passes it on to what it has started. Anybody else
- * who sends it wants the script to be loaded, also when the terminal is long gone. */
+/* The kernel sends SIGHUP only for that, and a shell passes it on to what it has started. From
+ * anybody else it means that the script is to be loaded, also when the terminal is long gone. */
 static bool is_hangup(const struct signalfd_siginfo *info)
 {
     pid_t session = getsid(0);
@@ -241,7 +241,7 @@ int signals_open(void)
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         sigaddset(&set, numbers[i]);
-    signal(SIGCHLD, SIG_DFL); /* ignored by whoever started us, ends would not be told */
+    signal(SIGCHLD, SIG_DFL); /* if it was ignored before lb started, waitpid finds no child */
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return -1;
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -1,11 +1,10 @@
 /*
  * children - processes that one process starts, replaces and ends.
  *
- * A child ends when its parent does, however that ends. One that dies is due
- * again at once if it lived long or is the first to die; else after a pause that
- * doubles. The parent must have no other thread. A new process begins with the
- * signals blocked that signals_open has blocked in its parent: one that comes
- * before it has its handlers waits for them.
+ * A child ends when its parent does, in whatever way. A child that dies is due again at once if it
+ * lived long or dies for the first time; else after a pause that doubles. The parent must have no
+ * other thread. In a new process the signals of signals_open are blocked: they wait until it has
+ * handlers for them.
  */
 #ifndef OS_CHILDREN_H
 #define OS_CHILDREN_H
@@ -18,8 +17,8 @@ struct child {
     char name[16]; /* "worker 1": in the log and, behind "lb ", the process's title */
     pid_t pid;     /* 0: it does not run */
     uint64_t started_ms;
-    uint64_t start_at_ms; /* while it does not run; UINT64_MAX: not until it is asked for */
-    uint64_t back_off_ms; /* the pause before the next start, should it die now */
+    uint64_t start_at_ms; /* while it does not run; UINT64_MAX: it is not due */
+    uint64_t back_off_ms; /* the pause before the next start if it dies now */
 };
 
 struct children {
@@ -28,34 +27,34 @@ struct children {
     pid_t parent;
     void *owner;
     void (*run)(void *owner, unsigned which); /* in the new process; must not return */
-    void (*on_died)(void *owner, unsigned which, int status); /* as waitpid tells it */
+    void (*on_died)(void *owner, unsigned which, int status); /* waitpid's */
 };
 
 void children_init(struct children *, unsigned count, void *owner); /* none runs */
 void children_dispose(struct children *);
-void children_name(struct children *, unsigned which, const char *name,
-                   unsigned number); /* 0: none */
+/* With a number behind the name; 0: without. */
+void children_name(struct children *, unsigned which, const char *name, unsigned number);
 
 /* Flushes the log and forks. A child that the system refuses is logged and due later. */
 void children_start(struct children *, unsigned which);
 void children_start_later(struct children *, unsigned which);
 uint64_t children_next_start_ms(const struct children *); /* UINT64_MAX: none is due */
 
-void children_signal(struct children *, int number); /* and none is due any more */
-void children_tell(struct children *, int number);   /* the same, but those that are due stay so */
-/* on_died for each that has ended; of strangers, too, in silence. */
+void children_signal(struct children *, int number);
+void children_end(struct children *, int number); /* the same, and none is due any more */
+void children_reap(struct children *);            /* on_died for each that has ended */
 void children_reap(struct children *);
 unsigned children_running(const struct children *);
 void children_log_death(const struct children *, unsigned which, int status, const char *event);
 
-/* Until signals_open, SIGTERM, SIGINT and SIGQUIT end the program at once, with
- * status 0: it was told to stop. Without it, process 1 would not hear them. */
+/* Until signals_open, SIGTERM, SIGINT and SIGQUIT end the program at once, with status 0. Without
+ * this the kernel would not deliver them to process 1. */
 void signals_expect(void);
-/* Signals are not delivered but read: blocks them, and gives a descriptor for the
- * next two; of the process that reads, so a child may go on with it. -1 and errno
- * if the system refuses. */
+/* From now on signals are not delivered but read. Gives a descriptor for the functions below, which
+ * reads those of the process that reads: a child may use it, too. -1 and errno if the system
+ * refuses. */
 int signals_open(void);
-void signals_deliver(void); /* from now on they are, to whatever handles them here */
+void signals_deliver(void); /* from now on they are delivered to the handlers of this process */
 /* A number; 0: none waits. The SIGHUP of a terminal that is gone comes as SIGTERM. */
 int signals_next(int fd);
 void signals_wait(int fd, uint64_t until_ms);               /* steady clock; UINT64_MAX: for ever */

@@ -13,7 +13,7 @@ enum {
     OF_A_BIND = 1,    /* sockets.c looks with a socket of its own whether a port is free */
 };
 
-/* Besides those that are open now. A worker closes one of these, which is for signals. */
+/* Besides those that are open now. A worker closes one of these, that for signals. */
 static unsigned descriptors_wanted(const struct config *c)
 {
     unsigned worker = OF_A_LOOP + c->listen_count + OF_A_REQUEST - 1;
@@ -22,8 +22,8 @@ static unsigned descriptors_wanted(const struct config *c)
     return OF_THE_LOG + (worker > supervisor ? worker : supervisor);
 }
 
-/* How many of them can be opened. Not reckoned from the limit: who started us may have left some
- * open. */
+/* How many of them can be opened. Not counted from the limit, as some may have been open when lb
+ * was started. */
 static unsigned descriptors_free(unsigned wanted)
 {
     int *opened = mem_alloc(wanted * sizeof *opened);

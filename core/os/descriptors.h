@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
-/* In the supervisor, before it opens anything: the limit becomes the highest that the system
- * allows. False, and *error says what is needed, if no worker could serve a client then. */
+/* In the supervisor, before it opens anything: raises the limit as far as the system allows. False,
+ * and *error says what is needed, if no worker could serve a client even so. */
 bool descriptors_raise(const struct config *, struct buffer *error) MUST_USE;
 
 #endif

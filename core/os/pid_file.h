@@ -1,8 +1,8 @@
 /*
  * pid_file - the process id where others look for it.
  *
- * Appears in one step, when the process serves: whoever finds the file finds the
- * whole number in it. Whether it can be written is known before.
+ * The file appears in one step, with the whole number in it, when the process serves. Whether it
+ * can be written is known before.
  */
 #ifndef OS_PID_FILE_H
 #define OS_PID_FILE_H
@@ -17,9 +17,9 @@ struct pid_file { /* all zero: none */
     bool is_there;
 };
 
-/* Both: 0, or -1 and errno. A NULL path: there is none, and all is well. Borrows it. */
+/* Both: 0, or -1 and errno. With a NULL path there is no file, and both succeed. Borrows it. */
 int pid_file_open(struct pid_file *, const char *path) MUST_USE;
 int pid_file_publish(struct pid_file *) MUST_USE;
-void pid_file_remove(struct pid_file *); /* unless another process has put its own there */
+void pid_file_remove(struct pid_file *); /* unless another process has its file there */
 
 #endif

@@ -8,10 +8,9 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 4096,
-    PROBE = 1,
-    PRIVILEGED = 1024
-}; /* the kernel cuts the backlog to net.core.somaxconn */
+    BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
+    PRIVILEGED = 1024,
+};
 
 static const uint32_t RANDOM = (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM);
 
@@ -22,15 +21,13 @@ static int *socket_at(const struct sockets *s, unsigned slot, unsigned address)
 
 static const char ports_of_root[] =
     ". A port below 1024 is root's: take another one; or setcap cap_net_bind_service=ep on the "
-    "file "
-    "of lb (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE); or sysctl "
+    "file of lb (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE); or sysctl "
     "net.ipv4.ip_unprivileged_port_start=0. In a container: listen above, and publish that port "
     "(-p 80:3030)";
 
 static int refuse(const struct sockets *s, unsigned address, struct buffer *error)
 {
     const char *why = strerror(errno);
-
     bool is_privileged = errno == EACCES && s->config->listen[address].address.port < PRIVILEGED;
 
     buffer_printf(error, "cannot listen on %s: %c%s", s->config->listen[address].text,
@@ -40,7 +37,7 @@ static int refuse(const struct sockets *s, unsigned address, struct buffer *erro
     return -1;
 }
 
-/* [::] takes IPv4 connections as well, unless a line for those is there, too. */
+/* [::] takes IPv4 connections as well, unless another listener has those. */
 static bool is_v6_only(const struct config *config, const struct sockaddr *to)
 {
     for (unsigned i = 0; i < config->listen_count; i++)
@@ -50,59 +47,54 @@ static bool is_v6_only(const struct config *config, const struct sockaddr *to)
     return false;
 }
 
-static int open_bound(const struct config *config, const struct sockaddr *to, int flags)
+static int open_bound(const struct config *config, const struct sockaddr *to, bool is_shared)
 {
     int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int on = 1, only = is_v6_only(config, to), wrong;
+    int on = 1, only = is_v6_only(config, to), error;
 
     if (fd < 0)
         return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        (flags == PROBE || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
+        (!is_shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
         (to->sa_family != AF_INET6 ||
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) == 0) &&
         bind(fd, to, address_length(to)) == 0)
         return fd;
-    wrong = errno;
+    error = errno;
     close(fd);
-    errno = wrong;
+    errno = error;
     return -1;
 }
 
-/* Without SO_REUSEPORT, so that any other socket that listens there is in the way.
- * One of ours that is bound and does not listen yet is not. */
+/* Without SO_REUSEPORT, so that any other socket that listens there is in the way. A socket of ours
+ * that is bound and does not listen yet is not. */
 static bool is_port_free(const struct sockets *s, const struct sockaddr *to)
 {
     int fd;
 
     if (address_port(to) == 0)
         return true;
-    fd = open_bound(s->config, to, PROBE);
+    fd = open_bound(s->config, to, false);
     if (fd >= 0)
         close(fd);
     return fd >= 0;
 }
 
-static bool is_any_v6(const struct sockaddr *to)
+/* The first socket of an address. A kernel without IPv6 may refuse [::], which means every address:
+ * IPv4 is all that there is, then. */
+static int open_first(const struct sockets *s, struct address *to, struct buffer *notice)
 {
-    const struct sockaddr_in6 *v6 = (const void *)to;
+    int fd = is_port_free(s, &to->socket.any) ? open_bound(s->config, &to->socket.any, true) : -1;
+    bool is_any =
+        to->socket.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&to->socket.v6.sin6_addr);
 
-    return to->sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
-}
-
-static bool is_v6_missing(int code)
-{
-    return code == EAFNOSUPPORT || code == EADDRNOTAVAIL;
-}
-
-/* A kernel without IPv6: [::] meant every address, and IPv4 is all there is. */
-static void fall_back_to_v4(struct address *to, struct buffer *notice)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = to->socket.v6.sin6_port};
-
-    to->socket.v4 = v4;
+    if (fd >= 0 || !is_any || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL))
+        return fd;
+    to->socket.v4 =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_port = to->socket.v6.sin6_port};
     buffer_printf(notice, "IPv6 is not available here: listening on 0.0.0.0:%u in its place",
                   (unsigned)to->port);
+    return open_first(s, to, notice);
 }
 
 static int bind_address(struct sockets *s, unsigned address, struct buffer *notice)
@@ -110,14 +102,9 @@ static int bind_address(struct sockets *s, unsigned address, struct buffer *noti
     struct address to = s->config->listen[address].address;
 
     for (unsigned slot = 0; slot < s->slots; slot++) {
-        bool is_free = slot > 0 || is_port_free(s, &to.socket.any);
-        int fd = is_free ? open_bound(s->config, &to.socket.any, 0) : -1;
+        int fd =
+            slot == 0 ? open_first(s, &to, notice) : open_bound(s->config, &to.socket.any, true);
 
-        if (fd < 0 && slot == 0 && is_any_v6(&to.socket.any) && is_v6_missing(errno)) {
-            fall_back_to_v4(&to, notice);
-            is_free = is_port_free(s, &to.socket.any);
-            fd = is_free ? open_bound(s->config, &to.socket.any, 0) : -1;
-        }
         if (fd < 0)
             return -1;
         *socket_at(s, slot, address) = fd;
@@ -151,9 +138,8 @@ static void bound_name(const struct sockets *s, unsigned address, struct sockadd
     CHECK(getsockname(*socket_at(s, 0, address), (struct sockaddr *)out, &length) == 0);
 }
 
-/* In the order of the slots: that is the order that the kernel knows them in (sockets_spread), as
- * long as none is closed. Once more: another lb may have begun to listen since the ports were
- * bound. */
+/* In the order of the slots: the kernel knows them in the order in which they began to listen
+ * (sockets_spread). Another lb may have begun to listen since the ports were bound. */
 int sockets_listen(struct sockets *s, struct buffer *error)
 {
     for (unsigned address = 0; address < s->addresses; address++) {
@@ -169,9 +155,9 @@ int sockets_listen(struct sockets *s, struct buffer *error)
     return 0;
 }
 
-/* A classic BPF program, which the kernel asks for each new connection: a random number below that
- * of the slots that have them, and the slot for it. Of a slot that there is not it makes nothing,
- * and goes by its hash. */
+/* A classic BPF program, which the kernel runs for each new connection: a random number, below the
+ * number of slots that get connections, and the slot for it. UINT32_MAX is no slot: the kernel goes
+ * by its hash then. */
 static unsigned write_program(const struct sockets *s, const bool *has, struct sock_filter *steps)
 {
     const struct sock_filter nobody = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);

@@ -1,10 +1,9 @@
 /*
  * sockets - the listening sockets, one per worker slot and address.
  *
- * All of one address share its port (SO_REUSEPORT), and the kernel shares the
- * connections out among them. The supervisor keeps them open as long as it
- * serves, so a worker that takes a slot over finds the connections that were
- * waiting for the one before, and no connection is refused.
+ * All sockets of an address share its port (SO_REUSEPORT), and the kernel deals connections out
+ * among them. The supervisor keeps them open as long as it serves. So a worker that takes over a
+ * slot finds the connections that waited for its predecessor, and no connection is refused.
  */
 #ifndef OS_SOCKETS_H
 #define OS_SOCKETS_H
@@ -17,16 +16,16 @@ struct sockets { /* all zero: none */
     unsigned slots, addresses;
 };
 
-/* Binds, does not listen. Sockets of another program or another lb on the same
- * port are an error, though SO_REUSEPORT would allow those of the same user. 0, or
- * -1 and a message such as "cannot listen on 0.0.0.0:3030: address already in
- * use". A notice that is no error goes to *notice. Borrows the settings. */
+/* Binds, does not listen. A socket of another program or another lb on the same port is an error,
+ * though SO_REUSEPORT would allow one of the same user. 0, or -1 and a message such as "cannot
+ * listen on 0.0.0.0:3030: address already in use". What is no error but worth a line goes to
+ * *notice. Borrows the settings. */
 int sockets_bind(struct sockets *, const struct config *, struct buffer *error,
                  struct buffer *notice) MUST_USE;
 int sockets_listen(struct sockets *, struct buffer *error) MUST_USE; /* as above */
 
-/* From now on the kernel deals new connections out, evenly and at random, to those slots only; if
- * all or none have them, by its own hash to all. After sockets_listen. 0, or a negative errno. */
+/* After sockets_listen: the kernel deals new connections out evenly and at random to the slots of
+ * `has` only; if these are all or none, to all by its hash. 0, or a negative errno. */
 int sockets_spread(const struct sockets *, const bool *has) MUST_USE;
 
 const int *sockets_of_slot(const struct sockets *, unsigned slot); /* one per address */

@@ -12,7 +12,7 @@ void spread_init(struct spread *s, const struct segment *segment, const struct p
     memset(s->has, true, sizeof s->has);
 }
 
-static void tell_still(unsigned slot)
+static void log_still(unsigned slot)
 {
     char child[24];
 
@@ -21,30 +21,25 @@ static void tell_still(unsigned slot)
               "%s does not move: until it does, new connections go to the others", child);
 }
 
-static void spread_tell_refused(struct spread *s, int code)
-{
-    s->is_refused = true;
-    log_event(LOG_WARN, "spread_failed", NULL,
-              "a worker that does not move gets new connections like any other: %s",
-              strerror(-code));
-}
-
 static void spread_set(struct spread *s, const bool *has)
 {
     int code = sockets_spread(s->sockets, has);
 
     if (code != 0) {
-        spread_tell_refused(s, code);
+        s->is_refused = true;
+        log_event(LOG_WARN, "spread_failed", NULL,
+                  "a worker that does not move gets new connections like any other: %s",
+                  strerror(-code));
         return;
     }
     for (unsigned slot = 0; slot < s->sockets->slots; slot++) {
         if (s->has[slot] && !has[slot] && !s->is_busy[slot] && s->was_ready[slot])
-            tell_still(slot);
+            log_still(slot);
         s->has[slot] = has[slot];
     }
 }
 
-/* One that is loading its script has events, too, but cannot accept. */
+/* A worker that is loading its script has events, too, but cannot accept. */
 static bool has_moved(struct spread *s, unsigned slot, uint64_t now_ms)
 {
     bool is_ready = atomic_load(&s->segment->workers[slot].ready) != 0;
@@ -65,7 +60,7 @@ void spread_look(struct spread *s, uint64_t now_ms)
 
     for (unsigned slot = 0; slot < slots; slot++)
         has[slot] = has_moved(s, slot, now_ms) && !s->is_busy[slot];
-    if (memchr(has, true, slots) == NULL) /* then it is no help to leave anybody out */
+    if (memchr(has, true, slots) == NULL) /* to leave out all would help nobody */
         memset(has, true, slots);
     if (!s->is_refused && memcmp(has, s->has, slots) != 0)
         spread_set(s, has);

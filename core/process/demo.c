@@ -135,7 +135,7 @@ static void run_demo_child(void *owner, unsigned which)
 static void stop(struct demo *d)
 {
     d->is_stopping = true;
-    children_signal(&d->children, SIGTERM);
+    children_end(&d->children, SIGTERM);
 }
 
 static void on_child_died(void *owner, unsigned which, int status)

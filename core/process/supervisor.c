@@ -119,7 +119,7 @@ static void supervisor_drain(struct supervisor *s)
               seconds);
     supervisor_enter(s, SUPERVISOR_DRAINING, s->options->drain_timeout_ms);
     atomic_store(&s->segment->is_stopping, 1);
-    children_signal(&s->children, SIGTERM);
+    children_end(&s->children, SIGTERM);
     reload_end_trial(&s->reload);
     /* The workers accept what waits. Connections are refused when they have closed theirs, too. */
     sockets_close(&s->sockets);
@@ -129,7 +129,7 @@ static void supervisor_quit(struct supervisor *s)
 {
     log_event(LOG_WARN, "quit", NULL, "ending at once, whatever is in flight");
     supervisor_enter(s, SUPERVISOR_QUITTING, QUIT_MS);
-    children_signal(&s->children, SIGQUIT);
+    children_end(&s->children, SIGQUIT);
 }
 
 static void supervisor_stop(struct supervisor *s)
@@ -334,7 +334,7 @@ static void supervisor_step(struct supervisor *s)
         break;
     case SUPERVISOR_QUITTING:
         if (now_ms >= s->state_ends_ms) {
-            children_signal(&s->children, SIGKILL);
+            children_end(&s->children, SIGKILL);
             supervisor_enter(s, SUPERVISOR_QUITTING, UINT64_MAX);
         }
         break;
@@ -358,7 +358,7 @@ static void supervisor_hear(struct supervisor *s, int number)
         break;
     case SIGUSR1:
         if (announce_reopened()) /* so each child finds the same files */
-            children_tell(&s->children, SIGUSR1);
+            children_signal(&s->children, SIGUSR1);
         break;
     default:
         break; /* SIGCHLD: children_reap follows */

@@ -105,7 +105,7 @@ static bool wait_for_end(struct trial *t, struct children *children, int signals
         if (children_running(children) == 0)
             return stop;
         if (!is_killed && (stop || trial_is_late(t, children->list[0].pid))) {
-            children_signal(children, SIGKILL);
+            children_end(children, SIGKILL);
             is_killed = true;
             t->is_late = !stop;
         }
