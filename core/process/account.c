@@ -10,7 +10,7 @@
 
 enum {
     TIGHT_QUARTERS = 3, /* of the part */
-    SCRIPTS_PART = 4,   /* a quarter of it may be held for connections of scripts */
+    SCRIPTS_PART = 4,   /* connections of scripts may hold a quarter of it */
     RELIEF = 16,        /* a sixteenth of the part more than is missing */
     IDLE_BYTES = 512,   /* of a connection that rests */
 };
@@ -47,12 +47,12 @@ static void account_log(struct account *a)
     log_event(LOG_WARN, "memory_full",
               LOG_PAIRS({"#limit", part}, {"#requests", requests}, {"#connections", connections}),
               "limits.memory: this worker's part, %s bytes, is used up: the requests that hold "
-              "most of it end, and %s idle connections",
+              "most of it end, and %s idle connections are closed",
               part, connections);
 }
 
-/* Who rests goes first (proxy/room.h), but only if that is enough: two hundred idle connections
- * would have to go for a request with a large head and body, and their clients did nothing. */
+/* Idle connections close first (proxy/room.h), but only if that is enough: two hundred of them
+ * would have to close for one large request. */
 static unsigned account_close_idle(struct account *a, const struct holders *holders, size_t bytes)
 {
     unsigned closed = 0;
@@ -63,7 +63,7 @@ static unsigned account_close_idle(struct account *a, const struct holders *hold
     return closed;
 }
 
-/* How many have ended or closed. Their memory is free when the turn is over. */
+/* How many requests have ended or connections closed. Their memory is free after this turn. */
 static unsigned account_make_room(struct account *a, size_t bytes)
 {
     size_t before = mem_held(), freed;
@@ -84,7 +84,7 @@ static unsigned account_make_room(struct account *a, size_t bytes)
     return closed + ended;
 }
 
-/* If the system refused memory the marks are 0 until it does not, so that nothing is read; but if
+/* If the system refused memory the marks are 0, so that nothing is read until it gives some; but if
  * clients hold nothing, waiting would not help. */
 void account_relieve(struct account *a)
 {

@@ -1,8 +1,8 @@
 /*
- * account - a worker's part of limits.memory, and what becomes of its clients when that is used up.
+ * account - a worker's part of limits.memory, and which clients end when it is used up.
  *
  * At three quarters of the part memory is tight, at all of it full: base/mem.h. What the worker
- * had before its first client is not in the part.
+ * had before its first client does not count.
  */
 #ifndef PROCESS_ACCOUNT_H
 #define PROCESS_ACCOUNT_H

@@ -1,6 +1,6 @@
 /*
- * announce - what the supervisor's log says of the start, and of those that stand still, of
- * watching and of log files.
+ * announce - the supervisor's lines in the log: of the start, children that stand still, watching,
+ * and log files.
  */
 #ifndef PROCESS_ANNOUNCE_H
 #define PROCESS_ANNOUNCE_H

@@ -41,8 +41,8 @@ struct demo {
 
 /* --- the backends --- */
 
-/* The wanted port if it can be had, else any. It is let go of again: somebody
- * else may take it before the backend does, who says so then. */
+/* The wanted port if it is free, else any. Another program may take it before the backend does:
+ * the backend says so then. */
 static bool find_port(uint16_t wanted, char *text, size_t bytes)
 {
     struct sockaddr_in name = {.sin_family = AF_INET,
@@ -55,11 +55,10 @@ static bool find_port(uint16_t wanted, char *text, size_t bytes)
     if (fd < 0)
         return false;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&name, sizeof name) != 0) {
+    is_found = bind(fd, (struct sockaddr *)&name, sizeof name) == 0;
+    if (!is_found) {
         name.sin_port = 0;
         is_found = bind(fd, (struct sockaddr *)&name, sizeof name) == 0;
-    } else {
-        is_found = true;
     }
     is_found = is_found && getsockname(fd, (struct sockaddr *)&name, &length) == 0;
     close(fd);
@@ -81,7 +80,7 @@ static int run_backend(struct demo *d, unsigned which)
                                           .listen_source = "demo",
                                           .workers = "1",
                                           .workers_source = "demo"};
-    if (options.log_level < LOG_WARN) /* the balancer's lines are what one wants to see */
+    if (options.log_level < LOG_WARN) /* the lines to see are the balancer's */
         options.log_level = LOG_WARN;
     options.pid_file = NULL;
     options.watches = false;
@@ -95,7 +94,7 @@ static int run_backend(struct demo *d, unsigned which)
 
 /* --- the balancer --- */
 
-/* The script that was named, else the one that lies here, else the built-in one. */
+/* The script that was given, else ./balancer.lua, else the built-in script. */
 static struct config *load_balancer(struct demo *d)
 {
     struct config_given *given = &d->balancer.given;
@@ -119,7 +118,7 @@ static struct config *load_balancer(struct demo *d)
 
 /* --- children --- */
 
-/* A process group of its own: Ctrl-C is the demo's to hear, and to pass on. */
+/* A process group of its own: Ctrl-C ends the demo, which ends its children. */
 static void run_demo_child(void *owner, unsigned which)
 {
     struct demo *d = owner;
@@ -156,7 +155,7 @@ static void on_child_died(void *owner, unsigned which, int status)
     }
 }
 
-/* In a segment of its own: that of the run before has its descriptors, and tells to stop. */
+/* In a new segment: the old one has descriptors of the run before, and says that it stops. */
 static void start_again(struct demo *d, unsigned which)
 {
     struct segment *segment = segment_new();
@@ -226,7 +225,7 @@ static void demo_step(struct demo *d)
         show(d);
 }
 
-static void hear(struct demo *d, int number)
+static void on_signal_read(struct demo *d, int number)
 {
     if (number == SIGUSR1 && d->was_shown && !d->is_stopping)
         start_stopped_backends(d);
@@ -246,7 +245,7 @@ static void demo_loop(struct demo *d)
             until_ms = clock_steady_ms() + DEMO_POLL_MS;
         signals_wait(d->signals, until_ms);
         while ((number = signals_next(d->signals)) != 0)
-            hear(d, number);
+            on_signal_read(d, number);
         children_reap(&d->children);
         demo_step(d);
     } while (!d->is_stopping || children_running(&d->children) > 0);

@@ -1,9 +1,8 @@
 /*
  * demo - two backends and a balancer in front of them, to try things out.
  *
- * Everything is a child of one process and ends with it: on SIGINT, SIGTERM or
- * SIGHUP, or however else it ends. A backend that is stopped stays so until
- * SIGUSR1 starts again what is stopped. The options are the balancer's.
+ * All are children of one process and end with it: on SIGINT, SIGTERM or SIGHUP, or however else
+ * it ends. SIGUSR1 starts stopped backends again. The options are the balancer's.
  */
 #ifndef PROCESS_DEMO_H
 #define PROCESS_DEMO_H

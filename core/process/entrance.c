@@ -14,7 +14,7 @@ enum { DESCRIPTORS_KEPT = 64 }; /* for everything that is no connection */
 /* --- how many --- */
 
 /* Every client may need a connection to a backend, and the script has connections of its own. But
- * who says how many clients there may be knows that most of them are idle. Where there are few
+ * limits.connections is for people who know that most clients are idle. Where there are few
  * descriptors, half of them have to do for what is no connection. */
 static unsigned clients_most(const struct config *config)
 {
@@ -36,9 +36,10 @@ static void entrance_log_full(struct entrance *e)
 
     if (log_interval_count(&e->full_log, loop_now_ms(e->clients->loop), LOG_INTERVAL_MS) == 0)
         return;
-    log_event(LOG_WARN, "connections_full", LOG_PAIRS({"#limit", most}),
-              "limits.connections: %s %s clients: idle ones make room for others, or these wait",
-              is_own ? "this worker has" : "there are", most);
+    log_event(
+        LOG_WARN, "connections_full", LOG_PAIRS({"#limit", most}),
+        "limits.connections: %s %s clients: idle clients make room for new ones, or new ones wait",
+        is_own ? "this worker has" : "there are", most);
 }
 
 /* --- the listeners' events --- */
@@ -102,8 +103,8 @@ void entrance_init(struct entrance *e, struct clients *clients, struct pools *po
     pools->host.owner = e;
 }
 
-/* Those who wait are asked for again, and maybe wait again. */
-static void entrance_go_on(struct entrance *e)
+/* The listeners try again for the clients in their queues. */
+static void entrance_ask_again(struct entrance *e)
 {
     for (unsigned i = 0; i < e->count; i++)
         listener_go_on(&e->listeners[i]);
@@ -112,7 +113,7 @@ static void entrance_go_on(struct entrance *e)
 void entrance_note_left(struct entrance *e)
 {
     places_free(e->clients->segment, e->clients->worker);
-    entrance_go_on(e);
+    entrance_ask_again(e);
 }
 
 void entrance_look(struct entrance *e)
@@ -122,7 +123,7 @@ void entrance_look(struct entrance *e)
     if (places_are_wanted(s, e->clients->worker) ||
         (e->most_of_all < UINT64_MAX && places_taken(s) > e->most_of_all))
         (void)clients_give_up(e->clients);
-    entrance_go_on(e);
+    entrance_ask_again(e);
 }
 
 void entrance_follow(struct entrance *e, const struct config *config)
@@ -130,7 +131,7 @@ void entrance_follow(struct entrance *e, const struct config *config)
     e->most = clients_most(config);
     e->most_of_all = config->limits.connections > 0 ? config->limits.connections : UINT64_MAX;
     e->workers = config->workers;
-    entrance_go_on(e);
+    entrance_ask_again(e);
 }
 
 int entrance_open(struct entrance *e, const struct config *config, const int *sockets,

@@ -1,10 +1,10 @@
 /*
- * entrance - the listeners of a worker, and whom they let in.
+ * entrance - the listeners of a worker, and how many clients they let in.
  *
- * As many clients as there may be have a place, of this worker and of all together. For one more
- * somebody who rests makes room, in the order of proxy/room.h; if nobody does in this worker, the
- * others are asked, and one client too many is let in meanwhile, so that no worker depends on what
- * another one is doing. Whoever comes then waits in the kernel's queue.
+ * There is a bound for each worker and one for all together. At the bound an idle client closes for
+ * the next one, in the order of proxy/room.h. If this worker has none, it asks the others and lets
+ * in one client too many meanwhile, so that no worker depends on what another one is doing. Further
+ * clients wait in the kernel's queue.
  */
 #ifndef PROCESS_ENTRANCE_H
 #define PROCESS_ENTRANCE_H
@@ -27,17 +27,17 @@ struct entrance {
 };
 
 void entrance_init(struct entrance *, struct clients *, struct pools *); /* borrows */
-void entrance_follow(struct entrance *, const struct config *); /* whom that lets in, may come */
+void entrance_follow(struct entrance *, const struct config *);          /* its bounds hold now */
 /* Takes the sockets, of the addresses that the settings listen on, also if it fails. Borrows the
  * settings. 0, or a negative libuv code. */
 int entrance_open(struct entrance *, const struct config *, const int *sockets,
                   unsigned count) MUST_USE;
-void entrance_note_left(struct entrance *); /* a client: another one may come, here or elsewhere */
-/* Another worker may want a place, or have freed one: it has woken this one. Now and then, too, as
- * who rests now may have been too young to go then. */
+void entrance_note_left(struct entrance *); /* a client has left: another may come, here or there */
+/* Another worker has woken this one: it may want a place, or have freed one. Now and then, too, as
+ * clients that were too young to close are idle for longer now. */
 void entrance_look(struct entrance *);
-/* Whoever is in a queue is let in, whether there is a place or not, and then nobody any more. It
- * is over when none is open. Twice is fine. */
+/* Lets in all that wait in a queue, whatever the bounds, then closes the listeners: it is over when
+ * `open` is 0. Twice is fine. */
 void entrance_close(struct entrance *);
 void entrance_dispose(struct entrance *);
 

@@ -12,7 +12,7 @@
 enum { LOOK_MS = 50, NEWS_MIN = 256, LOST_LOG_MS = 1000, WORDS_BYTES = 96, ROOM_BYTES = 256 };
 
 struct inquiry { /* of one backend: the check that is under way */
-    struct monitor_script *monitor_script;
+    struct monitor_script *script;
     struct policy_call call;
     struct facts_request request;
     struct facts_check check;
@@ -26,7 +26,7 @@ struct news { /* for on_health */
     char words[WORDS_BYTES];
 };
 
-struct seen { /* of one backend, as on_health was told */
+struct seen { /* of one backend, at the last look */
     bool is_up, is_unchecked;
 };
 
@@ -45,18 +45,18 @@ struct monitor_script {
     struct news *news; /* room for all backends to change twice */
     unsigned news_max, first, count;
     struct log_interval lost; /* news */
-    struct policy_call telling;
-    struct news told; /* the one that is being told */
-    bool is_telling;
+    struct policy_call on_health;
+    struct news current; /* of that call */
+    bool is_calling;
 };
 
 /* --- checks --- */
 
 static void inquiry_end(struct inquiry *q)
 {
-    struct monitor_script *l = q->monitor_script;
+    struct monitor_script *s = q->script;
 
-    health_answer(l->health, (unsigned)(q - l->inquiries), q->check.is_up, q->check.reason);
+    health_answer(s->health, (unsigned)(q - s->inquiries), q->check.is_up, q->check.reason);
     arena_dispose(&q->arena);
 }
 
@@ -67,111 +67,105 @@ static void on_checked(struct policy_call *call)
 
 static void on_ask(struct health_asker *asker, unsigned backend)
 {
-    struct monitor_script *l = list_entry(asker, struct monitor_script, asker);
-    struct inquiry *q = &l->inquiries[backend];
-    uint64_t ends_ms = loop_now_ms(l->loop) + l->config->health.timeout_ms;
+    struct monitor_script *s = list_entry(asker, struct monitor_script, asker);
+    struct inquiry *q = &s->inquiries[backend];
+    uint64_t ends_ms = loop_now_ms(s->loop) + s->config->health.timeout_ms;
 
     arena_init(&q->arena, q->room, sizeof q->room);
     q->request = (struct facts_request){.arena = &q->arena, .deadline_ms = (double)ends_ms};
-    if (policy_health(l->policy, &q->call, &q->request, backend, &q->check) == POLICY_DONE)
+    if (policy_health(s->policy, &q->call, &q->request, backend, &q->check) == POLICY_DONE)
         inquiry_end(q);
 }
 
 static void on_cancel(struct health_asker *asker, unsigned backend)
 {
-    struct monitor_script *l = list_entry(asker, struct monitor_script, asker);
+    struct monitor_script *s = list_entry(asker, struct monitor_script, asker);
 
-    policy_cancel(&l->inquiries[backend].call);
-    arena_dispose(&l->inquiries[backend].arena);
+    policy_cancel(&s->inquiries[backend].call);
+    arena_dispose(&s->inquiries[backend].arena);
 }
 
 /* --- news --- */
 
 /* In an event of its own: checks that are due come between two of them. */
-static void monitor_script_tell_next(struct monitor_script *l)
+static void call_next(struct monitor_script *s)
 {
-    if (!l->is_telling && l->count > 0 && !deadline_is_set(&l->next))
-        deadline_set(l->loop, &l->next, 0);
+    if (!s->is_calling && s->count > 0 && !deadline_is_set(&s->next))
+        deadline_set(s->loop, &s->next, 0);
 }
 
-static void on_told(struct policy_call *call)
+static void on_called(struct policy_call *call)
 {
-    struct monitor_script *l = list_entry(call, struct monitor_script, telling);
+    struct monitor_script *s = list_entry(call, struct monitor_script, on_health);
 
-    l->is_telling = false;
-    monitor_script_tell_next(l);
+    s->is_calling = false;
+    call_next(s);
 }
 
 static void on_next(struct deadline *d)
 {
-    struct monitor_script *l = list_entry(d, struct monitor_script, next);
+    struct monitor_script *s = list_entry(d, struct monitor_script, next);
 
-    l->told = l->news[l->first];
-    l->first = (l->first + 1) % l->news_max;
-    l->count--;
-    l->is_telling = true;
-    if (policy_on_health(l->policy, &l->telling, l->told.backend, l->told.is_up,
-                         slice_of(l->told.words)) == POLICY_DONE)
-        on_told(&l->telling);
+    s->current = s->news[s->first];
+    s->first = (s->first + 1) % s->news_max;
+    s->count--;
+    s->is_calling = true;
+    if (policy_on_health(s->policy, &s->on_health, s->current.backend, s->current.is_up,
+                         slice_of(s->current.words)) == POLICY_DONE)
+        on_called(&s->on_health);
 }
 
-static void monitor_script_lose(struct monitor_script *l)
+static void news_lose(struct monitor_script *s)
 {
-    unsigned lost = (unsigned)log_interval_count(&l->lost, loop_now_ms(l->loop), LOST_LOG_MS);
+    unsigned lost = (unsigned)log_interval_count(&s->lost, loop_now_ms(s->loop), LOST_LOG_MS);
 
     if (lost > 0)
-        log_event(LOG_WARN, "on_health_lost", NULL, "on_health is too slow: %u change%s not told",
-                  lost, lost == 1 ? " is" : "s are");
+        log_event(LOG_WARN, "on_health_lost", NULL,
+                  "on_health is too slow: %u change%s not reported to it", lost,
+                  lost == 1 ? " is" : "s are");
 }
 
-static void monitor_script_add(struct monitor_script *l, unsigned backend, bool is_up)
+static void news_add(struct monitor_script *s, unsigned backend, bool is_up)
 {
-    struct news *news = &l->news[(l->first + l->count) % l->news_max];
+    struct news *news = &s->news[(s->first + s->count) % s->news_max];
     struct buffer words = {0};
 
-    if (l->count == l->news_max) {
-        monitor_script_lose(l);
-        l->first = (l->first + 1) % l->news_max;
-        l->count--;
+    if (s->count == s->news_max) {
+        news_lose(s);
+        s->first = (s->first + 1) % s->news_max;
+        s->count--;
     }
-    health_describe(l->health, backend, &words);
+    health_describe(s->health, backend, &words);
     news->backend = backend;
     news->is_up = is_up;
     snprintf(news->words, sizeof news->words, "%s", buffer_text(&words));
     buffer_dispose(&words);
-    l->count++;
+    s->count++;
 }
 
-/* A change there and back between two looks is none. */
+/* A change there and back between two looks is none. The first look calls nothing. */
+static void look(struct monitor_script *s, bool is_first)
+{
+    uint64_t generation = board_generation(s->segment);
+
+    deadline_set(s->loop, &s->look, LOOK_MS);
+    if (generation == s->generation && !is_first)
+        return;
+    s->generation = generation;
+    for (unsigned i = 0; i < s->config->backends_count; i++) {
+        struct verdict v = board_verdict(s->segment, s->config->backends[i].slot);
+        struct seen *seen = &s->seen[i], now = {v.up, v.reason == VERDICT_UNCHECKED};
+
+        if (!is_first && (now.is_up != seen->is_up || now.is_unchecked != seen->is_unchecked))
+            news_add(s, i, now.is_up);
+        *seen = now;
+    }
+    call_next(s);
+}
+
 static void on_look(struct deadline *d)
 {
-    struct monitor_script *l = list_entry(d, struct monitor_script, look);
-    uint64_t generation = board_generation(l->segment);
-
-    deadline_set(l->loop, d, LOOK_MS);
-    if (generation == l->generation)
-        return;
-    l->generation = generation;
-    for (unsigned i = 0; i < l->config->backends_count; i++) {
-        struct verdict v = board_verdict(l->segment, l->config->backends[i].slot);
-        bool is_unchecked = v.reason == VERDICT_UNCHECKED;
-
-        if (v.up != l->seen[i].is_up || is_unchecked != l->seen[i].is_unchecked)
-            monitor_script_add(l, i, v.up);
-        l->seen[i] = (struct seen){v.up, is_unchecked};
-    }
-    monitor_script_tell_next(l);
-}
-
-static void monitor_script_watch(struct monitor_script *l)
-{
-    l->generation = board_generation(l->segment);
-    for (unsigned i = 0; i < l->config->backends_count; i++) {
-        struct verdict v = board_verdict(l->segment, l->config->backends[i].slot);
-
-        l->seen[i] = (struct seen){v.up, v.reason == VERDICT_UNCHECKED};
-    }
-    deadline_set(l->loop, &l->look, LOOK_MS);
+    look(list_entry(d, struct monitor_script, look), false);
 }
 
 /* --- start and stop --- */
@@ -201,52 +195,52 @@ struct monitor_script *monitor_script_new(struct loop *loop, const struct config
                                           struct segment *segment, struct health *health)
 {
     struct policy *policy = is_needed(config) ? load_script(loop, config, segment) : NULL;
-    struct monitor_script *l;
+    struct monitor_script *s;
 
     if (policy == NULL)
         return NULL;
-    l = mem_zalloc(sizeof *l);
-    *l = (struct monitor_script){.asker = {on_ask, on_cancel},
+    s = mem_zalloc(sizeof *s);
+    *s = (struct monitor_script){.asker = {on_ask, on_cancel},
                                  .loop = loop,
                                  .config = config,
                                  .segment = segment,
                                  .health = health,
                                  .policy = policy,
-                                 .telling.on_done = on_told};
-    l->inquiries = mem_zalloc(config->backends_count * sizeof *l->inquiries + 1);
-    l->news_max = 2 * config->backends_count + NEWS_MIN;
-    l->news = mem_zalloc(l->news_max * sizeof *l->news);
-    l->seen = mem_zalloc(config->backends_count * sizeof *l->seen + 1);
+                                 .on_health.on_done = on_called};
+    s->inquiries = mem_zalloc(config->backends_count * sizeof *s->inquiries + 1);
+    s->news_max = 2 * config->backends_count + NEWS_MIN;
+    s->news = mem_zalloc(s->news_max * sizeof *s->news);
+    s->seen = mem_zalloc(config->backends_count * sizeof *s->seen + 1);
     for (unsigned i = 0; i < config->backends_count; i++) {
-        l->inquiries[i].monitor_script = l;
-        l->inquiries[i].call.on_done = on_checked;
+        s->inquiries[i].script = s;
+        s->inquiries[i].call.on_done = on_checked;
     }
-    deadline_init(&l->look, on_look);
-    deadline_init(&l->next, on_next);
+    deadline_init(&s->look, on_look);
+    deadline_init(&s->next, on_next);
     if (config->health.type == CONFIG_HEALTH_LUA)
-        health_ask(health, &l->asker);
+        health_ask(health, &s->asker);
     if (config->has_on_health)
-        monitor_script_watch(l);
-    return l;
+        look(s, true);
+    return s;
 }
 
-void monitor_script_free(struct monitor_script *l)
+void monitor_script_free(struct monitor_script *s)
 {
-    if (l == NULL)
+    if (s == NULL)
         return;
-    health_ask(l->health, NULL);
-    deadline_clear(&l->look);
-    deadline_clear(&l->next);
-    for (unsigned i = 0; i < l->config->backends_count; i++) {
-        if (l->inquiries[i].call.run.coroutine == NULL)
+    health_ask(s->health, NULL);
+    deadline_clear(&s->look);
+    deadline_clear(&s->next);
+    for (unsigned i = 0; i < s->config->backends_count; i++) {
+        if (s->inquiries[i].call.run.coroutine == NULL)
             continue;
-        policy_cancel(&l->inquiries[i].call);
-        arena_dispose(&l->inquiries[i].arena);
+        policy_cancel(&s->inquiries[i].call);
+        arena_dispose(&s->inquiries[i].arena);
     }
-    policy_cancel(&l->telling);
-    policy_free(l->policy);
-    mem_free(l->inquiries);
-    mem_free(l->seen);
-    mem_free(l->news);
-    mem_free(l);
+    policy_cancel(&s->on_health);
+    policy_free(s->policy);
+    mem_free(s->inquiries);
+    mem_free(s->seen);
+    mem_free(s->news);
+    mem_free(s);
 }

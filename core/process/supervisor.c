@@ -341,7 +341,7 @@ static void supervisor_step(struct supervisor *s)
     }
 }
 
-static void supervisor_hear(struct supervisor *s, int number)
+static void supervisor_on_signal(struct supervisor *s, int number)
 {
     switch (number) {
     case SIGTERM:
@@ -392,7 +392,7 @@ static void supervisor_loop(struct supervisor *s)
 
         signals_wait_or(s->signals, s->watch.fd, supervisor_next_ms(s, !log_flush()));
         while ((number = signals_next(s->signals)) != 0)
-            supervisor_hear(s, number);
+            supervisor_on_signal(s, number);
         watch_follow(&s->watch, s->reload.edition, s->config);
         watch_read(&s->watch);
         if (watch_has_change(&s->watch))

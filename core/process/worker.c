@@ -4,7 +4,7 @@
  *   (loads the          (from here on             (accepts no more,            (closes the pools,
  *   script)              it is ready)             finishes the rest)           stops the loop)
  *
- * One that cannot start drains at once, so that all is closed in one order.
+ * A worker that cannot start drains at once, so that all is closed in one order.
  */
 #include "process/worker.h"
 
@@ -30,7 +30,7 @@
 
 enum {
     LAST_ACCEPT_MS = 10, /* for connections that are on their way when draining begins */
-    LAST_SERVED_MS = 20, /* the same before another script is loaded */
+    LAST_SERVED_MS = 20, /* for requests that are, before another script is loaded */
     LOG_AGAIN_MS = 20,
     TICK_PULSES = 1000 / PULSE_EVERY_MS, /* of a second */
     DRAIN_GRACE_MS = 1000, /* the supervisor ends a drain; this is for when it is gone */
@@ -179,8 +179,8 @@ static struct plan *worker_load_edition(struct worker *w, uint64_t number, struc
     return plan;
 }
 
-/* What the trial could do and a worker cannot: for lack of memory, or as the script asks for what
- * workers share. Without this edition the supervisor goes back to the one before. */
+/* The trial could load it, a worker cannot: for lack of memory, or as the script asks for what
+ * workers share. So the supervisor goes back to the edition before. */
 static void worker_refuse(struct worker *w, uint64_t number, struct buffer *error)
 {
     struct plan *plan = w->proxy.plan;
@@ -194,8 +194,8 @@ static void worker_refuse(struct worker *w, uint64_t number, struct buffer *erro
         proxy_renumber(&w->proxy, number);
 }
 
-/* False, and the log says why, if there is no script to go by. One that runs goes on if the
- * current one cannot be loaded. */
+/* False, and the log says why, if there is no script to go by. If the current edition cannot be
+ * loaded, the script that runs stays. */
 static bool worker_follow(struct worker *w)
 {
     uint64_t number = atomic_load(&w->edition->current);
@@ -234,7 +234,7 @@ static void on_turn_to_load(struct deadline *d)
     worker_keep_up(list_entry(d, struct worker, turn_to_load));
 }
 
-/* New connections go to the other workers by now. Those that have come here are served first. */
+/* New connections go to the other workers by now. Requests that came before are served first. */
 static void on_hangup(uv_signal_t *handle, int number)
 {
     struct worker *w = worker_of(handle->loop->data);
@@ -252,7 +252,7 @@ static void on_reopen(uv_signal_t *handle, int number)
 
 /* --- the end --- */
 
-/* Without their handles they would end the process. */
+/* Without their handles these signals would end the process. */
 static void ignore_stray_signals(void)
 {
     sigset_t stray;
@@ -279,7 +279,7 @@ static void worker_end(struct worker *w)
     proxy_close(&w->proxy);
 }
 
-/* After each turn: what ends a drain is that nothing is left. */
+/* After each turn: a drain is over when nothing is left. */
 static void worker_check_end(struct worker *w)
 {
     if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->entrance.open == 0)

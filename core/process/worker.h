@@ -1,12 +1,11 @@
 /*
  * worker - one event loop: listeners, clients, pools, policy.
  *
- * Runs until it is told to stop: SIGTERM from its supervisor drains (accept no more, finish what is
- * in flight, return), SIGQUIT ends at once, SIGHUP tells that there may be another script, SIGINT
- * is the supervisor's business and ignored. So is SIGTERM from anybody else: a worker that drained
- * on its own would leave the connections that the kernel gives it unserved until its last response
- * was out. If the supervisor ends, the worker drains, and ends a second after the drain timeout at
- * the latest.
+ * SIGTERM drains if lb stops: accept no more, finish what is in flight, return. SIGQUIT ends at
+ * once. SIGHUP means that there may be another script. SIGINT is the supervisor's and ignored, and
+ * so is any other SIGTERM: connections that the kernel gives to a worker that drains on its own
+ * would wait until its last response is out. If the supervisor ends, the worker drains, and ends a
+ * second after the drain timeout at the latest.
  */
 #ifndef PROCESS_WORKER_H
 #define PROCESS_WORKER_H
@@ -19,7 +18,7 @@ struct worker_task {
     const struct config *first; /* what lb was started with */
     struct edition *edition;
     struct segment *segment;
-    unsigned slot;        /* which of the workers it is */
+    unsigned slot;
     const int *listeners; /* bound and listening, one for each address; taken */
     unsigned listeners_count;
     uint64_t drain_timeout_ms;
