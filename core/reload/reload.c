@@ -143,7 +143,7 @@ static void reload_refuse_ending(struct reload *r, int status)
         snprintf(why, sizeof why, "%s: loading it takes more than %d s", r->options->script,
                  TRY_MAX_MS / 1000);
     else if (WIFSIGNALED(status))
-        snprintf(why, sizeof why, "%s: loading it ends the process with signal %d: %s",
+        snprintf(why, sizeof why, "%s: loading it crashed its process (signal %d: %s)",
                  r->options->script, WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         snprintf(why, sizeof why, "%s", r->report->message);
@@ -222,7 +222,7 @@ static void reload_offer(struct reload *r)
     r->tried_ms = clock_steady_ms() - r->began_ms;
     give_slots_back(r);
     if (!slots_find(&r->slots, draft->identities, draft->backends, draft->slots)) {
-        reload_refuse(r, "too many backends that were removed are in use still");
+        reload_refuse(r, "too many removed backends are still in use");
         return;
     }
     note_changes(r, draft);
@@ -289,7 +289,7 @@ void reload_on_worker_ended(struct reload *r, unsigned which, int status)
         !rollout_began_with_it(&r->rollout, which) ||
         atomic_load(&r->segment->workers[which].edition) != 0)
         return;
-    snprintf(why, sizeof why, "%s: %s ends while it loads it", r->options->script,
+    snprintf(why, sizeof why, "%s: loading it crashed %s", r->options->script,
              r->children->list[which].name);
     reload_go_back(r, edition_refusal(r->edition) != NULL ? edition_refusal(r->edition) : why);
 }

@@ -121,8 +121,8 @@ static int exit_status(const struct trial *t)
         check_last_words("start_failed", "%s: loading it in a worker takes more than %d s", name,
                          TRIAL_MAX_MS / 1000);
     else if (WIFSIGNALED(t->status))
-        check_last_words("start_failed", "%s: loading it in a worker ends that with signal %d: %s",
-                         name, WTERMSIG(t->status), strsignal(WTERMSIG(t->status)));
+        check_last_words("start_failed", "%s: loading it crashed a worker (signal %d: %s)", name,
+                         WTERMSIG(t->status), strsignal(WTERMSIG(t->status)));
     else if (WEXITSTATUS(t->status) != TRIAL_WRONG && /* these have been said */
              WEXITSTATUS(t->status) != BUDGET_STUCK_STATUS)
         return WEXITSTATUS(t->status);

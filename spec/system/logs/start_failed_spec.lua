@@ -54,6 +54,21 @@ describe("a start that fails because of", function()
   end
 end)
 
+describe("a script that crashes the process that tries it", function()
+  after_each(play.curtain)
+
+  it("is named, and the signal", function()
+    local path = script [[return { backends = '127.0.0.1:9', script = { budget_ms = 0 },
+      init = function() while true do end end }]]
+    local lb = play.start(play.command { "--log-format", "text", path })
+    local trial = play.wait("the trial", function() return play.children(lb.pid)[1] end)
+    require("luv").kill(trial, "sigkill")
+    assert.same({ code = 2, signal = 0 }, lb:wait_exit())
+    local said = table.concat(lb.err, "\n")
+    assert.truthy(said:find("some%.lua: loading it crashed a worker %(signal 9: "), said)
+  end)
+end)
+
 describe("a limit on address space", function()
   after_each(play.curtain)
   if os.getenv "ASAN_OPTIONS" then return end -- a sanitized build takes terabytes of it

@@ -78,6 +78,16 @@ describe("a reload", function()
     assert.equal("fine", bodies(lb, 1))
   end)
 
+  it("is refused if the process that tries it crashes", function()
+    local lb, say = reloading.start(answering "old")
+    say.write "return { backends = '127.0.0.1:9', script = { budget_ms = 0 }, init = function() while true do end end }"
+    lb:signal "sighup"
+    uv.kill(play.wait("the trial", function() return child(lb, "lb trial") end), "sigkill")
+    local message = lb:event("reload_refused").error
+    assert.truthy(message:find("loading it crashed its process (signal 9: ", 1, true), message)
+    assert.equal("old", lb:fetch("/").body)
+  end)
+
   it("is tried with a made-up request in silence, and nothing of that is real", function()
     local one, two = play.hello "1", play.hello "2"
     local lb, say = reloading.start(in_turn { one, two })
