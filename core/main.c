@@ -12,7 +12,6 @@
 #include "os/children.h"
 #include "process/demo.h"
 #include "process/supervisor.h"
-#include "process/version.h"
 #include "reload/trial.h"
 
 #include <errno.h>
@@ -90,17 +89,16 @@ static int with_settings(const struct options *options)
     int status;
 
     if (segment == NULL) {
-        buffer_printf(&error, "lb: no shared memory: %s", strerror(errno));
-        status = fail_start(1, buffer_slice(&error));
-    } else {
-        config = (options->script_given ? config_load_file : config_load_default)(
-            options->script, &options->given, segment, &error);
-        if (config == NULL)
-            status = fail_start(2, buffer_slice(&error));
-        else
-            status = with_config(config, segment, options);
-        config_free(config);
+        check_last_words("start_failed", "lb: no shared memory: %s", strerror(errno));
+        return 1;
     }
+    config = (options->script_given ? config_load_file : config_load_default)(
+        options->script, &options->given, segment, &error);
+    if (config == NULL)
+        status = fail_start(2, buffer_slice(&error));
+    else
+        status = with_config(config, segment, options);
+    config_free(config);
     segment_free(segment);
     buffer_dispose(&error);
     return status;
@@ -137,7 +135,7 @@ int main(int argc, char **argv)
     open_standard_descriptors();
     loop_count_memory();
     status = options_parse(&options, argc, argv, &message);
-    if (status != 0 && options.log_format_given && options.event_format == LOG_JSON)
+    if (status != 0 && options.given.log_format.text != NULL && options.event_format == LOG_JSON)
         check_speak_json("supervisor"); /* what was wrong came behind that */
     if (status != 0)
         (void)fail_start(status, buffer_slice(&message));

@@ -71,35 +71,27 @@ static bool fail_with_value(struct parser *p, const char *option, const char *ex
     return false;
 }
 
-static const char **add_borrowed(const char **list, unsigned *count, const char *text)
+static bool add_given(struct config_given_list *given, const char *text, const char *source)
 {
-    list = mem_realloc(list, (*count + 1) * sizeof *list);
-    list[(*count)++] = text;
-    return list;
+    given->list = mem_realloc(given->list, (given->count + 1) * sizeof *given->list);
+    given->list[given->count++] = text;
+    given->source = source;
+    return true;
 }
 
 static bool take_listen(struct parser *p, const char *value)
 {
-    struct config_given *o = &p->options->given;
-
-    o->listen_source = "--listen";
-    o->listen = add_borrowed(o->listen, &o->listen_count, value);
-    return true;
+    return add_given(&p->options->given.listen, value, "--listen");
 }
 
 static bool take_backend(struct parser *p, const char *value)
 {
-    struct config_given *o = &p->options->given;
-
-    o->backends_source = "--backend";
-    o->backends = add_borrowed(o->backends, &o->backends_count, value);
-    return true;
+    return add_given(&p->options->given.backends, value, "--backend");
 }
 
 static bool take_workers(struct parser *p, const char *value)
 {
-    p->options->given.workers_source = "--workers";
-    p->options->given.workers = value;
+    p->options->given.workers = (struct config_given_text){value, "--workers"};
     return true;
 }
 
@@ -110,9 +102,7 @@ static bool take_log_format(struct parser *p, const char *value)
     if (format == LOG_TEXT && strcmp(value, "text") != 0)
         return fail_with_value(p, "--log-format", "text or json", value);
     p->options->event_format = p->options->line_format = format;
-    p->options->log_format_given = true;
-    p->options->given.log_format = value;
-    p->options->given.log_format_source = "--log-format";
+    p->options->given.log_format = (struct config_given_text){value, "--log-format"};
     return true;
 }
 
@@ -327,24 +317,17 @@ static const char *variable(const char *name)
     return value != NULL && *value != '\0' ? value : NULL;
 }
 
-static void take_environment(struct parser *p)
+static void take_environment(struct config_given *given)
 {
-    struct config_given *o = &p->options->given;
     const char *listen = variable("LISTEN"), *backends = variable("BACKENDS");
     const char *workers = variable("WORKERS");
 
-    if (o->listen_count == 0 && listen != NULL) {
-        take_listen(p, listen);
-        o->listen_source = "LISTEN";
-    }
-    if (o->backends_count == 0 && backends != NULL) {
-        take_backend(p, backends);
-        o->backends_source = "BACKENDS";
-    }
-    if (o->workers == NULL && workers != NULL) {
-        take_workers(p, workers);
-        o->workers_source = "WORKERS";
-    }
+    if (given->listen.count == 0 && listen != NULL)
+        add_given(&given->listen, listen, "LISTEN");
+    if (given->backends.count == 0 && backends != NULL)
+        add_given(&given->backends, backends, "BACKENDS");
+    if (given->workers.text == NULL && workers != NULL)
+        given->workers = (struct config_given_text){workers, "WORKERS"};
 }
 
 int options_parse(struct options *options, int argc, char **argv, struct buffer *message)
@@ -369,13 +352,13 @@ int options_parse(struct options *options, int argc, char **argv, struct buffer 
     if (!p.watch_given)
         options->watches =
             options->command == OPTIONS_DEMO || isatty(STDERR_FILENO) || isatty(STDIN_FILENO);
-    take_environment(&p);
+    take_environment(&options->given);
     return 0;
 }
 
 void options_dispose(struct options *options)
 {
-    mem_free(options->given.listen);
-    mem_free(options->given.backends);
+    mem_free(options->given.listen.list);
+    mem_free(options->given.backends.list);
     options->given = (struct config_given){0};
 }

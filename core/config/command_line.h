@@ -1,9 +1,9 @@
 /*
- * options - the command line and the environment, as a plain struct.
+ * command_line - the command line and the environment, as a plain struct.
  *
- * lb [balancer.lua], lb check FILE, lb demo [FILE], lb version; --help is the
- * reference. Options win over the environment, the environment over the script
- * (config/load.h does the latter). Nothing is printed and nothing exits here.
+ * lb [balancer.lua], lb check FILE, lb demo [FILE], lb version; --help is the reference. Options
+ * win over the environment, the environment over the script (config/load.h does the latter).
+ * Nothing is printed and nothing exits here.
  */
 #ifndef CONFIG_COMMAND_LINE_H
 #define CONFIG_COMMAND_LINE_H
@@ -15,6 +15,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#define VERSION "0.1.0" /* of lb */
 
 enum { OPTIONS_USAGE = 2 }; /* the exit status of a wrong command line */
 
@@ -37,7 +39,6 @@ struct options {
     const char *pid_file; /* NULL: none */
     uint64_t drain_timeout_ms;
     bool watches; /* a script that is saved is loaded */
-    bool log_format_given;
 };
 
 /* 0: do what options->command says; for OPTIONS_HELP *message is the help text,

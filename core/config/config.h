@@ -178,16 +178,20 @@ struct config {
     struct config_log log;
 };
 
-/* What options and environment say in place of the script. Borrowed texts. */
+struct config_given_list {
+    const char **list; /* each one address, or several with commas */
+    unsigned count;
+    const char *source; /* for messages: "--listen", "LISTEN" */
+};
+
+struct config_given_text {
+    const char *text, *source;
+};
+
+/* What options and environment say in place of the script. All zero: nothing. Borrowed texts. */
 struct config_given {
-    const char **listen; /* each one address, or several with commas; NULL and 0: not given */
-    unsigned listen_count;
-    const char **backends;
-    unsigned backends_count;
-    const char *workers;    /* "auto" or a number; NULL: not given */
-    const char *log_format; /* "text" or "json"; NULL: not given */
-    /* where each came from, for messages: "--listen", "LISTEN" */
-    const char *listen_source, *backends_source, *workers_source, *log_format_source;
+    struct config_given_list listen, backends;
+    struct config_given_text workers, log_format;
 };
 
 /* What Host says to a backend if nobody gives another one: its address as it was written, as a

@@ -114,7 +114,7 @@ static bool is_yaml(struct slice line)
            (at + 1 == line.length || line.start[at + 1] == ' ');
 }
 
-/* Of braces: a table that nobody returns, or JSON. */
+/* Braces at the start: a table without its return, or JSON. */
 static const char *guess_braces(struct slice text)
 {
     size_t at = 1;

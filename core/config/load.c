@@ -192,9 +192,9 @@ static void refuse_itself(struct load *load, const char *text, unsigned i, const
     snprintf(wrong->path, sizeof wrong->path, "%s",
              source_has(load->source, path) ? path : "backends");
     buffer_printf(&wrong->message, "%s: '%s': that is lb itself, which listens on %s",
-                  load->given->backends_count > 0 ? load->given->backends_source : wrong->path,
+                  load->given->backends.count > 0 ? load->given->backends.source : wrong->path,
                   text, listen);
-    if (load->given->backends_count > 0)
+    if (load->given->backends.count > 0)
         append_clean(load->error, buffer_slice(&wrong->message));
     else
         fail_in_settings(load);
@@ -373,7 +373,7 @@ struct config *config_load_default(const char *path, const struct config_given *
 {
     struct config *config;
 
-    if (given->backends_count > 0 && access(path, F_OK) != 0 && errno == ENOENT)
+    if (given->backends.count > 0 && access(path, F_OK) != 0 && errno == ENOENT)
         return config_load_text("balancer.lua (built in)", embedded_balancer(), given, segment,
                                 error);
     config = config_load_file(path, given, segment, error);

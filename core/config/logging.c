@@ -9,9 +9,14 @@
 #include <limits.h>
 #include <unistd.h>
 
-enum { SKIPPED_BYTES_MAX = 4096 }; /* a longer path has its line */
+enum {
+    HEADERS_MAX = 16,
+    NAME_BYTES_MAX = 64,
+    SKIP_MAX = 64,
+    SKIPPED_BYTES_MAX = 4096, /* a longer path has its line */
+};
 
-/* Each list is in the order of enum config_log_format, whose first one has no name. */
+/* In the order of enum config_log_format, whose first one has no name. */
 static const char *const formats[] = {"text", "json", NULL};
 
 /* --- the file --- */
@@ -82,7 +87,7 @@ static void read_header_name(void *owner, struct fields *table, const char *name
 
     if (!fields_text(table, name, position, &text))
         return;
-    if (!is_token(text) || text.length > LOGGING_NAME_BYTES_MAX) {
+    if (!is_token(text) || text.length > NAME_BYTES_MAX) {
         fields_fail(table, name, position,
                     "expected the name of a header field, as in \"user-agent\", got '%.*s'",
                     text.length > 40 ? 40 : (int)text.length, text.start);
@@ -141,10 +146,10 @@ static void read_table(struct config_log *log, struct fields *root)
     read_file(log, &table);
     if (fields_choice(&table, "format", formats, &which))
         log->format = CONFIG_LOG_TEXT + which;
-    fields_texts(&table, "headers", LOGGING_HEADERS_MAX, read_header_name, log,
+    fields_texts(&table, "headers", HEADERS_MAX, read_header_name, log,
                  "the name of a header field or a list of them");
     fields_flag(&table, "host", &log->host);
-    fields_texts(&table, "skip", LOGGING_SKIP_MAX, read_path, log, "a path or a list of them");
+    fields_texts(&table, "skip", SKIP_MAX, read_path, log, "a path or a list of them");
     fields_leave(&table);
 }
 
@@ -153,10 +158,10 @@ void logging_read(struct config *config, const struct config_given *given, struc
     struct config_log *log = &config->log;
 
     read_table(log, root);
-    if (given->log_format == NULL)
+    if (given->log_format.text == NULL)
         return;
-    log->format = strcmp(given->log_format, "json") == 0 ? CONFIG_LOG_JSON : CONFIG_LOG_TEXT;
-    log->format_source = given->log_format_source;
+    log->format = strcmp(given->log_format.text, "json") == 0 ? CONFIG_LOG_JSON : CONFIG_LOG_TEXT;
+    log->format_source = given->log_format.source;
 }
 
 static void print_list(struct buffer *out, const char *name, char *const *list, unsigned count)

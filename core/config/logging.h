@@ -11,8 +11,6 @@
 
 struct fields; /* lua/fields.h */
 
-enum { LOGGING_HEADERS_MAX = 16, LOGGING_NAME_BYTES_MAX = 64, LOGGING_SKIP_MAX = 64 };
-
 /* What --log-format says wins over the script. */
 void logging_read(struct config *, const struct config_given *, struct fields *root);
 void logging_print(const struct config *, struct buffer *);

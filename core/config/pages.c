@@ -5,6 +5,8 @@
 #include "lua/fields.h"
 
 enum {
+    PAGES_LEAST = 400,
+    PAGES_MOST = 599,
     BODY_BYTES_MAX = 65536,
     TYPE_BYTES_MAX = 255,
     HEADERS_MAX = 32, /* of a page, and of all */

@@ -15,8 +15,6 @@
 
 struct fields; /* lua/fields.h */
 
-enum { PAGES_LEAST = 400, PAGES_MOST = 599 };
-
 void pages_read(struct config *, struct fields *root);
 
 #endif

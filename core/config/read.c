@@ -82,16 +82,16 @@ static void read_workers(struct config *config, struct fields *root)
 
 /* --- what options and environment give --- */
 
-static bool override_lists(struct config *config, const struct config_given *given,
-                           struct buffer *words, const char **source)
+static bool take_lists(struct config *config, const struct config_given *given,
+                       struct buffer *words, const char **source)
 {
-    *source = given->listen_source;
-    for (unsigned i = 0; i < given->listen_count; i++)
-        if (!addresses_add_listen(config, slice_of(given->listen[i]), words))
+    *source = given->listen.source;
+    for (unsigned i = 0; i < given->listen.count; i++)
+        if (!addresses_add_listen(config, slice_of(given->listen.list[i]), words))
             return false;
-    *source = given->backends_source;
-    for (unsigned i = 0; i < given->backends_count; i++)
-        if (!addresses_add_backends(config, slice_of(given->backends[i]), words))
+    *source = given->backends.source;
+    for (unsigned i = 0; i < given->backends.count; i++)
+        if (!addresses_add_backends(config, slice_of(given->backends.list[i]), words))
             return false;
     return true;
 }
@@ -99,14 +99,14 @@ static bool override_lists(struct config *config, const struct config_given *giv
 bool read_given(struct config *config, const struct config_given *given, struct buffer *wrong)
 {
     struct buffer words = {0};
-    const char *source;
-    bool is_fine = override_lists(config, given, &words, &source);
+    const char *workers = given->workers.text, *source;
+    bool is_fine = take_lists(config, given, &words, &source);
 
-    if (is_fine && given->workers != NULL && !set_workers_text(config, slice_of(given->workers))) {
+    if (is_fine && workers != NULL && !set_workers_text(config, slice_of(workers))) {
         is_fine = false;
-        source = given->workers_source;
+        source = given->workers.source;
         buffer_printf(&words, "expected 'auto' or 1 to %d, got '%.40s'", SEGMENT_WORKERS_MAX,
-                      given->workers);
+                      workers);
     }
     if (!is_fine) {
         buffer_printf(wrong, "%s: ", source != NULL ? source : "option");
@@ -433,9 +433,9 @@ static void note_overridden(struct config *config, const struct config_given *gi
 {
     struct buffer text = {0};
 
-    note_one(&text, root, "listen", given->listen_count > 0 ? given->listen_source : NULL);
-    note_one(&text, root, "backends", given->backends_count > 0 ? given->backends_source : NULL);
-    note_one(&text, root, "workers", given->workers != NULL ? given->workers_source : NULL);
+    note_one(&text, root, "listen", given->listen.source);
+    note_one(&text, root, "backends", given->backends.source);
+    note_one(&text, root, "workers", given->workers.source);
     if (buffer_length(&text) > 0)
         config->overridden = mem_copy(buffer_slice(&text).start, buffer_length(&text));
     buffer_dispose(&text);
@@ -463,11 +463,11 @@ void read_settings(struct config *config, const struct config_given *given, stru
     habits_check_settings(root);
     fields_check_names(root, known);
     note_overridden(config, given, root);
-    if (given->listen_count == 0)
+    if (given->listen.count == 0)
         read_listen(config, root);
-    if (given->backends_count == 0)
+    if (given->backends.count == 0)
         read_backends(config, root);
-    if (given->workers == NULL)
+    if (given->workers.text == NULL)
         read_workers(config, root);
     read_choices(config, root);
     fields_texts(root, "trusted_proxies", ADDRESSES_TRUSTED_MAX, read_trusted, config,

@@ -1,7 +1,7 @@
 #include "process/announce.h"
 
 #include "base/log.h"
-#include "process/version.h"
+#include "config/command_line.h"
 
 #include <errno.h>
 #include <string.h>

@@ -75,11 +75,7 @@ static int run_backend(struct demo *d, unsigned which)
     int status;
 
     setenv("NAME", names[which], 1);
-    options.given = (struct config_given){.listen = &listen,
-                                          .listen_count = 1,
-                                          .listen_source = "demo",
-                                          .workers = "1",
-                                          .workers_source = "demo"};
+    options.given = (struct config_given){.listen = {&listen, 1, "demo"}, .workers = {"1", "demo"}};
     if (options.log_level < LOG_WARN) /* the lines to see are the balancer's */
         options.log_level = LOG_WARN;
     options.pid_file = NULL;
@@ -97,7 +93,6 @@ static int run_backend(struct demo *d, unsigned which)
 /* The script that was given, else ./balancer.lua, else the built-in script. */
 static struct config *load_balancer(struct demo *d)
 {
-    struct config_given *given = &d->balancer.given;
     const char *script = d->options->script;
     struct buffer error = {0};
     struct config *config;
@@ -105,11 +100,10 @@ static struct config *load_balancer(struct demo *d)
     d->balancer = *d->options;
     for (unsigned i = 0; i < DEMO_BACKENDS; i++)
         d->backends_texts[i] = d->backends[i];
-    given->backends = d->backends_texts;
-    given->backends_count = DEMO_BACKENDS;
-    given->backends_source = "demo";
+    d->balancer.given.backends =
+        (struct config_given_list){d->backends_texts, DEMO_BACKENDS, "demo"};
     config = (d->options->script_given ? config_load_file : config_load_default)(
-        script, given, d->segments[DEMO_BALANCER], &error);
+        script, &d->balancer.given, d->segments[DEMO_BALANCER], &error);
     if (config == NULL)
         fprintf(stderr, "%s\n", buffer_text(&error));
     buffer_dispose(&error);

@@ -151,23 +151,23 @@ static void fail_to_start(struct supervisor *s, const char *event, const char *w
 static void on_child_died(void *owner, unsigned which, int status)
 {
     struct supervisor *s = owner;
-    bool is_monitor = which == s->reload.monitor;
+    bool is_monitor = which == s->reload.monitor, is_stopping = s->state >= SUPERVISOR_DRAINING;
 
     if (which == s->reload.trial) {
-        if (s->state < SUPERVISOR_DRAINING)
+        if (!is_stopping)
             reload_on_tried(&s->reload, status);
         return;
     }
     segment_note_change(s->segment);
-    if (is_monitor && s->state < SUPERVISOR_DRAINING && reload_on_monitor_ended(&s->reload))
+    if (is_monitor && !is_stopping && reload_on_monitor_ended(&s->reload))
         return;
-    if (s->state < SUPERVISOR_DRAINING || (s->state == SUPERVISOR_DRAINING && status != 0))
+    if (!is_stopping || (s->state == SUPERVISOR_DRAINING && status != 0))
         children_log_death(&s->children, which, status,
                            is_monitor ? "monitor_died" : "worker_died");
     if (!is_monitor) {
         struct segment_worker *worker = &s->segment->workers[which];
 
-        if (s->state < SUPERVISOR_DRAINING)
+        if (!is_stopping)
             reload_on_worker_ended(&s->reload, which, status);
         atomic_store(&worker->ready, 0);
         atomic_store(&worker->pid, 0);
@@ -176,7 +176,7 @@ static void on_child_died(void *owner, unsigned which, int status)
         board_forget_worker(s->segment, which);
         clients_by_address_forget_worker(s->segment, which);
     }
-    if (s->state < SUPERVISOR_DRAINING)
+    if (!is_stopping)
         children_start_later(&s->children, which);
 }
 
@@ -365,24 +365,24 @@ static void supervisor_on_signal(struct supervisor *s, int number)
     }
 }
 
+static uint64_t sooner(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
 static uint64_t supervisor_next_ms(const struct supervisor *s, bool log_waits)
 {
     uint64_t now_ms = clock_steady_ms();
-    uint64_t next_ms = children_next_start_ms(&s->children);
+    uint64_t next_ms = s->state < SUPERVISOR_RUNNING ? now_ms + START_POLL_MS
+                                                     : children_next_start_ms(&s->children);
 
-    if (s->state < SUPERVISOR_RUNNING)
-        next_ms = now_ms + START_POLL_MS;
-    if (s->state == SUPERVISOR_RUNNING && s->pulse.looked_ms + PULSE_LOOK_MS < next_ms)
-        next_ms = s->pulse.looked_ms + PULSE_LOOK_MS;
-    if (s->state == SUPERVISOR_RUNNING && reload_next_ms(&s->reload) < next_ms)
-        next_ms = reload_next_ms(&s->reload);
-    if (watch_next_ms(&s->watch) < next_ms)
-        next_ms = watch_next_ms(&s->watch);
-    if (s->state_ends_ms < next_ms)
-        next_ms = s->state_ends_ms;
-    if (log_waits && now_ms + LOG_RETRY_MS < next_ms)
-        next_ms = now_ms + LOG_RETRY_MS;
-    return next_ms;
+    next_ms = sooner(next_ms, s->state_ends_ms);
+    next_ms = sooner(next_ms, watch_next_ms(&s->watch));
+    if (s->state == SUPERVISOR_RUNNING) {
+        next_ms = sooner(next_ms, s->pulse.looked_ms + PULSE_LOOK_MS);
+        next_ms = sooner(next_ms, reload_next_ms(&s->reload));
+    }
+    return log_waits ? sooner(next_ms, now_ms + LOG_RETRY_MS) : next_ms;
 }
 
 static void supervisor_loop(struct supervisor *s)

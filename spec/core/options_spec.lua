@@ -8,15 +8,13 @@ struct options_seen {
   const char *script;
   bool script_given;
   struct {
-    const char **listen; unsigned listen_count;
-    const char **backends; unsigned backends_count;
-    const char *workers;
-    const char *log_format, *listen_source, *backends_source, *workers_source, *log_format_source;
-  } overrides;
+    struct { const char **list; unsigned count; const char *source; } listen, backends;
+    struct { const char *text, *source; } workers, log_format;
+  } given;
   int event_format, line_format, log_level;
   const char *pid_file;
   uint64_t drain_timeout_ms;
-  bool watches, log_format_given;
+  bool watches;
 };
 int options_parse(struct options_seen *, int argc, const char **argv, struct buffer *message);
 void options_dispose(struct options_seen *);
@@ -45,12 +43,12 @@ local function parse(...)
   local status = core.options_parse(options, #words, argv, buffer)
   local message = buffer.bytes ~= nil
     and ffi.string(buffer.bytes + buffer.start, tonumber(buffer["end"] - buffer.start)) or ""
-  local o = options.overrides
+  local o = options.given
   local result = {
     command = COMMANDS[options.command], script = text(options.script), script_given = options.script_given,
-    listen = list(o.listen, o.listen_count), listen_source = text(o.listen_source),
-    backends = list(o.backends, o.backends_count), backends_source = text(o.backends_source),
-    workers = text(o.workers), workers_source = text(o.workers_source),
+    listen = list(o.listen.list, o.listen.count), listen_source = text(o.listen.source),
+    backends = list(o.backends.list, o.backends.count), backends_source = text(o.backends.source),
+    workers = text(o.workers.text), workers_source = text(o.workers.source),
     event_format = FORMATS[options.event_format], line_format = FORMATS[options.line_format],
     log_level = LEVELS[options.log_level], pid_file = text(options.pid_file),
     drain_timeout_ms = tonumber(options.drain_timeout_ms), watches = options.watches, message = message,

@@ -69,9 +69,8 @@ struct binding_call {
   struct slice wrong;
 };
 struct config_given {
-  const char **listen; unsigned listen_count;
-  const char **backends; unsigned backends_count;
-  const char *workers, *listen_source, *backends_source, *workers_source;
+  struct { const char **list; unsigned count; const char *source; } listen, backends;
+  struct { const char *text, *source; } workers, log_format;
 };
 ]]
 end
@@ -150,9 +149,9 @@ end
 function host.load(source)
   local backends = ffi.new("const char *[3]", { "127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003" })
   local listen = ffi.new("const char *[1]", { "127.0.0.1:3030" })
-  local overrides = ffi.new("struct config_given", listen, 1, backends, 3, nil, "--listen", "--backend", nil)
+  local given = ffi.new("struct config_given", { listen, 1, "--listen" }, { backends, 3, "--backend" })
   local message = ffi.new "struct buffer"
-  host.config = core.policy_config_load("t.lua", slice(source), overrides, host.segment, message)
+  host.config = core.policy_config_load("t.lua", slice(source), given, host.segment, message)
   assert(host.config ~= nil, host.config == nil and ffi.string(message.bytes, message["end"]))
   core.board_init(host.segment, 3)
   for i = 0, 2 do core.board_set_up(host.segment, i, 1, 0, 1) end

@@ -1,26 +1,24 @@
 -- Loads a script as lb does when it starts, and returns its settings or what is wrong with them.
 --
 --   settings.of "return { backends = 'a:1' }"   the settings in effect, as a table
---   settings.printed(source, overrides, name)   the script that lb prints of them; or nil, why not
+--   settings.printed(source, given, name)   the script that lb prints of them; or nil, why not
 local ffi = require "ffi"
 local luassert = require "luassert"
 local core = require "spec.support.core"
 
 -- Each spec file loads this anew, and a struct can be declared once only.
-if not pcall(ffi.new, "struct overrides_seen") then
+if not pcall(ffi.new, "struct given_seen") then
   ffi.cdef [[
-struct overrides_seen {
-  const char **listen; unsigned listen_count;
-  const char **backends; unsigned backends_count;
-  const char *workers;
-  const char *log_format, *listen_source, *backends_source, *workers_source, *log_format_source;
+struct given_seen {
+  struct { const char **list; unsigned count; const char *source; } listen, backends;
+  struct { const char *text, *source; } workers, log_format;
 };
 ]]
 end
 ffi.cdef [[
-struct config *config_load_text(const char *name, struct slice source, const struct overrides_seen *,
+struct config *config_load_text(const char *name, struct slice source, const struct given_seen *,
                                 struct segment *, struct buffer *error);
-struct config *config_load_file(const char *path, const struct overrides_seen *, struct segment *,
+struct config *config_load_file(const char *path, const struct given_seen *, struct segment *,
                                 struct buffer *error);
 void config_print(const struct config *, struct buffer *);
 void config_free(struct config *);
@@ -47,14 +45,14 @@ local function outcome(config, err)
   return taken(out)
 end
 
-function settings.printed(source, overrides, name)
+function settings.printed(source, given, name)
   local err = ffi.new "struct buffer"
-  return outcome(core.config_load_text(name or "balancer.lua", ffi.new("struct slice", source, #source), overrides,
+  return outcome(core.config_load_text(name or "balancer.lua", ffi.new("struct slice", source, #source), given,
     segment, err), err)
 end
 
-function settings.of(source, overrides)
-  local printed = assert(settings.printed(source, overrides))
+function settings.of(source, given)
+  local printed = assert(settings.printed(source, given))
   return assert(loadstring(printed))()
 end
 
@@ -65,18 +63,17 @@ end
 
 -- given: listen, backends (lists), workers, and where they come from
 function settings.overridden(given)
-  local overrides = ffi.new "struct overrides_seen"
-  local lists = { overrides }
+  local seen = ffi.new "struct given_seen"
+  local lists = { seen }
   for _, name in ipairs { "listen", "backends" } do
     if given[name] then
       local list = ffi.new("const char *[?]", #given[name], given[name])
       lists[#lists + 1] = list
-      overrides[name], overrides[name .. "_count"] = list, #given[name]
-      overrides[name .. "_source"] = given[name .. "_source"]
+      seen[name] = { list, #given[name], given[name .. "_source"] }
     end
   end
-  overrides.workers, overrides.workers_source = given.workers, given.workers_source
-  return overrides, lists -- held, as C borrows them
+  seen.workers = { given.workers, given.workers_source }
+  return seen, lists -- held, as C borrows them
 end
 
 -- "health.interval" in the tables of settings
