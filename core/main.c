@@ -5,7 +5,6 @@
 #include "config/command_line.h"
 #include "config/load.h"
 #include "config/output.h"
-#include "config/print.h"
 #include "http/parse.h"
 #include "lua/sandbox.h"
 #include "net/loop.h"

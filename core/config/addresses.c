@@ -137,11 +137,6 @@ static bool has_backend(const struct config *config, struct slice name)
     return false;
 }
 
-static bool is_unix(struct slice text)
-{
-    return text.length > 5 && memcmp(text.start, "unix:", 5) == 0;
-}
-
 static struct slice without_scheme(struct slice text)
 {
     if (text.length >= 7 && slice_is_nocase((struct slice){text.start, 7}, SLICE("http://")))
@@ -198,7 +193,7 @@ struct config_backend *addresses_add_backend(struct config *config, struct slice
     const char *words;
 
     text = slice_trim_lines(text);
-    if (memchr(text.start, ',', text.length) != NULL && !is_unix(text)) {
+    if (memchr(text.start, ',', text.length) != NULL && !slice_begins(text, SLICE("unix:"))) {
         propose_list(wrong, text);
         return NULL;
     }

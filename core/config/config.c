@@ -117,23 +117,3 @@ unsigned config_cpus(void)
         cpus = SEGMENT_WORKERS_MAX;
     return cpus > 0 ? cpus : 1;
 }
-
-/* --- as a script --- */
-
-void config_print_text(struct buffer *out, struct slice text)
-{
-    buffer_append_byte(out, '"');
-    for (size_t i = 0; i < text.length; i++) {
-        unsigned char c = (unsigned char)text.start[i];
-
-        if (c == '"' || c == '\\')
-            buffer_append_byte(out, '\\');
-        if (c == '\n')
-            buffer_append_text(out, "\\n");
-        else if (c < 0x20 || c == 0x7f)
-            buffer_printf(out, "\\%03u", c);
-        else
-            buffer_append_byte(out, (char)c);
-    }
-    buffer_append_byte(out, '"');
-}

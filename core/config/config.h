@@ -203,6 +203,7 @@ static inline const char *config_backend_host(const struct config_backend *backe
 
 void config_free(struct config *); /* of config/load.h; NULL is fine */
 void config_add_pair(struct config_pairs *, struct slice name, struct slice value); /* copies */
+void config_print(const struct config *, struct buffer *);  /* appends, as a script */
 void config_print_text(struct buffer *, struct slice text); /* in quotes, as Lua reads it */
 /* What scripts write for the values of these enums, in their order; each ends with NULL. */
 extern const char *const config_fallback_names[], *const config_body_first_names[];

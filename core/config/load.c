@@ -371,13 +371,14 @@ struct config *config_load_file(const char *path, const struct config_given *giv
 struct config *config_load_default(const char *path, const struct config_given *given,
                                    struct segment *segment, struct buffer *error)
 {
+    bool is_missing = access(path, F_OK) != 0 && errno == ENOENT;
     struct config *config;
 
-    if (given->backends.count > 0 && access(path, F_OK) != 0 && errno == ENOENT)
+    if (given->backends.count > 0 && is_missing)
         return config_load_text("balancer.lua (built in)", embedded_balancer(), given, segment,
                                 error);
     config = config_load_file(path, given, segment, error);
-    if (config == NULL && access(path, F_OK) != 0 && errno == ENOENT)
+    if (config == NULL && is_missing)
         buffer_append_text(error, "; give one, or backends alone: lb --backend host:port");
     return config;
 }

@@ -70,11 +70,6 @@ static uint64_t process_bytes(void)
 
 /* --- the parts --- */
 
-static uint64_t three_quarters(uint64_t bytes)
-{
-    return bytes / 4 * 3;
-}
-
 uint64_t config_memory_part(const struct config *config)
 {
     uint64_t shared, part, script = config->script_limits.memory;
@@ -83,8 +78,8 @@ uint64_t config_memory_part(const struct config *config)
         part = config->limits.memory / config->workers;
     } else {
         shared = lesser(cgroup_memory_bytes(""), machine_bytes()) / config->workers;
-        part = three_quarters(lesser(shared, process_bytes()));
-        /* Where there is little, the script's cap is more than it will have, mostly. */
+        part = lesser(shared, process_bytes()) / 4 * 3;
+        /* Where there is little, a script seldom needs all of its cap. */
         part = part - part / 3 > script ? part - script : part / 3;
     }
     return part > CONFIG_MEMORY_PART_MIN ? part : CONFIG_MEMORY_PART_MIN;

@@ -1,5 +1,4 @@
-#include "config/print.h"
-
+/* print - the effective settings, as the script that would give them. */
 #include "config/logging.h"
 #include "config/probes.h"
 #include "config/settings.h"
@@ -7,6 +6,24 @@
 #include <inttypes.h>
 
 /* --- the pieces --- */
+
+void config_print_text(struct buffer *out, struct slice text)
+{
+    buffer_append_byte(out, '"');
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.start[i];
+
+        if (c == '"' || c == '\\')
+            buffer_append_byte(out, '\\');
+        if (c == '\n')
+            buffer_append_text(out, "\\n");
+        else if (c < 0x20 || c == 0x7f)
+            buffer_printf(out, "\\%03u", c);
+        else
+            buffer_append_byte(out, (char)c);
+    }
+    buffer_append_byte(out, '"');
+}
 
 static void print_text(struct buffer *out, const char *text)
 {

@@ -45,15 +45,12 @@ static void on_signal(uv_signal_t *handle, int number)
         loop_stop(&m->loop);
 }
 
-static void flush_log(struct monitor *m)
-{
-    if (!log_flush() && !deadline_is_set(&m->log_retry))
-        deadline_set(&m->loop, &m->log_retry, LOG_RETRY_MS);
-}
-
 static void on_turn(struct loop *loop)
 {
-    flush_log(loop->owner);
+    struct monitor *m = loop->owner;
+
+    if (!log_flush() && !deadline_is_set(&m->log_retry))
+        deadline_set(loop, &m->log_retry, LOG_RETRY_MS);
 }
 
 static void on_log_retry(struct deadline *d)

@@ -290,18 +290,13 @@ static void worker_check_end(struct worker *w)
 
 /* --- every turn --- */
 
-static void worker_flush_log(struct worker *w)
-{
-    if (!log_flush())
-        deadline_set(&w->loop, &w->log_again, LOG_AGAIN_MS);
-    atomic_store_explicit(&w->slot->lines_dropped, log_lines_dropped(), memory_order_relaxed);
-}
-
 static void on_turn(struct loop *loop)
 {
     struct worker *w = worker_of(loop);
 
-    worker_flush_log(w);
+    if (!log_flush())
+        deadline_set(&w->loop, &w->log_again, LOG_AGAIN_MS);
+    atomic_store_explicit(&w->slot->lines_dropped, log_lines_dropped(), memory_order_relaxed);
     if (w->state != WORKER_SERVING)
         worker_check_end(w);
 }
@@ -377,14 +372,6 @@ static void worker_await_waking(struct worker *w)
     CHECK(uv_poll_start(&w->woken, UV_READABLE, on_woken) == 0);
 }
 
-static void worker_dispose(struct worker *w)
-{
-    clients_dispose(&w->clients);
-    loop_dispose(&w->loop);
-    entrance_dispose(&w->entrance);
-    log_close();
-}
-
 static int worker_start(struct worker *w, const struct worker_task *task)
 {
     int status;
@@ -450,6 +437,9 @@ int worker_run(const struct worker_task *task)
         log_close();
         _exit(w->status);
     }
-    worker_dispose(w);
+    clients_dispose(&w->clients);
+    loop_dispose(&w->loop);
+    entrance_dispose(&w->entrance);
+    log_close();
     return w->status;
 }

@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "config/load.h"
 #include "config/output.h"
-#include "config/print.h"
 #include "shared/slots.h"
 
 #include <stdio.h>

@@ -21,28 +21,13 @@ enum {
     EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
 };
 
-static char *join(const char *folder, size_t length, const char *name)
-{
-    size_t name_length = strlen(name);
-    char *path = mem_alloc(length + name_length + 1);
-
-    memcpy(path, folder, length);
-    memcpy(path + length, name, name_length + 1);
-    return path;
-}
-
 /* --- what the files look like --- */
-
-static bool has_end(const char *name, const char *end)
-{
-    size_t length = strlen(name), end_length = strlen(end);
-
-    return length >= end_length && strcmp(name + length - end_length, end) == 0;
-}
 
 static bool is_module(const char *name)
 {
-    return has_end(name, ".lua") && name[0] != '.';
+    size_t length = strlen(name);
+
+    return length > 4 && strcmp(name + length - 4, ".lua") == 0 && name[0] != '.';
 }
 
 #define BYTES_OF(thing) ((struct slice){(const char *)&(thing), sizeof(thing)})
@@ -117,13 +102,15 @@ static int watch_folder(const struct watch *w, int before, const char *path)
 int watch_open(struct watch *w, const char *script_path)
 {
     const char *slash = strrchr(script_path, '/');
-    size_t length = slash != NULL ? (size_t)(slash - script_path) + 1 : 0;
+    size_t length = slash != NULL ? (size_t)(slash - script_path) + 1 : 0, bytes;
     int error;
 
     *w = (struct watch){.folder = -1, .modules = -1, .is_open = true, .path = script_path};
     w->file = script_path + length;
-    w->folder_path = length > 0 ? join(script_path, length, "") : join("./", 2, "");
-    w->modules_path = join(w->folder_path, strlen(w->folder_path), "scripts");
+    w->folder_path = length > 0 ? mem_copy(script_path, length) : mem_copy_text("./");
+    bytes = strlen(w->folder_path) + sizeof "scripts";
+    w->modules_path = mem_alloc(bytes);
+    snprintf(w->modules_path, bytes, "%sscripts", w->folder_path);
     w->known = w->last = look_of_all(w);
     w->look_ms = clock_steady_ms() + LOOK_MS;
     w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
