@@ -117,7 +117,7 @@ static const char *objection_to_path(struct slice path)
     return NULL;
 }
 
-static void read_path(void *owner, struct fields *table, const char *name, unsigned position)
+static void read_skipped(void *owner, struct fields *table, const char *name, unsigned position)
 {
     struct config_log *log = owner;
     const char *objection;
@@ -149,7 +149,7 @@ static void read_table(struct config_log *log, struct fields *root)
     fields_texts(&table, "headers", HEADERS_MAX, read_header_name, log,
                  "the name of a header field or a list of them");
     fields_flag(&table, "host", &log->host);
-    fields_texts(&table, "skip", SKIP_MAX, read_path, log, "a path or a list of them");
+    fields_texts(&table, "skip", SKIP_MAX, read_skipped, log, "a path or a list of them");
     fields_leave(&table);
 }
 

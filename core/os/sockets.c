@@ -25,7 +25,7 @@ static const char ports_of_root[] =
     "net.ipv4.ip_unprivileged_port_start=0. In a container: listen above, and publish that port "
     "(-p 80:3030)";
 
-static int refuse(const struct sockets *s, unsigned address, struct buffer *error)
+static int refuse_address(const struct sockets *s, unsigned address, struct buffer *error)
 {
     const char *why = strerror(errno);
     bool is_privileged = errno == EACCES && s->config->listen[address].address.port < PRIVILEGED;
@@ -124,7 +124,7 @@ int sockets_bind(struct sockets *s, const struct config *config, struct buffer *
         s->fds[i] = -1;
     for (unsigned address = 0; address < s->addresses; address++)
         if (bind_address(s, address, notice) != 0) {
-            (void)refuse(s, address, error);
+            (void)refuse_address(s, address, error);
             sockets_close(s);
             return -1;
         }
@@ -147,10 +147,10 @@ int sockets_listen(struct sockets *s, struct buffer *error)
 
         bound_name(s, address, &name);
         if (!is_port_free(s, (struct sockaddr *)&name))
-            return refuse(s, address, error);
+            return refuse_address(s, address, error);
         for (unsigned slot = 0; slot < s->slots; slot++)
             if (listen(*socket_at(s, slot, address), BACKLOG) != 0)
-                return refuse(s, address, error);
+                return refuse_address(s, address, error);
     }
     return 0;
 }

@@ -131,7 +131,7 @@ static void stop(struct demo *d)
     children_end(&d->children, SIGTERM);
 }
 
-static void on_child_died(void *owner, unsigned which, int status)
+static void on_demo_child_died(void *owner, unsigned which, int status)
 {
     struct demo *d = owner;
 
@@ -260,7 +260,7 @@ static void demo_serve(struct demo *d)
 {
     children_init(&d->children, DEMO_CHILDREN, d);
     d->children.run = run_demo_child;
-    d->children.on_died = on_child_died;
+    d->children.on_died = on_demo_child_died;
     children_name(&d->children, 0, "demo", 1);
     children_name(&d->children, 1, "demo", 2);
     children_name(&d->children, DEMO_BALANCER, "demo", 0);
