@@ -1,14 +1,12 @@
 /*
- * addresses - what a text says to listen on, which backends it names, and whom it trusts.
+ * addresses - texts to addresses of listeners, backends and trusted proxies.
  *
- * Each takes one text with one address, or several with commas, and checks that
- * none comes twice. What is wrong is said in words, without where it stands.
+ * Each function takes one address, or several with commas, and checks that none comes twice. What
+ * is wrong is said in words, without the place.
  *
- * Each address of listen is kept as it was written, too: scripts know it by that (ctx.listener).
- *
- * To listen on ":3030" is to listen on all addresses, IPv4 and IPv6 ("[::]:3030");
- * "localhost:3030" is "127.0.0.1:3030"; no other name can be listened on. Port 0
- * takes a free one.
+ * ":3030" listens on all addresses, IPv4 and IPv6 ("[::]:3030"); "localhost:3030" is
+ * "127.0.0.1:3030"; there are no other names to listen on. Port 0 takes a free one. The address as
+ * it was written is kept, too, for ctx.listener.
  */
 #ifndef CONFIG_ADDRESSES_H
 #define CONFIG_ADDRESSES_H
@@ -22,7 +20,7 @@ enum { ADDRESSES_LISTEN_MAX = 64, ADDRESSES_NAME_BYTES = 255, ADDRESSES_TRUSTED_
 bool addresses_add_listen(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 bool addresses_add_backends(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 
-/* Networks, into trusted_proxies; one that is there already is fine. */
+/* Networks, into trusted_proxies; twice the same is fine. */
 bool addresses_add_trusted(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 
 /* May the next backend have that name? */

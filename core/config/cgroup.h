@@ -1,9 +1,8 @@
 /*
- * cgroup - what the cgroups of this process allow: the least that its own group, or one that this
- * group is in, says. Groups of version 1 and of version 2 count, in a container and outside of one.
+ * cgroup - the memory and CPUs that the cgroups of this process allow: the least limit of its group
+ * and of all groups around that, of version 1 and 2, in a container and outside of one.
  *
- * root is "" for this system. A spec gives a folder of its own that has proc/self/cgroup and
- * sys/fs/cgroup.
+ * root is "" for this system. A spec gives a folder that has proc/self/cgroup and sys/fs/cgroup.
  */
 #ifndef CONFIG_CGROUP_H
 #define CONFIG_CGROUP_H

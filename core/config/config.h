@@ -60,20 +60,20 @@ struct config_page { /* what a client gets with a status of our own */
     struct config_pairs headers; /* sorted, each once; they come before those of all pages */
 };
 
-/* Without a word of the script it is FAIL if the script calls ctx:reject anywhere: one that refuses
- * guards something, and is not to let everybody pass when it fails. */
+/* If the script sets none, it is FAIL if the script calls ctx:reject anywhere: such a script guards
+ * something, and must not let all requests pass when it fails. */
 enum config_fallback { CONFIG_FALLBACK_ROUND_ROBIN, CONFIG_FALLBACK_FAIL };
 
-/* Whether a request's body, as far as limits.replay goes, is taken before choose is asked. LIMITED:
- * if there is a backend with max_in_flight, whose places a slow client would hold. */
+/* Whether a request's body, up to limits.replay, is taken before choose is asked. LIMITED: if a
+ * backend has max_in_flight, as a slow client would hold its places. */
 enum config_body_first {
     CONFIG_BODY_FIRST_NEVER,
     CONFIG_BODY_FIRST_LIMITED,
     CONFIG_BODY_FIRST_ALWAYS
 };
 
-/* Whom a connection to a backend that has carried a request's body serves: the client's connection
- * that sent it, or all. */
+/* Which clients' connections are served by a connection to a backend that has carried a request's
+ * body: the one that sent it, or all. */
 enum config_reuse { CONFIG_REUSE_SAFE, CONFIG_REUSE_ALL };
 
 struct config_health {
@@ -82,7 +82,7 @@ struct config_health {
     uint32_t eject_after; /* failures of real traffic in a row; 0: never */
     uint64_t eject_for_ms;
     uint64_t slow_start_ms; /* over which a backend that came back gets its weight; 0: at once */
-    double panic;           /* below this part of all that are available, all are tried; 0: never */
+    double panic;           /* below this fraction of available backends all are tried; 0: never */
     enum config_health_type type;
     char *path; /* of an http check: "/" unless given; a target in origin form */
     char *host; /* what its Host says; NULL: the backend's address as it was written */
@@ -144,7 +144,7 @@ struct config {
     char *script;      /* the source that was loaded, whole; every worker runs this text */
     size_t script_bytes;
     struct bundle modules; /* what it required, whole, too: travels with the script */
-    /* Of these and health.type reload/edition.c hands on what config_print does not tell. */
+    /* config_print leaves out these and health.type: reload/edition.c copies them. */
     bool has_init, has_on_failure, has_on_response, has_on_done;
     bool has_on_health, has_once_timers; /* called in the monitor */
     bool has_choose;                     /* without it the built-in round robin chooses */
@@ -159,7 +159,7 @@ struct config {
     bool has_fallback;      /* the script says which */
     const char *guard_path; /* the script or a module of it: where it calls ctx:reject first; */
     unsigned guard_line;    /* 0: nowhere, or it does not matter */
-    struct network *trusted_proxies; /* clients that may say whom they speak for */
+    struct network *trusted_proxies; /* peers whose X-Forwarded-For is believed */
     unsigned trusted_proxies_count;
     bool forwarded; /* add Forwarded (RFC 7239), too */
     bool trace;     /* TRACE is forwarded, and answered where it ends */
@@ -173,7 +173,7 @@ struct config {
     struct config_timeouts timeouts;
     struct config_limits limits;
     struct config_script script_limits;
-    /* "backends by BACKENDS": what the script says, too, and is not asked for; NULL: nothing */
+    /* "backends by BACKENDS": settings of the script that were replaced; NULL: none */
     char *overridden;
     struct config_log log;
 };
@@ -194,8 +194,8 @@ struct config_given {
     struct config_given_text workers, log_format;
 };
 
-/* What Host says to a backend if nobody gives another one: its address as it was written, as a
- * client would say that asked it directly (RFC 9110, 7.2). A path is no host. */
+/* The default Host for a backend: its address as it was written, as a client would send it that
+ * asked the backend directly (RFC 9110, 7.2). A path is no host. */
 static inline const char *config_backend_host(const struct config_backend *backend)
 {
     return backend->address.kind == ADDRESS_UNIX ? "localhost" : backend->text;

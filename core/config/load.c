@@ -173,7 +173,7 @@ static bool run_script(lua_State *lua, struct load *load)
     return code == 0;
 }
 
-/* What the script asked for while it ran, and its table does not tell. */
+/* What the script asked for while it ran, which is not in its table. */
 static void keep_wishes(lua_State *lua, struct config *config)
 {
     sandbox_push_prelude(lua);
@@ -231,8 +231,8 @@ static bool find_guard(struct config *config, const char *path, struct slice tex
     return config->guard_line > 0;
 }
 
-/* By the text, not by what calls have done so far: the first one that fails may be the one to
- * keep out. */
+/* By the text, not by what calls have done so far: the first call that fails may be the one that
+ * had to refuse. */
 static void guard(struct config *config)
 {
     const struct bundle *modules = &config->modules;

@@ -18,12 +18,11 @@
 #include "config/config.h"
 #include "shared/segment.h"
 
-/* The settings, or NULL and a message in *error (without a line end). Borrows
- * everything; the segment is where lb.counter finds its counters. */
+/* The settings, or NULL and a message in *error (without a line end). Borrows everything. The
+ * segment is for lb.counter. */
 struct config *config_load_file(const char *path, const struct config_given *, struct segment *,
                                 struct buffer *error) MUST_USE;
-/* The script of the options, or, if none was given and none lies here, the built-in one: then there
- * have to be backends in what is given, else it is the missing file that is refused. */
+/* The file, or the built-in script if there is no such file and backends are given. */
 struct config *config_load_default(const char *path, const struct config_given *, struct segment *,
                                    struct buffer *error) MUST_USE;
 struct config *config_load_text(const char *name, struct slice source, const struct config_given *,

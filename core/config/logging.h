@@ -1,5 +1,5 @@
 /*
- * logging - what a script says of the log:
+ * logging - the setting log:
  *
  *   log = { file = "/var/log/lb.log", format = "json", headers = { "user-agent" }, host = true,
  *           skip = { "/healthz", "/static/" } }
@@ -15,7 +15,7 @@ struct fields; /* lua/fields.h */
 void logging_read(struct config *, const struct config_given *, struct fields *root);
 void logging_print(const struct config *, struct buffer *);
 
-/* Is there to be no line for a request with that path, as the client sent it, without its query? */
+/* Has a request with that path no line? The path as the client sent it, without its query. */
 bool logging_skips(const struct config_log *, struct slice path);
 
 #endif

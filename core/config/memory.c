@@ -37,8 +37,8 @@ static uint64_t machine_bytes(void)
     return pages > 0 ? (uint64_t)pages * page_bytes() : UINT64_MAX;
 }
 
-/* What lb has of RLIMIT_AS before it serves anybody; most of it is the segment that all processes
- * share. Looked at once: later on clients have a part in it. */
+/* What lb uses of RLIMIT_AS before it serves a client; most of it is the segment that all processes
+ * share. Read once: later clients have a part in it. */
 static uint64_t mapped_bytes(void)
 {
     static uint64_t pages;

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* NULL: none but standard output, which may be a socket, and those cannot be opened by a path. */
+/* NULL for standard output, too: if that is a socket it cannot be opened by a path. */
 static const char *log_file_of(const struct config_log *log)
 {
     return log->file != NULL && strcmp(log->file, "/dev/stdout") != 0 ? log->file : NULL;

@@ -7,14 +7,14 @@
 #include "config/command_line.h"
 #include "config/config.h"
 
-/* In the supervisor, before it begins: log.file is standard output from now on, of this process and
- * its children, and the formats of the options are those in effect. False, and last words were
- * said, if the file cannot be opened. */
+/* In the supervisor, before it begins: from now on log.file is the standard output of this process
+ * and its children, and the options have the formats in effect. False, and the reason on standard
+ * error, if the file cannot be opened. */
 bool output_open(const struct config *, struct options *) MUST_USE;
 
-/* Has another script another idea of what cannot change while lb runs? */
+/* Does a new script change what cannot change while lb runs? */
 bool output_differs(const struct config *, const struct config *first);
-/* And it keeps what `first` has. */
+/* Gives it what `first` has of that. */
 void output_keep(struct config *, const struct config *first);
 
 #endif

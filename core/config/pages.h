@@ -1,6 +1,5 @@
 /*
- * pages - the bodies that a script puts in the place of our own, by status, and the headers that it
- * adds to one of them or to all:
+ * pages - a script's bodies for lb's own answers, by status, and headers for one of them or all:
  *
  *   pages = {
  *     [503] = "back soon",

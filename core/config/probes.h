@@ -1,6 +1,5 @@
 /*
- * probes - how the health of a backend is asked for: the settings `type`, `path`, `host` and
- * `status` of the table `health`.
+ * probes - how a backend's health is checked: `type`, `path`, `host` and `status` of `health`.
  */
 #ifndef CONFIG_PROBES_H
 #define CONFIG_PROBES_H

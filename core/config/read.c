@@ -386,7 +386,7 @@ static void read_choices(struct config *config, struct fields *root)
         config->reuse = which;
 }
 
-/* A PROXY header says whose connection it is: nobody but the proxy in front may say that. */
+/* A PROXY header says whose connection it is: only the proxy in front may say that. */
 static void check_proxied(const struct config *config, struct fields *root)
 {
     for (unsigned i = 0; i < config->listen_count; i++)

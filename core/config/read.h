@@ -1,8 +1,7 @@
 /*
  * read - the table that a script returned, to settings.
  *
- * Checks every field. What is wrong is kept in the fields' struct fields_wrong;
- * then the settings are of no use.
+ * Checks every field. If struct fields_wrong of the fields has a fault the settings are of no use.
  */
 #ifndef CONFIG_READ_H
 #define CONFIG_READ_H

@@ -1,10 +1,9 @@
 /*
- * source - on which line of a script does a setting stand, or a call?
+ * source - the line of a script on which a setting stands, or a call.
  *
- * Lua's tables do not remember, so the text is read again, just well enough: its
- * words, strings and brackets, not its meaning. Understands a returned table,
- * a returned variable ("local M = {} M.health = ... return M") and tables in
- * variables; comments, long strings and functions do not confuse it.
+ * Lua's tables do not remember it, so the text is read again: its words, strings and brackets, not
+ * its meaning. Understands a returned table, a returned variable ("local M = {} M.health = ...
+ * return M") and tables in variables; comments, long strings and functions do not confuse it.
  */
 #ifndef CONFIG_SOURCE_H
 #define CONFIG_SOURCE_H
