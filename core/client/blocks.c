@@ -1,6 +1,8 @@
-#include "client/blocks.h"
-
+/*
+ * The memory of requests: one block for each incoming, kept for the next.
+ */
 #include "base/mem.h"
+#include "client/client_inside.h"
 
 enum {
     INCOMING_BLOCK_BYTES = 8192,

@@ -6,17 +6,12 @@
  *                             |                        v
  *                             '----- on_resume ----- early
  */
-#include "client/client.h"
+#include "client/clients.h"
 
 #include "base/mem.h"
 #include "client/admission.h"
-#include "client/blocks.h"
-#include "client/early.h"
 #include "client/introduction.h"
 #include "client/patience.h"
-#include "client/resting.h"
-#include "client/states.h"
-#include "client/watch.h"
 
 enum { DRAIN_GRACE_MS = 300 };
 
@@ -403,8 +398,8 @@ void client_switch(struct client *c)
 
 /* --- for the set of clients --- */
 
-void client_new(struct clients *clients, const struct listener *listener, int socket,
-                const struct sockaddr_in6 *peer)
+void clients_accept(struct clients *clients, const struct listener *listener, int socket,
+                    const struct sockaddr_in6 *peer)
 {
     struct client *c = mem_zalloc(sizeof *c);
 

@@ -1,5 +1,6 @@
 /*
- * client_inside - one client connection, as the files of this folder see it.
+ * client_inside - one client connection, as the files of this folder see it, and what they do to
+ * it.
  *
  * For this folder; the others see clients and incoming. client/states.c has the picture of the
  * states.
@@ -30,20 +31,79 @@ struct client {
     const struct listener *listener; /* by which it came */
     struct incoming *incoming;       /* NULL while idle */
     struct buffer *early;            /* read ahead of its turn; NULL: nothing */
-    struct bond *bonds;              /* what ends with it, for those who serve it */
+    struct bond *bonds;              /* what ends with it: connections that serve it alone */
     struct sockaddr_in6 peer;
     uint32_t watched_bytes; /* not taken by the client when the deadline was set */
     uint32_t rested_ms;     /* steady clock, its low bits: since when, if it rests */
     uint64_t counted_as;    /* its key in shared/clients_by_address.h; 0: it is not counted */
-    uint8_t state;
-    uint8_t checks;       /* whether a client that has half-closed is still there */
-    uint8_t idle_lingers; /* in a row in which the client took nothing */
-    bool is_new : 1;      /* accepted, and not looked at yet */
-    bool has_ended : 1;   /* the client sends no more */
-    bool is_paused : 1;   /* the exchange wants no more of the body for now */
-    bool has_served : 1;  /* at least one request */
-    bool is_nameless : 1; /* its PROXY header named nobody: it may not vouch for others */
-    bool is_refused : 1;  /* one too many of its address: its first request is answered 429 */
+    uint8_t state;          /* changes in client_enter only */
+    uint8_t checks;         /* whether a client that has half-closed is still there */
+    uint8_t idle_lingers;   /* in a row in which the client took nothing */
+    bool is_new : 1;        /* accepted, and not looked at yet */
+    bool has_ended : 1;     /* the client sends no more */
+    bool is_paused : 1;     /* the exchange wants no more of the body for now */
+    bool has_served : 1;    /* at least one request */
+    bool is_nameless : 1;   /* its PROXY header named nobody: it may not vouch for others */
+    bool is_refused : 1;    /* one too many of its address: its first request is answered 429 */
 };
+
+/* --- client.c: from event to event --- */
+
+void client_drain(struct client *); /* ends after the current answer, or soon if it is idle */
+void client_resume_later(struct client *); /* the exchange is over: continues this loop turn */
+void client_switch(struct client *);       /* what comes is no HTTP from now on (incoming_switch) */
+
+/* --- states.c: the states, and how it ends --- */
+
+void client_enter(struct client *, enum client_state);
+void client_take_place(struct client *); /* it was accepted: the first of all */
+/* Calls on_gone of the exchange, if there is one; the connection frees itself. The peer sees a
+ * reset if it could take an end for that of the answer. */
+void client_close(struct client *);
+void client_reset(struct client *);     /* the same, and the peer sees a reset */
+void client_on_closed(struct stream *); /* the last event of its stream: frees it */
+/* There is no valid head, and will be none: it is answered with an error, if at all. */
+void client_fail_head(struct client *, enum incoming_fault, const char *text);
+
+/* --- early.c: what it has sent ahead of its turn --- */
+
+static inline size_t early_bytes(const struct client *c)
+{
+    return c->early != NULL ? buffer_length(c->early) : 0;
+}
+
+bool early_has_room_behind(const struct client *);        /* what is there already */
+static inline bool early_has_room(const struct client *c) /* for what comes next, whatever it is */
+{
+    return c->early == NULL || early_has_room_behind(c);
+}
+
+void early_keep(struct client *, struct slice);
+void early_drop(struct client *); /* all of it */
+
+/* --- watch.c: how long it may stay as it is, and whether anybody is there --- */
+
+void watch_init(struct client *);
+bool client_may_read(const struct client *); /* there is room for what comes */
+void client_watch(struct client *); /* sets the deadline that the state calls for, from now */
+/* The client has shut its sending side and an answer is under way: finds out, from now on, if it
+ * is gone. */
+void watch_begin_probing(struct client *);
+void watch_begin_lingering(struct client *);
+void watch_body(struct client *);    /* a piece of the request was read, and more is to come */
+bool watch_drained(struct client *); /* nothing that was sent waits any more; false: it is cut */
+
+/* --- resting.c: between two requests, or before the first --- */
+
+bool client_is_resting(const struct client *); /* empty lines are no beginning of a request */
+/* It rests, or leaves, from now on: the last of that list. */
+void resting_note(struct client *, enum clients_list);
+
+/* --- blocks.c: the memory of requests, kept for the next --- */
+
+void incoming_new(struct client *);     /* a request begins: client->incoming */
+void incoming_empty(struct incoming *); /* only how it ended is asked from now on */
+void incoming_free(struct client *);
+void blocks_free(struct clients *, unsigned kept); /* the spare ones, but so many */
 
 #endif

@@ -2,10 +2,6 @@
 
 #include "base/mem.h"
 #include "client/admission.h"
-#include "client/blocks.h"
-#include "client/client.h"
-#include "client/resting.h"
-#include "client/states.h"
 
 enum { SPARE_KEPT = 8 }; /* blocks of requests, however long nobody needs them */
 
@@ -63,21 +59,6 @@ void clients_tick(struct clients *clients)
         mem_give_back();
     }
     clients->spare_least = clients->spare_count;
-}
-
-void clients_accept(struct clients *clients, const struct listener *listener, int socket,
-                    const struct sockaddr_in6 *peer)
-{
-    client_new(clients, listener, socket, peer);
-}
-
-bool clients_give_up(struct clients *clients)
-{
-    struct client *c = resting_first_to_go(clients);
-
-    if (c != NULL)
-        client_close(c);
-    return c != NULL;
 }
 
 void clients_drain(struct clients *clients)

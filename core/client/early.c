@@ -1,6 +1,9 @@
-#include "client/early.h"
-
+/*
+ * What a client has sent ahead of its turn, and was read. Most connections never have any of it,
+ * and then there is no buffer.
+ */
 #include "base/mem.h"
+#include "client/client_inside.h"
 
 enum { EARLY_BYTES_MAX = LOOP_READ_BYTES };
 

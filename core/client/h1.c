@@ -3,9 +3,7 @@
  */
 #include "client/incoming.h"
 
-#include "client/client.h"
-#include "client/states.h"
-#include "client/watch.h"
+#include "client/client_inside.h"
 #include "wire/h1.h"
 
 enum { THROW_AWAY_MAX = 65536 }; /* of a body that nobody wants, to keep the connection */
@@ -138,11 +136,6 @@ void incoming_continue(struct incoming *in)
     in->has_continue = true;
     incoming_add_head(in, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
     client_watch(in->client);
-}
-
-void incoming_watch(struct incoming *in)
-{
-    watch_sent(in->client);
 }
 
 void incoming_send_now(struct loop *loop)

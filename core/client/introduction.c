@@ -1,8 +1,6 @@
 #include "client/introduction.h"
 
 #include "client/admission.h"
-#include "client/early.h"
-#include "client/states.h"
 #include "net/proxy_header.h"
 
 enum { HEADER_MS = 5000 }; /* in which the header has to be there, from the accept */

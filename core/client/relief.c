@@ -1,8 +1,7 @@
 #include "client/relief.h"
 
 #include "base/mem.h"
-#include "client/blocks.h"
-#include "client/states.h"
+#include "client/client_inside.h"
 
 static void holders_note(struct holders *holders, struct client *c, size_t bytes)
 {

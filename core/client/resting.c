@@ -1,6 +1,8 @@
-#include "client/resting.h"
-
+/*
+ * Connections that wait for a request, and which of them goes first when something has run out.
+ */
 #include "client/admission.h"
+#include "client/clients.h"
 
 enum { REST_LEAST_MS = 50 }; /* the next request may be on its way */
 
@@ -57,15 +59,17 @@ static bool client_may_go(const struct client *c)
            (c->state != CLIENT_LINGERING || stream_unsent(&c->stream) == 0);
 }
 
-struct client *resting_first_to_go(struct clients *clients)
+bool clients_give_up(struct clients *clients)
 {
     for (unsigned list = 0; list < CLIENTS_BUSY; list++) {
         struct client *c = clients_first(clients, list);
 
-        if (c != NULL && client_may_go(c))
-            return c;
+        if (c != NULL && client_may_go(c)) {
+            client_close(c);
+            return true;
+        }
         if (c != NULL && list == CLIENTS_IDLE) /* while there are others trusted ones stay */
-            return NULL;
+            break;
     }
-    return NULL;
+    return false;
 }

@@ -12,14 +12,8 @@
  * the bytes are somebody else's (proxy/tunnel.c). INTRODUCTION is before the first
  * IDLE, where the listener wants a PROXY header (client/introduction.h).
  */
-#include "client/states.h"
-
-#include "base/check.h"
 #include "base/mem.h"
 #include "client/admission.h"
-#include "client/blocks.h"
-#include "client/early.h"
-#include "client/resting.h"
 
 #define OF(state) (1u << CLIENT_##state)
 

@@ -21,13 +21,8 @@
  * tell, as soon as the client's kernel has forgotten the socket (stream_keep_alive), or the
  * next byte of the body.
  */
-#include "client/watch.h"
-
-#include "client/early.h"
 #include "client/introduction.h"
 #include "client/patience.h"
-#include "client/resting.h"
-#include "client/states.h"
 
 enum { PROBE_FIRST_MS = 5 }; /* a reset needs a round trip */
 
@@ -174,9 +169,9 @@ static bool client_takes_too_slowly(struct client *c, uint32_t unsent)
     return client_is_too_slow(c, &c->incoming->taken, taken_of(unsent));
 }
 
-void watch_sent(struct client *c)
+void incoming_watch(struct incoming *in)
 {
-    struct incoming *in = c->incoming;
+    struct client *c = in->client;
     uint32_t unsent;
 
     if (stream_backlog(&c->stream) == 0 || !rate_runs(&in->taken)) {
