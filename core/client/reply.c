@@ -68,7 +68,8 @@ static const struct {
     {511, "Network Authentication Required"},
 };
 
-const char *reply_reason(unsigned status)
+/* Empty if the status has no name. */
+static const char *reply_reason(unsigned status)
 {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i].status == status)
@@ -78,7 +79,7 @@ const char *reply_reason(unsigned status)
 
 /* --- bodies --- */
 
-struct slice reply_text(struct arena *arena, unsigned status, struct slice why)
+static struct slice reply_text(struct arena *arena, unsigned status, struct slice why)
 {
     struct slice reason = slice_of(reply_reason(status));
     struct writer w = writer_in(arena, reason.length + why.length + 32);
@@ -126,31 +127,17 @@ static struct slice reply_json(struct arena *arena, unsigned status, struct slic
 }
 
 /* What a status of our own says. */
-static void reply_add_body(struct reply *reply, struct incoming *in, const struct config *config,
-                           struct slice why)
+static void reply_add_body(struct reply *reply, struct incoming *in, const struct config_page *page)
 {
-    const struct config_page *page = config_page_of(config, reply->status);
-
     if (page != NULL && page->body != NULL) {
         reply->body = (struct slice){page->body, page->body_bytes};
         reply->type = slice_of(page->type);
     } else if (in->parse.has_head && accept_wants_json(incoming_head(in))) {
-        reply->body = reply_json(&in->arena, reply->status, why);
+        reply->body = reply_json(&in->arena, reply->status, reply->why);
         reply->type = SLICE("application/json");
     } else {
-        reply->body = reply_text(&in->arena, reply->status, why);
+        reply->body = reply_text(&in->arena, reply->status, reply->why);
     }
-}
-
-/* What the setting `pages` adds to it. */
-static void reply_add_headers(struct reply *reply, const struct config *config)
-{
-    const struct config_page *page = config_page_of(config, reply->status);
-
-    if (reply->status < 400)
-        return;
-    reply->page_headers = page != NULL ? &page->headers : NULL;
-    reply->pages_headers = &config->pages_headers;
 }
 
 /* --- heads --- */
@@ -241,36 +228,31 @@ static struct slice reply_head(struct incoming *in, const struct reply *reply, b
 
 /* --- answers --- */
 
-size_t reply_send(struct incoming *in, const struct reply *reply)
+/* What the setting `pages` adds to an error, and the body that it lacks. */
+static void reply_complete(struct reply *reply, struct incoming *in, const struct config *config)
+{
+    const struct config_page *page = config_page_of(config, reply->status);
+
+    if (reply->body.length == 0 && !reply_has(reply, SLICE("content-type")))
+        reply_add_body(reply, in, page);
+    reply->page_headers = page != NULL ? &page->headers : NULL;
+    reply->pages_headers = &config->pages_headers;
+}
+
+size_t reply_send(struct incoming *in, const struct config *config, struct reply *reply)
 {
     struct stream *s = &in->client->stream;
     bool may_have_body = reply->status != 204 && reply->status != 304;
     bool shows_body = may_have_body && !incoming_is_head(in);
 
+    if (reply->status >= 400)
+        reply_complete(reply, in, config);
     incoming_begin_answer(in, false);
     incoming_add_head(in, reply_head(in, reply, may_have_body));
     if (shows_body)
         stream_add(s, reply->body);
     stream_flush(s);
     return shows_body ? reply->body.length : 0;
-}
-
-size_t reply_error(struct incoming *in, const struct config *config, unsigned status,
-                   struct slice why, unsigned retry_after_s)
-{
-    struct reply reply = {.status = status, .retry_after_s = retry_after_s};
-
-    reply_add_body(&reply, in, config, why);
-    reply_add_headers(&reply, config);
-    return reply_send(in, &reply);
-}
-
-size_t reply_chosen(struct incoming *in, const struct config *config, struct reply reply)
-{
-    if (reply.status >= 400 && reply.body.length == 0 && !reply_has(&reply, SLICE("content-type")))
-        reply_add_body(&reply, in, config, (struct slice){"", 0});
-    reply_add_headers(&reply, config);
-    return reply_send(in, &reply);
 }
 
 /* --- the last hop --- */
@@ -313,13 +295,8 @@ size_t reply_last_hop(struct incoming *in, const struct config *config, unsigned
                                       : SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")};
     struct reply reply = {.status = status, .fields = &allow, .fields_count = 1};
 
-    if (status == 405) {
-        reply_add_body(&reply, in, config, (struct slice){"", 0});
-        reply_add_headers(&reply, config);
-    } else if (slice_is(in->parse.head.method, SLICE("TRACE"))) {
-        reply.fields_count = 0;
-        reply.type = SLICE("message/http");
-        reply.body = reply_trace(in);
-    }
-    return reply_send(in, &reply);
+    if (status == 200 && slice_is(in->parse.head.method, SLICE("TRACE")))
+        reply = (struct reply){
+            .status = status, .type = SLICE("message/http"), .body = reply_trace(in)};
+    return reply_send(in, config, &reply);
 }

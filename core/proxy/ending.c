@@ -101,7 +101,9 @@ void exchange_reply_later(struct exchange *e, unsigned status, struct slice why,
     }
     exchange_cancel_attempt(e, status == 504 ? ATTEMPT_TIMEOUT : ATTEMPT_CANCELLED);
     e->log.status = status;
-    e->log.bytes_out = reply_error(e->in, e->plan->config, status, why, retry_after_s);
+    e->log.bytes_out =
+        reply_send(e->in, e->plan->config,
+                   &(struct reply){.status = status, .why = why, .retry_after_s = retry_after_s});
     exchange_finish(e);
 }
 
@@ -141,11 +143,11 @@ void exchange_respond(struct exchange *e)
     const struct facts_decision *d = &e->decision;
 
     e->log.status = d->status;
-    e->log.bytes_out = reply_chosen(e->in, e->plan->config,
-                                    (struct reply){.status = d->status,
-                                                   .body = d->body,
-                                                   .fields = d->fields,
-                                                   .fields_count = d->fields_count});
+    e->log.bytes_out = reply_send(e->in, e->plan->config,
+                                  &(struct reply){.status = d->status,
+                                                  .body = d->body,
+                                                  .fields = d->fields,
+                                                  .fields_count = d->fields_count});
     exchange_finish(e);
 }
 
