@@ -34,9 +34,8 @@ static struct slice describe_id(struct arena *arena, uint64_t id)
 }
 
 /* A client of IPv4 looks the same on a socket that serves both. */
-static struct slice describe_ip(struct arena *arena, const struct sockaddr_in6 *from)
+static struct slice describe_ip(char room[ADDRESS_HOST_BYTES], const struct sockaddr_in6 *from)
 {
-    char *room = arena_alloc(arena, ADDRESS_HOST_BYTES);
     struct slice text = address_host_in(room, (const struct sockaddr *)from);
 
     return text.length > 0 ? text : SLICE("unknown");
@@ -65,7 +64,7 @@ static void describe_spoken_for(struct facts_request *facts, struct incoming *in
         facts->scheme = SLICE("https");
     if (!trust_find_client(config, incoming_head(in), &client))
         return;
-    facts->client_ip = describe_ip(&in->arena, &client);
+    facts->client_ip = describe_ip(arena_alloc(&in->arena, ADDRESS_HOST_BYTES), &client);
     facts->client_port = 0; /* nobody says which */
     facts->client = describe_client(&client);
 }
@@ -83,7 +82,7 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .query = target->query,
         .host = in->request.host_name,
         .scheme = SLICE("http"),
-        .client_ip = describe_ip(&in->arena, peer),
+        .client_ip = describe_ip(arena_alloc(&in->arena, ADDRESS_HOST_BYTES), peer),
         .listener = incoming_listener(in),
         .client_port = ntohs(peer->sin6_port), /* in the same place for IPv4 */
         .idempotent = method_is_idempotent(head->method),
@@ -99,21 +98,18 @@ struct facts_request describe_request(struct incoming *in, const struct config *
     return facts;
 }
 
-/* The path that the script gave; the query stays, unless it gave one, too. */
-static void describe_target(struct target *target, struct slice path, struct arena *arena)
+struct slice describe_path(struct incoming *in, struct slice path)
 {
-    struct slice query = target->origin;
+    const struct target *target = &in->request.target;
+    size_t query_bytes = target->origin.length - target->path.length;
     char *text;
 
-    query.start += target->path.length;
-    query.length -= target->path.length;
-    target->origin = path;
-    if (query.length == 0 || memchr(path.start, '?', path.length) != NULL)
-        return;
-    text = arena_alloc(arena, path.length + query.length);
+    if (query_bytes == 0 || memchr(path.start, '?', path.length) != NULL)
+        return path;
+    text = arena_alloc(&in->arena, path.length + query_bytes);
     memcpy(text, path.start, path.length);
-    memcpy(text + path.length, query.start, query.length);
-    target->origin = (struct slice){text, path.length + query.length};
+    memcpy(text + path.length, target->origin.start + target->path.length, query_bytes);
+    return (struct slice){text, path.length + query_bytes};
 }
 
 void describe_forwarded(struct outgoing *to, struct incoming *in, const struct config *config,
@@ -121,20 +117,20 @@ void describe_forwarded(struct outgoing *to, struct incoming *in, const struct c
                         struct slice own_host)
 {
     const struct request *request = &in->request;
-    struct arena *arena = &in->arena;
     bool is_trusted = facts->is_trusted;
     struct target target = request->target;
+    char peer_ip[ADDRESS_HOST_BYTES];
 
     if (overrides != NULL && overrides->path.length > 0)
-        describe_target(&target, overrides->path, arena);
+        target.origin = overrides->path;
     outgoing_send_head(
         to,
         &(struct forward_request){
             .head = incoming_head(in),
             .target = &target,
             .host = request->host.length > 0 ? request->host : own_host,
-            .peer_ip = is_trusted ? describe_ip(arena, incoming_peer(in)) : facts->client_ip,
-            .proto = SLICE("http"), /* of this connection, whoever else has said what */
+            .peer_ip = is_trusted ? describe_ip(peer_ip, incoming_peer(in)) : facts->client_ip,
+            .proto = SLICE("http"), /* of this connection, whatever others have said */
             .is_trusted = is_trusted,
             .adds_forwarded = config->forwarded,
             .wants_upgrade = request->wants_upgrade,
@@ -177,14 +173,6 @@ void describe_end(struct access_record *r, const struct incoming *in,
     r->ended_us = now_us;
     if (last != NULL)
         describe_last_try(r, last);
-}
-
-void describe_more(struct access_record *r, const struct incoming *in,
-                   const struct facts_request *facts, const struct config_log *log)
-{
-    r->more = log;
-    r->head = incoming_has_head(in) ? incoming_head(in) : NULL;
-    r->host = facts->host;
 }
 
 unsigned describe_fault(enum incoming_fault fault)

@@ -11,8 +11,12 @@
 
 /* Everything that does not change over the tries; texts are in the incoming's arena. */
 struct facts_request describe_request(struct incoming *, const struct config *, uint64_t id);
+/* What a backend gets instead of the request's path: the path that the script gave; the query
+ * stays, unless that has one, too. In the arena, or the path itself. */
+struct slice describe_path(struct incoming *, struct slice path);
 /* Sends the head to a backend. Made for each try, and not kept: it is as large as the one that the
- * client sent. The overrides may be NULL; own_host is for a request without a Host. */
+ * client sent. The overrides, which may be NULL, have a path of describe_path; own_host is for a
+ * request without a Host. */
 void describe_forwarded(struct outgoing *, struct incoming *, const struct config *,
                         const struct facts_request *, const struct facts_overrides *,
                         struct slice own_host);
@@ -20,9 +24,6 @@ void describe_forwarded(struct outgoing *, struct incoming *, const struct confi
  * none; now_us: the steady clock. */
 void describe_end(struct access_record *, const struct incoming *, const struct facts_request *,
                   const struct attempt *last, uint64_t now_us);
-/* What the setting log wants besides. Borrows all. */
-void describe_more(struct access_record *, const struct incoming *, const struct facts_request *,
-                   const struct config_log *);
 /* The status for a request that cannot be served. */
 unsigned describe_fault(enum incoming_fault);
 

@@ -41,8 +41,11 @@ static void exchange_write_line(struct exchange *e)
 
     if (e->facts.no_log || (log->skip_count > 0 && logging_skips(log, e->facts.path)))
         return;
-    if (log->host || log->headers_count > 0)
-        describe_more(&e->log, e->in, &e->facts, log);
+    if (log->host || log->headers_count > 0) {
+        e->log.more = log;
+        e->log.head = incoming_has_head(e->in) ? incoming_head(e->in) : NULL;
+        e->log.host = e->facts.host;
+    }
     access_log_write(&e->log);
 }
 

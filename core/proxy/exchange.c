@@ -125,13 +125,15 @@ static void exchange_follow_decision(struct exchange *);
 
 /* Those of the last choose are over. But for a deadline, which is of all tries: it can become
  * shorter only, so that it ends even if each choose gives the same one. */
-static void exchange_take_overrides(struct exchange *e, const struct facts_overrides *overrides)
+static void exchange_take_overrides(struct exchange *e, struct facts_overrides *overrides)
 {
     struct loop *loop = e->proxy->loop;
 
     if (overrides == NULL && e->attempt.overrides == NULL)
         return;
     attempt_set_overrides(&e->attempt, overrides, &e->plan->config->timeouts);
+    if (overrides != NULL && overrides->path.length > 0)
+        overrides->path = describe_path(e->in, overrides->path);
     if (overrides == NULL || overrides->deadline_ms == 0 ||
         (deadline_is_set(&e->deadline) &&
          e->deadline.at_ms <= loop_now_ms(loop) + overrides->deadline_ms))
