@@ -3,11 +3,6 @@
 #include "base/date.h"
 #include "http/forward.h"
 
-void answer_init(struct answer *answer, struct incoming *in, bool omits_via)
-{
-    *answer = (struct answer){.in = in, .omits_via = omits_via};
-}
-
 void answer_interim(struct answer *answer, const struct outgoing *o,
                     const struct field_changes *changes)
 {

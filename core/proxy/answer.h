@@ -11,12 +11,11 @@
 #include "upstream/outgoing.h"
 
 struct answer {
-    struct incoming *in;
-    bool omits_via; /* adds no Via, whatever the script says */
-    uint64_t bytes; /* of the body, so far */
+    struct incoming *in; /* borrowed */
+    bool omits_via;      /* adds no Via, whatever the script says */
+    uint64_t bytes;      /* of the body, so far */
 };
 
-void answer_init(struct answer *, struct incoming *, bool omits_via); /* borrows */
 /* An interim response, or the 101 of an upgrade. The changes are the script's, here and below, or
  * NULL. They are of the final head: of others they can only keep out our Via. */
 void answer_interim(struct answer *, const struct outgoing *, const struct field_changes *);

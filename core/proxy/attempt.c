@@ -4,11 +4,6 @@
 #include "net/shortage.h"
 #include "shared/backend_numbers.h"
 
-static struct attempt *attempt_of(struct outgoing *o)
-{
-    return o->owner;
-}
-
 #define OF(state) (1u << ATTEMPT_##state)
 
 static const struct state_row attempt_states[] = {
@@ -199,7 +194,7 @@ static void attempt_note_answer(struct attempt *a)
 
 static void on_head(struct outgoing *o)
 {
-    struct attempt *a = attempt_of(o);
+    struct attempt *a = o->owner;
 
     DCHECK(a->state == ATTEMPT_AWAITING);
     if (o->head->status >= 200) {
@@ -211,7 +206,7 @@ static void on_head(struct outgoing *o)
 
 static void on_body(struct outgoing *o, struct slice piece)
 {
-    struct attempt *a = attempt_of(o);
+    struct attempt *a = o->owner;
 
     DCHECK(a->state == ATTEMPT_ANSWERED);
     if (!a->is_paused)
@@ -221,7 +216,7 @@ static void on_body(struct outgoing *o, struct slice piece)
 
 static void on_passed(struct outgoing *o, size_t length)
 {
-    struct attempt *a = attempt_of(o);
+    struct attempt *a = o->owner;
 
     DCHECK(a->state == ATTEMPT_ANSWERED);
     if (!a->is_paused)
@@ -231,7 +226,7 @@ static void on_passed(struct outgoing *o, size_t length)
 
 static void on_end(struct outgoing *o)
 {
-    struct attempt *a = attempt_of(o);
+    struct attempt *a = o->owner;
 
     DCHECK(a->state == ATTEMPT_ANSWERED);
     attempt_stop(a);
@@ -243,7 +238,7 @@ static void on_end(struct outgoing *o)
 
 static void on_failed(struct outgoing *o, enum outgoing_failure failure, const char *text)
 {
-    struct attempt *a = attempt_of(o);
+    struct attempt *a = o->owner;
     bool is_stale = failure == OUTGOING_STALE;
     bool is_reset = is_stale || failure == OUTGOING_RESET;
 
@@ -261,7 +256,7 @@ static void on_failed(struct outgoing *o, enum outgoing_failure failure, const c
 
 static void on_drained(struct outgoing *o)
 {
-    struct attempt *a = attempt_of(o);
+    struct attempt *a = o->owner;
 
     attempt_watch(a);
     a->events->on_drained(a);
@@ -269,7 +264,7 @@ static void on_drained(struct outgoing *o)
 
 static void on_late(struct outgoing *o)
 {
-    struct attempt *a = attempt_of(o);
+    struct attempt *a = o->owner;
     enum facts_phase phase = attempt_phase(a);
     static const char *const messages[] = {
         [FACTS_PHASE_CONNECT] = "",
@@ -440,13 +435,6 @@ void attempt_refuse(struct attempt *a, const char *text)
                                              .phase = attempt_phase(a),
                                              .message = text,
                                              .is_provoked = true});
-}
-
-size_t attempt_held_bytes(const struct attempt *a)
-{
-    const struct outgoing *o = a->outgoing;
-
-    return o != NULL ? outgoing_held_bytes(o) : 0;
 }
 
 void attempt_blame(struct attempt *a, const struct attempt_failure *failure)

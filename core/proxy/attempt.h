@@ -46,7 +46,7 @@ struct attempt_events {
     void (*on_connected)(struct attempt *); /* send now: attempt->outgoing */
     void (*on_head)(struct attempt *);      /* interim and final ones */
     void (*on_body)(struct attempt *, struct slice);
-    void (*on_passed)(struct attempt *, size_t length); /* as outgoing_pass_to says */
+    void (*on_passed)(struct attempt *, size_t length); /* to outgoing->pass_to */
     void (*on_end)(struct attempt *);
     void (*on_drained)(struct attempt *);
     void (*on_failed)(struct attempt *, const struct attempt_failure *);
@@ -119,8 +119,6 @@ void attempt_reset(struct attempt *);  /* the same, and the backend sees a reset
  * or this is not what was asked for, and on_failed comes now. */
 void attempt_switch(struct attempt *, const struct outgoing_events *, void *owner);
 void attempt_refuse(struct attempt *, const char *text);
-
-size_t attempt_held_bytes(const struct attempt *); /* beside those in the arena */
 
 /* Call before attempt_start: a backend that comes out of an ejection gets one attempt at a
  * time until one has gone well, and so do all while none is available. False: another attempt is

@@ -1,10 +1,5 @@
 #include "proxy/choice.h"
 
-void choice_init(struct choice *c, struct backends *backends, struct arena *arena)
-{
-    *c = (struct choice){.backends = backends, .arena = arena};
-}
-
 static size_t choice_bytes(const struct choice *c)
 {
     return c->backends->count / 8 + 1;
@@ -22,14 +17,9 @@ static void choice_set_bit(const struct choice *c, uint8_t **bits, uint32_t back
     (*bits)[backend / 8] |= (uint8_t)(1u << backend % 8);
 }
 
-static bool choice_has_tried(const struct choice *c, uint32_t backend)
-{
-    return has_bit(c->tried, backend);
-}
-
 bool choice_note_tried(struct choice *c, uint32_t backend)
 {
-    if (choice_has_tried(c, backend))
+    if (has_bit(c->tried, backend))
         return false;
     choice_set_bit(c, &c->tried, backend);
     return true;
@@ -88,6 +78,7 @@ struct facts_choice choice_list(struct choice *c)
 {
     struct backends *all = c->backends;
     struct facts_choice list;
+
     backends_refresh(all);
     list = (struct facts_choice){all->available, all->available_count, all->available_generation,
                                  all->is_panic || all->is_need};
@@ -97,7 +88,7 @@ struct facts_choice choice_list(struct choice *c)
         c->rest = arena_alloc(c->arena, all->count * sizeof *c->rest);
     list = (struct facts_choice){.backends = c->rest, .panic = list.panic};
     for (uint32_t i = 0; i < all->available_count; i++)
-        if (!choice_has_tried(c, all->available[i]))
+        if (!has_bit(c->tried, all->available[i]))
             c->rest[list.count++] = all->available[i];
     return list;
 }

@@ -8,7 +8,7 @@
 #include "policy/facts.h"
 #include "upstream/backend.h"
 
-struct choice {
+struct choice { /* all zero at first, but for the two that it borrows */
     struct backends *backends;
     struct arena *arena;
     uint8_t *tried; /* a bit for each backend that gets no further try; NULL: none yet */
@@ -17,7 +17,6 @@ struct choice {
     uint32_t *rest; /* room for a list of those not tried; NULL: none was asked for */
 };
 
-void choice_init(struct choice *, struct backends *, struct arena *); /* borrows */
 bool choice_note_tried(struct choice *, uint32_t backend); /* false: it was noted already */
 bool choice_note_full(struct choice *, uint32_t backend);  /* it has no room; false as above */
 bool choice_was_full(const struct choice *, uint32_t backend);

@@ -17,7 +17,7 @@
 enum { RETRY_PAUSE_MS = 10 };
 
 static void exchange_choose(struct exchange *);
-static void exchange_try(struct exchange *, struct backend *);
+static void exchange_try(struct exchange *, struct backend *, bool fresh);
 
 /* --- start --- */
 
@@ -81,9 +81,9 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
                               .call = &e->asked,
                               .note = &e->log.note};
     e->waiter.on_room = on_room;
-    choice_init(&e->choice, &plan->backends, &in->arena);
+    e->choice = (struct choice){.backends = &plan->backends, .arena = &in->arena};
     upload_init(&e->upload, in, &plan->config->limits);
-    answer_init(&e->answer, in, !plan->config->via);
+    e->answer = (struct answer){.in = in, .omits_via = !plan->config->via};
     return e;
 }
 
@@ -178,7 +178,8 @@ static void exchange_choose(struct exchange *e)
         return;
     exchange_enter(e, EXCHANGE_CHOOSING);
     if (list.count == 0 && e->counts.attempts > 1) {
-        exchange_uncount(e); /* that attempt never began */
+        e->counts.attempts--; /* that attempt never began */
+        exchange_set_counts(e, e->counts);
         exchange_give_up(e);
         return;
     }
@@ -212,7 +213,7 @@ static void exchange_try_chosen(struct exchange *e)
     if (!exchange_finds_room(e, backend)) {
         is_new = choice_note_full(&e->choice, chosen);
     } else if (exchange_may_go_to(e, backend)) {
-        exchange_try(e, backend);
+        exchange_try(e, backend, false);
         return;
     } else {
         is_new = choice_note_claimed(&e->choice, chosen);
@@ -250,11 +251,9 @@ static void exchange_follow_decision(struct exchange *e)
 
 /* --- try --- */
 
-static void exchange_try(struct exchange *e, struct backend *backend)
+/* fresh: over a connection of its own. */
+static void exchange_try(struct exchange *e, struct backend *backend, bool fresh)
 {
-    bool fresh = e->is_fresh;
-
-    e->is_fresh = false;
     e->log.queue_us += queue_leave(&e->waiter);
     e->attempt.backend = backend;
     e->last_try =
@@ -272,11 +271,9 @@ void exchange_follow_judgement(struct exchange *e, enum judgement judgement)
     case JUDGE_AWAITS:
         break;
     case JUDGE_AT_ONCE:
-        e->is_fresh = true;
-        exchange_try(e, a->backend);
+        exchange_try(e, a->backend, true);
         break;
     case JUDGE_RETRY:
-        e->is_fresh = true;
         deadline_set(e->proxy->loop, &e->pause, RETRY_PAUSE_MS);
         break;
     case JUDGE_NEXT:
@@ -327,7 +324,7 @@ static void on_pause_over(struct deadline *d)
     struct exchange *e = list_entry(d, struct exchange, pause);
 
     CHECK(e->state == EXCHANGE_JUDGING);
-    exchange_try(e, e->attempt.backend);
+    exchange_try(e, e->attempt.backend, true);
 }
 
 /* --- forward --- */
@@ -378,10 +375,11 @@ static void on_request_body_end(struct incoming *in)
 static size_t on_memory_full(struct incoming *in)
 {
     struct exchange *e = in->owner;
+    const struct outgoing *o = e->attempt.outgoing;
 
     if (exchange_is_sending(e) && upload_held_bytes(&e->upload) > 0)
         upload_drop(&e->upload);
-    return upload_held_bytes(&e->upload) + attempt_held_bytes(&e->attempt);
+    return upload_held_bytes(&e->upload) + (o != NULL ? outgoing_held_bytes(o) : 0);
 }
 
 static void on_attempt_drained(struct attempt *a)
@@ -401,7 +399,7 @@ static void exchange_answer(struct exchange *e, const struct field_changes *chan
     exchange_enter(e, EXCHANGE_ANSWERING);
     e->log.status = a->outgoing->head->status;
     answer_begin(&e->answer, a->outgoing, changes);
-    outgoing_pass_to(a->outgoing, incoming_bare(e->in));
+    a->outgoing->pass_to = incoming_bare(e->in);
 }
 
 void exchange_pass_response(struct exchange *e, const struct field_changes *changes)

@@ -45,9 +45,3 @@ void exchange_count(struct exchange *e, enum judgement judgement)
     }
     exchange_set_counts(e, counts);
 }
-
-void exchange_uncount(struct exchange *e)
-{
-    e->counts.attempts--;
-    exchange_set_counts(e, e->counts);
-}

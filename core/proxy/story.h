@@ -61,7 +61,6 @@ struct exchange {
     bool asked_policy;
     bool is_told;          /* on_done hears of it */
     bool has_own_deadline; /* deadline is the script's, not timeouts.request */
-    bool is_fresh;         /* the next try opens a connection of its own */
 };
 
 /* --- story.c --- */
@@ -77,7 +76,6 @@ static inline void exchange_enter(struct exchange *e, enum exchange_state state)
 /* The counts, which the script sees in ctx, too. */
 void exchange_set_counts(struct exchange *, struct try_counts);
 void exchange_count(struct exchange *, enum judgement); /* the try that follows it, if one does */
-void exchange_uncount(struct exchange *); /* another backend was to be tried: none is there */
 
 /* --- exchange.c --- */
 

@@ -410,11 +410,6 @@ bool outgoing_is_lost(const struct outgoing *o)
     return !outgoing_is_read(o) && stream_is_dead(&connection_of(o)->stream);
 }
 
-void outgoing_pass_to(struct outgoing *o, struct stream *to)
-{
-    o->pass_to = to;
-}
-
 void outgoing_hold(struct outgoing *o)
 {
     outgoing_enter(o, OUTGOING_HELD);

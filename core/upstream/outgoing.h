@@ -30,7 +30,7 @@ enum outgoing_failure {
 struct outgoing_events {
     void (*on_head)(struct outgoing *); /* an interim or the final one: outgoing->head */
     void (*on_body)(struct outgoing *, struct slice);
-    void (*on_passed)(struct outgoing *, size_t length); /* of the body, as outgoing_pass_to says */
+    void (*on_passed)(struct outgoing *, size_t length); /* of the body, to pass_to */
     void (*on_end)(struct outgoing *);                   /* give it back now */
     void (*on_failed)(struct outgoing *, enum outgoing_failure, const char *text);
     void (*on_drained)(struct outgoing *);
@@ -64,10 +64,12 @@ struct outgoing {
     const struct head *head; /* of the response, the last one; its bytes are in the arena */
     struct body_size size;   /* of the response's body */
     uint64_t bytes_read;     /* of this response */
-    struct stream *pass_to;  /* NULL: nowhere */
-    struct slice held;       /* what came with the head, in the arena */
-    bool has_request;        /* the borrower has sent the whole request */
-    bool never_sent;         /* nothing of the request went out: something else came before */
+    /* For the borrower to set inside the on_head of a final one: gets bytes of a body that is not
+     * in chunks without an on_body. Borrowed until the response is over. NULL: none. */
+    struct stream *pass_to;
+    struct slice held; /* what came with the head, in the arena */
+    bool has_request;  /* the borrower has sent the whole request */
+    bool never_sent;   /* nothing of the request went out: something else came before */
 };
 
 /* --- for the borrower --- */
@@ -89,9 +91,6 @@ void outgoing_resume(struct outgoing *);
  * whether it did, by a reset. That is a system call. */
 bool outgoing_is_read(const struct outgoing *);
 bool outgoing_is_lost(const struct outgoing *);
-/* Inside the on_head of a final one: the stream may be given bytes of a body that is not in chunks
- * without an on_body. Borrows it until the response is over. NULL: none. */
-void outgoing_pass_to(struct outgoing *, struct stream *);
 /* Inside the on_head of a final one, or of a 101: nothing of what follows is told before
  * outgoing_release, not even what has come with the head. outgoing_release tells that at once; of a
  * 101 outgoing_switch does. */
