@@ -31,8 +31,11 @@ void exchange_begin_tunnel(struct exchange *e)
     upload_drop(&e->upload);
     e->log.status = 101;
     answer_interim(&e->answer, o, attempt_response_changes(&e->attempt));
-    tunnel_begin(&e->tunnel, e->proxy->loop, e->in, &e->attempt,
-                 e->plan->config->timeouts.tunnel_ms, on_tunnel_over);
+    e->tunnel = (struct tunnel){.in = e->in,
+                                .attempt = &e->attempt,
+                                .idle_ms = e->plan->config->timeouts.tunnel_ms,
+                                .on_over = on_tunnel_over};
+    tunnel_begin(&e->tunnel);
 }
 
 void exchange_switch(struct exchange *e)

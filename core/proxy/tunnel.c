@@ -204,21 +204,15 @@ static const struct outgoing_events outgoing_events = {
     .on_drained = on_backend_drained,
 };
 
-void tunnel_begin(struct tunnel *t, struct loop *loop, struct incoming *in, struct attempt *a,
-                  uint64_t idle_ms,
-                  void (*on_over)(struct tunnel *, enum attempt_outcome, const char *note))
+void tunnel_begin(struct tunnel *t)
 {
-    *t = (struct tunnel){.loop = loop,
-                         .in = in,
-                         .attempt = a,
-                         .outgoing = a->outgoing,
-                         .on_over = on_over,
-                         .idle_ms = idle_ms};
+    t->loop = t->attempt->loop;
+    t->outgoing = t->attempt->outgoing;
     deadline_init(&t->deadline, on_deadline);
     tunnel_note_moved(t);
-    in->events = &incoming_events;
-    in->owner = t;
-    incoming_switch(in);
-    attempt_switch(a, &outgoing_events, t);
+    t->in->events = &incoming_events;
+    t->in->owner = t;
+    incoming_switch(t->in);
+    attempt_switch(t->attempt, &outgoing_events, t);
     tunnel_watch(t);
 }

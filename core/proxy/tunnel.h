@@ -13,24 +13,24 @@
 #include "net/deadline.h"
 #include "proxy/attempt.h"
 
-struct tunnel { /* embedded; stays in place until it is over */
-    struct loop *loop;
+struct tunnel { /* embedded; stays in place until it is over; all zero but these four */
     struct incoming *in;
     struct attempt *attempt;
-    struct outgoing *outgoing;
+    uint64_t idle_ms; /* how long nothing may move */
     /* What became of the attempt, and what went wrong, NULL if nothing did. */
     void (*on_over)(struct tunnel *, enum attempt_outcome, const char *note);
+
+    struct loop *loop;
+    struct outgoing *outgoing;
     struct deadline deadline;
-    uint64_t idle_ms, moved_ms; /* how long nothing may move; when something did */
-    uint64_t unsent;            /* bytes on their way, both directions, at the last look */
-    uint64_t bytes_out;         /* to the client; those from it are the incoming's body_bytes */
+    uint64_t moved_ms;  /* when something did */
+    uint64_t unsent;    /* bytes on their way, both directions, at the last look */
+    uint64_t bytes_out; /* to the client; those from it are the incoming's body_bytes */
     bool client_ended, backend_ended;
 };
 
 /* Inside the on_head of a 101 that was asked for, which was added for the client. Takes over the
  * events of both; in flight the attempt stays. */
-void tunnel_begin(struct tunnel *, struct loop *, struct incoming *, struct attempt *,
-                  uint64_t idle_ms,
-                  void (*on_over)(struct tunnel *, enum attempt_outcome, const char *note));
+void tunnel_begin(struct tunnel *);
 
 #endif

@@ -192,16 +192,11 @@ void backend_note_room(const struct backend *b)
         queued_wake(b->all->segment, b->settings->slot);
 }
 
-static void backend_log_readmitted(struct backend *b)
-{
-    log_event(LOG_INFO, "backend_readmitted", LOG_PAIRS({"backend", b->settings->name}),
-              "%s answers again and gets its share", b->settings->name);
-}
-
 void backend_note_success(struct backend *b)
 {
     if (board_note_success(b->all->segment, b->settings->slot))
-        backend_log_readmitted(b);
+        log_event(LOG_INFO, "backend_readmitted", LOG_PAIRS({"backend", b->settings->name}),
+                  "%s answers again and gets its share", b->settings->name);
 }
 
 static void backend_log_change(const struct backend *b, bool up)

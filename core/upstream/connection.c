@@ -14,7 +14,6 @@
 #include "upstream/connection.h"
 
 #include "base/mem.h"
-#include "upstream/freshness.h"
 
 static struct connection *of_stream(struct stream *s)
 {

@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "upstream/connection.h"
-#include "upstream/freshness.h"
 
 enum { IDLE_CONNECTIONS_MAX = 1024 };
 
