@@ -11,7 +11,7 @@ enum { SHOWN_MAX = 1024 };
 
 static size_t shown; /* bytes of the target, and a quarter of that of other texts */
 
-/* Each of those that put writes at out, where access_log_write has made room for the whole record,
+/* Each function that puts writes at out, where access_log_write has made room for the whole record,
  * and gives the place behind what it wrote. */
 
 #define PUT(out, literal) slice_put((out), SLICE(literal))
@@ -24,15 +24,10 @@ static char *put_ms(char *out, uint64_t us)
     return decimal_put_three(out, (unsigned)(us % 1000));
 }
 
-static char *put_words(char *out, const char *text, enum log_format format)
+/* Words of ours or of the script, in its author's language, unlike what clients send. */
+static char *put_words(char *out, struct slice text, enum log_format format)
 {
-    return log_put_escaped(out, slice_of(text), shown / 4, format);
-}
-
-/* What the script said is in its author's language, unlike what clients send. */
-static char *put_said(char *out, struct slice text, size_t limit, enum log_format format)
-{
-    return log_put_escaped(out, text, limit, format);
+    return log_put_escaped(out, text, shown / 4, format);
 }
 
 static struct slice or_dash(struct slice text)
@@ -91,10 +86,8 @@ static char *put_json_more(char *out, const struct access_record *r)
     const struct config_log *more = r->more;
     const char *before = "\"";
 
-    if (more->host) {
-        out = log_put_foreign(PUT(out, ",\"host\":\""), r->host, shown / 4, LOG_JSON);
-        out = PUT(out, "\"");
-    }
+    if (more->host)
+        out = PUT(log_put_foreign(PUT(out, ",\"host\":\""), r->host, shown / 4, LOG_JSON), "\"");
     if (more->headers_count == 0)
         return out;
     out = PUT(out, ",\"headers\":{");
@@ -112,17 +105,13 @@ static char *put_json_more(char *out, const struct access_record *r)
 
 static char *put_text_tries(char *out, const struct access_record *r)
 {
-    out = PUT(out, " ");
-    out = decimal_put(out, r->attempts);
-    out = PUT(out, "/");
-    out = decimal_put(out, r->retries);
+    out = decimal_put(PUT(out, " "), r->attempts);
+    out = decimal_put(PUT(out, "/"), r->retries);
     out = PUT(out, " [");
     for (const struct access_try *t = r->tries; t != NULL; t = t->next) {
-        out = put_words(out, t->backend, LOG_TEXT);
-        out = PUT(out, " ");
-        out = slice_put(out, slice_of(t->outcome));
-        out = PUT(out, " ");
-        out = put_ms(out, t->us);
+        out = put_words(out, slice_of(t->backend), LOG_TEXT);
+        out = slice_put(PUT(out, " "), slice_of(t->outcome));
+        out = put_ms(PUT(out, " "), t->us);
         out = t->next ? PUT(out, " ms, ") : PUT(out, " ms]");
     }
     return out;
@@ -132,9 +121,8 @@ static char *put_text_explained(char *out, const struct access_record *r)
 {
     for (const struct facts_pair *p = r->explained; p != NULL; p = p->next) {
         out = p == r->explained ? PUT(out, " (") : PUT(out, ", ");
-        out = put_said(out, p->key, shown / 4, LOG_TEXT);
-        out = PUT(out, " ");
-        out = put_said(out, p->value, shown, LOG_TEXT);
+        out = put_words(out, p->key, LOG_TEXT);
+        out = log_put_escaped(PUT(out, " "), p->value, shown, LOG_TEXT);
     }
     return r->explained != NULL ? PUT(out, ")") : out;
 }
@@ -142,34 +130,22 @@ static char *put_text_explained(char *out, const struct access_record *r)
 static char *put_text_record(char *out, const struct access_record *r)
 {
     out = log_put_time(out, clock_wall_at(r->ended_us), LOG_TEXT);
-    out = PUT(out, " ");
-    out = slice_put(out, or_dash(r->client_ip));
-    out = PUT(out, " ");
-    out = log_put_foreign(out, or_dash(r->method), shown / 4, LOG_TEXT);
-    out = PUT(out, " ");
-    out = log_put_foreign(out, or_dash(r->target), shown, LOG_TEXT);
-    out = PUT(out, " ");
-    out = decimal_put(out, r->status);
-    out = PUT(out, " ");
-    out = decimal_put(out, r->bytes_out);
-    out = PUT(out, " B ");
-    out = put_ms(out, r->total_us);
-    out = PUT(out, " ms ");
-    out = put_words(out, r->backend ? r->backend : "-", LOG_TEXT);
+    out = slice_put(PUT(out, " "), or_dash(r->client_ip));
+    out = log_put_foreign(PUT(out, " "), or_dash(r->method), shown / 4, LOG_TEXT);
+    out = log_put_foreign(PUT(out, " "), or_dash(r->target), shown, LOG_TEXT);
+    out = decimal_put(PUT(out, " "), r->status);
+    out = decimal_put(PUT(out, " "), r->bytes_out);
+    out = put_ms(PUT(out, " B "), r->total_us);
+    out = put_words(PUT(out, " ms "), slice_of(r->backend ? r->backend : "-"), LOG_TEXT);
     if (r->tries != NULL && (r->tries->next != NULL || r->status == 499 || r->note != NULL))
         out = put_text_tries(out, r);
     if (r->by_fallback)
         out = PUT(out, " (fallback)");
-    if (r->why.length > 0) {
-        out = PUT(out, " (");
-        out = put_said(out, r->why, shown / 4, LOG_TEXT);
-        out = PUT(out, ")");
-    }
+    if (r->why.length > 0)
+        out = PUT(put_words(PUT(out, " ("), r->why, LOG_TEXT), ")");
     out = put_text_explained(out, r);
-    if (r->note != NULL && !slice_is(r->why, slice_of(r->note))) {
-        out = put_words(PUT(out, " ("), r->note, LOG_TEXT);
-        out = PUT(out, ")");
-    }
+    if (r->note != NULL && !slice_is(r->why, slice_of(r->note)))
+        out = PUT(put_words(PUT(out, " ("), slice_of(r->note), LOG_TEXT), ")");
     if (r->more != NULL)
         out = put_text_more(out, r);
     return slice_put(PUT(out, " "), r->id);
@@ -180,9 +156,7 @@ static char *put_text_record(char *out, const struct access_record *r)
 /* Between quotes of JSON. */
 static char *put_quoted(char *out, const char *text)
 {
-    out = PUT(out, "\"");
-    out = put_words(out, text, LOG_JSON);
-    return PUT(out, "\"");
+    return PUT(put_words(PUT(out, "\""), slice_of(text), LOG_JSON), "\"");
 }
 
 static char *put_json_ms(char *out, bool is_known, uint64_t us)
@@ -195,8 +169,7 @@ static char *put_json_tries(char *out, const struct access_record *r)
     out = PUT(out, ",\"tries\":[");
     for (const struct access_try *t = r->tries; t != NULL; t = t->next) {
         out = put_quoted(PUT(out, "{\"backend\":"), t->backend);
-        out = PUT(out, ",\"outcome\":\"");
-        out = slice_put(out, slice_of(t->outcome));
+        out = slice_put(PUT(out, ",\"outcome\":\""), slice_of(t->outcome));
         out = put_ms(PUT(out, "\",\"ms\":"), t->us);
         out = t->next ? PUT(out, "},") : PUT(out, "}");
     }
@@ -207,13 +180,11 @@ static char *put_json_explained(char *out, const struct access_record *r)
 {
     for (const struct facts_pair *p = r->explained; p != NULL; p = p->next) {
         out = p == r->explained ? PUT(out, ",\"explain\":{\"") : PUT(out, ",\"");
-        out = put_said(out, p->key, shown / 4, LOG_JSON);
-        if (p->is_literal) {
+        out = put_words(out, p->key, LOG_JSON);
+        if (p->is_literal)
             out = slice_put(PUT(out, "\":"), p->value);
-        } else {
-            out = put_said(PUT(out, "\":\""), p->value, shown, LOG_JSON);
-            out = PUT(out, "\"");
-        }
+        else
+            out = PUT(log_put_escaped(PUT(out, "\":\""), p->value, shown, LOG_JSON), "\"");
     }
     return r->explained != NULL ? PUT(out, "}") : out;
 }
@@ -256,10 +227,8 @@ static char *put_json_record(char *out, const struct access_record *r)
     out = put_json_tries(out, r);
     out = put_quoted(PUT(out, ",\"policy\":{\"script\":"), r->script);
     out = r->by_fallback ? PUT(out, ",\"fallback\":true}") : PUT(out, ",\"fallback\":false}");
-    if (r->why.length > 0) {
-        out = put_said(PUT(out, ",\"why\":\""), r->why, shown / 4, LOG_JSON);
-        out = PUT(out, "\"");
-    }
+    if (r->why.length > 0)
+        out = PUT(put_words(PUT(out, ",\"why\":\""), r->why, LOG_JSON), "\"");
     out = put_json_explained(out, r);
     if (r->note != NULL)
         out = put_quoted(PUT(out, ",\"note\":"), r->note);
