@@ -407,7 +407,7 @@ void clients_accept(struct clients *clients, const struct listener *listener, in
     c->listener = listener;
     c->peer = *peer;
     c->is_new = true;
-    watch_init(c);
+    deadline_init(&c->deadline, client_on_deadline);
     deferred_init(&c->resume, on_resume);
     list_init(&c->node);
     stream_accept(&c->stream, clients->loop, socket, &stream_events);

@@ -83,7 +83,7 @@ void early_drop(struct client *); /* all of it */
 
 /* --- watch.c: how long it may stay as it is, and whether anybody is there --- */
 
-void watch_init(struct client *);
+void client_on_deadline(struct deadline *);
 bool client_may_read(const struct client *); /* there is room for what comes */
 void client_watch(struct client *); /* sets the deadline that the state calls for, from now */
 /* The client has shut its sending side and an answer is under way: finds out, from now on, if it

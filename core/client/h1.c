@@ -138,11 +138,6 @@ void incoming_continue(struct incoming *in)
     client_watch(in->client);
 }
 
-void incoming_send_now(struct loop *loop)
-{
-    outbox_send_all_deferred(&loop->outbox);
-}
-
 void incoming_fail_body(struct incoming *in, enum incoming_fault fault, const char *text)
 {
     in->closes = true;

@@ -140,8 +140,6 @@ bool incoming_is_lost(const struct incoming *);
 void incoming_continue(struct incoming *);
 /* More was sent; watches that the client takes it. */
 void incoming_watch(struct incoming *);
-/* What was sent in this turn of the loop, to anybody, waits no longer. */
-void incoming_send_now(struct loop *);
 /* The answer is complete, or there will be none. */
 void incoming_done(struct incoming *);
 /* The answer cannot be completed, and the client must see that: by its framing, or if that does

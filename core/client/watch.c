@@ -280,7 +280,7 @@ void watch_begin_lingering(struct client *c)
     client_look_again(c);
 }
 
-static void on_deadline(struct deadline *d)
+void client_on_deadline(struct deadline *d)
 {
     struct client *c = list_entry(d, struct client, deadline);
 
@@ -291,9 +291,4 @@ static void on_deadline(struct deadline *d)
         introduction_late(c);
     else
         client_look_again(c);
-}
-
-void watch_init(struct client *c)
-{
-    deadline_init(&c->deadline, on_deadline);
 }

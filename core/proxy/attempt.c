@@ -90,12 +90,6 @@ static void attempt_fail(struct attempt *a, struct attempt_failure failure)
 
 /* --- connecting --- */
 
-/* The script gave it less time than the settings do: what is too late for it may be well. */
-static bool attempt_is_hurried(const struct attempt *a)
-{
-    return a->timeouts->connect_ms < a->backend->all->config->timeouts.connect_ms;
-}
-
 static void attempt_fail_connect(struct attempt *a, int code)
 {
     struct attempt_failure failure = {.outcome = ATTEMPT_UNREACHABLE,
@@ -108,7 +102,9 @@ static void attempt_fail_connect(struct attempt *a, int code)
         failure.outcome = ATTEMPT_CONNECT_TIMEOUT;
         failure.kind = FACTS_TIMEOUT;
         failure.message = "no connection within timeouts.connect";
-        failure.is_provoked = attempt_is_hurried(a);
+        /* What is too late for less time than the settings give may be well. */
+        failure.is_provoked =
+            a->timeouts->connect_ms < a->backend->all->config->timeouts.connect_ms;
     } else if (shortage_explains(code) || shortage_of_address_explains(code)) {
         failure.outcome = ATTEMPT_LOCAL; /* connect says nothing of the backend */
     } else if (code == UV_ECONNREFUSED) {

@@ -140,7 +140,7 @@ static void on_begin(struct deferred *deferred)
 {
     struct done *d = list_entry(deferred, struct done, begin);
 
-    incoming_send_now(d->plan->plans->loop); /* the answer first */
+    outbox_send_all_deferred(&d->plan->plans->loop->outbox); /* the answer first */
     done_begin(d);
 }
 

@@ -57,7 +57,7 @@ void exchange_finish(struct exchange *e)
     deadline_clear(&e->pause);
     e->log.queue_us += queue_leave(&e->waiter);
     attempt_cancel(&e->attempt);
-    upload_dispose(&e->upload);
+    buffer_dispose(&e->upload.kept);
     policy_cancel(&e->asked);
     if (e->answer.bytes > 0)
         e->log.bytes_out = e->answer.bytes;

@@ -189,19 +189,9 @@ static void exchange_choose(struct exchange *e)
         exchange_follow_decision(e);
 }
 
-/* The trial of one that was ejected may be another's, but if there is no other backend. */
-static bool exchange_may_go_to(struct exchange *e, struct backend *backend)
-{
-    return attempt_claim(&e->attempt, backend) || (e->choices <= 1 && !backend->all->is_need);
-}
-
-/* Not if others wait for it, and came before. */
-static bool exchange_finds_room(const struct exchange *e, const struct backend *backend)
-{
-    return !backend_is_full(backend) && !queue_is_before(&e->proxy->queue, &e->waiter, backend);
-}
-
-/* To the backend that was chosen, unless it has enough to do. */
+/* To the backend that was chosen, unless it has enough to do, or requests that came before wait for
+ * it. The trial of a backend that was ejected may be another request's, but if there is no other
+ * backend. */
 static void exchange_try_chosen(struct exchange *e)
 {
     uint32_t chosen = e->decision.backend;
@@ -210,9 +200,9 @@ static void exchange_try_chosen(struct exchange *e)
 
     e->facts.last = chosen + 1;
     exchange_take_overrides(e, e->decision.overrides);
-    if (!exchange_finds_room(e, backend)) {
+    if (backend_is_full(backend) || queue_is_before(&e->proxy->queue, &e->waiter, backend)) {
         is_new = choice_note_full(&e->choice, chosen);
-    } else if (exchange_may_go_to(e, backend)) {
+    } else if (attempt_claim(&e->attempt, backend) || (e->choices <= 1 && !backend->all->is_need)) {
         exchange_try(e, backend, false);
         return;
     } else {
@@ -409,14 +399,6 @@ void exchange_pass_response(struct exchange *e, const struct field_changes *chan
         attempt_release(&e->attempt);
 }
 
-static void exchange_take_response(struct exchange *e)
-{
-    if (policy_has_on_response(e->plan->policy))
-        exchange_review(e);
-    else
-        exchange_answer(e, attempt_response_changes(&e->attempt));
-}
-
 static void on_attempt_head(struct attempt *a)
 {
     struct exchange *e = list_entry(a, struct exchange, attempt);
@@ -433,8 +415,10 @@ static void on_attempt_head(struct attempt *a)
         in->awaits_continue = false; /* now it is the client's turn */
         attempt_sending(a, false);
         incoming_watch(in);
+    } else if (policy_has_on_response(e->plan->policy)) {
+        exchange_review(e);
     } else {
-        exchange_take_response(e);
+        exchange_answer(e, attempt_response_changes(a));
     }
 }
 

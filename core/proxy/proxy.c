@@ -11,11 +11,11 @@ void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment,
         .loop = loop,
         .slot = &segment->workers[worker],
         .worker = worker,
+        .pools = {.host = {.loop = loop}},
         /* Different in each worker and after each start of one. */
         .next_id = clock_wall_us() * SEGMENT_WORKERS_MAX + worker,
     };
     cipher_init(&proxy->cipher, segment->ids_secret);
-    pools_init(&proxy->pools, loop);
     plans_init(&proxy->plans, loop, segment, worker, &proxy->pools);
     queue_init(&proxy->queue, loop, segment, worker, &proxy->plans.list);
     allowance_init(&proxy->retries, 0, RETRIES_A_SECOND * ALLOWANCE_SECONDS);

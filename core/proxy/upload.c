@@ -14,11 +14,6 @@ bool upload_is_too_large(const struct upload *u)
            (u->in->body_bytes > u->body_max || incoming_body_size(u->in).length > u->body_max);
 }
 
-void upload_dispose(struct upload *u)
-{
-    buffer_dispose(&u->kept);
-}
-
 size_t upload_held_bytes(const struct upload *u)
 {
     return mem_size(u->kept.bytes);

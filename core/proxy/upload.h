@@ -18,14 +18,13 @@
 struct upload {
     struct incoming *in;
     uint64_t keep_max, body_max; /* bytes; body_max 0: no limit */
-    struct buffer kept;
-    bool is_whole; /* all that was read is kept: the body can go out again */
+    struct buffer kept;          /* to be disposed of in the end */
+    bool is_whole;               /* all that was read is kept: the body can go out again */
 };
 
 void upload_init(struct upload *, struct incoming *, const struct config_limits *); /* borrows */
 /* By what it promises, or by what has come, it is larger than limits.body. */
 bool upload_is_too_large(const struct upload *);
-void upload_dispose(struct upload *);
 size_t upload_held_bytes(const struct upload *);
 /* All that was read has gone to a backend, and cannot go to another one any more. */
 void upload_drop(struct upload *);

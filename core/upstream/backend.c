@@ -227,28 +227,22 @@ void backend_note_unreached(struct backend *b)
     evidence_ask_to_look(b->all->segment, b->settings->slot);
 }
 
-/* A connect that fails is a matter of being down, and ejects nobody; but a trial fails by it. */
-static uint64_t backend_note_for_ejection(struct backend *b, bool failed_to_connect)
-{
-    struct ejection_rule rule = b->all->ejection;
-
-    if (failed_to_connect)
-        rule.after = 0;
-    return board_note_failure(b->all->segment, b->settings->slot, &rule, loop_now_ms(b->all->loop));
-}
-
 void backend_note_failure(struct backend *b, bool failed_to_connect, int code, const char *text,
                           uint64_t began_us)
 {
-    uint64_t now_us = clock_steady_us(), now_ms = now_us / 1000;
-    uint64_t out_ms;
+    uint64_t now_us = clock_steady_us(), now_ms = now_us / 1000, out_ms;
+    struct segment *segment = b->all->segment;
+    unsigned slot = b->settings->slot;
+    struct ejection_rule rule = b->all->ejection;
 
-    numbers_note_failure(b->all->segment, b->share, (double)(now_us - began_us) / 1000, now_ms);
-    numbers_note_error(b->all->segment, b->settings->slot, text, now_ms);
-    if (failed_to_connect && evidence_note_failed(b->all->segment, b->settings->slot, now_ms) &&
-        board_set_down(b->all->segment, b->settings->slot, VERDICT_TRAFFIC, code, now_ms))
+    numbers_note_failure(segment, b->share, (double)(now_us - began_us) / 1000, now_ms);
+    numbers_note_error(segment, slot, text, now_ms);
+    if (failed_to_connect && evidence_note_failed(segment, slot, now_ms) &&
+        board_set_down(segment, slot, VERDICT_TRAFFIC, code, now_ms))
         backend_log_change(b, false);
-    out_ms = backend_note_for_ejection(b, failed_to_connect);
+    if (failed_to_connect) /* that is a matter of being down; but a trial fails by it */
+        rule.after = 0;
+    out_ms = board_note_failure(segment, slot, &rule, loop_now_ms(b->all->loop));
     if (out_ms == 0)
         return;
     log_event(LOG_WARN, "backend_ejected",

@@ -2,16 +2,6 @@
 
 #include "base/check.h"
 
-static bool close_oldest(struct pool_host *host)
-{
-    return pools_close_oldest(list_entry(host, struct pools, host));
-}
-
-void pools_init(struct pools *pools, struct loop *loop)
-{
-    *pools = (struct pools){.host = {.loop = loop, .make_room = close_oldest}};
-}
-
 struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t idle_ms)
 {
     struct pool **pool;

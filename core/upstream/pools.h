@@ -12,12 +12,11 @@
 #include "shared/segment.h"
 #include "upstream/pool.h"
 
-struct pools {
-    struct pool_host host;                   /* its make_room is pools_close_oldest at first */
+struct pools { /* all zero at first, but for the host's loop, make_room and owner */
+    struct pool_host host;
     struct pool *list[SEGMENT_BACKENDS_MAX]; /* by slot; NULL: nobody uses it */
 };
 
-void pools_init(struct pools *, struct loop *);
 /* One use more. The time is the newest script's: it holds for all of them from now on. */
 struct pool *pools_use(struct pools *, unsigned slot, uint64_t idle_ms);
 void pools_release(struct pools *, unsigned slot);
