@@ -1,5 +1,11 @@
 /*
  * client/incoming.h for a connection that speaks HTTP/1: its stream has one response at a time.
+ *
+ *   interim heads --> final head --> body --> incoming_done
+ *                 '-> 101: bytes, both ways --> incoming_leave
+ *
+ * A body of unknown length goes out in chunks, or to a client of 1.0 until the end of the
+ * connection. incoming_cut is the other end, at any time.
  */
 #include "client/incoming.h"
 

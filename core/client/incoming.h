@@ -1,5 +1,5 @@
 /*
- * incoming - the client's half of one exchange: head and body in, answer out.
+ * incoming - the client's half of one exchange: head and body in, response out.
  *
  * Made by the client's connection when the first byte of a request arrives and
  * handed to the exchange when its head is complete. The exchange answers and
@@ -41,11 +41,11 @@ struct incoming_events {
     void (*on_drained)(struct incoming *); /* all that was sent has left */
     void (*on_gone)(struct incoming *);    /* the client left; nothing can be sent any more */
     /* Memory is full: lets go of what it can do without, and gives how many bytes it still holds
-     * beside those of the incoming. */
+     * besides those of the incoming. */
     size_t (*on_memory_full)(struct incoming *);
 };
 
-/* Whoever still reads the request's memory when its exchange is over. */
+/* What still reads the request's memory when its exchange is over. */
 struct incoming_reader {
     void (*on_empty)(struct incoming_reader *); /* it goes now */
 };
@@ -65,17 +65,15 @@ struct incoming {
     uint64_t took_ms;       /* when the client was last seen to take some of what waits for it */
     const char *why_gone;   /* why the client is made to go; NULL: it went by itself */
     bool body_complete;     /* the whole request is in */
-    bool body_follows;      /* while its head is told: more was read with it */
+    bool body_follows;      /* in on_request: more was read with its head */
     bool awaits_continue;   /* the client wants an interim response before it sends the body */
     bool has_continue;      /* and has had it from us */
     bool has_answered;      /* some of the final answer was sent */
     bool closes;            /* the connection ends with this answer */
-    bool answers_in_chunks; /* by the exchange: between two events nothing of a chunk is missing */
-    /* By the exchange: a client that sees an end now would take it for that of the answer; if it is
-     * cut, it must see a reset. */
-    bool needs_reset;
-    uint8_t head_begun; /* bytes of the next head that are out: client/watch.c */
-    bool is_cut;        /* we end it, not the client: draining took too long */
+    bool answers_in_chunks; /* between two events nothing of a chunk is missing */
+    bool needs_reset;       /* the client would take an end for that of the answer */
+    uint8_t head_begun;     /* bytes of the next head that are out: client/watch.c */
+    bool is_cut;            /* we end it, not the client: draining took too long */
     bool is_done;
 };
 
@@ -88,8 +86,7 @@ static inline const struct head *incoming_head(const struct incoming *in)
 
 static inline bool incoming_has_head(const struct incoming *in)
 {
-    return in->parse
-        .has_head; /* else it is refused, and of its head only what could be read is there */
+    return in->parse.has_head; /* else it is refused, and its head is what could be read */
 }
 
 static inline bool incoming_is_head(const struct incoming *in) /* the response has no body */
@@ -143,7 +140,7 @@ void incoming_watch(struct incoming *);
 /* The answer is complete, or there will be none. */
 void incoming_done(struct incoming *);
 /* The answer cannot be completed, and the client must see that: by its framing, or if that does
- * not show it (needs_reset), by a reset. Calls incoming_done. */
+ * not show it (needs_reset), by a reset. In place of incoming_done. */
 void incoming_cut(struct incoming *);
 /* The 101 was added, or will be in this event: no HTTP follows (RFC 9110, 7.8). From now on on_body
  * has the bytes as they come, what came early first, and on_body_end says that the client sends no
@@ -165,8 +162,8 @@ struct bond **incoming_bonds(struct incoming *); /* of the connection: they outl
 /* Adds a head of an answer, final or interim: it begins with "HTTP/1.1 ". Borrows as stream_add. */
 void incoming_add_head(struct incoming *, struct slice head);
 /* Sends a byte of the head that will follow, whichever that is: to a client that is still there it
- * means nothing yet, and one that is gone resets. Nothing, once all that heads have in common is
- * out. */
+ * means nothing yet, and a client that is gone resets. Nothing, once all that heads have in common
+ * is out. */
 void incoming_begin_head(struct incoming *);
 /* Call when the final answer begins. wants_body: of the request more is wanted than what is there.
  * Sets closes if what is missing cannot just be read and thrown away. */

@@ -17,7 +17,7 @@ static void holders_note(struct holders *holders, struct client *c, size_t bytes
         holders->count++;
 }
 
-/* Beside the struct: of its request, and of what waits for it. */
+/* Besides the struct: of its request, and of what waits for it. */
 static size_t client_held_bytes(struct client *c)
 {
     struct incoming *in = c->incoming;

@@ -67,7 +67,7 @@ void client_on_closed(struct stream *s)
 
 /* --- the end --- */
 
-static void client_tell_gone(struct client *c)
+static void client_note_gone(struct client *c)
 {
     struct incoming *in = c->incoming;
 
@@ -81,7 +81,7 @@ static void client_leave(struct client *c, void (*leave)(struct stream *))
         return;
     client_enter(c, CLIENT_CLOSING);
     deadline_clear(&c->deadline);
-    client_tell_gone(c);
+    client_note_gone(c);
     bonds_end(&c->bonds);
     admission_leave(c); /* first, as who sees the end may come again at once */
     leave(&c->stream);

@@ -18,7 +18,7 @@
  *     chunk: a cut is a reset from then on.
  * Nothing of the kind fits into a counted body, or one that the end of the connection
  * ends. There, and afterwards (nine bytes of a head last for a minute), keep-alive packets
- * tell, as soon as the client's kernel has forgotten the socket (stream_keep_alive), or the
+ * help, as soon as the client's kernel has forgotten the socket (stream_keep_alive), or the
  * next byte of the body.
  */
 #include "client/introduction.h"

@@ -21,7 +21,7 @@ struct answer {
 void answer_interim(struct answer *, const struct outgoing *, const struct field_changes *);
 /* The final head. */
 void answer_begin(struct answer *, const struct outgoing *, const struct field_changes *);
-/* False: the client does not take it as fast as it comes; on_drained tells when it has. */
+/* False: the client does not take it as fast as it comes; on_drained comes when it has. */
 bool answer_piece(struct answer *, struct slice);
 bool answer_passed(struct answer *, size_t length); /* a piece that is there already; as above */
 

@@ -1,6 +1,12 @@
+/*
+ *   IDLE --start--> CONNECTING --connected--> AWAITING --final head, or a 101--> ANSWERED
+ *     ^                 |                        |                                  |
+ *     '-----------------'------------------------'------- over, failed, cancelled --'
+ *
+ * One deadline, the outgoing's, watches whatever the backend owes next: attempt_watch.
+ */
 #include "proxy/attempt.h"
 
-#include "base/mem.h"
 #include "net/shortage.h"
 #include "shared/backend_numbers.h"
 

@@ -15,7 +15,7 @@
 #include "upstream/backend.h"
 
 enum attempt_outcome {
-    ATTEMPT_NONE, /* it goes on */
+    ATTEMPT_NONE, /* it continues */
     ATTEMPT_OK,
     ATTEMPT_REFUSED,
     ATTEMPT_UNREACHABLE,
@@ -37,9 +37,8 @@ struct attempt_failure {
     enum facts_failure_kind kind;
     enum facts_phase phase;
     const char *message;
-    int code; /* negative libuv code of a failed connect, else 0 */
-    bool
-        is_provoked; /* any client, or the script, can have it so: it says nothing of the backend */
+    int code;         /* negative libuv code of a failed connect, else 0 */
+    bool is_provoked; /* a client or the script can cause it: it says nothing of the backend */
 };
 
 struct attempt_events {
@@ -74,7 +73,7 @@ struct attempt { /* embedded; stays in place until it is over */
     uint32_t watched_bytes;     /* of the request, not taken when the deadline was set */
     uint64_t began_us, connected_us, sent_us, head_us; /* steady clock; 0: not yet */
     uint64_t trial_until_ms;                           /* if is_trial */
-    struct slice trailers; /* of the response, at on_end: lines to go on, in the arena */
+    struct slice trailers; /* of the response, at on_end: lines to forward, in the arena */
     bool was_sent;         /* some of the request, or would have been */
     bool awaits_continue, is_paused;
     bool is_trial;
@@ -109,13 +108,13 @@ void attempt_sent(struct attempt *);  /* the whole request is out: the response 
 void attempt_pause(struct attempt *); /* no more on_body until attempt_resume */
 void attempt_resume(struct attempt *);
 /* Inside the on_head of a final response, or of a 101: nothing more of it comes before
- * attempt_release, which tells at once what has come meanwhile; of a 101 before attempt_switch. */
+ * attempt_release, which brings at once what has come meanwhile; of a 101 before attempt_switch. */
 void attempt_hold(struct attempt *);
 void attempt_release(struct attempt *);
 void attempt_cancel(struct attempt *); /* in any state; whatever is open to the backend is closed */
 void attempt_reset(struct attempt *);  /* the same, and the backend sees a reset */
 /* Inside the on_head of a 101, or while that is held, one of the two: the connection is a tunnel
- * whose events are the caller's (outgoing_switch), and the attempt goes on until it is cancelled;
+ * whose events are the caller's (outgoing_switch), and the attempt lasts until it is cancelled;
  * or this is not what was asked for, and on_failed comes now. */
 void attempt_switch(struct attempt *, const struct outgoing_events *, void *owner);
 void attempt_refuse(struct attempt *, const char *text);
@@ -128,7 +127,7 @@ bool attempt_claim(struct attempt *, struct backend *);
  * fault. */
 void attempt_blame(struct attempt *, const struct attempt_failure *);
 
-/* What a client is told if it was the last try: 503 nobody was reached, 504 too late, 502. */
+/* The status for the client if it was the last try: 503 nobody was reached, 504 too late, 502. */
 unsigned attempt_failure_status(const struct attempt_failure *);
 const char *attempt_outcome_name(enum attempt_outcome); /* "refused", "stale": as in the log */
 

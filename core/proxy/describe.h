@@ -20,7 +20,7 @@ struct slice describe_path(struct incoming *, struct slice path);
 void describe_forwarded(struct outgoing *, struct incoming *, const struct config *,
                         const struct facts_request *, const struct facts_overrides *,
                         struct slice own_host);
-/* What only the end of an exchange tells, for its line. last: its last try, NULL if there was
+/* What is known only at the end of an exchange, for its line. last: its last try, NULL if there was
  * none; now_us: the steady clock. */
 void describe_end(struct access_record *, const struct incoming *, const struct facts_request *,
                   const struct attempt *last, uint64_t now_us);

@@ -9,7 +9,7 @@ struct done {
     struct plan *plan;
     struct list_node node;
     struct deferred begin;
-    bool is_told; /* on_done is called */
+    bool calls_on_done;
     bool has_begun;
     struct policy_call call;
     struct facts_request facts;
@@ -130,7 +130,7 @@ static void done_begin(struct done *d)
 
     d->has_begun = true;
     policy_finish(policy, &d->facts, &d->result);
-    if (!d->is_told || policy_on_done(policy, &d->call, &d->facts, &d->result) == POLICY_DONE)
+    if (!d->calls_on_done || policy_on_done(policy, &d->call, &d->facts, &d->result) == POLICY_DONE)
         done_over(d);
     else if (d->in != NULL)
         done_copy(d);
@@ -155,17 +155,17 @@ static bool may_tell(struct plan *plan)
     return false;
 }
 
-void done_tell(struct plan *plan, struct incoming *in, struct facts_request *facts,
-               const struct facts_result *result, bool is_told)
+void done_call_later(struct plan *plan, struct incoming *in, struct facts_request *facts,
+                     const struct facts_result *result, bool calls_on_done)
 {
     struct done *d;
 
-    is_told = is_told && may_tell(plan);
-    if (!is_told && facts->finals == 0)
+    calls_on_done = calls_on_done && may_tell(plan);
+    if (!calls_on_done && facts->finals == 0)
         return;
     d = mem_alloc(sizeof *d);
     d->plan = plan_use(plan);
-    d->is_told = is_told;
+    d->calls_on_done = calls_on_done;
     d->has_begun = false;
     d->call = (struct policy_call){.on_done = on_policy_done};
     d->result = *result;

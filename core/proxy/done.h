@@ -1,5 +1,5 @@
 /*
- * done - the script hears of a request that is over: ctx:finally, then on_done.
+ * done - the calls of a script for a request that is over: ctx:finally, then on_done.
  *
  * It reads the request's own memory. Only if it awaits something, or that memory goes before it was
  * called, does it get a copy, DONE_COPY_BYTES at most: its client waits for nothing, and may have
@@ -14,10 +14,10 @@
 
 enum { DONE_COPY_BYTES = 8192 }; /* of texts and fields */
 
-/* Calls what ctx:finally was given, and on_done if is_told, in an event of its own, when what was
- * sent is on its way. Takes the request's vars. */
-void done_tell(struct plan *, struct incoming *, struct facts_request *,
-               const struct facts_result *, bool is_told);
+/* Calls what ctx:finally was given, and on_done if that is wanted, in an event of its own, when
+ * what was sent is on its way. Takes the request's vars. */
+void done_call_later(struct plan *, struct incoming *, struct facts_request *,
+                     const struct facts_result *, bool calls_on_done);
 /* The plan ends now: a call that has not begun is made, a call that awaits is thrown away. */
 void done_finish_all(struct plan *);
 

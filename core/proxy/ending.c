@@ -19,7 +19,7 @@ void exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
     e->last_try->us = loop_event_us(e->proxy->loop) - e->attempt.began_us;
 }
 
-static void exchange_tell_script(struct exchange *e)
+static void exchange_call_script(struct exchange *e)
 {
     const struct access_record *r = &e->log;
     const struct facts_result result = {
@@ -32,7 +32,7 @@ static void exchange_tell_script(struct exchange *e)
         .retries = r->retries,
     };
 
-    done_tell(e->plan, e->in, &e->facts, &result, e->is_told);
+    done_call_later(e->plan, e->in, &e->facts, &result, e->calls_on_done);
 }
 
 static void exchange_write_line(struct exchange *e)
@@ -65,8 +65,8 @@ void exchange_finish(struct exchange *e)
     describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL,
                  loop_event_us(e->proxy->loop));
     exchange_write_line(e);
-    if (e->is_told || e->facts.finals > 0)
-        exchange_tell_script(e);
+    if (e->calls_on_done || e->facts.finals > 0)
+        exchange_call_script(e);
     if (e->asked_policy)
         policy_forget(e->plan->policy, &e->facts);
     proxy_count_request(e->proxy);
@@ -116,7 +116,7 @@ void exchange_refuse_body(struct exchange *e)
     exchange_reply(e, 413, SLICE("the body is larger than limits.body"));
 }
 
-/* The policy is asked before: whom it sends away is told nothing here either. */
+/* The policy is asked first: a client that it sends away gets no such answer. */
 bool exchange_answer_last_hop(struct exchange *e)
 {
     const struct config *config = e->plan->config;

@@ -28,8 +28,8 @@ static const struct incoming_events incoming_events;
 static const struct attempt_events attempt_events;
 
 /* Does the connection to the backend serve this client alone from now on? Its backend may leave the
- * body unread, and take it for the next request. Whoever says that all are read (CONFIG_REUSE_ALL)
- * has seldom thought of a GET that has one. */
+ * body unread, and take it for the next request. A script that says all are read (CONFIG_REUSE_ALL)
+ * seldom means a GET that has one. */
 static bool exchange_binds(const struct exchange *e)
 {
     return !body_size_is_empty(incoming_body_size(e->in)) &&
@@ -38,7 +38,7 @@ static bool exchange_binds(const struct exchange *e)
 }
 
 /* A proxy's connection carries requests of many clients. So a body that many backends leave unread
- * ends the backend's connection there, as nobody else may get what it answers next. */
+ * ends the backend's connection there, as no other client may get what it answers next. */
 static bool exchange_ends_connection(const struct exchange *e)
 {
     return e->facts.is_trusted && !body_size_is_empty(incoming_body_size(e->in)) &&
@@ -92,7 +92,7 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
     struct exchange *e = exchange_new(proxy, in);
     uint64_t all_tries_ms = e->plan->config->timeouts.request_ms;
 
-    e->is_told = policy_has_on_done(e->plan->policy);
+    e->calls_on_done = policy_has_on_done(e->plan->policy);
     allowance_note(&proxy->retries, loop_now_ms(proxy->loop));
     if (upload_is_too_large(&e->upload)) {
         exchange_refuse_body(e);
@@ -123,7 +123,7 @@ void exchange_refuse(struct proxy *proxy, struct incoming *in, enum incoming_fau
 
 static void exchange_follow_decision(struct exchange *);
 
-/* Those of the last choose are over. But for a deadline, which is of all tries: it can become
+/* The overrides of the last choose end, but for a deadline, which is for all tries: it can become
  * shorter only, so that it ends even if each choose gives the same one. */
 static void exchange_take_overrides(struct exchange *e, struct facts_overrides *overrides)
 {

@@ -12,7 +12,7 @@
 
 /* Serves a request whose head is complete. Borrows it until incoming_done. */
 void exchange_start(struct proxy *, struct incoming *);
-/* Answers one that cannot be served, with the fault's status and the text. */
+/* Answers a request that cannot be served, with the fault's status and the text. */
 void exchange_refuse(struct proxy *, struct incoming *, enum incoming_fault, const char *text);
 
 #endif

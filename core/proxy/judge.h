@@ -19,7 +19,7 @@ enum judgement {
     JUDGE_FAIL,
 };
 
-struct try_counts {    /* of one request; each has the one that is under way */
+struct try_counts {    /* of one request; each counts the try that is under way, too */
     uint32_t attempts; /* at one backend after the other: from 1 */
     uint32_t retries;  /* again at the same backend: from 0 */
     uint32_t tries;    /* all: from 1 */

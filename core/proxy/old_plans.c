@@ -17,7 +17,7 @@ static bool exchange_may_await(const struct exchange *e)
 }
 
 struct needs { /* of the exchanges that began with a plan */
-    unsigned all, settled, awaiting, told;
+    unsigned all, settled, awaiting, to_call;
 };
 
 static struct needs plan_needs(const struct plan *plan)
@@ -31,7 +31,7 @@ static struct needs plan_needs(const struct plan *plan)
         n.all++;
         n.settled += exchange_is_settled(e);
         n.awaiting += exchange_may_await(e);
-        n.told += e->is_told || e->facts.finals > 0;
+        n.to_call += e->calls_on_done || e->facts.finals > 0;
     }
     return n;
 }
@@ -42,7 +42,7 @@ static void plan_drop_script(struct plan *plan)
          node = node->next) {
         struct exchange *e = list_entry(node, struct exchange, node);
 
-        e->is_told = false;
+        e->calls_on_done = false;
         policy_finish(plan->policy, &e->facts, NULL);
         e->facts.finals = 0;
         policy_forget(plan->policy, &e->facts);
@@ -70,7 +70,7 @@ static void plan_let_go(struct plan *plan)
 
     if (n.all == 0 || n.settled < n.all)
         return;
-    if (plan_keeps_script(plan) && n.told == 0 && list_is_empty(&plan->dones))
+    if (plan_keeps_script(plan) && n.to_call == 0 && list_is_empty(&plan->dones))
         plan_drop_script(plan);
     plan_drop_backends(plan);
 }

@@ -29,7 +29,7 @@ static struct waiter *waiter_of(struct list_node *node)
 
 static bool waiter_wants(const struct waiter *w, const struct backend *backend)
 {
-    return !w->is_told && w->choice->backends == backend->all &&
+    return !w->was_called && w->choice->backends == backend->all &&
            choice_was_full(w->choice, backend->index);
 }
 
@@ -81,11 +81,11 @@ static void waiter_each_full(struct waiter *w, void (*note)(struct queue *, stru
 
 /* --- a waiter --- */
 
-static void waiter_tell(struct waiter *w)
+static void waiter_call(struct waiter *w)
 {
     waiter_each_full(w, queue_unmark);
     choice_forget_full(w->choice);
-    w->is_told = true;
+    w->was_called = true;
     w->on_room(w);
 }
 
@@ -94,8 +94,8 @@ static void on_late(struct deadline *d)
     struct waiter *w = list_entry(d, struct waiter, late);
 
     w->is_late = true;
-    if (!w->is_told)
-        waiter_tell(w);
+    if (!w->was_called)
+        waiter_call(w);
 }
 
 static void queue_append(struct queue *q, struct waiter *w, struct choice *choice, uint64_t most_ms)
@@ -117,7 +117,7 @@ void queue_wait(struct queue *q, struct waiter *w, struct choice *choice, uint64
 {
     if (w->queue == NULL)
         queue_append(q, w, choice, most_ms);
-    w->is_told = false;
+    w->was_called = false;
     w->generation = choice->backends->available_generation;
     waiter_each_full(w, queue_mark);
 }
@@ -128,7 +128,7 @@ uint64_t queue_leave(struct waiter *w)
 
     if (q == NULL)
         return 0;
-    if (!w->is_told)
+    if (!w->was_called)
         waiter_each_full(w, queue_unmark);
     w->queue = NULL;
     list_remove(&w->node);
@@ -152,43 +152,43 @@ static struct waiter *queue_first_for(struct queue *q, const struct backend *bac
 
 /* The waiter need not take the place, nor at once. If nobody else here wants it, other workers may.
  * A backend that an old script has let go of (proxy/old_plans.h) has no pool, and no waiter. */
-static bool queue_tell_of_room(struct queue *q, struct backend *backend)
+static bool queue_call_for_room(struct queue *q, struct backend *backend)
 {
     struct waiter *first;
 
     if (backend->pool == NULL || backend->pool->waiting == 0 || backend_is_full(backend) ||
         (first = queue_first_for(q, backend)) == NULL)
         return false;
-    waiter_tell(first);
+    waiter_call(first);
     if (backend->pool->waiting == 0 && !backend_is_full(backend))
         queued_wake(q->segment, backend->settings->slot);
     return true;
 }
 
 /* Backends went, or it may go to others now. */
-static bool queue_tell_of_change(struct queue *q)
+static bool queue_call_for_change(struct queue *q)
 {
     for (struct list_node *n = q->waiters.next; n != &q->waiters; n = n->next) {
         struct waiter *w = waiter_of(n);
 
         backends_refresh(w->choice->backends);
-        if (!w->is_told && w->generation != w->choice->backends->available_generation) {
-            waiter_tell(w);
+        if (!w->was_called && w->generation != w->choice->backends->available_generation) {
+            waiter_call(w);
             return true;
         }
     }
     return false;
 }
 
-static bool queue_tell_one(struct queue *q)
+static bool queue_call_one(struct queue *q)
 {
-    if (queue_tell_of_change(q))
+    if (queue_call_for_change(q))
         return true;
     for (struct list_node *n = q->plans->next; n != q->plans; n = n->next) {
         struct backends *all = &list_entry(n, struct plan, node)->backends;
 
         for (unsigned i = 0; i < all->count; i++)
-            if (queue_tell_of_room(q, &all->list[i]))
+            if (queue_call_for_room(q, &all->list[i]))
                 return true;
     }
     return false;
@@ -200,7 +200,7 @@ static void queue_look(struct queue *q)
     if (q->count == 0)
         return;
     deadline_set(q->loop, &q->again, QUEUE_LOOK_MS);
-    if (queue_tell_one(q))
+    if (queue_call_one(q))
         loop_defer(q->loop, &q->woken);
 }
 

@@ -34,7 +34,7 @@ struct waiter {                       /* embedded in what waits; all zero at fir
     struct deadline late;
     uint64_t since_us;
     uint64_t generation; /* of what was available */
-    bool is_told;        /* on_room was called, and it has not waited again or left yet */
+    bool was_called;     /* on_room was: it has not waited again or left yet */
     bool is_late;        /* its time is over: it does not wait again */
 };
 

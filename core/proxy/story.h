@@ -1,13 +1,6 @@
 /*
- * story - one exchange as the files that tell of it see it: exchange.c, the way of a
- * request, review.c, switching.c, and ending.c, how it ends.
- *
- * The states are TAKING (it begins, and with body_first the body comes first), CHOOSING (until
- * the policy has chosen), WAITING (all that it may choose from are full), JUDGING (a try has
- * failed, and what follows is not clear, or waits for the pause before it), CONNECTING,
- * FORWARDING (the request goes out, no final head yet), REVIEWING (the policy looks at the final
- * head), ANSWERING, SWITCHING (a 101 is here, and not yet all of the request), TUNNELLING and
- * FINISHED. In the first four nothing is open to a backend, and what comes of the body is kept.
+ * story - one exchange, for the files that share it: exchange.c, the way of a request, review.c,
+ * switching.c, and ending.c, how it ends.
  */
 #ifndef PROXY_STORY_H
 #define PROXY_STORY_H
@@ -21,16 +14,17 @@
 #include "proxy/tunnel.h"
 #include "proxy/upload.h"
 
+/* In the first four nothing is open to a backend, and what comes of the body is kept. */
 enum exchange_state {
-    EXCHANGE_TAKING,
-    EXCHANGE_CHOOSING,
-    EXCHANGE_WAITING,
-    EXCHANGE_JUDGING,
-    EXCHANGE_CONNECTING,
-    EXCHANGE_FORWARDING,
-    EXCHANGE_REVIEWING,
-    EXCHANGE_ANSWERING,
-    EXCHANGE_SWITCHING,
+    EXCHANGE_TAKING,     /* it begins, or with body_first the body comes, or a part of it */
+    EXCHANGE_CHOOSING,   /* until the policy has chosen */
+    EXCHANGE_WAITING,    /* all backends that it may choose from are full */
+    EXCHANGE_JUDGING,    /* a try is over: until it is clear what follows, or its pause ends */
+    EXCHANGE_CONNECTING, /* to a backend */
+    EXCHANGE_FORWARDING, /* the request goes out, no final head yet */
+    EXCHANGE_REVIEWING,  /* the policy looks at the final head */
+    EXCHANGE_ANSWERING,  /* some of the response has gone to the client, or goes in this event */
+    EXCHANGE_SWITCHING,  /* a 101 is here, and not yet all of the request */
     EXCHANGE_TUNNELLING,
     EXCHANGE_FINISHED,
 };
@@ -59,7 +53,7 @@ struct exchange {
     struct access_record log;
     struct access_try *last_try;
     bool asked_policy;
-    bool is_told;          /* on_done hears of it */
+    bool calls_on_done;    /* on_done is called when it is over */
     bool has_own_deadline; /* deadline is the script's, not timeouts.request */
 };
 
@@ -85,7 +79,7 @@ void exchange_pass_response(struct exchange *, const struct field_changes *);
 
 /* --- review.c --- */
 
-/* A final response's head is in: the policy looks at it, and it goes on, or something else does. */
+/* The head of a final response is here: the policy looks at it before the client gets it. */
 void exchange_review(struct exchange *);
 void exchange_follow_review(struct exchange *); /* the policy has looked at last */
 

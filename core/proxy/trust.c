@@ -22,7 +22,7 @@ static bool take_last(struct slice *rest, struct slice *member)
     return false;
 }
 
-/* Goes on with one line, from its right end; false at the end of the way. */
+/* Continues with one line, from its right end; false at the end of the way. */
 static bool follow_line(const struct config *config, struct slice line, struct sockaddr_in6 *client,
                         bool *found)
 {

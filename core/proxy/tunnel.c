@@ -13,8 +13,8 @@
  *                                               is still queued
  *
  * Each side is read while the other takes what comes; what waits is at most two reads
- * for each direction. A side that is not read (the other is slow, or it has ended)
- * tells nothing: it is asked now and then whether it has been reset.
+ * for each direction. Of a side that is not read (the other is slow, or it has ended)
+ * no event comes: it is asked now and then whether it has been reset.
  */
 #include "proxy/tunnel.h"
 
@@ -32,8 +32,8 @@ static bool tunnel_has_backlog(const struct tunnel *t)
     return incoming_backlog(t->in) > 0 || outgoing_backlog(t->outgoing) > 0;
 }
 
-/* Where something on its way is lost, or what would have come, only a reset says so, to who was to
- * get it and to who has sent it. */
+/* Where something on its way is lost, or what would have come, only a reset says so, to the side
+ * that was to get it and to the side that has sent it. */
 static void tunnel_over(struct tunnel *t, bool breaks, enum attempt_outcome outcome,
                         const char *note)
 {

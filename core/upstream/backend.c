@@ -76,8 +76,8 @@ static bool backend_gets_none(const struct backend *b)
            weight_of(segment, slot, b->settings->weight) == 0;
 }
 
-/* What was said last may be of a worker that is gone, or of another script, so it is that which
- * counts, and not what this worker saw before. */
+/* The log's last word may be of a worker that is gone, or of another script: it counts, and not
+ * what this worker saw before. */
 static void backends_log_panic(const struct backends *all, unsigned wanted)
 {
     if (atomic_load(&all->segment->in_panic) == all->is_panic ||

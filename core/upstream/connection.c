@@ -1,5 +1,5 @@
 /*
- * The states of the half, beside which the connection has none but open:
+ * The states of the half; besides them the connection has none but open:
  *
  *   IDLE --begin--> AWAITING --whole, or failed--> OVER --rest--> IDLE
  *                    |    ^                         ^

@@ -23,7 +23,7 @@ struct stream;
 
 enum outgoing_failure {
     OUTGOING_RESET,    /* the connection broke, or ended too early */
-    OUTGOING_STALE,    /* the same, of one that has served before, before a byte of this response */
+    OUTGOING_STALE,    /* the same, before any byte came, of a connection that has served before */
     OUTGOING_PROTOCOL, /* what came is not a response that we may pass on */
 };
 
@@ -91,9 +91,9 @@ void outgoing_resume(struct outgoing *);
  * whether it did, by a reset. That is a system call. */
 bool outgoing_is_read(const struct outgoing *);
 bool outgoing_is_lost(const struct outgoing *);
-/* Inside the on_head of a final one, or of a 101: nothing of what follows is told before
- * outgoing_release, not even what has come with the head. outgoing_release tells that at once; of a
- * 101 outgoing_switch does. */
+/* Inside the on_head of a final one, or of a 101: no event of what follows comes before
+ * outgoing_release, not even of what has come with the head. outgoing_release brings that at once;
+ * of a 101 outgoing_switch does. */
 void outgoing_hold(struct outgoing *);
 void outgoing_release(struct outgoing *);
 

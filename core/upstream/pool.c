@@ -72,7 +72,7 @@ static struct connection *find_bound(const struct pool *pool, struct bond *bonds
     return NULL;
 }
 
-/* It is looked at always: a client that has one mostly sends what must not go out twice. */
+/* It is looked at always: a client that has one usually sends what must not go out twice. */
 static struct connection *take_bound(struct pool *pool, struct bond *bonds)
 {
     struct connection *c = find_bound(pool, bonds);
@@ -116,7 +116,7 @@ struct outgoing *pool_take(struct pool *pool, const struct outgoing_request *req
     }
 }
 
-/* One that could serve one client only goes before those that could serve all. NULL: none. */
+/* A connection for one client only goes before those that could serve all. NULL: none. */
 static struct connection *pool_oldest(const struct pool *pool)
 {
     const struct list_node *const lists[] = {&pool->bound, &pool->idle, &pool->back};
@@ -172,7 +172,7 @@ static void lease_end(struct lease *lease)
 {
     CHECK(lease->pool != NULL);
     lease->pool = NULL;
-    deferred_cancel(&lease->tell);
+    deferred_cancel(&lease->fail);
     deadline_clear(&lease->deadline);
 }
 
@@ -184,7 +184,7 @@ void pool_cancel(struct lease *lease)
 
 static void on_refused(struct deferred *d)
 {
-    struct lease *lease = list_entry(d, struct lease, tell);
+    struct lease *lease = list_entry(d, struct lease, fail);
 
     lease_end(lease);
     lease->on_failed(lease, lease->refused);
@@ -226,7 +226,7 @@ static int lease_connect(struct lease *lease, void **connection)
     int status =
         connection_open(&c, pool, pool->loop, lease->opening.to, &connection_events, lease);
 
-    pool->connections++; /* one that could not begin to open goes by on_closed, too */
+    pool->connections++; /* on_closed comes, too, if it could not begin to open */
     *connection = c;
     return status;
 }
@@ -257,7 +257,7 @@ void lease_init(struct lease *lease, void (*on_ready)(struct lease *, struct out
     lease->on_ready = on_ready;
     lease->on_failed = on_failed;
     opening_init(&lease->opening, &lease_kind);
-    deferred_init(&lease->tell, on_refused);
+    deferred_init(&lease->fail, on_refused);
     deadline_init(&lease->deadline, on_too_late);
 }
 
@@ -268,7 +268,7 @@ void pool_lease(struct pool *pool, struct lease *lease, const struct sockaddr *t
     lease->pool = pool;
     lease->refused = opening_start(&lease->opening, pool->loop, to, &pool->openings, connect_ms);
     if (lease->refused != 0)
-        loop_defer(pool->loop, &lease->tell);
+        loop_defer(pool->loop, &lease->fail);
     else
         deadline_set(pool->loop, &lease->deadline, connect_ms);
 }

@@ -7,7 +7,7 @@
  * close by the backend is seen at once.
  *
  * What waits on an idle connection was asked for by nobody, and must not become the
- * answer to a request. A poll of the loop that began after it came back tells of it; if
+ * answer to a request. A poll of the loop that began after it came back reports it; if
  * its event comes behind that of the request, connection.c knows by the poll that the bytes
  * are the older ones. So only those that came back since the last poll are looked at
  * first (a system call), and those for a request that must not go out twice, as it would
@@ -45,19 +45,19 @@ struct pool {
     struct pool_host *host;
     uint32_t address_version; /* of the copy, for upstream/backend.c; 0: none */
     struct sockaddr_in6 address;
-    struct sockaddr_in6 detour; /* one that served when that one failed; AF_UNSPEC: none */
+    struct sockaddr_in6 detour; /* served when that one failed; AF_UNSPEC: none */
     struct opening_account openings;
     bool is_closing;
 };
 
-struct lease { /* embedded in whoever asks; stays in place until its event */
+struct lease { /* embedded in what asks; stays in place until its event */
     void (*on_ready)(struct lease *, struct outgoing *);
     /* A negative libuv code; UV_ETIMEDOUT: by our own clock. */
     void (*on_failed)(struct lease *, int code);
     struct pool *pool; /* NULL: it is not under way */
     struct opening opening;
-    int refused; /* could not even begin */
-    struct deferred tell;
+    int refused;          /* could not even begin: */
+    struct deferred fail; /* it fails soon */
     struct deadline deadline;
 };
 

@@ -1,5 +1,5 @@
 /*
- * pools - a worker's pool for each slot of the board that it has a use for.
+ * pools - one connection pool for each backend in use, by its slot of the board.
  *
  * A pool belongs to the slot, not to the script that names the backend: whichever
  * scripts have it in use, one after the other or at once, share its connections,

@@ -114,7 +114,7 @@ describe("patience with a client", function()
     assert.same({ "wait", "forever" }, { next_of("EXCHANGE", over()) })
   end)
 
-  it("probes a client that has half-closed, and closes one that is gone", function()
+  it("probes a client that has half-closed, and closes a client that is gone", function()
     for _, state in ipairs { "UNSEEN", "EXCHANGE" } do
       assert.equal("probe", next_of(state, over { has_ended = true }))
       assert.equal("close", next_of(state, over { has_ended = true, is_gone = true }))

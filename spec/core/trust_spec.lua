@@ -97,7 +97,7 @@ describe("the client of a trusted peer", function()
       "X-Forwarded-For: 10.0.0.1")))
   end)
 
-  it("is in no field that is called otherwise", function()
+  it("is in no field of another name", function()
     assert.is_nil((client("X-Forwarded-Fo: 198.51.100.7", "X_Forwarded_For: 198.51.100.7",
       "Forwarded: for=198.51.100.7", "X-Real-IP: 198.51.100.7")))
   end)
