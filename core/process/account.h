@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "client/clients.h"
 #include "config/config.h"
-#include "upstream/pools.h"
+#include "upstream/pool.h"
 
 struct account {
     struct clients *clients;

@@ -87,11 +87,11 @@ static void on_closed(struct listener *l)
     e->open--;
 }
 
-static bool make_room_for_lease(struct pool_host *host)
+static bool make_room_for_lease(struct pools *pools)
 {
-    struct entrance *e = host->owner;
+    struct entrance *e = pools->owner;
 
-    return room_make(e->clients, list_entry(host, struct pools, host));
+    return room_make(e->clients, pools);
 }
 
 /* --- from the beginning to the end --- */
@@ -99,8 +99,8 @@ static bool make_room_for_lease(struct pool_host *host)
 void entrance_init(struct entrance *e, struct clients *clients, struct pools *pools)
 {
     *e = (struct entrance){.clients = clients, .pools = pools};
-    pools->host.make_room = make_room_for_lease;
-    pools->host.owner = e;
+    pools->make_room = make_room_for_lease;
+    pools->owner = e;
 }
 
 /* The listeners try again for the clients in their queues. */

@@ -13,7 +13,7 @@
 #include "client/clients.h"
 #include "config/config.h"
 #include "net/listener.h"
-#include "upstream/pools.h"
+#include "upstream/pool.h"
 
 struct entrance {
     struct clients *clients;

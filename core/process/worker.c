@@ -284,7 +284,7 @@ static void worker_check_end(struct worker *w)
 {
     if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->entrance.open == 0)
         worker_end(w);
-    if (w->state == WORKER_ENDING && w->proxy.pools.host.open == 0)
+    if (w->state == WORKER_ENDING && w->proxy.pools.open == 0)
         loop_stop(&w->loop);
 }
 

@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "proxy/plan.h"
 #include "proxy/queue.h"
-#include "upstream/pools.h"
+#include "upstream/pool.h"
 
 struct proxy {
     struct loop *loop;

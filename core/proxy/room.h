@@ -10,7 +10,7 @@
 #define PROXY_ROOM_H
 
 #include "client/clients.h"
-#include "upstream/pools.h"
+#include "upstream/pool.h"
 
 bool room_make(struct clients *, struct pools *); /* false: there is nobody to go */
 

@@ -16,7 +16,7 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
 {
     const struct config_health *health = &config->health;
 
-    *all = (struct backends){.loop = pools->host.loop,
+    *all = (struct backends){.loop = pools->loop,
                              .pools = pools,
                              .config = config,
                              .segment = segment,

@@ -11,7 +11,7 @@
 #include "config/config.h"
 #include "net/loop.h"
 #include "shared/board.h"
-#include "upstream/pools.h"
+#include "upstream/pool.h"
 
 struct backend {
     struct backends *all;

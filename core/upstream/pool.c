@@ -5,16 +5,16 @@
 
 enum { IDLE_CONNECTIONS_MAX = 1024 };
 
-struct pool *pool_new(struct pool_host *host)
+static struct pool *pool_new(struct pools *pools)
 {
     struct pool *pool = mem_zalloc(sizeof *pool);
 
-    pool->loop = host->loop;
-    pool->host = host;
+    pool->all = pools;
+    pool->loop = pools->loop;
     list_init(&pool->idle);
     list_init(&pool->back);
     list_init(&pool->bound);
-    host->open++;
+    pools->open++;
     return pool;
 }
 
@@ -22,7 +22,7 @@ static void pool_free_if_over(struct pool *pool)
 {
     if (!pool->is_closing || pool->connections > 0)
         return;
-    pool->host->open--;
+    pool->all->open--;
     mem_free(pool);
 }
 
@@ -45,8 +45,26 @@ void pool_close_idle(struct pool *pool)
     close_all(&pool->bound);
 }
 
-void pool_close(struct pool *pool)
+struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t idle_ms)
 {
+    struct pool **pool;
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    pool = &pools->list[slot];
+    if (*pool == NULL)
+        *pool = pool_new(pools);
+    (*pool)->uses++;
+    (*pool)->idle_ms = idle_ms;
+    return *pool;
+}
+
+void pools_release(struct pools *pools, unsigned slot)
+{
+    struct pool *pool = pools->list[slot];
+
+    if (--pool->uses > 0)
+        return;
+    pools->list[slot] = NULL;
     pool_close_idle(pool); /* their close events come later */
     pool->is_closing = true;
     pool_free_if_over(pool);
@@ -127,13 +145,23 @@ static struct connection *pool_oldest(const struct pool *pool)
     return NULL;
 }
 
-bool pool_close_oldest(struct pool *pool)
+static bool pool_close_oldest(struct pool *pool)
 {
     struct connection *c = pool_oldest(pool);
 
     if (c != NULL)
         connection_close(c);
     return c != NULL;
+}
+
+bool pools_close_oldest(struct pools *pools)
+{
+    bool is_closed = false;
+
+    for (unsigned slot = 0; slot < SEGMENT_BACKENDS_MAX; slot++)
+        if (pools->list[slot] != NULL)
+            is_closed |= pool_close_oldest(pools->list[slot]);
+    return is_closed;
 }
 
 static void pool_keep_bound(struct pool *pool, struct connection *c)
@@ -235,10 +263,10 @@ static int lease_connect(struct lease *lease, void **connection)
 static int lease_begin(struct opening *opening, void **connection)
 {
     struct lease *lease = list_entry(opening, struct lease, opening);
-    struct pool_host *host = lease->pool->host;
+    struct pools *all = lease->pool->all;
     int status = lease_connect(lease, connection);
 
-    if (status == UV_EMFILE && host->make_room(host))
+    if (status == UV_EMFILE && all->make_room(all))
         status = lease_connect(lease, connection);
     return status;
 }

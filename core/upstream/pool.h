@@ -16,33 +16,40 @@
  * A backend may not have read a body that it was sent, and take it for the next request, whose
  * answer is then anybody's. So a connection that has carried one (its bonds) is kept for the client
  * who sent it, one for each, and closed with that client's own.
+ *
+ * A pool belongs to the slot of the board, not to the script that names the backend: scripts that
+ * have it in use, one after the other or at once, share its connections, so a reload loses none.
+ * When nobody uses it any more its idle connections are closed, those that are lent when they come
+ * back, and then it is gone.
  */
 #ifndef UPSTREAM_POOL_H
 #define UPSTREAM_POOL_H
 
 #include "base/list.h"
 #include "net/opening.h"
+#include "shared/segment.h"
 #include "upstream/outgoing.h"
 
-struct pool_host { /* what all pools of a worker share */
+struct pools { /* of a worker; all zero at first, but for the loop, make_room and its owner */
     struct loop *loop;
-    unsigned open; /* pools that are not gone, with those that only wait for a connection to end */
     /* There are no more descriptors: closes one. False: there is none to close. */
-    bool (*make_room)(struct pool_host *);
+    bool (*make_room)(struct pools *);
     void *owner;
+    unsigned open; /* pools that are not gone, with those that only wait for a connection to end */
+    struct pool *list[SEGMENT_BACKENDS_MAX]; /* by slot; NULL: nobody uses it */
 };
 
 struct pool {
+    struct pools *all;
     struct loop *loop;
     uint64_t idle_ms;
-    struct list_node idle;  /* those that were idle during the last poll, last used first */
-    struct list_node back;  /* those that came back since, the same */
-    struct list_node bound; /* those that serve one client only, the same */
-    uint64_t settled_poll;  /* up to which that is true */
-    unsigned connections;   /* in any state, until their close is over */
-    unsigned uses;          /* by scripts, for upstream/pools.c */
-    unsigned waiting;       /* requests that have found the backend full, for proxy/queue.c */
-    struct pool_host *host;
+    struct list_node idle;    /* those that were idle during the last poll, last used first */
+    struct list_node back;    /* those that came back since, the same */
+    struct list_node bound;   /* those that serve one client only, the same */
+    uint64_t settled_poll;    /* up to which that is true */
+    unsigned connections;     /* in any state, until their close is over */
+    unsigned uses;            /* by scripts */
+    unsigned waiting;         /* requests that have found the backend full, for proxy/queue.c */
     uint32_t address_version; /* of the copy, for upstream/backend.c; 0: none */
     struct sockaddr_in6 address;
     struct sockaddr_in6 detour; /* served when that one failed; AF_UNSPEC: none */
@@ -61,13 +68,13 @@ struct lease { /* embedded in what asks; stays in place until its event */
     struct deadline deadline;
 };
 
-struct pool *pool_new(struct pool_host *); /* its time is to be set */
-void pool_close_idle(struct pool *);
-bool pool_close_oldest(struct pool *); /* of the idle ones; false: there is none */
-/* Closes the idle ones; returned ones are closed from now on. It frees itself when the last
- * one has gone, perhaps at once. */
-void pool_close(struct pool *);
+/* One use more. The time is the newest script's: it holds for all of them from now on. */
+struct pool *pools_use(struct pools *, unsigned slot, uint64_t idle_ms);
+void pools_release(struct pools *, unsigned slot);
+/* Each pool closes the idle connection that was used longest ago. False: none is idle. */
+bool pools_close_oldest(struct pools *);
 
+void pool_close_idle(struct pool *);
 /* NULL: none is idle. One of the client's own comes first. now_us: of the steady clock. */
 struct outgoing *pool_take(struct pool *, const struct outgoing_request *, uint64_t now_us);
 void lease_init(struct lease *, void (*on_ready)(struct lease *, struct outgoing *),
