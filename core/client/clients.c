@@ -5,17 +5,12 @@
 
 enum { SPARE_KEPT = 8 }; /* blocks of requests, however long nobody needs them */
 
-void clients_init(struct clients *clients, const struct clients_setup *setup)
+void clients_init(struct clients *clients)
 {
-    *clients = (struct clients){.loop = setup->loop,
-                                .segment = setup->segment,
-                                .worker = setup->worker,
-                                .events = setup->events,
-                                .owner = setup->owner};
     for (unsigned i = 0; i < CLIENTS_LISTS; i++)
         list_init(&clients->lists[i]);
     list_init(&clients->spare);
-    clients_follow(clients, setup->config);
+    clients_follow(clients, clients->config);
 }
 
 /* A visitor may close the connection that it is shown. */

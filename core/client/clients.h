@@ -10,16 +10,7 @@
 
 #include "client/clients_inside.h"
 
-struct clients_setup { /* all of it is borrowed */
-    struct loop *loop;
-    const struct config *config;
-    struct segment *segment;
-    unsigned worker;
-    const struct clients_events *events;
-    void *owner;
-};
-
-void clients_init(struct clients *, const struct clients_setup *);
+void clients_init(struct clients *);
 /* The settings of another script hold from now on, for connections that are there, too; but none
  * is refused that was accepted. Borrows them until the next call. */
 void clients_follow(struct clients *, const struct config *);

@@ -35,15 +35,16 @@ enum clients_list {
     CLIENTS_LISTS,
 };
 
-struct clients { /* of one worker */
+struct clients { /* of one worker; all zero before clients_init but these six, which it borrows */
     struct loop *loop;
-    struct config_timeouts timeouts;
-    struct parse_limits limits;
-    const struct config *config; /* that of the last clients_follow: for limits.per_client */
+    const struct config *config; /* then that of the last clients_follow */
     struct segment *segment;
     unsigned worker;
     const struct clients_events *events;
     void *owner;
+
+    struct config_timeouts timeouts;
+    struct parse_limits limits;
     struct list_node lists[CLIENTS_LISTS]; /* of all of them */
     struct list_node spare;                /* blocks of incomings that ended */
     unsigned spare_count, spare_least;     /* now; at least so many since the last clients_tick */

@@ -410,12 +410,13 @@ static void worker_init(struct worker *w, const struct worker_task *task)
     deadline_init(&w->log_again, on_log_again);
     deadline_init(&w->pulse, on_pulse);
     deadline_init(&w->turn_to_load, on_turn_to_load);
-    clients_init(&w->clients, &(struct clients_setup){.loop = &w->loop,
-                                                      .config = w->first,
-                                                      .segment = segment,
-                                                      .worker = task->slot,
-                                                      .events = &clients_events,
-                                                      .owner = w});
+    w->clients = (struct clients){.loop = &w->loop,
+                                  .config = w->first,
+                                  .segment = segment,
+                                  .worker = task->slot,
+                                  .events = &clients_events,
+                                  .owner = w};
+    clients_init(&w->clients);
     account_init(&w->account, &w->clients, &w->proxy.pools);
     proxy_init(&w->proxy, &w->loop, segment, task->slot);
     entrance_init(&w->entrance, &w->clients, &w->proxy.pools);

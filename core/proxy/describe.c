@@ -146,15 +146,6 @@ void describe_forwarded(struct outgoing *to, struct incoming *in, const struct c
         request_body_size(request));
 }
 
-static void describe_last_try(struct access_record *r, const struct attempt *a)
-{
-    r->backend = a->backend->settings->name;
-    r->has_connect = a->connected_us != 0;
-    r->connect_us = a->connected_us - a->began_us;
-    r->has_first_byte = a->head_us != 0;
-    r->first_byte_us = a->head_us - a->began_us;
-}
-
 void describe_end(struct access_record *r, const struct incoming *in,
                   const struct facts_request *facts, const struct attempt *last, uint64_t now_us)
 {
@@ -171,8 +162,13 @@ void describe_end(struct access_record *r, const struct incoming *in,
     r->explained = facts->explained;
     r->total_us = now_us - in->began_us;
     r->ended_us = now_us;
-    if (last != NULL)
-        describe_last_try(r, last);
+    if (last == NULL)
+        return;
+    r->backend = last->backend->settings->name;
+    r->has_connect = last->connected_us != 0;
+    r->connect_us = last->connected_us - last->began_us;
+    r->has_first_byte = last->head_us != 0;
+    r->first_byte_us = last->head_us - last->began_us;
 }
 
 unsigned describe_fault(enum incoming_fault fault)
