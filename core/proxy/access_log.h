@@ -41,6 +41,6 @@ struct access_record {
 /* Adds a try to the list, behind last (NULL if it is the first). Borrows the name. */
 struct access_try *access_try_add(struct arena *, struct access_try **list, struct access_try *last,
                                   const char *backend);
-void access_log_write(const struct access_record *);
+void access_log_write(const struct access_record *); /* call only if log_wants(LOG_INFO) */
 
 #endif

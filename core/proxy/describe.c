@@ -157,13 +157,13 @@ void describe_end(struct access_record *r, const struct incoming *in,
     if (facts->method.length > 0)
         r->version = head_version(incoming_head(in));
     r->bytes_in = in->body_bytes;
-    r->attempts = last ? facts->attempts : 0;
     r->by_fallback |= facts->by_fallback != 0;
     r->explained = facts->explained;
     r->total_us = now_us - in->began_us;
     r->ended_us = now_us;
     if (last == NULL)
         return;
+    r->attempts = facts->attempts;
     r->backend = last->backend->settings->name;
     r->has_connect = last->connected_us != 0;
     r->connect_us = last->connected_us - last->began_us;

@@ -4,6 +4,7 @@
  */
 #include "proxy/story.h"
 
+#include "base/log.h"
 #include "client/reply.h"
 #include "config/logging.h"
 #include "proxy/describe.h"
@@ -39,7 +40,8 @@ static void exchange_write_line(struct exchange *e)
 {
     const struct config_log *log = &e->plan->config->log;
 
-    if (e->facts.no_log || (log->skip_count > 0 && logging_skips(log, e->facts.path)))
+    if (!log_wants(LOG_INFO) || e->facts.no_log ||
+        (log->skip_count > 0 && logging_skips(log, e->facts.path)))
         return;
     if (log->host || log->headers_count > 0) {
         e->log.more = log;
