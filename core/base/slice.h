@@ -80,6 +80,11 @@ static inline bool slice_is_nocase(struct slice a, struct slice b)
     return true;
 }
 
+static inline bool slice_begins_nocase(struct slice s, struct slice with)
+{
+    return s.length >= with.length && slice_is_nocase((struct slice){s.start, with.length}, with);
+}
+
 /* Without the spaces and tabs at both ends. */
 static inline struct slice slice_trim(struct slice s)
 {

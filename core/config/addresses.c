@@ -139,7 +139,7 @@ static bool has_backend(const struct config *config, struct slice name)
 
 static struct slice without_scheme(struct slice text)
 {
-    if (text.length >= 7 && slice_is_nocase((struct slice){text.start, 7}, SLICE("http://")))
+    if (slice_begins_nocase(text, SLICE("http://")))
         return (struct slice){text.start + 7, text.length - 7};
     return text;
 }

@@ -59,7 +59,7 @@ const char *fetch_set_url(struct fetch *f, struct slice url)
 
     if (wrong != NULL)
         return wrong;
-    if (url.length >= 8 && slice_is_nocase((struct slice){url.start, 8}, SLICE("https://")))
+    if (slice_begins_nocase(url, SLICE("https://")))
         return "lb.http speaks plain http:// only, no TLS";
     if (url.length > limits.request_line)
         return "a URL has 8192 bytes at most";

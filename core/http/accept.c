@@ -1,11 +1,5 @@
 #include "http/accept.h"
 
-static bool begins_with(struct slice text, struct slice start)
-{
-    return text.length >= start.length &&
-           slice_is_nocase((struct slice){text.start, start.length}, start);
-}
-
 static bool ends_with(struct slice text, struct slice end)
 {
     return text.length >= end.length &&
@@ -39,12 +33,12 @@ static bool is_json(struct slice range)
 {
     return slice_is_nocase(range, SLICE("application/json")) ||
            slice_is_nocase(range, SLICE("application/*")) ||
-           (begins_with(range, SLICE("application/")) && ends_with(range, SLICE("+json")));
+           (slice_begins_nocase(range, SLICE("application/")) && ends_with(range, SLICE("+json")));
 }
 
 static bool takes_text(struct slice range)
 {
-    return slice_is(range, SLICE("*/*")) || begins_with(range, SLICE("text/"));
+    return slice_is(range, SLICE("*/*")) || slice_begins_nocase(range, SLICE("text/"));
 }
 
 bool accept_wants_json(const struct head *head)

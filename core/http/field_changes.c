@@ -67,11 +67,7 @@ enum changes_fault changes_add(struct field_changes *changes, struct arena *aren
 
 static struct slice cookie_name(struct slice cookie)
 {
-    const char *end = memchr(cookie.start, '=', cookie.length);
-
-    if (end != NULL)
-        cookie.length = (size_t)(end - cookie.start);
-    return slice_trim(cookie);
+    return slice_trim(slice_take_until(&cookie, '='));
 }
 
 static bool makes_way(enum changes_of of, const struct field *came, const struct field *change)

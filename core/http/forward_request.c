@@ -150,17 +150,13 @@ static void write_request_fields(struct writer *w, const struct forward_request 
  * nothing is left. */
 static bool write_upgrade(struct writer *w, const struct head *head)
 {
-    const struct field *field;
-    unsigned at = 0, written = 0;
+    struct members offers = {.head = head, .kind = FIELD_UPGRADE};
+    struct slice protocol;
+    unsigned written = 0;
 
-    while ((field = head_next(head, FIELD_UPGRADE, &at)) != NULL) {
-        struct slice rest = field->value;
-        struct slice protocol;
-
-        while (protocol_next(&rest, &protocol)) {
-            write_text(w, written++ == 0 ? SLICE("Upgrade: ") : SLICE(", "));
-            write_text(w, protocol);
-        }
+    while (protocol_next(&offers, &protocol)) {
+        write_text(w, written++ == 0 ? SLICE("Upgrade: ") : SLICE(", "));
+        write_text(w, protocol);
     }
     if (written > 0)
         write_text(w, SLICE("\r\n"));
@@ -170,24 +166,14 @@ static bool write_upgrade(struct writer *w, const struct head *head)
 /* Only a client of 1.1 gets chunks, and trailers with them (RFC 9110, 6.5.1 and 10.1.4). */
 static bool accepts_trailers(const struct head *head)
 {
-    const struct field *field;
-    unsigned at = 0;
+    struct members codings = {.head = head, .kind = FIELD_TE};
+    struct slice coding;
 
     if (head->version < VERSION_1_1)
         return false;
-    while ((field = head_next(head, FIELD_TE, &at)) != NULL) {
-        struct slice rest = field->value;
-        struct slice coding;
-
-        while (list_next(&rest, &coding)) {
-            const char *weight = memchr(coding.start, ';', coding.length);
-
-            if (weight != NULL)
-                coding.length = (size_t)(weight - coding.start);
-            if (slice_is_nocase(slice_trim(coding), SLICE("trailers")))
-                return true;
-        }
-    }
+    while (members_next(&codings, &coding)) /* perhaps with a weight */
+        if (slice_is_nocase(slice_trim(slice_take_until(&coding, ';')), SLICE("trailers")))
+            return true;
     return false;
 }
 

@@ -27,21 +27,17 @@ static bool head_is_chunked_only(const struct head *head)
 
 bool framing_is_unknown_coding(const struct head *head)
 {
-    const struct field *field;
-    unsigned at = 0, others = 0, chunked = 0;
+    struct members codings = {.head = head, .kind = FIELD_TRANSFER_ENCODING};
+    unsigned others = 0, chunked = 0;
+    struct slice coding;
     bool is_last = false;
 
     if (head->version < VERSION_1_1 || head_has(head, FIELD_CONTENT_LENGTH))
         return false;
-    while ((field = head_next(head, FIELD_TRANSFER_ENCODING, &at)) != NULL) {
-        struct slice rest = field->value;
-        struct slice coding;
-
-        while (list_next(&rest, &coding)) {
-            is_last = slice_is_nocase(coding, SLICE("chunked"));
-            chunked += is_last;
-            others += !is_last;
-        }
+    while (members_next(&codings, &coding)) {
+        is_last = slice_is_nocase(coding, SLICE("chunked"));
+        chunked += is_last;
+        others += !is_last;
     }
     return is_last && chunked == 1 && others > 0;
 }

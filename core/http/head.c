@@ -27,32 +27,33 @@ const struct field *head_search(const struct head *head, enum field_kind kind, u
 bool list_next(struct slice *rest, struct slice *member)
 {
     while (rest->length > 0) {
-        const char *comma = memchr(rest->start, ',', rest->length);
-        size_t length = comma ? (size_t)(comma - rest->start) : rest->length;
-        size_t used = comma ? length + 1 : length;
-
-        *member = slice_trim((struct slice){rest->start, length});
-        rest->start += used;
-        rest->length -= used;
+        *member = slice_trim(slice_take_until(rest, ','));
         if (member->length > 0)
             return true;
     }
     return false;
 }
 
+bool members_next(struct members *m, struct slice *member)
+{
+    while (!list_next(&m->rest, member)) {
+        const struct field *field = head_next(m->head, m->kind, &m->at);
+
+        if (field == NULL)
+            return false;
+        m->rest = field->value;
+    }
+    return true;
+}
+
 bool head_lists(const struct head *head, enum field_kind kind, struct slice token)
 {
-    const struct field *field;
-    unsigned at = 0;
+    struct members members = {.head = head, .kind = kind};
+    struct slice member;
 
-    while ((field = head_next(head, kind, &at)) != NULL) {
-        struct slice rest = field->value;
-        struct slice member;
-
-        while (list_next(&rest, &member))
-            if (slice_is_nocase(member, token))
-                return true;
-    }
+    while (members_next(&members, &member))
+        if (slice_is_nocase(member, token))
+            return true;
     return false;
 }
 

@@ -62,10 +62,21 @@ static inline bool head_has(const struct head *head, enum field_kind kind)
     return head->kinds != NULL ? head_may_have(head, kind) : head_search(head, kind, &at) != NULL;
 }
 
-/* Is token one of the comma-separated members of all fields of that kind? */
-bool head_lists(const struct head *, enum field_kind, struct slice token);
 /* Takes the next member off a comma-separated list; false at its end. Empty ones are skipped. */
 bool list_next(struct slice *rest, struct slice *member);
+
+/* The members of the one list that all fields of a kind are (RFC 9110, 5.3). Begins as
+ * {.head = head, .kind = kind}. */
+struct members {
+    const struct head *head;
+    enum field_kind kind;
+    unsigned at;
+    struct slice rest; /* of the field before at */
+};
+
+bool members_next(struct members *, struct slice *member); /* false: it was the last */
+/* Is token one of them, in any letter case? */
+bool head_lists(const struct head *, enum field_kind, struct slice token);
 /* 1*DIGIT that fits, and nothing else (RFC 9110, 8.6 and 7.6.2). */
 bool number_read(struct slice digits, uint64_t *number);
 /* May another message follow on this connection, by Connection and version (RFC 9112, 9.3)? */

@@ -50,8 +50,7 @@ static bool fits_end_to_end(struct slice name, const struct end_to_end *row)
 
     if (row->name[length - 1] != '*')
         return slice_is_nocase(name, (struct slice){row->name, length});
-    name.length = name.length < length - 1 ? name.length : length - 1;
-    return slice_is_nocase(name, (struct slice){row->name, length - 1});
+    return slice_begins_nocase(name, (struct slice){row->name, length - 1});
 }
 
 static const struct end_to_end *end_to_end_find(struct slice name)
@@ -98,28 +97,14 @@ static bool option_may_name(struct slice option)
     return kind == FIELD_OTHER || kind == FIELD_LOOK_ALIKE;
 }
 
-/* RFC 9110, 7.6.1: several lines, and a list in each, are one list. */
-static void sorting_mark_named(struct sorting *s, const struct head *head)
-{
-    const struct field *field;
-    unsigned at = 0;
-
-    while ((field = head_next(head, FIELD_CONNECTION, &at)) != NULL) {
-        struct slice rest = field->value;
-        struct slice option;
-
-        while (list_next(&rest, &option))
-            if (option_may_name(option))
-                sorting_mark(s, option);
-    }
-}
-
 /* What a head's reader has found is taken over, and but for Connection that is all. */
 struct hop_fields hop_sort(struct arena *arena, const struct head *head, const struct field *fields,
                            unsigned count)
 {
     bool is_known = fields == head->fields && head->kinds != NULL;
+    struct members options = {.head = head, .kind = FIELD_CONNECTION};
     struct sorting s = {fields, NULL, count, 0};
+    struct slice option;
 
     if (is_known && !head_has(head, FIELD_CONNECTION))
         return (struct hop_fields){head->kinds, head->seen};
@@ -131,7 +116,9 @@ struct hop_fields hop_sort(struct arena *arena, const struct head *head, const s
         for (unsigned i = 0; i < count; i++)
             sorting_set(&s, i, field_kind_of(fields[i].name));
     }
-    sorting_mark_named(&s, head);
+    while (members_next(&options, &option))
+        if (option_may_name(option))
+            sorting_mark(&s, option);
     return (struct hop_fields){s.kinds, s.seen};
 }
 

@@ -6,7 +6,6 @@
  */
 #include "http/parse.h"
 
-#include "http/refusal.h"
 #include "http/scan.h"
 
 #include <llhttp.h>
@@ -327,14 +326,14 @@ static enum parse_step parse_refuse_head(struct parse *p, struct slice last)
     enum parse_step step;
 
     if (!p->is_response)
-        p->syntax.fault = (uint8_t)refusal_fault((enum syntax_fault)p->syntax.fault, head);
+        p->syntax.fault = (uint8_t)syntax_request_fault((enum syntax_fault)p->syntax.fault, head);
     step = parse_refuse(p, (enum syntax_fault)p->syntax.fault);
     if (!syntax_has_first_line(&p->syntax))
         return step;
     if (!p->is_response)
         scan_request(head, &room, &p->head);
     if (p->error == PARSE_BAD && syntax_fault_has_name(&p->syntax))
-        p->why = refusal_name_field(p->arena, &p->syntax, head, last.start[last.length]);
+        p->why = syntax_fault_of_name(p->arena, &p->syntax, head, last.start[last.length]);
     return step;
 }
 

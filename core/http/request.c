@@ -33,20 +33,12 @@ static enum request_fault request_find_host(const struct head *head, struct requ
 /* RFC 9110, 7.8. */
 static bool request_finds_upgrade(const struct head *head)
 {
-    const struct field *field;
-    unsigned at = 0;
+    struct members offers = {.head = head, .kind = FIELD_UPGRADE};
+    struct slice protocol;
 
-    if (head->version != VERSION_1_1 || !head_has(head, FIELD_UPGRADE) ||
-        !head_lists(head, FIELD_CONNECTION, SLICE("upgrade")))
-        return false;
-    while ((field = head_next(head, FIELD_UPGRADE, &at)) != NULL) {
-        struct slice rest = field->value;
-        struct slice protocol;
-
-        if (protocol_next(&rest, &protocol))
-            return true;
-    }
-    return false;
+    return head->version == VERSION_1_1 && head_has(head, FIELD_UPGRADE) &&
+           head_lists(head, FIELD_CONNECTION, SLICE("upgrade")) &&
+           protocol_next(&offers, &protocol);
 }
 
 /* RFC 9110, 7.6.2: of other methods it means nothing, and is forwarded as it is. */
@@ -66,18 +58,13 @@ static bool request_find_max_forwards(const struct head *head, struct request *o
 
 static bool request_has_many_options(const struct head *head)
 {
-    const struct field *field;
-    unsigned at = 0, options = 0;
+    struct members options = {.head = head, .kind = FIELD_CONNECTION};
+    struct slice option;
+    unsigned count = 0;
 
-    while ((field = head_next(head, FIELD_CONNECTION, &at)) != NULL) {
-        struct slice rest = field->value;
-        struct slice option;
-
-        while (list_next(&rest, &option))
-            if (++options > OPTIONS_MAX)
-                return true;
-    }
-    return false;
+    while (count <= OPTIONS_MAX && members_next(&options, &option))
+        count++;
+    return count > OPTIONS_MAX;
 }
 
 enum request_fault request_check(const struct head *head, struct arena *arena, struct request *out)

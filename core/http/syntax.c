@@ -5,6 +5,8 @@
  */
 #include "http/syntax.h"
 
+#include <stdio.h>
+
 enum { EMPTY_LINES_BYTES_MAX = 8, TLS_HANDSHAKE = 0x16, PROXY_EMPTY_BYTES = 4 };
 
 /* What a byte is, in the low bits, next to the runs of bytes in which it may stand. */
@@ -345,6 +347,18 @@ bool is_text(struct slice text)
     return has_only(text, IN_TEXT);
 }
 
+/* RFC 9113, 3.4: the preface of HTTP/2. The PROXY protocol, 2.1: its version 1; the second is known
+ * by its first bytes (syntax_step). */
+enum syntax_fault syntax_request_fault(enum syntax_fault fault, struct slice head)
+{
+    if (slice_begins(head, SLICE("PRI * HTTP/2.0")))
+        return SYNTAX_HTTP2;
+    if (slice_begins(head, SLICE("PROXY TCP4")) || slice_begins(head, SLICE("PROXY TCP6")) ||
+        slice_begins(head, SLICE("PROXY UNKNOWN")))
+        return SYNTAX_PROXY;
+    return fault;
+}
+
 const char *syntax_fault_text(enum syntax_fault fault)
 {
     static const char *const texts[] = {
@@ -384,4 +398,24 @@ const char *syntax_fault_text(enum syntax_fault fault)
     };
 
     return texts[fault];
+}
+
+const char *syntax_fault_of_name(struct arena *arena, const struct syntax *s, struct slice head,
+                                 char wrong)
+{
+    enum { SHOWN_MAX = 60 };
+    const char *line = memrchr(head.start, '\n', head.length);
+    const char *start = line != NULL ? line + 1 : head.start;
+    struct slice rest = {start, (size_t)(head.start + head.length - start)};
+    struct slice shown = slice_take_until(&rest, ':');
+    const char *why = syntax_fault_text((enum syntax_fault)s->fault);
+    size_t room = strlen(why) + SHOWN_MAX + sizeof ": \\x00";
+    char *text = arena_alloc(arena, room), last[sizeof "\\x00"] = "";
+
+    if (s->fault == SYNTAX_NAME)
+        snprintf(last, sizeof last, wrong > ' ' && wrong < 0x7f ? "%c" : "\\x%02x",
+                 (unsigned char)wrong);
+    snprintf(text, room, "%s: %.*s%s", why,
+             shown.length < SHOWN_MAX ? (int)shown.length : SHOWN_MAX, shown.start, last);
+    return text;
 }

@@ -8,6 +8,7 @@
 #ifndef HTTP_SYNTAX_H
 #define HTTP_SYNTAX_H
 
+#include "base/arena.h"
 #include "http/head.h"
 
 #include <stdint.h>
@@ -80,7 +81,15 @@ bool syntax_has_first_line(const struct syntax *); /* with its line end */
 /* The fault is in a field line whose name has begun. */
 bool syntax_fault_has_name(const struct syntax *);
 
+/* The fault of a request, of which that much was read: another one if it begins as no valid request
+ * does, but another protocol. */
+enum syntax_fault syntax_request_fault(enum syntax_fault, struct slice head);
+
 const char *syntax_fault_text(enum syntax_fault);
+/* "a field name that is not a token: X-A[": the name of the field up to its colon, or with the byte
+ * that does not belong in it; in the arena. The head ends before that byte. */
+const char *syntax_fault_of_name(struct arena *, const struct syntax *, struct slice head,
+                                 char wrong);
 
 /* In which runs of bytes one may stand; what else is in the table is syntax.c's. */
 enum { IN_TOKEN = 0x10, IN_TARGET = 0x20, IN_TEXT = 0x40, IN_HOST = 0x80 };

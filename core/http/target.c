@@ -38,7 +38,7 @@ static bool target_parse_absolute(struct slice method, struct slice text, struct
     const size_t start = strlen("http://");
     size_t at = start;
 
-    if (text.length <= at || !slice_is_nocase((struct slice){text.start, at}, SLICE("http://")))
+    if (!slice_begins_nocase(text, SLICE("http://")))
         return false;
     while (at < text.length && text.start[at] != '/' && text.start[at] != '?')
         at++;

@@ -6,9 +6,9 @@
 
 #include "http/head.h"
 
-/* Takes the next protocol off an Upgrade field's list: a token, perhaps with a version behind a
- * slash (RFC 9110, 7.8). Skips what is none, and h2c and its drafts, which are never forwarded. */
-bool protocol_next(struct slice *rest, struct slice *protocol);
+/* The next protocol of the Upgrade fields' members: a token, perhaps with a version behind a slash
+ * (RFC 9110, 7.8). Skips what is none, and h2c and its drafts, which are never forwarded. */
+bool protocol_next(struct members *, struct slice *protocol);
 /* Does the 101, of 1.1, say in Connection that it switches to one protocol that the request's
  * Upgrade offered (RFC 9110, 7.8)? */
 bool upgrade_agrees(const struct head *request, const struct head *response);

@@ -22,12 +22,6 @@ static struct slice slice_from(struct slice s, size_t at)
     return (struct slice){s.start + at, s.length - at};
 }
 
-static bool has_prefix(struct slice s, struct slice prefix)
-{
-    return s.length >= prefix.length &&
-           slice_is_nocase((struct slice){s.start, prefix.length}, prefix);
-}
-
 static bool has_byte(struct slice s, char byte)
 {
     return s.length > 0 && memchr(s.start, byte, s.length) != NULL;
@@ -41,9 +35,9 @@ static void set_host(struct address *out, struct slice host)
 
 static const char *parse_scheme(struct slice *text)
 {
-    if (has_prefix(*text, SLICE("https://")))
+    if (slice_begins_nocase(*text, SLICE("https://")))
         return "TLS to a backend is not available: use http:// or plain host:port";
-    if (has_prefix(*text, SLICE("http://")))
+    if (slice_begins_nocase(*text, SLICE("http://")))
         *text = slice_from(*text, 7);
     for (size_t i = 0; i + 2 < text->length; i++)
         if (memcmp(text->start + i, "://", 3) == 0)
@@ -203,7 +197,7 @@ const char *address_parse(struct address *out, struct slice text, bool any_port)
 
     memset(out, 0, sizeof *out);
     text = slice_trim(text);
-    if (has_byte(text, ';') && !has_prefix(text, SLICE("unix:")))
+    if (has_byte(text, ';') && !slice_begins_nocase(text, SLICE("unix:")))
         return "a semicolon is in it: separate addresses by commas";
     if (has_two_lines(text))
         return "a line end is in it: separate addresses by commas";
@@ -212,7 +206,7 @@ const char *address_parse(struct address *out, struct slice text, bool any_port)
         return wrong;
     if (text.length == 0)
         return "expected host:port, found nothing";
-    if (has_prefix(text, SLICE("unix:")))
+    if (slice_begins_nocase(text, SLICE("unix:")))
         return parse_unix(out, slice_from(text, 5));
     wrong = text.start[0] == '[' ? parse_bracketed(out, text, any_port)
                                  : parse_plain(out, text, any_port);
