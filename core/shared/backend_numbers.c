@@ -1,5 +1,7 @@
 #include "shared/backend_numbers.h"
 
+#include "shared/bytes.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +70,7 @@ static double remains(uint64_t from_ms, uint64_t to_ms, double half_ms)
     return to_ms > from_ms ? exp2(-(double)(to_ms - from_ms) / half_ms) : 1;
 }
 
-static void share_add(struct segment_share *share, double ms, bool is_error, uint64_t now_ms)
+void numbers_note_answer(struct segment_share *share, double ms, bool is_error, uint64_t now_ms)
 {
     double left = remains(LOAD(share->at_ms), now_ms, NUMBERS_MEMORY_MS);
 
@@ -78,11 +80,6 @@ static void share_add(struct segment_share *share, double ms, bool is_error, uin
     STORE(share->at_ms, now_ms);
 }
 
-void numbers_note_answer(struct segment_share *share, double ms, bool is_error, uint64_t now_ms)
-{
-    share_add(share, ms, is_error, now_ms);
-}
-
 void numbers_note_failure(struct segment *s, struct segment_share *share, double ms,
                           uint64_t now_ms)
 {
@@ -90,55 +87,30 @@ void numbers_note_failure(struct segment *s, struct segment_share *share, double
         fmax(NUMBERS_PENALTY_FACTOR * numbers_median_ms(s, now_ms), NUMBERS_PENALTY_MS);
 
     STORE(share->failures, LOAD(share->failures) + 1);
-    share_add(share, fmax(ms, penalty_ms), true, now_ms);
+    numbers_note_answer(share, fmax(ms, penalty_ms), true, now_ms);
 }
 
 /* --- over all workers --- */
 
-uint32_t numbers_in_flight(const struct segment *s, unsigned slot)
-{
-    const struct segment_share *share = &s->shares[0][slot];
-    const struct segment_share *end = share + (size_t)segment_workers(s) * SEGMENT_BACKENDS_MAX;
-    uint32_t sum = 0;
+/* Scripts read the sums for each backend. */
+#define DEFINE_SUM(type, member)                                                                   \
+    type numbers_##member(const struct segment *s, unsigned slot)                                  \
+    {                                                                                              \
+        const struct segment_share *share = &s->shares[0][slot];                                   \
+        const struct segment_share *end =                                                          \
+            share + (size_t)segment_workers(s) * SEGMENT_BACKENDS_MAX;                             \
+        type sum = 0;                                                                              \
+                                                                                                   \
+        CHECK(slot < SEGMENT_BACKENDS_MAX);                                                        \
+        for (; share != end; share += SEGMENT_BACKENDS_MAX)                                        \
+            sum += LOAD(share->member);                                                            \
+        return sum;                                                                                \
+    }
 
-    CHECK(slot < SEGMENT_BACKENDS_MAX);
-    for (; share != end; share += SEGMENT_BACKENDS_MAX) /* scripts read it for each backend */
-        sum += LOAD(share->in_flight);
-    return sum;
-}
-
-uint32_t numbers_pending(const struct segment *s, unsigned slot)
-{
-    unsigned workers = segment_workers(s);
-    uint32_t sum = 0;
-
-    CHECK(slot < SEGMENT_BACKENDS_MAX);
-    for (unsigned i = 0; i < workers; i++)
-        sum += LOAD(s->shares[i][slot].pending);
-    return sum;
-}
-
-uint64_t numbers_requests(const struct segment *s, unsigned slot)
-{
-    unsigned workers = segment_workers(s);
-    uint64_t sum = 0;
-
-    CHECK(slot < SEGMENT_BACKENDS_MAX);
-    for (unsigned i = 0; i < workers; i++)
-        sum += LOAD(s->shares[i][slot].requests);
-    return sum;
-}
-
-uint64_t numbers_failures(const struct segment *s, unsigned slot)
-{
-    unsigned workers = segment_workers(s);
-    uint64_t sum = 0;
-
-    CHECK(slot < SEGMENT_BACKENDS_MAX);
-    for (unsigned i = 0; i < workers; i++)
-        sum += LOAD(s->shares[i][slot].failures);
-    return sum;
-}
+DEFINE_SUM(uint32_t, in_flight)
+DEFINE_SUM(uint32_t, pending)
+DEFINE_SUM(uint64_t, requests)
+DEFINE_SUM(uint64_t, failures)
 
 struct averages {
     double samples, sum_ms, errors;
@@ -246,10 +218,6 @@ double numbers_median_ms(struct segment *s, uint64_t now_ms)
 
 /* A claim, as of an ejection (shared/board.c): one writer at a time, and one that died does not
  * keep the others away for longer than ERROR_CLAIM_STALE_MS. */
-struct error_text {
-    uint64_t words[NUMBERS_ERROR_BYTES / 8];
-};
-
 _Static_assert(sizeof((struct segment_backend *)0)->last_error == NUMBERS_ERROR_BYTES,
                "room for a last error");
 
@@ -272,23 +240,14 @@ static uint64_t claim_next(uint64_t claim, bool busy, uint64_t now_ms)
     return count << 40 | (now_ms & CLAIM_TIME_MASK);
 }
 
-static struct error_text error_read(const struct segment_backend *b)
-{
-    struct error_text text;
-
-    for (unsigned i = 0; i < sizeof text.words / sizeof *text.words; i++)
-        text.words[i] = LOAD(b->last_error[i]);
-    return text;
-}
-
 void numbers_note_error(struct segment *s, unsigned slot, const char *text, uint64_t now_ms)
 {
     struct segment_backend *b = &s->backends[slot];
     uint64_t claim = atomic_load(&b->error_claim), mine;
-    struct error_text old = error_read(b), new = {{0}};
+    char new[NUMBERS_ERROR_BYTES] = "";
 
-    memcpy(&new, text, strnlen(text, sizeof new - 1));
-    if (!claim_is_busy(claim) && claim != 0 && memcmp(&old, &new, sizeof new) == 0)
+    memcpy(new, text, strnlen(text, sizeof new - 1));
+    if (!claim_is_busy(claim) && claim != 0 && bytes_are(b->last_error, new, sizeof new))
         return;
     if (claim_is_busy(claim) && now_ms < (claim & CLAIM_TIME_MASK) + ERROR_CLAIM_STALE_MS)
         return; /* somebody tells of another one */
@@ -296,8 +255,7 @@ void numbers_note_error(struct segment *s, unsigned slot, const char *text, uint
     if (!atomic_compare_exchange_strong(&b->error_claim, &claim, mine))
         return;
     atomic_thread_fence(memory_order_release);
-    for (unsigned i = 0; i < sizeof new.words / sizeof *new.words; i++)
-        STORE(b->last_error[i], new.words[i]);
+    bytes_write(b->last_error, new, sizeof new);
     (void)atomic_compare_exchange_strong(&b->error_claim, &mine, claim_next(mine, false, now_ms));
 }
 
@@ -308,17 +266,15 @@ bool numbers_last_error(const struct segment *s, unsigned slot, char out[NUMBERS
     CHECK(slot < SEGMENT_BACKENDS_MAX);
     for (unsigned tries = 0; tries < ERROR_READ_TRIES; tries++) {
         uint64_t before = atomic_load_explicit(&b->error_claim, memory_order_acquire);
-        struct error_text text;
 
         if (before == 0)
             return false;
         if (claim_is_busy(before))
             continue;
-        text = error_read(b);
+        bytes_read(b->last_error, out, NUMBERS_ERROR_BYTES);
         atomic_thread_fence(memory_order_acquire);
         if (LOAD(b->error_claim) != before)
             continue;
-        memcpy(out, &text, sizeof text);
         out[NUMBERS_ERROR_BYTES - 1] = '\0';
         return true;
     }

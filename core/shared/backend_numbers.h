@@ -56,7 +56,7 @@ double numbers_median_ms(struct segment *, uint64_t now_ms);
 /* What the last failure was; cut off at NUMBERS_ERROR_BYTES. Written only if it is another
  * text. */
 void numbers_note_error(struct segment *, unsigned slot, const char *text, uint64_t now_ms);
-/* False: there was none, or it changes this moment. */
+/* False: there was none, or it changes this moment; the text is undefined then. */
 bool numbers_last_error(const struct segment *, unsigned slot, char text[NUMBERS_ERROR_BYTES]);
 
 bool numbers_are_held(const struct segment *, unsigned slot); /* in any worker */

@@ -28,6 +28,7 @@
 
 #include "base/clock.h"
 #include "shared/backend_numbers.h"
+#include "shared/bytes.h"
 #include "shared/evidence.h"
 #include "shared/queued.h"
 #include "shared/spares.h"
@@ -399,49 +400,24 @@ void board_forget_worker(struct segment *s, unsigned worker)
 
 /* --- addresses --- */
 
-struct address_words {
-    uint64_t words[4];
-};
-
-static struct address_words address_to_words(const struct sockaddr *address)
-{
-    struct address_words copy = {{0}};
-
-    if (address->sa_family == AF_INET)
-        memcpy(&copy, address, sizeof(struct sockaddr_in));
-    else
-        memcpy(&copy, address, sizeof(struct sockaddr_in6));
-    return copy;
-}
-
-static bool address_is_published(const struct segment_backend *b, const struct address_words *a,
-                                 uint32_t version)
-{
-    if (version == 0 || version % 2 != 0)
-        return false;
-    for (unsigned i = 0; i < 4; i++)
-        if (atomic_load_explicit(&b->address[i], memory_order_relaxed) != a->words[i])
-            return false;
-    return true;
-}
-
 /* A seqlock of atomics. If the writer died while the version was odd, readers go
  * on with what they have copied before, and the next monitor's first answer is
  * written over whatever is there, under the same odd version. */
 void board_publish_address(struct segment *s, unsigned backend, const struct sockaddr *address)
 {
     struct segment_backend *b = segment_backend(s, backend);
-    struct address_words a = address_to_words(address);
     uint32_t version = atomic_load(&b->address_version);
+    struct sockaddr_in6 copy = {0};
 
     CHECK(address->sa_family == AF_INET || address->sa_family == AF_INET6);
-    if (address_is_published(b, &a, version))
+    memcpy(&copy, address,
+           address->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof copy);
+    if (version != 0 && version % 2 == 0 && bytes_are(b->address, &copy, sizeof copy))
         return;
     version |= 1;
     atomic_store(&b->address_version, version);
     atomic_thread_fence(memory_order_release);
-    for (unsigned i = 0; i < 4; i++)
-        atomic_store_explicit(&b->address[i], a.words[i], memory_order_relaxed);
+    bytes_write(b->address, &copy, sizeof copy);
     atomic_store_explicit(&b->address_version, version + 1 ? version + 1 : 2, memory_order_release);
     segment_note_change(s);
 }
@@ -453,18 +429,17 @@ bool board_read_address(const struct segment *s, unsigned backend, uint32_t *ver
 
     for (unsigned tries = 0; tries < ADDRESS_READ_TRIES; tries++) {
         uint32_t before = atomic_load_explicit(&b->address_version, memory_order_acquire);
-        struct address_words a;
+        struct sockaddr_in6 seen;
 
         if (before == 0)
             return false;
         if (before % 2 != 0)
             continue;
-        for (unsigned i = 0; i < 4; i++)
-            a.words[i] = atomic_load_explicit(&b->address[i], memory_order_relaxed);
+        bytes_read(b->address, &seen, sizeof seen);
         atomic_thread_fence(memory_order_acquire);
         if (atomic_load_explicit(&b->address_version, memory_order_relaxed) != before)
             continue;
-        memcpy(out, &a, sizeof *out);
+        *out = seen;
         *version = before;
         return true;
     }

@@ -1,6 +1,7 @@
 #include "shared/cells.h"
 
 #include "base/check.h"
+#include "shared/bytes.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,7 +19,6 @@ static struct {
     uint64_t pid;
     uint32_t hints[HINTS]; /* cells that it has given back, to be used again first */
     unsigned hints_count;
-    uint64_t random;
 } here;
 
 /* --- whose it is --- */
@@ -102,37 +102,6 @@ void cell_release(struct table *t, struct cell_claimed claimed)
 
 /* --- what is in it --- */
 
-static void words_write(_Atomic uint64_t *words, struct slice bytes)
-{
-    for (size_t i = 0; i < bytes.length; i += 8) {
-        uint64_t word = 0;
-
-        memcpy(&word, bytes.start + i, bytes.length - i < 8 ? bytes.length - i : 8);
-        atomic_store_explicit(&words[i / 8], word, RELAXED);
-    }
-}
-
-static void words_load(const _Atomic uint64_t *words, char *out, size_t length)
-{
-    for (size_t i = 0; i < length; i += 8) {
-        uint64_t word = atomic_load_explicit(&words[i / 8], RELAXED);
-
-        memcpy(out + i, &word, length - i < 8 ? length - i : 8);
-    }
-}
-
-static bool words_are(const _Atomic uint64_t *words, struct slice bytes)
-{
-    for (size_t i = 0; i < bytes.length; i += 8) {
-        uint64_t word = 0;
-
-        memcpy(&word, bytes.start + i, bytes.length - i < 8 ? bytes.length - i : 8);
-        if (atomic_load_explicit(&words[i / 8], RELAXED) != word)
-            return false;
-    }
-    return true;
-}
-
 static uint64_t about_of(uint32_t type, const struct cell_key *key, uint32_t text_length)
 {
     return type | (uint64_t)key->bytes.length << 8 | (uint64_t)key->group << 16 |
@@ -166,8 +135,8 @@ void cell_fill(struct table *t, uint32_t cell, const struct cell_key *key,
     atomic_store_explicit(&c->about, about_of(value->type, key, length), RELAXED);
     atomic_store_explicit(&c->number, number, RELAXED);
     atomic_store_explicit(&c->hash, key->hash, RELAXED);
-    words_write(c->key, key->bytes);
-    words_write(t->texts[cell], (struct slice){value->text, length});
+    bytes_write(c->key, key->bytes.start, key->bytes.length);
+    bytes_write(t->texts[cell], value->text, length);
 }
 
 void cell_copy(struct table *t, uint32_t to, uint32_t from)
@@ -201,7 +170,7 @@ void cell_value(const struct table *t, uint32_t cell, struct table_value *out)
     out->type = about & 0xff;
     out->length = text_length_of(about);
     memcpy(&out->number, &number, sizeof number);
-    words_load(t->texts[cell], out->text, out->length);
+    bytes_read(t->texts[cell], out->text, out->length);
 }
 
 bool cell_is_of(const struct table *t, uint32_t cell, const struct cell_key *key)
@@ -210,7 +179,7 @@ bool cell_is_of(const struct table *t, uint32_t cell, const struct cell_key *key
 
     return atomic_load_explicit(&c->hash, RELAXED) == key->hash &&
            key_length_of(atomic_load_explicit(&c->about, RELAXED)) == key->bytes.length &&
-           words_are(c->key, key->bytes);
+           bytes_are(c->key, key->bytes.start, key->bytes.length);
 }
 
 bool cell_has_expired(const struct table *t, uint32_t cell, uint64_t now_ms)
@@ -255,14 +224,4 @@ bool cells_claim_hinted(struct table *t, struct cell_claimed *claimed)
             return true;
     }
     return false;
-}
-
-uint32_t cells_random(uint32_t bound)
-{
-    if (here.random == 0)
-        here.random = own_pid() * 0x9e3779b97f4a7c15u | 1;
-    here.random ^= here.random << 13;
-    here.random ^= here.random >> 7;
-    here.random ^= here.random << 17;
-    return (uint32_t)((here.random >> 32) * bound >> 32);
 }

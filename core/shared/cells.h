@@ -50,6 +50,5 @@ bool cell_may_go(const struct table *, uint32_t cell, struct cell_claimed *, uin
 uint32_t cells_ever_used(const struct table *); /* the first so many */
 /* One that this process gave back lately. */
 bool cells_claim_hinted(struct table *, struct cell_claimed *);
-uint32_t cells_random(uint32_t bound); /* below the bound */
 
 #endif

@@ -92,12 +92,9 @@ void clients_by_address_remove(struct segment *s, unsigned worker, uint64_t key)
 
 uint32_t clients_by_address_count(const struct segment *s, uint64_t key)
 {
-    unsigned workers = atomic_load(&s->workers_count);
     uint32_t count = 0;
 
-    if (workers == 0 || workers > SEGMENT_WORKERS_MAX)
-        workers = SEGMENT_WORKERS_MAX;
-    for (unsigned i = 0; i < workers; i++)
+    for (unsigned i = 0; i < segment_workers(s); i++)
         count += set_count(&s->clients_by_address[i].sets[key % CLIENTS_BY_ADDRESS_SETS], key);
     return count;
 }

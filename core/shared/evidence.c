@@ -10,9 +10,7 @@
  */
 #include "shared/evidence.h"
 
-#include <errno.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
+#include "shared/wake.h"
 
 enum look { LOOK_NONE, LOOK_ASKED, LOOK_UNDER_WAY, LOOK_AGAIN };
 
@@ -55,16 +53,8 @@ void evidence_clear(struct segment *s, unsigned slot)
 
 int evidence_open(struct segment *s)
 {
-    s->look_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    s->look_fd = wake_make();
     return s->look_fd < 0 ? -1 : 0;
-}
-
-static void wake_monitor(const struct segment *s)
-{
-    uint64_t one = 1;
-
-    if (s->look_fd >= 0)
-        (void)!write(s->look_fd, &one, sizeof one); /* it can only be full: the monitor knows */
 }
 
 void evidence_ask_to_look(struct segment *s, unsigned slot)
@@ -78,17 +68,14 @@ void evidence_ask_to_look(struct segment *s, unsigned slot)
         if (!atomic_compare_exchange_weak(look, &state, asked))
             continue;
         if (asked == LOOK_ASKED)
-            wake_monitor(s);
+            wake_call(s->look_fd);
         return;
     }
 }
 
 void evidence_hear(struct segment *s)
 {
-    uint64_t count;
-
-    if (s->look_fd >= 0)
-        (void)!read(s->look_fd, &count, sizeof count);
+    wake_clear(s->look_fd);
 }
 
 bool evidence_begin_look(struct segment *s, unsigned slot)

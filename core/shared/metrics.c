@@ -7,62 +7,35 @@
 #include "base/nearest.h"
 #include "shared/hooks.h"
 
+#include <math.h>
 #include <stdio.h>
 
-enum { NAME_BYTES = 64, KINDS = (int)HOOKS * (int)BREACHES, NAMES_MAX = 16 + KINDS };
+enum {
+    NAME_BYTES = 64,
+    KINDS = (int)BREACHES - 1, /* of breaches, without none */
+    BREACH_NAMES = (int)HOOKS * KINDS,
+};
 
 static double get(const _Atomic uint64_t *word)
 {
     return (double)atomic_load_explicit(word, memory_order_relaxed);
 }
 
-/* --- of one worker --- */
-
-static double requests(const struct segment_worker *w)
+static double workers_ready(const struct segment *s)
 {
-    return get(&w->requests);
-}
-
-static double clients(const struct segment_worker *w)
-{
-    return get(&w->clients);
-}
-
-static double lines_dropped(const struct segment_worker *w)
-{
-    return get(&w->lines_dropped);
-}
-
-static double breaches(const struct segment_worker *w)
-{
-    return get(&w->policy_errors);
-}
-
-static double is_ready(const struct segment_worker *w)
-{
-    return (double)atomic_load_explicit(&w->ready, memory_order_relaxed);
-}
-
-static double sum_over(const struct segment *s, double (*of)(const struct segment_worker *))
-{
-    double sum = 0;
+    double ready = 0;
 
     for (unsigned i = 0; i < segment_workers(s); i++)
-        sum += of(&s->workers[i]);
-    return sum;
+        ready += atomic_load_explicit(&s->workers[i].ready, memory_order_relaxed);
+    return ready;
 }
-
-/* --- of all --- */
 
 static double gc_pause_ms(const struct segment *s)
 {
     double longest_us = 0;
 
-    for (unsigned i = 0; i < segment_workers(s); i++) {
-        double us = get(&s->workers[i].policy_gc_pause_us);
-
-        longest_us = us > longest_us ? us : longest_us;
-    }
+    for (unsigned i = 0; i < segment_workers(s); i++)
+        longest_us = fmax(longest_us, get(&s->workers[i].policy_gc_pause_us));
     return longest_us / 1000;
 }
 
@@ -73,68 +46,78 @@ static double is_parked(const struct segment *s)
 
 static const struct {
     const char *name;
-    double (*of)(const struct segment_worker *); /* the sum of these, or */
-    double (*whole)(const struct segment *);     /* this */
+    double (*of)(const struct segment *); /* NULL: the sum of the word that each worker has there */
+    size_t at;
 } metrics[] = {
-    {"requests", requests, NULL},        {"clients", clients, NULL},
-    {"workers_ready", is_ready, NULL},   {"log_lines_dropped", lines_dropped, NULL},
-    {"policy_breaches", breaches, NULL}, {"policy_gc_pause_ms", NULL, gc_pause_ms},
-    {"policy_parked", NULL, is_parked},
+    {"requests", NULL, offsetof(struct segment_worker, requests)},
+    {"clients", NULL, offsetof(struct segment_worker, clients)},
+    {"workers_ready", workers_ready, 0},
+    {"log_lines_dropped", NULL, offsetof(struct segment_worker, lines_dropped)},
+    {"policy_breaches", NULL, offsetof(struct segment_worker, policy_errors)},
+    {"policy_gc_pause_ms", gc_pause_ms, 0},
+    {"policy_parked", is_parked, 0},
 };
 
 enum { METRICS = sizeof metrics / sizeof *metrics };
 
-_Static_assert((int)METRICS <= 16, "names_of has room for them");
-
-static void name_breaches(char *name, unsigned hook, unsigned kind)
-{
-    snprintf(name, NAME_BYTES, "policy_breaches.%s.%s", hook_name((enum hook)hook),
-             breach_name((enum breach)kind));
-}
-
-static double breaches_like(const struct segment *s, unsigned hook, unsigned kind)
+static double metric_read(const struct segment *s, unsigned metric)
 {
     double sum = 0;
 
+    if (metrics[metric].of != NULL)
+        return metrics[metric].of(s);
     for (unsigned i = 0; i < segment_workers(s); i++)
-        sum +=
-            atomic_load_explicit(&s->workers[i].policy_breaches[hook][kind], memory_order_relaxed);
+        sum += get((const void *)((const char *)&s->workers[i] + metrics[metric].at));
+    return sum;
+}
+
+/* Of all hooks and breaches, in one row. */
+static void name_breaches(char name[NAME_BYTES], unsigned i)
+{
+    snprintf(name, NAME_BYTES, "policy_breaches.%s.%s", hook_name((enum hook)(i / KINDS)),
+             breach_name((enum breach)(i % KINDS + 1)));
+}
+
+static double breaches_read(const struct segment *s, unsigned i)
+{
+    double sum = 0;
+
+    for (unsigned w = 0; w < segment_workers(s); w++)
+        sum += atomic_load_explicit(&s->workers[w].policy_breaches[i / KINDS][i % KINDS + 1],
+                                    memory_order_relaxed);
     return sum;
 }
 
 bool metrics_read(const struct segment *segment, struct slice name, double *value)
 {
+    char full[NAME_BYTES];
+
     for (unsigned i = 0; i < METRICS; i++)
         if (slice_is(slice_of(metrics[i].name), name)) {
-            *value = metrics[i].of != NULL ? sum_over(segment, metrics[i].of)
-                                           : metrics[i].whole(segment);
+            *value = metric_read(segment, i);
             return true;
         }
-    for (unsigned hook = 0; hook < HOOKS; hook++)
-        for (unsigned kind = BREACH_NONE + 1; kind < BREACHES; kind++) {
-            char full[NAME_BYTES];
-
-            name_breaches(full, hook, kind);
-            if (slice_is(slice_of(full), name)) {
-                *value = breaches_like(segment, hook, kind);
-                return true;
-            }
+    for (unsigned i = 0; i < BREACH_NAMES; i++) {
+        name_breaches(full, i);
+        if (slice_is(slice_of(full), name)) {
+            *value = breaches_read(segment, i);
+            return true;
         }
+    }
     return false;
 }
 
 const char *metrics_near(struct slice name)
 {
-    static char room[KINDS][NAME_BYTES];
-    const char *names[NAMES_MAX];
-    size_t count = 0, used = 0;
+    static char rooms[BREACH_NAMES][NAME_BYTES];
+    const char *names[(int)METRICS + (int)BREACH_NAMES];
+    size_t count = 0;
 
     for (unsigned i = 0; i < METRICS; i++)
         names[count++] = metrics[i].name;
-    for (unsigned hook = 0; hook < HOOKS; hook++)
-        for (unsigned kind = BREACH_NONE + 1; kind < BREACHES; kind++) {
-            name_breaches(room[used], hook, kind);
-            names[count++] = room[used++];
-        }
+    for (unsigned i = 0; i < BREACH_NAMES; i++) {
+        name_breaches(rooms[i], i);
+        names[count++] = rooms[i];
+    }
     return nearest_name(name, names, count);
 }

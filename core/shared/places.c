@@ -9,16 +9,11 @@ static uint64_t places_of(const struct segment *s, unsigned worker)
     return atomic_load_explicit(&s->workers[worker].clients, memory_order_relaxed);
 }
 
-static unsigned workers_of(const struct segment *s)
-{
-    return atomic_load_explicit(&s->workers_count, memory_order_relaxed);
-}
-
 uint64_t places_taken(const struct segment *s)
 {
     uint64_t sum = 0;
 
-    for (unsigned w = 0; w < workers_of(s); w++)
+    for (unsigned w = segment_workers(s); w-- > 0;)
         sum += places_of(s, w);
     return sum;
 }
@@ -30,7 +25,7 @@ void places_want(struct segment *s, unsigned worker, uint64_t now_ms)
     if (is_asked && now_ms - atomic_load(&s->place_asked_ms) < ASK_AGAIN_MS)
         return;
     atomic_store(&s->place_asked_ms, now_ms);
-    for (unsigned w = 0; w < workers_of(s); w++)
+    for (unsigned w = 0; w < segment_workers(s); w++)
         if (w != worker && places_of(s, w) > 0)
             wake_worker(s, w);
 }

@@ -28,11 +28,10 @@ void queued_clear(struct segment *s, unsigned slot, unsigned worker)
 /* Of those that are marked the one whose first request has waited longest; or WORKERS_MAX. */
 static unsigned worker_to_wake(const struct segment *s, uint64_t marks)
 {
-    unsigned count = atomic_load_explicit(&s->workers_count, memory_order_relaxed);
     unsigned chosen = SEGMENT_WORKERS_MAX;
     uint64_t earliest_us = UINT64_MAX;
 
-    for (unsigned w = 0; w < count && w < SEGMENT_WORKERS_MAX; w++) {
+    for (unsigned w = 0; w < segment_workers(s); w++) {
         uint64_t since_us;
 
         if ((marks & mark_of(w)) == 0)
@@ -69,10 +68,9 @@ void queued_forget_worker(struct segment *s, unsigned worker)
 
 uint32_t queued_requests(const struct segment *s)
 {
-    unsigned count = atomic_load_explicit(&s->workers_count, memory_order_relaxed);
     uint32_t sum = 0;
 
-    for (unsigned w = 0; w < count && w < SEGMENT_WORKERS_MAX; w++)
+    for (unsigned w = 0; w < segment_workers(s); w++)
         sum += atomic_load_explicit(&s->workers[w].waiting, memory_order_relaxed);
     return sum;
 }

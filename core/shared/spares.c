@@ -4,13 +4,10 @@
  */
 #include "shared/spares.h"
 
-#include <string.h>
+#include "shared/bytes.h"
 
-struct words {
-    uint64_t words[4];
-};
-
-_Static_assert(sizeof(struct sockaddr_in6) <= sizeof(struct words), "an address has four words");
+_Static_assert(sizeof(struct sockaddr_in6) <= sizeof((struct segment_backend *)0)->spares[0],
+               "an address has four words");
 
 void spares_publish(struct segment *s, unsigned backend, const struct sockaddr_in6 *addresses,
                     unsigned count)
@@ -23,13 +20,8 @@ void spares_publish(struct segment *s, unsigned backend, const struct sockaddr_i
     atomic_store(&b->spares_version, version);
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&b->spares_count, count, memory_order_relaxed);
-    for (unsigned i = 0; i < count; i++) {
-        struct words copy = {{0}};
-
-        memcpy(&copy, &addresses[i], sizeof addresses[i]);
-        for (unsigned j = 0; j < 4; j++)
-            atomic_store_explicit(&b->spares[i][j], copy.words[j], memory_order_relaxed);
-    }
+    for (unsigned i = 0; i < count; i++)
+        bytes_write(b->spares[i], &addresses[i], sizeof addresses[i]);
     atomic_store_explicit(&b->spares_version, version + 1 ? version + 1 : 2, memory_order_release);
 }
 
@@ -42,13 +34,8 @@ unsigned spares_read(const struct segment *s, unsigned backend,
 
     if (before == 0 || before % 2 != 0 || count > SEGMENT_SPARES_MAX)
         return 0;
-    for (unsigned i = 0; i < count; i++) {
-        struct words copy;
-
-        for (unsigned j = 0; j < 4; j++)
-            copy.words[j] = atomic_load_explicit(&b->spares[i][j], memory_order_relaxed);
-        memcpy(&out[i], &copy, sizeof out[i]);
-    }
+    for (unsigned i = 0; i < count; i++)
+        bytes_read(b->spares[i], &out[i], sizeof out[i]);
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&b->spares_version, memory_order_relaxed) == before ? count : 0;
 }

@@ -13,7 +13,8 @@
 /* Keeps SEGMENT_SPARES_MAX at most, in the order given. */
 void spares_publish(struct segment *, unsigned backend, const struct sockaddr_in6 *,
                     unsigned count);
-/* How many there are now, the one in use among them; 0 also while they are being written. */
+/* How many there are now, the one in use among them; 0 also while they are being written. Of out
+ * only so many count. */
 unsigned spares_read(const struct segment *, unsigned backend,
                      struct sockaddr_in6 out[SEGMENT_SPARES_MAX]);
 /* True, once: somebody shall say that there are several. */

@@ -44,6 +44,7 @@
 #include "shared/table.h"
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "shared/victim.h"
 
 #include <sys/random.h>
@@ -204,7 +205,7 @@ static bool claim_somewhere(struct table *t, struct cell_claimed *claimed, unsig
     uint32_t high = cells_ever_used(t);
 
     for (unsigned i = 0; i < tries && high > 0; i++)
-        if (cell_claim(t, cells_random(high), claimed))
+        if (cell_claim(t, random_below(high), claimed))
             return true;
     return false;
 }

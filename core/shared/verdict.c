@@ -25,30 +25,28 @@ struct verdict verdict_unpack(uint64_t word)
     };
 }
 
-/* libuv's numbers, which are the same everywhere; its own words are above this
- * floor. */
+/* libuv's numbers, which are the same everywhere; its own words are above this floor. */
 static const char *resolver_words(int code)
 {
-    switch (code) {
-    case 0:
-        return "the resolver does not answer";
-    case -3001:
-        return "the resolver fails for now";
-    case -3004:
-        return "the resolver fails";
-    case -3006:
-        return "the resolver has no memory";
-    case -3000: /* no address of a family we asked for */
-    case -3005:
-    case -3007: /* known, but without an address */
-        return "the name has no address";
-    case -3008:
-        return "the name is not known";
-    case -3009:
-        return "the name is too long";
-    default:
-        return "the name cannot be resolved";
-    }
+    static const struct {
+        int code;
+        const char *words;
+    } known[] = {
+        {0, "the resolver does not answer"},
+        {-3000, "the name has no address"}, /* none of a family we asked for */
+        {-3001, "the resolver fails for now"},
+        {-3004, "the resolver fails"},
+        {-3005, "the name has no address"},
+        {-3006, "the resolver has no memory"},
+        {-3007, "the name has no address"}, /* it is known */
+        {-3008, "the name is not known"},
+        {-3009, "the name is too long"},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].code == code)
+            return known[i].words;
+    return "the name cannot be resolved";
 }
 
 static void describe_errno(struct buffer *out, int code)

@@ -7,6 +7,7 @@
 #include "shared/victim.h"
 
 #include "base/clock.h"
+#include "base/random.h"
 
 enum { SAMPLE = 64, LOOKS_MAX = 256 };
 
@@ -65,7 +66,7 @@ bool victim_find(const struct table *t, uint16_t group, struct victim *out)
         struct victim seen;
         uint16_t of;
 
-        if (!cell_may_go(t, cells_random(high), &seen.cell, &seen.bucket, &of, &seen.expires_ms))
+        if (!cell_may_go(t, random_below(high), &seen.cell, &seen.bucket, &of, &seen.expires_ms))
             continue;
         if (seen.expires_ms <= now_ms) {
             *out = seen;

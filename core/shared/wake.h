@@ -15,4 +15,9 @@ void wake_worker(const struct segment *, unsigned worker);
 int wake_fd(const struct segment *, unsigned worker);    /* is readable when that was called */
 void wake_hear(const struct segment *, unsigned worker); /* and now is not */
 
+/* The same of one eventfd; -1: none, so that nobody is woken. */
+int wake_make(void) MUST_USE; /* -1 and errno if the system refuses */
+void wake_call(int fd);
+void wake_clear(int fd);
+
 #endif
