@@ -28,7 +28,7 @@ static char *put_last_words(char *out, const char *event, struct slice words)
     char time[LOG_TIME_BYTES];
     int length;
 
-    words = (struct slice){words.start + prefix, words.length - prefix};
+    words = slice_from(words, prefix);
     date_put_utc(time, sizeof time, clock_wall_us());
     length = snprintf(out, LINE_BYTES - SHOWN_BYTES_MAX,
                       "{\"time\":\"%s\",\"level\":\"error\",\"event\":\"%.64s\","

@@ -1,5 +1,5 @@
 /*
- * decimal - a number in digits, without what printf costs.
+ * decimal - a number in digits, hex ones too, without what printf costs.
  */
 #ifndef BASE_DECIMAL_H
 #define BASE_DECIMAL_H
@@ -35,6 +35,14 @@ int decimal_parse(struct slice digits, int most);
 size_t decimal_of_double(double number, char out[DECIMAL_OF_DOUBLE_BYTES]);
 
 /* Those below write at out, which has room for DECIMAL_BYTES, and return where they stopped. */
+
+/* In hex digits, without zeros before them. */
+static inline char *hex_put(char *out, uint64_t number)
+{
+    for (int shift = 60 - __builtin_clzll(number | 1) / 4 * 4; shift >= 0; shift -= 4)
+        *out++ = HEX_DIGITS[number >> shift & 15];
+    return out;
+}
 
 /* 0 to 999, as three digits. */
 static inline char *decimal_put_three(char *out, unsigned number)

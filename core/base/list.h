@@ -37,22 +37,17 @@ static inline bool list_has_node(const struct list_node *node)
     return node->next != node;
 }
 
-static inline void list_insert_after(struct list_node *where, struct list_node *node)
+static inline void list_prepend(struct list_node *head, struct list_node *node)
 {
-    node->next = where->next;
-    node->previous = where;
-    where->next->previous = node;
-    where->next = node;
+    node->next = head->next;
+    node->previous = head;
+    head->next->previous = node;
+    head->next = node;
 }
 
 static inline void list_append(struct list_node *head, struct list_node *node)
 {
-    list_insert_after(head->previous, node);
-}
-
-static inline void list_prepend(struct list_node *head, struct list_node *node)
-{
-    list_insert_after(head, node);
+    list_prepend(head->previous, node); /* behind the last one */
 }
 
 /* Empties the other list into the front of this one. */

@@ -10,7 +10,6 @@
 /* Writes the byte's escape, of 2 to 6 bytes. */
 static size_t escape_byte(char *out, unsigned char byte, enum log_format format)
 {
-    static const char digits[] = "0123456789abcdef";
     static const char named[] = "\nn\rr\tt\\\\\"\"";
     const char *prefix = format == LOG_JSON ? "\\u00" : "\\x";
     size_t length = strlen(prefix);
@@ -22,8 +21,8 @@ static size_t escape_byte(char *out, unsigned char byte, enum log_format format)
             return 2;
         }
     memcpy(out, prefix, length);
-    out[length] = digits[byte >> 4];
-    out[length + 1] = digits[byte & 15];
+    out[length] = HEX_DIGITS[byte >> 4];
+    out[length + 1] = HEX_DIGITS[byte & 15];
     return length + 2;
 }
 
@@ -127,7 +126,7 @@ static char *put_shown(char *out, struct slice text, size_t limit, bool ascii_on
             out = slice_put(out, piece);
             limit -= piece.length;
         }
-        text = (struct slice){text.start + taken, text.length - taken};
+        text = slice_from(text, taken);
     }
     return out;
 }

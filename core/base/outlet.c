@@ -177,7 +177,7 @@ static void drop_pending(struct outlet *o, int error)
 
     o->pending.end = o->pending.start + kept;
     for (size_t at = kept; at < rest.length; o->dropped++)
-        at += first_line((struct slice){rest.start + at, rest.length - at});
+        at += first_line(slice_from(rest, at));
     o->is_broken = true;
     o->error = error;
 }

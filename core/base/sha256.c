@@ -77,7 +77,7 @@ void sha256_add(struct sha256 *hash, struct slice bytes)
 
         memcpy(hash->block + held, bytes.start, taken);
         take_block(hash, hash->block);
-        bytes = (struct slice){bytes.start + taken, bytes.length - taken};
+        bytes = slice_from(bytes, taken);
         held = 0;
     }
     memcpy(hash->block + held, bytes.start, bytes.length);

@@ -20,6 +20,12 @@ static inline struct slice slice_of(const char *text)
     return (struct slice){text, strlen(text)};
 }
 
+/* Without its first bytes, of which there are so many. */
+static inline struct slice slice_from(struct slice s, size_t at)
+{
+    return (struct slice){s.start + at, s.length - at};
+}
+
 /* Copies the bytes to out, where there is room; gives the place behind them. */
 static inline char *slice_put(char *out, struct slice s)
 {
@@ -52,6 +58,8 @@ static inline bool slice_begins(struct slice s, struct slice with)
 {
     return s.length >= with.length && memcmp(s.start, with.start, with.length) == 0;
 }
+
+#define HEX_DIGITS "0123456789abcdef"
 
 /* 0 to 15; -1: no hex digit. */
 static inline int ascii_hex_value(char c)

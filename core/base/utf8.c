@@ -24,7 +24,7 @@ size_t utf8_prefix(struct slice text)
         size_t length = 1;
 
         if ((unsigned char)text.start[at] >= 0x80)
-            length = utf8_length((struct slice){text.start + at, text.length - at});
+            length = utf8_length(slice_from(text, at));
         if (length == 0)
             return at;
         at += length;

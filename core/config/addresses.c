@@ -140,7 +140,7 @@ static bool has_backend(const struct config *config, struct slice name)
 static struct slice without_scheme(struct slice text)
 {
     if (slice_begins_nocase(text, SLICE("http://")))
-        return (struct slice){text.start + 7, text.length - 7};
+        return slice_from(text, 7);
     return text;
 }
 

@@ -149,7 +149,7 @@ const char *foreign_guess(struct slice text)
     struct slice line;
 
     if (slice_begins(text, SLICE("\xef\xbb\xbf")))
-        text = (struct slice){text.start + 3, text.length - 3};
+        text = slice_from(text, 3);
     for (int i = 0; guess == NULL && i < LINES_MAX && next_line(&text, &line, &is_indented); i++) {
         if (says_nothing(line))
             continue;

@@ -36,7 +36,7 @@ static bool is_json(struct slice range)
            (slice_begins_nocase(range, SLICE("application/")) && ends_with(range, SLICE("+json")));
 }
 
-static bool takes_text(struct slice range)
+static bool is_any_text(struct slice range)
 {
     return slice_is(range, SLICE("*/*")) || slice_begins_nocase(range, SLICE("text/"));
 }
@@ -55,7 +55,7 @@ bool accept_wants_json(const struct head *head)
 
             if (is_refused(range))
                 continue;
-            if (takes_text(type))
+            if (is_any_text(type))
                 return false;
             takes_json |= is_json(type);
         }

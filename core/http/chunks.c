@@ -171,7 +171,7 @@ size_t chunks_accept(struct chunks *chunks, struct slice bytes, bool *are_droppe
 
     *are_dropped = bytes.length > 0 && chunks_drop(chunks, bytes.start[0]);
     while (at < bytes.length && chunks->state != COMPLETE && chunks->fault == SYNTAX_OK) {
-        struct slice rest = {bytes.start + at, bytes.length - at};
+        struct slice rest = slice_from(bytes, at);
 
         if (chunks_drop(chunks, rest.start[0]) != *are_dropped)
             break;

@@ -340,7 +340,7 @@ static enum parse_step parse_refuse_head(struct parse *p, struct slice last)
 static enum parse_step parse_feed_head(struct parse *p, struct slice bytes, size_t *used)
 {
     size_t skipped = syntax_skip_empty_lines(&p->syntax, bytes);
-    struct slice rest = {bytes.start + skipped, bytes.length - skipped};
+    struct slice rest = slice_from(bytes, skipped);
     size_t whole = parse_take_whole(p, rest);
 
     *used = skipped + whole;

@@ -1,10 +1,9 @@
 #include "http/target.h"
 
 #include "base/check.h"
+#include "base/ip.h"
 #include "http/head.h"
 #include "http/syntax.h"
-
-#include <arpa/inet.h>
 
 static void target_split(struct target *out)
 {
@@ -44,7 +43,7 @@ static bool target_parse_absolute(struct slice method, struct slice text, struct
         at++;
     out->form = TARGET_ABSOLUTE;
     out->authority = (struct slice){text.start + start, at - start};
-    out->origin = (struct slice){text.start + at, text.length - at};
+    out->origin = slice_from(text, at);
     if (!host_is_valid(out->authority))
         return false;
     if (out->origin.length == 0 || out->origin.start[0] == '?')
@@ -112,16 +111,11 @@ static size_t name_length(struct slice text)
 /* "[v6]": an address that is one (RFC 3986, 3.2.2); nobody has ever used IPvFuture. */
 static size_t literal_length(struct slice text)
 {
-    char address[INET6_ADDRSTRLEN];
-    struct in6_addr binary;
     const char *end = memchr(text.start, ']', text.length);
     size_t length = end != NULL ? (size_t)(end - text.start) - 1 : 0;
+    struct in6_addr binary;
 
-    if (length == 0 || length >= sizeof address || memchr(text.start + 1, '\0', length) != NULL)
-        return 0;
-    memcpy(address, text.start + 1, length);
-    address[length] = '\0';
-    return inet_pton(AF_INET6, address, &binary) == 1 ? length + 2 : 0;
+    return ip_read((struct slice){text.start + 1, length}, AF_INET6, &binary) ? length + 2 : 0;
 }
 
 /* How much of the text is the host, brackets included; 0 if it is none. */
@@ -149,7 +143,7 @@ bool host_split(struct slice text, struct slice *name)
         return false;
     return at == text.length ||
            (text.start[at] == ':' &&
-            port_is_valid((struct slice){text.start + at + 1, text.length - at - 1}));
+            port_is_valid(slice_from(text, at + 1)));
 }
 
 bool host_is_valid(struct slice text)
@@ -161,12 +155,10 @@ bool host_is_valid(struct slice text)
 
 static size_t compared_literal(struct slice literal, char *out)
 {
-    char address[INET6_ADDRSTRLEN];
+    struct slice address = {literal.start + 1, literal.length - 2};
     struct in6_addr binary;
 
-    memcpy(address, literal.start + 1, literal.length - 2);
-    address[literal.length - 2] = '\0';
-    CHECK(inet_pton(AF_INET6, address, &binary) == 1);
+    CHECK(ip_read(address, AF_INET6, &binary));
     out[0] = '[';
     CHECK(inet_ntop(AF_INET6, &binary, out + 1, INET6_ADDRSTRLEN) != NULL);
     strcat(out, "]");
@@ -212,5 +204,5 @@ struct slice host_port(struct slice text)
         return (struct slice){"", 0};
     while (at < text.length && text.start[at] == '0')
         at++;
-    return (struct slice){text.start + at, text.length - at};
+    return slice_from(text, at);
 }

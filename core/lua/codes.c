@@ -15,8 +15,6 @@
 
 enum { DATE_BYTES = 8192 }; /* codes.lua has as many */
 
-static const char hex_digits[] = "0123456789abcdef";
-
 static int32_t wrong_at(size_t place)
 {
     return -1 - (int32_t)place;
@@ -104,8 +102,8 @@ int32_t codes_from_base64(const char *text, size_t length, bool is_url, char *ou
 int32_t codes_to_hex(const char *bytes, size_t length, char *out)
 {
     for (size_t i = 0; i < length; i++) {
-        out[2 * i] = hex_digits[(uint8_t)bytes[i] >> 4];
-        out[2 * i + 1] = hex_digits[bytes[i] & 15];
+        out[2 * i] = HEX_DIGITS[(uint8_t)bytes[i] >> 4];
+        out[2 * i + 1] = HEX_DIGITS[bytes[i] & 15];
     }
     return (int32_t)(2 * length);
 }

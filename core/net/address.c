@@ -17,11 +17,6 @@ static bool is_label_byte(char c)
     return ascii_is_alphanumeric(c) || c == '-' || c == '_';
 }
 
-static struct slice slice_from(struct slice s, size_t at)
-{
-    return (struct slice){s.start + at, s.length - at};
-}
-
 static bool has_byte(struct slice s, char byte)
 {
     return s.length > 0 && memchr(s.start, byte, s.length) != NULL;
@@ -240,16 +235,6 @@ static char *put_v4(char *out, const unsigned char *bytes)
     return out;
 }
 
-static char *put_hex_group(char *out, unsigned word)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (int shift = 12; shift >= 0; shift -= 4)
-        if (shift == 0 || word >> shift != 0)
-            *out++ = digits[word >> shift & 15];
-    return out;
-}
-
 /* As inet_ntop does it: "::" for the first of the longest runs of zeros (RFC 5952, 4.2), and the
  * last four bytes as IPv4 behind 96 bits of zeros. */
 static char *put_v6(char *out, const unsigned char *bytes)
@@ -276,7 +261,7 @@ static char *put_v6(char *out, const unsigned char *bytes)
             *out++ = ':';
         if (i == 6 && gap == 0 && gap_words == 6)
             return put_v4(out, bytes + 12);
-        out = put_hex_group(out, words[i]);
+        out = hex_put(out, words[i]);
     }
     return out;
 }

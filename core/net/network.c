@@ -8,41 +8,27 @@
 #include "net/network.h"
 
 #include "base/decimal.h"
+#include "base/ip.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 enum { V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS, CLIENT_BITS = 64 };
 
-static const uint8_t mapped[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
-
-void network_map_v4(uint8_t out[16], const void *v4)
-{
-    memcpy(out, mapped, sizeof mapped);
-    memcpy(out + sizeof mapped, v4, 4);
-}
-
 static bool is_v4(const uint8_t address[16])
 {
-    return memcmp(address, mapped, sizeof mapped) == 0;
+    return memcmp(address, ip_mapped, sizeof ip_mapped) == 0;
 }
 
 /* "1.2.3.4" or "::1", nothing around it. */
 static bool parse_address(uint8_t out[16], struct slice text)
 {
-    char copy[INET6_ADDRSTRLEN];
     uint8_t v4[4];
 
-    if (text.length == 0 || text.length >= sizeof copy ||
-        memchr(text.start, '\0', text.length) != NULL)
-        return false;
-    memcpy(copy, text.start, text.length);
-    copy[text.length] = '\0';
-    if (inet_pton(AF_INET6, copy, out) == 1)
+    if (ip_read(text, AF_INET6, out))
         return true;
-    if (inet_pton(AF_INET, copy, v4) != 1)
+    if (!ip_read(text, AF_INET, v4))
         return false;
-    network_map_v4(out, v4);
+    ip_map_v4(out, v4);
     return true;
 }
 
@@ -56,22 +42,16 @@ static bool has_bits_beyond(const struct network *network)
 
 const char *network_parse(struct network *out, struct slice text)
 {
-    struct slice address = slice_trim(text);
-    const char *slash = address.length > 0 ? memchr(address.start, '/', address.length) : NULL;
-    struct slice digits = {"", 0};
+    struct slice whole = slice_trim(text), digits = whole;
+    struct slice address = slice_take_until(&digits, '/');
     bool as_v4;
     int prefix;
 
-    if (slash != NULL) {
-        digits.start = slash + 1;
-        digits.length = (size_t)(address.start + address.length - digits.start);
-        address.length = (size_t)(slash - address.start);
-    }
     if (!parse_address(out->address, address))
         return "expected an address or a network, as in 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32";
     as_v4 = memchr(address.start, ':', address.length) == NULL;
     prefix = as_v4 ? V4_BITS : V6_BITS;
-    if (slash != NULL)
+    if (address.length < whole.length)
         prefix = decimal_parse(digits, prefix);
     if (prefix < 0)
         return as_v4 ? "expected a prefix from 0 to 32 behind the slash"
@@ -87,7 +67,7 @@ void network_format(struct buffer *out, const struct network *network)
     bool as_v4 = network->prefix >= MAPPED_BITS && is_v4(network->address);
     char text[INET6_ADDRSTRLEN] = "";
 
-    inet_ntop(as_v4 ? AF_INET : AF_INET6, network->address + (as_v4 ? sizeof mapped : 0), text,
+    inet_ntop(as_v4 ? AF_INET : AF_INET6, network->address + (as_v4 ? sizeof ip_mapped : 0), text,
               sizeof text);
     buffer_printf(out, "%s/%d", text, as_v4 ? network->prefix - MAPPED_BITS : network->prefix);
 }
@@ -108,7 +88,7 @@ static bool has_address(const struct network *network, const uint8_t address[16]
 static bool take_bytes(uint8_t out[16], const struct sockaddr_in6 *address)
 {
     if (address->sin6_family == AF_INET)
-        network_map_v4(out, &((const struct sockaddr_in *)(const void *)address)->sin_addr);
+        ip_map_v4(out, &((const struct sockaddr_in *)(const void *)address)->sin_addr);
     else if (address->sin6_family == AF_INET6)
         memcpy(out, &address->sin6_addr, 16);
     else
@@ -157,7 +137,7 @@ bool network_any_has(const struct network *list, unsigned count, const struct so
 static bool is_port_suffix(struct slice text)
 {
     return text.length > 1 && text.start[0] == ':' &&
-           decimal_parse((struct slice){text.start + 1, text.length - 1}, UINT16_MAX) >= 0;
+           decimal_parse(slice_from(text, 1), UINT16_MAX) >= 0;
 }
 
 /* Takes the address off the text; the rest begins behind it. Only IPv6 is written in brackets,
@@ -178,8 +158,7 @@ static struct slice cut_address(struct slice *text)
     } else if (end != NULL && memchr(text->start, '.', (size_t)(end - text->start)) != NULL) {
         used = address.length = (size_t)(end - text->start);
     }
-    text->start += used;
-    text->length -= used;
+    *text = slice_from(*text, used);
     return address;
 }
 

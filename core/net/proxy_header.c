@@ -8,9 +8,8 @@
 #include "net/proxy_header.h"
 
 #include "base/decimal.h"
-#include "net/network.h"
+#include "base/ip.h"
 
-#include <arpa/inet.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -56,8 +55,7 @@ static bool take_words(struct slice *rest, struct slice words)
 {
     if (rest->length < words.length || !may_be(*rest, words))
         return false;
-    rest->start += words.length;
-    rest->length -= words.length;
+    *rest = slice_from(*rest, words.length);
     return true;
 }
 
@@ -69,20 +67,8 @@ static bool take_word(struct slice *rest, struct slice *word)
     if (space == NULL)
         return false;
     *word = (struct slice){rest->start, (size_t)(space - rest->start)};
-    rest->start += word->length + 1;
-    rest->length -= word->length + 1;
+    *rest = slice_from(*rest, word->length + 1);
     return true;
-}
-
-static bool read_address(struct slice text, int family, void *out)
-{
-    char copy[INET6_ADDRSTRLEN];
-
-    if (text.length >= sizeof copy)
-        return false;
-    memcpy(copy, text.start, text.length);
-    copy[text.length] = '\0';
-    return inet_pton(family, copy, out) == 1;
 }
 
 /* Without leading zeros (2.1). */
@@ -102,12 +88,12 @@ static bool read_addresses(struct slice text, int family, struct proxy_header *o
     in_port_t port, local_port;
 
     if (!take_word(&text, &source) || !take_word(&text, &destination) ||
-        !take_word(&text, &source_port) || !read_address(source, family, &client) ||
-        !read_address(destination, family, &local) || !read_port(source_port, &port) ||
+        !take_word(&text, &source_port) || !ip_read(source, family, &client) ||
+        !ip_read(destination, family, &local) || !read_port(source_port, &port) ||
         !read_port(text, &local_port))
         return false;
     if (family == AF_INET)
-        network_map_v4(out->client.sin6_addr.s6_addr, &client);
+        ip_map_v4(out->client.sin6_addr.s6_addr, &client);
     else
         out->client.sin6_addr = client;
     set_client(out, port);
@@ -195,8 +181,7 @@ static bool are_tlvs(struct slice rest)
 
         if (length > rest.length)
             return false;
-        rest.start += length;
-        rest.length -= length;
+        rest = slice_from(rest, length);
     }
     return rest.length == 0;
 }
@@ -218,7 +203,7 @@ static void take_client(struct slice addresses, unsigned family, struct proxy_he
     if (family == FAMILY_UNIX)
         return;
     if (family == FAMILY_V4)
-        network_map_v4(out->client.sin6_addr.s6_addr, addresses.start);
+        ip_map_v4(out->client.sin6_addr.s6_addr, addresses.start);
     else
         memcpy(&out->client.sin6_addr, addresses.start, sizeof out->client.sin6_addr);
     memcpy(&port, addresses.start + (family == FAMILY_V4 ? 2 * 4 : 2 * 16), sizeof port);

@@ -6,7 +6,7 @@
 
 /* Only IPv4 and IPv6 can be connected to, and each address once. */
 static unsigned add_address(struct sockaddr_in6 *addresses, unsigned count,
-                            const struct sockaddr *found, uint16_t port)
+                             const struct sockaddr *found, uint16_t port)
 {
     struct sockaddr_in6 one = {0};
 

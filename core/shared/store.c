@@ -302,7 +302,8 @@ static struct level level_now(const struct taking *t, const struct table_value *
     return now;
 }
 
-static enum table_decision take_tokens(void *data, const struct table_value *old, struct table_value *now)
+static enum table_decision bucket_take(void *data, const struct table_value *old,
+                                       struct table_value *now)
 {
     const double rounding = 1e-3; /* of a token, over the sum of so many */
     struct taking *t = data;
@@ -334,7 +335,8 @@ int32_t store_bucket_take(struct segment *segment, const struct store_bucket *bu
     key_add(&whole, "\0", 1); /* a name has none */
     key_add(&whole, bucket->name, bucket->length);
     key_set_group(&whole, 'b', bucket->name, bucket->length);
-    if (table_update(&segment->table, key_slice(&whole), whole.group, take_tokens, &t) == TABLE_FULL)
+    if (table_update(&segment->table, key_slice(&whole), whole.group, bucket_take, &t) ==
+        TABLE_FULL)
         return -1;
     *wait = t.wait;
     return t.wait == 0;
