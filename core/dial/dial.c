@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "dial/kept.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,6 +35,16 @@ bool dial_is_resolving(void)
 
 /* --- endings --- */
 
+void dial_say_why(char why[DIAL_WHY_BYTES], const char *kind, const char *format, ...)
+{
+    int length = snprintf(why, DIAL_WHY_BYTES, "%s: ", kind);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(why + length, (size_t)(DIAL_WHY_BYTES - length), format, arguments);
+    va_end(arguments);
+}
+
 static void dial_stop(struct dial *d)
 {
     d->lookup = NULL;
@@ -52,7 +63,7 @@ void dial_cancel(struct dial *d)
 static void dial_fail(struct dial *d)
 {
     dial_cancel(d);
-    d->on_failed(d, d->why);
+    d->on_failed(d);
 }
 
 /* "redis:6379", "[::1]:80", "unix:/run/redis.sock" */
@@ -62,10 +73,10 @@ static void dial_explain(struct dial *d, const char *kind, const char *what)
     bool is_v6 = to->kind == ADDRESS_IP && to->socket.any.sa_family == AF_INET6;
 
     if (to->kind == ADDRESS_UNIX)
-        snprintf(d->why, sizeof d->why, "%s: unix:%s: %s", kind, to->host, what);
+        dial_say_why(d->why, kind, "unix:%s: %s", to->host, what);
     else
-        snprintf(d->why, sizeof d->why, "%s: %s%s%s:%u: %s", kind, is_v6 ? "[" : "", to->host,
-                 is_v6 ? "]" : "", to->port, what);
+        dial_say_why(d->why, kind, "%s%s%s:%u: %s", is_v6 ? "[" : "", to->host, is_v6 ? "]" : "",
+                     to->port, what);
 }
 
 static void dial_explain_timeout(struct dial *d, const char *what)
@@ -134,13 +145,6 @@ static const struct sockaddr *dial_next_address(struct dial *d)
     return (const struct sockaddr *)&d->found[d->next++];
 }
 
-static void dial_explain_limit(struct dial *d)
-{
-    snprintf(d->why, sizeof d->why,
-             "limit: %u connections of scripts are open in this worker (script.connections)",
-             links_limit());
-}
-
 /* Has it found one? Then it is over. */
 static bool dial_takes_kept(struct dial *d)
 {
@@ -170,7 +174,9 @@ static void dial_try(struct dial *d)
     int status;
 
     if (links_are_full() && !kept_give_up()) {
-        dial_explain_limit(d);
+        dial_say_why(d->why, "limit",
+                     "%u connections of scripts are open in this worker (script.connections)",
+                     links_limit());
         if (d->waits && left_ms > 0) {
             deadline_set(d->loop, &d->limit, left_ms);
             links_wait(&d->place);

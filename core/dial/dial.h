@@ -16,18 +16,21 @@
 
 enum { DIAL_WHY_BYTES = 512 };
 
+/* Why something has failed, for a script: "timeout: the answer took more than 5 s". */
+void dial_say_why(char why[DIAL_WHY_BYTES], const char *kind, const char *format, ...) PRINTF(3, 4);
+
 struct lookup;
 
 /* Embedded in what asks; ends in exactly one event, never before dial_start has returned,
  * and after dial_cancel in silence. */
 struct dial {
     void (*on_ready)(struct dial *, struct link *); /* gives the link, whose events are to be set */
-    void (*on_failed)(struct dial *, const char *why); /* "timeout: ..", in the dial */
+    void (*on_failed)(struct dial *);               /* says why */
     /* For the owner to set before it starts. */
-    uint64_t rested_ms_max; /* a kept link may have rested so long; 0: none is wanted */
-    bool waits;             /* if all places are taken, for one; else it fails */
-    /* Of the link. */
-    bool was_kept;
+    uint64_t rested_ms_max;   /* a kept link may have rested so long; 0: none is wanted */
+    bool waits;               /* if all places are taken, for one; else it fails */
+    bool was_kept;            /* the link; from on_ready on */
+    char why[DIAL_WHY_BYTES]; /* what has failed, or what the last address had against it */
 
     /* the dial's own */
     struct loop *loop;
@@ -41,8 +44,7 @@ struct dial {
     struct deadline limit;
     struct deferred soon;
     struct links_waiter place;
-    bool looks;               /* in soon: for a kept link */
-    char why[DIAL_WHY_BYTES]; /* what the last address had against it */
+    bool looks; /* in soon: for a kept link */
 };
 
 void dial_init(struct dial *, struct loop *);

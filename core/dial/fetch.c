@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "dial/kept.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* What may not be sent again takes a kept link only if that has rested for so short a time: the
@@ -84,7 +83,7 @@ static bool is_about_framing(struct slice name)
     return false;
 }
 
-static void add_line(struct buffer *out, struct slice name, struct slice value)
+static void append_field(struct buffer *out, struct slice name, struct slice value)
 {
     buffer_append(out, name);
     buffer_append(out, SLICE(": "));
@@ -110,7 +109,7 @@ const char *fetch_add_field(struct fetch *f, struct slice name, struct slice val
     }
     if (slice_is_nocase(name, SLICE("user-agent")))
         f->has_agent = true;
-    add_line(&f->lines, name, value);
+    append_field(&f->lines, name, value);
     return NULL;
 }
 
@@ -133,7 +132,7 @@ static void write_head(struct fetch *f, struct buffer *head, struct slice body)
 
     buffer_printf(head, "%.*s %.*s HTTP/1.1\r\n", (int)f->method.length, f->method.start,
                   (int)f->target.origin.length, f->target.origin.start);
-    add_line(head, SLICE("Host"), host);
+    append_field(head, SLICE("Host"), host);
     buffer_append(head, buffer_slice(&f->lines));
     if (!f->has_agent)
         buffer_append_text(head, "User-Agent: lb\r\n");
@@ -182,15 +181,20 @@ static void fetch_stop(struct fetch *f)
     f->link = NULL;
 }
 
-/* The last statement of an event. */
-static void fetch_fail(struct fetch *f, const char *kind, const char *what)
+/* The last statement of an event; why says what has failed. */
+static void fetch_end(struct fetch *f)
 {
-    snprintf(f->why, sizeof f->why, "%s: %s", kind, what);
     fetch_stop(f);
     f->on_over(f);
 }
 
-/* As a connection to a backend is (upstream/outgoing.h). */
+static void fetch_fail(struct fetch *f, const char *kind, const char *what)
+{
+    dial_say_why(f->why, kind, "%s", what);
+    fetch_end(f);
+}
+
+/* As a connection to a backend is (connection_is_reusable). */
 static bool fetch_may_keep(const struct fetch *f)
 {
     const struct stream *s = &f->link->stream;
@@ -206,25 +210,21 @@ static void fetch_succeed(struct fetch *f)
         kept_put(f->link, &f->to);
         f->link = NULL;
     }
-    fetch_stop(f);
-    f->on_over(f);
+    fetch_end(f);
 }
 
 static void fetch_fail_by_size(struct fetch *f)
 {
-    char text[80];
-
-    snprintf(text, sizeof text, "the body is larger than max_body, %zu bytes", f->body_max);
-    fetch_fail(f, "limit", text);
+    dial_say_why(f->why, "limit", "the body is larger than max_body, %zu bytes", f->body_max);
+    fetch_end(f);
 }
 
 static void on_limit(struct deadline *deadline)
 {
     struct fetch *f = list_entry(deadline, struct fetch, limit);
-    char text[64];
 
-    snprintf(text, sizeof text, "the answer took more than %g s", (double)f->timeout_ms / 1000);
-    fetch_fail(f, "timeout", text);
+    dial_say_why(f->why, "timeout", "the answer took more than %g s", (double)f->timeout_ms / 1000);
+    fetch_end(f);
 }
 
 /* --- what comes --- */
@@ -352,13 +352,12 @@ static void on_ready(struct dial *d, struct link *link)
         fetch_forget_sent(f);
 }
 
-static void on_failed(struct dial *d, const char *why)
+static void on_failed(struct dial *d)
 {
     struct fetch *f = list_entry(d, struct fetch, dial);
 
-    snprintf(f->why, sizeof f->why, "%s", why);
-    fetch_stop(f);
-    f->on_over(f);
+    memcpy(f->why, d->why, sizeof f->why);
+    fetch_end(f);
 }
 
 /* --- for the owner --- */

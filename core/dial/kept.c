@@ -49,15 +49,9 @@ static void on_end(struct link *link, int status)
     kept_close(link->owner);
 }
 
-static void on_drained(struct link *link)
-{
-    (void)link;
-}
-
 static const struct link_events link_events = {
     .on_bytes = on_bytes,
     .on_end = on_end,
-    .on_drained = on_drained,
 };
 
 static bool is_to(const struct kept *k, const struct address *to)

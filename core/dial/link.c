@@ -91,7 +91,8 @@ static void on_end(struct stream *s, int status)
 
 static void on_drained(struct stream *s)
 {
-    link_of(s)->events->on_drained(link_of(s));
+    if (link_of(s)->events->on_drained != NULL)
+        link_of(s)->events->on_drained(link_of(s));
 }
 
 static void on_closed(struct stream *s)

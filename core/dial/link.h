@@ -20,7 +20,7 @@ struct link_events {
     void (*on_opened)(struct link *, int status); /* 0, or a negative libuv code */
     void (*on_bytes)(struct link *, struct slice);
     void (*on_end)(struct link *, int status); /* 0: the peer will send no more; else it broke */
-    void (*on_drained)(struct link *);
+    void (*on_drained)(struct link *);         /* NULL if nobody waits for it */
 };
 
 struct link {

@@ -2,16 +2,10 @@
 
 #include "base/mem.h"
 
-#include <stdio.h>
-
 /* --- endings --- */
 
-static void talk_explain(struct talk *t, const char *kind, const char *what)
-{
-    snprintf(t->why, sizeof t->why, "%s: %s", kind, what);
-}
-
-static void talk_let_go(struct talk *t)
+/* why says what has failed. */
+static enum talk_step talk_let_go(struct talk *t)
 {
     t->has_failed = true;
     t->wish = TALK_NOTHING;
@@ -22,21 +16,21 @@ static void talk_let_go(struct talk *t)
     t->link = NULL;
     held_dispose(&t->in);
     t->taken = 0;
+    return TALK_FAILED;
 }
 
 void talk_close(struct talk *t, const char *why)
 {
     if (t->has_failed)
         return;
-    talk_explain(t, "closed", why);
-    talk_let_go(t);
+    dial_say_why(t->why, "closed", "%s", why);
+    (void)talk_let_go(t);
 }
 
 static enum talk_step talk_fail(struct talk *t, const char *kind, const char *what)
 {
-    talk_explain(t, kind, what);
-    talk_let_go(t);
-    return TALK_FAILED;
+    dial_say_why(t->why, kind, "%s", what);
+    return talk_let_go(t);
 }
 
 /* The last statement of an event. */
@@ -84,11 +78,10 @@ static enum talk_step talk_look_for_line(struct talk *t)
     /* A CR that comes last may be of an end that is still on its way. */
     bool has_cr = until_end > 0 && in.start[until_end - 1] == '\r';
     size_t length = until_end - (has_cr ? 1 : 0);
-    char text[64];
 
     if (length > t->wanted) {
-        snprintf(text, sizeof text, "a line longer than %zu bytes", t->wanted);
-        return talk_fail(t, "limit", text);
+        dial_say_why(t->why, "limit", "a line longer than %zu bytes", t->wanted);
+        return talk_let_go(t);
     }
     if (end != NULL)
         return talk_take(t, length, until_end + 1);
@@ -229,23 +222,21 @@ static void on_ready(struct dial *d, struct link *link)
     talk_tell(t, TALK_DONE);
 }
 
-static void on_failed(struct dial *d, const char *why)
+static void on_failed(struct dial *d)
 {
     struct talk *t = list_entry(d, struct talk, dial);
 
-    snprintf(t->why, sizeof t->why, "%s", why);
-    talk_let_go(t);
-    talk_tell(t, TALK_FAILED);
+    memcpy(t->why, d->why, sizeof t->why);
+    talk_tell(t, talk_let_go(t));
 }
 
 static void on_limit(struct deadline *deadline)
 {
     struct talk *t = list_entry(deadline, struct talk, limit);
-    char text[96];
 
-    snprintf(text, sizeof text, "%s took more than %g s",
-             t->wish == TALK_SEND ? "sending" : "the answer", (double)t->timeout_ms / 1000);
-    talk_tell(t, talk_fail(t, "timeout", text));
+    dial_say_why(t->why, "timeout", "%s took more than %g s",
+                 t->wish == TALK_SEND ? "sending" : "the answer", (double)t->timeout_ms / 1000);
+    talk_tell(t, talk_let_go(t));
 }
 
 void talk_init(struct talk *t, struct loop *loop, uint64_t timeout_ms)
