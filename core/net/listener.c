@@ -32,6 +32,7 @@ static void on_again(struct deadline *d)
 {
     struct listener *l = list_entry(d, struct listener, again);
 
+    CHECK(!uv_is_closing((uv_handle_t *)&l->poll));
     l->is_waiting = false;
     listener_start(l);
 }
@@ -73,6 +74,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     unsigned count = 0;
 
     (void)events;
+    DCHECK(!uv_is_closing((uv_handle_t *)poll));
     if (status != 0) {
         listener_try_later(l);
         return;

@@ -48,6 +48,7 @@ static void on_next(struct deadline *d)
 {
     struct opening *o = list_entry(d, struct opening, next);
 
+    CHECK(o->count > 0);
     if (o->count == OPENING_TRIES)
         opening_drop(o, o->connections[0]);
     if (!opening_may_have_extra(o) || opening_begin(o) != 0) {

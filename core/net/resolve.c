@@ -6,7 +6,7 @@
 
 /* Only IPv4 and IPv6 can be connected to, and each address once. */
 static unsigned add_address(struct sockaddr_in6 *addresses, unsigned count,
-                             const struct sockaddr *found, uint16_t port)
+                            const struct sockaddr *found, uint16_t port)
 {
     struct sockaddr_in6 one = {0};
 
@@ -30,6 +30,7 @@ static void on_getaddrinfo(uv_getaddrinfo_t *request, int status, struct addrinf
     struct sockaddr_in6 addresses[RESOLVE_ADDRESSES_MAX];
     unsigned count = 0;
 
+    CHECK(r->is_busy);
     if (status == 0)
         for (struct addrinfo *i = found; i != NULL && count < RESOLVE_ADDRESSES_MAX; i = i->ai_next)
             count = add_address(addresses, count, i->ai_addr, r->port);

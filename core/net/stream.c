@@ -40,6 +40,7 @@ static void on_failed(struct deferred *d)
 {
     struct stream *s = list_entry(d, struct stream, failed);
 
+    CHECK(s->failure != 0 && !s->has_told && !s->is_closing);
     s->has_told = true;
     s->events->on_end(s, s->failure);
 }
@@ -95,6 +96,7 @@ static void on_connected(uv_connect_t *request, int status)
     mem_free(request);
     if (s->is_closing)
         return;
+    DCHECK(s->failure == 0 && !s->is_reading);
     s->failure = status;
     s->events->on_connected(s, status);
     loop_end_event(loop);
@@ -208,6 +210,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
     struct stream *s = stream_of(handle);
     unsigned room = stream_may_pass(s) ? 0 : stream_read_room();
 
+    DCHECK(s->is_reading);
     (void)suggested;
     /* Without a buffer libuv reads nothing, and tells at once. */
     *out = uv_buf_init(room > 0 ? s->loop->read_buffer : NULL, room);
@@ -235,6 +238,7 @@ static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
 
     if (length == 0 || s->is_closing || (passes && mem_is_full()))
         return;
+    DCHECK(s->is_reading && !s->has_ended);
     if (passes)
         length = stream_pass(s);
     if (length == UV_EAGAIN)
@@ -313,6 +317,7 @@ static void on_written(uv_write_t *request, int status)
     struct queued_write *write = request->data;
     struct stream *s = write->stream;
 
+    CHECK(s->queued_bytes >= write->length);
     s->queued_bytes -= (uint32_t)write->length;
     mem_free(write);
     if (s->is_closing)
@@ -405,6 +410,7 @@ static void on_deferred_leaves(struct outlet *outlet, const uv_buf_t *whole)
 {
     struct stream *s = list_entry(outlet, struct stream, outlet);
 
+    DCHECK(!s->is_closing); /* stream_close has it sent first */
     if (s->events->may_leave == NULL || s->events->may_leave(s))
         stream_write_now(s, whole, 1, whole->len);
 }
@@ -451,6 +457,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct stream *s = stream_of(handle);
 
+    DCHECK(s->is_closing);
     s->events->on_closed(s);
 }
 
