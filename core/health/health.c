@@ -8,7 +8,7 @@
  * With an asker ASKING takes the place of PROBING, for all addresses of a name at once.
  * An address without a name goes from IDLE to PROBING. The time for the whole
  * check is shared out: resolving has half of it if there is an address from an
- * earlier answer to go on with, and each address has its part of what is left.
+ * earlier answer, and each address has its part of what is left.
  */
 #include "health/health.h"
 
@@ -67,6 +67,15 @@ struct health {
 
 static void checker_try(struct checker *);
 
+/* The picture at the top. The limit is that of a state, and goes with it. */
+static void checker_enter(struct checker *c, enum checker_state state)
+{
+    CHECK((c->state == CHECKER_IDLE) != (state == CHECKER_IDLE) ||
+          (c->state != CHECKER_ASKING && state >= CHECKER_PROBING));
+    deadline_clear(&c->limit);
+    c->state = state;
+}
+
 static bool checker_has_name(const struct checker *c)
 {
     return c->backend->address.kind == ADDRESS_NAME;
@@ -93,14 +102,15 @@ static void checker_finish(struct checker *c)
     struct health *h = c->health;
     bool was_checked = c->is_checked;
 
-    c->state = CHECKER_IDLE;
-    deadline_clear(&c->limit);
+    checker_enter(c, CHECKER_IDLE);
     if (c->outcome == OUTCOME_FAILED && pace_is_late(&c->pace)) {
         c->outcome = OUTCOME_LOCAL;
         c->tally.code = -ETIME;
         if (pace_repeat(&c->pace))
             return;
     }
+    if (c->outcome == OUTCOME_PASSED && checker_has_name(c))
+        board_publish_address(h->segment, c->backend->slot, (struct sockaddr *)&c->target);
     pace_end(&c->pace);
     c->is_checked = true;
     if (c->outcome == OUTCOME_PASSED)
@@ -113,61 +123,38 @@ static void checker_finish(struct checker *c)
         h->on_first_round(h->owner);
 }
 
-/* The first failure of a check is the one to tell: it is the published address's. */
-static void checker_fail(struct checker *c, enum verdict_reason reason, int code)
+/* The first failure of a check is the one to report: it is the published address's. A matter of our
+ * own says nothing about the backend, unless another address of it has failed. One address that
+ * passes is enough. */
+static void checker_note(struct checker *c, enum outcome outcome, enum verdict_reason reason,
+                         int code)
 {
-    if (c->outcome == OUTCOME_FAILED)
+    if (c->outcome == OUTCOME_FAILED && outcome != OUTCOME_PASSED)
         return;
-    c->outcome = OUTCOME_FAILED;
+    c->outcome = outcome;
     c->tally.reason = reason;
-    c->tally.code = code;
-}
-
-/* Says nothing about the backend, unless another address of it has failed. */
-static void checker_fail_locally(struct checker *c, int code)
-{
-    if (c->outcome == OUTCOME_FAILED)
-        return;
-    c->outcome = OUTCOME_LOCAL;
     c->tally.code = code;
 }
 
 /* --- probing --- */
 
-static void checker_pass(struct checker *c)
-{
-    c->outcome = OUTCOME_PASSED;
-    c->tally.reason = c->probe.reason;
-    c->tally.code = c->probe.code;
-    if (checker_has_name(c))
-        board_publish_address(c->health->segment, c->backend->slot, (struct sockaddr *)&c->target);
-}
-
 /* Whatever is wrong with an address, another one of the same name may do, unless
  * it is a matter of our own. */
 static void on_probed(struct probe *probe)
 {
+    static const enum outcome outcomes[] = {[PROBE_PASSED] = OUTCOME_PASSED,
+                                            [PROBE_FAILED] = OUTCOME_FAILED,
+                                            [PROBE_NO_WAY] = OUTCOME_LOCAL,
+                                            [PROBE_SHORT] = OUTCOME_LOCAL};
     struct checker *c = list_entry(probe, struct checker, probe);
 
+    CHECK(c->state == CHECKER_PROBING);
     c->tried++;
-    switch (probe->outcome) {
-    case PROBE_PASSED:
-        checker_pass(c);
+    checker_note(c, outcomes[probe->outcome], probe->reason, probe->code);
+    if (probe->outcome == PROBE_PASSED || probe->outcome == PROBE_SHORT)
         checker_finish(c);
-        return;
-    case PROBE_FAILED:
-        checker_fail(c, probe->reason, probe->code);
+    else
         checker_try(c);
-        return;
-    case PROBE_NO_WAY:
-        checker_fail_locally(c, probe->code);
-        checker_try(c);
-        return;
-    case PROBE_SHORT:
-        checker_fail_locally(c, probe->code);
-        checker_finish(c);
-        return;
-    }
 }
 
 static void checker_probe(struct checker *c, uint64_t limit_ms)
@@ -178,7 +165,7 @@ static void checker_probe(struct checker *c, uint64_t limit_ms)
         c->target = c->addresses[c->tried];
         to = (struct sockaddr *)&c->target;
     }
-    c->state = CHECKER_PROBING;
+    checker_enter(c, CHECKER_PROBING);
     probe_start(&c->probe, to, limit_ms);
 }
 
@@ -190,7 +177,7 @@ static void checker_ask(struct checker *c, uint64_t limit_ms)
     c->tried = UINT_MAX - 1;
     if (checker_has_name(c))
         c->target = c->addresses[0];
-    c->state = CHECKER_ASKING;
+    checker_enter(c, CHECKER_ASKING);
     deadline_set(h->loop, &c->limit, limit_ms);
     h->asker->ask(h->asker, (unsigned)(c - h->checkers));
 }
@@ -199,8 +186,6 @@ static void checker_end_asking(struct checker *c, bool is_up, struct slice words
 {
     c->outcome = is_up ? OUTCOME_PASSED : OUTCOME_FAILED;
     tally_set_words(&c->tally, words);
-    if (is_up && checker_has_name(c))
-        board_publish_address(c->health->segment, c->backend->slot, (struct sockaddr *)&c->target);
     checker_finish(c);
 }
 
@@ -230,16 +215,15 @@ static void checker_try(struct checker *c)
     uint64_t now_ms = loop_now_ms(c->health->loop);
     unsigned count = checker_has_name(c) ? c->addresses_count : 1;
 
-    if (c->tried < count && now_ms < ends_ms && c->health->asker != NULL) {
-        checker_ask(c, ends_ms - now_ms);
-        return;
-    }
     if (c->tried < count && now_ms < ends_ms) {
-        checker_probe(c, (ends_ms - now_ms) / (count - c->tried));
+        if (c->health->asker != NULL)
+            checker_ask(c, ends_ms - now_ms);
+        else
+            checker_probe(c, (ends_ms - now_ms) / (count - c->tried));
         return;
     }
     if (c->outcome == OUTCOME_NONE) /* the answer came too late for anything to be tried */
-        checker_fail(c, VERDICT_UNRESOLVED, 0);
+        checker_note(c, OUTCOME_FAILED, VERDICT_UNRESOLVED, 0);
     checker_finish(c);
 }
 
@@ -256,7 +240,7 @@ static bool same_address(const struct sockaddr_in6 *a, const struct sockaddr_in6
 }
 
 /* Several of one kind: an IPv4 and an IPv6 address are most likely those of one machine. */
-static void tell_of_several(struct checker *c)
+static void log_several(struct checker *c)
 {
     unsigned v4 = 0, v6;
     const char *number = LOG_NUMBER(c->addresses_count);
@@ -302,22 +286,21 @@ static void keep_addresses(struct checker *c, const struct sockaddr_in6 *address
     }
 }
 
-/* There is no new answer. Goes on with the last one, or fails. */
-static void checker_go_on_unresolved(struct checker *c, int code)
+/* There is no new answer: the last one will do, or the check fails. */
+static void checker_do_without(struct checker *c, int code)
 {
-    deadline_clear(&c->limit);
     if (code == UV_EAI_MEMORY || shortage_explains(code))
-        checker_fail_locally(c, -ENOMEM);
+        checker_note(c, OUTCOME_LOCAL, VERDICT_UNRESOLVED, -ENOMEM);
     else if (is_definite(code) || c->addresses_count == 0)
-        checker_fail(c, VERDICT_UNRESOLVED, code);
+        checker_note(c, OUTCOME_FAILED, VERDICT_UNRESOLVED, code);
     if (c->outcome == OUTCOME_NONE)
         checker_try(c);
     else
         checker_finish(c);
 }
 
-/* An answer that comes when the check has gone on without it is for what is left
- * of this check, and for the next. */
+/* An answer that comes when the check does without it is for what is left of this check, and for
+ * the next. */
 static void on_resolved(struct resolve *r, const struct sockaddr_in6 *addresses, unsigned count,
                         int code)
 {
@@ -325,34 +308,32 @@ static void on_resolved(struct resolve *r, const struct sockaddr_in6 *addresses,
 
     if (count > 0) {
         keep_addresses(c, addresses, count);
-        tell_of_several(c);
+        log_several(c);
     }
     if (c->state != CHECKER_RESOLVING) {
         if (count > 0)
-            c->tried = UINT_MAX; /* on_probed goes on to the first */
+            c->tried = UINT_MAX; /* so that on_probed continues with the first */
         return;
     }
     if (count == 0) {
-        checker_go_on_unresolved(c, code);
+        checker_do_without(c, code);
         return;
     }
-    deadline_clear(&c->limit);
     checker_try(c);
 }
 
-/* At most one lookup per name is under way: a resolver that hangs would fill all
- * threads otherwise. */
+/* At most one lookup per name is under way, or a resolver that hangs would fill all threads. */
 static void checker_resolve(struct checker *c)
 {
     uint64_t timeout_ms = c->health->config->health.timeout_ms;
     const struct address *address = &c->backend->address;
     int status = 0;
 
-    c->state = CHECKER_RESOLVING;
+    checker_enter(c, CHECKER_RESOLVING);
     if (!c->resolve.is_busy)
         status = resolve_start(&c->resolve, c->health->loop, address->host, address->port);
     if (status != 0)
-        checker_go_on_unresolved(c, status);
+        checker_do_without(c, status);
     else
         deadline_set(c->health->loop, &c->limit,
                      c->addresses_count > 0 ? timeout_ms / 2 : timeout_ms);
@@ -379,7 +360,7 @@ static void on_limit(struct deadline *d)
     if (c->state == CHECKER_ASKING)
         checker_give_up_asking(c);
     else
-        checker_go_on_unresolved(c, 0);
+        checker_do_without(c, 0);
 }
 
 static void checker_init(struct checker *c, struct health *h, unsigned index)
@@ -424,8 +405,7 @@ void health_ask(struct health *h, struct health_asker *asker)
 
         if (c->state != CHECKER_ASKING)
             continue;
-        c->state = CHECKER_IDLE; /* nobody answers any more: from the start */
-        deadline_clear(&c->limit);
+        checker_enter(c, CHECKER_IDLE); /* nobody answers any more: from the start */
         pace_restart(&c->pace);
     }
 }

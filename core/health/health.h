@@ -4,10 +4,8 @@
  * A check of a backend is one probe (health/probe.h), within health.timeout; for a
  * name it begins with resolving, within the same time, and the address that passed is
  * published on the board. All backends are checked independently of each other:
- * one that hangs, or whose name does, delays no other. The first check of each
- * sets its state; from then on health.rise successes in a row bring it up and
- * health.fall failures in a row take it down. If a worker has marked it down, the
- * count to rise starts over. Each process logs the changes that it made.
+ * one that hangs, or whose name does, delays no other. health/tally.h says what the
+ * checks come to.
  *
  * A check that fails for want of something of ours (descriptors, memory, ports) or that
  * we were late for says nothing about the backend and is skipped.

@@ -1,8 +1,8 @@
 /*
- *   start --> connecting --accepted--> (http) asking --head--> decided --> closed: on_done
- *                  |                             |                ^
- *                  `---- refused, limit ---------'--- end, limit, -'
- *                                                     not HTTP
+ *   IDLE --start--> CONNECTING --accepts--> ASKING --bytes--> READING --head--> DECIDED --> IDLE
+ *                       |                      |                 |                ^     closed:
+ *                       '--- refused, limit ---'--- end, limit --'--- not HTTP ---'     on_done
+ *                            tcp: it accepts
  *
  * What is found first is what counts; from then on the connection only closes.
  */
@@ -31,9 +31,9 @@ static struct probe_connection *probe_connection_of(struct stream *s)
 static void probe_decide(struct probe *p, enum probe_outcome outcome, enum verdict_reason reason,
                          int code)
 {
-    if (p->is_decided)
+    if (p->state == PROBE_DECIDED)
         return;
-    p->is_decided = true;
+    p->state = PROBE_DECIDED;
     p->outcome = outcome;
     p->reason = reason;
     p->code = code;
@@ -76,6 +76,7 @@ static void probe_ask(struct probe *p)
     struct slice request = buffer_slice(&p->request);
     uv_buf_t whole = uv_buf_init((char *)request.start, (unsigned)request.length);
 
+    p->state = PROBE_ASKING;
     arena_init(&p->arena, NULL, 0);
     response_expect(&p->response, &p->limits, &p->arena, false, true, ignore_body);
     stream_write(&p->connection->stream, &whole, 1);
@@ -119,8 +120,9 @@ static void on_bytes(struct stream *s, struct slice bytes)
 {
     struct probe *p = probe_connection_of(s)->probe;
 
-    p->has_bytes = true;
-    while (bytes.length > 0 && !p->is_decided) {
+    if (p->state == PROBE_ASKING)
+        p->state = PROBE_READING;
+    while (bytes.length > 0 && p->state == PROBE_READING) {
         enum response_step step = response_feed(&p->response, &bytes);
 
         if (step == RESPONSE_FAILED)
@@ -134,7 +136,7 @@ static void on_end(struct stream *s, int status)
 {
     struct probe *p = probe_connection_of(s)->probe;
 
-    probe_fail(p, p->has_bytes ? VERDICT_CUT : VERDICT_CLOSED, status);
+    probe_fail(p, p->state == PROBE_READING ? VERDICT_CUT : VERDICT_CLOSED, status);
 }
 
 /* --- the connection --- */
@@ -162,7 +164,7 @@ static void on_limit(struct deadline *d)
     struct probe *p = list_entry(d, struct probe, limit);
     uint64_t timeout_ms = p->config->health.timeout_ms;
 
-    probe_fail(p, p->connection != NULL ? VERDICT_SILENT : VERDICT_TIMED_OUT,
+    probe_fail(p, p->state == PROBE_CONNECTING ? VERDICT_TIMED_OUT : VERDICT_SILENT,
                timeout_ms <= VERDICT_CODE_MAX ? -(int)timeout_ms : 0);
 }
 
@@ -174,6 +176,8 @@ static void on_closed(struct stream *s)
     mem_free(c);
     if (--p->connections > 0)
         return;
+    CHECK(p->state == PROBE_DECIDED);
+    p->state = PROBE_IDLE;
     response_dispose(&p->response);
     arena_dispose(&p->arena);
     p->on_done(p);
@@ -213,7 +217,8 @@ void probe_start(struct probe *p, const struct sockaddr *to, uint64_t limit_ms)
 {
     int status;
 
-    p->has_bytes = p->is_decided = false;
+    CHECK(p->state == PROBE_IDLE && p->connections == 0);
+    p->state = PROBE_CONNECTING;
     p->connection = NULL;
     deadline_set(p->loop, &p->limit, limit_ms);
     status = opening_start(&p->opening, p->loop, to, &p->openings, limit_ms);

@@ -43,7 +43,7 @@ struct probe {
     struct parse_limits limits;
     struct response response;
     struct arena arena;
-    bool has_bytes, is_decided;
+    enum { PROBE_IDLE, PROBE_CONNECTING, PROBE_ASKING, PROBE_READING, PROBE_DECIDED } state;
 };
 
 /* Borrows loop, config and backend for its life, which ends with the process's, and the address
