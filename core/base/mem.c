@@ -30,7 +30,7 @@ static bool mem_spend_reserve(void)
     return true;
 }
 
-static void *allocate(void *old, size_t bytes, bool is_zero)
+static void *get_block(void *old, size_t bytes, bool is_zero)
 {
     if (bytes == 0)
         bytes = 1;
@@ -42,10 +42,10 @@ static void *allocate(void *old, size_t bytes, bool is_zero)
 static void *mem_take(void *old, size_t bytes, bool is_zero)
 {
     size_t before = mem_size(old);
-    void *block = allocate(old, bytes, is_zero);
+    void *block = get_block(old, bytes, is_zero);
 
     if (block == NULL && mem_spend_reserve())
-        block = allocate(old, bytes, is_zero);
+        block = get_block(old, bytes, is_zero);
     if (block == NULL) {
         check_last_words("out_of_memory", "lb: out of memory (%zu bytes asked for)", bytes);
         _Exit(1);

@@ -70,6 +70,18 @@ static inline int ascii_hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* The byte for which an escape stands, "%2f", with which the text begins; -1: it does not. */
+static inline int ascii_unescape(struct slice text)
+{
+    int high, low;
+
+    if (text.length < 3 || text.start[0] != '%')
+        return -1;
+    high = ascii_hex_value(text.start[1]);
+    low = ascii_hex_value(text.start[2]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 /* What a URL never needs to escape (RFC 3986, 2.3). */
 static inline bool ascii_is_unreserved(char c)
 {

@@ -98,17 +98,6 @@ static struct slice reply_text(struct arena *arena, unsigned status, struct slic
 }
 
 /* The words are ours and have no control bytes. */
-static void write_json_string(struct writer *w, struct slice text)
-{
-    write_text(w, SLICE("\""));
-    for (size_t i = 0; i < text.length; i++) {
-        if (text.start[i] == '"' || text.start[i] == '\\')
-            write_text(w, SLICE("\\"));
-        write_text(w, (struct slice){text.start + i, 1});
-    }
-    write_text(w, SLICE("\""));
-}
-
 static struct slice reply_json(struct arena *arena, unsigned status, struct slice why)
 {
     struct slice reason = slice_of(reply_reason(status));
@@ -117,10 +106,10 @@ static struct slice reply_json(struct arena *arena, unsigned status, struct slic
     write_text(&w, SLICE("{\"status\":"));
     write_number(&w, status);
     write_text(&w, SLICE(",\"error\":"));
-    write_json_string(&w, reason);
+    write_quoted(&w, reason);
     if (why.length > 0) {
         write_text(&w, SLICE(",\"message\":"));
-        write_json_string(&w, why);
+        write_quoted(&w, why);
     }
     write_text(&w, SLICE("}\n"));
     return writer_finish(&w);

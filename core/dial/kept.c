@@ -54,11 +54,6 @@ static const struct link_events link_events = {
     .on_end = on_end,
 };
 
-static bool is_to(const struct kept *k, const struct address *to)
-{
-    return k->to.kind == to->kind && k->to.port == to->port && strcmp(k->to.host, to->host) == 0;
-}
-
 struct link *kept_take(const struct address *to, uint64_t rested_ms_max)
 {
     struct list_node *node = all.next;
@@ -68,7 +63,8 @@ struct link *kept_take(const struct address *to, uint64_t rested_ms_max)
         uint64_t now_ms = loop_now_ms(k->link->stream.loop);
 
         node = node->next;
-        if (!is_to(k, to) || now_ms > k->since_ms + rested_ms_max)
+        if (k->to.kind != to->kind || k->to.port != to->port || strcmp(k->to.host, to->host) != 0 ||
+            now_ms > k->since_ms + rested_ms_max)
             continue;
         if (!stream_is_stale(&k->link->stream))
             return kept_free(k);

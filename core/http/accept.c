@@ -36,11 +36,6 @@ static bool is_json(struct slice range)
            (slice_begins_nocase(range, SLICE("application/")) && ends_with(range, SLICE("+json")));
 }
 
-static bool is_any_text(struct slice range)
-{
-    return slice_is(range, SLICE("*/*")) || slice_begins_nocase(range, SLICE("text/"));
-}
-
 bool accept_wants_json(const struct head *head)
 {
     bool takes_json = false;
@@ -55,7 +50,7 @@ bool accept_wants_json(const struct head *head)
 
             if (is_refused(range))
                 continue;
-            if (is_any_text(type))
+            if (slice_is(type, SLICE("*/*")) || slice_begins_nocase(type, SLICE("text/")))
                 return false;
             takes_json |= is_json(type);
         }

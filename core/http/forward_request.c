@@ -95,13 +95,6 @@ static size_t request_room(const struct forward_request *r, const struct hop_fie
     return room;
 }
 
-static void write_request_line(struct writer *w, const struct forward_request *r)
-{
-    write_text(w, r->head->method);
-    write_text(w, SLICE(" "));
-    write_line(w, r->target->origin, SLICE(" HTTP/1.1"));
-}
-
 static struct slice host_for_backend(const struct forward_request *r)
 {
     return r->new_host.length > 0 ? r->new_host : r->host;
@@ -216,17 +209,10 @@ static void write_forwarded_for(struct writer *w, const struct forward_request *
 /* A token as it is, anything else as a quoted string (RFC 7239, 4). */
 static void write_parameter(struct writer *w, struct slice value)
 {
-    if (is_token(value)) {
+    if (is_token(value))
         write_text(w, value);
-        return;
-    }
-    write_text(w, SLICE("\""));
-    for (size_t i = 0; i < value.length; i++) {
-        if (value.start[i] == '"' || value.start[i] == '\\')
-            write_text(w, SLICE("\\"));
-        write_text(w, (struct slice){value.start + i, 1});
-    }
-    write_text(w, SLICE("\""));
+    else
+        write_quoted(w, value);
 }
 
 /* RFC 7239. A line of its own is one more element of the list. */
@@ -337,7 +323,9 @@ struct slice forward_request_head(struct arena *arena, const struct forward_requ
     struct writer w = writer_in(arena, request_room(r, &hop));
 
     CHECK(!r->has_max_forwards || r->max_forwards > 0);
-    write_request_line(&w, r);
+    write_text(&w, head->method);
+    write_text(&w, SLICE(" "));
+    write_line(&w, r->target->origin, SLICE(" HTTP/1.1"));
     if (!hop_has(&hop, FIELD_HOST))
         write_field(&w, SLICE("Host"), host_for_backend(r));
     write_request_fields(&w, r, &hop);

@@ -113,11 +113,6 @@ static bool parse_tell(struct parse *p, struct slice bytes)
     return code == HPE_OK || code == HPE_PAUSED;
 }
 
-static bool is_framing_field(enum field_kind kind)
-{
-    return kind == FIELD_CONTENT_LENGTH || kind == FIELD_TRANSFER_ENCODING;
-}
-
 /* llhttp hears a value without the white space around it (RFC 9110, 5.5), which one version of it
  * takes for a part of it here and that of another does not. */
 static bool parse_tell_value(struct parse *p, struct slice value, bool is_plain)
@@ -133,13 +128,14 @@ static bool parse_tell_fields(struct parse *p, bool is_first_name_told)
 
     for (unsigned i = 0; i < p->head.fields_count; i++) {
         const struct field *field = &p->head.fields[i];
-        unsigned char kind = p->head.kinds[i];
+        bool is_plain = p->head.kinds[i] & FIELD_IS_PLAIN;
+        unsigned kind = p->head.kinds[i] & ~(unsigned)FIELD_IS_PLAIN;
 
-        if (!is_framing_field((enum field_kind)(kind & ~FIELD_IS_PLAIN)))
+        if (kind != FIELD_CONTENT_LENGTH && kind != FIELD_TRANSFER_ENCODING)
             continue;
         if (!is_name_told && !(parse_tell(p, field->name) && parse_tell(p, SLICE(":"))))
             return false;
-        if (!parse_tell_value(p, field->value, kind & FIELD_IS_PLAIN))
+        if (!parse_tell_value(p, field->value, is_plain))
             return false;
         is_name_told = false;
     }

@@ -37,12 +37,11 @@ static const char *decode(struct slice raw, char *out, struct segment_text *segm
         const char *fault;
 
         if (is_encoded) {
-            int high = i + 2 < raw.length ? ascii_hex_value(raw.start[i + 1]) : -1;
-            int low = i + 2 < raw.length ? ascii_hex_value(raw.start[i + 2]) : -1;
+            int escaped = ascii_unescape(slice_from(raw, i));
 
-            if (high < 0 || low < 0)
+            if (escaped < 0)
                 return "a '%' without two hex digits";
-            c = (char)(high * 16 + low);
+            c = (char)escaped;
             i += 2;
         }
         fault = byte_fault(c, is_encoded);

@@ -51,14 +51,6 @@ static bool target_parse_absolute(struct slice method, struct slice text, struct
     return true;
 }
 
-/* "host:port", both of them (RFC 9110, 9.3.6). */
-static bool is_host_and_port(struct slice text)
-{
-    struct slice host = host_without_port(text);
-
-    return host_is_valid(text) && host.length + 1 < text.length;
-}
-
 bool target_parse(struct slice method, struct slice text, struct arena *arena, struct target *out)
 {
     bool ok;
@@ -67,7 +59,8 @@ bool target_parse(struct slice method, struct slice text, struct arena *arena, s
     if (slice_is(method, SLICE("CONNECT"))) {
         out->form = TARGET_AUTHORITY;
         out->authority = text;
-        ok = is_host_and_port(text);
+        /* "host:port", both of them (RFC 9110, 9.3.6). */
+        ok = host_is_valid(text) && host_without_port(text).length + 1 < text.length;
     } else if (slice_is(text, SLICE("*"))) {
         out->form = TARGET_ASTERISK;
         ok = slice_is(method, SLICE("OPTIONS"));
@@ -86,11 +79,6 @@ bool target_is_origin(struct slice text)
     return text.length > 0 && text.start[0] == '/';
 }
 
-static bool is_hex_digit(char c)
-{
-    return ascii_hex_value(c) >= 0;
-}
-
 /* How much of the text is a registered name or an IPv4 address (RFC 3986, 3.2.2). */
 static size_t name_length(struct slice text)
 {
@@ -99,8 +87,7 @@ static size_t name_length(struct slice text)
     while (at < text.length) {
         if (is_host_byte(text.start[at]))
             at++;
-        else if (text.start[at] == '%' && at + 2 < text.length &&
-                 is_hex_digit(text.start[at + 1]) && is_hex_digit(text.start[at + 2]))
+        else if (ascii_unescape(slice_from(text, at)) >= 0)
             at += 3;
         else
             break;
@@ -141,9 +128,7 @@ bool host_split(struct slice text, struct slice *name)
     *name = (struct slice){text.start, at};
     if (at == 0)
         return false;
-    return at == text.length ||
-           (text.start[at] == ':' &&
-            port_is_valid(slice_from(text, at + 1)));
+    return at == text.length || (text.start[at] == ':' && port_is_valid(slice_from(text, at + 1)));
 }
 
 bool host_is_valid(struct slice text)
@@ -172,15 +157,12 @@ size_t host_compared(struct slice host, char *out)
     if (host.length > 0 && host.start[0] == '[')
         return compared_literal(host, out);
     for (size_t i = 0; i < host.length; i++) {
+        int escaped = ascii_unescape(slice_from(host, i));
         char c = host.start[i];
 
-        if (c == '%') {
-            c = (char)(ascii_hex_value(host.start[i + 1]) * 16 +
-                       ascii_hex_value(host.start[i + 2]));
-            if (ascii_is_unreserved(c)) /* its escape means the same (RFC 3986, 6.2.2.2) */
-                i += 2;
-            else
-                c = '%';
+        if (escaped >= 0 && ascii_is_unreserved((char)escaped)) { /* RFC 3986, 6.2.2.2 */
+            c = (char)escaped;
+            i += 2;
         }
         out[length++] = ascii_lower(c);
     }

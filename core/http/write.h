@@ -58,6 +58,8 @@ static inline void write_field(struct writer *w, struct slice name, struct slice
 }
 
 void write_number(struct writer *, uint64_t number); /* in decimal */
+/* In quotes, with a backslash before each quote and backslash: up to twice as long, and two. */
+void write_quoted(struct writer *, struct slice text);
 void write_decimal_field(struct writer *, struct slice name, uint64_t number);
 
 /* What was written; the room that is left goes back to the arena. */

@@ -17,7 +17,6 @@ struct network {
     uint8_t prefix;      /* bits of it that count, 0 to 128 */
 };
 
-void network_map_v4(uint8_t out[16], const void *v4); /* 4 bytes, to an IPv6 address */
 /* NULL, or what is wrong with the text, in static words. White space around it is ignored. */
 const char *network_parse(struct network *out, struct slice text) MUST_USE;
 void network_format(struct buffer *, const struct network *); /* "10.0.0.0/8" */

@@ -12,15 +12,11 @@ enum backend_standing standing_of(const struct segment *s, unsigned slot, uint64
     return board_is_available(s, slot, now_ms) ? STANDING_UP : STANDING_EJECTED;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 uint64_t standing_since_ms(const struct segment *s, unsigned slot, uint64_t now_ms)
 {
     const struct segment_backend *b = &s->backends[slot];
     uint64_t checked_ms = board_verdict(s, slot).since_ms;
+    uint64_t back_ms = atomic_load(&b->back_ms);
 
     switch (standing_of(s, slot, now_ms)) {
     case STANDING_DRAINING:
@@ -32,7 +28,7 @@ uint64_t standing_since_ms(const struct segment *s, unsigned slot, uint64_t now_
     case STANDING_UP:
         break;
     }
-    return later(checked_ms, atomic_load(&b->back_ms));
+    return checked_ms > back_ms ? checked_ms : back_ms;
 }
 
 bool standing_drain(struct segment *s, unsigned slot, bool draining, uint64_t now_ms)

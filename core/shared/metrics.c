@@ -21,7 +21,7 @@ static double get(const _Atomic uint64_t *word)
     return (double)atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static double workers_ready(const struct segment *s)
+static double count_ready(const struct segment *s)
 {
     double ready = 0;
 
@@ -51,7 +51,7 @@ static const struct {
 } metrics[] = {
     {"requests", NULL, offsetof(struct segment_worker, requests)},
     {"clients", NULL, offsetof(struct segment_worker, clients)},
-    {"workers_ready", workers_ready, 0},
+    {"workers_ready", count_ready, 0},
     {"log_lines_dropped", NULL, offsetof(struct segment_worker, lines_dropped)},
     {"policy_breaches", NULL, offsetof(struct segment_worker, policy_errors)},
     {"policy_gc_pause_ms", gc_pause_ms, 0},

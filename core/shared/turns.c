@@ -32,16 +32,11 @@ uint32_t turns_find(struct segment *segment, uint32_t counter, struct slice sour
     uint64_t wanted = source_hash(counter, source);
     uint32_t home = (uint32_t)(wanted >> 32) % SEGMENT_TURNS_MAX;
 
-    for (uint32_t i = 0; i < SEGMENT_TURNS_MAX; i++) {
+    for (uint32_t i = 0; i < 2 * SEGMENT_TURNS_MAX; i++) {
         uint32_t place = (home + i) % SEGMENT_TURNS_MAX;
+        struct segment_turn *turn = &segment->turns[place];
 
-        if (turn_take(&segment->turns[place], 0, wanted))
-            return SEGMENT_COUNTERS_MAX + place;
-    }
-    for (uint32_t i = 0; i < SEGMENT_TURNS_MAX; i++) {
-        uint32_t place = (home + i) % SEGMENT_TURNS_MAX;
-
-        if (turn_take_unused(&segment->turns[place], wanted))
+        if (i < SEGMENT_TURNS_MAX ? turn_take(turn, 0, wanted) : turn_take_unused(turn, wanted))
             return SEGMENT_COUNTERS_MAX + place;
     }
     return SEGMENT_COUNTERS_MAX + home;

@@ -33,7 +33,8 @@ bool weight_is_some(const struct segment *s, unsigned slot)
     return known == 0 || weight_of(s, slot, known - 1) > 0;
 }
 
-double weight_ramp(uint64_t back_ms, uint64_t ramp_ms, uint64_t now_ms)
+/* back_ms of 0: it never went. */
+static double weight_ramp(uint64_t back_ms, uint64_t ramp_ms, uint64_t now_ms)
 {
     double part;
 

@@ -21,8 +21,7 @@ bool weight_set(struct segment *, unsigned slot, uint32_t in_script, uint32_t we
 void weight_note_script(struct segment *, unsigned slot, uint32_t in_script);
 bool weight_is_some(const struct segment *, unsigned slot);
 
-/* From a tenth to 1 over ramp_ms after it came back; 0: it never did. */
-double weight_ramp(uint64_t back_ms, uint64_t ramp_ms, uint64_t now_ms);
+/* With less, from a tenth on, for ramp_ms after it came back. */
 double weight_effective(const struct segment *, unsigned slot, uint32_t in_script, uint64_t ramp_ms,
                         uint64_t now_ms);
 
