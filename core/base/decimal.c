@@ -1,7 +1,6 @@
 #include "base/decimal.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,24 +24,19 @@ int decimal_parse(struct slice digits, int most)
     return number <= most ? (int)number : -1;
 }
 
-static size_t put_whole(char *out, bool is_negative, uint64_t number)
-{
-    char *end = out;
-
-    if (is_negative)
-        *end++ = '-';
-    return (size_t)(decimal_put(end, number) - out);
-}
-
 size_t decimal_of_double(double number, char out[DECIMAL_OF_DOUBLE_BYTES])
 {
     enum { DIGITS_ALWAYS_KEPT = 15, DIGITS_ALWAYS_ENOUGH = 17 };
+    char *digits_at = out;
     int length = 0;
 
     if (isnan(number)) /* whose sign means nothing */
         return (size_t)(slice_put(out, SLICE("nan")) - out);
-    if (fabs(number) < 0x1p53 && number == floor(number))
-        return put_whole(out, number < 0, (uint64_t)fabs(number));
+    if (fabs(number) < 0x1p53 && number == floor(number)) {
+        if (number < 0)
+            *digits_at++ = '-';
+        return (size_t)(decimal_put(digits_at, (uint64_t)fabs(number)) - out);
+    }
     for (int digits = DIGITS_ALWAYS_KEPT; digits <= DIGITS_ALWAYS_ENOUGH; digits++) {
         length = snprintf(out, DECIMAL_OF_DOUBLE_BYTES, "%.*g", digits, number);
         if (digits == DIGITS_ALWAYS_ENOUGH || strtod(out, NULL) == number)

@@ -244,21 +244,20 @@ static void log_several(struct checker *c)
 {
     unsigned v4 = 0, v6;
     const char *number = LOG_NUMBER(c->addresses_count);
-    struct buffer first = {0};
+    char room[ADDRESS_HOST_BYTES];
+    struct slice first = address_host_in(room, (const struct sockaddr *)&c->addresses[0]);
 
     for (unsigned i = 0; i < c->addresses_count; i++)
         v4 += c->addresses[i].sin6_family == AF_INET;
     v6 = c->addresses_count - v4;
     if ((v4 < 2 && v6 < 2) || !spares_claim_telling(c->health->segment, c->backend->slot))
         return;
-    address_format_host(&first, (const struct sockaddr *)&c->addresses[0]);
     log_event(
         LOG_WARN, "backend_addresses",
         LOG_PAIRS({"backend", c->backend->name}, {"#addresses", number}),
         "%s has %s addresses and is one backend: requests go to %.*s, and to another one when "
         "a connect there fails. To use all at once make each a backend",
-        c->backend->name, number, (int)buffer_length(&first), buffer_slice(&first).start);
-    buffer_dispose(&first);
+        c->backend->name, number, (int)first.length, first.start);
 }
 
 /* Keeps the answer, with the published address first if it is one of them; the

@@ -5,60 +5,34 @@
  */
 #include "http/hop_fields.h"
 
-/* Well-known fields of the message, the first row that fits counts. A Connection option for one
- * is never right (RFC 9110, 7.6.1), and none is a trailer where its definition does not say so. */
-static const struct end_to_end {
-    const char *name; /* in lower case; with '*' behind it: whatever follows */
-    bool may_trail;
-} end_to_end[] = {
-    {"accept", false},
-    {"accept-ranges", true}, /* RFC 9110, 14.3 */
-    {"accept-*", false},
-    {"access-control-*", false},
-    {"age", false},
-    {"allow", false},
-    {"alt-svc", false},
-    {"cache-control", false},
-    {"content-digest", true}, /* RFC 9530, 2 */
-    {"content-md5", true},
-    {"content-*", false},
-    {"etag", true}, /* RFC 9110, 8.8.3 */
-    {"expires", false},
-    {"from", false},
-    {"idempotency-key", false},
-    {"if-*", false},
-    {"last-modified", false},
-    {"location", false},
-    {"origin", false},
-    {"pragma", false},
-    {"range", false},
-    {"referer", false},
-    {"retry-after", false},
-    {"server", false},
-    {"set-cookie", false},
-    {"set-cookie2", false},
-    {"strict-transport-security", false},
-    {"user-agent", false},
-    {"vary", false},
-    {"via", false},
-    {"www-authenticate", false},
-};
+/* Well-known fields of the message, in lower case; with '*' behind it: whatever follows. A
+ * Connection option for one is never right (RFC 9110, 7.6.1), and none is a trailer where its
+ * definition does not say so: 9110, 14.3 and 8.8.3, and 9530, 2. */
+static const char may_trail[] = "accept-ranges content-digest content-md5 etag";
+static const char may_not_trail[] =
+    "accept accept-* access-control-* age allow alt-svc cache-control content-* expires from "
+    "idempotency-key if-* last-modified location origin pragma range referer retry-after "
+    "server set-cookie set-cookie2 strict-transport-security user-agent vary via "
+    "www-authenticate";
 
-static bool fits_end_to_end(struct slice name, const struct end_to_end *row)
+static bool is_among(struct slice name, const char *list)
 {
-    size_t length = strlen(row->name);
+    struct slice names = slice_of(list);
 
-    if (row->name[length - 1] != '*')
-        return slice_is_nocase(name, (struct slice){row->name, length});
-    return slice_begins_nocase(name, (struct slice){row->name, length - 1});
+    while (names.length > 0) {
+        struct slice known = slice_take_until(&names, ' ');
+        bool is_prefix = known.start[known.length - 1] == '*';
+
+        known.length -= is_prefix;
+        if (is_prefix ? slice_begins_nocase(name, known) : slice_is_nocase(name, known))
+            return true;
+    }
+    return false;
 }
 
-static const struct end_to_end *end_to_end_find(struct slice name)
+static bool is_end_to_end(struct slice name)
 {
-    for (size_t i = 0; i < sizeof end_to_end / sizeof *end_to_end; i++)
-        if (fits_end_to_end(name, &end_to_end[i]))
-            return &end_to_end[i];
-    return NULL;
+    return is_among(name, may_trail) || is_among(name, may_not_trail);
 }
 
 /* The kinds while they are found out, in the arena. */
@@ -85,7 +59,7 @@ static void sorting_mark(struct sorting *s, struct slice option)
         if (kind != FIELD_OTHER && kind != FIELD_LOOK_ALIKE)
             continue;
         if (slice_is_nocase(s->fields[i].name, option))
-            sorting_set(s, i, end_to_end_find(option) != NULL ? FIELD_END_TO_END : FIELD_NAMED);
+            sorting_set(s, i, is_end_to_end(option) ? FIELD_END_TO_END : FIELD_NAMED);
     }
 }
 
@@ -125,14 +99,11 @@ struct hop_fields hop_sort(struct arena *arena, const struct head *head, const s
 bool hop_is_named(const struct head *head, struct slice name)
 {
     return option_may_name(name) && head_lists(head, FIELD_CONNECTION, name) &&
-           end_to_end_find(name) == NULL;
+           !is_end_to_end(name);
 }
 
 bool hop_may_trail(enum field_kind kind, struct slice name)
 {
-    const struct end_to_end *found = end_to_end_find(name);
-
-    if (kind != FIELD_OTHER && kind != FIELD_END_TO_END)
-        return false;
-    return found == NULL || found->may_trail;
+    return (kind == FIELD_OTHER || kind == FIELD_END_TO_END) &&
+           (is_among(name, may_trail) || !is_among(name, may_not_trail));
 }

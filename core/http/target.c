@@ -157,8 +157,8 @@ size_t host_compared(struct slice host, char *out)
     if (host.length > 0 && host.start[0] == '[')
         return compared_literal(host, out);
     for (size_t i = 0; i < host.length; i++) {
-        int escaped = ascii_unescape(slice_from(host, i));
         char c = host.start[i];
+        int escaped = c == '%' ? ascii_unescape(slice_from(host, i)) : -1;
 
         if (escaped >= 0 && ascii_is_unreserved((char)escaped)) { /* RFC 3986, 6.2.2.2 */
             c = (char)escaped;

@@ -110,7 +110,7 @@ static int view_find(const struct table *t, const struct view *view, const struc
 
 /* --- free cells --- */
 
-static void bucket_tidy(struct table *t, uint32_t bucket);
+static void bucket_drop(struct table *t, uint32_t bucket, const struct cell_claimed *victim);
 
 /* Gives back what nobody uses; see at the top. */
 static void cell_tidy(struct table *t, uint32_t cell, uint64_t now_ms)
@@ -134,7 +134,7 @@ static void cell_tidy(struct table *t, uint32_t cell, uint64_t now_ms)
     if (cell_kind(state) == CELL_OWNED)
         cell_live(t, claimed);
     if (cell_has_expired(t, cell, now_ms))
-        bucket_tidy(t, bucket);
+        bucket_drop(t, bucket, NULL);
 }
 
 /* The same for what may be worth it: a value that has expired, a change that was begun. What was
@@ -149,17 +149,7 @@ static void cell_glance(struct table *t, uint32_t cell, uint64_t now_ms)
 
 typedef void cell_look(struct table *, uint32_t cell, uint64_t now_ms);
 
-/* At a few cells from there on. */
-static void look_at(struct table *t, cell_look *look, uint32_t from, unsigned steps)
-{
-    uint32_t high = cells_ever_used(t);
-    uint64_t now_ms = clock_steady_ms();
-
-    for (unsigned i = 0; i < steps && high > 0; i++)
-        look(t, (from + i) % high, now_ms);
-}
-
-/* At all of them, which are then counted. Cells that belong to a change count as keys. */
+/* At all cells, which are then counted. Cells that belong to a change count as keys. */
 static uint32_t look_through(struct table *t, cell_look *look)
 {
     uint64_t now_ms = clock_steady_ms();
@@ -334,6 +324,7 @@ static void change_end(struct change *c, bool is_swapped)
         cell_release(c->table, c->owned[i]);
 }
 
+/* What has expired there, and the victim; NULL: there is none. */
 static void bucket_drop(struct table *t, uint32_t bucket, const struct cell_claimed *victim)
 {
     struct change c = {.table = t, .is_tidying = true};
@@ -347,11 +338,6 @@ static void bucket_drop(struct table *t, uint32_t bucket, const struct cell_clai
             found = (int)i;
     swap = change_swap(&c, found, now_ms); /* another one's change tidies, too, or the next round */
     change_end(&c, swap == SWAPPED);
-}
-
-static void bucket_tidy(struct table *t, uint32_t bucket)
-{
-    bucket_drop(t, bucket, NULL);
 }
 
 /* --- from outside --- */
@@ -419,9 +405,12 @@ static bool is_full(const struct table *t)
 static bool has_room_for_new_key(struct table *t, uint16_t group)
 {
     uint32_t next = atomic_fetch_add_explicit(&t->hand, TIDY_STEPS, RELAXED);
+    uint32_t high = cells_ever_used(t);
+    uint64_t now_ms = clock_steady_ms();
     struct victim victim;
 
-    look_at(t, cell_tidy, next, TIDY_STEPS);
+    for (uint32_t i = 0; i < TIDY_STEPS && high > 0; i++)
+        cell_tidy(t, (next + i) % high, now_ms);
     for (unsigned i = 0; i < DROP_TRIES && is_full(t) && victim_find(t, group, &victim); i++)
         bucket_drop(t, victim.bucket, &victim.cell);
     if (is_full(t))
