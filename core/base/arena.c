@@ -12,7 +12,7 @@ struct arena_block {
     _Alignas(ARENA_ALIGNMENT) char bytes[];
 };
 
-/* For whoever calls them from outside. */
+/* For calls that the compiler does not inline. */
 extern inline void arena_init(struct arena *, void *first, size_t bytes);
 extern inline void arena_dispose(struct arena *);
 

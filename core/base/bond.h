@@ -23,7 +23,7 @@ static inline void bond_tie(struct bond **holder, struct bond *bond)
     *holder = bond;
 }
 
-/* May be called twice, and for one that was never tied. */
+/* May be called twice, and for a bond that was never tied. */
 static inline void bond_cut(struct bond *bond)
 {
     if (bond->at == NULL)

@@ -44,7 +44,7 @@ static void write_error(const char *line, size_t length)
 
     if (poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0 ||
         write(STDERR_FILENO, line, length) < 0)
-        return; /* there is nobody left to tell */
+        return; /* nobody is left who could read it */
 }
 
 void check_last_words(const char *event, const char *format, ...)

@@ -1,5 +1,5 @@
 /*
- * clock - two times, neither of which costs a system call, and one that does.
+ * clock - two times that cost no system call, and the CPU time, which costs one.
  *
  * The steady clock (CLOCK_MONOTONIC) never jumps and is the same in all
  * processes, so its values may go through shared memory. The wall clock is

@@ -1,5 +1,5 @@
 /*
- * log - what happened, in whole lines, never waiting for whoever reads them.
+ * log - what happened, in whole lines, never waiting for their reader.
  *
  * Events go to standard error, one line per finished exchange to standard
  * output. Lines gather in memory until log_flush, which a worker calls once a
@@ -77,7 +77,7 @@ void log_close(void);             /* flushes, waiting 200 ms at most for a reade
  * path, which is copied, is where it is opened again. 0, or errno: then all is as it was. */
 int log_use_file(const char *path) MUST_USE;
 /* Opens the streams that are regular files again, by the paths that they had at the first log_open
- * (base/outlet.h); an event tells of each that cannot be. How many were, and -1 if none is a file;
+ * (base/outlet.h); an event reports each that cannot be. How many were, and -1 if none is a file;
  * *files, if it is not NULL, gets their paths. */
 int log_reopen(struct buffer *files);
 

@@ -1,5 +1,5 @@
 /*
- * log_text - text that cannot forge a line, and times, for whoever assembles a line of the log.
+ * log_text - text that cannot forge a line, and times: what a line of the log is made of.
  *
  * Control bytes, backslashes and (in JSON) quotes are escaped, so are bytes above 0x7e that are
  * not UTF-8, and characters that a terminal obeys. If that is more than limit bytes, escapes

@@ -6,12 +6,12 @@
  * on an open file description of our own where the system gives one. Where it
  * does not (the pipe is another user's), each write says that it will not wait;
  * and only where the kernel cannot do that for this kind of device the shared
- * description is changed after all, as a worker that waits for whoever reads
+ * description is changed after all, as a worker that waits for the reader of
  * its log is worse than a neighbour that meets EAGAIN. To a pipe go pieces of
  * whole lines that the kernel takes as one or not at all, so the lines of several
  * processes do not mix.
  *
- * To a regular file each write appends, whoever has opened it and shortens it meanwhile. Where the
+ * To a regular file each write appends, also if others have opened or shorten it. Where the
  * disk is full, whole lines are dropped, and a line that is half out is completed before the next
  * one (base/half_line.h). A file is known by the path that it had when it was first seen, and can
  * be opened there again.
@@ -68,7 +68,7 @@ int outlet_open_file(const char *path) MUST_USE;
 void outlet_know_path(struct outlet *, const char *path);
 /* Writes what it can, then opens the file at its path anew, in the place of its descriptor. A file
  * that is not there is made, with the rights and, if that is allowed, the owner of the one before.
- * 0, or errno: then it goes on with the one that it has. */
+ * 0, or errno: then it continues with the file that it has. */
 int outlet_reopen(struct outlet *) MUST_USE; /* only with a path */
 
 #endif

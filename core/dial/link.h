@@ -35,8 +35,8 @@ unsigned links_limit(void);                 /* how many there may be; asks the s
 bool links_are_full(void);
 
 /* Waits for a place until it leaves the list, list_remove(&waiter->node). on_room comes once, from
- * the loop, when a place is free, or another link rests; who finds none then waits again,
- * before those that came later. */
+ * the loop, when a place is free or another link rests. A waiter that finds none then waits again,
+ * before later ones. */
 struct links_waiter {
     struct list_node node;
     bool was_woken; /* its turn has come, and no other's before it has a place */
@@ -46,7 +46,8 @@ struct links_waiter {
 void links_wait(struct links_waiter *);
 void links_wake(struct loop *); /* one of those */
 
-/* Begins to open one; on_opened tells. 0, or a negative libuv code: *out is NULL then. */
+/* Begins to open one; on_opened reports how that ends. 0, or a negative libuv code: then *out is
+ * NULL. */
 int link_open(struct link **out, struct loop *, const struct sockaddr *, const struct link_events *,
               void *owner) MUST_USE;
 void link_close(struct link *); /* no more events */

@@ -1,8 +1,8 @@
 /*
  * talk - a connection of a script: lines and counted bytes in, texts out.
  *
- * One operation at a time. What can be told at once is (TALK_DONE, TALK_FAILED), so that a
- * pipelined answer costs no turn of the loop; else on_over tells, within the time limit, and
+ * One operation at a time. What is known at once is returned (TALK_DONE, TALK_FAILED), so that a
+ * pipelined answer costs no turn of the loop; else on_over reports it, within the time limit, and
  * never inside the call that asked. Nothing is read but for an operation, so a peer that sends
  * too much waits with its own kernel.
  *

@@ -4,7 +4,7 @@
  * A check of a backend is one probe (health/probe.h), within health.timeout; for a
  * name it begins with resolving, within the same time, and the address that passed is
  * published on the board. All backends are checked independently of each other:
- * one that hangs, or whose name does, delays no other. health/tally.h says what the
+ * a backend that hangs, or whose name does, delays no other. health/tally.h says what the
  * checks come to.
  *
  * A check that fails for want of something of ours (descriptors, memory, ports) or that

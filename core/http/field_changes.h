@@ -15,7 +15,7 @@ enum changes_fault {
     CHANGES_FINE,
     CHANGES_NAME,  /* not a token */
     CHANGES_VALUE, /* control bytes in it */
-    /* A field of the connection, of framing, or one that has to be as it is. Via may be removed,
+    /* A field of the connection, of framing, or which has to be as it is. Via may be removed,
      * but not set. */
     CHANGES_OURS,
     CHANGES_MANY, /* more than a head should have room for */

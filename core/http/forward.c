@@ -70,7 +70,7 @@ static void write_response_fields(struct writer *w, const struct forward_respons
     write_run(w, &run);
 }
 
-/* Of an interim response it is the final one that says what becomes of the connection. */
+/* The final response, not an interim one, says what becomes of the connection. */
 static void write_response_connection(struct writer *w, const struct forward_response *r,
                                       const struct hop_fields *hop)
 {

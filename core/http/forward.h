@@ -26,7 +26,7 @@ struct forward_request {
      * Anybody else's are dropped before ours are added. */
     bool is_trusted;
     bool adds_forwarded; /* the setting `forwarded`: add Forwarded (RFC 7239), too */
-    bool wants_upgrade;  /* pass Upgrade on, without h2c (RFC 9110, 7.8) */
+    bool wants_upgrade;  /* forward Upgrade, without h2c (RFC 9110, 7.8) */
     bool drops_expect;   /* somebody has said 100 already (RFC 9110, 10.1.1) */
     bool has_max_forwards;
     uint64_t max_forwards; /* as it came, not 0; one less is forwarded */
@@ -49,7 +49,7 @@ struct forward_response {
     bool omits_via;                      /* as of a request */
 };
 
-/* Is a request's field of that name forwarded, if there is one? Those of framing and of the
+/* Is a request's field of that name forwarded, if there is one? Fields of framing and of the
  * connection are in a way, as they are written anew, but for what ends here always. */
 bool forward_passes(const struct head *, struct slice name, bool is_trusted);
 /* Head bytes, with the empty line at the end, in the arena. */

@@ -39,7 +39,7 @@ static inline struct slice head_version(const struct head *head) /* "1.1" */
 
 /* The value of the first field of that name in any letter case, or NULL. */
 const struct slice *head_find(const struct head *, struct slice name);
-/* What follows asks for kinds, and one that no field is of costs next to nothing. */
+/* May it have a field of that kind? If not, to look for one costs next to nothing. */
 static inline bool head_may_have(const struct head *head, enum field_kind kind)
 {
     return head->kinds == NULL || (head->seen >> kind & 1) != 0;

@@ -314,7 +314,7 @@ static void parse_take_pieces(struct parse *p, struct slice last)
     CHECK(parse_scan(p, bytes, &room) == bytes.length);
 }
 
-/* Its first line, if that was well, tells whose it is. Behind last is the byte that is wrong. */
+/* Its first line, if that was well, says whose it is. Behind last is the byte that is wrong. */
 static enum parse_step parse_refuse_head(struct parse *p, struct slice last)
 {
     struct slice head = parse_gather(p, last);

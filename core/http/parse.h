@@ -90,7 +90,7 @@ void parse_dispose(struct parse *);
 /* *used says how many of the bytes were taken: feed the rest, if the step is PARSE_MORE and
  * there is one. */
 enum parse_step parse_feed(struct parse *, struct slice bytes, size_t *used) MUST_USE;
-/* How many of the next bytes are of the body and need not be fed: parse_pass tells that so many
+/* How many of the next bytes are of the body and need not be fed: parse_pass says that so many
  * went by. The end of a body that is counted is always fed. */
 uint64_t parse_unseen(const struct parse *);
 void parse_pass(struct parse *, uint64_t length);

@@ -41,11 +41,11 @@ struct response {
 void response_expect(struct response *, const struct parse_limits *, struct arena *,
                      bool answers_head, bool may_switch,
                      void (*on_body)(struct parse *, struct slice));
-void response_dispose(struct response *); /* one that is all zero, too */
+void response_dispose(struct response *); /* also if it is all zero */
 
 /* For response_feed: the head that parse has read, interim or final, is checked. */
 enum response_step response_take_head(struct response *);
-/* The head behind an interim one comes. For response_feed, and for a reader that goes on after an
+/* The head behind an interim one comes. For response_feed, and for a reader that continues after an
  * interim head of ambiguous length. */
 void response_expect_next(struct response *);
 

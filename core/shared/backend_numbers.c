@@ -140,7 +140,7 @@ static struct averages averages_of(const struct segment *s, unsigned slot, uint6
         if (at_ms > last_ms)
             last_ms = at_ms;
     }
-    /* One that does not answer at all must not look better and better meanwhile. */
+    /* A backend that does not answer at all must not look better and better meanwhile. */
     if (pending == 0)
         all.left = remains(last_ms + NUMBERS_QUIET_MS, now_ms, NUMBERS_FADE_MS);
     return all;
@@ -207,7 +207,7 @@ double numbers_median_ms(struct segment *s, uint64_t now_ms)
 {
     uint64_t at_ms = LOAD(s->median_at_ms);
 
-    /* Whoever changes the time reckons it; meanwhile the others have the last one. */
+    /* The process that changes the time reckons it; meanwhile the others have the last one. */
     if ((at_ms == 0 || now_ms >= at_ms + MEDIAN_EVERY_MS) &&
         atomic_compare_exchange_strong(&s->median_at_ms, &at_ms, now_ms))
         STORE(s->median_ms, median_reckon(s, now_ms));
@@ -250,7 +250,7 @@ void numbers_note_error(struct segment *s, unsigned slot, const char *text, uint
     if (!claim_is_busy(claim) && claim != 0 && bytes_are(b->last_error, new, sizeof new))
         return;
     if (claim_is_busy(claim) && now_ms < (claim & CLAIM_TIME_MASK) + ERROR_CLAIM_STALE_MS)
-        return; /* somebody tells of another one */
+        return; /* somebody writes another one */
     mine = claim_next(claim, true, now_ms);
     if (!atomic_compare_exchange_strong(&b->error_claim, &claim, mine))
         return;

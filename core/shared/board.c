@@ -1,7 +1,7 @@
 /*
  * Three independent words say whether a backend is available: the verdict, the
  * ejection and draining. The first two hold everything that must agree with each
- * other, so each change is one compare-and-swap, whoever wins it knows that it
+ * other, so each change is one compare-and-swap, its winner knows that it
  * was the one, and a process that dies in between leaves the old or the new.
  *
  *   verdict     up:1   reason:4   code:19   since_ms:40              (shared/verdict.h)
@@ -14,15 +14,15 @@
  *          ^     they do not, or the claimer died                 |
  *          `------------------------------------------------------'  any success
  *
- * Why "at most half" is exact without a lock or a count that could leak: whoever
- * wants to eject first claims its backend, then looks at all others, and counts
+ * Why "at most half" is exact without a lock or a count that could leak: a process
+ * that wants to eject first claims its backend, then looks at all others, and counts
  * those that are claimed as if they were out. Of two that claim at once, the
- * later one sees the earlier; so whoever was last among those that went out has
+ * later one sees the earlier; so the last among those that went out has
  * counted all of them. Both may see each other and both step back: too few for
  * a moment, never too many, and the next failure tries again. A claim takes
  * microseconds; one that is CLAIM_STALE_MS old is of a dead process (or of one
  * so slow that its own step to OUT will fail, because the word has changed: the
- * tag makes each claim another word) and whoever meets it takes it back.
+ * tag makes each claim another word) and who meets it takes it back.
  */
 #include "shared/board.h"
 
@@ -313,7 +313,7 @@ bool board_claim_trial(struct segment *s, unsigned backend, uint64_t now_ms, uin
     return true;
 }
 
-/* That of one that is only down changes nothing of what is available. */
+/* A trial of a backend that is only down changes nothing of what is available. */
 void board_release_trial(struct segment *s, unsigned backend, uint64_t until_ms)
 {
     struct segment_backend *b = segment_backend(s, backend);
@@ -400,8 +400,8 @@ void board_forget_worker(struct segment *s, unsigned worker)
 
 /* --- addresses --- */
 
-/* A seqlock of atomics. If the writer died while the version was odd, readers go
- * on with what they have copied before, and the next monitor's first answer is
+/* A seqlock of atomics. If the writer died while the version was odd, readers keep
+ * what they have copied before, and the next monitor's first answer is
  * written over whatever is there, under the same odd version. */
 void board_publish_address(struct segment *s, unsigned backend, const struct sockaddr *address)
 {

@@ -73,7 +73,7 @@ bool cell_claim(struct table *t, uint32_t cell, struct cell_claimed *claimed)
         !atomic_compare_exchange_strong(&t->states[cell], &state,
                                         state_of(version, own_pid(), CELL_OWNED)))
         return false;
-    atomic_thread_fence(memory_order_release); /* whoever sees what is written sees the swap, too */
+    atomic_thread_fence(memory_order_release); /* who sees what is written sees the swap, too */
     *claimed = (struct cell_claimed){cell, version};
     return true;
 }

@@ -1,9 +1,8 @@
 /*
  * A slot's state goes from free to being named to named, and never back, so a
- * name is found by walking the slots from the first: whoever looks for it meets
- * the slot that holds it before any free one. A slot that stays half named is
- * given up by whoever waits for it, and passed over from then on, by the one that
- * was naming it too.
+ * name is found by walking the slots from the first: a search meets the slot that
+ * holds it before any free one. A process that waits for a slot gives it up if it
+ * stays half named; then all pass it over, also the process that was naming it.
  */
 #include "shared/counters.h"
 

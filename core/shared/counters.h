@@ -12,7 +12,7 @@
  * Two processes that ask for one name at once get the same counter. */
 struct segment_counter *counters_find(struct segment *, struct slice name);
 
-/* For whoever may hold no pointer. */
+/* For scripts, which may hold no pointer. */
 uint32_t counters_number(const struct segment *, const struct segment_counter *);
 
 /* 1, 2, .., n, 1, .. in turn over all callers; 0 if n is 0. */

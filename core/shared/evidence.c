@@ -4,7 +4,7 @@
  *     ^                                         |    ^                            |
  *     `------------------- end -----------------'    `------------ end -----------'
  *
- * Whoever asks while a look is under way writes no more than the word: one system call for each
+ * While a look is under way, who asks writes no more than the word: one system call for each
  * look, however many connects fail. A worker that dies before it has woken the monitor leaves
  * ASKED, which the next check by the interval finds.
  */

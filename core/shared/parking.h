@@ -8,7 +8,7 @@
  *                                              `---'
  *
  * Counted over all workers, so that one service behaves alike. Each script that is loaded has a
- * number; what is said of one that is no longer the newest is none of the newest one's. A
+ * number; what is said of an older one does not count for the newest. A
  * worker may die in the middle of anything: a trial ends by itself, when its time is over.
  */
 #ifndef SHARED_PARKING_H
@@ -60,8 +60,8 @@ bool parking_note(struct segment *, uint64_t number, unsigned least, const struc
 
 /* It is parked: may a call be tried, for that client? True for one caller at a time, who says
  * how it went; after `patience_ms` another call may be tried. The long rests are for clients whose
- * calls have failed: one that sends nothing else would keep it parked for all by being the first
- * again and again. */
+ * calls have failed: a client that sends nothing else would keep it parked for all, as it would be
+ * the first again and again. */
 bool parking_may_try(struct segment *, uint64_t number, uint64_t client, uint64_t now_ms,
                      uint64_t patience_ms);
 /* Well: it is parked no more. True for the caller who has done that, and since when it was. */

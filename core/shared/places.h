@@ -1,11 +1,11 @@
 /*
  * places - clients are counted over all workers: limits.connections.
  *
- * Each worker writes how many it has, and whoever lets somebody in takes the sum. There are no
- * locks: workers that let somebody in in the same instant may go beyond a limit together. A worker
- * that finds no place says so; one that has somebody who rests closes him, and whoever frees a
- * place tells the one that wants it. Of several that want one the last is told: the others look
- * again a moment later, as one does whose word a worker took with it when it died.
+ * Each worker writes how many it has, and takes the sum before it accepts another. There are no
+ * locks: workers that accept in the same instant may go beyond a limit together. A worker without a
+ * place says so; another that has a resting client closes it, and a worker that frees a place wakes
+ * the one that wants it. Of several that want one the last is woken: the others look again a moment
+ * later, as they do if a worker died that was about to wake them.
  */
 #ifndef SHARED_PLACES_H
 #define SHARED_PLACES_H

@@ -3,7 +3,7 @@
  *
  * Who gives a place back wakes the one of them whose first request has waited longest; without
  * any that costs a fence and a load. A worker that dies leaves its mark until the
- * supervisor takes it away, and whoever is woken for nothing looks, no more. A wake that is lost
+ * supervisor takes it away; a worker that is woken for nothing looks, no more. A wake that is lost
  * costs some ms: who waits looks by itself, too.
  */
 #ifndef SHARED_QUEUED_H

@@ -2,7 +2,7 @@
  * recent - how many of something there were in the last second, of one worker.
  *
  * One process writes, all read. To add costs a few instructions; the clock is the caller's.
- * Eighths of a second are told apart, so "the last second" is 0.9 to 1.02 s.
+ * It counts by eighths of a second, so "the last second" is 0.9 to 1.02 s.
  */
 #ifndef SHARED_RECENT_H
 #define SHARED_RECENT_H

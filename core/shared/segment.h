@@ -7,7 +7,7 @@
  *
  * What one worker writes with each request lies SEGMENT_APART from what another one
  * writes and from what all read with each request, so workers do not slow each other
- * down (core/README.md tells of each word; spec/system/processes/cache_lines_spec.lua looks).
+ * down (core/README.md lists each word; spec/system/processes/cache_lines_spec.lua looks).
  */
 #ifndef SHARED_SEGMENT_H
 #define SHARED_SEGMENT_H
@@ -26,7 +26,7 @@
 
 enum {
     SEGMENT_CACHE_LINE = 64,
-    SEGMENT_APART = 128, /* a line, and the one beside it that a core may fetch with it */
+    SEGMENT_APART = 128, /* a line, and its neighbour, which a core may fetch with it */
     SEGMENT_WORKERS_MAX = 256,
     SEGMENT_BACKENDS_MAX = 4096,
     SEGMENT_COUNTERS_MAX = 1024,
@@ -150,7 +150,7 @@ struct segment {
     _Atomic uint32_t backends_count;   /* slots that were ever used, the first ones */
     _Atomic uint32_t workers_count;    /* slots in use, the first ones; 0: not known */
     _Atomic uint32_t first_round_done; /* every backend was checked once */
-    _Atomic uint32_t is_stopping;      /* the supervisor has told all others to end */
+    _Atomic uint32_t is_stopping;      /* the supervisor has asked all others to end */
     _Atomic uint32_t in_panic;         /* too few backends are available: all are tried */
     _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
     struct segment_parking parking;
@@ -166,7 +166,7 @@ struct segment {
     struct segment_worker workers[SEGMENT_WORKERS_MAX];
     alignas(SEGMENT_APART) struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
     struct segment_clients_by_address clients_by_address[SEGMENT_WORKERS_MAX];
-    /* Written by whoever has something to say, which scripts may do with each request. */
+    /* Written by any worker, as scripts may ask for it with each request. */
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_turn turns[SEGMENT_TURNS_MAX];
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];

@@ -3,7 +3,7 @@
  *
  * A backend is its name and its address: while both stay, it keeps its slot, and
  * with that its state, its numbers and its connections, wherever in the list it
- * stands. The slot of one that was removed is given to another backend only when
+ * stands. The slot of a removed backend is given to another one only when
  * no request goes by a script that had it. Pure.
  */
 #ifndef SHARED_SLOTS_H
@@ -27,7 +27,7 @@ bool slots_find(const struct slots *, const uint64_t *identities, unsigned count
 /* It is the current script now. */
 void slots_follow(struct slots *, const uint64_t *identities, const uint16_t *places,
                   unsigned count);
-bool slots_is_left(const struct slots *, unsigned slot); /* by one that may be in use still */
+bool slots_is_left(const struct slots *, unsigned slot); /* by a backend that may be in use still */
 void slots_give_back(struct slots *, unsigned slot);     /* it is not */
 
 bool slots_has(const struct slots *, unsigned slot); /* a backend of the current script is there */

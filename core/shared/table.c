@@ -35,7 +35,7 @@
  * gives back what is in no chain. Any process may do that at any time; every new key
  * has it look at some cells, and at all of them once there is no free one. (A pid that was
  * given to another process meanwhile only makes it wait until that one ends.) Nothing
- * waits for a process that is stopped: its few cells are its own until it goes on.
+ * waits for a process that is stopped: its few cells are its own until it continues.
  *
  * All words are atomic and relaxed; order comes from the swaps (release) and the
  * first look at a bucket (acquire), and between reading cells and looking at the

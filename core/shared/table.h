@@ -2,7 +2,7 @@
  * table - values by key, one truth for all processes of a balancer.
  *
  * Kept in the segment, so it outlives any process and any reload. Every change of
- * a key is one atomic step, whoever makes it at the same time: nothing is lost and
+ * a key is one atomic step, also if others make one at the same time: nothing is lost and
  * nothing is ever seen half written. No locks: a process that is killed or stopped
  * in the middle of a change holds up nobody, and what it had taken is found and
  * used again. Bounded: what has expired makes room for a new key, and then what

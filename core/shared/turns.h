@@ -13,8 +13,8 @@
 #include "shared/segment.h"
 
 /* The turn of that counter for that source, always the same. There is room for SEGMENT_TURNS_MAX.
- * Then it is one that nobody has taken since somebody last looked for room, and has another source
- * from now on, or one that others have, too. */
+ * Then it is a turn that nobody has taken since somebody last looked for room, which has another
+ * source from now on, or a turn that others have, too. */
 uint32_t turns_find(struct segment *, uint32_t counter, struct slice source);
 
 /* 1, 2, .., n, 1, .. in turn over all callers; 0 if n is 0, or it is the number of no turn. */

@@ -2,8 +2,8 @@
  * victim - which key a full table lets go of, so that another one can be taken.
  *
  * What expires first, and of the name that has more than its share: a name gives up its own keys
- * before it takes from another, unless it has clearly less than the others. So whoever makes up
- * keys under one name pushes out that name's. A value without a time to live is never let go.
+ * before it takes from another, unless it has clearly less than the others. So a client that makes
+ * up keys under one name pushes out that name's. A value without a time to live is never let go.
  */
 #ifndef SHARED_VICTIM_H
 #define SHARED_VICTIM_H

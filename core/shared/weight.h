@@ -17,7 +17,7 @@ enum { WEIGHT_RAMP_STEPS = 10 }; /* it begins at one part in so many */
 uint32_t weight_of(const struct segment *, unsigned slot, uint32_t in_script);
 bool weight_set(struct segment *, unsigned slot, uint32_t in_script, uint32_t weight);
 
-/* What the script says, for those who have no script; and whether anything is left of it. */
+/* What the script says, for processes without one; and whether anything is left of it. */
 void weight_note_script(struct segment *, unsigned slot, uint32_t in_script);
 bool weight_is_some(const struct segment *, unsigned slot);
 
