@@ -1,15 +1,15 @@
 /*
  * parking - a script that fails too often is asked no more, by any worker, for a while.
  *
- *   asked ---- too many failed in a second ----> rests 1 s
- *     ^                                            |
- *     |          a good one            a call on trial, of all workers' one at a time
- *     `---------------------------------------- /  | a bad one: rests 2 s, then 4 .. 60
- *                                              `---'
+ *   asked ------- too many failed in a second -------> rests 1 s
+ *     ^                                                   |
+ *     |                                   a call on trial, one of all workers' at a time
+ *     '------------- a good one ----------------------'   ^   | a bad one: rests 2 s, then 4 .. 60
+ *                                                         '---'
  *
  * Counted over all workers, so that one service behaves alike. Each script that is loaded has a
- * number; what is said of an older one does not count for the newest. A
- * worker may die in the middle of anything: a trial ends by itself, when its time is over.
+ * number; what is said of an older one does not count for the newest. A worker may die in the
+ * middle of anything: a trial ends by itself, when its time is over.
  */
 #ifndef SHARED_PARKING_H
 #define SHARED_PARKING_H

@@ -205,7 +205,7 @@ describe("numbers", function()
     assert.is_false(core.numbers_last_error(segment, 0, ffi.new "char[96]"))
   end)
 
-  it("know since when a backend drains, however often it is told to", function()
+  it("know since when a backend drains, however often that is asked for", function()
     assert.is_true(core.standing_drain(segment, 0, true, START))
     assert.is_false(core.standing_drain(segment, 0, true, START + 5000))
     assert.equal(START, tonumber(core.standing_since_ms(segment, 0, START + 6000)))

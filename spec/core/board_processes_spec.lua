@@ -111,7 +111,7 @@ describe("processes at once", function()
     end)
   end)
 
-  -- Wherever they are, a third one goes on.
+  -- Wherever they are, a third one continues.
   it("may be killed at any moment", function()
     local segment, at, count = board(6), now_ms(), 6
     local short = ffi.new("struct rule_given", 1, 1, 1)

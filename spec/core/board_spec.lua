@@ -36,7 +36,7 @@ describe("a verdict", function()
     end
   end)
 
-  it("says the largest code there is instead of one that it has no room for", function()
+  it("says the largest code there is instead of a code for which it has no room", function()
     local v = core.verdict_unpack(core.verdict_pack(ffi.new("struct verdict_seen", { true, CONNECT, -(2 ^ 19), 3 })))
     assert.same({ true, CONNECT, -(2 ^ 19 - 1), 3 }, { v.up, v.reason, v.code, tonumber(v.since_ms) })
   end)
@@ -135,7 +135,7 @@ describe("an ejection", function()
     assert.equal(FOREVER, core.board_next_change_ms(segment, at))
   end)
 
-  it("does not come where the rule says never, or to one that is down", function()
+  it("does not come where the rule says never, or to a backend that is down", function()
     local segment, at = board(2), now_ms()
     local never = ffi.new("struct rule_given", 0, 1000, 5000)
     for _ = 1, 9 do assert.equal(0, tonumber(core.board_note_failure(segment, 0, never, at))) end
@@ -157,7 +157,7 @@ describe("an ejection", function()
     end
   end)
 
-  it("spares the last one that is available", function()
+  it("spares the last available one", function()
     local segment, at = board(4), now_ms()
     core.board_set_down(segment, 1, CONNECT, REFUSED, at)
     core.board_set_down(segment, 2, CONNECT, REFUSED, at)
@@ -205,7 +205,7 @@ describe("an ejection", function()
     local function claim(since) word[0] = core.ejection_pack(ffi.new("struct ejection_seen", CLAIMED, 1, 7, since)) end
     claim(at)
     assert.same({ 0, 1 }, available(segment, 2, at)) -- still in, for everybody
-    assert.equal(0, fail(segment, 1, 9, at + 999)) -- it counts as one that is out
+    assert.equal(0, fail(segment, 1, 9, at + 999)) -- it counts as out
     assert.equal(1000, fail(segment, 1, 1, at + 1000)) -- until it is stale
     core.board_note_success(segment, 1)
 
@@ -237,7 +237,7 @@ describe("a trial", function()
     assert.is_false(core.board_claim_trial(segment, 0, over, over + 100))
     assert.same({ 1 }, available(segment, 2, over))
     assert.equal(over + 100, tonumber(core.board_next_change_ms(segment, over)))
-    assert.same({ 0, 1 }, available(segment, 2, over + 100)) -- whoever had it is gone
+    assert.same({ 0, 1 }, available(segment, 2, over + 100)) -- its holder is gone
     assert.is_true(core.board_claim_trial(segment, 0, over + 100, over + 200))
   end)
 
@@ -270,7 +270,7 @@ describe("a trial", function()
     assert.is_true(core.board_claim_trial(segment, 0, over, over + 100))
   end)
 
-  it("that ends late does not end the one that came after it", function()
+  it("that ends late does not end the next one", function()
     local segment, over = ejected()
     assert.is_true(core.board_claim_trial(segment, 0, over, over + 100))
     assert.is_true(core.board_claim_trial(segment, 0, over + 100, over + 300))

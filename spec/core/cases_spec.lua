@@ -57,7 +57,7 @@ local function decide(parse, settings)
   return { head = on, is_chunked = request.framing == CHUNKED, keeps = keeps }
 end
 
--- The trailers that go on, of the head that was sent.
+-- The trailers that are forwarded, of the head that was sent.
 local function trailers_of(sent, trailers)
   if not trailers then return "" end
   local lines = {}
@@ -75,7 +75,7 @@ local function body_of(decision, seen, sent)
   return chunk .. (seen.result == "end" and "0\r\n" .. trailers_of(sent, seen.trailers) .. "\r\n" or "")
 end
 
--- What goes on to the backend of all that was sent, and the status of a refusal, if there is one.
+-- What is forwarded of all that was sent, and the status of a refusal, if there is one.
 local function outcome_of(case)
   local settings, rest, on = settings_of(case), conformance.sent(case), {}
   local ended_by_client = type(case.send) == "table" and type(case.send[#case.send]) == "table"

@@ -34,7 +34,7 @@ local CHECKED, CONNECT, TIMED_OUT, UNRESOLVED, TRAFFIC, STATUS, SCRIPT = 1, 2, 3
 
 local segment
 
--- Those of this process, and what has been written to each.
+-- The descriptors of this process, and what has been written to each.
 local function eventfds()
   local found = {}
   local list = io.popen "grep -H eventfd-count: /proc/$PPID/fdinfo/* 2>/dev/null"
@@ -85,7 +85,7 @@ describe("connects that fail in a row", function()
 end)
 
 describe("a look", function()
-  it("is begun by whoever is asked, once", function()
+  it("is begun once, by the process that is asked", function()
     assert.is_false(core.evidence_begin_look(segment, 0))
     core.evidence_ask_to_look(segment, 0)
     core.evidence_ask_to_look(segment, 0)
@@ -112,7 +112,7 @@ describe("a look", function()
     assert.is_false(core.evidence_end_look(segment, 0))
   end)
 
-  it("can be asked for again after whoever asked, or was asked, was killed at any moment", function()
+  it("can be asked for again after the process that asked, or was asked, was killed at any moment", function()
     local function disturb()
       for at = 1, 1e9 do
         core.evidence_note_failed(segment, 0, at)
@@ -160,7 +160,7 @@ describe("a look", function()
     core.evidence_hear(segment)
     assert.equal(0, count())
     core.evidence_begin_look(segment, 0)
-    core.evidence_ask_to_look(segment, 0) -- it goes on anyway
+    core.evidence_ask_to_look(segment, 0) -- it is under way anyway
     assert.equal(0, count())
   end)
 end)

@@ -10,7 +10,7 @@ local VIA, ADDED, HOP_BY_HOP = forwarded.VIA, forwarded.ADDED, forwarded.HOP_BY_
 
 local OK = "HTTP/1.1 200 OK"
 
-describe("what a script wants otherwise of a request", function()
+describe("what a script changes in a request", function()
   local function ends(what, given, expected, added)
     requests { { what, with(given, { method = "GET" }), joined({ "GET / HTTP/1.1" }, expected), added } }
   end
@@ -36,7 +36,7 @@ describe("what a script wants otherwise of a request", function()
   ends("may be no Via at all", { "Host: x", "via: 1.1 a", "Via: 1.0 b", changes = { "Via", false } }, { "Host: x" },
     { FOR, PROTO, HOST, PORT })
   ends("is never another Via", { "Host: x", "Via: 1.1 a", changes = { "Via", "1.1 b" } }, { "Host: x", "Via: 1.1 a" })
-  ends("is another host for the backend, and what the client asked for is told",
+  ends("is another host for the backend, and what the client asked for is said",
     { "hOst: x", new_host = "tenant.internal:81" }, { "hOst: tenant.internal:81" })
   ends("is a host for a request without one", { new_host = "a" }, { "Host: a" })
   ends("has room, however long it is", { "Host: x", new_host = ("h"):rep(5000), changes = { "A", ("v"):rep(60000) } },
@@ -56,7 +56,7 @@ describe("what a script wants otherwise of a request", function()
   end)
 end)
 
-describe("what a script wants otherwise of a response", function()
+describe("what a script changes in a response", function()
   responses {
     { "takes the place of all fields of that name", { status = 200, reason = "OK", "A: 1", "a: 2", "A_: 3",
       changes = { "A", "9", "B", "8" } }, { OK, "A_: 3", "A: 9", "B: 8", VIA } },
@@ -64,7 +64,7 @@ describe("what a script wants otherwise of a response", function()
       { OK, "B: 2", VIA } },
     { "leaves look-alikes", { status = 200, reason = "OK", "X_A: 1", changes = { "X-A", "2" } },
       { OK, "X_A: 1", "X-A: 2", VIA } },
-    { "adds a cookie to those of the backend", { status = 200, reason = "OK", "Set-Cookie: a=1; Path=/",
+    { "adds a cookie to the backend's", { status = 200, reason = "OK", "Set-Cookie: a=1; Path=/",
       "set-cookie: lb=x", "Set-Cookie: lba=2", changes = { "Set-Cookie", "lb=y; HttpOnly" } },
       { OK, "Set-Cookie: a=1; Path=/", "Set-Cookie: lba=2", "Set-Cookie: lb=y; HttpOnly", VIA } },
     { "removes all cookies", { status = 200, reason = "OK", "Set-Cookie: a=1", "Set-Cookie: b=1",
@@ -79,7 +79,7 @@ describe("what a script wants otherwise of a response", function()
   }
 end)
 
-describe("what a script may want otherwise", function()
+describe("what a script may change", function()
   local function are(what, of, fault, ...)
     local given = { ... }
     it(what, function()

@@ -5,7 +5,7 @@ local request, requests, get, with = forwarded.request, forwarded.requests, forw
 local FOR, PROTO, HOST, PORT = forwarded.FOR, forwarded.PROTO, forwarded.HOST, forwarded.PORT
 local VIA = forwarded.VIA
 
-describe("the head of a request that goes on", function()
+describe("the head of a request that is forwarded", function()
   describe("from a peer that is not trusted", function()
     local LINES = { "GET / HTTP/1.1", "Host: x" }
     requests {

@@ -4,7 +4,7 @@ local http = require "spec.support.http"
 
 local request, response = forwarded.request, forwarded.response
 
-describe("a head that goes on", function()
+describe("a head that is forwarded", function()
   local NAMES = {
     "Host", "A", "X-B", "Connection", "Keep-Alive", "Via", "TE", "X-Forwarded-For", "Content-Length", "Upgrade",
     "Trailer", "Forwarded", "X-Forwarded-Proto", "X_Forwarded_For", "Max-Forwards", "Proxy-Authorization",

@@ -4,7 +4,7 @@ local forwarded = require "spec.support.forwarded_heads"
 local response_text, response, responses = forwarded.response_text, forwarded.response, forwarded.responses
 local VIA, END_TO_END = forwarded.VIA, forwarded.END_TO_END
 
-describe("the head of a response that goes on", function()
+describe("the head of a response that is forwarded", function()
   it("is this, byte for byte", function()
     assert.equal("HTTP/1.1 200 OK\r\nServer: a\r\nVia: 1.1 lb\r\nContent-Length: 5\r\n\r\n",
       response_text { status = 200, reason = "OK", "Server: a", framing = "counted", length = 5 })
@@ -50,7 +50,7 @@ describe("the head of a response that goes on", function()
     { "has its length written anew, once",
       { status = 200, framing = "counted", length = 5, "content-length: 005", "A: b" },
       { "HTTP/1.1 200 ", "A: b", VIA, "Content-Length: 5" } },
-    { "has no length beside chunks", { status = 200, framing = "chunked", "Content-Length: 5" },
+    { "has no length next to chunks", { status = 200, framing = "chunked", "Content-Length: 5" },
       { "HTTP/1.1 200 ", VIA, "Transfer-Encoding: chunked" } },
     { "has neither where the connection's end is the body's",
       { status = 200, framing = "until_close", closes = true, client = "1.0", "Content-Length: 5",
@@ -93,7 +93,7 @@ describe("the head of a response that goes on", function()
       { "HTTP/1.1 200 ", VIA, "Content-Length: 1", "Connection: close" } },
     { "does not say that the backend's connection ends", { status = 200, framing = "counted", "Connection: close" },
       { "HTTP/1.1 200 ", VIA, "Content-Length: 0" } },
-    { "says to a client of 1.0 that it goes on", { status = 200, framing = "counted", length = 1, client = "1.0" },
+    { "says to a client of 1.0 that it stays", { status = 200, framing = "counted", length = 1, client = "1.0" },
       { "HTTP/1.1 200 ", VIA, "Content-Length: 1", "Connection: keep-alive" } },
     { "says to a client of 1.0 that it ends",
       { status = 200, framing = "counted", length = 1, client = "1.0", closes = true },
@@ -119,13 +119,14 @@ describe("the head of a response that goes on", function()
       { "it says nothing of what comes then", { status = 101, upgrade = true, closes = true, client = "1.0",
         "Upgrade: a", "Content-Length: 5", "Transfer-Encoding: chunked" },
         { "HTTP/1.1 101 ", "Upgrade: a", VIA, "Connection: upgrade" } },
-      { "one that was not has none", { status = 101, "Upgrade: a", "Connection: Upgrade" }, { "HTTP/1.1 101 ", VIA } },
+      { "a 101 that was not asked for has none", { status = 101, "Upgrade: a", "Connection: Upgrade" },
+        { "HTTP/1.1 101 ", VIA } },
       { "a 426 has it as information", { status = 426, framing = "counted", "Upgrade: TLS/1.2, HTTP/1.1",
         "Connection: Upgrade" },
         { "HTTP/1.1 426 ", "Upgrade: TLS/1.2, HTTP/1.1", VIA, "Content-Length: 0", "Connection: upgrade" } },
       { "and says with it that the connection ends", { status = 426, framing = "counted", closes = true, "Upgrade: a" },
         { "HTTP/1.1 426 ", "Upgrade: a", VIA, "Content-Length: 0", "Connection: upgrade, close" } },
-      { "or goes on", { status = 426, framing = "counted", client = "1.0", "Upgrade: a" },
+      { "or stays", { status = 426, framing = "counted", client = "1.0", "Upgrade: a" },
         { "HTTP/1.1 426 ", "Upgrade: a", VIA, "Content-Length: 0", "Connection: upgrade, keep-alive" } },
       { "a 426 without one names none", { status = 426, framing = "counted", "Connection: Upgrade" },
         { "HTTP/1.1 426 ", VIA, "Content-Length: 0" } },

@@ -4,7 +4,7 @@ local forwarded = require "spec.support.forwarded_heads"
 local trailers, joined = forwarded.trailers, forwarded.joined
 local HOP_BY_HOP, CREDENTIALS = forwarded.HOP_BY_HOP, forwarded.CREDENTIALS
 
-describe("trailers that go on", function()
+describe("trailers that are forwarded", function()
   local function are(what, fields, expected, head)
     it(what, function() assert.same(expected, trailers(head or {}, fields)) end)
   end

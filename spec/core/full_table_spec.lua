@@ -1,4 +1,4 @@
--- Which keys go when all are taken (core/shared/table.c, victim.c): the one that expires first, and
+-- Which keys go when all are taken (core/shared/table.c, victim.c): what expires first, and
 -- of each name only keys beyond its share.
 local ffi = require "ffi"
 local core = require "spec.support.core"
@@ -87,7 +87,7 @@ describe("a full table", function()
     assert.equal(1000, count(1, 1000, function(i) return take("limit", "k" .. i) == NOT_TAKEN end))
   end)
 
-  it("keeps its count, whoever is killed while keys come and go", function()
+  it("keeps its count, also if a process is killed while keys come and go", function()
     for i = 1, ROOM do assert(set("key" .. i, 1000 + i % 100) == DONE) end
     for i = 1, 100 do assert(take("limit", "k" .. i) == TAKEN) end
     local KILLS = 100
@@ -105,7 +105,7 @@ describe("a full table", function()
     assert.truthy(sums.full < sums.added / 1000, sums.full)
     assert.equal(100, count(1, 100, function(i) return take("limit", "k" .. i) == NOT_TAKEN end))
     local keys = core.table_count(core.store_table(segment))
-    -- Each may have left one that is not counted.
+    -- Each may have left a key that is not counted.
     assert.truthy(keys <= ROOM + KILLS and keys > ROOM - 1000, keys)
   end)
 end)

@@ -217,7 +217,7 @@ describe("lines", function()
   end
 
   -- Room for some bytes is not room for the line, and what was room a moment ago another
-  -- process may have taken: only a write that is told not to wait does not.
+  -- process may have taken: only a write with a flag not to wait does not.
   it("never wait for a device that cannot be opened again", function()
     for _, open in ipairs {
       function() return pipe() end,
@@ -308,7 +308,7 @@ describe("lines", function()
     assert.equal((line .. "\n"):rep(50), read(fd))
   end)
 
-  it("append to a file, whoever shortens it, also for those that share its description", function()
+  it("append to a file, also if another shortens it, or shares its description", function()
     local fd = ffi.C.memfd_create("log", 0)
     to_close[1] = fd
     core.outlet_open(outlet, fd)
@@ -356,7 +356,7 @@ describe("lines", function()
 
     local A, B, C = ("a"):rep(600), ("b"):rep(600), ("c"):rep(600)
 
-    it("are dropped whole, and the one that is half written is completed before the next", function()
+    it("are dropped whole, and a half written line is completed before the next", function()
       may_have(1000)
       for _, line in ipairs { A, B, C } do put(line) end
       local done, text = flushed()

@@ -106,7 +106,7 @@ describe("the strict reader of requests", function()
     end)
   end
 
-  it("takes every beginning of a request for one that was cut", function()
+  it("takes every beginning of a request for a request that was cut", function()
     local text = lines "POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||5;a=b|hello|0|X: y||"
     for size = 1, #text - 1 do
       local list, how = reader.requests(text:sub(1, size))

@@ -133,7 +133,7 @@ describe("a script", function()
     assert.is_true(may_try())
   end)
 
-  it("that is parked still is told of once in a minute", function()
+  it("that is parked still is reported once in a minute", function()
     local cause = ffi.new "struct parking_cause"
     assert.is_false(core.parking_remind(segment, number, 60000, now, cause))
     park()

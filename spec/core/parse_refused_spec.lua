@@ -17,7 +17,7 @@ end
 local function is_token(_, char) return char:find "^[%w!#$%%&'*+%-.^_`|~]$" ~= nil end
 local function is_value(byte) return byte == 9 or byte >= 32 and byte ~= 127 end
 
--- The bytes that the parser takes at the place of "@" in a message that is otherwise right.
+-- The bytes that the parser takes at the place of "@" in a message that is right but for it.
 local function taken_in(text, options)
   options = options or {}
   local before, behind = text:match "^(.-)@(.*)$"

@@ -264,7 +264,7 @@ describe("the parser", function()
     assert.same({ ("head %d"):format(#head), "end 2" }, steps)
   end)
 
-  it("tells the end of a message without a body with the next byte, which it does not use", function()
+  it("reports the end of a message without a body with the next byte, which it does not use", function()
     for _, options in ipairs { {}, { response = true } } do
       local head = options.response and "HTTP/1.1 204 OK\r\n\r\n" or "GET / HTTP/1.1\r\n\r\n"
       local steps, parse = fed({ head, "X" }, options)

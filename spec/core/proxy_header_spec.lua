@@ -126,7 +126,7 @@ local COMMAND, KIND = "a PROXY header with an unknown command", "a PROXY header 
 local LARGE, SHORT = "a PROXY header that is longer than 536 bytes", "a PROXY header that is shorter than its addresses"
 local TLV = "a PROXY header with a malformed TLV"
 
-local wrong = { -- what, the bytes up to the one that shows it, why
+local wrong = { -- what, the bytes up to where it shows, why
   { "a request", "G", NONE },
   { "a TLS handshake", "\22", NONE },
   { "an empty line", "\r\nG", NONE },

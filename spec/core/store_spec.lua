@@ -123,7 +123,7 @@ describe("the store", function()
     count()
     local thorough, slowest, found = os.clock() - begun, math.huge, 0
     for _ = 1, 3 do
-      wait(0.55) -- the next one that is refused looks through all of them
+      wait(0.55) -- the next refusal looks through all of them
       local worst = 0
       for i = 1, 20 do
         begun = os.clock()
@@ -188,7 +188,7 @@ describe("the store", function()
     assert.equal(0, sums.torn)
     assert.equal(0, sums.lost)
     assert.truthy(sums.added > 1000)
-    -- One that was killed may have added and not reported it.
+    -- A killed process may have added and not reported it.
     assert.truthy(total >= sums.added and total <= sums.added + KILLS, ("%d of %d"):format(total, sums.added))
     -- Nothing is left of the killed ones: what is counted is what can be read.
     wait(0.005)
@@ -198,7 +198,7 @@ describe("the store", function()
     assert.equal(readable, count())
   end)
 
-  it("adds a key once, whoever tries at the same time", function()
+  it("adds a key once, also if several try at the same time", function()
     local sums = crowd.run {
       processes = 4, seconds = 0.5, names = { "won" },
       work = function(_, report)

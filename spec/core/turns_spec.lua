@@ -30,7 +30,7 @@ describe("turns", function()
     end
   end)
 
-  it("go round, by their number, those of counters too", function()
+  it("go round, by their number, also the turns of counters", function()
     local turn, order = find(0, "x"), {}
     for i = 1, 5 do order[i] = core.turns_next(segment, turn, 3) end
     assert.same({ 1, 2, 3, 1, 2 }, order)
@@ -47,7 +47,7 @@ describe("turns", function()
     end
   end)
 
-  it("make place for those of today when there is none left", function()
+  it("make place for today's when there is none left", function()
     for i = 1, 5000 do core.turns_next(segment, find(1, "version\0" .. i), 2) end
     local x, y = find(1, "pool\0x"), find(1, "pool\0y")
     assert(x ~= y)
