@@ -218,7 +218,7 @@ static const char *why_dropped(int error)
         return "nobody read them";
     case EPIPE:
     case ECONNRESET:
-        return "whoever read them was gone";
+        return "their reader was gone";
     case ENOSPC:
         return "the disk was full";
     case EDQUOT:
@@ -314,7 +314,7 @@ static bool reopen(struct outlet *o, const char *stream)
     if (error != 0)
         log_event(LOG_ERROR, "log_reopen_failed",
                   LOG_PAIRS({"file", o->path}, {"stream", stream}, {"error", strerror(error)}),
-                  "%s cannot be opened again: %s; the lines go on to the file that was there",
+                  "%s cannot be opened again: %s; lines are written to the file that was there",
                   o->path, error == EINVAL ? "it is no regular file" : strerror(error));
     return error == 0 && o->path != NULL;
 }
