@@ -100,8 +100,9 @@ static void dial_try_next(struct dial *d)
         dial_fail(d);
 }
 
-static void on_opened(struct link *link, int status)
+static void on_connected(struct stream *s, int status)
 {
+    struct link *link = link_of(s);
     struct dial *d = link->owner;
 
     if (status == 0) {
@@ -114,7 +115,10 @@ static void on_opened(struct link *link, int status)
     }
 }
 
-static const struct link_events opening_events = {.on_opened = on_opened};
+static const struct stream_events opening_events = {
+    .on_connected = on_connected,
+    .on_closed = link_on_closed,
+};
 
 static int dial_begin(struct opening *opening, void **connection)
 {

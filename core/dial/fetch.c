@@ -274,9 +274,9 @@ static void fetch_forget_sent(struct fetch *f)
         fetch_forget_request(f);
 }
 
-static void on_bytes(struct link *link, struct slice bytes)
+static void on_bytes(struct stream *s, struct slice bytes)
 {
-    struct fetch *f = link->owner;
+    struct fetch *f = link_of(s)->owner;
     enum response_step step;
 
     if (!f->has_bytes)
@@ -303,9 +303,9 @@ static void fetch_retry(struct fetch *f)
     dial_start(&f->dial, &f->to, f->until_ms - loop_now_ms(f->loop));
 }
 
-static void on_end(struct link *link, int status)
+static void on_end(struct stream *s, int status)
 {
-    struct fetch *f = link->owner;
+    struct fetch *f = link_of(s)->owner;
 
     if (fetch_may_retry(f))
         fetch_retry(f);
@@ -318,18 +318,19 @@ static void on_end(struct link *link, int status)
                    f->has_bytes ? "in the middle of the response" : "before a response");
 }
 
-static void on_drained(struct link *link)
+static void on_drained(struct stream *s)
 {
-    struct fetch *f = link->owner;
+    struct fetch *f = link_of(s)->owner;
 
     if (!f->dial.was_kept || f->has_bytes) /* else it may have to go out again */
         fetch_forget_request(f);
 }
 
-static const struct link_events link_events = {
+static const struct stream_events link_events = {
     .on_bytes = on_bytes,
     .on_end = on_end,
     .on_drained = on_drained,
+    .on_closed = link_on_closed,
 };
 
 /* Reads before it writes: an answer that came before all of the request was taken is an answer, and
@@ -342,7 +343,7 @@ static void on_ready(struct dial *d, struct link *link)
 
     f->link = link;
     link->owner = f;
-    link->events = &link_events;
+    link->stream.events = &link_events;
     deadline_set(f->loop, &f->limit, f->until_ms > now_ms ? f->until_ms - now_ms : 1);
     response_expect(&f->response, &limits, &f->arena, slice_is(f->method, SLICE("HEAD")), false,
                     on_body);

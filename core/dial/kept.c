@@ -37,21 +37,22 @@ static void on_idle(struct deadline *d)
 }
 
 /* Nobody has asked for anything: the next answer could be another's. */
-static void on_bytes(struct link *link, struct slice bytes)
+static void on_bytes(struct stream *s, struct slice bytes)
 {
     (void)bytes;
-    kept_close(link->owner);
+    kept_close(link_of(s)->owner);
 }
 
-static void on_end(struct link *link, int status)
+static void on_end(struct stream *s, int status)
 {
     (void)status;
-    kept_close(link->owner);
+    kept_close(link_of(s)->owner);
 }
 
-static const struct link_events link_events = {
+static const struct stream_events link_events = {
     .on_bytes = on_bytes,
     .on_end = on_end,
+    .on_closed = link_on_closed,
 };
 
 struct link *kept_take(const struct address *to, uint64_t rested_ms_max)
@@ -90,7 +91,7 @@ void kept_put(struct link *link, const struct address *to)
     deadline_set(loop, &k->idle, KEPT_IDLE_MS);
     list_prepend(&all, &k->node);
     link->owner = k;
-    link->events = &link_events;
+    link->stream.events = &link_events;
     links_wake(loop);
 }
 

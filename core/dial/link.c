@@ -69,56 +69,21 @@ void links_wake(struct loop *loop)
     loop_defer(loop, &room);
 }
 
-static struct link *link_of(struct stream *s)
-{
-    return list_entry(s, struct link, stream);
-}
-
-static void on_connected(struct stream *s, int status)
-{
-    link_of(s)->events->on_opened(link_of(s), status);
-}
-
-static void on_bytes(struct stream *s, struct slice bytes)
-{
-    link_of(s)->events->on_bytes(link_of(s), bytes);
-}
-
-static void on_end(struct stream *s, int status)
-{
-    link_of(s)->events->on_end(link_of(s), status);
-}
-
-static void on_drained(struct stream *s)
-{
-    if (link_of(s)->events->on_drained != NULL)
-        link_of(s)->events->on_drained(link_of(s));
-}
-
-static void on_closed(struct stream *s)
+void link_on_closed(struct stream *s)
 {
     mem_free(link_of(s));
 }
 
-static const struct stream_events stream_events = {
-    .on_connected = on_connected,
-    .on_bytes = on_bytes,
-    .on_end = on_end,
-    .on_drained = on_drained,
-    .on_closed = on_closed,
-};
-
 int link_open(struct link **out, struct loop *loop, const struct sockaddr *to,
-              const struct link_events *events, void *owner)
+              const struct stream_events *events, void *owner)
 {
     struct link *link = mem_zalloc(sizeof *link);
     int status;
 
-    link->events = events;
     link->owner = owner;
     link->opened_ms = loop_now_ms(loop);
     links_count++;
-    status = stream_connect(&link->stream, loop, to, &stream_events);
+    status = stream_connect(&link->stream, loop, to, events);
     *out = status == 0 ? link : NULL;
     if (status != 0)
         link_close(link);

@@ -14,21 +14,18 @@
 
 enum { LINKS_HELD_BYTES_MAX = 64 << 20 };
 
-struct link;
-
-struct link_events {
-    void (*on_opened)(struct link *, int status); /* 0, or a negative libuv code */
-    void (*on_bytes)(struct link *, struct slice);
-    void (*on_end)(struct link *, int status); /* 0: the peer will send no more; else it broke */
-    void (*on_drained)(struct link *);         /* NULL if nobody waits for it */
-};
-
 struct link {
-    struct stream stream;
-    const struct link_events *events; /* the owner's, who may be another after it was opened */
+    struct stream stream; /* its events are the owner's, who may be another after it was opened */
     void *owner;
     uint64_t opened_ms; /* by the loop's clock */
 };
+
+static inline struct link *link_of(struct stream *s)
+{
+    return list_entry(s, struct link, stream);
+}
+
+void link_on_closed(struct stream *); /* for the events of each owner: frees the link */
 
 void links_set_limit(uint64_t connections); /* script.connections, of the newest script */
 unsigned links_limit(void);                 /* how many there may be; asks the system once */
@@ -46,10 +43,10 @@ struct links_waiter {
 void links_wait(struct links_waiter *);
 void links_wake(struct loop *); /* one of those */
 
-/* Begins to open one; on_opened reports how that ends. 0, or a negative libuv code: then *out is
+/* Begins to open one; on_connected reports how that ends. 0, or a negative libuv code: then *out is
  * NULL. */
-int link_open(struct link **out, struct loop *, const struct sockaddr *, const struct link_events *,
-              void *owner) MUST_USE;
+int link_open(struct link **out, struct loop *, const struct sockaddr *,
+              const struct stream_events *, void *owner) MUST_USE;
 void link_close(struct link *); /* no more events */
 
 extern const char held_too_many[]; /* what is wrong then, in words */

@@ -149,9 +149,9 @@ enum talk_step talk_read(struct talk *t, size_t bytes)
     return talk_look_and_wait(t);
 }
 
-static void on_bytes(struct link *link, struct slice bytes)
+static void on_bytes(struct stream *s, struct slice bytes)
 {
-    struct talk *t = link->owner;
+    struct talk *t = link_of(s)->owner;
 
     if (held_append(&t->in, bytes))
         talk_tell(t, talk_look(t));
@@ -159,9 +159,9 @@ static void on_bytes(struct link *link, struct slice bytes)
         talk_tell(t, talk_fail(t, "limit", held_too_many));
 }
 
-static void on_end(struct link *link, int status)
+static void on_end(struct stream *s, int status)
 {
-    struct talk *t = link->owner;
+    struct talk *t = link_of(s)->owner;
 
     t->has_ended = true;
     t->failure = status;
@@ -196,18 +196,19 @@ enum talk_step talk_send(struct talk *t, struct slice text)
     return talk_wait(t, stream_backlog(&t->link->stream) > 0 ? TALK_WAITS : TALK_DONE);
 }
 
-static void on_drained(struct link *link)
+static void on_drained(struct stream *s)
 {
-    struct talk *t = link->owner;
+    struct talk *t = link_of(s)->owner;
 
     if (t->wish == TALK_SEND)
         talk_tell(t, TALK_DONE);
 }
 
-static const struct link_events link_events = {
+static const struct stream_events link_events = {
     .on_bytes = on_bytes,
     .on_end = on_end,
     .on_drained = on_drained,
+    .on_closed = link_on_closed,
 };
 
 /* --- opening --- */
@@ -218,7 +219,7 @@ static void on_ready(struct dial *d, struct link *link)
 
     t->link = link;
     link->owner = t;
-    link->events = &link_events;
+    link->stream.events = &link_events;
     talk_tell(t, TALK_DONE);
 }
 

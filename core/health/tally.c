@@ -2,7 +2,7 @@
 
 #include "shared/evidence.h"
 
-#include <string.h>
+#include <stdio.h>
 
 void tally_init(struct tally *t, const struct config *config, const struct config_backend *backend,
                 struct segment *segment)
@@ -48,11 +48,7 @@ static void counts_write(const struct tally *t, struct counts c)
 
 void tally_set_words(struct tally *t, struct slice words)
 {
-    size_t length = words.length < sizeof t->words ? words.length : sizeof t->words - 1;
-
-    if (length > 0)
-        memcpy(t->words, words.start, length);
-    t->words[length] = '\0';
+    snprintf(t->words, sizeof t->words, "%.*s", (int)words.length, words.start);
     t->reason = VERDICT_SCRIPT;
     t->code = 0;
 }
