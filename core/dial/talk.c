@@ -124,10 +124,14 @@ static enum talk_step talk_wait(struct talk *t, enum talk_step step)
     return TALK_WAITS;
 }
 
-static enum talk_step talk_look_and_wait(struct talk *t)
+static enum talk_step talk_ask(struct talk *t, enum talk_wish wish, size_t wanted)
 {
-    enum talk_step step = talk_wait(t, talk_look(t));
+    enum talk_step step;
 
+    if (talk_begin(t, wish) == TALK_FAILED)
+        return TALK_FAILED;
+    t->wanted = wanted;
+    step = talk_wait(t, talk_look(t));
     if (step == TALK_WAITS)
         stream_read(&t->link->stream);
     return step;
@@ -135,18 +139,12 @@ static enum talk_step talk_look_and_wait(struct talk *t)
 
 enum talk_step talk_line(struct talk *t, size_t bytes_max)
 {
-    if (talk_begin(t, TALK_LINE) == TALK_FAILED)
-        return TALK_FAILED;
-    t->wanted = bytes_max;
-    return talk_look_and_wait(t);
+    return talk_ask(t, TALK_LINE, bytes_max);
 }
 
 enum talk_step talk_read(struct talk *t, size_t bytes)
 {
-    if (talk_begin(t, TALK_READ) == TALK_FAILED)
-        return TALK_FAILED;
-    t->wanted = bytes;
-    return talk_look_and_wait(t);
+    return talk_ask(t, TALK_READ, bytes);
 }
 
 static void on_bytes(struct stream *s, struct slice bytes)

@@ -43,16 +43,6 @@ static void probe_decide(struct probe *p, enum probe_outcome outcome, enum verdi
         stream_close(&p->connection->stream);
 }
 
-static void probe_pass(struct probe *p, enum verdict_reason reason, int code)
-{
-    probe_decide(p, PROBE_PASSED, reason, code);
-}
-
-static void probe_fail(struct probe *p, enum verdict_reason reason, int code)
-{
-    probe_decide(p, PROBE_FAILED, reason, code);
-}
-
 static void probe_fail_to_connect(struct probe *p, int code)
 {
     if (shortage_explains(code))
@@ -60,7 +50,7 @@ static void probe_fail_to_connect(struct probe *p, int code)
     else if (shortage_of_address_explains(code))
         probe_decide(p, PROBE_NO_WAY, VERDICT_CONNECT, code);
     else
-        probe_fail(p, VERDICT_CONNECT, code);
+        probe_decide(p, PROBE_FAILED, VERDICT_CONNECT, code);
 }
 
 /* --- asking --- */
@@ -96,10 +86,9 @@ static void probe_take_head(struct probe *p)
 
     if (is_interim(status))
         return;
-    if (probes_status_is_healthy(&p->config->health, status))
-        probe_pass(p, VERDICT_STATUS, -(int)status);
-    else
-        probe_fail(p, VERDICT_STATUS, -(int)status);
+    probe_decide(p,
+                 probes_status_is_healthy(&p->config->health, status) ? PROBE_PASSED : PROBE_FAILED,
+                 VERDICT_STATUS, -(int)status);
 }
 
 /* What would be a 502 for a client is no sign of health. */
@@ -113,7 +102,7 @@ static void probe_refuse_head(struct probe *p)
     if (p->response.fault == RESPONSE_AMBIGUOUS_LENGTH && is_interim(p->response.parse.head.status))
         response_expect_next(&p->response);
     else
-        probe_fail(p, is_large ? VERDICT_LARGE_HEAD : VERDICT_NOT_HTTP, 0);
+        probe_decide(p, PROBE_FAILED, is_large ? VERDICT_LARGE_HEAD : VERDICT_NOT_HTTP, 0);
 }
 
 static void on_bytes(struct stream *s, struct slice bytes)
@@ -136,7 +125,7 @@ static void on_end(struct stream *s, int status)
 {
     struct probe *p = probe_connection_of(s)->probe;
 
-    probe_fail(p, p->state == PROBE_READING ? VERDICT_CUT : VERDICT_CLOSED, status);
+    probe_decide(p, PROBE_FAILED, p->state == PROBE_READING ? VERDICT_CUT : VERDICT_CLOSED, status);
 }
 
 /* --- the connection --- */
@@ -154,7 +143,7 @@ static void on_connected(struct stream *s, int status)
     opening_won(&p->opening, c);
     p->connection = c;
     if (buffer_length(&p->request) == 0)
-        probe_pass(p, VERDICT_CHECKED, 0);
+        probe_decide(p, PROBE_PASSED, VERDICT_CHECKED, 0);
     else
         probe_ask(p);
 }
@@ -164,8 +153,8 @@ static void on_limit(struct deadline *d)
     struct probe *p = list_entry(d, struct probe, limit);
     uint64_t timeout_ms = p->config->health.timeout_ms;
 
-    probe_fail(p, p->state == PROBE_CONNECTING ? VERDICT_TIMED_OUT : VERDICT_SILENT,
-               timeout_ms <= VERDICT_CODE_MAX ? -(int)timeout_ms : 0);
+    probe_decide(p, PROBE_FAILED, p->state == PROBE_CONNECTING ? VERDICT_TIMED_OUT : VERDICT_SILENT,
+                 timeout_ms <= VERDICT_CODE_MAX ? -(int)timeout_ms : 0);
 }
 
 static void on_closed(struct stream *s)

@@ -34,7 +34,6 @@ enum field_kind {
     FIELD_X_FORWARDED_HOST,
     FIELD_X_FORWARDED_PORT,
     FIELD_X_FORWARDED, /* another of these names */
-    FIELD_KINDS,
 };
 
 /* CGI, and what descends from it, makes CONTENT_LENGTH of Content-Length, and

@@ -1,5 +1,7 @@
 #include "shared/weight.h"
 
+enum { WEIGHT_RAMP_STEPS = 10 }; /* it begins at one part in so many */
+
 /* One word has the weight that was set and the script's then; if the latter changes, it counts. */
 uint32_t weight_of(const struct segment *s, unsigned slot, uint32_t in_script)
 {

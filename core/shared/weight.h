@@ -10,8 +10,6 @@
 
 #include "shared/segment.h"
 
-enum { WEIGHT_RAMP_STEPS = 10 }; /* it begins at one part in so many */
-
 /* As the script says, unless another one was set since; a script with another weight for it
  * has the last word. */
 uint32_t weight_of(const struct segment *, unsigned slot, uint32_t in_script);
