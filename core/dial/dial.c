@@ -198,22 +198,6 @@ static void dial_try(struct dial *d)
     }
 }
 
-static void dial_begin_anew(struct dial *);
-
-static void on_soon(struct deferred *deferred)
-{
-    struct dial *d = list_entry(deferred, struct dial, soon);
-
-    if (d->looks) {
-        d->looks = false;
-        if (!dial_takes_kept(d))
-            dial_begin_anew(d);
-    } else if (d->count == 0)
-        dial_fail(d);
-    else
-        dial_try_next(d);
-}
-
 static void on_limit(struct deadline *deadline)
 {
     struct dial *d = list_entry(deadline, struct dial, limit);
@@ -330,6 +314,20 @@ static void dial_begin_anew(struct dial *d)
         dial_look_up(d);
     else
         dial_try(d);
+}
+
+static void on_soon(struct deferred *deferred)
+{
+    struct dial *d = list_entry(deferred, struct dial, soon);
+
+    if (d->looks) {
+        d->looks = false;
+        if (!dial_takes_kept(d))
+            dial_begin_anew(d);
+    } else if (d->count == 0)
+        dial_fail(d);
+    else
+        dial_try_next(d);
 }
 
 /* --- for the owner --- */

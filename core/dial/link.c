@@ -11,8 +11,6 @@ enum { LINKS_DEFAULT = 256, DESCRIPTORS_SHARE = 8 }; /* one in so many is a scri
 static unsigned links_count, links_wanted = LINKS_DEFAULT, descriptors_part;
 static struct list_node waiting = {&waiting, &waiting};
 static unsigned wakes; /* so many of those are to be woken */
-static void on_room(struct deferred *);
-static struct deferred room = {.node = {&room.node, &room.node}, .run = on_room};
 static size_t held_bytes;
 static size_t held_limit = LINKS_HELD_BYTES_MAX;
 
@@ -52,6 +50,8 @@ static void on_room(struct deferred *deferred)
     }
     wakes = 0;
 }
+
+static struct deferred room = {.node = {&room.node, &room.node}, .run = on_room};
 
 void links_wait(struct links_waiter *waiter)
 {
