@@ -54,6 +54,13 @@ static size_t response_room(const struct forward_response *r)
     return room;
 }
 
+static void write_status_line(struct writer *w, const struct head *head)
+{
+    write_text(w, SLICE("HTTP/1.1 "));
+    write_number(w, head->status);
+    write_line(w, SLICE(" "), head->reason);
+}
+
 static void write_response_fields(struct writer *w, const struct forward_response *r,
                                   const struct hop_fields *hop)
 {
@@ -96,9 +103,7 @@ struct slice forward_response_head(struct arena *arena, const struct forward_res
     struct hop_fields hop = hop_sort(arena, head, head->fields, head->fields_count);
     struct writer w = writer_in(arena, response_room(r));
 
-    write_text(&w, SLICE("HTTP/1.1 "));
-    write_number(&w, head->status);
-    write_line(&w, SLICE(" "), head->reason);
+    write_status_line(&w, head);
     write_response_fields(&w, r, &hop);
     write_changes(&w, r->changes, false);
     if (head->status >= 200 && r->date.length > 0 && !hop_has(&hop, FIELD_DATE) &&

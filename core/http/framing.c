@@ -1,7 +1,7 @@
 #include "http/framing.h"
 
 /* The value of the one field of that kind; NULL if there are none or several. */
-static const struct slice *head_only(const struct head *head, enum field_kind kind)
+static inline const struct slice *head_only(const struct head *head, enum field_kind kind)
 {
     unsigned at = 0;
     const struct field *field = head_next(head, kind, &at);

@@ -34,7 +34,7 @@ bool list_next(struct slice *rest, struct slice *member)
     return false;
 }
 
-bool members_next(struct members *m, struct slice *member)
+bool members_search(struct members *m, struct slice *member)
 {
     while (!list_next(&m->rest, member)) {
         const struct field *field = head_next(m->head, m->kind, &m->at);

@@ -74,7 +74,13 @@ struct members {
     struct slice rest; /* of the field before at */
 };
 
-bool members_next(struct members *, struct slice *member); /* false: it was the last */
+bool members_search(struct members *, struct slice *member); /* for members_next */
+
+static inline bool members_next(struct members *m, struct slice *member) /* false: no more */
+{
+    return head_may_have(m->head, m->kind) && members_search(m, member);
+}
+
 /* Is token one of them, in any letter case? */
 bool head_lists(const struct head *, enum field_kind, struct slice token);
 /* 1*DIGIT that fits, and nothing else (RFC 9110, 8.6 and 7.6.2). */

@@ -76,8 +76,8 @@ struct hop_fields hop_sort(struct arena *arena, const struct head *head, const s
                            unsigned count)
 {
     bool is_known = fields == head->fields && head->kinds != NULL;
-    struct members options = {.head = head, .kind = FIELD_CONNECTION};
     struct sorting s = {fields, NULL, count, 0};
+    struct members options;
     struct slice option;
 
     if (is_known && !head_has(head, FIELD_CONNECTION))
@@ -90,6 +90,7 @@ struct hop_fields hop_sort(struct arena *arena, const struct head *head, const s
         for (unsigned i = 0; i < count; i++)
             sorting_set(&s, i, field_kind_of(fields[i].name));
     }
+    options = (struct members){.head = head, .kind = FIELD_CONNECTION};
     while (members_next(&options, &option))
         if (option_may_name(option))
             sorting_mark(&s, option);

@@ -87,7 +87,7 @@ static size_t name_length(struct slice text)
     while (at < text.length) {
         if (is_host_byte(text.start[at]))
             at++;
-        else if (ascii_unescape(slice_from(text, at)) >= 0)
+        else if (text.start[at] == '%' && ascii_unescape(slice_from(text, at)) >= 0)
             at += 3;
         else
             break;
