@@ -47,14 +47,14 @@ static struct policy *load(const char *script, struct segment *segment)
 {
     static struct loop loop;
     static const char *addresses[BACKENDS];
-    struct config_overrides overrides = {.backends = addresses, .backends_count = BACKENDS};
+    struct config_given given = {.backends = {.list = addresses, .count = BACKENDS}};
     struct buffer error = {0};
     struct config *config;
     struct policy *policy = NULL;
 
     memcpy(addresses, backends, sizeof addresses);
     loop_init(&loop);
-    config = config_load_file(script, &overrides, segment, &error);
+    config = config_load_file(script, &given, segment, &error);
     if (config != NULL) {
         board_init(segment, BACKENDS);
         atomic_store(&segment->workers_count, 1);
