@@ -34,6 +34,21 @@ describe("last words", function()
     assert.truthy(event.time:find "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$", event.time)
   end)
 
+  it("of a broken promise come behind the last changes of states", function()
+    local ended = play.run { "luajit", "-e", FOREWORD .. [[
+      ffi.cdef "void check_note_state(const char *, const void *, const char *, const char *);"
+      ffi.cdef "void check_failed(const char *, const char *, int);"
+      for _, to in ipairs { "busy", "idle" } do core.check_note_state("states", nil, "head", to) end
+      core.check_failed("it is so", "core/some.c", 7)
+    ]], name = "luajit" }
+    assert.equal(6, ended.signal)
+    assert.equal([[
+lb: before it: states (nil): head, then busy
+lb: before it: states (nil): head, then idle
+lb: broken promise at core/some.c:7: it is so
+]], ended.err)
+  end)
+
   it("have the time of the clock", function()
     local function now() return os.date "!%Y-%m-%dT%H:%M:%S" end
     local before = now()
