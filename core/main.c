@@ -91,8 +91,7 @@ static int with_settings(const struct options *options)
         check_last_words("start_failed", "lb: no shared memory: %s", strerror(errno));
         return 1;
     }
-    config = (options->script_given ? config_load_file : config_load_default)(
-        options->script, &options->given, segment, &error);
+    config = config_load(options, segment, &error);
     if (config == NULL)
         status = fail_start(2, buffer_slice(&error));
     else

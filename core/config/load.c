@@ -368,16 +368,15 @@ struct config *config_load_file(const char *path, const struct config_given *giv
     return config;
 }
 
-struct config *config_load_default(const char *path, const struct config_given *given,
-                                   struct segment *segment, struct buffer *error)
+struct config *config_load(const struct options *o, struct segment *segment, struct buffer *error)
 {
-    bool is_missing = access(path, F_OK) != 0 && errno == ENOENT;
+    bool is_missing = !o->script_given && access(o->script, F_OK) != 0 && errno == ENOENT;
     struct config *config;
 
-    if (given->backends.count > 0 && is_missing)
-        return config_load_text("balancer.lua (built in)", embedded_balancer(), given, segment,
+    if (o->given.backends.count > 0 && is_missing)
+        return config_load_text("balancer.lua (built in)", embedded_balancer(), &o->given, segment,
                                 error);
-    config = config_load_file(path, given, segment, error);
+    config = config_load_file(o->script, &o->given, segment, error);
     if (config == NULL && is_missing)
         buffer_append_text(error, "; give one, or backends alone: lb --backend host:port");
     return config;

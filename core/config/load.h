@@ -15,6 +15,7 @@
 #define CONFIG_LOAD_H
 
 #include "base/buffer.h"
+#include "config/command_line.h"
 #include "config/config.h"
 #include "shared/segment.h"
 
@@ -22,9 +23,9 @@
  * segment is for lb.counter. */
 struct config *config_load_file(const char *path, const struct config_given *, struct segment *,
                                 struct buffer *error) MUST_USE;
-/* The file, or the built-in script if there is no such file and backends are given. */
-struct config *config_load_default(const char *path, const struct config_given *, struct segment *,
-                                   struct buffer *error) MUST_USE;
+/* The script of the options; the built-in one if none was given, there is no such file, and there
+ * are backends. */
+struct config *config_load(const struct options *, struct segment *, struct buffer *error) MUST_USE;
 struct config *config_load_text(const char *name, struct slice source, const struct config_given *,
                                 struct segment *, struct buffer *error) MUST_USE;
 

@@ -93,7 +93,6 @@ static int run_backend(struct demo *d, unsigned which)
 /* The script that was given, else ./balancer.lua, else the built-in script. */
 static struct config *load_balancer(struct demo *d)
 {
-    const char *script = d->options->script;
     struct buffer error = {0};
     struct config *config;
 
@@ -102,8 +101,7 @@ static struct config *load_balancer(struct demo *d)
         d->backends_texts[i] = d->backends[i];
     d->balancer.given.backends =
         (struct config_given_list){d->backends_texts, DEMO_BACKENDS, "demo"};
-    config = (d->options->script_given ? config_load_file : config_load_default)(
-        script, &d->balancer.given, d->segments[DEMO_BALANCER], &error);
+    config = config_load(&d->balancer, d->segments[DEMO_BALANCER], &error);
     if (config == NULL)
         fprintf(stderr, "%s\n", buffer_text(&error));
     buffer_dispose(&error);
