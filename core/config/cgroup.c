@@ -14,12 +14,15 @@
 
 enum { PATH_BYTES = 4096 };
 
-/* Of one group, or INFINITY. folder is the group's, with all its limits. */
-typedef double (*limit_reader)(const char *folder);
+/* A limit is a number, divided by a second one: that stands behind it, or has a file of its own. */
+struct limit_files {
+    const char *name, *divisor; /* divisor NULL: no file */
+    double by_default;          /* the divisor if no file has it; 0: then there is no limit */
+};
 
 struct resource {
     const char *controller; /* its name in version 1 */
-    limit_reader of_version_1, of_version_2;
+    struct limit_files of_version_1, of_version_2;
 };
 
 /* How many numbers the file begins with: 0 where there is no such file, or it says "max". */
@@ -39,46 +42,15 @@ static int read_numbers(const char *folder, const char *name, double *first, dou
     return found < 0 ? 0 : found;
 }
 
-/* --- one limit of one group --- */
-
-static double read_bytes(const char *folder, const char *name)
+/* Of one group, or INFINITY: without a limit the number is -1, or "max". */
+static double read_limit(const char *folder, const struct limit_files *files)
 {
-    double bytes, none;
+    double number, divisor = files->by_default, none;
+    int found = read_numbers(folder, files->name, &number, &divisor);
 
-    return read_numbers(folder, name, &bytes, &none) > 0 ? bytes : INFINITY;
-}
-
-static double memory_of_version_1(const char *folder)
-{
-    return read_bytes(folder, "memory.limit_in_bytes");
-}
-
-static double memory_of_version_2(const char *folder)
-{
-    return read_bytes(folder, "memory.max");
-}
-
-static double part_of(double quota, double period)
-{
-    return quota > 0 && period > 0 ? quota / period : INFINITY; /* without a limit it is -1 */
-}
-
-static double cpus_of_version_1(const char *folder)
-{
-    double quota, period, none;
-
-    if (read_numbers(folder, "cpu.cfs_quota_us", &quota, &none) != 1 ||
-        read_numbers(folder, "cpu.cfs_period_us", &period, &none) != 1)
-        return INFINITY;
-    return part_of(quota, period);
-}
-
-static double cpus_of_version_2(const char *folder)
-{
-    double quota, period;
-
-    return read_numbers(folder, "cpu.max", &quota, &period) == 2 ? part_of(quota, period)
-                                                                 : INFINITY;
+    if (found > 0 && files->divisor != NULL)
+        found = read_numbers(folder, files->divisor, &divisor, &none);
+    return found > 0 && number > 0 && divisor > 0 ? number / divisor : INFINITY;
 }
 
 /* --- all groups --- */
@@ -86,7 +58,7 @@ static double cpus_of_version_2(const char *folder)
 /* Of the group and of all that it is in. In a container the mount may begin at the container's own
  * group: what is above it cannot be seen then, and the mount itself has the limit. */
 static double limit_of_group(const char *root, const char *mount, const char *group,
-                             limit_reader read_limit)
+                             const struct limit_files *files)
 {
     char folder[PATH_BYTES];
     int base = snprintf(folder, sizeof folder, "%s/sys/fs/cgroup%s", root, mount);
@@ -99,7 +71,7 @@ static double limit_of_group(const char *root, const char *mount, const char *gr
         return INFINITY;
     strcpy(folder + base, group);
     do {
-        least = fmin(least, read_limit(folder));
+        least = fmin(least, read_limit(folder, files));
         end = strrchr(folder + base, '/');
         if (end != NULL)
             *end = '\0';
@@ -127,9 +99,9 @@ static double limit_of_version_1(const char *root, const char *controllers, cons
     if (!has_controller(controllers, resource->controller))
         return INFINITY;
     if (snprintf(mount, sizeof mount, "/%s", controllers) < PATH_BYTES)
-        of_all = limit_of_group(root, mount, group, resource->of_version_1);
+        of_all = limit_of_group(root, mount, group, &resource->of_version_1);
     snprintf(mount, sizeof mount, "/%s", resource->controller);
-    of_one = limit_of_group(root, mount, group, resource->of_version_1);
+    of_one = limit_of_group(root, mount, group, &resource->of_version_1);
     return fmin(of_all, of_one);
 }
 
@@ -145,8 +117,8 @@ static double limit_by_line(const char *root, char *line, const struct resource 
     *group++ = '\0';
     if (controllers[1] != '\0')
         return limit_of_version_1(root, controllers + 1, group, resource);
-    return fmin(limit_of_group(root, "", group, resource->of_version_2),
-                limit_of_group(root, "/unified", group, resource->of_version_2));
+    return fmin(limit_of_group(root, "", group, &resource->of_version_2),
+                limit_of_group(root, "/unified", group, &resource->of_version_2));
 }
 
 static double least_limit(const char *root, const struct resource *resource)
@@ -168,7 +140,8 @@ static double least_limit(const char *root, const struct resource *resource)
 
 uint64_t cgroup_memory_bytes(const char *root)
 {
-    static const struct resource memory = {"memory", memory_of_version_1, memory_of_version_2};
+    static const struct resource memory = {
+        "memory", {"memory.limit_in_bytes", NULL, 1}, {"memory.max", NULL, 1}};
     double bytes = least_limit(root, &memory);
 
     return bytes < 0x1p63 ? (uint64_t)bytes : UINT64_MAX;
@@ -176,7 +149,8 @@ uint64_t cgroup_memory_bytes(const char *root)
 
 double cgroup_cpus(const char *root)
 {
-    static const struct resource cpu = {"cpu", cpus_of_version_1, cpus_of_version_2};
+    static const struct resource cpu = {
+        "cpu", {"cpu.cfs_quota_us", "cpu.cfs_period_us", 0}, {"cpu.max", NULL, 0}};
 
     return least_limit(root, &cpu);
 }
