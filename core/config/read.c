@@ -14,17 +14,12 @@ enum { TAGS_MAX = 32, NAMES_MAX = 32, WEIGHT_MAX = 65535, IN_FLIGHT_MAX = 100000
 
 static const char standard_listen[] = "0.0.0.0:3030";
 
-/* Moves the words to where the field is, and says whether there were none. */
-static bool keep_words(struct fields *table, const char *name, unsigned position,
-                       struct buffer *words)
+/* What is wrong with a field, in words that have been collected. */
+static void fail_with_words(struct fields *table, const char *name, unsigned position,
+                            struct buffer *words)
 {
-    bool is_fine = buffer_length(words) == 0;
-
-    if (!is_fine)
-        fields_fail(table, name, position, "%.*s", (int)buffer_length(words),
-                    buffer_slice(words).start);
+    fields_fail(table, name, position, "%s", buffer_text(words));
     buffer_dispose(words);
-    return is_fine;
 }
 
 /* --- workers --- */
@@ -127,7 +122,7 @@ static void read_text(struct config *config, struct fields *table, const char *n
     struct slice text;
 
     if (fields_text(table, name, position, &text) && !add(config, text, &words))
-        keep_words(table, name, position, &words);
+        fail_with_words(table, name, position, &words);
 }
 
 static void read_trusted(void *config, struct fields *table, const char *name, unsigned position)
@@ -200,7 +195,7 @@ static void read_listen(struct config *config, struct fields *root)
         struct buffer words = {0};
 
         if (!addresses_add_listen(config, slice_of(standard_listen), &words))
-            keep_words(root, "listen", 0, &words);
+            fail_with_words(root, "listen", 0, &words);
     }
 }
 
@@ -252,12 +247,12 @@ static void read_backend_table(struct config *config, struct fields *entry)
     if (!fields_text(entry, "address", 0, &address))
         return;
     if (name.length > 0 && !addresses_check_name(config, name, &words)) {
-        keep_words(entry, "name", 0, &words);
+        fail_with_words(entry, "name", 0, &words);
         return;
     }
     backend = addresses_add_backend(config, address, name, &words);
     if (backend == NULL) {
-        keep_words(entry, "address", 0, &words);
+        fail_with_words(entry, "address", 0, &words);
         return;
     }
     read_count(entry, "weight", 0, WEIGHT_MAX, &backend->weight);
@@ -274,7 +269,7 @@ static void read_backend(struct config *config, struct fields *list, unsigned po
 
     if (type == FIELDS_TEXT && fields_text(list, NULL, position, &text)) {
         if (addresses_add_backend(config, text, (struct slice){"", 0}, &words) == NULL)
-            keep_words(list, NULL, position, &words);
+            fail_with_words(list, NULL, position, &words);
     } else if (type == FIELDS_TABLE && fields_enter(&entry, list, NULL, position)) {
         read_backend_table(config, &entry);
         fields_leave(&entry);
@@ -301,17 +296,13 @@ static void read_backend_list(struct config *config, struct fields *root)
 static void read_backends(struct config *config, struct fields *root)
 {
     enum fields_type type = fields_type(root, "backends", 0);
-    struct buffer words = {0};
-    struct slice text;
 
-    if (type == FIELDS_TEXT && fields_text(root, "backends", 0, &text)) {
-        if (!addresses_add_backends(config, text, &words))
-            keep_words(root, "backends", 0, &words);
-    } else if (type == FIELDS_TABLE) {
+    if (type == FIELDS_TEXT)
+        read_text(config, root, "backends", 0, addresses_add_backends);
+    else if (type == FIELDS_TABLE)
         read_backend_list(config, root);
-    } else if (type != FIELDS_NOTHING) {
+    else if (type != FIELDS_NOTHING)
         fields_expected(root, "backends", 0, "addresses or a list of backends");
-    }
 }
 
 /* --- tables of numbers --- */
