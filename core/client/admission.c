@@ -48,7 +48,7 @@ void admission_count(struct client *c)
         client_count(c);
 }
 
-static void clients_tell_refused(struct clients *clients, const struct client *c)
+static void clients_log_refused(struct clients *clients, const struct client *c)
 {
     uint64_t refused =
         log_interval_count(&clients->refused_log, loop_now_ms(clients->loop), LOG_INTERVAL_MS);
@@ -69,7 +69,7 @@ static bool client_may_await_refusal(struct client *c)
 {
     struct clients *clients = c->clients;
 
-    clients_tell_refused(clients, c);
+    clients_log_refused(clients, c);
     if (clients->refused == REFUSED_MAX)
         return false;
     clients->refused++;

@@ -7,7 +7,7 @@ enum { HEADER_MS = 5000 }; /* in which the header has to be there, from the acce
 
 /* --- what cannot be served --- */
 
-static void introduction_tell(struct client *c, const char *why)
+static void introduction_log(struct client *c, const char *why)
 {
     struct clients *clients = c->clients;
     uint64_t refused =
@@ -29,14 +29,14 @@ static void introduction_tell(struct client *c, const char *why)
 
 static void introduction_refuse(struct client *c, const char *why)
 {
-    introduction_tell(c, why);
+    introduction_log(c, why);
     client_close(c);
 }
 
 void introduction_end(struct client *c)
 {
     if (early_bytes(c) > 0) /* else it only asked whether somebody listens */
-        introduction_tell(c, "it ended within its PROXY header");
+        introduction_log(c, "it ended within its PROXY header");
     client_close(c);
 }
 

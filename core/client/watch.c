@@ -6,8 +6,8 @@
  * side) the kernel reports a reset only when it is asked: the loop does not watch such a
  * socket, as what is not read would wake it again and again. So it is asked.
  *
- * A client that shut its sending side and waits looks, to the kernel, like one that has
- * closed: both have sent their end, and only a byte from us makes the second one reset.
+ * A client that shut its sending side and waits looks, to the kernel, like a client that
+ * has closed: both have sent their end, and only a byte from us makes the second one reset.
  * Some such bytes mean nothing, and are sent where there is a place for them:
  *   - before a head the first bytes of it, one at a time: all begin with "HTTP/1.1 ". An interim
  *     response would do for 1.1 clients (RFC 9110, 15.2), but many who half-close read no more
@@ -16,10 +16,10 @@
  *     them may lead it, that of the last chunk too (RFC 9112, 7.1). Once only, as some
  *     readers count the digits. A digit without the rest must not be taken for the last
  *     chunk: a cut is a reset from then on.
- * Nothing of the kind fits into a counted body, or one that the end of the connection
- * ends. There, and afterwards (nine bytes of a head last for a minute), keep-alive packets
- * help, as soon as the client's kernel has forgotten the socket (stream_keep_alive), or the
- * next byte of the body.
+ * Nothing of the kind fits into a counted body, or a body that the end of the connection ends.
+ * There, and afterwards (nine bytes of a head last for a minute), keep-alive packets help, as
+ * soon as the client's kernel has forgotten the socket (stream_keep_alive), or the next byte of
+ * the body.
  */
 #include "client/introduction.h"
 #include "client/patience.h"

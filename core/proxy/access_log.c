@@ -271,7 +271,7 @@ void access_log_write(const struct access_record *r)
 {
     size_t length = OUTLET_LINE_BYTES_MAX;
 
-    /* Less of each text until the line is one that needs no cut: whatever the client
+    /* Less of each text until the line needs no cut: whatever the client
      * sent, what follows its words is there, and JSON is JSON. */
     for (shown = SHOWN_MAX; shown > 0 && length >= OUTLET_LINE_BYTES_MAX; shown /= 2) {
         size_t room = line_room(r);

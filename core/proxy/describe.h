@@ -14,9 +14,9 @@ struct facts_request describe_request(struct incoming *, const struct config *, 
 /* What a backend gets instead of the request's path: the path that the script gave; the query
  * stays, unless that has one, too. In the arena, or the path itself. */
 struct slice describe_path(struct incoming *, struct slice path);
-/* Sends the head to a backend. Made for each try, and not kept: it is as large as the one that the
- * client sent. The overrides, which may be NULL, have a path of describe_path; own_host is for a
- * request without a Host. */
+/* Sends the head to a backend. Made for each try, and not kept: it is as large as the client's. The
+ * overrides, which may be NULL, have a path of describe_path; own_host is for a request without a
+ * Host. */
 void describe_forwarded(struct outgoing *, struct incoming *, const struct config *,
                         const struct facts_request *, const struct facts_overrides *,
                         struct slice own_host);

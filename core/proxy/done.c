@@ -144,7 +144,7 @@ static void on_begin(struct deferred *deferred)
     done_begin(d);
 }
 
-static bool may_tell(struct plan *plan)
+static bool may_call(struct plan *plan)
 {
     if (plan->plans->dones_bytes < plan->dones_bytes_max)
         return true;
@@ -160,7 +160,7 @@ void done_call_later(struct plan *plan, struct incoming *in, struct facts_reques
 {
     struct done *d;
 
-    calls_on_done = calls_on_done && may_tell(plan);
+    calls_on_done = calls_on_done && may_call(plan);
     if (!calls_on_done && facts->finals == 0)
         return;
     d = mem_alloc(sizeof *d);
