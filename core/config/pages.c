@@ -1,7 +1,7 @@
 #include "config/pages.h"
 
 #include "base/mem.h"
-#include "http/field_changes.h"
+#include "http/field_rules.h"
 #include "lua/fields.h"
 
 enum {
@@ -44,12 +44,12 @@ static const char *header_fault(struct slice name, struct slice value)
     if (slice_is_nocase(name, SLICE("content-type")))
         return "the type of a page is a field of its own, as in { type = \"text/html\", body = .. "
                "}";
-    switch (changes_check(CHANGES_OF_RESPONSE, name, &value)) {
-    case CHANGES_NAME:
+    switch (field_check(FIELD_IN_RESPONSE, name, &value)) {
+    case FIELD_BAD_NAME:
         return "this is no header's name";
-    case CHANGES_VALUE:
+    case FIELD_BAD_VALUE:
         return "a line end or another control byte in it";
-    case CHANGES_OURS:
+    case FIELD_OURS:
         return "it is set by lb itself";
     default:
         return NULL;

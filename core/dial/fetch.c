@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "dial/kept.h"
+#include "http/field_rules.h"
 
 #include <string.h>
 
@@ -69,20 +70,6 @@ const char *fetch_set_url(struct fetch *f, struct slice url)
     return parse_authority(f, f->target.authority);
 }
 
-/* Says where the message ends or what happens to the connection, which is decided here. */
-static bool is_about_framing(struct slice name)
-{
-    static const char *const names[] = {
-        "connection", "content-length", "expect",  "keep-alive",        "proxy-connection",
-        "te",         "trailer",        "upgrade", "transfer-encoding",
-    };
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (slice_is_nocase(name, slice_of(names[i])))
-            return true;
-    return false;
-}
-
 static void append_field(struct buffer *out, struct slice name, struct slice value)
 {
     buffer_append(out, name);
@@ -97,7 +84,7 @@ const char *fetch_add_field(struct fetch *f, struct slice name, struct slice val
         return "a header's name has letters, digits and some signs only";
     if (!is_text(value))
         return "a header's value has no line ends and no other control bytes";
-    if (is_about_framing(name))
+    if (field_is_ours(FIELD_IN_FETCH, name, false))
         return "lb sets this header itself";
     if (++f->fields > FETCH_FIELDS_MAX || buffer_length(&f->lines) + value.length > limits.head)
         return "too many headers, or too large ones";

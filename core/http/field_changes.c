@@ -1,30 +1,8 @@
 #include "http/field_changes.h"
 
-#include "http/hop_fields.h"
-#include "http/syntax.h"
+#include "http/field_kind.h"
 
 enum { COUNT_MAX = 100, BYTES_MAX = 65536, ROOM_AT_FIRST = 4 };
-
-static bool is_ours(enum changes_of of, struct slice name, bool is_removed)
-{
-    switch (field_kind_of(name)) {
-    case FIELD_CONNECTION:
-    case FIELD_HOP:
-    case FIELD_TE:
-    case FIELD_UPGRADE:
-    case FIELD_TRAILER:
-    case FIELD_CONTENT_LENGTH:
-    case FIELD_TRANSFER_ENCODING:
-    case FIELD_LOOK_ALIKE:
-        return true;
-    case FIELD_HOST:
-    case FIELD_EXPECT: /* the client waits, or does not */
-    case FIELD_MAX_FORWARDS:
-        return of == CHANGES_OF_REQUEST;
-    default:
-        return !is_removed && slice_is_nocase(name, SLICE("via")); /* RFC 9110, 7.6.3 */
-    }
-}
 
 static void changes_grow(struct field_changes *changes, struct arena *arena)
 {
@@ -37,32 +15,23 @@ static void changes_grow(struct field_changes *changes, struct arena *arena)
     changes->room = room;
 }
 
-enum changes_fault changes_check(enum changes_of of, struct slice name, const struct slice *value)
-{
-    if (!is_token(name))
-        return CHANGES_NAME;
-    if (is_ours(of, name, value == NULL))
-        return CHANGES_OURS;
-    return value != NULL && !is_text(*value) ? CHANGES_VALUE : CHANGES_FINE;
-}
-
-enum changes_fault changes_add(struct field_changes *changes, struct arena *arena,
-                               enum changes_of of, struct slice name, const struct slice *value)
+enum field_fault changes_add(struct field_changes *changes, struct arena *arena, enum field_use use,
+                             struct slice name, const struct slice *value)
 {
     struct slice trimmed = value != NULL ? slice_trim(*value) : (struct slice){NULL, 0};
-    enum changes_fault fault = changes_check(of, name, value != NULL ? &trimmed : NULL);
+    enum field_fault fault = field_check(use, name, value != NULL ? &trimmed : NULL);
 
-    if (fault != CHANGES_FINE)
+    if (fault != FIELD_FINE)
         return fault;
     if (changes->count == COUNT_MAX || name.length > BYTES_MAX || trimmed.length > BYTES_MAX ||
         changes->bytes + name.length + trimmed.length > BYTES_MAX)
-        return CHANGES_MANY;
+        return FIELD_TOO_MANY;
     if (changes->count == changes->room)
         changes_grow(changes, arena);
     changes->bytes += name.length + trimmed.length;
     changes->list[changes->count++] = (struct field){
         arena_copy(arena, name), value != NULL ? arena_copy(arena, trimmed) : trimmed};
-    return CHANGES_FINE;
+    return FIELD_FINE;
 }
 
 static struct slice cookie_name(struct slice cookie)
@@ -70,9 +39,9 @@ static struct slice cookie_name(struct slice cookie)
     return slice_trim(slice_take_until(&cookie, '='));
 }
 
-static bool makes_way(enum changes_of of, const struct field *came, const struct field *change)
+static bool makes_way(enum field_use use, const struct field *came, const struct field *change)
 {
-    if (of == CHANGES_OF_REQUEST)
+    if (use == FIELD_IN_REQUEST)
         return name_is_alike(came->name, change->name);
     if (!slice_is_nocase(came->name, change->name))
         return false;
@@ -81,11 +50,11 @@ static bool makes_way(enum changes_of of, const struct field *came, const struct
     return slice_is(cookie_name(came->value), cookie_name(change->value));
 }
 
-bool changes_find_drop(const struct field_changes *changes, enum changes_of of,
+bool changes_find_drop(const struct field_changes *changes, enum field_use use,
                        const struct field *came)
 {
     for (unsigned i = 0; i < changes->count; i++)
-        if (makes_way(of, came, &changes->list[i]))
+        if (makes_way(use, came, &changes->list[i]))
             return true;
     return false;
 }
@@ -100,7 +69,7 @@ static bool is_replaced(const struct field_changes *changes, const struct field 
         if (before->value.start == NULL && !removes
                 ? slice_is_nocase(before->name, changes->list[i].name) &&
                       !slice_is_nocase(before->name, SLICE("set-cookie"))
-                : makes_way(CHANGES_OF_RESPONSE, before, &changes->list[i]))
+                : makes_way(FIELD_IN_RESPONSE, before, &changes->list[i]))
             return true;
     }
     return false;

@@ -1,25 +1,14 @@
 /*
  * field_changes - header fields that a script sets or removes before a head is forwarded. Pure.
  *
- * A field that says where a message ends, or that is of one connection only, is refused here.
+ * Each use is FIELD_IN_REQUEST or FIELD_IN_RESPONSE.
  */
 #ifndef HTTP_FIELD_CHANGES_H
 #define HTTP_FIELD_CHANGES_H
 
 #include "base/arena.h"
+#include "http/field_rules.h"
 #include "http/head.h"
-
-enum changes_of { CHANGES_OF_REQUEST, CHANGES_OF_RESPONSE };
-
-enum changes_fault {
-    CHANGES_FINE,
-    CHANGES_NAME,  /* not a token */
-    CHANGES_VALUE, /* control bytes in it */
-    /* A field of the connection, of framing, or which has to be as it is. Via may be removed,
-     * but not set. */
-    CHANGES_OURS,
-    CHANGES_MANY, /* more than a head should have room for */
-};
 
 struct field_changes {  /* all zero: none */
     struct field *list; /* a removed field's value starts nowhere */
@@ -27,12 +16,10 @@ struct field_changes {  /* all zero: none */
     size_t bytes; /* of names and values */
 };
 
-/* May a script set that field, or, with a value of NULL, remove it? */
-enum changes_fault changes_check(enum changes_of, struct slice name, const struct slice *value);
 /* One more: the value instead of what came under that name, next to other values for the name;
  * NULL: nothing instead. Copies both to the arena. */
-enum changes_fault changes_add(struct field_changes *, struct arena *, enum changes_of,
-                               struct slice name, const struct slice *value);
+enum field_fault changes_add(struct field_changes *, struct arena *, enum field_use,
+                             struct slice name, const struct slice *value);
 
 /* Adds those of another hook, which was asked before: where both name a field, or a cookie, these
  * count. For responses. */
@@ -42,16 +29,16 @@ void changes_lay_over(struct field_changes *, struct arena *, const struct field
  * letters and digits only: to a backend behind CGI X_User is X-User. In a response a Set-Cookie
  * makes way for one of the same cookie, as each line is a cookie of its own (RFC 9110, 5.3).
  * changes may be NULL, here and below. */
-bool changes_find_drop(const struct field_changes *, enum changes_of, const struct field *);
+bool changes_find_drop(const struct field_changes *, enum field_use, const struct field *);
 bool changes_find_name(const struct field_changes *, struct slice name);
 
 /* The value that is forwarded in the place of what came, the last of several; NULL: none. */
 const struct slice *changes_find_value(const struct field_changes *, struct slice name);
 
-static inline bool changes_drop(const struct field_changes *changes, enum changes_of of,
+static inline bool changes_drop(const struct field_changes *changes, enum field_use use,
                                 const struct field *came)
 {
-    return changes != NULL && changes_find_drop(changes, of, came);
+    return changes != NULL && changes_find_drop(changes, use, came);
 }
 
 /* Is it set, or removed? */

@@ -71,7 +71,7 @@ static void write_response_fields(struct writer *w, const struct forward_respons
         const struct field *field = &r->head->fields[i];
 
         if ((kept & OF_KIND(hop_kind(hop, i))) != 0 &&
-            !changes_drop(r->changes, CHANGES_OF_RESPONSE, field))
+            !changes_drop(r->changes, FIELD_IN_RESPONSE, field))
             write_on(w, &run, field, hop_is_plain(hop, i));
     }
     write_run(w, &run);
@@ -136,7 +136,7 @@ struct slice forward_trailers(struct arena *arena, const struct head *head,
     w = writer_in(arena, room);
     for (unsigned i = 0; i < count; i++)
         if (hop_may_trail(hop_kind(&hop, i), trailers[i].name) &&
-            !changes_drop(changes, CHANGES_OF_REQUEST, &trailers[i]))
+            !changes_drop(changes, FIELD_IN_REQUEST, &trailers[i]))
             write_field(&w, trailers[i].name, trailers[i].value);
     return writer_finish(&w);
 }

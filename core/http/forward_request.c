@@ -122,7 +122,7 @@ static void write_request_fields(struct writer *w, const struct forward_request 
     for (unsigned i = 0; i < r->head->fields_count; i++, field++) {
         enum field_kind kind = hop_kind(hop, i);
 
-        if ((kept & OF_KIND(kind)) == 0 || changes_drop(r->changes, CHANGES_OF_REQUEST, field))
+        if ((kept & OF_KIND(kind)) == 0 || changes_drop(r->changes, FIELD_IN_REQUEST, field))
             continue;
         if ((special & OF_KIND(kind)) == 0 || !request_rewrites(r, field, kind)) {
             write_on(w, &run, field, hop_is_plain(hop, i));

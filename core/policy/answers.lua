@@ -3,10 +3,15 @@
 -- Checked here for the sake of the message and its line; C checks them again when they are given.
 local prelude = ...
 
+local C = prelude.ffi.C
 local complain, read_only, raw_metatable = prelude.complain, prelude.read_only, prelude.raw_metatable
 local error, getmetatable, pairs, rawget = error, getmetatable, pairs, rawget
 local setmetatable, tostring, type = setmetatable, prelude.tostring, type
 local ceil, find, floor, format, lower = math.ceil, string.find, math.floor, string.format, string.lower
+
+prelude.ffi.cdef "uint32_t policy_answer_fault(const char *name, size_t length);"
+
+local BAD_NAME, OURS = 1, 3 -- enum field_fault
 
 -- What an answer says is in its metatable, which no script can reach.
 local ANSWER = {}
@@ -14,12 +19,6 @@ local ANSWER = {}
 local function answer_index() complain("an answer can only be returned") end
 local answer_newindex = read_only "an answer"
 local methods = {}
-
--- Those that say where a message ends or what happens to the connection, which lb decides.
-local FRAMING = {
-  ["connection"] = true, ["content-length"] = true, ["keep-alive"] = true, ["proxy-connection"] = true, ["te"] = true,
-  ["trailer"] = true, ["transfer-encoding"] = true, ["upgrade"] = true,
-}
 
 -- The checks raise errors at the line that called the ctx's method: level 4 from here.
 local function refuse(text, ...) error(format(text, ...), 4) end
@@ -50,10 +49,9 @@ end
 local function refuse_field(text, ...) error(format(text, ...), 5) end
 
 local function add_field(what, fields, name, value)
-  if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+.^_`|~-]+$") then
-    refuse_field("%s: '%s' is no header's name", what, tostring(name))
-  end
-  if FRAMING[lower(name)] then refuse_field("%s: the header '%s' is set by lb itself", what, name) end
+  local fault = type(name) == "string" and C.policy_answer_fault(name, #name) or BAD_NAME
+  if fault == BAD_NAME then refuse_field("%s: '%s' is no header's name", what, tostring(name)) end
+  if fault == OURS then refuse_field("%s: the header '%s' is set by lb itself", what, name) end
   if type(value) == "number" then value = tostring(value) end
   if type(value) ~= "string" then refuse_field("%s: the header '%s' is a %s, not a text", what, name, type(value)) end
   if find(value, "[%z\r\n]") then refuse_field("%s: the header '%s' has a line end or a NUL in it", what, name) end

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "http/field_kind.h"
+#include "http/field_rules.h"
 #include "http/forward.h"
 #include "http/head.h"
 #include "lua/embedded.h"
@@ -212,44 +214,9 @@ bool policy_answer_respond(struct binding_call *call, uint32_t status, uint32_t 
     return true;
 }
 
-/* RFC 9110, 5.6.2: a token. */
-static bool is_name(struct slice name)
+uint32_t policy_answer_fault(const char *name, size_t length)
 {
-    for (size_t i = 0; i < name.length; i++) {
-        char c = name.start[i];
-        bool is_alphanumeric =
-            (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || (c >= '0' && c <= '9');
-
-        if (!is_alphanumeric && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
-            return false;
-    }
-    return name.length > 0;
-}
-
-/* RFC 9110, 5.5; a line end in it would be the next field. */
-static bool is_value(struct slice value)
-{
-    for (size_t i = 0; i < value.length; i++) {
-        unsigned char c = (unsigned char)value.start[i];
-
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return true;
-}
-
-/* Says where a message ends or what happens to the connection, which lb decides. */
-static bool is_about_framing(struct slice name)
-{
-    static const char *const names[] = {
-        "connection", "content-length", "keep-alive",        "proxy-connection",
-        "te",         "trailer",        "transfer-encoding", "upgrade",
-    };
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (slice_is_nocase(name, slice_of(names[i])))
-            return true;
-    return false;
+    return field_check(FIELD_IN_ANSWER, (struct slice){name, length}, &(struct slice){"", 0});
 }
 
 bool policy_answer_field(struct binding_call *call, const char *name, size_t name_length,
@@ -258,8 +225,8 @@ bool policy_answer_field(struct binding_call *call, const char *name, size_t nam
     struct facts_decision *decision = call->decision;
     struct field field = {{name, name_length}, {value, value_length}};
 
-    if (decision == NULL || decision->fields_count >= call->fields_room || !is_name(field.name) ||
-        is_about_framing(field.name) || !is_value(field.value))
+    if (decision == NULL || decision->fields_count >= call->fields_room ||
+        field_check(FIELD_IN_ANSWER, field.name, &field.value) != FIELD_FINE)
         return false;
     field.name = copy_for(call, name, name_length);
     field.value = copy_for(call, value, value_length);

@@ -105,6 +105,8 @@ void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
 bool policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields,
                            const char *body, size_t length);
+/* May an answer have a field of that name? An enum field_fault. */
+uint32_t policy_answer_fault(const char *name, size_t length);
 bool policy_answer_field(struct binding_call *, const char *name, size_t name_length,
                          const char *value, size_t value_length);
 

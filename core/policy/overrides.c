@@ -59,15 +59,15 @@ bool policy_override_path(struct binding_call *call, const char *text, size_t le
     return true;
 }
 
-uint32_t policy_override_field(struct binding_call *call, uint32_t of, const char *name,
+uint32_t policy_override_field(struct binding_call *call, uint32_t use, const char *name,
                                size_t name_length, const char *value, size_t value_length)
 {
     struct facts_overrides *overrides = overrides_of(call);
     const struct slice given = {value, value_length};
 
-    if (overrides == NULL || of > CHANGES_OF_RESPONSE)
-        return CHANGES_OURS;
-    return changes_add(of == CHANGES_OF_REQUEST ? &overrides->request : &overrides->response,
-                       call->request->arena, (enum changes_of)of, (struct slice){name, name_length},
+    if (overrides == NULL || use > FIELD_IN_RESPONSE)
+        return FIELD_OURS;
+    return changes_add(use == FIELD_IN_REQUEST ? &overrides->request : &overrides->response,
+                       call->request->arena, (enum field_use)use, (struct slice){name, name_length},
                        value != NULL ? &given : NULL);
 }

@@ -12,8 +12,9 @@
 bool policy_override_time(struct binding_call *, uint32_t which, double seconds);
 bool policy_override_host(struct binding_call *, const char *text, size_t length);
 bool policy_override_path(struct binding_call *, const char *text, size_t length);
-/* of: an enum changes_of; value may be NULL: the field is removed. Gives an enum changes_fault. */
-uint32_t policy_override_field(struct binding_call *, uint32_t of, const char *name,
+/* use: FIELD_IN_REQUEST or _RESPONSE; value may be NULL: the field is removed. Gives an enum
+ * field_fault. */
+uint32_t policy_override_field(struct binding_call *, uint32_t use, const char *name,
                                size_t name_length, const char *value, size_t value_length);
 
 #endif

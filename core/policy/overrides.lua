@@ -15,14 +15,14 @@ void policy_answer_why(struct binding_call *, const char *text, size_t length);
 bool policy_override_time(struct binding_call *, uint32_t which, double seconds);
 bool policy_override_host(struct binding_call *, const char *text, size_t length);
 bool policy_override_path(struct binding_call *, const char *text, size_t length);
-uint32_t policy_override_field(struct binding_call *, uint32_t of, const char *name, size_t name_length,
+uint32_t policy_override_field(struct binding_call *, uint32_t use, const char *name, size_t name_length,
                              const char *value, size_t value_length);
 ]]
 
-local REQUEST, RESPONSE = 0, 1                        -- enum changes_of
+local REQUEST, RESPONSE = 0, 1                        -- enum field_use
 local TIMES = { connect = 0, response_head = 1, response_body = 2 }
 local DEADLINE = 3
-local FAULTS = {                                      -- enum changes_fault
+local FAULTS = {                                      -- enum field_fault
   "with '%s', which is no header's name",
   "with a line end or another control byte in '%s'",
   "with '%s', which is set by lb itself",
