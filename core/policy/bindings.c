@@ -27,7 +27,15 @@ EMBEDDED(overrides, "core/policy/overrides.lua")
 
 enum { FIELDS_MAX = 1000 }; /* of an answer */
 
+/* Lua calls what is not static here by name. */
+
 /* --- what a script reads --- */
+
+struct binding_field { /* the layout is also in policy/hooks.lua */
+    struct slice value;
+    uint32_t next; /* where to look for the next one */
+    struct slice name;
+};
 
 static unsigned next_of(const struct head *head, struct slice name, unsigned from)
 {
@@ -50,6 +58,9 @@ static const struct binding_field *find_field(const struct head *head, struct sl
     return &found;
 }
 
+/* The first field of that name from that place on, in any letter case, without its name; next is 0
+ * if it is the last. Good until the next call. NULL: none. Of a request those that are forwarded to
+ * its backend, whose Host may be another. */
 const struct binding_field *policy_header(const struct facts_request *request, const char *bytes,
                                           size_t length, uint32_t from)
 {
@@ -65,33 +76,44 @@ const struct binding_field *policy_header(const struct facts_request *request, c
     return &host;
 }
 
-const struct binding_pair *policy_response_field_at(const struct head *response, uint32_t from)
+const struct binding_field *policy_response_header(const struct head *response, const char *name,
+                                                   size_t length, uint32_t from)
 {
-    static struct binding_pair pair;
-
-    if (response == NULL || from >= response->fields_count)
+    if (response == NULL) /* a res that ctx:finally was given has outlived it */
         return NULL;
-    pair.name = response->fields[from].name;
-    pair.value = response->fields[from].value;
-    pair.next = from + 1;
-    return &pair;
+    return find_field(response, (struct slice){name, length}, from);
 }
 
-const struct binding_pair *policy_field_at(const struct facts_request *request, uint32_t from)
+static struct binding_field *field_at(const struct head *head, uint32_t from)
 {
-    static struct binding_pair pair;
-    const struct binding_pair *found = policy_response_field_at(request->head, from);
+    static struct binding_field found;
+
+    if (from >= head->fields_count)
+        return NULL;
+    found = (struct binding_field){head->fields[from].value, from + 1, head->fields[from].name};
+    return &found;
+}
+
+/* The first field from that place on; good until the next call. NULL: there is none. Of a request
+ * those that are forwarded to its backend. */
+const struct binding_field *policy_field_at(const struct facts_request *request, uint32_t from)
+{
+    struct binding_field *found = field_at(request->head, from);
 
     while (found != NULL && !forward_passes(request->head, found->name, request->is_trusted))
-        found = policy_response_field_at(request->head, found->next);
-    if (found == NULL)
-        return NULL;
-    pair = *found;
-    if (request->authority.length > 0 && slice_is_nocase(pair.name, SLICE("host")))
-        pair.value = request->authority; /* of the target, if it has one (RFC 9112, 3.2.2) */
-    return &pair;
+        found = field_at(request->head, found->next);
+    if (found != NULL && request->authority.length > 0 &&
+        slice_is_nocase(found->name, SLICE("host")))
+        found->value = request->authority; /* as in policy_header */
+    return found;
 }
 
+const struct binding_field *policy_response_field_at(const struct head *response, uint32_t from)
+{
+    return response != NULL ? field_at(response, from) : NULL;
+}
+
+/* Has no other field that name, or one like it (http/field_kind.h)? */
 bool policy_header_is_only(const struct facts_request *request, const char *name, size_t length)
 {
     const struct head *head = request->head;
@@ -102,14 +124,7 @@ bool policy_header_is_only(const struct facts_request *request, const char *name
     return count == 1;
 }
 
-const struct binding_field *policy_response_header(const struct head *response, const char *name,
-                                                   size_t length, uint32_t from)
-{
-    if (response == NULL) /* a res that ctx:finally was given has outlived it */
-        return NULL;
-    return find_field(response, (struct slice){name, length}, from);
-}
-
+/* Seconds; negative: no deadline. */
 double policy_remaining(const struct facts_request *request)
 {
     double left_ms = request->deadline_ms - (double)clock_steady_us() / 1000;
@@ -119,42 +134,22 @@ double policy_remaining(const struct facts_request *request)
     return left_ms > 0 ? left_ms / 1000 : 0;
 }
 
-uint32_t policy_backend_in_flight(const struct segment *segment, uint32_t slot)
-{
-    return segment_has_slot(segment, slot) ? numbers_in_flight(segment, slot) : 0;
-}
+/* One number of a backend, by its slot: 0 of one that does not exist. */
+#define BACKEND_NUMBER(type, name, value)                                                          \
+    type policy_backend_##name(struct segment *segment, uint32_t slot)                             \
+    {                                                                                              \
+        return segment_has_slot(segment, slot) ? (type)(value) : 0;                                \
+    }
 
-double policy_backend_requests(const struct segment *segment, uint32_t slot)
-{
-    return segment_has_slot(segment, slot) ? (double)numbers_requests(segment, slot) : 0;
-}
+BACKEND_NUMBER(uint32_t, in_flight, numbers_in_flight(segment, slot))
+BACKEND_NUMBER(double, requests, numbers_requests(segment, slot))
+BACKEND_NUMBER(double, failures, numbers_failures(segment, slot))
+BACKEND_NUMBER(uint32_t, failures_in_row, board_failures_in_row(segment, slot))
+BACKEND_NUMBER(uint32_t, pending, numbers_pending(segment, slot))
+BACKEND_NUMBER(double, ewma_ms, numbers_ewma_ms(segment, slot, clock_steady_ms()))
+BACKEND_NUMBER(double, error_rate, numbers_error_rate(segment, slot, clock_steady_ms()))
 
-double policy_backend_failures(const struct segment *segment, uint32_t slot)
-{
-    return segment_has_slot(segment, slot) ? (double)numbers_failures(segment, slot) : 0;
-}
-
-uint32_t policy_backend_failures_in_row(const struct segment *segment, uint32_t slot)
-{
-    return segment_has_slot(segment, slot) ? board_failures_in_row(segment, slot) : 0;
-}
-
-uint32_t policy_backend_pending(const struct segment *segment, uint32_t slot)
-{
-    return segment_has_slot(segment, slot) ? numbers_pending(segment, slot) : 0;
-}
-
-double policy_backend_ewma_ms(struct segment *segment, uint32_t slot)
-{
-    return segment_has_slot(segment, slot) ? numbers_ewma_ms(segment, slot, clock_steady_ms()) : 0;
-}
-
-double policy_backend_error_rate(const struct segment *segment, uint32_t slot)
-{
-    return segment_has_slot(segment, slot) ? numbers_error_rate(segment, slot, clock_steady_ms())
-                                           : 0;
-}
-
+/* NULL: there was none. Good until the next call. */
 const char *policy_backend_last_error(const struct segment *segment, uint32_t slot)
 {
     static char text[NUMBERS_ERROR_BYTES];
@@ -162,7 +157,7 @@ const char *policy_backend_last_error(const struct segment *segment, uint32_t sl
     return segment_has_slot(segment, slot) && numbers_last_error(segment, slot, text) ? text : NULL;
 }
 
-/* --- what it answers --- */
+/* --- what it answers: texts are copied to the request's arena --- */
 
 static struct slice copy_for(struct binding_call *call, const char *bytes, size_t length)
 {
@@ -182,6 +177,8 @@ void bindings_rehearse(bool are_rehearsed)
     is_rehearsed = are_rehearsed;
 }
 
+/* A hook has returned more than lb reads. True: it is rehearsed, so that is wrong; else it is logged.
+ */
 bool policy_value_dropped(const char *hook, const char *file, uint32_t line, const char *what)
 {
     if (is_rehearsed)
@@ -197,6 +194,7 @@ void policy_answer_wrong(struct binding_call *call, const char *text, size_t len
         call->wrong = copy_for(call, text, length);
 }
 
+/* False, here and below: the answer is none that could be sent. */
 bool policy_answer_respond(struct binding_call *call, uint32_t status, uint32_t fields,
                            const char *body, size_t length)
 {
@@ -214,6 +212,7 @@ bool policy_answer_respond(struct binding_call *call, uint32_t status, uint32_t 
     return true;
 }
 
+/* May an answer have a field of that name? An enum field_fault. */
 uint32_t policy_answer_fault(const char *name, size_t length)
 {
     return field_check(FIELD_IN_ANSWER, (struct slice){name, length}, &(struct slice){"", 0});

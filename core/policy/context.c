@@ -1,16 +1,21 @@
-#include "policy/context.h"
-
+/*
+ * What ctx reads and writes besides the plain facts. policy/context.lua calls these functions by
+ * name.
+ */
 #include "base/arena.h"
 #include "http/head.h"
 #include "http/path.h"
 #include "http/target.h"
 #include "net/address.h"
 #include "net/network.h"
+#include "policy/facts.h"
 
 #include <string.h>
 
-/* --- the client --- */
+enum { EXPLAIN_MAX = 16, EXPLAIN_BYTES_MAX = 1024 };
 
+/* Who the client is, as limits.per_client counts: "192.0.2.1", "2001:db8:1:2::/64". Good until the
+ * next call. */
 const struct slice *context_client(const struct facts_request *request)
 {
     static const char prefix[] = "/64";
@@ -34,18 +39,14 @@ const struct slice *context_client(const struct facts_request *request)
 
 /* --- cookies (RFC 6265, 4.2.1; read as servers do: leniently) --- */
 
-static struct slice without_spaces(struct slice text)
-{
-    while (text.length > 0 && (*text.start == ' ' || *text.start == '\t')) {
-        text.start++;
-        text.length--;
-    }
-    while (text.length > 0 &&
-           (text.start[text.length - 1] == ' ' || text.start[text.length - 1] == '\t'))
-        text.length--;
-    return text;
-}
+struct context_cookie { /* the layout is also in policy/context.lua */
+    struct slice name, value;
+    uint32_t field;      /* where the next one is to be looked for: in this field, */
+    uint32_t from_bytes; /* from here on in its value */
+};
 
+/* The next cookie, in the order of the fields, of that name, or of any if name is NULL; all zero
+ * begins at the first. False: there are no more. */
 bool context_next_cookie(const struct facts_request *request, const char *name, size_t length,
                          struct context_cookie *cookie)
 {
@@ -62,11 +63,11 @@ bool context_next_cookie(const struct facts_request *request, const char *name, 
             struct slice pair = slice_take_until(&rest, ';');
             bool has_value = memchr(pair.start, '=', pair.length) != NULL;
 
-            cookie->name = without_spaces(slice_take_until(&pair, '='));
+            cookie->name = slice_trim(slice_take_until(&pair, '='));
             if (!has_value ||
                 (name != NULL && !slice_is(cookie->name, (struct slice){name, length})))
                 continue;
-            cookie->value = without_spaces(pair);
+            cookie->value = slice_trim(pair);
             cookie->from_bytes = (uint32_t)(rest.start - head->fields[cookie->field].value.start);
             return true;
         }
@@ -74,7 +75,7 @@ bool context_next_cookie(const struct facts_request *request, const char *name, 
     return false;
 }
 
-/* --- what scripts compare --- */
+/* --- what scripts compare (http/target.h, http/path.h): made when first asked for, and kept --- */
 
 const struct slice *context_host(struct facts_request *request)
 {
@@ -102,6 +103,7 @@ static void find_clean_path(struct facts_request *request)
     request->has_clean_path = true;
 }
 
+/* NULL: not everybody reads this path alike; the fault says why. */
 const struct slice *context_clean_path(struct facts_request *request)
 {
     find_clean_path(request);
@@ -126,6 +128,9 @@ static size_t pair_bytes(const struct facts_pair *pair)
     return pair->key.length + pair->value.length;
 }
 
+/* Adds a pair to what the access line explains, or changes the one with that key. A literal is a
+ * number or a boolean, which JSON writes without quotes. A pair beyond EXPLAIN_MAX, or for whose
+ * bytes there is no room, is left out. */
 void context_explain(struct facts_request *request, const char *key, size_t key_length,
                      const char *value, size_t value_length, bool is_literal)
 {
@@ -141,7 +146,7 @@ void context_explain(struct facts_request *request, const char *key, size_t key_
             bytes += pair_bytes(*end);
         count++;
     }
-    if (bytes > CONTEXT_EXPLAIN_BYTES_MAX || (found == NULL && count == CONTEXT_EXPLAIN_MAX))
+    if (bytes > EXPLAIN_BYTES_MAX || (found == NULL && count == EXPLAIN_MAX))
         return;
     if (found == NULL) {
         found = *end = arena_zalloc(request->arena, sizeof *found);

@@ -1,7 +1,7 @@
 -- headers - the fields of a head as scripts read them: by name, repeated ones as one value.
 --
 -- `find(name, from)` gives the first field of that name from that place on, and the place behind it
--- (bindings.h); `field_at(from)` the first one of any name. Their results are valid until they are
+-- (bindings.c); `field_at(from)` the first one of any name. Their results are valid until they are
 -- called again.
 local prelude = ...
 

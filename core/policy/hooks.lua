@@ -49,14 +49,13 @@ struct binding_call {
     const struct facts_result *result;
     uint32_t final, has_ctx;
 };
-struct binding_field { struct slice value; uint32_t next; };
+struct binding_field { struct slice value; uint32_t next; struct slice name; };
 const struct binding_field *policy_header(const struct facts_request *, const char *name, size_t length, uint32_t from);
 bool policy_header_is_only(const struct facts_request *, const char *name, size_t length);
 const struct binding_field *policy_response_header(const void *response, const char *name, size_t length,
                                                    uint32_t from);
-struct binding_pair { struct slice name, value; uint32_t next; };
-const struct binding_pair *policy_field_at(const struct facts_request *, uint32_t from);
-const struct binding_pair *policy_response_field_at(const void *response, uint32_t from);
+const struct binding_field *policy_field_at(const struct facts_request *, uint32_t from);
+const struct binding_field *policy_response_field_at(const void *response, uint32_t from);
 double policy_remaining(const struct facts_request *);
 bool policy_value_dropped(const char *hook, const char *file, uint32_t line, const char *what);
 void policy_answer_why(struct binding_call *, const char *text, size_t length);

@@ -1,11 +1,27 @@
-#include "policy/lists.h"
-
+/*
+ * What policy/lists.lua leaves to C, because it is faster there than compiled Lua. It calls these
+ * functions by name.
+ */
 #include "base/hash.h"
 #include "policy/steering.h"
 #include "shared/turns.h"
 
 #include <math.h>
 
+struct lists_member {         /* the layout is also in policy/lists.lua, as of the next */
+    uint32_t slot, in_script; /* its weight there; LISTS_STRANGER: no backend, of weight 1 */
+};
+
+enum { LISTS_STRANGER = UINT32_MAX };
+
+struct lists_scored { /* a list, and the script's scores of its members */
+    const double *scores;
+    const struct lists_member *members;
+    double ramp_s; /* health.slow_start */
+    uint32_t count;
+};
+
+/* Which score is the smallest, from 1. 0: none is, as several are, or no score is a number. */
 uint32_t lists_least(const double *scores, uint32_t count)
 {
     double least = INFINITY;
@@ -63,7 +79,10 @@ static struct ties find_ties(const struct segment *segment, const struct lists_s
     return ties;
 }
 
-/* Lists whose ties are others each time share the turn. Taken modulo, two of them that alternate
+/* Which of those that have the smallest score is next, from 1: each as often as its weight says.
+ * All of a list, if their weights are the same, come in order, unless is_mixed. 0: it is empty.
+ *
+ * Lists whose ties are others each time share the turn. Taken modulo, two of them that alternate
  * would each have every second turn, and one backend each. */
 uint32_t lists_tied(struct segment *segment, uint32_t turn, const struct lists_scored *list,
                     bool is_mixed)
@@ -87,14 +106,15 @@ uint32_t lists_tied(struct segment *segment, uint32_t turn, const struct lists_s
     return last;
 }
 
-/* splitmix64's finisher: every bit depends on every other. */
-/* Always the same for the same text, in all workers and after a restart. */
+/* A text as a number that the order on the ring is made from: always the same for the same text, in
+ * all workers and after a restart. */
 uint32_t lists_key(const char *text, size_t length)
 {
     return (uint32_t)(hash_mix(hash_add(HASH_START, (struct slice){text, length})) >> 32);
 }
 
-/* Weighted rendezvous hashing: -w / ln(u), with u evenly between 0 and 1. */
+/* The member with the highest score for a key has it. Twice the weight gets twice the keys: this is
+ * weighted rendezvous hashing, -w / ln(u), with u evenly between 0 and 1. */
 double lists_ring_score(uint32_t key, uint32_t member, double weight)
 {
     uint64_t hash = hash_mix((uint64_t)key << 32 | member);

@@ -1,4 +1,9 @@
-#include "policy/overrides.h"
+/*
+ * What choose gives with a backend: timeouts, Host, path, fields. policy/overrides.lua sets them
+ * one by one and calls these functions by name. Nothing that comes from there is trusted; false: it
+ * cannot be that. Texts are copied to the request's arena.
+ */
+#include "policy/bindings.h"
 
 #include "http/target.h"
 
@@ -18,6 +23,7 @@ static struct facts_overrides *overrides_of(struct binding_call *call)
     return decision->overrides;
 }
 
+/* which: 0 connect, 1 response_head, 2 response_body, 3 deadline. */
 bool policy_override_time(struct binding_call *call, uint32_t which, double seconds)
 {
     struct facts_overrides *overrides = overrides_of(call);
@@ -59,6 +65,8 @@ bool policy_override_path(struct binding_call *call, const char *text, size_t le
     return true;
 }
 
+/* use: FIELD_IN_REQUEST or _RESPONSE; value may be NULL: the field is removed. Gives an enum
+ * field_fault. */
 uint32_t policy_override_field(struct binding_call *call, uint32_t use, const char *name,
                                size_t name_length, const char *value, size_t value_length)
 {

@@ -1,6 +1,6 @@
 -- overrides - what choose may return with a backend, and on_response with its verdict.
 --
--- Returns a function that gives them to C (overrides.h) one by one, and returns a text if something
+-- Returns a function that gives them to C (overrides.c) one by one, and returns a text if something
 -- is wrong. Nothing here is called for a choose that returns a backend alone.
 local prelude = ...
 
