@@ -275,34 +275,34 @@ static void push_backends(lua_State *lua, const struct config *config)
     }
 }
 
+/* The parts of hooks.lua as functions, by name. */
+static void push_parts(lua_State *lua)
+{
+    static const struct {
+        struct slice (*source)(void);
+        const char *name;
+    } parts[] = {
+        {embedded_answers, "=lb answers"}, {embedded_backends, "=lb backends"},
+        {embedded_context, "=lb context"}, {embedded_headers, "=lb headers"},
+        {embedded_lists, "=lb lists"},     {embedded_overrides, "=lb overrides"},
+    };
+
+    lua_newtable(lua);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        sandbox_push_chunk(lua, parts[i].source(), parts[i].name);
+        lua_setfield(lua, -2, parts[i].name + strlen("=lb "));
+    }
+}
+
 void bindings_push_hooks(lua_State *lua, const struct config *config, struct segment *segment,
                          struct binding_call *call)
 {
     random_seed();
     sandbox_push_chunk(lua, embedded_hooks(), "=lb hooks");
     sandbox_push_prelude(lua);
-    sandbox_push_chunk(lua, embedded_answers(), "=lb answers");
-    sandbox_push_prelude(lua);
-    lua_call(lua, 1, 1);
-    sandbox_push_chunk(lua, embedded_backends(), "=lb backends");
-    sandbox_push_prelude(lua);
+    push_parts(lua);
     lua_pushlightuserdata(lua, segment);
     push_backends(lua, config);
-    lua_call(lua, 3, 1);
-    sandbox_push_chunk(lua, embedded_lists(), "=lb lists");
-    sandbox_push_prelude(lua);
-    lua_pushvalue(lua, -3);
-    lua_pushlightuserdata(lua, &call->number);
-    lua_call(lua, 3, 1);
     lua_pushlightuserdata(lua, call);
-    sandbox_push_chunk(lua, embedded_overrides(), "=lb overrides");
-    sandbox_push_prelude(lua);
-    lua_call(lua, 1, 1);
-    sandbox_push_chunk(lua, embedded_context(), "=lb context");
-    sandbox_push_prelude(lua);
-    lua_call(lua, 1, 1);
-    sandbox_push_chunk(lua, embedded_headers(), "=lb headers");
-    sandbox_push_prelude(lua);
-    lua_call(lua, 1, 1);
-    lua_call(lua, 8, 1);
+    lua_call(lua, 5, 1);
 }

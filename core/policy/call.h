@@ -1,18 +1,17 @@
 /*
- * call - one call of a hook on behalf of somebody, which may await.
+ * call - one call of a hook on behalf of an owner, which may await.
  */
 #ifndef POLICY_CALL_H
 #define POLICY_CALL_H
 
 #include "policy/facts.h"
 #include "script/script.h"
-#include "shared/hooks.h"
 
 struct policy;
 
 enum policy_progress {
     POLICY_DONE,   /* the answer is there */
-    POLICY_AWAITS, /* the hook waits for something; on_done will tell */
+    POLICY_AWAITS, /* the hook waits for something, and on_done follows */
 };
 
 /* What a hook is asked, and where its answer goes. */
@@ -28,7 +27,7 @@ struct policy_question {
 typedef void policy_end(struct policy *, const struct policy_question *, enum breach,
                         double answer);
 
-/* One call of a hook on behalf of somebody: embedded, all zero but for on_done before the first
+/* One call of a hook: embedded in its owner, all zero but for on_done before the first
  * call, and in place until its end or policy_cancel. One call at a time. */
 struct policy_call {
     /* After POLICY_AWAITS: the answer is where it was to be put. Comes from the loop, once, and

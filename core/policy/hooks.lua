@@ -8,7 +8,7 @@
 -- A table can refuse a new field but not a change of one that it has. So these tables are empty,
 -- except for the number in a ctx, which a script can spoil for itself only, and for the list of
 -- backends, which is mended before the next call. C checks whatever comes back.
-local prelude, answers, backends_module, lists, call_address, read_overrides, extend_ctx, bind_headers = ...
+local prelude, parts, segment_address, facts_of_backends, call_address = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
@@ -66,7 +66,11 @@ bool policy_answer_field(struct binding_call *, const char *name, size_t name_le
 ]]
 
 local call = ffi.cast("struct binding_call *", call_address)
-local members, number_of, list_for = backends_module.members, backends_module.number_of, lists.list_for
+local answers, bind_headers = parts.answers(prelude), parts.headers(prelude)
+local backends_module = parts.backends(prelude, segment_address, facts_of_backends)
+local members, number_of = backends_module.members, backends_module.number_of
+local list_for = parts.lists(prelude, backends_module, call)
+local read_overrides = parts.overrides(prelude)
 local turns = prelude.turns -- core/lua/turns.lua
 
 local REFUSED, RESPONDED, WRONG = -1, -2, -3          -- enum binding_answer
@@ -193,7 +197,7 @@ local function run_final()
   return 0
 end
 
-extend_ctx(ctx_fields, ctx_methods, call, check_fresh) -- core/policy/context.lua
+parts.context(prelude)(ctx_fields, ctx_methods, call, check_fresh)
 
 function turns.last()
   local request = call.request -- NULL where there is none, as in timers
@@ -314,7 +318,7 @@ local err_meta = {
 local function bind_choose(choose)
   return function()
     local call_number = call.number
-    local given, detail, more = choose(setmetatable({ call_number }, ctx_meta), list_for(call))
+    local given, detail, more = choose(setmetatable({ call_number }, ctx_meta), list_for())
     if detail == nil then
       local number = number_of[given]
       if number then return number end

@@ -2,7 +2,7 @@
 --
 -- A list is a table whose elements a script could change in place, so it is mended before the next
 -- call. Its methods take any list of backends, also one that the script has made.
-local prelude, backends_module, number_address = ...
+local prelude, backends_module, call = ...
 
 local ffi = prelude.ffi
 local C = ffi.C
@@ -32,7 +32,6 @@ local slot_of, weight_in_script = backends_module.slot_of, backends_module.weigh
 local slow_start = backends_module.slow_start
 local segment, turns = ffi.cast("void *", prelude.segment), prelude.turns
 local source_of = turns.source_of
-local call_number = ffi.cast("const double *", number_address)
 local methods = prelude.list_methods
 
 -- Raises an error about an argument; or about a dot in place of a colon, which moved all arguments.
@@ -292,8 +291,8 @@ end
 local all, all_number = new_list(members, turns.ALL), 0
 
 function all_of_call()
-  if all_number ~= call_number[0] then -- once in each call
-    all_number = call_number[0]
+  if all_number ~= call.number then -- once in each call
+    all_number = call.number
     if not is_whole(all, members) then all = new_list(members, turns.ALL) end
   end
   return all
@@ -308,7 +307,7 @@ end
 
 local kept_list, kept_original -- the one that most calls are given, and as it should be
 
-local function changed_list(call)
+local function changed_list()
   local original = {}
   for i = 1, call.count do original[i] = members[call.backends[i - 1] + 1] end
   local list = new_list(original, turns.ALL)
@@ -322,12 +321,10 @@ end
 -- Each call looks at two of its elements, the next call at others (C says which), as a loop would
 -- cost more than all the rest of a call. So a change is found after as many calls as the list has
 -- pairs.
-local function list_for(call)
+return function()
   if call.list == LIST_SAME then
     local list, original, i = kept_list, kept_original, call.check
     if rawget(list, i) == original[i] and rawget(list, i + 1) == original[i + 1] then return list end
   end
-  return changed_list(call)
+  return changed_list()
 end
-
-return { list_for = list_for }

@@ -82,11 +82,6 @@ enum policy_progress policy_on_health(struct policy *p, struct policy_call *call
 
 /* --- a request is over --- */
 
-bool policy_has_on_done(const struct policy *p)
-{
-    return script_has(p->script, HOOK_ON_DONE);
-}
-
 enum policy_progress policy_on_done(struct policy *p, struct policy_call *call,
                                     struct facts_request *request,
                                     const struct facts_result *result)

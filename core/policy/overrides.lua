@@ -11,7 +11,6 @@ local pairs, rawget, tostring, type = pairs, rawget, prelude.tostring, type
 local find, format, lower, sub = string.find, string.format, string.lower, string.sub
 
 ffi.cdef [[
-void policy_answer_why(struct binding_call *, const char *text, size_t length);
 bool policy_override_time(struct binding_call *, uint32_t which, double seconds);
 bool policy_override_host(struct binding_call *, const char *text, size_t length);
 bool policy_override_path(struct binding_call *, const char *text, size_t length);

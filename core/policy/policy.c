@@ -280,11 +280,6 @@ enum policy_progress policy_on_failure(struct policy *p, struct policy_call *cal
             .hook = HOOK_ON_FAILURE, .request = request, .failure = failure, .out = out});
 }
 
-bool policy_has_on_response(const struct policy *p)
-{
-    return script_has(p->script, HOOK_ON_RESPONSE);
-}
-
 enum policy_progress policy_on_response(struct policy *p, struct policy_call *call,
                                         struct facts_request *request,
                                         const struct facts_response *response,
@@ -374,12 +369,16 @@ void policy_let_go(struct policy *p)
 {
     timers_dispose(&p->timers);
     script_close(p->script);
-    p->has_let_go = true;
 }
 
 bool policy_has_script(const struct policy *p)
 {
-    return !p->has_let_go;
+    return script_has(p->script, HOOK_TIMER); /* as each has until it is closed */
+}
+
+bool policy_has(const struct policy *p, enum hook hook)
+{
+    return script_has(p->script, hook);
 }
 
 void policy_on_breach(struct policy *p, void (*heard)(void *owner, enum hook, struct slice message),

@@ -13,12 +13,9 @@
 #include "base/check.h"
 #include "config/config.h"
 #include "policy/call.h"
-#include "policy/facts.h"
-#include "shared/hooks.h"
 #include "shared/segment.h"
 
 struct policy;
-struct loop;
 
 enum { POLICY_IN_MONITOR = UINT32_MAX }; /* in place of a worker's number */
 
@@ -34,6 +31,7 @@ void policy_retire(struct policy *);
  * answered as if the script had failed. */
 void policy_let_go(struct policy *);
 bool policy_has_script(const struct policy *); /* policy_let_go was not called */
+bool policy_has(const struct policy *, enum hook);
 
 /* The request may go to one of these. *out is valid while the request's arena is; it is all
  * zero before a request's first call, and keeps by_fallback over the others. Request and *out are
@@ -47,8 +45,6 @@ enum policy_progress policy_on_failure(struct policy *, struct policy_call *,
                                        struct facts_request *, const struct facts_failure *,
                                        enum facts_verdict *out);
 
-/* Is there a hook to look at responses? */
-bool policy_has_on_response(const struct policy *);
 /* What becomes of a response: out->review. Its head, the request and *out are borrowed until the
  * call is over. FACTS_REPLACE: the answer is in *out; else only the overrides are, which apply if
  * the response goes to the client, or NULL. */
@@ -56,7 +52,6 @@ enum policy_progress policy_on_response(struct policy *, struct policy_call *,
                                         struct facts_request *, const struct facts_response *,
                                         struct facts_decision *out);
 
-bool policy_has_on_done(const struct policy *);
 /* A request is over. Both are borrowed until the call is. */
 enum policy_progress policy_on_done(struct policy *, struct policy_call *, struct facts_request *,
                                     const struct facts_result *);

@@ -22,7 +22,6 @@ struct policy {
     struct segment_counter *turn;
     struct breaches breaches;
     struct timers timers;
-    bool has_let_go;
 };
 
 static inline void policy_begin_call(struct policy *p, struct facts_request *request)

@@ -92,7 +92,7 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
     struct exchange *e = exchange_new(proxy, in);
     uint64_t all_tries_ms = e->plan->config->timeouts.request_ms;
 
-    e->calls_on_done = policy_has_on_done(e->plan->policy);
+    e->calls_on_done = policy_has(e->plan->policy, HOOK_ON_DONE);
     allowance_note(&proxy->retries, loop_now_ms(proxy->loop));
     if (upload_is_too_large(&e->upload)) {
         exchange_refuse_body(e);
@@ -415,7 +415,7 @@ static void on_attempt_head(struct attempt *a)
         in->awaits_continue = false; /* now it is the client's turn */
         attempt_sending(a, false);
         incoming_watch(in);
-    } else if (policy_has_on_response(e->plan->policy)) {
+    } else if (policy_has(e->plan->policy, HOOK_ON_RESPONSE)) {
         exchange_review(e);
     } else {
         exchange_answer(e, attempt_response_changes(a));
