@@ -28,6 +28,7 @@ struct rehearsal {
     struct head head;
     struct arena arena;
     struct facts_request request;
+    struct policy_call call; /* of one hook after the other; no on_done, as the loop does not run */
     uint32_t *backends;
     char room[REQUEST_BYTES];
 };
@@ -50,11 +51,6 @@ static void on_breach(void *owner, enum hook hook, struct slice message)
     r->has_failed = true;
     buffer_append(r->error, message);
     buffer_printf(r->error, " (in %s, tried with %s)", hook_name(hook), r->with);
-}
-
-static void on_done(struct policy_call *call)
-{
-    (void)call; /* the loop does not run */
 }
 
 static void make_request(struct rehearsal *r)
@@ -89,17 +85,15 @@ static void make_request(struct rehearsal *r)
 
 static void try_choose(struct rehearsal *r, struct facts_decision *decision)
 {
-    struct policy_call call = {.on_done = on_done};
     struct facts_choice choice = {r->backends, r->config->backends_count, 1, false};
 
     r->with = "a made-up request";
-    policy_choose(r->policy, &call, &r->request, &choice, decision);
-    policy_cancel(&call);
+    policy_choose(r->policy, &r->call, &r->request, &choice, decision);
+    policy_cancel(&r->call);
 }
 
 static void try_on_failure(struct rehearsal *r, uint32_t backend)
 {
-    struct policy_call call = {.on_done = on_done};
     struct facts_failure failure = {.kind = FACTS_CONNECT,
                                     .phase = FACTS_PHASE_CONNECT,
                                     .message = SLICE("connection refused"),
@@ -107,14 +101,13 @@ static void try_on_failure(struct rehearsal *r, uint32_t backend)
     enum facts_verdict verdict;
 
     r->with = "a made-up request";
-    policy_on_failure(r->policy, &call, &r->request, &failure, &verdict);
-    policy_cancel(&call);
+    policy_on_failure(r->policy, &r->call, &r->request, &failure, &verdict);
+    policy_cancel(&r->call);
 }
 
 /* Most scripts let a 200 go to the client and may ask elsewhere for a 503. */
 static void try_on_response(struct rehearsal *r, uint32_t backend, unsigned status)
 {
-    struct policy_call call = {.on_done = on_done};
     struct head head = {.version = VERSION_1_1,
                         .status = status,
                         .fields = response_fields,
@@ -124,14 +117,13 @@ static void try_on_response(struct rehearsal *r, uint32_t backend, unsigned stat
 
     r->with =
         status == 200 ? "a made-up response of status 200" : "a made-up response of status 503";
-    policy_on_response(r->policy, &call, &r->request, &response, &decision);
-    policy_cancel(&call);
+    policy_on_response(r->policy, &r->call, &r->request, &response, &decision);
+    policy_cancel(&r->call);
 }
 
 /* What ctx:finally was given, and on_done. */
 static void try_end(struct rehearsal *r, int32_t backend)
 {
-    struct policy_call call = {.on_done = on_done};
     struct facts_result result = {.ms = 1,
                                   .status = backend < 0 ? 503 : 200,
                                   .attempts = backend < 0 ? 0 : 1,
@@ -141,28 +133,25 @@ static void try_end(struct rehearsal *r, int32_t backend)
     policy_finish(r->policy, &r->request, &result);
     if (r->has_failed || !r->config->has_on_done)
         return;
-    policy_on_done(r->policy, &call, &r->request, &result);
-    policy_cancel(&call);
+    policy_on_done(r->policy, &r->call, &r->request, &result);
+    policy_cancel(&r->call);
 }
 
 /* The hooks of the monitor. Which verdict health comes to does not matter. */
 static void try_health(struct rehearsal *r, uint32_t backend)
 {
-    struct policy_call call = {.on_done = on_done};
     struct facts_check check;
 
     r->with = "the first backend";
-    policy_health(r->policy, &call, &r->request, backend, &check);
-    policy_cancel(&call);
+    policy_health(r->policy, &r->call, &r->request, backend, &check);
+    policy_cancel(&r->call);
 }
 
 static void try_on_health(struct rehearsal *r, uint32_t backend)
 {
-    struct policy_call call = {.on_done = on_done};
-
     r->with = "the first backend, said to be down";
-    policy_on_health(r->policy, &call, backend, false, SLICE("connection refused"));
-    policy_cancel(&call);
+    policy_on_health(r->policy, &r->call, backend, false, SLICE("connection refused"));
+    policy_cancel(&r->call);
 }
 
 /* Until one has failed: the first mistake is reported. */

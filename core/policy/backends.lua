@@ -17,7 +17,7 @@ ffi.cdef [[
 uint32_t steering_state(const void *segment, uint32_t slot);
 double steering_since(const void *segment, uint32_t slot);
 uint32_t steering_weight(const void *segment, uint32_t slot, uint32_t in_script);
-double steering_effective_weight(const void *segment, uint32_t slot, uint32_t in_script, double ramp_s);
+double weight_now(const void *segment, uint32_t slot, uint32_t in_script, double ramp_s);
 bool steering_eject(void *segment, uint32_t slot, const char *name, double seconds, const char *why, size_t why_length);
 bool steering_drain(void *segment, uint32_t slot, const char *name, bool draining);
 void steering_set_weight(void *segment, uint32_t slot, const char *name, uint32_t in_script, uint32_t weight);
@@ -45,7 +45,7 @@ local live = {
   since = function(backend) return (C.steering_since(segment, backend[0])) end,
   weight = function(backend) return (C.steering_weight(segment, backend[0], weight_in_script[backend])) end,
   effective_weight = function(backend)
-    return (C.steering_effective_weight(segment, backend[0], weight_in_script[backend], slow_start))
+    return (C.weight_now(segment, backend[0], weight_in_script[backend], slow_start))
   end,
   in_flight = function(backend) return (C.policy_backend_in_flight(segment, backend[0])) end,
   requests = function(backend) return (C.policy_backend_requests(segment, backend[0])) end,

@@ -3,8 +3,8 @@
  * functions by name.
  */
 #include "base/hash.h"
-#include "policy/steering.h"
 #include "shared/turns.h"
+#include "shared/weight.h"
 
 #include <math.h>
 
@@ -56,7 +56,7 @@ static inline double weigh(const struct segment *segment, const struct lists_sco
 
     if (m->slot == LISTS_STRANGER)
         return 1;
-    return steering_effective_weight(segment, m->slot, m->in_script, list->ramp_s);
+    return weight_now(segment, m->slot, m->in_script, list->ramp_s);
 }
 
 static struct ties find_ties(const struct segment *segment, const struct lists_scored *list)

@@ -2,30 +2,22 @@
  * The hooks that nobody's request waits for: health and on_health in the monitor, on_done, and
  * the functions of ctx:finally and of timers.
  */
-#include "policy/policy.h"
-
 #include "base/list.h"
+#include "lua/place.h"
 #include "policy/policy_inside.h"
-
-#include <string.h>
 
 /* "the check in balancer.lua:12 failed: ..", in the request's arena. */
 static struct slice policy_why_check_failed(struct policy *p, enum breach breach)
 {
-    const char *path = p->config->script_path;
     struct buffer message = {0}, why = {0};
     struct slice text, copy;
     unsigned line;
 
     script_explain(p->script, HOOK_HEALTH, breach, &message, &line);
     text = buffer_slice(&message);
-    if (text.length > strlen(path) && memcmp(text.start, path, strlen(path)) == 0) {
-        const char *behind =
-            memchr(text.start + strlen(path) + 1, ':', text.length - strlen(path) - 1);
-
-        if (behind != NULL) /* it says the line, which is said anyway */
-            text = (struct slice){behind + 1, text.length - (size_t)(behind + 1 - text.start)};
-    }
+    if (place_begins(text, p->config->script_path, &text)) /* ":12: ..", whose line is known */
+        for (int colons = 0; colons < 2; colons++)
+            slice_take_until(&text, ':');
     buffer_printf(&why, "the check in %s:%u failed:%s%.*s", p->breaches.script_name, line,
                   text.length > 0 && text.start[0] == ' ' ? "" : " ", (int)text.length, text.start);
     if (breach == BREACH_WRONG)

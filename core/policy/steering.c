@@ -1,5 +1,8 @@
-#include "policy/steering.h"
-
+/*
+ * What a script does to a backend, and what it reads of its state: policy/backends.lua calls these
+ * functions by name. What is done holds for all workers, and the one that changed something logs it.
+ * Slots are checked here, texts may hold any byte.
+ */
 #include "base/clock.h"
 #include "base/log.h"
 #include "shared/backend_standing.h"
@@ -10,6 +13,7 @@
 
 enum { WHY_BYTES_MAX = 200, WEIGHT_MAX = 65535 };
 
+/* True: it is out for so long. False: it is down, or the last one, or half of all are out. */
 bool steering_eject(struct segment *segment, uint32_t slot, const char *name, double seconds,
                     const char *why, size_t why_length)
 {
@@ -49,6 +53,7 @@ void steering_set_weight(struct segment *segment, uint32_t slot, const char *nam
         "%s has weight %u now%s", name, weight, weight == 0 ? ": it gets no new requests" : "");
 }
 
+/* An enum backend_standing. */
 uint32_t steering_state(const struct segment *segment, uint32_t slot)
 {
     if (!segment_has_slot(segment, slot))
@@ -56,6 +61,7 @@ uint32_t steering_state(const struct segment *segment, uint32_t slot)
     return standing_of(segment, slot, clock_steady_ms());
 }
 
+/* Seconds. */
 double steering_since(const struct segment *segment, uint32_t slot)
 {
     uint64_t now_ms = clock_steady_ms(), since_ms;
@@ -69,14 +75,4 @@ double steering_since(const struct segment *segment, uint32_t slot)
 uint32_t steering_weight(const struct segment *segment, uint32_t slot, uint32_t in_script)
 {
     return segment_has_slot(segment, slot) ? weight_of(segment, slot, in_script) : in_script;
-}
-
-double steering_effective_weight(const struct segment *segment, uint32_t slot, uint32_t in_script,
-                                 double ramp_s)
-{
-    if (!segment_has_slot(segment, slot))
-        return in_script;
-    if (ramp_s <= 0) /* no need to know the time */
-        return weight_of(segment, slot, in_script);
-    return weight_effective(segment, slot, in_script, (uint64_t)(ramp_s * 1000), clock_steady_ms());
 }

@@ -1,5 +1,7 @@
 #include "shared/weight.h"
 
+#include "base/clock.h"
+
 enum { WEIGHT_RAMP_STEPS = 10 }; /* it begins at one part in so many */
 
 /* One word has the weight that was set and the script's then; if the latter changes, it counts. */
@@ -46,12 +48,17 @@ static double weight_ramp(uint64_t back_ms, uint64_t ramp_ms, uint64_t now_ms)
     return part > 1.0 / WEIGHT_RAMP_STEPS ? part : 1.0 / WEIGHT_RAMP_STEPS;
 }
 
-double weight_effective(const struct segment *s, unsigned slot, uint32_t in_script,
-                        uint64_t ramp_ms, uint64_t now_ms)
+double weight_now(const struct segment *s, uint32_t slot, uint32_t in_script, double ramp_s)
 {
-    uint64_t back_ms = atomic_load_explicit(&s->backends[slot].back_ms, memory_order_relaxed);
+    uint64_t back_ms;
 
-    return weight_of(s, slot, in_script) * weight_ramp(back_ms, ramp_ms, now_ms);
+    if (!segment_has_slot(s, slot))
+        return in_script;
+    if (ramp_s <= 0) /* no need to know the time */
+        return weight_of(s, slot, in_script);
+    back_ms = atomic_load_explicit(&s->backends[slot].back_ms, memory_order_relaxed);
+    return weight_of(s, slot, in_script) *
+           weight_ramp(back_ms, (uint64_t)(ramp_s * 1000), clock_steady_ms());
 }
 
 void weight_clear(struct segment *s, unsigned slot)

@@ -19,9 +19,9 @@ bool weight_set(struct segment *, unsigned slot, uint32_t in_script, uint32_t we
 void weight_note_script(struct segment *, unsigned slot, uint32_t in_script);
 bool weight_is_some(const struct segment *, unsigned slot);
 
-/* With less, from a tenth on, for ramp_ms after it came back. */
-double weight_effective(const struct segment *, unsigned slot, uint32_t in_script, uint64_t ramp_ms,
-                        uint64_t now_ms);
+/* The weight as it is now: less, from a tenth on, for ramp_s after it came back. Lua calls it by
+ * name, too: without such a slot it is the script's. */
+double weight_now(const struct segment *, uint32_t slot, uint32_t in_script, double ramp_s);
 
 void weight_clear(struct segment *, unsigned slot); /* it is another backend's from now on */
 
