@@ -33,7 +33,7 @@ enum binding_answer {
 
 struct binding_call { /* one running call */
     struct facts_request *request;
-    double number; /* another for each call: a ctx that was kept is seen by it */
+    double number; /* each call has its own: it shows a ctx that was kept */
     const uint32_t *backends;
     int32_t check; /* of the list, which two elements are looked at: from 1 */
     uint32_t count;
@@ -46,7 +46,7 @@ struct binding_call { /* one running call */
     const struct facts_failure *failure;
     const struct head *response;       /* of on_response */
     uint32_t status;                   /* likewise */
-    const struct facts_result *result; /* of on_done and ctx:finally; NULL otherwise */
+    const struct facts_result *result; /* of on_done and ctx:finally, else NULL */
     uint32_t final;                    /* of ctx:finally, which of the request's: from 1 */
     uint32_t has_ctx;                  /* the request can be shown: it has a head */
     struct facts_decision *decision;   /* of choose and on_response, while they run; else NULL */

@@ -17,7 +17,7 @@
 
 struct head; /* http/head.h */
 
-struct facts_pair { /* of what ctx:explain was told */
+struct facts_pair { /* that ctx:explain was given */
     struct facts_pair *next;
     struct slice key, value;
     char *room; /* for the value */
@@ -34,7 +34,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     struct slice method;
     struct slice target; /* as the client sent it */
     struct slice path;   /* the target's path, without "?" and what follows */
-    struct slice query;  /* behind the "?", may be empty */
+    struct slice query;  /* after the "?", may be empty */
     struct slice host;   /* of the request, without the port */
     struct slice scheme; /* "http" */
     struct slice client_ip;
@@ -53,10 +53,10 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     uint32_t finals;              /* the policy's: how many functions ctx:finally was given */
     uint32_t last;                /* the backend that was chosen last, its index + 1; 0: none yet */
     uint32_t by_fallback;         /* a hook failed for it, and the built-in rule decided */
-    uint32_t is_trusted;          /* what it says of those before it goes on */
+    uint32_t is_trusted;          /* what it says of earlier clients is forwarded */
     struct facts_pair *explained; /* for the access line; in the arena */
-    struct slice authority;       /* what Host says when it goes on; empty: the backend's own */
-    uint64_t client;              /* another one for each whom ctx.client tells apart; never 0 */
+    struct slice authority;       /* the Host that is forwarded; empty: the backend's own */
+    uint64_t client;              /* one for each value of ctx.client; never 0 */
     struct slice clean_path;      /* as scripts compare it, once one has asked; in the arena, */
     const char *clean_path_fault; /* or why there is none */
     bool has_clean_path;          /* one of the two is known */
@@ -98,7 +98,7 @@ struct facts_choice {
 
 enum facts_decision_kind {
     FACTS_BACKEND, /* send it there */
-    FACTS_REFUSE,  /* nobody is fit: 503, and why */
+    FACTS_REFUSE,  /* no backend is fit: 503, and why */
     FACTS_RESPOND, /* the script answers itself */
 };
 

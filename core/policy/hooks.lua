@@ -2,7 +2,7 @@
 --
 -- C fills `call` (policy/bindings.h) and calls one of the functions that `bind` returns, in a
 -- coroutine. Each makes a ctx of its own: the compiler removes that table where the script does not
--- keep it, and a ctx that was kept is told from a fresh one by its number. Facts are read through
+-- keep it, and the number in a ctx that was kept is not that of the call. Facts are read through
 -- the FFI when a field is asked for. Scripts see tables only, never a pointer.
 --
 -- A table can refuse a new field but not a change of one that it has. So these tables are empty,
@@ -241,15 +241,15 @@ local function why(text) C.policy_answer_why(call, text, #text) end
 
 -- Results of a hook that lb does not read are lost: lb check refuses that, and at run time it is
 -- logged once.
-local told = {}
+local logged = {} -- by hook
 
 local function drop(hook, fn, what)
-  if told[hook] then return nil end
+  if logged[hook] then return nil end
   local place = prelude.getinfo(fn, "S")
   if C.policy_value_dropped(hook, place.short_src, place.linedefined, what) then
     return wrong("%s returned %s, which is lost", hook, what)
   end
-  told[hook] = true
+  logged[hook] = true
 end
 
 local function respond(given, hook)

@@ -102,7 +102,7 @@ turns.neighbour = neighbour
 
 local origins = {} -- of lists by tag, by source: { parent's source, key, value }
 
--- Could it be in such a list? Of one that the script has made nobody knows.
+-- Could that backend be in such a list? Yes, if the script has made the list.
 function turns.is_of(list, last)
   local origin = origins[source_of[list] or turns.ALL]
   while origin do

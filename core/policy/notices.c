@@ -1,6 +1,6 @@
 /*
- * The hooks that nobody's request waits for: health and on_health in the monitor, on_done, and
- * the functions of ctx:finally and of timers.
+ * The hooks that no request waits for: health and on_health in the monitor, on_done, and the
+ * functions of ctx:finally and of timers.
  */
 #include "base/list.h"
 #include "lua/place.h"

@@ -87,7 +87,7 @@ enum policy_progress policy_wait(struct policy *p, struct policy_call *call)
 /* --- the built-in rules --- */
 
 /* As balancer.lua does it: a try after the first goes to the neighbour of the one before, and takes
- * no turn, or who comes next would meet the one that fails. */
+ * no turn, or the next request would be sent to the backend that fails. */
 static void choose_in_turn(struct policy *p, const struct facts_request *request,
                            const struct facts_choice *choice, struct facts_decision *out)
 {

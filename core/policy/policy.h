@@ -61,14 +61,14 @@ enum policy_progress policy_on_done(struct policy *, struct policy_call *, struc
  * policy_on_done and policy_forget. */
 void policy_finish(struct policy *, struct facts_request *, const struct facts_result *result);
 
-/* Nobody wants the answer any more: a call that awaits is thrown away. In any state. */
+/* The answer is of no use any more: a call that awaits is thrown away. In any state. */
 void policy_cancel(struct policy_call *);
 
 /* How is the backend? Errors are a no, with their text as the reason. The request has nothing but
  * an arena and perhaps a deadline. */
 enum policy_progress policy_health(struct policy *, struct policy_call *, struct facts_request *,
                                    uint32_t backend, struct facts_check *out);
-/* Tells the script of a change. The reason is borrowed until the call is over. */
+/* The script is called with a change. The reason is borrowed until the call is over. */
 enum policy_progress policy_on_health(struct policy *, struct policy_call *, uint32_t backend,
                                       bool is_up, struct slice reason);
 
@@ -76,7 +76,7 @@ enum policy_progress policy_on_health(struct policy *, struct policy_call *, uin
  * Call once for each request that policy_choose has seen. */
 void policy_forget(struct policy *, struct facts_request *);
 
-/* What goes wrong is told there, with the script's line, and not logged. */
+/* What goes wrong is reported there, with the script's line, and not logged. */
 void policy_on_breach(struct policy *, void (*heard)(void *owner, enum hook, struct slice message),
                       void *owner);
 void policy_tick(struct policy *); /* once a second, roughly */

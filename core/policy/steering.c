@@ -1,6 +1,6 @@
 /*
  * What a script does to a backend, and what it reads of its state: policy/backends.lua calls these
- * functions by name. What is done holds for all workers, and the one that changed something logs it.
+ * functions by name. What is done holds for all workers; the worker that changed something logs it.
  * Slots are checked here, texts may hold any byte.
  */
 #include "base/clock.h"

@@ -153,7 +153,7 @@ describe("a policy", function()
     local seen = {}
     for i = 1, 4 do seen[i] = choose().backend end
     assert.same({ 0, 1, 2, 0 }, seen)
-    host.unload() -- another VM goes on where this one was
+    host.unload() -- another VM continues where this one was
     load_choose("return backends[turn:next(#backends)]", { before = "local turn = lb.counter 'policy spec'" })
     assert.equal(1, choose().backend)
   end)
@@ -268,7 +268,7 @@ describe("a policy", function()
       assert.equal(FAIL, verdict(CONNECT))
     end)
 
-    it("is told what happened", function()
+    it("is shown what happened", function()
       load [[return { on_failure = function(ctx, backend, err)
         if backend.port == 9002 and err.kind == "timeout" and err.phase == "connect" and err.message == "refused" then
           return "next"

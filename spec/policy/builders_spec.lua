@@ -24,7 +24,7 @@ describe("the builders", function()
     assert.same({ "every 2", "after 3", "every 4" }, ran)
   end)
 
-  it("leave a run of a timer out while the one before still goes on", function()
+  it("leave a run of a timer out while the one before still runs", function()
     local began = {}
     lb.every(1, function()
       began[#began + 1] = lb.now() - 1000

@@ -70,7 +70,7 @@ describe("circuit breaker", function()
     assert.is_nil(policy.choose(request {}, pool {}))
   end)
 
-  it("uses more careful numbers if told so", function()
+  it("uses more careful numbers if they are given", function()
     policy = script.load_text "return require 'circuit_breaker' { error_rate = 0.1, requests = 1, cap = 1 }"
     local backends = pool { { name = "a", error_rate = 0.2 }, { name = "b", error_rate = 0.2 } }
     serve(backends, 10)

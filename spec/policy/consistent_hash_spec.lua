@@ -55,7 +55,7 @@ describe("consistent hash", function()
     assert.is_nil(next(seen, next(seen)))
   end)
 
-  it("bounds them from the first one on if it is told to", function()
+  it("bounds them from the first one on if that is set", function()
     policy = script.load_text [[
       return require "consistent_hash" { key = function(ctx) return ctx.path end, at_least = 1 }]]
     local backends = ten()
@@ -75,7 +75,7 @@ describe("consistent hash", function()
     assert.is_true(large > 2800 and large < 3200, large .. " of 4000")
   end)
 
-  it("goes by the client's address unless told otherwise", function()
+  it("goes by the client's address unless a key is given", function()
     policy = script.load "scripts/consistent_hash.lua"
     local backends, seen = ten(), {}
     for i = 1, 50 do

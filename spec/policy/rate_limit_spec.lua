@@ -82,7 +82,7 @@ describe("rate limit", function()
     assert.equal("b", policy.choose(request { tries = 2 }, backends).name)
   end)
 
-  it("goes by what it is told", function()
+  it("counts by the key that it is given", function()
     policy = script.load_text [[return require "rate_limit" {
       rate = 1, burst = 2, key = function(ctx) return ctx.headers:one "x-api-key" or "" end }]]
     assert.equal(2, (passed(5, { headers = { ["X-Api-Key"] = "k1" } })))

@@ -29,7 +29,7 @@ describe("retry 5xx", function()
     assert.is_nil(verdict(503, { attempts = 3 }))
   end)
 
-  it("goes by other statuses if told so", function()
+  it("goes by other statuses if they are given", function()
     policy = script.load_text "return require 'retry_5xx' { statuses = { 500 } }"
     assert.equal("next", verdict(500))
     assert.is_nil(verdict(503))

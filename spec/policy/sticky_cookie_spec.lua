@@ -58,7 +58,7 @@ describe("sticky cookie", function()
     assert.truthy(given.response_headers)
   end)
 
-  it("gives no cookie that tells the backend's address", function()
+  it("gives no cookie that shows the backend's address", function()
     local one, cookie = first()
     assert.is_nil(cookie:find(one.address, 1, true))
   end)
