@@ -41,19 +41,17 @@ static bool is_type(struct slice type)
 
 static const char *header_fault(struct slice name, struct slice value)
 {
+    static const char *const texts[] = {
+        [FIELD_FINE] = NULL,
+        [FIELD_BAD_NAME] = "this is no header's name",
+        [FIELD_BAD_VALUE] = "a line end or another control byte in it",
+        [FIELD_OURS] = "it is set by lb itself",
+    };
+
     if (slice_is_nocase(name, SLICE("content-type")))
         return "the type of a page is a field of its own, as in { type = \"text/html\", body = .. "
                "}";
-    switch (field_check(FIELD_IN_RESPONSE, name, &value)) {
-    case FIELD_BAD_NAME:
-        return "this is no header's name";
-    case FIELD_BAD_VALUE:
-        return "a line end or another control byte in it";
-    case FIELD_OURS:
-        return "it is set by lb itself";
-    default:
-        return NULL;
-    }
+    return texts[field_check(FIELD_IN_RESPONSE, name, &value)];
 }
 
 /* In the order of their names, as Lua has none: what is printed is the same each time. */
