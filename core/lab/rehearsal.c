@@ -10,7 +10,6 @@
 #include "dial/dial.h"
 #include "http/head.h"
 #include "net/loop.h"
-#include "policy/bindings.h"
 #include "policy/policy.h"
 #include "shared/board.h"
 
@@ -206,7 +205,6 @@ bool rehearsal_passes(const struct config *config, struct buffer *error)
         return false;
     }
     raise_curtain(r);
-    bindings_rehearse(true);
     r->policy = policy_new(config, r->segment, &r->loop, 0, error);
     if (r->policy != NULL) {
         policy_on_breach(r->policy, on_breach, r);
@@ -215,7 +213,6 @@ bool rehearsal_passes(const struct config *config, struct buffer *error)
         policy_forget(r->policy, &r->request);
         arena_dispose(&r->arena);
     }
-    bindings_rehearse(false);
     passes = r->policy != NULL && !r->has_failed;
     policy_free(r->policy);
     if (dial_is_resolving()) /* a hook's lookup, which the loop would wait for: leave all to exit */

@@ -2,7 +2,6 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/random.h"
 #include "http/field_kind.h"
 #include "http/field_rules.h"
@@ -168,24 +167,6 @@ void policy_answer_why(struct binding_call *call, const char *text, size_t lengt
 {
     if (call->decision != NULL)
         call->decision->why = copy_for(call, text, length);
-}
-
-static bool is_rehearsed;
-
-void bindings_rehearse(bool are_rehearsed)
-{
-    is_rehearsed = are_rehearsed;
-}
-
-/* A hook has returned more than lb reads. True: it is rehearsed, so that is wrong; else it is logged.
- */
-bool policy_value_dropped(const char *hook, const char *file, uint32_t line, const char *what)
-{
-    if (is_rehearsed)
-        return true;
-    log_event(LOG_WARN, "value_dropped", LOG_PAIRS({"hook", hook}, {"#line", LOG_NUMBER(line)}),
-              "%s:%u: %s returned %s, which is lost", file, line, hook, what);
-    return false;
 }
 
 void policy_answer_wrong(struct binding_call *call, const char *text, size_t length)

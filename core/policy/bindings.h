@@ -59,6 +59,4 @@ struct binding_call { /* one running call */
 void bindings_push_hooks(lua_State *, const struct config *, struct segment *,
                          struct binding_call *);
 
-void bindings_rehearse(bool); /* for all scripts of this process: policy_value_dropped */
-
 #endif

@@ -57,7 +57,7 @@ const struct binding_field *policy_response_header(const void *response, const c
 const struct binding_field *policy_field_at(const struct facts_request *, uint32_t from);
 const struct binding_field *policy_response_field_at(const void *response, uint32_t from);
 double policy_remaining(const struct facts_request *);
-bool policy_value_dropped(const char *hook, const char *file, uint32_t line, const char *what);
+bool policy_value_dropped(struct binding_call *, const char *hook, const char *file, uint32_t line, const char *what);
 void policy_answer_why(struct binding_call *, const char *text, size_t length);
 void policy_answer_wrong(struct binding_call *, const char *text, size_t length);
 bool policy_answer_respond(struct binding_call *, uint32_t status, uint32_t fields, const char *body, size_t length);
@@ -246,7 +246,7 @@ local logged = {} -- by hook
 local function drop(hook, fn, what)
   if logged[hook] then return nil end
   local place = prelude.getinfo(fn, "S")
-  if C.policy_value_dropped(hook, place.short_src, place.linedefined, what) then
+  if C.policy_value_dropped(call, hook, place.short_src, place.linedefined, what) then
     return wrong("%s returned %s, which is lost", hook, what)
   end
   logged[hook] = true

@@ -381,6 +381,18 @@ bool policy_has(const struct policy *p, enum hook hook)
     return script_has(p->script, hook);
 }
 
+/* For hooks.lua, by name. A hook has returned more than lb reads. True: that is a breach, as those
+ * are reported, in a rehearsal; else it is logged. */
+bool policy_value_dropped(struct binding_call *call, const char *hook, const char *file,
+                          uint32_t line, const char *what)
+{
+    if (list_entry(call, struct policy, call)->breaches.heard != NULL)
+        return true;
+    log_event(LOG_WARN, "value_dropped", LOG_PAIRS({"hook", hook}, {"#line", LOG_NUMBER(line)}),
+              "%s:%u: %s returned %s, which is lost", file, line, hook, what);
+    return false;
+}
+
 void policy_on_breach(struct policy *p, void (*heard)(void *owner, enum hook, struct slice message),
                       void *owner)
 {
