@@ -37,7 +37,7 @@ local STATES = { [0] = "up", "down", "ejected", "draining" } -- enum backend_sta
 
 local slot_of = {}    -- by the backend's object: where it is on the board
 local weight_in_script = {} -- and its weight before anybody set another one
-local slow_start = facts_of_backends[1] and facts_of_backends[1].slow_start or 0 -- seconds
+local slow_start = facts_of_backends.slow_start or 0 -- seconds
 
 -- In parentheses below, as LuaJIT takes calls in tail position for a loop, and gives up after 15.
 local live = {

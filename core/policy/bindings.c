@@ -226,7 +226,7 @@ static void push_tags(lua_State *lua, const struct config_backend *backend)
 }
 
 /* What does not change about a backend, as a plain table. */
-static void push_backend(lua_State *lua, const struct config_backend *backend, double slow_start_s)
+static void push_backend(lua_State *lua, const struct config_backend *backend)
 {
     lua_newtable(lua);
     lua_pushstring(lua, backend->name);
@@ -241,8 +241,6 @@ static void push_backend(lua_State *lua, const struct config_backend *backend, d
     lua_setfield(lua, -2, "weight");
     push_tags(lua, backend);
     lua_setfield(lua, -2, "tags");
-    lua_pushnumber(lua, slow_start_s);
-    lua_setfield(lua, -2, "slow_start");
     lua_pushnumber(lua, backend->slot);
     lua_setfield(lua, -2, "slot");
 }
@@ -251,9 +249,11 @@ static void push_backends(lua_State *lua, const struct config *config)
 {
     lua_newtable(lua);
     for (unsigned i = 0; i < config->backends_count; i++) {
-        push_backend(lua, &config->backends[i], (double)config->health.slow_start_ms / 1000);
+        push_backend(lua, &config->backends[i]);
         lua_rawseti(lua, -2, (int)i + 1);
     }
+    lua_pushnumber(lua, (double)config->health.slow_start_ms / 1000);
+    lua_setfield(lua, -2, "slow_start");
 }
 
 /* The parts of hooks.lua as functions, by name. */

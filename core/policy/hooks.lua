@@ -267,12 +267,6 @@ local function respond(given, hook)
   return RESPONDED
 end
 
-local function with_overrides(number, overrides)
-  local text = read_overrides(call, overrides)
-  if text then return wrong("choose returned %s", text) end
-  return number
-end
-
 -- What was probably meant, behind "expected a backend".
 local function such_as(given)
   if type(given) == "string" then return format(", such as backends:by_name(%q)", given) end
@@ -285,7 +279,10 @@ local function decode(given, detail, more, choose)
   if more ~= nil and drop("choose", choose, "a third value") then return WRONG end
   if type(given) == "table" then
     local number = number_of[given]
-    if number then return with_overrides(number, detail) end
+    if number then
+      local text = read_overrides(call, detail)
+      return text and wrong("choose returned %s", text) or number
+    end
     local answer = answers.contents_of(given)
     if answer and detail ~= nil and drop("choose", choose, "an answer and a " .. type(detail)) then return WRONG end
     if answer then return respond(answer, "choose") end
