@@ -1,11 +1,14 @@
-#include "lua/texts.h"
-
+/*
+ * What scripts do with texts and is C: core/lua/texts.lua and json.lua call these by name.
+ * Each takes time by the length of what it is given; they bound that.
+ */
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/utf8.h"
 
 enum { MEMBERS_MAX = 20 }; /* of an event; texts.lua knows it, too */
 
+/* Takes as long for any bytes. */
 bool texts_equal(const char *a, const char *b, size_t length)
 {
     volatile unsigned char differs = 0;
@@ -15,6 +18,7 @@ bool texts_equal(const char *a, const char *b, size_t length)
     return differs == 0;
 }
 
+/* How much of it is UTF-8. */
 size_t texts_utf8(const char *text, size_t length)
 {
     return utf8_prefix((struct slice){text, length});
@@ -33,6 +37,8 @@ static void log_as_text(uint32_t level, const char *message, const struct log_pa
     buffer_dispose(&line);
 }
 
+/* An event of the script with members besides its message: names and values in turn, each with a
+ * NUL behind it, a name as log_pair has it. Level: enum log_level. */
 void texts_log(uint32_t level, const char *message, const char *const *members, uint32_t count)
 {
     struct log_pair pairs[MEMBERS_MAX + 1] = {{0}};

@@ -1,11 +1,14 @@
 /*
+ * Numbers that lb keeps anyway, by name, for scripts: lb.metric(name). lua/prelude.lua calls these
+ * functions by name. Each number is the sum over all workers of what the segment has, those that
+ * died excepted where the supervisor clears them.
+ *
  * Two kinds of names: those in the table below, and "policy_breaches.HOOK.KIND" for every hook
  * and breach of shared/hooks.h.
  */
-#include "shared/metrics.h"
-
 #include "base/nearest.h"
 #include "shared/hooks.h"
+#include "shared/segment.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -88,6 +91,7 @@ static double breaches_read(const struct segment *s, unsigned i)
     return sum;
 }
 
+/* False: there is no such. */
 bool metrics_read(const struct segment *segment, struct slice name, double *value)
 {
     char full[NAME_BYTES];
@@ -107,6 +111,7 @@ bool metrics_read(const struct segment *segment, struct slice name, double *valu
     return false;
 }
 
+/* The name that was probably meant, or NULL. Good until the next call. */
 const char *metrics_near(struct slice name)
 {
     static char rooms[BREACH_NAMES][NAME_BYTES];

@@ -1,4 +1,7 @@
 /*
+ * What scripts keep in the table: values, sums over a time, buckets of tokens. core/lua/shared.lua
+ * calls these functions by name. Times are seconds. All are exact over all processes.
+ *
  * A key of the table begins with a letter that says what it is: "k" a script's value,
  * "w" a window, "b" a bucket. Of a key that is long it is a capital one, and the key's
  * SHA-256 stands in its place: no client can make two keys that are one, nor one that is a short
@@ -7,16 +10,29 @@
  * change at a reload, so nothing that follows from them is kept but the time at which it
  * expires: when it would be full, as a full bucket is what a key has that was never seen.
  */
-#include "shared/store.h"
-
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/sha256.h"
+#include "shared/segment.h"
 #include "shared/table.h"
 
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
+
+enum {
+    KEY_BYTES_MAX = 128, /* of a key, and of a window's name; a longer one is hashed */
+    NAME_BYTES_MAX = 48, /* of a bucket */
+    WINDOW_SLICES = 60,
+};
+
+enum store_outcome {
+    STORE_DONE,
+    STORE_FULL,      /* no room for another key */
+    STORE_PRESENT,   /* store_set, only_if_absent: there is a value */
+    STORE_NO_NUMBER, /* store_incr: the value is none */
+    STORE_TOO_LONG,  /* the text is */
+};
 
 struct key {
     char bytes[TABLE_KEY_BYTES_MAX];
@@ -44,7 +60,7 @@ static void key_add_digest(struct key *key, struct slice bytes)
 
 static void key_make(struct key *key, char kind, const char *bytes, size_t length)
 {
-    bool is_long = length > STORE_KEY_BYTES_MAX;
+    bool is_long = length > KEY_BYTES_MAX;
     char letter = is_long ? (char)toupper(kind) : kind;
 
     key->length = 0;
@@ -80,6 +96,7 @@ static uint64_t expiry(double ttl)
     return ttl > 0 ? clock_steady_ms() + (uint64_t)ceil(ttl * 1000) : 0;
 }
 
+/* For specs. */
 struct table *store_table(struct segment *segment)
 {
     return &segment->table;
@@ -87,6 +104,7 @@ struct table *store_table(struct segment *segment)
 
 /* --- values --- */
 
+/* NULL: no value. Good until the next call. */
 const struct table_value *store_get(struct segment *segment, const char *key, size_t length)
 {
     static struct table_value value;
@@ -95,6 +113,14 @@ const struct table_value *store_get(struct segment *segment, const char *key, si
     value_key(&whole, key, length);
     return table_read(&segment->table, key_slice(&whole), &value) ? &value : NULL;
 }
+
+struct store_value {  /* also declared in core/lua/shared.lua: change both */
+    uint32_t type;    /* enum table_type */
+    double number;    /* a boolean's is 0 or 1 */
+    const char *text; /* borrowed */
+    size_t length;    /* of the text */
+    double ttl;       /* 0: for ever */
+};
 
 struct setting {
     const struct store_value *value;
@@ -116,6 +142,7 @@ static enum table_decision set(void *data, const struct table_value *old, struct
     return TABLE_REPLACE;
 }
 
+/* An enum store_outcome, as of those that follow. */
 int32_t store_set(struct segment *segment, const char *key, size_t length,
                   const struct store_value *value, bool only_if_absent)
 {
@@ -165,6 +192,7 @@ static enum table_decision add(void *data, const struct table_value *old, struct
     return TABLE_REPLACE;
 }
 
+/* Adds; a key without a value begins at 0, and lives for ttl from then on. */
 int32_t store_incr(struct segment *segment, const char *key, size_t length, double by, double ttl,
                    double *sum)
 {
@@ -181,8 +209,8 @@ int32_t store_incr(struct segment *segment, const char *key, size_t length, doub
 /* --- windows --- */
 
 struct slices {
-    uint64_t last;                       /* the number of the newest, since the clock's start */
-    double amounts[STORE_WINDOW_SLICES]; /* of slice n at n modulo their count */
+    uint64_t last;                 /* the number of the newest, since the clock's start */
+    double amounts[WINDOW_SLICES]; /* of slice n at n modulo their count */
 };
 
 struct window_addition {
@@ -191,7 +219,7 @@ struct window_addition {
 
 static uint64_t slice_now(double seconds)
 {
-    return (uint64_t)((double)clock_steady_us() * STORE_WINDOW_SLICES / (seconds * 1e6));
+    return (uint64_t)((double)clock_steady_us() * WINDOW_SLICES / (seconds * 1e6));
 }
 
 /* Forgets what is too old by then. Never goes back: another process may be ahead. */
@@ -199,10 +227,10 @@ static void slices_advance(struct slices *slices, uint64_t to)
 {
     uint64_t steps = to > slices->last ? to - slices->last : 0;
 
-    if (steps > STORE_WINDOW_SLICES)
-        steps = STORE_WINDOW_SLICES;
+    if (steps > WINDOW_SLICES)
+        steps = WINDOW_SLICES;
     for (uint64_t i = 0; i < steps; i++)
-        slices->amounts[(to - i) % STORE_WINDOW_SLICES] = 0;
+        slices->amounts[(to - i) % WINDOW_SLICES] = 0;
     if (to > slices->last)
         slices->last = to;
 }
@@ -211,7 +239,7 @@ static double slices_sum(const struct slices *slices)
 {
     double sum = 0;
 
-    for (unsigned i = 0; i < STORE_WINDOW_SLICES; i++)
+    for (unsigned i = 0; i < WINDOW_SLICES; i++)
         sum += slices->amounts[i];
     return sum;
 }
@@ -231,7 +259,7 @@ static enum table_decision add_to_window(void *data, const struct table_value *o
 
     slices_read(&slices, old);
     slices_advance(&slices, slice_now(w->seconds));
-    slices.amounts[slices.last % STORE_WINDOW_SLICES] += w->amount;
+    slices.amounts[slices.last % WINDOW_SLICES] += w->amount;
     w->sum = slices_sum(&slices);
     now->type = TABLE_TEXT;
     now->number = 0;
@@ -248,6 +276,8 @@ static void window_key(struct key *key, const char *name, size_t length, double 
     key_set_group(key, 'w', &seconds, sizeof seconds);
 }
 
+/* A sum over the last `seconds`, in slices of a 60th: what was added is in it for at least
+ * 59/60 of that time and at most all of it. The name and the seconds make the window. */
 int32_t store_window_add(struct segment *segment, const char *name, size_t length, double seconds,
                          double amount, double *sum)
 {
@@ -276,6 +306,13 @@ double store_window_get(struct segment *segment, const char *name, size_t length
 }
 
 /* --- buckets --- */
+
+struct store_bucket { /* also declared in core/lua/shared.lua: change both */
+    const char *name; /* borrowed */
+    size_t length;    /* of the name */
+    double rate;      /* new tokens a second, */
+    double burst;     /* and how many a full one holds; both may be others than before */
+};
 
 struct level {
     double tokens; /* left in the bucket */
@@ -323,13 +360,15 @@ static enum table_decision bucket_take(void *data, const struct table_value *old
     return TABLE_REPLACE;
 }
 
+/* Takes so many tokens out of the key's bucket. 1: taken; 0: not, and *wait says in how many
+ * seconds they are there; -1: no room for another key; -2: the bucket's name is too long. */
 int32_t store_bucket_take(struct segment *segment, const struct store_bucket *bucket,
                           const char *key, size_t length, double tokens, double *wait)
 {
     struct taking t = {.bucket = bucket, .tokens = tokens};
     struct key whole;
 
-    if (bucket->length > STORE_NAME_BYTES_MAX)
+    if (bucket->length > NAME_BYTES_MAX)
         return -2;
     key_make(&whole, 'b', key, length);
     key_add(&whole, "\0", 1); /* a name has none */
