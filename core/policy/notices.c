@@ -123,6 +123,7 @@ void policy_finish(struct policy *p, struct facts_request *request,
 static void end_timer(struct policy *p, struct timer *timer, enum breach breach)
 {
     policy_settle(p, HOOK_TIMER, breach);
+    policy_end_call(p);
     timer_over(timer);
 }
 

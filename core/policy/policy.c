@@ -52,6 +52,7 @@ static void on_over(struct script_run *run, enum breach breach, double answer)
 
     policy_end_time(call);
     call->end(call->policy, &call->question, breach, answer);
+    policy_end_call(call->policy);
     call->on_done(call);
 }
 

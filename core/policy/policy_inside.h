@@ -56,18 +56,15 @@ static inline bool policy_may_ask(struct policy *p, enum hook hook,
 /* Makes it known, and the script fit for the next call. */
 void policy_note_breach(struct policy *, enum hook, enum breach);
 
-/* A call is over. Was it a good one? */
+/* A call is over; policy_end_call follows. Was it a good one? */
 static inline bool policy_settle(struct policy *p, enum hook hook, enum breach breach)
 {
-    bool is_good = __builtin_expect(breach == BREACH_NONE, 1);
-
     p->call.decision = NULL;
-    if (is_good)
-        breaches_note_good(&p->breaches, p->call.number);
-    else
+    if (__builtin_expect(breach != BREACH_NONE, 0))
         policy_note_breach(p, hook, breach);
-    policy_end_call(p);
-    return is_good;
+    else
+        breaches_note_good(&p->breaches, p->call.number);
+    return breach == BREACH_NONE;
 }
 
 static inline void policy_end_time(struct policy_call *call)
@@ -105,6 +102,7 @@ policy_ask(struct policy *p, struct policy_call *call, policy_end *end, struct p
     if (is_timed)
         policy_end_time(call);
     end(p, &q, breach, answer);
+    policy_end_call(p);
     return POLICY_DONE;
 }
 
