@@ -16,9 +16,9 @@ enum { LISTS_STRANGER = UINT32_MAX };
 
 struct lists_scored { /* a list, and the script's scores of its members */
     const double *scores;
-    const struct lists_member *members;
     double ramp_s; /* health.slow_start */
     uint32_t count;
+    struct lists_member members[];
 };
 
 /* Which score is the smallest, from 1. 0: none is, as several are, or no score is a number. */
@@ -49,28 +49,28 @@ static bool is_tie(const struct ties *ties, double score)
     return isnan(ties->least) || score == ties->least;
 }
 
-static inline double weigh(const struct segment *segment, const struct lists_scored *list,
-                           uint32_t i)
+static inline double weigh(const struct segment *segment, const struct lists_member *m,
+                           double ramp_s)
 {
-    const struct lists_member *m = &list->members[i];
-
     if (m->slot == LISTS_STRANGER)
         return 1;
-    return weight_now(segment, m->slot, m->in_script, list->ramp_s);
+    return weight_now(segment, m->slot, m->in_script, ramp_s);
 }
 
 static struct ties find_ties(const struct segment *segment, const struct lists_scored *list)
 {
     struct ties ties = {.least = NAN, .fewest = INFINITY};
+    const double *scores = list->scores, ramp_s = list->ramp_s;
+    uint32_t count = list->count; /* these are read once: weights are read atomically */
     double weight;
 
-    for (uint32_t i = 0; i < list->count; i++)
-        if (!isnan(list->scores[i]) && !(list->scores[i] >= ties.least))
-            ties.least = list->scores[i];
-    for (uint32_t i = 0; i < list->count; i++) {
-        if (!is_tie(&ties, list->scores[i]))
+    for (uint32_t i = 0; i < count; i++)
+        if (!isnan(scores[i]) && !(scores[i] >= ties.least))
+            ties.least = scores[i];
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_tie(&ties, scores[i]))
             continue;
-        weight = weigh(segment, list, i);
+        weight = weigh(segment, &list->members[i], ramp_s);
         ties.count++;
         ties.weight += weight;
         ties.most = weight > ties.most ? weight : ties.most;
@@ -98,7 +98,7 @@ uint32_t lists_tied(struct segment *segment, uint32_t turn, const struct lists_s
     for (uint32_t i = 0; i < list->count; i++) {
         if (!is_tie(&ties, list->scores[i]))
             continue;
-        left -= are_alike ? 1 : weigh(segment, list, i);
+        left -= are_alike ? 1 : weigh(segment, &list->members[i], list->ramp_s);
         last = i + 1;
         if (left < 0)
             break;

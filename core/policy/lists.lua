@@ -17,7 +17,7 @@ uint32_t random_below(uint32_t n);
 uint32_t lists_least(const double *scores, uint32_t count);
 struct lists_member { uint32_t slot, in_script; };
 struct lists_scored {
-  const double *scores; const struct lists_member *members; double ramp_s; uint32_t count;
+  const double *scores; double ramp_s; uint32_t count; struct lists_member members[?];
 };
 uint32_t lists_tied(void *segment, uint32_t turn, const struct lists_scored *, bool is_mixed);
 uint32_t lists_key(const char *text, size_t length);
@@ -63,19 +63,17 @@ local function score_many(scores, list, score)
 end
 
 local STRANGER = 2 ^ 32 - 1
-local scored = ffi.new("struct lists_scored", nil, nil, slow_start) -- given to one call of C
--- By list: how many, and where C finds their weights.
-local known_members = setmetatable({}, { __mode = "k" })
+local scored_of = setmetatable({}, { __mode = "k" }) -- by list: where C finds weights and scores
 
-local function members_for(list, count)
-  local array = ffi.new("struct lists_member[?]", count + 1)
-  array[0].slot = count
+local function scored_for(list, count)
+  local scored = ffi.new("struct lists_scored", count)
+  scored.ramp_s, scored.count = slow_start, count
   for i = 1, count do
-    local one = list[i]
-    array[i].slot, array[i].in_script = slot_of[one] or STRANGER, weight_in_script[one] or 1
+    local one, member = list[i], scored.members[i - 1]
+    member.slot, member.in_script = slot_of[one] or STRANGER, weight_in_script[one] or 1
   end
-  if source_of[list] then known_members[list] = array end -- not if a script made it
-  return array
+  if source_of[list] then scored_of[list] = scored end -- not if a script made it
+  return scored
 end
 
 -- The next backend behind that one, by number, in the list, or in the script's order if it is not
@@ -122,10 +120,10 @@ end
 local function tied(list, scores, count)
   local last = turns.last()
   if last ~= 0 and turns.is_of(list, last) then return (tied_neighbour(list, scores, count, last)) end
-  local array = known_members[list]
-  if not array or array[0].slot ~= count then array = members_for(list, count) end
+  local scored = scored_of[list]
+  if not scored or scored.count ~= count then scored = scored_for(list, count) end
+  scored.scores = scores
   local turn, is_mixed = turns.of(turns.ties, list)
-  scored.scores, scored.members, scored.count = scores, array + 1, count
   return list[C.lists_tied(segment, turn, scored, is_mixed)]
 end
 
