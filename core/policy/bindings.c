@@ -257,7 +257,7 @@ static void push_backends(lua_State *lua, const struct config *config)
 }
 
 /* The parts of hooks.lua as functions, by name. */
-static void push_parts(lua_State *lua)
+static void push_hook_parts(lua_State *lua)
 {
     static const struct {
         struct slice (*source)(void);
@@ -281,7 +281,7 @@ void bindings_push_hooks(lua_State *lua, const struct config *config, struct seg
     random_seed();
     sandbox_push_chunk(lua, embedded_hooks(), "=lb hooks");
     sandbox_push_prelude(lua);
-    push_parts(lua);
+    push_hook_parts(lua);
     lua_pushlightuserdata(lua, segment);
     push_backends(lua, config);
     lua_pushlightuserdata(lua, call);
