@@ -58,7 +58,7 @@ local ELSEWHERE = {
 }
 local FEW = 6
 
--- The end of a message about a wrong name: the one that was probably meant, or all if they are few.
+-- The end of a message about a wrong name: what was probably meant, or all names if they are few.
 local function which_there_are(wrong, names)
   for i = 1, #names do
     if names[i] == ELSEWHERE[wrong] then return format(", did you mean '%s'?", names[i]) end

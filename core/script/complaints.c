@@ -7,7 +7,7 @@ static bool are_alike(const struct complaint *a, const struct complaint *b)
     return a->hook == b->hook && a->kind == b->kind && a->line == b->line;
 }
 
-/* Its own entry, or the one that has been silent for longest. */
+/* Its own entry, or the entry that was logged the longest time ago. */
 static struct complaint *complaint_for(struct complaints *c, const struct complaint *one)
 {
     struct complaint *oldest = &c->list[0];
@@ -37,7 +37,7 @@ bool complaints_may_log(struct complaints *c, uint32_t hook, uint32_t kind, uint
     }
     *suppressed = *unlogged;
     if (!has_entry)
-        c->unlogged_others = entry->unlogged; /* of the one that makes room */
+        c->unlogged_others = entry->unlogged; /* of the entry that makes room */
     *entry = now;
     return true;
 }

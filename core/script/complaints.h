@@ -24,7 +24,7 @@ struct complaints { /* all zero: nothing was logged yet */
     uint64_t unlogged_others; /* that found no entry */
 };
 
-/* Is this one to be logged now? *suppressed is how many were not, since the last one that was. */
+/* Is this failure to be logged now? *suppressed: how many were not, since the last one was. */
 bool complaints_may_log(struct complaints *, uint32_t hook, uint32_t kind, uint32_t line,
                         uint64_t now_ms, uint64_t *suppressed);
 

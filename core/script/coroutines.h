@@ -27,7 +27,7 @@ struct sandbox_heap;
 struct await {
     void (*cancel)(struct await *); /* end the operation, in silence, and free it */
     bool is_wish;                /* it takes as long as the script has said, and no peer's time */
-    struct coroutine *coroutine; /* the one that waits; NULL: none (any more) */
+    struct coroutine *coroutine; /* that waits; NULL: none (any more) */
 };
 
 /* Something that is open, a connection, and does not outlive the script. close is called once,

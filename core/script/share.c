@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 
-enum { SHARE_US = 10000 }; /* and what the one that exceeds it takes more */
+enum { SHARE_US = 10000 }; /* and what the call that exceeds it takes more */
 
 /* One process has one loop. A turn is known by the time at which its wait ended. */
 static uint64_t turn_ms, taken_us, begun_us;

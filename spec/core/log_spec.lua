@@ -438,3 +438,19 @@ describe("lines", function()
     assert.equal(0, tonumber(outlet.dropped))
   end)
 end)
+
+describe("an event that comes again and again", function()
+  ffi.cdef [[
+  struct log_interval { uint64_t ends_ms, events; };
+  uint64_t log_interval_count(struct log_interval *, uint64_t now_ms, uint64_t length_ms);
+  ]]
+
+  it("is reported at once, then once in an interval, with all that came meanwhile", function()
+    local interval = ffi.new "struct log_interval"
+    local function count(now_ms) return tonumber(core.log_interval_count(interval, now_ms, 1000)) end
+    assert.equal(1, count(50000))
+    for ms = 50001, 50999 do assert.equal(0, count(ms)) end
+    assert.equal(1000, count(51000))
+    assert.equal(1, count(90000))
+  end)
+end)
