@@ -2,7 +2,7 @@
  * Whatever ends an exchange comes through exchange_finish: an answer that is complete,
  * one of our own, a deadline, a client that left.
  */
-#include "proxy/story.h"
+#include "proxy/exchange_inside.h"
 
 #include "base/log.h"
 #include "client/reply.h"

@@ -5,14 +5,14 @@
  *               ^          |        |  '---> tunnel ----^
  *               '-- fail <-'--------'   the only arrow that goes back
  *
- * proxy/story.h has the states; what ends an exchange from the outside, and how it
+ * proxy/exchange_inside.h has the states; what ends an exchange from the outside, and how it
  * ends, is in proxy/ending.c.
  */
 #include "proxy/exchange.h"
 
 #include "http/method.h"
 #include "proxy/describe.h"
-#include "proxy/story.h"
+#include "proxy/exchange_inside.h"
 
 enum { RETRY_PAUSE_MS = 10 };
 

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "proxy/done.h"
-#include "proxy/story.h"
+#include "proxy/exchange_inside.h"
 
 /* No hook but on_done is called for it any more, and no other backend tried. */
 static bool exchange_is_settled(const struct exchange *e)

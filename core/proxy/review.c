@@ -4,7 +4,7 @@
  *   review --> follow --> pass it on
  *                '------> throw it away; try again, or an answer of the script's own
  */
-#include "proxy/story.h"
+#include "proxy/exchange_inside.h"
 
 void exchange_review(struct exchange *e)
 {

@@ -9,7 +9,7 @@
  * gets a 101 that came too early only then, and the backend nothing that stands behind the body.
  */
 #include "http/upgrade.h"
-#include "proxy/story.h"
+#include "proxy/exchange_inside.h"
 
 static void on_tunnel_over(struct tunnel *t, enum attempt_outcome outcome, const char *note)
 {

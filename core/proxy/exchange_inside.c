@@ -1,4 +1,4 @@
-#include "proxy/story.h"
+#include "proxy/exchange_inside.h"
 
 /* --- the states --- */
 

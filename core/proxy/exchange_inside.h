@@ -1,9 +1,9 @@
 /*
- * story - one exchange, for the files that share it: exchange.c, the way of a request, review.c,
- * switching.c, and ending.c, how it ends.
+ * exchange_inside - one exchange, for the files that share it: exchange.c, the way of a request,
+ * review.c, switching.c, and ending.c, how it ends.
  */
-#ifndef PROXY_STORY_H
-#define PROXY_STORY_H
+#ifndef PROXY_EXCHANGE_INSIDE_H
+#define PROXY_EXCHANGE_INSIDE_H
 
 #include "proxy/access_log.h"
 #include "proxy/answer.h"
@@ -57,7 +57,7 @@ struct exchange {
     bool has_own_deadline; /* deadline is the script's, not timeouts.request */
 };
 
-/* --- story.c --- */
+/* --- exchange_inside.c --- */
 
 extern const struct state_row exchange_states[];
 
