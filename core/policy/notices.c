@@ -36,9 +36,10 @@ static void policy_end_health(struct policy *p, const struct policy_question *q,
     if (breach == BREACH_NONE && answer != 0 && answer != 1)
         breach = BREACH_WRONG;
     *out = (struct facts_check){breach == BREACH_NONE && answer == 1, p->call.wrong};
-    if (breach != BREACH_NONE)
+    if (breach != BREACH_NONE) { /* a good one ends no trial: a parked script is asked, too */
         out->reason = policy_why_check_failed(p, breach);
-    policy_settle(p, HOOK_HEALTH, breach);
+        policy_note_breach(p, HOOK_HEALTH, breach);
+    }
 }
 
 /* Of a hook whose answer means nothing. */

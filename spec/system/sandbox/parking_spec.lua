@@ -100,6 +100,19 @@ describe("a script", function()
     assert.truthy(tonumber(lb:fetch("/metric/policy_breaches").body) < served / 2)
   end)
 
+  it("is not asked again for a check that goes well while a timer of the monitor is on trial", function()
+    local lb = start([[
+lb.every(0.05, function() lb.log.info "begins" lb.sleep(0.5) error "no" end, { once = true })
+return {
+  health = { interval = 0.05, check = function() return true end },
+  choose = function() error "no" end,
+}]])
+    fail_until_parked(lb)
+    local begun = #lb:events "script"
+    play.wait("two trials", function() return #lb:events "script" >= begun + 2 end, 30)
+    assert.same({}, lb:events "policy_resumed")
+  end)
+
   it("that fails for one client of several is not parked, though that one fails all the time", function()
     local lb = start(script(RAISE))
     for _ = 1, 20 do
