@@ -24,7 +24,7 @@ enum field_fault {
     FIELD_BAD_NAME,  /* not a token */
     FIELD_BAD_VALUE, /* control bytes in it */
     FIELD_OURS,
-    FIELD_TOO_MANY, /* field_changes_add: more than a head should have room for */
+    FIELD_TOO_MANY, /* changes_add: more than a head should have room for */
 };
 
 /* Is that for lb alone to say there? The name is a token. Via may be removed where it may not be

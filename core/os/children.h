@@ -43,7 +43,6 @@ uint64_t children_next_start_ms(const struct children *); /* UINT64_MAX: none is
 void children_signal(struct children *, int number);
 void children_end(struct children *, int number); /* the same, and none is due any more */
 void children_reap(struct children *);            /* on_died for each that has ended */
-void children_reap(struct children *);
 unsigned children_running(const struct children *);
 void children_log_death(const struct children *, unsigned which, int status, const char *event);
 

@@ -2,8 +2,8 @@
  * The key's low bits choose a set; within it a key has any free entry, and keeps it
  * while it has connections:
  *
- *   sets[key % CLIENTS_BY_ADDRESS_SETS]    keys   [ a | 0 | b | .. ]    0: free
- *                               counts [ 3 | 0 | 1 | .. ]
+ *   sets[key % CLIENTS_BY_ADDRESS_SETS]   keys   [ a | 0 | b | .. ]    0: free
+ *                                         counts [ 3 | 0 | 1 | .. ]
  *
  * An entry is named while its count is 0, and is 0 again before it is free. So a reader
  * that finds the key before and behind a count has a count of that key. It may miss a key
