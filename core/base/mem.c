@@ -39,18 +39,27 @@ static void *get_block(void *old, size_t bytes, bool is_zero)
     return is_zero ? calloc(1, bytes) : malloc(bytes);
 }
 
-static void *mem_take(void *old, size_t bytes, bool is_zero)
+/* NULL: there is none, and old is as it was. */
+static void *mem_ask(void *old, size_t bytes, bool is_zero)
 {
     size_t before = mem_size(old);
     void *block = get_block(old, bytes, is_zero);
 
     if (block == NULL && mem_spend_reserve())
         block = get_block(old, bytes, is_zero);
+    if (block != NULL)
+        mem_count(mem_size(block), before);
+    return block;
+}
+
+static void *mem_take(void *old, size_t bytes, bool is_zero)
+{
+    void *block = mem_ask(old, bytes, is_zero);
+
     if (block == NULL) {
         check_last_words("out_of_memory", "lb: out of memory (%zu bytes asked for)", bytes);
         _Exit(1);
     }
-    mem_count(mem_size(block), before);
     return block;
 }
 
@@ -73,6 +82,11 @@ void *mem_zalloc_array(size_t count, size_t each)
 void *mem_realloc(void *old, size_t bytes)
 {
     return mem_take(old, bytes, false);
+}
+
+void *mem_try(void *old, size_t bytes)
+{
+    return mem_ask(old, bytes, false);
 }
 
 char *mem_copy(const void *bytes, size_t length)
