@@ -23,27 +23,39 @@ static int read_all(int file, size_t most, struct buffer *out)
 }
 
 /* What is no file has no end, or none that comes soon. */
-static int check_kind(int file)
+static int check_kind(int file, unsigned *mode)
 {
     struct stat status;
 
     if (fstat(file, &status) != 0)
         return errno;
+    *mode = status.st_mode;
     if (S_ISDIR(status.st_mode))
         return EISDIR;
     return S_ISREG(status.st_mode) ? 0 : ENOTSUP;
 }
 
-int file_read(const char *path, size_t most, struct buffer *out)
+int file_open(const char *path, int *file, unsigned *mode)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait for a writer */
     int error;
 
-    if (file < 0)
+    *file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait for a writer */
+    if (*file < 0)
         return errno;
-    error = check_kind(file);
-    if (error == 0)
-        error = read_all(file, most, out);
+    error = check_kind(*file, mode);
+    if (error != 0)
+        close(*file);
+    return error;
+}
+
+int file_read(const char *path, size_t most, struct buffer *out)
+{
+    unsigned mode;
+    int file, error = file_open(path, &file, &mode);
+
+    if (error != 0)
+        return error;
+    error = read_all(file, most, out);
     close(file);
     return error;
 }

@@ -1,5 +1,5 @@
 /*
- * file - a whole file at once.
+ * file - a regular file, and all that it holds. Never waits, as for the writer of a FIFO.
  */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
@@ -8,8 +8,9 @@
 #include "base/check.h"
 
 /* Appends what a regular file holds. 0 or an errno: EFBIG if it has more than
- * most bytes, ENOTSUP if it is neither a file nor a directory (EISDIR). Never
- * waits, as for the writer of a FIFO. */
+ * most bytes, ENOTSUP if it is neither a file nor a directory (EISDIR). */
 int file_read(const char *path, size_t most, struct buffer *) MUST_USE;
+/* To be read and closed; *mode becomes that of the file. The same errors. */
+int file_open(const char *path, int *file, unsigned *mode) MUST_USE;
 
 #endif
