@@ -27,6 +27,7 @@
 #include "shared/board.h"
 #include "shared/clients_by_address.h"
 #include "shared/evidence.h"
+#include "shared/tickets.h"
 #include "shared/wake.h"
 
 #include <errno.h>
@@ -307,6 +308,7 @@ static void look_after_children(struct supervisor *s)
     for (unsigned i = 0; is_due && i <= s->reload.monitor; i++)
         look_after_child(s, i, now_ms);
     spread_look(&s->spread, now_ms);
+    tickets_keep_up(s->segment, now_ms);
 }
 
 static void supervisor_step(struct supervisor *s)
@@ -466,6 +468,7 @@ int supervisor_run(const struct config *config, struct segment *segment,
     struct buffer notice = {0};
 
     if (evidence_open(segment) != 0 || wake_open(segment, config->workers) != 0 ||
+        !tickets_open(segment) ||
         reload_init(&s.reload, config, options, segment, &s.children, &s.spread) != 0) {
         check_last_words("start_failed", "lb: nothing can be shared between processes: %s",
                          strerror(errno));

@@ -36,6 +36,9 @@ enum {
     CLIENTS_BY_ADDRESS_SETS = 2048, /* a power of two */
     CLIENTS_BY_ADDRESS_WAYS = 16,   /* addresses of one set that a worker can count */
     CLIENTS_BY_ADDRESS_SECRET_BYTES = 32,
+    SEGMENT_PAGE = 4096,
+    SEGMENT_TICKET_KEYS = 3,
+    SEGMENT_TICKET_KEY_BYTES = 32,
 };
 
 /* What one worker adds up for one backend, in a cache line of its own. Only that worker
@@ -144,6 +147,13 @@ struct segment_clients_by_address {
     struct segment_clients_by_address_set sets[CLIENTS_BY_ADDRESS_SETS];
 };
 
+/* Keys of session tickets, on a page of their own (shared/tickets.h has the functions). */
+struct segment_tickets {
+    alignas(SEGMENT_PAGE) _Atomic uint32_t version; /* odd: being written; 0: there are none */
+    _Atomic uint64_t keys[SEGMENT_TICKET_KEYS][SEGMENT_TICKET_KEY_BYTES / 8];
+    uint64_t next_ms; /* when there is another one; the supervisor's */
+};
+
 struct segment {
     /* Read with each request, written when something has changed. */
     alignas(SEGMENT_APART) _Atomic uint64_t generation; /* changes with every backend's state */
@@ -177,6 +187,7 @@ struct segment {
     uint32_t ids_secret[CIPHER_KEY_WORDS]; /* of the ids of requests; the same */
     int look_fd;        /* wakes the monitor; -1: it is not to be woken. Never changes */
     struct table table; /* lb.get, lb.window, lb.bucket: shared/table.h */
+    struct segment_tickets tickets;
 };
 
 #define SEGMENT_STANDS_APART(member)                                                               \
