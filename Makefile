@@ -29,7 +29,7 @@ LDFLAGS += -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
 
 # Quiet where pkg-config is not installed yet: `make run` installs it and comes back.
 package = $(shell pkg-config $(1) 2>/dev/null)
-PACKAGES = luajit libuv
+PACKAGES = luajit libuv openssl
 LIBRARIES := $(call package,--libs $(PACKAGES))
 CPPFLAGS += $(call package,--cflags $(PACKAGES))
 LDLIBS += $(LIBRARIES) -lpthread -lm
@@ -100,7 +100,7 @@ $(BUILD)/compile.txt $(BUILD)/link.txt $(BUILD)/exports.txt $(BUILD)/library.h: 
 ifeq ($(LIBRARIES),)
 $(BUILD)/compile.txt: complain
 complain:
-	@echo "libuv or LuaJIT is missing here; infra/install.sh installs what the build needs" >&2
+	@echo "libuv, LuaJIT or OpenSSL is missing here; infra/install.sh installs what the build needs" >&2
 	@exit 1
 .PHONY: complain
 endif
@@ -188,13 +188,13 @@ instructions-policy: all $(BUILD)/instructions_policy ## counts what a call of c
 $(BUILD)/instructions_policy: infra/instructions/policy.c $(LIBRARY_OBJECTS) $(BUILD)/link.txt $(BUILD)/exports.txt
 	$(call say,link    $@)$(COMPILE) $(WARNINGS) $(LDFLAGS) $(EXPORTS) -o $@ $< $(LIBRARY_OBJECTS) $(LDLIBS)
 
-# 100,000 mutated requests and as many responses through lb, a million heads through its parser; a
-# few minutes. A sanitized build gets its share, if there is one. make fuzz SEED=2 REQUESTS=1000;
+# 100,000 mutated requests and as many responses through lb, a million heads and ClientHellos through
+# their parsers; a few minutes. A sanitized build gets its share, if there is one. make fuzz SEED=2 REQUESTS=1000;
 # make fuzz REPLAY=requests:1:4711 shows one alone.
 fuzz: all library ## sends mutated requests and responses: SEED=2 REQUESTS=1000
 	$(if $(wildcard $(BUILD)/asan/lb),$(MAKE) sanitize)
 	infra/apart.sh luajit infra/fuzz.lua LB=$(BUILD)/lb LB_CORE=$(BUILD)/lb_core.so SANITIZED=$(wildcard $(BUILD)/asan/lb) \
-		$(foreach name,SEED REQUESTS RESPONSES HEADS LANES REPLAY VERBOSE,$(if $($(name)),$(name)=$($(name))))
+		$(foreach name,SEED REQUESTS RESPONSES HEADS HELLOS LANES REPLAY VERBOSE,$(if $($(name)),$(name)=$($(name))))
 
 # Where Debian has the peers, which is not in everybody's PATH.
 PEERS_PATH = PATH="$$PATH:/usr/sbin"

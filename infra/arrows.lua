@@ -22,6 +22,7 @@ local MAIN = "main.c"      -- above all floors, and nobody includes it
 local doors = {            -- header: the folders and files that may include it
   ["uv.h"] = { "net/" },
   ["llhttp.h"] = { "http/parse.c" },
+  ["openssl"] = { "net/tls_", "net/tls.c" },
 }
 for _, header in ipairs { "lua.h", "lua.hpp", "lauxlib.h", "lualib.h", "luajit.h" } do
   doors[header] = { "lua/", "script/", "policy/", "config/load.c" }
@@ -126,7 +127,8 @@ end
 
 local function check_include(file, line, quote, included)
   arrows = arrows + 1
-  local door = included:match("^uv/") and doors["uv.h"] or doors[included:match("[^/]+$")]
+  local door = included:match("^uv/") and doors["uv.h"] or included:match("^openssl/") and doors.openssl
+    or doors[included:match("[^/]+$")]
   if door then
     if not may_pass(file, door) then
       complain(file, line, "%s has another door: %s", included, table.concat(door, ", "))

@@ -6,19 +6,20 @@
 --     SANITIZED     another build of the program, which gets a tenth as many of them, if given
 --     SEED          1
 --     REQUESTS, RESPONSES, HEADS   how many (100000, 100000 and 1000000)
+--     HELLOS        ClientHellos of TLS (1000000)
 --     LANES         how many side by side (16)
 --     REPLAY        kind:seed:number: that one alone, with every byte on every connection, as in
 --                   REPLAY=requests:1:4711
 --     VERBOSE       1: also what came how often, and what was valid and still refused
 --
 -- Requests and responses go through one worker of lb; behind each mutation goes a canary, which
--- must get its own answer. Heads go to the parser through the FFI. The exit status is 1 if anything
--- was found, or if a process of lb is not the same, or holds more than it did.
+-- must get its own answer. Heads and hellos go to their parsers through the FFI. The exit status is
+-- 1 if anything was found, or if a process of lb is not the same, or holds more than it did.
 local uv = require "luv"
 
 local settings = {
   LB = "build/lb", LB_CORE = "build/lb_core.so", SANITIZED = "", SEED = "1", REQUESTS = "100000", RESPONSES = "100000",
-  HEADS = "1000000", LANES = "16", REPLAY = "", VERBOSE = "",
+  HEADS = "1000000", HELLOS = "1000000", LANES = "16", REPLAY = "", VERBOSE = "",
 }
 for _, argument in ipairs(arg) do
   local name, value = argument:match "^([%w_]+)=(.*)$"
@@ -226,17 +227,20 @@ local function play(kind, to, program, is_sanitized)
   stop(lb)
 end
 
-local function play_heads(to)
+-- Those that go to C without lb.
+local MUTATED = { heads = "spec.support.mutated_heads", hellos = "spec.support.mutated_hellos" }
+
+local function play_alone(kind, to)
   if to == 0 then return end
   local began = loop.now()
-  local findings, counts = require "spec.support.mutated_heads".run { seed = seed, from = 1, to = to }
-  conclude(findings, began, to, "heads")
+  local findings, counts = require(MUTATED[kind]).run { seed = seed, from = 1, to = to }
+  conclude(findings, began, to, kind)
   show_counts("counted", counts)
 end
 
 local function replay(kind, replay_seed, number)
-  if kind == "heads" then
-    show_findings(require "spec.support.mutated_heads".run { seed = replay_seed, from = number, to = number })
+  if MUTATED[kind] then
+    show_findings(require(MUTATED[kind]).run { seed = replay_seed, from = number, to = number })
     return
   end
   local run = campaign.new {
@@ -263,7 +267,8 @@ else
     play("requests", math.floor(requests / 10), settings.SANITIZED, true)
     play("responses", math.floor(responses / 10), settings.SANITIZED, true)
   end
-  play_heads(tonumber(settings.HEADS))
+  play_alone("heads", tonumber(settings.HEADS))
+  play_alone("hellos", tonumber(settings.HELLOS))
 end
 say(failures == 0 and "PASS" or "FAIL  %d findings", failures)
 os.exit(failures == 0 and 0 or 1)

@@ -27,10 +27,14 @@ nginx_lua_package() { if [ "$release" = 12 ]; then echo; else echo libnginx-mod-
 
 wanted_for() {
     case $1 in
-        run) echo "gcc libc6-dev make pkgconf libuv1-dev libluajit-5.1-dev $(llhttp_package)" ;;
+        run)
+            echo "gcc libc6-dev make pkgconf"
+            echo "libuv1-dev libluajit-5.1-dev libssl-dev $(llhttp_package)"
+            ;;
         test)
             echo "luajit lua-busted lua-check lua-luv lua-socket clang clang-format procps iproute2 iptables"
-            echo "curl nghttp2-client varnish python3-websockets" # HTTP programs that are not ours
+            # HTTP programs that are not ours:
+            echo "curl openssl nghttp2-client varnish python3-websockets"
             ;;
         peers) echo "haproxy nginx" ;; # for make peers-conformance
         bench) # for make bench

@@ -69,8 +69,9 @@ static void on_after_wait(uv_check_t *check)
     loop->looks_again = !loop->looks_again && loop_has_overslept(loop);
     if (!loop->looks_again)
         loop_pass_deadlines(loop);
-    if (mem_is_full() && loop->on_memory_full != NULL)
+    if ((mem_is_full() || loop->lacks_memory) && loop->on_memory_full != NULL)
         loop->on_memory_full(loop);
+    loop->lacks_memory = false;
     loop_run_deferred(loop);
 }
 

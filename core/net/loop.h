@@ -48,6 +48,7 @@ struct loop {
     /* Memory is full: comes after each wait, and nothing is read until there is room. NULL is fine
      * in a process without marks (base/mem.h). */
     void (*on_memory_full)(struct loop *);
+    bool lacks_memory; /* on_memory_full is to come though it is not full */
     /* Grows with each event, as a turn with many events may take long. NULL is fine. */
     _Atomic uint64_t *pulse;
 };

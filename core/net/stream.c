@@ -24,13 +24,6 @@ enum {
     PASSED_FAST = LOOP_READ_BYTES / 4, /* that came at once: the peer still sends fast */
 };
 
-struct queued_write { /* what the kernel did not take at once, copied */
-    uv_write_t request;
-    struct stream *stream;
-    size_t length;
-    char bytes[];
-};
-
 static struct stream *stream_of(const void *handle)
 {
     return (struct stream *)((const uv_handle_t *)handle)->data;
@@ -40,43 +33,26 @@ static void on_failed(struct deferred *d)
 {
     struct stream *s = list_entry(d, struct stream, failed);
 
-    CHECK(s->failure != 0 && !s->has_told && !s->is_closing);
-    s->has_told = true;
+    CHECK(!s->has_told && !s->is_closing);
+    if (s->failure != 0)
+        s->has_told = true;
+    else
+        s->tls->end_waits = false;
     s->events->on_end(s, s->failure);
 }
-
-static void stream_tell_failure(struct stream *s)
-{
-    if (!s->has_told)
-        loop_defer(s->loop, &s->failed);
-}
-
-/* The first failure is told, once, and never inside the call that met it. One of
- * writing is left to reading to tell, while that goes on: a peer that answers early
- * and closes leaves its answer there, before the end (RFC 9112, 9.5). */
-static void stream_fail(struct stream *s, int status)
-{
-    if (s->is_closing)
-        return;
-    if (s->failure == 0)
-        s->failure = status;
-    if (!s->is_reading && (s->has_ended || !s->events->reads_to_the_end))
-        stream_tell_failure(s);
-}
-
-static const struct outlet_kind outlet_kind;
 
 static void stream_init(struct stream *s, struct loop *loop, const struct stream_events *events)
 {
     s->loop = loop;
     s->events = events;
+    s->tls = NULL;
     deferred_init(&s->failed, on_failed);
     s->queued_bytes = 0;
     s->failure = 0;
     s->is_reading = s->has_ended = s->has_told = s->is_closing = false;
     s->is_finishing = s->has_finished = s->is_fast = false;
     s->outlet = (struct outlet){.is_deferred = false};
-    loop->outbox.kind = &outlet_kind;
+    loop->outbox.kind = &stream_outlet_kind;
     s->uv.handle.data = s;
 }
 
@@ -139,8 +115,8 @@ int stream_connect(struct stream *s, struct loop *loop, const struct sockaddr *t
 
 static bool stream_takes(const struct stream *to)
 {
-    return to->uv.handle.type == UV_TCP && to->queued_bytes == 0 && to->failure == 0 &&
-           !to->is_closing;
+    return to->uv.handle.type == UV_TCP && to->tls == NULL && to->queued_bytes == 0 &&
+           to->failure == 0 && !to->is_closing;
 }
 
 /* Is what is there to be read now for stream_pass? Else it is to be read. */
@@ -149,7 +125,7 @@ static bool stream_may_pass(struct stream *s)
     struct stream *to;
 
     return s->is_fast && s->events->may_pass != NULL && s->uv.handle.type == UV_TCP &&
-           s->events->may_pass(s, &to) >= PASSED_LEAST && stream_takes(to) &&
+           s->tls == NULL && s->events->may_pass(s, &to) >= PASSED_LEAST && stream_takes(to) &&
            splice_open(&s->loop->splice);
 }
 
@@ -192,6 +168,79 @@ static ssize_t stream_pass(struct stream *s)
     if (moved > 0)
         stream_take_piped(to, (size_t)moved);
     return moved != 0 ? moved : UV_EOF;
+}
+
+/* --- TLS --- */
+
+/* The peer says no more: as the end is read that is reported which a pause has held back. */
+static void stream_take_end(struct stream *s)
+{
+    bool may_report = s->is_reading;
+
+    stream_pause(s);
+    s->has_ended = true;
+    s->tls->end_waits = !may_report;
+    if (may_report)
+        s->events->on_end(s, 0);
+}
+
+static void stream_report_secured(struct stream *s)
+{
+    s->events->on_secured(s, s->tls->refusal);
+    loop_end_event(s->loop);
+}
+
+/* What came of bytes over TLS, event by event. */
+static void stream_follow(struct stream *s, const struct tls_took *took)
+{
+    stream_send_sealed(s);
+    if (took->opens || took->refuses)
+        stream_report_secured(s);
+    if (took->plain.length > 0 && !s->is_closing) {
+        s->events->on_bytes(s, took->plain);
+        loop_end_event(s->loop);
+    }
+    if (took->has_ended && !s->is_closing)
+        stream_take_end(s);
+    if (took->is_broken && !s->is_closing) {
+        stream_pause(s);
+        s->has_ended = true;
+        stream_fail(s, UV_EPROTO);
+    }
+}
+
+static void stream_take_sealed(struct stream *s, struct slice sealed)
+{
+    struct tls_took took = {.opens = false};
+
+    if (s->tls->state < TLS_OPEN)
+        tls_handshake_take(s->tls, sealed, &took);
+    else
+        tls_unseal(s->tls, sealed, &took);
+    stream_follow(s, &took);
+}
+
+static void on_turn(struct tls *t)
+{
+    struct tls_took took = {.opens = false};
+
+    tls_handshake_continue(t, &took);
+    stream_follow(t->owner, &took);
+}
+
+void stream_secure(struct stream *s, struct tls_server *server, struct slice read)
+{
+    CHECK(s->tls == NULL);
+    server->on_turn = on_turn;
+    s->tls = tls_handshake_new(server, s, read);
+}
+
+static inline void stream_take(struct stream *s, struct slice bytes)
+{
+    if (s->tls == NULL)
+        s->events->on_bytes(s, bytes);
+    else
+        stream_take_sealed(s, bytes);
 }
 
 /* --- reading --- */
@@ -247,13 +296,13 @@ static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
         s->events->on_passed(s, (size_t)length);
     } else if (length > 0) {
         s->is_fast = (size_t)length == buffer->len;
-        s->events->on_bytes(s, (struct slice){buffer->base, (size_t)length});
+        stream_take(s, (struct slice){buffer->base, (size_t)length});
     } else {
         stream_pause(s);
         s->has_ended = true;
         status = length == UV_EOF ? stream_end_status(s) : (int)length;
         if (status == 0)
-            s->events->on_end(s, 0);
+            s->events->on_end(s, s->tls == NULL ? 0 : STREAM_CUT);
         else
             stream_fail(s, status);
     }
@@ -264,10 +313,15 @@ void stream_read(struct stream *s)
 {
     int status;
 
-    if (s->is_reading || s->has_ended || s->is_closing)
+    if (s->is_reading || s->is_closing)
         return;
+    if (s->has_ended) {
+        if (s->tls != NULL && s->tls->end_waits && s->failure == 0)
+            loop_defer(s->loop, &s->failed);
+        return;
+    }
     if (s->failure != 0 && !s->events->reads_to_the_end) {
-        stream_tell_failure(s);
+        stream_report_failure(s);
         return;
     }
     status = uv_read_start(&s->uv.stream, on_alloc, on_read);
@@ -300,7 +354,7 @@ void stream_read_first(struct stream *s)
         stream_read(s);
         return;
     }
-    s->events->on_bytes(s, (struct slice){loop->read_buffer, (size_t)length});
+    stream_take(s, (struct slice){loop->read_buffer, (size_t)length});
     loop_end_event(loop);
 }
 
@@ -312,153 +366,25 @@ void stream_pause(struct stream *s)
     uv_read_stop(&s->uv.stream);
 }
 
-static void on_written(uv_write_t *request, int status)
-{
-    struct queued_write *write = request->data;
-    struct stream *s = write->stream;
-
-    CHECK(s->queued_bytes >= write->length);
-    s->queued_bytes -= (uint32_t)write->length;
-    mem_free(write);
-    if (s->is_closing)
-        return;
-    if (status != 0) {
-        stream_fail(s, status);
-        return;
-    }
-    if (s->queued_bytes == 0 && s->events->on_drained != NULL) {
-        struct loop *loop = s->loop;
-
-        s->events->on_drained(s);
-        loop_end_event(loop);
-    }
-}
-
-/* Queues the parts without their first skip bytes, which have gone out. */
-static void stream_queue(struct stream *s, const uv_buf_t *parts, unsigned count, size_t total,
-                         size_t skip)
-{
-    struct queued_write *write = mem_alloc(sizeof *write + total - skip);
-    uv_buf_t whole;
-    int status;
-
-    write->request.data = write;
-    write->stream = s;
-    write->length = 0;
-    for (unsigned i = 0; i < count; i++) {
-        size_t gone = skip < parts[i].len ? skip : parts[i].len;
-
-        memcpy(write->bytes + write->length, parts[i].base + gone, parts[i].len - gone);
-        write->length += parts[i].len - gone;
-        skip -= gone;
-    }
-    s->queued_bytes += (uint32_t)write->length;
-    whole = uv_buf_init(write->bytes, (unsigned)write->length);
-    status = uv_write(&write->request, &s->uv.stream, &whole, 1, on_written);
-    if (status != 0) {
-        s->queued_bytes -= (uint32_t)write->length;
-        mem_free(write);
-        stream_fail(s, status);
-    }
-}
-
-/* Past the outbox; what the kernel does not take is copied and queued. */
-static void stream_write_now(struct stream *s, const uv_buf_t *parts, unsigned count,
-                             size_t total_bytes)
-{
-    ssize_t written = 0;
-
-    if (total_bytes == 0 || s->is_closing || s->failure != 0)
-        return;
-    if (s->queued_bytes == 0) {
-        written = socket_send(stream_fd(s), parts, count, total_bytes, s->is_finishing);
-        if (written == UV_EAGAIN)
-            written = 0;
-        if (written < 0) {
-            stream_fail(s, (int)written);
-            return;
-        }
-    }
-    if ((size_t)written < total_bytes)
-        stream_queue(s, parts, count, total_bytes, (size_t)written);
-}
-
-void stream_write(struct stream *s, const uv_buf_t *parts, unsigned count)
-{
-    size_t total_bytes = 0;
-
-    for (unsigned i = 0; i < count; i++)
-        total_bytes += parts[i].len;
-    stream_flush(s); /* what was added before goes out before */
-    stream_write_now(s, parts, count, total_bytes);
-}
-
-static bool may_defer(const struct outlet *outlet)
-{
-    const struct stream *s = list_entry(outlet, struct stream, outlet);
-
-    return !s->is_closing && s->failure == 0 && s->queued_bytes == 0;
-}
-
-static void on_outlet_writes(struct outlet *outlet, const uv_buf_t *parts, unsigned count,
-                             size_t total_bytes)
-{
-    stream_write_now(list_entry(outlet, struct stream, outlet), parts, count, total_bytes);
-}
-
-static void on_deferred_leaves(struct outlet *outlet, const uv_buf_t *whole)
-{
-    struct stream *s = list_entry(outlet, struct stream, outlet);
-
-    DCHECK(!s->is_closing); /* stream_close has it sent first */
-    if (s->events->may_leave == NULL || s->events->may_leave(s))
-        stream_write_now(s, whole, 1, whole->len);
-}
-
-static const struct outlet_kind outlet_kind = {
-    .may_defer = may_defer,
-    .write = on_outlet_writes,
-    .write_deferred = on_deferred_leaves,
-};
-
-/* One packet takes the last bytes and the end: the second one is spared, and the peer is woken
- * once. The end goes out before anything is closed, as unread bytes would turn that into a reset,
- * which loses what is not sent. */
-void stream_finish(struct stream *s)
-{
-    s->is_finishing = true;
-    stream_flush(s);
-    s->is_finishing = false;
-    if (s->is_closing || s->failure != 0 || s->queued_bytes > 0)
-        return;
-    s->has_finished = true;
-    shutdown(stream_fd(s), SHUT_WR);
-}
-
-static void on_shutdown(uv_shutdown_t *request, int status)
-{
-    (void)status; /* a peer that is gone is met by reading */
-    mem_free(request);
-}
-
-void stream_shutdown(struct stream *s)
-{
-    uv_shutdown_t *request;
-
-    stream_flush(s);
-    if (s->is_closing || s->failure != 0 || s->has_finished)
-        return;
-    request = mem_alloc(sizeof *request);
-    if (uv_shutdown(request, &s->uv.stream, on_shutdown) != 0)
-        mem_free(request);
-}
+/* --- the end --- */
 
 static void on_closed(uv_handle_t *handle)
 {
     struct stream *s = stream_of(handle);
+    struct tls *tls = s->tls;
 
     DCHECK(s->is_closing);
-    s->events->on_closed(s);
+    s->events->on_closed(s); /* its owner may ask for the last time */
+    tls_handshake_free(tls);
+}
+
+static void stream_close_now(struct stream *s)
+{
+    s->is_closing = true;
+    deferred_cancel(&s->failed);
+    if (s->tls != NULL)
+        tls_handshake_stop(s->tls);
+    uv_close(&s->uv.handle, on_closed);
 }
 
 void stream_close(struct stream *s)
@@ -466,15 +392,17 @@ void stream_close(struct stream *s)
     if (s->is_closing)
         return;
     outbox_drop(&s->loop->outbox, &s->outlet);
-    s->is_closing = true;
-    deferred_cancel(&s->failed);
-    uv_close(&s->uv.handle, on_closed);
+    if (s->queued_bytes == 0) /* else something is missing before it */
+        stream_say_end(s);
+    stream_close_now(s);
 }
 
 void stream_reset(struct stream *s)
 {
+    if (s->is_closing)
+        return;
+    outbox_drop(&s->loop->outbox, &s->outlet);
     /* Not uv_tcp_close_reset: that refuses a connection that was shut, which can be reset, too. */
-    if (!s->is_closing)
-        socket_lose(stream_fd(s));
-    stream_close(s);
+    socket_lose(stream_fd(s));
+    stream_close_now(s);
 }

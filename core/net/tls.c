@@ -1,0 +1,202 @@
+#include "net/tls.h"
+
+#include "base/clock.h"
+#include "net/tls_library.h"
+
+#include <openssl/ssl.h>
+
+enum {
+    RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,
+    SEAL_BYTES = 4 * RECORD_BYTES, /* in one go: so much is sent by one system call */
+    /* What one read brings, what was kept until it was the connection's turn, and a record that
+     * had not come whole. */
+    PLAIN_BYTES = 3 * 65536,
+    MESSAGES_MAX = 16, /* that are no data, in */
+    MESSAGES_US = 60 * 1000000,
+};
+
+/* --- messages after the handshake --- */
+
+/* A KeyUpdate has 27 bytes, takes 30 us of the CPU, and is answered even if nobody reads: those of
+ * one read would hold the loop for 80 ms. An honest client sends one in hours. A client that wants
+ * to negotiate anew (TLS 1.2) is answered by an alert. */
+static void on_info(const SSL *ssl, int where, int value)
+{
+    struct tls *t = SSL_get_app_data(ssl);
+    bool is_update = (where & SSL_CB_LOOP) != 0 && SSL_get_state(ssl) == TLS_ST_SR_KEY_UPDATE;
+    uint64_t now_us;
+
+    (void)value;
+    if (!is_update && where != SSL_CB_WRITE_ALERT)
+        return;
+    now_us = clock_steady_us();
+    if (now_us - t->messages_since_us > MESSAGES_US) {
+        t->messages_since_us = now_us;
+        t->messages = 0;
+    }
+    if (++t->messages > MESSAGES_MAX)
+        tls_wire.in.length = 0; /* the library reads no more of them */
+}
+
+void tls_limit_messages(struct tls *t)
+{
+    SSL_set_app_data(t->ssl, t);
+    SSL_set_info_callback(t->ssl, on_info);
+}
+
+/* --- bytes in --- */
+
+static char plain[PLAIN_BYTES];
+
+static void unseal_fail(struct tls *t, struct tls_took *took, const char *why)
+{
+    t->state = TLS_BROKEN;
+    t->why = why;
+    took->is_broken = true;
+}
+
+/* True: another record may be there. */
+static bool unseal_some(struct tls *t, struct tls_took *took)
+{
+    size_t room = PLAIN_BYTES - took->plain.length, got = 0;
+
+    CHECK(room > 0);
+    if (SSL_read_ex(t->ssl, plain + took->plain.length, room, &got) == 1) {
+        took->plain.length += got;
+        return true;
+    }
+    switch (SSL_get_error(t->ssl, 0)) {
+    case SSL_ERROR_WANT_READ:
+        if (t->messages > MESSAGES_MAX)
+            unseal_fail(t, took, "too many messages that are no data");
+        break;
+    case SSL_ERROR_ZERO_RETURN:
+        t->state = TLS_ENDED;
+        took->has_ended = true;
+        break;
+    default:
+        unseal_fail(t, took, tls_library_why());
+        break;
+    }
+    return false;
+}
+
+void tls_unseal_rest(struct tls *t, struct tls_took *took)
+{
+    took->plain = (struct slice){plain, 0};
+    tls_library_forget_errors();
+    while (unseal_some(t, took))
+        continue;
+    tls_wire.in = (struct slice){"", 0};
+}
+
+void tls_unseal(struct tls *t, struct slice sealed, struct tls_took *took)
+{
+    if (t->state != TLS_OPEN)
+        return;
+    tls_wire.in = sealed;
+    tls_unseal_rest(t, took);
+}
+
+/* --- bytes out --- */
+
+static void parts_skip(struct tls_parts *p, size_t bytes)
+{
+    p->used += bytes;
+    p->left_bytes -= bytes;
+    if (p->used == p->part->len) {
+        p->part++;
+        p->used = 0;
+    }
+}
+
+/* What the next record has: as it lies there, or, if several parts have it, joined. */
+static struct slice parts_take(struct tls_parts *p)
+{
+    static char joined[RECORD_BYTES];
+    size_t bytes = p->left_bytes < RECORD_BYTES ? p->left_bytes : RECORD_BYTES, length = 0;
+    const char *start;
+
+    while (p->part->len == p->used)
+        parts_skip(p, 0);
+    start = p->part->base + p->used;
+    if (p->part->len - p->used >= bytes) {
+        parts_skip(p, bytes);
+        return (struct slice){start, bytes};
+    }
+    while (length < bytes) {
+        size_t rest = p->part->len - p->used;
+        size_t piece = rest < bytes - length ? rest : bytes - length;
+
+        memcpy(joined + length, p->part->base + p->used, piece);
+        length += piece;
+        parts_skip(p, piece);
+    }
+    return (struct slice){joined, length};
+}
+
+bool tls_seal(struct tls *t, struct tls_parts *parts)
+{
+    size_t written;
+
+    if (t->has_said_end || (t->state != TLS_OPEN && t->state != TLS_ENDED))
+        return false;
+    tls_library_forget_errors();
+    for (size_t sealed = 0; parts->left_bytes > 0 && sealed < SEAL_BYTES; sealed += RECORD_BYTES) {
+        struct slice record = parts_take(parts);
+
+        if (SSL_write_ex(t->ssl, record.start, record.length, &written) != 1) {
+            t->state = TLS_BROKEN;
+            t->why = tls_library_why();
+            return false;
+        }
+    }
+    return true;
+}
+
+void tls_seal_end(struct tls *t)
+{
+    if (t->has_said_end || (t->state != TLS_OPEN && t->state != TLS_ENDED))
+        return;
+    t->has_said_end = true;
+    tls_library_forget_errors();
+    if (SSL_shutdown(t->ssl) < 0)
+        tls_library_forget_errors();
+}
+
+struct slice tls_sealed(void)
+{
+    return buffer_slice(&tls_wire.out);
+}
+
+void tls_sealed_sent(void)
+{
+    buffer_clear(&tls_wire.out);
+}
+
+/* --- the end --- */
+
+void tls_stop(struct tls *t)
+{
+    SSL_free(t->ssl);
+    t->ssl = NULL;
+    t->state = TLS_BROKEN;
+    buffer_dispose(&t->kept);
+}
+
+/* --- what is said of it --- */
+
+void tls_note_said(struct tls *t)
+{
+    const unsigned char *protocol;
+    unsigned length;
+
+    SSL_get0_alpn_selected(t->ssl, &protocol, &length); /* as long as the library's object */
+    t->said.alpn = length > 0 ? SLICE("http/1.1") : (struct slice){"", 0};
+    t->said.version = SSL_version(t->ssl) == TLS1_3_VERSION ? SLICE("1.3") : SLICE("1.2");
+    t->said.cipher = slice_of(SSL_CIPHER_standard_name(SSL_get_current_cipher(t->ssl)));
+    t->said.resumed = SSL_session_reused(t->ssl) == 1;
+    t->said.handshake_us = clock_steady_us() - t->began_us;
+    t->client = tls_client_new(t->ssl);
+    t->said.client = t->client;
+}

@@ -1,0 +1,168 @@
+#include "net/tls_client.h"
+
+#include "base/buffer.h"
+#include "base/mem.h"
+
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+/* The texts are put one behind the other, and get their places when all are there. */
+struct writing {
+    struct buffer text;
+    struct tls_client_said *said;
+};
+
+/* Until then start is how far the text begins. */
+static void end_text(struct writing *w, struct slice *text, size_t from)
+{
+    *text = (struct slice){(const char *)from, buffer_length(&w->text) - from};
+}
+
+static void add_hex(struct writing *w, struct slice *text, const unsigned char *bytes, size_t count)
+{
+    size_t from = buffer_length(&w->text);
+
+    for (size_t i = 0; i < count; i++)
+        buffer_printf(&w->text, "%02x", bytes[i]);
+    end_text(w, text, from);
+}
+
+static void add_bio(struct writing *w, struct slice *text, BIO *bio)
+{
+    size_t from = buffer_length(&w->text);
+    char *bytes;
+    long length = BIO_get_mem_data(bio, &bytes);
+
+    if (length > 0)
+        buffer_append(&w->text, (struct slice){bytes, (size_t)length});
+    end_text(w, text, from);
+    BIO_free(bio);
+}
+
+static void add_distinguished(struct writing *w, struct slice *text, const X509_NAME *name)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    CHECK(bio != NULL);
+    X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+    add_bio(w, text, bio);
+}
+
+static void add_pem(struct writing *w, X509 *certificate)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    CHECK(bio != NULL);
+    PEM_write_bio_X509(bio, certificate);
+    add_bio(w, &w->said->pem, bio);
+}
+
+/* Without those that have a byte that no name has: who reads them would see the end there. */
+static bool is_plain(const unsigned char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i] <= ' ' || bytes[i] > '~')
+            return false;
+    return length > 0;
+}
+
+static void add_names(struct writing *w, struct slice *list, const GENERAL_NAMES *all, int type)
+{
+    size_t from = buffer_length(&w->text);
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(all, i);
+        const unsigned char *bytes;
+        size_t length;
+
+        if (name->type != type)
+            continue;
+        bytes = ASN1_STRING_get0_data(name->d.ia5);
+        length = (size_t)ASN1_STRING_length(name->d.ia5);
+        if (!is_plain(bytes, length))
+            continue;
+        buffer_append(&w->text, (struct slice){(const char *)bytes, length});
+        buffer_append_byte(&w->text, '\0');
+    }
+    end_text(w, list, from);
+}
+
+static void add_certificate(struct writing *w, X509 *certificate)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    const ASN1_INTEGER *serial = X509_get0_serialNumber(certificate);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned digest_bytes = 0;
+    struct tm end;
+
+    add_distinguished(w, &w->said->subject, X509_get_subject_name(certificate));
+    add_distinguished(w, &w->said->issuer, X509_get_issuer_name(certificate));
+    add_hex(w, &w->said->serial, ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial));
+    X509_digest(certificate, EVP_sha256(), digest, &digest_bytes);
+    add_hex(w, &w->said->sha256, digest, digest_bytes);
+    add_pem(w, certificate);
+    add_names(w, &w->said->names.dns, names, GEN_DNS);
+    add_names(w, &w->said->names.uri, names, GEN_URI);
+    add_names(w, &w->said->names.email, names, GEN_EMAIL);
+    GENERAL_NAMES_free(names);
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+        w->said->not_after = (int64_t)timegm(&end);
+}
+
+/* The texts are elsewhere: where said has them from `from` on, they are from `to` on. */
+static void move_texts(struct tls_client_said *said, const char *from, const char *to)
+{
+    struct slice *texts[] = {&said->error,     &said->subject,   &said->issuer,
+                             &said->serial,    &said->sha256,    &said->pem,
+                             &said->names.dns, &said->names.uri, &said->names.email};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        texts[i]->start = to + (size_t)(texts[i]->start - from);
+}
+
+/* The bytes go behind the struct. */
+static struct tls_client_said *place(const struct writing *w)
+{
+    size_t length = buffer_length(&w->text);
+    struct tls_client_said *said = mem_alloc(sizeof *said + length);
+
+    *said = *w->said;
+    said->texts_bytes = length;
+    memcpy(said + 1, buffer_slice(&w->text).start, length);
+    move_texts(said, NULL, (const char *)(said + 1));
+    return said;
+}
+
+const struct tls_client_said *tls_client_copy(const struct tls_client_said *said,
+                                              struct arena *arena)
+{
+    struct tls_client_said *copy;
+
+    if (said == NULL)
+        return NULL;
+    copy = arena_alloc(arena, sizeof *copy + said->texts_bytes);
+    memcpy(copy, said, sizeof *copy + said->texts_bytes);
+    move_texts(copy, (const char *)(said + 1), (const char *)(copy + 1));
+    return copy;
+}
+
+struct tls_client_said *tls_client_new(const struct ssl_st *ssl)
+{
+    X509 *certificate = SSL_get1_peer_certificate(ssl);
+    long result = SSL_get_verify_result(ssl);
+    struct tls_client_said said = {0}, *placed;
+    struct writing w = {.said = &said};
+
+    if (certificate == NULL)
+        return NULL;
+    if (result != X509_V_OK)
+        buffer_append_text(&w.text, X509_verify_cert_error_string(result));
+    end_text(&w, &said.error, 0);
+    add_certificate(&w, certificate);
+    X509_free(certificate);
+    placed = place(&w);
+    buffer_dispose(&w.text);
+    return placed;
+}

@@ -1,0 +1,37 @@
+/*
+ * tls_client - who a client is, by its certificate.
+ */
+#ifndef NET_TLS_CLIENT_H
+#define NET_TLS_CLIENT_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ssl_st; /* of OpenSSL */
+
+/* The names of a certificate, each with a NUL behind it. */
+struct tls_client_names {
+    struct slice dns, uri, email;
+};
+
+struct tls_client_said {  /* the layout is also in policy/context.lua */
+    struct slice error;   /* why it is not verified; empty: it is */
+    struct slice subject; /* as RFC 2253 writes it: "CN=anna,O=Example" */
+    struct slice issuer;  /* the same of who signed it */
+    struct slice serial;  /* hex digits */
+    struct slice sha256;  /* of the whole certificate, hex digits */
+    struct slice pem;     /* the certificate */
+    struct tls_client_names names;
+    int64_t not_after;  /* seconds since 1970 */
+    size_t texts_bytes; /* of all texts, which stand behind this */
+};
+
+/* Of a handshake that is over. NULL: the client has shown no certificate. Free with mem_free. */
+struct tls_client_said *tls_client_new(const struct ssl_st *);
+/* For who may outlive the connection; NULL of NULL. */
+const struct tls_client_said *tls_client_copy(const struct tls_client_said *, struct arena *);
+
+#endif

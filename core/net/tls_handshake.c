@@ -1,0 +1,350 @@
+/*
+ *   HELLO --whole--> WAITING --its turn--> SHAKING --finished--> OPEN
+ *     |                 |                     |
+ *     '-----------------+------ refused ------'--> BROKEN
+ *
+ * Nobody waits while there is time in the turn of the loop.
+ */
+#include "net/tls_handshake.h"
+
+#include "base/mem.h"
+#include "net/tls_hello.h"
+#include "net/tls_library.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+enum {
+    TURN_US = 2000, /* of each turn of the loop, for handshakes */
+    /* Of several handshakes, that are begun before anything is given up. */
+    MEMORY_BYTES = 256 * 1024,
+    KEPT_MAX = 2 * 65536, /* before it is its turn: who sends more has not waited for an answer */
+};
+
+/* --- the end of one that does not succeed --- */
+
+static void handshake_finish(struct tls *t)
+{
+    list_remove(&t->turn);
+    if (list_has_node(&t->unfinished))
+        t->server->unfinished_count--;
+    list_remove(&t->unfinished);
+    buffer_dispose(&t->kept);
+}
+
+/* As the library would; before it is there (RFC 8446, 6). */
+static void seal_alert(uint8_t description)
+{
+    const char alert[] = {SSL3_RT_ALERT, 3, 3, 0, 2, SSL3_AL_FATAL, (char)description};
+
+    buffer_append(&tls_wire.out, (struct slice){alert, sizeof alert});
+}
+
+/* Who speaks HTTP to this port shall read why that does not work. */
+static void answer_plain(void)
+{
+    buffer_append_text(&tls_wire.out, "HTTP/1.1 400 Bad Request\r\n"
+                                      "Content-Type: text/plain\r\n"
+                                      "Content-Length: 45\r\n"
+                                      "Connection: close\r\n\r\n"
+                                      "This port speaks HTTPS: ask it with https://\n");
+}
+
+static void handshake_refuse(struct tls *t, enum tls_refusal refusal, const char *why)
+{
+    t->refusal = (uint8_t)refusal;
+    t->why = why;
+    t->server->refused[refusal]++;
+    handshake_finish(t);
+    tls_stop(t);
+}
+
+void tls_handshake_refuse(struct tls *t, enum tls_refusal refusal, const char *why)
+{
+    if (t->state < TLS_OPEN)
+        handshake_refuse(t, refusal, why);
+}
+
+static void handshake_refuse_hello(struct tls *t, enum tls_refusal refusal, const char *why,
+                                   uint8_t alert, struct tls_took *took)
+{
+    if (refusal == TLS_REFUSED_HTTP)
+        answer_plain();
+    else
+        seal_alert(alert);
+    handshake_refuse(t, refusal, why);
+    took->refuses = true;
+}
+
+/* --- the handshake --- */
+
+/* The library has sealed an alert, if the client should know. */
+static void shake_fail(struct tls *t, struct tls_took *took)
+{
+    bool lacks_memory = mem_is_full() || ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
+    const char *why = tls_library_why();
+
+    handshake_refuse(t, lacks_memory ? TLS_REFUSED_MEMORY : TLS_REFUSED_HANDSHAKE, why);
+    took->refuses = true;
+}
+
+static void shake_on(struct tls *t, struct tls_took *took)
+{
+    int status;
+
+    tls_library_forget_errors();
+    status = SSL_do_handshake(t->ssl);
+    if (status == 1) {
+        t->state = TLS_OPEN;
+        took->opens = true;
+        handshake_finish(t);
+    } else if (SSL_get_error(t->ssl, status) != SSL_ERROR_WANT_READ) {
+        shake_fail(t, took);
+    }
+}
+
+/* The clock is read twice: what is reckoned with the time of the event would be late. */
+static void shake(struct tls *t, struct tls_took *took)
+{
+    uint64_t began_us = clock_steady_us();
+
+    tls_library_begin_bounded();
+    shake_on(t, took);
+    tls_library_end_bounded();
+    if (t->state == TLS_OPEN)
+        tls_note_said(t); /* there has to be memory for that */
+    t->server->turn_us += clock_steady_us() - began_us;
+    loop_note_work(t->server->loop);
+    if (t->state == TLS_OPEN) {
+        tls_limit_messages(t);
+        tls_unseal_rest(t, took);
+    }
+    tls_wire.in = (struct slice){"", 0};
+}
+
+/* NULL: there is no memory for it. */
+static SSL *ssl_new(struct tls *t, unsigned site)
+{
+    SSL_CTX *context = tls_sites_context(t->server->sites, site);
+    SSL *ssl = context != NULL ? SSL_new(context) : NULL;
+    BIO *bio = ssl != NULL ? tls_library_bio() : NULL;
+
+    if (bio == NULL) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    SSL_set_bio(ssl, bio, bio);
+    SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+/* False: it is refused. */
+static bool handshake_choose_site(struct tls *t, struct tls_took *took)
+{
+    int site = TLS_NAMES_NONE;
+
+    if (t->server->sites != NULL)
+        site = tls_sites_find(t->server->sites, t->said.name);
+    if (site == TLS_NAMES_NONE) {
+        handshake_refuse_hello(t, TLS_REFUSED_NAME, "no site has the name that it asked for",
+                               SSL_AD_UNRECOGNIZED_NAME, took);
+        return false;
+    }
+    t->said.client_rules = tls_sites_rules_of(t->server->sites, (unsigned)site)->client.id;
+    tls_library_begin_bounded();
+    t->ssl = ssl_new(t, (unsigned)site);
+    tls_library_end_bounded();
+    tls_library_forget_errors();
+    if (t->ssl == NULL)
+        handshake_refuse_hello(t, TLS_REFUSED_MEMORY, "limits.memory", SSL_AD_INTERNAL_ERROR, took);
+    return t->ssl != NULL;
+}
+
+/* read: all that has come; it may be what is kept. What a handshake that has failed for want of
+ * memory gives back is enough that memory is not full, so it asks before. */
+static void handshake_begin(struct tls *t, struct slice read, struct tls_took *took)
+{
+    struct buffer kept = t->kept;
+
+    t->kept = (struct buffer){0}; /* the library has its own from now on */
+    t->server->loop->lacks_memory |= mem_lacks(MEMORY_BYTES);
+    if (handshake_choose_site(t, took)) {
+        t->state = TLS_SHAKING;
+        tls_wire.in = read;
+        shake(t, took);
+    }
+    buffer_dispose(&kept);
+}
+
+/* --- whose turn it is --- */
+
+static bool server_has_time(struct tls_server *server)
+{
+    uint64_t turn = loop_poll(server->loop);
+
+    if (server->turn != turn) {
+        server->turn = turn;
+        server->turn_us = 0;
+    }
+    return server->turn_us < TURN_US;
+}
+
+static void handshake_await_turn(struct tls *t)
+{
+    list_append(&t->server->waiting, &t->turn);
+    loop_defer(t->server->loop, &t->server->next);
+}
+
+static void on_next(struct deferred *d)
+{
+    struct tls_server *server = list_entry(d, struct tls_server, next);
+
+    while (!list_is_empty(&server->waiting) && server_has_time(server)) {
+        struct tls *t = list_entry(server->waiting.next, struct tls, turn);
+
+        list_remove(&t->turn);
+        server->on_turn(t);
+        loop_end_event(server->loop);
+    }
+    if (!list_is_empty(&server->waiting))
+        loop_defer(server->loop, &server->next);
+}
+
+/* --- the hello --- */
+
+static void handshake_keep(struct tls *t, struct slice bytes)
+{
+    if (bytes.length > 0 && bytes.start != buffer_slice(&t->kept).start)
+        buffer_append(&t->kept, bytes);
+}
+
+static void handshake_note(struct tls *t, const struct tls_hello *hello)
+{
+    struct slice name = tls_hello_name(hello);
+
+    if (name.length > 0) {
+        t->name = mem_copy(name.start, name.length);
+        t->said.name = (struct slice){t->name, name.length};
+    }
+    t->state = TLS_WAITING;
+}
+
+/* All that has come, which is kept or in *read. */
+static void handshake_look(struct tls *t, struct slice read, struct tls_took *took)
+{
+    struct tls_hello hello = {0};
+
+    switch (tls_hello_read(read, &hello)) {
+    case HELLO_MORE:
+        handshake_keep(t, read);
+        return;
+    case HELLO_BAD:
+        handshake_refuse_hello(t, TLS_REFUSED_HELLO, hello.why, hello.alert, took);
+        return;
+    case HELLO_NOT_TLS:
+        handshake_refuse_hello(t, TLS_REFUSED_HTTP, "plain HTTP", 0, took);
+        return;
+    case HELLO_READY:
+        break;
+    }
+    handshake_note(t, &hello);
+    if (list_is_empty(&t->server->waiting) && server_has_time(t->server)) {
+        handshake_begin(t, read, took);
+        return;
+    }
+    handshake_keep(t, read);
+    handshake_await_turn(t);
+}
+
+void tls_handshake_take(struct tls *t, struct slice sealed, struct tls_took *took)
+{
+    switch (t->state) {
+    case TLS_HELLO:
+    case TLS_WAITING:
+        if (buffer_length(&t->kept) + sealed.length > KEPT_MAX) {
+            handshake_refuse_hello(t, TLS_REFUSED_HELLO, "it did not wait for an answer",
+                                   SSL_AD_UNEXPECTED_MESSAGE, took);
+            return;
+        }
+        if (buffer_length(&t->kept) > 0) {
+            buffer_append(&t->kept, sealed);
+            sealed = buffer_slice(&t->kept);
+        }
+        if (t->state == TLS_HELLO && !list_has_node(&t->turn))
+            handshake_look(t, sealed, took);
+        return;
+    case TLS_SHAKING:
+        tls_wire.in = sealed;
+        shake(t, took);
+        return;
+    default:
+        return;
+    }
+}
+
+void tls_handshake_continue(struct tls *t, struct tls_took *took)
+{
+    if (t->state == TLS_HELLO)
+        handshake_look(t, buffer_slice(&t->kept), took);
+    else
+        handshake_begin(t, buffer_slice(&t->kept), took);
+}
+
+/* --- from the beginning to the end --- */
+
+struct tls *tls_handshake_new(struct tls_server *server, void *owner, struct slice read)
+{
+    struct tls *t = mem_zalloc(sizeof *t);
+
+    t->server = server;
+    t->owner = owner;
+    t->said.name = (struct slice){"", 0};
+    t->began_us = clock_steady_us();
+    list_init(&t->turn);
+    list_init(&t->unfinished);
+    list_append(&server->unfinished, &t->unfinished);
+    server->unfinished_count++;
+    handshake_keep(t, read);
+    if (read.length > 0)
+        handshake_await_turn(t);
+    return t;
+}
+
+void tls_handshake_stop(struct tls *t)
+{
+    handshake_finish(t);
+    tls_stop(t);
+}
+
+void tls_handshake_free(struct tls *t)
+{
+    if (t == NULL)
+        return;
+    tls_handshake_stop(t);
+    mem_free(t->name);
+    mem_free(t->client);
+    mem_free(t);
+}
+
+void tls_server_init(struct tls_server *server, struct loop *loop)
+{
+    *server = (struct tls_server){.loop = loop};
+    deferred_init(&server->next, on_next);
+    list_init(&server->waiting);
+    list_init(&server->unfinished);
+}
+
+void tls_server_dispose(struct tls_server *server)
+{
+    deferred_cancel(&server->next);
+    tls_sites_free(server->sites);
+    server->sites = NULL;
+}
+
+void tls_server_follow(struct tls_server *server, const struct tls_sites_rules *rules)
+{
+    tls_sites_free(server->sites);
+    server->sites = rules->count > 0 ? tls_sites_new(rules) : NULL;
+    if (server->sites != NULL) /* what the library makes once is made while there is memory */
+        (void)tls_sites_context(server->sites, 0);
+}

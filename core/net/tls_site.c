@@ -1,0 +1,292 @@
+#include "net/tls_site.h"
+
+#include "base/mem.h"
+#include "net/tls_library.h"
+#include "net/tls_tickets.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+
+/* Mozilla's "intermediate" (server-side-tls, 5.7), without finite fields: 2,048 bits of those take
+ * three milliseconds. */
+#define CIPHERS                                                                                    \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                   \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define GROUPS "X25519:P-256:P-384"
+
+enum { CLIENT_CHAIN_BYTES = 16384 };
+
+static const unsigned char http_1_1[] = "\x08http/1.1";
+
+static void explain(struct buffer *error, const char *what)
+{
+    const char *why = tls_library_why();
+
+    if (error != NULL)
+        buffer_printf(error, "%s: %s", what, why);
+}
+
+/* --- PEM --- */
+
+static BIO *bio_of(struct slice pem)
+{
+    return BIO_new_mem_buf(pem.start, pem.length < INT_MAX ? (int)pem.length : INT_MAX);
+}
+
+/* Instead of the library's own, which asks the terminal. */
+static int no_password(char *out, int most, int is_writing, void *data)
+{
+    (void)out;
+    (void)most;
+    (void)is_writing;
+    (void)data;
+    return -1;
+}
+
+static bool read_is_over(void)
+{
+    unsigned long error = ERR_peek_last_error();
+
+    return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+}
+
+/* All certificates, in their order. NULL if one cannot be read, or there is none. */
+static STACK_OF(X509) * read_certificates(struct slice pem)
+{
+    BIO *bio = bio_of(pem);
+    STACK_OF(X509) *list = sk_X509_new_null();
+    bool is_right = bio != NULL && list != NULL;
+    X509 *next;
+
+    tls_library_forget_errors();
+    while (is_right && (next = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL)
+        is_right = sk_X509_push(list, next) > 0;
+    BIO_free(bio);
+    if (is_right && read_is_over() && sk_X509_num(list) > 0) {
+        tls_library_forget_errors();
+        return list;
+    }
+    sk_X509_pop_free(list, X509_free);
+    return NULL;
+}
+
+static EVP_PKEY *read_key(struct slice pem)
+{
+    BIO *bio = bio_of(pem);
+    EVP_PKEY *key;
+
+    tls_library_begin_secret();
+    key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+    tls_library_end_secret();
+    BIO_free(bio);
+    return key;
+}
+
+/* --- certificates --- */
+
+static bool use_certificate(SSL_CTX *context, const struct tls_certificate *certificate,
+                            struct buffer *error)
+{
+    STACK_OF(X509) *chain = read_certificates(certificate->chain);
+    EVP_PKEY *key = NULL;
+    X509 *own = NULL;
+    bool is_used = false;
+
+    if (chain == NULL) {
+        explain(error, "the certificate cannot be read");
+        return false;
+    }
+    own = sk_X509_shift(chain);
+    key = read_key(certificate->key);
+    if (key == NULL)
+        explain(error, "the key cannot be read");
+    else if (SSL_CTX_use_cert_and_key(context, own, key, chain, 1) != 1)
+        explain(error, "certificate and key cannot be used");
+    else
+        is_used = true;
+    EVP_PKEY_free(key);
+    X509_free(own);
+    sk_X509_pop_free(chain, X509_free);
+    return is_used;
+}
+
+/* --- certificates of clients --- */
+
+/* The script decides: it is asked whether the certificate is right. */
+static int accept_any(int is_right, X509_STORE_CTX *store)
+{
+    (void)is_right;
+    (void)store;
+    return 1;
+}
+
+static bool add_authorities(SSL_CTX *context, X509_STORE *store, struct slice pem)
+{
+    STACK_OF(X509) *list = read_certificates(pem);
+    bool is_right = list != NULL;
+
+    for (int i = 0; is_right && i < sk_X509_num(list); i++)
+        is_right = X509_STORE_add_cert(store, sk_X509_value(list, i)) == 1 &&
+                   SSL_CTX_add_client_CA(context, sk_X509_value(list, i)) == 1;
+    sk_X509_pop_free(list, X509_free);
+    return is_right;
+}
+
+static bool add_revocations(X509_STORE *store, struct slice pem)
+{
+    BIO *bio = bio_of(pem);
+    bool is_right = bio != NULL;
+    unsigned count = 0;
+    X509_CRL *crl;
+
+    tls_library_forget_errors();
+    while (is_right && (crl = PEM_read_bio_X509_CRL(bio, NULL, no_password, NULL)) != NULL) {
+        is_right = X509_STORE_add_crl(store, crl) == 1;
+        X509_CRL_free(crl);
+        count++;
+    }
+    BIO_free(bio);
+    if (!is_right || count == 0 || !read_is_over())
+        return false;
+    tls_library_forget_errors();
+    return X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
+}
+
+static bool verify_clients(SSL_CTX *context, const struct tls_client_rules *rules,
+                           struct buffer *error)
+{
+    bool is_required = rules->verify == TLS_VERIFY_REQUIRE;
+    X509_STORE *store = SSL_CTX_get_cert_store(context); /* the context's own, empty so far */
+
+    if (rules->verify == TLS_VERIFY_NONE)
+        return true;
+    if (!add_authorities(context, store, rules->ca)) {
+        explain(error, "the certificates of client.ca cannot be used");
+        return false;
+    }
+    if (rules->crl.length > 0 && !add_revocations(store, rules->crl)) {
+        explain(error, "client.crl cannot be used");
+        return false;
+    }
+    SSL_CTX_set_max_cert_list(context, CLIENT_CHAIN_BYTES);
+    if (rules->depth > 0)
+        SSL_CTX_set_verify_depth(context, (int)rules->depth);
+    SSL_CTX_set_verify(context,
+                       SSL_VERIFY_PEER | (is_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                       is_required ? NULL : accept_any);
+    return true;
+}
+
+/* --- the rest --- */
+
+/* A client that knows no HTTP/1.1 is refused (RFC 7301, 3.2). */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *length,
+                           const unsigned char *offered, unsigned offered_length, void *data)
+{
+    unsigned char *chosen;
+
+    (void)ssl;
+    (void)data;
+    if (SSL_select_next_proto(&chosen, length, http_1_1, sizeof http_1_1 - 1, offered,
+                              offered_length) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static bool set_ciphers(SSL_CTX *context, const struct tls_site_rules *rules, struct buffer *error)
+{
+    const char *ciphers = rules->ciphers != NULL ? rules->ciphers : CIPHERS;
+    const char *groups = rules->groups != NULL ? rules->groups : GROUPS;
+
+    if (SSL_CTX_set_cipher_list(context, ciphers) != 1) {
+        explain(error, "ciphers");
+        return false;
+    }
+    if (SSL_CTX_set1_groups_list(context, groups) != 1) {
+        explain(error, "groups");
+        return false;
+    }
+    return true;
+}
+
+static void set_modes(SSL_CTX *context, const struct tls_site_rules *rules)
+{
+    bool is_late = rules->min_version == TLS_VERSION_1_3;
+
+    SSL_CTX_set_min_proto_version(context, is_late ? TLS1_3_VERSION : TLS1_2_VERSION);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                     (rules->tickets == 0 ? SSL_OP_NO_TICKET : 0));
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context, rules->tickets);
+    SSL_CTX_set_max_early_data(context, 0);
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
+}
+
+/* --- what its tickets are known by --- */
+
+static void add_part(struct sha256 *hash, struct slice part)
+{
+    const uint64_t length = part.length;
+
+    sha256_add(hash, (struct slice){(const char *)&length, sizeof length});
+    if (part.length > 0)
+        sha256_add(hash, part);
+}
+
+static void digest_of(const struct tls_site_rules *rules, uint8_t digest[SHA256_BYTES])
+{
+    const uint32_t numbers[] = {rules->client.verify, rules->client.depth, rules->min_version};
+    struct sha256 hash;
+
+    sha256_init(&hash);
+    add_part(&hash, rules->id);
+    add_part(&hash, rules->client.ca);
+    add_part(&hash, rules->client.crl);
+    add_part(&hash, (struct slice){(const char *)numbers, sizeof numbers});
+    sha256_end(&hash, digest);
+}
+
+static bool site_fill(SSL_CTX *context, const struct tls_site_rules *rules, struct buffer *error)
+{
+    uint8_t digest[SHA256_BYTES];
+
+    set_modes(context, rules);
+    if (!set_ciphers(context, rules, error) || !verify_clients(context, &rules->client, error))
+        return false;
+    for (unsigned i = 0; i < rules->certificates_count; i++)
+        if (!use_certificate(context, &rules->certificates[i], error))
+            return false;
+    digest_of(rules, digest);
+    if (!tls_tickets_use(context, digest)) {
+        explain(error, "tickets");
+        return false;
+    }
+    return true;
+}
+
+SSL_CTX *tls_site_make(const struct tls_site_rules *rules, struct buffer *error)
+{
+    SSL_CTX *context;
+
+    CHECK(rules->certificates_count > 0 && rules->certificates_count <= TLS_CERTIFICATES_MAX);
+    tls_library_forget_errors();
+    context = SSL_CTX_new(TLS_server_method());
+    if (context == NULL) {
+        explain(error, "TLS");
+        return NULL;
+    }
+    if (site_fill(context, rules, error))
+        return context;
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+void tls_site_free(SSL_CTX *context)
+{
+    SSL_CTX_free(context);
+}
