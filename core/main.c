@@ -1,13 +1,16 @@
 /*
  * Command line in, exit code out.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/command_line.h"
+#include "config/inspect.h"
 #include "config/load.h"
 #include "config/output.h"
 #include "http/parse.h"
 #include "lua/sandbox.h"
 #include "net/loop.h"
+#include "net/tls_library.h"
 #include "os/children.h"
 #include "process/demo.h"
 #include "process/supervisor.h"
@@ -47,6 +50,7 @@ static int print_in_effect(const struct config *config)
     buffer_append_byte(&out, '\n');
     if (config->overridden != NULL)
         buffer_printf(&out, "-- not as the script says: %s\n", config->overridden);
+    inspect_certificates(&config->tls, clock_wall_s(), &out);
     is_whole =
         fwrite(buffer_slice(&out).start, 1, buffer_length(&out), stdout) == buffer_length(&out);
     is_whole = fflush(stdout) == 0 && is_whole;
@@ -56,8 +60,8 @@ static int print_in_effect(const struct config *config)
 
 static int print_version(void)
 {
-    printf("lb %s\nlibuv %s\nllhttp %s\n%s\n", VERSION, uv_version_string(),
-           parse_library_version(), sandbox_library_version());
+    printf("lb %s\nlibuv %s\nllhttp %s\n%s\n%s\n", VERSION, uv_version_string(),
+           parse_library_version(), sandbox_library_version(), tls_library_version());
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
@@ -132,6 +136,7 @@ int main(int argc, char **argv)
 
     open_standard_descriptors();
     loop_count_memory();
+    tls_library_count_memory();
     status = options_parse(&options, argc, argv, &message);
     if (status != 0 && options.given.log_format.text != NULL && options.event_format == LOG_JSON)
         check_speak_json("supervisor"); /* what was wrong came behind that */

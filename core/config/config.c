@@ -35,6 +35,26 @@ static void free_pairs(struct config_pairs *pairs)
     mem_free(pairs->list);
 }
 
+static void free_tls(struct config_tls *tls)
+{
+    for (unsigned i = 0; i < tls->certificates_count; i++) {
+        mem_free(tls->certificates[i].cert);
+        mem_free(tls->certificates[i].key);
+    }
+    for (unsigned i = 0; i < tls->clients_count; i++) {
+        mem_free(tls->clients[i].site);
+        mem_free(tls->clients[i].ca);
+        mem_free(tls->clients[i].crl);
+    }
+    mem_free(tls->certificates);
+    mem_free(tls->clients);
+    mem_free(tls->ciphers);
+    mem_free(tls->groups);
+    mem_free(tls->rules);
+    tls_names_dispose(&tls->names);
+    vault_close(&tls->vault);
+}
+
 void config_free(struct config *config)
 {
     if (config == NULL)
@@ -54,6 +74,7 @@ void config_free(struct config *config)
         free_pairs(&config->pages[i].headers);
     }
     free_pairs(&config->pages_headers);
+    free_tls(&config->tls);
     free_texts(config->log.headers, config->log.headers_count);
     free_texts(config->log.skip, config->log.skip_count);
     mem_free(config->log.file);

@@ -9,9 +9,11 @@
 #define CONFIG_CONFIG_H
 
 #include "base/buffer.h"
+#include "base/vault.h"
 #include "lua/bundle.h"
 #include "net/address.h"
 #include "net/network.h"
+#include "net/tls_sites.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +43,37 @@ struct config_listen {
     char *text;             /* in full: "[::]:3030" where ":3030" was written */
     struct address address; /* never ADDRESS_NAME, never ADDRESS_UNIX */
     bool proxy;             /* each connection begins with a PROXY header */
+    bool tls;               /* and with a handshake */
+};
+
+/* A certificate as the script names it. */
+struct config_certificate {
+    char *cert; /* the path of the chain, the site's own first; without a key it may be a pattern */
+    char *key;  /* the path; NULL: the key is in the same file */
+};
+
+/* What the clients of a site have to show. */
+struct config_tls_client {
+    char *site; /* the name in a certificate, or below its wildcard; NULL: of all others */
+    enum tls_verify verify;
+    char *ca, *crl; /* paths; crl may be NULL, and both if nothing is verified */
+    unsigned depth; /* 0: as the library likes */
+};
+
+struct config_tls { /* in use if a listener has tls */
+    struct config_certificate *certificates;
+    unsigned certificates_count;
+    struct config_tls_client *clients; /* if any is of all others, it is the first */
+    unsigned clients_count;
+    enum tls_version min_version;
+    char *ciphers, *groups; /* in the library's words; NULL: its standard */
+    unsigned tickets;
+    struct slice
+        files; /* what was read of them: config/certificates.h; in the vault, or borrowed */
+    struct vault vault;
+    struct tls_names names; /* of the sites, with `strict` */
+    struct tls_site_rules *rules;
+    struct tls_sites_rules sites; /* count 0: nothing was read */
 };
 
 enum {
@@ -98,9 +131,10 @@ struct config_timeouts {
     uint64_t response_body_ms; /* between bytes */
     uint64_t keep_alive_ms;    /* idle client */
     uint64_t upstream_idle_ms;
-    uint64_t request_ms; /* over all tries; 0: none */
-    uint64_t queue_ms;   /* until a backend has room */
-    uint64_t tunnel_ms;  /* without a byte in either direction, after an upgrade */
+    uint64_t request_ms;       /* over all tries; 0: none */
+    uint64_t queue_ms;         /* until a backend has room */
+    uint64_t tunnel_ms;        /* without a byte in either direction, after an upgrade */
+    uint64_t tls_handshake_ms; /* from the connection's begin */
 };
 
 struct config_limits {
@@ -151,6 +185,7 @@ struct config {
 
     struct config_listen *listen;
     unsigned listen_count;
+    struct config_tls tls;
     struct config_backend *backends;
     unsigned backends_count;
     unsigned workers; /* resolved: at least 1 */

@@ -55,7 +55,8 @@ static const struct habit options[] = {
 #define CLIENTS  "write limits = { connections = .. }, or max_in_flight of a backend"
 #define HEALTH   "write health = { type = \"http\", path = \"/\" }"
 #define RETRIES  "write limits = { attempts = .. }; on_failure says what is tried again"
-#define TLS      "lb has no TLS: put a proxy that has it in front, and name it in trusted_proxies"
+#define TLS                                                                                        \
+    "write listen = { { \":443\", tls = true } }, tls = { certificates = { \"/etc/lb/*.pem\" } }"
 
 static const struct habit settings[] = {
     {"server", BACKENDS},
@@ -71,7 +72,7 @@ static const struct habit settings[] = {
     {"healthcheck", HEALTH},
     {"retries", RETRIES},
     {"ssl", TLS},
-    {"tls", TLS},
+    {"certificates", TLS},
 };
 
 static const char *habit_find(const struct habit *list, size_t count, struct slice theirs)

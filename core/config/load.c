@@ -9,12 +9,15 @@
 #include "base/decimal.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "config/certificates.h"
 #include "config/foreign.h"
 #include "config/itself.h"
 #include "config/probes.h"
 #include "config/read.h"
 #include "config/settings.h"
+#include "config/sites.h"
 #include "config/source.h"
+#include "config/tls.h"
 #include "lua/embedded.h"
 #include "lua/fields.h"
 #include "lua/instead.h"
@@ -41,6 +44,7 @@ struct load {
     struct config *config;
     struct fields_wrong wrong;
     struct buffer *error;
+    bool reads_files; /* of certificates; else they come another way */
     bool is_compiled;
     bool is_done;
 };
@@ -260,6 +264,19 @@ static bool is_given_twice(struct load *load)
     return true;
 }
 
+static void read_files(struct load *load)
+{
+    struct config *config = load->config;
+
+    if (!load->reads_files || load->wrong.is_set || !tls_is_used(config))
+        return;
+    certificates_read(&config->tls, &load->wrong);
+    if (load->wrong.is_set)
+        return;
+    sites_make(&config->tls);
+    sites_try(&config->tls, &load->wrong);
+}
+
 static int load_protected(lua_State *lua)
 {
     struct load *load = lua_touserdata(lua, 1);
@@ -282,6 +299,7 @@ static int load_protected(lua_State *lua)
     check_memory(lua, load, &root);
     if (!load->config->has_fallback)
         guard(load->config);
+    read_files(load);
     load->is_done = !load->wrong.is_set;
     if (load->wrong.is_set)
         fail_in_settings(load);
@@ -311,6 +329,7 @@ static struct config *new_config(const char *name, struct slice source)
 
     settings_set_defaults(config);
     probes_set_defaults(&config->health);
+    tls_set_defaults(&config->tls);
     config->via = true;
     config->fallback = CONFIG_FALLBACK_ROUND_ROBIN;
     config->body_first = CONFIG_BODY_FIRST_LIMITED;
@@ -322,12 +341,13 @@ static struct config *new_config(const char *name, struct slice source)
     return config;
 }
 
-struct config *config_load_text(const char *name, struct slice source,
-                                const struct config_given *given, struct segment *segment,
-                                struct buffer *error)
+static struct config *load_source(const char *name, struct slice source,
+                                  const struct config_given *given, struct segment *segment,
+                                  bool reads_files, struct buffer *error)
 {
     static const struct config_given none;
-    struct load load = {.name = name, .source = source, .given = given ? given : &none};
+    struct load load = {
+        .name = name, .source = source, .given = given ? given : &none, .reads_files = reads_files};
     lua_State *lua;
 
     load.error = error;
@@ -347,6 +367,13 @@ struct config *config_load_text(const char *name, struct slice source,
     return NULL;
 }
 
+struct config *config_load_text(const char *name, struct slice source,
+                                const struct config_given *given, struct segment *segment,
+                                struct buffer *error)
+{
+    return load_source(name, source, given, segment, false, error);
+}
+
 /* --- the file --- */
 
 struct config *config_load_file(const char *path, const struct config_given *given,
@@ -363,7 +390,7 @@ struct config *config_load_file(const char *path, const struct config_given *giv
     else if (code != 0)
         buffer_printf(error, "%s: cannot read the script: %s", path, strerror(code));
     else
-        config = config_load_text(path, buffer_slice(&source), given, segment, error);
+        config = load_source(path, buffer_slice(&source), given, segment, true, error);
     buffer_dispose(&source);
     return config;
 }

@@ -26,6 +26,7 @@ struct config *config_load_file(const char *path, const struct config_given *, s
 /* The script of the options; the built-in one if none was given, there is no such file, and there
  * are backends. */
 struct config *config_load(const struct options *, struct segment *, struct buffer *error) MUST_USE;
+/* Without the files of certificates that it names. */
 struct config *config_load_text(const char *name, struct slice source, const struct config_given *,
                                 struct segment *, struct buffer *error) MUST_USE;
 

@@ -2,6 +2,7 @@
 #include "config/logging.h"
 #include "config/probes.h"
 #include "config/settings.h"
+#include "config/tls.h"
 
 #include <inttypes.h>
 
@@ -58,11 +59,13 @@ static void print_backend(struct buffer *out, const struct config_backend *backe
 
 static void print_listen(struct buffer *out, const struct config_listen *listen)
 {
-    if (listen->proxy)
-        buffer_append_text(out, "{ ");
+    bool is_table = listen->proxy || listen->tls;
+
+    buffer_append_text(out, is_table ? "{ " : "");
     print_text(out, listen->written);
-    if (listen->proxy)
-        buffer_append_text(out, ", proxy = true }");
+    buffer_append_text(out, listen->proxy ? ", proxy = true" : "");
+    buffer_append_text(out, listen->tls ? ", tls = true" : "");
+    buffer_append_text(out, is_table ? " }" : "");
 }
 
 static void print_addresses(struct buffer *out, const struct config *config)
@@ -153,6 +156,7 @@ void config_print(const struct config *config, struct buffer *out)
                   config_fallback_names[config->fallback],
                   config_body_first_names[config->body_first]);
     print_trusted(out, config);
+    tls_print(config, out);
     print_pages(out, config);
     logging_print(config, out);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)

@@ -7,12 +7,15 @@
 #include "config/pages.h"
 #include "config/probes.h"
 #include "config/settings.h"
+#include "config/tls.h"
 #include "lua/fields.h"
 #include "shared/segment.h"
 
 enum { TAGS_MAX = 32, NAMES_MAX = 32, WEIGHT_MAX = 65535, IN_FLIGHT_MAX = 1000000 };
 
 static const char standard_listen[] = "0.0.0.0:3030";
+static const char not_in_list[] =
+    "an address with options is a table in the list: { { \"%s\", %s = true } }";
 
 /* What is wrong with a field, in words that have been collected. */
 static void fail_with_words(struct fields *table, const char *name, unsigned position,
@@ -133,9 +136,9 @@ static void read_trusted(void *config, struct fields *table, const char *name, u
 /* { address, option = value }. */
 static void read_listener(struct config *config, struct fields *list, unsigned position)
 {
-    static const char *const known[] = {"proxy", NULL};
+    static const char *const known[] = {"proxy", "tls", NULL};
     unsigned first = config->listen_count;
-    bool proxy = false;
+    bool proxy = false, tls = false;
     struct fields entry;
 
     if (!fields_enter(&entry, list, NULL, position))
@@ -145,8 +148,11 @@ static void read_listener(struct config *config, struct fields *list, unsigned p
         fields_fail(&entry, NULL, 0, "the address is missing: { \":80\", proxy = true }");
     read_text(config, &entry, NULL, 1, addresses_add_listen);
     fields_flag(&entry, "proxy", &proxy);
-    for (unsigned i = first; i < config->listen_count; i++)
+    fields_flag(&entry, "tls", &tls);
+    for (unsigned i = first; i < config->listen_count; i++) {
         config->listen[i].proxy = proxy;
+        config->listen[i].tls = tls;
+    }
     fields_leave(&entry);
 }
 
@@ -170,9 +176,9 @@ static void read_listen_list(struct config *config, struct fields *root)
     if (!fields_enter(&list, root, "listen", 0))
         return;
     if (fields_type(&list, "proxy", 0) != FIELDS_NOTHING)
-        fields_fail(
-            root, "listen", 0,
-            "an address with options is a table in the list: { { \":80\", proxy = true } }");
+        fields_fail(root, "listen", 0, not_in_list, ":80", "proxy");
+    if (fields_type(&list, "tls", 0) != FIELDS_NOTHING)
+        fields_fail(root, "listen", 0, not_in_list, ":443", "tls");
     count = fields_count(&list, ADDRESSES_LISTEN_MAX);
     for (unsigned i = 1; i <= count; i++)
         read_listen_item(config, &list, i);
@@ -449,13 +455,14 @@ void read_settings(struct config *config, const struct config_given *given, stru
         "forwarded", "pages",    "health",  "timeouts",   "limits",
         "script",    "init",     "choose",  "on_failure", "on_response",
         "on_health", "on_done",  "trace",   "body_first", "reuse",
-        "via",       "log",      NULL};
+        "via",       "log",      "tls",     NULL};
 
     habits_check_settings(root);
     fields_check_names(root, known);
     note_overridden(config, given, root);
     if (given->listen.count == 0)
         read_listen(config, root);
+    tls_read(config, root, given->listen.count > 0);
     if (given->backends.count == 0)
         read_backends(config, root);
     if (given->workers.text == NULL)

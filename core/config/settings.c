@@ -39,6 +39,7 @@ static const struct setting timeouts[] = {
     {SECONDS(timeouts, request, 0, MS, DAY, true)},
     {SECONDS(timeouts, queue, 1, MS, DAY, false)},
     {SECONDS(timeouts, tunnel, 3600, MS, 7 * DAY, false)},
+    {SECONDS(timeouts, tls_handshake, 10, MS, DAY, false)},
 };
 
 static const struct setting limits[] = {

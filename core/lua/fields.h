@@ -86,6 +86,9 @@ bool fields_flag(struct fields *, const char *name, bool *out);
 bool fields_choice(struct fields *, const char *name, const char *const *choices, unsigned *out);
 bool fields_function(struct fields *, const char *name);
 
+/* The names of a table that has nothing else: for each one, an empty slice first; false after the
+ * last. */
+bool fields_next_name(struct fields *, struct slice *key);
 /* The pairs of a table whose names and values are texts, one with each call: with an empty key at
  * first. False after the last. */
 bool fields_next_pair(struct fields *, struct slice *key, struct slice *value);

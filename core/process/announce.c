@@ -34,14 +34,19 @@ void announce_start(const struct config *c, bool is_watched)
 void announce_listening(const struct sockets *sockets, unsigned address)
 {
     bool is_proxied = sockets->config->listen[address].proxy;
+    bool has_tls = sockets->config->listen[address].tls;
+    struct log_pair pairs[] = {{"address", NULL}, {NULL, NULL}, {NULL, NULL}, {NULL, NULL}};
+    struct log_pair *next = &pairs[1];
     struct buffer room = {0};
-    const char *text;
 
     sockets_format(sockets, address, &room);
-    text = buffer_text(&room);
-    log_event(LOG_INFO, "listening",
-              LOG_PAIRS({"address", text}, {is_proxied ? "#proxy" : NULL, "true"}),
-              "listening on %s%s", text, is_proxied ? ", for PROXY headers" : "");
+    pairs[0].value = buffer_text(&room);
+    if (is_proxied)
+        *next++ = (struct log_pair){"#proxy", "true"};
+    if (has_tls)
+        *next = (struct log_pair){"#tls", "true"};
+    log_event(LOG_INFO, "listening", pairs, "listening on %s%s%s", pairs[0].value,
+              has_tls ? " with TLS" : "", is_proxied ? ", for PROXY headers" : "");
     buffer_dispose(&room);
 }
 

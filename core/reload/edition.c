@@ -1,8 +1,10 @@
 #include "reload/edition.h"
 
 #include "base/mem.h"
+#include "config/certificates.h"
 #include "config/load.h"
 #include "config/output.h"
+#include "config/sites.h"
 #include "shared/slots.h"
 
 #include <stdio.h>
@@ -17,14 +19,21 @@ static void *map_shared(size_t bytes)
     return mapping == MAP_FAILED ? NULL : mapping;
 }
 
-struct edition *edition_new(void)
+static bool open_vaults(struct edition *e)
+{
+    return vault_open(&e->texts[0].certificates, CERTIFICATES_BYTES_MAX) &&
+           vault_open(&e->texts[1].certificates, CERTIFICATES_BYTES_MAX) &&
+           vault_open(&e->draft.certificates, CERTIFICATES_BYTES_MAX);
+}
+
+struct edition *edition_new(bool has_certificates)
 {
     struct edition *e = map_shared(sizeof *e);
 
     if (e == NULL)
         return NULL;
     e->answers = map_shared(sizeof *e->answers);
-    if (e->answers == NULL) {
+    if (e->answers == NULL || (has_certificates && !open_vaults(e))) {
         edition_free(e);
         return NULL;
     }
@@ -40,11 +49,17 @@ void edition_free(struct edition *e)
         return;
     if (e->answers != NULL)
         munmap(e->answers, sizeof *e->answers);
+    vault_close(&e->texts[0].certificates);
+    vault_close(&e->texts[1].certificates);
+    vault_close(&e->draft.certificates);
     munmap(e, sizeof *e);
 }
 
 void edition_only_read(struct edition *e)
 {
+    vault_seal(&e->texts[0].certificates);
+    vault_seal(&e->texts[1].certificates);
+    vault_seal(&e->draft.certificates);
     CHECK(mprotect(e, sizeof *e, PROT_READ) == 0);
 }
 
@@ -75,6 +90,15 @@ static void copy_what_is_not_printed(struct config *to, const struct config *fro
     to->has_once_timers = from->has_once_timers;
 }
 
+/* It takes the place of what is there. */
+static bool put_certificates(struct vault *vault, struct slice files)
+{
+    if (vault->bytes == NULL) /* no listener has TLS, whatever the script says by now */
+        return true;
+    vault_wipe(vault);
+    return vault_append(vault, files);
+}
+
 static bool put(char *room, size_t room_bytes, struct slice text, uint32_t *bytes)
 {
     if (text.length > room_bytes)
@@ -97,7 +121,8 @@ bool edition_draft(struct edition *e, const struct config *config, struct buffer
             &draft->settings_bytes) &&
         put(draft->script, EDITION_SCRIPT_BYTES,
             (struct slice){config->script, config->script_bytes}, &draft->script_bytes) &&
-        put(draft->modules, EDITION_MODULES_BYTES, buffer_slice(&modules), &draft->modules_bytes);
+        put(draft->modules, EDITION_MODULES_BYTES, buffer_slice(&modules), &draft->modules_bytes) &&
+        put_certificates(&draft->certificates, config->tls.files);
     buffer_dispose(&settings);
     buffer_dispose(&modules);
     if (!fits) {
@@ -116,8 +141,10 @@ bool edition_draft(struct edition *e, const struct config *config, struct buffer
 void edition_keep(struct edition *e, uint64_t number)
 {
     struct edition_text *text = &e->texts[number % 2];
-    const struct edition_text *draft = &e->draft;
+    struct edition_text *draft = &e->draft;
 
+    CHECK(put_certificates(&text->certificates, vault_slice(&draft->certificates)));
+    vault_wipe(&draft->certificates);
     memcpy(text, draft, offsetof(struct edition_text, settings));
     memcpy(text->settings, draft->settings, draft->settings_bytes);
     memcpy(text->script, draft->script, draft->script_bytes);
@@ -193,6 +220,18 @@ bool edition_is_again(const struct edition *e, uint64_t number, uint64_t earlier
     return earlier + 2 == number && atomic_load(&e->taken_back) == number - 1;
 }
 
+bool edition_has_new_files(const struct edition *e, uint64_t number, uint64_t earlier)
+{
+    return earlier + 1 == number && e->texts[number % 2].has_new_files &&
+           atomic_load(&e->taken_back) != earlier; /* then it is one of long ago */
+}
+
+void edition_take_files(const struct edition *e, uint64_t number, struct config *config)
+{
+    config->tls.files = vault_slice(&e->texts[number % 2].certificates);
+    sites_make(&config->tls);
+}
+
 struct config *edition_load(const struct edition *e, uint64_t number, const struct config *first,
                             struct segment *segment, struct buffer *error)
 {
@@ -206,6 +245,8 @@ struct config *edition_load(const struct edition *e, uint64_t number, const stru
     for (unsigned i = 0; i < text->backends; i++)
         config->backends[i].slot = text->slots[i];
     copy_what_is_not_printed(config, &text->about);
+    if (text->certificates.length > 0)
+        edition_take_files(e, number, config);
     bundle_dispose(&config->modules);
     CHECK(bundle_read(&config->modules, edition_modules(text)));
     mem_free(config->script);

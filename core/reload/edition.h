@@ -29,10 +29,12 @@ struct edition_text {
     uint16_t slots[SEGMENT_BACKENDS_MAX];      /* theirs; for the draft not yet known */
     struct config about; /* what the settings' text leaves out; its pointers mean nothing here */
     uint32_t backends, settings_bytes, script_bytes, modules_bytes;
-    bool is_first; /* what every process has inherited, and need not read */
+    bool has_new_files; /* of certificates: nothing else differs from the one before */
+    bool is_first;      /* what every process has inherited, and need not read */
     char settings[EDITION_SETTINGS_BYTES];
     char script[EDITION_SCRIPT_BYTES];
     char modules[EDITION_MODULES_BYTES]; /* lua/bundle.h */
+    struct vault certificates;           /* config/certificates.h; closed if no listener has TLS */
 };
 
 struct edition_answers {       /* of workers and monitor: a mapping of its own, as they write it */
@@ -66,7 +68,8 @@ static inline struct slice edition_modules(const struct edition_text *text)
     return (struct slice){text->modules, text->modules_bytes};
 }
 
-struct edition *edition_new(void) MUST_USE; /* NULL and errno if the system refuses */
+/* NULL and errno if the system refuses. */
+struct edition *edition_new(bool has_certificates) MUST_USE;
 void edition_free(struct edition *);
 
 /* In the child that tries a script. False: it is too large, and *error says so. */
@@ -91,6 +94,10 @@ void edition_refuse(struct edition *, uint64_t number, const char *why);
 bool edition_is_first(const struct edition *, uint64_t number); /* what was inherited */
 /* Is it the same script as that earlier one? */
 bool edition_is_again(const struct edition *, uint64_t number, uint64_t earlier);
+/* In a worker that goes by the earlier one: do only files of certificates differ? Then it may take
+ * them alone, into the settings that it goes by. */
+bool edition_has_new_files(const struct edition *, uint64_t number, uint64_t earlier);
+void edition_take_files(const struct edition *, uint64_t number, struct config *);
 /* The settings of an edition other than the first; what cannot change is as in `first`. NULL and a
  * message, if there is no memory, for instance. */
 struct config *edition_load(const struct edition *, uint64_t number, const struct config *first,

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/tls.h"
 #include "lua/place.h"
 #include "os/waited.h"
 #include "reload/differences.h"
@@ -49,7 +50,7 @@ int reload_init(struct reload *r, const struct config *first, const struct optio
     r->monitor = first->workers;
     r->trial = first->workers + 1;
     r->budget_ms = first->script_limits.budget_ms;
-    r->edition = edition_new();
+    r->edition = edition_new(tls_is_used(first));
     r->report =
         mmap(NULL, sizeof *r->report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (r->edition == NULL || r->report == MAP_FAILED)
@@ -178,18 +179,25 @@ static void open_slots(struct reload *r, const struct edition_text *draft)
     }
 }
 
-static void note_changes(struct reload *r, const struct edition_text *draft)
+static void note_change(struct reload *r, const char *what)
+{
+    if (buffer_length(&r->changed) > 0)
+        buffer_append_text(&r->changed, ", ");
+    buffer_append_text(&r->changed, what);
+}
+
+static void note_changes(struct reload *r, struct edition_text *draft)
 {
     const struct edition_text *now = edition_current(r->edition);
 
     buffer_clear(&r->changed);
     differences_name(&r->changed, edition_settings(now), edition_settings(draft));
+    if (!slice_is(vault_slice(&now->certificates), vault_slice(&draft->certificates)))
+        note_change(r, "tls");
     if (!slice_is(edition_script(now), edition_script(draft)) ||
-        !slice_is(edition_modules(now), edition_modules(draft))) {
-        if (buffer_length(&r->changed) > 0)
-            buffer_append_text(&r->changed, ", ");
-        buffer_append_text(&r->changed, "text");
-    }
+        !slice_is(edition_modules(now), edition_modules(draft)))
+        note_change(r, "text");
+    draft->has_new_files = slice_is(buffer_slice(&r->changed), SLICE("tls"));
 }
 
 static void renew_monitor(struct reload *r)
@@ -228,7 +236,8 @@ static void reload_offer(struct reload *r)
     note_changes(r, draft);
     open_slots(r, draft);
     edition_offer(r->edition);
-    renew_monitor(r);
+    if (!draft->has_new_files)
+        renew_monitor(r);
     reload_enter(r, RELOAD_CHECKING, r->added > 0 ? r->report->check_ms + CHECK_GRACE_MS : 0);
 }
 
@@ -396,6 +405,7 @@ void reload_step(struct reload *r)
     insist_on_monitor(r);
     switch (r->state) {
     case RELOAD_IDLE:
+        expiry_look(&r->expiry, r->edition);
         if (r->is_wanted)
             reload_try(r);
         break;
@@ -419,7 +429,7 @@ uint64_t reload_next_ms(const struct reload *r)
 {
     switch (r->state) {
     case RELOAD_IDLE:
-        return r->is_wanted ? 0 : UINT64_MAX;
+        return r->is_wanted ? 0 : expiry_next_ms(&r->expiry, r->edition);
     case RELOAD_TRYING:
         return r->ends_ms;
     default:

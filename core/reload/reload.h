@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "os/children.h"
 #include "reload/edition.h"
+#include "reload/expiry.h"
 #include "reload/rollout.h"
 #include "shared/slots.h"
 
@@ -37,6 +38,7 @@ struct reload { /* embedded in the supervisor */
     struct children *children; /* the workers by their slots, then: */
     unsigned monitor, trial;   /* which of the children these are */
     struct edition *edition;
+    struct expiry expiry;         /* of the current edition's certificates */
     struct reload_report *report; /* shared with the trial */
     struct slots slots;
     enum reload_state state;

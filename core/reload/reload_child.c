@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "config/load.h"
 #include "config/output.h"
+#include "config/tls.h"
 #include "lab/rehearsal.h"
 #include "reload/reload.h"
 
@@ -14,10 +15,22 @@ static bool same_listen(const struct config *a, const struct config *b)
     if (a->listen_count != b->listen_count)
         return false;
     for (unsigned i = 0; i < a->listen_count; i++)
-        if (a->listen[i].proxy != b->listen[i].proxy ||
+        if (a->listen[i].proxy != b->listen[i].proxy || a->listen[i].tls != b->listen[i].tls ||
             strcmp(a->listen[i].written, b->listen[i].written) != 0)
             return false;
     return true;
+}
+
+/* Listeners stay as they are: those with TLS would have no certificates. */
+static bool keeps_tls(const struct config *config, const struct config *first, struct buffer *error)
+{
+    if (!tls_is_used(first) || tls_is_used(config))
+        return true;
+    buffer_printf(error,
+                  "%s: listen: what listens with TLS cannot change while lb runs, and without "
+                  "tls = true there are no certificates for it: restart lb",
+                  config->script_path);
+    return false;
 }
 
 static _Noreturn void leave(struct reload *r, struct buffer *error)
@@ -52,7 +65,8 @@ _Noreturn void reload_run_child(struct reload *r)
     config->workers_auto = r->first->workers_auto;
     r->report->log_differs = output_differs(config, r->first);
     output_keep(config, r->first);
-    if (!rehearsal_passes(config, &error) || !edition_draft(r->edition, config, &error))
+    if (!keeps_tls(config, r->first, &error) || !rehearsal_passes(config, &error) ||
+        !edition_draft(r->edition, config, &error))
         leave(r, &error);
     r->report->check_ms = config->health.timeout_ms;
     r->report->budget_ms = config->script_limits.budget_ms;

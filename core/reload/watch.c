@@ -3,9 +3,11 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "config/certificates.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,9 +68,39 @@ static uint64_t look_of_folder(const char *folder)
     return sum;
 }
 
-static uint64_t look_of_required(const struct watch *w)
+static uint64_t look_of_pattern(const char *pattern)
 {
     uint64_t sum = 0;
+    glob_t found;
+
+    if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+        return 0;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        sum += look_of(found.gl_pathv[i]);
+    globfree(&found);
+    return sum;
+}
+
+/* Those of one pattern stand one behind the other. */
+static uint64_t look_of_certificates(struct slice files)
+{
+    struct certificate certificate;
+    const char *pattern = "";
+    uint64_t sum = 0;
+
+    while (certificates_next(&files, &certificate)) {
+        if (certificate.pattern[0] == '\0')
+            sum += look_of(certificate.cert) + look_of(certificate.key);
+        else if (strcmp(certificate.pattern, pattern) != 0)
+            sum += look_of_pattern(certificate.pattern);
+        pattern = certificate.pattern;
+    }
+    return sum;
+}
+
+static uint64_t look_of_required(const struct watch *w)
+{
+    uint64_t sum = look_of_certificates(w->certificates);
 
     for (unsigned i = 0; i < w->required.count; i++)
         if (w->required.modules[i].is_file)
@@ -150,6 +182,7 @@ static void require(struct watch *w, const struct edition_text *text, const stru
     struct bundle modules = {0};
 
     bundle_dispose(&w->required);
+    w->certificates = vault_slice(&text->certificates);
     if (text->is_first) {
         copy_names(&w->required, &first->modules);
     } else {

@@ -6,7 +6,8 @@
  * Events that follow each other closely are one change. Besides, it looks at the files once a
  * second, for what events of folders do not show: a folder that was replaced; files behind a link,
  * mounted files, a file system that another machine writes; and everything, where inotify is used
- * up. Such a change counts when it has stood for a second.
+ * up. Such a change counts when it has stood for a second. Files of certificates are looked at only
+ * so: theirs, and those that the patterns of the setting lead to.
  */
 #ifndef RELOAD_WATCH_H
 #define RELOAD_WATCH_H
@@ -23,7 +24,8 @@ struct watch {
     int folder, modules; /* inotify's; -1: it is not there (yet) */
     char *folder_path, *modules_path;
     const char *path, *file;   /* the script's, and its name in the folder */
-    struct bundle required;    /* the modules of the edition that runs */
+    struct bundle required;    /* the modules of the edition that runs, */
+    struct slice certificates; /* and its certificates, in the edition */
     uint64_t edition;          /* its number */
     uint64_t known, last;      /* how all looked at the last change, and a second ago */
     uint64_t look_ms;          /* when it looks again */

@@ -48,11 +48,12 @@ describe("a script's settings", function()
         ":2: backends[1][1]: expected a name in front of the value, as in address = ..." },
       { "return { backends = {\n { server = 'a:1' } } }",
         ":2: backends[1]: unknown field 'server': there is address, name, weight, tags, max_in_flight" },
-      { "return { listen = {\n { ':80', accept = true } } }", ":2: listen[1]: unknown field 'accept': there is proxy" },
+      { "return { listen = {\n { ':80', accept = true } } }",
+        ":2: listen[1]: unknown field 'accept': there is proxy, tls" },
       { "return {\n upstream = { 'a:1' } }",
         ':2: upstream: this is no setting of lb: write backends = { "host:port", .. }' },
-      { "return { backends = 'a:1',\n tls = {} }", ":2: tls: this is no setting of lb: lb has no TLS: " ..
-        "put a proxy that has it in front, and name it in trusted_proxies" },
+      { "return { backends = 'a:1',\n ssl = {} }", ":2: ssl: this is no setting of lb: " ..
+        'write listen = { { ":443", tls = true } }, tls = { certificates = { "/etc/lb/*.pem" } }' },
       { "return { 'a:1',\n listen = ':80' }", ":1: [1]: expected a name in front of the value, as in listen = ..." },
       { "return { [true] = 1 }", ":1: expected names as keys, got a boolean" },
       { "return { [0.5] = 1 }", ":1: expected a name in front of the value, as in listen = ..." },

@@ -1,0 +1,319 @@
+/*
+ * Each certificate is a struct piece, and behind it what its lengths say:
+ *
+ *   piece | chain | key, if in another file | names | path of the chain | path of the key | pattern
+ *
+ * Behind them it is the same of what clients are verified with: those who sign, and the revoked.
+ */
+#include "config/certificates.h"
+
+#include "base/mem.h"
+#include "lua/fields.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { OF_A_SITE = -1 };
+
+struct piece {
+    struct tls_facts facts;          /* of a certificate */
+    int32_t client;                  /* which of tls.clients, or OF_A_SITE */
+    uint32_t chain_bytes, key_bytes; /* key 0: it is among the chain's bytes */
+    uint32_t names_bytes, cert_bytes, path_bytes, pattern_bytes; /* the paths with a NUL */
+    bool others_may_read;
+};
+
+struct reading {
+    struct config_tls *tls;
+    struct fields_wrong *wrong;
+    char setting[64]; /* "tls.certificates[2]" */
+    const char *pattern;
+};
+
+/* --- what is wrong --- */
+
+/* "tls.certificates[2]: shop.key: ". */
+static struct buffer *wrong_words(struct reading *r, const char *path)
+{
+    struct fields_wrong *wrong = r->wrong;
+
+    wrong->is_set = true;
+    snprintf(wrong->path, sizeof wrong->path, "%s", r->setting);
+    buffer_printf(&wrong->message, "%s: %s: ", wrong->path, path);
+    return &wrong->message;
+}
+
+static bool fail(struct reading *r, const char *path, const char *words)
+{
+    buffer_append_text(wrong_words(r, path), words);
+    return false;
+}
+
+static bool fail_to_read(struct reading *r, const char *path, int error)
+{
+    switch (error) {
+    case EFBIG:
+        return fail(r, path, "all certificates together have 128 MiB at most");
+    case EISDIR:
+        return fail(r, path, "that is a folder: write the files in it, as in \"certs/*.pem\"");
+    case ENOTSUP:
+        return fail(r, path, "that is no file");
+    default:
+        return fail(r, path, strerror(error));
+    }
+}
+
+/* --- one certificate --- */
+
+static bool put(struct reading *r, const char *path, struct slice bytes)
+{
+    return vault_append(&r->tls->vault, bytes) || fail_to_read(r, path, EFBIG);
+}
+
+static bool put_file(struct reading *r, const char *path, struct slice *bytes, unsigned *mode)
+{
+    struct vault *vault = &r->tls->vault;
+    size_t before = vault->length;
+    int error = vault_append_file(vault, path, mode);
+
+    if (error != 0)
+        return fail_to_read(r, path, error);
+    *bytes = (struct slice){vault->bytes + before, vault->length - before};
+    return true;
+}
+
+static bool put_texts(struct reading *r, const char *cert, const char *key,
+                      const struct buffer *names, struct piece *piece)
+{
+    struct slice cert_path = {cert, strlen(cert) + 1}, key_path = {key, strlen(key) + 1};
+    struct slice pattern = {r->pattern, strlen(r->pattern) + 1};
+
+    piece->pattern_bytes = (uint32_t)pattern.length;
+    piece->names_bytes = (uint32_t)buffer_length(names);
+    piece->cert_bytes = (uint32_t)cert_path.length;
+    piece->path_bytes = (uint32_t)key_path.length;
+    return put(r, cert, buffer_slice(names)) && put(r, cert, cert_path) && put(r, cert, key_path) &&
+           put(r, cert, pattern);
+}
+
+/* Without a name it serves whoever says none that is known: the first one does. */
+static bool check(struct reading *r, const char *cert, const char *key,
+                  const struct tls_certificate *pem, struct piece *piece, struct buffer *names)
+{
+    struct buffer words = {0};
+    bool is_right = tls_certificate_check(pem, &piece->facts, names, &words);
+
+    if (is_right && buffer_length(names) == 0 && r->tls->files.length > 0) {
+        buffer_append_text(&words, "it has no name (no DNS name in subjectAltName), so nobody "
+                                   "would get it: only the first certificate may be so");
+        is_right = false;
+    }
+    if (!is_right && pem->key.start == pem->chain.start)
+        buffer_printf(wrong_words(r, cert), "%.*s", (int)buffer_length(&words),
+                      buffer_slice(&words).start);
+    else if (!is_right)
+        buffer_printf(wrong_words(r, cert), "%.*s (with %s)", (int)buffer_length(&words),
+                      buffer_slice(&words).start, key);
+    buffer_dispose(&words);
+    return is_right;
+}
+
+static bool read_pieces(struct reading *r, const char *cert, const char *key, struct piece *piece,
+                        struct buffer *names)
+{
+    struct tls_certificate pem;
+    unsigned mode;
+
+    if (!put_file(r, cert, &pem.chain, &mode))
+        return false;
+    pem.key = pem.chain;
+    piece->chain_bytes = (uint32_t)pem.chain.length;
+    if (key != NULL) {
+        if (!put_file(r, key, &pem.key, &mode))
+            return false;
+        piece->key_bytes = (uint32_t)pem.key.length;
+    }
+    piece->others_may_read = (mode & (S_IRGRP | S_IROTH)) != 0;
+    return check(r, cert, key, &pem, piece, names) &&
+           put_texts(r, cert, key != NULL ? key : cert, names, piece);
+}
+
+static bool read_one(struct reading *r, const char *cert, const char *key)
+{
+    struct config_tls *tls = r->tls;
+    size_t at = tls->vault.length;
+    struct buffer names = {0};
+    struct piece piece;
+    bool is_fine;
+
+    memset(&piece, 0, sizeof piece); /* its padding, too: who compares two readings sees it */
+    piece.client = OF_A_SITE;
+    is_fine = put(r, cert, (struct slice){(const char *)&piece, sizeof piece}) &&
+              read_pieces(r, cert, key, &piece, &names);
+    buffer_dispose(&names);
+    if (!is_fine)
+        return false;
+    memcpy(tls->vault.bytes + at, &piece, sizeof piece);
+    tls->files = vault_slice(&tls->vault);
+    return true;
+}
+
+/* --- of clients --- */
+
+static bool put_list(struct reading *r, const char *path, bool is_crl, uint32_t *bytes)
+{
+    struct buffer words = {0};
+    struct slice pem;
+    unsigned mode;
+    bool is_right;
+
+    if (path == NULL)
+        return true;
+    if (!put_file(r, path, &pem, &mode))
+        return false;
+    *bytes = (uint32_t)pem.length;
+    is_right = tls_certificate_check_list(pem, is_crl, &words);
+    if (!is_right)
+        buffer_append(wrong_words(r, path), buffer_slice(&words));
+    buffer_dispose(&words);
+    return is_right;
+}
+
+static bool read_client(struct reading *r, unsigned which)
+{
+    const struct config_tls_client *client = &r->tls->clients[which];
+    size_t at = r->tls->vault.length;
+    struct piece piece;
+
+    if (client->ca == NULL)
+        return true;
+    if (client->site == NULL)
+        snprintf(r->setting, sizeof r->setting, "tls.client");
+    else
+        snprintf(r->setting, sizeof r->setting, "tls.sites");
+    memset(&piece, 0, sizeof piece);
+    piece.client = (int32_t)which;
+    if (!put(r, client->ca, (struct slice){(const char *)&piece, sizeof piece}) ||
+        !put_list(r, client->ca, false, &piece.chain_bytes) ||
+        !put_list(r, client->crl, true, &piece.key_bytes))
+        return false;
+    memcpy(r->tls->vault.bytes + at, &piece, sizeof piece);
+    r->tls->files = vault_slice(&r->tls->vault);
+    return true;
+}
+
+/* --- all of them --- */
+
+static bool read_pattern(struct reading *r, const char *pattern)
+{
+    glob_t found;
+    bool is_fine = true;
+    int code;
+
+    if (strpbrk(pattern, "*?[") == NULL)
+        return read_one(r, pattern, NULL);
+    r->pattern = pattern;
+    code = glob(pattern, 0, NULL, &found);
+    if (code != 0)
+        return fail(r, pattern, code == GLOB_NOMATCH ? "no file has such a path" : "no memory");
+    for (size_t i = 0; i < found.gl_pathc && is_fine; i++)
+        is_fine = read_one(r, found.gl_pathv[i], NULL);
+    globfree(&found);
+    return is_fine;
+}
+
+void certificates_read(struct config_tls *tls, struct fields_wrong *wrong)
+{
+    struct reading r = {tls, wrong, "tls.certificates[1]", ""};
+    bool is_fine = true;
+
+    if (!vault_open(&tls->vault, CERTIFICATES_BYTES_MAX)) {
+        fail(&r, tls->certificates[0].cert, strerror(errno));
+        return;
+    }
+    for (unsigned i = 0; i < tls->certificates_count && is_fine; i++) {
+        const struct config_certificate *one = &tls->certificates[i];
+
+        snprintf(r.setting, sizeof r.setting, "tls.certificates[%u]", i + 1);
+        r.pattern = "";
+        is_fine =
+            one->key != NULL ? read_one(&r, one->cert, one->key) : read_pattern(&r, one->cert);
+    }
+    for (unsigned i = 0; i < tls->clients_count && is_fine; i++)
+        is_fine = read_client(&r, i);
+    vault_seal(&tls->vault);
+}
+
+/* --- found again --- */
+
+static struct slice take(struct slice *rest, size_t bytes)
+{
+    struct slice taken = {rest->start, bytes};
+
+    CHECK(bytes <= rest->length);
+    *rest = (struct slice){rest->start + bytes, rest->length - bytes};
+    return taken;
+}
+
+static bool next_piece(struct slice *files, struct piece *piece)
+{
+    if (files->length == 0)
+        return false;
+    memcpy(piece, take(files, sizeof *piece).start, sizeof *piece);
+    return true;
+}
+
+static void skip(struct slice *files, const struct piece *piece)
+{
+    (void)take(files, (size_t)piece->chain_bytes + piece->key_bytes + piece->names_bytes +
+                          piece->cert_bytes + piece->path_bytes + piece->pattern_bytes);
+}
+
+bool certificates_next(struct slice *files, struct certificate *certificate)
+{
+    struct piece piece;
+
+    if (!next_piece(files, &piece))
+        return false;
+    if (piece.client != OF_A_SITE) { /* all others are of clients, too */
+        *files = SLICE("");
+        return false;
+    }
+    certificate->pem.chain = certificate->pem.key = take(files, piece.chain_bytes);
+    if (piece.key_bytes > 0)
+        certificate->pem.key = take(files, piece.key_bytes);
+    certificate->names = take(files, piece.names_bytes);
+    certificate->cert = take(files, piece.cert_bytes).start;
+    certificate->key = take(files, piece.path_bytes).start;
+    certificate->pattern = take(files, piece.pattern_bytes).start;
+    certificate->facts = piece.facts;
+    certificate->others_may_read = piece.others_may_read;
+    return true;
+}
+
+bool certificates_next_client(struct slice *files, struct client_files *client)
+{
+    struct piece piece;
+
+    while (next_piece(files, &piece)) {
+        if (piece.client == OF_A_SITE) {
+            skip(files, &piece);
+            continue;
+        }
+        client->client = (unsigned)piece.client;
+        client->ca = take(files, piece.chain_bytes);
+        client->crl = take(files, piece.key_bytes);
+        return true;
+    }
+    return false;
+}
+
+bool certificates_next_name(struct slice *names, struct slice *name)
+{
+    if (names->length == 0)
+        return false;
+    *name = slice_take_until(names, '\0');
+    return true;
+}

@@ -1,0 +1,16 @@
+/*
+ * inspect - what `lb check` says of certificates: names, keys, days left, and what to mind.
+ */
+#ifndef CONFIG_INSPECT_H
+#define CONFIG_INSPECT_H
+
+#include "base/buffer.h"
+#include "config/config.h"
+
+#include <stdint.h>
+
+/* A line for each certificate and for each warning, all of them comments of Lua; nothing if no
+ * files were read. now_s: seconds since 1970. */
+void inspect_certificates(const struct config_tls *, int64_t now_s, struct buffer *out);
+
+#endif

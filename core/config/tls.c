@@ -1,0 +1,396 @@
+#include "config/tls.h"
+
+#include "base/mem.h"
+#include "lua/fields.h"
+#include "net/tls_names.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+enum {
+    CERTIFICATES_MAX = 20000,
+    PROTOCOLS_MAX = 16,
+    TICKETS_MAX = 4,
+    SITES_MAX = 20000,
+    DEPTH_MAX = 20
+};
+
+/* In the order of enum tls_version. */
+static const char *const versions[] = {"1.2", "1.3", NULL};
+/* In the order of enum tls_verify. */
+static const char *const verifications[] = {"none", "request", "require", NULL};
+
+void tls_set_defaults(struct config_tls *tls)
+{
+    tls->min_version = TLS_VERSION_1_2;
+    tls->tickets = 1;
+}
+
+bool tls_is_used(const struct config *config)
+{
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (config->listen[i].tls)
+            return true;
+    return false;
+}
+
+/* --- certificates --- */
+
+static const char *objection_to_path(struct slice path)
+{
+    if (path.length == 0 || path.length >= PATH_MAX)
+        return "expected the path of a file";
+    if (memchr(path.start, '\0', path.length) != NULL)
+        return "a path has no NUL byte in it";
+    if (path.start[0] == '~')
+        return "only a shell knows what '~' is: write the whole path";
+    return NULL;
+}
+
+/* NULL: there is none, or something is wrong. */
+static char *read_path(struct fields *table, const char *name, unsigned position)
+{
+    const char *objection;
+    struct slice path;
+
+    if (!fields_text(table, name, position, &path))
+        return NULL;
+    objection = objection_to_path(path);
+    if (objection == NULL)
+        return mem_copy(path.start, path.length);
+    fields_fail(table, name, position, "%s", objection);
+    return NULL;
+}
+
+static void add_certificate(struct config_tls *tls, char *cert, char *key)
+{
+    size_t bytes = (tls->certificates_count + 1) * sizeof *tls->certificates;
+
+    tls->certificates = mem_realloc(tls->certificates, bytes);
+    tls->certificates[tls->certificates_count++] = (struct config_certificate){cert, key};
+}
+
+static void read_pair(struct config_tls *tls, struct fields *entry)
+{
+    static const char *const known[] = {"cert", "key", NULL};
+    char *cert, *key;
+
+    fields_check_names(entry, known);
+    if (fields_type(entry, "cert", 0) == FIELDS_NOTHING ||
+        fields_type(entry, "key", 0) == FIELDS_NOTHING)
+        fields_fail(entry, NULL, 0,
+                    "expected { cert = \"shop.crt\", key = \"shop.key\" }; for one "
+                    "file with both write its path alone");
+    cert = read_path(entry, "cert", 0);
+    key = read_path(entry, "key", 0);
+    add_certificate(tls, cert, key);
+}
+
+static void read_certificate(struct config_tls *tls, struct fields *list, unsigned position)
+{
+    enum fields_type type = fields_type(list, NULL, position);
+    struct fields entry;
+
+    if (type == FIELDS_TEXT) {
+        add_certificate(tls, read_path(list, NULL, position), NULL);
+    } else if (type == FIELDS_TABLE && fields_enter(&entry, list, NULL, position)) {
+        read_pair(tls, &entry);
+        fields_leave(&entry);
+    } else if (type != FIELDS_NOTHING) {
+        fields_expected(list, NULL, position, "the path of a file, or { cert = .., key = .. }");
+    }
+}
+
+static void read_certificates(struct config_tls *tls, struct fields *table)
+{
+    enum fields_type type = fields_type(table, "certificates", 0);
+    struct fields list;
+    unsigned count;
+
+    if (type == FIELDS_TEXT) {
+        add_certificate(tls, read_path(table, "certificates", 0), NULL);
+    } else if (type == FIELDS_TABLE && fields_enter(&list, table, "certificates", 0)) {
+        if (fields_type(&list, "cert", 0) != FIELDS_NOTHING)
+            fields_fail(&list, NULL, 0,
+                        "expected a list: { { cert = \"shop.crt\", key = \"shop.key\" } }");
+        count = fields_count(&list, CERTIFICATES_MAX);
+        for (unsigned i = 1; i <= count; i++)
+            read_certificate(tls, &list, i);
+        fields_leave(&list);
+    } else if (type != FIELDS_NOTHING) {
+        fields_expected(table, "certificates", 0, "the path of a file or a list of certificates");
+    }
+    if (tls->certificates_count == 0)
+        fields_fail(table, NULL, 0,
+                    "no certificates: write certificates = { \"/etc/lb/certs/*.pem\" }, or "
+                    "{ { cert = \"shop.crt\", key = \"shop.key\" } }");
+}
+
+/* --- certificates of clients --- */
+
+static void check_client(const struct config_tls_client *client, struct fields *table)
+{
+    if (client->verify != TLS_VERIFY_NONE && client->ca == NULL)
+        fields_fail(table, NULL, 0,
+                    "ca is missing, the file of those who sign certificates of clients: "
+                    "ca = \"clients.pem\"");
+    if (client->verify == TLS_VERIFY_NONE && (client->ca != NULL || client->crl != NULL))
+        fields_fail(table, NULL, 0,
+                    "nothing is asked of clients: write verify = \"request\" or \"require\"");
+}
+
+static void read_client(struct config_tls_client *client, struct fields *table)
+{
+    static const char *const known[] = {"ca", "crl", "depth", "verify", NULL};
+    static const struct fields_range some = {1, DEPTH_MAX, false, true, NULL};
+    double depth;
+    unsigned which;
+
+    if (fields_type(table, "forward", 0) != FIELDS_NOTHING)
+        fields_fail(table, "forward", 0,
+                    "Client-Cert is not forwarded yet: choose may return request_headers with "
+                    "what ctx.tls.client has");
+    fields_check_names(table, known);
+    client->ca = read_path(table, "ca", 0);
+    client->crl = read_path(table, "crl", 0);
+    client->verify = client->ca != NULL ? TLS_VERIFY_REQUEST : TLS_VERIFY_NONE;
+    if (fields_choice(table, "verify", verifications, &which))
+        client->verify = which;
+    if (fields_number(table, "depth", 0, &some, &depth))
+        client->depth = (unsigned)depth;
+    check_client(client, table);
+}
+
+static struct config_tls_client *add_client(struct config_tls *tls)
+{
+    struct config_tls_client *client;
+    unsigned count = tls->clients_count;
+
+    if ((count & (count - 1)) == 0)
+        tls->clients = mem_realloc(tls->clients, (count > 0 ? count * 2 : 1) * sizeof *client);
+    client = &tls->clients[tls->clients_count++];
+    *client = (struct config_tls_client){0};
+    return client;
+}
+
+static void read_site(struct config_tls *tls, struct fields *sites, struct slice name)
+{
+    static const char *const known[] = {"client", NULL};
+    struct fields site, table;
+
+    if (!tls_names_is_right(name))
+        fields_fail(sites, name.start, 0, "expected a host name, or \"*.\" and a host name");
+    else if (tls->clients_count > SITES_MAX)
+        fields_fail(sites, NULL, 0, "expected %d sites at most", SITES_MAX);
+    else if (!fields_enter(&site, sites, name.start, 0))
+        return;
+    else {
+        fields_check_names(&site, known);
+        if (fields_enter(&table, &site, "client", 0)) {
+            struct config_tls_client *client = add_client(tls);
+
+            client->site = mem_copy(name.start, name.length);
+            read_client(client, &table);
+            fields_leave(&table);
+        }
+        fields_leave(&site);
+    }
+}
+
+/* Those of all others first; else by name, as a table has no order and lb names what changed. */
+static int compare_clients(const void *a, const void *b)
+{
+    const struct config_tls_client *one = a, *other = b;
+
+    if (one->site == NULL || other->site == NULL)
+        return (one->site != NULL) - (other->site != NULL);
+    return strcmp(one->site, other->site);
+}
+
+static void read_clients(struct config_tls *tls, struct fields *root)
+{
+    struct slice name = {NULL, 0};
+    struct fields table;
+
+    if (fields_enter(&table, root, "client", 0)) {
+        read_client(add_client(tls), &table);
+        fields_leave(&table);
+    }
+    if (!fields_enter(&table, root, "sites", 0))
+        return;
+    while (fields_next_name(&table, &name))
+        read_site(tls, &table, name);
+    fields_leave(&table);
+    qsort(tls->clients, tls->clients_count, sizeof *tls->clients, compare_clients);
+}
+
+/* --- the rest --- */
+
+static void read_alpn(struct fields *table)
+{
+    struct fields list;
+    struct slice name;
+    unsigned count;
+
+    if (!fields_enter(&list, table, "alpn", 0))
+        return;
+    count = fields_count(&list, PROTOCOLS_MAX);
+    if (count == 0)
+        fields_fail(&list, NULL, 0, "expected { \"http/1.1\" }");
+    for (unsigned i = 1; i <= count; i++) {
+        if (!fields_text(&list, NULL, i, &name) || slice_is(name, SLICE("http/1.1")))
+            continue;
+        if (slice_is(name, SLICE("h2")))
+            fields_fail(&list, NULL, i,
+                        "HTTP/2 is not there yet: write alpn = { \"http/1.1\" }, or leave it out");
+        else
+            fields_fail(&list, NULL, i, "lb speaks \"http/1.1\" only, got '%.*s'",
+                        name.length > 40 ? 40 : (int)name.length, name.start);
+    }
+    fields_leave(&list);
+}
+
+static char *read_words(struct fields *table, const char *name)
+{
+    struct slice text;
+
+    if (!fields_text(table, name, 0, &text))
+        return NULL;
+    if (text.length == 0 || memchr(text.start, '\0', text.length) != NULL)
+        fields_fail(table, name, 0, "expected a list as OpenSSL writes it: 'A:B:C'");
+    return mem_copy(text.start, text.length);
+}
+
+static void refuse_missing(struct fields *table)
+{
+    static const struct {
+        const char *name, *instead;
+    } missing[] = {
+        {"ticket_keys", "the keys of tickets cannot be shared with other machines yet: leave it "
+                        "out, and each machine has its own"},
+    };
+
+    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++)
+        if (fields_type(table, missing[i].name, 0) != FIELDS_NOTHING)
+            fields_fail(table, missing[i].name, 0, "%s", missing[i].instead);
+}
+
+static void read_tls_table(struct config_tls *tls, struct fields *table)
+{
+    static const char *const known[] = {"certificates", "min_version", "ciphers", "groups", "alpn",
+                                        "strict",       "tickets",     "client",  "sites",  NULL};
+    static const struct fields_range some = {0, TICKETS_MAX, false, true, NULL};
+    double tickets;
+    unsigned which;
+
+    refuse_missing(table);
+    fields_check_names(table, known);
+    if (fields_choice(table, "min_version", versions, &which))
+        tls->min_version = which;
+    tls->ciphers = read_words(table, "ciphers");
+    tls->groups = read_words(table, "groups");
+    read_alpn(table);
+    fields_flag(table, "strict", &tls->names.strict);
+    if (fields_number(table, "tickets", 0, &some, &tickets))
+        tls->tickets = (unsigned)tickets;
+    read_certificates(tls, table);
+    read_clients(tls, table);
+}
+
+void tls_read(struct config *config, struct fields *root, bool listen_is_given)
+{
+    struct fields table;
+
+    if (fields_enter(&table, root, "tls", 0)) {
+        read_tls_table(&config->tls, &table);
+        fields_leave(&table);
+        if (!tls_is_used(config) && !listen_is_given)
+            fields_fail(
+                root, "tls", 0,
+                "no listener has TLS: write listen = { \":80\", { \":443\", tls = true } }");
+    } else if (tls_is_used(config)) {
+        fields_fail(
+            root, "listen", 0,
+            "tls = true needs certificates: tls = { certificates = { \"/etc/lb/*.pem\" } }");
+    }
+}
+
+/* --- as a script --- */
+
+static void print_certificate(struct buffer *out, const struct config_certificate *certificate)
+{
+    if (certificate->key != NULL)
+        buffer_append_text(out, "{ cert = ");
+    config_print_text(out, slice_of(certificate->cert));
+    if (certificate->key == NULL)
+        return;
+    buffer_append_text(out, ", key = ");
+    config_print_text(out, slice_of(certificate->key));
+    buffer_append_text(out, " }");
+}
+
+static void print_words(struct buffer *out, const char *name, const char *words)
+{
+    if (words == NULL)
+        return;
+    buffer_printf(out, "    %s = ", name);
+    config_print_text(out, slice_of(words));
+    buffer_append_text(out, ",\n");
+}
+
+static void print_client(struct buffer *out, const struct config_tls_client *client)
+{
+    buffer_printf(out, "client = { verify = \"%s\"", verifications[client->verify]);
+    if (client->ca != NULL) {
+        buffer_append_text(out, ", ca = ");
+        config_print_text(out, slice_of(client->ca));
+    }
+    if (client->crl != NULL) {
+        buffer_append_text(out, ", crl = ");
+        config_print_text(out, slice_of(client->crl));
+    }
+    if (client->depth > 0)
+        buffer_printf(out, ", depth = %u", client->depth);
+    buffer_append_text(out, " }");
+}
+
+static void print_clients(struct buffer *out, const struct config_tls *tls)
+{
+    const struct config_tls_client *client = tls->clients, *end = client + tls->clients_count;
+    const char *before = "    sites = { ";
+
+    if (client < end && client->site == NULL) {
+        buffer_append_text(out, "    ");
+        print_client(out, client++);
+        buffer_append_text(out, ",\n");
+    }
+    for (; client < end; client++, before = ", ") {
+        buffer_printf(out, "%s[", before);
+        config_print_text(out, slice_of(client->site));
+        buffer_append_text(out, "] = { ");
+        print_client(out, client);
+        buffer_append_text(out, " }");
+    }
+    if (before[0] == ',')
+        buffer_append_text(out, " },\n");
+}
+
+void tls_print(const struct config *config, struct buffer *out)
+{
+    const struct config_tls *tls = &config->tls;
+
+    if (!tls_is_used(config))
+        return;
+    buffer_append_text(out, "  tls = {\n    certificates = { ");
+    for (unsigned i = 0; i < tls->certificates_count; i++) {
+        buffer_append_text(out, i > 0 ? ", " : "");
+        print_certificate(out, &tls->certificates[i]);
+    }
+    buffer_printf(out, " },\n    min_version = \"%s\",\n", versions[tls->min_version]);
+    print_words(out, "ciphers", tls->ciphers);
+    print_words(out, "groups", tls->groups);
+    buffer_printf(out, "    alpn = { \"http/1.1\" },\n    strict = %s,\n    tickets = %u,\n",
+                  tls->names.strict ? "true" : "false", tls->tickets);
+    print_clients(out, tls);
+    buffer_append_text(out, "  },\n");
+}

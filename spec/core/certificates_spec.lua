@@ -1,0 +1,129 @@
+-- The files of certificates: what lb check says of them, which are refused, and who gets which.
+local authority = require "spec.support.authority"
+local ffi = require "ffi"
+local core = require "spec.support.core"
+local process = require "spec.support.process"
+local read = require("spec.support.files").read
+
+ffi.cdef [[
+struct certificates_names { void *slots; uint32_t size, count; bool strict; };
+struct certificates_pem { struct slice chain, key; };
+struct certificates_facts { int key; unsigned bits; int64_t not_before, not_after; };
+bool certificates_check(const struct certificates_pem *, struct certificates_facts *, struct buffer *names,
+                        struct buffer *wrong) __asm__("tls_certificate_check");
+bool tls_certificate_check_list(struct slice pem, bool is_crl, struct buffer *wrong);
+]]
+
+local RSA, ECDSA, ED25519 = 0, 1, 2
+
+local function slice(text) return ffi.new("struct slice", text, #text) end
+
+local function taken(buffer)
+  local text = ffi.string(buffer.bytes + buffer.start, tonumber(buffer["end"] - buffer.start))
+  core.buffer_dispose(buffer)
+  return text
+end
+
+-- { key, bits, days } and the names; or nil and what is wrong
+local function check(cert, key)
+  local chain, key_text = read(cert), read(key or cert)
+  local facts, names, wrong = ffi.new "struct certificates_facts", ffi.new "struct buffer", ffi.new "struct buffer"
+  local pem = ffi.new("struct certificates_pem", slice(chain), slice(key_text))
+  if not core.certificates_check(pem, facts, names, wrong) then return nil, taken(wrong) end
+  local list = {}
+  for name in (names.bytes ~= nil and taken(names) or ""):gmatch "%Z+" do list[#list + 1] = name end
+  local days = tonumber(facts.not_after - facts.not_before) / 86400
+  return { key = facts.key, bits = facts.bits, days = days }, list
+end
+
+describe("a certificate", function()
+  teardown(process.clear)
+
+  local ca, other, shop
+
+  setup(function()
+    ca = authority.make { ca = true, names = {}, common_name = "ca" }
+    other = authority.make { names = { "other.example" } }
+    shop = authority.make { names = { "Shop.example", "*.shop.example", "IP:192.0.2.1", "bad_*.x" }, by = ca,
+      days = 30 }
+  end)
+
+  it("says its names, its key and its days", function()
+    local facts, names = check(shop.cert, shop.key)
+    assert.same({ key = ECDSA, bits = 256, days = 30 }, facts)
+    assert.same({ "Shop.example", "*.shop.example" }, names)
+    assert.same(facts, (check(shop.both)))
+    assert.equal(RSA, check(authority.make({ names = { "a" }, key = "rsa" }).both).key)
+    assert.equal(ED25519, check(authority.make({ names = { "a" }, key = "ed25519" }).both).key)
+  end)
+
+  it("has its common name if it has no other", function()
+    local _, names = check(authority.make({ common_name = "old.example" }).both)
+    assert.same({ "old.example" }, names)
+    _, names = check(authority.make({ common_name = "A person" }).both)
+    assert.same({}, names)
+    _, names = check(authority.make({ common_name = "old.example", names = { "new.example" } }).both)
+    assert.same({ "new.example" }, names)
+  end)
+
+  it("may have expired", function()
+    assert.equal(0, check(authority.make({ names = { "a" }, days = 0 }).both).days)
+  end)
+
+  local function wrong(cert, key)
+    local facts, why = check(cert, key)
+    assert.is_nil(facts)
+    return why
+  end
+
+  local function file(...)
+    return process.file("made.pem", table.concat({ ... }))
+  end
+
+  it("is refused if its key is another's, or none", function()
+    assert.equal("the key is not that of the certificate", wrong(shop.cert, other.key))
+    assert.equal("there is no private key in it", wrong(shop.cert))
+    assert.equal("there is no certificate in it", wrong(shop.key))
+    assert.equal("there is no certificate in it", wrong(process.file("empty", "")))
+    os.execute(("openssl pkey -in '%s' -aes128 -passout pass:x -out '%s.locked'"):format(shop.key, shop.key))
+    local why = wrong(shop.cert, shop.key .. ".locked")
+    assert.matches("^the private key is encrypted: lb has no passphrase for it", why)
+  end)
+
+  it("is refused if it is broken", function()
+    local text = read(shop.cert)
+    assert.matches("^a certificate cannot be read: ", wrong(file(text:sub(1, 300)), shop.key))
+    assert.matches("^a certificate cannot be read: ", wrong(file(text:gsub("\n.", "\n*", 3)), shop.key))
+    assert.matches("^the private key cannot be read: ", wrong(shop.cert, file((read(shop.key):gsub("\nM", "\nA", 1)))))
+  end)
+
+  it("is refused if its chain is not in its order", function()
+    assert.matches("^the chain is not in its order: certificate 2 did not sign certificate 1", wrong(
+      file(read(shop.cert):match "^(.-END CERTIFICATE%-+\n)", read(other.cert)), shop.key))
+    assert.equal("the key is not that of the certificate", wrong(file(read(ca.cert), read(shop.cert)), shop.key))
+  end)
+
+  it("is refused if its key is one that clients do not take", function()
+    assert.matches("^an RSA key of 1024 bits is too short", wrong(authority.make({ key = "rsa:1024" }).both))
+    assert.matches("^clients do not know the curve 'secp256k1'",
+      wrong(authority.make({ key = "ec -pkeyopt ec_paramgen_curve:secp256k1" }).both))
+    assert.equal("the key is neither RSA, ECDSA nor Ed25519", wrong(authority.make({ key = "ed448" }).both))
+  end)
+
+  it("is refused if it must have a stapled answer", function()
+    assert.matches("^the certificate wants a stapled OCSP answer",
+      wrong(authority.make({ names = { "a" }, extensions = { "tlsfeature=status_request" } }).both))
+  end)
+
+  it("may be one of a list, for clients", function()
+    local words = ffi.new "struct buffer"
+    assert.is_true(core.tls_certificate_check_list(slice(read(ca.cert) .. read(other.cert)), false, words))
+    for _, case in ipairs {
+      { "", false, "there is no certificate in it" }, { read(ca.cert), true, "there is no revocation list in it" },
+      { read(ca.cert) .. read(other.cert):sub(1, 200), false, "its number 2 cannot be read: bad end line" },
+    } do
+      assert.is_false(core.tls_certificate_check_list(slice(case[1]), case[2], words))
+      assert.equal(case[3], taken(words))
+    end
+  end)
+end)
