@@ -46,6 +46,27 @@ function cookies:all(name) end
 ---@return fun(): string?, string?
 function cookies:each() end
 
+--- How the client's connection was secured.
+---@class (exact) lb.Tls
+---@field version "1.2"|"1.3"
+---@field cipher string
+---@field name string? that the client named, in lower case
+---@field alpn string? the protocol that both agreed upon
+---@field resumed boolean
+---@field client lb.TlsClient? nil: it has shown no certificate
+
+--- A client's certificate.
+---@class (exact) lb.TlsClient
+---@field verified boolean
+---@field error string? why it is not verified
+---@field subject string
+---@field issuer string
+---@field names { dns: string[], uri: string[], email: string[] }
+---@field serial string
+---@field sha256 string
+---@field not_after number seconds since 1970
+---@field pem string
+
 --- A request, as hooks see it.
 ---@class lb.Ctx
 ---@field id string
@@ -68,6 +89,7 @@ function cookies:each() end
 ---@field idempotent boolean
 ---@field replayable boolean
 ---@field vars table
+---@field tls lb.Tls? nil: plain HTTP
 ---@field result lb.Result? in on_done and ctx:finally
 local ctx = {}
 ---@return number? seconds

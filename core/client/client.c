@@ -1,15 +1,16 @@
 /*
  * A connection, from event to event; client/states.c has its states.
  *
- *    bytes --> introduction --> head: on_request --> body: on_body, on_body_end
- *                             ^                        | what came ahead of its turn
- *                             |                        v
- *                             '----- on_resume ----- early
+ *    bytes --> introduction --> handshake --> head: on_request --> body: on_body, on_body_end
+ *                                           ^                        | what came ahead of its turn
+ *                                           |                        v
+ *                                           '----- on_resume ----- early
  */
 #include "client/clients.h"
 
 #include "base/mem.h"
 #include "client/admission.h"
+#include "client/handshake.h"
 #include "client/introduction.h"
 #include "client/patience.h"
 
@@ -76,6 +77,7 @@ static void client_take_head(struct client *c)
                           head_lists(&in->parse.head, FIELD_EXPECT, SLICE("100-continue"));
     if (!head_keeps_alive(&in->parse.head))
         in->closes = true;
+    in->is_first = !c->has_served;
     c->has_served = true;
     client_watch(c);
     c->clients->events->on_request(c->clients, in);
@@ -203,6 +205,8 @@ static void client_admit(struct client *c)
 {
     if (!admission_admits(c))
         client_reset(c);
+    else if (c->listener->is_secure)
+        handshake_begin(c);
 }
 
 /* Behind the header the first request may be there, whole or in part. */
@@ -214,7 +218,7 @@ static void client_take_introduction(struct client *c, struct slice bytes)
     client_enter(c, CLIENT_IDLE);
     deadline_set(c->clients->loop, &c->deadline, client_first_head_ms(c->clients));
     client_admit(c);
-    if (c->state != CLIENT_CLOSING)
+    if (c->state == CLIENT_IDLE)
         client_feed_early(c);
     if (c->state != CLIENT_CLOSING)
         client_hold_back(c);
@@ -249,6 +253,20 @@ static void on_bytes(struct stream *s, struct slice bytes)
     client_hold_back(c);
 }
 
+static void on_secured(struct stream *s, enum tls_refusal refusal)
+{
+    struct client *c = client_of(s);
+
+    CHECK(c->state == CLIENT_HANDSHAKE);
+    if (refusal != TLS_REFUSED_NOT) {
+        handshake_refuse(c);
+        return;
+    }
+    client_enter(c, CLIENT_IDLE);
+    if (!c->is_refused)
+        deadline_set(c->clients->loop, &c->deadline, client_first_head_ms(c->clients));
+}
+
 /* --- endings --- */
 
 /* What came early is still to be passed, before the end: on_resume does it. */
@@ -266,6 +284,8 @@ static void on_end(struct stream *s, int status)
 
     CHECK(c->state != CLIENT_CLOSING);
     c->has_ended = true;
+    if (status == STREAM_CUT && c->state != CLIENT_TUNNEL)
+        status = 0; /* its request is complete, or else any end cuts it */
     if (status == 0 && (c->state == CLIENT_BUSY || c->state == CLIENT_TUNNEL))
         stream_keep_alive(s); /* it may wait for long, or be gone */
     if (status == 0 && c->state == CLIENT_TUNNEL)
@@ -298,6 +318,7 @@ static void on_drained(struct stream *s)
 }
 
 static const struct stream_events stream_events = {
+    .on_secured = on_secured,
     .on_bytes = on_bytes,
     .on_end = on_end,
     .on_drained = on_drained,

@@ -14,6 +14,7 @@
 enum client_state {
     CLIENT_IDLE, /* as they begin, but for */
     CLIENT_INTRODUCTION,
+    CLIENT_HANDSHAKE,
     CLIENT_HEAD,
     CLIENT_BUSY,
     CLIENT_TUNNEL,

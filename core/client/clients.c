@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 #include "client/admission.h"
+#include "client/handshake.h"
+#include "net/tls_tickets.h"
 
 enum { SPARE_KEPT = 8 }; /* blocks of requests, however long nobody needs them */
 
@@ -10,6 +12,8 @@ void clients_init(struct clients *clients)
     for (unsigned i = 0; i < CLIENTS_LISTS; i++)
         list_init(&clients->lists[i]);
     list_init(&clients->spare);
+    tls_server_init(&clients->tls, clients->loop);
+    tls_tickets_share(clients->segment);
     clients_follow(clients, clients->config);
 }
 
@@ -35,6 +39,7 @@ void clients_follow(struct clients *clients, const struct config *config)
                                             .head = config->limits.head,
                                             .fields = config->limits.fields};
     clients->config = config;
+    tls_server_follow(&clients->tls, &config->tls.sites);
     if (config->limits.per_client > 0)
         clients_each(clients, admission_count);
 }
@@ -43,6 +48,7 @@ void clients_dispose(struct clients *clients)
 {
     CHECK(clients->count == 0);
     blocks_free(clients, 0);
+    tls_server_dispose(&clients->tls);
 }
 
 void clients_tick(struct clients *clients)
@@ -60,6 +66,11 @@ void clients_drain(struct clients *clients)
 {
     clients->is_draining = true;
     clients_each(clients, client_drain);
+}
+
+bool clients_give_up_handshake(struct clients *clients)
+{
+    return handshake_give_up_first(clients);
 }
 
 static void client_cut(struct client *c)

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "net/deadline.h"
 #include "net/listener.h"
+#include "net/tls_handshake.h"
 #include "shared/segment.h"
 
 struct clients;
@@ -28,8 +29,8 @@ struct clients_events {
  * stays in its list until it rests again, or somebody looks for a connection that rests. */
 enum clients_list {
     CLIENTS_LEAVING, /* that have got their last answer, and do not close */
-    CLIENTS_SILENT,  /* that have sent no request yet, or no whole PROXY header, as they came */
-    CLIENTS_IDLE,    /* the longest idle first */
+    CLIENTS_SILENT, /* that have sent no request yet, or are not even ready for one, as they came */
+    CLIENTS_IDLE,   /* the longest idle first */
     CLIENTS_TRUSTED, /* idle ones of trusted_proxies, the same */
     CLIENTS_BUSY,    /* that are not given up */
     CLIENTS_LISTS,
@@ -53,6 +54,8 @@ struct clients { /* of one worker; all zero before clients_init but these six, w
     unsigned refused;                      /* of them: limits.per_client */
     struct log_interval refused_log;       /* connections */
     struct log_interval strangers_log;     /* those of client/introduction.h */
+    struct log_interval tls_log;           /* those of client/handshake.h, which are counted in */
+    struct tls_server tls;
     bool is_draining;
 };
 

@@ -211,6 +211,18 @@ const struct sockaddr_in6 *incoming_peer(const struct incoming *in)
     return &in->client->peer;
 }
 
+struct slice incoming_scheme(const struct incoming *in)
+{
+    return in->client->listener->is_secure ? SLICE("https") : SLICE("http");
+}
+
+const struct tls_said *incoming_tls(const struct incoming *in)
+{
+    const struct tls *tls = in->client->stream.tls;
+
+    return tls != NULL ? &tls->said : NULL;
+}
+
 bool incoming_may_vouch(const struct incoming *in)
 {
     return !in->client->is_nameless;

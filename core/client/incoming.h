@@ -64,6 +64,7 @@ struct incoming {
     struct rate taken;      /* of the answer */
     uint64_t took_ms;       /* when the client was last seen to take some of what waits for it */
     const char *why_gone;   /* why the client is made to go; NULL: it went by itself */
+    bool is_first;          /* of its connection */
     bool body_complete;     /* the whole request is in */
     bool body_follows;      /* in on_request: more was read with its head */
     bool awaits_continue;   /* the client wants an interim response before it sends the body */
@@ -92,6 +93,11 @@ static inline bool incoming_has_head(const struct incoming *in)
 static inline bool incoming_is_head(const struct incoming *in) /* the response has no body */
 {
     return slice_is(in->parse.head.method, SLICE("HEAD"));
+}
+
+static inline bool incoming_is_first(const struct incoming *in) /* request of its connection */
+{
+    return in->is_first;
 }
 
 static inline struct body_size incoming_body_size(const struct incoming *in)
@@ -153,6 +159,9 @@ void incoming_pass(struct incoming *, struct slice); /* for client.c: bytes of a
 const char *incoming_why_gone(const struct incoming *); /* after on_gone: for the log */
 /* The client: the connection's other end, or whom its PROXY header names. */
 const struct sockaddr_in6 *incoming_peer(const struct incoming *);
+struct slice incoming_scheme(const struct incoming *); /* "http"; over TLS "https" */
+/* What is known of the handshake, as long as the connection is there. NULL: it is not TLS. */
+const struct tls_said *incoming_tls(const struct incoming *);
 bool incoming_may_vouch(const struct incoming *);        /* for others, if that peer is trusted */
 struct slice incoming_listener(const struct incoming *); /* what that is called by which it came */
 struct bond **incoming_bonds(struct incoming *); /* of the connection: they outlive the request */

@@ -43,7 +43,7 @@ static void holders_weigh(struct holders *holders, struct client *c)
     if (bytes > 0)
         holders_note(holders, c, bytes);
     else
-        holders->idle_bytes += mem_size(c);
+        holders->idle_bytes += mem_size(c) + (c->stream.tls != NULL ? TLS_HELD_BYTES : 0);
 }
 
 void holders_find(struct holders *holders, struct clients *clients)

@@ -9,6 +9,7 @@ enum { REST_LEAST_MS = 50 }; /* the next request may be on its way */
 bool client_is_resting(const struct client *c)
 {
     return c->state == CLIENT_IDLE || c->state == CLIENT_INTRODUCTION ||
+           c->state == CLIENT_HANDSHAKE ||
            (c->state == CLIENT_HEAD && parse_is_at_start(&c->incoming->parse));
 }
 

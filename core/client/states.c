@@ -9,8 +9,9 @@
  * BUSY ends when the exchange is done and the request has been read to its end. In
  * LINGERING the answer is out, our side is shut, and what still comes is thrown
  * away, so that no reset destroys the answer on its way (RFC 9112, 9.6). In TUNNEL
- * the bytes are somebody else's (proxy/tunnel.c). INTRODUCTION is before the first
- * IDLE, where the listener wants a PROXY header (client/introduction.h).
+ * the bytes are somebody else's (proxy/tunnel.c). Before the first IDLE are INTRODUCTION, where
+ * the listener wants a PROXY header (client/introduction.h), and then HANDSHAKE, where it speaks
+ * TLS (client/handshake.h).
  */
 #include "base/mem.h"
 #include "client/admission.h"
@@ -18,8 +19,9 @@
 #define OF(state) (1u << CLIENT_##state)
 
 static const struct state_row client_states[] = {
-    [CLIENT_IDLE] = {"idle", OF(INTRODUCTION) | OF(HEAD) | OF(CLOSING)},
+    [CLIENT_IDLE] = {"idle", OF(INTRODUCTION) | OF(HANDSHAKE) | OF(HEAD) | OF(CLOSING)},
     [CLIENT_INTRODUCTION] = {"introduction", OF(IDLE) | OF(CLOSING)},
+    [CLIENT_HANDSHAKE] = {"handshake", OF(IDLE) | OF(CLOSING)},
     [CLIENT_HEAD] = {"head", OF(BUSY) | OF(CLOSING)},
     [CLIENT_BUSY] = {"busy", OF(IDLE) | OF(TUNNEL) | OF(LINGERING) | OF(CLOSING)},
     [CLIENT_TUNNEL] = {"tunnel", OF(LINGERING) | OF(CLOSING)},

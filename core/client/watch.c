@@ -21,6 +21,7 @@
  * soon as the client's kernel has forgotten the socket (stream_keep_alive), or the next byte of
  * the body.
  */
+#include "client/handshake.h"
 #include "client/introduction.h"
 #include "client/patience.h"
 
@@ -289,6 +290,8 @@ void client_on_deadline(struct deadline *d)
         return; /* the exchange has ended this turn, and with it what the deadline was for */
     if (c->state == CLIENT_INTRODUCTION)
         introduction_late(c);
+    else if (c->state == CLIENT_HANDSHAKE)
+        handshake_late(c);
     else
         client_look_again(c);
 }

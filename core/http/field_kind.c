@@ -24,6 +24,7 @@ static const struct known known[NAME_BYTES_MAX + 1][NAMES_OF_LENGTH_MAX + 1] = {
            {"api-key", FIELD_CREDENTIALS}},
     [9] = {{"forwarded", FIELD_FORWARDED}, {"x-api-key", FIELD_CREDENTIALS}},
     [10] = {{"connection", FIELD_CONNECTION}, {"keep-alive", FIELD_HOP}},
+    [11] = {{"client-cert", FIELD_X_FORWARDED}}, /* RFC 9440, 2.2 */
     [12] = {{"max-forwards", FIELD_MAX_FORWARDS},
             {"x-auth-token", FIELD_CREDENTIALS},
             {"x-csrf-token", FIELD_CREDENTIALS},
@@ -37,7 +38,8 @@ static const struct known known[NAME_BYTES_MAX + 1][NAMES_OF_LENGTH_MAX + 1] = {
             {"x-forwarded-host", FIELD_X_FORWARDED_HOST},
             {"x-forwarded-port", FIELD_X_FORWARDED_PORT}},
     [17] = {{"transfer-encoding", FIELD_TRANSFER_ENCODING},
-            {"x-forwarded-proto", FIELD_X_FORWARDED_PROTO}},
+            {"x-forwarded-proto", FIELD_X_FORWARDED_PROTO},
+            {"client-cert-chain", FIELD_X_FORWARDED}},
     /* Proxy-Authenticate and its kin are between a client and the proxy that it has chosen (RFC
      * 9110, 11.7). Nobody has chosen us; and where a backend asks for such a password, it would
      * be asking in our name. */
@@ -81,6 +83,7 @@ static enum field_kind kind_of_look_alike(enum field_kind kind)
     case FIELD_X_FORWARDED_PROTO:
     case FIELD_X_FORWARDED_HOST:
     case FIELD_X_FORWARDED_PORT:
+    case FIELD_X_FORWARDED:
         return FIELD_LOOK_ALIKE;
     case FIELD_CREDENTIALS:
         return FIELD_CREDENTIALS;

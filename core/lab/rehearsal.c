@@ -28,6 +28,7 @@ struct rehearsal {
     struct arena arena;
     struct facts_request request;
     struct policy_call call; /* of one hook after the other; no on_done, as the loop does not run */
+    struct tls_said tls;
     uint32_t *backends;
     char room[REQUEST_BYTES];
 };
@@ -37,6 +38,20 @@ static struct field fields[] = {
     {{"User-Agent", 10}, {"lb-check", 8}},
     {{"Accept", 6}, {"*/*", 3}},
 };
+
+/* Of a client that has to show a certificate. */
+static const struct tls_client_said made_up_client = {.subject = {"CN=lb-check", 11},
+                                                      .issuer = {"CN=lb-check", 11},
+                                                      .serial = {"01", 2},
+                                                      .sha256 = {"00", 2},
+                                                      .pem = {"", 0},
+                                                      .error = {"", 0},
+                                                      .names = {{"", 0}, {"", 0}, {"", 0}}};
+
+static const struct tls_said made_up_tls = {.version = {"1.3", 3},
+                                            .cipher = {"TLS_AES_128_GCM_SHA256", 22},
+                                            .name = {"example.org", 11},
+                                            .alpn = {"http/1.1", 8}};
 
 static struct field response_fields[] = {
     {{"Content-Type", 12}, {"text/plain", 10}},
@@ -50,6 +65,23 @@ static void on_breach(void *owner, enum hook hook, struct slice message)
     r->has_failed = true;
     buffer_append(r->error, message);
     buffer_printf(r->error, " (in %s, tried with %s)", hook_name(hook), r->with);
+}
+
+/* As the first listener's clients are. Where any of them may come without a certificate this one
+ * does. */
+static void make_tls(struct rehearsal *r)
+{
+    const struct config *c = r->config;
+    bool is_required = c->tls.sites.count > 0;
+
+    if (c->listen_count == 0 || !c->listen[0].tls)
+        return;
+    for (unsigned i = 0; i < c->tls.sites.count; i++)
+        is_required = is_required && c->tls.rules[i].client.verify == TLS_VERIFY_REQUIRE;
+    r->tls = made_up_tls;
+    r->tls.client = is_required ? &made_up_client : NULL;
+    r->request.tls = &r->tls;
+    r->request.scheme = SLICE("https");
 }
 
 static void make_request(struct rehearsal *r)
@@ -80,6 +112,7 @@ static void make_request(struct rehearsal *r)
         .replayable = 1,
         .head = &r->head,
         .arena = &r->arena};
+    make_tls(r);
 }
 
 static void try_choose(struct rehearsal *r, struct facts_decision *decision)

@@ -75,6 +75,13 @@ bool context_next_cookie(const struct facts_request *request, const char *name, 
     return false;
 }
 
+/* --- TLS --- */
+
+const struct tls_said *context_tls(const struct facts_request *request)
+{
+    return request->tls;
+}
+
 /* --- what scripts compare (http/target.h, http/path.h): made when first asked for, and kept --- */
 
 const struct slice *context_host(struct facts_request *request)

@@ -3,15 +3,21 @@
 local prelude = ...
 
 local C = prelude.ffi.C
-local complain, read_only = prelude.complain, prelude.read_only
+local complain, read_only, unknown = prelude.complain, prelude.read_only, prelude.unknown
 local floor, text_of = math.floor, prelude.ffi.string
-local error, setmetatable, tostring, type = error, setmetatable, prelude.tostring, type
+local error, setmetatable, tonumber, tostring, type = error, setmetatable, tonumber, prelude.tostring, type
 
 prelude.ffi.cdef [[
 const struct slice *context_client(const struct facts_request *);
 const struct slice *context_host(struct facts_request *);
 const struct slice *context_clean_path(struct facts_request *);
 const char *context_clean_path_fault(struct facts_request *);
+struct tls_client_said {
+    struct slice error, subject, issuer, serial, sha256, pem, dns, uri, email;
+    int64_t not_after;
+};
+struct tls_said { struct slice version, cipher, name, alpn; bool resumed; const struct tls_client_said *client; };
+const struct tls_said *context_tls(const struct facts_request *);
 struct context_cookie { struct slice name, value; uint32_t field, from_bytes; };
 bool context_next_cookie(const struct facts_request *, const char *name, size_t length, struct context_cookie *);
 void context_no_log(struct facts_request *);
@@ -22,6 +28,49 @@ double random_unit(void);
 
 -- Without this all workers would draw the same numbers, and again after each reload.
 math.randomseed(C.random_unit() * 2 ^ 53)
+
+-- Of a table whose fields may be nil.
+local function locked_meta(what, fields)
+  return {
+    __index = function(_, key) if not fields[key] then unknown(what, key, fields) end end,
+    __newindex = read_only(what),
+    __tostring = function() return what end,
+    __metatable = false,
+  }
+end
+
+local tls_meta = locked_meta("ctx.tls",
+  { version = true, cipher = true, name = true, alpn = true, resumed = true, client = true })
+local tls_client_meta = locked_meta("ctx.tls.client", {
+  verified = true, error = true, subject = true, issuer = true, names = true, serial = true, sha256 = true,
+  not_after = true, pem = true,
+})
+
+local function text_or_nil(text)
+  if text.length == 0 then return nil end
+  return text_of(text.start, text.length)
+end
+
+local function texts_of(text)
+  local list, from, bytes = {}, 0, text.start
+  for at = 0, tonumber(text.length) - 1 do
+    if bytes[at] == 0 then
+      list[#list + 1] = text_of(bytes + from, at - from)
+      from = at + 1
+    end
+  end
+  return list
+end
+
+local function tls_client(said)
+  if said == nil then return nil end
+  return setmetatable({
+    verified = said.error.length == 0, error = text_or_nil(said.error), subject = text_or_nil(said.subject) or "",
+    issuer = text_or_nil(said.issuer) or "", serial = text_or_nil(said.serial) or "",
+    sha256 = text_or_nil(said.sha256), pem = text_or_nil(said.pem), not_after = tonumber(said.not_after),
+    names = { dns = texts_of(said.dns), uri = texts_of(said.uri), email = texts_of(said.email) },
+  }, tls_client_meta)
+end
 
 -- Adds them to the fields and methods of ctx (core/policy/hooks.lua).
 return function(fields, methods, call, check_fresh)
@@ -45,6 +94,16 @@ return function(fields, methods, call, check_fresh)
     local text = C.context_clean_path_fault(request)
     if text == nil then return nil end
     return text_of(text)
+  end
+
+  function fields.tls(request)
+    local tls = C.context_tls(request)
+    if tls == nil then return nil end
+    return setmetatable({
+      version = text_of(tls.version.start, tls.version.length), cipher = text_of(tls.cipher.start, tls.cipher.length),
+      name = text_or_nil(tls.name), alpn = text_or_nil(tls.alpn), resumed = tls.resumed,
+      client = tls_client(tls.client),
+    }, tls_meta)
   end
 
   local cookie = prelude.ffi.new "struct context_cookie" -- good until another is looked for

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/slice.h"
 #include "http/field_changes.h"
+#include "net/tls_said.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,6 +63,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     bool has_clean_path;          /* one of the two is known */
     bool has_compared_host;       /* host is as scripts compare it, too */
     bool no_log;                  /* set by ctx:no_log(): it has no line in the access log */
+    const struct tls_said *tls;   /* of the client's connection; NULL: it has no TLS */
 };
 
 /* What err.kind says to scripts. */
@@ -148,5 +150,8 @@ struct facts_check { /* what health(backend) says */
 };
 
 enum facts_verdict { FACTS_RETRY, FACTS_NEXT, FACTS_FAIL };
+
+/* Of policy/context.c: the host as hosts are compared, made when first asked for, and kept. */
+const struct slice *context_host(struct facts_request *);
 
 #endif

@@ -51,14 +51,23 @@ static void account_log(struct account *a)
               part, connections);
 }
 
+/* What TLS holds of a connection is free at once. */
+static size_t freed_since(size_t held_before)
+{
+    size_t held = mem_held();
+
+    return held < held_before ? held_before - held : 0;
+}
+
 /* Idle connections close first (proxy/room.h), but only if that is enough: two hundred of them
  * would have to close for one large request. */
 static unsigned account_close_idle(struct account *a, const struct holders *holders, size_t bytes)
 {
+    size_t before = mem_held();
     unsigned closed = 0;
 
     if (holders->idle_bytes >= bytes)
-        while (closed < bytes / IDLE_BYTES && room_make(a->clients, a->pools))
+        while (closed * IDLE_BYTES + freed_since(before) < bytes && room_make(a->clients, a->pools))
             closed++;
     return closed;
 }
@@ -75,7 +84,7 @@ static unsigned account_make_room(struct account *a, size_t bytes)
     if (freed >= bytes)
         return 0;
     closed = account_close_idle(a, &holders, bytes - freed);
-    freed += (size_t)closed * IDLE_BYTES;
+    freed = freed_since(before) + (size_t)closed * IDLE_BYTES;
     if (freed < bytes)
         ended = holders_end(&holders, bytes - freed);
     a->closed_unlogged += closed;

@@ -29,6 +29,14 @@ static unsigned clients_most(const struct config *config)
     return most < UINT32_MAX ? (unsigned)most : UINT32_MAX;
 }
 
+/* An eighth of the clients that this worker may have may be without a handshake yet. */
+static unsigned handshakes_most(const struct entrance *e)
+{
+    uint64_t part = e->most_of_all / e->workers, clients = part < e->most ? part : e->most;
+
+    return clients >= 8 ? (unsigned)(clients / 8) : 1;
+}
+
 static void entrance_log_full(struct entrance *e)
 {
     bool is_own = e->clients->open >= e->most;
@@ -44,12 +52,19 @@ static void entrance_log_full(struct entrance *e)
 
 /* --- the listeners' events --- */
 
+static bool has_room_for_handshake(const struct listener *l)
+{
+    const struct entrance *e = l->owner;
+
+    return !l->is_secure || e->clients->tls.unfinished_count < e->most_handshakes;
+}
+
 static bool has_room(struct listener *l)
 {
     const struct entrance *e = l->owner;
     uint64_t most = e->most_of_all;
 
-    return e->clients->open < e->most &&
+    return has_room_for_handshake(l) && e->clients->open < e->most &&
            (most == UINT64_MAX || places_taken(e->clients->segment) < most);
 }
 
@@ -57,6 +72,8 @@ static bool on_full(struct listener *l)
 {
     struct entrance *e = l->owner;
 
+    if (!has_room_for_handshake(l))
+        return clients_give_up_handshake(e->clients);
     entrance_log_full(e);
     if (clients_give_up(e->clients))
         return true;
@@ -131,6 +148,7 @@ void entrance_follow(struct entrance *e, const struct config *config)
     e->most = clients_most(config);
     e->most_of_all = config->limits.connections > 0 ? config->limits.connections : UINT64_MAX;
     e->workers = config->workers;
+    e->most_handshakes = handshakes_most(e);
     entrance_ask_again(e);
 }
 
@@ -146,6 +164,7 @@ int entrance_open(struct entrance *e, const struct config *config, const int *so
         l->owner = e;
         l->name = slice_of(config->listen[i].written);
         l->is_proxied = config->listen[i].proxy;
+        l->is_secure = config->listen[i].tls;
         l->has_room = has_room;
         l->on_full = on_full;
         l->make_room = make_room_for_client;

@@ -21,6 +21,7 @@ struct entrance {
     unsigned most;        /* clients of this worker, for its descriptors */
     uint64_t most_of_all; /* of all workers: limits.connections; UINT64_MAX: there is no limit */
     unsigned workers;
+    unsigned most_handshakes;     /* of TLS, that are not finished, of this worker */
     struct log_interval full_log; /* clients that found no place */
     struct listener *listeners;
     unsigned count, open; /* listeners */

@@ -179,6 +179,18 @@ static struct plan *worker_load_edition(struct worker *w, uint64_t number, struc
     return plan;
 }
 
+/* The script stays as it is, with its Lua state. The settings are this process's alone: nobody else
+ * sees a change of them, and no request looks at their certificates but when it begins. */
+static void worker_take_files(struct worker *w, uint64_t number)
+{
+    struct config *config = (struct config *)w->proxy.plan->config;
+
+    atomic_store(&w->slot->load_us, 0);
+    edition_take_files(w->edition, number, config);
+    clients_follow(&w->clients, config);
+    proxy_renumber(&w->proxy, number);
+}
+
 /* The trial could load it, a worker cannot: for lack of memory, or as the script asks for what
  * workers share. So the supervisor goes back to the edition before. */
 static void worker_refuse(struct worker *w, uint64_t number, struct buffer *error)
@@ -207,6 +219,11 @@ static bool worker_follow(struct worker *w)
         return w->proxy.plan != NULL;
     if (w->proxy.plan != NULL && !edition_may_load(w->edition, w->proxy.worker))
         return true;
+    if (w->proxy.plan != NULL &&
+        edition_has_new_files(w->edition, number, w->proxy.plan->edition)) {
+        worker_take_files(w, number);
+        return true;
+    }
     began_us = clock_steady_us();
     plan = worker_load_edition(w, number, &error);
     if (plan == NULL) {

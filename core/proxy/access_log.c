@@ -199,6 +199,27 @@ static char *put_json_times(char *out, const struct access_record *r)
     out = put_json_ms(PUT(out, ",\"connect\":"), r->has_connect, r->connect_us);
     out = put_json_ms(PUT(out, ",\"first_byte\":"), r->has_first_byte, r->first_byte_us);
     out = put_ms(PUT(out, ",\"total\":"), r->total_us);
+    if (r->tls != NULL && r->is_first)
+        out = put_ms(PUT(out, ",\"tls\":"), r->tls->handshake_us);
+    return PUT(out, "}");
+}
+
+static char *put_json_or_null(char *out, struct slice text)
+{
+    if (text.length == 0)
+        return PUT(out, "null");
+    return PUT(log_put_foreign(PUT(out, "\""), text, shown / 4, LOG_JSON), "\"");
+}
+
+static char *put_json_tls(char *out, const struct tls_said *tls)
+{
+    out = slice_put(PUT(out, ",\"tls\":{\"version\":\""), tls->version);
+    out = slice_put(PUT(out, "\",\"cipher\":\""), tls->cipher);
+    out = put_json_or_null(PUT(out, "\",\"name\":"), tls->name);
+    out = put_json_or_null(PUT(out, ",\"alpn\":"), tls->alpn);
+    out = tls->resumed ? PUT(out, ",\"resumed\":true") : PUT(out, ",\"resumed\":false");
+    if (tls->client != NULL && tls->client->error.length == 0)
+        out = put_json_or_null(PUT(out, ",\"client\":"), tls->client->subject);
     return PUT(out, "}");
 }
 
@@ -220,6 +241,8 @@ static char *put_json_record(char *out, const struct access_record *r)
     if (r->more != NULL)
         out = put_json_more(out, r);
     out = put_json_times(out, r);
+    if (r->tls != NULL)
+        out = put_json_tls(out, r->tls);
     if (r->backend != NULL)
         out = put_quoted(PUT(out, ",\"backend\":"), r->backend);
     out = decimal_put(PUT(out, ",\"attempts\":"), r->attempts);
@@ -244,6 +267,8 @@ static size_t line_room(const struct access_record *r)
     const size_t word = shown / 4 + LOG_CUT_BYTES, text = shown + LOG_CUT_BYTES;
     size_t room = NAMES_AND_NUMBERS + r->id.length + r->client_ip.length + text + 6 * word;
 
+    if (r->tls != NULL)
+        room += r->tls->version.length + r->tls->cipher.length + 3 * word;
     for (unsigned i = 0; r->more != NULL && i < r->more->headers_count; i++)
         room += strlen(r->more->headers[i]) + OF_A_PAIR + text;
     for (const struct access_try *t = r->tries; t != NULL; t = t->next)

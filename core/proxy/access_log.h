@@ -36,6 +36,8 @@ struct access_record {
     const struct head *head;       /* whose headers these are; NULL: it was none */
     struct slice host;
     const char *note; /* what went wrong in lb's own words, a limit's name say; NULL: nothing */
+    const struct tls_said *tls; /* of the connection; NULL: it has no TLS */
+    bool is_first;              /* the connection's first request, to which the handshake counts */
 };
 
 /* Adds a try to the list, behind last (NULL if it is the first). Borrows the name. */

@@ -81,7 +81,7 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .path = target->path,
         .query = target->query,
         .host = in->request.host_name,
-        .scheme = SLICE("http"),
+        .scheme = incoming_scheme(in),
         .client_ip = describe_ip(arena_alloc(&in->arena, ADDRESS_HOST_BYTES), peer),
         .listener = incoming_listener(in),
         .client_port = ntohs(peer->sin6_port), /* in the same place for IPv4 */
@@ -90,6 +90,7 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .arena = &in->arena,
         .authority = in->request.host,
         .client = describe_client(peer),
+        .tls = tls_said_copy(incoming_tls(in), &in->arena),
     };
 
     if (incoming_has_head(in) && incoming_may_vouch(in) &&
@@ -130,7 +131,7 @@ void describe_forwarded(struct outgoing *to, struct incoming *in, const struct c
             .target = &target,
             .host = request->host.length > 0 ? request->host : own_host,
             .peer_ip = is_trusted ? describe_ip(peer_ip, incoming_peer(in)) : facts->client_ip,
-            .proto = SLICE("http"), /* of this connection, whatever others have said */
+            .proto = incoming_scheme(in), /* of this connection, whatever others have said */
             .is_trusted = is_trusted,
             .adds_forwarded = config->forwarded,
             .wants_upgrade = request->wants_upgrade,
@@ -159,6 +160,8 @@ void describe_end(struct access_record *r, const struct incoming *in,
     r->bytes_in = in->body_bytes;
     r->by_fallback |= facts->by_fallback != 0;
     r->explained = facts->explained;
+    r->tls = facts->tls;
+    r->is_first = facts->tls != NULL && incoming_is_first(in);
     r->total_us = now_us - in->began_us;
     r->ended_us = now_us;
     if (last == NULL)

@@ -72,6 +72,7 @@ static size_t copy_texts(struct facts_request *facts, struct arena *arena)
 
     facts->target = arena_copy(arena, target);
     facts->has_clean_path = false; /* it would be made anew */
+    facts->tls = tls_said_copy(facts->tls, arena);
     facts->path = copy_part(arena, facts->path, target, facts->target);
     facts->query = copy_part(arena, facts->query, target, facts->target);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

@@ -13,6 +13,7 @@
 #include "http/method.h"
 #include "proxy/describe.h"
 #include "proxy/exchange_inside.h"
+#include "proxy/misdirected.h"
 
 enum { RETRY_PAUSE_MS = 10 };
 
@@ -94,6 +95,10 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
 
     e->calls_on_done = policy_has(e->plan->policy, HOOK_ON_DONE);
     allowance_note(&proxy->retries, loop_now_ms(proxy->loop));
+    if (misdirected_is(&e->plan->config->tls, &e->facts)) {
+        exchange_reply(e, 421, SLICE("this connection gives no access to that host"));
+        return;
+    }
     if (upload_is_too_large(&e->upload)) {
         exchange_refuse_body(e);
         return;
