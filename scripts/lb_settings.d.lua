@@ -33,6 +33,7 @@
 ---@field upstream_idle? number
 ---@field queue? number
 ---@field tunnel? number
+---@field tls_handshake? number
 ---@field request? number
 
 ---@class (exact) lb.LimitSettings
@@ -67,6 +68,32 @@
 ---@class (exact) lb.Listener
 ---@field [1] string
 ---@field proxy? boolean each connection begins with a PROXY header
+---@field tls? boolean and with a handshake, for which `tls` has the certificates
+
+---@class (exact) lb.Certificate
+---@field cert string the path of the chain, the site's own certificate first
+---@field key string
+
+--- What clients have to show.
+---@class (exact) lb.TlsClientSettings
+---@field verify? "none"|"request"|"require"
+---@field ca? string the path of the certificates that sign theirs
+---@field crl? string
+---@field depth? integer
+
+---@class (exact) lb.TlsSiteSettings
+---@field client? lb.TlsClientSettings
+
+---@class (exact) lb.TlsSettings
+---@field certificates? string|(string|lb.Certificate)[] paths of files with certificate and key, patterns of them, or pairs
+---@field min_version? "1.2"|"1.3"
+---@field ciphers? string
+---@field groups? string
+---@field alpn? string[]
+---@field strict? boolean
+---@field tickets? integer
+---@field client? lb.TlsClientSettings
+---@field sites? table<string, lb.TlsSiteSettings> by name, in place of what holds for all others
 
 --- By status, from 400 to 599; headers: of all of them.
 ---@class (exact) lb.PageSettings
@@ -92,6 +119,7 @@
 ---@field reuse? "safe"|"all"
 ---@field pages? lb.PageSettings
 ---@field log? lb.LogSettings
+---@field tls? lb.TlsSettings
 ---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
 ---@field timeouts? lb.TimeoutSettings
 ---@field limits? lb.LimitSettings

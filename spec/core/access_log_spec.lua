@@ -8,6 +8,13 @@ ffi.cdef [[
 struct access_try { struct access_try *next; const char *backend, *outcome; uint64_t us; };
 struct facts_pair { struct facts_pair *next; struct slice key, value; char *room; size_t room_bytes;
                      bool is_literal; };
+struct log_tls_client { struct slice error, subject; };
+struct log_tls {
+  struct slice version, cipher, name, alpn;
+  bool resumed;
+  const struct log_tls_client *client;
+  uint64_t client_rules, handshake_us;
+};
 struct access_record {
   struct slice id, client_ip, method, target, why;
   unsigned client_port, status;
@@ -24,6 +31,8 @@ struct access_record {
   const struct head *head;
   struct slice host;
   const char *note;
+  const struct log_tls *tls;
+  bool is_first;
 };
 void access_log_write(const struct access_record *);
 void log_open(int events, int lines, int least, const char *process);
@@ -96,6 +105,16 @@ local function record_of(r)
     pair.value.start, pair.value.length = text(from.value), #from.value
     kept[#kept + 1], record.explained = pair, pair
   end
+  if r.tls then
+    local tls, client = ffi.new "struct log_tls", ffi.new "struct log_tls_client"
+    for _, name in ipairs { "version", "cipher", "name", "alpn" } do
+      tls[name].start, tls[name].length = text(r.tls[name]), #r.tls[name]
+    end
+    client.subject.start, client.subject.length = text(r.tls.subject), #r.tls.subject
+    tls.resumed, tls.handshake_us, tls.client = r.tls.resumed, r.tls.handshake_us, client
+    record.tls, record.is_first = tls, r.tls.is_first
+    kept[#kept + 1], kept[#kept + 2] = tls, client
+  end
   return record, kept
 end
 
@@ -106,6 +125,12 @@ local CHARACTER = "[\195\228][\128-\191]+"
 local function said(text, limit, is_json) return shown_slowly(text, limit, is_json, CHARACTER) end
 
 local function ms(us) return ("%d.%03d"):format(math.floor(us / 1000), us % 1000) end
+
+local function tls_in_json(tls, shown)
+  local function or_null(text) return #text > 0 and '"' .. shown_slowly(text, shown / 4, true) .. '"' or "null" end
+  return (',"tls":{"version":"%s","cipher":"%s","name":%s,"alpn":%s,"resumed":%s,"client":%s}'):format(tls.version,
+    tls.cipher, or_null(tls.name), or_null(tls.alpn), tostring(tls.resumed), or_null(tls.subject))
+end
 
 local function in_json(r, shown)
   local function words(text) return '"' .. shown_slowly(text, shown / 4, true) .. '"' end
@@ -123,7 +148,9 @@ local function in_json(r, shown)
     (',"bytes_in":%.0f,"bytes_out":%.0f'):format(r.bytes_in, r.bytes_out),
     ',"ms":{"queue":', ms(r.queue_us), ',"policy":', ms(r.policy_us),
     ',"connect":', r.has_connect and ms(r.connect_us) or "null",
-    ',"first_byte":', r.has_first_byte and ms(r.first_byte_us) or "null", ',"total":', ms(r.total_us), "}",
+    ',"first_byte":', r.has_first_byte and ms(r.first_byte_us) or "null", ',"total":', ms(r.total_us),
+    r.tls and r.tls.is_first and ',"tls":' .. ms(r.tls.handshake_us) or "", "}",
+    r.tls and tls_in_json(r.tls, shown) or "",
     r.backend and ',"backend":' .. words(r.backend) or "", ',"attempts":', r.attempts, ',"retries":', r.retries,
     ',"tries":[', table.concat(tries, ","), ']', ',"policy":{"script":', words(r.script),
     ',"fallback":', tostring(r.by_fallback), "}",
@@ -238,6 +265,19 @@ describe("a line of the access log", function()
     math.randomseed(7)
     local list = { record {} }
     for _ = 1, 2000 do list[#list + 1] = random_record() end
+    check(list)
+  end)
+
+  it("has what is known of a handshake, however long its texts are", function()
+    local list = {}
+    for _, text in ipairs { "", "shop.example", ("a"):rep(255), ("\1"):rep(9000), ('"'):rep(256) } do
+      for _, is_first in ipairs { false, true } do
+        list[#list + 1] = record { target = text, tls = {
+          version = "1.3", cipher = "TLS_AES_128_GCM_SHA256", name = text, alpn = text, subject = text,
+          resumed = is_first, is_first = is_first, handshake_us = 12345,
+        } }
+      end
+    end
     check(list)
   end)
 

@@ -26,6 +26,25 @@ describe("a policy", function()
       it("ctx." .. field, function() assert.equal(value, why("ctx." .. field)) end)
     end
 
+    it("ctx.tls, which is nil without TLS", function()
+      assert.equal("nil", why "ctx.tls")
+      local said = ffi.new("struct host_tls", {
+        version = slice "1.3", cipher = slice "TLS_X", name = slice "shop.example", resumed = true,
+      })
+      load_choose [[local tls = ctx.tls
+        return backends[1], { why = table.concat({ tls.version, tls.cipher, tls.name, tostring(tls.alpn),
+          tostring(tls.resumed), tostring(tls.client), tostring(tls) }, " ") }]]
+      host.request.tls = said
+      assert.equal("1.3 TLS_X shop.example nil true nil ctx.tls", text(choose().why))
+      load_choose "return backends[1], { why = select(2, pcall(function() return ctx.tls.sni end)) }"
+      host.request.tls = said
+      assert.matches("unknown field 'sni' of ctx.tls", text(choose().why), 1, true)
+      load_choose "return backends[1], { why = tostring(pcall(function() ctx.tls.sni = 1 end)) }"
+      host.request.tls = said
+      assert.equal("false", text(choose().why))
+      assert.truthy(said)
+    end)
+
     for ip, client in pairs {
       ["192.0.2.7"] = "192.0.2.7", ["unknown"] = "unknown", ["fe80::1:2"] = "fe80::1:2", ["::1"] = "::/64",
       ["2001:db8:1:2:3:4:5:6"] = "2001:db8:1:2::/64", ["2001:db8::9"] = "2001:db8::/64",

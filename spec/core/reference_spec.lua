@@ -100,6 +100,10 @@ describe("the page of settings", function()
     backends = "static void read_backend_table",
     log = "static void read_table",
     pages = "static void read_page_table",
+    tls = "static void read_tls_table",
+    certificates = "static void read_pair",
+    client = "static void read_client",
+    sites = "static void read_site",
   }
   local HOOKS = { init = true, choose = true, on_failure = true, on_response = true, on_health = true, on_done = true }
 
@@ -287,7 +291,8 @@ describe("the page of the log", function()
     for _, cells in ipairs(rows(section(PAGE, "## Lines of requests"):gsub("| outcome.-\n\n", ""))) do
       local names = names_in(cells[1], "[%l_]+$")
       for _, name in ipairs(names) do page[name] = true end
-      if names[1] == "tries" or names[1] == "policy" and names_in(cells[2], "script$")[1] then
+      if names[1] == "tries" or names[1] == "policy" and names_in(cells[2], "script$")[1]
+        or names[1] == "tls" and names_in(cells[2], "cipher$")[1] then
         for _, name in ipairs(names_in(cells[2], "[%l_]+$")) do page[name] = true end
       end
     end

@@ -1,6 +1,7 @@
 -- Every example of the pages: it loads, `lb check` finds nothing wrong with it, and its
 -- hooks run with what spec/support builds. spec/system/scripts/examples_spec.lua
 -- sends requests through them.
+local certificates = require "spec.support.certificates"
 local examples = require "spec.support.examples"
 local pages = require "spec.support.pages"
 local outcome = require "spec.support.outcome"
@@ -48,7 +49,12 @@ end
 
 local function is_in_order(example)
   local file = process.file("example.lua", example.script)
-  local said = process.run(balancer.command { "check", file })
+  local command = balancer.command { "check", file }
+  if example.text:find("lb.crt", 1, true) then
+    certificates.new { names = { "localhost" }, name = "lb" }
+    command.cwd = process.directory()
+  end
+  local said = process.run(command)
   assert.equal(0, said.code, said.err .. "\n" .. example.text)
 end
 

@@ -30,6 +30,7 @@ local CLASSES = {
 local GROUPS = {
   ["lb.Script"] = "", ["lb.HealthSettings"] = "health", ["lb.TimeoutSettings"] = "timeouts",
   ["lb.LimitSettings"] = "limits", ["lb.ScriptSettings"] = "script", ["lb.LogSettings"] = "log",
+  ["lb.TlsSettings"] = "tls",
 }
 
 local OPTIONS = {

@@ -6,6 +6,9 @@ local play = require "spec.support.play"
 local QUICK = "health = { interval = 0.2, timeout = 5 }"
 local ENV = { STICKY_SECRET = "s3cret" }
 
+-- What the clients of these specs, which have no TLS, get where it is not the backend's answer.
+local STATUS = { https_redirect = 308 }
+
 local scripts = {}
 for path in io.popen("ls scripts/*.lua"):lines() do
   if not path:find "%.d%.lua$" then scripts[path] = path:match "([^/]+)%.lua$" end
@@ -61,8 +64,9 @@ describe("the scripts", function()
       local backends = name ~= "hello" and hellos(3) or {}
       options.backends = backends
       local lb = start(options)
-      for i = 1, 9 do assert.equal(200, lb:fetch("/" .. i).status) end
-      assert.equal(200, lb:fetch("/", { method = "POST", body = "x" }).status)
+      local status = STATUS[name] or 200
+      for i = 1, 9 do assert.equal(status, lb:fetch("/" .. i).status) end
+      assert.equal(status, lb:fetch("/", { method = "POST", body = "x" }).status)
       lb:exchange(nil, 10)
       nothing_failed(lb)
     end
@@ -72,7 +76,7 @@ describe("the scripts", function()
     it("serve: " .. name .. ", by require from another folder", function() serves { script = taken(name) } end)
 
     it("go round a backend that is gone: " .. name, function()
-      if name == "hello" then return end
+      if name == "hello" or STATUS[name] then return end
       local backends = hellos(2)
       local lb = start { script = taken(name), backends = backends }
       backends[1]:stop()
@@ -159,6 +163,29 @@ describe("the scripts", function()
     local lb = start { script = taken "retry_5xx", backends = { play.answering(starting), play.answering(starting) } }
     local response = lb:fetch "/"
     assert.equal(503, response.status)
+    nothing_failed(lb)
+  end)
+
+  it("send plain HTTP to https, and tell others to stay there: https_redirect", function()
+    local lb = start {
+      script = taken("https_redirect", "trusted_proxies = '127.0.0.1', max_age = 60"), backends = hellos(1),
+    }
+    local plain = lb:fetch("/a?b=c", { host = "shop.example" })
+    assert.same({ 308, "https://shop.example/a?b=c" }, { plain.status, plain:field "Location" })
+    assert.is_nil(plain:field "Strict-Transport-Security")
+    local secure = lb:fetch("/a", { fields = "X-Forwarded-Proto: https\r\n" })
+    assert.same({ "backend 1", "max-age=60" }, { secure.body, secure:field "Strict-Transport-Security" })
+    nothing_failed(lb)
+  end)
+
+  it("answer challenges as certbot does: acme_challenge", function()
+    local certbot = play.answering(function() return "token.thumbprint" end)
+    local script = taken("acme_challenge", ("address = %q"):format(certbot.address))
+    local lb = start { script = script, backends = hellos(1) }
+    assert.equal("token.thumbprint", lb:fetch("/.well-known/acme-challenge/token").body)
+    assert.equal("backend 1", lb:fetch("/.well-known/other").body)
+    certbot:stop()
+    assert.equal(404, lb:fetch("/.well-known/acme-challenge/token").status)
     nothing_failed(lb)
   end)
 

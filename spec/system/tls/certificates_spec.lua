@@ -1,0 +1,327 @@
+-- Certificates: which one a name gets, what lb says of them, and how new files take the old ones'
+-- place.
+local authority = require "spec.support.authority"
+local play = require "spec.support.play"
+local read = require("spec.support.files").read
+local reloading = require "spec.support.reloading"
+local tls = require "spec.support.tls"
+local uv = require "luv"
+
+local LISTEN = "listen = { '127.0.0.1:0', { '127.0.0.1:0', tls = true } },"
+
+local function quoted(paths)
+  local list = {}
+  for i, path in ipairs(paths) do list[i] = ("%q"):format(path) end
+  return table.concat(list, ", ")
+end
+
+local function script(paths, more)
+  return reloading.answering("hello", ("%s tls = { certificates = { %s }, %s },"):format(LISTEN, quoted(paths),
+    more or ""))
+end
+
+local function paired(cert, key)
+  local certificate = ("{ cert = %q, key = %q }"):format(cert, key)
+  return reloading.answering("hello", ("%s tls = { certificates = { %s } },"):format(LISTEN, certificate))
+end
+
+local function start(text, options)
+  options = options or {}
+  options.listen = false
+  local lb, say = reloading.start(text, options)
+  local secure = lb:event("listening", { tls = true }).address
+  return lb, say, secure
+end
+
+-- Whose certificate a client gets that asks for that name.
+local function shown(address, name)
+  local conn, why = tls.client(address, { name = name, may_fail = true })
+  if not conn then return nil, why end
+  local subject = tls.said(conn).certificate
+  conn:close()
+  return (subject:gsub("^/CN=", ""))
+end
+
+local function write(path, text)
+  local file = assert(io.open(path .. ".new", "w"))
+  file:write(text)
+  file:close()
+  assert(os.rename(path .. ".new", path))
+end
+
+-- Of days left, when a second of the first day may be over or not.
+local function whole(days) return math.ceil(days / 5) * 5 end
+
+describe("a certificate", function()
+  after_each(function()
+    tls.clear()
+    play.curtain()
+  end)
+
+  it("is that of the name, of its wildcard, or the first one", function()
+    local first = authority.make { names = { "first.example" } }
+    local shop = authority.make { names = { "shop.example" } }
+    local wild = authority.make { names = { "*.shop.example" }, common_name = "wild" }
+    local _, _, secure = start(script { first.both, shop.both, wild.both })
+    local got = {}
+    for i, name in ipairs { "shop.example", "SHOP.example", "a.shop.example", "a.b.shop.example", "other" } do
+      got[i] = shown(secure, name)
+    end
+    assert.same({ "shop.example", "shop.example", "wild", "first.example", "first.example" }, got)
+    assert.equal("first.example", shown(secure))
+  end)
+
+  it("is none for a name that none has, if they are strict", function()
+    local shop = authority.make { names = { "shop.example" } }
+    local _, _, secure = start(script({ shop.both }, "strict = true"))
+    assert.equal("shop.example", shown(secure, "shop.example"))
+    local none, why = shown(secure, "other.example")
+    assert.is_nil(none)
+    assert.matches("unrecognized name", why)
+  end)
+
+  it("is of the kind that the client can check", function()
+    local rsa = authority.make { names = { "shop.example" }, key = "rsa", common_name = "rsa" }
+    local ecdsa = authority.make { names = { "shop.example" }, common_name = "ecdsa" }
+    local _, _, secure = start(script { rsa.both, ecdsa.both })
+    assert.equal("ecdsa", shown(secure, "shop.example"))
+    local function kind(ciphers)
+      local result = play.run { "openssl", "s_client", "-connect", secure, "-servername", "shop.example", "-tls1_2",
+        "-cipher", ciphers, stdin = "" }
+      return result.out:match "subject=CN = (%w+)"
+    end
+    assert.equal("rsa", kind "ECDHE-RSA-AES128-GCM-SHA256")
+    assert.equal("ecdsa", kind "ECDHE-ECDSA-AES128-GCM-SHA256")
+  end)
+
+  it("is said to be loaded, and to end soon", function()
+    local soon = authority.make { names = { "soon.example" }, days = 10 }
+    local later = authority.make { names = { "later.example", "www.later.example" }, days = 80 }
+    local over = authority.make { names = { "over.example" }, days = 0 }
+    local lb = start(script { later.both, soon.both })
+    local loaded = lb:event "tls_loaded"
+    assert.same({ 2, 3, 10 }, { loaded.certificates, loaded.names, whole(loaded.days) })
+    local expires = lb:event "tls_expires"
+    assert.same({ "warn", soon.both, "soon.example", 10 },
+      { expires.level, expires.certificate, expires.name, whole(expires.days) })
+    assert.equal(1, #lb:events "tls_expires")
+    lb = start(script { over.both })
+    expires = lb:event "tls_expires"
+    assert.same({ "error", over.both, 0 }, { expires.level, expires.certificate, expires.days })
+  end)
+
+  it("is in no core dump, and a worker cannot write to it", function()
+    local shop = authority.make { names = { "shop.example" } }
+    local lb = start(script { shop.both })
+    for _, pid in ipairs(lb:children()) do
+      local found = 0
+      for mapping in read(("/proc/%d/smaps"):format(pid)):gmatch "%x+%-%x+ [^\n]*\nSize: +131072 kB.-VmFlags:[^\n]*" do
+        found = found + 1
+        assert.matches("^%x+%-%x+ r%-%-s", mapping)
+        assert.matches("VmFlags:[^\n]* dd", mapping)
+      end
+      assert.is_true(found >= 3) -- two editions and the draft; that of the start may be in pieces
+    end
+  end)
+
+  it("has a key that only lb should read", function()
+    local shop = authority.make { names = { "shop.example" } }
+    uv.fs_chmod(shop.key, tonumber("644", 8))
+    local lb = start(paired(shop.cert, shop.key))
+    assert.equal(shop.key, lb:event "tls_key_readable".file)
+  end)
+end)
+
+describe("lb check", function()
+  after_each(play.curtain)
+
+  local function check(text) return play.lb { "check", play.file("checked.lua", text) } end
+
+  it("lists certificates, with what to mind", function()
+    local rsa = authority.make { names = { "a.example", "b.example" }, key = "rsa" }
+    local both = authority.make { names = { "a.example" } }
+    local soon = authority.make { names = { "c.example" }, days = 5 }
+    local twice = authority.make { names = { "c.example" }, days = 60 }
+    uv.fs_chmod(twice.both, tonumber("640", 8))
+    local said = check(script { rsa.both, both.both, soon.both, twice.both })
+    assert.equal(0, said.code, said.err)
+    local lines = {}
+    for line in said.out:gmatch "[^\n]+" do
+      if line:find "^%-%- certificate" or line:find "^%-%- warning" then
+        lines[#lines + 1] = line:gsub("(%d+) days left", function(days) return whole(days) .. " days left" end)
+      end
+    end
+    assert.same({
+      ("-- certificate %q: RSA 2048, 90 days left, for a.example, b.example"):format(rsa.both),
+      ("-- certificate %q: ECDSA 256, 90 days left, for a.example"):format(both.both),
+      ("-- certificate %q: ECDSA 256, 5 days left, for c.example"):format(soon.both),
+      ("-- certificate %q: ECDSA 256, 60 days left, for c.example"):format(twice.both),
+      ("-- warning: %q: 5 days left"):format(soon.both),
+      ("-- warning: %q: others may read this private key: chmod 600"):format(twice.both),
+      ("-- warning: c.example is in two certificates: that before %q serves it"):format(twice.both),
+      "-- warning: b.example has an RSA key alone: with one of ECDSA next to it a handshake costs less than half of " ..
+        "the CPU time",
+    }, lines)
+    assert.is_table(assert(loadstring(said.out))())
+  end)
+
+  it("tries hooks with ctx.tls where the first listener has it", function()
+    local shop = authority.make { names = { "shop.example" } }
+    local function with(client, choose)
+      return check(([[return { listen = { { "127.0.0.1:0", tls = true } }, tls = { certificates = %q, %s },
+        choose = function(ctx) return ctx:respond { body = %s } end }]]):format(shop.both, client, choose))
+    end
+    local ca = ("client = { ca = %q, verify = %%q }"):format(shop.cert)
+    assert.equal(0, with("", "ctx.tls.version .. ctx.scheme").code)
+    assert.equal(0, with(ca:format "require", "ctx.tls.client.subject").code)
+    assert.equal(2, with(ca:format "request", "ctx.tls.client.subject").code)
+  end)
+
+  it("says which file is wrong, and where the script names it", function()
+    local shop = authority.make { names = { "shop.example" } }
+    local other = authority.make { names = { "other.example" } }
+    local nameless = authority.make { common_name = "A person" }
+    local function wrong(entries)
+      local text = "return { %s backends = 'a:1', tls = {\n certificates = {\n %s } } }"
+      local said = check(text:format(LISTEN, entries))
+      assert.equal(2, said.code)
+      return (said.err:gsub("^.-checked%.lua:", ":"):gsub("\n$", ""))
+    end
+    assert.equal((":3: tls.certificates[1]: %s: the key is not that of the certificate (with %s)"):format(shop.cert,
+      other.key), wrong(("{ cert = %q, key = %q }"):format(shop.cert, other.key)))
+    assert.equal((":4: tls.certificates[2]: %s: there is no private key in it"):format(shop.cert),
+      wrong(("%q,\n%q"):format(other.both, shop.cert)))
+    assert.equal(":3: tls.certificates[1]: /nowhere/a.pem: No such file or directory", wrong "'/nowhere/a.pem'")
+    assert.equal(":3: tls.certificates[1]: /nowhere/*.pem: no file has such a path", wrong "'/nowhere/*.pem'")
+    assert.equal(':3: tls.certificates[1]: /etc: that is a folder: write the files in it, as in "certs/*.pem"',
+      wrong "'/etc'")
+    assert.equal((":4: tls.certificates[2]: %s: it has no name (no DNS name in subjectAltName), so nobody would get " ..
+      "it: only the first certificate may be so"):format(nameless.both), wrong(("%q,\n%q"):format(shop.both,
+      nameless.both)))
+  end)
+end)
+
+describe("new files of certificates", function()
+  local folder
+
+  before_each(function() folder = assert(uv.fs_mkdtemp "/tmp/lb-spec-XXXXXX") end)
+
+  after_each(function()
+    tls.clear()
+    play.curtain()
+    os.execute("rm -r " .. folder)
+  end)
+
+  it("are loaded by a reload, and connections that are open stay", function()
+    local old = authority.make { names = { "shop.example" }, common_name = "old" }
+    local new = authority.make { names = { "shop.example" }, common_name = "new" }
+    write(folder .. "/shop.pem", read(old.both))
+    local lb, say, secure = start(script { folder .. "/*.pem" }, { workers = 2 })
+    assert.equal("old", shown(secure))
+    local open = tls.client(secure)
+    write(folder .. "/shop.pem", read(new.both))
+    assert.equal("tls", say().changed)
+    for _ = 1, 4 do assert.equal("new", shown(secure)) end
+    open:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert.equal("hello", open:response().body)
+    assert.equal(2, #lb:events "tls_loaded")
+    assert.equal("nothing", say().message:match "changed: (.*)$")
+  end)
+
+  it("are all that changes then: the script keeps its state", function()
+    local old = authority.make { names = { "shop.example" }, common_name = "old" }
+    local new = authority.make { names = { "shop.example" }, common_name = "new" }
+    write(folder .. "/shop.pem", read(old.both))
+    local lb, say, secure = start(("local calls = 0 return { %s tls = { certificates = %q }, %s }"):format(LISTEN,
+      folder .. "/*.pem", [[choose = function(ctx)
+        calls = calls + 1
+        return ctx:respond { body = tostring(calls) }
+      end]]))
+    assert.same({ "1", "2" }, { lb:fetch("/").body, lb:fetch("/").body })
+    for i = 1, 4 do
+      write(folder .. "/shop.pem", read(i % 2 == 1 and new.both or old.both))
+      say()
+      assert.equal(i % 2 == 1 and "new" or "old", shown(secure))
+      assert.equal(tostring(2 + i), lb:fetch("/").body)
+    end
+    say(read(say.path):gsub("calls = 0", "calls = 40"))
+    assert.equal("41", lb:fetch("/").body)
+    assert.equal("old", shown(secure))
+  end)
+
+  it("change nothing if one is wrong", function()
+    local old = authority.make { names = { "shop.example" }, common_name = "old" }
+    write(folder .. "/shop.pem", read(old.both))
+    local _, say, secure = start(script { folder .. "/shop.pem" })
+    write(folder .. "/shop.pem", read(old.cert))
+    local event = say()
+    assert.same({ "reload_refused", true }, { event.event, event.error:find("no private key in it", 1, true) ~= nil })
+    assert.equal("old", shown(secure))
+  end)
+
+  it("are used after a worker has died, too", function()
+    local old = authority.make { names = { "shop.example" }, common_name = "old" }
+    local new = authority.make { names = { "shop.example" }, common_name = "new" }
+    write(folder .. "/shop.pem", read(old.both))
+    local lb, say, secure = start(script { folder .. "/shop.pem" }, { may_lose_workers = true })
+    write(folder .. "/shop.pem", read(new.both))
+    say()
+    os.remove(folder .. "/shop.pem") -- nobody reads it again
+    for _, pid in ipairs(lb:children()) do uv.kill(pid, "sigkill") end
+    lb:event "worker_died"
+    assert.equal("new", shown(secure))
+  end)
+
+  it("are not for a script that takes TLS from its listeners", function()
+    local old = authority.make { names = { "shop.example" } }
+    local _, say, secure = start(script { old.both })
+    local event = say(reloading.answering("other", "listen = { '127.0.0.1:0', '127.0.0.1:0' },"))
+    assert.equal("reload_refused", event.event)
+    assert.matches("listens with TLS cannot change", event.error)
+    assert.equal("shop.example", shown(secure))
+  end)
+
+  local function watched(paths)
+    local lb, say, secure = start(script(paths), { args = { "--watch" } })
+    lb:event "watch"
+    return lb, say, secure
+  end
+
+  local function becomes(secure, name)
+    play.wait("the new certificate", function() return shown(secure) == name end, 20)
+  end
+
+  it("are loaded when a link leads to them, as certbot's, with --watch", function()
+    local old = authority.make { names = { "shop.example" }, common_name = "old" }
+    local new = authority.make { names = { "shop.example" }, common_name = "new" }
+    uv.fs_symlink(old.cert, folder .. "/fullchain.pem")
+    uv.fs_symlink(old.key, folder .. "/privkey.pem")
+    local text = paired(folder .. "/fullchain.pem", folder .. "/privkey.pem")
+    local lb, _, secure = start(text, { args = { "--watch" } })
+    lb:event "watch"
+    assert.equal("old", shown(secure))
+    os.execute(("ln -sfn '%s' %s/fullchain.pem; ln -sfn '%s' %s/privkey.pem"):format(new.cert, folder, new.key, folder))
+    becomes(secure, "new")
+  end)
+
+  it("are loaded when ..data leads to another folder, as Kubernetes does it, with --watch", function()
+    local old = authority.make { names = { "shop.example" }, common_name = "old" }
+    local new = authority.make { names = { "shop.example" }, common_name = "new" }
+    os.execute(("cd %s && mkdir 1 2 && cp '%s' 1/tls.pem && cp '%s' 2/tls.pem"):format(folder, old.both, new.both))
+    os.execute(("cd %s && ln -s 1 ..data && ln -s ..data/tls.pem ."):format(folder))
+    local _, _, secure = watched { folder .. "/tls.pem" }
+    assert.equal("old", shown(secure))
+    os.execute(("cd %s && ln -s 2 ..tmp && mv -T ..tmp ..data"):format(folder))
+    becomes(secure, "new")
+  end)
+
+  it("are loaded when a pattern has one more, with --watch", function()
+    local one = authority.make { names = { "one.example" } }
+    local two = authority.make { names = { "two.example" } }
+    write(folder .. "/a.pem", read(one.both))
+    local _, _, secure = watched { folder .. "/*.pem" }
+    assert.equal("one.example", shown(secure, "two.example"))
+    write(folder .. "/b.pem", read(two.both))
+    play.wait("the new certificate", function() return shown(secure, "two.example") == "two.example" end, 20)
+  end)
+end)
