@@ -158,8 +158,7 @@ static size_t client_feed(struct client *c, struct slice bytes)
             break;
         if (total == bytes.length)
             break;
-        step = parse_feed(&in->parse, (struct slice){bytes.start + total, bytes.length - total},
-                          &used);
+        step = parse_feed(&in->parse, slice_from(bytes, total), &used);
         total += used;
         if (step == PARSE_FAILED) {
             client_take_failure(c);
@@ -248,7 +247,7 @@ static void on_bytes(struct stream *s, struct slice bytes)
         if (c->state == CLIENT_BUSY && !c->incoming->body_complete && !c->incoming->is_done)
             watch_body(c);
         if (used < bytes.length)
-            early_keep(c, (struct slice){bytes.start + used, bytes.length - used});
+            early_keep(c, slice_from(bytes, used));
     }
     client_hold_back(c);
 }

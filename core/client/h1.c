@@ -26,7 +26,7 @@ void incoming_add_head(struct incoming *in, struct slice head)
     CHECK(head.length > head_beginning.length &&
           memcmp(head.start, head_beginning.start, head_beginning.length) == 0);
     in->head_begun = 0;
-    stream_add(&in->client->stream, (struct slice){head.start + begun, head.length - begun});
+    stream_add(&in->client->stream, slice_from(head, begun));
 }
 
 /* How the body is spelt, and what follows from that for the connection. */

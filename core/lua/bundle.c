@@ -76,7 +76,7 @@ static bool read_part(struct slice *bytes, struct slice *part)
     if (length > bytes->length)
         return false;
     *part = (struct slice){bytes->start, length};
-    *bytes = (struct slice){bytes->start + length, bytes->length - length};
+    *bytes = slice_from(*bytes, length);
     return true;
 }
 

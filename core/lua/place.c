@@ -4,11 +4,6 @@
 
 enum { SHORT_BYTES_MIN = 20, DIGITS_MAX = 9 };
 
-static struct slice from(struct slice s, size_t at)
-{
-    return (struct slice){s.start + at, s.length - at};
-}
-
 /* How much of the message is the end of that path; 0: nothing, or too little to be sure. */
 static size_t shared_end(struct slice message, struct slice path)
 {
@@ -32,14 +27,14 @@ bool place_begins(struct slice message, const char *path, struct slice *behind)
     } else {
         if (!slice_begins(message, SLICE("...")))
             return false;
-        length = shared_end(from(message, 3), name);
+        length = shared_end(slice_from(message, 3), name);
         if (length == 0)
             return false;
         length += 3;
     }
-    if (place_line(from(message, length)) == 0)
+    if (place_line(slice_from(message, length)) == 0)
         return false;
-    *behind = from(message, length);
+    *behind = slice_from(message, length);
     return true;
 }
 

@@ -14,7 +14,7 @@ static bool take_last(struct slice *rest, struct slice *member)
         const char *comma = memrchr(rest->start, ',', rest->length);
         size_t at = comma != NULL ? (size_t)(comma - rest->start) + 1 : 0;
 
-        *member = slice_trim((struct slice){rest->start + at, rest->length - at});
+        *member = slice_trim(slice_from(*rest, at));
         rest->length = comma != NULL ? at - 1 : 0;
         if (member->length > 0)
             return true;
