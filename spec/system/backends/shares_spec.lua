@@ -10,7 +10,7 @@ local SETTINGS = "health = { interval = 60, timeout = 5, eject_after = 0 }, scri
 local KEY = "key = function(ctx) return ctx.path end,"
 
 -- `chance`: draws decide, so shares vary as those of draws do. `knows_no_errors`: it
--- is a script's own policy.
+-- is a script's own policy. `measures`: the time that answers take decides, too.
 local POLICIES = {
   round_robin = { script = "return require 'round_robin' {", ignores_weight = true },
   ["lb.policy.round_robin"] = { script = "return { choose = lb.policy.round_robin,", ignores_weight = true },
@@ -21,8 +21,8 @@ local POLICIES = {
     "backends:min(function(one) return one.in_flight / one.weight end) end," },
   ["least_in_flight of a list of its own"] = { script = "return { choose = function(ctx, backends) return " ..
     "lb.policy.least_in_flight(ctx, { unpack(backends) }) end," },
-  p2c_ewma = { script = "return require 'p2c_ewma' {", chance = true },
-  ["lb.policy.p2c_ewma"] = { script = "return { choose = lb.policy.p2c_ewma,", chance = true },
+  p2c_ewma = { script = "return require 'p2c_ewma' {", chance = true, measures = true },
+  ["lb.policy.p2c_ewma"] = { script = "return { choose = lb.policy.p2c_ewma,", chance = true, measures = true },
   ["lb.policy.random"] = { script = "return { choose = lb.policy.random,", chance = true },
   ["random of a list of its own"] = { script = "return { choose = function(ctx, backends) return " ..
     "lb.policy.random(ctx, { unpack(backends) }) end,", chance = true },
@@ -103,11 +103,20 @@ describe("the share of each backend", function()
   for _, name in ipairs(NAMES) do
     local policy = POLICIES[name]
 
-    it("follows its weight, one request at a time: " .. name, function()
+    local function follows_its_weight()
       local origins = { play.hello "1", play.hello "2", play.hello "3" }
       local lb = start(policy, origins, { 6, 3, 1 })
       send(lb, 1, 600)
       expect(policy, origins, { 6, 3, 1 })
+    end
+
+    -- One answer that the machine holds up says of its backend, for seconds, that it is slow. That
+    -- is so in some runs on a busy machine; shares that are wrong are wrong in each of five.
+    it("follows its weight, one request at a time: " .. name, function()
+      for _ = 1, policy.measures and 4 or 0 do
+        if pcall(follows_its_weight) then return end
+      end
+      follows_its_weight()
     end)
 
     it("follows its weight, 32 requests at once: " .. name, function()
