@@ -79,13 +79,15 @@ local getenv = env.os.getenv
 local SETTINGS = {}
 for _, name in ipairs {
   "listen", "backends", "workers", "fallback", "trusted_proxies", "forwarded", "trace", "via", "body_first",
-  "reuse", "pages", "log", "health", "timeouts", "limits", "script", "init", "choose", "on_response",
-  "on_failure", "on_done", "on_health",
+  "reuse", "pages", "log", "tls", "health", "timeouts", "limits", "script", "init", "choose",
+  "on_response", "on_failure", "on_done", "on_health",
 } do
   SETTINGS[name] = true
 end
 
-local MERGED = { health = true, timeouts = true, limits = true, script = true, pages = true, log = true }
+local MERGED = {
+  health = true, timeouts = true, limits = true, script = true, pages = true, log = true, tls = true,
+}
 
 local function kind_of(value) return type(value) == "nil" and "nothing" or "a " .. type(value) end
 

@@ -103,6 +103,29 @@ describe("lb.script", function()
     assert.same({ "later", { A = "b" } }, { settings.pages[503].body, settings.pages.headers })
   end)
 
+  it("knows every setting and hook that config/read.c reads, as a setting and not as an option's name", function()
+    local file = assert(io.open "core/config/read.c")
+    local names = file:read "*a":match "\nvoid read_settings.-known%[%] = {(.-)NULL};"
+    file:close()
+    local count = 0
+    for name in names:gmatch '"([%l_]+)"' do
+      local said = message(("return lb.script({ %s = 1 }, function() return {} end)"):format(name))
+      assert.truthy(said:find("an option cannot be called '" .. name .. "'", 1, true), said)
+      count = count + 1
+    end
+    assert.is_true(count > 20)
+  end)
+
+  it("lays tls over that of the script, name by name", function()
+    assert(load [[
+      local own = lb.script({}, function() return { tls = { certificates = { "a.pem" }, tickets = 3 } } end)
+      local made = own { tls = { strict = true } }
+      assert(made.tls.certificates[1] == "a.pem" and made.tls.tickets == 3 and made.tls.strict)
+      made.tls = nil
+      return made
+    ]])
+  end)
+
   it("keeps settings of health next to a check that is a function alone, in either order", function()
     local settings, printed = load [[return require "canary" { health = function() end }]]
     assert.equal(7, settings.health.interval)
