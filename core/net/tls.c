@@ -186,13 +186,21 @@ void tls_stop(struct tls *t)
 
 /* --- what is said of it --- */
 
+/* In static words: the library's own are as long as its object. */
+static struct slice alpn_of(struct slice protocol)
+{
+    if (protocol.length == 0)
+        return (struct slice){"", 0};
+    return slice_is(protocol, SLICE("http/1.0")) ? SLICE("http/1.0") : SLICE("http/1.1");
+}
+
 void tls_note_said(struct tls *t)
 {
     const unsigned char *protocol;
     unsigned length;
 
-    SSL_get0_alpn_selected(t->ssl, &protocol, &length); /* as long as the library's object */
-    t->said.alpn = length > 0 ? SLICE("http/1.1") : (struct slice){"", 0};
+    SSL_get0_alpn_selected(t->ssl, &protocol, &length);
+    t->said.alpn = alpn_of((struct slice){(const char *)protocol, length});
     t->said.version = SSL_version(t->ssl) == TLS1_3_VERSION ? SLICE("1.3") : SLICE("1.2");
     t->said.cipher = slice_of(SSL_CIPHER_standard_name(SSL_get_current_cipher(t->ssl)));
     t->said.resumed = SSL_session_reused(t->ssl) == 1;

@@ -19,7 +19,8 @@
 
 enum { CLIENT_CHAIN_BYTES = 16384 };
 
-static const unsigned char http_1_1[] = "\x08http/1.1";
+/* Our order counts: http/1.0 is chosen if the client does not offer http/1.1. */
+static const unsigned char protocols[] = "\x08http/1.1\x08http/1.0";
 
 static void explain(struct buffer *error, const char *what)
 {
@@ -182,7 +183,7 @@ static bool verify_clients(SSL_CTX *context, const struct tls_client_rules *rule
 
 /* --- the rest --- */
 
-/* A client that knows no HTTP/1.1 is refused (RFC 7301, 3.2). */
+/* A client that offers nothing of ours is refused (RFC 7301, 3.2). */
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *length,
                            const unsigned char *offered, unsigned offered_length, void *data)
 {
@@ -190,7 +191,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *l
 
     (void)ssl;
     (void)data;
-    if (SSL_select_next_proto(&chosen, length, http_1_1, sizeof http_1_1 - 1, offered,
+    if (SSL_select_next_proto(&chosen, length, protocols, sizeof protocols - 1, offered,
                               offered_length) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;

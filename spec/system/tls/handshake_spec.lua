@@ -64,9 +64,21 @@ describe("a listener with tls = true", function()
     assert.equal("http/1.1", tls.said(client).alpn)
     _, client = asks(lb)
     assert.is_nil(tls.said(client).alpn)
-    local none, why = tls.client(lb, { alpn = { "h2" }, may_fail = true })
-    assert.is_nil(none)
-    assert.truthy(why:find "no application protocol", why)
+    for _, others in ipairs { { "h2" }, { "spdy/3", "http/0.9" } } do
+      local none, why = tls.client(lb, { alpn = others, may_fail = true })
+      assert.is_nil(none)
+      assert.truthy(why:find "no application protocol", why)
+    end
+  end)
+
+  it("agrees to http/1.0 if the client offers that and no http/1.1, as curl --http1.0 does", function()
+    local lb = start(nil, "choose = function(ctx) return ctx:respond { body = ctx.tls.alpn } end,")
+    local body, client = asks(lb, { alpn = { "h2", "http/1.0" } })
+    assert.same({ "http/1.0", "http/1.0" }, { body, tls.said(client).alpn })
+    body, client = asks(lb, { alpn = { "http/1.0", "http/1.1" } })
+    assert.same({ "http/1.1", "http/1.1" }, { body, tls.said(client).alpn })
+    local curl = play.run { "curl", "-sSk", "--http1.0", "https://" .. lb.address .. "/" }
+    assert.equal("http/1.0", curl.out, curl.err)
   end)
 
   it("shows an RSA or an ECDSA certificate of the same name, as the client can", function()
