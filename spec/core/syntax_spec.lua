@@ -25,7 +25,7 @@ local UNSPOKEN = "an HTTP version other than 1.0 and 1.1"
 local STATUS = "a status that is not three digits from 100 to 599"
 local REASON = "a control byte in the reason phrase"
 local EMPTY_LINES = "too many empty lines before the request"
-local TLS = "a TLS handshake on a plain HTTP port: ask by http://, or end TLS before lb"
+local TLS = 'a TLS handshake on a plain HTTP port: ask by http://, or listen = { { ":443", tls = true } }'
 local PROXY = 'a PROXY header on a plain port: listen = { { ":80", proxy = true } }'
 local HTTP2 = "HTTP/2 on a port that speaks HTTP/1.1: let the proxy in front send that"
 
