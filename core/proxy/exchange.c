@@ -96,7 +96,8 @@ void exchange_start(struct proxy *proxy, struct incoming *in)
     e->calls_on_done = policy_has(e->plan->policy, HOOK_ON_DONE);
     allowance_note(&proxy->retries, loop_now_ms(proxy->loop));
     if (misdirected_is(&e->plan->config->tls, &e->facts)) {
-        exchange_reply(e, 421, SLICE("this connection gives no access to that host"));
+        e->log.note = "this connection gives no access to that host";
+        exchange_reply(e, 421, slice_of(e->log.note));
         return;
     }
     if (upload_is_too_large(&e->upload)) {

@@ -106,7 +106,7 @@ describe("certificates of clients", function()
       assert.equal(421, (ask(secure, "public.example", anna, "admin.example")))
       assert.equal(421, (ask(secure, "admin.example", anna, "public.example")))
       assert.equal(200, (ask(secure, "public.example", nil, "other.example")))
-      assert.equal(421, lb:exchange({ status = 421 }).status)
+      assert.equal("this connection gives no access to that host", lb:exchange({ status = 421 }).note)
     end)
 
     it("cannot be left out by a request without a host, which is for the first site", function()
