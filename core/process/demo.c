@@ -188,8 +188,8 @@ static void show(struct demo *d)
     address_format(&url, &listen.socket.any);
     printf("\n"
            "  Two backends and a balancer in front of them. In another terminal:\n\n"
-           "    curl http://%s/     a few times: the backends take turns\n",
-           buffer_text(&url));
+           "    curl %s%s/     a few times: the backends take turns\n",
+           d->config->listen[0].tls ? "-k https://" : "http://", buffer_text(&url));
     for (unsigned i = 0; i < DEMO_BACKENDS; i++)
         printf("    kill %d          stops %s (%s)\n", (int)list[i].pid, names[i], d->backends[i]);
     printf("    kill -USR1 %d    starts again what was stopped\n\n"

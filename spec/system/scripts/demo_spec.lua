@@ -1,4 +1,5 @@
 -- lb demo, from its start to its end.
+local certificates = require "spec.support.certificates"
 local play = require "spec.support.play"
 
 describe("lb demo", function()
@@ -29,5 +30,15 @@ describe("lb demo", function()
     demo:signal "sigint"
     assert.same({ code = 0, signal = 0 }, demo:wait_exit())
     for _, child in ipairs(children) do assert.falsy(play.exists(child)) end
+  end)
+
+  it("shows https:// and -k for a listener with TLS, whose certificate curl may not trust", function()
+    local pair = certificates.new { names = { "a.test" } }
+    local script = "return { listen = { { '127.0.0.1:0', tls = true } }, " .. certificates.settings { pair } .. " }"
+    local demo = play.start(play.command { "demo", play.file("balancer.lua", script) })
+    local words = play.wait("the curl line", function() return said(demo):match "curl ([^\n]-)/  " end)
+    assert.truthy(words:find "^%-k https://127%.0%.0%.1:%d+$", words)
+    demo:signal "sigint"
+    assert.equal(0, demo:wait_exit().code)
   end)
 end)
