@@ -146,7 +146,9 @@ static bool handshake_choose_site(struct tls *t, struct tls_took *took)
     if (t->server->sites != NULL)
         site = tls_sites_find(t->server->sites, t->said.name);
     if (site == TLS_NAMES_NONE) {
-        handshake_refuse_hello(t, TLS_REFUSED_NAME, "no site has the name that it asked for",
+        handshake_refuse_hello(t, TLS_REFUSED_NAME,
+                               t->said.name.length == 0 ? "it asked for no name"
+                                                        : "no site has the name that it asked for",
                                SSL_AD_UNRECOGNIZED_NAME, took);
         return false;
     }

@@ -143,7 +143,12 @@ describe("a listener with tls = true", function()
     assert.is_nil(client)
     assert.truthy(why:find "unrecognized name", why)
     assert.equal("https", (asks(lb, { name = "x.b.test" })))
-    assert.equal(1, lb:event "tls_refused".name)
+    local event = lb:event "tls_refused"
+    assert.same({ 1, "no site has the name that it asked for" }, { event.name, event.why })
+    lb = start "strict = true"
+    assert.is_nil((tls.client(lb, { may_fail = true })))
+    event = lb:event "tls_refused"
+    assert.same({ 1, "it asked for no name" }, { event.name, event.why })
   end)
 
   it("takes the first certificate for a name that none has, if strict does not", function()
