@@ -1,8 +1,9 @@
 -- Sends clients of plain HTTP to the same URL with https (308), and tells those that have come with
--- TLS to stay with it for `max_age` seconds (HSTS; 0: does not tell them). Suits a balancer that
+-- TLS to stay with it for `max_age` seconds (HSTS; 0: to stay no longer). Suits a balancer that
 -- listens with TLS and without. Behind a proxy that has TLS set trusted_proxies.
 --   listen = { ":80", { ":443", tls = true } }
 return lb.script({
+  hsts = true,                                         -- false: the field is not sent
   max_age = 31536000,
   subdomains = false,                                  -- true: HSTS is for all below the host, too
   port = 443,                                          -- of https, as clients see it
@@ -10,7 +11,7 @@ return lb.script({
   policy = lb.policy.round_robin,                      -- who serves: any choose(ctx, backends)
 }, function(options)
   local port = options.port == 443 and "" or ":" .. options.port
-  local hsts = "max-age=" .. options.max_age .. (options.subdomains and "; includeSubDomains" or "")
+  local field = "max-age=" .. options.max_age .. (options.subdomains and "; includeSubDomains" or "")
 
   local function is_exempt(path)
     for _, beginning in ipairs(options.except) do
@@ -32,8 +33,8 @@ return lb.script({
     end,
 
     on_response = function(ctx)
-      if ctx.scheme ~= "https" or options.max_age == 0 then return nil end   -- RFC 6797, 7.2
-      return nil, { response_headers = { ["Strict-Transport-Security"] = hsts } }
+      if ctx.scheme ~= "https" or not options.hsts then return nil end   -- RFC 6797, 7.2
+      return nil, { response_headers = { ["Strict-Transport-Security"] = field } }
     end,
   }
 end)

@@ -56,7 +56,13 @@ describe("https redirect", function()
     assert.equal("https://shop.example:8443/", choose({ host = "shop.example" }).headers.Location)
     assert.equal("max-age=60; includeSubDomains", hsts { scheme = "https" })
     assert.same({ nil, "mine" }, { policy.choose(request { scheme = "https" }, pool { "a" }) })
+  end)
+
+  it("withdraws HSTS with an age of 0, and says nothing of it with hsts = false", function()
     with "{ max_age = 0 }"
+    assert.equal("max-age=0", hsts { scheme = "https" })
+    assert.is_nil(hsts { scheme = "http" })
+    with "{ hsts = false }"
     assert.is_nil(hsts { scheme = "https" })
   end)
 end)
