@@ -66,7 +66,7 @@ static void say_loaded(struct slice files, int64_t now_s)
 {
     struct certificate certificate;
     struct slice name;
-    uint64_t count = 0, names = 0;
+    uint64_t count = 0, names = 0, over = 0;
     int64_t first_s = INT64_MAX;
     const char *days;
 
@@ -74,6 +74,7 @@ static void say_loaded(struct slice files, int64_t now_s)
         count++;
         while (certificates_next_name(&certificate.names, &name))
             names++;
+        over += certificate.facts.not_after <= now_s;
         if (certificate.facts.not_after < first_s)
             first_s = certificate.facts.not_after;
     }
@@ -81,9 +82,10 @@ static void say_loaded(struct slice files, int64_t now_s)
     log_event(LOG_INFO, "tls_loaded",
               LOG_PAIRS({"#certificates", LOG_NUMBER(count)}, {"#names", LOG_NUMBER(names)},
                         {"#days", days}),
-              "%s certificate%s for %s name%s; the first one to expire has %s days left",
+              over > 0 ? "%s certificate%s for %s name%s; %s expired"
+                       : "%s certificate%s for %s name%s; the first one to expire has %s days left",
               LOG_NUMBER(count), count == 1 ? "" : "s", LOG_NUMBER(names), names == 1 ? "" : "s",
-              days);
+              over > 0 ? LOG_NUMBER(over) : days);
 }
 
 static bool is_new(const struct expiry *e, const struct edition *edition)

@@ -108,6 +108,7 @@ describe("a certificate", function()
     lb = start(script { over.both })
     expires = lb:event "tls_expires"
     assert.same({ "error", over.both, 0 }, { expires.level, expires.certificate, expires.days })
+    assert.equal("1 certificate for 1 name; 1 expired", lb:event "tls_loaded".message)
   end)
 
   it("is in no core dump, and a worker cannot write to it", function()
