@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#define PATTERN_BYTES "*?["
+
 enum { OF_A_SITE = -1 };
 
 struct piece {
@@ -60,6 +62,10 @@ static bool fail_to_read(struct reading *r, const char *path, int error)
         return fail(r, path, "that is a folder: write the files in it, as in \"certs/*.pem\"");
     case ENOTSUP:
         return fail(r, path, "that is no file");
+    case ENOENT:
+        if (strpbrk(path, PATTERN_BYTES) != NULL)
+            return fail(r, path, "no pattern is allowed here: write the path of one file");
+        return fail(r, path, strerror(error));
     default:
         return fail(r, path, strerror(error));
     }
@@ -102,20 +108,20 @@ static bool put_texts(struct reading *r, const char *cert, const char *key,
 static bool check(struct reading *r, const char *cert, const char *key,
                   const struct tls_certificate *pem, struct piece *piece, struct buffer *names)
 {
+    enum tls_fault fault;
     struct buffer words = {0};
-    bool is_right = tls_certificate_check(pem, &piece->facts, names, &words);
+    bool is_right = tls_certificate_check(pem, &piece->facts, names, &words, &fault);
 
     if (is_right && buffer_length(names) == 0 && r->tls->files.length > 0) {
         buffer_append_text(&words, "it has no name (no DNS name in subjectAltName), so nobody "
                                    "would get it: only the first certificate may be so");
         is_right = false;
     }
-    if (!is_right && pem->key.start == pem->chain.start)
-        buffer_printf(wrong_words(r, cert), "%.*s", (int)buffer_length(&words),
-                      buffer_slice(&words).start);
-    else if (!is_right)
-        buffer_printf(wrong_words(r, cert), "%.*s (with %s)", (int)buffer_length(&words),
-                      buffer_slice(&words).start, key);
+    if (!is_right)
+        buffer_append(wrong_words(r, key != NULL && fault == TLS_FAULT_KEY ? key : cert),
+                      buffer_slice(&words));
+    if (!is_right && key != NULL && fault == TLS_FAULT_BOTH)
+        buffer_printf(&r->wrong->message, " (with %s)", key);
     buffer_dispose(&words);
     return is_right;
 }
@@ -206,16 +212,29 @@ static bool read_client(struct reading *r, unsigned which)
 
 /* --- all of them --- */
 
+static int folder_error; /* why glob could not look into a folder; 0: it could */
+
+static int on_folder(const char *path, int error)
+{
+    (void)path;
+    if (error != ENOENT && error != ENOTDIR)
+        folder_error = error;
+    return 0;
+}
+
 static bool read_pattern(struct reading *r, const char *pattern)
 {
     glob_t found;
     bool is_fine = true;
     int code;
 
-    if (strpbrk(pattern, "*?[") == NULL)
+    if (strpbrk(pattern, PATTERN_BYTES) == NULL)
         return read_one(r, pattern, NULL);
     r->pattern = pattern;
-    code = glob(pattern, 0, NULL, &found);
+    folder_error = 0;
+    code = glob(pattern, 0, on_folder, &found);
+    if (code == GLOB_NOMATCH && folder_error != 0)
+        return fail_to_read(r, pattern, folder_error);
     if (code != 0)
         return fail(r, pattern, code == GLOB_NOMATCH ? "no file has such a path" : "no memory");
     for (size_t i = 0; i < found.gl_pathc && is_fine; i++)

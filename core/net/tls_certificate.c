@@ -6,6 +6,7 @@
 #include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -31,6 +32,56 @@ static const char *reason(void)
     const char *words = ERR_reason_error_string(ERR_peek_last_error());
 
     return words != NULL ? words : "it is not readable";
+}
+
+/* --- files that are no PEM --- */
+
+/* NULL: it is PEM, or nothing that is known. */
+static const char *words_of_der(struct slice file)
+{
+    static const struct {
+        const ASN1_ITEM *(*item)(void);
+        const char *words;
+    } known[] = {
+        {X509_it, "it is DER, and lb reads PEM: openssl x509 -inform DER -in old.crt -out new.crt"},
+        {X509_CRL_it,
+         "it is DER, and lb reads PEM: openssl crl -inform DER -in old.crl -out new.crl"},
+        {PKCS7_it,
+         "it is PKCS#7, and lb reads PEM: openssl pkcs7 -inform DER -print_certs -in old.p7b "
+         "-out new.pem"},
+        {PKCS12_it,
+         "it is PKCS#12, and lb reads PEM: openssl pkcs12 -nodes -in old.p12 -out new.pem"},
+    };
+    const unsigned char *at = (const unsigned char *)file.start;
+    EVP_PKEY *key;
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const ASN1_ITEM *item = known[i].item();
+        ASN1_VALUE *value;
+
+        at = (const unsigned char *)file.start;
+        value = ASN1_item_d2i(NULL, &at, (long)file.length, item);
+        ASN1_item_free(value, item);
+        if (value != NULL)
+            return known[i].words;
+    }
+    at = (const unsigned char *)file.start;
+    key = d2i_AutoPrivateKey(NULL, &at, (long)file.length);
+    EVP_PKEY_free(key);
+    return key == NULL ? NULL
+                       : "it is DER, and lb reads PEM: openssl pkey -inform DER -in old.key "
+                         "-out new.key";
+}
+
+static bool fail_empty(struct slice file, struct buffer *wrong, const char *what)
+{
+    const char *words = words_of_der(file);
+
+    if (words != NULL)
+        buffer_append_text(wrong, words);
+    else
+        buffer_printf(wrong, "there is no %s in it", what);
+    return false;
 }
 
 /* --- the key --- */
@@ -84,14 +135,17 @@ static struct slice find_key(struct slice pem)
     return (struct slice){at, pem.length - (size_t)(at - pem.start)};
 }
 
-static EVP_PKEY *read_key(struct slice pem, struct buffer *wrong)
+static EVP_PKEY *read_key(const struct tls_certificate *certificate, struct buffer *wrong)
 {
-    struct slice found = find_key(pem);
+    struct slice found = find_key(certificate->key);
     BIO *bio;
     bool is_read;
 
     if (found.length == 0) {
-        fail(wrong, "there is no private key in it");
+        fail_empty(certificate->key, wrong, "private key");
+        if (certificate->key.start == certificate->chain.start)
+            fail(wrong, ": with the key in another file write { cert = \"fullchain.pem\", "
+                        "key = \"privkey.pem\" }");
         return NULL;
     }
     bio = BIO_new_mem_buf(found.start, (int)found.length);
@@ -104,7 +158,7 @@ static EVP_PKEY *read_key(struct slice pem, struct buffer *wrong)
         fail(wrong, "the private key is encrypted: lb has no passphrase for it, write it without "
                     "one (openssl pkey -in old.key -out new.key)");
     else
-        buffer_printf(wrong, "the private key cannot be read: %s", reason());
+        fail(wrong, "the private key in it cannot be read (is it damaged?)");
     return NULL;
 }
 
@@ -199,9 +253,10 @@ static STACK_OF(X509) * read_chain(struct slice pem, struct buffer *wrong)
     BIO_free(bio);
     error = ERR_peek_last_error();
     if (ERR_GET_REASON(error) != PEM_R_NO_START_LINE)
-        buffer_printf(wrong, "a certificate cannot be read: %s", reason());
+        buffer_printf(wrong, "certificate %d in it cannot be read (is it damaged?): %s",
+                      sk_X509_num(chain) + 1, reason());
     else if (sk_X509_num(chain) == 0)
-        fail(wrong, "there is no certificate in it");
+        fail_empty(pem, wrong, "certificate");
     else if (sk_X509_num(chain) > CHAIN_MAX)
         fail(wrong, "more than 10 certificates are no chain: one file for each site");
     else
@@ -248,10 +303,23 @@ static int64_t seconds_of(const ASN1_TIME *time)
     return ASN1_TIME_to_tm(time, &broken) == 1 ? (int64_t)timegm(&broken) : 0;
 }
 
-static bool check_first(X509 *first, EVP_PKEY *key, struct buffer *wrong)
+static bool fail_of_key(STACK_OF(X509) * chain, EVP_PKEY *key, struct buffer *wrong,
+                        enum tls_fault *fault)
 {
-    if (X509_check_private_key(first, key) != 1)
-        return fail(wrong, "the key is not that of the certificate");
+    for (int i = 1; i < sk_X509_num(chain); i++)
+        if (X509_check_private_key(sk_X509_value(chain, i), key) == 1) {
+            buffer_printf(wrong,
+                          "the certificates are in the wrong order: the key is that of certificate "
+                          "%d; the site's own comes first, then the one that signed it",
+                          i + 1);
+            return false;
+        }
+    *fault = TLS_FAULT_BOTH;
+    return fail(wrong, "the key is not that of the certificate");
+}
+
+static bool check_staple(X509 *first, struct buffer *wrong)
+{
     if (X509_get_ext_by_NID(first, NID_tlsfeature, -1) >= 0)
         return fail(wrong, "the certificate wants a stapled OCSP answer, and lb has none: ask for "
                            "one without \"must staple\"");
@@ -259,12 +327,16 @@ static bool check_first(X509 *first, EVP_PKEY *key, struct buffer *wrong)
 }
 
 static bool check_both(STACK_OF(X509) * chain, EVP_PKEY *key, struct tls_facts *facts,
-                       struct buffer *names, struct buffer *wrong)
+                       struct buffer *names, struct buffer *wrong, enum tls_fault *fault)
 {
     X509 *first = sk_X509_value(chain, 0);
 
-    if (!check_key(key, facts, wrong) || !check_first(first, key, wrong) ||
-        !check_order(chain, wrong))
+    if (!check_key(key, facts, wrong))
+        return false;
+    *fault = TLS_FAULT_CERTIFICATE;
+    if (X509_check_private_key(first, key) != 1)
+        return fail_of_key(chain, key, wrong, fault);
+    if (!check_staple(first, wrong) || !check_order(chain, wrong))
         return false;
     facts->not_before = seconds_of(X509_get0_notBefore(first));
     facts->not_after = seconds_of(X509_get0_notAfter(first));
@@ -273,7 +345,7 @@ static bool check_both(STACK_OF(X509) * chain, EVP_PKEY *key, struct tls_facts *
 }
 
 bool tls_certificate_check(const struct tls_certificate *certificate, struct tls_facts *facts,
-                           struct buffer *names, struct buffer *wrong)
+                           struct buffer *names, struct buffer *wrong, enum tls_fault *fault)
 {
     STACK_OF(X509) * chain;
     EVP_PKEY *key;
@@ -281,13 +353,15 @@ bool tls_certificate_check(const struct tls_certificate *certificate, struct tls
 
     ERR_clear_error();
     *facts = (struct tls_facts){0};
+    *fault = TLS_FAULT_CERTIFICATE;
     chain = read_chain(certificate->chain, wrong);
     if (chain == NULL)
         return false;
     ERR_clear_error();
+    *fault = TLS_FAULT_KEY;
     tls_library_begin_secret();
-    key = read_key(certificate->key, wrong);
-    is_right = key != NULL && check_both(chain, key, facts, names, wrong);
+    key = read_key(certificate, wrong);
+    is_right = key != NULL && check_both(chain, key, facts, names, wrong, fault);
     EVP_PKEY_free(key);
     tls_library_end_secret();
     sk_X509_pop_free(chain, X509_free);
@@ -299,9 +373,10 @@ bool tls_certificate_check(const struct tls_certificate *certificate, struct tls
 
 bool tls_certificate_check_list(struct slice pem, bool is_crl, struct buffer *wrong)
 {
+    const char *what = is_crl ? "revocation list" : "certificate";
     BIO *bio = BIO_new_mem_buf(pem.start, (int)pem.length);
     unsigned count = 0;
-    bool is_right;
+    bool is_over;
 
     ERR_clear_error();
     for (;; count++) {
@@ -313,12 +388,13 @@ bool tls_certificate_check_list(struct slice pem, bool is_crl, struct buffer *wr
         X509_CRL_free(list);
         X509_free(certificate);
     }
-    is_right = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE && count > 0;
-    if (!is_right && count == 0)
-        fail(wrong, is_crl ? "there is no revocation list in it" : "there is no certificate in it");
-    else if (!is_right)
-        buffer_printf(wrong, "its number %u cannot be read: %s", count + 1, reason());
+    is_over = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    if (!is_over)
+        buffer_printf(wrong, "%s %u in it cannot be read (is it damaged?): %s", what, count + 1,
+                      reason());
+    else if (count == 0)
+        fail_empty(pem, wrong, what);
     BIO_free(bio);
     ERR_clear_error();
-    return is_right;
+    return is_over && count > 0;
 }

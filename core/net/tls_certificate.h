@@ -22,11 +22,14 @@ struct tls_facts {
     int64_t not_before, not_after; /* seconds since 1970 */
 };
 
+enum tls_fault { TLS_FAULT_CERTIFICATE, TLS_FAULT_KEY, TLS_FAULT_BOTH }; /* whose it is */
+
 /* Does the key fit, is it strong enough, and is the chain in its order? Dates are facts and nothing
  * to refuse. names gets what it is for, each with a NUL behind it: DNS names, or the common name if
- * there are none. False and words in *wrong, without the files' names. */
+ * there are none. False, words in *wrong without the files' names, and in *fault which file is to
+ * blame. */
 bool tls_certificate_check(const struct tls_certificate *, struct tls_facts *, struct buffer *names,
-                           struct buffer *wrong) MUST_USE;
+                           struct buffer *wrong, enum tls_fault *fault) MUST_USE;
 /* Certificates that sign those of clients, or lists of revoked ones (is_crl): at least one. */
 bool tls_certificate_check_list(struct slice pem, bool is_crl, struct buffer *wrong) MUST_USE;
 const char *tls_key_name(enum tls_key); /* "RSA" */

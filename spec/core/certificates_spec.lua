@@ -10,11 +10,12 @@ struct certificates_names { void *slots; uint32_t size, count; bool strict; };
 struct certificates_pem { struct slice chain, key; };
 struct certificates_facts { int key; unsigned bits; int64_t not_before, not_after; };
 bool certificates_check(const struct certificates_pem *, struct certificates_facts *, struct buffer *names,
-                        struct buffer *wrong) __asm__("tls_certificate_check");
+                        struct buffer *wrong, int *fault) __asm__("tls_certificate_check");
 bool tls_certificate_check_list(struct slice pem, bool is_crl, struct buffer *wrong);
 ]]
 
 local RSA, ECDSA, ED25519 = 0, 1, 2
+local FAULTS = { [0] = "certificate", "key", "both" }
 
 local function slice(text) return ffi.new("struct slice", text, #text) end
 
@@ -24,12 +25,13 @@ local function taken(buffer)
   return text
 end
 
--- { key, bits, days } and the names; or nil and what is wrong
+-- { key, bits, days } and the names; or nil, what is wrong, and whose fault it is
 local function check(cert, key)
   local chain, key_text = read(cert), read(key or cert)
   local facts, names, wrong = ffi.new "struct certificates_facts", ffi.new "struct buffer", ffi.new "struct buffer"
   local pem = ffi.new("struct certificates_pem", slice(chain), slice(key_text))
-  if not core.certificates_check(pem, facts, names, wrong) then return nil, taken(wrong) end
+  local fault = ffi.new "int[1]"
+  if not core.certificates_check(pem, facts, names, wrong, fault) then return nil, taken(wrong), FAULTS[fault[0]] end
   local list = {}
   for name in (names.bytes ~= nil and taken(names) or ""):gmatch "%Z+" do list[#list + 1] = name end
   local days = tonumber(facts.not_after - facts.not_before) / 86400
@@ -71,9 +73,9 @@ describe("a certificate", function()
   end)
 
   local function wrong(cert, key)
-    local facts, why = check(cert, key)
+    local facts, why, fault = check(cert, key)
     assert.is_nil(facts)
-    return why
+    return why, fault
   end
 
   local function file(...)
@@ -81,9 +83,11 @@ describe("a certificate", function()
   end
 
   it("is refused if its key is another's, or none", function()
-    assert.equal("the key is not that of the certificate", wrong(shop.cert, other.key))
-    assert.equal("there is no private key in it", wrong(shop.cert))
-    assert.equal("there is no certificate in it", wrong(shop.key))
+    assert.same({ "the key is not that of the certificate", "both" }, { wrong(shop.cert, other.key) })
+    assert.same({ "there is no private key in it", "key" }, { wrong(shop.cert, ca.cert) })
+    assert.equal('there is no private key in it: with the key in another file write { cert = "fullchain.pem", ' ..
+      'key = "privkey.pem" }', wrong(shop.cert))
+    assert.same({ "there is no certificate in it", "certificate" }, { wrong(shop.key) })
     assert.equal("there is no certificate in it", wrong(process.file("empty", "")))
     os.execute(("openssl pkey -in '%s' -aes128 -passout pass:x -out '%s.locked'"):format(shop.key, shop.key))
     local why = wrong(shop.cert, shop.key .. ".locked")
@@ -92,15 +96,46 @@ describe("a certificate", function()
 
   it("is refused if it is broken", function()
     local text = read(shop.cert)
-    assert.matches("^a certificate cannot be read: ", wrong(file(text:sub(1, 300)), shop.key))
-    assert.matches("^a certificate cannot be read: ", wrong(file(text:gsub("\n.", "\n*", 3)), shop.key))
-    assert.matches("^the private key cannot be read: ", wrong(shop.cert, file((read(shop.key):gsub("\nM", "\nA", 1)))))
+    for _, broken in ipairs { text:sub(1, 300), (text:gsub("\n.", "\n*", 3)) } do
+      local why, fault = wrong(file(broken), shop.key)
+      assert.matches("^certificate 1 in it cannot be read %(is it damaged%?%): ", why)
+      assert.equal("certificate", fault)
+    end
+    assert.same({ "the private key in it cannot be read (is it damaged?)", "key" },
+      { wrong(shop.cert, file((read(shop.key):gsub("\nM", "\nA", 1)))) })
+  end)
+
+  it("is refused with the command that makes PEM of it if it is none", function()
+    local count = 0
+    local function converted(command, ...)
+      count = count + 1
+      local path = process.file("converted" .. count, "")
+      assert.equal(0, os.execute(("openssl %s -out '%s' 2>/dev/null"):format(command:format(...), path)))
+      return path
+    end
+    local der = converted("x509 -in '%s' -outform DER", shop.cert)
+    local key = converted("pkcs8 -topk8 -nocrypt -in '%s' -outform DER", shop.key)
+    local old_key = converted("ec -in '%s' -outform DER", shop.key)
+    local pkcs12 = converted("pkcs12 -export -in '%s' -inkey '%s' -passout pass:x", shop.cert, shop.key)
+    local pkcs7 = converted("crl2pkcs7 -nocrl -certfile '%s' -outform DER", shop.cert)
+    assert.equal("it is DER, and lb reads PEM: openssl x509 -inform DER -in old.crt -out new.crt", wrong(der, shop.key))
+    for _, one in ipairs { key, old_key } do
+      assert.same({ "it is DER, and lb reads PEM: openssl pkey -inform DER -in old.key -out new.key", "key" },
+        { wrong(shop.cert, one) })
+    end
+    assert.equal("it is PKCS#12, and lb reads PEM: openssl pkcs12 -nodes -in old.p12 -out new.pem", wrong(pkcs12))
+    assert.equal("it is PKCS#7, and lb reads PEM: openssl pkcs7 -inform DER -print_certs -in old.p7b -out new.pem",
+      wrong(pkcs7))
+    local locked = converted("pkcs8 -topk8 -passout pass:x -in '%s' -outform DER", shop.key)
+    -- Nobody is asked for a passphrase.
+    assert.equal("there is no private key in it", wrong(shop.cert, locked))
   end)
 
   it("is refused if its chain is not in its order", function()
     assert.matches("^the chain is not in its order: certificate 2 did not sign certificate 1", wrong(
       file(read(shop.cert):match "^(.-END CERTIFICATE%-+\n)", read(other.cert)), shop.key))
-    assert.equal("the key is not that of the certificate", wrong(file(read(ca.cert), read(shop.cert)), shop.key))
+    assert.same({ "the certificates are in the wrong order: the key is that of certificate 2; the site's own comes " ..
+      "first, then the one that signed it", "certificate" }, { wrong(file(read(ca.cert), read(shop.cert)), shop.key) })
   end)
 
   it("is refused if its key is one that clients do not take", function()
@@ -120,10 +155,13 @@ describe("a certificate", function()
     assert.is_true(core.tls_certificate_check_list(slice(read(ca.cert) .. read(other.cert)), false, words))
     for _, case in ipairs {
       { "", false, "there is no certificate in it" }, { read(ca.cert), true, "there is no revocation list in it" },
-      { read(ca.cert) .. read(other.cert):sub(1, 200), false, "its number 2 cannot be read: bad end line" },
+      { read(ca.cert) .. read(other.cert):sub(1, 200), false,
+        "certificate 2 in it cannot be read (is it damaged?): bad end line" },
+      { read(ca.cert):sub(1, 200), false, "certificate 1 in it cannot be read (is it damaged?): bad end line" },
+      { (read(ca.cert):gsub("CERTIFICATE", "X509 CRL")), true, "revocation list 1 in it cannot be read" },
     } do
       assert.is_false(core.tls_certificate_check_list(slice(case[1]), case[2], words))
-      assert.equal(case[3], taken(words))
+      assert.equal(case[3], taken(words):sub(1, #case[3]))
     end
   end)
 end)

@@ -190,10 +190,22 @@ describe("lb check", function()
     end
     assert.equal((":3: tls.certificates[1]: %s: the key is not that of the certificate (with %s)"):format(shop.cert,
       other.key), wrong(("{ cert = %q, key = %q }"):format(shop.cert, other.key)))
-    assert.equal((":4: tls.certificates[2]: %s: there is no private key in it"):format(shop.cert),
+    assert.equal((":3: tls.certificates[1]: %s: there is no private key in it"):format(other.cert),
+      wrong(("{ cert = %q, key = %q }"):format(shop.cert, other.cert)))
+    assert.equal((":3: tls.certificates[1]: %s: there is no certificate in it"):format(shop.key),
+      wrong(("{ cert = %q, key = %q }"):format(shop.key, shop.key)))
+    assert.equal((":4: tls.certificates[2]: %s: there is no private key in it: with the key in another file write " ..
+      '{ cert = "fullchain.pem", key = "privkey.pem" }'):format(shop.cert),
       wrong(("%q,\n%q"):format(other.both, shop.cert)))
     assert.equal(":3: tls.certificates[1]: /nowhere/a.pem: No such file or directory", wrong "'/nowhere/a.pem'")
     assert.equal(":3: tls.certificates[1]: /nowhere/*.pem: no file has such a path", wrong "'/nowhere/*.pem'")
+    local loop = play.file("loop", "") .. ".d"
+    assert(uv.fs_symlink(loop, loop))
+    assert.equal((":3: tls.certificates[1]: %s/*.pem: Too many levels of symbolic links"):format(loop),
+      wrong(("%q"):format(loop .. "/*.pem")))
+    os.remove(loop)
+    assert.equal(":3: tls.certificates[1]: /nowhere/*.pem: no pattern is allowed here: write the path of one file",
+      wrong "{ cert = '/nowhere/*.pem', key = 'a.key' }")
     assert.equal(':3: tls.certificates[1]: /etc: that is a folder: write the files in it, as in "certs/*.pem"',
       wrong "'/etc'")
     assert.equal((":4: tls.certificates[2]: %s: it has no name (no DNS name in subjectAltName), so nobody would get " ..
