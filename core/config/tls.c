@@ -207,6 +207,25 @@ static int compare_clients(const void *a, const void *b)
     return strcmp(one->site, other->site);
 }
 
+/* Names that differ in case alone are one name, and only one of them would count. */
+static void refuse_twins(const struct config_tls *tls, struct fields *sites)
+{
+    struct tls_names seen = {0};
+    unsigned at = 0, first = 0;
+
+    for (; at < tls->clients_count; at++) {
+        const char *site = tls->clients[at].site;
+
+        first = site != NULL ? tls_names_add(&seen, slice_of(site), at) : at;
+        if (first != at)
+            break;
+    }
+    tls_names_dispose(&seen);
+    if (at < tls->clients_count)
+        fields_fail(sites, NULL, 0, "'%s' and '%s' are the same name", tls->clients[first].site,
+                    tls->clients[at].site);
+}
+
 static void read_clients(struct config_tls *tls, struct fields *root)
 {
     struct slice name = {NULL, 0};
@@ -218,10 +237,12 @@ static void read_clients(struct config_tls *tls, struct fields *root)
     }
     if (!fields_enter(&table, root, "sites", 0))
         return;
-    while (fields_next_name(&table, &name))
+    while (fields_next_name(&table, &name,
+                            "names, as in { [\"admin.example\"] = { client = { .. } } }"))
         read_site(tls, &table, name);
-    fields_leave(&table);
     qsort(tls->clients, tls->clients_count, sizeof *tls->clients, compare_clients);
+    refuse_twins(tls, &table);
+    fields_leave(&table);
 }
 
 /* --- the rest --- */
@@ -284,6 +305,11 @@ static void read_tls_table(struct config_tls *tls, struct fields *table)
     unsigned which;
 
     refuse_missing(table);
+    if (fields_type(table, "cert", 0) != FIELDS_NOTHING ||
+        fields_type(table, "key", 0) != FIELDS_NOTHING)
+        fields_fail(table, NULL, 0,
+                    "cert and key are of a certificate: write certificates = { { cert = "
+                    "\"shop.crt\", key = \"shop.key\" } }");
     fields_check_names(table, known);
     if (fields_choice(table, "min_version", versions, &which))
         tls->min_version = which;

@@ -462,7 +462,7 @@ bool fields_function(struct fields *table, const char *name)
     return has_type(table, name, 0, FIELDS_FUNCTION, "a function");
 }
 
-bool fields_next_name(struct fields *table, struct slice *key)
+bool fields_next_name(struct fields *table, struct slice *key, const char *expected)
 {
     lua_State *lua = table->lua;
 
@@ -478,14 +478,14 @@ bool fields_next_name(struct fields *table, struct slice *key)
     if (lua_type(lua, -2) == LUA_TSTRING)
         key->start = lua_tolstring(lua, -2, &key->length);
     else
-        fields_fail(table, NULL, 0, "expected names and strings, as in { zone = \"a\" }");
+        fields_fail(table, NULL, 0, "expected %s", expected);
     lua_pop(lua, 2);
     return !table->wrong->is_set;
 }
 
 bool fields_next_pair(struct fields *table, struct slice *key, struct slice *value)
 {
-    if (!fields_next_name(table, key))
+    if (!fields_next_name(table, key, "names and strings, as in { zone = \"a\" }"))
         return false;
     *value = SLICE(""); /* of a name with a NUL byte in it */
     return fields_text(table, key->start, 0, value) || !table->wrong->is_set;

@@ -87,8 +87,8 @@ bool fields_choice(struct fields *, const char *name, const char *const *choices
 bool fields_function(struct fields *, const char *name);
 
 /* The names of a table that has nothing else: for each one, an empty slice first; false after the
- * last. */
-bool fields_next_name(struct fields *, struct slice *key);
+ * last. expected: what is said of a key that is no name, "names, as in { ["a.b"] = {} }". */
+bool fields_next_name(struct fields *, struct slice *key, const char *expected);
 /* The pairs of a table whose names and values are texts, one with each call: with an empty key at
  * first. False after the last. */
 bool fields_next_pair(struct fields *, struct slice *key, struct slice *value);

@@ -88,6 +88,12 @@ describe("the setting tls", function()
       { script "sites = { ['a b'] = {} }", ":3: tls.sites.a b: expected a host name, or \"*.\" and a host name" },
       { script "sites = { ['a.b'] = { min_version = '1.3' } }",
         ":3: tls.sites.a.b: unknown field 'min_version': there is client" },
+      { script "sites = { { client = {} } }",
+        ':3: tls.sites: expected names, as in { ["admin.example"] = { client = { .. } } }' },
+      { script "sites = { ['a.b'] = { client = {} }, ['A.b.'] = { client = {} } }",
+        ":3: tls.sites: 'A.b.' and 'a.b' are the same name" },
+      { "return { " .. LISTEN .. "\n tls = { cert = 'a', key = 'b' }, backends = 'a:1' }", ":2: tls: cert and key " ..
+        'are of a certificate: write certificates = { { cert = "shop.crt", key = "shop.key" } }' },
       { script "sni = 1", ":3: tls: unknown field 'sni'" },
       { script "ciphers = ''", ":3: tls.ciphers: expected a list as OpenSSL writes it: 'A:B:C'" },
       { "return { " .. LISTEN .. "tls = { certificates = {\n { cert = 'a' } } }, backends = 'a:1' }",
