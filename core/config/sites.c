@@ -278,24 +278,26 @@ static bool try_names(const struct config_tls *tls, struct fields_wrong *wrong)
     return true;
 }
 
-/* "ciphers: no cipher match" is said as "tls.ciphers: no cipher match". */
+/* "ciphers: .." is said as "tls.ciphers: ..". */
 void sites_try(const struct config_tls *tls, struct fields_wrong *wrong)
 {
     struct ssl_ctx_st *context;
     struct buffer words = {0};
     struct slice said;
-    bool has_member;
+    const char *member;
 
     if (!try_names(tls, wrong))
         return;
     context = tls_site_make(&tls->rules[0], &words);
     said = buffer_slice(&words);
-    has_member = slice_begins(said, SLICE("ciphers")) || slice_begins(said, SLICE("groups"));
+    member = slice_begins(said, SLICE("ciphers"))  ? ".ciphers"
+             : slice_begins(said, SLICE("groups")) ? ".groups"
+                                                   : "";
     if (context == NULL) {
         wrong->is_set = true;
-        snprintf(wrong->path, sizeof wrong->path, "tls");
-        buffer_printf(&wrong->message, "tls%s%.*s", has_member ? "." : ": ", (int)said.length,
-                      said.start);
+        snprintf(wrong->path, sizeof wrong->path, "tls%s", member);
+        buffer_printf(&wrong->message, "tls%s%.*s", member[0] != '\0' ? "." : ": ",
+                      (int)said.length, said.start);
     }
     tls_site_free(context);
     buffer_dispose(&words);

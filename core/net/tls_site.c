@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <string.h>
 
 /* Mozilla's "intermediate" (server-side-tls, 5.7), without finite fields: 2,048 bits of those take
  * three milliseconds. */
@@ -17,7 +18,7 @@
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 #define GROUPS "X25519:P-256:P-384"
 
-enum { CLIENT_CHAIN_BYTES = 16384 };
+enum { CLIENT_CHAIN_BYTES = 16384, LIST_BYTES_SHOWN = 80 };
 
 /* Our order counts: http/1.0 is chosen if the client does not offer http/1.1. */
 static const unsigned char protocols[] = "\x08http/1.1\x08http/1.0";
@@ -198,19 +199,30 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *l
     return SSL_TLSEXT_ERR_OK;
 }
 
+static bool refuse_list(struct buffer *error, const char *before, const char *list,
+                        const char *behind)
+{
+    bool is_long = strlen(list) > LIST_BYTES_SHOWN;
+
+    tls_library_forget_errors();
+    if (error != NULL)
+        buffer_printf(error, "%s '%.*s%s'%s", before, LIST_BYTES_SHOWN, list, is_long ? ".." : "",
+                      behind);
+    return false;
+}
+
 static bool set_ciphers(SSL_CTX *context, const struct tls_site_rules *rules, struct buffer *error)
 {
     const char *ciphers = rules->ciphers != NULL ? rules->ciphers : CIPHERS;
     const char *groups = rules->groups != NULL ? rules->groups : GROUPS;
 
-    if (SSL_CTX_set_cipher_list(context, ciphers) != 1) {
-        explain(error, "ciphers");
-        return false;
-    }
-    if (SSL_CTX_set1_groups_list(context, groups) != 1) {
-        explain(error, "groups");
-        return false;
-    }
+    if (SSL_CTX_set_cipher_list(context, ciphers) != 1)
+        return refuse_list(error, "ciphers: OpenSSL knows no cipher of TLS 1.2 in", ciphers,
+                           ": write names as ECDHE-RSA-AES128-GCM-SHA256; those of TLS 1.3 cannot "
+                           "be chosen");
+    if (SSL_CTX_set1_groups_list(context, groups) != 1)
+        return refuse_list(error, "groups: OpenSSL does not know all names in", groups,
+                           ": write a list as '" GROUPS "'");
     return true;
 }
 

@@ -178,6 +178,23 @@ describe("lb check", function()
     assert.equal(2, with(ca:format "request", "ctx.tls.client.subject").code)
   end)
 
+  it("shows ciphers and groups that are wrong", function()
+    local shop = authority.make { names = { "shop.example" } }
+    local function wrong(more)
+      local said = check(script({ shop.both }, "\n" .. more))
+      assert.equal(2, said.code)
+      return (said.err:gsub("^.-checked%.lua:", ":"):gsub("\n$", ""))
+    end
+    for _, list in ipairs { "FOO", "TLS_AES_128_GCM_SHA256" } do
+      assert.equal((":2: tls.ciphers: OpenSSL knows no cipher of TLS 1.2 in '%s': write names as " ..
+        "ECDHE-RSA-AES128-GCM-SHA256; those of TLS 1.3 cannot be chosen"):format(list),
+        wrong(("ciphers = %q"):format(list)))
+    end
+    assert.equal(":2: tls.groups: OpenSSL does not know all names in 'X25519:P-999': write a list as " ..
+      "'X25519:P-256:P-384'", wrong "groups = 'X25519:P-999'")
+    assert.matches("in '" .. ("A:"):rep(40) .. "%.%.'", wrong(("ciphers = %q"):format(("A:"):rep(100))))
+  end)
+
   it("says which file is wrong, and where the script names it", function()
     local shop = authority.make { names = { "shop.example" } }
     local other = authority.make { names = { "other.example" } }
