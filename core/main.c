@@ -50,6 +50,11 @@ static int print_in_effect(const struct config *config)
     buffer_append_byte(&out, '\n');
     if (config->overridden != NULL)
         buffer_printf(&out, "-- not as the script says: %s\n", config->overridden);
+    if (config->plain_by != NULL) {
+        buffer_append_text(&out, "-- warning: ");
+        config_explain_plain(config, &out);
+        buffer_append_byte(&out, '\n');
+    }
     inspect_certificates(&config->tls, clock_wall_s(), &out);
     is_whole =
         fwrite(buffer_slice(&out).start, 1, buffer_length(&out), stdout) == buffer_length(&out);

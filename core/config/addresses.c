@@ -32,12 +32,21 @@ static bool wrong_address(struct buffer *wrong, struct slice text, const char *w
     return false;
 }
 
+static struct slice without_scheme(struct slice text)
+{
+    if (slice_begins_nocase(text, SLICE("http://")))
+        return slice_from(text, 7);
+    return text;
+}
+
 /* --- listen --- */
 
 static const char *parse_listen(struct address *address, struct slice text, struct buffer *full)
 {
     const char *words;
 
+    if (slice_begins_nocase(text, SLICE("https://")))
+        return "an address with TLS is a table in the list: { { \":443\", tls = true } }";
     if (text.length > 0 && text.start[0] == ':')
         buffer_append_text(full, "[::]");
     buffer_append(full, text);
@@ -117,6 +126,22 @@ bool addresses_add_listen(struct config *config, struct slice text, struct buffe
     return true;
 }
 
+bool addresses_add_given_listen(struct config *config, struct slice text, struct buffer *wrong)
+{
+    struct slice item;
+
+    while (next_of_list(&text, &item)) {
+        bool has_tls;
+
+        item = slice_trim_lines(item);
+        has_tls = slice_begins_nocase(item, SLICE("https://"));
+        if (!add_listen(config, has_tls ? slice_from(item, 8) : without_scheme(item), wrong))
+            return false;
+        config->listen[config->listen_count - 1].tls = has_tls;
+    }
+    return true;
+}
+
 /* --- backends --- */
 
 static bool is_backend_name(struct slice name)
@@ -135,13 +160,6 @@ static bool has_backend(const struct config *config, struct slice name)
         if (slice_is(slice_of(config->backends[i].name), name))
             return true;
     return false;
-}
-
-static struct slice without_scheme(struct slice text)
-{
-    if (slice_begins_nocase(text, SLICE("http://")))
-        return slice_from(text, 7);
-    return text;
 }
 
 bool addresses_check_name(const struct config *config, struct slice name, struct buffer *wrong)

@@ -18,6 +18,8 @@ enum { ADDRESSES_LISTEN_MAX = 64, ADDRESSES_NAME_BYTES = 255, ADDRESSES_TRUSTED_
 
 /* False and the words in *wrong. */
 bool addresses_add_listen(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
+/* Of options and environment: "https://:8443" has tls, ":8080" and "http://:8080" have not. */
+bool addresses_add_given_listen(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 bool addresses_add_backends(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 
 /* Networks, into trusted_proxies; twice the same is fine. */

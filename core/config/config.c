@@ -112,6 +112,14 @@ bool config_takes_body_first(const struct config *config)
             (config->body_first == CONFIG_BODY_FIRST_LIMITED && is_limited));
 }
 
+void config_explain_plain(const struct config *config, struct buffer *out)
+{
+    buffer_printf(out,
+                  "the script has tls, but the listeners are those of %s, and none of them has it: "
+                  "write https://:443 there",
+                  config->plain_by);
+}
+
 void config_explain_fallback(const struct config *config, struct buffer *out)
 {
     if (config->has_fallback)

@@ -210,6 +210,8 @@ struct config {
     struct config_script script_limits;
     /* "backends by BACKENDS": settings of the script that were replaced; NULL: none */
     char *overridden;
+    /* "LISTEN": what gives listeners without TLS where the script has tls; NULL: none does */
+    const char *plain_by;
     struct config_log log;
 };
 
@@ -244,6 +246,8 @@ void config_print_text(struct buffer *, struct slice text); /* in quotes, as Lua
 extern const char *const config_fallback_names[], *const config_body_first_names[];
 /* "balancer.lua:12 calls ctx:reject": why the fallback is what it is. */
 void config_explain_fallback(const struct config *, struct buffer *);
+/* Of plain_by, which is not NULL: why nobody is served by TLS. */
+void config_explain_plain(const struct config *, struct buffer *);
 bool config_takes_body_first(const struct config *);
 const struct config_page *config_page_of(const struct config *, unsigned status); /* or NULL */
 /* What a worker may have for its clients: its part of limits.memory. */

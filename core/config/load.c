@@ -264,17 +264,20 @@ static bool is_given_twice(struct load *load)
     return true;
 }
 
+/* They are checked even if no listener has TLS, as an option says so; then nobody keeps them. */
 static void read_files(struct load *load)
 {
     struct config *config = load->config;
 
-    if (!load->reads_files || load->wrong.is_set || !tls_is_used(config))
+    if (!load->reads_files || load->wrong.is_set || config->tls.certificates_count == 0)
         return;
     certificates_read(&config->tls, &load->wrong);
     if (load->wrong.is_set)
         return;
     sites_make(&config->tls);
     sites_try(&config->tls, &load->wrong);
+    if (!tls_is_used(config))
+        sites_forget(&config->tls);
 }
 
 static int load_protected(lua_State *lua)

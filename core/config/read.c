@@ -85,7 +85,7 @@ static bool take_lists(struct config *config, const struct config_given *given,
 {
     *source = given->listen.source;
     for (unsigned i = 0; i < given->listen.count; i++)
-        if (!addresses_add_listen(config, slice_of(given->listen.list[i]), words))
+        if (!addresses_add_given_listen(config, slice_of(given->listen.list[i]), words))
             return false;
     *source = given->backends.source;
     for (unsigned i = 0; i < given->backends.count; i++)
@@ -462,7 +462,7 @@ void read_settings(struct config *config, const struct config_given *given, stru
     note_overridden(config, given, root);
     if (given->listen.count == 0)
         read_listen(config, root);
-    tls_read(config, root, given->listen.count > 0);
+    tls_read(config, root, given->listen.count > 0 ? given->listen.source : NULL);
     if (given->backends.count == 0)
         read_backends(config, root);
     if (given->workers.text == NULL)

@@ -216,7 +216,15 @@ static void forget(struct config_tls *tls)
     tls_names_dispose(&tls->names);
     tls->names.strict = strict;
     mem_free(tls->rules);
-    tls->sites.count = 0;
+    tls->rules = NULL;
+    tls->sites = (struct tls_sites_rules){0};
+}
+
+void sites_forget(struct config_tls *tls)
+{
+    forget(tls);
+    vault_close(&tls->vault);
+    tls->files = (struct slice){"", 0};
 }
 
 void sites_make(struct config_tls *tls)

@@ -13,6 +13,7 @@ struct fields_wrong; /* lua/fields.h */
 
 /* Of tls.files, which has one certificate at least; in place of those that there were. */
 void sites_make(struct config_tls *);
+void sites_forget(struct config_tls *); /* and wipes the files */
 /* Does the library take the rules? Of one site, as ciphers and the like are the same for all. What
  * is wrong is kept as by lua/fields.h. */
 void sites_try(const struct config_tls *, struct fields_wrong *);

@@ -323,18 +323,26 @@ static void read_tls_table(struct config_tls *tls, struct fields *table)
     read_clients(tls, table);
 }
 
-void tls_read(struct config *config, struct fields *root, bool listen_is_given)
+void tls_read(struct config *config, struct fields *root, const char *given)
 {
+    bool is_used = tls_is_used(config);
     struct fields table;
 
     if (fields_enter(&table, root, "tls", 0)) {
         read_tls_table(&config->tls, &table);
         fields_leave(&table);
-        if (!tls_is_used(config) && !listen_is_given)
+        if (!is_used && given != NULL)
+            config->plain_by = given;
+        else if (!is_used)
             fields_fail(
                 root, "tls", 0,
                 "no listener has TLS: write listen = { \":80\", { \":443\", tls = true } }");
-    } else if (tls_is_used(config)) {
+    } else if (is_used && given != NULL) {
+        fields_fail(
+            root, NULL, 0,
+            "https:// in %s needs certificates: tls = { certificates = { \"/etc/lb/*.pem\" } }",
+            given);
+    } else if (is_used) {
         fields_fail(
             root, "listen", 0,
             "tls = true needs certificates: tls = { certificates = { \"/etc/lb/*.pem\" } }");

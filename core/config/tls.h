@@ -12,8 +12,9 @@
 struct fields; /* lua/fields.h */
 
 void tls_set_defaults(struct config_tls *);
-/* After listen. listen_is_given: in the script's place, by an option, so that nobody may use it. */
-void tls_read(struct config *, struct fields *root, bool listen_is_given);
+/* After listen. given: what gives listen in the script's place ("LISTEN"), so that nobody may use
+ * it; NULL: it is the script's. */
+void tls_read(struct config *, struct fields *root, const char *given);
 bool tls_is_used(const struct config *); /* a listener has tls */
 void tls_print(const struct config *, struct buffer *out);
 

@@ -28,6 +28,11 @@ void announce_start(const struct config *c, bool is_watched)
               c->workers == 1 ? "" : "s", c->backends_count, c->backends_count == 1 ? "" : "s",
               (int)getpid(), config_fallback_names[c->fallback], buffer_text(&why),
               c->overridden != NULL ? ", " : "", c->overridden != NULL ? c->overridden : "");
+    if (c->plain_by != NULL) {
+        buffer_clear(&why);
+        config_explain_plain(c, &why);
+        log_event(LOG_WARN, "tls_unused", LOG_PAIRS({"by", c->plain_by}), "%s", buffer_text(&why));
+    }
     buffer_dispose(&why);
 }
 

@@ -249,6 +249,17 @@ describe("a script's settings", function()
       assert.same({ "127.0.0.1:5", ":6", "[::1]:7" }, settings.of(script, given).listen)
     end)
 
+    it("to https:// before an address, which has TLS, and http://, which has not", function()
+      local with_tls = "return { listen = ':1', tls = { certificates = 'a.pem' }, backends = 'a:1' }"
+      local given = settings.overridden { listen = { "https://:443,:80", "\n  HTTPS://[::1]:7,\n  http://:8\n" },
+        listen_source = "LISTEN" }
+      local seen = settings.of(with_tls, given)
+      assert.same({ { ":443", tls = true }, ":80", { "[::1]:7", tls = true }, ":8" }, seen.listen)
+      assert.same({ "a.pem" }, seen.tls.certificates)
+      assert.same({ nil, "balancer.lua:1: https:// in LISTEN needs certificates: " ..
+        'tls = { certificates = { "/etc/lb/*.pem" } }' }, { settings.printed(script, given) })
+    end)
+
     it("to the backends that are given instead", function()
       local given = settings.overridden { backends = { "x:1", "y:2,z:3" }, backends_source = "BACKENDS" }
       local backends = settings.of(script, given).backends
@@ -273,6 +284,8 @@ describe("a script's settings", function()
         "LISTEN: 'nonsense': the port is missing: expected host:port" },
       { { listen = { "3030" }, listen_source = "--listen" },
         "--listen: '3030' is a port alone: write ':3030' for all addresses" },
+      { { listen = { "https://443" }, listen_source = "--listen" },
+        "--listen: '443' is a port alone: write ':443' for all addresses" },
       { { listen = { ":1", ":1" }, listen_source = "--listen" }, "--listen: ':1': listed twice" },
       { { backends = { "a:1", "b" }, backends_source = "--backend" },
         "--backend: 'b': the port is missing: expected host:port" },

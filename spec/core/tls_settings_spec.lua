@@ -65,6 +65,8 @@ describe("the setting tls", function()
         ":2: listen[1].tls: expected true or false, got a table" },
       { "return { " .. LISTEN .. "\n tls = {}, backends = 'a:1' }", ":2: tls: no certificates: write " ..
         'certificates = { "/etc/lb/certs/*.pem" }, or { { cert = "shop.crt", key = "shop.key" } }' },
+      { script("", "listen = 'https://:443',"), ":1: listen: 'https://:443': an address with TLS is a table in " ..
+        'the list: { { ":443", tls = true } }' },
       { script "alpn = { 'h2' }", ":3: tls.alpn[1]: HTTP/2 is not there yet: write " ..
         'alpn = { "http/1.1" }, or leave it out' },
       { script "alpn = { 'http/1.1', 'h2' }", ":3: tls.alpn[2]: HTTP/2 is not there yet: write " ..

@@ -133,6 +133,26 @@ describe("a certificate", function()
   end)
 end)
 
+describe("https:// in LISTEN", function()
+  after_each(function()
+    tls.clear()
+    play.curtain()
+  end)
+
+  it("is a listener with TLS by the script's certificates, after a reload, too", function()
+    local shop = authority.make { names = { "shop.example" } }
+    local lb, say, secure = start(script { shop.both }, { env = { LISTEN = "https://127.0.0.1:0" } })
+    local conn = tls.client(secure, { name = "shop.example" })
+    conn:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert.equal("hello", conn:response().body)
+    say(reloading.answering("again", ("tls = { certificates = { %q } },"):format(shop.both)))
+    conn = tls.client(secure, { name = "shop.example" })
+    conn:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert.equal("again", conn:response().body)
+    assert.same({}, lb:events "tls_unused")
+  end)
+end)
+
 describe("lb check", function()
   after_each(play.curtain)
 
@@ -164,6 +184,26 @@ describe("lb check", function()
         "the CPU time",
     }, lines)
     assert.is_table(assert(loadstring(said.out))())
+  end)
+
+  it("warns that the listeners of LISTEN or --listen have no TLS, and checks the files of tls nonetheless", function()
+    local shop = authority.make { names = { "shop.example" } }
+    local path = play.file("checked.lua", script { shop.both })
+    local words = "the script has tls, but the listeners are those of %s, and none of them has it: " ..
+      "write https://:443 there"
+    local plain = play.lb({ "check", path }, { env = { LISTEN = "127.0.0.1:0" } })
+    assert.equal(0, plain.code, plain.err)
+    assert.truthy(plain.out:find("\n-- warning: " .. words:format "LISTEN" .. "\n", 1, true), plain.out)
+    assert.falsy(play.lb({ "check", path }).out:find("none of them has it", 1, true))
+    local secure = play.lb({ "check", "--listen", "https://127.0.0.1:0,127.0.0.1:0", path })
+    assert.falsy(secure.out:find("none of them has it", 1, true), secure.out)
+    assert.truthy(secure.out:find('{ "127.0.0.1:0", tls = true }, "127.0.0.1:0"', 1, true), secure.out)
+    local wrong = play.lb { "check", "--listen", ":0", play.file("wrong.lua", script { "/nowhere/a.pem" }) }
+    assert.equal(2, wrong.code)
+    assert.truthy(wrong.err:find("/nowhere/a.pem: No such file or directory", 1, true), wrong.err)
+    local lb = play.balancer { file = path, listen = false, env = { LISTEN = "127.0.0.1:0" } }
+    local event = lb:event "tls_unused"
+    assert.same({ "LISTEN", "warn", words:format "LISTEN" }, { event.by, event.level, event.message })
   end)
 
   it("tries hooks with ctx.tls where the first listener has it", function()
