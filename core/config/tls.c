@@ -240,7 +240,8 @@ static void read_clients(struct config_tls *tls, struct fields *root)
     while (fields_next_name(&table, &name,
                             "names, as in { [\"admin.example\"] = { client = { .. } } }"))
         read_site(tls, &table, name);
-    qsort(tls->clients, tls->clients_count, sizeof *tls->clients, compare_clients);
+    if (tls->clients_count > 0) /* else there is no array */
+        qsort(tls->clients, tls->clients_count, sizeof *tls->clients, compare_clients);
     refuse_twins(tls, &table);
     fields_leave(&table);
 }
