@@ -371,8 +371,8 @@ const char *syntax_fault_text(enum syntax_fault fault)
         [SYNTAX_BARE_LF] = "a bare line feed",
         [SYNTAX_EMPTY_LINES] = "too many empty lines before the request",
         [SYNTAX_TLS] =
-            "a TLS handshake on a plain HTTP port: ask by http://, or listen = { { \":443\", "
-            "tls = true } }",
+            ("a TLS handshake on a plain HTTP port: ask by http://, or listen = { { \":443\", "
+             "tls = true } }"),
         [SYNTAX_PROXY] = "a PROXY header on a plain port: listen = { { \":80\", proxy = true } }",
         [SYNTAX_HTTP2] = "HTTP/2 on a port that speaks HTTP/1.1: let the proxy in front send that",
         [SYNTAX_METHOD] = "a method that is not a token",
