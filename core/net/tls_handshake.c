@@ -347,6 +347,8 @@ void tls_server_follow(struct tls_server *server, const struct tls_sites_rules *
 {
     tls_sites_free(server->sites);
     server->sites = rules->count > 0 ? tls_sites_new(rules) : NULL;
-    if (server->sites != NULL) /* what the library makes once is made while there is memory */
+    if (server->sites != NULL) { /* what the library makes once is made while there is memory */
         (void)tls_sites_context(server->sites, 0);
+        BIO_free(tls_library_bio());
+    }
 }

@@ -131,20 +131,31 @@ static long wire_control(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-static BIO *wire_new(void)
+/* Once: a process has no more than 127 of its types, and nobody gives one back. */
+static BIO_METHOD *wire_method(void)
 {
-    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "lb");
-    BIO *bio;
+    static BIO_METHOD *method;
+    static int type;
 
+    if (type == 0)
+        type = BIO_TYPE_SOURCE_SINK | BIO_get_new_index();
+    if (method != NULL)
+        return method;
+    method = BIO_meth_new(type, "lb");
     if (method == NULL)
         return NULL;
     BIO_meth_set_read_ex(method, wire_read);
     BIO_meth_set_write_ex(method, wire_write);
     BIO_meth_set_ctrl(method, wire_control);
-    bio = BIO_new(method);
-    if (bio == NULL)
-        BIO_meth_free(method);
-    else
+    return method;
+}
+
+static BIO *wire_new(void)
+{
+    BIO_METHOD *method = wire_method();
+    BIO *bio = method != NULL ? BIO_new(method) : NULL;
+
+    if (bio != NULL)
         BIO_set_init(bio, 1);
     return bio;
 }
