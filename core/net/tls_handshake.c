@@ -11,7 +11,6 @@
 #include "net/tls_hello.h"
 #include "net/tls_library.h"
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 enum {
@@ -81,10 +80,9 @@ static void handshake_refuse_hello(struct tls *t, enum tls_refusal refusal, cons
 /* The library has sealed an alert, if the client should know. */
 static void shake_fail(struct tls *t, struct tls_took *took)
 {
-    bool lacks_memory = mem_is_full() || ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
-    const char *why = tls_library_why();
+    bool lacked = tls_library_lacked_memory();
 
-    handshake_refuse(t, lacks_memory ? TLS_REFUSED_MEMORY : TLS_REFUSED_HANDSHAKE, why);
+    handshake_refuse(t, lacked ? TLS_REFUSED_MEMORY : TLS_REFUSED_HANDSHAKE, tls_library_why());
     took->refuses = true;
 }
 
@@ -122,7 +120,7 @@ static void shake(struct tls *t, struct tls_took *took)
     tls_wire.in = (struct slice){"", 0};
 }
 
-/* NULL: there is no memory for it. */
+/* NULL: the library has said why, if it was not for want of memory. */
 static SSL *ssl_new(struct tls *t, unsigned site)
 {
     SSL_CTX *context = tls_sites_context(t->server->sites, site);
@@ -153,13 +151,18 @@ static bool handshake_choose_site(struct tls *t, struct tls_took *took)
         return false;
     }
     t->said.client_rules = tls_sites_rules_of(t->server->sites, (unsigned)site)->client.id;
+    tls_library_forget_errors();
     tls_library_begin_bounded();
     t->ssl = ssl_new(t, (unsigned)site);
     tls_library_end_bounded();
-    tls_library_forget_errors();
-    if (t->ssl == NULL)
+    if (t->ssl != NULL)
+        return true;
+    if (tls_library_lacked_memory())
         handshake_refuse_hello(t, TLS_REFUSED_MEMORY, "limits.memory", SSL_AD_INTERNAL_ERROR, took);
-    return t->ssl != NULL;
+    else
+        handshake_refuse_hello(t, TLS_REFUSED_HANDSHAKE, tls_library_why(), SSL_AD_INTERNAL_ERROR,
+                               took);
+    return false;
 }
 
 /* read: all that has come; it may be what is kept. What a handshake that has failed for want of

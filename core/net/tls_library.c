@@ -10,13 +10,21 @@ struct tls_wire tls_wire;
 
 /* --- memory --- */
 
-static bool is_bounded, is_secret;
+static bool is_bounded, is_secret, lacked;
+
+static void *library_get(void *old, size_t bytes)
+{
+    void *block = is_bounded && mem_is_full() ? NULL : mem_try(old, bytes);
+
+    lacked |= block == NULL;
+    return block;
+}
 
 static void *library_alloc(size_t bytes, const char *file, int line)
 {
     (void)file;
     (void)line;
-    return bytes == 0 || (is_bounded && mem_is_full()) ? NULL : mem_try(NULL, bytes);
+    return bytes == 0 ? NULL : library_get(NULL, bytes);
 }
 
 static void library_free(void *block, const char *file, int line)
@@ -45,7 +53,7 @@ static void *library_realloc(void *old, size_t bytes, const char *file, int line
     if (bytes > 0 && is_secret && old != NULL)
         return library_move(old, bytes, file, line);
     if (bytes > 0)
-        return is_bounded && mem_is_full() ? NULL : mem_try(old, bytes);
+        return library_get(old, bytes);
     library_free(old, file, line);
     return NULL;
 }
@@ -63,11 +71,17 @@ const char *tls_library_version(void)
 void tls_library_begin_bounded(void)
 {
     is_bounded = true;
+    lacked = false;
 }
 
 void tls_library_end_bounded(void)
 {
     is_bounded = false;
+}
+
+bool tls_library_lacked_memory(void)
+{
+    return lacked;
 }
 
 void tls_library_begin_secret(void)

@@ -27,6 +27,7 @@ BIO *tls_library_bio(void);
 /* Until the end: OpenSSL gets no memory while memory is full, which ends what it does. */
 void tls_library_begin_bounded(void);
 void tls_library_end_bounded(void);
+bool tls_library_lacked_memory(void); /* since the last beginning: it got none for once */
 /* Until the end: what OpenSSL gives back is wiped, as it decodes private keys. */
 void tls_library_begin_secret(void);
 void tls_library_end_secret(void);

@@ -25,10 +25,8 @@ static const unsigned char protocols[] = "\x08http/1.1\x08http/1.0";
 
 static void explain(struct buffer *error, const char *what)
 {
-    const char *why = tls_library_why();
-
     if (error != NULL)
-        buffer_printf(error, "%s: %s", what, why);
+        buffer_printf(error, "%s: %s", what, tls_library_why());
 }
 
 /* --- PEM --- */

@@ -25,7 +25,7 @@ void tls_sites_free(struct tls_sites *);                         /* NULL is fine
 /* An index, or TLS_NAMES_NONE. */
 int tls_sites_find(const struct tls_sites *, struct slice name);
 const struct tls_site_rules *tls_sites_rules_of(const struct tls_sites *, unsigned site);
-/* Borrowed until the next call. NULL: it cannot be made, for want of memory. */
+/* Borrowed until the next call. NULL: it cannot be made. */
 struct ssl_ctx_st *tls_sites_context(struct tls_sites *, unsigned site);
 
 #endif

@@ -81,6 +81,16 @@ describe("a listener with tls = true", function()
     assert.equal("http/1.0", curl.out, curl.err)
   end)
 
+  it("says what the library has against a certificate, which is not that memory is full", function()
+    local first = certificates.new { names = { "a.test" } }
+    local small = certificates.new { names = { "b.test" }, kind = "rsa" }
+    local lb = play.balancer { listen = false, script = "return { " .. LISTEN ..
+      certificates.settings({ first, small }, "ciphers = 'ECDHE+AESGCM:@SECLEVEL=3'") .. HELLO .. " }" }
+    assert.is_nil((tls.client(lb, { name = "b.test", may_fail = true })))
+    local event = lb:event "tls_refused"
+    assert.same({ 1, 0, "ee key too small" }, { event.handshake, event.memory, event.why })
+  end)
+
   it("shows an RSA or an ECDSA certificate of the same name, as the client can", function()
     local rsa = certificates.new { names = { "a.test" }, kind = "rsa" }
     local ecdsa = certificates.new { names = { "a.test" } }
