@@ -88,7 +88,7 @@ describe("a certificate", function()
     local function kind(ciphers)
       local result = play.run { "openssl", "s_client", "-connect", secure, "-servername", "shop.example", "-tls1_2",
         "-cipher", ciphers, stdin = "" }
-      return result.out:match "subject=CN = (%w+)"
+      return result.out:match "subject=CN ?= ?(%w+)" -- with blanks by OpenSSL 3.0, without by 3.5
     end
     assert.equal("rsa", kind "ECDHE-RSA-AES128-GCM-SHA256")
     assert.equal("ecdsa", kind "ECDHE-ECDSA-AES128-GCM-SHA256")
