@@ -71,14 +71,14 @@ describe("a listener with tls = true", function()
     end
   end)
 
-  it("agrees to http/1.0 if the client offers that and no http/1.1, as curl --http1.0 does", function()
+  it("agrees to http/1.0 if the client offers that and no http/1.1, as some curl --http1.0 do", function()
     local lb = start(nil, "choose = function(ctx) return ctx:respond { body = ctx.tls.alpn } end,")
     local body, client = asks(lb, { alpn = { "h2", "http/1.0" } })
     assert.same({ "http/1.0", "http/1.0" }, { body, tls.said(client).alpn })
     body, client = asks(lb, { alpn = { "http/1.0", "http/1.1" } })
     assert.same({ "http/1.1", "http/1.1" }, { body, tls.said(client).alpn })
     local curl = play.run { "curl", "-sSk", "--http1.0", "https://" .. lb.address .. "/" }
-    assert.equal("http/1.0", curl.out, curl.err)
+    assert.truthy(curl.out:find "^http/1%.[01]$", curl.err) -- curl from 8.5 on offers http/1.1 here too
   end)
 
   it("says what the library has against a certificate, which is not that memory is full", function()
