@@ -78,7 +78,8 @@ describe("a listener with tls = true", function()
     body, client = asks(lb, { alpn = { "http/1.0", "http/1.1" } })
     assert.same({ "http/1.1", "http/1.1" }, { body, tls.said(client).alpn })
     local curl = play.run { "curl", "-sSk", "--http1.0", "https://" .. lb.address .. "/" }
-    assert.truthy(curl.out:find "^http/1%.[01]$", curl.err) -- curl from 8.5 on offers http/1.1 here too
+    -- curl from 8.5 on offers http/1.1 here, too
+    assert.truthy(curl.out:find "^http/1%.[01]$", curl.err)
   end)
 
   it("says what the library has against a certificate, which is not that memory is full", function()
