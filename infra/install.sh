@@ -19,10 +19,10 @@ debian_release() { # 12, 13, or what else this system calls itself
     if [ "${ID:-}" = debian ]; then printf '%s\n' "${VERSION_ID:-unreleased}"; else printf '%s\n' "${PRETTY_NAME:-unknown}"; fi
 }
 
-# Debian 13 has llhttp as a library, Debian 12 as sources beside Node's.
+# Debian 13 has llhttp as a library, Debian 12 as sources next to Node's.
 llhttp_package() { if [ "$release" = 12 ]; then echo node-llhttp; else echo libllhttp-dev; fi; }
 
-# Debian 12's wants a LuaJIT of its own, which takes the place of the one that lb is built with.
+# Debian 12's package wants a LuaJIT of its own, which replaces the LuaJIT that lb is built with.
 nginx_lua_package() { if [ "$release" = 12 ]; then echo; else echo libnginx-mod-http-lua; fi; }
 
 wanted_for() {

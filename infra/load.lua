@@ -2,8 +2,8 @@
 --
 --   luajit infra/load.lua PORT REQUESTS_PER_SECOND
 --
--- The rate is kept whatever becomes of the requests, so one that waits does not hold back the
--- next. Prints a line for each finished request, in the order of their ends:
+-- The rate is kept whatever becomes of the requests, so a request that waits does not hold back
+-- the next. Prints a line for each finished request, in the order of their ends:
 --
 --   START_MS LATENCY_MS STATUS BODY      wall clock; status 0: no whole response within 10 s
 

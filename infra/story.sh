@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # story.sh: the container story, with docker compose and a steady load through the
 # published port while a backend is stopped, started, killed, started, paused and
-# unpaused. Every request must be answered 200; one that is caught by a backend's end
+# unpaused. Every request must be answered 200; a request that meets a backend's end
 # may wait one timeout more, and nobody once the backend is known to be gone.
 # RATE requests a second, LB_PORT the published port. Removes what it started.
 set -uo pipefail

@@ -31,7 +31,7 @@ check() { # NAME COMMAND...: says nothing of what the command said if it succeed
     fi
 }
 
-# One file at a time, so that one that ends Lua itself takes no other with it, in a network
+# One file at a time, so that a file that ends Lua itself takes no other with it, in a network
 # of its own (apart.sh). Each has a bound, and a spec that is skipped silently is not a passed one.
 specs() { # NAME PATH...
     local name=$1 path file files
@@ -79,7 +79,7 @@ spec() { # NAME FILE
 # A worker that dies of a report is replaced at once, so reports are looked for
 # in files, not in an exit status. Leaks are reported as each process ends. gcc's
 # libubsan writes to no file: it aborts, and libasan reports that (to standard
-# error unless both are told the file).
+# error unless both get the name of the file).
 with_reports() { # DIRECTORY COMMAND...
     local reports=$1
     shift

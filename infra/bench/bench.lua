@@ -28,7 +28,7 @@ local MIB = 2 ^ 20
 
 local options = { LB = "build/lb", TOOLS = "build/bench", ROUNDS = ROUNDS }
 local failures = {}
-local figures = {} -- those of the goals that are not ratios
+local figures = {} -- of the goals that are not ratios
 
 local function say(text, ...)
   print(select("#", ...) > 0 and text:format(...) or text)
@@ -70,7 +70,7 @@ local function listed(text)
   return set
 end
 
--- Those of the list that are wanted, or all; takes them off what is wanted.
+-- The entries of the list that are wanted, or all; takes them off what is wanted.
 local function chosen(list, wanted)
   local some = {}
   for _, scenario in ipairs(list) do

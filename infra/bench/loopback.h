@@ -1,7 +1,7 @@
 /*
  * loopback - sockets of 127.0.0.1 for the two small servers of the bench, and how they give up.
  *
- * These run beside what is measured, on the core of the load: they have to be cheap, and are
+ * These run next to what is measured, on the core of the load: they have to be cheap, and are
  * nothing else. What the system refuses them ends them with a line that says so.
  */
 #ifndef BENCH_LOOPBACK_H
@@ -42,7 +42,7 @@ static inline struct sockaddr_in loopback_address(const char *text)
     return address;
 }
 
-/* A listening socket on a free port; prints its address, for whoever started this. */
+/* A listening socket on a free port; prints its address, for the process that started it. */
 static inline int loopback_listen(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -1,6 +1,6 @@
 -- The bounds of `make instructions`: the figures of today and a few percent, on the more expensive
 -- of Debian 12 and 13, optimised at link time or not. A commit that makes a request cheaper lowers
--- them; one that has to raise a bound says why.
+-- them; a commit that has to raise a bound says why.
 return {
   instructions_log_off = 12000, -- of a small request, in user space
   instructions_log_on = 13600,  -- with the access log, json, to a file

@@ -3,9 +3,9 @@
 # idle connections (or as many as there may be descriptors for), and with 1, 2 and 4 workers.
 # Prints a table and draws it.
 #
-# Instructions are those of the worker's own code, under callgrind, after each backend was met
+# Instructions: the worker's own code, counted under callgrind, after each backend was met
 # twice. CPU time is that of all workers, the kernel's part included, as the scheduler counts it:
-# all balancers run beside each other and get short rounds of load in turn, so that whatever else
+# all balancers run next to each other and get short rounds of load in turn, so that whatever else
 # the machine does meets all of them. A quarter of the rounds took less than the figure: what else a
 # machine does makes rounds only more expensive.
 # All backends are one lb on many addresses of 127/8. ROUNDS, REQUESTS (of one round),

@@ -13,7 +13,7 @@ local function fail(...) io.stderr:write("idle.lua: ", string.format(...), "\n")
 local function open()
   local tcp, bytes, begin = uv.new_tcp(), "", nil
   local function on_read(err, piece)
-    if not piece and answered == count then os.exit(1) end -- whoever looks will see
+    if not piece and answered == count then os.exit(1) end -- the exit status says it
     if not piece then fail("a connection ended: %s", err or "closed") end
     if begin == nil then fail "an answer that nobody asked for" end
     bytes = bytes .. piece

@@ -7,8 +7,8 @@
 -- bound is 1.5 times what the prototype of this design took, with its pooled coroutine: the call of
 -- choose from C to C, without facts and without what the proxy does with the answer. Backends are
 -- objects here, so the last case has the prototype that wrapped them (918 instructions), not the
--- one that gave plain numbers (601). Which traces LuaJIT makes depends on addresses, so figures
--- vary a little from run to run. Fails if a case is above its bound.
+-- prototype that gave plain numbers (601). Which traces LuaJIT makes depends on addresses, so
+-- figures vary a little from run to run. Fails if a case is above its bound.
 
 local FEW, MANY = 100000, 200000
 local POOLED = 56 -- instructions of a pooled coroutine

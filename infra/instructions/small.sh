@@ -34,7 +34,7 @@ has_worker() {
     [ -n "$worker" ]
 }
 
-# Not told from the log where it listens: that is off in one of them.
+# The address is chosen here, not read from the log: one of them has its log off.
 # start NAME SCRIPT COMMAND..: leaves its pid, worker and address in $pid, $worker and $address.
 start() {
     worker='' address=$(free_address)

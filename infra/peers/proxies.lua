@@ -25,7 +25,7 @@ local function read(path)
   return text
 end
 
--- Free a moment ago; whoever takes it first makes the start fail, and that is tried again.
+-- Ports that were free a moment ago. If another process takes one, the start fails and is retried.
 local function free_ports(count)
   local handles, ports = {}, {}
   for i = 1, count do

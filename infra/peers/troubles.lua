@@ -2,7 +2,7 @@
 --
 --   A row has name, what (for the table), and of these what it needs:
 --     backends   words for each of the two (infra/peers/backend.lua)
---     act        act(scene, seconds), beside the load: scene.backends[i]:pause(), go_on(),
+--     act        act(scene, seconds), next to the load: scene.backends[i]:pause(), go_on(),
 --                kill(), start(), vanish(), appear() (packets to and from it are dropped, and are
 --                not any more), scene.address
 --     loses      every such SYN to the backends is dropped

@@ -6,10 +6,10 @@
 --     "refused(silent)"      the same by nothing at all
 --     "passed"               forwarded as lb does it, but for fields that are added or of the
 --                            connection
---     "passed, changed: .."  it went on otherwise: which part
+--     "passed, changed: .."  forwarded, but changed: which part
 --     "cut"                  the side that was to get it sees that it is unfinished
 --     "ended as whole"       ..., and must not think that it is whole: it thinks so
---   "left open"            ..., and the connection goes on as if there were more to come
+--   "left open"            ..., and the connection stays open as if there were more to come
 --   behind each, if it is so: "; canary lost" (another request got no answer, or a wrong one)
 --   verdict.family(text)     what is compared: without status codes and details
 
@@ -236,7 +236,7 @@ local function of_passed(case, seen, wanted, own, responses)
   return "passed, changed: " .. change .. " of the response"
 end
 
--- It was to be answered here, and not to go on.
+-- The proxy was to answer it, not to forward it.
 local function of_answered_here(case, seen, responses)
   if seen.backend ~= "" then return of_refused_request(case, seen) end
   local final = final_in(responses)
