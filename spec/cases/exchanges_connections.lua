@@ -56,7 +56,7 @@ add("connection-fields", "a response with Trailer before chunks", {
   client = OK .. "Trailer: X-T\r\n%via11%Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n",
 })
 
--- Whose connection goes on.
+-- Which of the two connections stays open.
 add("keep-alive", "a client that says close", {
   send = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer = OK .. BODY, keeps = false,
   client = OK .. "%via11%Content-Length: 2\r\nConnection: close\r\n\r\nok",

@@ -86,7 +86,7 @@ refuses("101 that nobody has asked for, behind another interim response",
   HINTS .. "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nraw", HINTS_SENT_ON)
 refuses("101 without a protocol", "HTTP/1.1 101 Switching Protocols\r\n\r\n" .. FINAL)
 
--- Expect: the client asks, the backend says; the body goes on when it comes.
+-- Expect: the client asks, the backend says; the body is forwarded when it comes.
 local function upload(fields, method)
   return ("%s / HTTP/1.1\r\nHost: x\r\n%s"):format(method or "PUT", fields)
 end

@@ -9,7 +9,7 @@ end
 
 local function seen(fields, target) return get(fields .. "%added%", target) end
 
--- How it arrives, and how it goes on: fields of the connection are written anew, at their place.
+-- How it arrives, and how it is forwarded: fields of the connection are written anew, in place.
 local KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 local ACCEPT = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 local ASKS = get("Upgrade: websocket\r\nConnection: Upgrade\r\n" .. KEY)
@@ -184,7 +184,7 @@ refuses("a 101 of HTTP/1.0", ASKS, ASKS_SEEN,
   "HTTP/1.0 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nraw")
 refuses("a 101 for an offer without Connection", get "Upgrade: websocket\r\n", seen "", AGREES .. "raw")
 
--- Offers that do not go on; the rest of the request does.
+-- Offers that are not forwarded; the rest of the request is.
 local function not_offered(rule, name, send, backend)
   add(rule, name, { send = send, backend = backend, answer = OK, client = OK_SENT_ON, keeps = true })
 end

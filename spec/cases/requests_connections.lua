@@ -149,7 +149,7 @@ within("limit-body", "a body of all the bytes that it may have",
 within("limit-body", "chunks of all the bytes that they may have",
   request("Transfer-Encoding: chunked\r\n", "POST") .. "5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n",
   forwarded("Transfer-Encoding: chunked\r\n", "POST") .. "a\r\n0123456789\r\n0\r\n\r\n")
--- What is left of so small a body is read and thrown away, and the connection goes on.
+-- What is left of so small a body is read and thrown away, and the connection stays open.
 cases:add { rule = "limit-body", name = "a body of a byte too many", refused = 413, keeps = true, limits = SMALL,
   send = request("Content-Length: 11\r\n", "POST") .. "0123456789a" }
 beyond("limit-body", "a length beyond the limit, in HTTP/1.0",

@@ -1,4 +1,4 @@
--- Fields: what ends at a proxy, what goes on as it came, and what is ours to say.
+-- Fields: what ends at a proxy, what is forwarded as it came, and what lb says.
 local cases = require("spec.support.cases").new()
 local request, forwarded = cases.request, cases.forwarded
 
@@ -81,7 +81,7 @@ passes("te", "TE without a value", "TE:\r\nConnection: TE\r\n", "")
 cases:passes("te", "TE: trailers in HTTP/1.0", "GET / HTTP/1.0\r\nHost: x\r\nTE: trailers\r\nConnection: TE\r\n\r\n",
   forwarded(), OLD)
 
--- RFC 9110, 7.8: an upgrade goes on if it is asked for as it must be, and is never one to h2c.
+-- RFC 9110, 7.8: an upgrade is forwarded if it is asked for as it must be; one to h2c never is.
 passes("upgrade", "Upgrade and no Connection that names it", "Upgrade: websocket\r\n", "")
 passes("upgrade", "Upgrade and another Connection", "Upgrade: websocket\r\nConnection: keep-alive\r\n", "")
 passes("upgrade", "a Connection that names Upgrade, and none", "Connection: upgrade\r\n", "")
@@ -243,7 +243,7 @@ cases:refused("trace", "a TRACE with a body", request("Content-Length: 5\r\n", "
 cases:refused("trace", "a TRACE with chunks", request("Transfer-Encoding: chunked\r\n", "TRACE") ..
   "5\r\nhello\r\n0\r\n\r\n")
 
--- RFC 9110, 5.3 and 5.5: all else goes on as it came.
+-- RFC 9110, 5.3 and 5.5: all else is forwarded as it came.
 passes("kept-fields", "many fields, in order, letter case and repetition",
   "X-B: 1\r\nx-a: 2\r\nX-A: 3\r\nX-B: 1\r\naccept: a\r\nACCEPT: b\r\nX-C: 4\r\nx-b: 5\r\n")
 passes("kept-fields", "a field without a value", "X-A:\r\nX-B:  \r\n", "X-A: \r\nX-B: \r\n")

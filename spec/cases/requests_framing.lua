@@ -154,7 +154,7 @@ cases:refused("both-framings", "the classic CL.TE", post("Content-Length: 6\r\nT
 cases:refused("both-framings", "the classic TE.CL", post("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
   "5c\r\nGPOST / HTTP/1.1\r\nContent-Length: 15\r\n\r\nx=1\r\n0\r\n\r\n"))
 
--- A request in a body is a body: CL.0 and 0.CL live of readers who think otherwise.
+-- A request in a body is a body: CL.0 and 0.CL rely on readers that disagree.
 local INSIDE = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 local LENGTH = ("Content-Length: %d\r\n"):format(#INSIDE)
 for _, method in ipairs { "POST", "GET", "HEAD", "OPTIONS", "DELETE", "TRACK" } do

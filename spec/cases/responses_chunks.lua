@@ -102,7 +102,7 @@ cases[#cases + 1] = {
   keeps = true,
 }
 
--- Trailers (RFC 9110, 6.5): those that may be trailers go on.
+-- Trailers (RFC 9110, 6.5): fields that may be trailers are forwarded.
 local function trailers(name, sent, sent_on, head)
   cases[#cases + 1] = {
     rule = "response-trailers", name = "a response with " .. name, send = GET, backend = SEEN,

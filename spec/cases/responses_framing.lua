@@ -1,4 +1,4 @@
--- Where a response ends (RFC 9112, 6.3): one reading, or a 502; and how it goes on to the client.
+-- Where a response ends (RFC 9112, 6.3): one reading, or a 502; and how it is forwarded.
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 local GET_1_0 = "GET / HTTP/1.0\r\nHost: x\r\n\r\n"
 local HEAD = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"

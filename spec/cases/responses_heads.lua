@@ -82,7 +82,7 @@ refuses("header-less", "NULs in place of a head", ("\0"):rep(64))
 refuses("header-less", "nothing but an empty line in place of a head", "\r\n\r\n")
 refuses("header-less", "a field in place of a status line", "Content-Length: 2\r\n\r\nok")
 
--- One field more, in an otherwise good response.
+-- One field more in a response that is good without it.
 local function passes_field(rule, name, field, sent_on)
   passes(rule, name, "HTTP/1.1 200 OK\r\n" .. field .. "\r\n" .. BODY,
     "HTTP/1.1 200 OK\r\n" .. (sent_on or field) .. "\r\n%via11%" .. BODY)

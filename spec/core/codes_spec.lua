@@ -1,5 +1,5 @@
--- Functions for scripts that read and write texts of others (core/lua/codes.lua): those of lb while
--- a script is loaded, and those of the builders in spec/support.
+-- Functions for scripts that read and write texts of others (core/lua/codes.lua): lb's own, while
+-- a script is loaded, and the builders' in spec/support.
 local core = require "spec.support.core"
 local loaded = require "spec.support.loaded"
 local script = require "spec.support.script"

@@ -1,4 +1,4 @@
--- lb.hmac and lb.equal: HMAC-SHA-256 by the vectors of RFC 4231, the hash by those of FIPS 180.
+-- lb.hmac and lb.equal: HMAC-SHA-256 by the vectors of RFC 4231, the hash by FIPS 180's.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 

@@ -129,8 +129,8 @@ function api.built()
   return names
 end
 
--- Returns its own names as the body of an answer, "object name" each line; those of on_done are in
--- the log. Its first backend must refuse.
+-- Returns its own names as the body of an answer, "object name" each line; the names of on_done
+-- are in the log. Its first backend must refuse.
 api.SCRIPT = [[
 local function add(names, from)
   for key in next, from do

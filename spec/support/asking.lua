@@ -6,7 +6,7 @@
 --     options: top (lines before the script's table), settings (inside of it), backends, env,
 --              may_fail, peers. "$NAME" in the script is the address of options.peers.NAME
 --   asking.answer(lb, path)       the body that lb answers with
---   asking.worker(lb)             the pid of its one worker;  asking.workers(lb): those of all
+--   asking.worker(lb)             the pid of its one worker;  asking.workers(lb): of all
 --   asking.descriptors(pid), descriptors_at_rest(pid)
 --                                 how many it has open
 --   asking.no_errors(lb)          no hook has failed

@@ -64,9 +64,9 @@ end
 local methods = {}
 local list
 
--- What lb knows of a list beside its backends, for spec/support/fake_shared.lua as well.
+-- What lb knows of a list besides its backends, for spec/support/fake_shared.lua as well.
 local lists = { GOLDEN = (5 ^ 0.5 - 1) / 2 }
--- By list: source, last (the one that was tried last), tags.
+-- By list: source, last (the backend that was tried last), tags.
 local known = setmetatable({}, { __mode = "k" })
 
 function lists.source_of(backends) return known[backends] and known[backends].source end

@@ -21,7 +21,7 @@
 --   lb:exchange(match)                waits for the access line that has these fields
 --   lb:up(backend), lb:down(backend)  waits for the last word on it; the event
 --   lb:children()                     the processes of this lb
---   lb:freeze(), lb:thaw()            its processes stand still, and go on
+--   lb:freeze(), lb:thaw()            its processes stop, and continue
 --   lb:stop()                         SIGTERM, and its end; lb:signal, lb:wait_exit as of a process
 --   lb:judge()                        a list of complaints: a wrong end, processes left over, a
 --                                     socket left over
@@ -196,7 +196,7 @@ function Balancer:signal(name) self.process:signal(name) end
 function Balancer:wait_exit(seconds) return self.process:wait_exit(seconds) end
 function Balancer:read_stdout() self.process:read_stdout() end
 
--- The supervisor first, and it goes on last: it would replace children that stand still for long.
+-- The supervisor stops first and continues last: it would replace children that stop for long.
 function Balancer:freeze()
   self.frozen = self:children()
   table.insert(self.frozen, 1, self.pid)

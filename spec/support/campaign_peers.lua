@@ -2,8 +2,8 @@
 -- backends of lanes.
 --
 -- The backend of a lane reads with the strict reader what comes, says at once what is malformed or
--- has two readings, and answers each request with a number of its own, so that whoever gets an
--- answer can be asked whose it is.
+-- has two readings, and answers each request with a number of its own. The client that gets an
+-- answer can say by this number which request it belongs to.
 
 local ffi = require "ffi"
 local uv = require "luv"
@@ -102,7 +102,7 @@ end
 
 -- --- backends ---
 
--- The answer to a request that was read, so that whoever gets it can be asked whose it is.
+-- The number of the answer to a request: the client that gets it can say whose answer it is.
 local function serial_of(self, lane, record, style)
   self.serial = self.serial + 1
   self:count("answered: " .. style)

@@ -4,7 +4,7 @@
 --   cases:refused(rule, name, send, status, more)   400 unless status is given; another request
 --                                                   comes right behind, and must not be looked at
 --   cases:passes(rule, name, send, backend, more)   reaches the backend like this, is
---                                                   answered, and the connection goes on;
+--                                                   answered, and the connection stays open;
 --                                                   more: other members of the case
 --   cases:add(case)
 --   request(fields, method, target)                 a 1.1 request with Host: x before these lines

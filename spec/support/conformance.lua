@@ -38,8 +38,8 @@
 -- every request: the lines from X-Forwarded-For to Via, each with its line end, with the host of
 -- the Host line above (and Forwarded, if limits say forwarded = true). %via% is lb's Via line, with
 -- its line end. Both say 1.0 if what was sent is HTTP/1.0; %added10%, %via10%, %added11% and
--- %via11% say it themselves. The pieces of a chunked body may be cut otherwise than in backend and
--- client; everything else is compared byte for byte.
+-- %via11% say it themselves. The pieces of a chunked body may be cut at other places than in
+-- backend and client; everything else is compared byte for byte.
 -- After each case a canary request goes out, over a connection of its own, and to the same backend;
 -- its answer must be its own.
 --

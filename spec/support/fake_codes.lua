@@ -147,7 +147,7 @@ local function groups_of(text, bytes)
   return bytes
 end
 
--- 16 bytes, those of IPv4 v4-mapped; nil: no address.
+-- 16 bytes, IPv4 as v4-mapped; nil: no address.
 local function bytes_of(text)
   if text:find "%z" then return nil end
   local v4 = v4_bytes(text)

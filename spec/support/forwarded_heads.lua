@@ -96,7 +96,7 @@ function forwarded.joined(...)
   return all
 end
 
--- What lb adds to a request, unless the case says otherwise.
+-- What lb adds to a request, unless the case overrides it.
 forwarded.FOR, forwarded.PROTO = "X-Forwarded-For: 10.0.0.9", "X-Forwarded-Proto: http"
 forwarded.HOST, forwarded.PORT = "X-Forwarded-Host: x", "X-Forwarded-Port: 80"
 forwarded.VIA = "Via: 1.1 lb"

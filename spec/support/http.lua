@@ -134,8 +134,8 @@ local room = ffi.cast("char *", ffi.C.http_map(nil, ROOM_BYTES + PAGE_BYTES, REA
 assert(ffi.C.http_protect(room + ROOM_BYTES, PAGE_BYTES, 0) == 0)
 
 -- The step, and how many of the bytes were used. A copy of just these bytes is fed, which ends
--- with the call: a parser that keeps them is seen by its result, and one that reads beyond them
--- dies.
+-- with the call: a parser that keeps them is seen by its result, and a parser that reads beyond
+-- them dies.
 function http.feed(parse, bytes)
   assert(#bytes <= ROOM_BYTES)
   local used = ffi.new "size_t[1]"

@@ -1,10 +1,10 @@
--- loop - one event loop for a whole spec, driven by whoever waits.
+-- loop - one event loop for a whole spec, driven by the function that waits.
 --
 -- A spec is plain code from top to bottom; what it waits for happens meanwhile.
--- Scripted backends run beside it, each connection in a coroutine of its own.
+-- Scripted backends run next to it, each connection in a coroutine of its own.
 --
 --   loop.wait("the answer", function() return answer end)    waits for that, within a bound
---   loop.go(fn, ...)          runs fn beside the spec; what it raises fails the spec
+--   loop.go(fn, ...)          runs fn next to the spec; what it raises fails the spec
 --   loop.pause(seconds)       lets time pass, as a slow peer does; never in the hope of an event
 --   loop.quit()               ends the coroutine that calls, silently: its peer is gone
 --   loop.note(who, text)      one more line of the story that a failure shows
@@ -121,7 +121,7 @@ local function turn()
 end
 
 -- Waits until ready() gives something true, and gives that. In a spec it fails
--- after the bound and shows the story; beside it, it waits as long as the spec does.
+-- after the bound and shows the story; next to the spec, it waits as long as the spec does.
 function loop.wait(what, ready, seconds)
   if loop.is_beside() then
     return ready() or coroutine.yield(table.insert(waiting, { co = coroutine.running(), ready = ready }))
@@ -157,7 +157,7 @@ function loop.settle()
 end
 
 -- Forgets coroutines, closes every handle but running processes. Gives what went
--- wrong beside the spec since it last waited, or nil.
+-- wrong next to the spec since it last waited, or nil.
 function loop.clear()
   waiting, running, story = {}, {}, {}
   ticker = nil

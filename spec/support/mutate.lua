@@ -278,7 +278,7 @@ local operations = {
     local at = place(r, bytes)
     return sub(bytes, 1, at) .. r:pick(tokens) .. sub(bytes, at + 1)
   end,
-  function(r, bytes) -- a dangerous token where it hurts: beside a separator
+  function(r, bytes) -- a dangerous token where it hurts: next to a separator
     local places = {}
     for at in bytes:gmatch "()[\r\n:;, =]" do places[#places + 1] = at end
     local at = (places[1] and r:pick(places) or 1) - r:below(2)

@@ -2,8 +2,8 @@
 --
 --   mutated_hellos.run { seed =, from =, to = }    findings as of spec/support/campaign.lua; counts
 --
--- The second reader of spec/support/hello.lua reads the same; what is bad is so with more bytes,
--- too; and of what is right each beginning is one that more bytes are wanted for.
+-- The second reader of spec/support/hello.lua reads the same; a bad hello stays bad with more
+-- bytes; and for each beginning of a good hello more bytes are wanted.
 
 local hello = require "spec.support.hello"
 local mutate = require "spec.support.mutate"

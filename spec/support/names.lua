@@ -22,7 +22,7 @@ end
 
 function names.remove() os.remove(library) end
 
--- Whoever reads it meanwhile finds the old text or the new one.
+-- A process that reads the file meanwhile finds the old text or the new one.
 function names.are(...)
   local path = process.directory() .. "/names"
   process.file("names.new", table.concat({ ... }, "\n") .. "\n")
@@ -30,7 +30,7 @@ function names.are(...)
   return path
 end
 
--- The sanitizers' library wants to be the first of all, but goes on without that.
+-- The sanitizers' library wants to be the first of all, but works without that.
 function names.environment()
   return {
     RESOLVER = process.directory() .. "/names", LD_PRELOAD = library,

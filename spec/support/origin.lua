@@ -1,4 +1,4 @@
--- origin - a backend as a script of raw bytes, and one that swallows connects.
+-- origin - a backend as a script of raw bytes, and a backend that swallows connects.
 --
 --   origin.new(fn)            fn(conn, n) plays one connection; n counts those that carried a byte.
 --                             When fn returns, the connection is closed.
@@ -20,7 +20,7 @@
 --   origin.blackhole()        listens, but its queue holds few and nobody accepts: connects
 --                             hang, as to a container that vanished
 --   b:fill()                  fills the queue with b.own connections; from now on connects hang
---   b:hanging()               how many do, besides those of b:fill()
+--   b:hanging()               how many hang, besides b.own of b:fill()
 --   b:drain(options)          accepts from now on; gives the backend, with options as of origin.new
 --   origin.unused_port()      a port where nobody listens
 --   origin.blocked()          accepts into the queue and never answers: passes every TCP check

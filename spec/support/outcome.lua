@@ -39,7 +39,7 @@ function outcome.failure(given)
   return strict("err", built, FAILURE)
 end
 
--- As in lb each is called, also after one that fails; then its error is raised.
+-- As in lb each function is called, also after another one fails; then its error is raised.
 function outcome.finish(ctx, result)
   local finals, failure = rawget(ctx, "finals") or {}, nil
   rawset(ctx, "finals", "called")

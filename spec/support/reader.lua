@@ -18,7 +18,7 @@
 -- A message has from, to (its first and last byte), first (line), fields ({ name, value }, in
 -- order), method, target, version or version, status, reason; framing ("none", "counted",
 -- "chunked", "close"), body, trailers, extensions (of its chunks, as one text); is_whole. The last
--- of a list may be one that is not whole: it has a head, or only from.
+-- of a list may be a message that is not whole: it has a head, or only from.
 
 local ffi = require "ffi"
 ffi.cdef "int inet_pton(int family, const char *text, void *out);"

@@ -6,7 +6,7 @@
 --   shared_lines.common(a, b)      a list of what is in both, in order
 --
 -- A line and its neighbour count as one, as a core may fetch them together. A page that was not
--- there before was all zero. The addresses are those of the process; processes that lb forks have
+-- there before was all zero. The addresses are the process's own; processes that lb forks have
 -- the same.
 
 local ffi = require "ffi"

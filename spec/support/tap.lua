@@ -76,7 +76,7 @@ local function is_read(self)
     or self.unsent == 0 and (unread(self.handle) or 0) == 0
 end
 
--- Mostly it takes a moment only, and no event of ours tells.
+-- Usually this takes only a moment, and no event reports it.
 function Tap:sent()
   local soon = loop.now() + 0.001
   while loop.now() < soon do
@@ -85,7 +85,7 @@ function Tap:sent()
   loop.wait(self.who .. "'s bytes to be read", function() return is_read(self) end)
 end
 
--- Each piece is a write of its own, and mostly a read of its own, too.
+-- Each piece is a write of its own, and usually a read of its own, too.
 function Tap:dribble(bytes, cuts)
   loop.note(self.who, ("sends in pieces: %s"):format(bytes:sub(1, 160)))
   local from = 1

@@ -194,7 +194,7 @@ local function new_ssl(options)
   return ffi.gc(self, ssl.SSL_free)
 end
 
--- The handle of a raw connection becomes that of one that speaks TLS.
+-- The handle of a raw connection becomes the handle of a TLS connection.
 local function begin(conn, options)
   local self = setmetatable({ tcp = conn.handle, drip = options.drip }, Handle)
   self.ssl = new_ssl(options)

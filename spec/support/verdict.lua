@@ -182,7 +182,7 @@ local function judge_fields(find, sent, seen)
   end
 end
 
--- Each request that a backend has seen is one that the client sent, in order, at most once.
+-- The client sent each request that a backend has seen, in this order, and at most once.
 local function judge_backend(find, lane, sent)
   local at = 0
   for _, record in ipairs(lane.records) do

@@ -11,7 +11,7 @@
 --   conn:head()               only a head: first line and fields
 --   conn:body_of(message, method)  the body that belongs to a head just read
 --   conn:ended_by_peer()      waits for the end: "end" (FIN) or "reset"
---   conn:hold(), conn:go_on() stops and goes on reading, so that the kernel's buffers fill up
+--   conn:hold(), conn:go_on() stops and resumes reading, so that the kernel's buffers fill up
 --   conn:sip(seconds)         reads slowly, but steadily, for so long: 64 KiB at most, ten
 --                             times a second; then it holds
 --   conn:finish()             no more from us (half closed); conn:close(); conn:reset() (RST)
@@ -45,7 +45,7 @@ function Message:field(name) return self:values(name)[1] end
 local Conn = {}
 Conn.__index = Conn
 
--- Takes a connected handle, or one that listens and has someone to accept.
+-- Takes a connected handle, or a listening handle with a connection to accept.
 function wire.wrap(handle, who)
   local conn = setmetatable({ handle = handle, who = who, parts = {}, size = 0, taken = 0, unsent = 0 }, Conn)
   conn:go_on()

@@ -176,7 +176,7 @@ describe("the numbers of the backends", function()
     for i = 1, 2 do lb:down(backends[i]) end
     for _ = 1, 6 do assert.equal("true 3", see(lb, "panic")) end
     lb:event "panic_begin"
-    assert.equal("c", lb:fetch("/").body) -- it goes on to the one that answers
+    assert.equal("c", lb:fetch("/").body) -- the request continues to the backend that answers
     for i = 1, 2 do
       backends[i]:start()
       lb:up(backends[i])

@@ -9,7 +9,7 @@ local SETTINGS = "health = { interval = 60, timeout = 5, eject_after = 0 }, scri
 -- As requests of many clients are: each path is another one.
 local KEY = "key = function(ctx) return ctx.path end,"
 
--- `chance`: draws decide, so shares vary as those of draws do. `knows_no_errors`: it
+-- `chance`: draws decide, so shares vary as draws do. `knows_no_errors`: it
 -- is a script's own policy. `measures`: the time that answers take decides, too.
 local POLICIES = {
   round_robin = { script = "return require 'round_robin' {", ignores_weight = true },

@@ -144,12 +144,12 @@ describe("turns", function()
       return { %s backends = {
         { address = "%s", max_in_flight = 1 }, "%s", "%s",
       } }]]):format(HEALTH, full.address, one.address, other.address))
-    for _ = 1, 3 do -- one of them stays at the one that never answers
+    for _ = 1, 3 do -- one request stays at the backend that never answers
       play.client(lb):send "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
     end
     play.wait("two to be served", function() return #one.requests + #other.requests == 2 end)
     for _ = 1, 12 do assert.equal(200, lb:fetch("/").status) end
-    assert.equal(1 + 8, #one.requests)   -- its own turns, and those of its neighbour
+    assert.equal(1 + 8, #one.requests)   -- its own turns, and its neighbour's
     assert.equal(1 + 4, #other.requests)
   end)
 
@@ -206,7 +206,7 @@ end }]]):format(HEALTH, wrong), { backends = { play.hello "one" } })
       end)
     end
     play.wait("all answers", function() return done == 6 end)
-    -- Each has a third, and the neighbour has that of the one that failed, too.
+    -- Each has a third, and the neighbour has the third of the failed backend, too.
     assert.same({ ["2"] = 4, ["3"] = 2 }, count)
     assert.same({}, lb:events "policy_error")
   end)

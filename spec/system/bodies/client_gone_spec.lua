@@ -1,5 +1,5 @@
 -- A client that leaves: its request is cancelled upstream, and never ends there as if it were
--- whole; one that has only shut its sending side gets its answer.
+-- whole; a client that has only shut its sending side gets its answer.
 local ffi = require "ffi"
 local play = require "spec.support.play"
 
@@ -157,7 +157,7 @@ describe("a client that leaves", function()
   end
 end)
 
--- Whose request it was could not be told any more: not to the policy, the backend or the log.
+-- Nobody knows any more whose request it was: not the policy, not the backend, not the log.
 describe("a client that is gone before it is accepted", function()
   after_each(play.curtain)
 

@@ -39,7 +39,7 @@ describe("a last answer", function()
     it("waits for a reader that does nothing at first and has sent " .. what, function()
       local client = own_answer()
       if surplus ~= "" then client:send(surplus) end
-      play.pause(2.5) -- longer than it lingers for one that has taken everything
+      play.pause(2.5) -- longer than it lingers for a client that has taken everything
       client:sip(1)
       client:go_on()
       assert_whole(client, 200, body)

@@ -1,5 +1,6 @@
--- A client that sends or reads a byte now and then gives up its place; one that is slow because of
--- somebody else does not. The rate is an average over 10 s, so cases of a kind happen at once.
+-- A client that sends or reads a byte now and then loses its place; a client that is slow
+-- because of somebody else does not. The rate is an average over 10 s, so cases of a kind happen
+-- at once.
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"

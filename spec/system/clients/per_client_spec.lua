@@ -147,7 +147,7 @@ describe("limits.per_client", function()
     end
     assert.truthy(ended < 12)
     refused(lb)
-    local workers = lb:children() -- those of now: the list changes while they die
+    local workers = lb:children() -- as of now: the list changes while they die
     for i = 1, 3 do uv.kill(workers[i], "sigkill") end
     lb:event("worker_died", nil, 4)
     play.wait("other workers", function() return #lb:children() == 4 end)

@@ -24,7 +24,7 @@ end
 
 local function idle(lb, from) return ask(play.client(lb, { from = from })) end
 
--- One that has a place: the worker has looked at it when another one behind it was served.
+-- A silent client that has a place: the worker has seen it once a later client is served.
 local function silent(lb, bytes)
   local client = play.client(lb)
   if bytes then client:send(bytes) end

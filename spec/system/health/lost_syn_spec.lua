@@ -25,7 +25,7 @@ local function hanging(hole, n)
   play.wait(n .. " connects that hang", function() return hole:hanging() == n end)
 end
 
--- One that was found up, and whose SYNs are lost from now on.
+-- A balancer and its backend, which was found up, and whose SYNs are lost from now on.
 local function losing(connect, more)
   local hole = play.blackhole()
   local lb = balancer(hole, connect, more)

@@ -1,4 +1,4 @@
--- on_health: told in the monitor of every change, whoever made it.
+-- on_health: the monitor calls it for every change, whichever process made the change.
 local play = require "spec.support.play"
 
 describe("on_health(backend, up, reason)", function()

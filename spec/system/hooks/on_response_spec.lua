@@ -202,7 +202,7 @@ describe("on_response", function()
     assert.matches("this res was kept from another call", lb:event("policy_error").message, 1, true)
   end)
 
-  -- What it wants otherwise of the response.
+  -- What it overrides in the response.
 
   local function alone(answer)
     return play.backend(function(conn)

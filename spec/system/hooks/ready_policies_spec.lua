@@ -1,4 +1,4 @@
--- lb.policy, and what ctx has beside the facts, in a running lb.
+-- lb.policy, and what ctx has besides the facts, in a running lb.
 local play = require "spec.support.play"
 
 local HEALTH = "health = { interval = 0.2, timeout = 5 },"

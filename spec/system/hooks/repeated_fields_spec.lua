@@ -1,4 +1,4 @@
--- What a script reads of a request's fields: all of each, and what goes on to the backend.
+-- What a script reads of a request's fields: all of each, and what is forwarded to the backend.
 local play = require "spec.support.play"
 local request = require "spec.support.request"
 

@@ -1,4 +1,4 @@
--- What ctx:respond and ctx:reject may say beside a status.
+-- What ctx:respond and ctx:reject may say besides a status.
 local asking = require "spec.support.asking"
 local play = require "spec.support.play"
 

@@ -167,7 +167,7 @@ describe("a timer", function()
     assert.matches("there are 1000 timers already", lb:event("policy_error").message, 1, true)
   end)
 
-  -- A ctx is told by the number of its call, which is in it, and a script may change that.
+  -- lb knows a ctx by the number of its call, which is in it, and a script may change that.
   it("show nothing of a request, whatever a script makes of a ctx that it has kept", function()
     local lb = play.balancer { backends = { play.hello "one" }, script = [[
       local kept, shown = nil, 0

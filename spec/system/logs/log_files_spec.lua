@@ -77,7 +77,7 @@ describe("a log file", function()
     play.wait("every line", function() return #paths(path) == 20 end)
     assert.same({ "/old", "/meanwhile" }, paths(path .. ".1"))
 
-    -- and one that starts later does, too
+    -- A process that starts later writes to the new file, too.
     local before = lb:children()
     for _, pid in ipairs(before) do uv.kill(pid, "sigkill") end
     play.wait("others in their places", function()

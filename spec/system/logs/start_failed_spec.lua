@@ -1,4 +1,4 @@
--- Whoever reads a JSON log reads why lb does not start.
+-- A JSON log says why lb does not start.
 local json = require "dkjson"
 local play = require "spec.support.play"
 

@@ -1,4 +1,4 @@
--- RFC 9110, 10.1.1: the client sends its body when it is told to, or when it is tired of waiting.
+-- RFC 9110, 10.1.1: the client sends its body after a 100, or when it is tired of waiting.
 local play = require "spec.support.play"
 
 local HEAD = "PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"

@@ -1,4 +1,4 @@
--- Trailer fields (RFC 9110, 6.5; RFC 9112, 7.1.2) go on with a chunked body, in both directions.
+-- Trailer fields (RFC 9110, 6.5; RFC 9112, 7.1.2) are forwarded with a chunked body, both ways.
 local play = require "spec.support.play"
 
 local GET = "GET /canary HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -1,10 +1,10 @@
--- lb that is told to stop finishes what it has begun.
+-- lb that is asked to stop finishes what it has begun.
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 local HOURS = { "--drain-timeout", "7200" }
 
--- A backend that answers when it is told to.
+-- A backend that answers when the spec asks it to.
 local function patient()
   local goes_on = false
   local backend = play.answering(function()

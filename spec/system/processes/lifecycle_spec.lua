@@ -1,5 +1,5 @@
--- What happens to the processes of lb: at the start, when they are told to end, and when
--- somebody else ends them.
+-- What happens to the processes of lb: at the start, when a signal asks them to end, and
+-- when somebody else ends them.
 
 local uv = require "luv"
 local play = require "spec.support.play"

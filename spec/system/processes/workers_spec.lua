@@ -1,4 +1,4 @@
--- A process of lb that is killed is replaced, and the others go on.
+-- A process of lb that is killed is replaced, and the others continue.
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -14,7 +14,7 @@ end
 describe("when a process of the balancer is killed", function()
   after_each(play.curtain)
 
-  -- Kills each in turn; every connection that is not its own goes on, and it is replaced.
+  -- Kills each in turn; connections of the others stay open, and the killed one is replaced.
   it("it is replaced, and the others do not notice", function()
     local backend = play.hello "x"
     local lb = play.balancer { backends = { backend }, workers = 2, may_lose_workers = true }

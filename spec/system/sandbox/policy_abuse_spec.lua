@@ -1,4 +1,4 @@
--- Scripts that reach for what is not theirs, in a running lb: whatever they do, its worker goes on.
+-- Scripts that reach for what is not theirs, in a running lb: its worker survives all of them.
 local play = require "spec.support.play"
 
 local function choosing(body)

@@ -1,4 +1,4 @@
--- What a script cannot reach, and what its mistakes are told: each asked for in a running balancer.
+-- What a script cannot reach, and how its mistakes are logged: each tried in a running balancer.
 local play = require "spec.support.play"
 
 -- A name in a list as text, or a piece of Lua that must raise an error, and what it says.

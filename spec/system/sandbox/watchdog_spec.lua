@@ -6,7 +6,7 @@ local uv = require "luv"
 
 local read = files.read
 
--- How often the threads beside the one that serves have gone to sleep, and its CPU time in ms.
+-- How often all threads but the serving thread have gone to sleep, and its CPU time in ms.
 local function figures(pid)
   local naps, tasks = 0, assert(uv.fs_scandir(("/proc/%d/task"):format(pid)))
   for task in uv.fs_scandir_next, tasks do

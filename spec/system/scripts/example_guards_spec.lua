@@ -16,7 +16,7 @@ describe("the example", function()
 
   local function said(target, options) return example.answer(lb:fetch(target, options)) end
 
-  -- A backend that says who it was told the user is.
+  -- A backend that answers with the user that X-User names.
   local function names_user()
     return play.answering(function(request) return request:field "X-User" or "nobody" end)
   end

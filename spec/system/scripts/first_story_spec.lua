@@ -1,4 +1,4 @@
--- The first story of the README: two backends, the balancer, and one that goes and comes back.
+-- The first story of the README: two backends, the balancer, and a backend that goes and returns.
 local play = require "spec.support.play"
 
 local function hello(name, port)

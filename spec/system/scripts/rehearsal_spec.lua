@@ -26,7 +26,7 @@ end }]]):format(more or "", body)
       "script = { memory = 2^20, budget_ms = 5000 },",
     },
     ["yields"] = { "coroutine.yield()", ":%d: yielded" },
-    -- What is known from elsewhere gets told what it is here.
+    -- The error for a name of another balancer gives the name that lb has for it.
     ["asks for what has another name here"] = {
       "return ctx.remote_addr", ":2: unknown field 'remote_addr' of ctx, did you mean 'client_ip'%?",
     },

@@ -1,4 +1,4 @@
--- A listener with tls = true: who comes to a handshake, and what the others are told.
+-- A listener with tls = true: who completes a handshake, and what the others are sent.
 local certificates = require "spec.support.certificates"
 local play = require "spec.support.play"
 local tls = require "spec.support.tls"
