@@ -76,7 +76,7 @@ describe("the arrows between the files of core", function()
     }, "core/client/client.c:1: upstream/pool.h is a neighbour on the same floor")
   end)
 
-  it("do not start in a header beside main.c", function()
+  it("do not start in a header next to main.c", function()
     assert_refused({ ["main.h"] = "" }, "core/main.h:1: lives on no floor")
   end)
 
@@ -127,7 +127,7 @@ describe("the arrows between the files of core", function()
       }, "a circle in core/net: deadline loop")
     end)
 
-    it("of three, beside files that only hang on it", function()
+    it("of three, next to files that only hang on it", function()
       assert_refused({
         ["http/a.c"] = '#include "http/b.h"\n', ["http/a.h"] = "",
         ["http/b.h"] = '#include "http/c.h"\n#include "http/leaf.h"\n',

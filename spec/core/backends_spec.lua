@@ -226,7 +226,7 @@ describe("backends", function()
       return places
     end
 
-    it("moves the keys of one that leaves, at most 12 % of 10, and no others; they come back with it", function()
+    it("moves the keys of a backend that leaves, at most 12 % of 10, and no others; they come back with it", function()
       local before = placed(many(10))
       for gone = 1, 10 do
         local others = {}

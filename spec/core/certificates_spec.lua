@@ -138,7 +138,7 @@ describe("a certificate", function()
       "first, then the one that signed it", "certificate" }, { wrong(file(read(ca.cert), read(shop.cert)), shop.key) })
   end)
 
-  it("is refused if its key is one that clients do not take", function()
+  it("is refused if clients do not take its key", function()
     assert.matches("^an RSA key of 1024 bits is too short", wrong(authority.make({ key = "rsa:1024" }).both))
     assert.matches("^clients do not know the curve 'secp256k1'",
       wrong(authority.make({ key = "ec -pkeyopt ec_paramgen_curve:secp256k1" }).both))

@@ -46,7 +46,7 @@ describe("the limits of cgroups", function()
     assert.equal(1000000, bytes)
   end)
 
-  it("are those of a group around it, if these are less", function()
+  it("are the limits of a group around it, if these are less", function()
     local cpus, bytes = tree {
       ["proc/self/cgroup"] = "0::/a.slice/b.slice/lb.service",
       ["sys/fs/cgroup/a.slice/cpu.max"] = "50000 100000",

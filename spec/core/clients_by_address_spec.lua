@@ -54,7 +54,7 @@ describe("connections by address", function()
     assert.equal(1, core.clients_by_address_count(segment, b))
   end)
 
-  it("of a worker that died are forgotten, and those of others are not", function()
+  it("of a worker that died are forgotten, and connections of other workers are not", function()
     local a = key "192.0.2.1"
     for _ = 1, 5 do core.clients_by_address_add(segment, 0, a) end
     core.clients_by_address_add(segment, 1, a)

@@ -80,7 +80,7 @@ describe("lb.script", function()
     assert.equal(2, #load("return require 'canary' { header = { '127.0.0.1:1', '127.0.0.1:2' } }").backends)
   end)
 
-  it("lays settings and hooks over those of the script, groups name by name", function()
+  it("lays settings and hooks over the script's, groups name by name", function()
     local settings, printed = load [[
       return require "canary" {
         backends = "127.0.0.1:20", health = { fall = 9 }, limits = { fields = 20 }, on_failure = function() end,

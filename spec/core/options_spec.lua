@@ -83,7 +83,7 @@ describe("the options", function()
     assert.same({ "info", nil, 30000, "" }, { o.log_level, o.pid_file, o.drain_timeout_ms, o.message })
   end)
 
-  it("watch the script of a demo, unless they say otherwise", function()
+  it("watch the script of a demo, unless --no-watch overrides that", function()
     assert.is_true(parse("demo").watches)
     assert.is_false(parse("demo", "--no-watch").watches)
     assert.is_true(parse("my.lua", "--watch").watches)
@@ -194,7 +194,7 @@ describe("the options", function()
     end)
   end
 
-  it("are all told by --help, with the variables, the signals and the exit status", function()
+  it("are all listed by --help, with the variables, the signals and the exit status", function()
     local help = parse("--help").message
     for _, name in ipairs { "--listen", "--backend", "--workers", "--log-format", "--log-level", "--pid-file",
       "--drain-timeout", "--watch", "--no-watch", "SIGHUP",

@@ -31,7 +31,7 @@ describe("acme challenge", function()
     assert.same({}, world.requests)
   end)
 
-  it("has another address and policy if told so", function()
+  it("has another address and policy if the options say so", function()
     policy, world = script.load_text(
       "return require 'acme_challenge' { address = 'acme:80', policy = function() return nil, 'mine' end }")
     choose "/.well-known/acme-challenge/x"

@@ -51,7 +51,7 @@ describe("https redirect", function()
     assert.equal(400, choose({ host = "" }).status)
   end)
 
-  it("has another port, age and policy if told so", function()
+  it("has another port, age and policy if the options say so", function()
     with "{ port = 8443, max_age = 60, subdomains = true, policy = function() return nil, 'mine' end }"
     assert.equal("https://shop.example:8443/", choose({ host = "shop.example" }).headers.Location)
     assert.equal("max-age=60; includeSubDomains", hsts { scheme = "https" })

@@ -209,7 +209,7 @@ describe("a request that meets", function()
     assert.equal(0, #list[4].requests)
   end)
 
-  it("no backend at all is answered 503 at once, and told when to come again", function()
+  it("no backend at all is answered 503 at once, with Retry-After", function()
     local one, two = play.unused_port(), play.unused_port()
     local lb = play.balancer { backends = { "127.0.0.1:" .. one, "127.0.0.1:" .. two }, settings = "timeouts = {}" }
     local response = lb:fetch "/"

@@ -147,7 +147,7 @@ describe("the numbers of the backends", function()
     end)
   end)
 
-  it("ramp the weight of one that came back, not at the start", function()
+  it("ramp the weight of a backend that came back, not at the start", function()
     local backend = play.hello "one"
     local lb = start({ backend, play.hello "two" }, { health = "slow_start = 3" })
     lb:up(backend)

@@ -8,7 +8,7 @@ local POST = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 describe("a connection to a backend", function()
   after_each(play.curtain)
 
-  it("is used again for the next request, whoever asks", function()
+  it("is used again for the next request of any client", function()
     local backend = play.hello "x"
     local lb = play.balancer { backends = { backend } }
     local client = play.client(lb)

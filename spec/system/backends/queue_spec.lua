@@ -90,7 +90,7 @@ describe("a request that finds all backends full", function()
     assert.truthy(last.ms.queue > 0 and last.ms.queue <= last.ms.total)
   end)
 
-  it("is not overtaken by one that comes when there is a place", function()
+  it("is not overtaken by a request that comes when there is a place", function()
     local backend = slow_backend()
     local lb = balancer { backend }
     local first, second = ask_two(lb, backend)
@@ -217,7 +217,7 @@ describe("a request that finds all backends full", function()
     assert.equal(1, backend.busy.most)
   end)
 
-  it("waits on beside a tunnel of an old script, which has let go of other backends", function()
+  it("keeps waiting next to a tunnel of an old script, which has let go of other backends", function()
     local tunnel = tunnels.switching()
     local backend = slow_backend()
     local function text(version)

@@ -191,7 +191,7 @@ describe("a connection that has carried a body", function()
     assert.equal(1, backend.served)
   end)
 
-  it("stays its client's when a reload says otherwise", function()
+  it("stays its client's when a reload changes the setting", function()
     local backend = play.answering(path_of)
     local function script(reuse) return ("return { backends = %q, reuse = %q }"):format(backend.address, reuse) end
     local lb, say = reloading.start(script "safe")

@@ -172,7 +172,7 @@ describe("the share of each backend", function()
     end
   end)
 
-  it("comes back to one that has failed: least_in_flight, p2c_ewma", function()
+  it("comes back to a backend that has failed: least_in_flight, p2c_ewma", function()
     for _, name in ipairs { "least_in_flight", "p2c_ewma" } do
       local fails, origins = true, {}
       origins[1] = play.answering(function() return "x", fails and "500 Internal Server Error" or "200 OK" end)

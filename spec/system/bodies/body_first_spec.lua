@@ -65,7 +65,7 @@ describe("a request's body", function()
     assert.equal("GET ", client:response().body)
   end)
 
-  it("larger than limits.replay goes on when so much of it is there", function()
+  it("larger than limits.replay is forwarded when so much of it is there", function()
     local begun
     local backend = play.backend(function(conn)
       local head = conn:request_head()
@@ -135,7 +135,7 @@ describe("a request's body", function()
     ["where no backend has max_in_flight"] = { "", 0 },
     ["with limits.replay = 0"] = { "limits = { replay = 0 },", 1 },
   } do
-    it("goes on as it comes " .. what, function()
+    it("is forwarded as it comes " .. what, function()
       local backend = echo()
       local lb = balancer(backend, case[1], case[2])
       local client = play.client(lb)

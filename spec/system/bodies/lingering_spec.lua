@@ -55,7 +55,7 @@ describe("a last answer", function()
     assert_whole(client, 200, body)
   end)
 
-  it("does not wait for ever for one that never reads", function()
+  it("does not wait for ever for a client that never reads", function()
     local backend = play.hello "x"
     local lb = play.balancer {
       backends = { backend },
@@ -71,7 +71,7 @@ describe("a last answer", function()
   end)
 
   -- All of it is with the kernel soon, but not with the client: closing now would reset it.
-  it("is read slowly, while the upload goes on", function()
+  it("is read slowly, while the upload continues", function()
     local part = body:sub(1, 1500000)
     local lb = play.balancer { backends = { play.hello "x" }, settings = RESPONDS:format(#part / 16) }
     local client = play.client(lb, { receive_buffer = 32768 })

@@ -255,7 +255,7 @@ describe("no tunnel begins", function()
     assert.same({}, lb:events "backend_ejected")
   end)
 
-  it("for h2c, and the request goes on without it", function()
+  it("for h2c, and the request is forwarded without it", function()
     local backend = play.answering(function() return "answer" end)
     local client = play.client(balancer(backend))
     client:send(HEAD, "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")

@@ -30,7 +30,7 @@ end
 describe("limits.least_rate", function()
   after_each(play.curtain)
 
-  it("ends a body of which a byte comes now and then by 408, and bears one that is just fast enough", function()
+  it("answers 408 to a body of which a byte comes now and then, and bears a body that is just fast enough", function()
     local backend = play.answering(function(request) return #request.body .. " bytes" end)
     local lb = balancer(backend)
     local counted, chunked, early, fast = play.client(lb), play.client(lb), play.client(lb), play.client(lb)

@@ -121,7 +121,7 @@ describe("limits.per_client", function()
     refused(lb) -- they have made room
   end)
 
-  it("counts nobody twice or for too long, whoever comes and goes", function()
+  it("counts no client twice or for too long, however many come and go", function()
     local lb = start(limit(4))
     local clients = fill(lb, 4)
     for i = 1, 60 do

@@ -44,7 +44,7 @@ end
 describe("a client that finds no place", function()
   after_each(play.curtain)
 
-  it("gets that of one that never sent a byte, the first of them first, without a line in the log", function()
+  it("gets the place of a client that never sent a byte, the first of them first, without a line in the log", function()
     local lb = start(5)
     local first, second = silent(lb), silent(lb, "\r\n")
     local others = { idle(lb), idle(lb), idle(lb) }
@@ -74,7 +74,7 @@ describe("a client that finds no place", function()
     given_up(proxy, { third, fourth, held })
   end)
 
-  it("gets that of one that has its last answer and does not close", function()
+  it("gets the place of a client that has its last answer and does not close", function()
     local lb = start(1)
     local clients = {}
     for i = 1, 10 do
@@ -121,7 +121,7 @@ describe("a worker without a descriptor", function()
     os.execute(("prlimit --pid %d --nofile=%d:"):format(pid, lowest))
   end
 
-  it("accepts a client, and closes one that is silent or idle", function()
+  it("accepts a client, and closes another client that is silent or idle", function()
     local lb = start(100)
     local first, second = silent(lb), idle(lb)
     exhaust(lb)

@@ -171,7 +171,7 @@ describe("a listener with proxy = true", function()
     end)
   end
 
-  it("lets go of whoever leaves before, within or right behind the header", function()
+  it("lets go of a client that leaves before, within or right behind the header", function()
     local lb = start()
     from(lb):finish() -- is anybody there? It is no fault
     for length = 1, #V2 - 1, 6 do
@@ -246,7 +246,7 @@ describe("a listener with proxy = true", function()
     end)
   end)
 
-  it("gives up who has sent half a header, as one that has sent nothing, before who is idle", function()
+  it("gives up a client that has sent half a header, as if it had sent nothing, before an idle client", function()
     local lb = start("limits = { connections = 2 }, " .. SAYS)
     local _, idle = ask(lb, V1)
     local pid = asking.worker(lb)
@@ -260,7 +260,7 @@ describe("a listener with proxy = true", function()
     assert.is_nil(idle.ended)
   end)
 
-  it("is told of in the start line and in lb check; others beside it are plain", function()
+  it("is named in the start line and in lb check; other listeners next to it are plain", function()
     local script = "return { health = { interval = 0.2, timeout = 5 }, " ..
       "listen = { '127.0.0.1:0', { 'localhost:0', proxy = true } }, trusted_proxies = '127.0.0.2', " .. SAYS .. "}"
     local lb = play.balancer { script = script, listen = false }

@@ -142,7 +142,7 @@ describe("the timeout", function()
     return asked, silent
   end
 
-  it("keep_alive closes a connection that is idle after a request, and not one that never asked", function()
+  it("keep_alive closes a connection that is idle after a request, and not a connection that never asked", function()
     local lb = balancer("keep_alive", 0.3)
     local asked, silent = asked_and_silent(lb)
     in_time("the end", function() assert.equal("end", asked:ended_by_peer()) end)
@@ -150,7 +150,7 @@ describe("the timeout", function()
     assert.is_nil(silent.ended)
   end)
 
-  it("request_head closes a connection that never asked, and not one that is idle after a request", function()
+  it("request_head closes a connection that never asked, and not a connection that is idle after a request", function()
     local lb = balancer("request_head", 0.3)
     local asked, silent = asked_and_silent(lb)
     in_time("the end", function() assert.equal("end", silent:ended_by_peer()) end)

@@ -61,7 +61,7 @@ describe("a health check by HTTP", function()
 
   local REQUEST = "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: lb-health\r\nConnection: close\r\nAccept: */*\r\n\r\n"
 
-  it("asks for / with the backend's address as its Host, unless told otherwise", function()
+  it("asks for / with the backend's address as its Host, if no setting overrides them", function()
     local bytes, backend = seen_by({}, 'health = { type = "http" }')
     assert.equal(REQUEST:format("/", backend.address), bytes)
   end)

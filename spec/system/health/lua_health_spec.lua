@@ -62,7 +62,7 @@ describe("health(backend)", function()
     lb:event("backend_up", { backend = backends[1].address }, 2)
   end)
 
-  it("that fails is a failed check, and its line is told", function()
+  it("that fails is a failed check, and its line is logged", function()
     local lb, backends = start(script(check "local nothing return nothing.field"))
     local reason = lb:down(backends[1]).reason
     assert.truthy(reason:find("^the check in balancer%.lua:4 failed: attempt to index"), reason)
@@ -142,7 +142,7 @@ describe("health(backend)", function()
     assert.equal(200, lb:fetch("/").status)
   end)
 
-  it("is refused in the settings beside a type, or as anything but a function", function()
+  it("is refused in the settings next to a type, or as anything but a function", function()
     for _, given in ipairs { "{ type = 'http', check = function() end }", "{ check = 5 }", "5" } do
       local file = play.file("wrong.lua", ("return { backends = '127.0.0.1:1',\nhealth = %s }\n"):format(given))
       local done = play.lb { "check", file }

@@ -54,7 +54,7 @@ return {
     assert.truthy(said(lb)[2]:find " false ")
   end)
 
-  it("may await, and checks go on meanwhile", function()
+  it("may await, and checks continue meanwhile", function()
     local one, two = play.hello "one", play.hello "two"
     local lb = start("lb.sleep(60)", { one, two })
     lb:up(one)

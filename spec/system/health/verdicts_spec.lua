@@ -201,7 +201,7 @@ describe("when no backend is up", function()
   end)
 
   -- The kernel would send its SYNs again after 1, 3 and 7 s.
-  it("the trial of one that swallows SYNs finds out soon that it listens again", function()
+  it("the trial of a backend that swallows SYNs finds out soon that it listens again", function()
     local hole = play.blackhole()
     local lb = play.balancer {
       backends = { hole }, may_lose_workers = true,
@@ -241,7 +241,7 @@ describe("when no backend is up", function()
     end
   end)
 
-  it("one that a check has found unwell serves one at a time, and is not brought up by that", function()
+  it("a backend that a check has found unwell serves one at a time, and is not brought up by that", function()
     local is_well = true
     local backend = play.answering(function(request)
       return "served", request.target == "/healthz" and not is_well and "500 No" or nil

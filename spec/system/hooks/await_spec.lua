@@ -44,7 +44,7 @@ describe("a hook that awaits", function()
     return lb:event("policy_error", fields)
   end
 
-  it("goes on with its own request", function()
+  it("continues with its own request", function()
     local lb = start "lb.sleep(0.05)"
     assert.equal("one", lb:fetch("/a").body)
     local line = lb:exchange { path = "/a" }
@@ -67,7 +67,7 @@ describe("a hook that awaits", function()
     assert.equal("50 50", numbers(lb))
   end)
 
-  it("lets others be served also when many go on at once, and work", function()
+  it("lets others be served also when many continue at once, and work", function()
     local lb = start([[
       lb.sleep(1)
       local begun = lb.now()
@@ -206,7 +206,7 @@ describe("a hook that awaits", function()
     lb:wait_exit()
   end)
 
-  it("and would go on for longer than a drain does is cut", function()
+  it("and would take longer than a drain does is cut", function()
     local lb = start("lb.sleep(60)", "script = { await = 100 },", { args = { "--drain-timeout", "0.3" } })
     local client = sending(lb, "/a")
     play.wait("it to wait", function() return numbers(lb) == "1 0" end)
@@ -216,7 +216,7 @@ describe("a hook that awaits", function()
     assert.equal(503, lb:exchange({ path = "/a" }).status)
   end)
 
-  it("is told clearly where it may not", function()
+  it("gets a clear error where it may not", function()
     for body, message in pairs {
       ["coroutine.wrap(function() lb.sleep(0.01) end)()"] =
         "lb.sleep may not be called in a coroutine of the script's own",

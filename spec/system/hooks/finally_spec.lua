@@ -78,7 +78,7 @@ describe("what ctx:finally was given", function()
     comes_to(lb, "0 1")
   end)
 
-  it("is called after an error, a call that took too long, and one that awaited too long", function()
+  it("is called after an error, a call that took too long, and a call that awaited too long", function()
     local lb = start([[
       if ctx.path == "/error" then error "no" end
       if ctx.path == "/budget" then while true do end end
@@ -252,7 +252,7 @@ describe("what ctx:finally was given", function()
     for i = 7, 10 do assert.equal("report", clients[i]:response().body) end
   end)
 
-  it("lets the next one ask if the one that asks for all has left", function()
+  it("lets the next request ask if the request that asks for all has left", function()
     local asked = 0
     local service = play.backend(function(conn)
       conn:request()

@@ -65,7 +65,7 @@ end)
 describe("ctx.clean_path", function()
   after_each(play.curtain)
 
-  it("is what the path comes to, beside the path as it came", function()
+  it("is what the path comes to, next to the path as it came", function()
     local lb = start "return ctx:respond { body = show(ctx.path, ctx.clean_path, ctx.clean_path_error) }"
     local function seen(target, options) return json.decode(lb:fetch(target, options).body) end
     assert.same({ "/", "/" }, seen "/")
@@ -184,7 +184,7 @@ end)
 describe("headers:each()", function()
   after_each(play.curtain)
 
-  it("walks through the fields as they came, and only those that go on", function()
+  it("walks through the fields as they came, and only those that are forwarded", function()
     local lb = start [[
       local each = {}
       for name, value in ctx.headers:each() do each[#each + 1] = name .. ": " .. value end
@@ -197,7 +197,7 @@ describe("headers:each()", function()
     client:close()
   end)
 
-  it("walks through those of a response, and of one of lb.http", function()
+  it("walks through the fields of a response, and of a response to lb.http", function()
     local one = play.backend(function(conn)
       play.receive(conn)
       conn:send "HTTP/1.1 200 OK\r\nX-A: 1\r\nSet-Cookie: a\r\nx-a: 2\r\nSet-Cookie: b\r\nContent-Length: 0\r\n\r\n"

@@ -84,7 +84,7 @@ describe("on_done", function()
     assert.same({}, lb:events "policy_error")
   end)
 
-  it("that raises an error is told of, and no request is any worse", function()
+  it("that raises an error is logged, and no request is any worse", function()
     for _, wait in ipairs { "", "lb.sleep(0.01)" } do
       local lb = start(wait .. "\nerror 'no'")
       assert.equal("one", lb:fetch("/a").body)

@@ -106,14 +106,14 @@ describe("on_response", function()
         assert.equal(1, connections)
       end)
 
-      it("that raises an error lets it pass, and is told of", function()
+      it("that raises an error lets the response pass, and is logged", function()
         local lb = start({ response(200, "fine") }, wait .. " error 'no'")
         assert.equal("fine", lb:fetch("/a").body)
         lb:event("policy_error", { hook = "on_response", kind = "error" })
         assert.truthy(lb:exchange({ path = "/a" }).policy.fallback)
       end)
 
-      it("that returns something else lets it pass, and is told of", function()
+      it("that returns something else lets the response pass, and is logged", function()
         local lb = start({ response(200, "fine") }, wait .. " return 'again'")
         assert.equal("fine", lb:fetch("/a").body)
         assert.matches('on_response returned "again", expected nil',
@@ -171,7 +171,7 @@ describe("on_response", function()
     unbothered(lb)
   end)
 
-  it("lets the rest of the request go on meanwhile", function()
+  it("lets the rest of the request be forwarded meanwhile", function()
     first = play.backend(function(conn)
       conn:request_head()
       conn:send "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
@@ -212,7 +212,7 @@ describe("on_response", function()
 
   local function fields_of(got, name) return table.concat(got:values(name), " | ") end
 
-  it("may change the fields of what goes on", function()
+  it("may change the fields of a response that is forwarded", function()
     local fields = "Location: http://one:9001/a\r\nSet-Cookie: a=1; Path=/app\r\nSet-Cookie: b=2\r\nServer: x\r\n"
     local lb = start({ response(302, "tea", fields) }, [[
       local cookies = {}
@@ -254,7 +254,7 @@ describe("on_response", function()
     unbothered(lb)
   end)
 
-  it("changes a response that goes on because there is no other backend", function()
+  it("changes a response that is forwarded because there is no other backend", function()
     local lb = play.balancer { backends = { alone(response(503, "sorry")) },
       script = SCRIPT:format("", "return 'next', { response_headers = { ['X-Last'] = 'yes' } }") }
     local got = lb:fetch "/a"

@@ -45,7 +45,7 @@ describe("the options of choose", function()
       end
     end)
 
-    it("are those of the attempt's own choose", function()
+    it("come from the attempt's own choose", function()
       local closed = play.unused_port()
       local backend = play.answering(function(request)
         return ("%s %s %s"):format(request.target, request:field "x-a" or "none", request:field "x-b" or "none")
@@ -63,7 +63,7 @@ describe("the options of choose", function()
     end)
   end)
 
-  it("are told apart when several calls await at once", function()
+  it("are not mixed up when several calls await at once", function()
     local backend = play.answering(function(request) return request:field "x-path" .. " " .. request.target end)
     local lb = play.balancer { backends = { backend }, script = script(
       "{ request_headers = { ['X-Path'] = ctx.path }, path = '/to' .. ctx.path }"):gsub("return backends",

@@ -43,7 +43,7 @@ describe("the policy", function()
       falls_back("\nwhile true do end", "balancer%.lua:6")
     end)
 
-    it("because a pattern matches without end is stopped and replaced, its worker goes on", function()
+    it("because a pattern matches without end is stopped and replaced, its worker continues", function()
       falls_back("(('a'):rep(20000)):find '.-.-.-.-b$'\nreturn backends[1]", "balancer%.lua:5")
     end)
 

@@ -23,7 +23,7 @@ describe("lb.policy", function()
     assert(bodies[1] ~= bodies[2] and bodies[2] ~= bodies[3] and bodies[1] ~= bodies[3])
   end)
 
-  it("p2c_ewma goes to the faster one, and never starves one that was slow and recovered", function()
+  it("p2c_ewma prefers the faster backend, and never starves a backend that was slow and recovered", function()
     local slow = 0.1
     local first = play.answering(function()
       if slow > 0 then play.pause(slow) end

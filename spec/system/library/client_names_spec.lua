@@ -53,7 +53,7 @@ describe("a name that a script asks for", function()
     assert.equal("well", answer(lb))
   end)
 
-  it("and that is not known, or not for now, is told as it is", function()
+  it("and that is not known, or not for now, is reported as it is", function()
     names.are("a unknown", "b failing")
     local lb = start(CONNECT)
     assert.equal(("resolve: a:%d: unknown node or service"):format(peer.port), answer(lb, "/a"))

@@ -28,7 +28,7 @@ return {
     play.wait("three runs", function() return tonumber(lb:fetch("/").body) >= 3 end)
   end)
 
-  it("that never ends is stopped, and checks go on", function()
+  it("that never ends is stopped, and checks continue", function()
     local lb = start "lb.every(0.02, function() runs:add(1) while true do end end, { once = true })"
     play.wait("three runs", function() return tonumber(lb:fetch("/").body) >= 3 end)
     assert.equal("timeout", lb:event("policy_error").kind)

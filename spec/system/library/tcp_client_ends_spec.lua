@@ -114,7 +114,7 @@ describe("lb.tcp leaves nothing behind", function()
     no_errors(lb)
   end)
 
-  it("and has a bound of 256, told in words", function()
+  it("and has a bound of 256, reported in words", function()
     local peer = play.backend { accept = function(conn) conn:ended_by_peer(60) end }
     local lb = asking.start([[
       for i = 1, 300 do

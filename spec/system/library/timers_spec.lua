@@ -82,7 +82,7 @@ describe("a timer", function()
     assert.truthy(until_count(lb, 4)[1] < 1000)
   end)
 
-  it("that raises an error is told of, and runs again", function()
+  it("that raises an error is logged, and runs again", function()
     local lb = start "\nlb.every(0.01, function()\ncount:add(1)\nerror 'no'\nend)"
     until_count(lb, 3)
     local event = lb:event("policy_error", { hook = "timer", kind = "error" })
@@ -90,7 +90,7 @@ describe("a timer", function()
     assert.equal("one", lb:fetch("/a").body)
   end)
 
-  it("that raises an error after an await is told of, too", function()
+  it("that raises an error after an await is logged, too", function()
     local lb = start "lb.every(0.01, function() lb.sleep(0.01) count:add(1) error 'no' end)"
     until_count(lb, 2)
     assert.equal(2, lb:event("policy_error", { hook = "timer", kind = "error" }).line)
@@ -108,7 +108,7 @@ describe("a timer", function()
     assert.matches("script.await", lb:event("policy_error", { hook = "timer", kind = "timeout" }).message, 1, true)
   end)
 
-  it("ends with its script when that is replaced, and those of the new one run", function()
+  it("ends when its script is replaced, and timers of the new script run", function()
     local backends = { play.hello "one" }
     local function script(top, choose)
       local listed = ("\nreturn { backends = %q,"):format(backends[1].address)

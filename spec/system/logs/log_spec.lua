@@ -242,7 +242,7 @@ describe("the access log", function()
     end)
   end)
 
-  it("goes on when its reader is gone", function()
+  it("stops no request when its reader is gone", function()
     local lb = play.balancer { backends = { play.hello "x" } }
     assert.equal("x", lb:fetch("/").body)
     lb:exchange()

@@ -37,7 +37,7 @@ describe("an interim response", function()
     assert.equal("final", client:response().body)
   end)
 
-  it("belongs to its request, whoever else waits behind it", function()
+  it("belongs to its request, however many others wait behind it", function()
     local backend = backend_that(function(conn, request)
       conn:send((HINTS:gsub("</a>", "<" .. request.target .. ">")))
       conn:send(play.text(request.target))

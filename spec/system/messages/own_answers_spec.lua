@@ -124,7 +124,7 @@ describe("lb's own", function()
       check_framing(status, response, client)
     end)
 
-    it(status .. " has the headers of its page, and those of all", function()
+    it(status .. " has the headers of its page, and the headers of all pages", function()
       local lb = start(status, ([[pages = {
         [%d] = { headers = { ["X-Page"] = "its own", ["cache-control"] = "no-store" } },
         headers = { ["Access-Control-Allow-Origin"] = "*", ["Cache-Control"] = "no-cache" },

@@ -153,7 +153,7 @@ describe("curl", function()
     ["a chunked body"] = "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
   } do
     for _, version in ipairs { "--http1.0", "--http1.1" } do
-      it("with " .. version .. " is told that " .. what .. " was cut", function()
+      it("with " .. version .. " reports that " .. what .. " was cut", function()
         local lb = play.balancer { backends = { play.backend(function(conn)
           play.receive(conn)
           conn:send("HTTP/1.1 200 OK\r\n", bytes)

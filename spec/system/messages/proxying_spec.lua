@@ -340,7 +340,7 @@ describe("the way of a request", function()
       assert.is_nil(request:field "forwarded")
     end)
 
-    it("drops those of one hop, and those that Connection names, on the way in", function()
+    it("drops fields of one hop, and fields that Connection names, on the way in", function()
       local request = exchange "Connection: keep-alive, X-Private\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\n"
       assert.is_nil(request:field "x-private")
       assert.is_nil(request:field "keep-alive")

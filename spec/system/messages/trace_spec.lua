@@ -55,7 +55,7 @@ describe("a request with Max-Forwards", function()
       assert.equal(1, #backend.requests)
     end)
 
-    it("goes on with one less if it is " .. method, function()
+    it("is forwarded with one less if it is " .. method, function()
       local lb = balancer()
       local client = play.client(lb)
       for from, to in pairs {
@@ -121,7 +121,7 @@ describe("a request with Max-Forwards", function()
     assert.equal("end", client:ended_by_peer())
   end)
 
-  it("goes on as it is if it is of another method", function()
+  it("is forwarded as it is if it is of another method", function()
     local client = play.client((balancer()))
     client:send "GET /a HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n"
     assert.equal("GET /a 0", client:response().body)

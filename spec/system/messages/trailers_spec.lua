@@ -68,7 +68,7 @@ describe("trailers of a request", function()
     assert.equal(1, backend.served)
   end)
 
-  it("that say how to read, route or trust the message do not go on", function()
+  it("that say how to read, route or trust the message are not forwarded", function()
     local backend, seen = noting()
     local client = play.client(balancer(backend))
     client:send(POST, "Connection: X-Hop\r\n\r\n",
@@ -130,7 +130,7 @@ end)
 describe("trailers of a response", function()
   after_each(play.curtain)
 
-  it("reach a client that gets chunks, and the connections go on", function()
+  it("reach a client that gets chunks, and the connections stay open", function()
     local backend = answering(CHUNKED .. "Trailer: X-Sum\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: 7f\r\nX-More: \r\n\r\n")
     local client = play.client(balancer(backend))
     for _ = 1, 2 do
@@ -154,7 +154,7 @@ describe("trailers of a response", function()
     assert.is_nil(response:field "trailer")
   end)
 
-  it("that say how to read the message do not go on, nor those that its Connection names", function()
+  it("that say how to read the message are not forwarded, nor those that its Connection names", function()
     local client = play.client(balancer(answering(CHUNKED .. "Connection: X-Hop\r\n\r\n"
       .. "0\r\nContent-Length: 5\r\nX-Hop: 1\r\nTransfer-Encoding: chunked\r\nX-Kept: 1\r\n\r\n")))
     client:send("GET / HTTP/1.1\r\nHost: x\r\n\r\n", GET)

@@ -100,7 +100,7 @@ describe("the command line", function()
     assert.falsy(result.err:find "listening")
   end)
 
-  it("shows the version with those of its libraries", function()
+  it("shows the version, and its libraries' versions", function()
     local result = play.lb { "version" }
     assert.equal(0, result.code)
     for _, name in ipairs { "lb", "libuv", "llhttp", "LuaJIT" } do

@@ -22,7 +22,7 @@ local function refuses(lb)
   end
 end
 
-describe("a balancer that is told to stop", function()
+describe("a balancer that is asked to stop", function()
   after_each(play.curtain)
 
   for _, signal in ipairs { "sigterm", "sigint" } do
@@ -130,7 +130,7 @@ describe("a balancer that is told to stop", function()
     for _, client in ipairs(clients) do assert.equal("end", client:ended_by_peer()) end
   end)
 
-  it("ends at once when it is told a second time", function()
+  it("ends at once when it is asked a second time", function()
     local backend = patient()
     local lb = play.balancer { backends = { backend }, may_fail = true, args = HOURS }
     local client = play.client(lb)

@@ -116,7 +116,7 @@ describe("a process of the balancer that stands still", function()
   end)
 
   -- Within one turn of its loop.
-  it("is not one that is busy with many requests for long, each within its budget", function()
+  it("is not a process that is busy with many requests for long, each within its budget", function()
     local lb = play.balancer {
       backends = { play.hello "x" }, workers = 1,
       script = [[return {

@@ -114,7 +114,7 @@ describe("SIGTERM", function()
     end
   end)
 
-  it("at a worker is the supervisor's to send: it goes on, and says so", function()
+  it("at a worker is the supervisor's to send: the worker continues, and says so", function()
     local goes_on
     local backend = play.backend(function(conn)
       conn:request()
@@ -292,7 +292,7 @@ end)
 describe("workers", function()
   after_each(play.curtain)
 
-  it("that are told to end at once are replaced", function()
+  it("that SIGQUIT ends at once are replaced", function()
     local lb = play.balancer { backends = { play.hello "x" }, workers = 2, may_lose_workers = true }
     local before = workers(lb)
     for _, pid in ipairs(before) do uv.kill(pid, "sigquit") end

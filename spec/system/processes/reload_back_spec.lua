@@ -19,7 +19,7 @@ local function same(body, count) return (body .. " "):rep(count):sub(1, -2) end
 describe("a script that only a worker finds wrong", function()
   after_each(play.curtain)
 
-  it("changes nothing: all keep the one that they have", function()
+  it("changes nothing: all workers keep the script that they have", function()
     local lb, say = reloading.start(answering "old", { workers = 4 })
     local event = say("for i = 1, 40 do lb.counter('a' .. i) end\n" .. answering "new")
     assert.equal("reload", event.event)

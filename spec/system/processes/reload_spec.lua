@@ -192,7 +192,7 @@ describe("a reload", function()
     assert.equal(1, backend.served)
   end)
 
-  it("keeps counters: requests go on in turn", function()
+  it("keeps counters: requests still take turns", function()
     local one, two, three = play.hello "1", play.hello "2", play.hello "3"
     local lb, say = reloading.start(in_turn { one, two, three }, { workers = 4 })
     assert.equal("1 2", bodies(lb, 2))
@@ -300,7 +300,7 @@ describe("a reload", function()
     assert.equal("late", client:response().body)
   end)
 
-  it("has places for backends again that came and went while an older request goes on", function()
+  it("has places for backends again that came and went while an older request continues", function()
     local lb, say = reloading.start [[return { backends = "127.0.0.1:9", health = { interval = 60 },
       script = { await = 60 }, choose = function(ctx)
         if ctx.path == "/wait" then lb.set("waits", true) while not lb.get "go" do lb.sleep(0.05) end end

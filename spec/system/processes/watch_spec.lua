@@ -51,7 +51,7 @@ describe("a script that is watched", function()
     assert.truthy(say.answers() <= 2)
   end)
 
-  it("may be half written: the one that runs stays, and the next save counts", function()
+  it("may be half written: the running script stays, and the next save counts", function()
     local lb, say = watched(answering "old")
     save_in_place(say, "return { choose = func")
     lb:event "reload_refused"
@@ -60,7 +60,7 @@ describe("a script that is watched", function()
     becomes(lb, "new")
   end)
 
-  it("is loaded when a module beside it is saved", function()
+  it("is loaded when a module next to it is saved", function()
     play.file("words.lua", "return 'old'")
     local lb = watched('local words = require "words" ' .. (answering "x"):gsub('"x"', 'words'))
     assert.equal("old", lb:fetch("/").body)
@@ -124,7 +124,7 @@ describe("a module of a script that is watched", function()
     becomes(lb, "new")
   end)
 
-  it("may be in a folder of its own, also one that a later script requires", function()
+  it("may be in a folder of its own, also a module that a later script requires", function()
     write("lib/words.lua", "return 'old'")
     write("lib/others.lua", "return 'others'")
     local lb = start "lib.words"

@@ -74,7 +74,7 @@ describe("when a process of the balancer is killed", function()
     lb:event "worker_died"
   end)
 
-  it("the count that all share goes on where it was", function()
+  it("the count that all share continues where it was", function()
     local one, two = play.hello "1", play.hello "2"
     local lb = play.balancer { backends = { one, two }, workers = 1, may_lose_workers = true }
     assert.equal("1", lb:fetch("/").body)

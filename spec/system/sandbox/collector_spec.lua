@@ -35,7 +35,7 @@ for i = 1, 7e5 do list[i + 0.5] = i end]], [[
     assert.same({}, lb:events "policy_error")
   end)
 
-  it("is collected in time, beside what is kept", function()
+  it("is collected in time, next to what is kept", function()
     local lb = start("script = { memory = 16 * 2^20 },", [[
 local kept, count = {}, 0
 for i = 1, 60 do kept[i] = ("x"):rep(100000) .. i end]], [[

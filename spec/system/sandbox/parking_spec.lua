@@ -83,7 +83,7 @@ describe("a script", function()
     ask_until_resumed(lb)
   end)
 
-  it("that goes on failing is tried now and then only, one call at a time", function()
+  it("that keeps failing is tried now and then only, one call at a time", function()
     local lb = start(script(RAISE), 2)
     local parked = fail_until_parked(lb)
     local told = #lb:events "policy_error"
@@ -227,7 +227,7 @@ return {
     assert.truthy(tonumber(lb:fetch("/metric/requests").body) >= 4)
   end)
 
-  it("that misspells a metric is told the nearest", function()
+  it("that misspells a metric gets the nearest name", function()
     local lb = start(script "")
     fetch_all(lb, "/metric/policy_breaches.chose.timeout", 1)
     assert.matches("no metric 'policy_breaches.chose.timeout', did you mean 'policy_breaches.choose.timeout'%?",

@@ -60,7 +60,7 @@ describe("a policy out of bounds", function()
     assert.same({}, lb:events "worker_died")
   end)
 
-  it("cannot go on in a later call with an earlier one", function()
+  it("cannot continue an earlier call in a later one", function()
     local dead = play.unused_port()
     local lb = play.balancer { backends = { "127.0.0.1:" .. dead }, script = [[
       local earlier

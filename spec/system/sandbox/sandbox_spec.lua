@@ -100,7 +100,7 @@ return {
   end)
 
   for what, case in pairs(REFUSED) do
-    it("that " .. what .. " is told, and its request answered", function()
+    it("that " .. what .. " is logged, and its request answered", function()
       local lb = start(case[1])
       for _ = 1, 3 do assert.equal("one", lb:fetch("/").body) end
       assert.matches(case[2], lb:event("policy_error").message)

@@ -55,11 +55,11 @@ describe("the names that scripts may use", function()
     return api.real(body .. "\n" .. lb:event("script").message)
   end
 
-  it("are those of scripts/*.d.lua, in lb", function()
+  it("are the names of scripts/*.d.lua, in lb", function()
     assert.same({ {}, {} }, differences(lines_of(api.annotated()), lines_of(real())))
   end)
 
-  it("are those of scripts/*.d.lua, in what spec/support builds", function()
+  it("are the names of scripts/*.d.lua, in what spec/support builds", function()
     local annotated = api.annotated()
     annotated.result = nil -- a table that the spec gives
     assert.same({ {}, {} }, differences(lines_of(annotated), lines_of(api.built())))
@@ -85,7 +85,7 @@ describe("the names that scripts may use", function()
     return play.lb { "check", play.file("settings.lua", text) }
   end
 
-  it("are those of scripts/*.d.lua, among settings and hooks", function()
+  it("are the names of scripts/*.d.lua, among settings and hooks", function()
     for group, names in pairs(api.groups()) do
       for name in pairs(names) do
         local text = group == "" and ("return { %s = coroutine.create(print) }"):format(name)
@@ -121,7 +121,7 @@ describe("the names that scripts may use", function()
     backends = "return { backends = { { address = 'a:1', %s = print } } }",
   }
 
-  it("are those of scripts/*.d.lua, among options", function()
+  it("are the names of scripts/*.d.lua, among options", function()
     local options = api.options()
     for taker, script in pairs(GIVEN) do
       assert.truthy(check(script:format "no_such_option").err:find "no_such_option", taker)
@@ -132,7 +132,7 @@ describe("the names that scripts may use", function()
     end
   end)
 
-  it("are those of scripts/*.d.lua, among the options that the pages list", function()
+  it("are the names of scripts/*.d.lua, among the options that the pages list", function()
     local page = pages.text(pages.policies)
     local function listed(head)
       local names, first = {}, assert(page:find(head, 1, true), head)

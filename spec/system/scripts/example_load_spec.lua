@@ -180,7 +180,7 @@ describe("the example", function()
   end)
 
   describe("tenants", function()
-    it("sends each tenant to its plan's backends, which are told who it is", function()
+    it("sends each tenant to its plan's backends, and names it in X-Tenant", function()
       local function tells(plan)
         return play.answering(function(request) return plan .. " " .. table.concat(request:values "X-Tenant", "+") end)
       end

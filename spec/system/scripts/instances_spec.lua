@@ -97,7 +97,7 @@ describe("a limit", function()
     play.wait("a token of the new rate", function() return passed(lb, 1) == 1 end, 10)
   end)
 
-  it("that a reload does not change goes on where it was", function()
+  it("that a reload does not change continues where it was", function()
     local lb, say = reloading.start(limit(0.0001, 5))
     assert.equal(3, passed(lb, 3))
     assert.equal("reload", say("-- the same\n" .. limit(0.0001, 5)).event)

@@ -6,7 +6,7 @@ local process = require "spec.support.process"
 describe("a required module", function()
   after_each(play.curtain)
 
-  it("from a file decides in every worker, and in one that is started later, whatever the file holds then", function()
+  it("from a file decides in every worker, and in a worker that starts later, whatever the file holds then", function()
     local module = process.file("chosen.lua", "return { why = 'checked' }")
     local script = process.file("balancer.lua", [[
       local chosen = require "chosen"

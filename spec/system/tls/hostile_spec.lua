@@ -95,7 +95,7 @@ describe("TLS and clients that are hostile or broken", function()
     serves(lb)
   end)
 
-  it("leave room for honest clients when many begin a handshake and do not go on", function()
+  it("leave room for honest clients when many begin a handshake and do not continue", function()
     local lb = start("limits = { connections = 80 },") -- of which ten may be unfinished
     local idle = {}
     for i = 1, 60 do idle[i] = play.client(lb) end
