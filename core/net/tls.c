@@ -7,19 +7,20 @@
 
 enum {
     RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,
-    SEAL_BYTES = 4 * RECORD_BYTES, /* in one go: so much is sent by one system call */
-    /* What one read brings, what was kept until it was the connection's turn, and a record that
-     * had not come whole. */
+    SEAL_BYTES = 4 * RECORD_BYTES, /* sealed at once, and sent by one system call */
+    /* Room for one read, for what was kept until the connection's turn, and for the beginning of a
+     * record. */
     PLAIN_BYTES = 3 * 65536,
-    MESSAGES_MAX = 16, /* that are no data, in */
+    MESSAGES_MAX = 16, /* that carry no data, in MESSAGES_US */
     MESSAGES_US = 60 * 1000000,
 };
 
 /* --- messages after the handshake --- */
 
-/* A KeyUpdate has 27 bytes, takes 30 us of the CPU, and is answered even if nobody reads: those of
- * one read would hold the loop for 80 ms. An honest client sends one in hours. A client that wants
- * to negotiate anew (TLS 1.2) is answered by an alert. */
+/* Counts KeyUpdates, and alerts that we send. A KeyUpdate has 27 bytes, takes 30 us of the CPU, and
+ * is answered even if nobody reads the answer: one read full of them would hold the loop for 80 ms.
+ * An honest client sends one in hours. A client that wants to negotiate again (TLS 1.2) gets an
+ * alert. */
 static void on_info(const SSL *ssl, int where, int value)
 {
     struct tls *t = SSL_get_app_data(ssl);
@@ -35,7 +36,7 @@ static void on_info(const SSL *ssl, int where, int value)
         t->messages = 0;
     }
     if (++t->messages > MESSAGES_MAX)
-        tls_wire.in.length = 0; /* the library reads no more of them */
+        tls_wire.in.length = 0; /* the library reads no further */
 }
 
 void tls_limit_messages(struct tls *t)
@@ -55,7 +56,7 @@ static void unseal_fail(struct tls *t, struct tls_took *took, const char *why)
     took->is_broken = true;
 }
 
-/* True: another record may be there. */
+/* True: another record may follow. */
 static bool unseal_some(struct tls *t, struct tls_took *took)
 {
     size_t room = PLAIN_BYTES - took->plain.length, got = 0;
@@ -110,7 +111,7 @@ static void parts_skip(struct tls_parts *p, size_t bytes)
     }
 }
 
-/* What the next record has: as it lies there, or, if several parts have it, joined. */
+/* The bytes of the next record: where they are, or, if several parts have them, joined. */
 static struct slice parts_take(struct tls_parts *p)
 {
     static char joined[RECORD_BYTES];
@@ -184,9 +185,9 @@ void tls_stop(struct tls *t)
     buffer_dispose(&t->kept);
 }
 
-/* --- what is said of it --- */
+/* --- version, cipher, protocol --- */
 
-/* In static words: the library's own are as long as its object. */
+/* As a static text: the library's own lives only as long as its SSL. */
 static struct slice alpn_of(struct slice protocol)
 {
     if (protocol.length == 0)

@@ -1,9 +1,9 @@
 /*
  * tls - the TLS of one connection: bytes in, bytes out. It knows no socket.
  *
- * net/stream has one for each connection that speaks TLS, and net/tls_handshake brings it to OPEN.
- * What is sealed gathers, of one connection at a time, until tls_sealed_sent; what is opened is
- * borrowed until the next call for any connection.
+ * net/stream has one struct tls for each connection that speaks TLS. net/tls_handshake brings it to
+ * OPEN. One buffer of the process collects sealed bytes: it holds those of one connection until
+ * tls_sealed_sent. Opened bytes are borrowed until the next call for any connection.
  */
 #ifndef NET_TLS_H
 #define NET_TLS_H
@@ -18,77 +18,77 @@ struct ssl_st; /* of OpenSSL */
 struct tls_server;
 
 enum tls_state {
-    TLS_HELLO,   /* the client has not said yet what it wants */
-    TLS_WAITING, /* for its turn */
+    TLS_HELLO,   /* the ClientHello is not complete */
+    TLS_WAITING, /* for its turn to begin the handshake */
     TLS_SHAKING,
     TLS_OPEN,
-    TLS_ENDED, /* the peer says no more (close_notify) */
+    TLS_ENDED, /* the peer sends no more (close_notify) */
     TLS_BROKEN,
 };
 
-enum { TLS_HELD_BYTES = 20000 }; /* at least, of the library, for a connection at rest */
+enum { TLS_HELD_BYTES = 20000 }; /* the least that OpenSSL holds for an idle connection */
 
-/* Why there is no handshake. */
+/* Why a handshake is refused. */
 enum tls_refusal {
     TLS_REFUSED_NOT,
     TLS_REFUSED_HTTP,      /* plain HTTP */
     TLS_REFUSED_HELLO,     /* malformed, or too large */
-    TLS_REFUSED_NAME,      /* no site has it */
-    TLS_REFUSED_HANDSHAKE, /* no common version, a certificate that is not believed, .. */
+    TLS_REFUSED_NAME,      /* no site has the name */
+    TLS_REFUSED_HANDSHAKE, /* no common version, a certificate that is not trusted, .. */
     TLS_REFUSED_LATE,      /* it took too long */
-    TLS_REFUSED_CROWD,     /* so many have not finished theirs */
+    TLS_REFUSED_CROWD,     /* too many handshakes are unfinished */
     TLS_REFUSED_MEMORY,
     TLS_REFUSALS,
 };
 
-/* What came of some bytes. */
+/* The result of some bytes that came. */
 struct tls_took {
     struct slice plain;
-    bool opens;     /* the handshake is over with them, */
-    bool refuses;   /* or there is none: tls->refusal and why */
-    bool has_ended; /* the peer says no more */
-    bool is_broken; /* what came is not what the peer has sealed */
+    bool opens;     /* the handshake has succeeded, */
+    bool refuses;   /* or is refused: tls->refusal and why */
+    bool has_ended; /* the peer sends no more */
+    bool is_broken; /* a record that the peer cannot have sealed */
 };
 
 struct tls {
-    struct ssl_st *ssl; /* NULL: before the hello was read, and after a refusal */
+    struct ssl_st *ssl; /* NULL: before the ClientHello was read, and after a refusal */
     struct tls_server *server;
     void *owner;
-    struct buffer kept;             /* what came before it was its turn */
-    struct list_node turn;          /* of the server's, while WAITING */
-    struct list_node unfinished;    /* the same, until there is a handshake or a refusal */
-    struct tls_said said;           /* the name and the site as soon as they are known */
-    char *name;                     /* of that; NULL: none */
-    struct tls_client_said *client; /* likewise */
+    struct buffer kept;             /* bytes that came before the connection's turn */
+    struct list_node turn;          /* in server->waiting, while WAITING */
+    struct list_node unfinished;    /* in server->unfinished, until OPEN or refused */
+    struct tls_said said;           /* the name as soon as it is known, the rest when OPEN */
+    char *name;                     /* the bytes of said.name; NULL: none */
+    struct tls_client_said *client; /* said.client; NULL: none */
     uint64_t began_us;              /* steady clock */
-    uint64_t messages_since_us;     /* the same: since then `messages` have come that are no data */
-    const char *why;                /* of the refusal, in static words */
+    uint64_t messages_since_us;     /* steady clock: when the count in `messages` began */
+    const char *why;                /* why it is refused or broken, a static text */
     uint8_t state, refusal, messages;
     bool has_said_end; /* close_notify is sealed */
-    bool end_waits;    /* the peer's end is known, and its reader has paused */
+    bool end_waits;    /* the peer has ended while its reader pauses */
 };
 
-/* What is to be sealed: all of the parts, but for what was already. */
+/* Bytes to be sealed: the parts that are left. */
 struct tls_parts {
     const uv_buf_t *part;
-    size_t used; /* of the first one */
+    size_t used; /* bytes of the first part that are sealed */
     size_t left_bytes;
 };
 
-/* Of a connection that is OPEN: takes sealed bytes, adds to *took. What has to be sent for that is
+/* For a connection that is OPEN: opens the bytes into *took. Answers of the protocol are
  * sealed. */
 void tls_unseal(struct tls *, struct slice sealed, struct tls_took *took);
-void tls_unseal_rest(struct tls *, struct tls_took *took); /* what the handshake has left */
-/* Seals some of the parts. False: it cannot be, and what was sealed must not be sent. */
+void tls_unseal_rest(struct tls *, struct tls_took *took); /* bytes behind the handshake's */
+/* Seals some of the parts. False: it failed, and nothing that was sealed may be sent. */
 bool tls_seal(struct tls *, struct tls_parts *) MUST_USE;
-void tls_seal_end(struct tls *); /* close_notify, once, if it is of any use */
-struct slice tls_sealed(void);   /* what is to be sent now */
+void tls_seal_end(struct tls *); /* seals close_notify, once, if the handshake is over */
+struct slice tls_sealed(void);   /* the sealed bytes, to be sent now */
 void tls_sealed_sent(void);
-void tls_stop(struct tls *); /* of the library's memory nothing is held any more */
+void tls_stop(struct tls *); /* frees the memory that OpenSSL holds for it */
 
-/* The handshake is over: fills what is said of it, but for name and site. */
+/* After the handshake: fills tls->said, but for the name and the rules. */
 void tls_note_said(struct tls *);
-/* From now on few messages may come that are no data (tls.c). */
+/* From now on only a few messages without data are read (tls.c). */
 void tls_limit_messages(struct tls *);
 
 #endif

@@ -26,7 +26,7 @@ static bool fail(struct buffer *wrong, const char *words)
     return false;
 }
 
-/* What the library says of it, as the last of its errors. */
+/* The library's words for its last error. */
 static const char *reason(void)
 {
     const char *words = ERR_reason_error_string(ERR_peek_last_error());
@@ -36,7 +36,7 @@ static const char *reason(void)
 
 /* --- files that are no PEM --- */
 
-/* NULL: it is PEM, or nothing that is known. */
+/* Names the format of a DER file. NULL: the file is PEM, or its format is unknown. */
 static const char *words_of_der(struct slice file)
 {
     static const struct {
@@ -86,7 +86,7 @@ static bool fail_empty(struct slice file, struct buffer *wrong, const char *what
 
 /* --- the key --- */
 
-/* Nobody is there to be asked for a passphrase. */
+/* Nobody can be asked for a passphrase. */
 static int on_passphrase(char *room, int bytes, int for_writing, void *asked)
 {
     (void)room;
@@ -96,10 +96,10 @@ static int on_passphrase(char *room, int bytes, int for_writing, void *asked)
     return -1;
 }
 
-/* Finding out which decoders there are takes the library a millisecond: once for all keys. */
+/* The library needs a millisecond to find its decoders: that is done once for all keys. */
 static struct {
     OSSL_DECODER_CTX *context;
-    EVP_PKEY *key; /* where it puts what it has decoded */
+    EVP_PKEY *key; /* where the library puts a decoded key */
     bool was_asked;
 } decoder;
 
@@ -116,12 +116,12 @@ static bool decode(BIO *bio)
     decoder.was_asked = false;
     if (OSSL_DECODER_from_bio(decoder.context, bio) == 1 && decoder.key != NULL)
         return true;
-    OSSL_DECODER_CTX_free(decoder.context); /* whatever it remembers of a failure */
+    OSSL_DECODER_CTX_free(decoder.context); /* it might remember the failure */
     decoder.context = NULL;
     return false;
 }
 
-/* From the line with which the first key begins; empty: there is none. */
+/* From the first line of the first key; empty: there is no key. */
 static struct slice find_key(struct slice pem)
 {
     static const char mark[] = "PRIVATE KEY-----", begin[] = "-----BEGIN ";
@@ -265,7 +265,7 @@ static STACK_OF(X509) * read_chain(struct slice pem, struct buffer *wrong)
     return NULL;
 }
 
-/* Nobody has to believe the signature of one that signs itself. */
+/* Nobody checks the signature of a certificate that signs itself. */
 static bool check_signature(X509 *certificate, int number, struct buffer *wrong)
 {
     int digest, bits;

@@ -8,13 +8,13 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-/* The texts are put one behind the other, and get their places when all are there. */
+/* The texts are written one behind the other, and get their addresses when all are written. */
 struct writing {
     struct buffer text;
     struct tls_client_said *said;
 };
 
-/* Until then start is how far the text begins. */
+/* text->start is the text's offset for now. */
 static void end_text(struct writing *w, struct slice *text, size_t from)
 {
     *text = (struct slice){(const char *)from, buffer_length(&w->text) - from};
@@ -59,7 +59,7 @@ static void add_pem(struct writing *w, X509 *certificate)
     add_bio(w, &w->said->pem, bio);
 }
 
-/* Without those that have a byte that no name has: who reads them would see the end there. */
+/* Only such names are kept: a NUL or a space in a name would look like the end of it. */
 static bool is_plain(const unsigned char *bytes, size_t length)
 {
     for (size_t i = 0; i < length; i++)
@@ -111,7 +111,7 @@ static void add_certificate(struct writing *w, X509 *certificate)
         w->said->not_after = (int64_t)timegm(&end);
 }
 
-/* The texts are elsewhere: where said has them from `from` on, they are from `to` on. */
+/* The block of texts has moved, from `from` to `to`: the slices follow. */
 static void move_texts(struct tls_client_said *said, const char *from, const char *to)
 {
     struct slice *texts[] = {&said->error,     &said->subject,   &said->issuer,
@@ -122,7 +122,7 @@ static void move_texts(struct tls_client_said *said, const char *from, const cha
         texts[i]->start = to + (size_t)(texts[i]->start - from);
 }
 
-/* The bytes go behind the struct. */
+/* Copies the texts behind the struct. */
 static struct tls_client_said *place(const struct writing *w)
 {
     size_t length = buffer_length(&w->text);

@@ -1,5 +1,5 @@
 /*
- * tls_client - who a client is, by its certificate.
+ * tls_client - the certificate of a client, and what it says.
  */
 #ifndef NET_TLS_CLIENT_H
 #define NET_TLS_CLIENT_H
@@ -12,26 +12,26 @@
 
 struct ssl_st; /* of OpenSSL */
 
-/* The names of a certificate, each with a NUL behind it. */
+/* The names in a certificate, each with a NUL behind it. */
 struct tls_client_names {
     struct slice dns, uri, email;
 };
 
 struct tls_client_said {  /* the layout is also in policy/context.lua */
-    struct slice error;   /* why it is not verified; empty: it is */
+    struct slice error;   /* why it is not verified; empty: it is verified */
     struct slice subject; /* as RFC 2253 writes it: "CN=anna,O=Example" */
-    struct slice issuer;  /* the same of who signed it */
+    struct slice issuer;  /* its signer, written the same way */
     struct slice serial;  /* hex digits */
-    struct slice sha256;  /* of the whole certificate, hex digits */
+    struct slice sha256;  /* hex digits, of the whole certificate */
     struct slice pem;     /* the certificate */
     struct tls_client_names names;
     int64_t not_after;  /* seconds since 1970 */
-    size_t texts_bytes; /* of all texts, which stand behind this */
+    size_t texts_bytes; /* of all texts, which follow this struct */
 };
 
-/* Of a handshake that is over. NULL: the client has shown no certificate. Free with mem_free. */
+/* After the handshake. NULL: the client has sent no certificate. Free with mem_free. */
 struct tls_client_said *tls_client_new(const struct ssl_st *);
-/* For who may outlive the connection; NULL of NULL. */
+/* A copy that may outlive the connection; NULL of NULL. */
 const struct tls_client_said *tls_client_copy(const struct tls_client_said *, struct arena *);
 
 #endif

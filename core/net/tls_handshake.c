@@ -3,7 +3,7 @@
  *     |                 |                     |
  *     '-----------------+------ refused ------'--> BROKEN
  *
- * Nobody waits while there is time in the turn of the loop.
+ * A connection skips WAITING if this turn of the loop has time left for handshakes.
  */
 #include "net/tls_handshake.h"
 
@@ -14,13 +14,13 @@
 #include <openssl/ssl.h>
 
 enum {
-    TURN_US = 2000, /* of each turn of the loop, for handshakes */
-    /* Of several handshakes, that are begun before anything is given up. */
+    TURN_US = 2000, /* time for handshakes in each turn of the loop */
+    /* For the handshakes that begin before memory is freed. */
     MEMORY_BYTES = 256 * 1024,
-    KEPT_MAX = 2 * 65536, /* before it is its turn: who sends more has not waited for an answer */
+    KEPT_MAX = 2 * 65536, /* an honest client sends less before it gets an answer */
 };
 
-/* --- the end of one that does not succeed --- */
+/* --- refusals --- */
 
 static void handshake_finish(struct tls *t)
 {
@@ -31,7 +31,7 @@ static void handshake_finish(struct tls *t)
     buffer_dispose(&t->kept);
 }
 
-/* As the library would; before it is there (RFC 8446, 6). */
+/* The alert that the library would send, before there is an SSL (RFC 8446, 6). */
 static void seal_alert(uint8_t description)
 {
     const char alert[] = {SSL3_RT_ALERT, 3, 3, 0, 2, SSL3_AL_FATAL, (char)description};
@@ -39,7 +39,7 @@ static void seal_alert(uint8_t description)
     buffer_append(&tls_wire.out, (struct slice){alert, sizeof alert});
 }
 
-/* Who speaks HTTP to this port shall read why that does not work. */
+/* A client that speaks plain HTTP to this port reads why that does not work. */
 static void answer_plain(void)
 {
     buffer_append_text(&tls_wire.out, "HTTP/1.1 400 Bad Request\r\n"
@@ -77,7 +77,7 @@ static void handshake_refuse_hello(struct tls *t, enum tls_refusal refusal, cons
 
 /* --- the handshake --- */
 
-/* The library has sealed an alert, if the client should know. */
+/* The library has sealed an alert already, if the client should get one. */
 static void shake_fail(struct tls *t, struct tls_took *took)
 {
     bool lacked = tls_library_lacked_memory();
@@ -101,7 +101,7 @@ static void shake_on(struct tls *t, struct tls_took *took)
     }
 }
 
-/* The clock is read twice: what is reckoned with the time of the event would be late. */
+/* Reads the clock before and after: the time of the event is from before the handshake. */
 static void shake(struct tls *t, struct tls_took *took)
 {
     uint64_t began_us = clock_steady_us();
@@ -110,7 +110,7 @@ static void shake(struct tls *t, struct tls_took *took)
     shake_on(t, took);
     tls_library_end_bounded();
     if (t->state == TLS_OPEN)
-        tls_note_said(t); /* there has to be memory for that */
+        tls_note_said(t); /* after the end of bounded memory: it needs some */
     t->server->turn_us += clock_steady_us() - began_us;
     loop_note_work(t->server->loop);
     if (t->state == TLS_OPEN) {
@@ -120,7 +120,7 @@ static void shake(struct tls *t, struct tls_took *took)
     tls_wire.in = (struct slice){"", 0};
 }
 
-/* NULL: the library has said why, if it was not for want of memory. */
+/* NULL: memory is full, or the library knows why. */
 static SSL *ssl_new(struct tls *t, unsigned site)
 {
     SSL_CTX *context = tls_sites_context(t->server->sites, site);
@@ -136,7 +136,7 @@ static SSL *ssl_new(struct tls *t, unsigned site)
     return ssl;
 }
 
-/* False: it is refused. */
+/* False: the handshake is refused. */
 static bool handshake_choose_site(struct tls *t, struct tls_took *took)
 {
     int site = TLS_NAMES_NONE;
@@ -165,13 +165,13 @@ static bool handshake_choose_site(struct tls *t, struct tls_took *took)
     return false;
 }
 
-/* read: all that has come; it may be what is kept. What a handshake that has failed for want of
- * memory gives back is enough that memory is not full, so it asks before. */
+/* read: all bytes that have come; it may be t->kept. If a handshake fails because memory is full,
+ * the memory that it frees hides that from the loop: so lacks_memory is set before it begins. */
 static void handshake_begin(struct tls *t, struct slice read, struct tls_took *took)
 {
     struct buffer kept = t->kept;
 
-    t->kept = (struct buffer){0}; /* the library has its own from now on */
+    t->kept = (struct buffer){0}; /* freed below: the library copies the bytes */
     t->server->loop->lacks_memory |= mem_lacks(MEMORY_BYTES);
     if (handshake_choose_site(t, took)) {
         t->state = TLS_SHAKING;
@@ -181,7 +181,7 @@ static void handshake_begin(struct tls *t, struct slice read, struct tls_took *t
     buffer_dispose(&kept);
 }
 
-/* --- whose turn it is --- */
+/* --- turns --- */
 
 static bool server_has_time(struct tls_server *server)
 {
@@ -234,7 +234,7 @@ static void handshake_note(struct tls *t, const struct tls_hello *hello)
     t->state = TLS_WAITING;
 }
 
-/* All that has come, which is kept or in *read. */
+/* read: all bytes that have come; it may be t->kept. */
 static void handshake_look(struct tls *t, struct slice read, struct tls_took *took)
 {
     struct tls_hello hello = {0};
@@ -350,7 +350,7 @@ void tls_server_follow(struct tls_server *server, const struct tls_sites_rules *
 {
     tls_sites_free(server->sites);
     server->sites = rules->count > 0 ? tls_sites_new(rules) : NULL;
-    if (server->sites != NULL) { /* what the library makes once is made while there is memory */
+    if (server->sites != NULL) { /* the library makes its lasting objects while there is memory */
         (void)tls_sites_context(server->sites, 0);
         BIO_free(tls_library_bio());
     }

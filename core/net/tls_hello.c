@@ -74,7 +74,7 @@ static bool take_number(struct slice *rest, size_t bytes, unsigned *number)
     return true;
 }
 
-/* A length of so many bytes, and what it says. */
+/* A length, in length_bytes bytes, and as many bytes as it says. */
 static bool take_piece(struct slice *rest, size_t length_bytes, struct slice *piece)
 {
     unsigned length;
@@ -82,7 +82,7 @@ static bool take_piece(struct slice *rest, size_t length_bytes, struct slice *pi
     return take_number(rest, length_bytes, &length) && take(rest, length, piece);
 }
 
-/* The same, and nothing is behind it. */
+/* The same, and nothing may follow. */
 static bool take_all(struct slice rest, size_t length_bytes, struct slice *piece)
 {
     return take_piece(&rest, length_bytes, piece) && rest.length == 0;
@@ -90,7 +90,7 @@ static bool take_all(struct slice rest, size_t length_bytes, struct slice *piece
 
 /* --- extensions --- */
 
-/* There is one name (RFC 6066, 3), and no other kind of name was ever defined. */
+/* There may be one name (RFC 6066, 3); no other kind of name was ever defined. */
 static bool read_server_name(struct slice content, struct tls_hello *out)
 {
     struct slice list, name;
@@ -126,7 +126,7 @@ static bool read_alpn(struct slice content, struct tls_hello *out)
     return true;
 }
 
-/* Those that nobody knows are there to be ignored (RFC 8701). */
+/* Unknown versions are ignored, as RFC 8701 asks. */
 static bool read_versions(struct slice content, struct tls_hello *out)
 {
     struct slice list;
@@ -169,7 +169,7 @@ static bool read_extension(unsigned type, struct slice content, struct tls_hello
     }
 }
 
-/* Each of ours comes once (RFC 8446, 4.2). All of them have numbers below 64. */
+/* An extension comes once (RFC 8446, 4.2). All that we read have numbers below 64. */
 static bool is_again(unsigned type, uint64_t *seen)
 {
     uint64_t bit = type < 64 ? (uint64_t)1 << type : 0;
@@ -223,7 +223,7 @@ static enum tls_hello_step read_message(struct slice rest, struct tls_hello *out
 
 /* --- records --- */
 
-/* One record's part of the message. MORE: it is not all there. */
+/* One record's part of the message. MORE: the record is not complete. */
 static enum tls_hello_step next_record(struct slice *bytes, struct slice *part,
                                        struct tls_hello *out)
 {
@@ -246,7 +246,7 @@ static enum tls_hello_step next_record(struct slice *bytes, struct slice *part,
     return part->length < length ? HELLO_MORE : HELLO_READY;
 }
 
-/* The header of the message, of what there is of it. */
+/* Judges as much of the message's header as has come. */
 static enum tls_hello_step check_header(struct slice message, struct tls_hello *out)
 {
     if (message.length >= 1 && byte_at(message, 0) != MESSAGE_CLIENT_HELLO)
@@ -259,7 +259,7 @@ static enum tls_hello_step check_header(struct slice message, struct tls_hello *
     return HELLO_READY;
 }
 
-/* Puts the parts together; a part that is alone stays where it is. */
+/* Joins the parts in room; a single part stays where it is. */
 static enum tls_hello_step gather(struct slice bytes, char *room, struct slice *message,
                                   struct tls_hello *out)
 {

@@ -36,7 +36,7 @@ static void library_free(void *block, const char *file, int line)
     mem_free(block);
 }
 
-/* As realloc may move what it has, and leaves the old bytes there. */
+/* Not realloc: that may move the block, and leaves the old bytes where they were. */
 static void *library_move(void *old, size_t bytes, const char *file, int line)
 {
     void *block = library_alloc(bytes, file, line);
@@ -96,7 +96,7 @@ void tls_library_end_secret(void)
 
 /* --- errors --- */
 
-/* Not ERR_clear_error alone: it takes 390 instructions where there is nothing to clear. */
+/* ERR_clear_error alone takes 390 instructions, even if there is nothing to clear. */
 void tls_library_forget_errors(void)
 {
     if (ERR_peek_error() != 0)
@@ -145,7 +145,7 @@ static long wire_control(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-/* Once: a process has no more than 127 of its types, and nobody gives one back. */
+/* Made once: a process has 127 types of BIO at most, and none is ever given back. */
 static BIO_METHOD *wire_method(void)
 {
     static BIO_METHOD *method;

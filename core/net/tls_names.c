@@ -1,7 +1,7 @@
 /*
- * One table, by the hash of the whole text, "*." included: a wildcard is looked for by the name
- * with its first label replaced. Whoever configures the names chose them, so nobody can find many
- * of one bucket.
+ * One table, by the hash of the whole text, "*." included. A wildcard is found by the name with its
+ * first label replaced by "*". The configuration chooses the names, so no client can crowd a
+ * bucket.
  */
 #include "net/tls_names.h"
 
@@ -10,7 +10,7 @@
 
 enum { SIZE_MIN = 16, NAME_BYTES_MAX = 253, LABEL_BYTES_MAX = 63 };
 
-/* A key in two pieces, so that "*" takes the place of a label without a copy. */
+/* A key in two pieces: so "*" replaces a label without a copy. */
 struct key {
     struct slice wildcard, rest;
     uint64_t hash;
@@ -50,7 +50,7 @@ static bool has_key(const struct tls_name *name, const struct key *key)
            slice_is(first, key->wildcard) && slice_is_nocase(second, key->rest);
 }
 
-/* Where the key is, or the free place where it belongs. */
+/* The key's slot, or the free slot where it belongs. */
 static struct tls_name *slot_of(const struct tls_names *names, const struct key *key)
 {
     uint32_t at = (uint32_t)key->hash & (names->size - 1);
@@ -143,9 +143,9 @@ int tls_names_find(const struct tls_names *names, struct slice name)
     return site;
 }
 
-/* --- what a name may be --- */
+/* --- host names --- */
 
-/* Letters, digits, hyphens, and the underscore that some names in use have. */
+/* Letters, digits, hyphens, and the underscore, which some names in use have. */
 static bool is_label(struct slice label)
 {
     if (label.length == 0 || label.length > LABEL_BYTES_MAX || label.start[0] == '-' ||

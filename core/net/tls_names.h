@@ -1,9 +1,9 @@
 /*
- * tls_names - which site a host name belongs to: exact, then one wildcard label, then the first
- * site unless that is not wished. Pure; a lookup takes the same time however many names there are.
+ * tls_names - which site a host name belongs to: an exact name first, then a wildcard, then the
+ * first site unless names are strict. Pure; a lookup takes the same time for any number of names.
  *
- * "*.example.com" has a.example.com and neither example.com nor a.b.example.com. Letter case and a
- * dot at the end do not matter.
+ * "*.example.com" matches a.example.com, but neither example.com nor a.b.example.com. Letter case
+ * and a dot at the end do not matter.
  */
 #ifndef NET_TLS_NAMES_H
 #define NET_TLS_NAMES_H
@@ -24,21 +24,21 @@ struct tls_name {
 struct tls_names {
     struct tls_name *slots; /* a power of two, at most half of them in use; NULL: none yet */
     uint32_t size, count;
-    bool strict; /* a name that no site has, or none, belongs to none; else to site 0 */
+    bool strict; /* an unknown or missing name has no site; else it has site 0 */
 };
 
-/* A zeroed one is empty. */
+/* An empty table is all zero. */
 void tls_names_dispose(struct tls_names *);
-/* The site that has the name from now on: this one, or the one that had it before. Copies the
- * name, which has to be right: tls_names_is_right. */
+/* Adds a copy of the name, unless it is there. Gives the site that has the name now: this one, or
+ * the site that had it before. The name has to be right: tls_names_is_right. */
 unsigned tls_names_add(struct tls_names *, struct slice name, unsigned site);
-/* A site, or TLS_NAMES_NONE. A name of length 0: the client said none. */
+/* A site, or TLS_NAMES_NONE. Length 0: the client asked for no name. */
 int tls_names_find(const struct tls_names *, struct slice name);
 /* Was this very name added? */
 bool tls_names_has(const struct tls_names *, struct slice name);
-/* Is it a host name of A-labels and no address, maybe with "*." in front? */
+/* May a site have the name: a host name of A-labels, no address, maybe with "*." in front? */
 bool tls_names_is_right(struct slice name);
-/* Is it a host name and no address, as a client may say it? Without a wildcard. */
+/* May a client ask for the name: a host name, no address, no wildcard? */
 bool tls_names_is_host(struct slice name);
 
 #endif

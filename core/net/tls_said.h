@@ -1,6 +1,6 @@
 /*
- * tls_said - what is known of a connection's handshake, for scripts and the log. Plain data, which
- * lives as long as the connection.
+ * tls_said - what scripts and the log say about a connection's handshake. Plain data, which lives
+ * as long as the connection.
  */
 #ifndef NET_TLS_SAID_H
 #define NET_TLS_SAID_H
@@ -15,15 +15,15 @@
 struct tls_said {         /* the first six are also in policy/context.lua */
     struct slice version; /* "1.2" or "1.3" */
     struct slice cipher;  /* as IANA calls it: "TLS_AES_128_GCM_SHA256" */
-    struct slice name;    /* which the client named, in lower case; empty: none */
-    struct slice alpn;    /* what both agreed upon; empty: nothing */
+    struct slice name;    /* that the client asked for, in lower case; empty: none */
+    struct slice alpn;    /* the protocol that both agreed on; empty: none */
     bool resumed;
-    const struct tls_client_said *client; /* who it is by its certificate; NULL: it has none */
-    uint64_t client_rules; /* struct tls_client_rules, id: by which it was asked for that */
-    uint64_t handshake_us; /* from the connection's begin to its end */
+    const struct tls_client_said *client; /* its certificate; NULL: it has none */
+    uint64_t client_rules;                /* id of the struct tls_client_rules that asked for it */
+    uint64_t handshake_us;                /* from the beginning of TLS to the handshake's end */
 };
 
-/* For who may outlive the connection; NULL of NULL. Version and cipher are static. */
+/* A copy that may outlive the connection; NULL of NULL. Version and cipher are static. */
 static inline const struct tls_said *tls_said_copy(const struct tls_said *said, struct arena *arena)
 {
     struct tls_said *copy;

@@ -4,8 +4,8 @@
 #include "base/mem.h"
 
 struct site {
-    struct ssl_ctx_st *context; /* NULL: none now */
-    struct list_node node;      /* of those that have one, the last used one last */
+    struct ssl_ctx_st *context; /* NULL: not made, or dropped */
+    struct list_node node;      /* in sites->kept, while it has a context; the last used is last */
 };
 
 struct tls_sites {

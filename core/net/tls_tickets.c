@@ -8,9 +8,9 @@
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 
-enum { NAME_BYTES = 16 }; /* by which the library finds a ticket's key */
+enum { NAME_BYTES = 16 }; /* a ticket names its key in so many bytes */
 
-struct site_keys { /* of a site, from one key of all */
+struct site_keys { /* derived from one shared key */
     uint8_t seal[SHA256_BYTES], sign[SHA256_BYTES], name[SHA256_BYTES];
 };
 
@@ -21,7 +21,7 @@ void tls_tickets_share(const struct segment *s)
     segment = s;
 }
 
-/* --- what a site is known by --- */
+/* --- the digest of a site --- */
 
 static void free_digest(void *context, void *digest, CRYPTO_EX_DATA *data, int index, long number,
                         void *pointer)
@@ -43,7 +43,7 @@ static int index_of_digest(void)
     return at;
 }
 
-/* --- its keys --- */
+/* --- the keys of a site --- */
 
 static void derive(const uint8_t key[], const uint8_t *digest, char purpose, uint8_t *out)
 {
@@ -74,7 +74,7 @@ static bool use_keys(struct site_keys *keys, const uint8_t *iv, EVP_CIPHER_CTX *
            EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, keys->seal, iv, seals) == 1;
 }
 
-/* The place of the key with that name, or that of none. */
+/* The index of the key with that name; SEGMENT_TICKET_KEYS: there is none. */
 static unsigned find_key(const struct tickets_keys *all, const uint8_t *digest,
                          const unsigned char *name)
 {
@@ -100,8 +100,8 @@ static unsigned begin_ticket(const struct tickets_keys *all, const uint8_t *dige
                                                                             : SEGMENT_TICKET_KEYS;
 }
 
-/* Of OpenSSL: 1 if it is done; opening: 2 if the ticket should be a new one, 0 if it is noise;
- * negative: this handshake fails. Sealing: 0: no ticket. */
+/* OpenSSL wants 1: done. When it opens a ticket: 2: done, and the client should get a new ticket;
+ * 0: no key opens it; negative: the handshake fails. When it seals one: 0: no ticket. */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int seals)
 {
@@ -127,10 +127,11 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return at > 0 ? 2 : 1;
 }
 
-/* --- whose session is resumed --- */
+/* --- sessions that are not resumed --- */
 
-/* The library does not look again at how long the client's certificate is good: with one that is
- * over a full handshake decides. Each resumption gives a new ticket, so it might never end. */
+/* The library does not check again whether the client's certificate has expired, and each
+ * resumption gives a new ticket: a session might never end. If it has expired, a full handshake
+ * decides. */
 static SSL_TICKET_RETURN on_opened(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                    size_t name_bytes, SSL_TICKET_STATUS status, void *data)
 {
@@ -147,7 +148,7 @@ static SSL_TICKET_RETURN on_opened(SSL *ssl, SSL_SESSION *session, const unsigne
     return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
-/* --- of a context --- */
+/* --- a context --- */
 
 bool tls_tickets_use(SSL_CTX *context, const uint8_t site[SHA256_BYTES])
 {
