@@ -14,7 +14,7 @@ void deadline_init(struct deadline *, void (*on_passed)(struct deadline *));
 void deadline_set(struct loop *, struct deadline *, uint64_t delay_ms);
 void deadline_clear(struct deadline *); /* in any state */
 
-/* Not set, in any state, and soon set again: for one that lives on. It must still be cleared
+/* In any state: clears the deadline of an owner that soon sets it again. It must still be cleared
  * before its memory is given back. */
 void deadline_rest(struct deadline *);
 

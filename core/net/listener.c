@@ -1,9 +1,9 @@
 /*
- * By accept4 itself and not by uv_listen: that takes one connection in a turn of the loop, and
- * leaves asking for the peer's address to a system call more for each.
+ * By accept4 itself and not by uv_listen: uv_listen takes one connection in a turn of the loop, and
+ * needs another system call for each peer's address.
  *
- * How many are tried in a turn follows from how many there were in the last one. A try that finds
- * nobody costs about as much as one that does, and the loop tells of the rest anyway.
+ * The number of tries in a turn follows from the number of connections in the last turn. A try that
+ * finds none costs about as much as one that does, and the loop reports the rest anyway.
  */
 #include "net/listener.h"
 

@@ -1,9 +1,9 @@
 /*
- * network - taken strictly: what could be meant otherwise is refused with the way out.
+ * network - read strictly: a text that could mean something else is refused, with a better one.
  *
  * All is kept as IPv6, IPv4 in its v4-mapped corner: there a prefix has 96 bits more. A network
- * that is larger than the corner is one of IPv6, and has nothing of IPv4: "::/0" trusts nobody
- * who has an IPv4 address.
+ * that is larger than the corner has IPv6 addresses only: "::/0" trusts nobody who has an IPv4
+ * address.
  */
 #include "net/network.h"
 

@@ -42,8 +42,8 @@ static void opening_drop(struct opening *o, void *connection)
     o->kind->close(connection);
 }
 
-/* What keeps an extra one from beginning, a descriptor that is not there or the account, is no
- * failure: the others go on, and it may be otherwise soon. */
+/* If an extra connection cannot begin, for want of a descriptor or by the account, that is no
+ * failure: the others continue, and soon one may be able to begin. */
 static void on_next(struct deadline *d)
 {
     struct opening *o = list_entry(d, struct opening, next);

@@ -3,11 +3,11 @@
  *
  *   0 ms        250 ms        600 ms
  *   first ------------------------------->   The kernel sends a lost SYN again after 1 s.
- *               second ------------------>   A connection begun besides sends its own sooner,
+ *               second ------------------>   A second connection sends its own SYN sooner,
  *                             third ----->   so a lost SYN costs a quarter of a second.
  *
- * A failure of one that says something (a refusal) ends all of them; silence of one says
- * nothing about the others. Extra ones are at most a tenth of the connections begun in the
+ * A refusal of one connection ends all of them; silence of one says nothing about the
+ * others. Extra connections are at most a tenth of the connections begun in the
  * last 10 s, but one opening at a time may always have its two. A unix socket loses
  * nothing, so it has none.
  *

@@ -1,8 +1,8 @@
 /*
  * proxy_header - the header of the PROXY protocol, version 1 or 2: whose connection it is. Pure.
  *
- * A proxy that passes bytes on without reading them sends it before the first of them. Sections are
- * those of its text, https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt.
+ * A proxy that passes bytes on without reading them sends it before the first of them. Sections
+ * refer to https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt.
  */
 #ifndef NET_PROXY_HEADER_H
 #define NET_PROXY_HEADER_H

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
-/* Of a negative libuv code: descriptors, memory or ports have run out, whoever the peer is. */
+/* Does a negative libuv code say that descriptors, memory or ports have run out, for any peer? */
 static inline bool shortage_explains(int code)
 {
     return code == UV_EMFILE || code == UV_ENFILE || code == UV_ENOMEM || code == UV_ENOBUFS ||

@@ -261,13 +261,13 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 
     DCHECK(s->is_reading);
     (void)suggested;
-    /* Without a buffer libuv reads nothing, and tells at once. */
+    /* Without a buffer libuv reads nothing, and reports that at once. */
     *out = uv_buf_init(room > 0 ? s->loop->read_buffer : NULL, room);
 }
 
-/* Is an end one? The kernel tells of a reset once: a write may have been told, and reading then
- * finds an end; and libuv takes a hang-up behind the last bytes for an end without asking. If
- * the peer's end came before the reset, the error is a broken pipe, and the end is one. */
+/* Is an end a true end, or a reset? The kernel reports a reset once: if a write got it, a read then
+ * finds an end. And libuv takes a hang-up behind the last bytes for an end without asking. If the
+ * peer's end came before the reset, the error is a broken pipe, and the end is true. */
 static int stream_end_status(const struct stream *s)
 {
     int status;

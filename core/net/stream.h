@@ -19,8 +19,8 @@
 
 /* Takes a socket that was accepted. */
 void stream_accept(struct stream *, struct loop *, int socket, const struct stream_events *);
-/* Of one that was accepted, before it is read: it speaks TLS, and on_secured says when it does.
- * read: what was read of it before, all of it sealed. */
+/* For an accepted stream, before it is read: TLS begins, and on_secured comes when the handshake is
+ * over. read: sealed bytes that were read before. */
 void stream_secure(struct stream *, struct tls_server *, struct slice read);
 /* Begins to connect; on_connected reports the result. 0, or a negative libuv code that says why it
  * could not even begin; then the stream must still be closed. */
@@ -45,10 +45,10 @@ static inline bool stream_is_dead(const struct stream *s)
 }
 
 /* From now on the kernel asks the peer every few seconds whether it still knows this connection,
- * and gives up one that it does not know or that nobody answers. The owner of a socket that was
- * closed cannot be told from one that was half-closed before its kernel has forgotten the socket:
- * in Linux that takes a minute after the end of the sending side (tcp_fin_timeout), unless
- * a byte for it comes before. */
+ * and gives the connection up if the peer does not know it or does not answer. A peer that has
+ * closed looks like a peer that has half-closed until its kernel forgets the socket: in Linux that
+ * takes a minute after the end of the sending side (tcp_fin_timeout), unless a byte for it comes
+ * before. */
 static inline void stream_keep_alive(const struct stream *s)
 {
     if (s->uv.handle.type == UV_TCP)

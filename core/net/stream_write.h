@@ -78,7 +78,7 @@ extern const struct outlet_kind stream_outlet_kind;
 void stream_fail(struct stream *, int status);
 void stream_report_failure(struct stream *);
 void stream_send_sealed(struct stream *); /* what its TLS has sealed */
-/* Over TLS the peer is told that nothing follows, if it can be: to close then cuts nothing. */
+/* Over TLS: sends close_notify if possible, so that the close that follows cuts nothing. */
 void stream_say_end(struct stream *);
 
 #endif

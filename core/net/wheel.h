@@ -35,8 +35,8 @@ void wheel_init(struct wheel *, uint64_t now_ms);
 /* Borrows the deadline until it has passed or is cleared. It passes 1 ms late at most, and never
  * early. from_ms: now, or a moment that the wheel has not heard of yet. */
 void wheel_set(struct wheel *, struct deadline *, uint64_t from_ms, uint64_t delay_ms);
-/* Takes out the next one that is due by then; NULL: none, and until_ms is the wheel's time. Between
- * two calls any deadline may be set and cleared, also one that is due. */
+/* Takes out the next deadline that is due by until_ms; NULL: there is none, and until_ms is the
+ * wheel's time. Between two calls any deadline may be set and cleared, even if it is due. */
 struct deadline *wheel_pass(struct wheel *, uint64_t until_ms);
 
 #endif
