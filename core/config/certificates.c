@@ -1,9 +1,11 @@
 /*
- * Each certificate is a struct piece, and behind it what its lengths say:
+ * Each certificate is a struct piece, and behind it these bytes, with the lengths that it names:
  *
  *   piece | chain | key, if in another file | names | path of the chain | path of the key | pattern
  *
- * Behind them it is the same of what clients are verified with: those who sign, and the revoked.
+ * Behind the certificates are the files that clients are verified with. Each entry of tls.clients
+ * is a struct piece, and behind it the certificates that sign (as chain) and the revocation lists
+ * (as key).
  */
 #include "config/certificates.h"
 
@@ -22,8 +24,8 @@ enum { OF_A_SITE = -1 };
 struct piece {
     struct tls_facts facts;          /* of a certificate */
     int32_t client;                  /* which of tls.clients, or OF_A_SITE */
-    uint32_t chain_bytes, key_bytes; /* key 0: it is among the chain's bytes */
-    uint32_t names_bytes, cert_bytes, path_bytes, pattern_bytes; /* the paths with a NUL */
+    uint32_t chain_bytes, key_bytes; /* key 0: the chain's file has the key, too */
+    uint32_t names_bytes, cert_bytes, path_bytes, pattern_bytes; /* the paths with their NULs */
     bool others_may_read;
 };
 
@@ -104,7 +106,7 @@ static bool put_texts(struct reading *r, const char *cert, const char *key,
            put(r, cert, pattern);
 }
 
-/* Without a name it serves whoever says none that is known: the first one does. */
+/* Only the first certificate may have no name: it serves clients that ask for no known name. */
 static bool check(struct reading *r, const char *cert, const char *key,
                   const struct tls_certificate *pem, struct piece *piece, struct buffer *names)
 {
@@ -154,7 +156,7 @@ static bool read_one(struct reading *r, const char *cert, const char *key)
     struct piece piece;
     bool is_fine;
 
-    memset(&piece, 0, sizeof piece); /* its padding, too: who compares two readings sees it */
+    memset(&piece, 0, sizeof piece); /* its padding, too: readings are compared by bytes */
     piece.client = OF_A_SITE;
     is_fine = put(r, cert, (struct slice){(const char *)&piece, sizeof piece}) &&
               read_pieces(r, cert, key, &piece, &names);
@@ -212,7 +214,7 @@ static bool read_client(struct reading *r, unsigned which)
 
 /* --- all of them --- */
 
-static int folder_error; /* why glob could not look into a folder; 0: it could */
+static int folder_error; /* why glob could not read a folder; 0: it could */
 
 static int on_folder(const char *path, int error)
 {
@@ -296,7 +298,7 @@ bool certificates_next(struct slice *files, struct certificate *certificate)
 
     if (!next_piece(files, &piece))
         return false;
-    if (piece.client != OF_A_SITE) { /* all others are of clients, too */
+    if (piece.client != OF_A_SITE) { /* from here on all are of clients */
         *files = SLICE("");
         return false;
     }

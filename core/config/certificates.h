@@ -1,9 +1,9 @@
 /*
  * certificates - the files that tls.certificates names, read once and checked.
  *
- * Who tries a script reads them. What was read are bytes without pointers, which travel as the
- * script's text does: other processes find the certificates in them and open no file. Each file is
- * found where its path leads then, through links, too.
+ * The process that tries a script reads the files. The result is bytes without pointers, which
+ * reach other processes as the script's text does: these find the certificates there and open no
+ * file. Links in a path are followed when the file is read.
  */
 #ifndef CONFIG_CERTIFICATES_H
 #define CONFIG_CERTIFICATES_H
@@ -15,22 +15,22 @@ struct fields_wrong; /* lua/fields.h */
 
 enum { CERTIFICATES_BYTES_MAX = 128 << 20 };
 
-struct certificate { /* one that was read; borrows from the bytes */
+struct certificate { /* borrows from the bytes */
     struct tls_certificate pem;
     struct slice names;     /* each with a NUL behind it */
-    const char *cert, *key; /* the paths; of one file with both the same */
-    const char *pattern;    /* that led to it; "": it was named itself */
+    const char *cert, *key; /* the paths; equal if one file has both */
+    const char *pattern;    /* the pattern that found the file; "": the script names the file */
     struct tls_facts facts;
-    bool others_may_read; /* the key's file, whoever has an account here */
+    bool others_may_read; /* other accounts may read the key's file */
 };
 
-/* Reads all files into the vault: tls.files. What is wrong is kept as by lua/fields.h, with the
- * setting's path and the file's. */
+/* Reads all files into the vault: tls.files. A fault is reported as by lua/fields.h, with the path
+ * of the setting and of the file. */
 void certificates_read(struct config_tls *, struct fields_wrong *);
 /* The next one; false after the last. */
 bool certificates_next(struct slice *files, struct certificate *);
 
-struct client_files { /* what clients are verified with; borrows from the bytes */
+struct client_files { /* to verify clients with; borrows from the bytes */
     unsigned client;  /* which of tls.clients */
     struct slice ca, crl;
 };

@@ -90,7 +90,7 @@ struct config_page { /* what a client gets with a status of our own */
     char *type;      /* Content-Type */
     char *body;      /* NULL, and no type: the body that we write without a page */
     size_t body_bytes;
-    struct config_pairs headers; /* sorted, each once; they come before those of all pages */
+    struct config_pairs headers; /* sorted, each once; they win over the fields of all pages */
 };
 
 /* If the script sets none, it is FAIL if the script calls ctx:reject anywhere: such a script guards
@@ -106,7 +106,7 @@ enum config_body_first {
 };
 
 /* Which clients' connections are served by a connection to a backend that has carried a request's
- * body: the one that sent it, or all. */
+ * body: only of the client that sent it, or of all. */
 enum config_reuse { CONFIG_REUSE_SAFE, CONFIG_REUSE_ALL };
 
 struct config_health {
@@ -146,7 +146,7 @@ struct config_limits {
     uint64_t queue;       /* requests that wait for a backend with room, over all workers */
     uint64_t least_rate;  /* bytes a second that a client has to send or to take; 0: none */
     uint64_t connections; /* clients, over all workers; 0: derived from descriptors */
-    uint64_t per_client;  /* of them those of one address, over all workers; 0: no limit */
+    uint64_t per_client;  /* connections of one address, over all workers; 0: no limit */
     uint64_t memory;      /* bytes for clients, over all workers; 0: derived from the machine */
     uint32_t attempts;
     double retry_budget; /* fraction of requests */

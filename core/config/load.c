@@ -235,7 +235,7 @@ static bool find_guard(struct config *config, const char *path, struct slice tex
     return config->guard_line > 0;
 }
 
-/* By the text, not by what calls have done so far: the first call that fails may be the one that
+/* Judges the text, not what calls have done so far: the first call that fails may be a call that
  * had to refuse. */
 static void guard(struct config *config)
 {

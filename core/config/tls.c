@@ -47,7 +47,7 @@ static const char *objection_to_path(struct slice path)
     return NULL;
 }
 
-/* NULL: there is none, or something is wrong. */
+/* NULL: the path is missing or wrong. */
 static char *read_path(struct fields *table, const char *name, unsigned position)
 {
     const char *objection;
@@ -197,7 +197,7 @@ static void read_site(struct config_tls *tls, struct fields *sites, struct slice
     }
 }
 
-/* Those of all others first; else by name, as a table has no order and lb names what changed. */
+/* The default first, then by name: a table of Lua has no order, and lb reports changes. */
 static int compare_clients(const void *a, const void *b)
 {
     const struct config_tls_client *one = a, *other = b;
@@ -207,7 +207,7 @@ static int compare_clients(const void *a, const void *b)
     return strcmp(one->site, other->site);
 }
 
-/* Names that differ in case alone are one name, and only one of them would count. */
+/* Names that differ in case alone are one name: only one of the two entries would count. */
 static void refuse_twins(const struct config_tls *tls, struct fields *sites)
 {
     struct tls_names seen = {0};
@@ -240,7 +240,7 @@ static void read_clients(struct config_tls *tls, struct fields *root)
     while (fields_next_name(&table, &name,
                             "names, as in { [\"admin.example\"] = { client = { .. } } }"))
         read_site(tls, &table, name);
-    if (tls->clients_count > 0) /* else there is no array */
+    if (tls->clients_count > 0) /* if 0, there is no array */
         qsort(tls->clients, tls->clients_count, sizeof *tls->clients, compare_clients);
     refuse_twins(tls, &table);
     fields_leave(&table);
