@@ -22,8 +22,8 @@ void clients_accept(struct clients *, const struct listener *, int socket,
  * but its memory is free at once. False: there is none now; for a moment a connection that has just
  * come, or has just been answered, is left in peace. */
 bool clients_give_up(struct clients *);
-/* As many have not finished their TLS handshakes as may be: closes the first that came, if an
- * honest client would have finished by now. False: it stays. */
+/* For when too many TLS handshakes are unfinished: closes the client that came first, if an honest
+ * client would have finished by now. False: it stays. */
 bool clients_give_up_handshake(struct clients *);
 void clients_tick(struct clients *); /* each second: gives back what that second had no use for */
 /* Closes idle ones now and the others after their current answer. */

@@ -53,8 +53,8 @@ struct clients { /* of one worker; all zero before clients_init but these six, w
     unsigned open;                         /* that have a place and a descriptor */
     unsigned refused;                      /* of them: limits.per_client */
     struct log_interval refused_log;       /* connections */
-    struct log_interval strangers_log;     /* those of client/introduction.h */
-    struct log_interval tls_log;           /* those of client/handshake.h, which are counted in */
+    struct log_interval strangers_log;     /* for client/introduction.h */
+    struct log_interval tls_log;           /* for client/handshake.h, which counts in */
     struct tls_server tls;
     bool is_draining;
 };

@@ -1,12 +1,12 @@
 /*
- * One that is refused is told so by an alert, or by an HTTP response if it speaks that. What it
- * still sends is thrown away for a moment, so that no reset destroys that on its way.
+ * A client that is refused gets an alert, or an HTTP reply if it speaks HTTP. What it still sends
+ * is read and dropped for a moment: a reset would destroy the alert or the reply on its way.
  */
 #include "client/handshake.h"
 
 enum {
     LINGER_MS = 2000,
-    CROWD_LEAST_MS = 300, /* in which an honest client can answer */
+    CROWD_LEAST_MS = 300, /* an honest client can answer in this time */
 };
 
 static const char *refused(const struct tls_server *server, enum tls_refusal reason,
@@ -55,7 +55,7 @@ static void handshake_give_up(struct client *c, enum tls_refusal reason, const c
 void handshake_late(struct client *c)
 {
     if (c->stream.tls->refusal != TLS_REFUSED_NOT || c->clients->is_draining || c->is_refused)
-        client_close(c); /* it was refused before, or it is not the client who is late */
+        client_close(c); /* it was refused before, or the client is not to blame */
     else
         handshake_give_up(c, TLS_REFUSED_LATE, "not complete within timeouts.tls_handshake");
 }

@@ -40,8 +40,8 @@ struct incoming_events {
     void (*on_body_failed)(struct incoming *, enum incoming_fault, const char *text);
     void (*on_drained)(struct incoming *); /* all that was sent has left */
     void (*on_gone)(struct incoming *);    /* the client left; nothing can be sent any more */
-    /* Memory is full: lets go of what it can do without, and gives how many bytes it still holds
-     * besides those of the incoming. */
+    /* Memory is full: frees what the exchange can do without. Gives how many bytes the exchange
+     * still holds, without the bytes of the incoming. */
     size_t (*on_memory_full)(struct incoming *);
 };
 

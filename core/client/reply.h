@@ -15,8 +15,8 @@ struct reply { /* all zero but the status, if it has no more */
     const struct field *fields;
     unsigned fields_count;
     unsigned retry_after_s; /* 0: no such field */
-    /* Set by reply_send: of the setting `pages`, those of the status, and of all; or NULL. A field
-     * that is among those before them is not added. */
+    /* Set by reply_send: fields from the setting `pages`, of the status and of all; or NULL. A
+     * field that the reply has already is not added. */
     const struct config_pairs *page_headers, *pages_headers;
 };
 
