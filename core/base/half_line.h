@@ -17,7 +17,7 @@ struct half_line {
     _Atomic uint64_t writer; /* whose it is; 0: there is none */
 };
 
-/* stream tells apart those of one process: 0 or 1. */
+/* stream: which of the process's two, 0 or 1. */
 void half_line_begin(struct half_line *, unsigned stream); /* ours is half written */
 void half_line_end(struct half_line *, unsigned stream);   /* it is whole, or given up */
 /* Another has to complete its line first. Ends a line that nobody is left to complete. */

@@ -166,7 +166,7 @@ static void put_event(enum log_level level, const char *event, const struct log_
     buffer_clear(line);
     if (state.events == LOG_TEXT)
         format_text(line, names[level], message);
-    else /* shorter members until the line is one that needs no cut, so that it is JSON */
+    else /* shortens the members until the line fits: a cut line would not be JSON */
         for (size_t limit = MESSAGE_BYTES_MAX; limit > 0; limit /= 2) {
             buffer_clear(line);
             format_json(line, names[level], event, pairs, message, limit);

@@ -17,8 +17,8 @@ void *mem_alloc(size_t bytes);                     /* contents undefined */
 void *mem_zalloc(size_t bytes);                    /* all zero */
 void *mem_zalloc_array(size_t count, size_t each); /* the same, of elements */
 void *mem_realloc(void *old, size_t bytes);        /* takes old, which may be NULL */
-/* The same, but NULL if the system gives none, and then old is as it was. The only one that gives
- * NULL: for a library that can go without. */
+/* The same, but NULL if the system gives no memory; then old is as it was. Only this function gives
+ * NULL: it is for a library that can do without. */
 void *mem_try(void *old, size_t bytes);
 char *mem_copy_text(const char *text);            /* borrows text, gives a copy */
 char *mem_copy(const void *bytes, size_t length); /* gives a copy, with a NUL behind it */

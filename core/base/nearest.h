@@ -8,9 +8,9 @@
 
 #include <stddef.h>
 
-/* The candidate with the fewest letters to change, add, drop or swap, or the only one that
- * it begins ("budget_ms" for "budget"), or NULL if none is near enough to be
- * worth a question. Borrows everything. */
+/* The candidate with the fewest letters to change, add, drop or swap, or the only candidate
+ * that begins with wrong ("budget_ms" for "budget"). NULL if none is near enough to ask
+ * "did you mean". Borrows everything. */
 const char *nearest_name(struct slice wrong, const char *const *candidates, size_t count);
 
 #endif

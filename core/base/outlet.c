@@ -13,8 +13,8 @@
 
 static const char CUT[] = "...\n";
 
-/* A terminal that belongs to another user can still be opened by the name that
- * everybody may use, if it is the one that controls this process. */
+/* A terminal of another user can still be opened by a name that everybody may use,
+ * if it controls this process. */
 static enum outlet_kind open_own_description(struct outlet *o, int fd)
 {
     const int flags = O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY;

@@ -46,7 +46,7 @@ void vault_seal(const struct vault *vault)
         CHECK(mprotect(vault->bytes, vault->room, PROT_READ) == 0);
 }
 
-/* Locked before they are written. */
+/* The pages are locked before secret bytes are written there. */
 static void lock_next(const struct vault *vault, size_t bytes)
 {
     if (bytes > 0)

@@ -1,9 +1,8 @@
 /*
- * vault - bytes that are secret: in pages that processes share, locked and in no core dump.
+ * vault - secret bytes, in pages that processes share, that are locked, and that no core dump has.
  *
- * Address space is taken for all that it may hold, memory only for what it does hold. The pages are
- * locked as far as the system allows it (RLIMIT_MEMLOCK). A process that is forked has the same
- * bytes.
+ * A vault takes address space for its whole room, and memory only for the bytes in it. The pages
+ * are locked as far as the system allows it (RLIMIT_MEMLOCK). A forked process shares the bytes.
  */
 #ifndef BASE_VAULT_H
 #define BASE_VAULT_H
@@ -21,14 +20,14 @@ struct vault { /* all zero: closed */
 };
 
 bool vault_open(struct vault *, size_t room) MUST_USE; /* false and errno if the system refuses */
-/* In any state. Its owner wipes it; for the others it is there. */
+/* In any state. The owner wipes the bytes; another process only unmaps them. */
 void vault_close(struct vault *);
 void vault_wipe(struct vault *); /* empty again, and not sealed */
-/* In this process, and those that it forks: a write, by whatever mistake, ends the process. */
+/* From now on a write by mistake ends the process that writes: this one, or one forked from it. */
 void vault_seal(const struct vault *);
-/* False if there is no room for all of it; then nothing changes. */
+/* False if the bytes have no room; then nothing changes. */
 bool vault_append(struct vault *, struct slice bytes) MUST_USE;
-/* The same of a regular file, whose mode *mode becomes. 0 or an errno, as of base/file.h. */
+/* Appends a regular file; *mode becomes the file's mode. 0 or an errno, as of base/file.h. */
 int vault_append_file(struct vault *, const char *path, unsigned *mode) MUST_USE;
 
 static inline struct slice vault_slice(const struct vault *vault)
