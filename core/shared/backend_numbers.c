@@ -216,8 +216,8 @@ double numbers_median_ms(struct segment *s, uint64_t now_ms)
 
 /* --- the last error --- */
 
-/* A claim, as of an ejection (shared/board.c): one writer at a time, and one that died does not
- * keep the others away for longer than ERROR_CLAIM_STALE_MS. */
+/* A claim, as of an ejection (shared/board.c): one writer at a time, and a writer that died
+ * keeps the others away for ERROR_CLAIM_STALE_MS at most. */
 _Static_assert(sizeof((struct segment_backend *)0)->last_error == NUMBERS_ERROR_BYTES,
                "room for a last error");
 

@@ -2,7 +2,7 @@
  * backend_numbers - what traffic says of each backend, true over all workers.
  *
  * Each worker writes a cache line of its own for each backend, with plain stores;
- * readers add up. Averages are decaying sums, so those of several workers add up to
+ * readers add up. Averages are decaying sums: the sums of several workers add up to
  * exactly what one worker would have seen. A reader may meet a worker between two of
  * its stores, and is wrong by one sample then. Times are the steady clock's, in ms;
  * backends go by their slot.

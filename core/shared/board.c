@@ -20,9 +20,9 @@
  * later one sees the earlier; so the last among those that went out has
  * counted all of them. Both may see each other and both step back: too few for
  * a moment, never too many, and the next failure tries again. A claim takes
- * microseconds; one that is CLAIM_STALE_MS old is of a dead process (or of one
- * so slow that its own step to OUT will fail, because the word has changed: the
- * tag makes each claim another word) and who meets it takes it back.
+ * microseconds. If it is CLAIM_STALE_MS old, its process is dead, and any other process
+ * takes the claim back. (If the process is only slow, its own step to OUT will fail: the
+ * tag makes each claim another word, so the word has changed.)
  */
 #include "shared/board.h"
 

@@ -36,9 +36,9 @@ bool board_set_down(struct segment *, unsigned backend, enum verdict_reason, int
 
 /* The attempt failed by the backend's fault. The time for which it is out now,
  * in ms, if this failure ejected it (true for exactly one caller), else 0. Never
- * more than half of the backends are out at once; neither the last available one
- * nor one that is down is ejected. An ejection that begins within the length of
- * the last one's after its end lasts twice as long. */
+ * more than half of the backends are out at once; neither the last available backend
+ * nor a backend that is down is ejected. If an ejection took n ms and another begins
+ * within n ms after its end, that one takes twice as long. */
 uint64_t board_note_failure(struct segment *, unsigned backend, const struct ejection_rule *,
                             uint64_t now_ms);
 /* Somebody wants it out for so long, whatever traffic says, within the same limits: false if they
@@ -60,9 +60,8 @@ void board_release_trial(struct segment *, unsigned backend, uint64_t until_ms);
  * time: the same claim, which has to be released. True without one if it is available by now. */
 bool board_claim_in_need(struct segment *, unsigned backend, uint64_t now_ms, uint64_t until_ms);
 bool board_is_claimed(const struct segment *, unsigned backend, uint64_t now_ms);
-/* The connect of one that was claimed so went well. True if that brought the backend up (for
- * exactly one caller): if it was down for want of a connection, and for nothing that a check has
- * found. */
+/* The connect of a backend claimed in need has succeeded. True, for exactly one caller, if that
+ * brought the backend up: only connects had failed, and no check has found a fault. */
 bool board_note_reached(struct segment *, unsigned backend, uint64_t now_ms);
 
 bool board_is_available(const struct segment *, unsigned backend, uint64_t now_ms);

@@ -7,11 +7,11 @@
  *
  * An entry is named while its count is 0, and is 0 again before it is free. So a reader
  * that finds the key before and behind a count has a count of that key. It may miss a key
- * that moves, that is, one that had no connection in between and then got a new one: but
- * that one was added after the reader's own, and sees it.
+ * that moves, as its connections ended and a new one began meanwhile: but that connection
+ * was added after the reader's own, and sees it.
  *
- * That either of two sees the other needs one order of all steps: the default of C11's
- * atomics, and no weaker one.
+ * At least one of two must see the other. That needs one order of all steps: the default
+ * of C11's atomics, and no weaker one.
  */
 #include "shared/clients_by_address.h"
 

@@ -39,7 +39,7 @@ void evidence_note_checked(struct segment *s, unsigned slot, uint64_t began_ms)
     uint64_t word = atomic_load(failed);
 
     if (word != 0 &&
-        (word & TIME_MASK) < began_ms) /* one that fails meanwhile makes it another word */
+        (word & TIME_MASK) < began_ms) /* a connect that fails meanwhile changes the word */
         atomic_compare_exchange_strong(failed, &word, 0);
 }
 

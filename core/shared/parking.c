@@ -10,7 +10,7 @@ uint64_t parking_number(const struct segment *s)
 void parking_forget(struct segment *s)
 {
     atomic_store(&s->parking.forgotten_slot, recent_slot(clock_steady_ms()));
-    atomic_fetch_add(&s->parking.forgotten, 1); /* now those of the old one do not count */
+    atomic_fetch_add(&s->parking.forgotten, 1); /* now breaches of the old script do not count */
     for (unsigned i = 0; i < 2; i++)
         atomic_store(&s->parking.failing[i].at_ms, 0);
     atomic_store(&s->parking.parked, 0);
@@ -28,7 +28,7 @@ static struct parking_cause unpack(uint64_t cause)
 
 /* --- too many? --- */
 
-/* The one that failed last, and the last one before it that is another. */
+/* Keeps the client that failed last, and the last other client before it. */
 static void note_client(struct segment_parking *p, uint64_t client, uint64_t now_ms)
 {
     unsigned older = atomic_load(&p->failing[0].at_ms) > atomic_load(&p->failing[1].at_ms);

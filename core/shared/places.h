@@ -4,8 +4,8 @@
  * Each worker writes how many it has, and takes the sum before it accepts another. There are no
  * locks: workers that accept in the same instant may go beyond a limit together. A worker without a
  * place says so; another that has a resting client closes it, and a worker that frees a place wakes
- * the one that wants it. Of several that want one the last is woken: the others look again a moment
- * later, as they do if a worker died that was about to wake them.
+ * the worker that wants it. If several want a place, the last is woken: the others look again a
+ * moment later, as they do if a worker died that was about to wake them.
  */
 #ifndef SHARED_PLACES_H
 #define SHARED_PLACES_H

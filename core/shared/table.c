@@ -29,7 +29,7 @@
  * - before the swap, its cells are OWNED, by a pid that is gone, and in no chain;
  * - between the swap and "live", they are OWNED and in their chain: complete;
  * - between the swap and "release", the old ones are LIVE (or OWNED and soon LIVE,
- *   or OWNED by one that is gone) and in no chain, and never will be in this version.
+ *   or OWNED by a pid that is gone) and in no chain, and never will be in this version.
  *
  * cell_tidy finds all three, from the state and the chain of the cell's bucket, and
  * gives back what is in no chain. Any process may do that at any time; every new key

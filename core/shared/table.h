@@ -22,13 +22,13 @@ enum table_decision { TABLE_KEEP, TABLE_REPLACE, TABLE_REMOVE };
 
 enum table_outcome { TABLE_DONE, TABLE_FULL };
 
-/* What is to become of a key: fills `now` for TABLE_REPLACE. `old` is NULL if there is no
- * value, or only one that has expired. Called again if somebody else was faster, so it
- * must come to its decision from what it is given alone. */
+/* Decides what happens to a key: fills `now` for TABLE_REPLACE. `old` is NULL if there is no
+ * value, or an expired one. Called again if another process was faster, so it must decide
+ * from its arguments alone. */
 typedef enum table_decision table_change(void *data, const struct table_value *old,
                                          struct table_value *now);
 
-/* Keys have 1 to TABLE_KEY_BYTES_MAX bytes. A group is a number for those of one name. */
+/* Keys have 1 to TABLE_KEY_BYTES_MAX bytes. A group is a number for the keys of one name. */
 bool table_read(struct table *, struct slice key, struct table_value *); /* false: no value */
 enum table_outcome table_update(struct table *, struct slice key, uint16_t group, table_change *,
                                 void *data) MUST_USE;

@@ -1,5 +1,5 @@
 /*
- * A seqlock of atomics, as shared/spares.c has one. There is one writer, the supervisor.
+ * A seqlock of atomics, as in shared/spares.c. Only the supervisor writes.
  */
 #include "shared/tickets.h"
 
@@ -14,7 +14,7 @@ static bool new_key(uint64_t words[KEY_WORDS])
     return getrandom(words, SEGMENT_TICKET_KEY_BYTES, 0) == SEGMENT_TICKET_KEY_BYTES;
 }
 
-/* The newest moves to the second place, and so on. */
+/* Puts first in front; each key moves one place back, and the oldest is lost. */
 static void move_keys(struct segment_tickets *t, const uint64_t first[KEY_WORDS])
 {
     for (unsigned i = SEGMENT_TICKET_KEYS; i-- > 0;)
@@ -45,7 +45,7 @@ bool tickets_open(struct segment *s)
 {
     struct segment_tickets *t = &s->tickets;
 
-    (void)mlock(t, sizeof *t); /* it is not swapped out, if that is allowed */
+    (void)mlock(t, sizeof *t); /* never swapped out, if the system allows it */
     (void)madvise(t, sizeof *t, MADV_DONTDUMP);
     for (unsigned i = 0; i < SEGMENT_TICKET_KEYS; i++)
         if (!tickets_add(t))

@@ -1,23 +1,23 @@
 /*
- * tickets - the keys that session tickets of TLS are sealed with, the same in all workers.
+ * tickets - the keys that seal the session tickets of TLS, the same in all workers.
  *
- * The supervisor makes a new one every hour, and the oldest is overwritten: what was sealed with it
- * can be opened by nobody any more. A reload keeps them, and so does the death of a worker. Their
- * page is locked and in no core dump.
+ * The supervisor makes a new key every hour, which overwrites the oldest: nobody can open that
+ * key's tickets any more. The keys survive a reload and the death of a worker. Their page is
+ * locked, and no core dump has it.
  */
 #ifndef SHARED_TICKETS_H
 #define SHARED_TICKETS_H
 
 #include "shared/segment.h"
 
-struct tickets_keys { /* the newest first, which seals; the others open only */
+struct tickets_keys { /* the first is the newest, and seals; the others only open */
     uint8_t key[SEGMENT_TICKET_KEYS][SEGMENT_TICKET_KEY_BYTES];
 };
 
-/* The first keys. False if the system gives nothing random. */
+/* Makes the first keys. False: the system gives no random bytes. */
 bool tickets_open(struct segment *) MUST_USE;
-void tickets_keep_up(struct segment *, uint64_t now_ms); /* by the supervisor, now and then */
-/* False: there are none, or they change at this moment. */
+void tickets_keep_up(struct segment *, uint64_t now_ms); /* called by the supervisor now and then */
+/* False: there are no keys, or they change at this moment. */
 bool tickets_read(const struct segment *, struct tickets_keys *) MUST_USE;
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * turns - whose turn it is, one truth for all workers.
  *
- * A turn goes by its number. The first numbers are those of the counters (shared/counters.h),
- * behind them stand the turns that a counter has for lists of one source. Of two groups of backends
- * that get requests alternately, each would meet every second turn of one count, and one backend
+ * A turn goes by its number. The first numbers belong to the counters (shared/counters.h). Behind
+ * them are the turns that a counter has for lists of one source: if two groups of backends got
+ * requests alternately and shared a count, each would meet every second turn, and so one backend
  * only.
  */
 #ifndef SHARED_TURNS_H

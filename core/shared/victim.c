@@ -1,8 +1,7 @@
 /*
- * A sample of cells, drawn by chance, stands for all: the part of it that a group has is about the
- * part of the table that it has, and of a group's keys the first of the sample to expire is among
- * its first. So nothing has to be counted with each change, which one that is killed could leave
- * wrong.
+ * A random sample of cells stands for all. A group has about the same part of the sample as of the
+ * table, and its key that expires first in the sample is among its first in the table. So no change
+ * has to update a count, which a process that is killed could leave wrong.
  */
 #include "shared/victim.h"
 
