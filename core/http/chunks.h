@@ -3,9 +3,8 @@
  *
  * llhttp decodes it, and lets a few things pass that another reader may understand
  * differently, such as a bare CR behind a size. This looks at the same bytes first
- * and stops at the first one that does not belong there; data is skipped, not read.
- * Extensions and trailers are not for llhttp, which of one version takes others than
- * that of another.
+ * and stops at the first wrong byte; data is skipped, not read. llhttp never sees
+ * extensions and trailers: its versions differ in which of them they accept.
  */
 #ifndef HTTP_CHUNKS_H
 #define HTTP_CHUNKS_H

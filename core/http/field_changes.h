@@ -21,8 +21,8 @@ struct field_changes {  /* all zero: none */
 enum field_fault changes_add(struct field_changes *, struct arena *, enum field_use,
                              struct slice name, const struct slice *value);
 
-/* Adds those of another hook, which was asked before: where both name a field, or a cookie, these
- * count. For responses. */
+/* Adds the changes of a hook that was called before: where both name a field, or a cookie, `before`
+ * does not count. For responses. */
 void changes_lay_over(struct field_changes *, struct arena *, const struct field_changes *before);
 
 /* Does a field that came make way? In a request so does one whose name differs in other signs than

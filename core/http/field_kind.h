@@ -36,11 +36,11 @@ enum field_kind {
     FIELD_X_FORWARDED, /* another of these names, or Client-Cert (RFC 9440) */
 };
 
-/* CGI, and what descends from it, makes CONTENT_LENGTH of Content-Length, and
- * so it does of Content_Length; PHP of Content.Length, and lighttpd of any sign in that place. A
- * backend behind such an interface could take a client's field for the one that we have checked
- * and written: look-alikes of framing fields, of X-Forwarded-* and of Client-Cert have a kind of
- * their own, and no honest sender. */
+/* CGI and its descendants make CONTENT_LENGTH of Content-Length, and also of
+ * Content_Length; PHP also of Content.Length, and lighttpd of any sign in that place. A backend
+ * behind such an interface could take a client's field for the field that we have checked and
+ * written. So look-alikes of framing fields, of X-Forwarded-* and of Client-Cert have a kind of
+ * their own; no honest client sends them. */
 enum field_kind field_kind_of(struct slice name);
 /* Do two names, in any letter case, differ in other signs than letters and digits only? To such a
  * backend X_User is X-User. */

@@ -56,10 +56,10 @@ bool forward_passes(const struct head *, struct slice name, bool is_trusted);
 struct slice forward_request_head(struct arena *, const struct forward_request *);
 struct slice forward_response_head(struct arena *, const struct forward_response *);
 
-/* The trailer fields that are forwarded, as lines, in the arena, without the empty line at the end:
- * those of the connection, those that head's Connection names, and those that must not be trailers
- * (framing, routing, authentication, control: RFC 9110, 6.5.1) are dropped, and those that a
- * request's changes set or remove (NULL: none). May be empty. */
+/* The trailer fields that are forwarded, as lines, in the arena, without the empty line at the end.
+ * May be empty. Dropped are fields of the connection, fields that head's Connection names, fields
+ * that must not be trailers (framing, routing, authentication, control: RFC 9110, 6.5.1), and
+ * fields that the request's changes set or remove (NULL: none). */
 struct slice forward_trailers(struct arena *, const struct head *, const struct field *trailers,
                               unsigned count, const struct field_changes *);
 

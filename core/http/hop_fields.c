@@ -63,7 +63,7 @@ static void sorting_mark(struct sorting *s, struct slice option)
     }
 }
 
-/* keep-alive, upgrade and the like: what names one that we know anyway changes nothing. */
+/* An option that names a field of a known kind (keep-alive, upgrade, ..) changes nothing. */
 static bool option_may_name(struct slice option)
 {
     enum field_kind kind = field_kind_of(option);

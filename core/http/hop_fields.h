@@ -11,7 +11,7 @@
 #include "http/head.h"
 
 struct hop_fields {
-    const unsigned char *kinds; /* as those of a head: its own, or in the arena */
+    const unsigned char *kinds; /* one per field, as in a head; the head's own, or in the arena */
     uint32_t seen;
 };
 

@@ -1,5 +1,5 @@
 /*
- * request - is this head one that a proxy may act on? Pure.
+ * request - may a proxy act on this head? Pure.
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H

@@ -13,9 +13,9 @@
 
 #define OF_EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Skips visible ASCII: of a target, or of a text, which may have spaces. What it stops at may still
- * belong there. What a byte borrows from the next one, or carries to it, shows only behind one that
- * is stopped at. */
+/* Skips visible ASCII: of a target, or of a text, which may have spaces. The byte at which it stops
+ * may still belong there. A byte that borrows or carries spoils only the bytes behind it, and it
+ * stops at such a byte. */
 static inline const char *skip_words(const char *at, const char *end, bool is_target)
 {
     for (uint64_t word; (size_t)(end - at) >= sizeof word; at += sizeof word) {
