@@ -1,8 +1,8 @@
 /*
- * dial - opens a link to a name or an address, within a time, or finds one that was kept.
+ * dial - opens a link to a name or an address, within a time, or finds a kept one.
  *
  * A name is looked up off the loop. Its addresses are tried one after the other, each with its
- * share of the time that is left, so that one that swallows connects leaves some for the next.
+ * share of the time that is left: an address that never answers leaves time for the next.
  * One lookup of a name is under way at most, for all that wait: a resolver that hangs keeps one
  * thread, however many ask.
  */

@@ -12,8 +12,8 @@
 
 #include <string.h>
 
-/* What may not be sent again takes a kept link only if that has rested for so short a time: the
- * peer may just be closing one that has rested for longer. */
+/* A request that may not be sent again takes a kept link only if the link has rested for less time
+ * than this: the peer may be closing a link that has rested longer. */
 enum { UNSAFE_RESTED_MS = 1000 };
 
 static const struct parse_limits limits = {.request_line = 8192, .head = 65536, .fields = 128};
@@ -274,8 +274,8 @@ static void on_bytes(struct stream *s, struct slice bytes)
     while (fetch_take(f, step) && (bytes.length > 0 || step == RESPONSE_HEAD));
 }
 
-/* A kept link whose peer has closed it before it read the request (RFC 9112, 9.3.1): once more, on
- * one that is opened for it. */
+/* Was a kept link closed by the peer before it read the request (RFC 9112, 9.3.1)? Then the request
+ * is sent once more, on a new link. */
 static bool fetch_may_retry(const struct fetch *f)
 {
     return f->dial.was_kept && !f->has_bytes && f->is_safe && f->request != NULL &&

@@ -1,9 +1,9 @@
 /*
  * fetch - one HTTP request of a script, and its answer.
  *
- * It takes a connection that was kept, or opens one, for which it waits its turn, and keeps it for
- * the next if it can be used again. A safe request on a kept one that turns out to be closed goes
- * out once more.
+ * It takes a kept connection, or waits its turn and opens a new one. It keeps the connection for
+ * the next request if it can be used again. A safe request is sent once more if its kept connection
+ * turns out to be closed.
  *
  * The request is built from checked parts, so no text of a script can begin another field or
  * another request. The answer is read as strictly as a backend's (http/response.h), its head and

@@ -13,7 +13,7 @@ struct kept {
     struct deadline idle;
 };
 
-static struct list_node all = {&all, &all}; /* the one that has rested least first */
+static struct list_node all = {&all, &all}; /* the link that has rested least is first */
 
 /* Its link is the caller's. */
 static struct link *kept_free(struct kept *k)

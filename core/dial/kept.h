@@ -1,9 +1,9 @@
 /*
  * kept - connections of lb.http that rest between two requests.
  *
- * One rests for KEPT_IDLE_MS at most, which is less than most servers keep one, and is used again
- * until it is KEPT_AGE_MS old, so that a name which leads elsewhere by then is looked up anew. They
- * count as links, and make room for others (dial/link.h): the one that has rested longest first.
+ * A connection rests for KEPT_IDLE_MS at most: most servers keep it longer. It is used again until
+ * it is KEPT_AGE_MS old, so that a name that leads elsewhere by then is looked up again. Kept
+ * connections count as links, and make room for others (dial/link.h), the longest rested first.
  */
 #ifndef DIAL_KEPT_H
 #define DIAL_KEPT_H

@@ -46,7 +46,7 @@ struct checker {
     struct sockaddr_in6 addresses[RESOLVE_ADDRESSES_MAX]; /* the last answer, published one first */
     unsigned addresses_count;
     unsigned tried;             /* of them, in this check */
-    struct sockaddr_in6 target; /* the one that is being tried */
+    struct sockaddr_in6 target; /* the address that is being tried */
 
     enum outcome outcome; /* of this check, as far as it is known */
     struct tally tally;   /* what is known of this check, and the last ones */
@@ -239,7 +239,7 @@ static bool same_address(const struct sockaddr_in6 *a, const struct sockaddr_in6
     return memcmp(a, b, a->sin6_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof *a) == 0;
 }
 
-/* Several of one kind: an IPv4 and an IPv6 address are most likely those of one machine. */
+/* Several of one family: an IPv4 and an IPv6 address probably belong to one machine. */
 static void log_several(struct checker *c)
 {
     unsigned v4 = 0, v6;

@@ -20,10 +20,10 @@ struct pace { /* embedded */
     uint64_t interval_ms;
     struct deadline next; /* while no check is under way */
     struct deadline beat; /* while one is */
-    uint64_t began_ms;    /* the one that is under way, or was last */
+    uint64_t began_ms;    /* when the running check began, or the last one */
     unsigned ended;       /* checks, up to two */
-    unsigned looks_left;  /* of the row, those that have not begun */
-    bool is_in_row;       /* the check that is under way is one of them */
+    unsigned looks_left;  /* checks of the row that have not begun */
+    bool is_in_row;       /* the running check is one of the row */
     bool was_late, was_repeated;
 };
 

@@ -37,7 +37,7 @@ struct probe {
     struct buffer request; /* empty: accepting is enough */
     struct opening opening;
     struct opening_account openings;
-    struct probe_connection *connection; /* the one that has opened; NULL before */
+    struct probe_connection *connection; /* the connection that has opened; NULL before */
     unsigned connections;                /* in any state, until their close is over */
     struct deadline limit;
     struct parse_limits limits;
