@@ -49,8 +49,8 @@ void children_log_death(const struct children *, unsigned which, int status, con
 /* Until signals_open, SIGTERM, SIGINT and SIGQUIT end the program at once, with status 0. Without
  * this the kernel would not deliver them to process 1. */
 void signals_expect(void);
-/* From now on signals are not delivered but read. Gives a descriptor for the functions below, which
- * reads those of the process that reads: a child may use it, too. -1 and errno if the system
+/* From now on signals are not delivered but read. Gives a descriptor for the functions below. Each
+ * process reads its own signals from it: a child may use it, too. -1 and errno if the system
  * refuses. */
 int signals_open(void);
 void signals_deliver(void); /* from now on they are delivered to the handlers of this process */

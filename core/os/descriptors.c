@@ -8,7 +8,7 @@
 
 enum {
     OF_THE_LOG = 2,   /* base/outlet.c opens a pipe anew */
-    OF_A_LOOP = 7,    /* libuv's, with the one that it keeps for when there are no more */
+    OF_A_LOOP = 7,    /* libuv's, with its spare for when there are no more */
     OF_A_REQUEST = 2, /* a client and a backend */
     OF_A_BIND = 1,    /* sockets.c looks with a socket of its own whether a port is free */
 };

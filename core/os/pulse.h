@@ -18,7 +18,7 @@ enum {
     PULSE_LATE_MS = 2000,   /* a look that is so late says nothing about the children */
     PULSE_SPREAD_MS = 1000, /* a worker that stands still for so long gets no new connections */
     PULSE_STILL_MS = 5000,  /* the bound for a child that serves, besides what a hook may take */
-    PULSE_STILL_START_MS = 30000, /* the bound for one that is still loading its script */
+    PULSE_STILL_START_MS = 30000, /* the bound for a child that still loads its script */
 };
 
 struct pulse_child {

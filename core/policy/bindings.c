@@ -133,7 +133,7 @@ double policy_remaining(const struct facts_request *request)
     return left_ms > 0 ? left_ms / 1000 : 0;
 }
 
-/* One number of a backend, by its slot: 0 of one that does not exist. */
+/* One number of a backend, by its slot; 0 if the backend does not exist. */
 #define BACKEND_NUMBER(type, name, value)                                                          \
     type policy_backend_##name(struct segment *segment, uint32_t slot)                             \
     {                                                                                              \

@@ -5,9 +5,9 @@
 -- keep it, and the number in a ctx that was kept is not that of the call. Facts are read through
 -- the FFI when a field is asked for. Scripts see tables only, never a pointer.
 --
--- A table can refuse a new field but not a change of one that it has. So these tables are empty,
--- except for the number in a ctx, which a script can spoil for itself only, and for the list of
--- backends, which is mended before the next call. C checks whatever comes back.
+-- A table can refuse a new field but not a change of a field that it has. So these tables are
+-- empty, except for the number in a ctx, which a script can spoil for itself only, and for the list
+-- of backends, which is mended before the next call. C checks whatever comes back.
 local prelude, parts, segment_address, facts_of_backends, call_address = ...
 
 local ffi = prelude.ffi

@@ -1,7 +1,7 @@
 -- lists - the backends that may be chosen, and the methods of a list.
 --
 -- A list is a table whose elements a script could change in place, so it is mended before the next
--- call. Its methods take any list of backends, also one that the script has made.
+-- call. Its methods take any list of backends, also a list that the script has made.
 local prelude, backends_module, call = ...
 
 local ffi = prelude.ffi
@@ -303,7 +303,7 @@ function prelude.late.backends()
   return all_of_call()
 end
 
-local kept_list, kept_original -- the one that most calls are given, and as it should be
+local kept_list, kept_original -- the list that most calls get, and its proper state
 
 local function changed_list()
   local original = {}

@@ -20,7 +20,7 @@ void exchange_review(struct exchange *e)
         attempt_hold(a);
 }
 
-/* With the overrides of on_response, and below them those of choose. */
+/* With the overrides of on_response, which win over the overrides of choose. */
 static void exchange_pass(struct exchange *e)
 {
     const struct field_changes *chosen = attempt_response_changes(&e->attempt);

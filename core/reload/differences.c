@@ -1,5 +1,5 @@
 /*
- * The settings of the script's own table begin with two spaces, those of a group with four:
+ * A setting in the script's own table begins with two spaces, a setting in a group with four:
  *
  *   return {                      "workers", "health.interval"
  *     workers = 2,

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct expiry {       /* all zero: nothing was looked at */
-    uint64_t edition; /* the number of the one that was looked at */
+    uint64_t edition; /* the number of the edition that was looked at */
     int64_t looked_s; /* when, wall clock */
     uint64_t look_ms; /* when the next time, steady clock */
 };

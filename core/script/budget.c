@@ -288,7 +288,7 @@ static void take_profiler(struct budget *b)
     dog.compiled = b;
 }
 
-/* The watchdog takes no signals: those of the process are the loop's. */
+/* The watchdog takes no signals: the loop handles the signals of the process. */
 static bool start_watchdog(void)
 {
     pthread_attr_t attributes;
