@@ -81,7 +81,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
     while (count < l->batch) {
         if (!l->has_room(l)) {
-            if (count > 0) /* maybe nobody else is there: if somebody is, the loop tells */
+            if (count > 0) /* perhaps no other is there; if one is, the loop reports it */
                 break;
             if (!l->on_full(l)) {
                 l->is_waiting = true;

@@ -21,7 +21,7 @@ ssize_t socket_read(int fd, char *out, size_t most_bytes);
 enum socket_look { SOCKET_QUIET, SOCKET_BYTES, SOCKET_END, SOCKET_BROKEN };
 enum socket_look socket_look(int fd);
 
-/* 0, or the negative libuv code of what has become of the connection. The kernel tells it once. */
+/* 0, or the connection's error as a negative libuv code. The kernel reports it once. */
 int socket_error(int fd);
 /* Has the connection been reset, or given up by the kernel? An end in peace is neither. */
 bool socket_is_dead(int fd);

@@ -156,8 +156,8 @@ static void stream_take_piped(struct stream *to, size_t length)
     stream_write_piped(to, length);
 }
 
-/* After a true stream_may_pass. The number of bytes that were written or queued; or, as reading
- * would tell, a negative libuv code: UV_EOF, what broke the connection, or UV_EAGAIN. */
+/* After a true stream_may_pass. The number of bytes that were written or queued; or, as a read
+ * gives it, a negative libuv code: UV_EOF, the connection's error, or UV_EAGAIN. */
 static ssize_t stream_pass(struct stream *s)
 {
     struct stream *to;
