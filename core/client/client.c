@@ -96,7 +96,7 @@ static void client_take_end(struct client *c)
 
     in->body_complete = true;
     if (c->is_paused)
-        client_unpause(c); /* what is read from now on is the client's leaving */
+        client_unpause(c); /* from now on a read shows that the client leaves */
     if (in->is_done)
         client_resume_later(c);
     else if (!was_complete)
@@ -324,7 +324,7 @@ static const struct stream_events stream_events = {
     .on_closed = client_on_closed,
 };
 
-/* After what had come ahead of its turn was fed: is there more to wait for? */
+/* The bytes that came ahead of their turn were fed: is there more to wait for? */
 static void client_continue(struct client *c)
 {
     bool lacks = client_is_resting(c) || c->state == CLIENT_HEAD ||

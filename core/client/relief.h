@@ -1,8 +1,8 @@
 /*
  * relief - which requests end when memory is full (base/mem.h).
  *
- * Nobody keeps a list of who holds how much: a walk over all clients finds those who hold most,
- * which costs a request nothing. A request that is weighed lets go of what it can do without.
+ * No list says which client holds how much: a walk over all clients finds the largest, which costs
+ * a request nothing. A request that is weighed frees what it can do without.
  */
 #ifndef CLIENT_RELIEF_H
 #define CLIENT_RELIEF_H

@@ -54,8 +54,8 @@ extern const char held_too_many[]; /* what is wrong then, in words */
 /* All of these buffers may hold so many bytes together, and no more than LINKS_HELD_BYTES_MAX. */
 void held_set_limit(size_t bytes);
 
-/* Puts bytes into a buffer of somebody's who has a link. False, and nothing is put there, if all
- * of these buffers together would be too large. */
+/* Appends bytes to a buffer of a link's owner. False, and nothing is appended, if all of these
+ * buffers together would be too large. */
 bool held_append(struct buffer *, struct slice bytes) MUST_USE;
 void held_dispose(struct buffer *);
 /* Counts bytes of the caller's own with them. False, and nothing is counted: that is too many. */

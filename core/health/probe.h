@@ -21,7 +21,7 @@
 enum probe_outcome {
     PROBE_PASSED,
     PROBE_FAILED,
-    PROBE_NO_WAY, /* from here there: nobody's failure, and another address may do */
+    PROBE_NO_WAY, /* from here to the address: no failure; another address may do */
     PROBE_SHORT,  /* of something of ours: no connection could be tried, whereto ever */
 };
 

@@ -189,7 +189,7 @@ static void write_request_connection(struct writer *w, const struct forward_requ
 
 /* --- who asked, and where --- */
 
-/* Who came before us, if that can be believed, then whom we see ourselves. */
+/* The addresses that a trusted proxy names, then the peer's own. */
 static void write_forwarded_for(struct writer *w, const struct forward_request *r)
 {
     const struct field *field;

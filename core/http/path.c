@@ -58,7 +58,7 @@ static const char *decode(struct slice raw, char *out, struct segment_text *segm
     return NULL;
 }
 
-/* "..;x": dots for those who cut parameters, a name for others; and encoded the other way round. */
+/* "..;x": dots for a backend that cuts parameters, a name for others; if encoded, the reverse. */
 static bool is_dots_and_parameters(struct slice text)
 {
     size_t dots = 0;

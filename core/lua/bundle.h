@@ -27,7 +27,7 @@ struct bundle { /* all zero: empty */
 };
 
 void bundle_dispose(struct bundle *);
-/* Copies what it is given. One that is there already stays as it is. */
+/* Copies its arguments. A module that is there already stays as it is. */
 void bundle_add(struct bundle *, struct slice name, const char *path, bool is_file,
                 struct slice text);
 /* A file and a script of lb may have one name. NULL: there is none. */

@@ -2,9 +2,9 @@
  * How bytes are written as text, and times as dates: core/lua/codes.lua and texts.lua call these by
  * name, and declare them.
  *
- * Each takes time by the length of what it is given, which they bound. `out` has room for the
- * result; none of them ends it with a NUL. What decodes gives the length of the result, or if the
- * text is wrong -1 - the place of the first byte that cannot be there.
+ * Each takes time by the length of its text, which the callers bound. `out` has room for the
+ * result, which gets no NUL. Functions that decode give the length of the result, or -1 - the place
+ * of the first wrong byte if the text is wrong.
  */
 #include "base/sha256.h"
 #include "base/slice.h"

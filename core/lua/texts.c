@@ -1,6 +1,6 @@
 /*
- * What scripts do with texts and is C: core/lua/texts.lua and json.lua call these by name.
- * Each takes time by the length of what it is given; they bound that.
+ * Functions on texts that are C: core/lua/texts.lua and json.lua call these by name.
+ * Each takes time by the length of its text, which the callers bound.
  */
 #include "base/buffer.h"
 #include "base/log.h"

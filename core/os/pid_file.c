@@ -40,8 +40,8 @@ int pid_file_open(struct pid_file *p, const char *path)
         errno = ENAMETOOLONG;
         return -1;
     }
-    /* A new file of a name that nobody can know before: in a folder where others may write, a link
-     * there would lead us to a file of somebody's. */
+    /* A new file whose name nobody can guess: in a folder where others may write, a link of that
+     * name would lead us to another file. */
     fd = mkostemp(p->draft, O_CLOEXEC);
     if (fd < 0)
         return -1;

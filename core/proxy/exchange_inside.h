@@ -90,7 +90,7 @@ void exchange_follow_review(struct exchange *); /* the policy has looked at last
 void exchange_switch(struct exchange *);
 void exchange_begin_tunnel(struct exchange *); /* in SWITCHING, when it is whole */
 
-/* --- ending.c: after those that finish, the exchange is nobody's any more --- */
+/* --- ending.c: once it is finished, the exchange may not be used --- */
 
 void exchange_end_try(struct exchange *, enum attempt_outcome); /* for the access line */
 /* The one way out. */

@@ -4,7 +4,7 @@
  * What has been read of it is kept from its first byte, up to limits.replay, so that
  * it can go out to another backend. While there is no backend nothing beyond that is
  * read; while the backend is slow the client is paused. With body_first there is no
- * backend until so much is there: a client that sends slowly has nobody's place meanwhile.
+ * backend until so much is there: a client that sends slowly holds no place at one.
  * While memory is tight (base/mem.h) a piece that has gone out is not kept, and no more than one
  * waits for a backend.
  */

@@ -12,7 +12,7 @@ enum {
 
 static const int days_before[] = {30, 14, 7, 3, 1, 0};
 
-/* It is due to be said of a certificate whose end was so far away and now is so far away. */
+/* Is it time to log that a certificate expires: before_s were left at the last look, now left_s? */
 static bool is_due(int64_t before_s, int64_t left_s)
 {
     for (size_t i = 0; i < sizeof days_before / sizeof *days_before; i++)

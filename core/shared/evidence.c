@@ -4,8 +4,8 @@
  *     ^                                         |    ^                            |
  *     `------------------- end -----------------'    `------------ end -----------'
  *
- * While a look is under way, who asks writes no more than the word: one system call for each
- * look, however many connects fail. A worker that dies before it has woken the monitor leaves
+ * While a look is under way, another request for one writes the word only: a look costs one system
+ * call, however many connects fail. A worker that dies before it has woken the monitor leaves
  * ASKED, which the next check by the interval finds.
  */
 #include "shared/evidence.h"

@@ -53,15 +53,16 @@ static inline void parking_count(struct segment_worker *worker, uint64_t client,
     recent_add(&worker->calls, slot);
 }
 
-/* A breach of the script. It is parked if in the last second at least `least` calls failed, and
- * half of all that there were, of two clients or of the only one; a timer's are nobody's, so no
- * client can park it by them. True for the caller who has parked it. 0: never. */
+/* Notes a breach of the script. The script is parked if in the last second at least `least` calls
+ * failed, half of all calls failed, and the failed calls came from two clients or from the only
+ * one. A timer's calls belong to no client, so no client can park the script by them. True for the
+ * caller that has parked it. least 0: never. */
 bool parking_note(struct segment *, uint64_t number, unsigned least, const struct parking_breach *);
 
-/* It is parked: may a call be tried, for that client? True for one caller at a time, who says
- * how it went; after `patience_ms` another call may be tried. The long rests are for clients whose
- * calls have failed: a client that sends nothing else would keep it parked for all, as it would be
- * the first again and again. */
+/* The script is parked: may a call be tried, for that client? True for one caller at a time, which
+ * reports how it went; after `patience_ms` another call may be tried. The long rests are only for
+ * clients whose calls have failed: a client that sends only such calls would be the first again and
+ * again, and so keep the script parked for all. */
 bool parking_may_try(struct segment *, uint64_t number, uint64_t client, uint64_t now_ms,
                      uint64_t patience_ms);
 /* Well: it is parked no more. True for the caller who has done that, and since when it was. */

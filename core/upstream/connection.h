@@ -28,8 +28,8 @@ struct connection {
     const struct connection_events *events;
     struct pool *pool;
     void *lease; /* for which it opens; NULL: none */
-    /* Of the client that has sent a body over it, and whom alone it serves; NULL: none has. While
-     * it is idle it is one of them. */
+    /* The bonds of the client that has sent a body over it: it serves only this client. NULL: no
+     * client has. While it is idle, `bond` is one of them. */
     struct bond **bonds;
     struct bond bond;
     struct deadline deadline; /* the half's while it is lent, else of being idle */
@@ -58,7 +58,7 @@ static inline struct connection *connection_of(const struct outgoing *o)
     return list_entry(o, struct connection, half);
 }
 
-/* --- is what the loop's last poll has not reported still true of an idle one? --- */
+/* --- may an idle connection be trusted because the last poll reported nothing? --- */
 
 enum {
     FRESH_EVENTS = 900, /* less than libuv asks for at once; it asks again if it got so many */
