@@ -1,5 +1,5 @@
 /*
- * decimal - a number in digits, hex ones too, without what printf costs.
+ * decimal - a number in digits, or in hex digits, cheaper than by printf.
  */
 #ifndef BASE_DECIMAL_H
 #define BASE_DECIMAL_H

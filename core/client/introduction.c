@@ -42,7 +42,7 @@ void introduction_end(struct client *c)
 
 void introduction_late(struct client *c)
 {
-    if (c->clients->is_draining) { /* it is not the client who is late */
+    if (c->clients->is_draining) { /* the client is not to blame */
         client_close(c);
         return;
     }

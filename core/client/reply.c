@@ -246,7 +246,7 @@ size_t reply_send(struct incoming *in, const struct config *config, struct reply
 
 /* --- the last hop --- */
 
-/* What shows the way of the request; anything else may be a secret, whatever it is called. */
+/* Fields that show the way of the request. Any other may be a secret, under any name. */
 static bool shows_way(const struct field *field)
 {
     enum field_kind kind = field_kind_of(field->name);

@@ -85,7 +85,7 @@ static void client_leave(struct client *c, void (*leave)(struct stream *))
     deadline_clear(&c->deadline);
     client_note_gone(c);
     bonds_end(&c->bonds);
-    admission_leave(c); /* first, as who sees the end may come again at once */
+    admission_leave(c); /* first: a client that sees the end may come again at once */
     leave(&c->stream);
     clients_count_open(c->clients, -1);
     c->clients->events->on_left(c->clients);

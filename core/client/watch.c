@@ -4,7 +4,7 @@
  * Who leaves is seen by reading. Where nothing is read (the backend takes no more of the
  * body for now, or enough requests wait for their turn, or the client has shut its sending
  * side) the kernel reports a reset only when it is asked: the loop does not watch such a
- * socket, as what is not read would wake it again and again. So it is asked.
+ * socket, as unread bytes would wake it again and again. So the kernel is asked.
  *
  * A client that shut its sending side and waits looks, to the kernel, like a client that
  * has closed: both have sent their end, and only a byte from us makes the second one reset.

@@ -10,7 +10,7 @@ enum { LINKS_DEFAULT = 256, DESCRIPTORS_SHARE = 8 }; /* one in so many is a scri
 /* One process has one loop. */
 static unsigned links_count, links_wanted = LINKS_DEFAULT, descriptors_part;
 static struct list_node waiting = {&waiting, &waiting};
-static unsigned wakes; /* so many of those are to be woken */
+static unsigned wakes; /* so many of `waiting` are to be woken */
 static size_t held_bytes;
 static size_t held_limit = LINKS_HELD_BYTES_MAX;
 

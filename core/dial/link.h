@@ -15,7 +15,7 @@
 enum { LINKS_HELD_BYTES_MAX = 64 << 20 };
 
 struct link {
-    struct stream stream; /* its events are the owner's, who may be another after it was opened */
+    struct stream stream; /* the owner gets its events; the owner may change once it is open */
     void *owner;
     uint64_t opened_ms; /* by the loop's clock */
 };

@@ -107,7 +107,7 @@ static inline bool is_target_byte(char c)
     return (syntax_bytes[(unsigned char)c] & IN_TARGET) != 0;
 }
 
-/* White space and what is no control byte; above 0x7f is opaque (RFC 9110, 5.5). */
+/* White space, and any byte but a control; above 0x7f bytes are opaque (RFC 9110, 5.5). */
 static inline bool is_text_byte(char c)
 {
     return (syntax_bytes[(unsigned char)c] & IN_TEXT) != 0;

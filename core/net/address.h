@@ -43,7 +43,7 @@ const char *address_parse(struct address *out, struct slice text, bool any_port)
 socklen_t address_length(const struct sockaddr *);                  /* of any kind */
 void address_format(struct buffer *, const struct sockaddr *);      /* "1.2.3.4:80", "[::1]:80" */
 void address_format_host(struct buffer *, const struct sockaddr *); /* "1.2.3.4", "::1" */
-/* The same in the room; empty for what is not IP. Without what inet_ntop costs: each request
+/* The same in the room; empty if the address is not IP. Cheaper than inet_ntop, as each request
  * has a client. */
 struct slice address_host_in(char room[ADDRESS_HOST_BYTES], const struct sockaddr *);
 uint16_t address_port(const struct sockaddr *); /* 0 if it has none */

@@ -44,8 +44,8 @@ static void listener_try_later(struct listener *l)
     deadline_set(l->loop, &l->again, AGAIN_MS);
 }
 
-/* False if there is nobody more to accept for now. What went wrong with one connection before it
- * was accepted says nothing of the next (accept(2)). */
+/* False if no other connection waits for now. An error of one connection before it was accepted
+ * says nothing about the next (accept(2)). */
 static bool listener_accept(struct listener *l)
 {
     struct sockaddr_in6 peer = {.sin6_family = AF_UNSPEC};

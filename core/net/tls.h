@@ -2,7 +2,7 @@
  * tls - the TLS of one connection: bytes in, bytes out. It knows no socket.
  *
  * net/stream has one struct tls for each connection that speaks TLS. net/tls_handshake brings it to
- * OPEN. One buffer of the process collects sealed bytes: it holds those of one connection until
+ * OPEN. One buffer of the process collects sealed bytes: it holds the bytes of one connection until
  * tls_sealed_sent. Opened bytes are borrowed until the next call for any connection.
  */
 #ifndef NET_TLS_H

@@ -26,7 +26,7 @@ EMBEDDED(overrides, "core/policy/overrides.lua")
 
 enum { FIELDS_MAX = 1000 }; /* of an answer */
 
-/* Lua calls what is not static here by name. */
+/* Lua calls the functions here that are not static by name. */
 
 /* --- what a script reads --- */
 

@@ -72,7 +72,7 @@ enum policy_progress policy_health(struct policy *, struct policy_call *, struct
 enum policy_progress policy_on_health(struct policy *, struct policy_call *, uint32_t backend,
                                       bool is_up, struct slice reason);
 
-/* The exchange is over; lets go of whatever the script kept for it (ctx.vars).
+/* The exchange is over: frees all that the script kept for it (ctx.vars).
  * Call once for each request that policy_choose has seen. */
 void policy_forget(struct policy *, struct facts_request *);
 

@@ -15,7 +15,7 @@ enum { DESCRIPTORS_KEPT = 64 }; /* for everything that is no connection */
 
 /* Every client may need a connection to a backend, and the script has connections of its own. But
  * limits.connections is for people who know that most clients are idle. Where there are few
- * descriptors, half of them have to do for what is no connection. */
+ * descriptors, half of them have to do for everything else. */
 static unsigned clients_most(const struct config *config)
 {
     struct rlimit descriptors = {.rlim_cur = 1024};

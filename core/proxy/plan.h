@@ -3,7 +3,7 @@
  * the script that was current when it began.
  *
  * A worker has one current plan; after a reload the ones before live on until
- * the last exchange that began with them is over, but let go of what no exchange needs
+ * the last exchange that began with them is over, but free what no exchange needs
  * any more (proxy/old_plans.h).
  */
 #ifndef PROXY_PLAN_H

@@ -12,6 +12,6 @@
 #include "client/clients.h"
 #include "upstream/pool.h"
 
-bool room_make(struct clients *, struct pools *); /* false: there is nobody to go */
+bool room_make(struct clients *, struct pools *); /* false: no connection can be closed */
 
 #endif

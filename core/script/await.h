@@ -42,7 +42,7 @@ void await_offer_to(lua_State *, const char *name, lua_CFunction, void *owner);
 void sleep_offer(lua_State *);       /* lb.sleep */
 void tcp_client_offer(lua_State *);  /* lb.tcp */
 void http_client_offer(lua_State *); /* lb.http */
-/* If no more connections may be opened, lets go of those that the script has no more. */
+/* If no more connections may be opened, closes connections that the script no longer has. */
 void tcp_client_make_room(lua_State *);
 
 /* --- in the function; all raise Lua errors, at the script's line --- */

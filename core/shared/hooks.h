@@ -25,7 +25,7 @@ enum breach {
     BREACH_TIMED_OUT, /* its time was over */
     BREACH_NO_MEMORY, /* it wanted more than script.memory */
     BREACH_YIELDED,   /* it yielded by itself, and nobody will resume it */
-    BREACH_WRONG,     /* it returned what it may not; the caller says so, who reads the answer */
+    BREACH_WRONG,     /* it returned a wrong value, as the reader of the answer reports */
     BREACHES,
     BREACH_PENDING = BREACHES, /* none so far: the call awaits */
 };

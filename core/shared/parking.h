@@ -65,9 +65,9 @@ bool parking_note(struct segment *, uint64_t number, unsigned least, const struc
  * again, and so keep the script parked for all. */
 bool parking_may_try(struct segment *, uint64_t number, uint64_t client, uint64_t now_ms,
                      uint64_t patience_ms);
-/* Well: it is parked no more. True for the caller who has done that, and since when it was. */
+/* The call went well: parking ends. True for the caller that ended it; *since_ms: when it began. */
 bool parking_end(struct segment *, uint64_t number, uint64_t *since_ms);
-/* Badly. */
+/* The call failed: parking continues. */
 void parking_go_on(struct segment *, uint64_t number, uint64_t client, uint64_t now_ms);
 void parking_let_try(struct segment *, uint64_t number); /* nobody knows: the next one is tried */
 

@@ -1,10 +1,10 @@
 /*
  * queued - which workers have requests that wait for a place at a backend.
  *
- * Who gives a place back wakes the one of them whose first request has waited longest; without
- * any that costs a fence and a load. A worker that dies leaves its mark until the
+ * A worker that gives a place back wakes the worker whose first request has waited longest; if none
+ * waits, that costs a fence and a load. A worker that dies leaves its mark until the
  * supervisor takes it away; a worker that is woken for nothing looks, no more. A wake that is lost
- * costs some ms: who waits looks by itself, too.
+ * costs some ms: a waiting worker looks by itself, too.
  */
 #ifndef SHARED_QUEUED_H
 #define SHARED_QUEUED_H

@@ -2,13 +2,13 @@
  * What scripts keep in the table: values, sums over a time, buckets of tokens. core/lua/shared.lua
  * calls these functions by name. Times are seconds. All are exact over all processes.
  *
- * A key of the table begins with a letter that says what it is: "k" a script's value,
- * "w" a window, "b" a bucket. For a long key the letter is a capital, and the
- * key's SHA-256 follows it: no client can make two keys that collide, nor one that collides with a
- * short key. A window's value is a text: the slices. A bucket's is one,
- * too: the tokens that were left, and when. Its rate and its burst are the script's and may
- * change at a reload, so nothing that follows from them is kept but the time at which it
- * expires: when it would be full, as a full bucket is what a key has that was never seen.
+ * A key of the table begins with a letter that says what it is: "k" a script's value, "w" a window,
+ * "b" a bucket. For a long key the letter is a capital, and the key's SHA-256 follows it: no client
+ * can make two long keys collide, nor a long and a short one. A window's value is a text: the
+ * slices. A bucket's is one, too: the tokens that were left, and when. Its rate and its burst are
+ * the script's and may change at a reload, so nothing that follows from them is kept but the time
+ * at which it expires: when it would be full, as a full bucket is what a key has that was never
+ * seen.
  */
 #include "base/clock.h"
 #include "base/hash.h"

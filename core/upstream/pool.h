@@ -14,8 +14,8 @@
  * be lost on a connection that was closed.
  *
  * A backend may not have read a body that it was sent, and take it for the next request, whose
- * answer is then anybody's. So a connection that has carried one (its bonds) is kept for the client
- * who sent it, one for each, and closed with that client's own.
+ * answer another client might get. So a connection that has carried a body (its bonds) is kept for
+ * the client that sent it, one for each, and closed with that client's own.
  *
  * A pool belongs to the slot of the board, not to the script that names the backend: scripts that
  * have it in use, one after the other or at once, share its connections, so a reload loses none.
