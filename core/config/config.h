@@ -43,7 +43,7 @@ struct config_listen {
     char *text;             /* in full: "[::]:3030" where ":3030" was written */
     struct address address; /* never ADDRESS_NAME, never ADDRESS_UNIX */
     bool proxy;             /* each connection begins with a PROXY header */
-    bool tls;               /* and with a handshake */
+    bool tls;               /* each connection begins with a TLS handshake */
 };
 
 /* A certificate as the script names it. */
@@ -54,24 +54,24 @@ struct config_certificate {
 
 /* What the clients of a site have to show. */
 struct config_tls_client {
-    char *site; /* the name in a certificate, or below its wildcard; NULL: of all others */
+    char *site; /* a name of a certificate, or below its wildcard; NULL: all other sites */
     enum tls_verify verify;
-    char *ca, *crl; /* paths; crl may be NULL, and both if nothing is verified */
-    unsigned depth; /* 0: as the library likes */
+    char *ca, *crl; /* paths; crl may be NULL; both may if nothing is verified */
+    unsigned depth; /* 0: the library's limit */
 };
 
 struct config_tls { /* in use if a listener has tls */
     struct config_certificate *certificates;
     unsigned certificates_count;
-    struct config_tls_client *clients; /* if any is of all others, it is the first */
+    struct config_tls_client *clients; /* the first may be for all other sites */
     unsigned clients_count;
     enum tls_version min_version;
-    char *ciphers, *groups; /* in the library's words; NULL: its standard */
+    char *ciphers, *groups; /* in OpenSSL's notation; NULL: ours (net/tls_site.h) */
     unsigned tickets;
     struct slice
         files; /* what was read of them: config/certificates.h; in the vault, or borrowed */
     struct vault vault;
-    struct tls_names names; /* of the sites, with `strict` */
+    struct tls_names names; /* of the sites; has the setting `strict` */
     struct tls_site_rules *rules;
     struct tls_sites_rules sites; /* count 0: nothing was read */
 };
@@ -134,7 +134,7 @@ struct config_timeouts {
     uint64_t request_ms;       /* over all tries; 0: none */
     uint64_t queue_ms;         /* until a backend has room */
     uint64_t tunnel_ms;        /* without a byte in either direction, after an upgrade */
-    uint64_t tls_handshake_ms; /* from the connection's begin */
+    uint64_t tls_handshake_ms; /* from the beginning of the connection */
 };
 
 struct config_limits {
@@ -210,7 +210,7 @@ struct config {
     struct config_script script_limits;
     /* "backends by BACKENDS": settings of the script that were replaced; NULL: none */
     char *overridden;
-    /* "LISTEN": what gives listeners without TLS where the script has tls; NULL: none does */
+    /* "LISTEN": gives listeners without TLS though the script has tls; NULL: nothing does */
     const char *plain_by;
     struct config_log log;
 };
@@ -246,7 +246,7 @@ void config_print_text(struct buffer *, struct slice text); /* in quotes, as Lua
 extern const char *const config_fallback_names[], *const config_body_first_names[];
 /* "balancer.lua:12 calls ctx:reject": why the fallback is what it is. */
 void config_explain_fallback(const struct config *, struct buffer *);
-/* Of plain_by, which is not NULL: why nobody is served by TLS. */
+/* With plain_by: why no client is served over TLS. */
 void config_explain_plain(const struct config *, struct buffer *);
 bool config_takes_body_first(const struct config *);
 const struct config_page *config_page_of(const struct config *, unsigned status); /* or NULL */

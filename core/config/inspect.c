@@ -61,7 +61,7 @@ static void warn_of(struct buffer *out, const struct certificate *certificate, i
     }
 }
 
-/* Names that a certificate before has with a key of the same kind, which serves them. */
+/* Warns of names that an earlier certificate has, with the same kind of key: that one is used. */
 static void warn_of_twice(struct buffer *out, struct tls_names *seen, unsigned which,
                           const struct certificate *certificate)
 {

@@ -1,5 +1,5 @@
 /*
- * inspect - what `lb check` says of certificates: names, keys, days left, and what to mind.
+ * inspect - what `lb check` prints about certificates: names, keys, days left, warnings.
  */
 #ifndef CONFIG_INSPECT_H
 #define CONFIG_INSPECT_H

@@ -9,8 +9,8 @@
 
 enum { NONE = -1 };
 
-/* What one name gets: of each kind of key a certificate by its number, or NONE, and by which of
- * tls->clients its clients are asked, or NONE. */
+/* What one name gets: for each kind of key the number of a certificate, or NONE; and the index in
+ * tls->clients of the rules for its clients, or NONE. */
 struct gets {
     int32_t certificates[TLS_KEY_KINDS], client;
 };
@@ -18,16 +18,16 @@ struct gets {
 struct choice {
     struct gets gets;
     uint32_t site;
-    struct slice name; /* empty: it has none */
+    struct slice name; /* empty: no name */
 };
 
 struct making {
     struct config_tls *tls;
     struct tls_client_rules *clients;
-    struct tls_names asked; /* the names of `sites`: which of tls->clients */
+    struct tls_names asked; /* the names of `sites`, each with its index in tls->clients */
     struct certificate *certificates;
     unsigned count;
-    struct choice *choices; /* the names' numbers, until they have sites */
+    struct choice *choices; /* names lead to these, until each choice has its site */
     unsigned choices_count, room;
 };
 
@@ -55,7 +55,7 @@ static void choose_for(struct making *m, unsigned which, unsigned number)
         *chosen = (int32_t)which;
 }
 
-/* The first choice is that of the first certificate, with a name or without. */
+/* The first choice belongs to the first certificate, with a name or without. */
 static void add_names(struct making *m, unsigned which)
 {
     struct slice names = m->certificates[which].names, name;
@@ -105,7 +105,7 @@ static void find_clients(struct making *m)
         m->clients[i].id = id_of(&m->clients[i]);
 }
 
-/* A name of `sites` that has no certificate of its own has that of a wildcard. */
+/* A name of `sites` without a certificate of its own gets the certificate of a wildcard. */
 static void add_asked(struct making *m, const char *site)
 {
     struct tls_names strict = m->tls->names;
@@ -178,8 +178,8 @@ static void add_site(struct making *m, struct choice *choice)
     choice->site = tls->sites.count++;
 }
 
-/* The last choice of each certificate that comes first in it leads to the ones before: most
- * certificates have one, for all of their names. */
+/* Choices that are equal become one site. Each certificate has a chain of the choices in which it
+ * comes first, the last one first. Usually the choices in a chain are equal. */
 static void make_sites(struct making *m)
 {
     uint32_t *last = mem_alloc(m->count * sizeof *last);
@@ -251,7 +251,7 @@ void sites_make(struct config_tls *tls)
     tls_names_dispose(&m.asked);
 }
 
-/* Is there a name, or one below it if it is a wildcard, or a wildcard above it? */
+/* Has a certificate the name, a name below it if it is a wildcard, or a wildcard above it? */
 static bool is_served(const struct tls_names *strict, struct slice site)
 {
     struct slice below = {site.start + 1, site.length - 1}; /* of "*.a.b" it is ".a.b" */
@@ -286,7 +286,7 @@ static bool try_names(const struct config_tls *tls, struct fields_wrong *wrong)
     return true;
 }
 
-/* "ciphers: .." is said as "tls.ciphers: ..". */
+/* The fault "ciphers: .." is reported as "tls.ciphers: ..". */
 void sites_try(const struct config_tls *tls, struct fields_wrong *wrong)
 {
     struct ssl_ctx_st *context;

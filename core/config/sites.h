@@ -1,8 +1,9 @@
 /*
  * sites - which certificates each name gets.
  *
- * Of each kind of key a name gets the first certificate that has it: RSA and ECDSA side by side.
- * Names that get the same are one site. The first site is that of the first certificate.
+ * For each kind of key a name gets the first certificate that has the name: RSA and ECDSA side by
+ * side. Names that get the same certificates and rules are one site. The first site belongs to the
+ * first certificate.
  */
 #ifndef CONFIG_SITES_H
 #define CONFIG_SITES_H
@@ -11,11 +12,11 @@
 
 struct fields_wrong; /* lua/fields.h */
 
-/* Of tls.files, which has one certificate at least; in place of those that there were. */
+/* Makes the sites from tls.files, which has at least one certificate. Replaces earlier sites. */
 void sites_make(struct config_tls *);
 void sites_forget(struct config_tls *); /* and wipes the files */
-/* Does the library take the rules? Of one site, as ciphers and the like are the same for all. What
- * is wrong is kept as by lua/fields.h. */
+/* Does the library take the rules? Tries one site, as ciphers and the like are the same for all. A
+ * fault is reported as by lua/fields.h. */
 void sites_try(const struct config_tls *, struct fields_wrong *);
 
 #endif
