@@ -10,8 +10,8 @@
 #include "net/loop.h"
 #include "net/tls.h"
 
-/* Over TLS the connection has ended, and the peer has not said that it will send no more: what is
- * not complete was cut. More can be written, as after any end. */
+/* The connection has ended without a close_notify: an incomplete message was cut. More can be
+ * written, as after any end. */
 enum { STREAM_CUT = UV_EOF };
 
 struct stream;
@@ -21,16 +21,16 @@ struct stream_events {
     void (*on_bytes)(struct stream *, struct slice);
     /* 0: the peer will send no more; STREAM_CUT; else it broke. */
     void (*on_end)(struct stream *, int status);
-    /* Of stream_secure: from now on on_bytes comes; or there is no handshake, and why is in
-     * stream->tls. NULL: of no stream. */
+    /* After stream_secure: the handshake is over, and on_bytes comes from now on; or it is refused,
+     * and stream->tls has the reason. NULL: no stream of this owner has TLS. */
     void (*on_secured)(struct stream *, enum tls_refusal);
     void (*on_drained)(struct stream *); /* the queue is empty; NULL if nobody waits for it */
     void (*on_closed)(struct stream *);
     /* may_pass: how many bytes may go to *to unseen. on_passed: how many did. NULL: none may. */
     uint64_t (*may_pass)(struct stream *, struct stream **to);
     void (*on_passed)(struct stream *, size_t length);
-    /* Of what stream_send_soon deferred: may it still go out? Else it is dropped, and the owner
-     * knows. NULL: always. */
+    /* May the bytes that stream_send_soon deferred still go out? Else they are dropped, and the
+     * owner knows. NULL: always. */
     bool (*may_leave)(struct stream *);
     bool reads_to_the_end; /* a write that failed is reported after what is still to be read */
 };

@@ -115,7 +115,7 @@ void stream_send_sealed(struct stream *s)
     tls_sealed_sent();
 }
 
-/* While it is finishing what was sealed last waits for the end. */
+/* While the stream finishes, the last sealed bytes wait for the end. */
 static void stream_seal(struct stream *s, const uv_buf_t *parts, size_t total_bytes)
 {
     struct tls_parts left = {.part = parts, .left_bytes = total_bytes};

@@ -1,9 +1,9 @@
 /*
  * stream_write - bytes out of a stream.
  *
- * For net/stream; the others get it with net/stream.h. Over TLS what is added, deferred and held is
- * plain: it is sealed when it goes out, in the same system call. What the kernel does not take is
- * queued as it was sealed.
+ * For net/stream; the others get it with net/stream.h. Over TLS bytes that are added, deferred and
+ * held are plain: they are sealed when they go out, by the same system call. Bytes that the kernel
+ * does not take are queued sealed.
  */
 #ifndef NET_STREAM_WRITE_H
 #define NET_STREAM_WRITE_H
@@ -77,7 +77,7 @@ extern const struct outlet_kind stream_outlet_kind;
 /* The first failure is reported, once, and never inside the call that met it. */
 void stream_fail(struct stream *, int status);
 void stream_report_failure(struct stream *);
-void stream_send_sealed(struct stream *); /* what its TLS has sealed */
+void stream_send_sealed(struct stream *); /* the bytes that its TLS has sealed */
 /* Over TLS: sends close_notify if possible, so that the close that follows cuts nothing. */
 void stream_say_end(struct stream *);
 
