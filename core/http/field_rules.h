@@ -2,8 +2,8 @@
  * field_rules - which header fields lb decides itself, and which a script or a setting may set.
  * Pure.
  *
- * A field that says where a message ends, or what happens to the connection, is lb's own wherever
- * it would be set. Whether another one is depends on where that is.
+ * A field that says where a message ends, or what happens to the connection, is lb's own in every
+ * use. Whether another field is lb's own depends on the use.
  */
 #ifndef HTTP_FIELD_RULES_H
 #define HTTP_FIELD_RULES_H
@@ -27,10 +27,10 @@ enum field_fault {
     FIELD_TOO_MANY, /* changes_add: more than a head should have room for */
 };
 
-/* Is that for lb alone to say there? The name is a token. Via may be removed where it may not be
- * set. */
+/* Does lb alone decide that field there? The name is a token. Via may be removed where it may not
+ * be set. */
 bool field_is_ours(enum field_use, struct slice name, bool is_removed);
-/* May that be set there, or, with a value of NULL, be removed? */
+/* May the field be set there, or, with a value of NULL, be removed? */
 enum field_fault field_check(enum field_use, struct slice name, const struct slice *value);
 
 #endif

@@ -51,7 +51,7 @@ static void account_log(struct account *a)
               part, connections);
 }
 
-/* What TLS holds of a connection is free at once. */
+/* The memory that TLS holds for a connection is free at once. */
 static size_t freed_since(size_t held_before)
 {
     size_t held = mem_held();

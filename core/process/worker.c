@@ -179,8 +179,8 @@ static struct plan *worker_load_edition(struct worker *w, uint64_t number, struc
     return plan;
 }
 
-/* The script stays as it is, with its Lua state. The settings are this process's alone: nobody else
- * sees a change of them, and no request looks at their certificates but when it begins. */
+/* The script stays as it is, with its Lua state. The settings belong to this process alone: no
+ * other sees a change of them, and a request looks at their certificates only when it begins. */
 static void worker_take_files(struct worker *w, uint64_t number)
 {
     struct config *config = (struct config *)w->proxy.plan->config;

@@ -1,7 +1,7 @@
 #include "proxy/misdirected.h"
 
-/* A host that no site has is that of the first site, as it would be in a handshake, and so is a
- * request without a host (HTTP/1.0). */
+/* An unknown host belongs to the first site, as in a handshake; so does a request without a host
+ * (HTTP/1.0). */
 bool misdirected_is(const struct config_tls *tls, struct facts_request *facts)
 {
     int site;

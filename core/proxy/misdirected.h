@@ -1,9 +1,8 @@
 /*
  * misdirected - does a request ask for a site to which its connection gives no access?
  *
- * A client that was not asked for a certificate when it shook hands with one site asks for another
- * by Host, whose clients have to show one. It is answered 421, and may come again (RFC 9110,
- * 15.5.20).
+ * A client shakes hands with a site that asks for no certificate, and then asks by Host for a site
+ * whose clients have to show one. It gets a 421, and may come again (RFC 9110, 15.5.20).
  */
 #ifndef PROXY_MISDIRECTED_H
 #define PROXY_MISDIRECTED_H

@@ -29,7 +29,7 @@ struct edition_text {
     uint16_t slots[SEGMENT_BACKENDS_MAX];      /* theirs; for the draft not yet known */
     struct config about; /* what the settings' text leaves out; its pointers mean nothing here */
     uint32_t backends, settings_bytes, script_bytes, modules_bytes;
-    bool has_new_files; /* of certificates: nothing else differs from the one before */
+    bool has_new_files; /* only files of certificates differ from the edition before */
     bool is_first;      /* what every process has inherited, and need not read */
     char settings[EDITION_SETTINGS_BYTES];
     char script[EDITION_SCRIPT_BYTES];
@@ -94,8 +94,8 @@ void edition_refuse(struct edition *, uint64_t number, const char *why);
 bool edition_is_first(const struct edition *, uint64_t number); /* what was inherited */
 /* Is it the same script as that earlier one? */
 bool edition_is_again(const struct edition *, uint64_t number, uint64_t earlier);
-/* In a worker that goes by the earlier one: do only files of certificates differ? Then it may take
- * them alone, into the settings that it goes by. */
+/* In a worker that runs the earlier edition: do only files of certificates differ? Then it may take
+ * these files alone, into the settings that it has. */
 bool edition_has_new_files(const struct edition *, uint64_t number, uint64_t earlier);
 void edition_take_files(const struct edition *, uint64_t number, struct config *);
 /* The settings of an edition other than the first; what cannot change is as in `first`. NULL and a

@@ -41,7 +41,7 @@ static void say_readable(const struct certificate *certificate)
               certificate->key);
 }
 
-/* At a first look all that end within the longest of the times are due. */
+/* At the first look each certificate that expires within the longest time is due. */
 static void look_at_each(const struct expiry *e, struct slice files, int64_t now_s, bool is_first)
 {
     struct certificate certificate;

@@ -1,5 +1,5 @@
 /*
- * expiry - what the log says of certificates: which are loaded, and which end soon.
+ * expiry - logs certificates: how many are loaded, and which expire soon.
  */
 #ifndef RELOAD_EXPIRY_H
 #define RELOAD_EXPIRY_H
@@ -14,7 +14,7 @@ struct expiry {       /* all zero: nothing was looked at */
     uint64_t look_ms; /* when the next time, steady clock */
 };
 
-/* Often: says what there is to say of the current edition. */
+/* Called often: logs what is due for the current edition. */
 void expiry_look(struct expiry *, const struct edition *);
 uint64_t expiry_next_ms(const struct expiry *, const struct edition *); /* when at the latest */
 
