@@ -43,7 +43,7 @@ local function start(what, seconds, fn, is_every, is_once)
   local number = host.timer_start and host.timer_start(seconds, is_every, is_once)
   if number == false then error(what .. ": there are 1000 timers already", 3) end
   if number then
-    -- One that runs once is forgotten as it begins.
+    -- A timer that runs once is forgotten as it begins.
     functions[number] = is_every and fn or function()
       functions[number] = nil
       fn()

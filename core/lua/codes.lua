@@ -202,7 +202,7 @@ end
 
 -- os.date and os.time -----------------------------------------------------------------------------
 
--- Those of C99 that need no time zone: strftime does as it likes with others.
+-- The conversions of C99 that need no time zone: strftime does as it likes with others.
 local CONVERSIONS = "^[aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%%]$"
 local FORMAT_MAX, FIRST, LAST = 256, -62135596800, 253402300799 -- bytes; the years 1 to 9999
 local date_room, date_fields = ffi.new "char[8192]", ffi.new "int32_t[8]"

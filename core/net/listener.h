@@ -38,7 +38,7 @@ struct listener {
  * the listener must still be closed. */
 int listener_open(struct listener *, struct loop *, int socket) MUST_USE;
 void listener_go_on(struct listener *); /* there is room again */
-/* Whoever is in the queue is accepted now, whether there is room or not. */
+/* Accepts all connections in the queue now, with or without room. */
 void listener_accept_rest(struct listener *);
 void listener_close(struct listener *); /* then on_closed */
 

@@ -111,8 +111,8 @@ static inline void loop_note_event(struct loop *loop)
                               memory_order_relaxed);
 }
 
-/* An event is over: what it has added to the outbox goes out or is deferred. Whoever handles one
- * event in two parts may call it in between. */
+/* An event is over: what it has added to the outbox goes out or is deferred. A handler of
+ * one event in two parts may call it in between. */
 static inline void loop_end_event(struct loop *loop)
 {
     loop_note_event(loop);

@@ -11,8 +11,8 @@
  * last 10 s, but one opening at a time may always have its two. A unix socket loses
  * nothing, so it has none.
  *
- * One that insists begins another one every 250 ms until the owner's limit, as it alone finds out
- * whether somebody listens again: the oldest makes room for it, and none is an extra one.
+ * An opening that insists begins a connection every 250 ms until the owner's limit, as it alone
+ * finds out whether somebody listens again: the oldest makes room for it, and none is extra.
  *
  * What a connection is, the owner knows; the owner has the time limit, too.
  */

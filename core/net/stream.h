@@ -4,7 +4,7 @@
  * The states are opening (after stream_connect), open, closing, closed. Bytes
  * read are borrowed for the length of the event. Writes are tried at once; what
  * the kernel refuses is copied and queued, and on_drained says when the queue is
- * empty again. Whoever produces bytes stops while stream_backlog is not 0.
+ * empty again. A producer of bytes stops while stream_backlog is not 0.
  *
  * Events come from the loop, never inside a call. After stream_close comes
  * exactly one, on_closed, and only then is the memory the owner's again.

@@ -7,7 +7,7 @@
  *
  * Clearing leaves the slot's busy bit set; the hand finds it empty, no more.
  *
- * One that is moved to a later time, as most are with each request, stays where it is;
+ * A deadline that moves to a later time, as most do with each request, stays where it is;
  * when the hand comes there it moves to the place that it wants by then. One at rest
  * stays, too, and is taken out when the hand comes.
  */

@@ -75,8 +75,8 @@ static void plan_let_go(struct plan *plan)
     plan_drop_backends(plan);
 }
 
-/* The script of a plan is asked no more, although some of its requests are under way: the rules
- * that are built in serve those. One that is asked right now goes the next time. */
+/* The script of a plan is called no more, although some of its requests are under way: the built-in
+ * rules serve these. A script that is being called is dropped the next time. */
 static void plan_give_up_script(struct plan *plan)
 {
     struct needs n = plan_needs(plan);

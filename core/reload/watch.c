@@ -81,7 +81,7 @@ static uint64_t look_of_pattern(const char *pattern)
     return sum;
 }
 
-/* Those of one pattern stand one behind the other. */
+/* The files of one pattern stand one behind the other. */
 static uint64_t look_of_certificates(struct slice files)
 {
     struct certificate certificate;

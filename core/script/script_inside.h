@@ -30,8 +30,8 @@ struct script {
     struct shortage shortage;
 };
 
-/* Of the value on top of the stack. One that is no text is named: its __tostring would run
- * without limits. */
+/* A text for the error on top of the stack. An error that is no text and no number is named by its
+ * type: its __tostring would run without limits. */
 const char *script_error_text(lua_State *, char *room, size_t room_bytes);
 
 #endif

@@ -48,7 +48,7 @@ bool cell_may_go(const struct table *, uint32_t cell, struct cell_claimed *, uin
                  uint16_t *group, uint64_t *expires_ms);
 
 uint32_t cells_ever_used(const struct table *); /* the first so many */
-/* One that this process gave back lately. */
+/* Claims a cell that this process gave back lately. */
 bool cells_claim_hinted(struct table *, struct cell_claimed *);
 
 #endif
