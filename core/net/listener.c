@@ -3,7 +3,7 @@
  * needs another system call for each peer's address.
  *
  * The number of tries in a turn follows from the number of connections in the last turn. A try that
- * finds none costs about as much as one that does, and the loop reports the rest anyway.
+ * finds none costs about as much as a try that finds one, and the loop reports the rest anyway.
  */
 #include "net/listener.h"
 
