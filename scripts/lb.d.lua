@@ -1,7 +1,7 @@
 ---@meta lb
 -- The API for scripts, for editors that read LuaCATS annotations (lua-language-server): what is in
 -- `lb`. lb_hooks.d.lua has what hooks are shown and may answer, lb_settings.d.lua what a script may
--- set. Nothing runs these files. An editor finds all three by .luarc.json beside a script:
+-- set. Nothing runs these files. An editor finds all three by .luarc.json next to a script:
 -- { "runtime.version": "LuaJIT", "workspace.library": ["/usr/local/share/lb/scripts"] }
 -- The pages of scripts/ are the reference; a spec proves that this names exactly what lb has.
 

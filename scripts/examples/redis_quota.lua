@@ -1,5 +1,5 @@
 -- Limits the requests an hour of each API key, counted in Redis, so that several balancers
--- share one count. Suits plans that are sold. Hours are those of the clock. A request that
+-- share one count. Suits plans that are sold. Hours begin with those of the clock. A request that
 -- Redis does not count, within 0.1 s for each step, gets a 503; to let it pass instead, leave
 -- out the line that says so.
 local REDIS, QUOTA, HOUR = "127.0.0.1:6379", 1000, 3600
