@@ -2,10 +2,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { PIECE_BYTES = 65536 };
+
+const char *file_objection_to(struct slice path)
+{
+    if (path.length == 0 || path.length >= PATH_MAX)
+        return "expected the path of a file";
+    if (memchr(path.start, '\0', path.length) != NULL)
+        return "a path has no NUL byte in it";
+    if (path.start[0] == '~')
+        return "only a shell knows what '~' is: write the whole path";
+    return NULL;
+}
 
 static int read_all(int file, size_t most, struct buffer *out)
 {

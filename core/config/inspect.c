@@ -20,7 +20,7 @@ static void print_names(struct buffer *out, struct slice names)
     bool is_first = true;
 
     if (names.length == 0)
-        buffer_append_text(out, "whoever names no other");
+        buffer_append_text(out, "all other names");
     for (; certificates_next_name(&names, &name); is_first = false) {
         buffer_append_text(out, is_first ? "" : ", ");
         buffer_append(out, name);

@@ -1,5 +1,6 @@
 #include "config/logging.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "http/path.h"
 #include "http/syntax.h"
@@ -37,15 +38,11 @@ static char *absolute(struct slice path)
 
 static const char *objection_to_file(struct slice path)
 {
-    if (path.length == 0 || path.length >= PATH_MAX)
-        return "expected the path of a file";
-    if (memchr(path.start, '\0', path.length) != NULL)
-        return "a path has no NUL byte in it";
-    if (path.start[0] == '~')
-        return "only a shell knows what '~' is: write the whole path";
-    if (path.start[path.length - 1] == '/')
+    const char *objection = file_objection_to(path);
+
+    if (objection == NULL && path.start[path.length - 1] == '/')
         return "expected the path of a file, got that of a folder";
-    return NULL;
+    return objection;
 }
 
 static void read_file(struct config_log *log, struct fields *table)

@@ -1,10 +1,10 @@
 #include "config/tls.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "lua/fields.h"
 #include "net/tls_names.h"
 
-#include <limits.h>
 #include <stdlib.h>
 
 enum {
@@ -36,17 +36,6 @@ bool tls_is_used(const struct config *config)
 
 /* --- certificates --- */
 
-static const char *objection_to_path(struct slice path)
-{
-    if (path.length == 0 || path.length >= PATH_MAX)
-        return "expected the path of a file";
-    if (memchr(path.start, '\0', path.length) != NULL)
-        return "a path has no NUL byte in it";
-    if (path.start[0] == '~')
-        return "only a shell knows what '~' is: write the whole path";
-    return NULL;
-}
-
 /* NULL: the path is missing or wrong. */
 static char *read_path(struct fields *table, const char *name, unsigned position)
 {
@@ -55,7 +44,7 @@ static char *read_path(struct fields *table, const char *name, unsigned position
 
     if (!fields_text(table, name, position, &path))
         return NULL;
-    objection = objection_to_path(path);
+    objection = file_objection_to(path);
     if (objection == NULL)
         return mem_copy(path.start, path.length);
     fields_fail(table, name, position, "%s", objection);

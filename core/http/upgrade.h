@@ -7,7 +7,8 @@
 #include "http/head.h"
 
 /* The next protocol of the Upgrade fields' members: a token, perhaps with a version behind a slash
- * (RFC 9110, 7.8). Skips what is none, and h2c and its drafts, which are never forwarded. */
+ * (RFC 9110, 7.8). Skips members that are no protocol, and h2c and its drafts, which are never
+ * forwarded. */
 bool protocol_next(struct members *, struct slice *protocol);
 /* Does the 101, of 1.1, say in Connection that it switches to one protocol that the request's
  * Upgrade offered (RFC 9110, 7.8)? */

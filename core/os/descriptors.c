@@ -13,7 +13,7 @@ enum {
     OF_A_BIND = 1,    /* sockets.c looks with a socket of its own whether a port is free */
 };
 
-/* Besides those that are open now. A worker closes one of these, that for signals. */
+/* Besides the descriptors that are open now. A worker closes one of these: the one for signals. */
 static unsigned descriptors_wanted(const struct config *c)
 {
     unsigned worker = OF_A_LOOP + c->listen_count + OF_A_REQUEST - 1;

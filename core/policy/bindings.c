@@ -58,8 +58,8 @@ static const struct binding_field *find_field(const struct head *head, struct sl
 }
 
 /* The first field of that name from that place on, in any letter case, without its name; next is 0
- * if it is the last. Good until the next call. NULL: none. Of a request those that are forwarded to
- * its backend, whose Host may be another. */
+ * if it is the last. Good until the next call. NULL: none. Of a request only fields that are
+ * forwarded to its backend count, whose Host may be another. */
 const struct binding_field *policy_header(const struct facts_request *request, const char *bytes,
                                           size_t length, uint32_t from)
 {
@@ -94,7 +94,7 @@ static struct binding_field *field_at(const struct head *head, uint32_t from)
 }
 
 /* The first field from that place on; good until the next call. NULL: there is none. Of a request
- * those that are forwarded to its backend. */
+ * only fields that are forwarded to its backend count. */
 const struct binding_field *policy_field_at(const struct facts_request *request, uint32_t from)
 {
     struct binding_field *found = field_at(request->head, from);

@@ -19,8 +19,8 @@
  *
  * A pool belongs to the slot of the board, not to the script that names the backend: scripts that
  * have it in use, one after the other or at once, share its connections, so a reload loses none.
- * When nobody uses it any more its idle connections are closed, those that are lent when they come
- * back, and then it is gone.
+ * When nobody uses the pool any more its idle connections are closed, and lent connections as they
+ * come back; then the pool is gone.
  */
 #ifndef UPSTREAM_POOL_H
 #define UPSTREAM_POOL_H
