@@ -36,6 +36,7 @@ void incoming_new(struct client *c)
         in = (struct incoming *)(void *)block;
     }
     memset(in, 0, sizeof *in);
+    in->ways = &incoming_h1;
     in->client = c;
     in->closes = clients->is_draining;
     arena_init(&in->arena, in + 1, INCOMING_BLOCK_BYTES - sizeof *in);

@@ -91,8 +91,9 @@ void client_watch(struct client *); /* sets the deadline that the state calls fo
  * is gone. */
 void watch_begin_probing(struct client *);
 void watch_begin_lingering(struct client *);
-void watch_body(struct client *);    /* a piece of the request was read, and more is to come */
-bool watch_drained(struct client *); /* nothing that was sent waits any more; false: it is cut */
+void watch_answer(struct incoming *); /* incoming_watch */
+void watch_body(struct client *);     /* a piece of the request was read, and more is to come */
+bool watch_drained(struct client *);  /* nothing that was sent waits any more; false: it is cut */
 
 /* --- resting.c: between two requests, or before the first --- */
 

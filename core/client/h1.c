@@ -19,7 +19,8 @@ enum { THROW_AWAY_MAX = 65536 }; /* of a body that nobody wants, to keep the con
 /* What each head of ours begins with, to clients of 1.0, too (RFC 9110, 2.5). */
 static const struct slice head_beginning = {"HTTP/1.1 ", 9};
 
-void incoming_add_head(struct incoming *in, struct slice head)
+/* Of an answer, final or interim: it begins with "HTTP/1.1 ". Borrows as stream_add. */
+static void add_head(struct incoming *in, struct slice head)
 {
     size_t begun = in->head_begun;
 
@@ -29,28 +30,41 @@ void incoming_add_head(struct incoming *in, struct slice head)
     stream_add(&in->client->stream, slice_from(head, begun));
 }
 
+/* The final answer begins. wants_body: of the request more is wanted than what is there. Sets
+ * closes if what is missing cannot just be read and thrown away. */
+static void begin_answer(struct incoming *in, bool wants_body)
+{
+    uint64_t missing = in->request.length - in->body_bytes;
+
+    in->has_answered = true;
+    if (in->body_complete)
+        return;
+    if (wants_body || in->request.framing != FRAMING_COUNTED || missing > THROW_AWAY_MAX ||
+        head_has(&in->parse.head, FIELD_EXPECT))
+        in->closes = true;
+}
+
 /* How the body is spelt, and what follows from that for the connection. */
 static void incoming_frame(struct incoming *in, struct forward_response *response,
                            struct body_size size)
 {
     response->framing = framing_for(size, response->client_version);
     response->length = size.length;
-    incoming_begin_answer(in, true);
+    begin_answer(in, true);
     in->answers_in_chunks = response->framing == FRAMING_CHUNKED;
     in->needs_reset = response->framing == FRAMING_UNTIL_CLOSE;
     in->closes |= in->needs_reset;
     response->closes = in->closes;
 }
 
-void incoming_send_head(struct incoming *in, struct forward_response *response,
-                        struct body_size size)
+static void send_head(struct incoming *in, struct forward_response *response, struct body_size size)
 {
     response->client_version = incoming_head(in)->version;
     if (response->head->status >= 200)
         incoming_frame(in, response, size);
     else if (response->client_version == VERSION_1_0) /* RFC 9110, 15.2 */
         return;
-    incoming_add_head(in, forward_response_head(stream_room(in->client->clients->loop), response));
+    add_head(in, forward_response_head(stream_room(in->client->clients->loop), response));
 }
 
 void incoming_begin_head(struct incoming *in)
@@ -63,12 +77,12 @@ void incoming_begin_head(struct incoming *in)
 
 /* --- for the exchange --- */
 
-void incoming_send_body(struct incoming *in, struct slice piece)
+static void send_body(struct incoming *in, struct slice piece)
 {
     h1_send_body(&in->client->stream, in->answers_in_chunks, piece);
 }
 
-void incoming_send_end(struct incoming *in, struct slice trailers)
+static void send_end(struct incoming *in, struct slice trailers)
 {
     if (in->answers_in_chunks)
         h1_send_last_chunk(&in->client->stream, trailers);
@@ -76,22 +90,22 @@ void incoming_send_end(struct incoming *in, struct slice trailers)
         stream_shutdown(&in->client->stream);
 }
 
-size_t incoming_backlog(const struct incoming *in)
+static size_t backlog(const struct incoming *in)
 {
     return stream_backlog(&in->client->stream);
 }
 
-uint32_t incoming_unsent(const struct incoming *in)
+static uint32_t unsent(const struct incoming *in)
 {
     return stream_unsent(&in->client->stream);
 }
 
-struct stream *incoming_bare(struct incoming *in)
+static struct stream *bare(struct incoming *in)
 {
     return in->answers_in_chunks ? NULL : &in->client->stream;
 }
 
-void incoming_pause(struct incoming *in)
+static void pause_body(struct incoming *in)
 {
     struct client *c = in->client;
 
@@ -103,7 +117,7 @@ void incoming_pause(struct incoming *in)
     client_watch(c);
 }
 
-void incoming_resume(struct incoming *in)
+static void resume_body(struct incoming *in)
 {
     struct client *c = in->client;
 
@@ -114,33 +128,36 @@ void incoming_resume(struct incoming *in)
     client_watch(c);
 }
 
-bool incoming_is_read(const struct incoming *in)
+static bool is_read(const struct incoming *in)
 {
     return in->client->stream.is_reading;
 }
 
-bool incoming_is_lost(const struct incoming *in)
+static bool is_lost(const struct incoming *in)
 {
-    return !incoming_is_read(in) && stream_is_dead(&in->client->stream);
+    return !is_read(in) && stream_is_dead(&in->client->stream);
 }
 
-void incoming_begin_answer(struct incoming *in, bool wants_body)
+static void begin_reply(struct incoming *in)
 {
-    uint64_t missing = in->request.length - in->body_bytes;
-
-    in->has_answered = true;
-    if (in->body_complete)
-        return;
-    if (wants_body || in->request.framing != FRAMING_COUNTED || missing > THROW_AWAY_MAX ||
-        head_has(&in->parse.head, FIELD_EXPECT))
-        in->closes = true;
+    begin_answer(in, false);
 }
 
-void incoming_continue(struct incoming *in)
+static void send_reply(struct incoming *in, struct slice head, struct slice body)
+{
+    struct stream *s = &in->client->stream;
+
+    add_head(in, head);
+    if (body.length > 0)
+        stream_add(s, body);
+    stream_flush(s);
+}
+
+static void send_continue(struct incoming *in)
 {
     in->awaits_continue = false;
     in->has_continue = true;
-    incoming_add_head(in, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+    add_head(in, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
     client_watch(in->client);
 }
 
@@ -161,14 +178,14 @@ static void incoming_end(struct incoming *in, void (*send)(struct stream *))
         client_resume_later(c);
 }
 
-void incoming_done(struct incoming *in)
+static void done(struct incoming *in)
 {
     bool is_last = in->closes && in->client->state != CLIENT_CLOSING;
 
     incoming_end(in, is_last ? stream_finish : stream_send_soon);
 }
 
-void incoming_cut(struct incoming *in)
+static void cut(struct incoming *in)
 {
     struct client *c = in->client;
 
@@ -178,18 +195,32 @@ void incoming_cut(struct incoming *in)
         client_reset(c);
 }
 
-void incoming_leave(struct incoming *in, bool breaks)
-{
-    in->needs_reset = breaks;
-    incoming_cut(in);
-}
-
-void incoming_switch(struct incoming *in)
+static void switches(struct incoming *in)
 {
     in->has_answered = in->closes = in->needs_reset = true;
     in->answers_in_chunks = false;
     client_switch(in->client);
 }
+
+const struct incoming_ways incoming_h1 = {
+    .send_head = send_head,
+    .send_body = send_body,
+    .send_end = send_end,
+    .begin_reply = begin_reply,
+    .send_reply = send_reply,
+    .backlog = backlog,
+    .unsent = unsent,
+    .bare = bare,
+    .pause = pause_body,
+    .resume = resume_body,
+    .is_read = is_read,
+    .is_lost = is_lost,
+    .send_continue = send_continue,
+    .watch = watch_answer,
+    .done = done,
+    .cut = cut,
+    .switches = switches,
+};
 
 void incoming_pass(struct incoming *in, struct slice bytes)
 {

@@ -5,6 +5,8 @@
  * handed to the exchange when its head is complete. The exchange answers and
  * calls incoming_done exactly once; after that no event comes, and the memory,
  * the arena's included, goes away at the end of the loop turn.
+ *
+ * How it is spelt in bytes only its ways know: those of client/h1.c.
  */
 #ifndef CLIENT_INCOMING_H
 #define CLIENT_INCOMING_H
@@ -50,7 +52,30 @@ struct incoming_reader {
     void (*on_empty)(struct incoming_reader *); /* it goes now */
 };
 
+/* What a connection does for the exchange, by what it speaks. The calls below, by name, have the
+ * contract of each. */
+struct incoming_ways {
+    void (*send_head)(struct incoming *, struct forward_response *, struct body_size);
+    void (*send_body)(struct incoming *, struct slice);
+    void (*send_end)(struct incoming *, struct slice trailers);
+    void (*begin_reply)(struct incoming *);
+    void (*send_reply)(struct incoming *, struct slice head, struct slice body);
+    size_t (*backlog)(const struct incoming *);
+    uint32_t (*unsent)(const struct incoming *);
+    struct stream *(*bare)(struct incoming *);
+    void (*pause)(struct incoming *);
+    void (*resume)(struct incoming *);
+    bool (*is_read)(const struct incoming *);
+    bool (*is_lost)(const struct incoming *);
+    void (*send_continue)(struct incoming *);
+    void (*watch)(struct incoming *);
+    void (*done)(struct incoming *);
+    void (*cut)(struct incoming *);
+    void (*switches)(struct incoming *);
+};
+
 struct incoming {
+    const struct incoming_ways *ways;
     struct client *client;
     const struct incoming_events *events; /* the exchange's; NULL before there is one */
     void *owner;
@@ -122,39 +147,102 @@ static inline struct slice incoming_trailers(struct incoming *in,
 
 /* A head: interim, which a 1.0 client does not get, 101, or the final one, with its body's size.
  * The connection sets framing, length, client_version and closes of the forward_response. */
-void incoming_send_head(struct incoming *, struct forward_response *, struct body_size);
-void incoming_send_body(struct incoming *, struct slice);
+static inline void incoming_send_head(struct incoming *in, struct forward_response *response,
+                                      struct body_size size)
+{
+    in->ways->send_head(in, response, size);
+}
+
+static inline void incoming_send_body(struct incoming *in, struct slice piece)
+{
+    in->ways->send_body(in, piece);
+}
+
 /* trailers: their lines, or empty. In a tunnel the client sees the end. */
-void incoming_send_end(struct incoming *, struct slice trailers);
+static inline void incoming_send_end(struct incoming *in, struct slice trailers)
+{
+    in->ways->send_end(in, trailers);
+}
+
 /* Bytes that the client's system did not take yet: send no more while there are some. */
-size_t incoming_backlog(const struct incoming *);
-uint32_t incoming_unsent(const struct incoming *); /* with what the kernel has. A system call */
+static inline size_t incoming_backlog(const struct incoming *in)
+{
+    return in->ways->backlog(in);
+}
+
+static inline uint32_t incoming_unsent(const struct incoming *in) /* with what the kernel has. A */
+{                                                                 /* system call */
+    return in->ways->unsent(in);
+}
+
 /* Behind incoming_send_head: where the bytes of the body may go as they are, past
  * incoming_send_body. NULL: nowhere. */
-struct stream *incoming_bare(struct incoming *);
+static inline struct stream *incoming_bare(struct incoming *in)
+{
+    return in->ways->bare(in);
+}
 
-void incoming_pause(struct incoming *); /* no more on_body until incoming_resume */
-void incoming_resume(struct incoming *);
+static inline void incoming_pause(struct incoming *in) /* no more on_body until incoming_resume */
+{
+    in->ways->pause(in);
+}
+
+static inline void incoming_resume(struct incoming *in)
+{
+    in->ways->resume(in);
+}
+
 /* Are the client's bytes read? If not, no event says that it has left: incoming_is_lost asks
  * whether it did, by a reset. That is a system call. */
-bool incoming_is_read(const struct incoming *);
-bool incoming_is_lost(const struct incoming *);
+static inline bool incoming_is_read(const struct incoming *in)
+{
+    return in->ways->is_read(in);
+}
+
+static inline bool incoming_is_lost(const struct incoming *in)
+{
+    return in->ways->is_lost(in);
+}
+
 /* The client awaits a 100 before it sends the body: it gets one. */
-void incoming_continue(struct incoming *);
+static inline void incoming_continue(struct incoming *in)
+{
+    in->ways->send_continue(in);
+}
+
 /* More was sent; watches that the client takes it. */
-void incoming_watch(struct incoming *);
+static inline void incoming_watch(struct incoming *in)
+{
+    in->ways->watch(in);
+}
+
 /* The answer is complete, or there will be none. */
-void incoming_done(struct incoming *);
+static inline void incoming_done(struct incoming *in)
+{
+    in->ways->done(in);
+}
+
 /* The answer cannot be completed, and the client must see that: by its framing, or if that does
  * not show it (needs_reset), by a reset. In place of incoming_done. */
-void incoming_cut(struct incoming *);
+static inline void incoming_cut(struct incoming *in)
+{
+    in->ways->cut(in);
+}
+
 /* The 101 was added, or will be in this event: no HTTP follows (RFC 9110, 7.8). From now on on_body
  * has the bytes as they come, what came early first, and on_body_end says that the client sends no
  * more; none of them inside this call. The tunnel and its connection end with incoming_leave, if
  * it breaks by a reset. */
-void incoming_switch(struct incoming *);
-void incoming_leave(struct incoming *, bool breaks);
-void incoming_pass(struct incoming *, struct slice); /* for client.c: bytes of a tunnel */
+static inline void incoming_switch(struct incoming *in)
+{
+    in->ways->switches(in);
+}
+
+static inline void incoming_leave(struct incoming *in, bool breaks)
+{
+    in->needs_reset = breaks;
+    in->ways->cut(in);
+}
 
 const char *incoming_why_gone(const struct incoming *); /* after on_gone: for the log */
 /* The client: the connection's other end, or whom its PROXY header names. */
@@ -168,15 +256,26 @@ struct bond **incoming_bonds(struct incoming *); /* of the connection: they outl
 
 /* --- for this folder --- */
 
-/* Adds a head of an answer, final or interim: it begins with "HTTP/1.1 ". Borrows as stream_add. */
-void incoming_add_head(struct incoming *, struct slice head);
-/* Sends a byte of the head that will follow, whichever that is: to a client that is still there it
- * means nothing yet, and a client that is gone resets. Nothing, once all that heads have in common
- * is out. */
+extern const struct incoming_ways incoming_h1; /* its connection speaks HTTP/1 */
+
+/* Bytes of a tunnel. */
+void incoming_pass(struct incoming *, struct slice);
+/* An answer of our own: call it before its head is written, as it may set closes. */
+static inline void incoming_begin_reply(struct incoming *in)
+{
+    in->ways->begin_reply(in);
+}
+
+/* Then the whole answer: a final head, which begins with "HTTP/1.1 ", and its body, or none. */
+static inline void incoming_send_reply(struct incoming *in, struct slice head, struct slice body)
+{
+    in->ways->send_reply(in, head, body);
+}
+
+/* Of HTTP/1: sends a byte of the head that will follow, whichever that is: to a client that is
+ * still there it means nothing yet, and a client that is gone resets. Nothing, once all that heads
+ * have in common is out. */
 void incoming_begin_head(struct incoming *);
-/* Call when the final answer begins. wants_body: of the request more is wanted than what is there.
- * Sets closes if what is missing cannot just be read and thrown away. */
-void incoming_begin_answer(struct incoming *, bool wants_body);
 /* The rest of the body does not come: the exchange answers, and the connection ends. */
 void incoming_fail_body(struct incoming *, enum incoming_fault, const char *text);
 

@@ -230,17 +230,14 @@ static void reply_complete(struct reply *reply, struct incoming *in, const struc
 
 size_t reply_send(struct incoming *in, const struct config *config, struct reply *reply)
 {
-    struct stream *s = &in->client->stream;
     bool may_have_body = reply->status != 204 && reply->status != 304;
     bool shows_body = may_have_body && !incoming_is_head(in);
 
     if (reply->status >= 400)
         reply_complete(reply, in, config);
-    incoming_begin_answer(in, false);
-    incoming_add_head(in, reply_head(in, reply, may_have_body));
-    if (shows_body)
-        stream_add(s, reply->body);
-    stream_flush(s);
+    incoming_begin_reply(in);
+    incoming_send_reply(in, reply_head(in, reply, may_have_body),
+                        shows_body ? reply->body : (struct slice){"", 0});
     return shows_body ? reply->body.length : 0;
 }
 

@@ -170,7 +170,7 @@ static bool client_takes_too_slowly(struct client *c, uint32_t unsent)
     return client_is_too_slow(c, &c->incoming->taken, taken_of(unsent));
 }
 
-void incoming_watch(struct incoming *in)
+void watch_answer(struct incoming *in)
 {
     struct client *c = in->client;
     uint32_t unsent;
