@@ -16,6 +16,7 @@
 --                             times a second; then it holds
 --   conn:finish()             no more from us (half closed); conn:close(); conn:reset() (RST)
 --   conn.ended                "end", "reset", or nil while it is open
+--   conn.on_bytes             a function that gets what comes from now on, instead of those above
 --
 -- A message has first, fields (a list of { name, value } in order and case as
 -- received), field "name" (the first value, case does not matter), values "name"
@@ -64,6 +65,7 @@ end
 local function take_bytes(conn, err, bytes)
   if bytes then
     loop.note(conn.who, "got   " .. (#bytes > 160 and #bytes .. " bytes: " .. bytes:sub(1, 120) or bytes))
+    if conn.on_bytes then return conn.on_bytes(bytes) end
     conn.parts[#conn.parts + 1] = bytes
     conn.size = conn.size + #bytes
     conn.total = (conn.total or 0) + #bytes
