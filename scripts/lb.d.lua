@@ -276,6 +276,24 @@ function lb.hmac(key, text) end
 ---@param b string
 ---@return boolean
 function lb.equal(a, b) end
+---A public key, as JSON has it (RFC 7517).
+---@class lb.Jwk
+---@field kty string
+---@field crv? string
+---@field n? string
+---@field e? string
+---@field x? string
+---@field y? string
+---@field alg? string
+---@field use? string
+---Is that the signature of the text? `nil` and why if the key cannot be used.
+---@param algorithm "RS256"|"ES256"|"EdDSA"
+---@param key string|lb.Jwk PEM or JWK
+---@param text string
+---@param signature string bytes, as JWS has them
+---@return boolean?
+---@return string? err
+function lb.verify(algorithm, key, text, signature) end
 ---A number that lb keeps: "requests", "policy_breaches", ..
 ---@param name string
 ---@return number

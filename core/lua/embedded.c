@@ -3,6 +3,7 @@
 EMBEDDED(prelude, "core/lua/prelude.lua")
 EMBEDDED(modules, "core/lua/modules.lua")
 EMBEDDED(codes, "core/lua/codes.lua")
+EMBEDDED(signatures, "core/lua/signatures.lua")
 EMBEDDED(await, "core/lua/await.lua")
 EMBEDDED(clients, "core/lua/clients.lua")
 EMBEDDED(json, "core/lua/json.lua")

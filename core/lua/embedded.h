@@ -9,6 +9,7 @@
 struct slice embedded_prelude(void); /* core/lua/prelude.lua */
 struct slice embedded_modules(void); /* core/lua/modules.lua */
 struct slice embedded_codes(void);
+struct slice embedded_signatures(void);
 struct slice embedded_await(void);    /* core/lua/await.lua */
 struct slice embedded_clients(void);  /* core/lua/clients.lua */
 struct slice embedded_json(void);     /* core/lua/json.lua */

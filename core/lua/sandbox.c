@@ -181,7 +181,7 @@ static void push_parts(lua_State *lua)
         {embedded_shared, "=lb shared"},   {embedded_policies, "=lb policies"},
         {embedded_texts, "=lb texts"},     {embedded_json, "=lb json"},
         {embedded_await, "=lb await"},     {embedded_clients, "=lb clients"},
-        {embedded_codes, "=lb codes"},
+        {embedded_codes, "=lb codes"},     {embedded_signatures, "=lb signatures"},
     };
 
     lua_newtable(lua);

@@ -10,6 +10,7 @@
 --   world.logged                 "info: text" each; of a table its message, then the other members
 --   world.is_full                true: there is no room for a new key
 --   world.metrics                what lb.metric gives, by name; 0 unless set
+--   world.verify                 what lb.verify calls, with its arguments; an error unless set
 --   world.backends               what lb.backends gives, a pool; an error unless set
 --   world.http, world.tcp, world.requests      spec/support/fake_clients.lua
 
@@ -270,6 +271,9 @@ function fake_lb.new(options)
     lb[name] = type(value) == "table" and locked("lb." .. name, value) or value
   end
   function lb.equal(a, b) return a == b end
+  function lb.verify(...)
+    return (world.verify or error("lb.verify: give world.verify a function", 2))(...)
+  end
   function lb.metric(name) return world.metrics[name] or 0 end
   return locked("lb", lb, {
     backends = function() return world.backends or error("lb.backends: give world.backends a pool", 3) end,
