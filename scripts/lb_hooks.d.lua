@@ -75,6 +75,7 @@ function cookies:each() end
 ---@field clean_path string? to compare: decoded, dots resolved; see Guards
 ---@field clean_path_error string? why there is none
 ---@field query string
+---@field version "1.0"|"1.1"|"2" of HTTP
 ---@field scheme "http"|"https"
 ---@field host string in lower case, without its port
 ---@field client string

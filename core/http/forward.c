@@ -19,10 +19,11 @@ enum {
 };
 
 /* A 426 says what a client could ask for (RFC 9110, 15.5.22); any other offer would be of a
- * protocol that this backend speaks, on a connection that is not the client's. */
+ * protocol that this backend speaks, on a connection that is not the client's. HTTP/2 has no such
+ * field (RFC 9113, 8.2.2). */
 static bool response_keeps_upgrade(const struct forward_response *r)
 {
-    return r->is_upgrade || r->head->status == 426;
+    return r->client_version < VERSION_2 && (r->is_upgrade || r->head->status == 426);
 }
 
 static uint32_t response_keeps(const struct forward_response *r)
@@ -34,7 +35,7 @@ static uint32_t response_keeps(const struct forward_response *r)
 
     if (!response_keeps_upgrade(r))
         dropped |= OF_KIND(FIELD_UPGRADE);
-    if (r->framing != FRAMING_CHUNKED)
+    if (r->framing != FRAMING_CHUNKED && r->client_version < VERSION_2)
         dropped |= OF_KIND(FIELD_TRAILER);
     /* Without a body the length says what a body would have had; an interim response and a 204
      * must not have one (RFC 9110, 8.6). With a body it is written anew. */

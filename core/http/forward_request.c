@@ -52,7 +52,7 @@ static uint32_t request_keeps(const struct forward_request *r)
                     OF_KIND(FIELD_MAX_FORWARDS); /* RFC 9110, 7.6.2 */
 
     /* A 1.0 client cannot have meant it (RFC 9110, 10.1.1). */
-    if (r->head->version == VERSION_1_1 && !r->drops_expect)
+    if (r->head->version >= VERSION_1_1 && !r->drops_expect)
         kept |= OF_KIND(FIELD_EXPECT);
     if (!slice_is(r->head->method, SLICE("TRACE"))) /* no backend shall reflect them (9.3.8) */
         kept |= OF_KIND(FIELD_CREDENTIALS);
@@ -156,7 +156,7 @@ static bool write_upgrade(struct writer *w, const struct head *head)
     return written > 0;
 }
 
-/* Only a client of 1.1 gets chunks, and trailers with them (RFC 9110, 6.5.1 and 10.1.4). */
+/* A client of 1.0 gets no chunks, and no trailers with them (RFC 9110, 6.5.1 and 10.1.4). */
 static bool accepts_trailers(const struct head *head)
 {
     struct members codings = {.head = head, .kind = FIELD_TE};

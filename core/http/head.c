@@ -75,8 +75,8 @@ bool number_read(struct slice digits, uint64_t *number)
 bool head_keeps_alive(const struct head *head)
 {
     if (!head_has(head, FIELD_CONNECTION))
-        return head->version == VERSION_1_1;
+        return head->version >= VERSION_1_1;
     if (head_lists(head, FIELD_CONNECTION, SLICE("close")))
         return false;
-    return head->version == VERSION_1_1 || head_lists(head, FIELD_CONNECTION, SLICE("keep-alive"));
+    return head->version >= VERSION_1_1 || head_lists(head, FIELD_CONNECTION, SLICE("keep-alive"));
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum version { VERSION_1_0, VERSION_1_1 };
+enum version { VERSION_1_0, VERSION_1_1, VERSION_2 };
 
 struct field {
     struct slice name, value; /* the value without the white space around it */
@@ -34,7 +34,9 @@ struct head {
 
 static inline struct slice head_version(const struct head *head) /* "1.1" */
 {
-    return head->version == VERSION_1_1 ? SLICE("1.1") : SLICE("1.0");
+    static const struct slice names[] = {{"1.0", 3}, {"1.1", 3}, {"2.0", 3}};
+
+    return names[head->version];
 }
 
 /* The value of the first field of that name in any letter case, or NULL. */

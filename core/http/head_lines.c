@@ -10,7 +10,10 @@ void write_framing(struct writer *w, enum framing framing, uint64_t length)
 
 void write_via(struct writer *w, enum version received)
 {
-    write_text(w, received == VERSION_1_1 ? SLICE("Via: 1.1 lb\r\n") : SLICE("Via: 1.0 lb\r\n"));
+    static const struct slice lines[] = {
+        {"Via: 1.0 lb\r\n", 13}, {"Via: 1.1 lb\r\n", 13}, {"Via: 2.0 lb\r\n", 13}};
+
+    write_text(w, lines[received]);
 }
 
 size_t changes_room(const struct field_changes *changes)

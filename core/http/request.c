@@ -17,7 +17,7 @@ static enum request_fault request_find_host(const struct head *head, struct requ
         found++;
     }
     is_valid = host_split(out->host, &out->host_name);
-    if (found == 0 && head->version == VERSION_1_1)
+    if (found == 0 && head->version >= VERSION_1_1)
         return REQUEST_NO_HOST;
     if (found > 1)
         return REQUEST_MANY_HOSTS;

@@ -11,7 +11,7 @@
 enum request_fault {
     REQUEST_OK,
     REQUEST_BAD_TARGET,       /* 400 */
-    REQUEST_NO_HOST,          /* 400, in 1.1 (RFC 9112, 3.2) */
+    REQUEST_NO_HOST,          /* 400, but in 1.0 (RFC 9112, 3.2; RFC 9113, 8.3.1) */
     REQUEST_MANY_HOSTS,       /* 400 */
     REQUEST_BAD_HOST,         /* 400: not host[:port] */
     REQUEST_BAD_FRAMING,      /* 400 */

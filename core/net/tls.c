@@ -192,6 +192,8 @@ static struct slice alpn_of(struct slice protocol)
 {
     if (protocol.length == 0)
         return (struct slice){"", 0};
+    if (slice_is(protocol, SLICE("h2")))
+        return SLICE("h2");
     return slice_is(protocol, SLICE("http/1.0")) ? SLICE("http/1.0") : SLICE("http/1.1");
 }
 

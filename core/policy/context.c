@@ -82,6 +82,16 @@ const struct tls_said *context_tls(const struct facts_request *request)
     return request->tls;
 }
 
+/* --- HTTP --- */
+
+/* What the client speaks. */
+const char *context_version(const struct facts_request *request)
+{
+    static const char *const names[] = {"1.0", "1.1", "2"}; /* by enum version */
+
+    return names[request->head->version];
+}
+
 /* --- what scripts compare (http/target.h, http/path.h): made when first asked for, and kept --- */
 
 const struct slice *context_host(struct facts_request *request)

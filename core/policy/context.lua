@@ -9,6 +9,7 @@ local error, setmetatable, tonumber, tostring, type = error, setmetatable, tonum
 
 prelude.ffi.cdef [[
 const struct slice *context_client(const struct facts_request *);
+const char *context_version(const struct facts_request *);
 const struct slice *context_host(struct facts_request *);
 const struct slice *context_clean_path(struct facts_request *);
 const char *context_clean_path_fault(struct facts_request *);
@@ -78,6 +79,8 @@ return function(fields, methods, call, check_fresh)
     local text = C.context_client(request)
     return text_of(text.start, text.length)
   end
+
+  function fields.version(request) return text_of(C.context_version(request)) end
 
   function fields.host(request)
     local text = C.context_host(request)

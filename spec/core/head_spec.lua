@@ -82,6 +82,7 @@ describe("a head", function()
     { "1.1", { "Connection: keep-alive", "Connection: X-A , close" }, false },
     { "1.1", { "Connection: closed" }, true },
     { "1.1", { "Proxy-Connection: close" }, true },
+    { "2", {}, true },
     { "1.0", {}, false },
     { "1.0", { "Connection: Keep-Alive" }, true },
     { "1.0", { "Connection: keep-alive, close" }, false },

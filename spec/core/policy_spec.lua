@@ -21,7 +21,7 @@ describe("a policy", function()
     for field, value in pairs {
       id = "r1", method = "GET", path = "/api", query = "q=1", host = "example.org", scheme = "http",
       client = "192.0.2.7", client_ip = "192.0.2.7", client_port = "50000", attempts = "1", retries = "0", tries = "1",
-      idempotent = "true", replayable = "true",
+      idempotent = "true", replayable = "true", version = "1.1",
     } do
       it("ctx." .. field, function() assert.equal(value, why("ctx." .. field)) end)
     end

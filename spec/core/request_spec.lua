@@ -61,6 +61,8 @@ describe("a request", function()
     { "GET", "/", "1.1", { "Host: x", "Host: x" }, { "many hosts" } },
     { "GET", "/", "1.1", { "Host: x", "A: b", "host: y" }, { "many hosts" } },
     { "GET", "/", "1.1", { "Host: x", "Host: " }, { "many hosts" } },
+    { "GET", "/", "2", {}, { "no host" } },
+    { "GET", "/", "2", { "Host: x" }, { "ok", "/", "x", "none", 0 } },
     { "GET", "/", "1.0", {}, { "ok", "/", "", "none", 0 } },
     { "GET", "/", "1.0", { "Host: x" }, { "ok", "/", "x", "none", 0 } },
     { "GET", "/", "1.0", { "Host: " }, { "bad host" } },

@@ -56,14 +56,16 @@ end
 
 function forwarded.request(given) return lines_of(forwarded.request_text(given)) end
 
--- given: the head as for http.head; framing, length, client ("1.0" or "1.1"), closes, upgrade, date
+-- given: the head as for http.head; framing, length, client ("1.0", "1.1" or "2"), closes, upgrade,
+-- date
 function forwarded.response_text(given)
   local arena = http.arena()
   local head, kept = http.head(given)
   local what = ffi.new "struct forward_response_given"
   what.head = head
   what.framing, what.length = FRAMINGS[given.framing or "none"], given.length or 0
-  what.client_version, what.closes = given.client == "1.0" and 0 or 1, given.closes or false
+  what.client_version = given.client == "1.0" and 0 or given.client == "2" and 2 or 1
+  what.closes = given.closes or false
   what.is_upgrade = given.upgrade or false
   local date = given.date or ""
   what.date = http.slice(date)

@@ -71,11 +71,13 @@ function http.arena()
   return arena
 end
 
+local VERSION_OF = { ["1.0"] = 0, ["1.1"] = 1, ["2"] = 2 }
+
 -- given: method, target, version, status, reason, and in order the fields, as "name: value".
 -- Gives the struct, and what it borrows: keep that as long.
 function http.head(given)
   local texts = { method = given.method or "", target = given.target or "", reason = given.reason or "" }
-  local head = ffi.new("struct head_seen", { version = given.version == "1.0" and 0 or 1, status = given.status })
+  local head = ffi.new("struct head_seen", { version = VERSION_OF[given.version or "1.1"], status = given.status })
   local fields = ffi.new("struct field_seen[?]", #given + 1)
   for i, field in ipairs(given) do
     local name, value = field:match "^(.-): ?(.*)$"

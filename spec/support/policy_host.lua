@@ -144,7 +144,7 @@ local function new_request()
   end
   arena = ffi.new "struct arena"
   core.arena_init(arena, held.room, 4096)
-  held.head = ffi.new("struct policy_head", { fields = held.fields, fields_count = #HEADERS / 2 })
+  held.head = ffi.new("struct policy_head", { version = 1, fields = held.fields, fields_count = #HEADERS / 2 })
   host.request = ffi.new("struct facts_request", {
     client_port = 50000, attempts = 1, tries = 1, idempotent = 1, replayable = 1, head = held.head, arena = arena,
   })

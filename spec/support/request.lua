@@ -14,7 +14,7 @@ local clean_path = require "spec.support.clean_path"
 local fake_headers = require "spec.support.fake_headers"
 
 local FACTS = {
-  id = "1", method = "GET", path = "/", query = "", host = "example.org", scheme = "http",
+  id = "1", method = "GET", path = "/", query = "", host = "example.org", scheme = "http", version = "1.1",
   client_ip = "192.0.2.1", client_port = 50000, listener = "0.0.0.0:3030", attempts = 1, retries = 0, tries = 1,
 }
 
