@@ -233,7 +233,7 @@ static void on_end(struct outgoing *o)
     DCHECK(a->state == ATTEMPT_ANSWERED);
     attempt_stop(a);
     a->outgoing = NULL;
-    a->trailers = outgoing_trailers(o);
+    a->trailers = o->trailers;
     pool_return(o);
     a->events->on_end(a);
 }

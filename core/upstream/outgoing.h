@@ -8,7 +8,8 @@
  * A 101 that was allowed is an on_head like that of an interim response. The borrower calls
  * outgoing_switch or outgoing_hold inside it, or closes: what follows is no HTTP.
  *
- * upstream/connection.c has the functions, as HTTP/1 is all that backends are spoken to.
+ * The ways are what the functions below do on its connection: upstream/h1.c has those of HTTP/1,
+ * where a connection has one half.
  */
 #ifndef UPSTREAM_OUTGOING_H
 #define UPSTREAM_OUTGOING_H
@@ -16,6 +17,7 @@
 #include "http/forward.h"
 #include "http/framing.h"
 #include "http/parse.h"
+#include "net/deadline.h"
 
 struct bond;
 struct outgoing;
@@ -56,8 +58,30 @@ enum outgoing_state {
     OUTGOING_TUNNEL,   /* outgoing_switch */
 };
 
+struct outgoing_ways { /* as the functions below, which say what each is for */
+    void (*begin)(struct outgoing *);
+    void (*close)(struct outgoing *);
+    void (*reset)(struct outgoing *);
+    void (*switch_over)(struct outgoing *, bool was_held);
+    void (*pause)(struct outgoing *);
+    void (*resume)(struct outgoing *);
+    bool (*is_read)(const struct outgoing *);
+    bool (*is_lost)(const struct outgoing *);
+    void (*release)(struct outgoing *);
+    void (*send_head)(struct outgoing *, struct forward_request *, struct body_size);
+    void (*send_body)(struct outgoing *, struct slice);
+    void (*send_end)(struct outgoing *, struct slice trailers);
+    void (*flush)(struct outgoing *);
+    size_t (*backlog)(const struct outgoing *);
+    uint32_t (*unsent)(const struct outgoing *);
+    size_t (*held_bytes)(const struct outgoing *);
+};
+
 struct outgoing {
+    const struct outgoing_ways *ways;
     enum outgoing_state state; /* changes in outgoing_enter only */
+    struct loop *loop;
+    struct deadline deadline; /* of outgoing_expect; its connection's while nobody has it */
     const struct outgoing_events *events;
     void *owner;
     const struct outgoing_request *request;
@@ -68,29 +92,84 @@ struct outgoing {
      * in chunks without an on_body. Borrowed until the response is over. NULL: none. */
     struct stream *pass_to;
     struct slice held; /* what came with the head, in the arena */
-    bool has_request;  /* the borrower has sent the whole request */
-    bool never_sent;   /* nothing of the request went out: something else came before */
+    /* Inside on_end: the lines of its trailer fields that are forwarded, in the arena. */
+    struct slice trailers;
+    bool has_request; /* the borrower has sent the whole request */
+    bool never_sent;  /* nothing of the request went out: something else came before */
 };
+
+/* --- for its connection --- */
+
+extern const struct state_row outgoing_states[];
+
+void outgoing_init(struct outgoing *, const struct outgoing_ways *, struct loop *);
+
+static inline void outgoing_enter(struct outgoing *o, enum outgoing_state state)
+{
+    CHECK_STATE(outgoing_states, o, o->state, state);
+    o->state = state;
+}
+
+static inline bool outgoing_is_live(const struct outgoing *o) /* its borrower waits for events */
+{
+    return o->state >= OUTGOING_AWAITING;
+}
 
 /* --- for the borrower --- */
 
 /* A response is expected from now on. Borrows all until it is given back. */
 void outgoing_begin(struct outgoing *, const struct outgoing_events *, void *owner,
                     const struct outgoing_request *);
-void outgoing_close(struct outgoing *); /* gives it back: no more events, nobody gets it again */
-void outgoing_reset(struct outgoing *); /* the same, and the backend sees a reset */
+
+/* Gives it back: no more events, and nobody gets it again. */
+static inline void outgoing_close(struct outgoing *o)
+{
+    o->ways->close(o);
+}
+
+static inline void outgoing_reset(struct outgoing *o) /* the same, and the backend sees a reset */
+{
+    o->ways->reset(o);
+}
+
 /* Inside the on_head of a 101, or while that is held: from now on on_body has the bytes as they
  * come, the first ones in the same event; on_end says that the backend sends no more, and gives
  * nothing back: on_drained and on_failed may still come. It is never used again. */
 void outgoing_switch(struct outgoing *, const struct outgoing_events *, void *owner);
-void outgoing_expect(struct outgoing *, uint64_t within_ms); /* something; else on_late comes */
-void outgoing_expect_nothing(struct outgoing *);             /* no on_late */
-void outgoing_pause(struct outgoing *); /* no more on_body until outgoing_resume */
-void outgoing_resume(struct outgoing *);
+
+/* Something is to come; else on_late comes. */
+static inline void outgoing_expect(struct outgoing *o, uint64_t within_ms)
+{
+    deadline_set(o->loop, &o->deadline, within_ms);
+}
+
+static inline void outgoing_expect_nothing(struct outgoing *o) /* no on_late */
+{
+    deadline_rest(&o->deadline);
+}
+
+static inline void outgoing_pause(struct outgoing *o) /* no more on_body until outgoing_resume */
+{
+    o->ways->pause(o);
+}
+
+static inline void outgoing_resume(struct outgoing *o)
+{
+    o->ways->resume(o);
+}
+
 /* Are the backend's bytes read? If not, no event says that it has left: outgoing_is_lost asks
  * whether it did, by a reset. That is a system call. */
-bool outgoing_is_read(const struct outgoing *);
-bool outgoing_is_lost(const struct outgoing *);
+static inline bool outgoing_is_read(const struct outgoing *o)
+{
+    return o->ways->is_read(o);
+}
+
+static inline bool outgoing_is_lost(const struct outgoing *o)
+{
+    return o->ways->is_lost(o);
+}
+
 /* Inside the on_head of a final one, or of a 101: no event of what follows comes before
  * outgoing_release, not even of what has come with the head. outgoing_release brings that at once;
  * of a 101 outgoing_switch does. */
@@ -101,21 +180,43 @@ void outgoing_release(struct outgoing *);
  * that is over; until then it is borrowed, or until outgoing_flush. --- */
 
 /* Of the forward_request the connection sets framing and length. */
-void outgoing_send_head(struct outgoing *, struct forward_request *, struct body_size);
-void outgoing_send_body(struct outgoing *, struct slice);
+static inline void outgoing_send_head(struct outgoing *o, struct forward_request *request,
+                                      struct body_size size)
+{
+    o->ways->send_head(o, request, size);
+}
+
+static inline void outgoing_send_body(struct outgoing *o, struct slice piece)
+{
+    o->ways->send_body(o, piece);
+}
+
 /* trailers: their lines, or empty. In a tunnel the backend sees the end. */
-void outgoing_send_end(struct outgoing *, struct slice trailers);
-void outgoing_flush(struct outgoing *);
+static inline void outgoing_send_end(struct outgoing *o, struct slice trailers)
+{
+    o->ways->send_end(o, trailers);
+}
+
+static inline void outgoing_flush(struct outgoing *o)
+{
+    o->ways->flush(o);
+}
+
 /* Bytes that the backend's system did not take yet: send no more while there are some. */
-size_t outgoing_backlog(const struct outgoing *);
+static inline size_t outgoing_backlog(const struct outgoing *o)
+{
+    return o->ways->backlog(o);
+}
+
 /* The same, with what the kernel has for it. A system call. */
-uint32_t outgoing_unsent(const struct outgoing *);
-size_t outgoing_held_bytes(const struct outgoing *); /* besides those in the arena */
+static inline uint32_t outgoing_unsent(const struct outgoing *o)
+{
+    return o->ways->unsent(o);
+}
 
-/* --- the response --- */
-
-/* Inside on_end: the lines of its trailer fields that are forwarded, in the arena. Empty if there
- * are none. */
-struct slice outgoing_trailers(struct outgoing *);
+static inline size_t outgoing_held_bytes(const struct outgoing *o) /* besides those in the arena */
+{
+    return o->ways->held_bytes(o);
+}
 
 #endif

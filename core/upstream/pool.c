@@ -1,7 +1,7 @@
 #include "upstream/pool.h"
 
 #include "base/mem.h"
-#include "upstream/connection.h"
+#include "upstream/h1.h"
 
 enum { IDLE_CONNECTIONS_MAX = 1024 };
 
@@ -26,7 +26,7 @@ static void pool_free_if_over(struct pool *pool)
     mem_free(pool);
 }
 
-static void on_closed(struct connection *c)
+static void on_closed(struct h1_connection *c)
 {
     c->pool->connections--;
     pool_free_if_over(c->pool);
@@ -35,7 +35,7 @@ static void on_closed(struct connection *c)
 static void close_all(struct list_node *list)
 {
     while (!list_is_empty(list))
-        connection_close(list_entry(list->next, struct connection, node));
+        h1_close(list_entry(list->next, struct h1_connection, node));
 }
 
 void pool_close_idle(struct pool *pool)
@@ -79,10 +79,10 @@ static void pool_settle(struct pool *pool)
     list_move_all(&pool->idle, &pool->back);
 }
 
-static struct connection *find_bound(const struct pool *pool, struct bond *bonds)
+static struct h1_connection *find_bound(const struct pool *pool, struct bond *bonds)
 {
     for (struct bond *bond = bonds; bond != NULL; bond = bond->next) {
-        struct connection *c = list_entry(bond, struct connection, bond);
+        struct h1_connection *c = list_entry(bond, struct h1_connection, bond);
 
         if (c->pool == pool)
             return c;
@@ -91,17 +91,17 @@ static struct connection *find_bound(const struct pool *pool, struct bond *bonds
 }
 
 /* It is looked at always: a client that has one usually sends what must not go out twice. */
-static struct connection *take_bound(struct pool *pool, struct bond *bonds)
+static struct h1_connection *take_bound(struct pool *pool, struct bond *bonds)
 {
-    struct connection *c = find_bound(pool, bonds);
+    struct h1_connection *c = find_bound(pool, bonds);
 
     if (c == NULL)
         return NULL;
-    if (connection_is_stale(c)) {
-        connection_close(c);
+    if (h1_is_stale(c)) {
+        h1_close(c);
         return NULL;
     }
-    connection_wake(c, true);
+    h1_wake(c, true);
     return c;
 }
 
@@ -109,7 +109,7 @@ struct outgoing *pool_take(struct pool *pool, const struct outgoing_request *req
                            uint64_t now_us)
 {
     struct bond *bonds = *request->bonds;
-    struct connection *own = bonds != NULL ? take_bound(pool, bonds) : NULL;
+    struct h1_connection *own = bonds != NULL ? take_bound(pool, bonds) : NULL;
 
     if (own != NULL)
         return &own->half;
@@ -117,40 +117,40 @@ struct outgoing *pool_take(struct pool *pool, const struct outgoing_request *req
     for (;;) {
         bool was_polled = !list_is_empty(&pool->idle);
         struct list_node *from = was_polled ? &pool->idle : &pool->back;
-        struct connection *c;
+        struct h1_connection *c;
 
         if (list_is_empty(from))
             return NULL;
-        c = list_entry(from->next, struct connection, node);
+        c = list_entry(from->next, struct h1_connection, node);
         if (was_polled && request->may_repeat && poll_is_fresh(pool->loop, now_us)) {
-            connection_wake(c, false);
+            h1_wake(c, false);
             return &c->half;
         }
-        if (!connection_is_stale(c)) {
-            connection_wake(c, true);
+        if (!h1_is_stale(c)) {
+            h1_wake(c, true);
             return &c->half;
         }
-        connection_close(c);
+        h1_close(c);
     }
 }
 
 /* A connection for one client only goes before those that could serve all. NULL: none. */
-static struct connection *pool_oldest(const struct pool *pool)
+static struct h1_connection *pool_oldest(const struct pool *pool)
 {
     const struct list_node *const lists[] = {&pool->bound, &pool->idle, &pool->back};
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         if (!list_is_empty(lists[i]))
-            return list_entry(lists[i]->previous, struct connection, node);
+            return list_entry(lists[i]->previous, struct h1_connection, node);
     return NULL;
 }
 
 static bool pool_close_oldest(struct pool *pool)
 {
-    struct connection *c = pool_oldest(pool);
+    struct h1_connection *c = pool_oldest(pool);
 
     if (c != NULL)
-        connection_close(c);
+        h1_close(c);
     return c != NULL;
 }
 
@@ -164,27 +164,27 @@ bool pools_close_oldest(struct pools *pools)
     return is_closed;
 }
 
-static void pool_keep_bound(struct pool *pool, struct connection *c)
+static void pool_keep_bound(struct pool *pool, struct h1_connection *c)
 {
-    struct connection *other = find_bound(pool, *c->bonds);
+    struct h1_connection *other = find_bound(pool, *c->bonds);
 
     if (other != NULL)
-        connection_close(other);
+        h1_close(other);
     list_prepend(&pool->bound, &c->node);
     bond_tie(c->bonds, &c->bond);
 }
 
 void pool_return(struct outgoing *o)
 {
-    struct connection *c = connection_of(o);
+    struct h1_connection *c = h1_of(o);
     struct pool *pool = c->pool;
 
     DCHECK(o->state == OUTGOING_OVER);
-    if (pool->is_closing || !connection_is_reusable(c)) {
-        connection_close(c);
+    if (pool->is_closing || !h1_is_reusable(c)) {
+        h1_close(c);
         return;
     }
-    connection_rest(c, pool->idle_ms);
+    h1_rest(c, pool->idle_ms);
     pool_settle(pool);
     if (c->bonds != NULL)
         pool_keep_bound(pool, c);
@@ -226,7 +226,7 @@ static void on_too_late(struct deadline *d)
     lease->on_failed(lease, UV_ETIMEDOUT);
 }
 
-static void on_opened(struct connection *c, int status)
+static void on_opened(struct h1_connection *c, int status)
 {
     struct lease *lease = c->lease;
 
@@ -242,7 +242,7 @@ static void on_opened(struct connection *c, int status)
     }
 }
 
-static const struct connection_events connection_events = {
+static const struct h1_events h1_events = {
     .on_opened = on_opened,
     .on_closed = on_closed,
 };
@@ -250,9 +250,8 @@ static const struct connection_events connection_events = {
 static int lease_connect(struct lease *lease, void **connection)
 {
     struct pool *pool = lease->pool;
-    struct connection *c;
-    int status =
-        connection_open(&c, pool, pool->loop, lease->opening.to, &connection_events, lease);
+    struct h1_connection *c;
+    int status = h1_open(&c, pool, pool->loop, lease->opening.to, &h1_events, lease);
 
     pool->connections++; /* on_closed comes, too, if it could not begin to open */
     *connection = c;
@@ -273,7 +272,7 @@ static int lease_begin(struct opening *opening, void **connection)
 
 static void lease_close(void *connection)
 {
-    connection_close(connection);
+    h1_close(connection);
 }
 
 static const struct opening_kind lease_kind = {.begin = lease_begin, .close = lease_close};

@@ -8,7 +8,7 @@
  *
  * What waits on an idle connection was asked for by nobody, and must not become the
  * answer to a request. A poll of the loop that began after it came back reports it; if
- * its event comes behind that of the request, connection.c knows by the poll that the bytes
+ * its event comes behind that of the request, h1.c knows by the poll that the bytes
  * are the older ones. So only those that came back since the last poll are looked at
  * first (a system call), and those for a request that must not go out twice, as it would
  * be lost on a connection that was closed.

@@ -1,38 +1,36 @@
 /*
- * connection - one connection to a backend, in HTTP/1, and the half of an exchange that it serves.
+ * h1 - one connection to a backend, in HTTP/1, and the half of an exchange that it serves.
  *
  * Opening, then lent to an exchange or idle in its pool, then closed. It frees itself when its
  * close is over, behind on_closed.
  */
-#ifndef UPSTREAM_CONNECTION_H
-#define UPSTREAM_CONNECTION_H
+#ifndef UPSTREAM_H1_H
+#define UPSTREAM_H1_H
 
 #include "base/bond.h"
 #include "base/list.h"
 #include "http/response.h"
-#include "net/deadline.h"
 #include "net/stream.h"
 #include "upstream/outgoing.h"
 
-struct connection;
+struct h1_connection;
 struct pool;
 
-struct connection_events {                              /* its pool's */
-    void (*on_opened)(struct connection *, int status); /* not if it was closed before */
-    void (*on_closed)(struct connection *);             /* it is no more */
+struct h1_events {                                         /* its pool's */
+    void (*on_opened)(struct h1_connection *, int status); /* not if it was closed before */
+    void (*on_closed)(struct h1_connection *);             /* it is no more */
 };
 
-struct connection {
+struct h1_connection {
     struct stream stream;
     struct list_node node; /* in one of the pool's lists of idle ones */
-    const struct connection_events *events;
+    const struct h1_events *events;
     struct pool *pool;
     void *lease; /* for which it opens; NULL: none */
     /* The bonds of the client that has sent a body over it: it serves only this client. NULL: no
      * client has. While it is idle, `bond` is one of them. */
     struct bond **bonds;
     struct bond bond;
-    struct deadline deadline; /* the half's while it is lent, else of being idle */
     struct response response;
     struct outgoing half;
     /* The poll after which it was lent unchecked: what comes in that poll is older than the
@@ -45,18 +43,27 @@ struct connection {
 };
 
 /* Begins to connect; on_opened says what came of it. 0, or a negative libuv code: it is closed. */
-int connection_open(struct connection **, struct pool *, struct loop *, const struct sockaddr *,
-                    const struct connection_events *, void *lease) MUST_USE;
-void connection_close(struct connection *);          /* no more events but on_closed */
-bool connection_is_stale(const struct connection *); /* idle, and something came: a system call */
-void connection_wake(struct connection *, bool was_looked_at); /* it was quiet when it was */
-bool connection_is_reusable(const struct connection *);
-void connection_rest(struct connection *, uint64_t within_ms); /* closes itself afterwards */
+int h1_open(struct h1_connection **, struct pool *, struct loop *, const struct sockaddr *,
+            const struct h1_events *, void *lease) MUST_USE;
+void h1_close(struct h1_connection *);          /* no more events but on_closed */
+bool h1_is_stale(const struct h1_connection *); /* idle, and something came: a system call */
+void h1_wake(struct h1_connection *, bool was_looked_at); /* it was quiet when it was */
+bool h1_is_reusable(const struct h1_connection *);
+void h1_rest(struct h1_connection *, uint64_t within_ms); /* closes itself afterwards */
 
-static inline struct connection *connection_of(const struct outgoing *o)
+static inline struct h1_connection *h1_of(const struct outgoing *o)
 {
-    return list_entry(o, struct connection, half);
+    return list_entry(o, struct h1_connection, half);
 }
+
+/* --- h1_sending.c: the ways of the half that send --- */
+
+void h1_send_request_head(struct outgoing *, struct forward_request *, struct body_size);
+void h1_send_request_body(struct outgoing *, struct slice);
+void h1_send_request_end(struct outgoing *, struct slice trailers);
+void h1_flush(struct outgoing *);
+size_t h1_backlog(const struct outgoing *);
+uint32_t h1_unsent(const struct outgoing *);
 
 /* --- may an idle connection be trusted because the last poll reported nothing? --- */
 
