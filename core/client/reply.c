@@ -1,8 +1,10 @@
 #include "client/reply.h"
 
 #include "base/date.h"
+#include "base/decimal.h"
 #include "client/client_inside.h"
 #include "http/accept.h"
+#include "http/grpc.h"
 #include "http/write.h"
 
 static const struct {
@@ -228,12 +230,45 @@ static void reply_complete(struct reply *reply, struct incoming *in, const struc
     reply->pages_headers = &config->pages_headers;
 }
 
+enum { GRPC_WHY_MAX = 512 };
+
+/* An error that a gRPC client can read: all of it in the head (gRPC over HTTP2, Trailers-Only). */
+static void reply_speak_grpc(struct reply *reply, struct incoming *in)
+{
+    const struct field *own = reply->fields;
+    struct field *fields =
+        arena_alloc(&in->arena, (reply->fields_count + 3) * sizeof *fields); /* + those below */
+    unsigned count = 0;
+    struct slice why = slice_trim_lines(reply->body.length > 0 ? reply->body : reply->why);
+
+    if (why.length == 0 || why.length > GRPC_WHY_MAX)
+        why = slice_of(reply_reason(reply->status));
+    for (unsigned i = 0; i < reply->fields_count; i++)
+        if (!slice_is_nocase(own[i].name, SLICE("content-type")))
+            fields[count++] = own[i];
+    fields[count++] = (struct field){SLICE("Content-Type"), GRPC_TYPE};
+    if (!reply_has(reply, GRPC_STATUS)) {
+        char *number = arena_alloc(&in->arena, DECIMAL_BYTES);
+        const char *end = decimal_put(number, grpc_status_of(reply->status));
+
+        fields[count++] =
+            (struct field){GRPC_STATUS, (struct slice){number, (size_t)(end - number)}};
+        fields[count++] = (struct field){GRPC_MESSAGE, grpc_message(&in->arena, why)};
+    }
+    reply->fields = fields;
+    reply->fields_count = count;
+    reply->body = (struct slice){"", 0};
+    reply->status = 200;
+}
+
 size_t reply_send(struct incoming *in, const struct config *config, struct reply *reply)
 {
     bool may_have_body = reply->status != 204 && reply->status != 304;
     bool shows_body = may_have_body && !incoming_is_head(in);
 
-    if (reply->status >= 400)
+    if (reply->status >= 400 && in->parse.has_head && grpc_is(incoming_head(in)))
+        reply_speak_grpc(reply, in);
+    else if (reply->status >= 400)
         reply_complete(reply, in, config);
     incoming_begin_reply(in);
     incoming_send_reply(in, reply_head(in, reply, may_have_body),

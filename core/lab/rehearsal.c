@@ -157,6 +157,7 @@ static void try_on_response(struct rehearsal *r, uint32_t backend, unsigned stat
 static void try_end(struct rehearsal *r, int32_t backend)
 {
     struct facts_result result = {.ms = 1,
+                                  .grpc_status = -1,
                                   .status = backend < 0 ? 503 : 200,
                                   .attempts = backend < 0 ? 0 : 1,
                                   .backend = backend};

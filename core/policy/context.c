@@ -92,6 +92,11 @@ const char *context_version(const struct facts_request *request)
     return names[request->head->version];
 }
 
+const struct grpc_call *context_grpc(const struct facts_request *request)
+{
+    return request->grpc;
+}
+
 /* --- what scripts compare (http/target.h, http/path.h): made when first asked for, and kept --- */
 
 const struct slice *context_host(struct facts_request *request)

@@ -19,6 +19,8 @@ struct tls_client_said {
 };
 struct tls_said { struct slice version, cipher, name, alpn; bool resumed; const struct tls_client_said *client; };
 const struct tls_said *context_tls(const struct facts_request *);
+struct grpc_call { struct slice service, method; uint64_t timeout_ms; };
+const struct grpc_call *context_grpc(const struct facts_request *);
 struct context_cookie { struct slice name, value; uint32_t field, from_bytes; };
 bool context_next_cookie(const struct facts_request *, const char *name, size_t length, struct context_cookie *);
 void context_no_log(struct facts_request *);
@@ -46,6 +48,8 @@ local tls_client_meta = locked_meta("ctx.tls.client", {
   verified = true, error = true, subject = true, issuer = true, names = true, serial = true, sha256 = true,
   not_after = true, pem = true,
 })
+
+local grpc_meta = locked_meta("ctx.grpc", { service = true, method = true, timeout = true })
 
 local function text_or_nil(text)
   if text.length == 0 then return nil end
@@ -107,6 +111,15 @@ return function(fields, methods, call, check_fresh)
       name = text_or_nil(tls.name), alpn = text_or_nil(tls.alpn), resumed = tls.resumed,
       client = tls_client(tls.client),
     }, tls_meta)
+  end
+
+  function fields.grpc(request)
+    local grpc = C.context_grpc(request)
+    if grpc == nil then return nil end
+    return setmetatable({
+      service = text_or_nil(grpc.service), method = text_or_nil(grpc.method),
+      timeout = grpc.timeout_ms > 0 and tonumber(grpc.timeout_ms) / 1000 or nil,
+    }, grpc_meta)
   end
 
   local cookie = prelude.ffi.new "struct context_cookie" -- good until another is looked for

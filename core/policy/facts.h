@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/slice.h"
 #include "http/field_changes.h"
+#include "http/grpc.h"
 #include "net/tls_said.h"
 
 #include <stdbool.h>
@@ -64,6 +65,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     bool has_compared_host;       /* host is as scripts compare it, too */
     bool no_log;                  /* set by ctx:no_log(): it has no line in the access log */
     const struct tls_said *tls;   /* of the client's connection; NULL: it has no TLS */
+    const struct grpc_call *grpc; /* in the arena; NULL: it is no gRPC call */
 };
 
 /* What err.kind says to scripts. */
@@ -141,7 +143,8 @@ struct facts_result { /* how a request ended; the layout is also in policy/hooks
     double ms;
     double bytes_in, bytes_out; /* of the bodies */
     uint32_t status, attempts, retries;
-    int32_t backend; /* of the last try, its index; -1: none */
+    int32_t backend;     /* of the last try, its index; -1: none */
+    int32_t grpc_status; /* as the client understands it; -1: none */
 };
 
 struct facts_check { /* what health(backend) says */

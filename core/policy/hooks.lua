@@ -35,7 +35,7 @@ struct facts_failure { uint32_t kind, phase; struct slice message; };
 struct facts_result {
     double ms, bytes_in, bytes_out;
     uint32_t status, attempts, retries;
-    int32_t backend;
+    int32_t backend, grpc_status;
 };
 struct binding_call {
     struct facts_request *request;
@@ -114,10 +114,12 @@ local headers_of = bind_headers("ctx.headers", call, check_fresh,
 
 local RESULT_FIELDS = {
   status = true, backend = true, ms = true, bytes_in = true, bytes_out = true, attempts = true, retries = true,
+  grpc_status = true,
 }
+local MAY_LACK = { backend = true, grpc_status = true } -- where there was none
 local result_meta = {
   __index = function(_, key)
-    if key ~= "backend" then unknown("ctx.result", key, RESULT_FIELDS) end -- without one it is nil
+    if not MAY_LACK[key] then unknown("ctx.result", key, RESULT_FIELDS) end
   end,
   __newindex = read_only("ctx.result"),
   __tostring = function() return "ctx.result" end,
@@ -131,6 +133,7 @@ local function result_of()
     status = result.status, ms = result.ms, bytes_in = result.bytes_in, bytes_out = result.bytes_out,
     attempts = result.attempts, retries = result.retries,
     backend = result.backend >= 0 and members[result.backend + 1].name or nil,
+    grpc_status = result.grpc_status >= 0 and result.grpc_status or nil,
   }, result_meta)
 end
 
@@ -348,8 +351,16 @@ local res_headers_of = bind_headers("res.headers", call, check_fresh,
   function(from) return C.policy_response_field_at(call.response, from) end,
   "nil, { response_headers = { .. } }")
 
+local GRPC_STATUS, GRPC_UNKNOWN = "grpc-status", 2
+
 local res_fields = {
   status = function() return call.status end,
+  -- Of an answer that has nothing but its head; behind a body it comes too late for on_response.
+  grpc_status = function()
+    local field = C.policy_response_header(call.response, GRPC_STATUS, #GRPC_STATUS, 0)
+    if field == nil then return nil end
+    return tonumber(text_of(field.value.start, field.value.length)) or GRPC_UNKNOWN
+  end,
   headers = res_headers_of,
 }
 local res_meta = {

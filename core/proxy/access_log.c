@@ -141,6 +141,8 @@ static char *put_text_record(char *out, const struct access_record *r)
         out = put_text_tries(out, r);
     if (r->by_fallback)
         out = PUT(out, " (fallback)");
+    if (r->grpc_status >= 0)
+        out = PUT(decimal_put(PUT(out, " (grpc-status "), (uint64_t)r->grpc_status), ")");
     if (r->why.length > 0)
         out = PUT(put_words(PUT(out, " ("), r->why, LOG_TEXT), ")");
     out = put_text_explained(out, r);
@@ -236,6 +238,8 @@ static char *put_json_record(char *out, const struct access_record *r)
     else
         out = PUT(out, "\",\"version\":null,\"status\":");
     out = decimal_put(out, r->status);
+    if (r->grpc_status >= 0)
+        out = decimal_put(PUT(out, ",\"grpc_status\":"), (uint64_t)r->grpc_status);
     out = decimal_put(PUT(out, ",\"bytes_in\":"), r->bytes_in);
     out = decimal_put(PUT(out, ",\"bytes_out\":"), r->bytes_out);
     if (r->more != NULL)

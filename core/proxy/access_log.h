@@ -38,6 +38,7 @@ struct access_record {
     const char *note; /* what went wrong in lb's own words, a limit's name say; NULL: nothing */
     const struct tls_said *tls; /* of the connection; NULL: it has no TLS */
     bool is_first;              /* the connection's first request, to which the handshake counts */
+    int grpc_status;            /* GRPC_STATUS_NONE: none is known, or it is no gRPC call */
 };
 
 /* Adds a try to the list, behind last (NULL if it is the first). Borrows the name. */

@@ -69,6 +69,18 @@ static void describe_spoken_for(struct facts_request *facts, struct incoming *in
     facts->client = describe_client(&client);
 }
 
+/* NULL: it is no gRPC call. */
+static const struct grpc_call *describe_grpc(struct incoming *in)
+{
+    struct grpc_call *call;
+
+    if (!grpc_is(incoming_head(in)))
+        return NULL;
+    call = arena_alloc(&in->arena, sizeof *call);
+    grpc_read(call, incoming_head(in), in->request.target.path);
+    return call;
+}
+
 struct facts_request describe_request(struct incoming *in, const struct config *config, uint64_t id)
 {
     const struct head *head = incoming_head(in);
@@ -91,12 +103,24 @@ struct facts_request describe_request(struct incoming *in, const struct config *
         .authority = in->request.host,
         .client = describe_client(peer),
         .tls = tls_said_copy(incoming_tls(in), &in->arena),
+        .grpc = describe_grpc(in),
     };
 
     if (incoming_has_head(in) && incoming_may_vouch(in) &&
         trust_has(config, peer)) /* what is no head says nothing */
         describe_spoken_for(&facts, in, config);
     return facts;
+}
+
+uint64_t describe_time_ms(const struct facts_request *facts, const struct config *config,
+                          const char **whose)
+{
+    uint64_t own_ms = facts->grpc != NULL ? facts->grpc->timeout_ms : 0;
+    uint64_t time_ms = config->timeouts.request_ms;
+    bool is_own = own_ms > 0 && (time_ms == 0 || own_ms < time_ms);
+
+    *whose = is_own ? "grpc-timeout" : "timeouts.request";
+    return is_own ? own_ms : time_ms;
 }
 
 struct slice describe_path(struct incoming *in, struct slice path)
@@ -111,6 +135,29 @@ struct slice describe_path(struct incoming *in, struct slice path)
     memcpy(text, path.start, path.length);
     memcpy(text + path.length, target->origin.start + target->path.length, query_bytes);
     return (struct slice){text, path.length + query_bytes};
+}
+
+/* What the script changes in the request; NULL: nothing. Of the time that the client gives a gRPC
+ * call a backend is told what is left. */
+static const struct field_changes *describe_changes(const struct facts_request *facts,
+                                                    const struct facts_overrides *overrides)
+{
+    const struct field_changes *changes =
+        overrides != NULL && overrides->request.count > 0 ? &overrides->request : NULL;
+    char room[GRPC_TIMEOUT_BYTES];
+    struct field_changes *more;
+    struct slice left;
+    double left_ms;
+
+    if (facts->grpc == NULL || facts->grpc->timeout_ms == 0 || changes_name(changes, GRPC_TIMEOUT))
+        return changes;
+    left_ms = facts->deadline_ms - (double)clock_steady_us() / 1000;
+    left = grpc_timeout_write(room, left_ms > 1 ? (uint64_t)left_ms : 1);
+    more = arena_zalloc(facts->arena, sizeof *more);
+    if (changes != NULL)
+        *more = *changes;
+    (void)changes_add(more, facts->arena, FIELD_IN_REQUEST, GRPC_TIMEOUT, &left);
+    return more;
 }
 
 void describe_forwarded(struct outgoing *to, struct incoming *in, const struct config *config,
@@ -140,8 +187,7 @@ void describe_forwarded(struct outgoing *to, struct incoming *in, const struct c
             .max_forwards = request->max_forwards,
             .names_no_host = request->host.length == 0,
             .new_host = overrides != NULL ? overrides->host : (struct slice){"", 0},
-            .changes =
-                overrides != NULL && overrides->request.count > 0 ? &overrides->request : NULL,
+            .changes = describe_changes(facts, overrides),
             .omits_via = !config->via,
         },
         request_body_size(request));

@@ -11,6 +11,9 @@
 
 /* Everything that does not change over the tries; texts are in the incoming's arena. */
 struct facts_request describe_request(struct incoming *, const struct config *, uint64_t id);
+/* How long all tries may take together, 0: for ever; and whose wish that is: the settings', or the
+ * client's of a gRPC call if that is less. */
+uint64_t describe_time_ms(const struct facts_request *, const struct config *, const char **whose);
 /* What a backend gets instead of the request's path: the path that the script gave; the query
  * stays, unless that has one, too. In the arena, or the path itself. */
 struct slice describe_path(struct incoming *, struct slice path);

@@ -60,6 +60,20 @@ static struct slice copy_part(struct arena *arena, struct slice part, struct sli
     return (struct slice){copy.start + (part.start - whole.start), part.length};
 }
 
+static const struct grpc_call *copy_grpc(const struct grpc_call *call, struct arena *arena,
+                                         struct slice target, struct slice copy)
+{
+    struct grpc_call *own;
+
+    if (call == NULL)
+        return NULL;
+    own = arena_alloc(arena, sizeof *own);
+    *own = *call;
+    own->service = copy_part(arena, call->service, target, copy);
+    own->method = copy_part(arena, call->method, target, copy);
+    return own;
+}
+
 /* Gives how many bytes they are. */
 static size_t copy_texts(struct facts_request *facts, struct arena *arena)
 {
@@ -75,6 +89,7 @@ static size_t copy_texts(struct facts_request *facts, struct arena *arena)
     facts->tls = tls_said_copy(facts->tls, arena);
     facts->path = copy_part(arena, facts->path, target, facts->target);
     facts->query = copy_part(arena, facts->query, target, facts->target);
+    facts->grpc = copy_grpc(facts->grpc, arena, target, facts->target);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         bytes += texts[i]->length;
         *texts[i] = arena_copy(arena, *texts[i]);

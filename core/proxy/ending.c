@@ -31,6 +31,7 @@ static void exchange_call_script(struct exchange *e)
         .bytes_out = (double)r->bytes_out,
         .attempts = r->attempts,
         .retries = r->retries,
+        .grpc_status = r->grpc_status,
     };
 
     done_call_later(e->plan, e->in, &e->facts, &result, e->calls_on_done);
@@ -63,6 +64,8 @@ void exchange_finish(struct exchange *e)
     policy_cancel(&e->asked);
     if (e->answer.bytes > 0)
         e->log.bytes_out = e->answer.bytes;
+    if (e->facts.grpc != NULL && e->log.grpc_status == GRPC_STATUS_NONE && e->log.status >= 400)
+        e->log.grpc_status = (int)grpc_status_of(e->log.status); /* as its client understands it */
     e->log.policy_us = e->asked.took_us;
     describe_end(&e->log, e->in, &e->facts, e->last_try ? &e->attempt : NULL,
                  loop_event_us(e->proxy->loop));
@@ -162,7 +165,7 @@ void exchange_on_deadline(struct deadline *d)
 {
     struct exchange *e = list_entry(d, struct exchange, deadline);
 
-    e->log.note = e->has_own_deadline ? "the script's deadline" : "timeouts.request";
+    e->log.note = e->deadline_of;
     exchange_reply(e, 504, SLICE(""));
 }
 

@@ -61,6 +61,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     deadline_init(&e->deadline, exchange_on_deadline);
     deadline_init(&e->pause, on_pause_over);
     e->facts = describe_request(in, plan->config, proxy_new_id(proxy));
+    e->log.grpc_status = GRPC_STATUS_NONE;
     exchange_set_counts(e, (struct try_counts){.attempts = 1, .tries = 1});
     attempt_init(&e->attempt, &attempt_events, proxy->loop, &plan->config->timeouts,
                  &(struct outgoing_request){
@@ -91,7 +92,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
 void exchange_start(struct proxy *proxy, struct incoming *in)
 {
     struct exchange *e = exchange_new(proxy, in);
-    uint64_t all_tries_ms = e->plan->config->timeouts.request_ms;
+    uint64_t all_tries_ms = describe_time_ms(&e->facts, e->plan->config, &e->deadline_of);
 
     e->calls_on_done = policy_has(e->plan->policy, HOOK_ON_DONE);
     allowance_note(&proxy->retries, loop_now_ms(proxy->loop));
@@ -146,7 +147,7 @@ static void exchange_take_overrides(struct exchange *e, struct facts_overrides *
         return;
     deadline_set(loop, &e->deadline, overrides->deadline_ms);
     e->facts.deadline_ms = (double)e->deadline.at_ms;
-    e->has_own_deadline = true;
+    e->deadline_of = "the script's deadline";
 }
 
 /* There is no backend for it, but there will be if one of those that are full has room. False: none
@@ -394,6 +395,8 @@ static void exchange_answer(struct exchange *e, const struct field_changes *chan
 
     exchange_enter(e, EXCHANGE_ANSWERING);
     e->log.status = a->outgoing->head->status;
+    if (e->facts.grpc != NULL)
+        e->log.grpc_status = grpc_status_in(a->outgoing->head);
     answer_begin(&e->answer, a->outgoing, changes);
     a->outgoing->pass_to = incoming_bare(e->in);
 }
@@ -459,6 +462,8 @@ static void on_attempt_end(struct attempt *a)
     struct exchange *e = list_entry(a, struct exchange, attempt);
 
     DCHECK(e->state == EXCHANGE_ANSWERING);
+    if (a->trailers.length > 0 && e->facts.grpc != NULL)
+        e->log.grpc_status = grpc_status_in_lines(a->trailers);
     incoming_send_end(e->in, a->trailers);
     exchange_end_try(e, ATTEMPT_OK);
     exchange_finish(e);

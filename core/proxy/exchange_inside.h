@@ -53,8 +53,8 @@ struct exchange {
     struct access_record log;
     struct access_try *last_try;
     bool asked_policy;
-    bool calls_on_done;    /* on_done is called when it is over */
-    bool has_own_deadline; /* deadline is the script's, not timeouts.request */
+    bool calls_on_done;      /* on_done is called when it is over */
+    const char *deadline_of; /* what has set the deadline: for the log */
 };
 
 /* --- exchange_inside.c --- */

@@ -33,6 +33,7 @@ struct access_record {
   const char *note;
   const struct log_tls *tls;
   bool is_first;
+  int grpc_status;
 };
 void access_log_write(const struct access_record *);
 void log_open(int events, int lines, int least, const char *process);
@@ -89,6 +90,7 @@ local function record_of(r)
   } do
     record[name] = r[name]
   end
+  record.grpc_status = r.grpc_status or -1
   for _, name in ipairs { "backend", "script", "note" } do
     if r[name] then record[name] = text(r[name]) end
   end
@@ -145,6 +147,7 @@ local function in_json(r, shown)
     '{"time":"TIME","id":"', r.id, '","client":"', r.client_ip, '","client_port":', r.client_port,
     ',"method":', words(r.method), ',"path":"', shown_slowly(r.target, shown, true), '","version":',
     #r.version > 0 and '"' .. r.version .. '"' or "null", ',"status":', r.status,
+    r.grpc_status and ',"grpc_status":' .. r.grpc_status or "",
     (',"bytes_in":%.0f,"bytes_out":%.0f'):format(r.bytes_in, r.bytes_out),
     ',"ms":{"queue":', ms(r.queue_us), ',"policy":', ms(r.policy_us),
     ',"connect":', r.has_connect and ms(r.connect_us) or "null",
@@ -171,7 +174,8 @@ local function in_text(r, shown)
     "TIME ", or_dash(r.client_ip), " ", words(or_dash(r.method)), " ", shown_slowly(or_dash(r.target), shown),
     (" %d %.0f B "):format(r.status, r.bytes_out), ms(r.total_us), " ms ", words(r.backend or "-"),
     tells_tries and (" %d/%d [%s]"):format(r.attempts, r.retries, table.concat(tries, ", ")) or "",
-    r.by_fallback and " (fallback)" or "", #r.why > 0 and " (" .. said(r.why, shown / 4) .. ")" or "",
+    r.by_fallback and " (fallback)" or "", r.grpc_status and (" (grpc-status %d)"):format(r.grpc_status) or "",
+    #r.why > 0 and " (" .. said(r.why, shown / 4) .. ")" or "",
     #explained > 0 and " (" .. table.concat(explained, ", ") .. ")" or "",
     r.note and r.note ~= r.why and " (" .. words(r.note) .. ")" or "", " ", r.id,
   }
@@ -279,6 +283,10 @@ describe("a line of the access log", function()
       end
     end
     check(list)
+  end)
+
+  it("has the status of a gRPC call", function()
+    check { record { grpc_status = 0 }, record { grpc_status = 14 }, record { grpc_status = 999 } }
   end)
 
   it("has its numbers at every length", function()
