@@ -1,10 +1,10 @@
 -- lb.verify: the vectors of RFC 7515 (A.2, A.3) and RFC 8037 (A.4), keys in PEM as openssl makes
 -- them, and what is refused.
 local codes = require("spec.support.fake_codes").new()
-local certificates = require "spec.support.certificates"
 local core = require "spec.support.core"
 local loaded = require "spec.support.loaded"
 local process = require "spec.support.process"
+local signer = require "spec.support.signer"
 
 local VECTORS = [[
 local d = lb.base64url.decode
@@ -140,37 +140,6 @@ local REFUSED = {
   ["lb.verify('RS256', {}, ('x'):rep(2^18 + 1), '')"] = "lb.verify: a text has 256 KiB at most, not 262145 bytes",
 }
 
-local function openssl(...)
-  local result = process.run { "openssl", ... }
-  assert(result.code == 0, result.err)
-  return result.out
-end
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
--- A number of DER, as 32 bytes.
-local function half(der, at)
-  local length = der:byte(at + 1)
-  local bytes = der:sub(at + 2, at + 1 + length):gsub("^%z+", "")
-  return ("\0"):rep(32 - #bytes) .. bytes, at + 2 + length
-end
-
-local function raw(der)
-  local r, at = half(der, 3)
-  return r .. half(der, at)
-end
-
-local function signed(key, text)
-  local path = process.file("text", text)
-  openssl("dgst", "-sha256", "-sign", key, "-out", path .. ".signature", path)
-  return read(path .. ".signature")
-end
-
 describe("lb.verify", function()
   local segment
 
@@ -189,11 +158,9 @@ describe("lb.verify", function()
     end)
   end
 
-  for kind, algorithm in pairs { rsa = "RS256", ecdsa = "ES256" } do
-    it("takes a key and a certificate of " .. kind .. " in PEM", function()
-      local pair = certificates.new { names = { "signer.test" }, kind = kind }
-      local signature = signed(pair.key, "a text")
-      if kind == "ecdsa" then signature = raw(signature) end
+  for _, algorithm in ipairs { "RS256", "ES256", "EdDSA" } do
+    it("takes a key and a certificate for " .. algorithm .. " in PEM", function()
+      local one = signer.new(algorithm)
       local text = [[
         local algorithm, certificate, key, signature = %q, %q, %q, lb.base64.decode %q
         local other = algorithm == "RS256" and "ES256" or "RS256"
@@ -205,8 +172,8 @@ describe("lb.verify", function()
             assert(is == nil and why:find("the key cannot be used: " .. other .. " needs a key of", 1, true), why)
           end
         end]]
-      assert.is_nil(loaded.run(segment, text:format(algorithm, read(pair.cert),
-        openssl("pkey", "-in", pair.key, "-pubout"), codes.base64.encode(signature))))
+      assert.is_nil(loaded.run(segment, text:format(algorithm, one.certificate, one.public,
+        codes.base64.encode(one:sign "a text"))))
     end)
   end
 end)

@@ -3,8 +3,10 @@
 local example = require "spec.support.example_policy"
 local codes = require("spec.support.fake_codes").new()
 local json = require "dkjson"
+local loop = require "spec.support.loop"
 local play = require "spec.support.play"
 local sha256 = require "spec.support.sha256"
+local signer = require "spec.support.signer"
 
 describe("the example", function()
   local lb
@@ -125,6 +127,120 @@ describe("the example", function()
       local started = play.lb { "scripts/examples/jwt.lua", "--listen", "127.0.0.1:0" }
       assert.not_equal(0, started.code)
       assert.truthy((started.out .. started.err):find("JWT_SECRET", 1, true), started.err)
+    end)
+  end)
+
+  describe("jwks", function()
+    local published, status
+
+    local function service()
+      return play.answering(function()
+        return type(published) == "string" and published or json.encode { keys = published }, status or "200 OK"
+      end)
+    end
+
+    local function claims(changed)
+      local all = { sub = "auth0|anna", iss = "https://login.example.com", aud = "api.example.com",
+        exp = os.time() + 600 }
+      for name, value in pairs(changed or {}) do all[name] = value end
+      return all
+    end
+
+    local function with(token) return { fields = "Authorization: Bearer " .. token .. "\r\nX-User: root\r\n" } end
+
+    -- options.every: seconds between two looks at the keys.
+    local function start(backend, every)
+      return example.start("jwks", { backend, [9] = service() },
+        { change = every and { ["lb.every(60"] = "lb.every(" .. every } or nil })
+    end
+
+    local function until_answered(answer, token)
+      loop.wait("the answer " .. answer, function() return said("/", with(token)) == answer end)
+    end
+
+    before_each(function() published, status = {}, nil end)
+
+    for _, algorithm in ipairs { "RS256", "ES256", "EdDSA" } do
+      it("lets a token pass that is signed with " .. algorithm, function()
+        local backend, login = names_user(), signer.new(algorithm, "k1")
+        published = { login.jwk }
+        lb = start(backend)
+        local token = login:token(claims())
+        until_answered("auth0|anna", token)
+        assert.equal("auth0|anna", said("/", with(login:token(claims { aud = { "other", "api.example.com" } }))))
+        assert.same({ "auth0|anna" }, backend.requests[1]:values "X-User")
+        local last = token:sub(-1)
+        assert.equal(401, said("/", with(token:sub(1, -2) .. (last == "A" and "Q" or "A"))))
+        assert.equal(401, said("/", with(token:gsub("%.", ".e30", 1))))
+      end)
+    end
+
+    it("refuses every other, and says why in the log", function()
+      local backend, login, other = names_user(), signer.new("EdDSA", "k1"), signer.new("EdDSA", "k1")
+      local rsa = signer.new("RS256", "k2")
+      rsa.jwk.alg = "PS256"
+      published = { login.jwk, rsa.jwk, { kty = "oct", kid = "k3", k = "AAAA" }, { kid = "k4" }, 7, { kty = "RSA" } }
+      lb = start(backend)
+      until_answered("auth0|anna", login:token(claims()))
+      local count = 0
+      local function refused(token)
+        count = count + 1
+        local path = "/refused/" .. count
+        assert.equal(401, said(path, with(token)))
+        return lb:exchange({ path = path }).why
+      end
+      local function head(alg, kid, more)
+        local all = { alg = alg, kid = kid }
+        for name, value in pairs(more or {}) do all[name] = value end
+        return login:token(claims(), all)
+      end
+      for _, token in ipairs {
+        "x", "..", head("none", "k1"), head("RS256", "k1"), head("HS256", "k3"), head("none", "k3"), head(nil, "k4"),
+        head(nil, "k1"), head("EdDSA", "k9"), head("EdDSA", nil), head("EdDSA", 7), head("EdDSA", { "k1" }),
+        head("EdDSA", "k1", { crit = { "exp" } }),
+      } do
+        assert.equal("no key for it", refused(token), token)
+      end
+      assert.equal("signature", refused(other:token(claims())))
+      assert.equal("the key's alg is another than RS256", refused(rsa:token(claims())))
+      for why, changed in pairs {
+        expired = { exp = os.time() - 60 }, ["not yet valid"] = { nbf = os.time() + 600 },
+        ["no subject"] = { sub = "a\r\nX-Admin: 1" }, ["not for us"] = { aud = "other.example.com" },
+      } do
+        assert.equal(why, refused(login:token(claims(changed))))
+      end
+      assert.equal("not for us", refused(login:token(claims { iss = "https://evil.example" })))
+      assert.equal("not for us", refused(login:token(claims { aud = { "other.example.com" } })))
+      assert.equal("expired", refused(login:token(claims { exp = "never" })))
+    end)
+
+    it("follows the service to its next key, and keeps the last keys while it fails", function()
+      local first, second = signer.new("EdDSA", "k1"), signer.new("ES256", "k2")
+      local old, new = first:token(claims()), second:token(claims())
+      published = { first.jwk }
+      lb = start(names_user(), 0.1)
+      until_answered("auth0|anna", old)
+      assert.equal(401, said("/", with(new)))
+      published = { first.jwk, second.jwk }
+      until_answered("auth0|anna", new)
+      assert.equal("auth0|anna", said("/", with(old)))
+      status = "500 Internal Server Error"
+      lb:event("script")
+      assert.equal("auth0|anna", said("/", with(new)))
+      local before = #lb:events "script"
+      status, published = nil, "no JSON"
+      loop.wait("more warnings", function() return #lb:events "script" > before + 2 end)
+      assert.equal("auth0|anna", said("/", with(new)))
+      published = { second.jwk }
+      until_answered(401, old)
+      assert.equal("auth0|anna", said("/", with(new)))
+    end)
+
+    it("says 503 as long as it has no keys", function()
+      local login = signer.new("EdDSA", "k1")
+      status = "500 Internal Server Error"
+      lb = start(names_user())
+      assert.equal(503, said("/", with(login:token(claims()))))
     end)
   end)
 
