@@ -217,7 +217,7 @@ peers-faults: ## puts lb, HAProxy and nginx in trouble side by side: SECONDS=5 R
 
 # What a request costs, of lb and of its peers, in rounds that take turns: infra/bench/README.md. Under 10 minutes.
 # ROUNDS=n, SCENARIOS=small,1m and PEERS=haproxy,relay for less; LB2=path puts another build beside this one.
-BENCH_TOOLS = $(patsubst %,$(BUILD)/bench/%,origin relay)
+BENCH_TOOLS = $(patsubst %,$(BUILD)/bench/%,origin relay shake)
 bench: ## measures CPU time per request of lb and its peers: ROUNDS=5 SCENARIOS=small LB2=..
 	@infra/install.sh run bench
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all $(BENCH_TOOLS)
@@ -226,7 +226,7 @@ bench: ## measures CPU time per request of lb and its peers: ROUNDS=5 SCENARIOS=
 
 $(BUILD)/bench/%: infra/bench/%.c infra/bench/loopback.h $(BUILD)/compile.txt
 	@mkdir -p $(@D)
-	$(call say,compile $<)$(CC) -D_GNU_SOURCE $(CFLAGS) $(WARNINGS) -o $@ $<
+	$(call say,compile $<)$(CC) -D_GNU_SOURCE $(CFLAGS) $(WARNINGS) -Wl,--as-needed -o $@ $< $(call package,--libs openssl)
 
 # The container story, with docker compose and this machine's engine.
 story: ## plays the container story with docker compose

@@ -80,24 +80,34 @@ local function chosen(list, wanted)
   return some
 end
 
--- Always lb; PEERS says which of the others.
-local function chosen_contestants()
-  local wanted, names = options.PEERS and listed(options.PEERS), {}
-  for _, name in ipairs(contestants.order) do
-    local takes_part = name == "lb" or not wanted or wanted[name]
-    if name == "lb2" then takes_part = options.LB2 end
-    if takes_part then table.insert(names, name) end
-    if wanted then wanted[name] = nil end
-  end
-  if wanted and next(wanted) then error("no such contestant: " .. next(wanted), 0) end
-  return names
-end
-
 local function takes_part(scenario, name)
   for _, other in ipairs(scenario.who) do
     if other == name then return true end
   end
   return false
+end
+
+local function is_needed(name, ...)
+  for _, list in ipairs { ... } do
+    for _, scenario in ipairs(list) do
+      if takes_part(scenario, name) then return true end
+    end
+  end
+  return false
+end
+
+-- Those that these scenarios need. Always lb; PEERS says which of the others.
+local function chosen_contestants(...)
+  local wanted, names = options.PEERS and listed(options.PEERS), {}
+  for _, name in ipairs(contestants.order) do
+    local program = name:match "^[^-]+"
+    local is_wanted = name == "lb" or name == "lb-tls" or not wanted or wanted[name] or program == "lb2"
+    if program == "lb2" and not options.LB2 then is_wanted = false end
+    if is_wanted and is_needed(name, ...) then table.insert(names, name) end
+    if wanted then wanted[name] = nil end
+  end
+  if wanted and next(wanted) then error("no such contestant: " .. next(wanted), 0) end
+  return names
 end
 
 local function shuffled(list)
@@ -115,9 +125,11 @@ end
 local function check(contestant, list)
   contestant.bytes = {}
   for _, scenario in ipairs(list) do
-    local bytes, wrong = load.check(scenario, contestant.address)
-    if not bytes then error(("%s, %s: %s"):format(scenario.name, contestant.name, wrong), 0) end
-    contestant.bytes[scenario.name] = bytes
+    if takes_part(scenario, contestant.name) then
+      local bytes, wrong = load.check(scenario, contestant.url)
+      if not bytes then error(("%s, %s: %s"):format(scenario.name, contestant.name, wrong), 0) end
+      contestant.bytes[scenario.name] = bytes
+    end
   end
 end
 
@@ -195,9 +207,9 @@ local function run_idle(scenario, names, count)
         contestants.titles[name], ("%.0f"):format(result.bytes), ("%.1f"):format(result.before / MIB),
         ("%.1f"):format(result.pss / MIB),
       })
-      if name == "lb" then
-        figures.idle_bytes = result.bytes
-        figures.idle_pss = (result.before + result.bytes * scenario.connections) / MIB
+      if name == "lb" or name == "lb-tls" then
+        figures[scenario.name .. "_bytes"] = result.bytes
+        figures[scenario.name .. "_pss"] = (result.before + result.bytes * scenario.connections) / MIB
       end
     end
   end
@@ -234,7 +246,7 @@ local function main()
   local wanted = options.SCENARIOS and listed(options.SCENARIOS)
   local in_rounds, others = chosen(scenarios.rounds, wanted), chosen(scenarios.others, wanted)
   if wanted and next(wanted) then error("no such scenario: " .. next(wanted), 0) end
-  local names = chosen_contestants()
+  local names = chosen_contestants(in_rounds, others)
   local cores, core_count = machine.cores()
   local descriptors = machine.raise_descriptors()
   contestants.prepare { lb = options.LB, lb2 = options.LB2, tools = options.TOOLS, cores = cores, connections = 10000 }
@@ -244,7 +256,7 @@ local function main()
   local running = {}
   for i, name in ipairs(names) do
     running[i] = contestants.start(name)
-    check(running[i], scenarios.rounds)
+    check(running[i], in_rounds)
   end
   local done = run_rounds(in_rounds, running, tonumber(options.ROUNDS))
   for _, scenario in ipairs(in_rounds) do
@@ -255,7 +267,7 @@ local function main()
   end
   for _, contestant in ipairs(running) do contestants.stop(contestant) end
   for _, scenario in ipairs(others) do
-    if scenario.name == "idle" then run_idle(scenario, names, idle_count(scenario, descriptors)) end
+    if scenario.name ~= "syscalls" then run_idle(scenario, names, idle_count(scenario, descriptors)) end
   end
   local lines, missed, unknown = report.goals(scenarios.goals, rounds.costs, figures)
   local notes = { "Allocations per small request: `make instructions` counts them." }

@@ -7,22 +7,29 @@
 --                                cores = { contestant =, load = }, connections = }: paths, lists of
 --                                cores for taskset or nil, and how many clients at most
 --   contestants.of_load(words)   the command, on the cores of the load
+--   contestants.tool(name)       the path of one of the bench's own programs
 --   contestants.backends()       starts the origins, two listeners in one process
---   contestants.start(name)      { name =, address =, process = }, when it listens
+--   contestants.start(name)      { name =, address =, url =, process = }, when it listens
 --   contestants.stop(it)
 
 local uv = require "luv"
 local loop = require "spec.support.loop"
 local process = require "spec.support.process"
 local wire = require "spec.support.wire"
+local certificates = require "spec.support.certificates"
 
 local contestants = {
-  order = { "relay", "haproxy", "haproxy-lua", "haproxy-splice", "nginx-lua", "lb", "lb-c", "lb-log", "lb2" },
+  order = {
+    "relay", "haproxy", "haproxy-lua", "haproxy-splice", "nginx-lua", "lb", "lb-c", "lb-log", "lb2",
+    "haproxy-tls", "nginx-tls", "lb-tls", "lb2-tls",
+  },
   titles = {
     relay = "byte relay", haproxy = "HAProxy", ["haproxy-lua"] = "HAProxy, Lua pick",
     ["haproxy-splice"] = "HAProxy, splice",
     ["nginx-lua"] = "nginx, Lua balancer", lb = "lb", ["lb-c"] = "lb, pick in C", ["lb-log"] = "lb, access log on",
     lb2 = "lb, other build",
+    ["haproxy-tls"] = "HAProxy, TLS", ["nginx-tls"] = "nginx, TLS", ["lb-tls"] = "lb, TLS",
+    ["lb2-tls"] = "lb, other build, TLS",
   },
 }
 
@@ -42,13 +49,18 @@ local function pinned(cores, command)
 end
 
 function contestants.of_load(command) return pinned(given.cores.load, command) end
+function contestants.tool(name) return given.tools .. "/" .. name end
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
 
 -- A configuration with the values in the place of their names, which are in capitals.
 local function filled(name, as, values)
-  local file = assert(io.open(FOLDER .. name))
-  local text = file:read "*a"
-  file:close()
-  return process.file(as, (text:gsub(NAME, values)))
+  return process.file(as, (read(FOLDER .. name):gsub(NAME, values)))
 end
 
 local function free_port()
@@ -94,12 +106,24 @@ local function start_on_port(name, command)
   refuse(name, started)
 end
 
-local function haproxy(name, fetches, pick, splice)
+-- One certificate for all: ECDSA, P-256.
+local function certificate() return certificates.new { names = { "bench.test" } } end
+
+local function both_in_one(pair)
+  local parts = {}
+  for i, path in ipairs { pair.cert, pair.key } do parts[i] = read(path) end
+  return process.file("bench.pem", table.concat(parts))
+end
+
+local function haproxy(name, options)
+  options = options or {}
   return function()
+    local secure = options.secure and "ssl crt " .. both_in_one(certificate()) or ""
     return start_on_port(name, function(port)
       return { "haproxy", "-db", "-f", filled("haproxy.cfg", name .. ".cfg", {
         PORT = port, CONNECTIONS = given.connections, BACKEND1 = backends[1], BACKEND2 = backends[2],
-        LUA = fetches and "lua-load " .. fetches or "", PICK = pick or "", SPLICE = splice or "",
+        LUA = options.fetches and "lua-load " .. options.fetches or "", PICK = options.pick or "",
+        SPLICE = options.splice or "", SECURE = secure,
       }) }
     end)
   end
@@ -117,8 +141,26 @@ local NGINX_LUA = [[
             assert(balancer.set_current_peer(backends[turn][1], backends[turn][2]))
         }]]
 
+local function nginx_on_port(name, modules, pick, secure)
+  return start_on_port(name, function(port)
+    return { "nginx", "-p", process.directory() .. "/", "-c", filled("nginx.conf", name .. ".conf", {
+      PORT = port, CONNECTIONS = given.connections * 2, MODULES = modules, PICK = pick, PID = name .. ".pid",
+      SECURE = secure and "ssl" or "",
+      CERTIFICATE = secure and ("ssl_protocols TLSv1.3; ssl_certificate %s; ssl_certificate_key %s;"):format(
+        secure.cert, secure.key) or "",
+    }) }
+  end)
+end
+
+local ROUND_ROBIN = "    upstream backends { server BACKEND1; server BACKEND2;"
+
+local function nginx_tls()
+  local pick = ROUND_ROBIN:gsub(NAME, { BACKEND1 = backends[1], BACKEND2 = backends[2] })
+  return nginx_on_port("nginx-tls", "", pick, certificate())
+end
+
 local function nginx()
-  local modules, pick = "", "    upstream backends { server BACKEND1; server BACKEND2;"
+  local modules, pick = "", ROUND_ROBIN
   if uv.fs_stat(MODULES .. "ngx_http_lua_module.so") then
     pick = NGINX_LUA
     for _, module in ipairs { "ndk_http_module", "ngx_http_lua_module" } do
@@ -131,11 +173,7 @@ local function nginx()
     PORT1 = backends[1]:match "%d+$", PORT2 = backends[2]:match "%d+$", BACKEND1 = backends[1], BACKEND2 = backends[2],
   }
   pick = pick:gsub(NAME, values)
-  return start_on_port("nginx", function(port)
-    return { "nginx", "-p", process.directory() .. "/", "-c", filled("nginx.conf", "nginx.conf", {
-      PORT = port, CONNECTIONS = given.connections * 2, MODULES = modules, PICK = pick,
-    }) }
-  end)
+  return nginx_on_port("nginx", modules, pick)
 end
 
 -- With its log in a file, or without one; its errors are seen in either case.
@@ -153,19 +191,42 @@ local function lb(name, build, script, logs)
   end
 end
 
+-- balancer.lua, but that it listens with TLS.
+local function lb_tls(name, build)
+  return function()
+    local text = read "balancer.lua"
+    return start_on_port(name, function(port)
+      local listen = ("listen = { { '127.0.0.1:%d', tls = true } }, %s"):format(port,
+        certificates.settings { certificate() })
+      local script, replaced = text:gsub("\n  listen [^\n]*\n", function() return "\n" .. listen .. "\n" end)
+      assert(replaced == 1, "balancer.lua has no line that begins with listen")
+      return {
+        given[build], "--workers", "1", "--log-level", "warn", "--backend", backends[1], "--backend", backends[2],
+        process.file(name .. ".lua", script),
+      }
+    end)
+  end
+end
+
 local starters = {
   relay = function()
     local started, addresses = start_tool("relay", given.cores.contestant, 1, unpack(backends))
     return started, addresses[1]
   end,
   haproxy = haproxy("haproxy"),
-  ["haproxy-lua"] = haproxy("haproxy-lua", FOLDER .. "haproxy.lua", "use-server %[lua.pick] if TRUE"),
-  ["haproxy-splice"] = haproxy("haproxy-splice", nil, nil, "option splice-response"),
+  ["haproxy-lua"] = haproxy("haproxy-lua", {
+    fetches = FOLDER .. "haproxy.lua", pick = "use-server %[lua.pick] if TRUE",
+  }),
+  ["haproxy-splice"] = haproxy("haproxy-splice", { splice = "option splice-response" }),
+  ["haproxy-tls"] = haproxy("haproxy-tls", { secure = true }),
   ["nginx-lua"] = nginx,
   lb = lb("lb", "lb", "balancer.lua"),
   ["lb-c"] = lb("lb-c", "lb", nil),
   ["lb-log"] = lb("lb-log", "lb", "balancer.lua", true),
   lb2 = lb("lb2", "lb2", "balancer.lua"),
+  ["nginx-tls"] = nginx_tls,
+  ["lb-tls"] = lb_tls("lb-tls", "lb"),
+  ["lb2-tls"] = lb_tls("lb2-tls", "lb2"),
 }
 
 function contestants.backends()
@@ -175,7 +236,8 @@ end
 
 function contestants.start(name)
   local started, address = starters[name]()
-  return { name = name, address = address, process = started }
+  local url = (name:find "%-tls$" and "https://" or "http://") .. address
+  return { name = name, address = address, url = url, process = started }
 end
 
 function contestants.stop(contestant)

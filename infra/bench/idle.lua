@@ -1,7 +1,7 @@
--- idle - the memory of connections that have been served and now wait.
+-- idle - the memory of connections that wait: that have been served, or are not open yet.
 --
---   idle.measure(scenario, contestant)   { connections =, bytes = for each, pss = of all processes,
---                                        before =, problems = {} }
+--   idle.measure(scenario, contestant, count)   { connections =, bytes = for each, pss = of all
+--                                               processes, before =, problems = {} }
 --
 -- The contestant should be fresh, and no other of its program should run: pages that
 -- they share would count half.
@@ -53,19 +53,39 @@ local function open_all(count, host, port, request)
   return open, problems
 end
 
-function idle.measure(scenario, contestant, count)
-  local problem = load.send(WARM_UP, { connections = AT_ONCE, path = scenario.path }, contestant.address)
-  loop.pause(SETTLE_S)
-  local pids = usage.processes(contestant.process.pid)
-  local before = usage.memory(pids)
+-- So many connections stand: a function that closes them, and problems.
+local function stand(scenario, contestant, count)
+  if scenario.holds then
+    local holds, why = load.hold(count, scenario, contestant.url)
+    return function()
+      if not holds then return nil end
+      holds:signal "sigterm"
+      local status = holds:wait_exit(20).code
+      return status ~= 0 and ("shake: %s"):format(holds.err[1]) or nil
+    end, { why }
+  end
   local host, port = contestant.address:match "^(.*):(%d+)$"
   local request = ("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n"):format(scenario.path, contestant.address)
   local open, problems = open_all(count, host, tonumber(port), request)
+  return function()
+    for _, stream in ipairs(open) do stream:close() end
+    loop.settle()
+  end, problems
+end
+
+function idle.measure(scenario, contestant, count)
+  -- What is held for many handshakes at once, and given back later, would hide the rest.
+  local at_once = scenario.holds and 4 or AT_ONCE
+  local problem = load.send(WARM_UP, { connections = at_once, path = scenario.path }, contestant.url)
+  loop.pause(SETTLE_S)
+  local pids = usage.processes(contestant.process.pid)
+  local before = usage.memory(pids)
+  local close, problems = stand(scenario, contestant, count)
   loop.pause(SETTLE_S)
   local after = usage.memory(pids)
-  for _, stream in ipairs(open) do stream:close() end
-  loop.settle()
+  local closed = close()
   table.insert(problems, problem)
+  table.insert(problems, closed)
   return {
     connections = count, bytes = (after.pss - before.pss) / count, pss = after.pss, before = before.pss,
     problems = problems,

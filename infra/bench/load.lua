@@ -1,12 +1,14 @@
 -- load - what one round sends to one contestant, and what came of it.
 --
---   load.check(scenario, address)         one request with curl: the bytes of a response, or nil
+--   load.check(scenario, url)             one request with curl: the bytes of a response, or nil
 --                                         and what is wrong
---   load.run(scenario, address, bytes)    a second of the scenario: { requests =, seconds =, p50 =,
+--   load.run(scenario, url, bytes)        a second of the scenario: { requests =, seconds =, p50 =,
 --                                         p99 = ms, problems = { text, .. } };
 --                                         bytes: of a whole response
---   load.send(count, scenario, address)   so many requests, as fast as possible; nil, or a problem
+--   load.send(count, scenario, url)       so many requests, as fast as possible; nil, or a problem
+--   load.hold(count, scenario, url)       so many connections by shake: its process, or nil and why
 
+local loop = require "spec.support.loop"
 local process = require "spec.support.process"
 local contestants = require "infra.bench.contestants"
 
@@ -15,16 +17,30 @@ local load = {}
 local WRK = "infra/bench/wrk.lua"
 local BODY_BYTES = { ["/100"] = 100, ["/10k"] = 10240, ["/1m"] = 1048576 }
 
+-- TLS 1.3 with AES-128-GCM for wrk and curl, which have no option for it: the contestants prefer
+-- different ciphers.
+local OPENSSL = [[
+openssl_conf = all
+[all]
+ssl_conf = contexts
+[contexts]
+system_default = every
+[every]
+Ciphersuites = TLS_AES_128_GCM_SHA256
+Groups = X25519
+]]
+
 local function command(words)
   local spec = contestants.of_load(words)
   spec.seconds = 60
+  spec.env = { OPENSSL_CONF = process.file("openssl.cnf", OPENSSL) }
   return process.run(spec)
 end
 
-function load.check(scenario, address)
+function load.check(scenario, url)
   local words = {
     "curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{size_header} %{size_download}", "--max-time", "10",
-    "-A", "", "-H", "Accept:", "http://" .. address .. scenario.path,
+    "-k", "-A", "", "-H", "Accept:", url .. scenario.path,
   }
   if scenario.post then
     local body = process.file("posted", ("p"):rep(scenario.post))
@@ -47,10 +63,10 @@ local function wrong_length(scenario, counts, response_bytes)
   return ("%d bytes of %d responses, not %d to %d"):format(counts.bytes, counts.requests, least, most)
 end
 
-local function closed_loop(scenario, address, response_bytes)
+local function closed_loop(scenario, url, response_bytes)
   local said = command {
     "wrk", "-t", "1", "-c", scenario.connections, "-d", "1s", "--timeout", "10s", "-s", WRK,
-    "http://" .. address .. scenario.path, "--", scenario.post or 0, scenario.closing and "close" or "keep-alive",
+    url .. scenario.path, "--", scenario.post or 0, scenario.closing and "close" or "keep-alive",
   }
   local line = said.out:match "bench (requests=[^\n]*)"
   if not line then return { requests = 0, seconds = 1, problems = { "wrk: " .. said.out .. said.err } } end
@@ -68,17 +84,17 @@ local function closed_loop(scenario, address, response_bytes)
 end
 
 -- What h2load says of the number of answers; every one has to be 2xx.
-local function h2load(count, scenario, address, extra)
+local function h2load(count, scenario, url, extra)
   local words = { "h2load", "--h1", "-t", "1", "-n", count, "-c", scenario.connections }
   for _, word in ipairs(extra or {}) do table.insert(words, word) end
-  table.insert(words, "http://" .. address .. scenario.path)
+  table.insert(words, url .. scenario.path)
   local said = command(words)
   local good = tonumber(said.out:match "(%d+) 2xx")
   if good == count then return said end
   return said, ("%d of %d answers were 2xx"):format(good or 0, count)
 end
 
-function load.send(count, scenario, address) return select(2, h2load(count, scenario, address)) end
+function load.send(count, scenario, url) return select(2, h2load(count, scenario, url)) end
 
 local function percentiles(path)
   local list = {}
@@ -89,11 +105,11 @@ end
 
 -- Each connection has a rate of its own; they start one after the other, so that their
 -- requests are spread evenly.
-local function open_loop(scenario, address)
+local function open_loop(scenario, url)
   local log = process.directory() .. "/h2load.log"
   os.remove(log)
   local each = scenario.rate / scenario.connections
-  local said, problem = h2load(scenario.rate, scenario, address, {
+  local said, problem = h2load(scenario.rate, scenario, url, {
     "--rps=" .. each, "-r", math.ceil(scenario.rate / 1000), "--rate-period=1ms", "--log-file=" .. log,
   })
   local figure, unit = said.out:match "finished in ([%d.]+)(m?s)"
@@ -102,9 +118,29 @@ local function open_loop(scenario, address)
   return { requests = scenario.rate, seconds = seconds, p50 = p50, p99 = p99, problems = { problem } }
 end
 
-function load.run(scenario, address, response_bytes)
-  if scenario.rate then return open_loop(scenario, address) end
-  return closed_loop(scenario, address, response_bytes)
+local function shake(how, scenario, url, number)
+  return { contestants.tool "shake", how, url:match "//(.*)", scenario.path, tostring(number) }
+end
+
+-- Connections that are made one after the other.
+local function handshakes(scenario, url)
+  local said = command(shake(scenario.shakes, scenario, url, 1))
+  local requests, us = said.out:match "requests=(%d+) us=(%d+)"
+  local problem = (said.code ~= 0 or not us) and "shake: " .. said.out .. said.err or nil
+  return { requests = tonumber(requests) or 0, seconds = (tonumber(us) or 1e6) / 1e6, problems = { problem } }
+end
+
+function load.hold(count, scenario, url)
+  local holds = process.start(contestants.of_load(shake(scenario.holds, scenario, url, count)))
+  loop.wait("connections to stand", function() return holds.exit or holds.out[1] end, 60)
+  if not holds.exit then return holds end
+  return nil, "shake: " .. table.concat(holds.err, " ")
+end
+
+function load.run(scenario, url, response_bytes)
+  if scenario.shakes then return handshakes(scenario, url) end
+  if scenario.rate then return open_loop(scenario, url) end
+  return closed_loop(scenario, url, response_bytes)
 end
 
 return load

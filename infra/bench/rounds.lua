@@ -27,7 +27,7 @@ end
 function rounds.measure(scenario, contestant, round)
   local pids = usage.processes(contestant.process.pid)
   local before, began = usage.cpu(pids), loop.now()
-  local came = load.run(scenario, contestant.address, contestant.bytes[scenario.name])
+  local came = load.run(scenario, contestant.url, contestant.bytes[scenario.name])
   local after, took = usage.cpu(pids), loop.now() - began
   local result, problems = result_of(scenario, contestant), came.problems
   if not (before and after) then table.insert(problems, "a process has ended") end
@@ -55,8 +55,10 @@ function rounds.rate(scenario_name, name)
   return result and report.median(result.rate)
 end
 
+local function shown(times) return next(times) and ("%.2f"):format(report.median(times)) or "" end
+
 local function row_of(scenario, name)
-  local result, reference = find(scenario.name, name), find(scenario.name, "haproxy")
+  local result, reference = find(scenario.name, name), find(scenario.name, scenario.of or "haproxy")
   if not result then return nil end
   -- In us a request, or in ms a GiB. The user's part is that of all rounds:
   -- ticks are too coarse for one.
@@ -67,7 +69,7 @@ local function row_of(scenario, name)
     contestants.titles[name], figure:format(cost), figure:format(cost * user), figure:format(cost * (1 - user)),
     reference and report.spread(report.ratios(result.cost, reference.cost)) or "",
     ("%.0f"):format(report.median(result.rate) or 0), ("%.0f %%"):format((report.median(result.busy) or 0) * 100),
-    ("%.2f"):format(report.median(result.p50) or 0), ("%.2f"):format(report.median(result.p99) or 0),
+    shown(result.p50), shown(result.p99),
     tostring(result.errors),
   }
 end

@@ -2,11 +2,15 @@
 --
 -- rounds: a path of the origin, and connections that ask again as soon as they have an answer.
 -- closing: over a new connection each time. rate: so many requests a second instead, whatever
--- becomes of them. who: which contestants. others: measured once, after the rounds.
+-- becomes of them. shakes: one connection after the other, by shake, with a full handshake or
+-- resumed. who: which contestants. of: whose ratio is 1, if not HAProxy's. others: measured once,
+-- after the rounds. holds: connections that shake keeps.
 
 local MAIN = { "relay", "haproxy", "haproxy-lua", "nginx-lua", "lb", "lb2" }
 local SMALL = { "lb-c", "lb-log", unpack(MAIN) }
 local BIG = { "haproxy-splice", unpack(MAIN) }
+
+local TLS = { "haproxy-tls", "nginx-tls", "lb-tls", "lb2-tls" }
 
 local scenarios = {}
 
@@ -26,6 +30,26 @@ scenarios.rounds = {
     name = "open", title = "Moderate rate: 3,000 requests/s over 60 connections",
     path = "/100", connections = 60, rate = 3000, who = MAIN,
   },
+  {
+    name = "tls_small", title = "TLS 1.3, small: 64 connections, answers of 100 bytes",
+    path = "/100", connections = 64, who = TLS, of = "haproxy-tls",
+  },
+  {
+    name = "tls_10k", title = "TLS 1.3, 10 KiB answers: 64 connections",
+    path = "/10k", connections = 64, who = TLS, of = "haproxy-tls",
+  },
+  {
+    name = "tls_1m", title = "TLS 1.3, 1 MiB answers: 16 connections",
+    path = "/1m", connections = 16, who = TLS, of = "haproxy-tls", per_gib = true,
+  },
+  {
+    name = "hs_full", title = "TLS 1.3, a new connection per request, one after the other",
+    path = "/100", shakes = "full", who = TLS, of = "haproxy-tls",
+  },
+  {
+    name = "hs_resumed", title = "TLS 1.3, a resumed connection per request, one after the other",
+    path = "/100", shakes = "resumed", who = TLS, of = "haproxy-tls",
+  },
 }
 
 scenarios.others = {
@@ -36,6 +60,18 @@ scenarios.others = {
   {
     name = "idle", title = "Idle connections, each of which was served once",
     path = "/100", connections = 10000, who = { "haproxy", "nginx-lua", "lb", "lb2" },
+  },
+  {
+    name = "idle_tls", title = "Idle TLS 1.3 connections, each of which was served once",
+    path = "/100", connections = 2000, who = TLS, holds = "idle",
+  },
+  {
+    name = "half_hello", title = "Connections that have sent half of a ClientHello",
+    path = "/100", connections = 1000, who = TLS, holds = "hello",
+  },
+  {
+    name = "half_handshake", title = "Connections that owe the end of their handshake",
+    path = "/100", connections = 1000, who = TLS, holds = "finish",
   },
 }
 
@@ -53,6 +89,13 @@ scenarios.goals = {
   { "memory per idle connection, bytes", 512, 400, figure = "idle_bytes" },
   { "PSS with 10,000 idle connections, MiB", 10, 6, figure = "idle_pss" },
   { "system calls per small request", 4.2, 4.1, figure = "syscalls" },
+  { "TLS, small", 0.72, 0.58, ratio = { "tls_small", "lb-tls", "haproxy-tls" } },
+  { "TLS, 10 KiB answers", 0.75, 0.60, ratio = { "tls_10k", "lb-tls", "haproxy-tls" } },
+  { "TLS, 1 MiB answers (CPU per GiB)", 0.98, 0.80, ratio = { "tls_1m", "lb-tls", "haproxy-tls" } },
+  { "TLS, a new connection", 0.90, 0.82, ratio = { "hs_full", "lb-tls", "haproxy-tls" } },
+  { "TLS, a resumed connection", 0.92, 0.87, ratio = { "hs_resumed", "lb-tls", "haproxy-tls" } },
+  { "memory per idle TLS connection, bytes", 22500, 1200, figure = "idle_tls_bytes" },
+  { "memory per half ClientHello, bytes", 2000, 1000, figure = "half_hello_bytes" },
 }
 
 return scenarios

@@ -52,7 +52,7 @@ local function traced(count, scenario, contestant)
       table.insert(tracers, tracer)
     end
   end
-  local problem = why or load.send(count, scenario, contestant.address)
+  local problem = why or load.send(count, scenario, contestant.url)
   for _, tracer in ipairs(tracers) do by_thread[tracer.thread] = detach(tracer) end
   return not problem and by_thread, problem or loop.now() - began
 end
