@@ -29,7 +29,7 @@ LDFLAGS += -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
 
 # Quiet where pkg-config is not installed yet: `make run` installs it and comes back.
 package = $(shell pkg-config $(1) 2>/dev/null)
-PACKAGES = luajit libuv openssl
+PACKAGES = luajit libuv openssl libnghttp2
 LIBRARIES := $(call package,--libs $(PACKAGES))
 CPPFLAGS += $(call package,--cflags $(PACKAGES))
 LDLIBS += $(LIBRARIES) -lpthread -lm
@@ -100,7 +100,7 @@ $(BUILD)/compile.txt $(BUILD)/link.txt $(BUILD)/exports.txt $(BUILD)/library.h: 
 ifeq ($(LIBRARIES),)
 $(BUILD)/compile.txt: complain
 complain:
-	@echo "libuv, LuaJIT or OpenSSL is missing here; infra/install.sh installs what the build needs" >&2
+	@echo "libuv, LuaJIT, OpenSSL or libnghttp2 is missing here; infra/install.sh installs what the build needs" >&2
 	@exit 1
 .PHONY: complain
 endif
@@ -239,7 +239,7 @@ install: all install-scripts ## puts lb into $(PREFIX)/bin, scripts and document
 # The scripts, what specs of one's own require, and the documents with their links.
 SHARE = $(DESTDIR)$(PREFIX)/share/lb
 DOC = $(DESTDIR)$(PREFIX)/share/doc/lb
-PAGES = $(wildcard README.md core/README.md core/reference/*.md scripts/README.md scripts/reference/*.md \
+PAGES = $(wildcard README.md core/*.md core/reference/*.md scripts/README.md scripts/reference/*.md \
 	infra/*/README.md infra/instructions/*.svg)
 BUILDERS = backend clean_path fake_clients fake_codes fake_headers fake_lb fake_shared outcome request \
 	script sha256

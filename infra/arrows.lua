@@ -22,6 +22,7 @@ local MAIN = "main.c"      -- above all floors, and nobody includes it
 local doors = {            -- header: the folders and files that may include it
   ["uv.h"] = { "net/" },
   ["llhttp.h"] = { "http/parse.c" },
+  ["nghttp2.h"] = { "http/hpack.c" },
   ["openssl"] = { "net/tls_", "net/tls.c" },
 }
 for _, header in ipairs { "lua.h", "lua.hpp", "lauxlib.h", "lualib.h", "luajit.h" } do

@@ -14,9 +14,9 @@
  * pauses the stream, and reads it again, while a peer asks for replies and does not read them.
  * Nobody else should pause it: windows hold back a sender.
  *
- * Events come inside h2_feed, h2_drained, h2_lose, and h2_begin_final only. Inside any event all
- * calls are fine, and stream_close, too; but struct h2 must stay until the call that brought the
- * event has returned: free it in the on_closed of its net/stream.
+ * Events come inside h2_feed, h2_drained and h2_lose only. Inside any event all calls are fine, and
+ * h2_lose and then stream_close, too; but struct h2 must stay until the call that brought the event
+ * has returned: free it in the on_closed of its net/stream.
  *
  * A stream of a client counts as open until its owner releases it, not until a frame ends it: work
  * that a peer can make us begin is bounded by that (CVE-2023-44487, CVE-2025-8671).
@@ -26,50 +26,14 @@
 
 #include "base/buffer.h"
 #include "base/list.h"
+#include "http/h2_fields.h"
+#include "http/h2_rules.h"
 #include "net/stream.h"
 
 struct h2;
 struct h2_stream;
-struct hpack_reader;
-struct hpack_writer;
-
-enum h2_role { H2_SERVER, H2_CLIENT };
-
-enum h2_code { /* RFC 9113, 7 */
-               H2_NO_ERROR,
-               H2_PROTOCOL_ERROR,
-               H2_INTERNAL_ERROR,
-               H2_FLOW_CONTROL_ERROR,
-               H2_SETTINGS_TIMEOUT,
-               H2_STREAM_CLOSED,
-               H2_FRAME_SIZE_ERROR,
-               H2_REFUSED_STREAM,
-               H2_CANCEL,
-               H2_COMPRESSION_ERROR,
-               H2_CONNECT_ERROR,
-               H2_ENHANCE_YOUR_CALM,
-               H2_INADEQUATE_SECURITY,
-               H2_HTTP_1_1_REQUIRED,
-};
 
 enum { H2_PREFACE_BYTES = 24 };
-
-/* A message's head, or its trailers. Borrowed for the call. */
-struct h2_head {
-    /* "GET /a HTTP/1.1\r\nhost: b\r\nname: value\r\n\r\n", "HTTP/1.1 200 \r\n..\r\n\r\n"; of
-     * trailers the field lines and the empty line. Names are in lower case, :authority is the
-     * line host, pieces of cookie are one line. Nothing stands there that the peer did not send,
-     * but of an extended CONNECT (RFC 8441): that is a GET with "connection: Upgrade" and
-     * "upgrade: " and its protocol. */
-    struct slice lines;
-    bool is_end;     /* the message has no body */
-    bool is_large;   /* beyond head_max: the lines are its beginning. Answer 431 */
-    bool has_length; /* content-length, one and valid: h2 sees to it that DATA has that sum */
-    uint64_t length;
-    unsigned status;       /* of a response */
-    struct slice scheme;   /* of a request, "http" or "https" */
-    struct slice protocol; /* of an extended CONNECT, "websocket"; else empty */
-};
 
 /* Why a stream ended early. */
 enum h2_cause {
@@ -104,7 +68,8 @@ struct h2_events {
     /* client: the peer's SETTINGS have come: h2_may_open may be true. NULL: none. */
     void (*on_settings)(struct h2 *);
     void (*on_pong)(struct h2 *); /* of h2_ping. NULL is fine */
-    /* server: the last GOAWAY of h2_drain went out: close when no stream is left. NULL is fine. */
+    /* server: the PING of h2_drain was answered, and the last GOAWAY went out: close when no stream
+     * is left. NULL: none. */
     void (*on_final)(struct h2 *);
     /* The peer broke a rule of the connection, or was a burden (H2_ENHANCE_YOUR_CALM). GOAWAY went
      * out, all streams had their on_reset. Close behind what is queued: stream_finish or
@@ -125,50 +90,57 @@ struct h2_kind { /* of connections; all that is constant for them */
 
 /* --- the connection --- */
 
-enum { H2_BUCKETS = 16, H2_ENDED = 8, H2_RESET = 32 };
+enum { H2_BUCKETS = 16, H2_ENDED_KEPT = 8, H2_RESET_KEPT = 32 };
 
-struct h2 { /* all of it is h2's, but for what the comment names */
+struct h2 { /* all of it is h2's, but for what the comments name */
     struct stream *stream;
     const struct h2_kind *kind;
     void *owner;       /* the owner's */
     uint32_t head_max; /* the owner's, at any time: bytes of the lines of a head (limits.head) */
     uint32_t open_streams; /* to be read: not released, or released with bytes that wait */
     uint64_t sent_bytes; /* to be read: of all bodies. It stands still if the peer takes nothing */
-    uint8_t state;       /* an enum h2_state of h2_inside.h */
     bool is_draining;    /* to be read: GOAWAY went out, or came */
     bool has_settings;   /* to be read: the peer's have come */
     bool peer_has_connect; /* to be read. client: the peer takes extended CONNECT */
-    bool knows_pong, is_paused, is_busy, awaits_ack, pings, drains;
-    uint8_t replies;       /* since the socket had no backlog */
-    uint8_t continuations; /* of the head that has begun */
-    uint8_t head_flags;
-    uint16_t abuse; /* what is left of the account */
-    uint16_t use;   /* frames of use towards the next refill */
-    uint16_t refused;
-    uint32_t refilled_s;
-    uint32_t head_stream;    /* whose head has begun; 0: none */
-    uint32_t last_peer;      /* the highest stream of the peer's; */
-    uint32_t last_own;       /* of ours */
-    uint32_t last_taken;     /* as the last GOAWAY says */
-    uint32_t peer_streams;   /* MAX_CONCURRENT_STREAMS of the peer */
-    uint32_t peer_frame_max; /* MAX_FRAME_SIZE of the peer */
-    uint32_t heads_bytes;    /* of heads that no answer has begun to */
-    int32_t peer_window;     /* INITIAL_WINDOW_SIZE of the peer */
-    int32_t send_window;     /* of the connection */
-    int32_t receive_window;
-    uint32_t credit;       /* consumed, not yet said */
-    uint32_t skip;         /* bytes of a frame that is ignored, still to come */
-    uint32_t data_left;    /* of a DATA frame, still to come, */
-    uint32_t padding_left; /* then its padding */
-    uint32_t data_stream;  /* whose that is; 0: nobody's */
-    uint32_t frames_sent;  /* for WINDOW_UPDATE */
+    uint8_t state;         /* an enum h2_state of wire/h2_inside.h */
+    uint8_t preface_seen;  /* bytes */
+    bool drains;           /* the first GOAWAY of two went out, */
+    bool is_final;         /* and the last one, with last_taken */
+    bool is_paused;        /* the peer does not read our replies */
+    bool must_write;       /* a window has grown */
+    uint8_t replies;       /* while the socket had a backlog */
+    /* Of the head that has begun: */
+    uint8_t continuations;
+    bool head_ends; /* END_STREAM */
+    bool depends_on_itself;
+    uint8_t head_verdict;  /* an enum h2_verdict */
+    uint32_t head_stream;  /* 0: none has begun */
+    struct buffer block;   /* its bytes; empty if it is one frame */
+    struct buffer partial; /* of the frame that has begun */
+    /* Of the DATA frame that has begun: */
     bool data_ends;
-    struct buffer partial; /* of a frame, or of a head in several */
+    uint8_t padding;
+    uint32_t data_left;
+    uint32_t data_stream;                /* 0: it is ignored */
+    uint32_t skip;                       /* bytes of a frame that are ignored */
+    uint16_t abuse;                      /* what is left of the account, */
+    uint16_t use;                        /* frames towards the next refill by use, */
+    uint32_t refilled_s;                 /* and the last one by time */
+    uint32_t updates;                    /* WINDOW_UPDATEs that cost nothing */
+    uint32_t refused;                    /* streams in a row */
+    uint32_t last_peer;                  /* the highest stream of the peer's, */
+    uint32_t last_own;                   /* of ours, */
+    uint32_t last_taken;                 /* and of the peer's as the last GOAWAY says */
+    uint32_t peer_streams;               /* its MAX_CONCURRENT_STREAMS */
+    uint32_t heads_bytes;                /* of heads to which no answer has begun */
+    int32_t peer_window;                 /* its INITIAL_WINDOW_SIZE */
+    int32_t send_window, receive_window; /* of the connection */
+    uint32_t credit;                     /* consumed, and the peer does not know yet */
     struct hpack_reader *reader;
     struct hpack_writer *writer;
-    struct list_node waiting; /* streams with bytes that wait, or whose owner does */
+    struct list_node waiting; /* streams with bytes that wait, or whose owners do */
     struct h2_stream *buckets[H2_BUCKETS];
-    uint32_t ended[H2_ENDED], reset[H2_RESET]; /* closed a moment ago */
+    uint32_t ended[H2_ENDED_KEPT], reset[H2_RESET_KEPT]; /* closed a moment ago */
     uint8_t ended_at, reset_at;
 };
 
@@ -178,8 +150,8 @@ void h2_begin(struct h2 *, struct stream *, const struct h2_kind *, void *owner,
 void h2_dispose(struct h2 *); /* all streams were released; it may be zeros */
 void h2_feed(struct h2 *, struct slice bytes);
 void h2_drained(struct h2 *); /* the net/stream's on_drained */
-/* The connection has ended, breaks, or is about to be closed: each stream that is not closed has
- * its on_reset, and no other event comes any more. Nothing is sent. */
+/* The connection has ended, breaks, or is about to be closed: each stream that was neither released
+ * nor reset has its on_reset, and no other event comes any more. Nothing is sent. */
 void h2_lose(struct h2 *, const char *why);
 /* A head has begun and is not complete: of no stream so far. For timeouts.request_head. */
 bool h2_is_in_head(const struct h2 *);
@@ -189,8 +161,8 @@ bool h2_is_at_start(const struct h2 *);
  * Close when none is left. */
 void h2_goaway(struct h2 *, enum h2_code, const char *why);
 /* server: asks the peer to open no more (GOAWAY with the highest number, and a PING). When that is
- * answered, or the owner does not want to wait any more and calls it again, the last GOAWAY goes
- * out (6.8): on_final. */
+ * answered the last GOAWAY goes out (6.8): on_final. It goes out in the call, without the event, if
+ * the owner waits no more and calls it again. */
 void h2_drain(struct h2 *);
 void h2_ping(struct h2 *); /* on_pong comes */
 /* Would the peer take another stream? Before its SETTINGS: up to first_streams of them. */
@@ -202,14 +174,19 @@ size_t h2_held_bytes(const struct h2 *); /* its own memory, without the streams'
 struct h2_stream { /* embedded; zeros before on_open gives it, or h2_open_stream gets it */
     struct h2 *h2; /* to be read; NULL: released */
     uint32_t id;   /* to be read */
-    uint8_t state; /* an enum h2_stream_state of http/h2_rules.h */
     bool has_end;  /* to be read: the peer's message is complete */
     bool is_sent;  /* to be read: all of ours was handed over, END_STREAM included */
-    bool has_length, answers_head, has_final, is_answered, is_stopped, had_window;
-    uint8_t end_waits; /* behind the bytes that wait: END_STREAM, or trailers */
+    uint8_t state; /* an enum h2_stream_state */
+    bool has_length;
+    bool answers_head;
+    bool has_final;    /* head of a response */
+    bool is_stopped;   /* the owner waits for on_drained */
+    bool is_detached;  /* released while bytes wait */
+    uint8_t updates;   /* WINDOW_UPDATEs that we have sent, up to 2 */
+    uint8_t end_waits; /* an enum h2_end of wire/h2_inside.h */
     int32_t send_window, receive_window;
     uint32_t unconsumed; /* bytes of body that came, for h2_consumed */
-    uint32_t credit;     /* consumed, not yet said */
+    uint32_t credit;     /* consumed, and the peer does not know yet */
     uint32_t head_bytes; /* part of h2->heads_bytes */
     uint32_t trailers_bytes;
     uint64_t length_left;     /* of its content-length */

@@ -102,6 +102,7 @@ describe("the arrows between the files of core", function()
     { "uv.h", "client/client.h", "net/" },
     { "uv/unix.h", "proxy/answer.c", "net/" },
     { "llhttp.h", "http/head.h", "http/parse.c" },
+    { "nghttp2/nghttp2.h", "wire/h2.c", "http/hpack.c" },
     { "openssl/ssl.h", "client/client.h", "net/tls_, net/tls.c" },
     { "lua.h", "config/config.c", "lua/, script/, policy/, config/load.c" },
     { "lauxlib.h", "process/worker.c", "lua/, script/, policy/, config/load.c" },
