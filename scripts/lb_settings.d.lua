@@ -80,6 +80,7 @@
 ---@field ca? string the path of the certificates that sign theirs
 ---@field crl? string
 ---@field depth? integer
+---@field forward? boolean backends get Client-Cert (RFC 9440)
 
 ---@class (exact) lb.TlsSiteSettings
 ---@field client? lb.TlsClientSettings

@@ -58,6 +58,7 @@ struct config_tls_client {
     enum tls_verify verify;
     char *ca, *crl; /* paths; crl may be NULL; both may if nothing is verified */
     unsigned depth; /* 0: the library's limit */
+    bool forward;   /* the certificate, to backends */
 };
 
 struct config_tls { /* in use if a listener has tls */

@@ -75,7 +75,7 @@ static void add_names(struct making *m, unsigned which)
 
 static uint64_t id_of(const struct tls_client_rules *rules)
 {
-    const uint32_t numbers[] = {rules->verify, rules->depth};
+    const uint32_t numbers[] = {rules->verify, rules->depth, rules->forward};
     uint64_t id = hash_add(HASH_START, (struct slice){(const char *)numbers, sizeof numbers});
 
     if (rules->verify == TLS_VERIFY_NONE)
@@ -94,6 +94,7 @@ static void find_clients(struct making *m)
     for (unsigned i = 0; i < tls->clients_count; i++) {
         m->clients[i].verify = tls->clients[i].verify;
         m->clients[i].depth = tls->clients[i].depth;
+        m->clients[i].forward = tls->clients[i].forward;
         if (tls->clients[i].site != NULL)
             tls_names_add(&m->asked, slice_of(tls->clients[i].site), i);
     }

@@ -123,22 +123,19 @@ static void check_client(const struct config_tls_client *client, struct fields *
         fields_fail(table, NULL, 0,
                     "ca is missing, the file of those who sign certificates of clients: "
                     "ca = \"clients.pem\"");
-    if (client->verify == TLS_VERIFY_NONE && (client->ca != NULL || client->crl != NULL))
+    if (client->verify == TLS_VERIFY_NONE &&
+        (client->ca != NULL || client->crl != NULL || client->forward))
         fields_fail(table, NULL, 0,
                     "nothing is asked of clients: write verify = \"request\" or \"require\"");
 }
 
 static void read_client(struct config_tls_client *client, struct fields *table)
 {
-    static const char *const known[] = {"ca", "crl", "depth", "verify", NULL};
+    static const char *const known[] = {"ca", "crl", "depth", "forward", "verify", NULL};
     static const struct fields_range some = {1, DEPTH_MAX, false, true, NULL};
     double depth;
     unsigned which;
 
-    if (fields_type(table, "forward", 0) != FIELDS_NOTHING)
-        fields_fail(table, "forward", 0,
-                    "Client-Cert is not forwarded yet: choose may return request_headers with "
-                    "what ctx.tls.client has");
     fields_check_names(table, known);
     client->ca = read_path(table, "ca", 0);
     client->crl = read_path(table, "crl", 0);
@@ -147,6 +144,7 @@ static void read_client(struct config_tls_client *client, struct fields *table)
         client->verify = which;
     if (fields_number(table, "depth", 0, &some, &depth))
         client->depth = (unsigned)depth;
+    fields_flag(table, "forward", &client->forward);
     check_client(client, table);
 }
 
@@ -375,6 +373,8 @@ static void print_client(struct buffer *out, const struct config_tls_client *cli
     }
     if (client->depth > 0)
         buffer_printf(out, ", depth = %u", client->depth);
+    if (client->forward)
+        buffer_append_text(out, ", forward = true");
     buffer_append_text(out, " }");
 }
 

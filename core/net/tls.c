@@ -208,6 +208,6 @@ void tls_note_said(struct tls *t)
     t->said.cipher = slice_of(SSL_CIPHER_standard_name(SSL_get_current_cipher(t->ssl)));
     t->said.resumed = SSL_session_reused(t->ssl) == 1;
     t->said.handshake_us = clock_steady_us() - t->began_us;
-    t->client = tls_client_new(t->ssl);
+    t->client = tls_client_new(t->ssl, t->forwards_client);
     t->said.client = t->client;
 }

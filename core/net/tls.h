@@ -64,8 +64,9 @@ struct tls {
     uint64_t messages_since_us;     /* steady clock: when the count in `messages` began */
     const char *why;                /* why it is refused or broken, a static text */
     uint8_t state, refusal, messages;
-    bool has_said_end; /* close_notify is sealed */
-    bool end_waits;    /* the peer has ended while its reader pauses */
+    bool forwards_client; /* what its certificate says as fields is wanted, too */
+    bool has_said_end;    /* close_notify is sealed */
+    bool end_waits;       /* the peer has ended while its reader pauses */
 };
 
 /* Bytes to be sealed: the parts that are left. */

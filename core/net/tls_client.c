@@ -111,12 +111,53 @@ static void add_certificate(struct writing *w, X509 *certificate)
         w->said->not_after = (int64_t)timegm(&end);
 }
 
+/* --- as fields --- */
+
+/* ":TUlJ..=:" (RFC 9440, 2.1). */
+static void add_bytes_of(struct writing *w, X509 *certificate)
+{
+    unsigned char *der = NULL;
+    int length = i2d_X509(certificate, &der);
+    unsigned char *room;
+
+    if (length <= 0)
+        return;
+    room = mem_alloc((size_t)length / 3 * 4 + 5);
+    buffer_append_byte(&w->text, ':');
+    buffer_append(&w->text,
+                  (struct slice){(const char *)room, (size_t)EVP_EncodeBlock(room, der, length)});
+    buffer_append_byte(&w->text, ':');
+    mem_free(room);
+    OPENSSL_free(der);
+}
+
+/* The chain is the verified one without the certificate of client.ca at its end: a client may have
+ * sent others. A resumed session has none, as tickets do not hold it. */
+static void add_fields(struct writing *w, const SSL *ssl, X509 *certificate)
+{
+    const STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl); /* the client's own first */
+    size_t from = buffer_length(&w->text);
+
+    add_bytes_of(w, certificate);
+    end_text(w, &w->said->field, from);
+    from = buffer_length(&w->text);
+    for (int i = 1; i < sk_X509_num(chain) - 1; i++) {
+        buffer_append_text(&w->text, i > 1 ? ", " : "");
+        add_bytes_of(w, sk_X509_value(chain, i));
+    }
+    end_text(w, &w->said->chain_field, from);
+}
+
+/* --- all of it --- */
+
 /* The block of texts has moved, from `from` to `to`: the slices follow. */
 static void move_texts(struct tls_client_said *said, const char *from, const char *to)
 {
-    struct slice *texts[] = {&said->error,     &said->subject,   &said->issuer,
-                             &said->serial,    &said->sha256,    &said->pem,
-                             &said->names.dns, &said->names.uri, &said->names.email};
+    struct slice *texts[] = {
+        &said->error,       &said->subject, &said->issuer,      &said->serial,
+        &said->sha256,      &said->pem,     &said->names.dns,   &said->names.uri,
+        &said->names.email, &said->field,   &said->chain_field,
+    };
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         texts[i]->start = to + (size_t)(texts[i]->start - from);
@@ -148,7 +189,7 @@ const struct tls_client_said *tls_client_copy(const struct tls_client_said *said
     return copy;
 }
 
-struct tls_client_said *tls_client_new(const struct ssl_st *ssl)
+struct tls_client_said *tls_client_new(const struct ssl_st *ssl, bool forwards)
 {
     X509 *certificate = SSL_get1_peer_certificate(ssl);
     long result = SSL_get_verify_result(ssl);
@@ -161,6 +202,8 @@ struct tls_client_said *tls_client_new(const struct ssl_st *ssl)
         buffer_append_text(&w.text, X509_verify_cert_error_string(result));
     end_text(&w, &said.error, 0);
     add_certificate(&w, certificate);
+    if (forwards && result == X509_V_OK)
+        add_fields(&w, ssl, certificate);
     X509_free(certificate);
     placed = place(&w);
     buffer_dispose(&w.text);

@@ -25,12 +25,16 @@ struct tls_client_said {  /* the layout is also in policy/context.lua */
     struct slice sha256;  /* hex digits, of the whole certificate */
     struct slice pem;     /* the certificate */
     struct tls_client_names names;
+    /* If they are forwarded: the certificate as Client-Cert has it, and those between it and one of
+     * client.ca as Client-Cert-Chain has them (RFC 9440, 2). Empty: there are none. */
+    struct slice field, chain_field;
     int64_t not_after;  /* seconds since 1970 */
     size_t texts_bytes; /* of all texts, which follow this struct */
 };
 
-/* After the handshake. NULL: the client has sent no certificate. Free with mem_free. */
-struct tls_client_said *tls_client_new(const struct ssl_st *);
+/* After the handshake. NULL: the client has sent no certificate. Free with mem_free.
+ * forwards: fill field and chain_field, if it is verified. */
+struct tls_client_said *tls_client_new(const struct ssl_st *, bool forwards);
 /* A copy that may outlive the connection; NULL of NULL. */
 const struct tls_client_said *tls_client_copy(const struct tls_client_said *, struct arena *);
 

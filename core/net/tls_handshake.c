@@ -139,6 +139,7 @@ static SSL *ssl_new(struct tls *t, unsigned site)
 /* False: the handshake is refused. */
 static bool handshake_choose_site(struct tls *t, struct tls_took *took)
 {
+    const struct tls_client_rules *client;
     int site = TLS_NAMES_NONE;
 
     if (t->server->sites != NULL)
@@ -150,7 +151,9 @@ static bool handshake_choose_site(struct tls *t, struct tls_took *took)
                                SSL_AD_UNRECOGNIZED_NAME, took);
         return false;
     }
-    t->said.client_rules = tls_sites_rules_of(t->server->sites, (unsigned)site)->client.id;
+    client = &tls_sites_rules_of(t->server->sites, (unsigned)site)->client;
+    t->said.client_rules = client->id;
+    t->forwards_client = client->forward;
     tls_library_forget_errors();
     tls_library_begin_bounded();
     t->ssl = ssl_new(t, (unsigned)site);

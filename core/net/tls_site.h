@@ -32,6 +32,7 @@ struct tls_client_rules {
     struct slice ca;  /* PEM: the certificates that may sign them */
     struct slice crl; /* PEM, or empty */
     unsigned depth;   /* the longest chain; 0: the library's limit */
+    bool forward;     /* backends get Client-Cert (RFC 9440) */
 };
 
 struct tls_site_rules {

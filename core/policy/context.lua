@@ -14,7 +14,7 @@ const struct slice *context_host(struct facts_request *);
 const struct slice *context_clean_path(struct facts_request *);
 const char *context_clean_path_fault(struct facts_request *);
 struct tls_client_said {
-    struct slice error, subject, issuer, serial, sha256, pem, dns, uri, email;
+    struct slice error, subject, issuer, serial, sha256, pem, dns, uri, email, field, chain_field;
     int64_t not_after;
 };
 struct tls_said { struct slice version, cipher, name, alpn; bool resumed; const struct tls_client_said *client; };

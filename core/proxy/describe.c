@@ -9,6 +9,8 @@
 #include <arpa/inet.h>
 #include <endian.h>
 
+#define CLIENT_CERT SLICE("Client-Cert")
+
 /* Eight digits, all at once: one of the number's in each byte of a word, the first the lowest. */
 static void put_eight_digits(char *out, uint32_t number)
 {
@@ -137,26 +139,56 @@ struct slice describe_path(struct incoming *in, struct slice path)
     return (struct slice){text, path.length + query_bytes};
 }
 
-/* What the script changes in the request; NULL: nothing. Of the time that the client gives a gRPC
- * call a backend is told what is left. */
+/* Of the time that the client gives a gRPC call a backend is told what is left. */
+static void add_time_left(struct field_changes *to, const struct facts_request *facts)
+{
+    double left_ms = facts->deadline_ms - (double)clock_steady_us() / 1000;
+    char room[GRPC_TIMEOUT_BYTES];
+    struct slice left = grpc_timeout_write(room, left_ms > 1 ? (uint64_t)left_ms : 1);
+
+    (void)changes_add(to, facts->arena, FIELD_IN_REQUEST, GRPC_TIMEOUT, &left);
+}
+
+/* The certificate of a proxy that speaks for somebody else is not the client's. */
+static bool has_certificate(const struct facts_request *facts)
+{
+    bool is_spoken_for = facts->is_trusted && facts->client_port == 0;
+
+    return facts->tls != NULL && facts->tls->client != NULL &&
+           facts->tls->client->field.length > 0 && !is_spoken_for;
+}
+
+/* RFC 9440. A chain that came makes way, too: it could be another certificate's. */
+static void add_certificate(struct field_changes *to, const struct facts_request *facts)
+{
+    const struct tls_client_said *client = facts->tls->client;
+
+    (void)changes_add(to, facts->arena, FIELD_IN_REQUEST, CLIENT_CERT, &client->field);
+    (void)changes_add(to, facts->arena, FIELD_IN_REQUEST, SLICE("Client-Cert-Chain"),
+                      client->chain_field.length > 0 ? &client->chain_field : NULL);
+}
+
+/* What the script changes in the request, and fields of ours that it leaves alone; NULL:
+ * nothing. */
 static const struct field_changes *describe_changes(const struct facts_request *facts,
                                                     const struct facts_overrides *overrides)
 {
     const struct field_changes *changes =
         overrides != NULL && overrides->request.count > 0 ? &overrides->request : NULL;
-    char room[GRPC_TIMEOUT_BYTES];
+    bool has_time =
+        facts->grpc != NULL && facts->grpc->timeout_ms > 0 && !changes_name(changes, GRPC_TIMEOUT);
+    bool adds_certificate = has_certificate(facts) && !changes_name(changes, CLIENT_CERT);
     struct field_changes *more;
-    struct slice left;
-    double left_ms;
 
-    if (facts->grpc == NULL || facts->grpc->timeout_ms == 0 || changes_name(changes, GRPC_TIMEOUT))
+    if (!has_time && !adds_certificate)
         return changes;
-    left_ms = facts->deadline_ms - (double)clock_steady_us() / 1000;
-    left = grpc_timeout_write(room, left_ms > 1 ? (uint64_t)left_ms : 1);
     more = arena_zalloc(facts->arena, sizeof *more);
     if (changes != NULL)
         *more = *changes;
-    (void)changes_add(more, facts->arena, FIELD_IN_REQUEST, GRPC_TIMEOUT, &left);
+    if (has_time)
+        add_time_left(more, facts);
+    if (adds_certificate)
+        add_certificate(more, facts);
     return more;
 }
 

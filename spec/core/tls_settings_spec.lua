@@ -85,8 +85,9 @@ describe("the setting tls", function()
         ":3: tls.client.verify: expected 'none', 'request' or 'require', got 'must'" },
       { script "client = { ca = 'a', depth = 0 }",
         ":3: tls.client.depth: expected a whole number from 1 to 20, got 0" },
-      { script "client = { ca = 'a', forward = true }", ":3: tls.client.forward: Client-Cert is not forwarded yet: " ..
-        "choose may return request_headers with what ctx.tls.client has" },
+      { script "client = { forward = true }", ":3: tls.client: nothing is asked of clients: write " ..
+        'verify = "request" or "require"' },
+      { script "client = { ca = 'a', forward = 1 }", ":3: tls.client.forward: expected true or false, got a number" },
       { script "sites = { ['a b'] = {} }", ":3: tls.sites.a b: expected a host name, or \"*.\" and a host name" },
       { script "sites = { ['a.b'] = { min_version = '1.3' } }",
         ":3: tls.sites.a.b: unknown field 'min_version': there is client" },

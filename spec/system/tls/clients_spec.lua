@@ -1,5 +1,6 @@
 -- Certificates of clients: who has to show one, what a script sees of it, which sites it opens.
 local authority = require "spec.support.authority"
+local files = require "spec.support.files"
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
 
@@ -206,5 +207,96 @@ describe("certificates of clients", function()
     lb:signal "sighup"
     lb:event "reload"
     assert.is_nil((ask(secure, "public.example", carl)))
+  end)
+
+  describe("with forward = true", function()
+    local backend, carl
+
+    before_each(function()
+      backend = play.answering(function() return "" end)
+      local middle = authority.make { by = staff, ca = true, common_name = "middle" }
+      carl = authority.make { by = middle, common_name = "carl" }
+    end)
+
+    local function forwarding(more)
+      return start(("client = { ca = %q, verify = 'request', forward = true }"):format(staff.cert),
+        ("backends = %q, %s"):format(backend.address, more or ""))
+    end
+
+    -- As fields of RFC 9440, of all certificates in a file.
+    local function fields_of(path)
+      local list = {}
+      for base64 in files.read(path):gmatch "%-%-\n([%w+/=\n]+)\n%-%-" do
+        list[#list + 1] = ":" .. base64:gsub("\n", "") .. ":"
+      end
+      return list
+    end
+
+    local function came(name) return backend.requests[#backend.requests]:values(name) end
+
+    local FORGED = { "-H", "Client-Cert: :Zm9yZ2Vk:", "-H", "Client-Cert-Chain: :Zm9yZ2Vk:",
+      "-H", "Client_Cert: :eA==:" }
+
+    for _, version in ipairs { "1.2", "1.3" } do
+      it("are shown to backends, with TLS " .. version, function()
+        local _, _, secure = forwarding()
+        local more = { "--tlsv" .. version, "--tls-max", version, unpack(FORGED) }
+        local list = fields_of(carl.cert)
+        assert.equal(3, #list)
+        assert.equal(200, (ask(secure, "public.example", carl, nil, more)))
+        assert.same({ { list[1] }, { list[2] }, {} },
+          { came "Client-Cert", came "Client-Cert-Chain", came "Client_Cert" })
+        assert.equal(200, (ask(secure, "public.example", anna, nil, more)))
+        assert.same({ { fields_of(anna.cert)[1] }, {} }, { came "Client-Cert", came "Client-Cert-Chain" })
+      end)
+    end
+
+    it("are not, if they are not verified, or there is none", function()
+      local _, _, secure = forwarding()
+      for _, client in ipairs { stranger, false } do
+        assert.equal(200, (ask(secure, "public.example", client or nil, nil, FORGED)))
+        assert.same({ {}, {}, {} }, { came "Client-Cert", came "Client-Cert-Chain", came "Client_Cert" })
+      end
+    end)
+
+    it("are not, without that setting", function()
+      local _, _, secure = start(ca(staff.cert, "require"), ("backends = %q,"):format(backend.address))
+      assert.equal(200, (ask(secure, "public.example", anna, nil, FORGED)))
+      assert.same({ {}, {} }, { came "Client-Cert", came "Client-Cert-Chain" })
+    end)
+
+    it("make way for what the script says", function()
+      local _, _, secure = forwarding [[choose = function(_, backends)
+        return backends[1], { request_headers = { ["Client-Cert"] = "none" } } end,]]
+      assert.equal(200, (ask(secure, "public.example", carl, nil, FORGED)))
+      assert.same({ { "none" }, {} }, { came "Client-Cert", came "Client-Cert-Chain" })
+    end)
+
+    it("are a trusted proxy's own only if it speaks for nobody else", function()
+      local _, _, secure = forwarding "trusted_proxies = { '127.0.0.0/8' },"
+      assert.equal(200, (ask(secure, "public.example", anna, nil, FORGED)))
+      assert.same({ { fields_of(anna.cert)[1] }, {} }, { came "Client-Cert", came "Client-Cert-Chain" })
+      local for_another = { "-H", "X-Forwarded-For: 192.0.2.1", unpack(FORGED) }
+      assert.equal(200, (ask(secure, "public.example", anna, nil, for_another)))
+      assert.same({ { ":Zm9yZ2Vk:" }, { ":Zm9yZ2Vk:" } }, { came "Client-Cert", came "Client-Cert-Chain" })
+      assert.equal(200, (ask(secure, "public.example", anna, nil, { "-H", "X-Forwarded-For: 192.0.2.1" })))
+      assert.same({ {}, {} }, { came "Client-Cert", came "Client-Cert-Chain" })
+    end)
+
+    it("are shown when the session is resumed, without the chain", function()
+      local folder = carl.cert:match "^(.*)/"
+      local _, _, secure = forwarding()
+      local function get(option)
+        return play.run { "sh", "-c", ("(printf 'GET / HTTP/1.1\\r\\nHost: public.example\\r\\nConnection: close" ..
+          "\\r\\n\\r\\n'; sleep 0.3) | openssl s_client -connect %s -servername public.example " ..
+          "-cert %s -cert_chain %s -key %s %s %s/session -ign_eof 2>&1"):format(secure, carl.cert, carl.cert, carl.key,
+          option, folder) }.out
+      end
+      local list = fields_of(carl.cert)
+      assert.matches("HTTP/1.1 200", get "-sess_out", 1, true)
+      assert.same({ { list[1] }, { list[2] } }, { came "Client-Cert", came "Client-Cert-Chain" })
+      assert.matches("Reused, .*HTTP/1.1 200", get "-sess_in")
+      assert.same({ { list[1] }, {} }, { came "Client-Cert", came "Client-Cert-Chain" })
+    end)
   end)
 end)
