@@ -4,6 +4,8 @@
 --                                    backends: { name =, version =, addresses =, process =
 --                                    }, when all of them listen
 --   proxies.lb(limits, address)      an lb with these settings;  proxies.names: all three, lb first
+--   proxies.h2(name, address, limits)   { address =, address_h1 = }: the first by prior knowledge
+--                                    of HTTP/2; lb has both in one. limits are lb's alone
 --   proxies.start_pair(name, addresses, descriptors)
 --                                    one listener in front of both backends, as an engineer would
 --                                    set it up: { name =, version =, address =, process = }
@@ -139,6 +141,30 @@ function proxies.start(name, backends)
   local addresses = {}
   for i, backend in ipairs(backends) do addresses[i] = proxies.lb(nil, backend) end
   return { name = name, version = versions.lb(), addresses = addresses }
+end
+
+local h2_lanes = {
+  haproxy = function(ports, address)
+    local lane = "\nlisten lane\n    bind 127.0.0.1:%d proto h2\n    bind 127.0.0.1:%d\n    server backend %s\n"
+    local text = lane:format(ports[1], ports[2], address)
+    return { "haproxy", "-db", "-f", process.file("haproxy.cfg", read(FOLDER .. "haproxy.cfg") .. text) }
+  end,
+  nginx = function(ports, address)
+    local text = ("\n    upstream lane { server %s max_fails=0; keepalive 8; }\n" ..
+      "    server { listen 127.0.0.1:%d http2; listen 127.0.0.1:%d; location / { proxy_pass http://lane; } }\n"):format(
+      address, ports[1], ports[2])
+    local config = read(FOLDER .. "nginx.conf"):gsub("\nLANES\n", function() return text end)
+    return { "nginx", "-p", process.directory() .. "/", "-c", process.file("nginx.conf", config) }
+  end,
+}
+
+function proxies.h2(name, backend, limits)
+  if name == "lb" then
+    local settings = "listen = { { \"127.0.0.1:0\", h2c = true } }, " .. (limits or "")
+    return { address = balancer.start({ settings = settings, listen = false, backends = { backend } }).address }
+  end
+  local started = start_on_ports(name, 2, function(ports) return h2_lanes[name](ports, backend) end)
+  return { address = started.addresses[1], address_h1 = started.addresses[2] }
 end
 
 function proxies.start_pair(name, backends, descriptors)
