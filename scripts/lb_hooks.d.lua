@@ -155,6 +155,7 @@ function backends:tagged(key, value) end
 ---@class lb.Backend
 ---@field name string
 ---@field address string
+---@field protocol "http"|"https"
 ---@field host string
 ---@field port integer
 ---@field weight number
@@ -183,7 +184,7 @@ function backend:undrain() end
 function backend:set_weight(n) end
 
 ---@class (exact) lb.Failure
----@field kind "connect"|"timeout"|"reset"|"protocol"|"resolve"
+---@field kind "connect"|"timeout"|"reset"|"protocol"|"resolve"|"tls"
 ---@field phase "connect"|"request"|"head"|"body"
 ---@field message string
 

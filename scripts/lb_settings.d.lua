@@ -1,12 +1,20 @@
 ---@meta lb_settings
 -- What a script may set: see lb.d.lua.
 
+---@class (exact) lb.BackendTlsSettings
+---@field name? string
+---@field ca? string
+---@field cert? string
+---@field key? string
+---@field verify? boolean
+
 ---@class (exact) lb.BackendSettings
 ---@field address string
 ---@field name? string
 ---@field weight? number
 ---@field tags? table<string, string>
 ---@field max_in_flight? integer
+---@field tls? lb.BackendTlsSettings
 
 ---@class (exact) lb.HealthSettings
 ---@field type? "tcp"|"http"

@@ -52,7 +52,7 @@ static struct client *clients_first(struct clients *clients, enum clients_list l
 
 /* What has come is read in this turn. An answer that the client's system does not have yet would be
  * lost. */
-static bool client_may_go(const struct client *c)
+static bool client_may_go(struct client *c)
 {
     uint32_t rests_ms = (uint32_t)loop_now_ms(c->clients->loop) - c->rested_ms;
 

@@ -1,6 +1,7 @@
 #include "config/addresses.h"
 
 #include "base/mem.h"
+#include "config/remotes.h"
 #include "shared/segment.h"
 
 enum { SHOWN_BYTES_MAX = 80, PROPOSED_MAX = 3 };
@@ -192,6 +193,23 @@ static void propose_list(struct buffer *wrong, struct slice text)
     buffer_append_text(wrong, rest.start != NULL ? ", ... }" : " }");
 }
 
+/* What stands before it goes. */
+static enum config_scheme take_scheme(struct slice *text)
+{
+    static const struct {
+        struct slice written;
+        enum config_scheme scheme;
+    } schemes[] = {{{"http://", 7}, CONFIG_HTTP}, {{"https://", 8}, CONFIG_HTTPS}};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        if (!slice_begins_nocase(*text, schemes[i].written))
+            continue;
+        *text = slice_from(*text, schemes[i].written.length);
+        return schemes[i].scheme;
+    }
+    return CONFIG_HTTP;
+}
+
 /* Doubles at each power of two, so that thousands do not cost thousands of moves. */
 static struct config_backend *grow_backends(struct config *config)
 {
@@ -206,31 +224,41 @@ static struct config_backend *grow_backends(struct config *config)
 struct config_backend *addresses_add_backend(struct config *config, struct slice text,
                                              struct slice name, struct buffer *wrong)
 {
-    struct address address;
     struct config_backend *backend;
+    enum config_scheme scheme;
+    struct address address;
+    struct slice written;
     const char *words;
 
-    text = slice_trim_lines(text);
+    written = text = slice_trim_lines(text);
     if (memchr(text.start, ',', text.length) != NULL && !slice_begins(text, SLICE("unix:"))) {
         propose_list(wrong, text);
         return NULL;
     }
-    words = address_parse(&address, text, false);
+    scheme = take_scheme(&text);
+    words = address_parse(&address, scheme == CONFIG_HTTP ? written : text, false);
+    if (words == NULL && scheme != CONFIG_HTTP && slice_begins_nocase(text, SLICE("http://")))
+        words = "two schemes";
     if (words != NULL) {
-        wrong_address(wrong, text, words);
+        wrong_address(wrong, written, words);
         return NULL;
     }
-    text = without_scheme(text);
+    if (scheme == CONFIG_HTTP)
+        written = text;
     if (name.length == 0)
         name = text;
     if (!addresses_check_name(config, name, wrong))
         return NULL;
     backend = grow_backends(config);
     *backend = (struct config_backend){.name = mem_copy(name.start, name.length),
-                                       .text = mem_copy(text.start, text.length),
+                                       .written = mem_copy(written.start, written.length),
                                        .address = address,
+                                       .scheme = scheme,
                                        .slot = config->backends_count - 1,
                                        .weight = 1};
+    backend->text = backend->written + (written.length - text.length);
+    if (config_backend_has_tls(backend))
+        remotes_set_default(config, backend);
     return backend;
 }
 

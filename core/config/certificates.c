@@ -5,7 +5,8 @@
  *
  * Behind the certificates are the files that clients are verified with. Each entry of tls.clients
  * is a struct piece, and behind it the certificates that sign (as chain) and the revocation lists
- * (as key).
+ * (as key). Behind those are the files of tls.remotes: the certificates that sign (as chain, with
+ * their path), and the certificate that is shown.
  */
 #include "config/certificates.h"
 
@@ -19,11 +20,11 @@
 
 #define PATTERN_BYTES "*?["
 
-enum { OF_A_SITE = -1 };
+enum piece_kind { PIECE_OF_SITE, PIECE_OF_CLIENTS, PIECE_OF_REMOTE, PIECE_CA };
 
 struct piece {
     struct tls_facts facts;          /* of a certificate */
-    int32_t client;                  /* which of tls.clients, or OF_A_SITE */
+    uint32_t kind, which;            /* enum piece_kind; which of tls.clients or tls.remotes */
     uint32_t chain_bytes, key_bytes; /* key 0: the chain's file has the key, too */
     uint32_t names_bytes, cert_bytes, path_bytes, pattern_bytes; /* the paths with their NULs */
     bool others_may_read;
@@ -34,6 +35,8 @@ struct reading {
     struct fields_wrong *wrong;
     char setting[64]; /* "tls.certificates[2]" */
     const char *pattern;
+    enum piece_kind kind;
+    unsigned which;
 };
 
 /* --- what is wrong --- */
@@ -59,7 +62,9 @@ static bool fail_to_read(struct reading *r, const char *path, int error)
 {
     switch (error) {
     case EFBIG:
-        return fail(r, path, "all certificates together have 128 MiB at most");
+        buffer_printf(wrong_words(r, path), "all certificates together have %zu MiB at most",
+                      r->tls->vault.room >> 20);
+        return false;
     case EISDIR:
         return fail(r, path, "that is a folder: write the files in it, as in \"certs/*.pem\"");
     case ENOTSUP:
@@ -114,7 +119,8 @@ static bool check(struct reading *r, const char *cert, const char *key,
     struct buffer words = {0};
     bool is_right = tls_certificate_check(pem, &piece->facts, names, &words, &fault);
 
-    if (is_right && buffer_length(names) == 0 && r->tls->files.length > 0) {
+    if (is_right && r->kind == PIECE_OF_SITE && buffer_length(names) == 0 &&
+        r->tls->files.length > 0) {
         buffer_append_text(&words, "it has no name (no DNS name in subjectAltName), so nobody "
                                    "would get it: only the first certificate may be so");
         is_right = false;
@@ -157,7 +163,8 @@ static bool read_one(struct reading *r, const char *cert, const char *key)
     bool is_fine;
 
     memset(&piece, 0, sizeof piece); /* its padding, too: readings are compared by bytes */
-    piece.client = OF_A_SITE;
+    piece.kind = r->kind;
+    piece.which = r->which;
     is_fine = put(r, cert, (struct slice){(const char *)&piece, sizeof piece}) &&
               read_pieces(r, cert, key, &piece, &names);
     buffer_dispose(&names);
@@ -202,7 +209,8 @@ static bool read_client(struct reading *r, unsigned which)
     else
         snprintf(r->setting, sizeof r->setting, "tls.sites");
     memset(&piece, 0, sizeof piece);
-    piece.client = (int32_t)which;
+    piece.kind = PIECE_OF_CLIENTS;
+    piece.which = which;
     if (!put(r, client->ca, (struct slice){(const char *)&piece, sizeof piece}) ||
         !put_list(r, client->ca, false, &piece.chain_bytes) ||
         !put_list(r, client->crl, true, &piece.key_bytes))
@@ -210,6 +218,38 @@ static bool read_client(struct reading *r, unsigned which)
     memcpy(r->tls->vault.bytes + at, &piece, sizeof piece);
     r->tls->files = vault_slice(&r->tls->vault);
     return true;
+}
+
+/* --- of backends --- */
+
+static bool read_ca(struct reading *r, const char *path)
+{
+    size_t at = r->tls->vault.length;
+    struct piece piece;
+
+    memset(&piece, 0, sizeof piece);
+    piece.kind = PIECE_CA;
+    piece.which = r->which;
+    piece.cert_bytes = (uint32_t)strlen(path) + 1;
+    if (!put(r, path, (struct slice){(const char *)&piece, sizeof piece}) ||
+        !put_list(r, path, false, &piece.chain_bytes) ||
+        !put(r, path, (struct slice){path, piece.cert_bytes}))
+        return false;
+    memcpy(r->tls->vault.bytes + at, &piece, sizeof piece);
+    r->tls->files = vault_slice(&r->tls->vault);
+    return true;
+}
+
+static bool read_remote(struct reading *r, unsigned which)
+{
+    const struct config_remote *remote = &r->tls->remotes[which];
+
+    snprintf(r->setting, sizeof r->setting, "backends[%u].tls", remote->backend + 1);
+    r->kind = PIECE_OF_REMOTE;
+    r->which = which;
+    r->pattern = "";
+    return (remote->ca == NULL || read_ca(r, remote->ca)) &&
+           (remote->cert == NULL || read_one(r, remote->cert, remote->key));
 }
 
 /* --- all of them --- */
@@ -247,11 +287,12 @@ static bool read_pattern(struct reading *r, const char *pattern)
 
 void certificates_read(struct config_tls *tls, struct fields_wrong *wrong)
 {
-    struct reading r = {tls, wrong, "tls.certificates[1]", ""};
+    struct reading r = {tls, wrong, "tls", "", PIECE_OF_SITE, 0};
     bool is_fine = true;
 
-    if (!vault_open(&tls->vault, CERTIFICATES_BYTES_MAX)) {
-        fail(&r, tls->certificates[0].cert, strerror(errno));
+    if (!vault_open(&tls->vault, tls->certificates_count > 0 ? CERTIFICATES_BYTES_MAX
+                                                             : CERTIFICATES_FEW_BYTES_MAX)) {
+        fail(&r, "memory for certificates", strerror(errno));
         return;
     }
     for (unsigned i = 0; i < tls->certificates_count && is_fine; i++) {
@@ -264,6 +305,8 @@ void certificates_read(struct config_tls *tls, struct fields_wrong *wrong)
     }
     for (unsigned i = 0; i < tls->clients_count && is_fine; i++)
         is_fine = read_client(&r, i);
+    for (unsigned i = 0; i < tls->remotes_count && is_fine; i++)
+        is_fine = read_remote(&r, i);
     vault_seal(&tls->vault);
 }
 
@@ -292,16 +335,28 @@ static void skip(struct slice *files, const struct piece *piece)
                           piece->cert_bytes + piece->path_bytes + piece->pattern_bytes);
 }
 
+static bool is_certificate(const struct piece *piece)
+{
+    return piece->kind == PIECE_OF_SITE || piece->kind == PIECE_OF_REMOTE;
+}
+
+/* Skips the pieces before the next one of that kind; PIECE_OF_SITE: before the next certificate. */
+static bool find_piece(struct slice *files, enum piece_kind kind, struct piece *piece)
+{
+    while (next_piece(files, piece)) {
+        if (kind == PIECE_OF_SITE ? is_certificate(piece) : piece->kind == kind)
+            return true;
+        skip(files, piece);
+    }
+    return false;
+}
+
 bool certificates_next(struct slice *files, struct certificate *certificate)
 {
     struct piece piece;
 
-    if (!next_piece(files, &piece))
+    if (!find_piece(files, PIECE_OF_SITE, &piece))
         return false;
-    if (piece.client != OF_A_SITE) { /* from here on all are of clients */
-        *files = SLICE("");
-        return false;
-    }
     certificate->pem.chain = certificate->pem.key = take(files, piece.chain_bytes);
     if (piece.key_bytes > 0)
         certificate->pem.key = take(files, piece.key_bytes);
@@ -311,6 +366,7 @@ bool certificates_next(struct slice *files, struct certificate *certificate)
     certificate->pattern = take(files, piece.pattern_bytes).start;
     certificate->facts = piece.facts;
     certificate->others_may_read = piece.others_may_read;
+    certificate->remote = piece.kind == PIECE_OF_REMOTE ? (int)piece.which : -1;
     return true;
 }
 
@@ -318,17 +374,32 @@ bool certificates_next_client(struct slice *files, struct client_files *client)
 {
     struct piece piece;
 
-    while (next_piece(files, &piece)) {
-        if (piece.client == OF_A_SITE) {
-            skip(files, &piece);
-            continue;
-        }
-        client->client = (unsigned)piece.client;
-        client->ca = take(files, piece.chain_bytes);
-        client->crl = take(files, piece.key_bytes);
-        return true;
-    }
-    return false;
+    if (!find_piece(files, PIECE_OF_CLIENTS, &piece))
+        return false;
+    client->client = piece.which;
+    client->ca = take(files, piece.chain_bytes);
+    client->crl = take(files, piece.key_bytes);
+    return true;
+}
+
+bool certificates_next_ca(struct slice *files, struct remote_ca *ca)
+{
+    struct piece piece;
+
+    if (!find_piece(files, PIECE_CA, &piece))
+        return false;
+    ca->remote = piece.which;
+    ca->pem = take(files, piece.chain_bytes);
+    ca->path = take(files, piece.cert_bytes).start;
+    return true;
+}
+
+bool certificates_are_for_backends(struct slice files)
+{
+    struct slice rest = files;
+    struct piece piece;
+
+    return find_piece(&files, PIECE_CA, &piece) || find_piece(&rest, PIECE_OF_REMOTE, &piece);
 }
 
 bool certificates_next_name(struct slice *names, struct slice *name)

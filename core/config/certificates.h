@@ -1,5 +1,5 @@
 /*
- * certificates - the files that tls.certificates names, read once and checked.
+ * certificates - the files that tls and the backends' tls name, read once and checked.
  *
  * The process that tries a script reads the files. The result is bytes without pointers, which
  * reach other processes as the script's text does: these find the certificates there and open no
@@ -13,7 +13,10 @@
 
 struct fields_wrong; /* lua/fields.h */
 
-enum { CERTIFICATES_BYTES_MAX = 128 << 20 };
+enum {
+    CERTIFICATES_BYTES_MAX = 128 << 20,
+    CERTIFICATES_FEW_BYTES_MAX = 8 << 20, /* if no listener has TLS: those for backends */
+};
 
 struct certificate { /* borrows from the bytes */
     struct tls_certificate pem;
@@ -22,12 +25,13 @@ struct certificate { /* borrows from the bytes */
     const char *pattern;    /* the pattern that found the file; "": the script names the file */
     struct tls_facts facts;
     bool others_may_read; /* other accounts may read the key's file */
+    int remote;           /* which of tls.remotes it is shown to; -1: it is a site's */
 };
 
 /* Reads all files into the vault: tls.files. A fault is reported as by lua/fields.h, with the path
  * of the setting and of the file. */
 void certificates_read(struct config_tls *, struct fields_wrong *);
-/* The next one; false after the last. */
+/* The next one, those of sites first; false after the last. */
 bool certificates_next(struct slice *files, struct certificate *);
 
 struct client_files { /* to verify clients with; borrows from the bytes */
@@ -36,6 +40,15 @@ struct client_files { /* to verify clients with; borrows from the bytes */
 };
 
 bool certificates_next_client(struct slice *files, struct client_files *);
+
+struct remote_ca {   /* to verify backends with; borrows from the bytes */
+    unsigned remote; /* which of tls.remotes */
+    struct slice pem;
+    const char *path;
+};
+
+bool certificates_next_ca(struct slice *files, struct remote_ca *);
+bool certificates_are_for_backends(struct slice files); /* some of them are */
 /* The next name; false after the last. */
 bool certificates_next_name(struct slice *names, struct slice *name);
 

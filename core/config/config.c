@@ -46,8 +46,14 @@ static void free_tls(struct config_tls *tls)
         mem_free(tls->clients[i].ca);
         mem_free(tls->clients[i].crl);
     }
+    for (unsigned i = 0; i < tls->remotes_count; i++) {
+        mem_free(tls->remotes[i].ca);
+        mem_free(tls->remotes[i].cert);
+        mem_free(tls->remotes[i].key);
+    }
     mem_free(tls->certificates);
     mem_free(tls->clients);
+    mem_free(tls->remotes);
     mem_free(tls->ciphers);
     mem_free(tls->groups);
     mem_free(tls->rules);
@@ -65,7 +71,8 @@ void config_free(struct config *config)
     }
     for (unsigned i = 0; i < config->backends_count; i++) {
         mem_free(config->backends[i].name);
-        mem_free(config->backends[i].text);
+        mem_free(config->backends[i].written);
+        mem_free(config->backends[i].tls_name);
         free_pairs(&config->backends[i].tags);
     }
     for (unsigned i = 0; i < config->pages_count; i++) {
@@ -90,6 +97,8 @@ void config_free(struct config *config)
     bundle_dispose(&config->modules);
     mem_free(config);
 }
+
+const char *const config_scheme_names[] = {[CONFIG_HTTP] = "http", [CONFIG_HTTPS] = "https"};
 
 /* --- questions --- */
 

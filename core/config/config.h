@@ -13,6 +13,7 @@
 #include "lua/bundle.h"
 #include "net/address.h"
 #include "net/network.h"
+#include "net/tls_remote.h"
 #include "net/tls_sites.h"
 
 #include <stdbool.h>
@@ -28,10 +29,18 @@ struct config_pairs {
     unsigned count;
 };
 
+enum config_scheme { CONFIG_HTTP, CONFIG_HTTPS };
+extern const char *const config_scheme_names[]; /* "http" */
+
 struct config_backend {
     char *name; /* unique; the address as it was written, if no name was given */
-    char *text; /* the address as it was written, without "http://" */
+    /* The address as it was written, without "http://", with any other scheme. */
+    char *written;
+    const char *text; /* the same without any scheme, in `written` */
     struct address address;
+    enum config_scheme scheme;
+    unsigned remote; /* which of tls.remotes, if the scheme has TLS, */
+    char *tls_name;  /* and what its certificate has to be for; "": it does not matter */
     unsigned slot;   /* where it is on the board, and in segment->shares: not its index here */
     uint32_t weight; /* 1 unless given; to 65535; 0: it gets no new requests */
     uint32_t max_in_flight; /* 0: no limit */
@@ -61,11 +70,20 @@ struct config_tls_client {
     bool forward;   /* the certificate, to backends */
 };
 
-struct config_tls { /* in use if a listener has tls */
+/* What a backend over TLS has to show, and what lb shows it. */
+struct config_remote {
+    char *ca, *cert, *key; /* paths, or NULL. ca: the system's; key: in the file of cert */
+    bool verify;
+    unsigned backend; /* the first one that says so: its index */
+};
+
+struct config_tls { /* in use if a listener has tls, but for remotes and files */
     struct config_certificate *certificates;
     unsigned certificates_count;
     struct config_tls_client *clients; /* the first may be for all other sites */
     unsigned clients_count;
+    struct config_remote *remotes; /* of backends: config/remotes.h */
+    unsigned remotes_count;
     enum tls_version min_version;
     char *ciphers, *groups; /* in OpenSSL's notation; NULL: ours (net/tls_site.h) */
     unsigned tickets;
@@ -237,6 +255,11 @@ struct config_given {
 static inline const char *config_backend_host(const struct config_backend *backend)
 {
     return backend->address.kind == ADDRESS_UNIX ? "localhost" : backend->text;
+}
+
+static inline bool config_backend_has_tls(const struct config_backend *backend)
+{
+    return backend->scheme == CONFIG_HTTPS;
 }
 
 void config_free(struct config *); /* of config/load.h; NULL is fine */

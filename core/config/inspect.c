@@ -40,8 +40,9 @@ static void print_certificate(struct buffer *out, const struct certificate *cert
     print_path(out, certificate->cert);
     buffer_printf(out, ": %s %u, ", tls_key_name(certificate->facts.key), certificate->facts.bits);
     print_days(out, &certificate->facts, now_s);
-    buffer_append_text(out, ", for ");
-    print_names(out, certificate->names);
+    buffer_append_text(out, certificate->remote < 0 ? ", for " : ", shown to backends");
+    if (certificate->remote < 0)
+        print_names(out, certificate->names);
     buffer_append_byte(out, '\n');
 }
 
@@ -113,7 +114,8 @@ void inspect_certificates(const struct config_tls *tls, int64_t now_s, struct bu
     files = tls->files;
     for (unsigned i = 0; certificates_next(&files, &certificate); i++) {
         warn_of(out, &certificate, now_s);
-        warn_of_twice(out, seen, i, &certificate);
+        if (certificate.remote < 0)
+            warn_of_twice(out, seen, i, &certificate);
     }
     warn_of_rsa(seen, out);
     for (unsigned i = 0; i < TLS_KEY_KINDS; i++)

@@ -14,6 +14,7 @@
 #include "config/itself.h"
 #include "config/probes.h"
 #include "config/read.h"
+#include "config/remotes.h"
 #include "config/settings.h"
 #include "config/sites.h"
 #include "config/source.h"
@@ -265,19 +266,30 @@ static bool is_given_twice(struct load *load)
 }
 
 /* They are checked even if no listener has TLS, as an option says so; then nobody keeps them. */
+static void try_sites(struct load *load)
+{
+    struct config_tls *tls = &load->config->tls;
+
+    if (tls->certificates_count == 0)
+        return;
+    sites_make(tls);
+    sites_try(tls, &load->wrong);
+    if (!tls_is_used(load->config))
+        sites_forget(tls);
+}
+
 static void read_files(struct load *load)
 {
-    struct config *config = load->config;
+    struct config_tls *tls = &load->config->tls;
 
-    if (!load->reads_files || load->wrong.is_set || config->tls.certificates_count == 0)
+    if (!load->reads_files || load->wrong.is_set)
         return;
-    certificates_read(&config->tls, &load->wrong);
-    if (load->wrong.is_set)
-        return;
-    sites_make(&config->tls);
-    sites_try(&config->tls, &load->wrong);
-    if (!tls_is_used(config))
-        sites_forget(&config->tls);
+    if (tls->certificates_count > 0 || remotes_have_files(tls))
+        certificates_read(tls, &load->wrong);
+    if (!load->wrong.is_set)
+        try_sites(load);
+    if (!load->wrong.is_set)
+        remotes_try(tls, &load->wrong);
 }
 
 static int load_protected(lua_State *lua)

@@ -1,6 +1,7 @@
 /* print - the effective settings, as the script that would give them. */
 #include "config/logging.h"
 #include "config/probes.h"
+#include "config/remotes.h"
 #include "config/settings.h"
 #include "config/tls.h"
 
@@ -43,17 +44,19 @@ static void print_pairs(struct buffer *out, const char *name, const struct confi
     buffer_append_text(out, " }");
 }
 
-static void print_backend(struct buffer *out, const struct config_backend *backend)
+static void print_backend(struct buffer *out, const struct config *config,
+                          const struct config_backend *backend)
 {
     buffer_append_text(out, "    { name = ");
     print_text(out, backend->name);
     buffer_append_text(out, ", address = ");
-    print_text(out, backend->text);
+    print_text(out, backend->written);
     buffer_printf(out, ", weight = %u", backend->weight);
     if (backend->max_in_flight > 0)
         buffer_printf(out, ", max_in_flight = %u", backend->max_in_flight);
     if (backend->tags.count > 0)
         print_pairs(out, ", tags", &backend->tags);
+    remotes_print(config, backend, out);
     buffer_append_text(out, " },\n");
 }
 
@@ -77,7 +80,7 @@ static void print_addresses(struct buffer *out, const struct config *config)
     }
     buffer_append_text(out, " },\n  backends = {\n");
     for (unsigned i = 0; i < config->backends_count; i++)
-        print_backend(out, &config->backends[i]);
+        print_backend(out, config, &config->backends[i]);
     buffer_append_text(out, "  },\n");
 }
 

@@ -6,6 +6,7 @@
 #include "config/logging.h"
 #include "config/pages.h"
 #include "config/probes.h"
+#include "config/remotes.h"
 #include "config/settings.h"
 #include "config/tls.h"
 #include "lua/fields.h"
@@ -239,7 +240,8 @@ static void read_count(struct fields *entry, const char *name, double least, dou
 
 static void read_backend_table(struct config *config, struct fields *entry)
 {
-    static const char *const known[] = {"address", "name", "weight", "tags", "max_in_flight", NULL};
+    static const char *const known[] = {"address",       "name", "weight", "tags",
+                                        "max_in_flight", "tls",  NULL};
     struct slice address, name = {"", 0};
     struct config_backend *backend;
     struct buffer words = {0};
@@ -264,6 +266,7 @@ static void read_backend_table(struct config *config, struct fields *entry)
     read_count(entry, "weight", 0, WEIGHT_MAX, &backend->weight);
     read_count(entry, "max_in_flight", 0, IN_FLIGHT_MAX, &backend->max_in_flight);
     read_tags(backend, entry);
+    remotes_read(config, entry, backend);
 }
 
 static void read_backend(struct config *config, struct fields *list, unsigned position)

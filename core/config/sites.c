@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "config/certificates.h"
+#include "config/remotes.h"
 #include "lua/fields.h"
 
 #include <stdio.h>
@@ -150,7 +151,7 @@ static void find_certificates(struct making *m)
     struct certificate certificate;
     unsigned room = 0;
 
-    while (certificates_next(&rest, &certificate)) {
+    while (certificates_next(&rest, &certificate) && certificate.remote < 0) {
         if (m->count == room) {
             room = room > 0 ? room * 2 : 16;
             m->certificates = mem_realloc(m->certificates, room * sizeof *m->certificates);
@@ -224,6 +225,8 @@ static void forget(struct config_tls *tls)
 void sites_forget(struct config_tls *tls)
 {
     forget(tls);
+    if (remotes_have_files(tls))
+        return; /* backends need theirs, which are among them */
     vault_close(&tls->vault);
     tls->files = (struct slice){"", 0};
 }

@@ -31,7 +31,7 @@ static void set_host(struct address *out, struct slice host)
 static const char *parse_scheme(struct slice *text)
 {
     if (slice_begins_nocase(*text, SLICE("https://")))
-        return "TLS to a backend is not available: use http:// or plain host:port";
+        return "https:// is not possible here";
     if (slice_begins_nocase(*text, SLICE("http://")))
         *text = slice_from(*text, 7);
     for (size_t i = 0; i + 2 < text->length; i++)

@@ -89,6 +89,15 @@ int opening_start(struct opening *o, struct loop *loop, const struct sockaddr *t
     return 0;
 }
 
+void opening_settle(struct opening *o, void *connection)
+{
+    deadline_clear(&o->next);
+    opening_forget(o, connection);
+    while (o->count > 0)
+        o->kind->close(o->connections[--o->count]);
+    o->connections[o->count++] = connection;
+}
+
 void opening_won(struct opening *o, const void *connection)
 {
     opening_forget(o, connection);

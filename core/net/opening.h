@@ -58,6 +58,9 @@ void opening_init(struct opening *, const struct opening_kind *);
  * it. */
 int opening_start(struct opening *, struct loop *, const struct sockaddr *to,
                   struct opening_account *, uint64_t within_ms) MUST_USE;
+/* This one has connected, and opens after what its owner still does with it: the others are closed,
+ * and none follows. */
+void opening_settle(struct opening *, void *connection);
 /* This one has opened, and is the owner's. The others are closed: the opening is over. */
 void opening_won(struct opening *, const void *connection);
 /* This one has failed, and is closed. True: the opening is over, and the others are closed, too. */

@@ -16,6 +16,7 @@
 #include "net/stream.h"
 
 #include "base/mem.h"
+#include "net/stream_tls.h"
 
 #include <sys/un.h>
 
@@ -34,11 +35,15 @@ static void on_failed(struct deferred *d)
     struct stream *s = list_entry(d, struct stream, failed);
 
     CHECK(!s->has_told && !s->is_closing);
+    if (stream_has_kept(s) && (!s->wants_kept || !stream_report_kept(s)))
+        return;
     if (s->failure != 0)
         s->has_told = true;
-    else
+    else if (s->tls->end_waits)
         s->tls->end_waits = false;
-    s->events->on_end(s, s->failure);
+    else
+        return; /* there was nothing but what was kept */
+    stream_report_end(s, s->failure);
 }
 
 static void stream_init(struct stream *s, struct loop *loop, const struct stream_events *events)
@@ -50,7 +55,7 @@ static void stream_init(struct stream *s, struct loop *loop, const struct stream
     s->queued_bytes = 0;
     s->failure = 0;
     s->is_reading = s->has_ended = s->has_told = s->is_closing = false;
-    s->is_finishing = s->has_finished = s->is_fast = false;
+    s->is_finishing = s->has_finished = s->is_fast = s->wants_kept = false;
     s->outlet = (struct outlet){.is_deferred = false};
     loop->outbox.kind = &stream_outlet_kind;
     s->uv.handle.data = s;
@@ -172,67 +177,17 @@ static ssize_t stream_pass(struct stream *s)
 
 /* --- TLS --- */
 
-/* The peer says no more: as the end is read that is reported which a pause has held back. */
-static void stream_take_end(struct stream *s)
-{
-    bool may_report = s->is_reading;
-
-    stream_pause(s);
-    s->has_ended = true;
-    s->tls->end_waits = !may_report;
-    if (may_report)
-        s->events->on_end(s, 0);
-}
-
-static void stream_report_secured(struct stream *s)
-{
-    s->events->on_secured(s, s->tls->refusal);
-    loop_end_event(s->loop);
-}
-
-/* What came of bytes over TLS, event by event. */
-static void stream_follow(struct stream *s, const struct tls_took *took)
-{
-    stream_send_sealed(s);
-    if (took->opens || took->refuses)
-        stream_report_secured(s);
-    if (took->plain.length > 0 && !s->is_closing) {
-        s->events->on_bytes(s, took->plain);
-        loop_end_event(s->loop);
-    }
-    if (took->has_ended && !s->is_closing)
-        stream_take_end(s);
-    if (took->is_broken && !s->is_closing) {
-        stream_pause(s);
-        s->has_ended = true;
-        stream_fail(s, UV_EPROTO);
-    }
-}
-
-static void stream_take_sealed(struct stream *s, struct slice sealed)
-{
-    struct tls_took took = {.opens = false};
-
-    if (s->tls->state < TLS_OPEN)
-        tls_handshake_take(s->tls, sealed, &took);
-    else
-        tls_unseal(s->tls, sealed, &took);
-    stream_follow(s, &took);
-}
-
-static void on_turn(struct tls *t)
-{
-    struct tls_took took = {.opens = false};
-
-    tls_handshake_continue(t, &took);
-    stream_follow(t->owner, &took);
-}
-
 void stream_secure(struct stream *s, struct tls_server *server, struct slice read)
 {
     CHECK(s->tls == NULL);
-    server->on_turn = on_turn;
-    s->tls = tls_handshake_new(server, s, read);
+    s->tls = tls_handshake_new(server, s, stream_on_turn, read);
+}
+
+void stream_secure_to(struct stream *s, struct tls_target *target)
+{
+    CHECK(s->tls == NULL);
+    s->tls = tls_connect_new(target, s->loop, s, stream_on_turn);
+    stream_read(s);
 }
 
 static inline void stream_take(struct stream *s, struct slice bytes)
@@ -302,7 +257,7 @@ static void on_read(uv_stream_t *handle, ssize_t length, const uv_buf_t *buffer)
         s->has_ended = true;
         status = length == UV_EOF ? stream_end_status(s) : (int)length;
         if (status == 0)
-            s->events->on_end(s, s->tls == NULL ? 0 : STREAM_CUT);
+            stream_report_end(s, s->tls == NULL ? 0 : STREAM_CUT);
         else
             stream_fail(s, status);
     }
@@ -315,6 +270,10 @@ void stream_read(struct stream *s)
 
     if (s->is_reading || s->is_closing)
         return;
+    if (stream_has_kept(s)) {
+        s->wants_kept = true;
+        loop_defer(s->loop, &s->failed);
+    }
     if (s->has_ended) {
         if (s->tls != NULL && s->tls->end_waits && s->failure == 0)
             loop_defer(s->loop, &s->failed);
@@ -356,14 +315,6 @@ void stream_read_first(struct stream *s)
     }
     stream_take(s, (struct slice){loop->read_buffer, (size_t)length});
     loop_end_event(loop);
-}
-
-void stream_pause(struct stream *s)
-{
-    if (!s->is_reading)
-        return;
-    s->is_reading = s->is_fast = false;
-    uv_read_stop(&s->uv.stream);
 }
 
 /* --- the end --- */

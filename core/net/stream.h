@@ -12,7 +12,9 @@
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
+#include "net/stream_tls.h"
 #include "net/stream_write.h"
+#include "net/tls_connect.h"
 #include "net/tls_handshake.h"
 
 #include <netinet/in.h>
@@ -22,6 +24,9 @@ void stream_accept(struct stream *, struct loop *, int socket, const struct stre
 /* For an accepted stream, before it is read: TLS begins, and on_secured comes when the handshake is
  * over. read: sealed bytes that were read before. */
 void stream_secure(struct stream *, struct tls_server *, struct slice read);
+/* For a stream that has connected, inside on_connected or later: TLS begins, and on_secured comes
+ * when the handshake is over. It is read. Borrows the target, which is set, until stream_close. */
+void stream_secure_to(struct stream *, struct tls_target *);
 /* Begins to connect; on_connected reports the result. 0, or a negative libuv code that says why it
  * could not even begin; then the stream must still be closed. */
 int stream_connect(struct stream *, struct loop *, const struct sockaddr *,
@@ -32,8 +37,6 @@ void stream_read(struct stream *); /* on_bytes and on_end come from now on */
  * socket only after stream_read; else this begins to read. A stream that ends soon need never be
  * watched. */
 void stream_read_first(struct stream *);
-/* Until stream_read; what the peer sends waits with the kernel. */
-void stream_pause(struct stream *);
 void stream_reset(struct stream *); /* like stream_close, but the peer sees a reset, not an end */
 void stream_close(struct stream *); /* what is queued is lost; twice is fine */
 
@@ -55,27 +58,31 @@ static inline void stream_keep_alive(const struct stream *s)
         socket_keep_alive(stream_fd(s));
 }
 
-/* Of a stream that is not being read: what is there to be read at this moment? A system call. */
-static inline enum socket_look stream_look(const struct stream *s)
+/* What is there to be read at this moment? A system call. Over TLS that may be a message of the
+ * protocol, which is no byte for the owner: so it is read, and bytes for the owner are kept until
+ * the owner reads. */
+static inline enum socket_look stream_look(struct stream *s)
 {
-    return s->failure != 0 || s->has_ended ? SOCKET_BROKEN : socket_look(stream_fd(s));
+    if (s->failure != 0 || s->has_ended)
+        return SOCKET_BROKEN;
+    return s->tls == NULL ? socket_look(stream_fd(s)) : stream_look_sealed(s);
 }
 
 /* Of an idle stream: is there a byte or an end to be read? */
-static inline bool stream_is_stale(const struct stream *s)
+static inline bool stream_is_stale(struct stream *s)
 {
     return stream_look(s) != SOCKET_QUIET;
 }
 
 /* Is there an end? What was sent before it was read, or never came. */
-static inline bool stream_is_at_end(const struct stream *s)
+static inline bool stream_is_at_end(struct stream *s)
 {
     enum socket_look look = stream_look(s);
 
     return look == SOCKET_END || look == SOCKET_BROKEN;
 }
 
-static inline bool stream_has_bytes(const struct stream *s)
+static inline bool stream_has_bytes(struct stream *s)
 {
     return stream_look(s) == SOCKET_BYTES;
 }

@@ -21,8 +21,9 @@ struct stream_events {
     void (*on_bytes)(struct stream *, struct slice);
     /* 0: the peer will send no more; STREAM_CUT; else it broke. */
     void (*on_end)(struct stream *, int status);
-    /* After stream_secure: the handshake is over, and on_bytes comes from now on; or it is refused,
-     * and stream->tls has the reason. NULL: no stream of this owner has TLS. */
+    /* After stream_secure or stream_secure_to: the handshake is over, and on_bytes comes from now
+     * on; or it is refused, and stream->tls has the reason. NULL: no stream of this owner has
+     * TLS. */
     void (*on_secured)(struct stream *, enum tls_refusal);
     void (*on_drained)(struct stream *); /* the queue is empty; NULL if nobody waits for it */
     void (*on_closed)(struct stream *);
@@ -50,8 +51,19 @@ struct stream {
     int failure; /* 0, or why it can be written no more */
     bool is_reading, has_ended, has_told, is_closing;
     bool is_finishing, has_finished;
-    bool is_fast; /* more came at once than was read */
+    bool is_fast;    /* more came at once than was read */
+    bool wants_kept; /* it is read: what stream_look_sealed has kept is to be reported */
     struct outlet outlet;
 };
+
+/* Until stream_read; what the peer sends waits with the kernel. */
+static inline void stream_pause(struct stream *s)
+{
+    s->wants_kept = false;
+    if (!s->is_reading)
+        return;
+    s->is_reading = s->is_fast = false;
+    uv_read_stop(&s->uv.stream);
+}
 
 #endif

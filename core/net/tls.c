@@ -11,24 +11,28 @@ enum {
     /* Room for one read, for what was kept until the connection's turn, and for the beginning of a
      * record. */
     PLAIN_BYTES = 3 * 65536,
+    LOOK_BYTES = 1024,
     MESSAGES_MAX = 16, /* that carry no data, in MESSAGES_US */
     MESSAGES_US = 60 * 1000000,
 };
 
 /* --- messages after the handshake --- */
 
-/* Counts KeyUpdates, and alerts that we send. A KeyUpdate has 27 bytes, takes 30 us of the CPU, and
- * is answered even if nobody reads the answer: one read full of them would hold the loop for 80 ms.
- * An honest client sends one in hours. A client that wants to negotiate again (TLS 1.2) gets an
- * alert. */
+/* Counts KeyUpdates, tickets of servers, and alerts that we send. A KeyUpdate has 27 bytes, takes
+ * 30 us of the CPU, and is answered even if nobody reads the answer: one read full of them would
+ * hold the loop for 80 ms. An honest peer sends one in hours. A peer that wants to negotiate again
+ * (TLS 1.2) gets an alert. */
 static void on_info(const SSL *ssl, int where, int value)
 {
     struct tls *t = SSL_get_app_data(ssl);
-    bool is_update = (where & SSL_CB_LOOP) != 0 && SSL_get_state(ssl) == TLS_ST_SR_KEY_UPDATE;
+    OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+    bool is_message = (where & SSL_CB_LOOP) != 0 &&
+                      (state == TLS_ST_SR_KEY_UPDATE || state == TLS_ST_CR_KEY_UPDATE ||
+                       (state == TLS_ST_CR_SESSION_TICKET && t->state == TLS_OPEN));
     uint64_t now_us;
 
     (void)value;
-    if (!is_update && where != SSL_CB_WRITE_ALERT)
+    if (!is_message && where != SSL_CB_WRITE_ALERT)
         return;
     now_us = clock_steady_us();
     if (now_us - t->messages_since_us > MESSAGES_US) {
@@ -49,36 +53,40 @@ void tls_limit_messages(struct tls *t)
 
 static char plain[PLAIN_BYTES];
 
-static void unseal_fail(struct tls *t, struct tls_took *took, const char *why)
+/* After a read that gave nothing. */
+static enum tls_look unseal_nothing(struct tls *t)
 {
+    switch (SSL_get_error(t->ssl, 0)) {
+    case SSL_ERROR_WANT_READ:
+        if (t->messages <= MESSAGES_MAX)
+            return TLS_LOOK_QUIET;
+        t->why = "too many messages that are no data";
+        break;
+    case SSL_ERROR_ZERO_RETURN:
+        t->state = TLS_ENDED;
+        return TLS_LOOK_END;
+    default:
+        t->why = tls_library_why();
+        break;
+    }
     t->state = TLS_BROKEN;
-    t->why = why;
-    took->is_broken = true;
+    return TLS_LOOK_BROKEN;
 }
 
 /* True: another record may follow. */
 static bool unseal_some(struct tls *t, struct tls_took *took)
 {
     size_t room = PLAIN_BYTES - took->plain.length, got = 0;
+    enum tls_look look;
 
     CHECK(room > 0);
     if (SSL_read_ex(t->ssl, plain + took->plain.length, room, &got) == 1) {
         took->plain.length += got;
         return true;
     }
-    switch (SSL_get_error(t->ssl, 0)) {
-    case SSL_ERROR_WANT_READ:
-        if (t->messages > MESSAGES_MAX)
-            unseal_fail(t, took, "too many messages that are no data");
-        break;
-    case SSL_ERROR_ZERO_RETURN:
-        t->state = TLS_ENDED;
-        took->has_ended = true;
-        break;
-    default:
-        unseal_fail(t, took, tls_library_why());
-        break;
-    }
+    look = unseal_nothing(t);
+    took->has_ended = look == TLS_LOOK_END;
+    took->is_broken = look == TLS_LOOK_BROKEN;
     return false;
 }
 
@@ -97,6 +105,32 @@ void tls_unseal(struct tls *t, struct slice sealed, struct tls_took *took)
         return;
     tls_wire.in = sealed;
     tls_unseal_rest(t, took);
+}
+
+/* `plain` may be in use: hence a buffer of its own. */
+enum tls_look tls_look(struct tls *t, struct slice sealed)
+{
+    char opened[LOOK_BYTES];
+    size_t before = buffer_length(&t->kept), got;
+    enum tls_look look;
+
+    if (t->state != TLS_OPEN)
+        return t->state == TLS_ENDED ? TLS_LOOK_END : TLS_LOOK_BROKEN;
+    tls_library_forget_errors();
+    tls_wire.in = sealed;
+    while (SSL_read_ex(t->ssl, opened, sizeof opened, &got) == 1)
+        buffer_append(&t->kept, (struct slice){opened, got});
+    look = unseal_nothing(t);
+    tls_wire.in = (struct slice){"", 0};
+    return buffer_length(&t->kept) > before ? TLS_LOOK_BYTES : look;
+}
+
+struct buffer tls_take_kept(struct tls *t)
+{
+    struct buffer kept = t->kept;
+
+    t->kept = (struct buffer){0};
+    return kept;
 }
 
 /* --- bytes out --- */
@@ -179,6 +213,9 @@ void tls_sealed_sent(void)
 
 void tls_stop(struct tls *t)
 {
+    /* Else the library throws away the session of a connection that was not ended in peace. */
+    if (t->target != NULL && t->ssl != NULL && t->state >= TLS_OPEN)
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
     t->ssl = NULL;
     t->state = TLS_BROKEN;
@@ -208,6 +245,7 @@ void tls_note_said(struct tls *t)
     t->said.cipher = slice_of(SSL_CIPHER_standard_name(SSL_get_current_cipher(t->ssl)));
     t->said.resumed = SSL_session_reused(t->ssl) == 1;
     t->said.handshake_us = clock_steady_us() - t->began_us;
-    t->client = tls_client_new(t->ssl, t->forwards_client);
+    if (t->server != NULL)
+        t->client = tls_client_new(t->ssl, t->forwards_client);
     t->said.client = t->client;
 }

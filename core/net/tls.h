@@ -2,8 +2,9 @@
  * tls - the TLS of one connection: bytes in, bytes out. It knows no socket.
  *
  * net/stream has one struct tls for each connection that speaks TLS. net/tls_handshake brings it to
- * OPEN. One buffer of the process collects sealed bytes: it holds the bytes of one connection until
- * tls_sealed_sent. Opened bytes are borrowed until the next call for any connection.
+ * OPEN for a client, net/tls_connect for a server that we connect to. One buffer of the process
+ * collects sealed bytes: it holds the bytes of one connection until tls_sealed_sent. Opened bytes
+ * are borrowed until the next call for any connection.
  */
 #ifndef NET_TLS_H
 #define NET_TLS_H
@@ -15,7 +16,9 @@
 #include <uv.h>
 
 struct ssl_st; /* of OpenSSL */
+struct loop;
 struct tls_server;
+struct tls_target;
 
 enum tls_state {
     TLS_HELLO,   /* the ClientHello is not complete */
@@ -51,11 +54,17 @@ struct tls_took {
 };
 
 struct tls {
-    struct ssl_st *ssl; /* NULL: before the ClientHello was read, and after a refusal */
-    struct tls_server *server;
+    struct ssl_st *ssl;        /* NULL: before the ClientHello was read, and after a refusal */
+    struct tls_server *server; /* NULL: we are the client, */
+    struct tls_target *target; /* and this is the server; else NULL */
+    uint32_t target_version;
     void *owner;
-    struct buffer kept;             /* bytes that came before the connection's turn */
-    struct list_node turn;          /* in server->waiting, while WAITING */
+    struct loop *loop; /* set while it waits for its turn: net/tls_turns.h */
+    void (*on_turn)(struct tls *);
+    struct list_node turn;
+    /* Sealed bytes that came before the connection's turn. When it is OPEN: opened bytes that
+     * tls_look has found. */
+    struct buffer kept;
     struct list_node unfinished;    /* in server->unfinished, until OPEN or refused */
     struct tls_said said;           /* the name as soon as it is known, the rest when OPEN */
     char *name;                     /* the bytes of said.name; NULL: none */
@@ -80,6 +89,12 @@ struct tls_parts {
  * sealed. */
 void tls_unseal(struct tls *, struct slice sealed, struct tls_took *took);
 void tls_unseal_rest(struct tls *, struct tls_took *took); /* bytes behind the handshake's */
+/* For a connection that is OPEN and not read: what do these bytes say? Bytes that are opened are
+ * kept, for tls_take_kept; messages of the protocol are not reported. May be called while opened
+ * bytes of another connection are borrowed. */
+enum tls_look { TLS_LOOK_QUIET, TLS_LOOK_BYTES, TLS_LOOK_END, TLS_LOOK_BROKEN };
+enum tls_look tls_look(struct tls *, struct slice sealed);
+struct buffer tls_take_kept(struct tls *); /* gives it */
 /* Seals some of the parts. False: it failed, and nothing that was sealed may be sent. */
 bool tls_seal(struct tls *, struct tls_parts *) MUST_USE;
 void tls_seal_end(struct tls *); /* seals close_notify, once, if the handshake is over */

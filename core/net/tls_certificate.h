@@ -9,10 +9,15 @@
 
 #include "base/buffer.h"
 #include "base/check.h"
-#include "net/tls_site.h"
+#include "base/slice.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+struct tls_certificate { /* PEM */
+    struct slice chain;  /* the own certificate first */
+    struct slice key;
+};
 
 enum tls_key { TLS_KEY_RSA, TLS_KEY_ECDSA, TLS_KEY_ED25519, TLS_KEY_KINDS };
 

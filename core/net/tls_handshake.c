@@ -3,18 +3,18 @@
  *     |                 |                     |
  *     '-----------------+------ refused ------'--> BROKEN
  *
- * A connection skips WAITING if this turn of the loop has time left for handshakes.
+ * A connection skips WAITING if this turn of the loop has time left for handshakes (net/tls_turns).
  */
 #include "net/tls_handshake.h"
 
 #include "base/mem.h"
 #include "net/tls_hello.h"
 #include "net/tls_library.h"
+#include "net/tls_turns.h"
 
 #include <openssl/ssl.h>
 
 enum {
-    TURN_US = 2000, /* time for handshakes in each turn of the loop */
     /* For the handshakes that begin before memory is freed. */
     MEMORY_BYTES = 256 * 1024,
     KEPT_MAX = 2 * 65536, /* an honest client sends less before it gets an answer */
@@ -101,7 +101,6 @@ static void shake_on(struct tls *t, struct tls_took *took)
     }
 }
 
-/* Reads the clock before and after: the time of the event is from before the handshake. */
 static void shake(struct tls *t, struct tls_took *took)
 {
     uint64_t began_us = clock_steady_us();
@@ -111,8 +110,7 @@ static void shake(struct tls *t, struct tls_took *took)
     tls_library_end_bounded();
     if (t->state == TLS_OPEN)
         tls_note_said(t); /* after the end of bounded memory: it needs some */
-    t->server->turn_us += clock_steady_us() - began_us;
-    loop_note_work(t->server->loop);
+    tls_turns_note(t->server->loop, began_us);
     if (t->state == TLS_OPEN) {
         tls_limit_messages(t);
         tls_unseal_rest(t, took);
@@ -184,40 +182,6 @@ static void handshake_begin(struct tls *t, struct slice read, struct tls_took *t
     buffer_dispose(&kept);
 }
 
-/* --- turns --- */
-
-static bool server_has_time(struct tls_server *server)
-{
-    uint64_t turn = loop_poll(server->loop);
-
-    if (server->turn != turn) {
-        server->turn = turn;
-        server->turn_us = 0;
-    }
-    return server->turn_us < TURN_US;
-}
-
-static void handshake_await_turn(struct tls *t)
-{
-    list_append(&t->server->waiting, &t->turn);
-    loop_defer(t->server->loop, &t->server->next);
-}
-
-static void on_next(struct deferred *d)
-{
-    struct tls_server *server = list_entry(d, struct tls_server, next);
-
-    while (!list_is_empty(&server->waiting) && server_has_time(server)) {
-        struct tls *t = list_entry(server->waiting.next, struct tls, turn);
-
-        list_remove(&t->turn);
-        server->on_turn(t);
-        loop_end_event(server->loop);
-    }
-    if (!list_is_empty(&server->waiting))
-        loop_defer(server->loop, &server->next);
-}
-
 /* --- the hello --- */
 
 static void handshake_keep(struct tls *t, struct slice bytes)
@@ -256,12 +220,12 @@ static void handshake_look(struct tls *t, struct slice read, struct tls_took *to
         break;
     }
     handshake_note(t, &hello);
-    if (list_is_empty(&t->server->waiting) && server_has_time(t->server)) {
+    if (tls_turns_have_time(t->server->loop)) {
         handshake_begin(t, read, took);
         return;
     }
     handshake_keep(t, read);
-    handshake_await_turn(t);
+    tls_turns_await(t->server->loop, t);
 }
 
 void tls_handshake_take(struct tls *t, struct slice sealed, struct tls_took *took)
@@ -300,12 +264,14 @@ void tls_handshake_continue(struct tls *t, struct tls_took *took)
 
 /* --- from the beginning to the end --- */
 
-struct tls *tls_handshake_new(struct tls_server *server, void *owner, struct slice read)
+struct tls *tls_handshake_new(struct tls_server *server, void *owner, void (*on_turn)(struct tls *),
+                              struct slice read)
 {
     struct tls *t = mem_zalloc(sizeof *t);
 
     t->server = server;
     t->owner = owner;
+    t->on_turn = on_turn;
     t->said.name = (struct slice){"", 0};
     t->began_us = clock_steady_us();
     list_init(&t->turn);
@@ -314,7 +280,7 @@ struct tls *tls_handshake_new(struct tls_server *server, void *owner, struct sli
     server->unfinished_count++;
     handshake_keep(t, read);
     if (read.length > 0)
-        handshake_await_turn(t);
+        tls_turns_await(t->server->loop, t);
     return t;
 }
 
@@ -337,14 +303,12 @@ void tls_handshake_free(struct tls *t)
 void tls_server_init(struct tls_server *server, struct loop *loop)
 {
     *server = (struct tls_server){.loop = loop};
-    deferred_init(&server->next, on_next);
-    list_init(&server->waiting);
     list_init(&server->unfinished);
 }
 
 void tls_server_dispose(struct tls_server *server)
 {
-    deferred_cancel(&server->next);
+    tls_turns_forget();
     tls_sites_free(server->sites);
     server->sites = NULL;
 }

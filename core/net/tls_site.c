@@ -2,10 +2,9 @@
 
 #include "base/mem.h"
 #include "net/tls_library.h"
+#include "net/tls_pem.h"
 #include "net/tls_tickets.h"
 
-#include <limits.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <string.h>
@@ -23,96 +22,6 @@ enum { CLIENT_CHAIN_BYTES = 16384, LIST_BYTES_SHOWN = 80 };
 /* Our order counts: http/1.0 is chosen if the client does not offer http/1.1. */
 static const unsigned char protocols[] = "\x08http/1.1\x08http/1.0";
 
-static void explain(struct buffer *error, const char *what)
-{
-    if (error != NULL)
-        buffer_printf(error, "%s: %s", what, tls_library_why());
-}
-
-/* --- PEM --- */
-
-static BIO *bio_of(struct slice pem)
-{
-    return BIO_new_mem_buf(pem.start, pem.length < INT_MAX ? (int)pem.length : INT_MAX);
-}
-
-/* The library's own callback would ask the terminal. */
-static int no_password(char *out, int most, int is_writing, void *data)
-{
-    (void)out;
-    (void)most;
-    (void)is_writing;
-    (void)data;
-    return -1;
-}
-
-static bool read_is_over(void)
-{
-    unsigned long error = ERR_peek_last_error();
-
-    return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
-}
-
-/* All certificates, in their order. NULL: one cannot be read, or there are none. */
-static STACK_OF(X509) * read_certificates(struct slice pem)
-{
-    BIO *bio = bio_of(pem);
-    STACK_OF(X509) *list = sk_X509_new_null();
-    bool is_right = bio != NULL && list != NULL;
-    X509 *next;
-
-    tls_library_forget_errors();
-    while (is_right && (next = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL)
-        is_right = sk_X509_push(list, next) > 0;
-    BIO_free(bio);
-    if (is_right && read_is_over() && sk_X509_num(list) > 0) {
-        tls_library_forget_errors();
-        return list;
-    }
-    sk_X509_pop_free(list, X509_free);
-    return NULL;
-}
-
-static EVP_PKEY *read_key(struct slice pem)
-{
-    BIO *bio = bio_of(pem);
-    EVP_PKEY *key;
-
-    tls_library_begin_secret();
-    key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
-    tls_library_end_secret();
-    BIO_free(bio);
-    return key;
-}
-
-/* --- certificates --- */
-
-static bool use_certificate(SSL_CTX *context, const struct tls_certificate *certificate,
-                            struct buffer *error)
-{
-    STACK_OF(X509) *chain = read_certificates(certificate->chain);
-    EVP_PKEY *key = NULL;
-    X509 *own = NULL;
-    bool is_used = false;
-
-    if (chain == NULL) {
-        explain(error, "the certificate cannot be read");
-        return false;
-    }
-    own = sk_X509_shift(chain);
-    key = read_key(certificate->key);
-    if (key == NULL)
-        explain(error, "the key cannot be read");
-    else if (SSL_CTX_use_cert_and_key(context, own, key, chain, 1) != 1)
-        explain(error, "certificate and key cannot be used");
-    else
-        is_used = true;
-    EVP_PKEY_free(key);
-    X509_free(own);
-    sk_X509_pop_free(chain, X509_free);
-    return is_used;
-}
-
 /* --- certificates of clients --- */
 
 /* Any certificate passes the handshake: the script decides. */
@@ -125,7 +34,7 @@ static int accept_any(int is_right, X509_STORE_CTX *store)
 
 static bool add_authorities(SSL_CTX *context, X509_STORE *store, struct slice pem)
 {
-    STACK_OF(X509) *list = read_certificates(pem);
+    STACK_OF(X509) *list = tls_pem_certificates(pem);
     bool is_right = list != NULL;
 
     for (int i = 0; is_right && i < sk_X509_num(list); i++)
@@ -137,19 +46,20 @@ static bool add_authorities(SSL_CTX *context, X509_STORE *store, struct slice pe
 
 static bool add_revocations(X509_STORE *store, struct slice pem)
 {
-    BIO *bio = bio_of(pem);
+    BIO *bio = tls_pem_bio(pem);
     bool is_right = bio != NULL;
     unsigned count = 0;
     X509_CRL *crl;
 
     tls_library_forget_errors();
-    while (is_right && (crl = PEM_read_bio_X509_CRL(bio, NULL, no_password, NULL)) != NULL) {
+    while (is_right &&
+           (crl = PEM_read_bio_X509_CRL(bio, NULL, tls_pem_no_password, NULL)) != NULL) {
         is_right = X509_STORE_add_crl(store, crl) == 1;
         X509_CRL_free(crl);
         count++;
     }
     BIO_free(bio);
-    if (!is_right || count == 0 || !read_is_over())
+    if (!is_right || count == 0 || !tls_pem_is_over())
         return false;
     tls_library_forget_errors();
     return X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
@@ -164,11 +74,11 @@ static bool verify_clients(SSL_CTX *context, const struct tls_client_rules *rule
     if (rules->verify == TLS_VERIFY_NONE)
         return true;
     if (!add_authorities(context, store, rules->ca)) {
-        explain(error, "the certificates of client.ca cannot be used");
+        tls_pem_explain(error, "the certificates of client.ca cannot be used");
         return false;
     }
     if (rules->crl.length > 0 && !add_revocations(store, rules->crl)) {
-        explain(error, "client.crl cannot be used");
+        tls_pem_explain(error, "client.crl cannot be used");
         return false;
     }
     SSL_CTX_set_max_cert_list(context, CLIENT_CHAIN_BYTES);
@@ -270,11 +180,11 @@ static bool site_fill(SSL_CTX *context, const struct tls_site_rules *rules, stru
     if (!set_ciphers(context, rules, error) || !verify_clients(context, &rules->client, error))
         return false;
     for (unsigned i = 0; i < rules->certificates_count; i++)
-        if (!use_certificate(context, &rules->certificates[i], error))
+        if (!tls_pem_use(context, &rules->certificates[i], error))
             return false;
     digest_of(rules, digest);
     if (!tls_tickets_use(context, digest)) {
-        explain(error, "tickets");
+        tls_pem_explain(error, "tickets");
         return false;
     }
     return true;
@@ -288,7 +198,7 @@ SSL_CTX *tls_site_make(const struct tls_site_rules *rules, struct buffer *error)
     tls_library_forget_errors();
     context = SSL_CTX_new(TLS_server_method());
     if (context == NULL) {
-        explain(error, "TLS");
+        tls_pem_explain(error, "TLS");
         return NULL;
     }
     if (site_fill(context, rules, error))

@@ -6,9 +6,7 @@
 #ifndef NET_TLS_SITE_H
 #define NET_TLS_SITE_H
 
-#include "base/buffer.h"
-#include "base/check.h"
-#include "base/slice.h"
+#include "net/tls_certificate.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,12 +14,6 @@
 enum { TLS_CERTIFICATES_MAX = 4 }; /* per site, each with another kind of key */
 
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
-
-/* PEM. */
-struct tls_certificate {
-    struct slice chain; /* the site's own first */
-    struct slice key;
-};
 
 enum tls_verify { TLS_VERIFY_NONE, TLS_VERIFY_REQUEST, TLS_VERIFY_REQUIRE };
 

@@ -59,7 +59,9 @@ local live = {
     return text ~= nil and text_of(text) or nil
   end,
 }
-local fixed = { name = {}, address = {}, host = {}, port = {}, tags = {} } -- field, then object
+local fixed = { -- field, then object
+  name = {}, address = {}, protocol = {}, host = {}, port = {}, tags = {},
+}
 
 local methods = {}
 

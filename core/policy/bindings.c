@@ -233,6 +233,8 @@ static void push_backend(lua_State *lua, const struct config_backend *backend)
     lua_setfield(lua, -2, "name");
     lua_pushstring(lua, backend->text);
     lua_setfield(lua, -2, "address");
+    lua_pushstring(lua, config_scheme_names[backend->scheme]);
+    lua_setfield(lua, -2, "protocol");
     lua_pushstring(lua, backend->address.host);
     lua_setfield(lua, -2, "host");
     lua_pushnumber(lua, backend->address.port);

@@ -75,6 +75,7 @@ enum facts_failure_kind {
     FACTS_RESET,
     FACTS_PROTOCOL, /* what it sent is not HTTP */
     FACTS_RESOLVE,  /* its name leads nowhere */
+    FACTS_TLS,      /* no handshake, or a certificate that is not trusted */
 };
 
 enum facts_phase { FACTS_PHASE_CONNECT, FACTS_PHASE_REQUEST, FACTS_PHASE_HEAD, FACTS_PHASE_BODY };

@@ -77,7 +77,7 @@ local REFUSED, RESPONDED, WRONG = -1, -2, -3          -- enum binding_answer
 local VERDICTS = { retry = 0, next = 1, fail = 2 }    -- enum facts_verdict
 local PASS, REVIEWS = 0, { retry = 1, next = 2 }      -- enum facts_review
 local DEFAULT_VERDICT = 3                             -- the default rule decides
-local KINDS = { [0] = "connect", "timeout", "reset", "protocol", "resolve" }
+local KINDS = { [0] = "connect", "timeout", "reset", "protocol", "resolve", "tls" }
 local PHASES = { [0] = "connect", "request", "head", "body" }
 
 -- ctx.vars ---------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ static unsigned account_close_idle(struct account *a, const struct holders *hold
     size_t before = mem_held();
     unsigned closed = 0;
 
-    if (holders->idle_bytes >= bytes)
+    if (holders->idle_bytes + pools_idle_bytes(a->pools) >= bytes)
         while (closed * IDLE_BYTES + freed_since(before) < bytes && room_make(a->clients, a->pools))
             closed++;
     return closed;

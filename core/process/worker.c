@@ -188,6 +188,7 @@ static void worker_take_files(struct worker *w, uint64_t number)
     atomic_store(&w->slot->load_us, 0);
     edition_take_files(w->edition, number, config);
     clients_follow(&w->clients, config);
+    backends_take_files(&w->proxy.plan->backends);
     proxy_renumber(&w->proxy, number);
 }
 

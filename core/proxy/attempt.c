@@ -115,6 +115,10 @@ static void attempt_fail_connect(struct attempt *a, int code)
         failure.outcome = ATTEMPT_LOCAL; /* connect says nothing of the backend */
     } else if (code == UV_ECONNREFUSED) {
         failure.outcome = ATTEMPT_REFUSED;
+    } else if (a->lease.why != NULL) {
+        failure.outcome = ATTEMPT_TLS;
+        failure.kind = FACTS_TLS;
+        failure.message = a->lease.why;
     }
     if (failure.outcome != ATTEMPT_LOCAL && !failure.is_provoked)
         backend_note_unreached(a->backend);
@@ -241,16 +245,21 @@ static void on_end(struct outgoing *o)
 static void on_failed(struct outgoing *o, enum outgoing_failure failure, const char *text)
 {
     struct attempt *a = o->owner;
-    bool is_stale = failure == OUTGOING_STALE;
-    bool is_reset = is_stale || failure == OUTGOING_RESET;
+    static const struct {
+        enum attempt_outcome outcome;
+        enum facts_failure_kind kind;
+    } meanings[] = {
+        [OUTGOING_RESET] = {ATTEMPT_RESET, FACTS_RESET},
+        [OUTGOING_STALE] = {ATTEMPT_STALE, FACTS_RESET},
+        [OUTGOING_TLS] = {ATTEMPT_TLS, FACTS_TLS},
+        [OUTGOING_PROTOCOL] = {ATTEMPT_PROTOCOL, FACTS_PROTOCOL},
+    };
 
     if (o->never_sent)
         a->was_sent = false;
     attempt_fail(a, (struct attempt_failure){
-                        .outcome = is_stale   ? ATTEMPT_STALE
-                                   : is_reset ? ATTEMPT_RESET
-                                              : ATTEMPT_PROTOCOL,
-                        .kind = is_reset ? FACTS_RESET : FACTS_PROTOCOL,
+                        .outcome = meanings[failure].outcome,
+                        .kind = meanings[failure].kind,
                         .phase = attempt_phase(a),
                         .message = text,
                     });
@@ -455,7 +464,7 @@ void attempt_blame(struct attempt *a, const struct attempt_failure *failure)
 
 unsigned attempt_failure_status(const struct attempt_failure *failure)
 {
-    if (failure->phase == FACTS_PHASE_CONNECT)
+    if (failure->phase == FACTS_PHASE_CONNECT && failure->kind != FACTS_TLS)
         return 503;
     return failure->kind == FACTS_TIMEOUT ? 504 : 502;
 }
@@ -469,6 +478,7 @@ const char *attempt_outcome_name(enum attempt_outcome outcome)
         [ATTEMPT_UNREACHABLE] = "unreachable",
         [ATTEMPT_CONNECT_TIMEOUT] = "connect_timeout",
         [ATTEMPT_UNRESOLVED] = "unresolved",
+        [ATTEMPT_TLS] = "tls",
         [ATTEMPT_RESET] = "reset",
         [ATTEMPT_TIMEOUT] = "timeout",
         [ATTEMPT_PROTOCOL] = "protocol",

@@ -5,6 +5,7 @@
 #include "config/load.h"
 #include "config/output.h"
 #include "config/sites.h"
+#include "config/tls.h"
 #include "shared/slots.h"
 
 #include <stdio.h>
@@ -19,21 +20,23 @@ static void *map_shared(size_t bytes)
     return mapping == MAP_FAILED ? NULL : mapping;
 }
 
-static bool open_vaults(struct edition *e)
+static bool open_vaults(struct edition *e, bool has_many)
 {
-    return vault_open(&e->texts[0].certificates, CERTIFICATES_BYTES_MAX) &&
-           vault_open(&e->texts[1].certificates, CERTIFICATES_BYTES_MAX) &&
-           vault_open(&e->draft.certificates, CERTIFICATES_BYTES_MAX);
+    size_t bytes = has_many ? CERTIFICATES_BYTES_MAX : CERTIFICATES_FEW_BYTES_MAX;
+
+    return vault_open(&e->texts[0].certificates, bytes) &&
+           vault_open(&e->texts[1].certificates, bytes) &&
+           vault_open(&e->draft.certificates, bytes);
 }
 
-struct edition *edition_new(bool has_certificates)
+struct edition *edition_new(bool has_many_certificates)
 {
     struct edition *e = map_shared(sizeof *e);
 
     if (e == NULL)
         return NULL;
     e->answers = map_shared(sizeof *e->answers);
-    if (e->answers == NULL || (has_certificates && !open_vaults(e))) {
+    if (e->answers == NULL || !open_vaults(e, has_many_certificates)) {
         edition_free(e);
         return NULL;
     }
@@ -93,8 +96,6 @@ static void copy_what_is_not_printed(struct config *to, const struct config *fro
 /* It takes the place of what is there. */
 static bool put_certificates(struct vault *vault, struct slice files)
 {
-    if (vault->bytes == NULL) /* no listener has TLS, whatever the script says by now */
-        return true;
     vault_wipe(vault);
     return vault_append(vault, files);
 }
@@ -132,7 +133,8 @@ bool edition_draft(struct edition *e, const struct config *config, struct buffer
     copy_what_is_not_printed(&draft->about, config);
     draft->backends = config->backends_count;
     for (unsigned i = 0; i < draft->backends; i++)
-        draft->identities[i] = slots_identity(config->backends[i].name, config->backends[i].text);
+        draft->identities[i] =
+            slots_identity(config->backends[i].name, config->backends[i].written);
     return true;
 }
 
@@ -229,7 +231,8 @@ bool edition_has_new_files(const struct edition *e, uint64_t number, uint64_t ea
 void edition_take_files(const struct edition *e, uint64_t number, struct config *config)
 {
     config->tls.files = vault_slice(&e->texts[number % 2].certificates);
-    sites_make(&config->tls);
+    if (tls_is_used(config))
+        sites_make(&config->tls);
 }
 
 struct config *edition_load(const struct edition *e, uint64_t number, const struct config *first,

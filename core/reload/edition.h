@@ -34,7 +34,7 @@ struct edition_text {
     char settings[EDITION_SETTINGS_BYTES];
     char script[EDITION_SCRIPT_BYTES];
     char modules[EDITION_MODULES_BYTES]; /* lua/bundle.h */
-    struct vault certificates;           /* config/certificates.h; closed if no listener has TLS */
+    struct vault certificates;           /* config/certificates.h */
 };
 
 struct edition_answers {       /* of workers and monitor: a mapping of its own, as they write it */
@@ -68,8 +68,8 @@ static inline struct slice edition_modules(const struct edition_text *text)
     return (struct slice){text->modules, text->modules_bytes};
 }
 
-/* NULL and errno if the system refuses. */
-struct edition *edition_new(bool has_certificates) MUST_USE;
+/* many: a listener has TLS, as it cannot get it later. NULL and errno if the system refuses. */
+struct edition *edition_new(bool has_many_certificates) MUST_USE;
 void edition_free(struct edition *);
 
 /* In the child that tries a script. False: it is too large, and *error says so. */

@@ -78,6 +78,8 @@ static void say_loaded(struct slice files, int64_t now_s)
         if (certificate.facts.not_after < first_s)
             first_s = certificate.facts.not_after;
     }
+    if (count == 0)
+        return;
     days = LOG_NUMBER(first_s > now_s ? (uint64_t)((first_s - now_s) / DAY_S) : 0);
     log_event(LOG_INFO, "tls_loaded",
               LOG_PAIRS({"#certificates", LOG_NUMBER(count)}, {"#names", LOG_NUMBER(names)},

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/certificates.h"
 #include "config/tls.h"
 #include "lua/place.h"
 #include "os/waited.h"
@@ -61,7 +62,7 @@ int reload_init(struct reload *r, const struct config *first, const struct optio
                                   .spread = spread,
                                   .workers = first->workers};
     for (unsigned i = 0; i < first->backends_count; i++)
-        r->slots.identity[i] = slots_identity(first->backends[i].name, first->backends[i].text);
+        r->slots.identity[i] = slots_identity(first->backends[i].name, first->backends[i].written);
     if (edition_draft(r->edition, first, &ignored)) /* what the next one is compared with */
         edition_keep(r->edition, EDITION_FIRST);
     buffer_dispose(&ignored);
@@ -236,7 +237,7 @@ static void reload_offer(struct reload *r)
     note_changes(r, draft);
     open_slots(r, draft);
     edition_offer(r->edition);
-    if (!draft->has_new_files)
+    if (!draft->has_new_files || certificates_are_for_backends(vault_slice(&draft->certificates)))
         renew_monitor(r);
     reload_enter(r, RELOAD_CHECKING, r->added > 0 ? r->report->check_ms + CHECK_GRACE_MS : 0);
 }

@@ -98,9 +98,19 @@ static uint64_t look_of_certificates(struct slice files)
     return sum;
 }
 
+static uint64_t look_of_authorities(struct slice files)
+{
+    struct remote_ca ca;
+    uint64_t sum = 0;
+
+    while (certificates_next_ca(&files, &ca))
+        sum += look_of(ca.path);
+    return sum;
+}
+
 static uint64_t look_of_required(const struct watch *w)
 {
-    uint64_t sum = look_of_certificates(w->certificates);
+    uint64_t sum = look_of_certificates(w->certificates) + look_of_authorities(w->certificates);
 
     for (unsigned i = 0; i < w->required.count; i++)
         if (w->required.modules[i].is_file)

@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 
+#include <errno.h>
+
 static const uint64_t TIME_MASK = (1ull << 40) - 1;
 
 _Static_assert(VERDICT_SCRIPT < 16, "a reason has four bits");
@@ -51,7 +53,9 @@ static const char *resolver_words(int code)
 
 static void describe_errno(struct buffer *out, int code)
 {
-    const char *text = code == 0 ? "connect failed" : strerror(-code);
+    const char *text = code == 0         ? "connect failed"
+                       : code == -EPROTO ? "the TLS handshake failed" /* no connect fails so */
+                                         : strerror(-code);
 
     buffer_append_byte(out, ascii_lower(text[0]));
     buffer_append_text(out, text + 1);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/remotes.h"
 #include "shared/backend_numbers.h"
 #include "shared/evidence.h"
 #include "shared/queued.h"
@@ -10,6 +11,27 @@
 #include "shared/weight.h"
 
 enum { EJECTION_FOR_MAX_MS = 300 * 1000 };
+
+/* The rules hold for all scripts that use the pool. */
+static void backend_secure(struct backend *b)
+{
+    const struct config_backend *settings = b->settings;
+    struct tls_remote_rules rules;
+
+    if (!config_backend_has_tls(settings)) {
+        pool_secure(b->pool, NULL, SLICE(""));
+        return;
+    }
+    rules = remotes_rules(&b->all->config->tls, settings->remote);
+    pool_secure(b->pool, &rules, slice_of(settings->tls_name));
+}
+
+void backends_take_files(struct backends *all)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (all->list[i].pool != NULL)
+            backend_secure(&all->list[i]);
+}
 
 void backends_init(struct backends *all, struct pools *pools, const struct config *config,
                    struct segment *segment, unsigned worker)
@@ -36,6 +58,7 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
         numbers_hold(b->share);
         weight_note_script(segment, b->settings->slot, b->settings->weight);
         b->pool = pools_use(pools, b->settings->slot, config->timeouts.upstream_idle_ms);
+        backend_secure(b);
     }
 }
 

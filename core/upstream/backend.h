@@ -48,6 +48,8 @@ void backends_dispose(struct backends *); /* no lease is under way */
 void backends_need_none(struct backends *);
 void backends_release(struct backends *);
 
+/* The files of the settings have changed. */
+void backends_take_files(struct backends *);
 /* Brings available up to date; cheap if nothing has changed. */
 void backends_refresh(struct backends *);
 

@@ -181,7 +181,14 @@ static void h1_take_close(struct h1_connection *c, int status)
 {
     struct outgoing *o = &c->half;
 
-    if (status != 0) {
+    const char *why = h1_why(c);
+
+    if (status == UV_EPROTO && why != NULL) {
+        h1_fail(c, OUTGOING_TLS, why);
+    } else if (status == STREAM_CUT &&
+               (o->state == OUTGOING_TUNNEL || response_ends_here(&c->response))) {
+        h1_break(c, "ended without a close_notify: something may be missing");
+    } else if (status != 0 && status != STREAM_CUT) {
         h1_break(c, uv_strerror(status));
     } else if (o->state == OUTGOING_TUNNEL && c->stream.failure != 0) {
         h1_break(c, "closed before it took what was sent");
@@ -219,8 +226,23 @@ static void on_connected(struct stream *s, int status)
 {
     struct h1_connection *c = of_stream(s);
 
-    if (c->lease != NULL)
+    if (c->lease == NULL)
+        return;
+    if (status != 0 || c->target == NULL) {
         c->events->on_opened(c, status);
+        return;
+    }
+    c->events->on_reached(c);
+    stream_secure_to(s, c->target);
+}
+
+static void on_secured(struct stream *s, enum tls_refusal refusal)
+{
+    struct h1_connection *c = of_stream(s);
+    int failure = refusal == TLS_REFUSED_MEMORY ? UV_ENOMEM : UV_EPROTO;
+
+    if (c->lease != NULL)
+        c->events->on_opened(c, refusal == TLS_REFUSED_NOT ? 0 : failure);
 }
 
 static const struct stream_events stream_events = {
@@ -230,6 +252,7 @@ static const struct stream_events stream_events = {
     .may_pass = may_pass,
     .on_passed = on_passed,
     .on_end = on_end,
+    .on_secured = on_secured,
     .on_drained = on_drained,
     .on_closed = on_closed,
     .reads_to_the_end = true,
@@ -334,7 +357,8 @@ static void on_client_over(struct bond *bond)
 }
 
 int h1_open(struct h1_connection **out, struct pool *pool, struct loop *loop,
-            const struct sockaddr *to, const struct h1_events *events, void *lease)
+            const struct sockaddr *to, struct tls_target *target, const struct h1_events *events,
+            void *lease)
 {
     struct h1_connection *c = mem_zalloc(sizeof *c);
     int status;
@@ -342,6 +366,7 @@ int h1_open(struct h1_connection **out, struct pool *pool, struct loop *loop,
     c->events = events;
     c->pool = pool;
     c->lease = lease;
+    c->target = target;
     c->bond.on_over = on_client_over;
     c->half.head = &c->response.parse.head;
     list_init(&c->node);
@@ -353,9 +378,14 @@ int h1_open(struct h1_connection **out, struct pool *pool, struct loop *loop,
     return status;
 }
 
-bool h1_is_stale(const struct h1_connection *c)
+bool h1_is_stale(struct h1_connection *c)
 {
     return stream_is_stale(&c->stream);
+}
+
+const char *h1_why(const struct h1_connection *c)
+{
+    return c->stream.tls != NULL ? c->stream.tls->why : NULL;
 }
 
 void h1_wake(struct h1_connection *c, bool was_looked_at)

@@ -17,6 +17,7 @@ struct h1_connection;
 struct pool;
 
 struct h1_events {                                         /* its pool's */
+    void (*on_reached)(struct h1_connection *);            /* it has connected, TLS begins */
     void (*on_opened)(struct h1_connection *, int status); /* not if it was closed before */
     void (*on_closed)(struct h1_connection *);             /* it is no more */
 };
@@ -26,7 +27,8 @@ struct h1_connection {
     struct list_node node; /* in one of the pool's lists of idle ones */
     const struct h1_events *events;
     struct pool *pool;
-    void *lease; /* for which it opens; NULL: none */
+    void *lease;               /* for which it opens; NULL: none */
+    struct tls_target *target; /* NULL: without TLS */
     /* The bonds of the client that has sent a body over it: it serves only this client. NULL: no
      * client has. While it is idle, `bond` is one of them. */
     struct bond **bonds;
@@ -42,11 +44,14 @@ struct h1_connection {
     bool is_unusable;
 };
 
-/* Begins to connect; on_opened says what came of it. 0, or a negative libuv code: it is closed. */
+/* Begins to connect, and to shake hands if target is not NULL; on_opened says what came of it.
+ * UV_EPROTO: TLS has failed, and h1_why says why. 0, or a negative libuv code: it is closed.
+ * Borrows the target. */
 int h1_open(struct h1_connection **, struct pool *, struct loop *, const struct sockaddr *,
-            const struct h1_events *, void *lease) MUST_USE;
-void h1_close(struct h1_connection *);          /* no more events but on_closed */
-bool h1_is_stale(const struct h1_connection *); /* idle, and something came: a system call */
+            struct tls_target *, const struct h1_events *, void *lease) MUST_USE;
+const char *h1_why(const struct h1_connection *); /* static; NULL: its TLS has not failed */
+void h1_close(struct h1_connection *);            /* no more events but on_closed */
+bool h1_is_stale(struct h1_connection *);         /* idle, and something came: a system call */
 void h1_wake(struct h1_connection *, bool was_looked_at); /* it was quiet when it was */
 bool h1_is_reusable(const struct h1_connection *);
 void h1_rest(struct h1_connection *, uint64_t within_ms); /* closes itself afterwards */

@@ -26,6 +26,7 @@ struct stream;
 enum outgoing_failure {
     OUTGOING_RESET,    /* the connection broke, or ended too early */
     OUTGOING_STALE,    /* the same, before any byte came, of a connection that has served before */
+    OUTGOING_TLS,      /* a record that the backend cannot have sealed, or an alert */
     OUTGOING_PROTOCOL, /* what came is not a response that we may pass on */
 };
 

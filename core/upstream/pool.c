@@ -23,6 +23,7 @@ static void pool_free_if_over(struct pool *pool)
     if (!pool->is_closing || pool->connections > 0)
         return;
     pool->all->open--;
+    tls_target_dispose(&pool->target);
     mem_free(pool);
 }
 
@@ -68,6 +69,12 @@ void pools_release(struct pools *pools, unsigned slot)
     pool_close_idle(pool); /* their close events come later */
     pool->is_closing = true;
     pool_free_if_over(pool);
+}
+
+void pool_secure(struct pool *pool, const struct tls_remote_rules *rules, struct slice name)
+{
+    if (tls_target_set(&pool->target, rules, name, SLICE("\x08http/1.1")))
+        pool_close_idle(pool); /* they were opened by other rules */
 }
 
 /* A poll has begun since they came back. */
@@ -164,6 +171,27 @@ bool pools_close_oldest(struct pools *pools)
     return is_closed;
 }
 
+static size_t pool_idle_bytes(const struct pool *pool)
+{
+    const struct list_node *const lists[] = {&pool->bound, &pool->idle, &pool->back};
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (const struct list_node *node = lists[i]->next; node != lists[i]; node = node->next)
+            bytes += TLS_HELD_BYTES;
+    return bytes;
+}
+
+size_t pools_idle_bytes(const struct pools *pools)
+{
+    size_t bytes = 0;
+
+    for (unsigned slot = 0; slot < SEGMENT_BACKENDS_MAX; slot++)
+        if (pools->list[slot] != NULL && tls_target_is_set(&pools->list[slot]->target))
+            bytes += pool_idle_bytes(pools->list[slot]);
+    return bytes;
+}
+
 static void pool_keep_bound(struct pool *pool, struct h1_connection *c)
 {
     struct h1_connection *other = find_bound(pool, *c->bonds);
@@ -226,11 +254,19 @@ static void on_too_late(struct deadline *d)
     lease->on_failed(lease, UV_ETIMEDOUT);
 }
 
+static void on_reached(struct h1_connection *c)
+{
+    struct lease *lease = c->lease;
+
+    opening_settle(&lease->opening, c);
+}
+
 static void on_opened(struct h1_connection *c, int status)
 {
     struct lease *lease = c->lease;
 
     CHECK(lease->pool == c->pool);
+    lease->why = status == UV_EPROTO ? h1_why(c) : NULL;
     if (status == 0) {
         opening_won(&lease->opening, c);
         lease_end(lease);
@@ -243,6 +279,7 @@ static void on_opened(struct h1_connection *c, int status)
 }
 
 static const struct h1_events h1_events = {
+    .on_reached = on_reached,
     .on_opened = on_opened,
     .on_closed = on_closed,
 };
@@ -251,7 +288,8 @@ static int lease_connect(struct lease *lease, void **connection)
 {
     struct pool *pool = lease->pool;
     struct h1_connection *c;
-    int status = h1_open(&c, pool, pool->loop, lease->opening.to, &h1_events, lease);
+    struct tls_target *target = tls_target_is_set(&pool->target) ? &pool->target : NULL;
+    int status = h1_open(&c, pool, pool->loop, lease->opening.to, target, &h1_events, lease);
 
     pool->connections++; /* on_closed comes, too, if it could not begin to open */
     *connection = c;
@@ -281,6 +319,7 @@ void lease_init(struct lease *lease, void (*on_ready)(struct lease *, struct out
                 void (*on_failed)(struct lease *, int code))
 {
     lease->pool = NULL;
+    lease->why = NULL;
     lease->on_ready = on_ready;
     lease->on_failed = on_failed;
     opening_init(&lease->opening, &lease_kind);

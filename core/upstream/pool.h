@@ -27,6 +27,7 @@
 
 #include "base/list.h"
 #include "net/opening.h"
+#include "net/tls_remote.h"
 #include "shared/segment.h"
 #include "upstream/outgoing.h"
 
@@ -54,13 +55,15 @@ struct pool {
     struct sockaddr_in6 address;
     struct sockaddr_in6 detour; /* served when that one failed; AF_UNSPEC: none */
     struct opening_account openings;
+    struct tls_target target; /* of the newest script's rules; not set: without TLS */
     bool is_closing;
 };
 
 struct lease { /* embedded in what asks; stays in place until its event */
     void (*on_ready)(struct lease *, struct outgoing *);
-    /* A negative libuv code; UV_ETIMEDOUT: by our own clock. */
+    /* A negative libuv code; UV_ETIMEDOUT: by our own clock; UV_EPROTO: TLS has failed. */
     void (*on_failed)(struct lease *, int code);
+    const char *why;   /* TLS has failed; static */
     struct pool *pool; /* NULL: it is not under way */
     struct opening opening;
     int refused;          /* could not even begin: */
@@ -71,6 +74,11 @@ struct lease { /* embedded in what asks; stays in place until its event */
 /* One use more. The time is the newest script's: it holds for all of them from now on. */
 struct pool *pools_use(struct pools *, unsigned slot, uint64_t idle_ms);
 void pools_release(struct pools *, unsigned slot);
+/* From now on its connections are opened over TLS by these rules, for a backend of that name; rules
+ * NULL: without TLS. If that changes anything its idle connections are closed. */
+void pool_secure(struct pool *, const struct tls_remote_rules *, struct slice name);
+/* What their idle connections hold for TLS, at least. */
+size_t pools_idle_bytes(const struct pools *);
 /* Each pool closes the idle connection that was used longest ago. False: none is idle. */
 bool pools_close_oldest(struct pools *);
 
@@ -79,7 +87,8 @@ void pool_close_idle(struct pool *);
 struct outgoing *pool_take(struct pool *, const struct outgoing_request *, uint64_t now_us);
 void lease_init(struct lease *, void (*on_ready)(struct lease *, struct outgoing *),
                 void (*on_failed)(struct lease *, int code));
-/* Borrows the address until the lease is over. connect_ms: how long that may take. */
+/* Borrows the address until the lease is over. connect_ms: how long that may take, with the
+ * handshake of TLS. */
 void pool_lease(struct pool *, struct lease *, const struct sockaddr *, uint64_t connect_ms);
 void pool_cancel(struct lease *);    /* while it is under way */
 void pool_return(struct outgoing *); /* kept if it can be used again, else closed */

@@ -117,7 +117,7 @@ describe("an address", function()
       { "http://a:80/b:c", PATH },
       { "http://a/", "expected host:port alone, or unix:/path" },
       { "/run/app.sock", "expected host:port alone, or unix:/path" },
-      { "https://a:443", "TLS to a backend is not available: use http:// or plain host:port" },
+      { "https://a:443", "https:// is not possible here" },
       { "ftp://a:21", "unknown scheme: expected host:port, with http:// in front at most" },
       { "http://http://a:80", "unknown scheme: expected host:port, with http:// in front at most" },
       { "me@a:80", "a user name is not possible: expected host:port alone" },

@@ -47,7 +47,7 @@ describe("a script's settings", function()
       { "return { backends = {\n { 'a:1', weight = 2 } } }",
         ":2: backends[1][1]: expected a name in front of the value, as in address = ..." },
       { "return { backends = {\n { server = 'a:1' } } }",
-        ":2: backends[1]: unknown field 'server': there is address, name, weight, tags, max_in_flight" },
+        ":2: backends[1]: unknown field 'server': there is address, name, weight, tags, max_in_flight, tls" },
       { "return { listen = {\n { ':80', accept = true } } }",
         ":2: listen[1]: unknown field 'accept': there is proxy, tls" },
       { "return {\n upstream = { 'a:1' } }",

@@ -102,6 +102,7 @@ describe("the page of settings", function()
     pages = "static void read_page_table",
     tls = "static void read_tls_table",
     certificates = "static void read_pair",
+    ["backends.tls"] = "static void read_remote_table",
     client = "static void read_client",
     sites = "static void read_site",
   }
@@ -143,7 +144,7 @@ describe("the page of settings", function()
   local function documented()
     local found, group = {}, ""
     for _, cells in ipairs(rows(section("core/reference/settings.md", "## All settings"))) do
-      group = cells[1]:match "^%*%*`(%l+)`%*%*" or group
+      group = cells[1]:match "^%*%*`([%l.]+)`%*%*" or group
       local names, defaults = cells[1]:find "^%*%*" and {} or names_in(cells[1], "[%l_]+$"), cells[2]:gmatch "[^,]+"
       for _, name in ipairs(names) do
         local default = #names > 1 and defaults():match "^%s*(.-)%s*$" or cells[2]

@@ -12,7 +12,8 @@
 -- :drain, :undrain and :set_weight change the fact; ejected_for and ejected_why show why.
 
 local FACTS = {
-  name = "", address = "", host = "127.0.0.1", port = 0, weight = 1, effective_weight = 1, tags = {}, state = "up",
+  name = "", address = "", protocol = "http", host = "127.0.0.1", port = 0, weight = 1, effective_weight = 1,
+  tags = {}, state = "up",
   since = 0, in_flight = 0, pending = 0, requests = 0, failures = 0, consecutive_failures = 0, error_rate = 0,
   ewma_ms = 0,
 }

@@ -1,4 +1,4 @@
--- tls - a client that speaks TLS, by OpenSSL over the raw connections of spec.support.wire.
+-- tls - clients and servers that speak TLS, by OpenSSL over the connections of spec.support.wire.
 --
 --   tls.client(lb or address, options)   a connection as play.client gives it, whose bytes are
 --                                        plain; it has shaken hands, or raises an error
@@ -8,6 +8,12 @@
 --     drip         true: its hello goes byte by byte
 --     may_fail     gives nil and why, if there is no handshake
 --     before       bytes that go out first, as they are
+--   tls.accept(conn, options)            the server's side, of what a backend of play has accepted:
+--                                        true when hands are shaken, or nil and why not
+--     both         a file with certificate and key;  version: as above
+--     ca           a file: clients have to show a certificate that it has signed
+--   tls.backend(options, serve)          such a backend; serve(conn, n) plays each connection whose
+--                                        handshake has succeeded; b.handshakes has { resumed, why }
 --   tls.hello(options)    the bytes of such a client's hello
 --   tls.raw(conn)         the raw handle below it
 --   tls.said(conn)        { version, cipher, alpn, resumed, certificate = "subject" }
@@ -19,12 +25,19 @@
 local ffi = require "ffi"
 local uv = require "luv"
 local loop = require "spec.support.loop"
+local origin = require "spec.support.origin"
 local wire = require "spec.support.wire"
 
 ffi.cdef [[
 typedef struct ssl_st SSL; typedef struct ssl_ctx_st SSL_CTX; typedef struct bio_st BIO;
 typedef struct ssl_session_st SSL_SESSION; typedef struct ssl_cipher_st SSL_CIPHER;
-const void *TLS_client_method(void);
+const void *TLS_client_method(void); const void *TLS_server_method(void);
+int SSL_CTX_use_certificate_chain_file(SSL_CTX *, const char *);
+int SSL_CTX_use_PrivateKey_file(SSL_CTX *, const char *, int);
+int SSL_CTX_load_verify_locations(SSL_CTX *, const char *, const char *);
+void SSL_CTX_set_verify(SSL_CTX *, int, void *); void SSL_set_accept_state(SSL *);
+int SSL_CTX_set_session_id_context(SSL_CTX *, const char *, unsigned);
+const char *SSL_get_servername(const SSL *, int);
 SSL_CTX *SSL_CTX_new(const void *); void SSL_CTX_free(SSL_CTX *);
 long SSL_CTX_ctrl(SSL_CTX *, int, long, void *);
 SSL *SSL_new(SSL_CTX *); void SSL_free(SSL *);
@@ -129,8 +142,8 @@ function Handle:read_start(on_bytes)
       self.has_ended = true
       return self.on_bytes(err, nil)
     end
-    crypto.BIO_write(self.into, bytes, #bytes)
     self.seen = true
+    crypto.BIO_write(self.into, bytes, #bytes)
     if not self.is_open and not self.failed then shake(self) end
     unseal(self)
   end))
@@ -175,13 +188,16 @@ local function alpn_of(list)
   return table.concat(out)
 end
 
+local function set_version(context, options)
+  local version = options.version and VERSIONS[options.version]
+  if not version then return end
+  ssl.SSL_CTX_ctrl(context, 123, version, nil) -- the least
+  ssl.SSL_CTX_ctrl(context, 124, version, nil) -- and the greatest
+end
+
 local function new_ssl(options)
   local context = ssl.SSL_CTX_new(ssl.TLS_client_method())
-  local version = options.version and VERSIONS[options.version]
-  if version then
-    ssl.SSL_CTX_ctrl(context, 123, version, nil) -- the least
-    ssl.SSL_CTX_ctrl(context, 124, version, nil) -- and the greatest
-  end
+  set_version(context, options)
   local self = ssl.SSL_new(context)
   ssl.SSL_CTX_free(context)
   if options.name then ssl.SSL_ctrl(self, 55, 0, ffi.cast("char *", options.name)) end
@@ -194,10 +210,34 @@ local function new_ssl(options)
   return ffi.gc(self, ssl.SSL_free)
 end
 
+local servers = {} -- contexts, by their options
+
+local function server_context(options)
+  local id = table.concat({ options.both, options.version or "", options.ca or "" }, "|")
+  if servers[id] then return servers[id] end
+  local context = ffi.gc(ssl.SSL_CTX_new(ssl.TLS_server_method()), ssl.SSL_CTX_free)
+  set_version(context, options)
+  assert(ssl.SSL_CTX_use_certificate_chain_file(context, options.both) == 1, "no certificate")
+  assert(ssl.SSL_CTX_use_PrivateKey_file(context, options.both, 1) == 1, "no key")
+  ssl.SSL_CTX_set_session_id_context(context, "spec", 4)
+  if options.ca then
+    assert(ssl.SSL_CTX_load_verify_locations(context, options.ca, nil) == 1, "no ca")
+    ssl.SSL_CTX_set_verify(context, 3, nil)
+  end
+  servers[id] = context
+  return context
+end
+
+local function new_server_ssl(options)
+  local self = ssl.SSL_new(server_context(options))
+  ssl.SSL_set_accept_state(self)
+  return ffi.gc(self, ssl.SSL_free)
+end
+
 -- The handle of a raw connection becomes the handle of a TLS connection.
-local function begin(conn, options)
+local function begin(conn, options, is_server)
   local self = setmetatable({ tcp = conn.handle, drip = options.drip }, Handle)
-  self.ssl = new_ssl(options)
+  self.ssl = (is_server and new_server_ssl or new_ssl)(options)
   self.into, self.out = crypto.BIO_new(crypto.BIO_s_mem()), crypto.BIO_new(crypto.BIO_s_mem())
   ssl.SSL_set_bio(self.ssl, self.into, self.out)
   conn.handle:read_stop()
@@ -218,6 +258,31 @@ function tls.client(target, options)
   local why = self.failed or conn.ended
   if not options.may_fail then error("no handshake: " .. why .. "\n" .. loop.story(), 2) end
   return nil, why, conn
+end
+
+function tls.accept(conn, options)
+  local self = begin(conn, options, true)
+  loop.wait("a client's handshake", function() return self.is_open or self.failed or conn.ended end)
+  if self.is_open then return true end
+  return nil, self.failed or conn.ended
+end
+
+function tls.backend(options, serve)
+  local handshakes = {}
+  local backend = origin.new { accept = function(conn, n)
+    if options.before then options.before(conn, n) end
+    local is_open, why = tls.accept(conn, options)
+    if not conn.handle.seen then return end -- a check of health that only connects
+    local name = is_open and ssl.SSL_get_servername(conn.handle.ssl, 0)
+    handshakes[#handshakes + 1] = {
+      resumed = is_open and ssl.SSL_session_reused(conn.handle.ssl) == 1, why = why,
+      version = is_open and ffi.string(ssl.SSL_get_version(conn.handle.ssl)),
+      name = name and name ~= nil and ffi.string(name) or nil,
+    }
+    if is_open then serve(conn, n) end
+  end }
+  backend.handshakes = handshakes
+  return backend
 end
 
 function tls.hello(options)
@@ -266,7 +331,7 @@ end
 
 function tls.clear()
   for _, session in ipairs(sessions) do ssl.SSL_SESSION_free(session) end
-  sessions = {}
+  sessions, servers = {}, {}
 end
 
 return tls
