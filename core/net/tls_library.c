@@ -12,6 +12,28 @@ struct tls_wire tls_wire;
 
 static bool is_bounded, is_secret, lacked;
 
+/* The buffer of a record is freed as soon as it is empty, and asked for with the next record. Of
+ * this size a block is expensive to get, so a few are kept, and given out again. */
+enum { RECORD_LEAST = 16384, RECORD_MOST = RECORD_LEAST + 512, SPARES = 2 };
+
+static void *spares[SPARES];
+static unsigned spares_count;
+
+static bool is_for_record(size_t bytes)
+{
+    return bytes >= RECORD_LEAST && bytes <= RECORD_MOST;
+}
+
+static bool spare_keep(void *block)
+{
+    size_t bytes = mem_size(block);
+
+    if (bytes < RECORD_MOST || bytes > RECORD_MOST + 64 || spares_count == SPARES)
+        return false;
+    spares[spares_count++] = block;
+    return true;
+}
+
 static void *library_get(void *old, size_t bytes)
 {
     void *block = is_bounded && mem_is_full() ? NULL : mem_try(old, bytes);
@@ -24,7 +46,9 @@ static void *library_alloc(size_t bytes, const char *file, int line)
 {
     (void)file;
     (void)line;
-    return bytes == 0 ? NULL : library_get(NULL, bytes);
+    if (!is_for_record(bytes))
+        return bytes == 0 ? NULL : library_get(NULL, bytes);
+    return spares_count > 0 ? spares[--spares_count] : library_get(NULL, RECORD_MOST);
 }
 
 static void library_free(void *block, const char *file, int line)
@@ -33,7 +57,8 @@ static void library_free(void *block, const char *file, int line)
     (void)line;
     if (is_secret && block != NULL)
         explicit_bzero(block, mem_size(block));
-    mem_free(block);
+    if (!spare_keep(block))
+        mem_free(block);
 }
 
 /* Not realloc: that may move the block, and leaves the old bytes where they were. */

@@ -2,7 +2,7 @@
 --
 --   luajit infra/instructions/small.lua FOLDER REQUESTS TRACED
 --
--- FOLDER has callgrind's profiles {off,on}.{1,2} and strace's counts calls.{1,2}; the second of
+-- FOLDER has callgrind's profiles {off,on,tls}.{1,2} and strace's counts calls.{1,2}; the second of
 -- each has so many requests more. The cost of an inlined function is its caller's. Code that LuaJIT
 -- made is a folder of its own.
 
@@ -99,16 +99,19 @@ end
 
 local off, off_sum = difference(costs_of, "off", requests)
 local on, on_sum = difference(costs_of, "on", requests)
+local tls, tls_sum = difference(costs_of, "tls", requests)
 
-local function row(name, in_off, in_on) print(("%-44s %8.0f %8.0f"):format(name, in_off, in_on)) end
+local function row(name, in_off, in_on, in_tls)
+  print(("%-44s %8.0f %8.0f %8.0f"):format(name, in_off, in_on, in_tls))
+end
 
--- "group function" by group; and by group, what it costs with the log on.
+-- "group function" by group; and by group, what it costs where it costs most.
 local groups, largest = {}, {}
-for _, costs in ipairs { off, on } do
+for _, costs in ipairs { off, on, tls } do
   for key in pairs(costs) do
     local group = key:match "^%S+"
     groups[group] = groups[group] or {}
-    groups[group][key] = math.max(off[key] or 0, on[key] or 0)
+    groups[group][key] = math.max(off[key] or 0, on[key] or 0, tls[key] or 0)
   end
 end
 local function sum_of(costs, group)
@@ -116,18 +119,20 @@ local function sum_of(costs, group)
   for key in pairs(groups[group]) do sum = sum + (costs[key] or 0) end
   return sum
 end
-for group in pairs(groups) do largest[group] = math.max(sum_of(off, group), sum_of(on, group)) end
+for group in pairs(groups) do
+  largest[group] = math.max(sum_of(off, group), sum_of(on, group), sum_of(tls, group))
+end
 
-print(("%-44s %8s %8s"):format("instructions of a small request", "log off", "log on"))
+print(("%-44s %8s %8s %8s"):format("instructions of a small request", "log off", "log on", "TLS"))
 for _, group in ipairs(keys_by_value(largest)) do
-  row(group, sum_of(off, group), sum_of(on, group))
+  row(group, sum_of(off, group), sum_of(on, group), sum_of(tls, group))
   for _, key in ipairs(keys_by_value(groups[group])) do
     if groups[group][key] >= SHOWN and group ~= COMPILED then
-      row("  " .. key:sub(#group + 2), off[key] or 0, on[key] or 0)
+      row("  " .. key:sub(#group + 2), off[key] or 0, on[key] or 0, tls[key] or 0)
     end
   end
 end
-row("all", off_sum, on_sum)
+row("all", off_sum, on_sum, tls_sum)
 
 -- --- and what else is counted ---
 
@@ -140,8 +145,10 @@ local function print_counts(title, counts, least)
 end
 
 local allocations, allocations_sum = difference(allocations_of, "on", requests)
+local of_tls, of_tls_sum = difference(allocations_of, "tls", requests)
 local calls, calls_sum = difference(read_calls, "calls", traced)
 print_counts("allocations of a small request, by who asks for them: ", allocations, 0.0005)
+print_counts("allocations of one over TLS: ", of_tls, 0.0005)
 print_counts("system calls of a small request: ", calls, 0.0005)
 
 local failed = false
@@ -149,6 +156,8 @@ print(("\n%-44s %8s %8s"):format("", "measured", "bound"))
 for _, figure in ipairs {
   { "instructions, log off", off_sum, bounds.instructions_log_off, "%8.0f" },
   { "instructions, log on", on_sum, bounds.instructions_log_on, "%8.0f" },
+  { "instructions, TLS, log off", tls_sum, bounds.instructions_tls, "%8.0f" },
+  { "allocations, TLS", of_tls_sum, bounds.allocations_tls, "%8.3f" },
   { "allocations", allocations_sum, bounds.allocations, "%8.3f" },
   { "system calls", calls_sum, bounds.syscalls, "%8.2f" },
 } do

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # small.sh LB: what a small request over kept connections costs the worker, without a clock,
 # so that a busy machine does not matter: instructions in user space by function and
-# allocations (callgrind), with the access log off and on, and system calls (strace). Each
-# figure is the difference of two runs of requests in one warm worker, so that start-up and
+# allocations (callgrind), with the access log off and on and over TLS, and system calls (strace).
+# Each figure is the difference of two runs of requests in one warm worker, so that start-up and
 # the making of connections cancel. small.lua prints them and fails above the bounds of
 # bounds.lua. One or two minutes.
 set -euo pipefail
@@ -10,6 +10,7 @@ lb=$(realpath "$1")
 here=$(cd "$(dirname "$0")/../.." && pwd)
 warm=1500 few=1000 many=4000 connections=8 # under callgrind
 few_traced=2000 many_traced=12000 connections_traced=64
+cipher=--tls13-ciphers=TLS_AES_128_GCM_SHA256
 scratch=$(mktemp -d)
 started=()
 trap 'kill "${started[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$scratch"' EXIT
@@ -34,11 +35,28 @@ has_worker() {
     [ -n "$worker" ]
 }
 
+# balancer.lua, but that it listens with TLS.
+secure_script() {
+    openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=a.test -days 2 \
+        -addext subjectAltName=DNS:a.test -keyout "$scratch/key" -out "$scratch/certificate" 2>"$scratch/openssl" ||
+        { cat "$scratch/openssl" >&2 && die "no certificate"; }
+    cat "$scratch/key" "$scratch/certificate" >"$scratch/secure.pem"
+    sed "s|^  listen .*|  listen = { { '$1', tls = true } }, tls = { certificates = { '$scratch/secure.pem' } },|" \
+        "$here/balancer.lua"
+}
+
 # The address is chosen here, not read from the log: one of them has its log off.
-# start NAME SCRIPT COMMAND..: leaves its pid, worker and address in $pid, $worker and $address.
+# start NAME SCRIPT COMMAND..: leaves its pid, worker and address in $pid, $worker and $address, and
+# in $url what to ask. SCRIPT "secure": balancer.lua with TLS.
 start() {
+    local script=$2 listen
     worker='' address=$(free_address)
-    "${@:3}" --listen "$address" --workers 1 "$2" >"$scratch/$1.out" 2>"$scratch/$1" &
+    url=http://$address listen=(--listen "$address")
+    if [ "$script" = secure ]; then
+        script=$scratch/secure.lua url=https://$address listen=()
+        secure_script "$address" >"$script"
+    fi
+    "${@:3}" "${listen[@]}" --workers 1 "$script" >"$scratch/$1.out" 2>"$scratch/$1" &
     pid=$!
     started+=("$pid")
     within_a_minute listens && within_a_minute has_worker || { cat "$scratch/$1" >&2 && die "$1 does not start"; }
@@ -47,16 +65,17 @@ start() {
 stop() { kill "$pid" && wait "$pid" || true; }
 
 requests() { # how many, over how many connections
-    timeout 100 h2load --h1 -n "$1" -c "$2" -t 1 "http://$address/" >"$scratch/load" &&
+    timeout 100 h2load --h1 "$cipher" -n "$1" -c "$2" -t 1 "$url/" >"$scratch/load" &&
         grep -q " $1 2xx" "$scratch/load" || { cat "$scratch/load" >&2 && die "requests failed"; }
 }
 
 tell_callgrind() { timeout 30 vgdb --pid="$worker" "$1" >"$scratch/vgdb" 2>&1 || { cat "$scratch/vgdb" >&2 && die "vgdb"; }; }
 
-# count_instructions NAME OPTION..: leaves profiles of few and many requests in NAME.1 and NAME.2.
+# count_instructions NAME SCRIPT OPTION..: leaves profiles of few and many requests in NAME.1 and
+# NAME.2.
 count_instructions() {
-    start "$1" "$here/balancer.lua" valgrind --tool=callgrind --trace-children=yes --smc-check=all-non-file \
-        --callgrind-out-file="$scratch/$1.%p" "$lb" --backend "$one" --backend "$two" "${@:2}"
+    start "$1" "$2" valgrind --tool=callgrind --trace-children=yes --smc-check=all-non-file \
+        --callgrind-out-file="$scratch/$1.%p" "$lb" --backend "$one" --backend "$two" "${@:3}"
     requests "$warm" "$connections"
     tell_callgrind zero
     requests "$few" "$connections"
@@ -86,6 +105,7 @@ requests "$few_traced" "$connections_traced"
 trace "$scratch/calls.1" "$few_traced"
 trace "$scratch/calls.2" "$many_traced"
 stop
-count_instructions off --log-level warn
-count_instructions on --log-format json
+count_instructions off "$here/balancer.lua" --log-level warn
+count_instructions on "$here/balancer.lua" --log-format json
+count_instructions tls secure --log-level warn
 luajit "$here/infra/instructions/small.lua" "$scratch" "$((many - few))" "$((many_traced - few_traced))"
