@@ -53,6 +53,7 @@ function cookies:each() end
 ---@field name string? that the client named, in lower case
 ---@field alpn string? the protocol that both agreed upon
 ---@field resumed boolean
+---@field fingerprint string? JA4
 ---@field client lb.TlsClient? nil: it has shown no certificate
 
 --- A client's certificate.

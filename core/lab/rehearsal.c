@@ -10,6 +10,7 @@
 #include "dial/dial.h"
 #include "http/head.h"
 #include "net/loop.h"
+#include "net/tls_fingerprint.h"
 #include "policy/policy.h"
 #include "shared/board.h"
 
@@ -48,10 +49,15 @@ static const struct tls_client_said made_up_client = {.subject = {"CN=lb-check",
                                                       .error = {"", 0},
                                                       .names = {{"", 0}, {"", 0}, {"", 0}}};
 
-static const struct tls_said made_up_tls = {.version = {"1.3", 3},
-                                            .cipher = {"TLS_AES_128_GCM_SHA256", 22},
-                                            .name = {"example.org", 11},
-                                            .alpn = {"http/1.1", 8}};
+static const struct tls_traits made_up_traits = {
+    .version = 0x0304, .suites = 1, .has_name = true, .alpn = "h1", .values = {0x1301}};
+
+static const struct tls_said made_up_tls = {
+    .version = {"1.3", 3},
+    .cipher = {"TLS_AES_128_GCM_SHA256", 22},
+    .name = {"example.org", 11},
+    .alpn = {"http/1.1", 8},
+    .traits = {(const char *)&made_up_traits, sizeof made_up_traits}};
 
 static struct field response_fields[] = {
     {{"Content-Type", 12}, {"text/plain", 10}},

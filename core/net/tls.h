@@ -67,7 +67,7 @@ struct tls {
     struct buffer kept;
     struct list_node unfinished;    /* in server->unfinished, until OPEN or refused */
     struct tls_said said;           /* the name as soon as it is known, the rest when OPEN */
-    char *name;                     /* the bytes of said.name; NULL: none */
+    char *heard;                    /* the bytes of said.traits and said.name; NULL: none yet */
     struct tls_client_said *client; /* said.client; NULL: none */
     uint64_t began_us;              /* steady clock */
     uint64_t messages_since_us;     /* steady clock: when the count in `messages` began */

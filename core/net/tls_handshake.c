@@ -192,12 +192,13 @@ static void handshake_keep(struct tls *t, struct slice bytes)
 
 static void handshake_note(struct tls *t, const struct tls_hello *hello)
 {
-    struct slice name = tls_hello_name(hello);
+    struct slice traits = tls_traits_bytes(&hello->traits), name = tls_hello_name(hello);
 
-    if (name.length > 0) {
-        t->name = mem_copy(name.start, name.length);
-        t->said.name = (struct slice){t->name, name.length};
-    }
+    t->heard = mem_alloc(traits.length + name.length);
+    memcpy(t->heard, traits.start, traits.length);
+    memcpy(t->heard + traits.length, name.start, name.length);
+    t->said.traits = (struct slice){t->heard, traits.length};
+    t->said.name = (struct slice){t->heard + traits.length, name.length};
     t->state = TLS_WAITING;
 }
 
@@ -272,7 +273,7 @@ struct tls *tls_handshake_new(struct tls_server *server, void *owner, void (*on_
     t->server = server;
     t->owner = owner;
     t->on_turn = on_turn;
-    t->said.name = (struct slice){"", 0};
+    t->said.name = t->said.traits = (struct slice){"", 0};
     t->began_us = clock_steady_us();
     list_init(&t->turn);
     list_init(&t->unfinished);
@@ -295,7 +296,7 @@ void tls_handshake_free(struct tls *t)
     if (t == NULL)
         return;
     tls_handshake_stop(t);
-    mem_free(t->name);
+    mem_free(t->heard);
     mem_free(t->client);
     mem_free(t);
 }

@@ -11,6 +11,8 @@
 
 #include "net/tls_names.h"
 
+#include <stddef.h>
+
 enum {
     RECORD_HANDSHAKE = 22,
     RECORD_HEADER_BYTES = 5,
@@ -32,6 +34,7 @@ enum { /* RFC 8446, 6 */
 
 enum { /* RFC 8446, 4.2 */
        EXTENSION_SERVER_NAME = 0,
+       EXTENSION_SIGNATURES = 13,
        EXTENSION_ALPN = 16,
        EXTENSION_TICKET = 35,
        EXTENSION_PSK = 41,
@@ -122,6 +125,8 @@ static bool read_alpn(struct slice content, struct tls_hello *out)
             out->alpn_length = (size_t)(rest.start - list.start);
     }
     memcpy(out->alpn, list.start, out->alpn_length);
+    (void)take_piece(&list, 1, &name);
+    tls_traits_note_alpn(&out->traits, name);
     out->has_alpn = true;
     return true;
 }
@@ -130,7 +135,7 @@ static bool read_alpn(struct slice content, struct tls_hello *out)
 static bool read_versions(struct slice content, struct tls_hello *out)
 {
     struct slice list;
-    unsigned version;
+    unsigned version, highest = 0;
 
     if (!take_all(content, 1, &list) || list.length == 0 || list.length % 2 != 0)
         return false;
@@ -142,7 +147,10 @@ static bool read_versions(struct slice content, struct tls_hello *out)
             out->versions |= TLS_HELLO_1_2;
         else if (version >> 8 == VERSION_MAJOR && version < VERSION_1_2)
             out->versions |= TLS_HELLO_OLDER;
+        if (version > highest && !tls_traits_is_grease(version))
+            highest = version;
     }
+    out->traits.version = (uint16_t)highest;
     return true;
 }
 
@@ -150,6 +158,7 @@ static bool read_extension(unsigned type, struct slice content, struct tls_hello
 {
     switch (type) {
     case EXTENSION_SERVER_NAME:
+        out->traits.has_name = true;
         return read_server_name(content, out);
     case EXTENSION_ALPN:
         return read_alpn(content, out);
@@ -179,8 +188,17 @@ static bool is_again(unsigned type, uint64_t *seen)
     return again;
 }
 
+static void note_values(struct slice list, struct tls_traits *traits, uint8_t *count)
+{
+    unsigned value;
+
+    while (take_number(&list, 2, &value))
+        tls_traits_add(traits, count, value);
+}
+
 static enum tls_hello_step read_extensions(struct slice list, struct tls_hello *out)
 {
+    struct slice signatures = {"", 0};
     uint64_t seen = 0;
 
     while (list.length > 0) {
@@ -195,7 +213,11 @@ static enum tls_hello_step read_extensions(struct slice list, struct tls_hello *
             return bad(out, ALERT_ILLEGAL_PARAMETER, "an extension behind pre_shared_key");
         if (!read_extension(type, content, out))
             return bad(out, ALERT_DECODE_ERROR, "a malformed extension");
+        tls_traits_add(&out->traits, &out->traits.extensions, type);
+        if (type == EXTENSION_SIGNATURES && !take_all(content, 2, &signatures))
+            signatures.length = 0; /* the library will refuse it */
     }
+    note_values(signatures, &out->traits, &out->traits.signatures);
     return HELLO_READY;
 }
 
@@ -218,6 +240,8 @@ static enum tls_hello_step read_message(struct slice rest, struct tls_hello *out
     if (memchr(compressions.start, 0, compressions.length) == NULL)
         return bad(out, ALERT_ILLEGAL_PARAMETER, "a ClientHello that wants compression");
     out->versions = version >= VERSION_1_2 ? TLS_HELLO_OLDER | TLS_HELLO_1_2 : TLS_HELLO_OLDER;
+    out->traits.version = (uint16_t)version;
+    note_values(suites, &out->traits, &out->traits.suites);
     return read_extensions(extensions, out);
 }
 
@@ -311,6 +335,7 @@ enum tls_hello_step tls_hello_read(struct slice bytes, struct tls_hello *out)
     out->has_alpn = out->early_data = out->psk = out->ticket = false;
     out->why = NULL;
     out->alert = 0;
+    memset(&out->traits, 0, offsetof(struct tls_traits, values));
     if (bytes.length == 0)
         return HELLO_MORE;
     if (is_text(bytes.start[0]))

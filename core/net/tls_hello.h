@@ -10,6 +10,7 @@
 #define NET_TLS_HELLO_H
 
 #include "base/slice.h"
+#include "net/tls_fingerprint.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,6 +50,7 @@ struct tls_hello {
     bool has_alpn, early_data, psk, ticket;
     const char *why; /* HELLO_BAD: a static text */
     uint8_t alert;   /* HELLO_BAD: the description (RFC 8446, 6) */
+    struct tls_traits traits;
 };
 
 /* bytes: all that has come since the connection began, so more with each call. A fault of a record

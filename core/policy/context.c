@@ -8,6 +8,7 @@
 #include "http/target.h"
 #include "net/address.h"
 #include "net/network.h"
+#include "net/tls_fingerprint.h"
 #include "policy/facts.h"
 
 #include <string.h>
@@ -80,6 +81,12 @@ bool context_next_cookie(const struct facts_request *request, const char *name, 
 const struct tls_said *context_tls(const struct facts_request *request)
 {
     return request->tls;
+}
+
+/* False: there is none. Only for a request with TLS. */
+bool context_fingerprint(const struct facts_request *request, char out[TLS_FINGERPRINT_BYTES])
+{
+    return tls_fingerprint_write(request->tls->traits, out);
 }
 
 /* --- HTTP --- */

@@ -17,8 +17,10 @@ struct tls_client_said {
     struct slice error, subject, issuer, serial, sha256, pem, dns, uri, email, field, chain_field;
     int64_t not_after;
 };
-struct tls_said { struct slice version, cipher, name, alpn; bool resumed; const struct tls_client_said *client; };
+struct tls_said { struct slice version, cipher, name, alpn, traits; bool resumed;
+                  const struct tls_client_said *client; };
 const struct tls_said *context_tls(const struct facts_request *);
+bool context_fingerprint(const struct facts_request *, char out[36]);
 struct grpc_call { struct slice service, method; uint64_t timeout_ms; };
 const struct grpc_call *context_grpc(const struct facts_request *);
 struct context_cookie { struct slice name, value; uint32_t field, from_bytes; };
@@ -42,8 +44,9 @@ local function locked_meta(what, fields)
   }
 end
 
-local tls_meta = locked_meta("ctx.tls",
-  { version = true, cipher = true, name = true, alpn = true, resumed = true, client = true })
+local TLS_FIELDS = {
+  version = true, cipher = true, name = true, alpn = true, resumed = true, client = true, fingerprint = true,
+}
 local tls_client_meta = locked_meta("ctx.tls.client", {
   verified = true, error = true, subject = true, issuer = true, names = true, serial = true, sha256 = true,
   not_after = true, pem = true,
@@ -103,14 +106,27 @@ return function(fields, methods, call, check_fresh)
     return text_of(text)
   end
 
+  local tls_meta = locked_meta("ctx.tls", TLS_FIELDS)
+  local calls = setmetatable({}, { __mode = "k" }) -- by ctx.tls: the number of its call
+  local fingerprint = prelude.ffi.new "char[36]"
+
+  -- Made when it is asked for: it takes longer than all the rest.
+  function tls_meta.__index(tls, key)
+    if key ~= "fingerprint" then return not TLS_FIELDS[key] and unknown("ctx.tls", key, TLS_FIELDS) or nil end
+    check_fresh({ calls[tls] }, "ctx.tls")
+    return C.context_fingerprint(call.request, fingerprint) and text_of(fingerprint, 36) or nil
+  end
+
   function fields.tls(request)
     local tls = C.context_tls(request)
     if tls == nil then return nil end
-    return setmetatable({
+    local said = setmetatable({
       version = text_of(tls.version.start, tls.version.length), cipher = text_of(tls.cipher.start, tls.cipher.length),
       name = text_or_nil(tls.name), alpn = text_or_nil(tls.alpn), resumed = tls.resumed,
       client = tls_client(tls.client),
     }, tls_meta)
+    calls[said] = call.number
+    return said
   end
 
   function fields.grpc(request)

@@ -4,6 +4,7 @@
 --   hello.extension(type, content)                           one more, for `extensions = { .. }`
 --   hello.records(message, size)                             in records of so many bytes at most
 --   hello.read(bytes)    what C reads: "more", "ready", "bad" or "not tls", and a table
+--   hello.fingerprint()  JA4 of what C has read last
 --   hello.judge(bytes)   the same of a reader in Lua that shares nothing with it
 
 local ffi = require "ffi"
@@ -21,7 +22,16 @@ struct tls_hello_seen {
   bool has_alpn, early_data, psk, ticket;
   const char *why;
   uint8_t alert;
+  struct {
+    uint16_t version;
+    uint8_t suites, extensions, signatures;
+    bool has_name, has_too_many;
+    char alpn[2];
+    uint16_t values[250];
+  } traits;
 };
+struct slice tls_traits_bytes(const void *);
+bool tls_fingerprint_write(struct slice traits, char out[36]);
 int tls_hello_read(struct slice, struct tls_hello_seen *);
 bool tls_hello_offers(const struct tls_hello_seen *, struct slice);
 ]]
@@ -116,6 +126,12 @@ end
 
 function hello.offers(protocol)
   return core.tls_hello_offers(out, ffi.new("struct slice", protocol, #protocol))
+end
+
+-- JA4 of what was read last.
+function hello.fingerprint()
+  local text = ffi.new("char[36]")
+  return core.tls_fingerprint_write(core.tls_traits_bytes(out.traits), text) and ffi.string(text, 36) or nil
 end
 
 -- --- read by Lua: what is wrong is the error "bad", what is not there yet the error "more" ---

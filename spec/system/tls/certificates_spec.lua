@@ -214,6 +214,7 @@ describe("lb check", function()
     end
     local ca = ("client = { ca = %q, verify = %%q }"):format(shop.cert)
     assert.equal(0, with("", "ctx.tls.version .. ctx.scheme").code)
+    assert.equal(0, with("", "ctx.tls.fingerprint:sub(1, 3)").code)
     assert.equal(0, with(ca:format "require", "ctx.tls.client.subject").code)
     assert.equal(2, with(ca:format "request", "ctx.tls.client.subject").code)
   end)

@@ -1,5 +1,6 @@
 -- A listener with tls = true: who completes a handshake, and what the others are sent.
 local certificates = require "spec.support.certificates"
+local hello = require "spec.support.hello"
 local play = require "spec.support.play"
 local tls = require "spec.support.tls"
 
@@ -80,6 +81,32 @@ describe("a listener with tls = true", function()
     local curl = play.run { "curl", "-sSk", "--http1.0", "https://" .. lb.address .. "/" }
     -- curl from 8.5 on offers http/1.1 here, too
     assert.truthy(curl.out:find "^http/1%.[01]$", curl.err)
+  end)
+
+  for _, version in ipairs { "1.2", "1.3" } do
+    it("says what kind of program the client is, with TLS " .. version, function()
+      local lb = start(nil, [[choose = function(ctx)
+        local first = ctx.tls
+        return ctx:respond { body = first.fingerprint .. " " .. ctx.tls.fingerprint } end,]])
+      local options = { version = version, name = "a.test", alpn = { "h2", "http/1.1" } }
+      assert.equal("ready", (hello.read(tls.hello(options))))
+      local fingerprint = hello.fingerprint()
+      assert.matches("^t" .. version:gsub("%.", "") .. "d%d%d%d%dh2_%x+_%x+$", fingerprint)
+      local _, client = asks(lb, options)
+      client:send(GET)
+      assert.equal(fingerprint .. " " .. fingerprint, client:response().body)
+      options.session = tls.session(client)
+      assert.matches("^t", (asks(lb, options)))
+    end)
+  end
+
+  it("does not say it of a ctx.tls from another call", function()
+    local lb = start(nil, [[choose = function(ctx)
+      if kept then return ctx:respond { body = tostring(select(2, pcall(function() return kept.fingerprint end))) } end
+      kept = ctx.tls
+      return ctx:respond { body = kept.version } end,]])
+    asks(lb)
+    assert.matches("this ctx.tls was kept from another call", (asks(lb)), 1, true)
   end)
 
   it("says what the library has against a certificate, which is not that memory is full", function()
