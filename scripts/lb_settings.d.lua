@@ -54,6 +54,8 @@
 ---@field least_rate? integer
 ---@field connections? integer
 ---@field per_client? integer
+---@field per_client_requests? integer
+---@field connection_age? number
 ---@field memory? integer
 ---@field attempts? integer
 ---@field retry_budget? number
@@ -64,6 +66,10 @@
 ---@field headers? string|string[]
 ---@field host? boolean
 ---@field skip? string|string[]
+
+---@class (exact) lb.Http2Settings
+---@field streams? integer
+---@field websocket? boolean
 
 ---@class (exact) lb.ScriptSettings
 ---@field budget_ms? number
@@ -77,6 +83,7 @@
 ---@field [1] string
 ---@field proxy? boolean each connection begins with a PROXY header
 ---@field tls? boolean and with a handshake, for which `tls` has the certificates
+---@field h2c? boolean without TLS: clients may begin with HTTP/2
 
 ---@class (exact) lb.Certificate
 ---@field cert string the path of the chain, the site's own certificate first
@@ -98,7 +105,7 @@
 ---@field min_version? "1.2"|"1.3"
 ---@field ciphers? string
 ---@field groups? string
----@field alpn? string[]
+---@field alpn? ("h2"|"http/1.1")[]
 ---@field strict? boolean
 ---@field tickets? integer
 ---@field client? lb.TlsClientSettings
@@ -132,6 +139,7 @@
 ---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
 ---@field timeouts? lb.TimeoutSettings
 ---@field limits? lb.LimitSettings
+---@field h2? lb.Http2Settings
 ---@field script? lb.ScriptSettings
 ---@field init? fun()
 ---@field choose? fun(ctx: lb.Ctx, backends: lb.Backends): lb.Choice, lb.ChoiceOptions|string|nil

@@ -48,6 +48,53 @@ void admission_count(struct client *c)
         client_count(c);
 }
 
+/* --- requests --- */
+
+/* Requests are counted apart from connections. */
+static uint64_t client_request_key(const struct client *c)
+{
+    const uint64_t apart = 0x9e3779b97f4a7c15u;
+    struct network client;
+    uint64_t key;
+
+    network_of_client(&client, &c->peer);
+    key = clients_by_address_key(c->clients->segment, client.address) ^ apart;
+    return key != 0 ? key : 1;
+}
+
+bool admission_weighs_request(struct incoming *in)
+{
+    struct client *c = in->client;
+    struct clients *clients = c->clients;
+    const struct config_limits *limits = &clients->config->limits;
+    uint32_t age_ms = (uint32_t)loop_now_ms(clients->loop) - c->accepted_ms;
+    uint32_t count;
+
+    if (c->h2 == NULL && limits->connection_age_ms > 0 && age_ms >= limits->connection_age_ms)
+        in->closes = true;
+    if (limits->per_client_requests == 0 || admission_trusts(c))
+        return true;
+    in->counted_as = client_request_key(c);
+    count = clients_by_address_add(clients->segment, clients->worker, in->counted_as);
+    if (count == 0) /* there was no room to count it */
+        in->counted_as = 0;
+    if (count <= limits->per_client_requests)
+        return true;
+    admission_forget_request(in);
+    return false;
+}
+
+void admission_forget_request(struct incoming *in)
+{
+    const struct clients *clients = in->client->clients;
+
+    if (in->counted_as != 0)
+        clients_by_address_remove(clients->segment, clients->worker, in->counted_as);
+    in->counted_as = 0;
+}
+
+/* --- connections --- */
+
 static void clients_log_refused(struct clients *clients, const struct client *c)
 {
     uint64_t refused =

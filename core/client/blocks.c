@@ -2,7 +2,7 @@
  * The memory of requests: one block for each incoming, kept for the next.
  */
 #include "base/mem.h"
-#include "client/client_inside.h"
+#include "client/admission.h"
 
 enum {
     INCOMING_BLOCK_BYTES = 8192,
@@ -19,28 +19,45 @@ static void on_body(struct parse *parse, struct slice piece)
         in->events->on_body(in, piece);
 }
 
+void *blocks_take(struct clients *clients)
+{
+    struct list_node *block = clients->spare.next;
+
+    if (block == &clients->spare)
+        return mem_alloc(INCOMING_BLOCK_BYTES);
+    list_remove(block);
+    clients->spare_count--;
+    if (clients->spare_count < clients->spare_least)
+        clients->spare_least = clients->spare_count;
+    return block;
+}
+
+void blocks_give(struct clients *clients, void *block)
+{
+    if (clients->spare_count >= SPARE_MAX) {
+        mem_free(block);
+        return;
+    }
+    clients->spare_count++;
+    list_prepend(&clients->spare, block);
+}
+
+void incoming_begin(struct incoming *in, struct client *c, const struct incoming_ways *ways,
+                    void *block, void *behind)
+{
+    memset(in, 0, sizeof *in);
+    in->ways = ways;
+    in->client = c;
+    arena_init(&in->arena, behind, INCOMING_BLOCK_BYTES - (size_t)((char *)behind - (char *)block));
+    parse_init_request(&in->parse, &c->clients->limits, &in->arena, on_body);
+}
+
 void incoming_new(struct client *c)
 {
-    struct clients *clients = c->clients;
-    struct incoming *in;
+    struct incoming *in = blocks_take(c->clients);
 
-    if (list_is_empty(&clients->spare)) {
-        in = mem_alloc(INCOMING_BLOCK_BYTES);
-    } else {
-        struct list_node *block = clients->spare.next;
-
-        list_remove(block);
-        clients->spare_count--;
-        if (clients->spare_count < clients->spare_least)
-            clients->spare_least = clients->spare_count;
-        in = (struct incoming *)(void *)block;
-    }
-    memset(in, 0, sizeof *in);
-    in->ways = &incoming_h1;
-    in->client = c;
-    in->closes = clients->is_draining;
-    arena_init(&in->arena, in + 1, INCOMING_BLOCK_BYTES - sizeof *in);
-    parse_init_request(&in->parse, &clients->limits, &in->arena, on_body);
+    incoming_begin(in, c, &incoming_h1, in, in + 1);
+    in->closes = c->clients->is_draining;
     c->incoming = in;
     c->is_paused = false;
     c->checks = 0;
@@ -50,6 +67,8 @@ void incoming_empty(struct incoming *in)
 {
     struct incoming_reader *reader = in->reader;
 
+    if (in->counted_as != 0)
+        admission_forget_request(in);
     in->reader = NULL;
     if (reader != NULL)
         reader->on_empty(reader);
@@ -59,17 +78,11 @@ void incoming_empty(struct incoming *in)
 
 void incoming_free(struct client *c)
 {
-    struct clients *clients = c->clients;
     struct incoming *in = c->incoming;
 
     c->incoming = NULL;
     incoming_empty(in);
-    if (clients->spare_count >= SPARE_MAX) {
-        mem_free(in);
-        return;
-    }
-    clients->spare_count++;
-    list_prepend(&clients->spare, (struct list_node *)(void *)in);
+    blocks_give(c->clients, in);
 }
 
 void blocks_free(struct clients *clients, unsigned kept)

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "client/admission.h"
+#include "client/h2.h"
 #include "client/handshake.h"
 #include "client/introduction.h"
 #include "client/patience.h"
@@ -72,6 +73,10 @@ static void client_take_head(struct client *c)
         client_fail_head(c, INCOMING_TOO_MANY, "more connections than limits.per_client");
         return;
     }
+    if (!admission_admits_request(in)) {
+        client_fail_head(c, INCOMING_TOO_MANY, "more requests than limits.per_client_requests");
+        return;
+    }
     client_enter(c, CLIENT_BUSY);
     in->awaits_continue = in->parse.has_body && in->parse.head.version == VERSION_1_1 &&
                           head_lists(&in->parse.head, FIELD_EXPECT, SLICE("100-continue"));
@@ -105,25 +110,10 @@ static void client_take_end(struct client *c)
         client_watch(c);
 }
 
-static enum incoming_fault fault_of(enum parse_error error)
-{
-    switch (error) {
-    case PARSE_BAD_VERSION:
-        return INCOMING_BAD_VERSION;
-    case PARSE_LONG_LINE:
-        return INCOMING_LONG_LINE;
-    case PARSE_LARGE_HEAD:
-    case PARSE_MANY_FIELDS:
-        return INCOMING_LARGE_HEAD;
-    default:
-        return INCOMING_BAD;
-    }
-}
-
 static void client_take_failure(struct client *c)
 {
     struct incoming *in = c->incoming;
-    enum incoming_fault fault = fault_of(in->parse.error);
+    enum incoming_fault fault = client_fault_of(in->parse.error);
 
     if (c->state == CLIENT_HEAD) {
         client_fail_head(c, fault, in->parse.why);
@@ -206,6 +196,28 @@ static void client_admit(struct client *c)
         client_reset(c);
     else if (c->listener->is_secure)
         handshake_begin(c);
+    else if (c->listener->is_h2c)
+        client_enter(c, CLIENT_PREFACE);
+}
+
+/* HTTP/2 or HTTP/1? What comes is kept until that is known. */
+static void client_take_preface(struct client *c, struct slice bytes)
+{
+    enum h2_preface found;
+
+    early_keep(c, bytes);
+    found = h2_preface_in(buffer_slice(c->early));
+    if (found == H2_PREFACE_WHOLE) {
+        h2_client_begin(c);
+        h2_client_take(c, buffer_slice(c->early));
+        loop_end_event(c->clients->loop); /* it is borrowed */
+        early_drop(c);
+    } else if (found == H2_PREFACE_NOT) {
+        client_enter(c, CLIENT_IDLE);
+        client_feed_early(c);
+        if (c->state != CLIENT_CLOSING)
+            client_hold_back(c);
+    }
 }
 
 /* Behind the header the first request may be there, whole or in part. */
@@ -217,10 +229,28 @@ static void client_take_introduction(struct client *c, struct slice bytes)
     client_enter(c, CLIENT_IDLE);
     deadline_set(c->clients->loop, &c->deadline, client_first_head_ms(c->clients));
     client_admit(c);
+    if (c->state == CLIENT_PREFACE && early_bytes(c) > 0)
+        client_take_preface(c, SLICE(""));
     if (c->state == CLIENT_IDLE)
         client_feed_early(c);
     if (c->state != CLIENT_CLOSING)
         client_hold_back(c);
+}
+
+/* States in which what comes is no HTTP/1. */
+enum {
+    CLIENT_TAKES_ELSE =
+        1 << CLIENT_INTRODUCTION | 1 << CLIENT_PREFACE | 1 << CLIENT_H2 | 1 << CLIENT_LINGERING,
+};
+
+static void client_take_else(struct client *c, struct slice bytes)
+{
+    if (c->state == CLIENT_H2)
+        h2_client_take(c, bytes);
+    else if (c->state == CLIENT_PREFACE)
+        client_take_preface(c, bytes);
+    else if (c->state == CLIENT_INTRODUCTION)
+        client_take_introduction(c, bytes);
 }
 
 static void on_bytes(struct stream *s, struct slice bytes)
@@ -229,10 +259,8 @@ static void on_bytes(struct stream *s, struct slice bytes)
     size_t used;
 
     DCHECK(c->state != CLIENT_CLOSING);
-    if (c->state == CLIENT_LINGERING)
-        return;
-    if (c->state == CLIENT_INTRODUCTION) {
-        client_take_introduction(c, bytes);
+    if ((CLIENT_TAKES_ELSE >> c->state & 1) != 0) {
+        client_take_else(c, bytes);
         return;
     }
     if (early_bytes(c) > 0) {
@@ -264,6 +292,8 @@ static void on_secured(struct stream *s, enum tls_refusal refusal)
     client_enter(c, CLIENT_IDLE);
     if (!c->is_refused)
         deadline_set(c->clients->loop, &c->deadline, client_first_head_ms(c->clients));
+    if (slice_is(s->tls->said.alpn, SLICE("h2")))
+        h2_client_begin(c);
 }
 
 /* --- endings --- */
@@ -306,6 +336,8 @@ static void on_drained(struct stream *s)
     CHECK(c->state != CLIENT_CLOSING);
     if (c->state == CLIENT_LINGERING && c->has_ended)
         client_close(c);
+    if (c->state == CLIENT_H2)
+        h2_client_drained(c);
     if (c->state != CLIENT_BUSY && c->state != CLIENT_TUNNEL)
         return;
     if (!watch_drained(c))
@@ -427,6 +459,7 @@ void clients_accept(struct clients *clients, const struct listener *listener, in
     c->listener = listener;
     c->peer = *peer;
     c->is_new = true;
+    c->accepted_ms = (uint32_t)loop_now_ms(clients->loop);
     deadline_init(&c->deadline, client_on_deadline);
     deferred_init(&c->resume, on_resume);
     list_init(&c->node);
@@ -443,6 +476,10 @@ void clients_accept(struct clients *clients, const struct listener *listener, in
 /* A request that is on its way, or is there and not read yet, is still served. */
 void client_drain(struct client *c)
 {
+    if (c->h2 != NULL) {
+        h2_client_drain(c);
+        return;
+    }
     if (!client_is_resting(c)) {
         if (c->incoming != NULL)
             c->incoming->closes = true;

@@ -18,6 +18,8 @@ enum client_state {
     CLIENT_HEAD,
     CLIENT_BUSY,
     CLIENT_TUNNEL,
+    CLIENT_PREFACE, /* as they begin where listen has h2c = true */
+    CLIENT_H2,
     CLIENT_LINGERING,
     CLIENT_CLOSING,
 };
@@ -30,11 +32,13 @@ struct client {
     struct list_node node;
     struct clients *clients;
     const struct listener *listener; /* by which it came */
-    struct incoming *incoming;       /* NULL while idle */
+    struct incoming *incoming;       /* NULL while idle, and in HTTP/2 */
+    struct client_h2 *h2;            /* NULL: it speaks HTTP/1 (client/h2.h) */
     struct buffer *early;            /* read ahead of its turn; NULL: nothing */
     struct bond *bonds;              /* what ends with it: connections that serve it alone */
     struct sockaddr_in6 peer;
     uint32_t watched_bytes; /* not taken by the client when the deadline was set */
+    uint32_t accepted_ms;   /* steady clock, its low bits */
     uint32_t rested_ms;     /* steady clock, its low bits: since when, if it rests */
     uint64_t counted_as;    /* its key in shared/clients_by_address.h; 0: it is not counted */
     uint8_t state;          /* changes in client_enter only */
@@ -65,6 +69,7 @@ void client_reset(struct client *);     /* the same, and the peer sees a reset *
 void client_on_closed(struct stream *); /* the last event of its stream: frees it */
 /* There is no valid head, and will be none: it is answered with an error, if at all. */
 void client_fail_head(struct client *, enum incoming_fault, const char *text);
+enum incoming_fault client_fault_of(enum parse_error);
 
 /* --- early.c: what it has sent ahead of its turn --- */
 
@@ -103,7 +108,12 @@ void resting_note(struct client *, enum clients_list);
 
 /* --- blocks.c: the memory of requests, kept for the next --- */
 
-void incoming_new(struct client *);     /* a request begins: client->incoming */
+void *blocks_take(struct clients *); /* of INCOMING_BLOCK_BYTES */
+void blocks_give(struct clients *, void *block);
+/* Of a block taken, where the arena begins at `behind`: a request begins. */
+void incoming_begin(struct incoming *, struct client *, const struct incoming_ways *, void *block,
+                    void *behind);
+void incoming_new(struct client *);     /* the same of HTTP/1: client->incoming */
 void incoming_empty(struct incoming *); /* only how it ended is asked from now on */
 void incoming_free(struct client *);
 void blocks_free(struct clients *, unsigned kept); /* the spare ones, but so many */

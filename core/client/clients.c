@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "client/admission.h"
+#include "client/h2.h"
 #include "client/handshake.h"
 #include "net/tls_tickets.h"
 
@@ -39,6 +40,8 @@ void clients_follow(struct clients *clients, const struct config *config)
                                             .head = config->limits.head,
                                             .fields = config->limits.fields};
     clients->config = config;
+    clients->weighs_requests =
+        config->limits.per_client_requests > 0 || config->limits.connection_age_ms > 0;
     tls_server_follow(&clients->tls, &config->tls.sites);
     if (config->limits.per_client > 0)
         clients_each(clients, admission_count);
@@ -77,6 +80,8 @@ static void client_cut(struct client *c)
 {
     if (c->incoming != NULL)
         c->incoming->is_cut = true;
+    if (c->h2 != NULL)
+        h2_client_note_cut(c);
     client_close(c);
 }
 

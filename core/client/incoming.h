@@ -6,7 +6,7 @@
  * calls incoming_done exactly once; after that no event comes, and the memory,
  * the arena's included, goes away at the end of the loop turn.
  *
- * How it is spelt in bytes only its ways know: those of client/h1.c.
+ * How it is spelt in bytes only its ways know: those of client/h1.c, or client/h2_answer.c.
  */
 #ifndef CLIENT_INCOMING_H
 #define CLIENT_INCOMING_H
@@ -88,6 +88,8 @@ struct incoming {
     struct rate sent;       /* of the body, by the client; and */
     struct rate taken;      /* of the answer */
     uint64_t took_ms;       /* when the client was last seen to take some of what waits for it */
+    uint32_t stream_id;     /* of HTTP/2; else 0 */
+    uint64_t counted_as;    /* for limits.per_client_requests; 0: it is not counted */
     const char *why_gone;   /* why the client is made to go; NULL: it went by itself */
     bool is_first;          /* of its connection */
     bool body_complete;     /* the whole request is in */

@@ -1,9 +1,10 @@
 #include "client/relief.h"
 
 #include "base/mem.h"
-#include "client/client_inside.h"
+#include "client/h2.h"
 
-static void holders_note(struct holders *holders, struct client *c, size_t bytes)
+static void holders_note(struct holders *holders, struct client *c, struct incoming *in,
+                         size_t bytes)
 {
     struct holder *list = holders->list;
     unsigned at = holders->count;
@@ -12,7 +13,7 @@ static void holders_note(struct holders *holders, struct client *c, size_t bytes
         return;
     for (; at > 0 && list[at - 1].bytes < bytes; at--)
         list[at] = list[at - 1];
-    list[at] = (struct holder){c, bytes};
+    list[at] = (struct holder){c, in, bytes};
     if (holders->count < HOLDERS_MAX)
         holders->count++;
 }
@@ -33,17 +34,33 @@ static size_t client_held_bytes(struct client *c)
     return bytes;
 }
 
+/* Each request by itself; the connection's own memory is as large as its settings say. */
+static void holders_weigh_streams(struct holders *holders, struct client *c)
+{
+    struct list_node *head = &c->h2->streams;
+
+    for (struct list_node *node = head->next; node != head; node = node->next) {
+        struct client_stream *s = list_entry(node, struct client_stream, node);
+
+        holders_note(holders, c, &s->in, client_stream_held_bytes(s));
+    }
+}
+
 static void holders_weigh(struct holders *holders, struct client *c)
 {
-    size_t bytes;
+    size_t bytes, own = mem_size(c) + (c->stream.tls != NULL ? TLS_HELD_BYTES : 0);
 
     if (c->state == CLIENT_CLOSING)
         return;
+    if (c->h2 != NULL) {
+        own += mem_size(c->h2) + h2_held_bytes(&c->h2->wire);
+        holders_weigh_streams(holders, c);
+    }
     bytes = client_held_bytes(c);
     if (bytes > 0)
-        holders_note(holders, c, bytes);
-    else
-        holders->idle_bytes += mem_size(c) + (c->stream.tls != NULL ? TLS_HELD_BYTES : 0);
+        holders_note(holders, c, NULL, bytes);
+    else if (client_is_resting(c))
+        holders->idle_bytes += own;
 }
 
 void holders_find(struct holders *holders, struct clients *clients)
@@ -61,11 +78,13 @@ void holders_find(struct holders *holders, struct clients *clients)
 }
 
 /* What it asks for ends, with a 503 if there is still a place for that. */
-static void client_end_request(struct client *c)
+static void client_end_request(struct client *c, struct incoming *of_h2)
 {
     struct incoming *in = c->incoming;
 
-    if (c->state == CLIENT_HEAD)
+    if (of_h2 != NULL)
+        client_stream_end_request(client_stream_of(of_h2));
+    else if (c->state == CLIENT_HEAD)
         client_fail_head(c, INCOMING_NO_MEMORY, "limits.memory");
     else if (in != NULL && !in->is_done)
         incoming_fail_body(in, INCOMING_NO_MEMORY, "limits.memory");
@@ -84,7 +103,7 @@ unsigned holders_end(const struct holders *holders, size_t bytes)
         if (c->state == CLIENT_CLOSING)
             continue; /* it went with one before it */
         freed += holders->list[i].bytes;
-        client_end_request(c);
+        client_end_request(c, holders->list[i].incoming);
         ended++;
     }
     return ended;

@@ -14,6 +14,7 @@ enum { HOLDERS_MAX = 64 };
 
 struct holder {
     struct client *client;
+    struct incoming *incoming; /* which of its requests, or NULL */
     size_t bytes;
 };
 

@@ -3,6 +3,7 @@
  */
 #include "client/admission.h"
 #include "client/clients.h"
+#include "client/h2.h"
 
 enum { REST_LEAST_MS = 50 }; /* the next request may be on its way */
 
@@ -10,7 +11,8 @@ bool client_is_resting(const struct client *c)
 {
     return c->state == CLIENT_IDLE || c->state == CLIENT_INTRODUCTION ||
            c->state == CLIENT_HANDSHAKE ||
-           (c->state == CLIENT_HEAD && parse_is_at_start(&c->incoming->parse));
+           (c->state == CLIENT_HEAD && parse_is_at_start(&c->incoming->parse)) ||
+           c->state == CLIENT_PREFACE || (c->state == CLIENT_H2 && h2_client_rests(c));
 }
 
 void resting_note(struct client *c, enum clients_list list)

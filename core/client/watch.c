@@ -21,6 +21,7 @@
  * soon as the client's kernel has forgotten the socket (stream_keep_alive), or the next byte of
  * the body.
  */
+#include "client/h2.h"
 #include "client/handshake.h"
 #include "client/introduction.h"
 #include "client/patience.h"
@@ -292,6 +293,8 @@ void client_on_deadline(struct deadline *d)
         introduction_late(c);
     else if (c->state == CLIENT_HANDSHAKE)
         handshake_late(c);
+    else if (c->h2 != NULL)
+        h2_client_late(c);
     else
         client_look_again(c);
 }

@@ -53,6 +53,7 @@ struct config_listen {
     struct address address; /* never ADDRESS_NAME, never ADDRESS_UNIX */
     bool proxy;             /* each connection begins with a PROXY header */
     bool tls;               /* each connection begins with a TLS handshake */
+    bool h2c;               /* without TLS: a connection may begin with HTTP/2's preface */
 };
 
 /* A certificate as the script names it. */
@@ -85,6 +86,7 @@ struct config_tls { /* in use if a listener has tls, but for remotes and files *
     struct config_remote *remotes; /* of backends: config/remotes.h */
     unsigned remotes_count;
     enum tls_version min_version;
+    enum tls_alpn alpn;
     char *ciphers, *groups; /* in OpenSSL's notation; NULL: ours (net/tls_site.h) */
     unsigned tickets;
     struct slice
@@ -160,15 +162,22 @@ struct config_limits {
     uint64_t request_line; /* bytes */
     uint64_t head;         /* bytes, request line included */
     uint64_t fields;
-    uint64_t body;        /* bytes; 0: no limit */
-    uint64_t replay;      /* bytes of a body kept so that it can be sent again */
-    uint64_t queue;       /* requests that wait for a backend with room, over all workers */
-    uint64_t least_rate;  /* bytes a second that a client has to send or to take; 0: none */
-    uint64_t connections; /* clients, over all workers; 0: derived from descriptors */
-    uint64_t per_client;  /* connections of one address, over all workers; 0: no limit */
-    uint64_t memory;      /* bytes for clients, over all workers; 0: derived from the machine */
+    uint64_t body;                /* bytes; 0: no limit */
+    uint64_t replay;              /* bytes of a body kept so that it can be sent again */
+    uint64_t queue;               /* requests that wait for a backend with room, over all workers */
+    uint64_t least_rate;          /* bytes a second that a client has to send or to take; 0: none */
+    uint64_t connections;         /* clients, over all workers; 0: derived from descriptors */
+    uint64_t per_client;          /* connections of one address, over all workers; 0: no limit */
+    uint64_t per_client_requests; /* under way at once, counted in the same way; 0: no limit */
+    uint64_t connection_age_ms;   /* then a client's connection drains; 0: never */
+    uint64_t memory; /* bytes for clients, over all workers; 0: derived from the machine */
     uint32_t attempts;
     double retry_budget; /* fraction of requests */
+};
+
+struct config_h2 {
+    uint32_t streams; /* of a client's connection, at once */
+    bool websocket;   /* RFC 8441 */
 };
 
 enum config_log_format { CONFIG_LOG_BY_STREAM, CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
@@ -226,6 +235,7 @@ struct config {
     struct config_health health;
     struct config_timeouts timeouts;
     struct config_limits limits;
+    struct config_h2 h2;
     struct config_script script_limits;
     /* "backends by BACKENDS": settings of the script that were replaced; NULL: none */
     char *overridden;

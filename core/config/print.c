@@ -62,12 +62,13 @@ static void print_backend(struct buffer *out, const struct config *config,
 
 static void print_listen(struct buffer *out, const struct config_listen *listen)
 {
-    bool is_table = listen->proxy || listen->tls;
+    bool is_table = listen->proxy || listen->tls || listen->h2c;
 
     buffer_append_text(out, is_table ? "{ " : "");
     print_text(out, listen->written);
     buffer_append_text(out, listen->proxy ? ", proxy = true" : "");
     buffer_append_text(out, listen->tls ? ", tls = true" : "");
+    buffer_append_text(out, listen->h2c ? ", h2c = true" : "");
     buffer_append_text(out, is_table ? " }" : "");
 }
 
@@ -128,7 +129,12 @@ static void print_pages(struct buffer *out, const struct config *config)
 static void print_setting(struct buffer *out, const struct config *config,
                           const struct setting *setting)
 {
-    buffer_printf(out, "    %s = %.15g,", setting->name, setting_get(config, setting));
+    double value = setting_get(config, setting);
+
+    if (setting->kind == SETTING_FLAG)
+        buffer_printf(out, "    %s = %s,", setting->name, value != 0 ? "true" : "false");
+    else
+        buffer_printf(out, "    %s = %.15g,", setting->name, value);
     if (setting->offset == offsetof(struct config, limits.memory))
         buffer_printf(out, " -- %" PRIu64 " for each worker", config_memory_part(config));
     buffer_append_byte(out, '\n');

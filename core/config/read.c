@@ -137,9 +137,9 @@ static void read_trusted(void *config, struct fields *table, const char *name, u
 /* { address, option = value }. */
 static void read_listener(struct config *config, struct fields *list, unsigned position)
 {
-    static const char *const known[] = {"proxy", "tls", NULL};
+    static const char *const known[] = {"proxy", "tls", "h2c", NULL};
     unsigned first = config->listen_count;
-    bool proxy = false, tls = false;
+    bool proxy = false, tls = false, h2c = false;
     struct fields entry;
 
     if (!fields_enter(&entry, list, NULL, position))
@@ -150,9 +150,13 @@ static void read_listener(struct config *config, struct fields *list, unsigned p
     read_text(config, &entry, NULL, 1, addresses_add_listen);
     fields_flag(&entry, "proxy", &proxy);
     fields_flag(&entry, "tls", &tls);
+    fields_flag(&entry, "h2c", &h2c);
+    if (tls && h2c)
+        fields_fail(&entry, "h2c", 0, "HTTP/2 over TLS needs no h2c: leave it out");
     for (unsigned i = first; i < config->listen_count; i++) {
         config->listen[i].proxy = proxy;
         config->listen[i].tls = tls;
+        config->listen[i].h2c = h2c;
     }
     fields_leave(&entry);
 }
@@ -180,6 +184,8 @@ static void read_listen_list(struct config *config, struct fields *root)
         fields_fail(root, "listen", 0, not_in_list, ":80", "proxy");
     if (fields_type(&list, "tls", 0) != FIELDS_NOTHING)
         fields_fail(root, "listen", 0, not_in_list, ":443", "tls");
+    if (fields_type(&list, "h2c", 0) != FIELDS_NOTHING)
+        fields_fail(root, "listen", 0, not_in_list, ":80", "h2c");
     count = fields_count(&list, ADDRESSES_LISTEN_MAX);
     for (unsigned i = 1; i <= count; i++)
         read_listen_item(config, &list, i);
@@ -323,9 +329,15 @@ static void read_setting(struct config *config, struct fields *table, const stru
                                            setting->kind == SETTING_COUNT64,
                                        setting->kind == SETTING_SECONDS ? "seconds" : NULL};
     double value;
+    bool flag;
 
-    if (fields_number(table, setting->name, 0, &range, &value))
+    if (setting->kind == SETTING_FLAG) {
+        flag = setting_get(config, setting) != 0;
+        fields_flag(table, setting->name, &flag);
+        setting_set(config, setting, flag);
+    } else if (fields_number(table, setting->name, 0, &range, &value)) {
         setting_set(config, setting, value);
+    }
 }
 
 static void check_heads(struct config *config, struct fields *limits)
@@ -458,7 +470,7 @@ void read_settings(struct config *config, const struct config_given *given, stru
         "forwarded", "pages",    "health",  "timeouts",   "limits",
         "script",    "init",     "choose",  "on_failure", "on_response",
         "on_health", "on_done",  "trace",   "body_first", "reuse",
-        "via",       "log",      "tls",     NULL};
+        "via",       "log",      "tls",     "h2",         NULL};
 
     habits_check_settings(root);
     fields_check_names(root, known);

@@ -52,9 +52,16 @@ static const struct setting limits[] = {
     {OTHER(COUNT64, limits, least_rate, 100, 1, GIB, true)},
     {OTHER(COUNT64, limits, connections, 0, 1, 10000000, true)},
     {OTHER(COUNT64, limits, per_client, 0, 1, 10000000, true)},
+    {OTHER(COUNT64, limits, per_client_requests, 0, 1, 10000000, true)},
+    {SECONDS(limits, connection_age, 0, MS, 7 * DAY, true)},
     {OTHER(COUNT64, limits, memory, 0, 16 * MIB, 1024 * GIB, true)},
     {OTHER(COUNT32, limits, attempts, 3, 1, 100, false)},
     {OTHER(FRACTION, limits, retry_budget, 0.2, 0, 1, false)},
+};
+
+static const struct setting h2[] = {
+    {OTHER(COUNT32, h2, streams, 100, 1, 10000, false)},
+    {OTHER(FLAG, h2, websocket, 1, 0, 1, false)},
 };
 
 static const struct setting script[] = {
@@ -66,9 +73,8 @@ static const struct setting script[] = {
 };
 
 const struct settings_group settings_groups[SETTINGS_GROUPS] = {
-    {"health", health, COUNT(health)},
-    {"timeouts", timeouts, COUNT(timeouts)},
-    {"limits", limits, COUNT(limits)},
+    {"health", health, COUNT(health)}, {"timeouts", timeouts, COUNT(timeouts)},
+    {"limits", limits, COUNT(limits)}, {"h2", h2, COUNT(h2)},
     {"script", script, COUNT(script)},
 };
 
@@ -81,6 +87,8 @@ double setting_get(const struct config *config, const struct setting *setting)
         return *(const uint32_t *)member;
     case SETTING_FRACTION:
         return *(const double *)member;
+    case SETTING_FLAG:
+        return *(const bool *)member;
     case SETTING_SECONDS:
         return (double)*(const uint64_t *)member / 1000;
     default:
@@ -99,6 +107,9 @@ void setting_set(struct config *config, const struct setting *setting, double va
         break;
     case SETTING_FRACTION:
         *(double *)member = value;
+        break;
+    case SETTING_FLAG:
+        *(bool *)member = value != 0;
         break;
     case SETTING_SECONDS: /* a value above 0 must not round to 0, which means "none" */
         ms = (uint64_t)llround(value * 1000);

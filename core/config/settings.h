@@ -15,6 +15,7 @@ enum setting_kind {
     SETTING_COUNT32,  /* uint32_t */
     SETTING_COUNT64,  /* uint64_t: a count, bytes, or ms that are ms in the script too */
     SETTING_FRACTION, /* double */
+    SETTING_FLAG,     /* bool; in the script true or false */
 };
 
 struct setting {
@@ -31,7 +32,7 @@ struct settings_group { /* one table of the script */
     unsigned count;
 };
 
-enum { SETTINGS_GROUPS = 4 };
+enum { SETTINGS_GROUPS = 5 };
 extern const struct settings_group settings_groups[SETTINGS_GROUPS];
 
 void settings_set_defaults(struct config *);

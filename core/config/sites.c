@@ -168,6 +168,7 @@ static void add_site(struct making *m, struct choice *choice)
 
     *rules = (struct tls_site_rules){.id = choice->name,
                                      .min_version = tls->min_version,
+                                     .alpn = tls->alpn,
                                      .ciphers = tls->ciphers,
                                      .groups = tls->groups,
                                      .tickets = tls->tickets};

@@ -23,6 +23,7 @@ static const char *const verifications[] = {"none", "request", "require", NULL};
 void tls_set_defaults(struct config_tls *tls)
 {
     tls->min_version = TLS_VERSION_1_2;
+    tls->alpn = TLS_ALPN_H2_H1;
     tls->tickets = 1;
 }
 
@@ -235,27 +236,37 @@ static void read_clients(struct config_tls *tls, struct fields *root)
 
 /* --- the rest --- */
 
-static void read_alpn(struct fields *table)
+/* By enum tls_alpn. */
+static const char *const alpn_lists[] = {"\"h2\", \"http/1.1\"", "\"http/1.1\", \"h2\"",
+                                         "\"http/1.1\"", "\"h2\""};
+
+/* The one that is named first is preferred. */
+static void read_alpn(struct config_tls *tls, struct fields *table)
 {
+    unsigned h1 = 0, h2 = 0, count;
     struct fields list;
     struct slice name;
-    unsigned count;
 
     if (!fields_enter(&list, table, "alpn", 0))
         return;
     count = fields_count(&list, PROTOCOLS_MAX);
     if (count == 0)
-        fields_fail(&list, NULL, 0, "expected { \"http/1.1\" }");
+        fields_fail(&list, NULL, 0, "expected { %s }", alpn_lists[0]);
     for (unsigned i = 1; i <= count; i++) {
-        if (!fields_text(&list, NULL, i, &name) || slice_is(name, SLICE("http/1.1")))
+        if (!fields_text(&list, NULL, i, &name))
             continue;
-        if (slice_is(name, SLICE("h2")))
-            fields_fail(&list, NULL, i,
-                        "HTTP/2 is not there yet: write alpn = { \"http/1.1\" }, or leave it out");
+        if (slice_is(name, SLICE("http/1.1")))
+            h1 = h1 > 0 ? h1 : i;
+        else if (slice_is(name, SLICE("h2")))
+            h2 = h2 > 0 ? h2 : i;
         else
-            fields_fail(&list, NULL, i, "lb speaks \"http/1.1\" only, got '%.*s'",
+            fields_fail(&list, NULL, i, "lb speaks \"h2\" and \"http/1.1\", got '%.*s'",
                         name.length > 40 ? 40 : (int)name.length, name.start);
     }
+    if (h1 == 0 || h2 == 0)
+        tls->alpn = h2 > 0 ? TLS_ALPN_H2 : TLS_ALPN_H1;
+    else
+        tls->alpn = h2 < h1 ? TLS_ALPN_H2_H1 : TLS_ALPN_H1_H2;
     fields_leave(&list);
 }
 
@@ -303,7 +314,7 @@ static void read_tls_table(struct config_tls *tls, struct fields *table)
         tls->min_version = which;
     tls->ciphers = read_words(table, "ciphers");
     tls->groups = read_words(table, "groups");
-    read_alpn(table);
+    read_alpn(tls, table);
     fields_flag(table, "strict", &tls->names.strict);
     if (fields_number(table, "tickets", 0, &some, &tickets))
         tls->tickets = (unsigned)tickets;
@@ -413,8 +424,8 @@ void tls_print(const struct config *config, struct buffer *out)
     buffer_printf(out, " },\n    min_version = \"%s\",\n", versions[tls->min_version]);
     print_words(out, "ciphers", tls->ciphers);
     print_words(out, "groups", tls->groups);
-    buffer_printf(out, "    alpn = { \"http/1.1\" },\n    strict = %s,\n    tickets = %u,\n",
-                  tls->names.strict ? "true" : "false", tls->tickets);
+    buffer_printf(out, "    alpn = { %s },\n    strict = %s,\n    tickets = %u,\n",
+                  alpn_lists[tls->alpn], tls->names.strict ? "true" : "false", tls->tickets);
     print_clients(out, tls);
     buffer_append_text(out, "  },\n");
 }

@@ -24,6 +24,7 @@ struct listener {
     uint16_t batch;    /* accepted at most in the next turn */
     bool is_waiting;   /* there was no room, and somebody waits for listener_go_on */
     bool is_proxied;   /* each connection begins with a PROXY header: net/proxy_header.h */
+    bool is_h2c;       /* without TLS a connection may begin with HTTP/2's preface */
     bool is_secure;    /* each connection begins, behind that, with a TLS handshake */
     bool (*has_room)(struct listener *); /* may somebody who comes be accepted? */
     bool (*on_full)(struct listener *); /* somebody has come: is there room now, or does he wait? */

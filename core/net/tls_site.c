@@ -20,7 +20,12 @@
 enum { CLIENT_CHAIN_BYTES = 16384, LIST_BYTES_SHOWN = 80 };
 
 /* Our order counts: http/1.0 is chosen if the client does not offer http/1.1. */
-static const unsigned char protocols[] = "\x08http/1.1\x08http/1.0";
+#define H1 "\x08http/1.1\x08http/1.0"
+#define H2 "\x02h2"
+
+/* By enum tls_alpn. */
+static const struct slice protocols[] = {
+    {H2 H1, sizeof H2 H1 - 1}, {H1 H2, sizeof H1 H2 - 1}, {H1, sizeof H1 - 1}, {H2, sizeof H2 - 1}};
 
 /* --- certificates of clients --- */
 
@@ -96,11 +101,12 @@ static bool verify_clients(SSL_CTX *context, const struct tls_client_rules *rule
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *length,
                            const unsigned char *offered, unsigned offered_length, void *data)
 {
+    const struct slice *ours = data;
     unsigned char *chosen;
 
     (void)ssl;
-    (void)data;
-    if (SSL_select_next_proto(&chosen, length, protocols, sizeof protocols - 1, offered,
+    if (SSL_select_next_proto(&chosen, length, (const unsigned char *)ours->start,
+                              (unsigned)ours->length, offered,
                               offered_length) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
@@ -145,7 +151,8 @@ static void set_modes(SSL_CTX *context, const struct tls_site_rules *rules)
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(context, rules->tickets);
     SSL_CTX_set_max_early_data(context, 0);
-    SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol,
+                               (void *)(uintptr_t)&protocols[rules->alpn]);
 }
 
 /* --- the digest, for tickets --- */

@@ -13,6 +13,9 @@
 
 enum { TLS_CERTIFICATES_MAX = 4 }; /* per site, each with another kind of key */
 
+/* Which protocols clients are offered, in our order. */
+enum tls_alpn { TLS_ALPN_H2_H1, TLS_ALPN_H1_H2, TLS_ALPN_H1, TLS_ALPN_H2 };
+
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
 
 enum tls_verify { TLS_VERIFY_NONE, TLS_VERIFY_REQUEST, TLS_VERIFY_REQUIRE };
@@ -34,6 +37,7 @@ struct tls_site_rules {
     struct tls_certificate certificates[TLS_CERTIFICATES_MAX];
     unsigned certificates_count; /* at least 1 */
     enum tls_version min_version;
+    enum tls_alpn alpn;
     const char *ciphers; /* of TLS 1.2, in OpenSSL's notation; NULL: Mozilla's "intermediate" */
     const char *groups;  /* NULL: X25519 and the NIST curves of 256 and 384 bits */
     unsigned tickets;    /* tickets per handshake; 0: none */

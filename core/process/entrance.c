@@ -164,6 +164,7 @@ int entrance_open(struct entrance *e, const struct config *config, const int *so
         l->owner = e;
         l->name = slice_of(config->listen[i].written);
         l->is_proxied = config->listen[i].proxy;
+        l->is_h2c = config->listen[i].h2c;
         l->is_secure = config->listen[i].tls;
         l->has_room = has_room;
         l->on_full = on_full;

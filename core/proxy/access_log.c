@@ -225,6 +225,15 @@ static char *put_json_tls(char *out, const struct tls_said *tls)
     return PUT(out, "}");
 }
 
+static char *put_json_version(char *out, const struct access_record *r)
+{
+    if (r->version.length > 0)
+        out = PUT(slice_put(PUT(out, ",\"version\":\""), r->version), "\"");
+    else
+        out = PUT(out, ",\"version\":null");
+    return r->stream != 0 ? decimal_put(PUT(out, ",\"stream\":"), r->stream) : out;
+}
+
 static char *put_json_record(char *out, const struct access_record *r)
 {
     out = log_put_time(PUT(out, "{\"time\":\""), clock_wall_at(r->ended_us), LOG_JSON);
@@ -233,11 +242,8 @@ static char *put_json_record(char *out, const struct access_record *r)
     out = decimal_put(PUT(out, "\",\"client_port\":"), r->client_port);
     out = log_put_foreign(PUT(out, ",\"method\":\""), r->method, shown / 4, LOG_JSON);
     out = log_put_foreign(PUT(out, "\",\"path\":\""), r->target, shown, LOG_JSON);
-    if (r->version.length > 0)
-        out = PUT(slice_put(PUT(out, "\",\"version\":\""), r->version), "\",\"status\":");
-    else
-        out = PUT(out, "\",\"version\":null,\"status\":");
-    out = decimal_put(out, r->status);
+    out = put_json_version(PUT(out, "\""), r);
+    out = decimal_put(PUT(out, ",\"status\":"), r->status);
     if (r->grpc_status >= 0)
         out = decimal_put(PUT(out, ",\"grpc_status\":"), (uint64_t)r->grpc_status);
     out = decimal_put(PUT(out, ",\"bytes_in\":"), r->bytes_in);

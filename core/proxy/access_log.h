@@ -22,6 +22,7 @@ struct access_record {
     struct slice method, target, why;
     unsigned client_port, status;
     struct slice version;         /* "1.1"; empty if there is no request line */
+    uint32_t stream;              /* of HTTP/2; else 0 */
     uint64_t bytes_in, bytes_out; /* of the bodies */
     uint64_t queue_us, policy_us, connect_us, first_byte_us, total_us;
     uint64_t ended_us; /* steady clock */

@@ -235,6 +235,7 @@ void describe_end(struct access_record *r, const struct incoming *in,
     r->target = facts->target;
     if (facts->method.length > 0)
         r->version = head_version(incoming_head(in));
+    r->stream = in->stream_id;
     r->bytes_in = in->body_bytes;
     r->by_fallback |= facts->by_fallback != 0;
     r->explained = facts->explained;

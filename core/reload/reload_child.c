@@ -16,6 +16,7 @@ static bool same_listen(const struct config *a, const struct config *b)
         return false;
     for (unsigned i = 0; i < a->listen_count; i++)
         if (a->listen[i].proxy != b->listen[i].proxy || a->listen[i].tls != b->listen[i].tls ||
+            a->listen[i].h2c != b->listen[i].h2c ||
             strcmp(a->listen[i].written, b->listen[i].written) != 0)
             return false;
     return true;

@@ -19,6 +19,7 @@ struct access_record {
   struct slice id, client_ip, method, target, why;
   unsigned client_port, status;
   struct slice version;
+  uint32_t stream;
   uint64_t bytes_in, bytes_out, queue_us, policy_us, connect_us, first_byte_us, total_us, ended_us;
   bool has_connect, has_first_byte;
   const char *backend;
@@ -86,7 +87,7 @@ local function record_of(r)
   end
   for _, name in ipairs {
     "client_port", "status", "bytes_in", "bytes_out", "queue_us", "policy_us", "connect_us", "first_byte_us",
-    "total_us", "ended_us", "has_connect", "has_first_byte", "attempts", "retries", "by_fallback",
+    "total_us", "ended_us", "has_connect", "has_first_byte", "attempts", "retries", "by_fallback", "stream",
   } do
     record[name] = r[name]
   end
@@ -146,7 +147,8 @@ local function in_json(r, shown)
   return table.concat {
     '{"time":"TIME","id":"', r.id, '","client":"', r.client_ip, '","client_port":', r.client_port,
     ',"method":', words(r.method), ',"path":"', shown_slowly(r.target, shown, true), '","version":',
-    #r.version > 0 and '"' .. r.version .. '"' or "null", ',"status":', r.status,
+    #r.version > 0 and '"' .. r.version .. '"' or "null", r.stream > 0 and (',"stream":%d'):format(r.stream) or "",
+    ',"status":', r.status,
     r.grpc_status and ',"grpc_status":' .. r.grpc_status or "",
     (',"bytes_in":%.0f,"bytes_out":%.0f'):format(r.bytes_in, r.bytes_out),
     ',"ms":{"queue":', ms(r.queue_us), ',"policy":', ms(r.policy_us),
@@ -214,7 +216,8 @@ end
 local function record(fields)
   local r = {
     id = "0123456789abcdef", client_ip = "127.0.0.1", method = "GET", target = "/", why = "", client_port = 40000,
-    status = 200, version = "1.1", bytes_in = 0, bytes_out = 100, queue_us = 12, policy_us = 34, connect_us = 345,
+    status = 200, version = "1.1", stream = 0, bytes_in = 0,
+    bytes_out = 100, queue_us = 12, policy_us = 34, connect_us = 345,
     first_byte_us = 6789, total_us = 12345, ended_us = 1000000000, has_connect = true, has_first_byte = true,
     backend = "127.0.0.1:8080", attempts = 1, retries = 0, script = "balancer.lua", by_fallback = false,
     tries = { { backend = "127.0.0.1:8080", outcome = "ok", us = 12333 } }, explained = {},
@@ -258,7 +261,8 @@ local function random_record()
     client_port = math.random(0, 65535), status = math.random(100, 599), bytes_in = number(), bytes_out = number(),
     queue_us = number(), policy_us = number(), connect_us = number(), first_byte_us = number(), total_us = number(),
     has_connect = math.random(2) == 1, has_first_byte = math.random(2) == 1, tries = tries, explained = explained,
-    version = ({ "", "1.0", "1.1" })[math.random(3)], backend = math.random(2) == 1 and name() or false,
+    version = ({ "", "1.0", "1.1" })[math.random(3)], stream = math.random(2) == 1 and 2 ^ 31 - 1 or 0,
+    backend = math.random(2) == 1 and name() or false,
     attempts = math.random(0, 200), retries = math.random(0, 20), script = name(), by_fallback = math.random(2) == 1,
     note = math.random(3) == 1 and "limits.body",
   }

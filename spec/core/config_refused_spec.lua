@@ -49,7 +49,7 @@ describe("a script's settings", function()
       { "return { backends = {\n { server = 'a:1' } } }",
         ":2: backends[1]: unknown field 'server': there is address, name, weight, tags, max_in_flight, tls" },
       { "return { listen = {\n { ':80', accept = true } } }",
-        ":2: listen[1]: unknown field 'accept': there is proxy, tls" },
+        ":2: listen[1]: unknown field 'accept': there is proxy, tls, h2c" },
       { "return {\n upstream = { 'a:1' } }",
         ':2: upstream: this is no setting of lb: write backends = { "host:port", .. }' },
       { "return { backends = 'a:1',\n ssl = {} }", ":2: ssl: this is no setting of lb: " ..

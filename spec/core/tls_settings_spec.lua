@@ -18,7 +18,7 @@ describe("the setting tls", function()
     local seen = settings.of(script "")
     assert.same({ ":80", { ":443", tls = true } }, seen.listen)
     assert.same({
-      certificates = { "a.pem" }, min_version = "1.2", alpn = { "http/1.1" }, strict = false, tickets = 1,
+      certificates = { "a.pem" }, min_version = "1.2", alpn = { "h2", "http/1.1" }, strict = false, tickets = 1,
     }, seen.tls)
     assert.equal(10, seen.timeouts.tls_handshake)
   end)
@@ -34,6 +34,12 @@ describe("the setting tls", function()
       groups = "X25519", alpn = { "http/1.1" }, strict = true, tickets = 0,
     }, seen.tls)
     assert.equal(2, seen.timeouts.tls_handshake)
+  end)
+
+  it("offers protocols in the order of its list", function()
+    for _, list in ipairs { { "h2" }, { "http/1.1", "h2" }, { "h2", "http/1.1" } } do
+      assert.same(list, settings.of(script(('alpn = { "%s" }'):format(table.concat(list, '", "')))).tls.alpn)
+    end
   end)
 
   it("says whose certificates clients have to show, for all names and for some", function()
@@ -67,12 +73,10 @@ describe("the setting tls", function()
         'certificates = { "/etc/lb/certs/*.pem" }, or { { cert = "shop.crt", key = "shop.key" } }' },
       { script("", "listen = 'https://:443',"), ":1: listen: 'https://:443': an address with TLS is a table in " ..
         'the list: { { ":443", tls = true } }' },
-      { script "alpn = { 'h2' }", ":3: tls.alpn[1]: HTTP/2 is not there yet: write " ..
-        'alpn = { "http/1.1" }, or leave it out' },
-      { script "alpn = { 'http/1.1', 'h2' }", ":3: tls.alpn[2]: HTTP/2 is not there yet: write " ..
-        'alpn = { "http/1.1" }, or leave it out' },
-      { script "alpn = { 'spdy/3' }", ":3: tls.alpn[1]: lb speaks \"http/1.1\" only, got 'spdy/3'" },
-      { script "alpn = {}", ':3: tls.alpn: expected { "http/1.1" }' },
+      { script "alpn = { 'spdy/3' }", ":3: tls.alpn[1]: lb speaks \"h2\" and \"http/1.1\", got 'spdy/3'" },
+      { script "alpn = {}", ':3: tls.alpn: expected { "h2", "http/1.1" }' },
+      { "return {\n listen = { { ':443', tls = true, h2c = true } }, backends = 'a:1' }",
+        ":2: listen[1].h2c: HTTP/2 over TLS needs no h2c: leave it out" },
       { script "min_version = '1.1'", ":3: tls.min_version: expected '1.2' or '1.3', got '1.1'" },
       { script "tickets = 5", ":3: tls.tickets: expected a whole number from 0 to 4, got 5" },
       { script "ticket_keys = 'f'", ":3: tls.ticket_keys: the keys of tickets cannot be shared with other machines " ..

@@ -59,8 +59,15 @@ describe("a listener with tls = true", function()
     assert.equal(1, lb:event "tls_refused".handshake)
   end)
 
+  it("agrees to the first protocol of alpn that the client offers, too", function()
+    local both = { "http/1.1", "h2" }
+    assert.equal("h2", tls.said(tls.client(start(), { alpn = both })).alpn)
+    assert.equal("http/1.1", tls.said(tls.client(start 'alpn = { "http/1.1", "h2" }', { alpn = both })).alpn)
+    assert.equal("h2", tls.said(tls.client(start 'alpn = { "http/1.1", "h2" }', { alpn = { "h2" } })).alpn)
+  end)
+
   it("agrees to http/1.1 by ALPN, to nothing without it, and refuses a client that speaks others only", function()
-    local lb = start()
+    local lb = start 'alpn = { "http/1.1" }'
     local _, client = asks(lb, { alpn = { "h2", "http/1.1" } })
     assert.equal("http/1.1", tls.said(client).alpn)
     _, client = asks(lb)
@@ -74,7 +81,7 @@ describe("a listener with tls = true", function()
 
   it("agrees to http/1.0 if the client offers that and no http/1.1, as some curl --http1.0 do", function()
     local lb = start(nil, "choose = function(ctx) return ctx:respond { body = ctx.tls.alpn } end,")
-    local body, client = asks(lb, { alpn = { "h2", "http/1.0" } })
+    local body, client = asks(lb, { alpn = { "spdy/3", "http/1.0" } })
     assert.same({ "http/1.0", "http/1.0" }, { body, tls.said(client).alpn })
     body, client = asks(lb, { alpn = { "http/1.0", "http/1.1" } })
     assert.same({ "http/1.1", "http/1.1" }, { body, tls.said(client).alpn })
