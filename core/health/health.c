@@ -151,6 +151,8 @@ static void on_probed(struct probe *probe)
     CHECK(c->state == CHECKER_PROBING);
     c->tried++;
     checker_note(c, outcomes[probe->outcome], probe->reason, probe->code);
+    if (probe->why != NULL)
+        tally_set_tls(&c->tally, probe->why);
     if (probe->outcome == PROBE_PASSED || probe->outcome == PROBE_SHORT)
         checker_finish(c);
     else

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "config/probes.h"
+#include "config/remotes.h"
 #include "net/shortage.h"
 
 struct probe_connection { /* frees itself when it is closed */
@@ -125,16 +126,14 @@ static void on_end(struct stream *s, int status)
 {
     struct probe *p = probe_connection_of(s)->probe;
 
-    probe_decide(p, PROBE_FAILED, p->state == PROBE_READING ? VERDICT_CUT : VERDICT_CLOSED, status);
+    probe_decide(p, PROBE_FAILED, p->state == PROBE_READING ? VERDICT_CUT : VERDICT_CLOSED,
+                 status == STREAM_CUT ? 0 : status);
 }
 
 /* --- the connection --- */
 
-static void on_connected(struct stream *s, int status)
+static void probe_take_opened(struct probe *p, struct probe_connection *c, int status)
 {
-    struct probe_connection *c = probe_connection_of(s);
-    struct probe *p = c->probe;
-
     if (status != 0) {
         if (opening_lost(&p->opening, c, status))
             probe_fail_to_connect(p, status);
@@ -146,6 +145,34 @@ static void on_connected(struct stream *s, int status)
         probe_decide(p, PROBE_PASSED, VERDICT_CHECKED, 0);
     else
         probe_ask(p);
+}
+
+static void on_connected(struct stream *s, int status)
+{
+    struct probe_connection *c = probe_connection_of(s);
+    struct probe *p = c->probe;
+
+    if (status != 0 || !tls_target_is_set(&p->target)) {
+        probe_take_opened(p, c, status);
+        return;
+    }
+    opening_settle(&p->opening, c);
+    stream_secure_to(s, &p->target);
+}
+
+static void on_secured(struct stream *s, enum tls_refusal refusal)
+{
+    struct probe_connection *c = probe_connection_of(s);
+    struct probe *p = c->probe;
+
+    if (p->state == PROBE_DECIDED)
+        return;
+    if (refusal != TLS_REFUSED_NOT && refusal != TLS_REFUSED_MEMORY)
+        p->why = s->tls->why;
+    probe_take_opened(p, c,
+                      refusal == TLS_REFUSED_NOT ? 0
+                      : p->why != NULL           ? UV_EPROTO
+                                                 : UV_ENOMEM);
 }
 
 static void on_limit(struct deadline *d)
@@ -174,6 +201,7 @@ static void on_closed(struct stream *s)
 
 static const struct stream_events probe_events = {
     .on_connected = on_connected,
+    .on_secured = on_secured,
     .on_bytes = on_bytes,
     .on_end = on_end,
     .on_closed = on_closed,
@@ -209,10 +237,21 @@ void probe_start(struct probe *p, const struct sockaddr *to, uint64_t limit_ms)
     CHECK(p->state == PROBE_IDLE && p->connections == 0);
     p->state = PROBE_CONNECTING;
     p->connection = NULL;
+    p->why = NULL;
     deadline_set(p->loop, &p->limit, limit_ms);
     status = opening_start(&p->opening, p->loop, to, &p->openings, limit_ms);
     if (status != 0)
         probe_fail_to_connect(p, status);
+}
+
+static void probe_secure(struct probe *p, const struct config_backend *backend)
+{
+    struct tls_remote_rules rules;
+
+    if (!config_backend_has_tls(backend))
+        return;
+    rules = remotes_rules(&p->config->tls, backend->remote);
+    (void)tls_target_set(&p->target, &rules, slice_of(backend->tls_name), SLICE("\x08http/1.1"));
 }
 
 void probe_init(struct probe *p, struct loop *loop, const struct config *config,
@@ -224,6 +263,7 @@ void probe_init(struct probe *p, struct loop *loop, const struct config *config,
     p->limits = (struct parse_limits){.request_line = config->limits.request_line,
                                       .head = config->limits.head,
                                       .fields = config->limits.fields};
+    probe_secure(p, backend);
     opening_init(&p->opening, &probe_kind);
     deadline_init(&p->limit, on_limit);
     if (config->health.type == CONFIG_HEALTH_HTTP)

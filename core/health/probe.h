@@ -1,11 +1,11 @@
 /*
  * probe - asks one address of a backend, over a connection of its own, how it is.
  *
- * health.type "tcp": does it accept? Nothing is sent. "http": it accepts, and the
- * status of its answer to one GET is one of health.status. Only the head of the
- * answer counts: no redirect is followed and the body is not waited for. Interim
- * responses are skipped, and weigh as much as heads do: limits.head is for all of
- * them together. One time limit is for everything, from the connect to the head.
+ * health.type "tcp": does it accept, and shake hands if it has TLS? Nothing is asked. "http": the
+ * same, and the status of its answer to one GET is one of health.status. Only the head of the
+ * answer counts: no redirect is followed and the body is not waited for. Interim responses are
+ * skipped, and weigh as much as heads do: limits.head is for all of them together. One time limit
+ * is for everything, from the connect to the head.
  *
  * A probe that was started ends in one on_done, when its connections are closed.
  */
@@ -30,11 +30,13 @@ struct probe {
     enum probe_outcome outcome;
     enum verdict_reason reason; /* of PROBE_PASSED and PROBE_FAILED */
     int code;                   /* what goes with the reason; else a negative errno */
+    const char *why;            /* a handshake of TLS has failed: static words, else NULL */
 
     /* the probe's own */
     struct loop *loop;
     const struct config *config;
-    struct buffer request; /* empty: accepting is enough */
+    struct buffer request;    /* empty: accepting is enough */
+    struct tls_target target; /* not set: without TLS */
     struct opening opening;
     struct opening_account openings;
     struct probe_connection *connection; /* the connection that has opened; NULL before */

@@ -2,6 +2,7 @@
 
 #include "shared/evidence.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 void tally_init(struct tally *t, const struct config *config, const struct config_backend *backend,
@@ -53,11 +54,17 @@ void tally_set_words(struct tally *t, struct slice words)
     t->code = 0;
 }
 
+void tally_set_tls(struct tally *t, const char *why)
+{
+    snprintf(t->words, sizeof t->words, "TLS: %s", why);
+}
+
 void tally_describe(const struct tally *t, struct buffer *out)
 {
     struct verdict v = board_verdict(t->segment, t->backend->slot);
+    bool is_tls = v.reason == VERDICT_CONNECT && v.code == -EPROTO;
 
-    if (v.reason == VERDICT_SCRIPT && t->words[0] != '\0')
+    if ((v.reason == VERDICT_SCRIPT || is_tls) && t->words[0] != '\0')
         buffer_append_text(out, t->words);
     else
         verdict_describe(out, v);

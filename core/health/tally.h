@@ -23,7 +23,7 @@ struct tally {
     /* Of the check that is under way; set by what makes it: */
     enum verdict_reason reason;
     int code;
-    char words[NUMBERS_ERROR_BYTES]; /* what a VERDICT_SCRIPT means */
+    char words[NUMBERS_ERROR_BYTES]; /* what a VERDICT_SCRIPT means, or why TLS failed */
 };
 
 void tally_init(struct tally *, const struct config *, const struct config_backend *,
@@ -31,6 +31,8 @@ void tally_init(struct tally *, const struct config *, const struct config_backe
 /* The reason is VERDICT_SCRIPT, and these are its words: copied, and cut off where they are too
  * long for the board. */
 void tally_set_words(struct tally *, struct slice words);
+/* A handshake of TLS has failed, which is VERDICT_CONNECT with EPROTO: these words say why. */
+void tally_set_tls(struct tally *, const char *why);
 /* The check that began at started_ms went well, or did not; changes are logged. */
 void tally_note_success(struct tally *, uint64_t started_ms, uint64_t now_ms);
 void tally_note_failure(struct tally *, uint64_t started_ms, uint64_t now_ms);

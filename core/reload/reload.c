@@ -227,6 +227,7 @@ bool reload_on_monitor_ended(struct reload *r)
 static void reload_offer(struct reload *r)
 {
     struct edition_text *draft = &r->edition->draft;
+    bool is_for_monitor;
 
     r->tried_ms = clock_steady_ms() - r->began_ms;
     give_slots_back(r);
@@ -236,8 +237,10 @@ static void reload_offer(struct reload *r)
     }
     note_changes(r, draft);
     open_slots(r, draft);
-    edition_offer(r->edition);
-    if (!draft->has_new_files || certificates_are_for_backends(vault_slice(&draft->certificates)))
+    is_for_monitor =
+        !draft->has_new_files || certificates_are_for_backends(vault_slice(&draft->certificates));
+    edition_offer(r->edition); /* wipes the draft's certificates */
+    if (is_for_monitor)
         renew_monitor(r);
     reload_enter(r, RELOAD_CHECKING, r->added > 0 ? r->report->check_ms + CHECK_GRACE_MS : 0);
 }
