@@ -144,7 +144,7 @@ describe("the page of settings", function()
   local function documented()
     local found, group = {}, ""
     for _, cells in ipairs(rows(section("core/reference/settings.md", "## All settings"))) do
-      group = cells[1]:match "^%*%*`([%l.]+)`%*%*" or group
+      group = cells[1]:match "^%*%*`([%w.]+)`%*%*" or group
       local names, defaults = cells[1]:find "^%*%*" and {} or names_in(cells[1], "[%l_]+$"), cells[2]:gmatch "[^,]+"
       for _, name in ipairs(names) do
         local default = #names > 1 and defaults():match "^%s*(.-)%s*$" or cells[2]
