@@ -17,22 +17,34 @@
 
 /* --- deferred --- */
 
-static bool outbox_copy(struct outbox *o, struct outlet *outlet, unsigned count, size_t total_bytes)
+/* Its place, with room for so many bytes more. False: it has deferred too much. */
+static bool outbox_find_place(struct outbox *o, struct outlet *outlet, size_t bytes)
 {
-    char *copy;
-
-    if (total_bytes > OUTBOX_DEFERRED_BYTES || outlet->is_deferred || !o->kind->may_defer(outlet))
-        return false;
+    if (outlet->deferred_at != 0)
+        return o->lengths[outlet->deferred_at - 1] + bytes <= OUTBOX_DEFERRED_ROOM;
     if (o->deferred_count == OUTBOX_DEFERRED)
         outbox_send_all_deferred(o);
-    copy = o->bytes[o->deferred_count];
+    o->lengths[o->deferred_count] = 0;
+    o->deferred[o->deferred_count++] = outlet;
+    outlet->deferred_at = (unsigned char)o->deferred_count;
+    return true;
+}
+
+static bool outbox_copy(struct outbox *o, struct outlet *outlet, unsigned count, size_t total_bytes)
+{
+    unsigned at;
+    char *copy;
+
+    if (total_bytes > OUTBOX_DEFERRED_BYTES || !o->kind->may_defer(outlet) ||
+        !outbox_find_place(o, outlet, total_bytes))
+        return false;
+    at = outlet->deferred_at - 1U;
+    copy = o->bytes[at] + o->lengths[at];
     for (unsigned i = 0; i < count; i++) {
         memcpy(copy, o->parts[i].base, o->parts[i].len);
         copy += o->parts[i].len;
     }
-    o->lengths[o->deferred_count] = total_bytes;
-    o->deferred[o->deferred_count++] = outlet;
-    outlet->is_deferred = true;
+    o->lengths[at] += total_bytes;
     return true;
 }
 
@@ -44,7 +56,7 @@ static void outbox_write_deferred(struct outbox *o, unsigned i)
     o->deferred[i] = NULL;
     if (outlet == NULL)
         return;
-    outlet->is_deferred = false;
+    outlet->deferred_at = 0;
     o->kind->write_deferred(outlet, &whole);
 }
 
@@ -55,11 +67,10 @@ void outbox_send_all_deferred(struct outbox *o)
     o->deferred_count = 0;
 }
 
-static void outbox_send_deferred(struct outbox *o, struct outlet *outlet)
+static void outbox_send_deferred(struct outbox *o, const struct outlet *outlet)
 {
-    for (unsigned i = 0; outlet->is_deferred; i++)
-        if (o->deferred[i] == outlet)
-            outbox_write_deferred(o, i);
+    if (outlet->deferred_at != 0)
+        outbox_write_deferred(o, outlet->deferred_at - 1U);
 }
 
 /* --- added --- */

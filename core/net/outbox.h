@@ -3,7 +3,8 @@
  *
  * What one outlet adds in an event goes out in one system call, when the event is over or the
  * outlet sends. It is borrowed until then. A little of it is deferred instead: it is copied, and
- * goes out with that of other outlets when the loop has nothing else to do.
+ * goes out with that of other outlets when the loop has nothing else to do. What an outlet defers
+ * in later events until then is appended: one write for all streams of an HTTP/2 connection.
  */
 #ifndef NET_OUTBOX_H
 #define NET_OUTBOX_H
@@ -20,11 +21,14 @@ enum {
     OUTBOX_SCRATCH = 512,
     OUTBOX_ROOM = 8192,
     OUTBOX_DEFERRED = 16,
-    OUTBOX_DEFERRED_BYTES = 1024, /* of each outlet */
+    OUTBOX_DEFERRED_BYTES = 1024, /* in one event, of each outlet; */
+    OUTBOX_DEFERRED_ROOM = 16384, /* in all, which is what one TLS record takes */
+    /* Not a multiple of 4,096, or the first bytes of all would share a few lines of the cache. */
+    OUTBOX_DEFERRED_APART = OUTBOX_DEFERRED_ROOM + 1088,
 };
 
-struct outlet { /* embedded in what writes, which is a stream; zeros at first */
-    bool is_deferred;
+struct outlet {                /* embedded in what writes, which is a stream; zeros at first */
+    unsigned char deferred_at; /* its place among what is deferred, from 1 on; 0: none */
 };
 
 struct outlet_kind {
@@ -48,7 +52,7 @@ struct outbox {                     /* zeros at first */
     unsigned deferred_count;
     struct outlet *deferred[OUTBOX_DEFERRED];
     size_t lengths[OUTBOX_DEFERRED];
-    char bytes[OUTBOX_DEFERRED][OUTBOX_DEFERRED_BYTES];
+    char bytes[OUTBOX_DEFERRED][OUTBOX_DEFERRED_APART];
 };
 
 void outbox_add(struct outbox *, struct outlet *, struct slice); /* borrows until it goes out */

@@ -56,7 +56,7 @@ static void stream_init(struct stream *s, struct loop *loop, const struct stream
     s->failure = 0;
     s->is_reading = s->has_ended = s->has_told = s->is_closing = false;
     s->is_finishing = s->has_finished = s->is_fast = s->wants_kept = false;
-    s->outlet = (struct outlet){.is_deferred = false};
+    s->outlet = (struct outlet){.deferred_at = 0};
     loop->outbox.kind = &stream_outlet_kind;
     s->uv.handle.data = s;
 }

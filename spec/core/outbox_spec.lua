@@ -1,0 +1,121 @@
+-- What goes out together: in one event, and in one turn of the loop.
+local ffi = require "ffi"
+require "spec.support.core"
+
+ffi.cdef [[
+void play_outbox_begin(void);
+void play_outbox_add(int outlet, const char *bytes, size_t length);
+void play_outbox_end_event(void);
+void play_outbox_send(int outlet);
+void play_outbox_drop(int outlet);
+void play_outbox_turn(void);
+void play_outbox_fill(bool full);
+size_t play_outbox_notes(const char **text);
+]]
+
+local function load_outbox()
+  local path = os.tmpname()
+  local command = ("%s -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -Icore $(pkg-config --cflags libuv) " ..
+    "-shared -fPIC -Wl,-Bsymbolic -o %s spec/support/outbox.c"):format(os.getenv "CC" or "gcc", path)
+  local status = os.execute(command)
+  assert(status == 0 or status == true, command)
+  local library = ffi.load(path)
+  os.remove(path)
+  return library
+end
+
+local box = load_outbox()
+
+local function written()
+  local text = ffi.new "const char *[1]"
+  local list = {}
+  local length = box.play_outbox_notes(text)
+  for line in ffi.string(text[0], length):gmatch "[^\n]+" do list[#list + 1] = line end
+  return list
+end
+
+-- Each string is one event of the outlet.
+local function events(outlet, ...)
+  for _, bytes in ipairs { ... } do
+    box.play_outbox_add(outlet, bytes, #bytes)
+    box.play_outbox_end_event()
+  end
+end
+
+describe("what an outlet says", function()
+  before_each(function() box.play_outbox_begin() end)
+
+  it("in several events of a turn leaves in one write, in order", function()
+    events(1, "a", "bc", "d")
+    assert.same({}, written())
+    box.play_outbox_turn()
+    assert.same({ "deferred 1 abcd" }, written())
+    events(1, "e")
+    box.play_outbox_turn()
+    assert.same({ "deferred 1 e" }, written())
+  end)
+
+  it("stays apart from what others say in between", function()
+    events(1, "a")
+    events(2, "x")
+    events(1, "b")
+    events(2, "y")
+    box.play_outbox_turn()
+    assert.same({ "deferred 1 ab", "deferred 2 xy" }, written())
+  end)
+
+  it("goes out before more than a little of it does", function()
+    local much = ("m"):rep(1025)
+    events(1, "a", "b", much, "c")
+    assert.same({ "deferred 1 ab", "write 1 " .. much }, written())
+    box.play_outbox_turn()
+    assert.same({ "deferred 1 c" }, written())
+  end)
+
+  it("goes out when 16 KiB are there, and goes on", function()
+    local piece = ("p"):rep(1000)
+    for _ = 1, 16 do events(1, piece) end
+    assert.same({}, written())
+    events(1, piece) -- 17,000 bytes would be too many
+    assert.same({ "deferred 1 " .. piece:rep(16), "write 1 " .. piece }, written())
+    events(1, ("q"):rep(384))
+    box.play_outbox_turn()
+    assert.same({ "deferred 1 " .. ("q"):rep(384) }, written())
+  end)
+
+  it("fills its room to the last byte", function()
+    for _ = 1, 16 do events(1, ("p"):rep(1024)) end
+    assert.same({}, written())
+    box.play_outbox_turn()
+    assert.same({ "deferred 1 " .. ("p"):rep(16384) }, written())
+  end)
+
+  it("goes out at once if it is sent, or dropped", function()
+    events(1, "a", "b")
+    box.play_outbox_send(1)
+    assert.same({ "deferred 1 ab" }, written())
+    events(1, "c")
+    box.play_outbox_add(1, "d", 1)
+    box.play_outbox_drop(1)
+    box.play_outbox_turn()
+    assert.same({ "deferred 1 c" }, written())
+  end)
+
+  it("is not deferred while something of it is on its way", function()
+    events(1, "a")
+    box.play_outbox_fill(true)
+    events(1, "b")
+    assert.same({ "deferred 1 a", "write 1 b" }, written())
+    box.play_outbox_turn()
+    assert.same({}, written())
+  end)
+
+  it("waits with that of fifteen others; one more, and all leave", function()
+    for i = 1, 16 do events(i, "a", "b") end
+    assert.same({}, written())
+    events(17, "c")
+    assert.equal(16, #written())
+    box.play_outbox_turn()
+    assert.same({ "deferred 17 c" }, written())
+  end)
+end)
