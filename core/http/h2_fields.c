@@ -1,7 +1,7 @@
 /*
  *   :method GET                    GET /a HTTP/1.1
  *   :scheme https     in -->
- *   :authority b                   host: b
+ *   :authority b                   Host: b
  *   :path /a          <-- out
  *   name value                     name: value
  */
@@ -201,7 +201,7 @@ static const char *begin_request(struct h2_fields *f)
     f->bytes += method.length;
     add_first_line(f, SLICE(" "), f->path, SLICE(" HTTP/1.1\r\n"));
     if (f->authority.start != NULL)
-        add_line(f, SLICE("host"), f->authority);
+        add_line(f, SLICE("Host"), f->authority);
     if (f->protocol.start != NULL) {
         add_line(f, SLICE("connection"), SLICE("Upgrade"));
         add_line(f, SLICE("upgrade"), f->protocol);
@@ -248,11 +248,11 @@ static struct slice without_port(struct h2_fields *f, struct slice host)
 }
 
 /* The same as :authority: left out. Another one stands next to it, which the reader refuses. */
-static void add_host(struct h2_fields *f, struct slice name, struct slice host)
+static void add_host(struct h2_fields *f, struct slice host)
 {
     if (f->authority.start == NULL || f->has_host ||
         !slice_is_nocase(without_port(f, host), without_port(f, f->authority)))
-        add_line(f, name, host);
+        add_line(f, SLICE("Host"), host);
     f->has_host = true;
 }
 
@@ -270,7 +270,7 @@ static const char *add_length(struct h2_fields *f, struct slice value)
 {
     if (f->head.has_length)
         return "content-length twice";
-    if (!number_read(value, &f->head.length))
+    if (!number_read(value, &f->head.length) || f->head.length > INT64_MAX)
         return "no valid content-length";
     f->head.has_length = true;
     return NULL;
@@ -293,7 +293,7 @@ static const char *add_regular(struct h2_fields *f, struct slice name, struct sl
     if (slice_is(name, SLICE("content-length")) && f->kind != H2_TRAILERS)
         why = add_length(f, value);
     if (f->kind == H2_REQUEST && slice_is(name, SLICE("host")))
-        add_host(f, name, value);
+        add_host(f, value);
     else if (f->kind == H2_REQUEST && slice_is(name, SLICE("cookie")))
         add_cookie(f, value);
     else

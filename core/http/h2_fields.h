@@ -16,9 +16,9 @@
 
 /* A message's head, or its trailers. Borrowed for the call. */
 struct h2_head {
-    /* "GET /a HTTP/1.1\r\nhost: b\r\nname: value\r\n\r\n", "HTTP/1.1 200 \r\n..\r\n\r\n"; of
+    /* "GET /a HTTP/1.1\r\nHost: b\r\nname: value\r\n\r\n", "HTTP/1.1 200 \r\n..\r\n\r\n"; of
      * trailers the field lines and the empty line. Names are in lower case, :authority is the
-     * line host, pieces of cookie are one line, the last one. Nothing stands there that the peer
+     * line Host, pieces of cookie are one line, the last one. Nothing stands there that the peer
      * did not send, but of an extended CONNECT (RFC 8441): that is a GET with
      * "connection: Upgrade" and "upgrade: " and its protocol. */
     struct slice lines;
