@@ -107,6 +107,7 @@
 ---@field groups? string
 ---@field alpn? ("h2"|"http/1.1")[]
 ---@field strict? boolean
+---@field ticket_keys? string the path of a file with one to three keys of 32 bytes
 ---@field tickets? integer
 ---@field client? lb.TlsClientSettings
 ---@field sites? table<string, lb.TlsSiteSettings> by name, in place of what holds for all others

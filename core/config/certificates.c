@@ -6,12 +6,14 @@
  * Behind the certificates are the files that clients are verified with. Each entry of tls.clients
  * is a struct piece, and behind it the certificates that sign (as chain) and the revocation lists
  * (as key). Behind those are the files of tls.remotes: the certificates that sign (as chain, with
- * their path), and the certificate that is shown.
+ * their path), and the certificate that is shown. The keys of tickets are a piece of their own, as
+ * its chain.
  */
 #include "config/certificates.h"
 
 #include "base/mem.h"
 #include "lua/fields.h"
+#include "shared/segment.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -20,7 +22,9 @@
 
 #define PATTERN_BYTES "*?["
 
-enum piece_kind { PIECE_OF_SITE, PIECE_OF_CLIENTS, PIECE_OF_REMOTE, PIECE_CA };
+enum { TICKET_KEYS_BYTES_MAX = SEGMENT_TICKET_KEYS * SEGMENT_TICKET_KEY_BYTES };
+
+enum piece_kind { PIECE_OF_SITE, PIECE_OF_CLIENTS, PIECE_OF_REMOTE, PIECE_CA, PIECE_TICKETS };
 
 struct piece {
     struct tls_facts facts;          /* of a certificate */
@@ -220,6 +224,48 @@ static bool read_client(struct reading *r, unsigned which)
     return true;
 }
 
+/* --- keys of tickets --- */
+
+/* NULL: they are right. Somebody may have made them as hex digits, or in base64. */
+static const char *objection_to_keys(struct slice keys)
+{
+    bool is_text = true;
+
+    if (keys.length == 0 || keys.length > TICKET_KEYS_BYTES_MAX ||
+        keys.length % SEGMENT_TICKET_KEY_BYTES != 0)
+        return "expected one to three keys of 32 random bytes: openssl rand -out FILE 32";
+    for (size_t i = 0; i < keys.length; i++)
+        is_text &= (keys.start[i] >= ' ' && keys.start[i] <= '~') || keys.start[i] == '\n';
+    return is_text ? "this is text, not random bytes: openssl rand -out FILE 32" : NULL;
+}
+
+static bool read_tickets(struct reading *r, const char *path)
+{
+    size_t at = r->tls->vault.length;
+    const char *objection;
+    struct piece piece;
+    struct slice keys = {"", 0};
+    unsigned mode;
+
+    memset(&piece, 0, sizeof piece);
+    piece.kind = PIECE_TICKETS;
+    piece.cert_bytes = (uint32_t)strlen(path) + 1;
+    snprintf(r->setting, sizeof r->setting, "tls.ticket_keys");
+    if (!put(r, path, (struct slice){(const char *)&piece, sizeof piece}) ||
+        !put_file(r, path, &keys, &mode))
+        return false;
+    objection = objection_to_keys(keys);
+    if (objection != NULL)
+        return fail(r, path, objection);
+    piece.chain_bytes = (uint32_t)keys.length;
+    piece.others_may_read = (mode & (S_IRGRP | S_IROTH)) != 0;
+    if (!put(r, path, (struct slice){path, piece.cert_bytes}))
+        return false;
+    memcpy(r->tls->vault.bytes + at, &piece, sizeof piece);
+    r->tls->files = vault_slice(&r->tls->vault);
+    return true;
+}
+
 /* --- of backends --- */
 
 static bool read_ca(struct reading *r, const char *path)
@@ -305,6 +351,8 @@ void certificates_read(struct config_tls *tls, struct fields_wrong *wrong)
     }
     for (unsigned i = 0; i < tls->clients_count && is_fine; i++)
         is_fine = read_client(&r, i);
+    if (tls->ticket_keys != NULL && is_fine)
+        is_fine = read_tickets(&r, tls->ticket_keys);
     for (unsigned i = 0; i < tls->remotes_count && is_fine; i++)
         is_fine = read_remote(&r, i);
     vault_seal(&tls->vault);
@@ -391,6 +439,18 @@ bool certificates_next_ca(struct slice *files, struct remote_ca *ca)
     ca->remote = piece.which;
     ca->pem = take(files, piece.chain_bytes);
     ca->path = take(files, piece.cert_bytes).start;
+    return true;
+}
+
+bool certificates_find_tickets(struct slice files, struct ticket_file *tickets)
+{
+    struct piece piece;
+
+    if (!find_piece(&files, PIECE_TICKETS, &piece))
+        return false;
+    tickets->keys = take(&files, piece.chain_bytes);
+    tickets->path = take(&files, piece.cert_bytes).start;
+    tickets->others_may_read = piece.others_may_read;
     return true;
 }
 

@@ -48,6 +48,14 @@ struct remote_ca {   /* to verify backends with; borrows from the bytes */
 };
 
 bool certificates_next_ca(struct slice *files, struct remote_ca *);
+
+struct ticket_file {   /* borrows from the bytes */
+    struct slice keys; /* one behind the other */
+    const char *path;
+    bool others_may_read;
+};
+
+bool certificates_find_tickets(struct slice files, struct ticket_file *);
 bool certificates_are_for_backends(struct slice files); /* some of them are */
 /* The next name; false after the last. */
 bool certificates_next_name(struct slice *names, struct slice *name);

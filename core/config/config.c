@@ -56,6 +56,7 @@ static void free_tls(struct config_tls *tls)
     mem_free(tls->remotes);
     mem_free(tls->ciphers);
     mem_free(tls->groups);
+    mem_free(tls->ticket_keys);
     mem_free(tls->rules);
     tls_names_dispose(&tls->names);
     vault_close(&tls->vault);

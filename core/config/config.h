@@ -89,6 +89,7 @@ struct config_tls { /* in use if a listener has tls, but for remotes and files *
     enum tls_alpn alpn;
     char *ciphers, *groups; /* in OpenSSL's notation; NULL: ours (net/tls_site.h) */
     unsigned tickets;
+    char *ticket_keys; /* the path of their keys' file; NULL: lb makes them */
     struct slice
         files; /* what was read of them: config/certificates.h; in the vault, or borrowed */
     struct vault vault;

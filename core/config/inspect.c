@@ -46,6 +46,13 @@ static void print_certificate(struct buffer *out, const struct certificate *cert
     buffer_append_byte(out, '\n');
 }
 
+static void warn_of_reader(struct buffer *out, const char *path, const char *what)
+{
+    buffer_append_text(out, "-- warning: ");
+    print_path(out, path);
+    buffer_printf(out, ": others may read %s: chmod 600\n", what);
+}
+
 static void warn_of(struct buffer *out, const struct certificate *certificate, int64_t now_s)
 {
     if (certificate->facts.not_after < now_s + DAYS_FEW * DAY_S) {
@@ -55,11 +62,8 @@ static void warn_of(struct buffer *out, const struct certificate *certificate, i
         print_days(out, &certificate->facts, now_s);
         buffer_append_byte(out, '\n');
     }
-    if (certificate->others_may_read) {
-        buffer_append_text(out, "-- warning: ");
-        print_path(out, certificate->key);
-        buffer_append_text(out, ": others may read this private key: chmod 600\n");
-    }
+    if (certificate->others_may_read)
+        warn_of_reader(out, certificate->key, "this private key");
 }
 
 /* Warns of names that an earlier certificate has, with the same kind of key: that one is used. */
@@ -108,6 +112,7 @@ void inspect_certificates(const struct config_tls *tls, int64_t now_s, struct bu
     struct tls_names seen[TLS_KEY_KINDS] = {0};
     struct slice files = tls->files;
     struct certificate certificate;
+    struct ticket_file tickets;
 
     while (certificates_next(&files, &certificate))
         print_certificate(out, &certificate, now_s);
@@ -118,6 +123,8 @@ void inspect_certificates(const struct config_tls *tls, int64_t now_s, struct bu
             warn_of_twice(out, seen, i, &certificate);
     }
     warn_of_rsa(seen, out);
+    if (certificates_find_tickets(tls->files, &tickets) && tickets.others_may_read)
+        warn_of_reader(out, tickets.path, "these ticket keys");
     for (unsigned i = 0; i < TLS_KEY_KINDS; i++)
         tls_names_dispose(&seen[i]);
 }

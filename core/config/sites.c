@@ -28,6 +28,7 @@ struct making {
     struct tls_names asked; /* the names of `sites`, each with its index in tls->clients */
     struct certificate *certificates;
     unsigned count;
+    struct slice ticket_keys;
     struct choice *choices; /* names lead to these, until each choice has its site */
     unsigned choices_count, room;
 };
@@ -149,6 +150,7 @@ static void find_certificates(struct making *m)
 {
     struct slice rest = m->tls->files;
     struct certificate certificate;
+    struct ticket_file tickets;
     unsigned room = 0;
 
     while (certificates_next(&rest, &certificate) && certificate.remote < 0) {
@@ -159,6 +161,8 @@ static void find_certificates(struct making *m)
         m->certificates[m->count++] = certificate;
     }
     CHECK(m->count > 0);
+    if (certificates_find_tickets(m->tls->files, &tickets))
+        m->ticket_keys = tickets.keys;
 }
 
 static void add_site(struct making *m, struct choice *choice)
@@ -171,7 +175,8 @@ static void add_site(struct making *m, struct choice *choice)
                                      .alpn = tls->alpn,
                                      .ciphers = tls->ciphers,
                                      .groups = tls->groups,
-                                     .tickets = tls->tickets};
+                                     .tickets = tls->tickets,
+                                     .ticket_keys = m->ticket_keys};
     for (unsigned i = 0; i < TLS_KEY_KINDS; i++)
         if (choice->gets.certificates[i] != NONE)
             rules->certificates[rules->certificates_count++] =

@@ -281,29 +281,15 @@ static char *read_words(struct fields *table, const char *name)
     return mem_copy(text.start, text.length);
 }
 
-static void refuse_missing(struct fields *table)
-{
-    static const struct {
-        const char *name, *instead;
-    } missing[] = {
-        {"ticket_keys", "the keys of tickets cannot be shared with other machines yet: leave it "
-                        "out, and each machine has its own"},
-    };
-
-    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++)
-        if (fields_type(table, missing[i].name, 0) != FIELDS_NOTHING)
-            fields_fail(table, missing[i].name, 0, "%s", missing[i].instead);
-}
-
 static void read_tls_table(struct config_tls *tls, struct fields *table)
 {
-    static const char *const known[] = {"certificates", "min_version", "ciphers", "groups", "alpn",
-                                        "strict",       "tickets",     "client",  "sites",  NULL};
+    static const char *const known[] = {"certificates", "min_version", "ciphers", "groups",
+                                        "alpn",         "strict",      "tickets", "ticket_keys",
+                                        "client",       "sites",       NULL};
     static const struct fields_range some = {0, TICKETS_MAX, false, true, NULL};
     double tickets;
     unsigned which;
 
-    refuse_missing(table);
     if (fields_type(table, "cert", 0) != FIELDS_NOTHING ||
         fields_type(table, "key", 0) != FIELDS_NOTHING)
         fields_fail(table, NULL, 0,
@@ -318,6 +304,7 @@ static void read_tls_table(struct config_tls *tls, struct fields *table)
     fields_flag(table, "strict", &tls->names.strict);
     if (fields_number(table, "tickets", 0, &some, &tickets))
         tls->tickets = (unsigned)tickets;
+    tls->ticket_keys = read_path(table, "ticket_keys", 0);
     read_certificates(tls, table);
     read_clients(tls, table);
 }
@@ -426,6 +413,7 @@ void tls_print(const struct config *config, struct buffer *out)
     print_words(out, "groups", tls->groups);
     buffer_printf(out, "    alpn = { %s },\n    strict = %s,\n    tickets = %u,\n",
                   alpn_lists[tls->alpn], tls->names.strict ? "true" : "false", tls->tickets);
+    print_words(out, "ticket_keys", tls->ticket_keys);
     print_clients(out, tls);
     buffer_append_text(out, "  },\n");
 }

@@ -190,7 +190,7 @@ static bool site_fill(SSL_CTX *context, const struct tls_site_rules *rules, stru
         if (!tls_pem_use(context, &rules->certificates[i], error))
             return false;
     digest_of(rules, digest);
-    if (!tls_tickets_use(context, digest)) {
+    if (!tls_tickets_use(context, digest, rules->ticket_keys)) {
         tls_pem_explain(error, "tickets");
         return false;
     }

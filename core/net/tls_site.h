@@ -41,6 +41,7 @@ struct tls_site_rules {
     const char *ciphers; /* of TLS 1.2, in OpenSSL's notation; NULL: Mozilla's "intermediate" */
     const char *groups;  /* NULL: X25519 and the NIST curves of 256 and 384 bits */
     unsigned tickets;    /* tickets per handshake; 0: none */
+    struct slice ticket_keys; /* of a file: net/tls_tickets.h; empty: they are made by lb */
     struct tls_client_rules client;
 };
 

@@ -21,26 +21,41 @@ void tls_tickets_share(const struct segment *s)
     segment = s;
 }
 
-/* --- the digest of a site --- */
+/* --- what a site's context has --- */
 
-static void free_digest(void *context, void *digest, CRYPTO_EX_DATA *data, int index, long number,
-                        void *pointer)
+struct site_tickets {
+    uint8_t digest[SHA256_BYTES];
+    unsigned own_count; /* of `own`; 0: the segment has the keys */
+    struct tickets_keys own;
+};
+
+static void free_site(void *context, void *site, CRYPTO_EX_DATA *data, int index, long number,
+                      void *pointer)
 {
     (void)context;
     (void)data;
     (void)index;
     (void)number;
     (void)pointer;
-    OPENSSL_free(digest);
+    OPENSSL_clear_free(site, sizeof(struct site_tickets));
 }
 
-static int index_of_digest(void)
+static int index_of_site(void)
 {
     static int at = -1;
 
     if (at < 0)
-        at = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_digest);
+        at = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_site);
     return at;
+}
+
+/* How many there are; 0: none, or they change at this moment. */
+static unsigned read_keys(const struct site_tickets *site, struct tickets_keys *out)
+{
+    if (site->own_count == 0)
+        return segment != NULL && tickets_read(segment, out) ? SEGMENT_TICKET_KEYS : 0;
+    *out = site->own;
+    return site->own_count;
 }
 
 /* --- the keys of a site --- */
@@ -74,14 +89,14 @@ static bool use_keys(struct site_keys *keys, const uint8_t *iv, EVP_CIPHER_CTX *
            EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, keys->seal, iv, seals) == 1;
 }
 
-/* The index of the key with that name; SEGMENT_TICKET_KEYS: there is none. */
-static unsigned find_key(const struct tickets_keys *all, const uint8_t *digest,
+/* The index of the key with that name; count: there is none. */
+static unsigned find_key(const struct tickets_keys *all, unsigned count, const uint8_t *digest,
                          const unsigned char *name)
 {
     struct site_keys keys;
     unsigned i;
 
-    for (i = 0; i < SEGMENT_TICKET_KEYS; i++) {
+    for (i = 0; i < count; i++) {
         derive(all->key[i], digest, 'n', keys.name);
         if (CRYPTO_memcmp(keys.name, name, NAME_BYTES) == 0)
             break;
@@ -89,15 +104,14 @@ static unsigned find_key(const struct tickets_keys *all, const uint8_t *digest,
     return i;
 }
 
-static unsigned begin_ticket(const struct tickets_keys *all, const uint8_t *digest,
-                             unsigned char *name, unsigned char *iv)
+static bool begin_ticket(const struct tickets_keys *all, const uint8_t *digest, unsigned char *name,
+                         unsigned char *iv)
 {
     struct site_keys keys;
 
     derive(all->key[0], digest, 'n', keys.name);
     memcpy(name, keys.name, NAME_BYTES);
-    return RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1 ? 0
-                                                                            : SEGMENT_TICKET_KEYS;
+    return RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1;
 }
 
 /* OpenSSL wants 1: done. When it opens a ticket: 2: done, and the client should get a new ticket;
@@ -105,20 +119,23 @@ static unsigned begin_ticket(const struct tickets_keys *all, const uint8_t *dige
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int seals)
 {
-    const uint8_t *digest = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), index_of_digest());
+    const struct site_tickets *site = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), index_of_site());
     struct tickets_keys all;
     struct site_keys keys;
-    unsigned at;
+    unsigned at, count = site != NULL ? read_keys(site, &all) : 0;
     bool is_done;
 
-    if (digest == NULL || !tickets_read(segment, &all))
+    if (count == 0)
         return 0;
-    at = seals ? begin_ticket(&all, digest, name, iv) : find_key(&all, digest, name);
-    if (at == SEGMENT_TICKET_KEYS) {
+    if (seals)
+        at = begin_ticket(&all, site->digest, name, iv) ? 0 : count;
+    else
+        at = find_key(&all, count, site->digest, name);
+    if (at == count) {
         OPENSSL_cleanse(&all, sizeof all);
         return 0;
     }
-    derive_all(all.key[at], digest, &keys);
+    derive_all(all.key[at], site->digest, &keys);
     is_done = use_keys(&keys, iv, cipher, mac, seals);
     OPENSSL_cleanse(&keys, sizeof keys);
     OPENSSL_cleanse(&all, sizeof all);
@@ -150,17 +167,22 @@ static SSL_TICKET_RETURN on_opened(SSL *ssl, SSL_SESSION *session, const unsigne
 
 /* --- a context --- */
 
-bool tls_tickets_use(SSL_CTX *context, const uint8_t site[SHA256_BYTES])
+bool tls_tickets_use(SSL_CTX *context, const uint8_t digest[SHA256_BYTES], struct slice keys)
 {
-    uint8_t *digest = OPENSSL_memdup(site, SHA256_BYTES);
+    struct site_tickets *site = OPENSSL_zalloc(sizeof *site);
 
-    if (digest == NULL)
+    if (site == NULL)
         return false;
-    if (SSL_CTX_set_ex_data(context, index_of_digest(), digest) != 1) {
-        OPENSSL_free(digest);
+    CHECK(keys.length <= sizeof site->own);
+    memcpy(site->digest, digest, SHA256_BYTES);
+    if (keys.length > 0)
+        memcpy(&site->own, keys.start, keys.length);
+    site->own_count = (unsigned)(keys.length / SEGMENT_TICKET_KEY_BYTES);
+    if (SSL_CTX_set_ex_data(context, index_of_site(), site) != 1) {
+        OPENSSL_clear_free(site, sizeof *site);
         return false;
     }
-    if (segment != NULL)
+    if (segment != NULL || keys.length > 0)
         SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
     if (SSL_CTX_set_session_ticket_cb(context, NULL, on_opened, NULL) != 1)
         return false;

@@ -15,7 +15,9 @@ struct ssl_ctx_st; /* of OpenSSL */
 
 /* From now on keys come from this segment. Before that each context has keys of its own. */
 void tls_tickets_share(const struct segment *);
-/* For the new context of the site with that digest. False: there is no memory. */
-bool tls_tickets_use(struct ssl_ctx_st *, const uint8_t site[SHA256_BYTES]) MUST_USE;
+/* For the new context of the site with that digest. keys: those of a file, the first seals; copied;
+ * empty: those of the segment. False: there is no memory. */
+bool tls_tickets_use(struct ssl_ctx_st *, const uint8_t site[SHA256_BYTES],
+                     struct slice keys) MUST_USE;
 
 #endif

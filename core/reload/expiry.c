@@ -34,19 +34,21 @@ static void say_expires(const struct certificate *certificate, int64_t left_s)
               certificate->cert, name[0] != '\0' ? name : "no name", is_over ? "" : days);
 }
 
-static void say_readable(const struct certificate *certificate)
+static void say_readable(const char *what, const char *file)
 {
-    log_event(LOG_WARN, "tls_key_readable", LOG_PAIRS({"file", certificate->key}),
-              "others may read the private key %s: chmod 600 %s", certificate->key,
-              certificate->key);
+    log_event(LOG_WARN, "tls_key_readable", LOG_PAIRS({"file", file}),
+              "others may read the %s %s: chmod 600 %s", what, file, file);
 }
 
 /* At the first look each certificate that expires within the longest time is due. */
 static void look_at_each(const struct expiry *e, struct slice files, int64_t now_s, bool is_first)
 {
     struct certificate certificate;
+    struct ticket_file tickets;
     unsigned expiring = 0, readable = 0;
 
+    if (is_first && certificates_find_tickets(files, &tickets) && tickets.others_may_read)
+        say_readable("ticket keys", tickets.path);
     while (certificates_next(&files, &certificate)) {
         int64_t end_s = certificate.facts.not_after;
         int64_t before_s = is_first ? INT64_MAX : end_s - e->looked_s;
@@ -54,7 +56,7 @@ static void look_at_each(const struct expiry *e, struct slice files, int64_t now
         if (is_due(before_s, end_s - now_s) && expiring++ < EVENTS_MAX)
             say_expires(&certificate, end_s - now_s);
         if (is_first && certificate.others_may_read && readable++ < EVENTS_MAX)
-            say_readable(&certificate);
+            say_readable("private key", certificate.key);
     }
     if (expiring > EVENTS_MAX)
         log_event(LOG_WARN, "tls_expires", LOG_PAIRS({"#more", LOG_NUMBER(expiring - EVENTS_MAX)}),

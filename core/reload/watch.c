@@ -108,9 +108,17 @@ static uint64_t look_of_authorities(struct slice files)
     return sum;
 }
 
+static uint64_t look_of_tickets(struct slice files)
+{
+    struct ticket_file tickets;
+
+    return certificates_find_tickets(files, &tickets) ? look_of(tickets.path) : 0;
+}
+
 static uint64_t look_of_required(const struct watch *w)
 {
-    uint64_t sum = look_of_certificates(w->certificates) + look_of_authorities(w->certificates);
+    uint64_t sum = look_of_certificates(w->certificates) + look_of_authorities(w->certificates) +
+                   look_of_tickets(w->certificates);
 
     for (unsigned i = 0; i < w->required.count; i++)
         if (w->required.modules[i].is_file)

@@ -79,8 +79,7 @@ describe("the setting tls", function()
         ":2: listen[1].h2c: HTTP/2 over TLS needs no h2c: leave it out" },
       { script "min_version = '1.1'", ":3: tls.min_version: expected '1.2' or '1.3', got '1.1'" },
       { script "tickets = 5", ":3: tls.tickets: expected a whole number from 0 to 4, got 5" },
-      { script "ticket_keys = 'f'", ":3: tls.ticket_keys: the keys of tickets cannot be shared with other machines " ..
-        "yet: leave it out, and each machine has its own" },
+      { script "ticket_keys = 7", ":3: tls.ticket_keys: expected a string, got a number" },
       { script "client = { verify = 'require' }", ":3: tls.client: ca is missing, the file of those who sign " ..
         'certificates of clients: ca = "clients.pem"' },
       { script "client = { verify = 'none', ca = 'a' }", ":3: tls.client: nothing is asked of clients: write " ..

@@ -85,4 +85,92 @@ describe("a TLS session", function()
       assert.is_false(resumed)
     end)
   end
+
+  it("is resumed by 99 of 100 connections at least, over four workers and reloads", function()
+    local lb, say = reloading.start(script(), { listen = false, workers = 4 })
+    local session = ask(lb, { name = "a.test" })
+    local count, resumed = 0, 0
+    for round = 1, 4 do
+      for _ = 1, 100 do
+        local was
+        session, was = ask(lb, { name = "a.test", session = session })
+        count, resumed = count + 1, resumed + (was and 1 or 0)
+      end
+      if round < 4 then assert.equal("reload", say(script() .. " -- text " .. round).event) end
+    end
+    assert.is_true(resumed >= 0.99 * count, resumed .. " of " .. count)
+  end)
+
+  describe("with keys from a file", function()
+    local function keys(...)
+      local path = play.file("tickets.key", table.concat { ... })
+      assert(require("luv").fs_chmod(path, 384))
+      return path
+    end
+
+    local function key()
+      local file = assert(io.open("/dev/urandom", "rb"))
+      local bytes = file:read(32)
+      file:close()
+      return bytes
+    end
+
+    local function with(path) return ("ticket_keys = %q"):format(path) end
+
+    for _, version in ipairs { "1.2", "1.3" } do
+      it("is resumed by another lb that has the file, with TLS " .. version, function()
+        local path = keys(key())
+        local one, other, stranger = start(with(path)), start(with(path)), start()
+        local options = { version = version, name = "a.test" }
+        options.session = ask(one, options)
+        for _, lb in ipairs { other, one, other } do
+          local session, resumed = ask(lb, options)
+          assert.is_true(resumed)
+          options.session = session
+        end
+        assert.is_false(select(2, ask(stranger, options)))
+      end)
+    end
+
+    it("is resumed as long as its key is in the file, at the next reload", function()
+      local first, second, third, fourth = key(), key(), key(), key()
+      local path = keys(first)
+      local lb = start(with(path))
+      local session = ask(lb, { name = "a.test" })
+      local function resumes(...)
+        keys(...)
+        lb:signal "sighup"
+        lb:event("reload", nil, #lb:events "reload" + 1)
+        return (select(2, ask(lb, { name = "a.test", session = session })))
+      end
+      assert.is_true(resumes(second, first))
+      assert.is_true(resumes(third, second, first))
+      assert.is_false(resumes(fourth, third, second))
+      assert.is_true(resumes(first))
+    end)
+
+    it("warns if others may read it", function()
+      local path = keys(key())
+      assert(require("luv").fs_chmod(path, 420))
+      local lb = start(with(path))
+      local event = lb:event("tls_key_readable", { file = path })
+      assert.equal("others may read the ticket keys " .. path .. ": chmod 600 " .. path, event.message)
+      local said = play.lb { "check", play.file("t.lua", script(with(path))) }
+      assert.matches(("-- warning: %q: others may read these ticket keys: chmod 600"):format(path), said.out, 1, true)
+    end)
+
+    it("refuses a file that has none", function()
+      for text, wanted in pairs {
+        [""] = "expected one to three keys of 32 random bytes", [("\0"):rep(33)] = "expected one to three keys",
+        [("\0"):rep(128)] = "expected one to three keys", [("0123456789abcdef"):rep(4)] = "this is text, not random",
+      } do
+        local path = keys(text)
+        local said = play.lb { "check", play.file("t.lua", script(with(path))) }
+        assert.equal(2, said.code)
+        assert.matches(":1: tls.ticket_keys: " .. path .. ": " .. wanted, said.err, 1, true)
+      end
+      local said = play.lb { "check", play.file("t.lua", script "ticket_keys = '/no/such/file'") }
+      assert.matches("tls.ticket_keys: /no/such/file: No such file or directory", said.err, 1, true)
+    end)
+  end)
 end)
