@@ -111,7 +111,8 @@ struct h2 { /* all of it is h2's, but for what the comments name */
     uint8_t replies;       /* while the socket had a backlog */
     /* Of the head that has begun: */
     uint8_t continuations;
-    bool head_ends; /* END_STREAM */
+    bool head_ends;  /* END_STREAM */
+    bool head_opens; /* a stream */
     bool depends_on_itself;
     uint8_t head_verdict;  /* an enum h2_verdict */
     uint32_t head_stream;  /* 0: none has begun */

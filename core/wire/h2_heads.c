@@ -10,8 +10,16 @@
 static enum h2_head_kind kind_of(const struct h2 *h, const struct h2_stream *s)
 {
     if (h->kind->role == H2_SERVER)
-        return s == NULL ? H2_REQUEST : H2_TRAILERS;
+        return h->head_opens ? H2_REQUEST : H2_TRAILERS;
     return s != NULL && s->has_final ? H2_TRAILERS : H2_RESPONSE;
+}
+
+/* Its owner may have reset or released the stream since the head began. */
+static bool is_wanted(const struct h2 *h, const struct h2_stream *s)
+{
+    if (h->head_verdict != H2_GOES_ON)
+        return h->head_verdict != H2_IS_IGNORED;
+    return h->head_opens || (s != NULL && h2_stream_is_open(s) && !s->has_end);
 }
 
 /* --- of a stream that is there --- */
@@ -141,17 +149,16 @@ static void end_head(struct h2 *h, struct slice block)
     uint32_t id = h->head_stream;
     struct h2_stream *s = h2_find(h, id);
     enum h2_head_kind kind = kind_of(h, s);
-    enum h2_verdict verdict = (enum h2_verdict)h->head_verdict;
     struct h2_fields fields;
     const char *why;
 
     h->head_stream = 0;
-    if (!read_block(h, &fields, kind, block) || verdict == H2_IS_IGNORED)
+    if (!read_block(h, &fields, kind, block) || !is_wanted(h, s))
         return;
     why = h2_fields_end(&fields);
     if (h->depends_on_itself)
         why = "a stream that depends on itself"; /* RFC 7540, 5.3.1 */
-    if (verdict == H2_BREAKS_STREAM)
+    if (h->head_verdict == H2_BREAKS_STREAM)
         h2_fail_stream(h, id, H2_STREAM_CLOSED, "a head behind the end");
     else if (why != NULL)
         h2_fail_stream(h, id, H2_PROTOCOL_ERROR, why);
@@ -174,7 +181,8 @@ static bool begin_head(struct h2 *h, uint32_t id)
                  "a head on a stream that cannot have one");
         return false;
     }
-    if (state == H2_IDLE) {
+    h->head_opens = state == H2_IDLE;
+    if (h->head_opens) {
         h->last_peer = id;
         if (h->is_final)
             verdict = H2_IS_IGNORED;

@@ -98,6 +98,19 @@ describe("a stream of a client", function()
     assert.equal(0, core.talk_open_streams())
   end)
 
+  it("that is released or reset between the frames of its trailers has none", function()
+    for _, ends in ipairs { core.talk_release_id, function(id) core.talk_reset(id, 8) end } do
+      local t = server()
+      -- Trailers with the fields of a request.
+      t:feed(post(1), frames.headers(1, fields(), { open = true, last = true }))
+      ends(1)
+      t:sent()
+      t.events()
+      assert.same({}, t:play(frames.continuation(1, "")))
+      assert.truthy(t:play(get(3))[1]:find "^head 3")
+    end
+  end)
+
   it("has interim heads before the final one", function()
     local t = server()
     t:feed(get(1))
