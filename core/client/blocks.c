@@ -4,11 +4,6 @@
 #include "base/mem.h"
 #include "client/admission.h"
 
-enum {
-    INCOMING_BLOCK_BYTES = 8192,
-    SPARE_MAX = 128,
-};
-
 static void on_body(struct parse *parse, struct slice piece)
 {
     struct incoming *in = list_entry(parse, struct incoming, parse);
@@ -19,33 +14,10 @@ static void on_body(struct parse *parse, struct slice piece)
         in->events->on_body(in, piece);
 }
 
-void *blocks_take(struct clients *clients)
-{
-    struct list_node *block = clients->spare.next;
-
-    if (block == &clients->spare)
-        return mem_alloc(INCOMING_BLOCK_BYTES);
-    list_remove(block);
-    clients->spare_count--;
-    if (clients->spare_count < clients->spare_least)
-        clients->spare_least = clients->spare_count;
-    return block;
-}
-
-void blocks_give(struct clients *clients, void *block)
-{
-    if (clients->spare_count >= SPARE_MAX) {
-        mem_free(block);
-        return;
-    }
-    clients->spare_count++;
-    list_prepend(&clients->spare, block);
-}
-
 void incoming_begin(struct incoming *in, struct client *c, const struct incoming_ways *ways,
                     void *block, void *behind)
 {
-    memset(in, 0, sizeof *in);
+    memset(in, 0, offsetof(struct incoming, parse));
     in->ways = ways;
     in->client = c;
     arena_init(&in->arena, behind, INCOMING_BLOCK_BYTES - (size_t)((char *)behind - (char *)block));

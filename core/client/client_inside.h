@@ -9,6 +9,7 @@
 #define CLIENT_CLIENT_INSIDE_H
 
 #include "base/bond.h"
+#include "base/mem.h"
 #include "client/clients_inside.h"
 
 enum client_state {
@@ -108,8 +109,34 @@ void resting_note(struct client *, enum clients_list);
 
 /* --- blocks.c: the memory of requests, kept for the next --- */
 
-void *blocks_take(struct clients *); /* of INCOMING_BLOCK_BYTES */
-void blocks_give(struct clients *, void *block);
+enum {
+    INCOMING_BLOCK_BYTES = 8192,
+    SPARE_MAX = 128,
+};
+
+static inline void *blocks_take(struct clients *clients)
+{
+    struct list_node *block = clients->spare.next;
+
+    if (block == &clients->spare)
+        return mem_alloc(INCOMING_BLOCK_BYTES);
+    list_remove(block);
+    clients->spare_count--;
+    if (clients->spare_count < clients->spare_least)
+        clients->spare_least = clients->spare_count;
+    return block;
+}
+
+static inline void blocks_give(struct clients *clients, void *block)
+{
+    if (clients->spare_count >= SPARE_MAX) {
+        mem_free(block);
+        return;
+    }
+    clients->spare_count++;
+    list_prepend(&clients->spare, block);
+}
+
 /* Of a block taken, where the arena begins at `behind`: a request begins. */
 void incoming_begin(struct incoming *, struct client *, const struct incoming_ways *, void *block,
                     void *behind);

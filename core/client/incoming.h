@@ -80,7 +80,6 @@ struct incoming {
     const struct incoming_events *events; /* the exchange's; NULL before there is one */
     void *owner;
     struct incoming_reader *reader; /* or NULL */
-    struct parse parse;
     struct request request;
     struct arena arena;
     uint64_t began_us;      /* steady clock: when its first byte was read */
@@ -103,6 +102,7 @@ struct incoming {
     uint8_t head_begun;     /* bytes of the next head that are out: client/watch.c */
     bool is_cut;            /* we end it, not the client: draining took too long */
     bool is_done;
+    struct parse parse; /* the last: incoming_begin */
 };
 
 /* --- the request --- */

@@ -228,9 +228,9 @@ static char *put_json_tls(char *out, const struct tls_said *tls)
 static char *put_json_version(char *out, const struct access_record *r)
 {
     if (r->version.length > 0)
-        out = PUT(slice_put(PUT(out, ",\"version\":\""), r->version), "\"");
+        out = PUT(slice_put(PUT(out, "\",\"version\":\""), r->version), "\"");
     else
-        out = PUT(out, ",\"version\":null");
+        out = PUT(out, "\",\"version\":null");
     return r->stream != 0 ? decimal_put(PUT(out, ",\"stream\":"), r->stream) : out;
 }
 
@@ -242,7 +242,7 @@ static char *put_json_record(char *out, const struct access_record *r)
     out = decimal_put(PUT(out, "\",\"client_port\":"), r->client_port);
     out = log_put_foreign(PUT(out, ",\"method\":\""), r->method, shown / 4, LOG_JSON);
     out = log_put_foreign(PUT(out, "\",\"path\":\""), r->target, shown, LOG_JSON);
-    out = put_json_version(PUT(out, "\""), r);
+    out = put_json_version(out, r);
     out = decimal_put(PUT(out, ",\"status\":"), r->status);
     if (r->grpc_status >= 0)
         out = decimal_put(PUT(out, ",\"grpc_status\":"), (uint64_t)r->grpc_status);

@@ -10,7 +10,7 @@ struct facts_pair { struct facts_pair *next; struct slice key, value; char *room
                      bool is_literal; };
 struct log_tls_client { struct slice error, subject; };
 struct log_tls {
-  struct slice version, cipher, name, alpn;
+  struct slice version, cipher, name, alpn, traits;
   bool resumed;
   const struct log_tls_client *client;
   uint64_t client_rules, handshake_us;

@@ -33,7 +33,7 @@ for _, over in ipairs { "TLS", "no TLS" } do
     it("is answered", function()
       local lb = start { backends = { echo() } }
       local client = h2_lb.client(lb)
-      assert.same({ 200, "GET /a?b HTTP/1.1|host: example.test|a: b|" },
+      assert.same({ 200, "GET /a?b HTTP/1.1|Host: example.test|a: b|" },
         body_of(client:fetch("/a?b", { fields = { { "a", "b" } } })))
       assert.same({ version = "2.0", stream = 1, status = 200, path = "/a?b" }, (function()
         local line = lb:exchange { stream = 1 }
@@ -43,15 +43,15 @@ for _, over in ipairs { "TLS", "no TLS" } do
 
     it("sends bodies of a length, of none that is known, and trailers", function()
       local client = h2_lb.client(start { backends = { echo() } })
-      assert.same({ 200, "POST / HTTP/1.1|host: example.test|Content-Length: 3|abc" }, body_of(client:fetch("/", {
+      assert.same({ 200, "POST / HTTP/1.1|Host: example.test|Content-Length: 3|abc" }, body_of(client:fetch("/", {
         body = "abc", fields = { { "content-length", "3" } },
       })))
-      assert.same({ 200, "POST / HTTP/1.1|host: example.test|Transfer-Encoding: chunked|abc" },
+      assert.same({ 200, "POST / HTTP/1.1|Host: example.test|Transfer-Encoding: chunked|abc" },
         body_of(client:fetch("/", { body = "abc" })))
       local id = client:get("/", { open = true })
       client:write(id, "ab", false)
       client:send(frames.headers(id, { { "x-t", "1" } }, { last = true }))
-      assert.same({ 200, "POST / HTTP/1.1|host: example.test|Transfer-Encoding: chunked|ab|x-t=1" },
+      assert.same({ 200, "POST / HTTP/1.1|Host: example.test|Transfer-Encoding: chunked|ab|x-t=1" },
         body_of(client:response(id)))
     end)
 

@@ -1,0 +1,180 @@
+-- How a client's connection of HTTP/2 ends, and that no request is lost by that.
+local frames = require "spec.support.h2_frames"
+local h2_lb = require "spec.support.h2_lb"
+local play = require "spec.support.play"
+
+local MOST = 2 ^ 31 - 1
+
+-- A backend that answers when the spec asks it to.
+local function patient()
+  local goes_on = false
+  local backend = play.answering(function()
+    play.wait("the word", function() return goes_on end)
+    return "answer"
+  end)
+  return backend, function() goes_on = true end
+end
+
+describe("a connection of HTTP/2", function()
+  after_each(h2_lb.clear)
+
+  it("is drained by two GOAWAYs: what is under way, and what comes meanwhile, is answered", function()
+    local backend, go_on = patient()
+    local lb = h2_lb.start { backends = { backend }, tls = true }
+    local client = h2_lb.client(lb, { acks = false })
+    client:send(frames.settings_ack())
+    local first = client:get "/1"
+    play.wait("the backend", function() return #backend.requests == 1 end)
+    lb:signal "sigterm"
+    assert.same({ MOST, "NO_ERROR" }, { client:goaway().last, client:goaway().code })
+    local second = client:get "/2"
+    play.wait("the backend", function() return #backend.requests == 2 end)
+    play.wait("the second GOAWAY", function() return #client.goaways == 2 end)
+    assert.equal(second, client.goaways[2].last)
+    go_on()
+    assert.equal("answer", client:response(first).body)
+    assert.equal("answer", client:response(second).body)
+    assert.equal("end", client:ended_by_peer())
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit())
+  end)
+
+  it("ends at once in a drain if nothing is under way", function()
+    local lb = h2_lb.start { backends = { play.hello "a" } }
+    local client, silent = h2_lb.client(lb), h2_lb.client(lb)
+    assert.equal("a", client:fetch("/").body)
+    silent:settled()
+    lb:signal "sigterm"
+    assert.equal("end", client:ended_by_peer())
+    assert.equal("end", silent:ended_by_peer())
+    assert.same({ 1, "NO_ERROR" }, { client:goaway().last, client:goaway().code })
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit(5))
+  end)
+
+  it("loses no request of many clients over a drain", function()
+    local lb = h2_lb.start { backends = { play.hello "a" }, workers = 2, tls = true }
+    local served, clients = 0, {}
+    for i = 1, 10 do clients[i] = h2_lb.client(lb) end
+    for _, client in ipairs(clients) do
+      for _ = 1, 3 do
+        play.beside(function()
+          while #client.goaways == 0 do
+            assert.equal("a", client:fetch("/").body)
+            served = served + 1
+          end
+        end)
+      end
+    end
+    play.wait("some answers", function() return served > 200 end)
+    lb:signal "sigterm"
+    for _, client in ipairs(clients) do assert.equal("end", client:ended_by_peer()) end
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit())
+    for _, line in ipairs(lb:exchanges()) do assert.equal(200, line.status) end
+  end)
+
+  it("stays over a reload, whose settings hold for the next request", function()
+    local path = play.file("reloaded.lua", [[return { listen = { { "127.0.0.1:0", h2c = true } },
+      choose = function(ctx) return ctx:respond { body = "one" } end }]])
+    local lb = play.balancer { file = path, listen = false }
+    local client = h2_lb.client(lb)
+    assert.equal("one", client:fetch("/").body)
+    local file = assert(io.open(path, "w"))
+    file:write [[return { listen = { { "127.0.0.1:0", h2c = true } },
+      choose = function(ctx) return ctx:respond { body = "two" } end }]]
+    file:close()
+    lb:signal "sighup"
+    lb:event "reload"
+    assert.equal("two", client:fetch("/").body)
+    assert.equal(0, #client.goaways)
+  end)
+
+  it("that is idle ends after timeouts.keep_alive, and before its first request after request_head", function()
+    local lb = h2_lb.start {
+      backends = { play.hello "a" }, settings = "timeouts = { keep_alive = 0.3, request_head = 0.4 },",
+    }
+    local client, silent = h2_lb.client(lb), h2_lb.client(lb)
+    for _ = 1, 3 do assert.equal("a", client:fetch("/").body) end
+    assert.equal("end", client:ended_by_peer())
+    assert.same({ 5, "NO_ERROR" }, { client:goaway().last, client:goaway().code })
+    assert.equal("end", silent:ended_by_peer())
+    local slow = h2_lb.client(lb)
+    assert.equal("a", slow:fetch("/").body)
+    slow:send(frames.headers(3, { { ":method", "GET" } }, { open = true }))
+    assert.equal("end", slow:ended_by_peer())
+  end)
+
+  it("that waits for its answer is no idle one", function()
+    local backend, go_on = patient()
+    local lb = h2_lb.start { backends = { backend }, settings = "timeouts = { keep_alive = 0.2 }," }
+    local client = h2_lb.client(lb)
+    local id = client:get "/"
+    play.pause(0.6)
+    go_on()
+    assert.equal("answer", client:response(id).body)
+  end)
+
+  it("drains when it is older than limits.connection_age, as one of HTTP/1 does", function()
+    local lb = h2_lb.start { backends = { play.hello "a" }, settings = "limits = { connection_age = 0.3 }," }
+    local client, old = h2_lb.client(lb), play.client(lb)
+    while #client.goaways == 0 do assert.equal("a", client:fetch("/").body) end
+    assert.equal("end", client:ended_by_peer())
+    play.pause(0.1)
+    old:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert.equal("close", old:response():field "connection")
+  end)
+
+  it("makes room if it is idle, and not if it is used", function()
+    local backend, go_on = patient()
+    local lb = h2_lb.start { backends = { backend }, settings = "limits = { connections = 2 }," }
+    local busy, idle = h2_lb.client(lb), h2_lb.client(lb)
+    local id = busy:get "/"
+    idle:settled()
+    play.wait("the backend", function() return #backend.requests == 1 end)
+    play.pause(0.1)
+    local third = play.client(lb)
+    assert.equal("NO_ERROR", idle:goaway().code)
+    idle:ended_by_peer()
+    go_on()
+    assert.equal("answer", busy:response(id).body)
+    third:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert.equal("answer", third:response().body)
+  end)
+
+  it("that breaks a rule of the connection gets GOAWAY, and others go on", function()
+    local lb = h2_lb.start { backends = { play.hello "a" } }
+    local client, other = h2_lb.client(lb), h2_lb.client(lb)
+    assert.equal("a", client:fetch("/").body)
+    client:send(frames.frame("PING", {}, 0, "short"))
+    assert.equal("FRAME_SIZE_ERROR", client:goaway().code)
+    assert.equal("end", client:ended_by_peer())
+    assert.equal("a", other:fetch("/").body)
+  end)
+
+  it("that its client leaves ends its requests at their backends", function()
+    local backend = patient()
+    local lb = h2_lb.start { backends = { backend } }
+    for _, how in ipairs { "close", "reset" } do
+      local client = h2_lb.client(lb)
+      local id = client:get("/" .. how)
+      lb:up(backend)
+      play.wait("the backend", function()
+        local last = backend.requests[#backend.requests]
+        return last and last.target == "/" .. how
+      end)
+      client[how](client)
+      assert.equal(499, lb:exchange({ path = "/" .. how, stream = id }).status)
+    end
+  end)
+
+  it("is cut with its requests when a drain takes too long", function()
+    local backend = patient()
+    local lb = h2_lb.start { backends = { backend }, args = { "--drain-timeout", "0.3" } }
+    local client = h2_lb.client(lb)
+    local id = client:get "/"
+    play.wait("the backend", function() return #backend.requests == 1 end)
+    lb:signal "sigterm"
+    client:ended_by_peer()
+    local line = lb:exchange { stream = id }
+    assert.same({ 503, "cut at the end of the drain" }, { line.status, line.note })
+    lb:wait_exit()
+  end)
+end)
