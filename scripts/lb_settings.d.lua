@@ -68,6 +68,7 @@
 ---@field skip? string|string[]
 
 ---@class (exact) lb.Http2Settings
+---@field backend_streams? integer
 ---@field streams? integer
 ---@field websocket? boolean
 

@@ -5,85 +5,14 @@
 #include "client/client_inside.h"
 #include "http/accept.h"
 #include "http/grpc.h"
+#include "http/reason.h"
 #include "http/write.h"
-
-static const struct {
-    unsigned status;
-    const char *reason;
-} names[] = {
-    {200, "OK"},
-    {201, "Created"},
-    {202, "Accepted"},
-    {203, "Non-Authoritative Information"},
-    {204, "No Content"},
-    {205, "Reset Content"},
-    {206, "Partial Content"},
-    {207, "Multi-Status"},
-    {208, "Already Reported"},
-    {226, "IM Used"},
-    {300, "Multiple Choices"},
-    {301, "Moved Permanently"},
-    {302, "Found"},
-    {303, "See Other"},
-    {304, "Not Modified"},
-    {307, "Temporary Redirect"},
-    {308, "Permanent Redirect"},
-    {400, "Bad Request"},
-    {401, "Unauthorized"},
-    {402, "Payment Required"},
-    {403, "Forbidden"},
-    {404, "Not Found"},
-    {405, "Method Not Allowed"},
-    {406, "Not Acceptable"},
-    {407, "Proxy Authentication Required"},
-    {408, "Request Timeout"},
-    {409, "Conflict"},
-    {410, "Gone"},
-    {411, "Length Required"},
-    {412, "Precondition Failed"},
-    {413, "Content Too Large"},
-    {414, "URI Too Long"},
-    {415, "Unsupported Media Type"},
-    {416, "Range Not Satisfiable"},
-    {417, "Expectation Failed"},
-    {418, "I'm a teapot"},
-    {421, "Misdirected Request"},
-    {422, "Unprocessable Content"},
-    {423, "Locked"},
-    {424, "Failed Dependency"},
-    {425, "Too Early"},
-    {426, "Upgrade Required"},
-    {428, "Precondition Required"},
-    {429, "Too Many Requests"},
-    {431, "Request Header Fields Too Large"},
-    {451, "Unavailable For Legal Reasons"},
-    {500, "Internal Server Error"},
-    {501, "Not Implemented"},
-    {502, "Bad Gateway"},
-    {503, "Service Unavailable"},
-    {504, "Gateway Timeout"},
-    {505, "HTTP Version Not Supported"},
-    {506, "Variant Also Negotiates"},
-    {507, "Insufficient Storage"},
-    {508, "Loop Detected"},
-    {510, "Not Extended"},
-    {511, "Network Authentication Required"},
-};
-
-/* Empty if the status has no name. */
-static const char *reply_reason(unsigned status)
-{
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (names[i].status == status)
-            return names[i].reason;
-    return "";
-}
 
 /* --- bodies --- */
 
 static struct slice reply_text(struct arena *arena, unsigned status, struct slice why)
 {
-    struct slice reason = slice_of(reply_reason(status));
+    struct slice reason = slice_of(reason_of(status));
     struct writer w = writer_in(arena, reason.length + why.length + 32);
 
     write_number(&w, status);
@@ -102,7 +31,7 @@ static struct slice reply_text(struct arena *arena, unsigned status, struct slic
 /* The words are ours and have no control bytes. */
 static struct slice reply_json(struct arena *arena, unsigned status, struct slice why)
 {
-    struct slice reason = slice_of(reply_reason(status));
+    struct slice reason = slice_of(reason_of(status));
     struct writer w = writer_in(arena, 2 * (reason.length + why.length) + 64);
 
     write_text(&w, SLICE("{\"status\":"));
@@ -193,7 +122,7 @@ static struct slice reply_head(struct incoming *in, const struct reply *reply, b
     write_text(&w, SLICE("HTTP/1.1 "));
     write_number(&w, reply->status);
     write_text(&w, SLICE(" "));
-    write_text(&w, slice_of(reply_reason(reply->status)));
+    write_text(&w, slice_of(reason_of(reply->status)));
     write_text(&w, SLICE("\r\n"));
     for (unsigned i = 0; i < reply->fields_count; i++)
         write_field(&w, reply->fields[i].name, reply->fields[i].value);
@@ -242,7 +171,7 @@ static void reply_speak_grpc(struct reply *reply, struct incoming *in)
     struct slice why = slice_trim_lines(reply->body.length > 0 ? reply->body : reply->why);
 
     if (why.length == 0 || why.length > GRPC_WHY_MAX)
-        why = slice_of(reply_reason(reply->status));
+        why = slice_of(reason_of(reply->status));
     for (unsigned i = 0; i < reply->fields_count; i++)
         if (!slice_is_nocase(own[i].name, SLICE("content-type")))
             fields[count++] = own[i];

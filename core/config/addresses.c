@@ -199,7 +199,9 @@ static enum config_scheme take_scheme(struct slice *text)
     static const struct {
         struct slice written;
         enum config_scheme scheme;
-    } schemes[] = {{{"http://", 7}, CONFIG_HTTP}, {{"https://", 8}, CONFIG_HTTPS}};
+    } schemes[] = {{{"http://", 7}, CONFIG_HTTP},
+                   {{"https://", 8}, CONFIG_HTTPS},
+                   {{"h2c://", 6}, CONFIG_H2C}};
 
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         if (!slice_begins_nocase(*text, schemes[i].written))

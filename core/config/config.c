@@ -99,7 +99,8 @@ void config_free(struct config *config)
     mem_free(config);
 }
 
-const char *const config_scheme_names[] = {[CONFIG_HTTP] = "http", [CONFIG_HTTPS] = "https"};
+const char *const config_scheme_names[] = {
+    [CONFIG_HTTP] = "http", [CONFIG_HTTPS] = "https", [CONFIG_H2C] = "h2c"};
 
 /* --- questions --- */
 

@@ -29,7 +29,7 @@ struct config_pairs {
     unsigned count;
 };
 
-enum config_scheme { CONFIG_HTTP, CONFIG_HTTPS };
+enum config_scheme { CONFIG_HTTP, CONFIG_HTTPS, CONFIG_H2C };
 extern const char *const config_scheme_names[]; /* "http" */
 
 struct config_backend {
@@ -177,8 +177,9 @@ struct config_limits {
 };
 
 struct config_h2 {
-    uint32_t streams; /* of a client's connection, at once */
-    bool websocket;   /* RFC 8441 */
+    uint32_t streams;         /* of a client's connection, at once */
+    bool websocket;           /* RFC 8441 */
+    uint32_t backend_streams; /* of a connection to a backend, at once */
 };
 
 enum config_log_format { CONFIG_LOG_BY_STREAM, CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
@@ -271,6 +272,11 @@ static inline const char *config_backend_host(const struct config_backend *backe
 static inline bool config_backend_has_tls(const struct config_backend *backend)
 {
     return backend->scheme == CONFIG_HTTPS;
+}
+
+static inline bool config_backend_is_h2(const struct config_backend *backend)
+{
+    return backend->scheme == CONFIG_H2C;
 }
 
 void config_free(struct config *); /* of config/load.h; NULL is fine */

@@ -62,6 +62,7 @@ static const struct setting limits[] = {
 static const struct setting h2[] = {
     {OTHER(COUNT32, h2, streams, 100, 1, 10000, false)},
     {OTHER(FLAG, h2, websocket, 1, 0, 1, false)},
+    {OTHER(COUNT32, h2, backend_streams, 100, 1, 10000, false)},
 };
 
 static const struct setting script[] = {

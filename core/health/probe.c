@@ -40,6 +40,8 @@ static void probe_decide(struct probe *p, enum probe_outcome outcome, enum verdi
     p->code = code;
     deadline_clear(&p->limit);
     opening_stop(&p->opening);
+    if (p->wire.kind != NULL)
+        h2_lose(&p->wire, ""); /* nothing more is sent */
     if (p->connection != NULL)
         stream_close(&p->connection->stream);
 }
@@ -62,6 +64,18 @@ static void ignore_body(struct parse *parse, struct slice piece)
     (void)piece;
 }
 
+static const struct h2_kind probe_h2_kind;
+
+/* As HTTP/1 has it: wire/h2 leaves out the fields of the connection. */
+static void probe_send_h2(struct probe *p)
+{
+    h2_begin(&p->wire, &p->connection->stream, &probe_h2_kind, p, (uint32_t)p->limits.head);
+    p->wire_stream = (struct h2_stream){0};
+    h2_open_stream(&p->wire, &p->wire_stream);
+    h2_send_head(&p->wire_stream, buffer_slice(&p->request), SLICE("http"), true);
+    stream_flush(&p->connection->stream);
+}
+
 static void probe_ask(struct probe *p)
 {
     struct slice request = buffer_slice(&p->request);
@@ -69,8 +83,11 @@ static void probe_ask(struct probe *p)
 
     p->state = PROBE_ASKING;
     arena_init(&p->arena, NULL, 0);
-    response_expect(&p->response, &p->limits, &p->arena, false, true, ignore_body);
-    stream_write(&p->connection->stream, &whole, 1);
+    response_expect(&p->response, &p->limits, &p->arena, false, !p->is_h2, ignore_body);
+    if (p->is_h2)
+        probe_send_h2(p);
+    else
+        stream_write(&p->connection->stream, &whole, 1);
     stream_read(&p->connection->stream);
 }
 
@@ -106,12 +123,8 @@ static void probe_refuse_head(struct probe *p)
         probe_decide(p, PROBE_FAILED, is_large ? VERDICT_LARGE_HEAD : VERDICT_NOT_HTTP, 0);
 }
 
-static void on_bytes(struct stream *s, struct slice bytes)
+static void probe_feed(struct probe *p, struct slice bytes)
 {
-    struct probe *p = probe_connection_of(s)->probe;
-
-    if (p->state == PROBE_ASKING)
-        p->state = PROBE_READING;
     while (bytes.length > 0 && p->state == PROBE_READING) {
         enum response_step step = response_feed(&p->response, &bytes);
 
@@ -121,6 +134,67 @@ static void on_bytes(struct stream *s, struct slice bytes)
             probe_take_head(p);
     }
 }
+
+static void on_bytes(struct stream *s, struct slice bytes)
+{
+    struct probe *p = probe_connection_of(s)->probe;
+
+    if (p->state == PROBE_ASKING)
+        p->state = PROBE_READING;
+    if (p->is_h2 && p->state == PROBE_READING)
+        h2_feed(&p->wire, bytes);
+    else
+        probe_feed(p, bytes);
+}
+
+/* --- over HTTP/2 --- */
+
+static void on_h2_head(struct h2_stream *stream, const struct h2_head *head)
+{
+    struct probe *p = list_entry(stream, struct probe, wire_stream);
+
+    if (head->is_large)
+        probe_decide(p, PROBE_FAILED, VERDICT_LARGE_HEAD, 0);
+    else
+        probe_feed(p, head->lines);
+}
+
+static void on_h2_body(struct h2_stream *stream, struct slice piece)
+{
+    h2_consumed(stream, piece.length);
+}
+
+static void on_h2_end(struct h2_stream *stream, const struct h2_head *trailers)
+{
+    (void)stream;
+    (void)trailers;
+}
+
+static void on_h2_reset(struct h2_stream *stream, const struct h2_reset *reset)
+{
+    struct probe *p = list_entry(stream, struct probe, wire_stream);
+
+    probe_decide(p, PROBE_FAILED, reset->cause == H2_BY_RULE ? VERDICT_NOT_HTTP : VERDICT_CUT, 0);
+}
+
+static void on_h2_broken(struct h2 *wire, enum h2_code code, const char *why)
+{
+    (void)code;
+    (void)why;
+    probe_decide(wire->owner, PROBE_FAILED, VERDICT_NOT_HTTP, 0);
+}
+
+static const struct h2_events probe_h2_events = {.on_head = on_h2_head,
+                                                 .on_body = on_h2_body,
+                                                 .on_end = on_h2_end,
+                                                 .on_reset = on_h2_reset,
+                                                 .on_broken = on_h2_broken};
+
+static const struct h2_kind probe_h2_kind = {.events = &probe_h2_events,
+                                             .role = H2_CLIENT,
+                                             .stream_window = 65535,
+                                             .stream_window_top = 65535,
+                                             .connection_window = 65535};
 
 static void on_end(struct stream *s, int status)
 {
@@ -194,9 +268,22 @@ static void on_closed(struct stream *s)
         return;
     CHECK(p->state == PROBE_DECIDED);
     p->state = PROBE_IDLE;
+    if (p->wire.kind != NULL) {
+        h2_stream_release(&p->wire_stream);
+        h2_dispose(&p->wire);
+        p->wire = (struct h2){0};
+    }
     response_dispose(&p->response);
     arena_dispose(&p->arena);
     p->on_done(p);
+}
+
+static void on_drained(struct stream *s)
+{
+    struct probe *p = probe_connection_of(s)->probe;
+
+    if (p->wire.kind != NULL)
+        h2_drained(&p->wire);
 }
 
 static const struct stream_events probe_events = {
@@ -204,6 +291,7 @@ static const struct stream_events probe_events = {
     .on_secured = on_secured,
     .on_bytes = on_bytes,
     .on_end = on_end,
+    .on_drained = on_drained,
     .on_closed = on_closed,
     .reads_to_the_end = true, /* who answers before it has read the request has answered */
 };
@@ -260,6 +348,7 @@ void probe_init(struct probe *p, struct loop *loop, const struct config *config,
     p->on_done = on_done;
     p->loop = loop;
     p->config = config;
+    p->is_h2 = config_backend_is_h2(backend);
     p->limits = (struct parse_limits){.request_line = config->limits.request_line,
                                       .head = config->limits.head,
                                       .fields = config->limits.fields};

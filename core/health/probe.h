@@ -7,6 +7,8 @@
  * skipped, and weigh as much as heads do: limits.head is for all of them together. One time limit
  * is for everything, from the connect to the head.
  *
+ * A backend in HTTP/2 is asked the same in HTTP/2.
+ *
  * A probe that was started ends in one on_done, when its connections are closed.
  */
 #ifndef HEALTH_PROBE_H
@@ -17,6 +19,7 @@
 #include "net/opening.h"
 #include "net/stream.h"
 #include "shared/board.h"
+#include "wire/h2.h"
 
 enum probe_outcome {
     PROBE_PASSED,
@@ -45,6 +48,9 @@ struct probe {
     struct parse_limits limits;
     struct response response;
     struct arena arena;
+    bool is_h2;
+    struct h2 wire; /* of the connection that has opened, if is_h2 */
+    struct h2_stream wire_stream;
     enum { PROBE_IDLE, PROBE_CONNECTING, PROBE_ASKING, PROBE_READING, PROBE_DECIDED } state;
 };
 

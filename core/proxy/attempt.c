@@ -252,6 +252,7 @@ static void on_failed(struct outgoing *o, enum outgoing_failure failure, const c
         [OUTGOING_RESET] = {ATTEMPT_RESET, FACTS_RESET},
         [OUTGOING_STALE] = {ATTEMPT_STALE, FACTS_RESET},
         [OUTGOING_TLS] = {ATTEMPT_TLS, FACTS_TLS},
+        [OUTGOING_UNPROCESSED] = {ATTEMPT_UNPROCESSED, FACTS_RESET},
         [OUTGOING_PROTOCOL] = {ATTEMPT_PROTOCOL, FACTS_PROTOCOL},
     };
 
@@ -452,8 +453,8 @@ void attempt_blame(struct attempt *a, const struct attempt_failure *failure)
 {
     bool connecting = failure->phase == FACTS_PHASE_CONNECT;
 
-    if (failure->outcome == ATTEMPT_STALE || failure->outcome == ATTEMPT_LOCAL ||
-        failure->is_provoked) {
+    if (failure->outcome == ATTEMPT_STALE || failure->outcome == ATTEMPT_UNPROCESSED ||
+        failure->outcome == ATTEMPT_LOCAL || failure->is_provoked) {
         attempt_end_trial(a);
         return;
     }
@@ -484,6 +485,7 @@ const char *attempt_outcome_name(enum attempt_outcome outcome)
         [ATTEMPT_PROTOCOL] = "protocol",
         [ATTEMPT_CANCELLED] = "cancelled",
         [ATTEMPT_STALE] = "stale",
+        [ATTEMPT_UNPROCESSED] = "unprocessed",
         [ATTEMPT_DISCARDED] = "discarded",
         [ATTEMPT_LOCAL] = "local",
     };

@@ -26,9 +26,10 @@ enum attempt_outcome {
     ATTEMPT_TIMEOUT,
     ATTEMPT_PROTOCOL,
     ATTEMPT_CANCELLED,
-    ATTEMPT_STALE,     /* the pooled connection had been closed by the backend: nobody's fault */
-    ATTEMPT_DISCARDED, /* the policy did not want its response */
-    ATTEMPT_LOCAL,     /* this machine could not even try (descriptors, ports, memory) */
+    ATTEMPT_STALE,       /* the pooled connection had been closed by the backend: nobody's fault */
+    ATTEMPT_UNPROCESSED, /* the backend never began with it, and says so: nobody's fault */
+    ATTEMPT_DISCARDED,   /* the policy did not want its response */
+    ATTEMPT_LOCAL,       /* this machine could not even try (descriptors, ports, memory) */
 };
 
 struct attempt;

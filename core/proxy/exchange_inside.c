@@ -41,7 +41,9 @@ void exchange_count(struct exchange *e, enum judgement judgement)
         e->log.retries++;
     } else if (judgement == JUDGE_NEXT) {
         counts.attempts++;
-        counts.retries = 0;
+        counts.retries = counts.at_once = 0;
+    } else {
+        counts.at_once++;
     }
     exchange_set_counts(e, counts);
 }

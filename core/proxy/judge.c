@@ -2,7 +2,10 @@
 
 #include "proxy/retry.h"
 
-enum { TRIES_MAX = 32 }; /* of one request, whatever the policy says */
+enum {
+    TRIES_MAX = 32,      /* of one request, whatever the policy says */
+    UNPROCESSED_MAX = 3, /* at one backend that does not begin with it */
+};
 
 static const char limit_of_budget[] = "limits.retry_budget";
 
@@ -69,6 +72,15 @@ enum judgement judge_review(struct judge *j, enum facts_review review, bool body
     return is_next ? JUDGE_NEXT : JUDGE_RETRY;
 }
 
+/* Nobody's fault: a pooled connection was lost, or another one takes the request. */
+static bool judge_goes_at_once(const struct judge *j, enum attempt_outcome outcome)
+{
+    if (!j->facts->replayable || j->counts->tries >= TRIES_MAX)
+        return false;
+    return outcome == ATTEMPT_STALE ||
+           (outcome == ATTEMPT_UNPROCESSED && j->counts->at_once < UNPROCESSED_MAX);
+}
+
 enum judgement judge_failure(struct judge *j, const struct attempt_failure *failure,
                              bool body_whole)
 {
@@ -79,7 +91,7 @@ enum judgement judge_failure(struct judge *j, const struct attempt_failure *fail
     struct facts_request *facts = j->facts;
 
     facts->replayable = judge_may_repeat(j, body_whole);
-    if (failure->outcome == ATTEMPT_STALE && facts->replayable && j->counts->tries < TRIES_MAX)
+    if (judge_goes_at_once(j, failure->outcome))
         return JUDGE_AT_ONCE;
     if (policy_on_failure(j->plan->policy, j->call, facts, &asked, &j->verdict) == POLICY_AWAITS)
         return JUDGE_AWAITS;

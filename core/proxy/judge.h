@@ -23,6 +23,7 @@ struct try_counts {    /* of one request; each counts the try that is under way,
     uint32_t attempts; /* at one backend after the other: from 1 */
     uint32_t retries;  /* again at the same backend: from 0 */
     uint32_t tries;    /* all: from 1 */
+    uint32_t at_once;  /* again at the same backend, as it was nobody's fault: from 0 */
 };
 
 struct judge {                 /* embedded; all zero at first, but for what it borrows */

@@ -59,6 +59,8 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
         weight_note_script(segment, b->settings->slot, b->settings->weight);
         b->pool = pools_use(pools, b->settings->slot, config->timeouts.upstream_idle_ms);
         backend_secure(b);
+        if (config_backend_is_h2(b->settings))
+            pool_share(b->pool, config->h2.backend_streams);
     }
 }
 

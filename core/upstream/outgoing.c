@@ -25,6 +25,7 @@ static void on_late(struct deadline *d)
 {
     struct outgoing *o = list_entry(d, struct outgoing, deadline);
 
+    o->is_late = true;
     if (outgoing_is_live(o))
         o->events->on_late(o);
     else
@@ -45,7 +46,7 @@ void outgoing_begin(struct outgoing *o, const struct outgoing_events *events, vo
     o->events = events;
     o->owner = owner;
     o->request = request;
-    o->has_request = o->never_sent = false;
+    o->has_request = o->never_sent = o->is_late = false;
     o->pass_to = NULL;
     o->bytes_read = 0;
     o->ways->begin(o);

@@ -24,8 +24,10 @@ struct outgoing;
 struct stream;
 
 enum outgoing_failure {
-    OUTGOING_RESET,    /* the connection broke, or ended too early */
-    OUTGOING_STALE,    /* the same, before any byte came, of a connection that has served before */
+    OUTGOING_RESET, /* the connection broke, or ended too early */
+    OUTGOING_STALE, /* the same, before any byte came, of a connection that has served before */
+    /* The backend never began with the request, or it never left (RFC 9113, 8.7): never_sent. */
+    OUTGOING_UNPROCESSED,
     OUTGOING_TLS,      /* a record that the backend cannot have sealed, or an alert */
     OUTGOING_PROTOCOL, /* what came is not a response that we may pass on */
 };
@@ -96,7 +98,8 @@ struct outgoing {
     /* Inside on_end: the lines of its trailer fields that are forwarded, in the arena. */
     struct slice trailers;
     bool has_request; /* the borrower has sent the whole request */
-    bool never_sent;  /* nothing of the request went out: something else came before */
+    bool never_sent;  /* nothing of the request went out, or the backend never began with it */
+    bool is_late;     /* its on_late has come */
 };
 
 /* --- for its connection --- */

@@ -24,6 +24,9 @@ static void pool_free_if_over(struct pool *pool)
         return;
     pool->all->open--;
     tls_target_dispose(&pool->target);
+    if (pool->sharing != NULL)
+        sharing_dispose(pool->sharing);
+    mem_free(pool->sharing);
     mem_free(pool);
 }
 
@@ -41,6 +44,8 @@ static void close_all(struct list_node *list)
 
 void pool_close_idle(struct pool *pool)
 {
+    if (pool->sharing != NULL)
+        sharing_retire_all(pool->sharing);
     close_all(&pool->idle);
     close_all(&pool->back);
     close_all(&pool->bound);
@@ -59,6 +64,39 @@ struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t idle_ms)
     return *pool;
 }
 
+static void on_shared_begun(void *owner)
+{
+    ((struct pool *)owner)->connections++;
+}
+
+static void on_shared_closed(void *owner)
+{
+    struct pool *pool = owner;
+
+    pool->connections--;
+    pool_free_if_over(pool);
+}
+
+static bool make_room(void *owner)
+{
+    struct pools *all = ((struct pool *)owner)->all;
+
+    return all->make_room(all);
+}
+
+void pool_share(struct pool *pool, uint32_t streams_max)
+{
+    static const struct sharing_events events = {
+        .on_begun = on_shared_begun, .on_closed = on_shared_closed, .make_room = make_room};
+
+    if (pool->sharing == NULL) {
+        pool->sharing = mem_zalloc(sizeof *pool->sharing);
+        sharing_init(pool->sharing, pool->loop, &events, pool);
+    }
+    pool->sharing->streams_max = streams_max;
+    pool->sharing->idle_ms = pool->idle_ms;
+}
+
 void pools_release(struct pools *pools, unsigned slot)
 {
     struct pool *pool = pools->list[slot];
@@ -68,6 +106,8 @@ void pools_release(struct pools *pools, unsigned slot)
     pools->list[slot] = NULL;
     pool_close_idle(pool); /* their close events come later */
     pool->is_closing = true;
+    if (pool->sharing != NULL)
+        pool->sharing->is_closing = true;
     pool_free_if_over(pool);
 }
 
@@ -118,6 +158,8 @@ struct outgoing *pool_take(struct pool *pool, const struct outgoing_request *req
     struct bond *bonds = *request->bonds;
     struct h1_connection *own = bonds != NULL ? take_bound(pool, bonds) : NULL;
 
+    if (pool->sharing != NULL)
+        return sharing_take(pool->sharing, request->may_repeat);
     if (own != NULL)
         return &own->half;
     pool_settle(pool);
@@ -156,6 +198,8 @@ static bool pool_close_oldest(struct pool *pool)
 {
     struct h1_connection *c = pool_oldest(pool);
 
+    if (pool->sharing != NULL)
+        return sharing_close_oldest(pool->sharing);
     if (c != NULL)
         h1_close(c);
     return c != NULL;
@@ -202,7 +246,7 @@ static void pool_keep_bound(struct pool *pool, struct h1_connection *c)
     bond_tie(c->bonds, &c->bond);
 }
 
-void pool_return(struct outgoing *o)
+static void pool_return_connection(struct outgoing *o)
 {
     struct h1_connection *c = h1_of(o);
     struct pool *pool = c->pool;
@@ -222,6 +266,14 @@ void pool_return(struct outgoing *o)
         pool_close_oldest(pool);
 }
 
+void pool_return(struct outgoing *o)
+{
+    if (outgoing_is_stream(o))
+        backend_stream_return(o);
+    else
+        pool_return_connection(o);
+}
+
 /* --- leases --- */
 
 static void lease_end(struct lease *lease)
@@ -234,8 +286,13 @@ static void lease_end(struct lease *lease)
 
 void pool_cancel(struct lease *lease)
 {
+    struct sharing *sharing = lease->pool->sharing;
+
     lease_end(lease);
-    opening_stop(&lease->opening);
+    if (sharing != NULL)
+        sharing_cancel(sharing, &lease->wait);
+    else
+        opening_stop(&lease->opening);
 }
 
 static void on_refused(struct deferred *d)
@@ -313,6 +370,31 @@ static void lease_close(void *connection)
     h1_close(connection);
 }
 
+static void on_wait_ready(struct sharing_wait *wait, struct outgoing *o)
+{
+    struct lease *lease = list_entry(wait, struct lease, wait);
+
+    lease_end(lease);
+    lease->on_ready(lease, o);
+}
+
+static void on_wait_failed(struct sharing_wait *wait, int code)
+{
+    struct lease *lease = list_entry(wait, struct lease, wait);
+
+    lease_end(lease);
+    lease->on_failed(lease, code);
+}
+
+static void lease_await(struct lease *lease, const struct sockaddr *to, uint64_t connect_ms)
+{
+    lease->opening.to = to;
+    lease->wait = (struct sharing_wait){
+        .on_ready = on_wait_ready, .on_failed = on_wait_failed, .insists = lease->opening.insists};
+    sharing_await(lease->pool->sharing, &lease->wait, to, connect_ms);
+    deadline_set(lease->pool->loop, &lease->deadline, connect_ms);
+}
+
 static const struct opening_kind lease_kind = {.begin = lease_begin, .close = lease_close};
 
 void lease_init(struct lease *lease, void (*on_ready)(struct lease *, struct outgoing *),
@@ -332,6 +414,10 @@ void pool_lease(struct pool *pool, struct lease *lease, const struct sockaddr *t
 {
     CHECK(lease->pool == NULL && !pool->is_closing);
     lease->pool = pool;
+    if (pool->sharing != NULL) {
+        lease_await(lease, to, connect_ms);
+        return;
+    }
     lease->refused = opening_start(&lease->opening, pool->loop, to, &pool->openings, connect_ms);
     if (lease->refused != 0)
         loop_defer(pool->loop, &lease->fail);

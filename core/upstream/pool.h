@@ -21,6 +21,9 @@
  * have it in use, one after the other or at once, share its connections, so a reload loses none.
  * When nobody uses the pool any more its idle connections are closed, and lent connections as they
  * come back; then the pool is gone.
+ *
+ * Connections in HTTP/2 are shared: upstream/h2.h. What is said of idle ones, and of bodies, does
+ * not concern them, as a stream says where its messages end.
  */
 #ifndef UPSTREAM_POOL_H
 #define UPSTREAM_POOL_H
@@ -29,6 +32,7 @@
 #include "net/opening.h"
 #include "net/tls_remote.h"
 #include "shared/segment.h"
+#include "upstream/h2.h"
 #include "upstream/outgoing.h"
 
 struct pools { /* of a worker; all zero at first, but for the loop, make_room and its owner */
@@ -56,6 +60,7 @@ struct pool {
     struct sockaddr_in6 detour; /* served when that one failed; AF_UNSPEC: none */
     struct opening_account openings;
     struct tls_target target; /* of the newest script's rules; not set: without TLS */
+    struct sharing *sharing;  /* of a backend in HTTP/2; NULL: it speaks HTTP/1 */
     bool is_closing;
 };
 
@@ -66,8 +71,9 @@ struct lease { /* embedded in what asks; stays in place until its event */
     const char *why;   /* TLS has failed; static */
     struct pool *pool; /* NULL: it is not under way */
     struct opening opening;
-    int refused;          /* could not even begin: */
-    struct deferred fail; /* it fails soon */
+    struct sharing_wait wait; /* in place of the opening */
+    int refused;              /* could not even begin: */
+    struct deferred fail;     /* it fails soon */
     struct deadline deadline;
 };
 
@@ -82,7 +88,11 @@ size_t pools_idle_bytes(const struct pools *);
 /* Each pool closes the idle connection that was used longest ago. False: none is idle. */
 bool pools_close_oldest(struct pools *);
 
-void pool_close_idle(struct pool *);
+/* After pools_use, for a backend that speaks HTTP/2: its connections have so many streams at most,
+ * by the newest script's word. */
+void pool_share(struct pool *, uint32_t streams_max);
+
+void pool_close_idle(struct pool *); /* and shared ones take no new streams */
 /* NULL: none is idle. One of the client's own comes first. now_us: of the steady clock. */
 struct outgoing *pool_take(struct pool *, const struct outgoing_request *, uint64_t now_us);
 void lease_init(struct lease *, void (*on_ready)(struct lease *, struct outgoing *),
