@@ -6,13 +6,20 @@
  */
 #include "proxy/exchange_inside.h"
 
+/* A backend that answers before the body has ended may be in a talk with the client, of which the
+ * next one would hear the second half only. */
+static bool exchange_is_whole(const struct exchange *e)
+{
+    return e->upload.is_whole && e->in->body_complete;
+}
+
 void exchange_review(struct exchange *e)
 {
     struct attempt *a = &e->attempt;
     const struct facts_response response = {a->backend->index, a->outgoing->head};
 
     exchange_enter(e, EXCHANGE_REVIEWING);
-    e->facts.replayable = judge_may_repeat(&e->judge, e->upload.is_whole);
+    e->facts.replayable = judge_may_repeat(&e->judge, exchange_is_whole(e));
     if (policy_on_response(e->plan->policy, &e->asked, &e->facts, &response, &e->decision) ==
         POLICY_DONE)
         exchange_follow_review(e);
@@ -57,7 +64,7 @@ static void exchange_repeat(struct exchange *e)
         exchange_pass(e);
         return;
     }
-    judgement = judge_review(&e->judge, e->decision.review, e->upload.is_whole);
+    judgement = judge_review(&e->judge, e->decision.review, exchange_is_whole(e));
     if (judgement == JUDGE_FAIL) {
         exchange_pass(e);
         return;
