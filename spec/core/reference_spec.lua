@@ -177,16 +177,22 @@ describe("the page of settings", function()
     assert.equal(count, lists)
   end)
 
+  local FLAGS = { ["`true`"] = 1, ["`false`"] = 0 }
+
   it("has their defaults and ranges, where they are numbers", function()
     local page, count = documented(), 0
     for name, setting in pairs(program()) do
       if setting ~= true then
         local seen = assert(page[name], name)
-        assert.equal(setting.standard, number(seen.default), name)
-        local zero, least, most = seen.range:match "^(0? ?o?r? ?)([%d.]+ ?%a*) to ([%d.]+ ?%a*)$"
-        assert.equal(setting.least, number(least or ""), name .. ": " .. seen.range)
-        assert.equal(setting.most, number(most), name .. ": " .. seen.range)
-        assert.equal(setting.or_zero and setting.least > 0, zero == "0 or ", name .. ": " .. seen.range)
+        if FLAGS[seen.default] then
+          assert.equal(setting.standard, FLAGS[seen.default], name)
+        else
+          assert.equal(setting.standard, number(seen.default), name)
+          local zero, least, most = seen.range:match "^(0? ?o?r? ?)([%d.]+ ?%a*) to ([%d.]+ ?%a*)$"
+          assert.equal(setting.least, number(least or ""), name .. ": " .. seen.range)
+          assert.equal(setting.most, number(most), name .. ": " .. seen.range)
+          assert.equal(setting.or_zero and setting.least > 0, zero == "0 or ", name .. ": " .. seen.range)
+        end
         count = count + 1
       end
     end
