@@ -110,6 +110,7 @@
 ---@field strict? boolean
 ---@field ticket_keys? string the path of a file with one to three keys of 32 bytes
 ---@field tickets? integer
+---@field records? "own"|"openssl"
 ---@field client? lb.TlsClientSettings
 ---@field sites? table<string, lb.TlsSiteSettings> by name, in place of what holds for all others
 

@@ -48,7 +48,7 @@ static void holders_weigh_streams(struct holders *holders, struct client *c)
 
 static void holders_weigh(struct holders *holders, struct client *c)
 {
-    size_t bytes, own = mem_size(c) + (c->stream.tls != NULL ? TLS_HELD_BYTES : 0);
+    size_t bytes, own = mem_size(c) + tls_held_bytes(c->stream.tls);
 
     if (c->state == CLIENT_CLOSING)
         return;

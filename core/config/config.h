@@ -78,6 +78,9 @@ struct config_remote {
     unsigned backend; /* the first one that says so: its index */
 };
 
+/* Who makes the records of TLS 1.3 after the handshake with a client. */
+enum config_records { CONFIG_RECORDS_OWN, CONFIG_RECORDS_OPENSSL };
+
 struct config_tls { /* in use if a listener has tls, but for remotes and files */
     struct config_certificate *certificates;
     unsigned certificates_count;
@@ -90,6 +93,7 @@ struct config_tls { /* in use if a listener has tls, but for remotes and files *
     char *ciphers, *groups; /* in OpenSSL's notation; NULL: ours (net/tls_site.h) */
     unsigned tickets;
     char *ticket_keys; /* the path of their keys' file; NULL: lb makes them */
+    enum config_records records;
     struct slice
         files; /* what was read of them: config/certificates.h; in the vault, or borrowed */
     struct vault vault;

@@ -255,6 +255,7 @@ void sites_make(struct config_tls *tls)
     tls->rules = mem_realloc(tls->rules, tls->sites.count * sizeof *tls->rules);
     tls->sites.sites = tls->rules;
     tls->sites.names = names;
+    tls->sites.makes_records = tls->records == CONFIG_RECORDS_OWN;
     mem_free(m.certificates);
     mem_free(m.choices);
     mem_free(m.clients);

@@ -20,8 +20,12 @@ static const char *const versions[] = {"1.2", "1.3", NULL};
 /* In the order of enum tls_verify. */
 static const char *const verifications[] = {"none", "request", "require", NULL};
 
+/* In the order of enum config_records. */
+static const char *const records[] = {"own", "openssl", NULL};
+
 void tls_set_defaults(struct config_tls *tls)
 {
+    tls->records = CONFIG_RECORDS_OPENSSL;
     tls->min_version = TLS_VERSION_1_2;
     tls->alpn = TLS_ALPN_H2_H1;
     tls->tickets = 1;
@@ -285,7 +289,7 @@ static void read_tls_table(struct config_tls *tls, struct fields *table)
 {
     static const char *const known[] = {"certificates", "min_version", "ciphers", "groups",
                                         "alpn",         "strict",      "tickets", "ticket_keys",
-                                        "client",       "sites",       NULL};
+                                        "records",      "client",      "sites",   NULL};
     static const struct fields_range some = {0, TICKETS_MAX, false, true, NULL};
     double tickets;
     unsigned which;
@@ -305,6 +309,8 @@ static void read_tls_table(struct config_tls *tls, struct fields *table)
     if (fields_number(table, "tickets", 0, &some, &tickets))
         tls->tickets = (unsigned)tickets;
     tls->ticket_keys = read_path(table, "ticket_keys", 0);
+    if (fields_choice(table, "records", records, &which))
+        tls->records = which;
     read_certificates(tls, table);
     read_clients(tls, table);
 }
@@ -411,8 +417,10 @@ void tls_print(const struct config *config, struct buffer *out)
     buffer_printf(out, " },\n    min_version = \"%s\",\n", versions[tls->min_version]);
     print_words(out, "ciphers", tls->ciphers);
     print_words(out, "groups", tls->groups);
-    buffer_printf(out, "    alpn = { %s },\n    strict = %s,\n    tickets = %u,\n",
-                  alpn_lists[tls->alpn], tls->names.strict ? "true" : "false", tls->tickets);
+    buffer_printf(out, "    alpn = { %s },\n    strict = %s,\n    records = \"%s\",\n",
+                  alpn_lists[tls->alpn], tls->names.strict ? "true" : "false",
+                  records[tls->records]);
+    buffer_printf(out, "    tickets = %u,\n", tls->tickets);
     print_words(out, "ticket_keys", tls->ticket_keys);
     print_clients(out, tls);
     buffer_append_text(out, "  },\n");

@@ -1,6 +1,7 @@
 #include "net/tls.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "net/tls_library.h"
 
 #include <openssl/ssl.h>
@@ -10,18 +11,14 @@ enum {
     SEAL_BYTES = 4 * RECORD_BYTES, /* sealed at once, and sent by one system call */
     /* Room for one read, for what was kept until the connection's turn, and for the beginning of a
      * record. */
-    PLAIN_BYTES = 3 * 65536,
+    PLAIN_BYTES = 3 * 65536 + TLS_OWN_ROOM,
     LOOK_BYTES = 1024,
-    MESSAGES_MAX = 16, /* that carry no data, in MESSAGES_US */
-    MESSAGES_US = 60 * 1000000,
 };
 
 /* --- messages after the handshake --- */
 
-/* Counts KeyUpdates, tickets of servers, and alerts that we send. A KeyUpdate has 27 bytes, takes
- * 30 us of the CPU, and is answered even if nobody reads the answer: one read full of them would
- * hold the loop for 80 ms. An honest peer sends one in hours. A peer that wants to negotiate again
- * (TLS 1.2) gets an alert. */
+/* Counts KeyUpdates, tickets of servers, and alerts that we send: a peer that wants to negotiate
+ * again (TLS 1.2) gets one. */
 static void on_info(const SSL *ssl, int where, int value)
 {
     struct tls *t = SSL_get_app_data(ssl);
@@ -29,17 +26,11 @@ static void on_info(const SSL *ssl, int where, int value)
     bool is_message = (where & SSL_CB_LOOP) != 0 &&
                       (state == TLS_ST_SR_KEY_UPDATE || state == TLS_ST_CR_KEY_UPDATE ||
                        (state == TLS_ST_CR_SESSION_TICKET && t->state == TLS_OPEN));
-    uint64_t now_us;
 
     (void)value;
     if (!is_message && where != SSL_CB_WRITE_ALERT)
         return;
-    now_us = clock_steady_us();
-    if (now_us - t->messages_since_us > MESSAGES_US) {
-        t->messages_since_us = now_us;
-        t->messages = 0;
-    }
-    if (++t->messages > MESSAGES_MAX)
+    if (!tls_messages_count(&t->messages))
         tls_wire.in.length = 0; /* the library reads no further */
 }
 
@@ -58,7 +49,7 @@ static enum tls_look unseal_nothing(struct tls *t)
 {
     switch (SSL_get_error(t->ssl, 0)) {
     case SSL_ERROR_WANT_READ:
-        if (t->messages <= MESSAGES_MAX)
+        if (t->messages.count <= TLS_MESSAGES_MAX)
             return TLS_LOOK_QUIET;
         t->why = "too many messages that are no data";
         break;
@@ -71,6 +62,37 @@ static enum tls_look unseal_nothing(struct tls *t)
     }
     t->state = TLS_BROKEN;
     return TLS_LOOK_BROKEN;
+}
+
+/* Opens one record of our own. room: for TLS_OWN_ROOM bytes. */
+static enum tls_look unseal_own(struct tls *t, char *room, struct slice *piece)
+{
+    switch (tls_own_open(t->own, &tls_wire.in, room, piece, &t->why)) {
+    case TLS_OWN_DATA:
+        return TLS_LOOK_BYTES;
+    case TLS_OWN_MORE:
+        return TLS_LOOK_QUIET;
+    case TLS_OWN_END:
+        t->state = TLS_ENDED;
+        return TLS_LOOK_END;
+    case TLS_OWN_BROKEN:
+        break;
+    }
+    t->state = TLS_BROKEN;
+    return TLS_LOOK_BROKEN;
+}
+
+static bool unseal_some_own(struct tls *t, struct tls_took *took)
+{
+    struct slice piece;
+    enum tls_look look;
+
+    CHECK(took->plain.length + TLS_OWN_ROOM <= PLAIN_BYTES);
+    look = unseal_own(t, plain + took->plain.length, &piece);
+    took->plain.length += piece.length;
+    took->has_ended = look == TLS_LOOK_END;
+    took->is_broken = look == TLS_LOOK_BROKEN;
+    return look == TLS_LOOK_BYTES;
 }
 
 /* True: another record may follow. */
@@ -99,9 +121,14 @@ static bool unseal_has_more(const struct tls *t)
 void tls_unseal_rest(struct tls *t, struct tls_took *took)
 {
     took->plain = (struct slice){plain, 0};
-    tls_library_forget_errors();
-    while (unseal_has_more(t) && unseal_some(t, took))
-        continue;
+    if (t->ssl == NULL) {
+        while (tls_wire.in.length > 0 && unseal_some_own(t, took))
+            continue;
+    } else {
+        tls_library_forget_errors();
+        while (unseal_has_more(t) && unseal_some(t, took))
+            continue;
+    }
     tls_wire.in = (struct slice){"", 0};
 }
 
@@ -113,20 +140,39 @@ void tls_unseal(struct tls *t, struct slice sealed, struct tls_took *took)
     tls_unseal_rest(t, took);
 }
 
-/* `plain` may be in use: hence a buffer of its own. */
-enum tls_look tls_look(struct tls *t, struct slice sealed)
+/* `plain` may be in use: hence buffers of their own. */
+static enum tls_look look_own(struct tls *t)
+{
+    static char opened[TLS_OWN_ROOM];
+    enum tls_look look;
+    struct slice piece;
+
+    while ((look = unseal_own(t, opened, &piece)) == TLS_LOOK_BYTES)
+        if (piece.length > 0)
+            buffer_append(&t->kept, piece);
+    return look;
+}
+
+static enum tls_look look_library(struct tls *t)
 {
     char opened[LOOK_BYTES];
-    size_t before = buffer_length(&t->kept), got;
+    size_t got;
+
+    tls_library_forget_errors();
+    while (SSL_read_ex(t->ssl, opened, sizeof opened, &got) == 1)
+        buffer_append(&t->kept, (struct slice){opened, got});
+    return unseal_nothing(t);
+}
+
+enum tls_look tls_look(struct tls *t, struct slice sealed)
+{
+    size_t before = buffer_length(&t->kept);
     enum tls_look look;
 
     if (t->state != TLS_OPEN)
         return t->state == TLS_ENDED ? TLS_LOOK_END : TLS_LOOK_BROKEN;
-    tls_library_forget_errors();
     tls_wire.in = sealed;
-    while (SSL_read_ex(t->ssl, opened, sizeof opened, &got) == 1)
-        buffer_append(&t->kept, (struct slice){opened, got});
-    look = unseal_nothing(t);
+    look = t->ssl == NULL ? look_own(t) : look_library(t);
     tls_wire.in = (struct slice){"", 0};
     return buffer_length(&t->kept) > before ? TLS_LOOK_BYTES : look;
 }
@@ -176,17 +222,22 @@ static struct slice parts_take(struct tls_parts *p)
     return (struct slice){joined, length};
 }
 
-bool tls_seal(struct tls *t, struct tls_parts *parts)
+static bool seal_record(struct tls *t, struct slice record)
 {
     size_t written;
 
+    if (t->ssl == NULL)
+        return tls_own_seal(t->own, record);
+    tls_library_forget_errors();
+    return SSL_write_ex(t->ssl, record.start, record.length, &written) == 1;
+}
+
+bool tls_seal(struct tls *t, struct tls_parts *parts)
+{
     if (t->has_said_end || (t->state != TLS_OPEN && t->state != TLS_ENDED))
         return false;
-    tls_library_forget_errors();
     for (size_t sealed = 0; parts->left_bytes > 0 && sealed < SEAL_BYTES; sealed += RECORD_BYTES) {
-        struct slice record = parts_take(parts);
-
-        if (SSL_write_ex(t->ssl, record.start, record.length, &written) != 1) {
+        if (!seal_record(t, parts_take(parts))) {
             t->state = TLS_BROKEN;
             t->why = tls_library_why();
             return false;
@@ -200,6 +251,10 @@ void tls_seal_end(struct tls *t)
     if (t->has_said_end || (t->state != TLS_OPEN && t->state != TLS_ENDED))
         return;
     t->has_said_end = true;
+    if (t->ssl == NULL) {
+        tls_own_seal_end(t->own);
+        return;
+    }
     tls_library_forget_errors();
     if (SSL_shutdown(t->ssl) < 0)
         tls_library_forget_errors();
@@ -223,9 +278,19 @@ void tls_stop(struct tls *t)
     if (t->target != NULL && t->ssl != NULL && t->state >= TLS_OPEN)
         SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
+    tls_own_free(t->own);
     t->ssl = NULL;
+    t->own = NULL;
     t->state = TLS_BROKEN;
     buffer_dispose(&t->kept);
+}
+
+size_t tls_held_bytes(const struct tls *t)
+{
+    if (t == NULL)
+        return 0;
+    return mem_size(t) + (t->ssl != NULL ? TLS_HELD_BYTES : 0) +
+           (t->own != NULL ? sizeof *t->own + mem_size(t->own->part.bytes) : 0);
 }
 
 /* --- version, cipher, protocol --- */

@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "base/list.h"
+#include "net/tls_own.h"
 #include "net/tls_said.h"
 
 #include <uv.h>
@@ -29,7 +30,8 @@ enum tls_state {
     TLS_BROKEN,
 };
 
-enum { TLS_HELD_BYTES = 20000 }; /* the least that OpenSSL holds for an idle connection */
+/* The least that OpenSSL holds for an idle connection whose records it makes. */
+enum { TLS_HELD_BYTES = 20000 };
 
 /* Why a handshake is refused. */
 enum tls_refusal {
@@ -54,7 +56,9 @@ struct tls_took {
 };
 
 struct tls {
-    struct ssl_st *ssl;        /* NULL: before the ClientHello was read, and after a refusal */
+    /* NULL: before the ClientHello was read, after a refusal, and if the records are our own. */
+    struct ssl_st *ssl;
+    struct tls_own *own;       /* NULL: OpenSSL makes the records; else in use when ssl is NULL */
     struct tls_server *server; /* NULL: we are the client, */
     struct tls_target *target; /* and this is the server; else NULL */
     uint32_t target_version;
@@ -70,9 +74,9 @@ struct tls {
     char *heard;                    /* the bytes of said.traits and said.name; NULL: none yet */
     struct tls_client_said *client; /* said.client; NULL: none */
     uint64_t began_us;              /* steady clock */
-    uint64_t messages_since_us;     /* steady clock: when the count in `messages` began */
+    struct tls_messages messages;   /* with OpenSSL's records */
     const char *why;                /* why it is refused or broken, a static text */
-    uint8_t state, refusal, messages;
+    uint8_t state, refusal;
     bool forwards_client; /* what its certificate says as fields is wanted, too */
     bool has_said_end;    /* close_notify is sealed */
     bool end_waits;       /* the peer has ended while its reader pauses */
@@ -100,7 +104,8 @@ bool tls_seal(struct tls *, struct tls_parts *) MUST_USE;
 void tls_seal_end(struct tls *); /* seals close_notify, once, if the handshake is over */
 struct slice tls_sealed(void);   /* the sealed bytes, to be sent now */
 void tls_sealed_sent(void);
-void tls_stop(struct tls *); /* frees the memory that OpenSSL holds for it */
+void tls_stop(struct tls *); /* frees the memory that OpenSSL holds for it, and its keys */
+size_t tls_held_bytes(const struct tls *); /* about so much is held for it; NULL is 0 */
 
 /* After the handshake: fills tls->said, but for the name and the rules. */
 void tls_note_said(struct tls *);

@@ -86,12 +86,31 @@ static void shake_fail(struct tls *t, struct tls_took *took)
     took->refuses = true;
 }
 
+/* If the records are ours from now on, the SSL has nothing left to do. wrote: what it has written
+ * in the call that ended the handshake. */
+static void shake_settle(struct tls *t, struct slice wrote)
+{
+    tls_note_said(t);
+    if (t->own != NULL && tls_own_take(t->own, t->ssl, wrote)) {
+        tls_library_begin_secret();
+        SSL_free(t->ssl);
+        tls_library_end_secret();
+        t->ssl = NULL;
+        return;
+    }
+    tls_own_free(t->own);
+    t->own = NULL;
+    tls_limit_messages(t);
+}
+
 static void shake_on(struct tls *t, struct tls_took *took)
 {
     int status;
 
     tls_library_forget_errors();
+    tls_own_begin(t->own, t->ssl);
     status = SSL_do_handshake(t->ssl);
+    tls_own_end(t->own, t->ssl);
     if (status == 1) {
         t->state = TLS_OPEN;
         took->opens = true;
@@ -104,17 +123,16 @@ static void shake_on(struct tls *t, struct tls_took *took)
 static void shake(struct tls *t, struct tls_took *took)
 {
     uint64_t began_us = clock_steady_us();
+    size_t before = buffer_length(&tls_wire.out);
 
     tls_library_begin_bounded();
     shake_on(t, took);
     tls_library_end_bounded();
-    if (t->state == TLS_OPEN)
-        tls_note_said(t); /* after the end of bounded memory: it needs some */
+    if (t->state == TLS_OPEN) /* after the end of bounded memory: it needs some */
+        shake_settle(t, (struct slice){tls_sealed().start + before, tls_sealed().length - before});
     tls_turns_note(t->server->loop, began_us);
-    if (t->state == TLS_OPEN) {
-        tls_limit_messages(t);
+    if (t->state == TLS_OPEN)
         tls_unseal_rest(t, took);
-    }
     tls_wire.in = (struct slice){"", 0};
 }
 
@@ -131,6 +149,8 @@ static SSL *ssl_new(struct tls *t, unsigned site)
     }
     SSL_set_bio(ssl, bio, bio);
     SSL_set_accept_state(ssl);
+    if (t->server->makes_records)
+        t->own = tls_own_new(ssl);
     return ssl;
 }
 
@@ -318,6 +338,7 @@ void tls_server_follow(struct tls_server *server, const struct tls_sites_rules *
 {
     tls_sites_free(server->sites);
     server->sites = rules->count > 0 ? tls_sites_new(rules) : NULL;
+    server->makes_records = rules->makes_records && tls_own_prepare();
     if (server->sites != NULL) { /* the library makes its lasting objects while there is memory */
         (void)tls_sites_context(server->sites, 0);
         BIO_free(tls_library_bio());

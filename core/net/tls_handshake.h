@@ -15,6 +15,7 @@
 struct tls_server { /* one per loop */
     struct loop *loop;
     struct tls_sites *sites;
+    bool makes_records;          /* our own, after handshakes that begin from now on */
     struct list_node unfinished; /* all in HELLO, WAITING or SHAKING, the oldest first */
     unsigned unfinished_count;
     uint32_t refused[TLS_REFUSALS];

@@ -16,6 +16,7 @@ struct tls_sites_rules {                /* as the settings give them */
     const struct tls_site_rules *sites; /* names gives an index into it */
     unsigned count;                     /* 0: no client is served */
     const struct tls_names *names;
+    bool makes_records; /* our own, where they can be (net/tls_own) */
 };
 
 struct tls_sites;

@@ -19,6 +19,7 @@ describe("the setting tls", function()
     assert.same({ ":80", { ":443", tls = true } }, seen.listen)
     assert.same({
       certificates = { "a.pem" }, min_version = "1.2", alpn = { "h2", "http/1.1" }, strict = false, tickets = 1,
+      records = "openssl",
     }, seen.tls)
     assert.equal(10, seen.timeouts.tls_handshake)
   end)
@@ -26,12 +27,12 @@ describe("the setting tls", function()
   it("is in effect", function()
     local seen = settings.of [[return { listen = { { ":443", tls = true, proxy = true } }, trusted_proxies = "::1",
       tls = { certificates = { "*.pem", { cert = "b.crt", key = "b.key" } }, min_version = "1.3", ciphers = "A:B",
-              groups = "X25519", alpn = { "http/1.1" }, strict = true, tickets = 0 },
+              groups = "X25519", alpn = { "http/1.1" }, strict = true, tickets = 0, records = "own" },
       timeouts = { tls_handshake = 2 }, backends = "a:1" }]]
     assert.same({ { ":443", tls = true, proxy = true } }, seen.listen)
     assert.same({
       certificates = { "*.pem", { cert = "b.crt", key = "b.key" } }, min_version = "1.3", ciphers = "A:B",
-      groups = "X25519", alpn = { "http/1.1" }, strict = true, tickets = 0,
+      groups = "X25519", alpn = { "http/1.1" }, strict = true, tickets = 0, records = "own",
     }, seen.tls)
     assert.equal(2, seen.timeouts.tls_handshake)
   end)
@@ -78,6 +79,7 @@ describe("the setting tls", function()
       { "return {\n listen = { { ':443', tls = true, h2c = true } }, backends = 'a:1' }",
         ":2: listen[1].h2c: HTTP/2 over TLS needs no h2c: leave it out" },
       { script "min_version = '1.1'", ":3: tls.min_version: expected '1.2' or '1.3', got '1.1'" },
+      { script "records = 'mine'", ":3: tls.records: expected 'own' or 'openssl', got 'mine'" },
       { script "tickets = 5", ":3: tls.tickets: expected a whole number from 0 to 4, got 5" },
       { script "ticket_keys = 7", ":3: tls.ticket_keys: expected a string, got a number" },
       { script "client = { verify = 'require' }", ":3: tls.client: ca is missing, the file of those who sign " ..

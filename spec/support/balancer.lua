@@ -26,7 +26,8 @@
 --   lb:judge()                        a list of complaints: a wrong end, processes left over, a
 --                                     socket left over
 --
--- LB names the program (build/lb), LB_UNDER what runs it ("valgrind --quiet").
+-- LB names the program (build/lb), LB_UNDER what runs it ("valgrind --quiet"). With LB_RECORDS,
+-- "own" or "openssl", each script that has certificates says who makes the records of TLS 1.3.
 
 local json = require "dkjson"
 local loop = require "spec.support.loop"
@@ -57,13 +58,19 @@ function balancer.command(arguments)
   return command
 end
 
+function balancer.script(text)
+  local records = os.getenv "LB_RECORDS"
+  if not records or text:find "records =" then return text end
+  return (text:gsub("%f[%w]tls = {", ("%%0 records = '%s', "):format(records)))
+end
+
 local function script_path(options)
   if options.file then return options.file end
   local text = options.script or ("return {\n%s\n}\n"):format(options.settings or QUICK)
   if options.settings and not options.settings:find "health" then
     text = ("return {\n%s\n%s\n}\n"):format(QUICK, options.settings)
   end
-  return process.file((options.name or "balancer") .. ".lua", text)
+  return process.file((options.name or "balancer") .. ".lua", balancer.script(text))
 end
 
 local function arguments_of(options)

@@ -6,6 +6,7 @@
 --   say.write(text)     only the file;  say.path: its path
 --   reloading.answering(text, more)   a script that answers every request itself, with that body
 
+local balancer = require "spec.support.balancer"
 local play = require "spec.support.play"
 
 local reloading = {}
@@ -31,14 +32,14 @@ end
 
 function reloading.start(text, options)
   options = options or {}
-  local path = play.file("balancer.lua", text)
+  local path = play.file("balancer.lua", balancer.script(text))
   options.file = path
   local lb = play.balancer(options)
   local say = { path = path, lb = lb }
 
   function say.write(new)
     local file = assert(io.open(path .. ".new", "w"))
-    file:write(new)
+    file:write(balancer.script(new))
     file:close()
     assert(os.rename(path .. ".new", path))
   end
