@@ -114,8 +114,16 @@ function lb.after(seconds, fn, options) end
 ---@return lb.Timer
 function lb.every(seconds, fn, options) end
 
+---@class (exact) lb.TlsOptions
+---@field name? string
+---@field ca? string path
+---@field cert? string path
+---@field key? string path
+---@field verify? boolean
+
 ---@class (exact) lb.HttpOptions
 ---@field timeout? number seconds
+---@field tls? lb.TlsOptions
 ---@field headers? table<string, string|number>
 ---@field max_body? integer bytes
 ---@field body? string|number
@@ -148,6 +156,7 @@ function lb.http.request(request) end
 
 ---@class (exact) lb.TcpOptions
 ---@field timeout? number seconds
+---@field tls? true|lb.TlsOptions
 
 ---@class lb.tcp
 lb.tcp = {}

@@ -90,21 +90,14 @@ static char *read_path(struct fields *table, const char *name)
 
 static void read_name(struct fields *table, struct config_backend *backend)
 {
-    struct address address;
-    struct buffer text = {0};
     struct slice name;
 
     if (!fields_text(table, "name", 0, &name))
         return;
-    buffer_printf(&text, memchr(name.start, ':', name.length) != NULL ? "[%.*s]:1" : "%.*s:1",
-                  (int)name.length, name.start);
-    if (name.length == 0 ||
-        (!tls_names_is_host(name) && (address_parse(&address, buffer_slice(&text), false) != NULL ||
-                                      address.kind != ADDRESS_IP)))
-        fields_fail(table, "name", 0, "expected a host name or an IP address");
-    else
+    if (tls_remote_is_name(name))
         set_name(backend, name);
-    buffer_dispose(&text);
+    else
+        fields_fail(table, "name", 0, "expected a host name or an IP address");
 }
 
 static void check(const struct config_remote *remote, const struct config_backend *backend,

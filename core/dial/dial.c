@@ -50,6 +50,8 @@ static void dial_stop(struct dial *d)
     d->lookup = NULL;
     list_remove(&d->waiting);
     list_remove(&d->place.node);
+    secured_release(d->secured);
+    d->secured = NULL;
     deadline_clear(&d->limit);
     deferred_cancel(&d->soon);
 }
@@ -100,23 +102,49 @@ static void dial_try_next(struct dial *d)
         dial_fail(d);
 }
 
+static void dial_take(struct dial *d, struct link *link)
+{
+    opening_won(&d->opening, link);
+    dial_stop(d);
+    d->on_ready(d, link);
+}
+
 static void on_connected(struct stream *s, int status)
 {
     struct link *link = link_of(s);
     struct dial *d = link->owner;
 
-    if (status == 0) {
-        opening_won(&d->opening, link);
-        dial_stop(d);
-        d->on_ready(d, link);
+    if (status == 0 && link->secured != NULL) {
+        opening_settle(&d->opening, link);
+        link_secure(link);
+    } else if (status == 0) {
+        dial_take(d, link);
     } else if (opening_lost(&d->opening, link, status)) {
         dial_explain(d, "connect", uv_strerror(status));
         dial_try_next(d);
     }
 }
 
+static void on_secured(struct stream *s, enum tls_refusal refusal)
+{
+    struct link *link = link_of(s);
+    struct dial *d = link->owner;
+
+    if (refusal == TLS_REFUSED_NOT) {
+        dial_take(d, link);
+        return;
+    }
+    if (refusal == TLS_REFUSED_MEMORY)
+        dial_explain(d, "connect", uv_strerror(UV_ENOMEM));
+    else
+        dial_explain(d, "tls", s->tls->why);
+    if (opening_lost(&d->opening, link, UV_EPROTO))
+        dial_try_next(d);
+}
+
 static const struct stream_events opening_events = {
     .on_connected = on_connected,
+    .on_secured = on_secured,
     .on_closed = link_on_closed,
 };
 
@@ -128,7 +156,7 @@ static int dial_begin(struct opening *opening, void **connection)
 
     if (links_are_full())
         return UV_EMFILE;
-    status = link_open(&link, d->loop, opening->to, &opening_events, d);
+    status = link_open(&link, d->loop, opening->to, d->secured, &opening_events, d);
     *connection = link;
     return status;
 }
@@ -152,7 +180,8 @@ static const struct sockaddr *dial_next_address(struct dial *d)
 /* Has it found one? Then it is over. */
 static bool dial_takes_kept(struct dial *d)
 {
-    struct link *link = d->rested_ms_max > 0 ? kept_take(&d->to, d->rested_ms_max) : NULL;
+    struct link *link =
+        d->rested_ms_max > 0 ? kept_take(&d->to, d->secured, d->rested_ms_max) : NULL;
 
     if (link == NULL)
         return false;
@@ -316,13 +345,29 @@ static void dial_begin_anew(struct dial *d)
         dial_try(d);
 }
 
+/* False: d->why says why not. */
+static bool dial_secure(struct dial *d)
+{
+    const char *why;
+
+    if (d->wish == NULL)
+        return true;
+    d->secured = secured_use(d->wish, loop_now_ms(d->loop), &why);
+    loop_note_work(d->loop);
+    if (d->secured == NULL)
+        dial_say_why(d->why, "tls", "%s", why);
+    return d->secured != NULL;
+}
+
 static void on_soon(struct deferred *deferred)
 {
     struct dial *d = list_entry(deferred, struct dial, soon);
 
-    if (d->looks) {
-        d->looks = false;
-        if (!dial_takes_kept(d))
+    if (d->begins) {
+        d->begins = false;
+        if (!dial_secure(d))
+            dial_fail(d);
+        else if (!dial_takes_kept(d))
             dial_begin_anew(d);
     } else if (d->count == 0)
         dial_fail(d);
@@ -336,6 +381,8 @@ void dial_init(struct dial *d, struct loop *loop)
 {
     d->loop = loop;
     d->lookup = NULL;
+    d->wish = NULL;
+    d->secured = NULL;
     d->place.on_room = on_room;
     list_init(&d->place.node);
     opening_init(&d->opening, &dial_kind);
@@ -353,8 +400,8 @@ void dial_start(struct dial *d, const struct address *to, uint64_t timeout_ms)
     d->count = to->kind == ADDRESS_NAME ? 0 : 1;
     d->why[0] = '\0';
     d->was_kept = d->place.was_woken = false;
-    d->looks = d->rested_ms_max > 0;
-    if (d->looks)
+    d->begins = d->rested_ms_max > 0 || d->wish != NULL;
+    if (d->begins)
         loop_defer(d->loop, &d->soon);
     else
         dial_begin_anew(d);

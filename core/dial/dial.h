@@ -27,10 +27,11 @@ struct dial {
     void (*on_ready)(struct dial *, struct link *); /* gives the link, whose events are to be set */
     void (*on_failed)(struct dial *);               /* says why */
     /* For the owner to set before it starts. */
-    uint64_t rested_ms_max;   /* a kept link may have rested so long; 0: none is wanted */
-    bool waits;               /* if all places are taken, for one; else it fails */
-    bool was_kept;            /* the link; from on_ready on */
-    char why[DIAL_WHY_BYTES]; /* what has failed, or what the last address had against it */
+    uint64_t rested_ms_max;          /* a kept link may have rested so long; 0: none is wanted */
+    const struct secured_wish *wish; /* NULL: without TLS; borrowed until it is over */
+    bool waits;                      /* if all places are taken, for one; else it fails */
+    bool was_kept;                   /* the link; from on_ready on */
+    char why[DIAL_WHY_BYTES];        /* what has failed, or what the last address had against it */
 
     /* the dial's own */
     struct loop *loop;
@@ -44,7 +45,8 @@ struct dial {
     struct deadline limit;
     struct deferred soon;
     struct links_waiter place;
-    bool looks; /* in soon: for a kept link */
+    struct secured *secured; /* by the wish */
+    bool begins;             /* in soon: it looks for a kept link, or looks up the name, .. */
 };
 
 void dial_init(struct dial *, struct loop *);

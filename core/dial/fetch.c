@@ -39,7 +39,7 @@ static const char *parse_authority(struct fetch *f, struct slice authority)
 
     buffer_append(&text, authority);
     if (!has_port)
-        buffer_append_text(&text, ":80");
+        buffer_append_text(&text, f->has_https ? ":443" : ":80");
     wrong = address_parse(&f->to, buffer_slice(&text), false);
     buffer_dispose(&text);
     return wrong;
@@ -53,21 +53,46 @@ const char *fetch_set_method(struct fetch *f, struct slice method)
     return NULL;
 }
 
+/* The same target, as net/target reads it. */
+static struct slice as_http(struct fetch *f, struct slice url)
+{
+    struct slice rest = slice_from(url, strlen("https://"));
+    char *text = arena_alloc(&f->arena, strlen("http://") + rest.length);
+
+    memcpy(text, "http://", strlen("http://"));
+    slice_put(text + strlen("http://"), rest);
+    return (struct slice){text, strlen("http://") + rest.length};
+}
+
 const char *fetch_set_url(struct fetch *f, struct slice url)
 {
     const char *wrong = check_url_bytes(url);
 
     if (wrong != NULL)
         return wrong;
-    if (slice_begins_nocase(url, SLICE("https://")))
-        return "lb.http speaks plain http:// only, no TLS";
     if (url.length > limits.request_line)
         return "a URL has 8192 bytes at most";
-    url = arena_copy(&f->arena, url);
+    f->has_https = slice_begins_nocase(url, SLICE("https://"));
+    url = f->has_https ? as_http(f, url) : arena_copy(&f->arena, url);
     if (url.length == 0 || !target_parse(f->method, url, &f->arena, &f->target) ||
         f->target.form != TARGET_ABSOLUTE)
         return "expected a URL such as http://host:80/path";
     return parse_authority(f, f->target.authority);
+}
+
+bool fetch_is_secure(const struct fetch *f)
+{
+    return f->has_https;
+}
+
+void fetch_secure(struct fetch *f, const struct secured_wish *wish)
+{
+    struct secured_wish whole = *wish;
+
+    if (whole.name.length == 0)
+        whole.name = slice_of(f->to.host);
+    f->wish = secured_wish_copy(&whole);
+    f->dial.wish = f->wish;
 }
 
 static void append_field(struct buffer *out, struct slice name, struct slice value)
@@ -298,7 +323,11 @@ static void on_end(struct stream *s, int status)
         fetch_retry(f);
     else if (status == 0 && response_ends_here(&f->response))
         fetch_succeed(f);
-    else if (status != 0)
+    else if (status == UV_EPROTO && s->tls != NULL && s->tls->why != NULL)
+        fetch_fail(f, "tls", s->tls->why);
+    else if (status == STREAM_CUT && response_ends_here(&f->response))
+        fetch_fail(f, "closed", "without a close_notify: something may be missing");
+    else if (status != 0 && status != STREAM_CUT)
         fetch_fail(f, "closed", uv_strerror(status));
     else
         fetch_fail(f, "closed",
@@ -378,5 +407,7 @@ void fetch_dispose(struct fetch *f)
     held_dispose(&f->body);
     buffer_dispose(&f->lines);
     fetch_forget_request(f);
+    mem_free(f->wish);
+    f->wish = NULL;
     arena_dispose(&f->arena);
 }

@@ -38,6 +38,8 @@ struct fetch { /* embedded; stays in place until fetch_dispose */
     size_t body_max;
     struct arena arena;
     struct address to;
+    struct secured_wish *wish; /* NULL: http:// */
+    bool has_https;
     struct slice method;
     struct target target;
     struct slice host;   /* a Host that the script gave; else empty */
@@ -54,6 +56,9 @@ void fetch_init(struct fetch *, struct loop *);
 /* These give NULL, or what is wrong with the part, in static words. Borrow for the call. */
 const char *fetch_set_method(struct fetch *, struct slice method) MUST_USE; /* first */
 const char *fetch_set_url(struct fetch *, struct slice url) MUST_USE;
+/* Then, for https:// (fetch_is_secure). A wish without a name gets the URL's host. */
+void fetch_secure(struct fetch *, const struct secured_wish *);
+bool fetch_is_secure(const struct fetch *);
 const char *fetch_add_field(struct fetch *, struct slice name, struct slice value) MUST_USE;
 /* Last. No body: body.start is NULL. */
 const char *fetch_set_body(struct fetch *, struct slice body) MUST_USE;

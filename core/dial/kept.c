@@ -55,7 +55,8 @@ static const struct stream_events link_events = {
     .on_closed = link_on_closed,
 };
 
-struct link *kept_take(const struct address *to, uint64_t rested_ms_max)
+struct link *kept_take(const struct address *to, const struct secured *secured,
+                       uint64_t rested_ms_max)
 {
     struct list_node *node = all.next;
 
@@ -65,7 +66,7 @@ struct link *kept_take(const struct address *to, uint64_t rested_ms_max)
 
         node = node->next;
         if (k->to.kind != to->kind || k->to.port != to->port || strcmp(k->to.host, to->host) != 0 ||
-            now_ms > k->since_ms + rested_ms_max)
+            k->link->secured != secured || now_ms > k->since_ms + rested_ms_max)
             continue;
         if (!stream_is_stale(&k->link->stream))
             return kept_free(k);

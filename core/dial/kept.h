@@ -13,9 +13,9 @@
 
 enum { KEPT_IDLE_MS = 4000, KEPT_AGE_MS = 60000 };
 
-/* One to that address that has rested for no longer, and on which neither a byte nor an end has
- * come; its events are to be set. NULL: there is none. */
-struct link *kept_take(const struct address *to, uint64_t rested_ms_max);
+/* One to that address, secured that way (or not: NULL), that has rested for no longer, and on which
+ * neither a byte nor an end has come; its events are to be set. NULL: there is none. */
+struct link *kept_take(const struct address *to, const struct secured *, uint64_t rested_ms_max);
 /* Takes the link, on which all of an answer has come and nothing else, and is read. */
 void kept_put(struct link *, const struct address *to);
 bool kept_is_there(void);

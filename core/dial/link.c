@@ -71,16 +71,18 @@ void links_wake(struct loop *loop)
 
 void link_on_closed(struct stream *s)
 {
+    secured_release(link_of(s)->secured);
     mem_free(link_of(s));
 }
 
 int link_open(struct link **out, struct loop *loop, const struct sockaddr *to,
-              const struct stream_events *events, void *owner)
+              struct secured *secured, const struct stream_events *events, void *owner)
 {
     struct link *link = mem_zalloc(sizeof *link);
     int status;
 
     link->owner = owner;
+    link->secured = secured_hold(secured);
     link->opened_ms = loop_now_ms(loop);
     links_count++;
     status = stream_connect(&link->stream, loop, to, events);
@@ -88,6 +90,11 @@ int link_open(struct link **out, struct loop *loop, const struct sockaddr *to,
     if (status != 0)
         link_close(link);
     return status;
+}
+
+void link_secure(struct link *link)
+{
+    stream_secure_to(&link->stream, secured_target(link->secured));
 }
 
 /* The descriptor is closed at once; only the memory has to wait for the loop. */

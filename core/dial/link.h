@@ -10,6 +10,7 @@
 #define DIAL_LINK_H
 
 #include "base/buffer.h"
+#include "dial/secured.h"
 #include "net/stream.h"
 
 enum { LINKS_HELD_BYTES_MAX = 64 << 20 };
@@ -17,7 +18,8 @@ enum { LINKS_HELD_BYTES_MAX = 64 << 20 };
 struct link {
     struct stream stream; /* the owner gets its events; the owner may change once it is open */
     void *owner;
-    uint64_t opened_ms; /* by the loop's clock */
+    uint64_t opened_ms;      /* by the loop's clock */
+    struct secured *secured; /* NULL: without TLS */
 };
 
 static inline struct link *link_of(struct stream *s)
@@ -43,11 +45,12 @@ struct links_waiter {
 void links_wait(struct links_waiter *);
 void links_wake(struct loop *); /* one of those */
 
-/* Begins to open one; on_connected reports how that ends. 0, or a negative libuv code: then *out is
- * NULL. */
-int link_open(struct link **out, struct loop *, const struct sockaddr *,
+/* Begins to open one; on_connected reports how that ends. Then link_secure, if secured is not NULL.
+ * 0, or a negative libuv code: then *out is NULL. */
+int link_open(struct link **out, struct loop *, const struct sockaddr *, struct secured *,
               const struct stream_events *, void *owner) MUST_USE;
-void link_close(struct link *); /* no more events */
+void link_secure(struct link *); /* as stream_secure_to */
+void link_close(struct link *);  /* no more events */
 
 extern const char held_too_many[]; /* what is wrong then, in words */
 

@@ -14,6 +14,8 @@ static enum talk_step talk_let_go(struct talk *t)
     if (t->link != NULL)
         link_close(t->link);
     t->link = NULL;
+    mem_free(t->secured);
+    t->secured = NULL;
     held_dispose(&t->in);
     t->taken = 0;
     return TALK_FAILED;
@@ -47,7 +49,14 @@ static void talk_tell(struct talk *t, enum talk_step step)
 
 static enum talk_step talk_fail_by_end(struct talk *t)
 {
-    return talk_fail(t, "closed", t->failure == 0 ? "by the peer" : uv_strerror(t->failure));
+    const struct tls *tls = t->link->stream.tls;
+
+    if (t->failure == UV_EPROTO && tls != NULL && tls->why != NULL)
+        return talk_fail(t, "tls", tls->why);
+    return talk_fail(t, "closed",
+                     t->failure == 0            ? "by the peer"
+                     : t->failure == STREAM_CUT ? "by the peer, without a close_notify"
+                                                : uv_strerror(t->failure));
 }
 
 /* --- reading --- */
@@ -247,8 +256,10 @@ void talk_init(struct talk *t, struct loop *loop, uint64_t timeout_ms)
     deadline_init(&t->limit, on_limit);
 }
 
-void talk_open(struct talk *t, const struct address *to)
+void talk_open(struct talk *t, const struct address *to, const struct secured_wish *wish)
 {
+    t->secured = wish != NULL ? secured_wish_copy(wish) : NULL;
+    t->dial.wish = t->secured;
     t->wish = TALK_OPEN;
     dial_start(&t->dial, to, t->timeout_ms);
 }

@@ -29,6 +29,7 @@ struct talk {                                       /* embedded; stays in place 
     struct loop *loop;
     struct dial dial;
     struct link *link;
+    struct secured_wish *secured; /* NULL: without TLS */
     struct deadline limit;
     uint64_t timeout_ms; /* for each operation */
     enum talk_wish wish; /* what is being waited for */
@@ -41,7 +42,8 @@ struct talk {                                       /* embedded; stays in place 
 };
 
 void talk_init(struct talk *, struct loop *, uint64_t timeout_ms);
-void talk_open(struct talk *, const struct address *); /* TALK_WAITS */
+/* TALK_WAITS. Copies the wish; NULL: without TLS. */
+void talk_open(struct talk *, const struct address *, const struct secured_wish *);
 /* A line without its LF or CRLF, of at most so many bytes. */
 enum talk_step talk_line(struct talk *, size_t bytes_max) MUST_USE;
 enum talk_step talk_read(struct talk *, size_t bytes) MUST_USE;

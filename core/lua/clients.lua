@@ -8,7 +8,7 @@ local inside, lb = ...
 
 local host = inside.host
 local complain, did_you_mean, locked, names_of = inside.complain, inside.did_you_mean, inside.locked, inside.names_of
-local format, lower = string.format, string.lower
+local find, format, lower = string.find, string.format, string.lower
 local error, next, pairs, rawget, setmetatable = error, next, pairs, rawget, setmetatable
 local tostring, type, unpack = inside.tostring, type, unpack
 
@@ -33,9 +33,35 @@ local function check_timeout(timeout)
   end
 end
 
+-- Names and types of a table that says how a connection is secured (core/dial/secured.h).
+local tls_options = { name = "string", ca = "string", cert = "string", key = "string", verify = "boolean" }
+
+local function check_tls(tls)
+  if type(tls) ~= "table" then return format("tls is a table, not a %s", type(tls)) end
+  local wrong = check_options(tls, tls_options)
+  if wrong then return "tls: " .. wrong end
+  for name, kind in pairs(tls_options) do
+    local value = tls[name]
+    if value ~= nil and type(value) ~= kind then
+      return format("tls.%s is a %s, not a %s", name, kind == "string" and "text" or kind, type(value))
+    end
+    if kind == "string" and value and (value == "" or find(value, "\0", 1, true)) then
+      return format("tls.%s is empty, or has a NUL byte in it", name)
+    end
+  end
+  if tls.key and not tls.cert then return "tls.cert is missing, the certificate that tls.key belongs to" end
+  if tls.ca and tls.verify == false then return "nothing is verified: leave out tls.verify = false, or tls.ca" end
+end
+
+-- As C takes it (core/script/tls_options.h): all nil without TLS.
+local function tls_arguments(tls)
+  if not tls then return nil, nil, nil, nil, nil end
+  return tls.name, tls.ca, tls.cert, tls.key, tls.verify ~= false
+end
+
 -- lb.tcp ------------------------------------------------------------------------------------------
 
-local tcp_options = { timeout = true }
+local tcp_options = { timeout = true, tls = true }
 
 local function connect(address, options)
   if type(address) ~= "string" then
@@ -44,9 +70,12 @@ local function connect(address, options)
   options = options or {}
   local timeout = type(options) == "table" and options.timeout or TCP_TIMEOUT
   local wrong = check_options(options, tcp_options) or check_timeout(timeout)
+  local secure = not wrong and options.tls or nil
+  if secure == true then secure = {} end
+  wrong = wrong or secure ~= nil and check_tls(secure)
   if wrong then complain("lb.tcp.connect: %s", wrong) end
   if not host.tcp_connect then complain "lb.tcp.connect may be called in hooks only, and in lb.after(0, f)" end
-  return host.tcp_connect(address, timeout)
+  return host.tcp_connect(address, timeout, tls_arguments(secure))
 end
 
 lb.tcp = locked("lb.tcp", { connect = connect })
@@ -110,6 +139,7 @@ end
 
 local function check_request(options, allowed, method, url, timeout, max_body)
   local wrong = check_options(options, allowed) or check_timeout(timeout)
+    or options.tls ~= nil and check_tls(options.tls)
   if wrong then return wrong end
   if type(method) ~= "string" then return format("method is a text, not a %s", type(method)) end
   if type(url) ~= "string" then return format("url is a text, not a %s", type(url)) end
@@ -133,18 +163,19 @@ local function asking(what, allowed, prepare)
     if not headers then complain("%s: %s", what, why) end
     if not host.http_fetch then complain("%s may be called in hooks only, and in lb.after(0, f)", what) end
     local body = type(given.body) == "number" and tostring(given.body) or given.body
-    return host.http_fetch(method, url, timeout, max_body, body, unpack(headers))
+    local name, ca, cert, key, verify = tls_arguments(given.tls)
+    return host.http_fetch(method, url, timeout, max_body, body, name, ca, cert, key, verify, unpack(headers))
   end
 end
 
 lb.http = locked("lb.http", {
-  get = asking("lb.http.get", { timeout = true, headers = true, max_body = true }, function(url, options)
+  get = asking("lb.http.get", { timeout = true, headers = true, max_body = true, tls = true }, function(url, options)
     return "GET", url, options or {}
   end),
-  post = asking("lb.http.post", { timeout = true, headers = true, max_body = true, body = true },
+  post = asking("lb.http.post", { timeout = true, headers = true, max_body = true, body = true, tls = true },
     function(url, options) return "POST", url, options or {} end),
   request = asking("lb.http.request",
-    { timeout = true, headers = true, max_body = true, body = true, method = true, url = true },
+    { timeout = true, headers = true, max_body = true, body = true, method = true, url = true, tls = true },
     function(options)
       if type(options) ~= "table" then return "GET", "", options end
       return options.method or "GET", options.url, options

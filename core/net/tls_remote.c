@@ -5,6 +5,7 @@
 #include "base/sha256.h"
 #include "net/tls.h"
 #include "net/tls_library.h"
+#include "net/tls_names.h"
 #include "net/tls_pem.h"
 
 #include <arpa/inet.h>
@@ -205,6 +206,19 @@ static bool is_address(const char *name)
     struct in6_addr address;
 
     return inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1;
+}
+
+bool tls_remote_is_name(struct slice name)
+{
+    char text[INET6_ADDRSTRLEN + 1] = "";
+
+    if (tls_names_is_host(name))
+        return true;
+    if (name.length == 0 || name.length >= sizeof text ||
+        memchr(name.start, '\0', name.length) != NULL)
+        return false;
+    memcpy(text, name.start, name.length);
+    return is_address(text);
 }
 
 /* An address is looked for among the addresses of a certificate, and is no server name (RFC 6066,

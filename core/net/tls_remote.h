@@ -43,6 +43,8 @@ static inline bool tls_target_is_set(const struct tls_target *target)
 bool tls_target_set(struct tls_target *, const struct tls_remote_rules *, struct slice name,
                     struct slice protocols);
 void tls_target_dispose(struct tls_target *); /* connections to it may be open, but not read */
+/* May a certificate have to have that name: a host name, or an IP address? */
+bool tls_remote_is_name(struct slice) MUST_USE;
 /* Does the library take the rules? False: *error says why not. */
 bool tls_remote_try(const struct tls_remote_rules *, struct buffer *error) MUST_USE;
 

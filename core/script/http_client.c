@@ -5,12 +5,13 @@
 #include "dial/fetch.h"
 #include "lua/sandbox.h"
 #include "script/await.h"
+#include "script/tls_options.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
 
 /* The arguments of http_fetch; names and values of fields follow, in turn. */
-enum { METHOD = 1, URL, TIMEOUT, BODY_MAX, BODY, FIELDS };
+enum { METHOD = 1, URL, TIMEOUT, BODY_MAX, BODY, TLS, FIELDS = TLS + TLS_OPTIONS };
 
 struct call {
     struct fetch fetch;
@@ -149,6 +150,20 @@ static struct slice slice_at(lua_State *lua, int index)
     return text;
 }
 
+static const char *call_secure(lua_State *lua, struct fetch *f, int *which)
+{
+    struct secured_wish wish;
+    bool is_given = tls_options_read(lua, TLS, &wish);
+
+    *which = TLS;
+    if (!fetch_is_secure(f))
+        return is_given ? "these options are for https:// only" : NULL;
+    if (!tls_options_name_is_right(&wish))
+        return tls_options_wrong_name;
+    fetch_secure(f, &wish);
+    return NULL;
+}
+
 /* NULL, or what is wrong with which argument. */
 static const char *call_fill(lua_State *lua, struct fetch *f, int *which)
 {
@@ -156,6 +171,8 @@ static const char *call_fill(lua_State *lua, struct fetch *f, int *which)
 
     if (wrong == NULL)
         wrong = fetch_set_url(f, slice_at(lua, *which = URL));
+    if (wrong == NULL)
+        wrong = call_secure(lua, f, which);
     for (int i = FIELDS; wrong == NULL && i + 1 <= lua_gettop(lua); i += 2)
         wrong = fetch_add_field(f, slice_at(lua, *which = i), slice_at(lua, i + 1));
     return wrong != NULL ? wrong : fetch_set_body(f, slice_at(lua, *which = BODY));
@@ -163,7 +180,8 @@ static const char *call_fill(lua_State *lua, struct fetch *f, int *which)
 
 static int push_refusal(lua_State *lua, int which, const char *wrong)
 {
-    static const char *const names[FIELDS] = {[METHOD] = "method", [URL] = "url", [BODY] = "body"};
+    static const char *const names[FIELDS] = {
+        [METHOD] = "method", [URL] = "url", [BODY] = "body", [TLS] = "tls"};
     struct slice name = slice_at(lua, which);
     char text[256];
 

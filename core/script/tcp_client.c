@@ -13,6 +13,7 @@
 #include "dial/talk.h"
 #include "lua/sandbox.h"
 #include "script/await.h"
+#include "script/tls_options.h"
 
 #include <lauxlib.h>
 
@@ -164,11 +165,26 @@ void tcp_client_make_room(lua_State *lua)
 
 /* --- what scripts call --- */
 
-/* address, timeout in seconds: checked by core/lua/clients.lua. */
+/* NULL, or what is wrong. Without TLS wish->is_http stays. */
+static const char *read_wish(lua_State *lua, int first, const struct address *to,
+                             struct secured_wish *wish)
+{
+    if (!tls_options_read(lua, first, wish))
+        return NULL;
+    wish->is_http = false;
+    if (!tls_options_name_is_right(wish))
+        return tls_options_wrong_name;
+    if (wish->name.length == 0 && to->kind != ADDRESS_UNIX)
+        wish->name = slice_of(to->host);
+    return wish->name.length == 0 && wish->verify ? "name is missing: a path has no host" : NULL;
+}
+
+/* address, timeout in seconds, and tls_options: checked by core/lua/clients.lua. */
 static int tcp_connect(lua_State *lua)
 {
     struct slice text;
     struct address address;
+    struct secured_wish wish;
     const char *wrong;
     struct conn *c;
 
@@ -180,6 +196,12 @@ static int tcp_connect(lua_State *lua)
         lua_pushfstring(lua, "address: %s", wrong);
         return 2;
     }
+    wrong = read_wish(lua, 3, &address, &wish);
+    if (wrong != NULL) {
+        lua_pushnil(lua);
+        lua_pushfstring(lua, "tls: %s", wrong);
+        return 2;
+    }
     tcp_client_make_room(lua);
     c = conn_new(lua);
     memcpy(c->address, text.start,
@@ -187,7 +209,7 @@ static int tcp_connect(lua_State *lua)
     await_own(lua, &c->owned);
     c->talk.timeout_ms = (uint64_t)(luaL_checknumber(lua, 2) * 1000 + 0.5);
     c->talk.on_over = on_opened;
-    talk_open(&c->talk, &address);
+    talk_open(&c->talk, &address, wish.is_http ? NULL : &wish);
     return conn_await(lua, c, -1);
 }
 

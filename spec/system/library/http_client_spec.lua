@@ -126,7 +126,7 @@ describe("lb.http", function()
           try(peer .. "/", nil, "GET /x HTTP/1.1\r\n\r\nGET"),
           try(peer .. "/", nil, ""),
           try(peer .. "/", nil, "CONNECT"),
-          try("https://$PEER/"),
+          try("https://user@$PEER/"),
           try("/path"),
           try(""),
           try("http://user@$PEER/"),
@@ -154,7 +154,7 @@ nil header: 'Connection': lb sets this header itself
 nil method: it is none that can be sent
 nil method: it is none that can be sent
 nil method: it is none that can be sent
-nil url: lb.http speaks plain http:// only, no TLS
+nil url: expected a URL such as http://host:80/path
 nil url: expected a URL such as http://host:80/path
 nil url: expected a URL such as http://host:80/path
 nil url: expected a URL such as http://host:80/path
