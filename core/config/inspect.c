@@ -107,6 +107,14 @@ static void warn_of_rsa(const struct tls_names *seen, struct buffer *out)
                                 "than half of the CPU time\n");
 }
 
+/* As the first site has them: they are the same for all. */
+static void print_ciphers(struct buffer *out, const struct config_tls *tls)
+{
+    buffer_append_text(out, "-- ciphers: ");
+    tls_site_list_ciphers(&tls->rules[0], out);
+    buffer_printf(out, "\n-- groups: %s\n", tls_site_groups(&tls->rules[0]));
+}
+
 void inspect_certificates(const struct config_tls *tls, int64_t now_s, struct buffer *out)
 {
     struct tls_names seen[TLS_KEY_KINDS] = {0};
@@ -116,6 +124,8 @@ void inspect_certificates(const struct config_tls *tls, int64_t now_s, struct bu
 
     while (certificates_next(&files, &certificate))
         print_certificate(out, &certificate, now_s);
+    if (tls->sites.count > 0)
+        print_ciphers(out, tls);
     files = tls->files;
     for (unsigned i = 0; certificates_next(&files, &certificate); i++) {
         warn_of(out, &certificate, now_s);

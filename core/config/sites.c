@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { NONE = -1 };
+enum { NONE = -1, TRIED_MAX = 100 };
 
 /* What one name gets: for each kind of key the number of a certificate, or NONE; and the index in
  * tls->clients of the rules for its clients, or NONE. */
@@ -297,27 +297,58 @@ static bool try_names(const struct config_tls *tls, struct fields_wrong *wrong)
     return true;
 }
 
-/* The fault "ciphers: .." is reported as "tls.ciphers: ..". */
+/* The fault "ciphers: .." is reported as "tls.ciphers: ..". One of a later site has its name. */
+static void report(const struct tls_site_rules *rules, bool is_first, struct slice said,
+                   struct fields_wrong *wrong)
+{
+    const char *member = slice_begins(said, SLICE("ciphers"))  ? ".ciphers"
+                         : slice_begins(said, SLICE("groups")) ? ".groups"
+                                                               : "";
+
+    wrong->is_set = true;
+    snprintf(wrong->path, sizeof wrong->path, "tls%s", member);
+    buffer_printf(&wrong->message, "tls%s", member[0] != '\0' ? "." : ": ");
+    if (member[0] == '\0' && !is_first)
+        buffer_printf(&wrong->message, "%.*s: ", (int)rules->id.length, rules->id.start);
+    buffer_append(&wrong->message, said);
+}
+
+static bool try_site(const struct config_tls *tls, unsigned index, struct fields_wrong *wrong)
+{
+    const struct tls_site_rules *rules = &tls->rules[index];
+    struct buffer words = {0};
+    struct ssl_ctx_st *context = tls_site_make(rules, &words);
+
+    if (context == NULL)
+        report(rules, index == 0, buffer_slice(&words), wrong);
+    tls_site_free(context);
+    buffer_dispose(&words);
+    return context != NULL;
+}
+
+/* Adds the id; false: it was there, or there is no room. */
+static bool note_id(uint64_t ids[TRIED_MAX], unsigned *count, uint64_t id)
+{
+    for (unsigned i = 0; i < *count; i++)
+        if (ids[i] == id)
+            return false;
+    if (*count == TRIED_MAX)
+        return false;
+    ids[(*count)++] = id;
+    return true;
+}
+
 void sites_try(const struct config_tls *tls, struct fields_wrong *wrong)
 {
-    struct ssl_ctx_st *context;
-    struct buffer words = {0};
-    struct slice said;
-    const char *member;
+    uint64_t ids[TRIED_MAX]; /* of the rules for clients that were tried */
+    unsigned count = 0;
 
     if (!try_names(tls, wrong))
         return;
-    context = tls_site_make(&tls->rules[0], &words);
-    said = buffer_slice(&words);
-    member = slice_begins(said, SLICE("ciphers"))  ? ".ciphers"
-             : slice_begins(said, SLICE("groups")) ? ".groups"
-                                                   : "";
-    if (context == NULL) {
-        wrong->is_set = true;
-        snprintf(wrong->path, sizeof wrong->path, "tls%s", member);
-        buffer_printf(&wrong->message, "tls%s%.*s", member[0] != '\0' ? "." : ": ",
-                      (int)said.length, said.start);
+    for (unsigned i = 0; i < tls->sites.count; i++) {
+        bool is_new = note_id(ids, &count, tls->rules[i].client.id);
+
+        if ((i < TRIED_MAX || is_new) && !try_site(tls, i, wrong))
+            return;
     }
-    tls_site_free(context);
-    buffer_dispose(&words);
 }

@@ -15,8 +15,9 @@ struct fields_wrong; /* lua/fields.h */
 /* Makes the sites from tls.files, which has at least one certificate. Replaces earlier sites. */
 void sites_make(struct config_tls *);
 void sites_forget(struct config_tls *); /* and wipes the files, unless backends need some */
-/* Does the library take the rules? Tries one site, as ciphers and the like are the same for all. A
- * fault is reported as by lua/fields.h. */
+/* Does the library take the rules? Tries the first hundred sites, and of the others the first with
+ * each set of rules for clients, up to a hundred more: a try takes a millisecond, and there may be
+ * thousands. A fault is reported as by lua/fields.h. */
 void sites_try(const struct config_tls *, struct fields_wrong *);
 
 #endif

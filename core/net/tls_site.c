@@ -113,29 +113,73 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *l
     return SSL_TLSEXT_ERR_OK;
 }
 
-static bool refuse_list(struct buffer *error, const char *before, const char *list,
+static bool refuse_list(struct buffer *error, const char *before, struct slice list,
                         const char *behind)
 {
-    bool is_long = strlen(list) > LIST_BYTES_SHOWN;
+    bool is_long = list.length > LIST_BYTES_SHOWN;
 
     tls_library_forget_errors();
     if (error != NULL)
-        buffer_printf(error, "%s '%.*s%s'%s", before, LIST_BYTES_SHOWN, list, is_long ? ".." : "",
-                      behind);
+        buffer_printf(error, "%s '%.*s%s'%s", before, is_long ? LIST_BYTES_SHOWN : (int)list.length,
+                      list.start, is_long ? ".." : "", behind);
     return false;
 }
 
+static bool refuse_ciphers(struct buffer *error, struct slice list)
+{
+    return refuse_list(error, "ciphers: OpenSSL knows no cipher of TLS 1.2 in", list,
+                       ": write names as ECDHE-RSA-AES128-GCM-SHA256; those of TLS 1.3 cannot be "
+                       "chosen");
+}
+
+/* Does the word alone find a cipher? A command ("@SECLEVEL=1") does not, nor need a word that
+ * excludes some ("!MD5"): newer libraries have none of these. */
+static bool finds_ciphers(SSL_CTX *context, struct slice word)
+{
+    char text[LIST_BYTES_SHOWN];
+
+    if (word.length > 0 && word.start[0] == '+')
+        word = (struct slice){word.start + 1, word.length - 1};
+    if (word.length == 0 || strchr("!-@", word.start[0]) != NULL)
+        return true;
+    if (word.length >= sizeof text)
+        return false;
+    memcpy(text, word.start, word.length);
+    text[word.length] = '\0';
+    return SSL_CTX_set_cipher_list(context, text) == 1;
+}
+
+/* The library itself skips words that it does not know, as long as it knows one. */
+static bool each_finds_ciphers(SSL_CTX *context, const char *list, struct buffer *error)
+{
+    for (const char *at = list; *at != '\0';) {
+        struct slice word = {at, strcspn(at, ":;, ")};
+
+        if (!finds_ciphers(context, word))
+            return refuse_ciphers(error, word);
+        at += word.length;
+        at += *at != '\0';
+    }
+    return true;
+}
+
+const char *tls_site_groups(const struct tls_site_rules *rules)
+{
+    return rules->groups != NULL ? rules->groups : GROUPS;
+}
+
+/* error: each word is looked at, which takes a while. */
 static bool set_ciphers(SSL_CTX *context, const struct tls_site_rules *rules, struct buffer *error)
 {
     const char *ciphers = rules->ciphers != NULL ? rules->ciphers : CIPHERS;
-    const char *groups = rules->groups != NULL ? rules->groups : GROUPS;
+    const char *groups = tls_site_groups(rules);
 
+    if (error != NULL && !each_finds_ciphers(context, ciphers, error))
+        return false;
     if (SSL_CTX_set_cipher_list(context, ciphers) != 1)
-        return refuse_list(error, "ciphers: OpenSSL knows no cipher of TLS 1.2 in", ciphers,
-                           ": write names as ECDHE-RSA-AES128-GCM-SHA256; those of TLS 1.3 cannot "
-                           "be chosen");
+        return refuse_ciphers(error, slice_of(ciphers));
     if (SSL_CTX_set1_groups_list(context, groups) != 1)
-        return refuse_list(error, "groups: OpenSSL does not know all names in", groups,
+        return refuse_list(error, "groups: OpenSSL does not know all names in", slice_of(groups),
                            ": write a list as '" GROUPS "'");
     return true;
 }
@@ -212,6 +256,21 @@ SSL_CTX *tls_site_make(const struct tls_site_rules *rules, struct buffer *error)
         return context;
     SSL_CTX_free(context);
     return NULL;
+}
+
+void tls_site_list_ciphers(const struct tls_site_rules *rules, struct buffer *out)
+{
+    SSL_CTX *context = tls_site_make(rules, NULL);
+    SSL *ssl = context != NULL ? SSL_new(context) : NULL;
+    STACK_OF(SSL_CIPHER) *list = ssl != NULL ? SSL_get1_supported_ciphers(ssl) : NULL;
+
+    for (int i = 0; i < sk_SSL_CIPHER_num(list); i++)
+        buffer_printf(out, "%s%s", i > 0 ? ":" : "",
+                      SSL_CIPHER_get_name(sk_SSL_CIPHER_value(list, i)));
+    sk_SSL_CIPHER_free(list);
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+    tls_library_forget_errors();
 }
 
 void tls_site_free(SSL_CTX *context)

@@ -47,8 +47,13 @@ struct tls_site_rules {
 
 struct ssl_ctx_st; /* of OpenSSL */
 
-/* NULL: the reason is in *error; error may be NULL. Free with tls_site_free. */
+/* NULL: the reason is in *error. error may be NULL; else each word of ciphers is looked at, too.
+ * Free with tls_site_free. */
 struct ssl_ctx_st *tls_site_make(const struct tls_site_rules *, struct buffer *error) MUST_USE;
 void tls_site_free(struct ssl_ctx_st *); /* connections that use it keep it; NULL is fine */
+
+/* Those that a client may choose, with TLS 1.3's, as "A:B:C"; nothing if no context can be made. */
+void tls_site_list_ciphers(const struct tls_site_rules *, struct buffer *out);
+const char *tls_site_groups(const struct tls_site_rules *);
 
 #endif

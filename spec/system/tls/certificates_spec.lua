@@ -219,6 +219,28 @@ describe("lb check", function()
     assert.equal(2, with(ca:format "request", "ctx.tls.client.subject").code)
   end)
 
+  it("prints the ciphers and groups in effect", function()
+    local shop = authority.make { names = { "shop.example" } }
+    local function printed(more) return check(script({ shop.both }, more)).out end
+    local usual = printed ""
+    assert.matches("\n%-%- ciphers: TLS_AES_256_GCM_SHA384:[%w_:]*TLS_AES_128_GCM_SHA256:" ..
+      "ECDHE%-ECDSA%-AES128%-GCM%-SHA256:ECDHE%-RSA%-AES128%-GCM%-SHA256:[%w:-]*CHACHA20%-POLY1305\n" ..
+      "%-%- groups: X25519:P%-256:P%-384\n", usual)
+    local own = printed "ciphers = 'ECDHE-ECDSA-AES256-GCM-SHA384', groups = 'P-384',"
+    assert.matches(":ECDHE-ECDSA-AES256-GCM-SHA384\n-- groups: P-384\n", own, 1, true)
+    assert.not_matches("AES128%-GCM", own)
+    local late = printed "min_version = '1.3',"
+    assert.matches("\n%-%- ciphers: TLS_[%u%d_:]+\n%-%- groups", late)
+  end)
+
+  it("tries all sites, and names the one that is wrong", function()
+    local shop = authority.make { names = { "shop.example" } }
+    local small = authority.make { names = { "b.test" }, key = "rsa" }
+    local said = check(script({ shop.both, small.both }, "ciphers = 'ECDHE+AESGCM:@SECLEVEL=3'"))
+    assert.equal(2, said.code)
+    assert.matches(": tls: b.test: certificate and key cannot be used: ee key too small", said.err, 1, true)
+  end)
+
   it("shows ciphers and groups that are wrong", function()
     local shop = authority.make { names = { "shop.example" } }
     local function wrong(more)
@@ -226,14 +248,22 @@ describe("lb check", function()
       assert.equal(2, said.code)
       return (said.err:gsub("^.-checked%.lua:", ":"):gsub("\n$", ""))
     end
-    for _, list in ipairs { "FOO", "TLS_AES_128_GCM_SHA256" } do
+    for list, word in pairs {
+      FOO = "FOO", TLS_AES_128_GCM_SHA256 = "TLS_AES_128_GCM_SHA256", ["HIGH:FOO"] = "FOO", ["FOO,HIGH"] = "FOO",
+      ["HIGH:!MD5:@SECLEVEL=1:+F"] = "+F", ["ECDHE+AESGCM ECDHE+FOO"] = "ECDHE+FOO", ["!HIGH"] = "!HIGH",
+    } do
       assert.equal((":2: tls.ciphers: OpenSSL knows no cipher of TLS 1.2 in '%s': write names as " ..
-        "ECDHE-RSA-AES128-GCM-SHA256; those of TLS 1.3 cannot be chosen"):format(list),
+        "ECDHE-RSA-AES128-GCM-SHA256; those of TLS 1.3 cannot be chosen"):format(word),
         wrong(("ciphers = %q"):format(list)))
+    end
+    for _, list in ipairs {
+      "HIGH:!aNULL:!MD5:!RC4", "ECDHE+AESGCM:@SECLEVEL=2", "ECDHE+AESGCM, +AES256", "HIGH:-3DES:",
+    } do
+      assert.equal(0, check(script({ shop.both }, ("ciphers = %q"):format(list))).code, list)
     end
     assert.equal(":2: tls.groups: OpenSSL does not know all names in 'X25519:P-999': write a list as " ..
       "'X25519:P-256:P-384'", wrong "groups = 'X25519:P-999'")
-    assert.matches("in '" .. ("A:"):rep(40) .. "%.%.'", wrong(("ciphers = %q"):format(("A:"):rep(100))))
+    assert.matches("in '" .. ("A"):rep(80) .. "%.%.'", wrong(("ciphers = %q"):format(("A"):rep(100))))
   end)
 
   it("says which file is wrong, and where the script names it", function()
