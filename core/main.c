@@ -11,6 +11,7 @@
 #include "lua/sandbox.h"
 #include "net/loop.h"
 #include "net/tls_library.h"
+#include "net/tls_selftest.h"
 #include "os/children.h"
 #include "process/demo.h"
 #include "process/supervisor.h"
@@ -65,8 +66,12 @@ static int print_in_effect(const struct config *config)
 
 static int print_version(void)
 {
+    const char *why = tls_selftest_why();
+
     printf("lb %s\nlibuv %s\nllhttp %s\n%s\n%s\n", VERSION, uv_version_string(),
            parse_library_version(), sandbox_library_version(), tls_library_version());
+    printf("records of TLS 1.3: %s%s%s%s\n", why == NULL ? "own" : "OpenSSL's",
+           why == NULL ? "" : " (", why == NULL ? "" : why, why == NULL ? "" : ")");
     return fflush(stdout) == 0 ? 0 : 1;
 }
 

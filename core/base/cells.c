@@ -53,8 +53,6 @@ static struct chunk *chunk_new(struct cells *cells)
     void *block = mem_alloc(bytes + page - 1);
     struct chunk *chunk = (void *)(((uintptr_t)block + page - 1) / page * page);
 
-    (void)mlock(chunk, bytes);
-    (void)madvise(chunk, bytes, MADV_DONTDUMP);
     *chunk = (struct chunk){.block = block, .bytes = bytes};
     at = (sizeof *chunk + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
     for (; at + cells->bytes <= bytes; at += cells->bytes) {
@@ -75,6 +73,13 @@ static void chunk_free(struct chunk *chunk)
     mem_free(chunk->block);
 }
 
+/* Also for the first cell of a chunk that was empty: a lock is not inherited by a fork. */
+static void chunk_lock(struct chunk *chunk)
+{
+    (void)mlock(chunk, chunk->bytes);
+    (void)madvise(chunk, chunk->bytes, MADV_DONTDUMP);
+}
+
 void *cells_take(struct cells *cells)
 {
     struct chunk *chunk = list_is_empty(&cells->roomy)
@@ -82,8 +87,9 @@ void *cells_take(struct cells *cells)
                               : list_entry(cells->roomy.next, struct chunk, roomy);
     struct cell *cell = chunk->free;
 
+    if (chunk->used++ == 0)
+        chunk_lock(chunk);
     chunk->free = cell->inside.next;
-    chunk->used++;
     if (chunk->free == NULL)
         list_remove(&chunk->roomy);
     memset(&cell->inside, 0, cells->bytes - offsetof(struct cell, inside));

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "net/tls_hello.h"
 #include "net/tls_library.h"
+#include "net/tls_selftest.h"
 #include "net/tls_turns.h"
 
 #include <openssl/ssl.h>
@@ -338,7 +339,7 @@ void tls_server_follow(struct tls_server *server, const struct tls_sites_rules *
 {
     tls_sites_free(server->sites);
     server->sites = rules->count > 0 ? tls_sites_new(rules) : NULL;
-    server->makes_records = rules->makes_records && tls_own_prepare();
+    server->makes_records = rules->makes_records && tls_selftest_why() == NULL;
     if (server->sites != NULL) { /* the library makes its lasting objects while there is memory */
         (void)tls_sites_context(server->sites, 0);
         BIO_free(tls_library_bio());

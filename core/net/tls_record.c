@@ -82,23 +82,20 @@ static void suite_dispose(struct suite *suite)
 
 bool tls_record_prepare(void)
 {
-    static bool is_prepared;
-    unsigned i = 0;
+    static unsigned prepared;
 
-    if (is_prepared)
-        return true;
-    while (i < SUITES && suite_prepare(&suites[i]))
-        i++;
-    is_prepared = i == SUITES;
-    for (i = 0; i < SUITES && !is_prepared; i++)
-        suite_dispose(&suites[i]);
-    return is_prepared;
+    for (unsigned i = 0; i < SUITES && prepared == 0; i++)
+        if (!suite_prepare(&suites[i]))
+            suite_dispose(&suites[i]);
+    for (unsigned i = 0; i < SUITES; i++)
+        prepared += suites[i].hmac != NULL;
+    return prepared > 0;
 }
 
 static struct suite *suite_find(uint16_t number)
 {
     for (unsigned i = 0; i < SUITES; i++)
-        if (suites[i].number == number)
+        if (suites[i].number == number && suites[i].hmac != NULL)
             return &suites[i];
     return NULL;
 }
@@ -159,7 +156,7 @@ bool tls_keys_set(struct tls_keys *keys, uint16_t number, const uint8_t *secret)
 {
     const struct suite *suite = suite_find(number);
 
-    if (suite == NULL || suite->hmac == NULL)
+    if (suite == NULL)
         return false;
     keys->suite = (uint8_t)(suite - suites);
     memmove(keys->secret, secret, suite->secret_bytes);

@@ -49,13 +49,13 @@ struct tls_content {
     struct slice bytes;
 };
 
-/* Once per process, before all others: asks OpenSSL for its ciphers. False: it lacks one of them,
- * or memory. */
+/* Before all others; twice is fine. Asks OpenSSL for its ciphers. False: there is none, or no
+ * memory. A suite whose cipher is missing is unknown. */
 bool tls_record_prepare(void) MUST_USE;
-/* The bytes of a secret of this suite, by its number in the registry; 0: no such suite. */
+/* The bytes of a secret of this suite, by its number in the registry; 0: unknown. */
 unsigned tls_record_secret_bytes(uint16_t suite);
-/* The keys that come of a traffic secret, and sequence 0. False: OpenSSL lacks memory, or there is
- * no such suite. */
+/* The keys that come of a traffic secret, and sequence 0. False: OpenSSL lacks memory, or the
+ * suite is unknown. */
 bool tls_keys_set(struct tls_keys *, uint16_t suite, const uint8_t *secret) MUST_USE;
 /* The keys that follow upon these (RFC 8446, 7.2). */
 bool tls_keys_update(struct tls_keys *) MUST_USE;

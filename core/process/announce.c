@@ -2,10 +2,23 @@
 
 #include "base/log.h"
 #include "config/command_line.h"
+#include "config/tls.h"
+#include "net/tls_selftest.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+static void announce_records(const struct config *c)
+{
+    const char *why = NULL;
+
+    if (tls_is_used(c) && c->tls.records == CONFIG_RECORDS_OWN)
+        why = tls_selftest_why(); /* here, so that workers need not test */
+    if (why != NULL)
+        log_event(LOG_WARN, "tls_records", LOG_PAIRS({"why", why}),
+                  "OpenSSL makes the records of TLS 1.3, which lb tried to make: %s", why);
+}
 
 void announce_start(const struct config *c, bool is_watched)
 {
@@ -34,6 +47,7 @@ void announce_start(const struct config *c, bool is_watched)
         log_event(LOG_WARN, "tls_unused", LOG_PAIRS({"by", c->plain_by}), "%s", buffer_text(&why));
     }
     buffer_dispose(&why);
+    announce_records(c);
 }
 
 void announce_listening(const struct sockets *sockets, unsigned address)

@@ -1,0 +1,84 @@
+-- Who makes the records of TLS 1.3: lb, or OpenSSL, if a setting or a test at the start says so.
+local certificates = require "spec.support.certificates"
+local play = require "spec.support.play"
+local tls = require "spec.support.tls"
+
+local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+local CLIENTS = 200
+
+describe("the records of TLS 1.3", function()
+  local library = os.tmpname()
+  local KEYLESS = {
+    LD_PRELOAD = library, ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0",
+  }
+
+  setup(function()
+    local command = ("%s -std=c11 -O1 -Wall -Wextra -Werror -fPIC -shared -o %s spec/support/keyless.c"):format(
+      os.getenv "CC" or "gcc", library)
+    local status = os.execute(command)
+    assert(status == 0 or status == true, command)
+  end)
+
+  teardown(function() os.remove(library) end)
+
+  after_each(function()
+    tls.clear()
+    play.curtain()
+  end)
+
+  local function start(records, options)
+    options = options or {}
+    options.backends, options.listen = { play.hello "hello" }, false
+    options.script = ("return { health = { interval = 0.2, timeout = 5 }, %s %s }"):format(
+      "listen = { { '127.0.0.1:0', tls = true } },",
+      certificates.settings({ certificates.new { names = { "a.test" } } }, ("records = '%s'"):format(records)))
+    return play.balancer(options)
+  end
+
+  local function asks(client)
+    client:send(GET)
+    return client:response().body
+  end
+
+  -- What an idle connection adds to the memory of lb, in bytes.
+  local function idle_bytes(lb)
+    local kept = {}
+    for i = 1, 20 do kept[i] = tls.client(lb, { version = "1.3" }) end
+    for i = 1, 20 do asks(kept[i]) end
+    local before = play.memory(lb)
+    for i = 1, CLIENTS do
+      local client = tls.client(lb, { version = "1.3" })
+      asks(client)
+      kept[20 + i] = client
+    end
+    return (play.memory(lb) - before) * 1024 / CLIENTS
+  end
+
+  it("take a tenth of the memory if lb makes them", function()
+    assert.is_true(idle_bytes(start "openssl") > 12000)
+    assert.is_true(idle_bytes(start "own") < 5000)
+  end)
+
+  it("are those of OpenSSL if it reports no keys", function()
+    local said = play.lb({ "version" }, { env = KEYLESS })
+    assert.is_truthy(said.out:find("records of TLS 1.3: OpenSSL's (OpenSSL does not report its keys)", 1, true))
+    local lb = start("own", { env = KEYLESS })
+    assert.equal("OpenSSL does not report its keys", lb:event "tls_records".why)
+    assert.equal("hello", asks(tls.client(lb, { version = "1.3" })))
+  end)
+
+  it("are lb's if nothing speaks against them", function()
+    assert.is_truthy(play.lb({ "version" }).out:find("records of TLS 1.3: own\n", 1, true))
+  end)
+
+  for _, records in ipairs { "own", "openssl" } do
+    it("may be asked for in the settings: " .. records, function()
+      local lb = start(records)
+      for _, version in ipairs { "1.2", "1.3" } do
+        local client = tls.client(lb, { version = version })
+        for _ = 1, 3 do assert.equal("hello", asks(client)) end
+      end
+      assert.equal(0, #lb:events "tls_records")
+    end)
+  end
+end)
