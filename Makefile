@@ -125,6 +125,10 @@ run: ## installs what is missing, builds, starts two backends and lb in front of
 test: ## installs what is missing and checks everything: builds, specs, sanitizers
 	@infra/test.sh
 
+# lb and programs that others wrote: testssl.sh, pebble and certbot, nginx, HAProxy, node. Minutes.
+test-world: ## installs other programs, and checks lb with them
+	@infra/test.sh world
+
 # Specs alone, against the plain build: make spec FILE=spec/system/processes/drain_spec.lua
 FILE ?= spec
 spec: all library ## runs specs against the plain build: FILE=spec/system/processes/drain_spec.lua
@@ -263,6 +267,7 @@ clean: ## removes build/
 
 .PHONY: all always bench clang clean format fuzz help hostile-memory install install-scripts \
 	instructions instructions-curves instructions-policy library peers-conformance peers-faults run \
-	runaways sanitize soak spec spec-lossy storm story test test-policy valgrind
+	runaways sanitize soak spec spec-lossy storm story test test-policy test-world \
+	valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)

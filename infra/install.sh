@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# install.sh [run] [test] [peers] [bench] [measure]: installs the Debian packages that building
-# (run), checking (test) and comparing (peers, bench) need. Asks apt only for what is missing,
-# root only if something is.
+# install.sh [run] [test] [world] [peers] [bench] [measure]: installs the Debian packages that
+# building (run), checking (test, world) and comparing (peers, bench) need. Asks apt only for what
+# is missing, root only if something is.
 set -euo pipefail
 
 sets=${*:-run}
@@ -36,12 +36,15 @@ wanted_for() {
             # HTTP programs that are not ours:
             echo "curl openssl nghttp2-client varnish python3-websockets"
             ;;
+        world) # for make test-world: what lb meets out there
+            echo "testssl.sh bsdextrautils dnsutils pebble certbot nginx haproxy nodejs"
+            ;;
         peers) echo "haproxy nginx" ;; # for make peers-conformance
         bench) # for make bench
             echo "haproxy nginx $(nginx_lua_package) wrk nghttp2-client strace curl util-linux luajit lua-luv"
             ;;
         measure) echo "valgrind strace luajit" ;; # for make instructions, -curves and -policy
-        *) die "unknown set '$1'; there are: run, test, peers, bench, measure" ;;
+        *) die "unknown set '$1'; there are: run, test, world, peers, bench, measure" ;;
     esac
 }
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# test.sh: everything that must hold, one check after the other, whatever failed before.
-# The last line is "N passed, N failed": each check below and each spec counts as one.
+# test.sh [own] [world]: everything that must hold, one check after the other, whatever failed
+# before. own: of the program itself, which is all if nothing is named. world: next to other
+# programs, spec/world. The last line is "N passed, N failed": each check below and each spec counts
+# as one.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 # Of the make that may have called this: the builds here are their own.
@@ -163,7 +165,33 @@ count_beside() {
     fi
 }
 
+own() {
+    check "clang builds it without a warning" make "$jobs" clang
+    check "the sanitizers build" make "$jobs" sanitize
+    check "nothing is built twice" builds_once
+    check "installs, and runs from there" installs
+    check "clang-format has nothing to change" formatted
+    check "luacheck has nothing to say" lua_clean
+    check "no include points the wrong way" luajit infra/arrows.lua
+    check "functions, files and lines of text are short" luajit infra/shape.lua
+    check "sanitizers report what they should" sanitizers_speak
+    beside specs "specs" spec/policy spec/core spec/system
+    specs_sanitized "specs, sanitized" spec/system
+    count_beside
+}
+
+# A program that is missing is a failure, and never a spec that is left out.
+world() {
+    if infra/install.sh world; then
+        specs "other programs" spec/world
+        RELOADS=100 specs "100 reloads" spec/system/tls/reloads_spec.lua
+    else
+        fail "installing the other programs"
+    fi
+}
+
 jobs=-j$(nproc)
+parts=("${@:-own}")
 if ! infra/install.sh run test; then
     fail "installing what the tests need"
     close
@@ -171,17 +199,6 @@ fi
 apart=$(infra/apart.sh)
 echo "each file of specs runs $apart"
 check "gcc builds it without a warning" make "$jobs" all library
-check "clang builds it without a warning" make "$jobs" clang
-check "the sanitizers build" make "$jobs" sanitize
-check "nothing is built twice" builds_once
-check "installs, and runs from there" installs
-check "clang-format has nothing to change" formatted
-check "luacheck has nothing to say" lua_clean
-check "no include points the wrong way" luajit infra/arrows.lua
-check "functions, files and lines of text are short" luajit infra/shape.lua
-check "sanitizers report what they should" sanitizers_speak
-beside specs "specs" spec/policy spec/core spec/system
-specs_sanitized "specs, sanitized" spec/system
-count_beside
+for part in "${parts[@]}"; do "$part"; done
 check "no spec was in another network" only_own_networks
 close

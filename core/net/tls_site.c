@@ -15,7 +15,11 @@
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                   \
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-#define GROUPS "X25519:P-256:P-384"
+/* Mozilla's order; OpenSSL's own has the cipher first that costs most. */
+#define CIPHERS_1_3 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+#define GROUPS      "X25519:P-256:P-384"
+/* From OpenSSL 3.5 on: what is sent today stays secret from the quantum computers of tomorrow. */
+#define GROUPS_3_5 "X25519MLKEM768:" GROUPS
 
 enum { CLIENT_CHAIN_BYTES = 16384, LIST_BYTES_SHOWN = 80 };
 
@@ -165,7 +169,9 @@ static bool each_finds_ciphers(SSL_CTX *context, const char *list, struct buffer
 
 const char *tls_site_groups(const struct tls_site_rules *rules)
 {
-    return rules->groups != NULL ? rules->groups : GROUPS;
+    if (rules->groups != NULL)
+        return rules->groups;
+    return OpenSSL_version_num() >= 0x30500000 ? GROUPS_3_5 : GROUPS;
 }
 
 /* error: each word is looked at, which takes a while. */
@@ -176,6 +182,8 @@ static bool set_ciphers(SSL_CTX *context, const struct tls_site_rules *rules, st
 
     if (error != NULL && !each_finds_ciphers(context, ciphers, error))
         return false;
+    if (SSL_CTX_set_ciphersuites(context, CIPHERS_1_3) != 1)
+        return refuse_list(error, "OpenSSL does not know all ciphers in", SLICE(CIPHERS_1_3), "");
     if (SSL_CTX_set_cipher_list(context, ciphers) != 1)
         return refuse_ciphers(error, slice_of(ciphers));
     if (SSL_CTX_set1_groups_list(context, groups) != 1)
@@ -189,7 +197,9 @@ static void set_modes(SSL_CTX *context, const struct tls_site_rules *rules)
     bool is_late = rules->min_version == TLS_VERSION_1_3;
 
     SSL_CTX_set_min_proto_version(context, is_late ? TLS1_3_VERSION : TLS1_2_VERSION);
+    /* Our order of ciphers counts, but for clients that prefer ChaCha20: these lack AES. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                      (rules->tickets == 0 ? SSL_OP_NO_TICKET : 0));
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

@@ -20,6 +20,7 @@
 --   tls.was_told(conn)    has the peer's close_notify come?
 --   tls.session(conn)     what resumes it elsewhere
 --   tls.update(conn, count)   KeyUpdates that ask for one (1), in front of what is sent next
+--   tls.renegotiate(conn)     asks for a new handshake (TLS 1.2)
 --   tls.clear()           after each spec: what was made is freed
 
 local ffi = require "ffi"
@@ -52,7 +53,7 @@ void SSL_get0_alpn_selected(const SSL *, const unsigned char **, unsigned *);
 int SSL_session_reused(const SSL *);
 SSL_SESSION *SSL_get1_session(SSL *); int SSL_set_session(SSL *, SSL_SESSION *);
 void SSL_SESSION_free(SSL_SESSION *); int SSL_SESSION_has_ticket(const SSL_SESSION *);
-int SSL_key_update(SSL *, int);
+int SSL_key_update(SSL *, int); int SSL_renegotiate(SSL *);
 void *SSL_get1_peer_certificate(const SSL *); void X509_free(void *);
 void *X509_get_subject_name(const void *); char *X509_NAME_oneline(const void *, char *, int);
 const void *BIO_s_mem(void); BIO *BIO_new(const void *);
@@ -327,6 +328,14 @@ function tls.update(conn, count)
     assert(ssl.SSL_key_update(self, 1) == 1)
     assert(ssl.SSL_do_handshake(self) == 1)
   end
+end
+
+function tls.renegotiate(conn)
+  local self = conn.handle
+  crypto.ERR_clear_error()
+  assert(ssl.SSL_renegotiate(self.ssl) == 1)
+  ssl.SSL_do_handshake(self.ssl)
+  self:flush()
 end
 
 function tls.clear()

@@ -148,6 +148,17 @@ describe("a listener with tls = true", function()
     end
   end)
 
+  it("chooses the cipher: AES-128, or ChaCha20 for a client that prefers that", function()
+    local lb = start()
+    local function chosen(suites)
+      return play.run { "sh", "-c", ("openssl s_client -connect %s -servername a.test -ciphersuites %s </dev/null")
+        :format(lb.address, suites) }.out:match "New, TLSv1.3, Cipher is (%S+)"
+    end
+    assert.equal("TLS_AES_128_GCM_SHA256", chosen("TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:" ..
+      "TLS_AES_128_GCM_SHA256"))
+    assert.equal("TLS_CHACHA20_POLY1305_SHA256", chosen "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256")
+  end)
+
   it("tells a client of plain HTTP what is wrong", function()
     local lb = start()
     local client = play.client(lb)
