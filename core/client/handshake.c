@@ -4,6 +4,10 @@
  */
 #include "client/handshake.h"
 
+#include "net/tls_hello.h"
+
+#include <stdio.h>
+
 enum {
     LINGER_MS = 2000,
     CROWD_LEAST_MS = 300, /* an honest client can answer in this time */
@@ -22,19 +26,23 @@ static void handshake_tell(const struct client *c)
     struct clients *clients = c->clients;
     struct tls_server *server = &clients->tls;
     const struct slice listener = c->listener->name;
+    const struct slice name = c->stream.tls->said.name; /* a host name, 253 bytes at most */
     const char *why = c->stream.tls->why;
+    char asked[TLS_HELLO_NAME_BYTES + 1];
     char ip[ADDRESS_HOST_BYTES] = "-";
 
     if (log_interval_count(&clients->tls_log, loop_now_ms(clients->loop), LOG_INTERVAL_MS) == 0)
         return;
     (void)address_host_in(ip, (const struct sockaddr *)&c->peer);
+    snprintf(asked, sizeof asked, "%.*s", (int)name.length, name.start);
     log_event(LOG_INFO, "tls_refused",
-              LOG_PAIRS({"client", ip}, {"why", why}, {"#http", REFUSED(server, HTTP)},
+              LOG_PAIRS({"client", ip}, {"why", why}, {"asked", asked}, {"#http", REFUSED(server, HTTP)},
                         {"#hello", REFUSED(server, HELLO)}, {"#name", REFUSED(server, NAME)},
                         {"#handshake", REFUSED(server, HANDSHAKE)},
                         {"#late", REFUSED(server, LATE)}, {"#crowd", REFUSED(server, CROWD)},
                         {"#memory", REFUSED(server, MEMORY)}),
-              "%.*s: no TLS with %s: %s", (int)listener.length, listener.start, ip, why);
+              "%.*s: no TLS with %s%s%s: %s", (int)listener.length, listener.start, ip,
+              asked[0] != '\0' ? " for " : "", asked, why);
     memset(server->refused, 0, sizeof server->refused);
 }
 

@@ -133,6 +133,8 @@ describe("a listener with tls = true", function()
     assert.is_nil((tls.client(lb, { name = "small.test", may_fail = true })))
     local event = lb:event "tls_refused"
     assert.same({ 1, 0, "ee key too small" }, { event.handshake, event.memory, event.why })
+    assert.equal("small.test", event.asked)
+    assert.matches(": no TLS with 127.0.0.1 for small.test: ee key too small", event.message, 1, true)
   end)
 
   it("shows an RSA or an ECDSA certificate of the same name, as the client can", function()
@@ -169,7 +171,7 @@ describe("a listener with tls = true", function()
     assert.equal("end", client:ended_by_peer())
     local event = lb:event "tls_refused"
     assert.equal(1, event.http)
-    assert.equal("127.0.0.1", event.client)
+    assert.same({ "127.0.0.1", "" }, { event.client, event.asked })
   end)
 
   it("answers what is no hello with an alert, and reports how many", function()
