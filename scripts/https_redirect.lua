@@ -4,7 +4,7 @@
 --   listen = { ":80", { ":443", tls = true } }
 return lb.script({
   hsts = true,                                         -- false: the field is not sent
-  max_age = 31536000,
+  max_age = 86400,                                     -- a day
   subdomains = false,                                  -- true: HSTS is for all below the host, too
   port = 443,                                          -- of https, as clients see it
   except = { "/.well-known/acme-challenge/" },         -- paths that are served without TLS, too

@@ -32,7 +32,7 @@ describe("https redirect", function()
 
   it("serves what has come with TLS, and tells it to stay", function()
     assert.equal("a", choose({ scheme = "https" }).name)
-    assert.equal("max-age=31536000", hsts { scheme = "https" })
+    assert.equal("max-age=86400", hsts { scheme = "https" })
   end)
 
   it("says nothing of HSTS without TLS", function()
