@@ -35,14 +35,14 @@ static void handshake_tell(const struct client *c)
         return;
     (void)address_host_in(ip, (const struct sockaddr *)&c->peer);
     snprintf(asked, sizeof asked, "%.*s", (int)name.length, name.start);
-    log_event(LOG_INFO, "tls_refused",
-              LOG_PAIRS({"client", ip}, {"why", why}, {"asked", asked}, {"#http", REFUSED(server, HTTP)},
-                        {"#hello", REFUSED(server, HELLO)}, {"#name", REFUSED(server, NAME)},
-                        {"#handshake", REFUSED(server, HANDSHAKE)},
-                        {"#late", REFUSED(server, LATE)}, {"#crowd", REFUSED(server, CROWD)},
-                        {"#memory", REFUSED(server, MEMORY)}),
-              "%.*s: no TLS with %s%s%s: %s", (int)listener.length, listener.start, ip,
-              asked[0] != '\0' ? " for " : "", asked, why);
+    log_event(
+        LOG_INFO, "tls_refused",
+        LOG_PAIRS({"client", ip}, {"why", why}, {"asked", asked}, {"#http", REFUSED(server, HTTP)},
+                  {"#hello", REFUSED(server, HELLO)}, {"#name", REFUSED(server, NAME)},
+                  {"#handshake", REFUSED(server, HANDSHAKE)}, {"#late", REFUSED(server, LATE)},
+                  {"#crowd", REFUSED(server, CROWD)}, {"#memory", REFUSED(server, MEMORY)}),
+        "%.*s: no TLS with %s%s%s: %s", (int)listener.length, listener.start, ip,
+        asked[0] != '\0' ? " for " : "", asked, why);
     memset(server->refused, 0, sizeof server->refused);
 }
 

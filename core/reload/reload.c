@@ -187,18 +187,34 @@ static void note_change(struct reload *r, const char *what)
     buffer_append_text(&r->changed, what);
 }
 
+/* Has the list "h2.streams, tls" the group, or a setting in it? */
+static bool names_group(struct slice list, struct slice group)
+{
+    while (list.length > 0) {
+        struct slice name = slice_trim(slice_take_until(&list, ','));
+
+        if (slice_begins(name, group) &&
+            (name.length == group.length || name.start[group.length] == '.'))
+            return true;
+    }
+    return false;
+}
+
 static void note_changes(struct reload *r, struct edition_text *draft)
 {
     const struct edition_text *now = edition_current(r->edition);
+    bool files_differ =
+        !slice_is(vault_slice(&now->certificates), vault_slice(&draft->certificates));
+    bool text_differs = !slice_is(edition_script(now), edition_script(draft)) ||
+                        !slice_is(edition_modules(now), edition_modules(draft));
 
     buffer_clear(&r->changed);
     differences_name(&r->changed, edition_settings(now), edition_settings(draft));
-    if (!slice_is(vault_slice(&now->certificates), vault_slice(&draft->certificates)))
+    draft->has_new_files = files_differ && !text_differs && buffer_length(&r->changed) == 0;
+    if (files_differ && !names_group(buffer_slice(&r->changed), SLICE("tls")))
         note_change(r, "tls");
-    if (!slice_is(edition_script(now), edition_script(draft)) ||
-        !slice_is(edition_modules(now), edition_modules(draft)))
+    if (text_differs)
         note_change(r, "text");
-    draft->has_new_files = slice_is(buffer_slice(&r->changed), SLICE("tls"));
 }
 
 static void renew_monitor(struct reload *r)

@@ -111,6 +111,18 @@ describe("a certificate", function()
     assert.equal("1 certificate for 1 name; 1 expired", lb:event "tls_loaded".message)
   end)
 
+  it("can be given by a reload only where a listener had it at the start", function()
+    local shop = authority.make { names = { "shop.example" } }
+    local plain = "return { listen = { '127.0.0.1:0' }, choose = function(ctx) return ctx:respond { body = 'x' } end }"
+    local lb, say = reloading.start(plain, { listen = false })
+    local reload = say(script { shop.both })
+    assert.same({ "reload", "tls, health.interval, health.timeout, text" }, { reload.event, reload.changed })
+    local kept = lb:event "reload_kept"
+    assert.same({ "listen", "listen cannot change while lb runs: restart it for the new value" },
+      { kept.kept, kept.message })
+    assert.equal("hello", lb:fetch("/").body)
+  end)
+
   it("is in no core dump, and a worker cannot write to it", function()
     local shop = authority.make { names = { "shop.example" } }
     local lb = start(script { shop.both })
