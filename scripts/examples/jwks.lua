@@ -1,7 +1,7 @@
 -- Lets only requests with a token (JWT) pass that a login service has signed; names its user to the
 -- backend (X-User). Suits OpenID Connect. The service's keys (JWKS) are fetched each minute, as it
 -- shows a new key before it signs with it. The key says the algorithm, never the token.
-local JWKS, ISSUER, AUDIENCE = "http://127.0.0.1:9009/jwks.json", "https://login.example.com", "api.example.com"
+local JWKS, ISSUER, AUDIENCE = "https://127.0.0.1:9009/jwks.json", "https://login.example.com", "api.example.com"
 local ALGORITHMS, LEEWAY = { RSA = "RS256", EC = "ES256", OKP = "EdDSA" }, 30 -- s: clocks differ
 local keys = {}                                        -- by kid
 

@@ -1,5 +1,6 @@
 -- The policies of scripts/examples/ that refuse clients, each between real backends: who passes,
 -- who does not, and that nobody passes when a service that they ask fails.
+local authority = require "spec.support.authority"
 local example = require "spec.support.example_policy"
 local codes = require("spec.support.fake_codes").new()
 local json = require "dkjson"
@@ -7,6 +8,7 @@ local loop = require "spec.support.loop"
 local play = require "spec.support.play"
 local sha256 = require "spec.support.sha256"
 local signer = require "spec.support.signer"
+local tls = require "spec.support.tls"
 
 describe("the example", function()
   local lb
@@ -148,10 +150,10 @@ describe("the example", function()
 
     local function with(token) return { fields = "Authorization: Bearer " .. token .. "\r\nX-User: root\r\n" } end
 
-    -- options.every: seconds between two looks at the keys.
+    -- By plain HTTP. every: seconds between two looks at the keys.
     local function start(backend, every)
       return example.start("jwks", { backend, [9] = service() },
-        { change = every and { ["lb.every(60"] = "lb.every(" .. every } or nil })
+        { change = { ["lb.every(60"] = "lb.every(" .. (every or 60), ["https://127"] = "http://127" } })
     end
 
     local function until_answered(answer, token)
@@ -234,6 +236,21 @@ describe("the example", function()
       published = { second.jwk }
       until_answered(401, old)
       assert.equal("auth0|anna", said("/", with(new)))
+    end)
+
+    it("fetches the keys over TLS, from nobody else", function()
+      local login, ca = signer.new("ES256", "k1"), authority.make { ca = true, common_name = "spec ca" }
+      local body = json.encode { keys = { login.jwk } }
+      local origin = tls.backend({ both = authority.make({ by = ca, names = { "IP:127.0.0.1" } }).both }, function(conn)
+        while conn:request() do conn:send(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)) end
+      end)
+      local token = login:token(claims())
+      lb = example.start("jwks", { names_user(), [9] = origin }, { env = { SSL_CERT_FILE = ca.cert } })
+      until_answered("auth0|anna", token)
+      lb = example.start("jwks", { names_user(), [9] = origin })
+      lb:event "script"
+      assert.equal(503, said("/", with(token)))
+      tls.clear()
     end)
 
     it("says 503 as long as it has no keys", function()
