@@ -61,7 +61,7 @@ static void send_head(struct incoming *in, struct forward_response *response, st
         response->length = size.length;
         s->is_counted = size.kind == BODY_KNOWN;
         s->left = size.length;
-        send_lines(s, response, size.kind == BODY_NONE);
+        send_lines(s, response, body_size_is_empty(size)); /* gRPC: "Trailers-Only" */
     }
 }
 
