@@ -13,7 +13,9 @@
 --     both         a file with certificate and key;  version: as above
 --     ca           a file: clients have to show a certificate that it has signed
 --   tls.backend(options, serve)          such a backend; serve(conn, n) plays each connection whose
---                                        handshake has succeeded; b.handshakes has { resumed, why }
+--                                        handshake has succeeded, and that has a byte then;
+--                                        b.handshakes: { resumed, version, name } of each, or
+--                                        { why }; b.opened: how many, with checks of health
 --   tls.hello(options)    the bytes of such a client's hello
 --   tls.raw(conn)         the raw handle below it
 --   tls.said(conn)        { version, cipher, alpn, resumed, certificate = "subject" }
@@ -269,11 +271,14 @@ function tls.accept(conn, options)
 end
 
 function tls.backend(options, serve)
-  local handshakes = {}
-  local backend = origin.new { accept = function(conn, n)
+  local handshakes, backend = {}, nil
+  backend = origin.new { accept = function(conn, n)
     if options.before then options.before(conn, n) end
     local is_open, why = tls.accept(conn, options)
-    if not conn.handle.seen then return end -- a check of health that only connects
+    if is_open then
+      backend.opened = backend.opened + 1
+      if not conn:has(1) then return end -- a check of health
+    end
     local name = is_open and ssl.SSL_get_servername(conn.handle.ssl, 0)
     handshakes[#handshakes + 1] = {
       resumed = is_open and ssl.SSL_session_reused(conn.handle.ssl) == 1, why = why,
@@ -282,7 +287,7 @@ function tls.backend(options, serve)
     }
     if is_open then serve(conn, n) end
   end }
-  backend.handshakes = handshakes
+  backend.handshakes, backend.opened = handshakes, 0
   return backend
 end
 

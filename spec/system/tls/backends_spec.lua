@@ -184,7 +184,8 @@ describe("a backend over TLS", function()
   it("that fails leaves the request to the next one", function()
     local good = tls.backend({ both = authority.make { by = ca, names = { "IP:127.0.0.1" } }.both }, hello)
     local bad = tls.backend({ both = authority.make { names = { "IP:127.0.0.1" } }.both }, hello)
-    local lb = play.balancer { settings = ([[backends = { { address = %q, tls = { ca = %q } },
+    local lb = play.balancer { settings = ([[health = function() return true end,
+      backends = { { address = %q, tls = { ca = %q } },
       { address = %q, tls = { ca = %q } } },
       choose = function(ctx, backends) return backends[1] end,
       on_failure = function(ctx, _, err) ctx:explain("kind", err.kind .. " " .. err.phase) return "next" end]]):format(

@@ -143,7 +143,7 @@ describe("a script", function()
       conn:close()
       return ctx:respond { body = answer .. " " .. other }]])
     assert.equal("+ping +pong", lb:fetch("/").body)
-    assert.matches("^tls: ", start(peer, [[local conn, why = lb.tcp.connect("$PEER", { tls = true })
+    assert.matches("^tls: ", start(peer, [[local conn, why = lb.tcp.connect("$PEER", { tls = true, timeout = 30 })
       return ctx:respond { body = why or "open" }]]):fetch("/").body)
   end)
 
