@@ -46,6 +46,11 @@ function cookies:all(name) end
 ---@return fun(): string?, string?
 function cookies:each() end
 
+---@class (exact) lb.Grpc
+---@field service string?
+---@field method string?
+---@field timeout number? seconds
+
 --- How the client's connection was secured.
 ---@class (exact) lb.Tls
 ---@field version "1.2"|"1.3"
@@ -92,6 +97,7 @@ function cookies:each() end
 ---@field replayable boolean
 ---@field vars table
 ---@field tls lb.Tls? nil: plain HTTP
+---@field grpc lb.Grpc? nil: it is no gRPC call
 ---@field result lb.Result? in on_done and ctx:finally
 local ctx = {}
 ---@return number? seconds
@@ -122,6 +128,7 @@ function ctx:redirect(url, status) end
 
 ---@class (exact) lb.Result
 ---@field status integer
+---@field grpc_status integer? of a gRPC call
 ---@field backend string?
 ---@field ms number
 ---@field bytes_in integer
@@ -191,6 +198,7 @@ function backend:set_weight(n) end
 
 ---@class (exact) lb.Response
 ---@field status integer
+---@field grpc_status integer? of a gRPC call whose answer is a head only
 ---@field headers lb.Headers
 
 ---@class (exact) lb.ChoiceTimeouts

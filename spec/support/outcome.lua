@@ -10,12 +10,15 @@ local fake_headers = require "spec.support.fake_headers"
 
 local outcome = {}
 
-local RESPONSE = { status = true, headers = true }
+local RESPONSE = { status = true, headers = true, grpc_status = true }
 local FAILURE = { kind = "connect", phase = "connect", message = "connection refused" }
 
 local function strict(what, built, fields)
   return setmetatable(built, {
-    __index = function(_, key) error("unknown field '" .. tostring(key) .. "' of " .. what, 2) end,
+    __index = function(_, key)
+      if key == "grpc_status" and fields[key] then return nil end
+      error("unknown field '" .. tostring(key) .. "' of " .. what, 2)
+    end,
     __newindex = function(_, key) error(what .. " is read-only: " .. tostring(key), 2) end,
     fields = fields, -- for specs that list them
   })
@@ -29,7 +32,8 @@ end
 
 function outcome.response(given)
   check("a response", given, RESPONSE)
-  return strict("res", { status = given.status or 200, headers = fake_headers(given.headers) }, RESPONSE)
+  local built = { status = given.status or 200, headers = fake_headers(given.headers), grpc_status = given.grpc_status }
+  return strict("res", built, RESPONSE)
 end
 
 function outcome.failure(given)

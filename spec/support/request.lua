@@ -29,7 +29,7 @@ end
 
 local OTHERS = {
   headers = true, cookies = true, idempotent = true, replayable = true, vars = true, result = true, client = true,
-  clean_path = true, clean_path_error = true, tls = true,
+  clean_path = true, clean_path_error = true, tls = true, grpc = true,
 }
 
 -- As limits.per_client counts: an IPv6 address by its first 64 bits, unless it is link-local.
@@ -149,11 +149,11 @@ local function request(given)
   ctx.clean_path = given.clean_path or path
   ctx.client = given.client or client_of(ctx.client_ip)
   ctx.result = given.result
-  ctx.tls = given.tls
+  ctx.tls, ctx.grpc = given.tls, given.grpc
   ctx.remaining = function() return given.remaining end
   return setmetatable(ctx, {
     __index = function(_, key)
-      if key == "result" or key == "clean_path" or key == "tls" then return nil end
+      if key == "result" or key == "clean_path" or key == "tls" or key == "grpc" then return nil end
       if key == "clean_path_error" then return given.clean_path_error or fault end
       return methods[key] or error("unknown field '" .. tostring(key) .. "' of ctx", 2)
     end,
