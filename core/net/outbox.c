@@ -40,7 +40,7 @@ static bool outbox_copy(struct outbox *o, struct outlet *outlet, unsigned count,
         return false;
     at = outlet->deferred_at - 1U;
     copy = o->bytes[at] + o->lengths[at];
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 1; i <= count; i++) {
         memcpy(copy, o->parts[i].base, o->parts[i].len);
         copy += o->parts[i].len;
     }
@@ -48,16 +48,27 @@ static bool outbox_copy(struct outbox *o, struct outlet *outlet, unsigned count,
     return true;
 }
 
-static void outbox_write_deferred(struct outbox *o, unsigned i)
+/* Empties a place; what was there is in *whole, until something is deferred again. False: nothing
+ * that may go out. */
+static bool outbox_take_deferred(struct outbox *o, unsigned i, uv_buf_t *whole)
 {
-    const uv_buf_t whole = {.base = o->bytes[i], .len = o->lengths[i]};
     struct outlet *outlet = o->deferred[i];
 
     o->deferred[i] = NULL;
     if (outlet == NULL)
-        return;
+        return false;
     outlet->deferred_at = 0;
-    o->kind->write_deferred(outlet, &whole);
+    *whole = (uv_buf_t){.base = o->bytes[i], .len = o->lengths[i]};
+    return o->kind->may_leave(outlet);
+}
+
+static void outbox_write_deferred(struct outbox *o, unsigned i)
+{
+    struct outlet *outlet = o->deferred[i];
+    uv_buf_t whole;
+
+    if (outbox_take_deferred(o, i, &whole))
+        o->kind->write(outlet, &whole, 1, whole.len);
 }
 
 void outbox_send_all_deferred(struct outbox *o)
@@ -82,6 +93,21 @@ static void outbox_forget(struct outbox *o)
     o->total_bytes = o->scratch_used = 0;
 }
 
+/* What was deferred before goes in front, in the same write. */
+static void outbox_write_all(struct outbox *o, struct outlet *outlet, unsigned count,
+                             size_t total_bytes)
+{
+    uv_buf_t *parts = o->parts + 1;
+
+    if (outlet->deferred_at != 0 &&
+        outbox_take_deferred(o, outlet->deferred_at - 1U, &o->parts[0])) {
+        parts = o->parts;
+        count++;
+        total_bytes += parts[0].len;
+    }
+    o->kind->write(outlet, parts, count, total_bytes);
+}
+
 static void outbox_write(struct outbox *o, bool may_defer)
 {
     struct outlet *outlet = o->outlet;
@@ -91,8 +117,7 @@ static void outbox_write(struct outbox *o, bool may_defer)
     outbox_forget(o);
     if (count == 0 || (may_defer && outbox_copy(o, outlet, count, total_bytes)))
         return;
-    outbox_send_deferred(o, outlet);
-    o->kind->write(outlet, o->parts, count, total_bytes);
+    outbox_write_all(o, outlet, count, total_bytes);
 }
 
 void outbox_flush(struct outbox *o)
@@ -103,7 +128,7 @@ void outbox_flush(struct outbox *o)
 static void outbox_append(struct outbox *o, struct outlet *outlet, const char *start, size_t length)
 {
     o->outlet = outlet;
-    o->parts[o->count++] = (uv_buf_t){.base = (char *)start, .len = length};
+    o->parts[++o->count] = (uv_buf_t){.base = (char *)start, .len = length};
     o->total_bytes += length;
 }
 

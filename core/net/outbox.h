@@ -34,8 +34,9 @@ struct outlet {                /* embedded in what writes, which is a stream; ze
 struct outlet_kind {
     /* May what it writes next be deferred? Not while something else of it is on its way. */
     bool (*may_defer)(const struct outlet *);
+    /* May what it has deferred still go out? Else it is dropped, and its owner knows. */
+    bool (*may_leave)(struct outlet *);
     void (*write)(struct outlet *, const uv_buf_t *parts, unsigned count, size_t total_bytes);
-    void (*write_deferred)(struct outlet *, const uv_buf_t *whole);
 };
 
 struct outbox {                     /* zeros at first */
@@ -44,7 +45,7 @@ struct outbox {                     /* zeros at first */
     struct outlet *outlet;
     unsigned count;
     size_t total_bytes, scratch_used;
-    uv_buf_t parts[OUTBOX_PARTS];
+    uv_buf_t parts[1 + OUTBOX_PARTS]; /* the first one is for what it has deferred before */
     char scratch[OUTBOX_SCRATCH];
     struct arena room;
     char room_first[OUTBOX_ROOM];

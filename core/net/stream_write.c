@@ -175,19 +175,18 @@ static void on_outlet_writes(struct outlet *outlet, const uv_buf_t *parts, unsig
     stream_write_now(list_entry(outlet, struct stream, outlet), parts, count, total_bytes);
 }
 
-static void on_deferred_leaves(struct outlet *outlet, const uv_buf_t *whole)
+static bool may_leave(struct outlet *outlet)
 {
     struct stream *s = list_entry(outlet, struct stream, outlet);
 
     DCHECK(!s->is_closing); /* stream_close has it sent first */
-    if (s->events->may_leave == NULL || s->events->may_leave(s))
-        stream_write_now(s, whole, 1, whole->len);
+    return s->events->may_leave == NULL || s->events->may_leave(s);
 }
 
 const struct outlet_kind stream_outlet_kind = {
     .may_defer = may_defer,
+    .may_leave = may_leave,
     .write = on_outlet_writes,
-    .write_deferred = on_deferred_leaves,
 };
 
 /* One packet takes the last bytes and the end: the second one is spared, and the peer is woken

@@ -11,7 +11,7 @@ static struct outbox box;
 static struct outlet outlets[OUTLETS];
 static char notes[1 << 20];
 static size_t noted;
-static bool is_full;
+static bool is_full, is_stale;
 
 static bool note_may_defer(const struct outlet *outlet)
 {
@@ -19,32 +19,29 @@ static bool note_may_defer(const struct outlet *outlet)
     return !is_full;
 }
 
-static void note(const char *how, const struct outlet *outlet, const uv_buf_t *parts,
-                 unsigned count)
+static bool note_may_leave(struct outlet *outlet)
 {
-    noted += (size_t)snprintf(notes + noted, sizeof notes - noted, "%s %d ", how,
-                              (int)(outlet - outlets));
-    for (unsigned i = 0; i < count; i++) {
-        memcpy(notes + noted, parts[i].base, parts[i].len);
-        noted += parts[i].len;
-    }
-    notes[noted++] = '\n';
+    (void)outlet;
+    return !is_stale;
 }
 
 static void note_write(struct outlet *outlet, const uv_buf_t *parts, unsigned count,
                        size_t total_bytes)
 {
-    (void)total_bytes;
-    note("write", outlet, parts, count);
-}
+    size_t before;
 
-static void note_deferred(struct outlet *outlet, const uv_buf_t *whole)
-{
-    note("deferred", outlet, whole, 1);
+    noted += (size_t)snprintf(notes + noted, sizeof notes - noted, "%d ", (int)(outlet - outlets));
+    before = noted;
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(notes + noted, parts[i].base, parts[i].len);
+        noted += parts[i].len;
+    }
+    CHECK(noted - before == total_bytes);
+    notes[noted++] = '\n';
 }
 
 static const struct outlet_kind kind = {
-    .may_defer = note_may_defer, .write = note_write, .write_deferred = note_deferred};
+    .may_defer = note_may_defer, .may_leave = note_may_leave, .write = note_write};
 
 void play_outbox_begin(void)
 {
@@ -52,7 +49,7 @@ void play_outbox_begin(void)
     memset(outlets, 0, sizeof outlets);
     outbox_send_all_deferred(&box);
     noted = 0;
-    is_full = false;
+    is_full = is_stale = false;
 }
 
 void play_outbox_add(int outlet, const char *bytes, size_t length)
@@ -83,6 +80,11 @@ void play_outbox_turn(void)
 void play_outbox_fill(bool full)
 {
     is_full = full;
+}
+
+void play_outbox_spoil(bool stale)
+{
+    is_stale = stale;
 }
 
 size_t play_outbox_notes(const char **text)
