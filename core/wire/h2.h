@@ -127,7 +127,7 @@ struct h2 { /* all of it is h2's, but for what the comments name */
     uint16_t abuse;                      /* what is left of the account, */
     uint16_t use;                        /* frames towards the next refill by use, */
     uint32_t refilled_s;                 /* and the last one by time */
-    uint32_t updates;                    /* WINDOW_UPDATEs that cost nothing */
+    uint32_t granted;                    /* WINDOW_UPDATEs and PINGs that cost nothing */
     uint32_t refused;                    /* streams in a row */
     uint32_t last_peer;                  /* the highest stream of the peer's, */
     uint32_t last_own;                   /* of ours, */

@@ -11,6 +11,15 @@ enum { PING_BYTES = 8 };
 static const char drain_ping[PING_BYTES + 1] = "lb drain";
 static const char own_ping[PING_BYTES + 1] = "lb: ping";
 
+/* A frame that DATA of ours may have brought about. */
+static bool charge_unless_granted(struct h2 *h, const char *why)
+{
+    if (h->granted == 0)
+        return h2_charge(h, H2_COST, why);
+    h->granted--;
+    return true;
+}
+
 static void add_reply(struct h2 *h, struct h2_frame frame, const char *payload)
 {
     if (stream_backlog(h->stream) > 0 && h->replies < UINT8_MAX)
@@ -152,7 +161,7 @@ static void take_ping(struct h2 *h, const struct h2_frame *frame, struct slice p
     }
     add_reply(h, (struct h2_frame){.type = H2_PING, .flags = H2_FLAG_ACK, .length = PING_BYTES},
               payload.start);
-    h2_charge(h, H2_COST, "PING frames");
+    charge_unless_granted(h, "PING frames");
 }
 
 /* --- GOAWAY (6.8) --- */
@@ -211,26 +220,20 @@ static void take_reset(struct h2 *h, const struct h2_frame *frame, struct slice 
     struct h2_stream *s;
     enum h2_verdict verdict =
         h2_rule(h2_state_of(h, frame->stream, &s), H2_RST_STREAM, h->kind->role);
-    bool is_waste = h->kind->role == H2_SERVER && verdict == H2_GOES_ON;
+    unsigned cost = H2_COST;
 
     if (verdict == H2_BREAKS_CONNECTION) {
         h2_break(h, H2_PROTOCOL_ERROR, "RST_STREAM of an idle stream");
         return;
     }
-    if (verdict == H2_GOES_ON)
+    if (verdict == H2_GOES_ON) {
+        cost = h->kind->role == H2_SERVER ? H2_COST_RESET : 0; /* of ours there are only so many */
         h2_stream_end(s, H2_RESET_BY_PEER, &(struct h2_reset){H2_BY_PEER, code, "RST_STREAM"});
-    h2_charge(h, is_waste ? H2_COST_RESET : H2_COST, "streams that are reset");
+    }
+    h2_charge(h, cost, "streams that are reset");
 }
 
 /* --- WINDOW_UPDATE (6.9) --- */
-
-static bool charge_update(struct h2 *h)
-{
-    if (h->updates == 0)
-        return h2_charge(h, H2_COST, "WINDOW_UPDATE frames");
-    h->updates--;
-    return true;
-}
 
 static void grow_connection(struct h2 *h, uint32_t bytes)
 {
@@ -257,7 +260,7 @@ static void take_update(struct h2 *h, const struct h2_frame *frame, struct slice
 {
     uint32_t bytes = h2_read_32(payload.start) & H2_STREAM_MOST;
 
-    if (!charge_update(h))
+    if (!charge_unless_granted(h, "WINDOW_UPDATE frames"))
         return;
     h->must_write = true;
     if (frame->stream == 0)

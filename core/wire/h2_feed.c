@@ -21,7 +21,7 @@ void h2_begin(struct h2 *h, struct stream *s, const struct h2_kind *kind, void *
         .state = kind->role == H2_SERVER ? H2_AWAITS_PREFACE : H2_AWAITS_SETTINGS,
         .abuse = H2_ABUSE_MOST,
         .refilled_s = (uint32_t)(loop_now_ms(s->loop) / 1000),
-        .updates = H2_UPDATES_MOST,
+        .granted = H2_GRANTED_MOST,
         .peer_streams = UINT32_MAX,
         .peer_window = H2_WINDOW_FIRST,
         .send_window = H2_WINDOW_FIRST,

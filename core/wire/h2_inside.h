@@ -32,8 +32,10 @@ enum {
     H2_HEADS_BYTES = 256 << 10, /* of a connection: heads to which no answer has begun */
     H2_SETTINGS_MOST = 32,
     H2_REPLIES_MOST = 8,
-    H2_UPDATES_EACH = 2, /* WINDOW_UPDATEs for a frame of ours */
-    H2_UPDATES_MOST = 200,
+    /* For each DATA of ours: two WINDOW_UPDATEs, and a PING by which the peer measures the way, as
+     * gRPC's implementations do while they receive. */
+    H2_GRANTED_EACH = 3,
+    H2_GRANTED_MOST = 300,
 };
 
 static inline bool h2_is_alive(const struct h2 *h)

@@ -201,7 +201,7 @@ static void add_data(struct h2_stream *s, struct slice piece, bool is_end)
     s->send_window -= (int32_t)piece.length;
     h->send_window -= (int32_t)piece.length;
     h->sent_bytes += piece.length;
-    h->updates = h->updates < H2_UPDATES_MOST ? h->updates + H2_UPDATES_EACH : H2_UPDATES_MOST;
+    h->granted = h->granted < H2_GRANTED_MOST ? h->granted + H2_GRANTED_EACH : H2_GRANTED_MOST;
 }
 
 static uint32_t room_of(const struct h2_stream *s, size_t wanted)

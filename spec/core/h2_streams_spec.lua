@@ -381,12 +381,12 @@ describe("abuse", function()
   end
 
   local floods = {
-    { "PING", 1000, function() return frames.ping() end },
+    { "PING", 1300, function() return frames.ping() end },
     { "SETTINGS", 1000, function() return frames.settings() end },
     { "an acknowledgement of nothing", 1000, function() return frames.settings_ack() end },
     { "PRIORITY", 1000, function(i) return frames.priority(2 * i + 1, 0) end },
     { "an unknown frame", 1000, function() return frames.frame(99, 0, 0, "") end },
-    { "WINDOW_UPDATE", 1200, function() return frames.window(0, 1) end },
+    { "WINDOW_UPDATE", 1300, function() return frames.window(0, 1) end },
     { "GOAWAY", 1000, function() return frames.goaway(0, 0) end },
     { "empty DATA", 201, function(i) return i == 1 and post(1) or frames.data(1, "") end },
     { "DATA of padding", 201, function(i) return i == 1 and post(1) or frames.data(1, "", { padding = 200 }) end },
@@ -427,6 +427,29 @@ describe("abuse", function()
     for _ = 1, 990 do t:feed(frames.ping()) end
     assert.is_true(core.talk_is_alive())
     for i = 1, 2000 do t:feed(get(2 * i - 1), frames.ping()) end
+    assert.is_true(core.talk_is_alive())
+    t:sent()
+  end)
+
+  it("is not a PING or two WINDOW_UPDATEs for each DATA that is received", function()
+    local t = server()
+    t:feed(get(1))
+    core.talk_head(1, "HTTP/1.1 200 OK\r\n\r\n", false)
+    for _ = 1, 5000 do
+      core.talk_body(1, "0123456789", 10)
+      t:feed(frames.ping(), frames.window(0, 10), frames.window(1, 10))
+    end
+    assert.is_true(core.talk_is_alive())
+    t:sent()
+  end)
+
+  it("is not what a server does that resets many streams", function()
+    local t = talk.begin { role = "client" }
+    t:greet()
+    for _ = 1, 3000 do
+      local id = core.talk_open("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true)
+      t:feed(frames.rst(id, "REFUSED_STREAM"))
+    end
     assert.is_true(core.talk_is_alive())
     t:sent()
   end)
