@@ -35,7 +35,7 @@ void incoming_new(struct client *c)
     c->checks = 0;
 }
 
-void incoming_empty(struct incoming *in)
+void incoming_let_go(struct incoming *in)
 {
     struct incoming_reader *reader = in->reader;
 
@@ -44,8 +44,6 @@ void incoming_empty(struct incoming *in)
     in->reader = NULL;
     if (reader != NULL)
         reader->on_empty(reader);
-    parse_dispose(&in->parse);
-    arena_dispose(&in->arena);
 }
 
 void incoming_free(struct client *c)

@@ -140,8 +140,17 @@ static inline void blocks_give(struct clients *clients, void *block)
 /* Of a block taken, where the arena begins at `behind`: a request begins. */
 void incoming_begin(struct incoming *, struct client *, const struct incoming_ways *, void *block,
                     void *behind);
-void incoming_new(struct client *);     /* the same of HTTP/1: client->incoming */
-void incoming_empty(struct incoming *); /* only how it ended is asked from now on */
+void incoming_new(struct client *);      /* the same of HTTP/1: client->incoming */
+void incoming_let_go(struct incoming *); /* for incoming_empty: who counts it, and who reads it */
+
+static inline void incoming_empty(struct incoming *in) /* only how it ended is asked from now on */
+{
+    if (in->counted_as != 0 || in->reader != NULL)
+        incoming_let_go(in);
+    parse_dispose(&in->parse);
+    arena_dispose(&in->arena);
+}
+
 void incoming_free(struct client *);
 void blocks_free(struct clients *, unsigned kept); /* the spare ones, but so many */
 

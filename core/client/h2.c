@@ -267,6 +267,7 @@ void h2_client_take(struct client *c, struct slice bytes)
     struct client_h2 *h = c->h2;
     bool was_in_head = h->is_in_head;
 
+    h->wire.head_max = (uint32_t)c->clients->limits.head; /* a reload may have changed it */
     h2_feed(&h->wire, bytes);
     if (c->state != CLIENT_H2)
         return;

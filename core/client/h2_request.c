@@ -87,14 +87,16 @@ static enum request_fault stream_check(struct client_stream *s, const struct h2_
 /* Is it refused for what its client does besides? */
 static bool stream_is_refused(struct client_stream *s, const struct h2_head *head)
 {
-    if (head->protocol.length > 0 && !slice_is(head->protocol, SLICE("websocket")))
-        stream_refuse(s, INCOMING_NOT_IMPLEMENTED, "a :protocol that is not websocket");
-    else if (s->in.client->is_refused)
+    if (s->in.client->is_refused) {
         stream_refuse(s, INCOMING_TOO_MANY, "more connections than limits.per_client");
-    else if (!admission_admits_request(&s->in))
+        h2_client_drain(s->in.client);
+    } else if (head->protocol.length > 0 && !slice_is(head->protocol, SLICE("websocket"))) {
+        stream_refuse(s, INCOMING_NOT_IMPLEMENTED, "a :protocol that is not websocket");
+    } else if (!admission_admits_request(&s->in)) {
         stream_refuse(s, INCOMING_TOO_MANY, "more requests than limits.per_client_requests");
-    else
+    } else {
         return false;
+    }
     return true;
 }
 

@@ -73,6 +73,8 @@ void client_stream_take_reset(struct h2_stream *stream, const struct h2_reset *r
     if (reset->cause != H2_BY_PEER)
         s->in.why_gone = reset->why;
     client_stream_note_gone(s);
+    if (s->in.is_done)
+        h2_stream_release(stream); /* the client may begin another in its place */
 }
 
 static void on_resume(struct deferred *d)

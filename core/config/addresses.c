@@ -132,13 +132,16 @@ bool addresses_add_given_listen(struct config *config, struct slice text, struct
     struct slice item;
 
     while (next_of_list(&text, &item)) {
-        bool has_tls;
+        bool has_tls, has_h2c;
 
         item = slice_trim_lines(item);
         has_tls = slice_begins_nocase(item, SLICE("https://"));
-        if (!add_listen(config, has_tls ? slice_from(item, 8) : without_scheme(item), wrong))
+        has_h2c = slice_begins_nocase(item, SLICE("h2c://"));
+        item = has_tls ? slice_from(item, 8) : has_h2c ? slice_from(item, 6) : without_scheme(item);
+        if (!add_listen(config, item, wrong))
             return false;
         config->listen[config->listen_count - 1].tls = has_tls;
+        config->listen[config->listen_count - 1].h2c = has_h2c;
     }
     return true;
 }

@@ -266,6 +266,11 @@ describe("a script's settings", function()
         'tls = { certificates = { "/etc/lb/*.pem" } }' }, { settings.printed(script, given) })
     end)
 
+    it("to h2c:// before an address, which takes HTTP/2", function()
+      local given = settings.overridden { listen = { "h2c://:80,:81" }, listen_source = "LISTEN" }
+      assert.same({ { ":80", h2c = true }, ":81" }, settings.of(script, given).listen)
+    end)
+
     it("to the backends that are given instead", function()
       local given = settings.overridden { backends = { "x:1", "y:2,z:3" }, backends_source = "BACKENDS" }
       local backends = settings.of(script, given).backends

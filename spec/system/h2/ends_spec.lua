@@ -122,6 +122,16 @@ describe("a connection of HTTP/2", function()
     assert.equal("close", old:response():field "connection")
   end)
 
+  it("that is one more than limits.per_client gets a 429, and ends", function()
+    local lb = h2_lb.start { backends = { play.hello "a" }, settings = "limits = { per_client = 1 }," }
+    local first, second = h2_lb.client(lb), h2_lb.client(lb)
+    assert.equal("a", first:fetch("/").body)
+    assert.equal(429, second:fetch("/").status)
+    assert.equal("end", second:ended_by_peer())
+    assert.equal("a", first:fetch("/").body)
+    assert.equal("client_refused", lb:event("client_refused").event)
+  end)
+
   it("makes room if it is idle, and not if it is used", function()
     local backend, go_on = patient()
     local lb = h2_lb.start { backends = { backend }, settings = "limits = { connections = 2 }," }
