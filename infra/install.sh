@@ -34,7 +34,7 @@ wanted_for() {
         test)
             echo "luajit lua-busted lua-check lua-luv lua-socket clang clang-format procps iproute2 iptables"
             # HTTP programs that are not ours:
-            echo "curl openssl nghttp2-client varnish python3-websockets python3-grpcio"
+            echo "curl openssl nghttp2-client nghttp2-server varnish python3-websockets python3-grpcio"
             ;;
         world) # for make test-world: what lb meets out there
             echo "testssl.sh bsdextrautils dnsutils pebble certbot nginx haproxy nodejs"

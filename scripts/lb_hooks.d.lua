@@ -163,7 +163,7 @@ function backends:tagged(key, value) end
 ---@class lb.Backend
 ---@field name string
 ---@field address string
----@field protocol "http"|"https"|"h2c"
+---@field protocol "http"|"https"|"h2"|"h2c"
 ---@field host string
 ---@field port integer
 ---@field weight number

@@ -204,7 +204,8 @@ static enum config_scheme take_scheme(struct slice *text)
         enum config_scheme scheme;
     } schemes[] = {{{"http://", 7}, CONFIG_HTTP},
                    {{"https://", 8}, CONFIG_HTTPS},
-                   {{"h2c://", 6}, CONFIG_H2C}};
+                   {{"h2c://", 6}, CONFIG_H2C},
+                   {{"h2://", 5}, CONFIG_H2}};
 
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         if (!slice_begins_nocase(*text, schemes[i].written))

@@ -100,7 +100,7 @@ void config_free(struct config *config)
 }
 
 const char *const config_scheme_names[] = {
-    [CONFIG_HTTP] = "http", [CONFIG_HTTPS] = "https", [CONFIG_H2C] = "h2c"};
+    [CONFIG_HTTP] = "http", [CONFIG_HTTPS] = "https", [CONFIG_H2C] = "h2c", [CONFIG_H2] = "h2"};
 
 /* --- questions --- */
 

@@ -29,7 +29,7 @@ struct config_pairs {
     unsigned count;
 };
 
-enum config_scheme { CONFIG_HTTP, CONFIG_HTTPS, CONFIG_H2C };
+enum config_scheme { CONFIG_HTTP, CONFIG_HTTPS, CONFIG_H2C, CONFIG_H2 };
 extern const char *const config_scheme_names[]; /* "http" */
 
 struct config_backend {
@@ -275,12 +275,12 @@ static inline const char *config_backend_host(const struct config_backend *backe
 
 static inline bool config_backend_has_tls(const struct config_backend *backend)
 {
-    return backend->scheme == CONFIG_HTTPS;
+    return backend->scheme == CONFIG_HTTPS || backend->scheme == CONFIG_H2;
 }
 
 static inline bool config_backend_is_h2(const struct config_backend *backend)
 {
-    return backend->scheme == CONFIG_H2C;
+    return backend->scheme == CONFIG_H2C || backend->scheme == CONFIG_H2;
 }
 
 void config_free(struct config *); /* of config/load.h; NULL is fine */

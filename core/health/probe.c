@@ -72,7 +72,8 @@ static void probe_send_h2(struct probe *p)
     h2_begin(&p->wire, &p->connection->stream, &probe_h2_kind, p, (uint32_t)p->limits.head);
     p->wire_stream = (struct h2_stream){0};
     h2_open_stream(&p->wire, &p->wire_stream);
-    h2_send_head(&p->wire_stream, buffer_slice(&p->request), SLICE("http"), true);
+    h2_send_head(&p->wire_stream, buffer_slice(&p->request),
+                 tls_target_is_set(&p->target) ? SLICE("https") : SLICE("http"), true);
     stream_flush(&p->connection->stream);
 }
 
@@ -243,10 +244,12 @@ static void on_secured(struct stream *s, enum tls_refusal refusal)
         return;
     if (refusal != TLS_REFUSED_NOT && refusal != TLS_REFUSED_MEMORY)
         p->why = s->tls->why;
+    else if (refusal == TLS_REFUSED_NOT && p->is_h2 && !slice_is(s->tls->said.alpn, SLICE("h2")))
+        p->why = "the backend does not agree to HTTP/2 (ALPN h2)";
     probe_take_opened(p, c,
-                      refusal == TLS_REFUSED_NOT ? 0
-                      : p->why != NULL           ? UV_EPROTO
-                                                 : UV_ENOMEM);
+                      p->why != NULL               ? UV_EPROTO
+                      : refusal == TLS_REFUSED_NOT ? 0
+                                                   : UV_ENOMEM);
 }
 
 static void on_limit(struct deadline *d)
@@ -339,7 +342,8 @@ static void probe_secure(struct probe *p, const struct config_backend *backend)
     if (!config_backend_has_tls(backend))
         return;
     rules = remotes_rules(&p->config->tls, backend->remote);
-    (void)tls_target_set(&p->target, &rules, slice_of(backend->tls_name), SLICE("\x08http/1.1"));
+    (void)tls_target_set(&p->target, &rules, slice_of(backend->tls_name),
+                         p->is_h2 ? SLICE("\x02h2") : SLICE("\x08http/1.1"));
 }
 
 void probe_init(struct probe *p, struct loop *loop, const struct config *config,

@@ -58,9 +58,9 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
         numbers_hold(b->share);
         weight_note_script(segment, b->settings->slot, b->settings->weight);
         b->pool = pools_use(pools, b->settings->slot, config->timeouts.upstream_idle_ms);
-        backend_secure(b);
         if (config_backend_is_h2(b->settings))
             pool_share(b->pool, config->h2.backend_streams);
+        backend_secure(b);
     }
 }
 

@@ -188,7 +188,11 @@ static void on_bytes(struct stream *s, struct slice bytes)
 
 static void on_end(struct stream *s, int status)
 {
-    backend_h2_leave(of_stream(s), status == 0 || status == STREAM_CUT ? "" : uv_strerror(status));
+    struct backend_h2 *c = of_stream(s);
+
+    if (status == UV_EPROTO && s->tls != NULL)
+        c->tls_fault = s->tls->why;
+    backend_h2_leave(c, status == 0 || status == STREAM_CUT ? "" : uv_strerror(status));
 }
 
 static void on_drained(struct stream *s)
@@ -200,14 +204,37 @@ static void on_connected(struct stream *s, int status)
 {
     struct backend_h2 *c = of_stream(s);
 
-    if (c->opening != NULL)
+    if (c->opening == NULL)
+        return;
+    if (status != 0 || !tls_target_is_set(c->sharing->target)) {
         sharing_on_opened(c->opening, c, status);
+        return;
+    }
+    sharing_on_reached(c->opening, c);
+    stream_secure_to(s, c->sharing->target);
+}
+
+static void on_secured(struct stream *s, enum tls_refusal refusal)
+{
+    struct backend_h2 *c = of_stream(s);
+    int status = 0;
+
+    if (c->opening == NULL)
+        return;
+    if (refusal == TLS_REFUSED_MEMORY)
+        status = UV_ENOMEM;
+    else if (refusal != TLS_REFUSED_NOT)
+        c->tls_fault = s->tls->why;
+    else if (!slice_is(s->tls->said.alpn, SLICE("h2")))
+        c->tls_fault = "the backend does not agree to HTTP/2 (ALPN h2)";
+    sharing_on_opened(c->opening, c, c->tls_fault != NULL ? UV_EPROTO : status);
 }
 
 static const struct stream_events stream_events = {
     .on_connected = on_connected,
     .on_bytes = on_bytes,
     .on_end = on_end,
+    .on_secured = on_secured,
     .on_drained = on_drained,
     .on_closed = on_closed,
     .reads_to_the_end = true,

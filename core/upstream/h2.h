@@ -33,8 +33,9 @@ struct sharing { /* embedded in the pool of a backend */
     struct loop *loop;
     const struct sharing_events *events;
     void *owner;
-    uint32_t streams_max; /* of one connection, at once: h2.backend_streams */
-    uint32_t peer_max;    /* what the last SETTINGS that came allow; 0: none have come */
+    struct tls_target *target; /* the pool's; not set: without TLS */
+    uint32_t streams_max;      /* of one connection, at once: h2.backend_streams */
+    uint32_t peer_max;         /* what the last SETTINGS that came allow; 0: none have come */
     uint64_t idle_ms;
     uint64_t connect_ms;          /* of the request that waited last */
     struct list_node connections; /* that take new streams, the one used last first */
@@ -47,7 +48,8 @@ struct sharing { /* embedded in the pool of a backend */
 
 struct sharing_wait { /* embedded in what asks; stays in place until its event */
     void (*on_ready)(struct sharing_wait *, struct outgoing *);
-    void (*on_failed)(struct sharing_wait *, int code); /* a negative libuv code */
+    /* A negative libuv code; UV_EPROTO: TLS has failed, and why, a static text, says why. */
+    void (*on_failed)(struct sharing_wait *, int code, const char *why);
     struct list_node node;
     const struct sockaddr *to;
     bool insists; /* as of an opening */
@@ -88,7 +90,8 @@ struct backend_h2 {
     bool is_begun;                   /* connected: wire is in use */
     bool is_closed;                  /* it waits for its last stream to be given back */
     bool has_served;
-    bool is_refusing; /* a stream was refused, and none has ended since */
+    const char *tls_fault; /* static; NULL: its TLS has not failed */
+    bool is_refusing;      /* a stream was refused, and none has ended since */
 };
 
 struct backend_stream {
@@ -119,6 +122,7 @@ void backend_h2_note_end(struct backend_h2 *, bool was_late); /* one less */
 
 /* --- h2_sharing.c: what a connection tells it --- */
 
+void sharing_on_reached(struct sharing_opening *, struct backend_h2 *); /* TLS begins */
 void sharing_on_opened(struct sharing_opening *, struct backend_h2 *, int status);
 void sharing_on_room(struct sharing *); /* there may be some */
 

@@ -169,7 +169,8 @@ static bool leads_to(const struct sharing_wait *wait, const struct sockaddr *to)
 }
 
 /* Each may wait again, for another address, in its event. */
-static void fail_waits(struct sharing *sharing, const struct sockaddr_storage *to, int code)
+static void fail_waits(struct sharing *sharing, const struct sockaddr_storage *to, int code,
+                       const char *why)
 {
     struct list_node failed, *node = sharing->waits.next;
 
@@ -187,7 +188,7 @@ static void fail_waits(struct sharing *sharing, const struct sockaddr_storage *t
         struct sharing_wait *wait = wait_at(failed.next);
 
         list_remove(&wait->node);
-        wait->on_failed(wait, code);
+        wait->on_failed(wait, code, why);
     }
 }
 
@@ -229,7 +230,7 @@ static void open_more(struct sharing *sharing)
         memcpy(&to, first->to, (size_t)address_length(first->to));
         status = opening_begin(sharing, first);
         if (status != 0)
-            fail_waits(sharing, &to, status);
+            fail_waits(sharing, &to, status, NULL);
     }
 }
 
@@ -253,10 +254,16 @@ void sharing_on_room(struct sharing *sharing)
         loop_defer(sharing->loop, &sharing->serve);
 }
 
+void sharing_on_reached(struct sharing_opening *o, struct backend_h2 *c)
+{
+    opening_settle(&o->opening, c);
+}
+
 void sharing_on_opened(struct sharing_opening *o, struct backend_h2 *c, int status)
 {
     struct sharing *sharing = o->sharing;
     struct sockaddr_storage to = o->to;
+    const char *why = status == UV_EPROTO ? c->tls_fault : NULL;
 
     if (status == 0) {
         opening_won(&o->opening, c);
@@ -265,7 +272,7 @@ void sharing_on_opened(struct sharing_opening *o, struct backend_h2 *c, int stat
         sharing_on_room(sharing);
     } else if (opening_lost(&o->opening, c, status)) {
         opening_end(o);
-        fail_waits(sharing, &to, status);
+        fail_waits(sharing, &to, status, why);
         sharing_on_room(sharing);
     }
 }

@@ -231,6 +231,8 @@ static const char *text_of_code(enum h2_code code)
 
 static const char *why_broken(const struct backend_stream *s, const char *why)
 {
+    if (s->connection->tls_fault != NULL)
+        return s->connection->tls_fault;
     if (why != NULL && why[0] != '\0')
         return why;
     return s->half.bytes_read == 0 ? "closed before a response"
@@ -243,6 +245,8 @@ static enum outgoing_failure failure_of_loss(const struct backend_stream *s)
 {
     const struct backend_h2 *c = s->connection;
 
+    if (c->tls_fault != NULL)
+        return OUTGOING_TLS;
     if (s->half.bytes_read > 0)
         return OUTGOING_RESET;
     if (c->stream.failure != 0 && s->began_at_poll == loop_poll(s->half.loop))
@@ -373,7 +377,8 @@ static void half_send_head(struct outgoing *o, struct forward_request *request,
 
     request->framing = framing_for(size, VERSION_1_1);
     request->length = size.length;
-    h2_send_head(&s->wire, forward_request_head(stream_room(o->loop), request), SLICE("http"),
+    h2_send_head(&s->wire, forward_request_head(stream_room(o->loop), request),
+                 s->connection->stream.tls != NULL ? SLICE("https") : SLICE("http"),
                  body_size_is_empty(size));
 }
 

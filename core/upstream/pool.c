@@ -92,6 +92,7 @@ void pool_share(struct pool *pool, uint32_t streams_max)
     if (pool->sharing == NULL) {
         pool->sharing = mem_zalloc(sizeof *pool->sharing);
         sharing_init(pool->sharing, pool->loop, &events, pool);
+        pool->sharing->target = &pool->target;
     }
     pool->sharing->streams_max = streams_max;
     pool->sharing->idle_ms = pool->idle_ms;
@@ -113,7 +114,9 @@ void pools_release(struct pools *pools, unsigned slot)
 
 void pool_secure(struct pool *pool, const struct tls_remote_rules *rules, struct slice name)
 {
-    if (tls_target_set(&pool->target, rules, name, SLICE("\x08http/1.1")))
+    struct slice protocols = pool->sharing != NULL ? SLICE("\x02h2") : SLICE("\x08http/1.1");
+
+    if (tls_target_set(&pool->target, rules, name, protocols))
         pool_close_idle(pool); /* they were opened by other rules */
 }
 
@@ -378,11 +381,12 @@ static void on_wait_ready(struct sharing_wait *wait, struct outgoing *o)
     lease->on_ready(lease, o);
 }
 
-static void on_wait_failed(struct sharing_wait *wait, int code)
+static void on_wait_failed(struct sharing_wait *wait, int code, const char *why)
 {
     struct lease *lease = list_entry(wait, struct lease, wait);
 
     lease_end(lease);
+    lease->why = why;
     lease->on_failed(lease, code);
 }
 

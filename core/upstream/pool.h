@@ -88,8 +88,8 @@ size_t pools_idle_bytes(const struct pools *);
 /* Each pool closes the idle connection that was used longest ago. False: none is idle. */
 bool pools_close_oldest(struct pools *);
 
-/* After pools_use, for a backend that speaks HTTP/2: its connections have so many streams at most,
- * by the newest script's word. */
+/* After pools_use and before pool_secure, for a backend that speaks HTTP/2: its connections have so
+ * many streams at most, by the newest script's word. */
 void pool_share(struct pool *, uint32_t streams_max);
 
 void pool_close_idle(struct pool *); /* and shared ones take no new streams */

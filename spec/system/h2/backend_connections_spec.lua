@@ -170,3 +170,70 @@ describe("a connection to a backend in HTTP/2", function()
     lb:exchange { path = "/big" }
   end)
 end)
+
+describe("a rolling restart of backends in HTTP/2", function()
+  after_each(play.curtain)
+
+  -- One that says GOAWAY when it is told to, answers what it has taken, and then closes.
+  local function restartable()
+    local own = { peers = {}, posts = 0, doubles = 0, seen = {} }
+    own.backend = h2.backend(function(s, p)
+      own.peers[p] = own.peers[p] or { open = 0 }
+      local peer = own.peers[p]
+      if peer.last and s.id > peer.last then return end
+      peer.open = peer.open + 1
+      s:whole()
+      if own.seen[s.body] then own.doubles = own.doubles + 1 end
+      own.seen[s.body] = true
+      own.posts = own.posts + 1
+      s:answer(s.body)
+      peer.open = peer.open - 1
+      if peer.last and peer.open == 0 then p:close() end
+    end)
+    function own:restart()
+      self.backend:refuse()
+      for p, peer in pairs(self.peers) do
+        peer.last = p.highest
+        p:send(frames.goaway(peer.last, "NO_ERROR"))
+        if peer.open == 0 then p:close() end
+      end
+      play.wait("no connection", function() return #self.backend:connections() == 0 end)
+      self.peers = {}
+      self.backend:start()
+    end
+    return own
+  end
+
+  it("loses no POST, and sends none twice", function()
+    local one, two = restartable(), restartable()
+    local lb = balancer({ one.backend, two.backend }, "limits = { retry_budget = 0 },")
+    local over, done, wrong = false, 0, {}
+    local count = 0
+    for i = 1, 8 do
+      local client = play.client(lb)
+      play.beside(function()
+        for n = 1, 100000 do
+          if over then break end
+          local body = ("%03d %06d"):format(i, n)
+          client:send(("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
+          local response = client:response()
+          if response.status ~= 200 or response.body ~= body then wrong[#wrong + 1] = response.status end
+          count = count + 1
+        end
+        done = done + 1
+      end)
+    end
+    for round = 1, 6 do
+      local before = count
+      play.wait("requests", function() return count >= before + 50 end)
+      local turn = round % 2 == 0 and one or two
+      turn:restart()
+      lb:up(turn.backend)
+    end
+    over = true
+    play.wait("all clients", function() return done == 8 end)
+    assert.same({}, wrong)
+    assert.equal(0, one.doubles + two.doubles)
+    assert.equal(count, one.posts + two.posts)
+  end)
+end)
