@@ -143,7 +143,7 @@ static bool count_records(struct slice wrote, uint64_t *count)
     return true;
 }
 
-bool tls_own_take(struct tls_own *own, const SSL *ssl, struct slice wrote)
+static bool take(struct tls_own *own, const SSL *ssl, struct slice wrote)
 {
     uint16_t suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
     unsigned bytes = tls_record_secret_bytes(suite);
@@ -158,6 +158,13 @@ bool tls_own_take(struct tls_own *own, const SSL *ssl, struct slice wrote)
         return false;
     own->out.sequence = written;
     return true;
+}
+
+bool tls_own_take(struct tls_own *own, SSL *ssl, struct slice wrote)
+{
+    SSL_set_info_callback(ssl, NULL);
+    (void)SSL_set_ex_data(ssl, index_of_own, NULL); /* it reports nothing any more */
+    return take(own, ssl, wrote);
 }
 
 /* --- out --- */

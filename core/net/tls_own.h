@@ -63,7 +63,7 @@ void tls_own_end(const struct tls_own *, struct ssl_st *);
 void tls_own_free(struct tls_own *); /* wipes it; NULL is fine */
 /* After the handshake. wrote: what OpenSSL has written in the call that ended it. True: from now on
  * all records are made here, and the SSL is to be freed without another word. */
-bool tls_own_take(struct tls_own *, const struct ssl_st *, struct slice wrote) MUST_USE;
+bool tls_own_take(struct tls_own *, struct ssl_st *, struct slice wrote) MUST_USE;
 
 /* Takes the bytes of one record from *in, and opens it. out: room for TLS_OWN_ROOM bytes; *plain
  * lies there. What is to be answered is sealed. */

@@ -56,6 +56,16 @@ describe("records of lb's own", function()
     assert.same({ "world", "more" }, { pair:tell(pair.sealed()) })
   end)
 
+  it("follow a handshake in which the client was asked for another key", function()
+    assert.equal(1, own_records.begin({}).flights)
+    local pair = own_records.begin { retry = true }
+    assert.equal(2, pair.flights)
+    pair:send "hello"
+    assert.same({ "hello", "more" }, { pair:open(pair:sent()) })
+    assert.is_true(pair:seal "world")
+    assert.same({ "world", "more" }, { pair:tell(pair.sealed()) })
+  end)
+
   it("begin with the bytes behind Finished, of which OpenSSL has read none", function()
     local pair = own_records.begin { early = "early" }
     assert.same({ "early", "more" }, { pair:open(pair:left()) })

@@ -2,7 +2,8 @@
 -- of the server's, while the server's SSL stays to compare with.
 --
 --   own_records.begin(options)   suite = 0x1301.., tickets = 1, version = "1.2",
---                                session = of another, early = bytes behind the client's Finished
+--                                session = of another, early = bytes behind the client's Finished,
+--                                retry = true: the client is asked for another key
 --   pair.own, pair.keys          what lb took over (nil: it did not); keys to forge the client's
 --   pair:sent()                  what the client's SSL has written
 --   pair:send(bytes), pair:update(asks)   the client's SSL writes
@@ -34,7 +35,7 @@ struct tls_own *tls_own_new(void *);
 void tls_own_begin(const struct tls_own *, void *);
 void tls_own_end(const struct tls_own *, void *);
 void tls_own_free(struct tls_own *);
-bool tls_own_take(struct tls_own *, const void *, struct slice wrote);
+bool tls_own_take(struct tls_own *, void *, struct slice wrote);
 int tls_own_open(struct tls_own *, struct slice *in, char *out, struct slice *plain, const char **why);
 bool tls_own_seal(struct tls_own *, struct slice);
 void tls_own_seal_end(struct tls_own *);
@@ -54,7 +55,7 @@ int BIO_read(void *, char *, int); int BIO_write(void *, const char *, int);
 void ERR_clear_error(void);
 ]]
 
-local PEM, SET_MAX_VERSION, WANT_READ, ZERO_RETURN = 1, 124, 2, 6
+local PEM, SET_MAX_VERSION, SET_GROUPS, WANT_READ, ZERO_RETURN = 1, 124, 92, 2, 6
 local NAMES = {
   [0x1301] = "TLS_AES_128_GCM_SHA256", [0x1302] = "TLS_AES_256_GCM_SHA384", [0x1303] = "TLS_CHACHA20_POLY1305_SHA256",
 }
@@ -139,8 +140,13 @@ function own_records.begin(options)
   ssl.SSL_set_connect_state(pair.client.ssl)
   if options.version == "1.2" then ssl.SSL_ctrl(pair.client.ssl, SET_MAX_VERSION, 0x303, nil) end
   if options.suite then assert(ssl.SSL_set_ciphersuites(pair.client.ssl, NAMES[options.suite]) == 1) end
+  if options.retry then
+    ssl.SSL_ctrl(pair.server.ssl, SET_GROUPS, 0, ffi.cast("void *", "X25519"))
+    ssl.SSL_ctrl(pair.client.ssl, SET_GROUPS, 0, ffi.cast("void *", "P-256:X25519"))
+  end
   if options.session then assert(ssl.SSL_set_session(pair.client.ssl, options.session) == 1) end
   pair.own = ffi.gc(core.tls_own_new(pair.server.ssl), core.tls_own_free)
+  pair.flights = 0
   while true do
     local client_is_done = ssl.SSL_do_handshake(pair.client.ssl) == 1
     if client_is_done or options.version == "1.2" and ssl.SSL_do_handshake(pair.server.ssl) == 1 then break end
@@ -149,6 +155,7 @@ function own_records.begin(options)
     ssl.SSL_do_handshake(pair.server.ssl)
     core.tls_own_end(pair.own, pair.server.ssl)
     put(pair.client.from, take_all(pair.server.to))
+    pair.flights = pair.flights + 1
   end
   local wrote = options.version == "1.2" and take_all(pair.server.to) or finish(pair, options.early or "")
   pair.wrote = wrote
