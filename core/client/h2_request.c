@@ -7,10 +7,10 @@
  * The head is read by the rules of HTTP/1.1, of which wire/h2 makes its lines. Where the body ends
  * the frames say, not the lines.
  */
-#include "base/random.h"
 #include "client/admission.h"
 #include "client/h2.h"
 #include "client/patience.h"
+#include "http/websocket.h"
 
 enum { EARLY_PIECE_BYTES = 16384 };
 
@@ -21,25 +21,21 @@ static void stream_refuse(struct client_stream *s, enum incoming_fault fault, co
     s->in.client->clients->events->on_bad_request(s->in.client->clients, &s->in, fault, text);
 }
 
-/* A GET that asks a backend of HTTP/1.1 for a WebSocket has a key (RFC 6455, 4.1), which HTTP/2 has
- * not (RFC 8441, 5). */
+/* A backend of HTTP/1.1 asks for a key (RFC 6455, 4.1), which HTTP/2 has not (RFC 8441, 5). */
 static struct slice stream_add_key(struct client_stream *s, struct slice lines)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    static const char name[] = "\r\nsec-websocket-key: ";
-    enum { NAME = sizeof name - 1, DIGITS = 22, END = sizeof "==\r\n\r\n" - 1 };
-    size_t kept = lines.length - (sizeof "\r\n\r\n" - 1);
-    char *text = arena_alloc(&s->in.arena, kept + NAME + DIGITS + END), *at = text;
+    static const char name[] = "\r\nsec-websocket-key: ", end[] = "\r\n\r\n";
+    enum { NAME = sizeof name - 1, END = sizeof end - 1 };
+    size_t kept = lines.length - END;
+    char *text = arena_alloc(&s->in.arena, kept + NAME + WEBSOCKET_KEY_BYTES + END);
 
     if (memmem(lines.start, lines.length, name, NAME - 1) != NULL)
         return lines;
-    at = (char *)memcpy(at, lines.start, kept) + kept;
-    at = (char *)memcpy(at, name, NAME) + NAME;
-    for (unsigned i = 1; i < DIGITS; i++)
-        *at++ = digits[random_below(64)];
-    *at++ = digits[16 * random_below(4)]; /* two bits of it count */
-    memcpy(at, "==\r\n\r\n", END);
-    return (struct slice){text, kept + NAME + DIGITS + END};
+    memcpy(text, lines.start, kept);
+    memcpy(text + kept, name, NAME);
+    websocket_make_key(text + kept + NAME);
+    memcpy(text + kept + NAME + WEBSOCKET_KEY_BYTES, end, END);
+    return (struct slice){text, kept + NAME + WEBSOCKET_KEY_BYTES + END};
 }
 
 /* False: it was answered. */

@@ -1,6 +1,7 @@
 #include "http/upgrade.h"
 
 #include "http/syntax.h"
+#include "http/websocket.h"
 
 /* "h2c" and what it was called in drafts, "h2c-14"; "h2" has no place here, but was taken. */
 static bool is_http2(struct slice name)
@@ -36,6 +37,19 @@ static bool head_offers(const struct head *head, struct slice chosen)
     return false;
 }
 
+/* A client of HTTP/2 cannot check what the backend of HTTP/1.1 makes of our key (RFC 6455, 4.1). */
+static bool response_has_key(const struct head *request, const struct head *response)
+{
+    const struct slice *key = head_find(request, SLICE("sec-websocket-key"));
+    const struct slice *accept = head_find(response, SLICE("sec-websocket-accept"));
+    char expected[WEBSOCKET_ACCEPT_BYTES];
+
+    if (key == NULL || key->length != WEBSOCKET_KEY_BYTES || accept == NULL)
+        return false;
+    websocket_accept(*key, expected);
+    return slice_is(*accept, (struct slice){expected, sizeof expected});
+}
+
 bool upgrade_agrees(const struct head *request, const struct head *response)
 {
     struct members answers = {.head = response, .kind = FIELD_UPGRADE};
@@ -43,5 +57,7 @@ bool upgrade_agrees(const struct head *request, const struct head *response)
 
     return response->version == VERSION_1_1 && members_next(&answers, &chosen) &&
            !members_next(&answers, &another) &&
-           head_lists(response, FIELD_CONNECTION, SLICE("upgrade")) && head_offers(request, chosen);
+           head_lists(response, FIELD_CONNECTION, SLICE("upgrade")) &&
+           head_offers(request, chosen) &&
+           (request->version < VERSION_2 || response_has_key(request, response));
 }

@@ -3,7 +3,46 @@ local ffi = require "ffi"
 local core = require "spec.support.forward"
 local http = require "spec.support.http"
 
-ffi.cdef "bool upgrade_agrees(const struct head_seen *, const struct head_seen *);"
+ffi.cdef [[
+bool upgrade_agrees(const struct head_seen *, const struct head_seen *);
+void websocket_make_key(char key[24]);
+void websocket_accept(struct slice key, char accept[28]);
+]]
+
+-- RFC 6455, 1.3.
+local KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+describe("the key of a WebSocket", function()
+  it("has the answer of RFC 6455", function()
+    local accept = ffi.new "char[28]"
+    core.websocket_accept(http.slice(KEY), accept)
+    assert.equal(ACCEPT, ffi.string(accept, 28))
+  end)
+
+  it("is 16 bytes in base64, others each time", function()
+    local one, two = ffi.new "char[24]", ffi.new "char[24]"
+    core.websocket_make_key(one)
+    core.websocket_make_key(two)
+    assert.matches("^" .. ("[%w+/]"):rep(21) .. "[AQgw]==$", ffi.string(one, 24))
+    assert.are_not.equal(ffi.string(one, 24), ffi.string(two, 24))
+  end)
+
+  it("must be answered for a client of HTTP/2, which cannot check that", function()
+    local function agrees(version, key, accept)
+      local request, kept = http.head { method = "GET", target = "/", version = version, "Upgrade: websocket", key }
+      local response, kept_too = http.head { status = 101, "Upgrade: websocket", "Connection: Upgrade", accept }
+      local is_agreed = core.upgrade_agrees(request, response)
+      assert(kept and kept_too)
+      return is_agreed
+    end
+    local key, accept = "Sec-WebSocket-Key: " .. KEY, "Sec-WebSocket-Accept: " .. ACCEPT
+    assert.is_true(agrees("2", key, accept))
+    assert.is_false(agrees("2", key, "Sec-WebSocket-Accept: " .. ACCEPT:lower()))
+    assert.is_false(agrees("2", key))
+    assert.is_false(agrees("2", "Sec-WebSocket-Key: " .. KEY:sub(2), accept))
+    assert.is_true(agrees("1.1", key))
+  end)
+end)
 
 describe("a switch of protocols", function()
   local cases = { -- Upgrade fields of the request, of the 101, whether they agree

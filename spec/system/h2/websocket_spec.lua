@@ -4,8 +4,13 @@ local h2 = require "spec.support.h2"
 local h2_lb = require "spec.support.h2_lb"
 local play = require "spec.support.play"
 
-local UPGRADE = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" ..
-  "Sec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: chat\r\n\r\n"
+-- The answer of a backend that agrees.
+local function upgrade(head)
+  local key = head:field "sec-websocket-key" .. "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+  local accept = play.run { "sh", "-c", ("printf %%s '%s' | openssl dgst -sha1 -binary | base64"):format(key) }.out
+  return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" ..
+    "Sec-WebSocket-Accept: " .. accept:match "%S+" .. "\r\nSec-WebSocket-Protocol: chat\r\n\r\n"
+end
 
 local function connect(client, protocol, more)
   return client:ask({
@@ -25,7 +30,7 @@ describe("a WebSocket over HTTP/2", function()
       assert.equal("upgrade", head:field("connection"):lower())
       assert.matches("^[%w+/]+==$", head:field "sec-websocket-key")
       assert.equal(24, #head:field "sec-websocket-key")
-      conn:send(UPGRADE .. "early")
+      conn:send(upgrade(head) .. "early")
       assert.equal("from the client", conn:exactly(15))
       conn:send "from the backend"
       assert.equal("", conn:rest())
@@ -52,8 +57,7 @@ describe("a WebSocket over HTTP/2", function()
   it("that breaks at one side is reset at the other", function()
     local seen
     local backend = play.backend(function(conn, n)
-      conn:head()
-      conn:send(UPGRADE)
+      conn:send(upgrade(conn:head()))
       if n == 1 then
         conn:exactly(1)
         return conn:reset()
@@ -77,7 +81,7 @@ describe("a WebSocket over HTTP/2", function()
     local backend = play.backend(function(conn)
       local head = conn:head()
       if not head:field "upgrade" then return conn:send(play.text "a") end
-      conn:send(UPGRADE)
+      conn:send(upgrade(head))
       conn:send(conn:exactly(MANY))
       conn:rest()
       conn:drained()
@@ -99,6 +103,16 @@ describe("a WebSocket over HTTP/2", function()
     assert.equal(502, client:response(id).status)
     assert.equal(501, client:response(connect(client, "chat")).status)
     assert.equal("no", client:fetch("/").body)
+  end)
+
+  it("is 502 if the backend does not answer our key", function()
+    local backend = play.backend(function(conn)
+      conn:head()
+      conn:send "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+      conn:rest()
+    end)
+    local client = h2_lb.client(h2_lb.start { backends = { backend } })
+    assert.equal(502, client:response(connect(client)).status)
   end)
 
   it("is not offered with h2.websocket = false", function()
