@@ -107,6 +107,16 @@ static void warn_of_rsa(const struct tls_names *seen, struct buffer *out)
                                 "than half of the CPU time\n");
 }
 
+static void warn_of_remotes(const struct config_tls *tls, struct buffer *out)
+{
+    for (unsigned i = 0; i < tls->remotes_count; i++)
+        if (!tls->remotes[i].verify)
+            buffer_printf(out,
+                          "-- warning: backends[%u].tls: verify = false: anybody on the way there "
+                          "may answer as this backend\n",
+                          tls->remotes[i].backend + 1);
+}
+
 /* As the first site has them: they are the same for all. */
 static void print_ciphers(struct buffer *out, const struct config_tls *tls)
 {
@@ -133,6 +143,7 @@ void inspect_certificates(const struct config_tls *tls, int64_t now_s, struct bu
             warn_of_twice(out, seen, i, &certificate);
     }
     warn_of_rsa(seen, out);
+    warn_of_remotes(tls, out);
     if (certificates_find_tickets(tls->files, &tickets) && tickets.others_may_read)
         warn_of_reader(out, tickets.path, "these ticket keys");
     for (unsigned i = 0; i < TLS_KEY_KINDS; i++)

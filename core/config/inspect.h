@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* A line for each certificate, for ciphers and groups, and for each warning, all of them comments
- * of Lua; nothing if no files were read. now_s: seconds since 1970. */
+ * of Lua; nothing if no TLS is used. now_s: seconds since 1970. */
 void inspect_certificates(const struct config_tls *, int64_t now_s, struct buffer *out);
 
 #endif

@@ -2,6 +2,7 @@
 -- of that.
 local authority = require "spec.support.authority"
 local play = require "spec.support.play"
+local reloading = require "spec.support.reloading"
 local tls = require "spec.support.tls"
 
 local HELLO = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -72,6 +73,81 @@ describe("a backend over TLS", function()
       assert.equal("tls", exchange.tries[#exchange.tries].outcome)
     end)
   end
+
+  it("is refused with the place of what is wrong", function()
+    local pair = authority.make { by = ca, names = { "IP:127.0.0.1" } }
+    local stranger = authority.make { common_name = "stranger" }
+    for _, case in ipairs {
+      { ('"https://a:1", { address = "https://b:1", tls = { ca = %q } }'):format(pair.key),
+        ":1: backends[2].tls: " .. pair.key .. ": there is no certificate in it" },
+      { '{ address = "https://b:1", tls = { ca = "/nowhere" } }', "/nowhere: No such file" },
+      { ('{ address = "https://b:1", tls = { cert = %q, key = %q } }'):format(pair.cert, stranger.key),
+        "the key is not that of the certificate" },
+      { '{ address = "https://b:1", tls = { key = "k" } }', "backends[1].tls.key: cert is missing" },
+      { '{ address = "https://b:1", tls = { name = "a b" } }', "backends[1].tls.name: expected a host name" },
+      { '{ address = "https://b:1", tls = { name = "*.b" } }', "backends[1].tls.name: expected a host name" },
+      { '{ address = "https://b:1", tls = { ca = "x", verify = false } }', "nothing is verified" },
+      { '{ address = "https://b:1", tls = { sni = "x" } }', "unknown field 'sni'" },
+      { '{ address = "http://b:1", tls = {} }', "backends[1].tls: the address has no TLS" },
+      { '{ address = "https://unix:/a" }', "backends[1].address: a path has no host" },
+      { '"https://http://a:1"', "two schemes" },
+    } do
+      local path = play.file("wrong.lua", ("return { backends = { %s } }"):format(case[1]))
+      local said = play.run(play.command { "check", path })
+      assert.equal(2, said.code)
+      assert.truthy(said.err:find(case[2], 1, true), said.err)
+    end
+  end)
+
+  it("is listed by lb check, with its certificate and a warning if it is not verified", function()
+    local own = authority.make { by = ca, common_name = "lb", days = 5 } -- 4 days and 23 hours
+    local path = play.file("right.lua", ([[return { backends = {
+      { address = "https://127.0.0.1:1", tls = { ca = %q, cert = %q, name = "a.test" } },
+      { address = "https://127.0.0.1:2", tls = { verify = false } } } }]]):format(ca.cert, own.both))
+    local said = play.run(play.command { "check", path })
+    assert.equal(0, said.code)
+    for _, line in ipairs {
+      ("address = \"https://127.0.0.1:1\", weight = 1, tls = { verify = true, name = \"a.test\", ca = %q, cert = %q }")
+        :format(ca.cert, own.both),
+      ("-- certificate %q: ECDSA 256, 4 days left, shown to backends"):format(own.both),
+      ("-- warning: %q: 4 days left"):format(own.both),
+      "-- warning: backends[2].tls: verify = false: anybody",
+    } do
+      assert.truthy(said.out:gsub("5 days", "4 days"):find(line, 1, true), line .. "\n" .. said.out)
+    end
+  end)
+
+  it("is judged by a new ca as soon as that is saved, with --watch", function()
+    local pair = authority.make { by = ca, names = { "IP:127.0.0.1" } }
+    local other = authority.make { ca = true, common_name = "other ca" }
+    local backend = tls.backend({ both = pair.both }, hello)
+    local function contents(path) return assert(io.open(path)):read "*a" end
+    local file = play.file("trusted.pem", contents(other.cert))
+    local lb = play.balancer { args = { "--watch" }, settings = ([[health = function() return true end,
+      backends = { { address = %q, tls = { ca = %q } } },]]):format("https://" .. backend.address, file) }
+    assert.equal(502, lb:fetch("/").status)
+    play.file("trusted.pem", contents(ca.cert))
+    assert.equal("tls", lb:event("reload").changed)
+    assert.equal(200, lb:fetch("/").status)
+  end)
+
+  it("that had no TLS before a reload is asked over TLS on a connection of its own", function()
+    local pair = authority.make { by = ca, names = { "IP:127.0.0.1" } }
+    local secure = false
+    local backend = play.backend { accept = function(conn)
+      if secure and not tls.accept(conn, { both = pair.both }) then return end
+      while conn:has(1) and conn:request() do conn:send(HELLO) end
+    end }
+    local function text(scheme, more)
+      return ([[return { health = function() return true end,
+        backends = { { name = "one", address = "%s%s", %s } } }]]):format(scheme, backend.address, more)
+    end
+    local lb, say = reloading.start(text("http://", ""))
+    assert.equal(200, lb:fetch("/").status)
+    secure = true
+    say(text("https://", trusting(ca.cert)))
+    assert.equal(200, lb:fetch("/").status)
+  end)
 
   it("keeps its connection for the next request", function()
     local pair = authority.make { by = ca, names = { "IP:127.0.0.1" } }
