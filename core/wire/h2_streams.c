@@ -115,7 +115,7 @@ static void close_stream(struct h2_stream *s, enum h2_stream_state state)
     struct h2 *h = s->h2;
     uint32_t unconsumed = s->unconsumed;
 
-    s->state = state;
+    s->state = (uint8_t)state;
     s->is_sent = true;
     s->end_waits = H2_NO_END;
     s->unconsumed = s->trailers_bytes = 0;
