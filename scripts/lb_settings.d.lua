@@ -17,10 +17,11 @@
 ---@field tls? lb.BackendTlsSettings
 
 ---@class (exact) lb.HealthSettings
----@field type? "tcp"|"http"
+---@field type? "tcp"|"http"|"grpc"
 ---@field path? string
 ---@field host? string
 ---@field status? integer|string|(integer|string)[]
+---@field service? string
 ---@field interval? number
 ---@field timeout? number
 ---@field rise? integer

@@ -88,6 +88,7 @@ void config_free(struct config *config)
     mem_free(config->log.file);
     mem_free(config->health.path);
     mem_free(config->health.host);
+    mem_free(config->health.service);
     mem_free(config->pages);
     mem_free(config->trusted_proxies);
     mem_free(config->listen);

@@ -109,7 +109,12 @@ enum {
 };
 
 /* CONFIG_HEALTH_LUA: the script's function says. */
-enum config_health_type { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP, CONFIG_HEALTH_LUA };
+enum config_health_type {
+    CONFIG_HEALTH_TCP,
+    CONFIG_HEALTH_HTTP,
+    CONFIG_HEALTH_GRPC,
+    CONFIG_HEALTH_LUA,
+};
 
 struct config_page { /* what a client gets with a status of our own */
     unsigned status; /* 400 to 599 */
@@ -135,6 +140,8 @@ enum config_body_first {
  * body: only of the client that sent it, or of all. */
 enum config_reuse { CONFIG_REUSE_SAFE, CONFIG_REUSE_ALL };
 
+enum { CONFIG_HEALTH_SERVICE_MAX = 255 };
+
 struct config_health {
     uint64_t interval_ms, timeout_ms;
     uint32_t rise, fall;
@@ -143,8 +150,9 @@ struct config_health {
     uint64_t slow_start_ms; /* over which a backend that came back gets its weight; 0: at once */
     double panic;           /* below this fraction of available backends all are tried; 0: never */
     enum config_health_type type;
-    char *path; /* of an http check: "/" unless given; a target in origin form */
-    char *host; /* what its Host says; NULL: the backend's address as it was written */
+    char *path;    /* of an http check: "/" unless given; a target in origin form */
+    char *service; /* of a grpc check: may be empty, which is the server as a whole */
+    char *host;    /* what its Host says; NULL: the backend's address as it was written */
     /* A bit per status that means healthy, from CONFIG_STATUS_MIN: 200 to 299 unless given. */
     uint8_t status[(CONFIG_STATUS_MAX - CONFIG_STATUS_MIN) / 8 + 1];
 };

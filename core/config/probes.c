@@ -11,7 +11,7 @@ enum {
     STATUS_LEAST = 200 /* what is below is no final answer (RFC 9110, 15.2) */
 };
 
-const char *const probes_names[] = {"type", "path", "host", "status", "check", NULL};
+const char *const probes_names[] = {"type", "path", "host", "status", "service", "check", NULL};
 
 /* --- statuses --- */
 
@@ -62,6 +62,7 @@ void probes_set_defaults(struct config_health *health)
 {
     health->type = CONFIG_HEALTH_TCP;
     health->path = mem_copy_text("/");
+    health->service = mem_copy_text("");
     add_statuses(health, 200, 100);
 }
 
@@ -160,15 +161,30 @@ static void read_host(struct config_health *health, struct fields *table)
     health->host = mem_copy(host.start, host.length);
 }
 
+static void read_service(struct config_health *health, struct fields *table)
+{
+    struct slice service;
+
+    if (!fields_text(table, "service", 0, &service))
+        return;
+    if (service.length > CONFIG_HEALTH_SERVICE_MAX) {
+        fields_fail(table, "service", 0, "expected the name of a gRPC service, %u bytes at most",
+                    CONFIG_HEALTH_SERVICE_MAX);
+        return;
+    }
+    mem_free(health->service);
+    health->service = mem_copy(service.start, service.length);
+}
+
 /* --- all --- */
 
 static void read_type(struct config_health *health, struct fields *table)
 {
-    static const char *const types[] = {"tcp", "http", NULL};
+    static const char *const types[] = {"tcp", "http", "grpc", NULL}; /* as in the enum */
     unsigned which;
 
     if (fields_choice(table, "type", types, &which))
-        health->type = which == 1 ? CONFIG_HEALTH_HTTP : CONFIG_HEALTH_TCP;
+        health->type = (enum config_health_type)which;
 }
 
 static void refuse_without_http(struct fields *table)
@@ -178,6 +194,12 @@ static void refuse_without_http(struct fields *table)
     for (const char *const *name = names; *name != NULL; name++)
         if (fields_type(table, *name, 0) != FIELDS_NOTHING)
             fields_fail(table, *name, 0, "only a check by HTTP has it: set type = \"http\"");
+}
+
+static void refuse_service(struct fields *table)
+{
+    if (fields_type(table, "service", 0) != FIELDS_NOTHING)
+        fields_fail(table, "service", 0, "only a check by gRPC has it: set type = \"grpc\"");
 }
 
 /* The script's own. */
@@ -190,15 +212,34 @@ static void read_check(struct config_health *health, struct fields *table)
     health->type = CONFIG_HEALTH_LUA;
 }
 
-void probes_read(struct config_health *health, struct fields *table)
+static void check_backends(const struct config *config, struct fields *table)
 {
+    if (config->health.type != CONFIG_HEALTH_GRPC)
+        return;
+    for (unsigned i = 0; i < config->backends_count; i++)
+        if (!config_backend_is_h2(&config->backends[i])) {
+            fields_fail(table, "type", 0,
+                        "type = \"grpc\" asks backends in HTTP/2: write \"h2c://%s\" in backends",
+                        config->backends[i].text);
+            return;
+        }
+}
+
+void probes_read(struct config *config, struct fields *table)
+{
+    struct config_health *health = &config->health;
+
     read_type(health, table);
     read_check(health, table);
     if (health->type != CONFIG_HEALTH_HTTP)
         refuse_without_http(table);
+    if (health->type != CONFIG_HEALTH_GRPC)
+        refuse_service(table);
     read_path(health, table);
     read_host(health, table);
     read_statuses(health, table);
+    read_service(health, table);
+    check_backends(config, table);
 }
 
 void probes_print(const struct config_health *health, struct buffer *out)
@@ -209,6 +250,12 @@ void probes_print(const struct config_health *health, struct buffer *out)
     }
     if (health->type == CONFIG_HEALTH_TCP) {
         buffer_append_text(out, "    type = \"tcp\",\n");
+        return;
+    }
+    if (health->type == CONFIG_HEALTH_GRPC) {
+        buffer_append_text(out, "    type = \"grpc\",\n    service = ");
+        config_print_text(out, slice_of(health->service));
+        buffer_append_text(out, ",\n");
         return;
     }
     buffer_append_text(out, "    type = \"http\",\n    path = ");

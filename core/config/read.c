@@ -376,7 +376,7 @@ static void read_group(struct config *config, struct fields *root,
     for (unsigned i = 0; i < group->count; i++)
         read_setting(config, &table, &group->settings[i]);
     if (is_health)
-        probes_read(&config->health, &table);
+        probes_read(config, &table);
     if (strcmp(group->name, "limits") == 0 && !root->wrong->is_set)
         check_heads(config, &table);
     fields_leave(&table);

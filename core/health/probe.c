@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "config/probes.h"
 #include "config/remotes.h"
+#include "health/serving.h"
+#include "http/grpc.h"
 #include "net/shortage.h"
 
 struct probe_connection { /* frees itself when it is closed */
@@ -69,11 +71,17 @@ static const struct h2_kind probe_h2_kind;
 /* As HTTP/1 has it: wire/h2 leaves out the fields of the connection. */
 static void probe_send_h2(struct probe *p)
 {
+    bool has_body = buffer_length(&p->message) > 0;
+
     h2_begin(&p->wire, &p->connection->stream, &probe_h2_kind, p, (uint32_t)p->limits.head);
     p->wire_stream = (struct h2_stream){0};
     h2_open_stream(&p->wire, &p->wire_stream);
     h2_send_head(&p->wire_stream, buffer_slice(&p->request),
-                 tls_target_is_set(&p->target) ? SLICE("https") : SLICE("http"), true);
+                 tls_target_is_set(&p->target) ? SLICE("https") : SLICE("http"), !has_body);
+    if (has_body) {
+        h2_send_body(&p->wire_stream, buffer_slice(&p->message));
+        h2_send_end(&p->wire_stream, (struct slice){"", 0});
+    }
     stream_flush(&p->connection->stream);
 }
 
@@ -99,12 +107,31 @@ static bool is_interim(unsigned status)
     return status < 200 && status != 101;
 }
 
+/* status: of the call. Without a message, or with one that is none, the server says nothing. */
+static void probe_take_call(struct probe *p, int status)
+{
+    unsigned serving = serving_read((struct slice){p->answer, p->answer_bytes});
+
+    if (status > 0)
+        probe_decide(p, PROBE_FAILED, VERDICT_GRPC, -status);
+    else
+        probe_decide(p, serving == SERVING_YES ? PROBE_PASSED : PROBE_FAILED, VERDICT_SERVING,
+                     -(int)(status == 0 ? serving : SERVING_MALFORMED));
+}
+
 static void probe_take_head(struct probe *p)
 {
     unsigned status = p->response.parse.head.status;
 
     if (is_interim(status))
         return;
+    if (buffer_length(&p->message) > 0 && status == 200) {
+        int call = grpc_status_in(&p->response.parse.head);
+
+        if (call != GRPC_STATUS_NONE || p->wire_stream.has_end)
+            probe_take_call(p, call);
+        return;
+    }
     probe_decide(p,
                  probes_status_is_healthy(&p->config->health, status) ? PROBE_PASSED : PROBE_FAILED,
                  VERDICT_STATUS, -(int)status);
@@ -162,13 +189,21 @@ static void on_h2_head(struct h2_stream *stream, const struct h2_head *head)
 
 static void on_h2_body(struct h2_stream *stream, struct slice piece)
 {
+    struct probe *p = list_entry(stream, struct probe, wire_stream);
+    size_t room = sizeof p->answer - p->answer_bytes;
+
+    if (piece.length > room)
+        probe_decide(p, PROBE_FAILED, VERDICT_SERVING, -SERVING_MALFORMED);
+    else
+        p->answer_bytes = (size_t)(slice_put(p->answer + p->answer_bytes, piece) - p->answer);
     h2_consumed(stream, piece.length);
 }
 
 static void on_h2_end(struct h2_stream *stream, const struct h2_head *trailers)
 {
-    (void)stream;
-    (void)trailers;
+    struct probe *p = list_entry(stream, struct probe, wire_stream);
+
+    probe_take_call(p, trailers != NULL ? grpc_status_in_lines(trailers->lines) : GRPC_STATUS_NONE);
 }
 
 static void on_h2_reset(struct h2_stream *stream, const struct h2_reset *reset)
@@ -329,6 +364,7 @@ void probe_start(struct probe *p, const struct sockaddr *to, uint64_t limit_ms)
     p->state = PROBE_CONNECTING;
     p->connection = NULL;
     p->why = NULL;
+    p->answer_bytes = 0;
     deadline_set(p->loop, &p->limit, limit_ms);
     status = opening_start(&p->opening, p->loop, to, &p->openings, limit_ms);
     if (status != 0)
@@ -359,6 +395,13 @@ void probe_init(struct probe *p, struct loop *loop, const struct config *config,
     probe_secure(p, backend);
     opening_init(&p->opening, &probe_kind);
     deadline_init(&p->limit, on_limit);
+    if (config->health.type == CONFIG_HEALTH_GRPC) {
+        buffer_printf(&p->request,
+                      "POST " SERVING_METHOD " HTTP/1.1\r\nHost: %s\r\nUser-Agent: lb-health\r\n"
+                      "Content-Type: application/grpc\r\nTE: trailers\r\n\r\n",
+                      config_backend_host(backend));
+        serving_ask(&p->message, slice_of(config->health.service));
+    }
     if (config->health.type == CONFIG_HEALTH_HTTP)
         buffer_printf(&p->request,
                       "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: lb-health\r\n"

@@ -7,7 +7,8 @@
  * skipped, and weigh as much as heads do: limits.head is for all of them together. One time limit
  * is for everything, from the connect to the head.
  *
- * A backend in HTTP/2 is asked the same in HTTP/2.
+ * A backend in HTTP/2 is asked the same in HTTP/2. "grpc", for those only: does it say that it, or
+ * health.service, is SERVING (grpc.health.v1)?
  *
  * A probe that was started ends in one on_done, when its connections are closed.
  */
@@ -51,6 +52,9 @@ struct probe {
     bool is_h2;
     struct h2 wire; /* of the connection that has opened, if is_h2 */
     struct h2_stream wire_stream;
+    struct buffer message; /* the body of the request; empty: it has none */
+    char answer[64];       /* the body of the answer, if there is a message */
+    size_t answer_bytes;
     enum { PROBE_IDLE, PROBE_CONNECTING, PROBE_ASKING, PROBE_READING, PROBE_DECIDED } state;
 };
 

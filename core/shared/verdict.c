@@ -78,6 +78,24 @@ static void describe_closed(struct buffer *out, const char *when, int code)
     describe_errno(out, code);
 }
 
+static const char *serving_words(int code)
+{
+    static const char *const words[] = {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"};
+
+    return code >= 0 && code < (int)(sizeof words / sizeof *words) ? words[code]
+                                                                   : "not an answer to the check";
+}
+
+static void describe_answer(struct buffer *out, struct verdict v)
+{
+    if (v.reason == VERDICT_STATUS)
+        buffer_printf(out, "status %d", -v.code);
+    else if (v.reason == VERDICT_GRPC)
+        buffer_printf(out, "grpc-status %d", -v.code);
+    else
+        buffer_append_text(out, serving_words(-v.code));
+}
+
 void verdict_describe(struct buffer *out, struct verdict v)
 {
     static const char *const words[] = {
@@ -104,7 +122,9 @@ void verdict_describe(struct buffer *out, struct verdict v)
         buffer_append_text(out, resolver_words(v.code));
         return;
     case VERDICT_STATUS:
-        buffer_printf(out, "status %d", -v.code);
+    case VERDICT_GRPC:
+    case VERDICT_SERVING:
+        describe_answer(out, v);
         return;
     case VERDICT_SILENT:
         describe_silence(out, "response", v.code);

@@ -26,7 +26,10 @@ enum verdict_reason {
     VERDICT_LARGE_HEAD, /* a head that goes beyond the limits */
     VERDICT_CLOSED,     /* closed before the first byte of an answer */
     VERDICT_CUT,        /* closed in the middle of the head */
-    VERDICT_SCRIPT,     /* a check by the script says so; the monitor knows its words */
+    /* of a check by gRPC: */
+    VERDICT_GRPC,    /* the call failed: minus its grpc-status */
+    VERDICT_SERVING, /* minus what the server says of itself, as health/serving.h numbers it */
+    VERDICT_SCRIPT,  /* a check by the script says so; the monitor knows its words */
 };
 
 enum { VERDICT_CODE_MAX = (1 << 19) - 1 };

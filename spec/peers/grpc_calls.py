@@ -30,7 +30,6 @@ class Echo(grpc.GenericRpcHandler):
     def __init__(self, name):
         self.name = name
         self.seen_cancel = threading.Event()
-        self.health = b"\x08\x01"
 
     def service(self, details):
         kinds = {
@@ -43,7 +42,7 @@ class Echo(grpc.GenericRpcHandler):
             "Both": grpc.stream_stream_rpc_method_handler(self.both),
         }
         if details.method == "/grpc.health.v1.Health/Check":
-            return grpc.unary_unary_rpc_method_handler(lambda request, context: self.health)
+            return grpc.unary_unary_rpc_method_handler(self.check)
         return kinds.get(details.method.removeprefix("/" + SERVICE + "/"))
 
     def unary(self, request, context):
@@ -51,6 +50,14 @@ class Echo(grpc.GenericRpcHandler):
         context.send_initial_metadata((("server", self.name), ("seen", given.get("give", "nothing"))))
         context.set_trailing_metadata((("last", "word"), ("sum-bin", b"\x00\xff")))
         return request
+
+    def check(self, request, context):
+        """The whole server is well, its service "sick" is not, and it has no other."""
+        if request == b"":
+            return b"\x08\x01"
+        if request == b"\x0a\x04sick":
+            return b"\x08\x02"
+        context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
 
     def fail(self, request, context):
         context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not now, 100%")

@@ -124,10 +124,53 @@ describe("gRPC through lb", function()
     client.at(500)
     two.process:signal "sigkill"
     local codes = client.done()
-    local failed = 3000 - codes.OK
-    assert.equal(failed, codes.UNAVAILABLE or 0)
+    -- INTERNAL: its answer had begun, and RST_STREAM ended it.
+    local unavailable, failed = codes.UNAVAILABLE or 0, 3000 - codes.OK
+    assert.equal(failed, unavailable + (codes.INTERNAL or 0))
+    assert.equal(unavailable, #lb:exchanges { grpc_status = 14, backend = two.address })
     -- Its system accepts connections until the last of its sockets is closed: twice, then.
     assert.is_true(failed <= 16, failed .. " calls failed")
-    assert.equal(failed, #lb:exchanges { grpc_status = 14, backend = two.address })
+  end)
+end)
+
+describe("a health check by gRPC", function()
+  after_each(h2_lb.clear)
+
+  local function checked(service)
+    local one = server "one"
+    local lb = h2_lb.start { backends = backends_of { one },
+      settings = ("health = { type = 'grpc', service = '%s', interval = 0.1, timeout = 5, fall = 1 },")
+        :format(service) }
+    return lb, one
+  end
+
+  it("takes a server that says SERVING, and sees its end", function()
+    local lb, one = checked ""
+    assert.equal("SERVING", lb:up(one.address).reason)
+    one.process:signal "sigkill"
+    assert.truthy(lb:down(one.address))
+  end)
+
+  it("does not take one that says NOT_SERVING", function()
+    local lb, one = checked "sick"
+    assert.equal("NOT_SERVING", lb:down(one.address).reason)
+  end)
+
+  it("does not take one that does not have the service", function()
+    local lb, one = checked "nothing"
+    assert.equal("grpc-status 5", lb:down(one.address).reason)
+  end)
+
+  it("does not take a server that speaks HTTP/2 and no gRPC", function()
+    local other = h2_lb.start { settings = "choose = function(ctx) return ctx:respond { body = 'hello' } end," }
+    local lb = h2_lb.start { backends = { "h2c://" .. other.address },
+      settings = "health = { type = 'grpc', interval = 0.1, timeout = 5, fall = 1 }," }
+    assert.equal("not an answer to the check", lb:down(other.address).reason)
+  end)
+
+  it("is refused for a backend in HTTP/1", function()
+    local path = play.file("grpc.lua", "return { backends = '127.0.0.1:1', health = { type = 'grpc' } }")
+    local said = play.lb({ "check", path }).err
+    assert.truthy(said:find('write "h2c://127.0.0.1:1" in backends', 1, true), said)
   end)
 end)
