@@ -98,7 +98,8 @@ cases:passes("h2-authority", "host behind other fields, without :authority",
   head("x-a: 1\nhost: x", { authority = false }), { forwarded "x-a: 1\r\n",
     "GET / HTTP/1.1\r\nx-a: 1\r\nHost: x\r\n%added%\r\n" })
 cases:passes("h2-authority", "host that says the same", head("host: x"), SEEN)
-cases:passes("h2-authority", "host that says the same in capitals", head("host: X"), { SEEN, (SEEN:gsub("x", "X", 1)) })
+cases:passes("h2-authority", "host that says the same in capitals", head("host: X"),
+  { SEEN, (SEEN:gsub("Host: x", "Host: X")) })
 cases:passes("h2-authority", "host with the port that goes without saying", head("host: x:80"),
   { SEEN, (SEEN:gsub("Host: x", "Host: x:80")) })
 for name, case in pairs {
@@ -169,11 +170,7 @@ cases:passes("h2-connection-fields", "look-alikes, and fields that say who asks"
     .. "x-forwarded-host: evil\nforwarded: for=1.2.3.4\nclient-cert: :x:\nx-a: 1"), forwarded "x-a: 1\r\n")
 cases:passes("h2-connection-fields", "proxy-authorization ends here", head "proxy-authorization: Basic x\nx-a: 1",
   forwarded "x-a: 1\r\n")
-cases:passes("h2-connection-fields", "via of a proxy in front", head "via: 1.1 front",
-  (SEEN:gsub("%%added%%", "%%added_via%%")),
-  { backend_any = true, check = function(_, complain, seen)
-    if not seen.backend[1]:find("\r\nVia: 1.1 front, 2.0 lb\r\n", 1, true) then complain("  " .. seen.backend[1]) end
-  end })
+cases:passes("h2-connection-fields", "via of a proxy in front", head "via: 1.1 front", forwarded "via: 1.1 front\r\n")
 
 -- --- 8.1.1: content-length, and the sum of DATA ---
 

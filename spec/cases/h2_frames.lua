@@ -38,8 +38,9 @@ end
 opening("a preface, and SETTINGS of 5 bytes", frames.PREFACE .. frames.frame("SETTINGS", 0, 0, "12345"),
   { goaway = "FRAME_SIZE_ERROR" })
 opening("another end of the preface", "PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n" .. frames.settings(),
-  { ends = true, h1 = 400 })
-opening("a bare LF in the preface", "PRI * HTTP/2.0\n\r\nSM\r\n\r\n" .. frames.settings(), { ends = true, h1 = 400 })
+  { ends = true, h1 = { 400, 505 } })
+opening("a bare LF in the preface", "PRI * HTTP/2.0\n\r\nSM\r\n\r\n" .. frames.settings(),
+  { ends = true, h1 = { 400, 505 } })
 opening("HTTP/2.1 in the preface", "PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n" .. frames.settings(), { ends = true, h1 = 505 })
 opening("small letters in the preface", "pri * HTTP/2.0\r\n\r\nSM\r\n\r\n", { ends = true, h1 = { 400, 505 } })
 opening("frames without a preface", frames.settings() .. FIRST, { ends = true, h1 = 400 })

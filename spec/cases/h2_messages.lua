@@ -66,7 +66,7 @@ answered("h2-response", "304, with the length of what is not there",
   "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
   { status = 304, body = "" })
 answered("h2-response", "of HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
-  { status = 200, body = "", fields = fields "via: 1.1 lb\ncontent-length: 9" },
+  { status = 200, body = "", fields = fields "content-length: 9\nvia: 1.1 lb" },
   { send = head(nil, { method = "HEAD" }), backend = forwarded(nil, "HEAD") })
 answered("h2-response", "of HEAD, in chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
   { status = 200, body = "" }, { send = head(nil, { method = "HEAD" }), backend = forwarded(nil, "HEAD") })
@@ -168,7 +168,7 @@ cases:add { rule = "h2-upload-cut", name = "the connection's end in the middle o
 -- --- our own answers ---
 
 local REJECTS = "choose = function(ctx, backends)"
-  .. " if ctx.path:find '^/canary' then return backends[1] end ctx:reject(404) end"
+  .. " if ctx.path:find '^/canary' then return backends[1] end return ctx:respond { status = 404 } end"
 local function own(name, status, send, more)
   local case = { rule = "h2-own-answers", name = name, send = send, backend = false,
     streams = { [3] = { own = status } } }

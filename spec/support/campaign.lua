@@ -13,13 +13,17 @@
 --   run.refused                  valid ones that lb refused
 --
 -- kind "requests": clients send mutated requests; "responses": backends give mutated answers to
--- valid requests. That many lanes run side by side. A lane has a client address (127.LANE.x.y) and
+-- valid requests; "conversations": clients send mutated ones of HTTP/2 (then run.script has the
+-- listener, too). That many lanes run side by side. A lane has a client address (127.LANE.x.y) and
 -- a backend of its own, so a backend sees one mutation only.
 -- A lane plays one mutation after the other: the mutated exchange on a connection of its own,
 -- then the canary on another one, over the pooled connections that the first has left.
 -- spec/support/verdict.lua says what was wrong.
 
 local uv = require "luv"
+local h2_mutate = require "spec.support.h2_mutate"
+local h2_peer = require "spec.support.h2_peer"
+local h2_verdict = require "spec.support.h2_verdict"
 local mutate = require "spec.support.mutate"
 local peers = require "spec.support.campaign_peers"
 local verdict = require "spec.support.verdict"
@@ -31,6 +35,9 @@ Campaign.__index = Campaign
 
 local TICK_MS = 50
 local FINDINGS_PER_KIND = 100
+local JUDGES = {
+  requests = verdict.requests, responses = verdict.responses, conversations = h2_verdict.conversations,
+}
 
 function Campaign:count(name) self.counts[name] = (self.counts[name] or 0) + 1 end
 
@@ -76,7 +83,7 @@ local function settle(self, lane)
     peers.reset(conn.handle)
     lane.conns[conn] = nil
   end
-  report(self, lane, verdict[self.kind](self, lane))
+  report(self, lane, JUDGES[self.kind](self, lane))
   next_mutation(self, lane)
 end
 
@@ -173,6 +180,62 @@ local function begin_response(self, lane, r)
   end, function(client) on_exchange_end(self, lane, client) end)
 end
 
+-- Its own words wait until the mutated ones are out.
+local function new_peer(lane, client)
+  local waiting = {}
+  local peer = h2_peer.new { role = "client", send = function(bytes)
+    if waiting then
+      waiting[#waiting + 1] = bytes
+    elseif not client.handle:is_closing() then
+      client.peer:said(bytes)
+      lane.sent = lane.sent .. bytes
+      client.handle:write(bytes)
+    end
+  end }
+  client.peer = peer
+  pcall(peer.said, peer, lane.bytes)
+  return function()
+    local bytes = table.concat(waiting)
+    waiting = nil
+    if bytes ~= "" then peer:say(bytes) end
+  end
+end
+
+local function begin_conversation(self, lane, r)
+  local list
+  list, lane.is_mutated = h2_mutate.mutate(r, h2_mutate.conversation(r, lane.number))
+  local pieces = mutate.cuts(r, table.concat(list))
+  lane.bytes = table.concat(pieces)
+  lane.sent, lane.asked = lane.bytes, h2_verdict.asked(lane.bytes)
+  local ending = r:below(16)
+  lane.ending = ending == 15 and "reset" or ending < 3 and "shuts" or "answered"
+  peers.open_client(self, lane, "client", function(client)
+    local go_on = new_peer(lane, client)
+    local function shut_if_answered()
+      if client.sent_at and lane.ending == "answered" and h2_verdict.has_all(lane) then peers.shut(client.handle) end
+    end
+    client.on_bytes = function()
+      client.peer:take(client.parts[#client.parts])
+      shut_if_answered()
+    end
+    peers.client_sends(self, lane, client, pieces, function()
+      client.sent_at = uv.now()
+      if lane.ending == "reset" then
+        peers.reset(client.handle)
+        return client.finish "own reset"
+      end
+      go_on()
+      if lane.ending == "shuts" then peers.shut(client.handle) else shut_if_answered() end
+    end)
+  end, function(client)
+    client.peer = client.peer or h2_peer.new { role = "client", send = function() end }
+    on_exchange_end(self, lane, client)
+  end)
+end
+
+local BEGIN = { requests = begin_request, responses = begin_response, conversations = begin_conversation }
+local SALT = { requests = 1, responses = 3, conversations = 4 }
+
 function next_mutation(self, lane)
   if self.next > self.to or self.is_over then
     lane.is_over = true
@@ -183,8 +246,7 @@ function next_mutation(self, lane)
   lane.records, lane.by_serial, lane.tunnelled = {}, {}, {}
   lane.exchange, lane.answering, lane.sent_at = nil, nil, nil
   lane.behaviour = mutate.random(self.seed, lane.number, 2)
-  local r = mutate.random(self.seed, lane.number, self.kind == "requests" and 1 or 3)
-  if self.kind == "requests" then begin_request(self, lane, r) else begin_response(self, lane, r) end
+  BEGIN[self.kind](self, lane, mutate.random(self.seed, lane.number, SALT[self.kind]))
 end
 
 -- --- what time brings ---
@@ -193,7 +255,8 @@ end
 local function end_what_waits(self, lane)
   local client = lane.client
   local now = uv.now()
-  if lane.ending == "waits" and client.sent_at and not client.ended and now - client.sent_at > self.patience_ms / 8 then
+  local waits = lane.ending == "waits" or lane.ending == "answered" -- what is cut has no answer
+  if waits and client.sent_at and not client.ended and now - client.sent_at > self.patience_ms / 8 then
     client.sent_at = nil
     self:count("waited")
     peers.shut(client.handle)
@@ -248,6 +311,7 @@ end
 local SCRIPT = [[
 -- The lane is in the client's address. A failure is answered at once, so each backend sees one try.
 return {
+  %s
   backends = { %s },
   health = { interval = 1, timeout = 5, eject_after = 0 },
   timeouts = { request_head = 5, request_body = 5, response_head = 5, response_body = 5 },
@@ -274,7 +338,8 @@ function campaign.new(options)
     self.lanes[i] = lane
     backends[i] = ('{ name = "lane%d", address = "127.0.0.1:%d" }'):format(i, lane.port)
   end
-  self.script = SCRIPT:format(table.concat(backends, ", "))
+  local listen = self.kind == "conversations" and 'listen = { { "127.0.0.1:0", h2c = true } },' or ""
+  self.script = SCRIPT:format(listen, table.concat(backends, ", "))
   return self
 end
 

@@ -118,12 +118,12 @@ cases.HELD = { "", { peer_got = "\255never\255" } }
 local after = {}
 cases.after = after
 
-function after.settings() return function(peer) return next(peer.settings) and peer.settings.INITIAL_WINDOW_SIZE end end
+function after.settings() return function(peer) return #peer.frames > 0 end end
 function after.acked(n) return function(peer) return peer.acks >= (n or 1) end end
 function after.head(id) return function(peer) return peer:stream(id).fields end end
 
 function after.done(id)
-  return function(peer) return peer:stream(id).ended or peer:stream(id).reset end
+  return function(peer) return (peer:stream(id).ended or peer:stream(id).reset) ~= nil end
 end
 
 function after.data(id, n)

@@ -270,6 +270,7 @@ function on.DATA(self, frame)
   judge_state(self, stream, "DATA")
   if not bytes then return self:fault("the padding of DATA on stream %d", frame.stream) end
   if not stream.fields then self:fault("DATA on stream %d before a head", frame.stream) end
+  if stream.ended then return end
   stream.room, self.room = stream.room - #frame.payload, self.room - #frame.payload
   if #frame.payload > 0 and (stream.room < 0 or self.room < 0) then
     self:fault("DATA on stream %d beyond its window by %d", frame.stream, -math.min(stream.room, self.room))
