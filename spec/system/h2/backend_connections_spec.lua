@@ -169,6 +169,34 @@ describe("a connection to a backend in HTTP/2", function()
     slow:close()
     lb:exchange { path = "/big" }
   end)
+
+  it("that is full of one upload stops no other one for ever", function()
+    local held
+    local backend = h2.backend(function(s, p)
+      if s.path == "/first" then
+        held = p.conn
+        held:hold()
+      end
+      s:whole()
+      s:answer(tostring(#s.body))
+    end, {
+      settings = { { "INITIAL_WINDOW_SIZE", 2 ^ 30 } },
+      accept = function(p) p:send(frames.window(0, 2 ^ 30)) end,
+    })
+    local lb = balancer({ backend }, "limits = { replay = 0 },")
+    assert.equal("0", lb:fetch("/").body) -- it brings the windows
+    local first, second = play.client(lb), play.client(lb)
+    first:send("POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\n\r\n", ("x"):rep(1000))
+    play.wait("the first", function() return held end)
+    first:send(("x"):rep(33554432 - 1000))
+    play.until_still(function() return first.handle:get_write_queue_size() end)
+    second:send "POST /second HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+    play.until_still(function() return second.handle:get_write_queue_size() end)
+    held:go_on()
+    assert.equal("33554432", first:response().body)
+    second:send "abcd"
+    assert.equal("4", second:response().body)
+  end)
 end)
 
 describe("a rolling restart of backends in HTTP/2", function()
