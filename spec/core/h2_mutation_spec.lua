@@ -4,7 +4,7 @@
 local mutate = require "spec.support.mutate"
 local mutated_h2 = require "spec.support.mutated_h2"
 
-local NUMBER = tonumber(os.getenv "H2_MUTATIONS") or 3000
+local NUMBER = tonumber(os.getenv "H2_MUTATIONS") or 2000
 
 describe("mutated conversations of HTTP/2", function()
   it("are understood the same however they are cut, and answered with frames that are right", function()

@@ -94,10 +94,19 @@ static void on_head(struct h2_stream *s, const struct h2_head *head)
         answer(s);
 }
 
+/* Bytes that would end the line, or the text, are dots. */
+static void put_body(unsigned id, struct slice bytes)
+{
+    buffer_printf(&report, "body %u ", id);
+    for (size_t i = 0; i < bytes.length; i++)
+        buffer_append_byte(&report, (unsigned char)bytes.start[i] < ' ' ? '.' : bytes.start[i]);
+    buffer_append_text(&report, "\n");
+}
+
 static void on_body(struct h2_stream *s, struct slice bytes)
 {
     if (!echoes)
-        buffer_printf(&report, "body %u %.*s\n", s->id, (int)bytes.length, bytes.start);
+        put_body(s->id, bytes);
     if (consumes)
         h2_consumed(s, bytes.length);
 }
