@@ -198,7 +198,7 @@ $(BUILD)/instructions_policy: infra/instructions/policy.c $(LIBRARY_OBJECTS) $(B
 fuzz: all library ## sends mutated requests and responses: SEED=2 REQUESTS=1000
 	$(if $(wildcard $(BUILD)/asan/lb),$(MAKE) sanitize)
 	infra/apart.sh luajit infra/fuzz.lua LB=$(BUILD)/lb LB_CORE=$(BUILD)/lb_core.so SANITIZED=$(wildcard $(BUILD)/asan/lb) \
-		$(foreach name,SEED REQUESTS RESPONSES HEADS HELLOS LANES REPLAY VERBOSE,$(if $($(name)),$(name)=$($(name))))
+		$(foreach name,SEED REQUESTS RESPONSES CONVERSATIONS HEADS HELLOS LANES REPLAY VERBOSE,$(if $($(name)),$(name)=$($(name))))
 
 # Where Debian has the peers, which is not in everybody's PATH.
 PEERS_PATH = PATH="$$PATH:/usr/sbin"

@@ -7,19 +7,21 @@
 --     SEED          1
 --     REQUESTS, RESPONSES, HEADS   how many (100000, 100000 and 1000000)
 --     HELLOS        ClientHellos of TLS (1000000)
+--     CONVERSATIONS of HTTP/2 (100000)
 --     LANES         how many side by side (16)
 --     REPLAY        kind:seed:number: that one alone, with every byte on every connection, as in
 --                   REPLAY=requests:1:4711
 --     VERBOSE       1: also what came how often, and what was valid and still refused
 --
--- Requests and responses go through one worker of lb; behind each mutation goes a canary, which
--- must get its own answer. Heads and hellos go to their parsers through the FFI. The exit status is
--- 1 if anything was found, or if a process of lb is not the same, or holds more than it did.
+-- Requests, responses and conversations go through one worker of lb; behind each mutation goes a
+-- canary, which must get its own answer. Heads and hellos go to their parsers through the FFI. The
+-- exit status is 1 if anything was found, or if a process of lb is not the same, or holds more than
+-- it did.
 local uv = require "luv"
 
 local settings = {
   LB = "build/lb", LB_CORE = "build/lb_core.so", SANITIZED = "", SEED = "1", REQUESTS = "100000", RESPONSES = "100000",
-  HEADS = "1000000", HELLOS = "1000000", LANES = "16", REPLAY = "", VERBOSE = "",
+  HEADS = "1000000", HELLOS = "1000000", CONVERSATIONS = "100000", LANES = "16", REPLAY = "", VERBOSE = "",
 }
 for _, argument in ipairs(arg) do
   local name, value = argument:match "^([%w_]+)=(.*)$"
@@ -54,11 +56,12 @@ end
 
 -- --- lb, and what it holds ---
 
-local function start(program, script)
+local function start(program, script, kind)
   local reports = process.directory() .. "/report"
   local lb = process.start {
     name = "lb", "sh", "-c", 'exec setpriv --pdeathsig KILL "$@" >/dev/null', "sh", program,
-    process.file("fuzz.lua", script), "--listen", "127.0.0.1:0", "--workers", "1", "--log-format", "json",
+    process.file("fuzz.lua", script), "--workers", "1", "--log-format", "json",
+    kind ~= "conversations" and "--listen" or nil, kind ~= "conversations" and "127.0.0.1:0" or nil,
     env = {
       ASAN_OPTIONS = "log_path=" .. reports .. ":detect_leaks=1:detect_stack_use_after_return=1:handle_abort=1",
       UBSAN_OPTIONS = "log_path=" .. reports .. ":abort_on_error=1:print_stacktrace=1",
@@ -211,7 +214,7 @@ local function play(kind, to, program, is_sanitized)
   local run = campaign.new {
     kind = kind, seed = seed, to = to, lanes = tonumber(settings.LANES), patience_ms = is_sanitized and 12000 or nil,
   }
-  local lb = start(program, run.script)
+  local lb = start(program, run.script, kind)
   local before, warm = held(lb), nil
   run:begin(lb.address)
   pump(function()
@@ -247,7 +250,7 @@ local function replay(kind, replay_seed, number)
     kind = kind, seed = replay_seed, from = number, to = number, lanes = 1,
     on_note = function(text) say("  %s", text) end,
   }
-  local lb = start(settings.LB, run.script)
+  local lb = start(settings.LB, run.script, kind)
   run:begin(lb.address)
   pump(function() return run.is_over end)
   show_findings(run.findings)
@@ -260,12 +263,10 @@ if settings.REPLAY ~= "" then
   if not kind then error("REPLAY is kind:seed:number, as in requests:1:4711", 0) end
   replay(kind, tonumber(replay_seed), tonumber(number))
 else
-  local requests, responses = tonumber(settings.REQUESTS), tonumber(settings.RESPONSES)
-  play("requests", requests, settings.LB)
-  play("responses", responses, settings.LB)
-  if settings.SANITIZED ~= "" then
-    play("requests", math.floor(requests / 10), settings.SANITIZED, true)
-    play("responses", math.floor(responses / 10), settings.SANITIZED, true)
+  for _, kind in ipairs { "requests", "responses", "conversations" } do
+    local count = tonumber(settings[kind:upper()])
+    play(kind, count, settings.LB)
+    if settings.SANITIZED ~= "" then play(kind, math.floor(count / 10), settings.SANITIZED, true) end
   end
   play_alone("heads", tonumber(settings.HEADS))
   play_alone("hellos", tonumber(settings.HELLOS))

@@ -276,13 +276,17 @@ static void take_priority(struct h2 *h, const struct h2_frame *frame, struct sli
 {
     bool is_of_stream;
     struct h2_fault fault = h2_frame_check(frame, &is_of_stream);
+    struct h2_stream *s;
+    enum h2_stream_state state = h2_state_of(h, frame->stream, &s);
 
-    if (fault.why != NULL)
-        h2_fail_stream(h, frame->stream, fault.code, fault.why);
-    else if (h2_frame_depends_on(frame, payload.start) == frame->stream)
-        h2_fail_stream(h, frame->stream, H2_PROTOCOL_ERROR, "a stream that depends on itself");
-    else
+    if (fault.why == NULL && h2_frame_depends_on(frame, payload.start) == frame->stream)
+        fault = (struct h2_fault){H2_PROTOCOL_ERROR, "a stream that depends on itself"};
+    if (fault.why == NULL || state >= H2_ENDED)
         h2_charge(h, H2_COST, "PRIORITY frames");
+    else if (state == H2_IDLE) /* that cannot be reset (6.4) */
+        h2_break(h, fault.code, fault.why);
+    else
+        h2_fail_stream(h, frame->stream, fault.code, fault.why);
 }
 
 void h2_take_control(struct h2 *h, const struct h2_frame *frame, struct slice payload)

@@ -39,12 +39,12 @@ void h2_note_closed(struct h2 *h, uint32_t id, enum h2_stream_state state)
 
 static enum h2_stream_state remembered(const struct h2 *h, uint32_t id)
 {
+    for (unsigned i = 0; i < H2_RESET_KEPT; i++) /* first: what had ended may be reset, too */
+        if (h->reset[i] == id)
+            return H2_RESET_BY_US;
     for (unsigned i = 0; i < H2_ENDED_KEPT; i++)
         if (h->ended[i] >> 1 == id)
             return (h->ended[i] & 1) != 0 ? H2_RESET_BY_PEER : H2_ENDED;
-    for (unsigned i = 0; i < H2_RESET_KEPT; i++)
-        if (h->reset[i] == id)
-            return H2_RESET_BY_US;
     return H2_FORGOTTEN;
 }
 
@@ -253,6 +253,8 @@ void h2_fail_stream(struct h2 *h, uint32_t id, enum h2_code code, const char *wh
         h2_stream_end(s, H2_RESET_BY_US, &(struct h2_reset){H2_BY_RULE, code, why});
     else if (s == NULL)
         h2_note_closed(h, id, H2_RESET_BY_US);
+    else /* one RST_STREAM is enough (5.4.2) */
+        s->state = H2_RESET_BY_US;
     h2_charge(h, H2_COST_RESET, why);
 }
 

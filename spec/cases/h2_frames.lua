@@ -239,6 +239,16 @@ cases:stream_error("h2-priority", "HEADERS that depend on themselves", head(nil,
 cases:stream_error("h2-priority", "PRIORITY of a stream that depends on itself", OPEN .. frames.priority(3, 3),
   "PROTOCOL_ERROR", { backend = UPLOAD, backend_cut = true })
 
+cases:connection_error("h2-priority", "PRIORITY of 4 bytes on an idle stream, which cannot be reset",
+  frames.frame("PRIORITY", 0, 3, ("\0"):rep(4)), "FRAME_SIZE_ERROR")
+cases:connection_error("h2-priority", "PRIORITY of an idle stream that depends on itself", frames.priority(3, 3),
+  "PROTOCOL_ERROR")
+
+cases:add { rule = "h2-priority", name = "PRIORITY that is wrong, on a stream that lb has reset",
+  send = head("X-Upper: 1", { method = "POST", open_end = true }) .. frames.priority(3, 3)
+    .. frames.frame("PRIORITY", 0, 3, "1234"),
+  backend = false, streams = { [3] = { reset = "PROTOCOL_ERROR" } } }
+
 -- --- 6.4: RST_STREAM ---
 
 cases:connection_error("h2-rst", "RST_STREAM on stream 0", frames.rst(0, "CANCEL"), "PROTOCOL_ERROR")

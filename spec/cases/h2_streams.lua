@@ -61,6 +61,9 @@ cases:connection_error("h2-closed", "CONTINUATION on a stream whose both sides h
 cases:connection_error("h2-closed", "CONTINUATION on a stream that the client has reset",
   OPEN .. frames.rst(3, "CANCEL") .. frames.continuation(3, block(nil)), { "STREAM_CLOSED", "PROTOCOL_ERROR" },
   { backend = UPLOAD, backend_cut = true })
+cases:stream_error("h2-closed", "three times DATA on a stream that the client has reset: one RST_STREAM",
+  OPEN .. frames.rst(3, "CANCEL") .. frames.data(3, "x"):rep(3), "STREAM_CLOSED",
+  { backend = UPLOAD, backend_cut = true })
 -- What was on its way when lb reset the stream is ignored, but counts for the connection's window.
 for name, bytes in pairs {
   ["DATA"] = frames.data(3, "body", LAST), ["trailers"] = frames.headers(3, { { "x-a", "1" } }, LAST),

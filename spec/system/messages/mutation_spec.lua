@@ -1,4 +1,4 @@
--- Mutated requests and responses through lb, a canary behind each. `make
+-- Mutated requests, responses and conversations of HTTP/2 through lb, a canary behind each. `make
 -- fuzz` runs 100,000 of each.
 local uv = require "luv"
 local campaign = require "spec.support.campaign"
@@ -40,10 +40,10 @@ describe("mutated messages through lb", function()
     play.curtain()
   end)
 
-  for _, kind in ipairs { "requests", "responses" } do
+  for _, kind in ipairs { "requests", "responses", "conversations" } do
     it("are read in one way only, and harm nobody behind them: " .. kind, function()
       local run = new_campaign(kind, NUMBER)
-      local lb = play.balancer { script = run.script }
+      local lb = play.balancer { script = run.script, listen = kind ~= "conversations" and "127.0.0.1:0" }
       local before
       -- Its processes are there, and no check of a backend is under way.
       play.wait("descriptors at rest", function()
