@@ -1,5 +1,6 @@
 #include "net/tls_remote.h"
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/sha256.h"
@@ -11,6 +12,8 @@
 #include <arpa/inet.h>
 #include <openssl/x509v3.h>
 #include <string.h>
+
+enum { RESUMED_MS_MAX = 3600 * 1000 };
 
 struct tls_remote {
     struct list_node node;
@@ -33,6 +36,8 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 
     if (t->target_version != target->version)
         return 0;
+    if (SSL_session_reused(ssl) == 0)
+        target->verified_ms = clock_steady_ms();
     SSL_SESSION_free(target->session);
     target->session = session;
     return 1; /* the reference is ours now */
@@ -240,6 +245,13 @@ static bool set_name(SSL *ssl, const struct tls_target *target)
                   : X509_VERIFY_PARAM_set1_host(param, target->name, 0)) == 1;
 }
 
+/* Each resumed handshake brings another session, and no certificate is looked at: without an end a
+ * certificate that has expired would be good for ever. */
+static bool may_resume(const struct tls_target *target)
+{
+    return target->session != NULL && clock_steady_ms() < target->verified_ms + RESUMED_MS_MAX;
+}
+
 static bool set_all(SSL *ssl, const struct tls_target *target)
 {
     struct slice protocols = target->protocols;
@@ -252,7 +264,7 @@ static bool set_all(SSL *ssl, const struct tls_target *target)
     if (protocols.length > 0 && SSL_set_alpn_protos(ssl, (const unsigned char *)protocols.start,
                                                     (unsigned)protocols.length) != 0)
         return false;
-    if (target->session != NULL && SSL_set_session(ssl, target->session) != 1)
+    if (may_resume(target) && SSL_set_session(ssl, target->session) != 1)
         return false;
     return set_name(ssl, target);
 }

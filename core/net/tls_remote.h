@@ -30,6 +30,7 @@ struct tls_target { /* one server; all zero: without TLS */
     char *name;             /* that its certificate has to have: a host name or an address */
     struct slice protocols; /* that we offer: a length byte before each; static. Empty: none */
     struct ssl_session_st *session; /* the last one that it gave us, to resume; or NULL */
+    uint64_t verified_ms;           /* steady clock: the last handshake that was not resumed */
     uint32_t version;               /* grows with each change */
 };
 
