@@ -52,10 +52,11 @@
 --   conformance.wanted(case, proxy, backend)   { client = list or nil, backend = list or false },
 --                                              tokens replaced
 --   conformance.play(case, proxy, backend, way, wanted)   what was seen on both sides, as bytes
---                                 proxy: { address =, name =, patience = seconds }
+--                                 proxy: { address =, name =, patience = seconds, scheme = "http" }
 --                                 backend: recorder.new()
 --   conformance.judge(case, seen, wanted)   nil, or what is wrong, with both sides
---   conformance.specs(title, prefix)        all of that as specs, against lb
+--   conformance.specs(title, prefix, over)   all of that as specs, against lb; over: only
+--                                 { each =, version = }: a sample, whole, over that version of TLS
 
 local uv = require "luv"
 local loop = require "spec.support.loop"
@@ -121,22 +122,23 @@ local function version_of(case)
   return conformance.sent(case):match "^[\r\n]*[^\r\n]* HTTP/1%.([01])\r\n" or "1"
 end
 
-local function added(before, minor, case, own)
+local function added(before, minor, case, own, scheme)
   local host = ""
   for value in before:gmatch "\n[Hh][Oo][Ss][Tt]: ([^\r]*)\r" do host = value end
-  local lines = { "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http" }
+  local lines = { "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: " .. scheme }
+  local port = scheme == "https" and "443" or "80"
   -- Its own host is the one of a request that named none.
   if host ~= own then lines[#lines + 1] = "X-Forwarded-Host: " .. host end
-  lines[#lines + 1] = "X-Forwarded-Port: " .. (host ~= own and host:match ":(%d+)$" or "80")
+  lines[#lines + 1] = "X-Forwarded-Port: " .. (host ~= own and host:match ":(%d+)$" or port)
   if (case.limits or ""):find "forwarded *= *true" then
     local quoted = host:find "[^%w.-]" and '"' .. host .. '"' or host
-    lines[#lines + 1] = ("Forwarded: for=127.0.0.1;host=%s;proto=http"):format(quoted)
+    lines[#lines + 1] = ("Forwarded: for=127.0.0.1;host=%s;proto=%s"):format(quoted, scheme)
   end
   lines[#lines + 1] = ("Via: 1.%s lb\r\n"):format(minor)
   return table.concat(lines, "\r\n")
 end
 
-local function expand(text, case, backend)
+local function expand(text, case, backend, scheme)
   local version = version_of(case)
   text = text:gsub("%%backend%%", backend.address)
   text = text:gsub("%%via1?([01]?)%%", function(minor)
@@ -146,7 +148,8 @@ local function expand(text, case, backend)
     local from, to, minor = text:find "%%added1?([01]?)%%"
     if not from then return text end
     local before = text:sub(1, from - 1)
-    text = before .. added(before, minor ~= "" and minor or version, case, backend.address) .. text:sub(to + 1)
+    text = before .. added(before, minor ~= "" and minor or version, case, backend.address, scheme) ..
+      text:sub(to + 1)
   end
 end
 
@@ -175,7 +178,7 @@ function conformance.wanted(case, proxy, backend)
   local wanted = { backend = wanted_of_backend(case) }
   local function expanded(list)
     local all = {}
-    for i, text in ipairs(list) do all[i] = tap.dateless(expand(text, case, backend)) end
+    for i, text in ipairs(list) do all[i] = tap.dateless(expand(text, case, backend, proxy.scheme or "http")) end
     return all
   end
   wanted.backend = wanted.backend and expanded(wanted.backend)
@@ -459,23 +462,28 @@ function conformance.judge(case, seen, wanted)
     table.concat(complaints, "\n"))
 end
 
-local function check(case, proxy, backend)
+local function check(case, proxy, backend, over)
   local wanted = conformance.wanted(case, proxy, backend)
-  for _, way in ipairs(conformance.ways(case)) do
+  for _, way in ipairs(over and { "whole" } or conformance.ways(case)) do
     local wrong = conformance.judge(case, conformance.play(case, proxy, backend, way, wanted), wanted)
     if wrong then error(wrong .. "\nthis has happened:\n" .. loop.story(12), 0) end
   end
 end
 
-function conformance.specs(title, prefix)
-  local play = require "spec.support.play"
+function conformance.specs(title, prefix, over)
+  local play, tls_relay = require "spec.support.play", require "spec.support.tls_relay"
   local busted = getfenv(2) -- describe and it are known to the spec's own file only
-  for _, group in ipairs(conformance.groups(conformance.load(prefix))) do
+  local all = conformance.load(prefix)
+  for _, group in ipairs(conformance.groups(over and tls_relay.sample(all, over.each) or all)) do
     busted.describe(title .. (group.limits and " with " .. group.limits:gsub("%s+", " ") or ""), function()
       local proxy, backend
       busted.setup(function()
         backend = recorder.new()
-        proxy = play.balancer { settings = group.limits, backends = { backend.address } }
+        if over then
+          proxy = tls_relay.balancer(group.limits, backend, over.version)
+        else
+          proxy = play.balancer { settings = group.limits, backends = { backend.address } }
+        end
       end)
       busted.teardown(function()
         tap.clear()
@@ -483,7 +491,7 @@ function conformance.specs(title, prefix)
         play.curtain()
       end)
       for _, case in ipairs(group) do
-        busted.it(("%s: %s"):format(case.rule, case.name), function() check(case, proxy, backend) end)
+        busted.it(("%s: %s"):format(case.rule, case.name), function() check(case, proxy, backend, over) end)
       end
     end)
   end
