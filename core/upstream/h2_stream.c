@@ -401,13 +401,9 @@ static void half_flush(struct outgoing *o)
     stream_flush(&half_stream(o)->connection->stream);
 }
 
-/* A socket that is full of other streams' bytes is no backlog of this one: no on_drained would come
- * when it is empty. */
 static size_t half_backlog(const struct outgoing *o)
 {
-    const struct h2_stream *wire = &half_stream(o)->wire;
-
-    return wire->is_stopped ? h2_backlog(wire) : 0;
+    return h2_backlog(&half_stream(o)->wire);
 }
 
 static uint32_t half_unsent(const struct outgoing *o)

@@ -57,12 +57,12 @@ struct h2_events {
     /* The head. client: interim ones, too; never a 101. */
     void (*on_head)(struct h2_stream *, const struct h2_head *);
     void (*on_body)(struct h2_stream *, struct slice); /* borrowed; not empty; h2_consumed counts */
-    /* The message is complete. trailers: NULL, or lines as in a head. After a head with is_end it
-     * does not come. */
+    /* The message is complete. trailers: NULL, or lines as in a head, never is_large. After a head
+     * with is_end it does not come. */
     void (*on_end)(struct h2_stream *, const struct h2_head *trailers);
     /* The stream is closed, in both directions: nothing that is sent there goes out. Release it. */
     void (*on_reset)(struct h2_stream *, const struct h2_reset *);
-    void (*on_drained)(struct h2_stream *); /* h2_backlog was not 0 after a call, and is now */
+    void (*on_drained)(struct h2_stream *); /* h2_backlog was not 0, and is now */
     /* The peer takes no more streams; those that it never began had their on_reset. NULL: none. */
     void (*on_goaway)(struct h2 *, enum h2_code);
     /* client: the peer's SETTINGS have come: h2_may_open may be true. NULL: none. */
@@ -209,6 +209,7 @@ void h2_send_connect(struct h2_stream *, struct slice lines, struct slice scheme
  * waits: then h2_backlog is not 0, and the caller should stop until on_drained. */
 void h2_send_body(struct h2_stream *, struct slice);
 void h2_send_end(struct h2_stream *, struct slice trailers); /* their lines, or empty */
+/* Of what h2_send_body was given: while it is not 0 an on_drained is to come. */
 size_t h2_backlog(const struct h2_stream *);
 /* So many bytes of on_body have found their place: the peer may send as many more. */
 void h2_consumed(struct h2_stream *, size_t bytes);

@@ -32,6 +32,8 @@ static void take_trailers(struct h2_stream *s, struct h2_head *head)
         h2_fail_stream(h, s->id, H2_PROTOCOL_ERROR, "trailers without END_STREAM");
     } else if (s->has_length && s->length_left > 0) {
         h2_fail_stream(h, s->id, H2_PROTOCOL_ERROR, "less DATA than content-length says");
+    } else if (head->is_large) {
+        h2_fail_stream(h, s->id, H2_ENHANCE_YOUR_CALM, "trailers beyond limits.head");
     } else {
         h2_end_remote(s);
         head->is_end = true;

@@ -234,7 +234,7 @@ void h2_send_body(struct h2_stream *s, struct slice piece)
     }
     if (piece.length > 0)
         buffer_append(&s->waiting, piece);
-    if (h2_backlog(s) == 0)
+    if (buffer_length(&s->waiting) == 0 && may_write(s->h2))
         return;
     s->is_stopped = true;
     wait_in_list(s);
@@ -264,9 +264,12 @@ void h2_send_end(struct h2_stream *s, struct slice trailers)
     wait_in_list(s);
 }
 
+/* A socket that is full of other streams' bytes is no backlog of this one. */
 size_t h2_backlog(const struct h2_stream *s)
 {
-    return s->h2 == NULL ? 0 : buffer_length(&s->waiting) + stream_backlog(s->h2->stream);
+    if (s->h2 == NULL || !s->is_stopped)
+        return 0;
+    return buffer_length(&s->waiting) + stream_backlog(s->h2->stream);
 }
 
 /* --- what waits --- */
