@@ -21,6 +21,7 @@ local function take_begun(peer)
   if #bytes < 10 or bytes:byte(4) ~= frames.TYPES.DATA then return end
   local is_padded = math.floor(bytes:byte(5) / frames.FLAGS.PADDED) % 2 == 1
   local stream = peer:stream(frames.number(bytes, 6, 4) % 2 ^ 31)
+  if stream.ended then return end
   stream.body = h2_peer.body(stream) .. bytes:sub(is_padded and 11 or 10)
   stream.parts = { stream.body }
 end
