@@ -54,7 +54,9 @@ describe("the records of TLS 1.3", function()
     return (play.memory(lb) - before) * 1024 / CLIENTS
   end
 
-  it("take a tenth of the memory if lb makes them", function()
+  -- The sanitizers keep what is freed.
+  local measures = (os.getenv "LB" or ""):find "asan" and pending or it
+  measures("take a third of the memory, or less, if lb makes them", function()
     assert.is_true(idle_bytes(start "openssl") > 12000)
     assert.is_true(idle_bytes(start "own") < 5000)
   end)
