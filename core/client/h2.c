@@ -262,13 +262,24 @@ void h2_client_begin(struct client *c)
         h2_client_drain(c);
 }
 
+static void h2_client_note_window(struct client *c)
+{
+    struct client_h2 *h = c->h2;
+
+    if (h->is_held && h->wire.receive_window > 0)
+        h->held_ms = loop_now_ms(c->clients->loop);
+    h->is_held = h->wire.receive_window <= 0;
+}
+
 void h2_client_take(struct client *c, struct slice bytes)
 {
     struct client_h2 *h = c->h2;
     bool was_in_head = h->is_in_head;
 
     h->wire.head_max = (uint32_t)c->clients->limits.head; /* a reload may have changed it */
+    h2_client_note_window(c);
     h2_feed(&h->wire, bytes);
+    h->is_held = h->wire.receive_window <= 0;
     if (c->state != CLIENT_H2)
         return;
     h->is_in_head = h2_is_in_head(&h->wire);

@@ -19,6 +19,8 @@ struct client_h2 {
     struct list_node streams; /* struct client_stream: those that are there, */
     unsigned count;           /* and how many */
     struct deadline age;      /* limits.connection_age */
+    uint64_t held_ms;         /* loop's: when the client was seen to send again, once bodies that */
+    bool is_held;             /* wait had used up the window, as they have now */
     bool is_in_head;          /* the last look at wire found one that is not complete */
     bool is_final;            /* the last GOAWAY went out: it ends with its last stream */
 };
@@ -111,9 +113,9 @@ void client_stream_watch(struct client_stream *);   /* sets the deadline that it
 void client_stream_watch_answer(struct incoming *); /* incoming_watch */
 void client_stream_on_deadline(struct deadline *);
 void client_stream_take_drained(struct h2_stream *);
-bool client_stream_owes_body(
-    const struct client_stream *); /* it is the client's turn, it may send */
-bool client_stream_is_too_slow(const struct client_stream *, struct rate *, uint64_t moved);
+/* Behind a piece of its body: is that too little? The time does not count in which other bodies
+ * have used up the window. */
+bool client_stream_sends_too_slowly(struct client_stream *);
 
 static inline void client_stream_fail_body(struct client_stream *s, enum incoming_fault fault,
                                            const char *text)

@@ -163,7 +163,7 @@ void client_stream_take_body(struct h2_stream *stream, struct slice piece)
     stream_pass(s, piece);
     if (s->in.is_done)
         return;
-    if (client_stream_owes_body(s) && client_stream_is_too_slow(s, &s->in.sent, s->in.body_bytes))
+    if (client_stream_sends_too_slowly(s))
         client_stream_fail_body(
             s, INCOMING_TIMED_OUT,
             patience_why(&(struct patience_seen){.state = PATIENCE_BODY, .is_slow = true}));

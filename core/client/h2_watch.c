@@ -11,7 +11,7 @@ static bool stream_is_held(const struct client_stream *s)
     return s->in.client->h2->wire.receive_window <= 0 || s->stream.receive_window <= 0;
 }
 
-bool client_stream_owes_body(const struct client_stream *s)
+static bool stream_owes_body(const struct client_stream *s)
 {
     return !s->in.body_complete && !s->in.is_done && !s->is_paused && !s->in.awaits_continue &&
            !s->is_tunnel;
@@ -23,7 +23,7 @@ static enum patience_state stream_awaits(const struct client_stream *s)
         return PATIENCE_EXCHANGE;
     if (h2_backlog(&s->stream) > 0)
         return PATIENCE_TAKING;
-    return client_stream_owes_body(s) ? PATIENCE_BODY : PATIENCE_EXCHANGE;
+    return stream_owes_body(s) ? PATIENCE_BODY : PATIENCE_EXCHANGE;
 }
 
 static void stream_wait(struct client_stream *s, uint64_t within_ms)
@@ -40,10 +40,19 @@ static uint64_t taken_of(size_t unsent)
     return 0 - (uint64_t)unsent;
 }
 
-bool client_stream_is_too_slow(const struct client_stream *s, struct rate *rate, uint64_t moved)
+static bool stream_is_too_slow(const struct client_stream *s, struct rate *rate, uint64_t moved)
 {
     return rate_is_too_low(rate, client_stream_now_ms(s), moved,
                            s->in.client->clients->config->limits.least_rate);
+}
+
+bool client_stream_sends_too_slowly(struct client_stream *s)
+{
+    uint64_t now_ms = client_stream_now_ms(s), held_ms = s->in.client->h2->held_ms;
+
+    if (!stream_owes_body(s) || !stream_is_too_slow(s, &s->in.sent, s->in.body_bytes))
+        return false;
+    return held_ms == 0 || now_ms - held_ms > RATE_OVER_MS;
 }
 
 static void stream_begin_taking(struct client_stream *s)
@@ -107,7 +116,7 @@ static void stream_look_at_taking(struct client_stream *s, struct patience_seen 
         s->watched_bytes = unsent;
         s->sent_bytes = s->in.client->h2->wire.sent_bytes;
         s->in.took_ms = client_stream_now_ms(s);
-        seen->is_slow = client_stream_is_too_slow(s, &s->in.taken, taken_of(unsent));
+        seen->is_slow = stream_is_too_slow(s, &s->in.taken, taken_of(unsent));
     }
     seen->silent_ms = client_stream_now_ms(s) - s->in.took_ms;
 }

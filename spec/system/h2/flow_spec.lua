@@ -69,6 +69,31 @@ describe("bodies over HTTP/2", function()
     assert.equal("a", client:response(id, 60).body)
   end)
 
+  it("are not too slow while other bodies have used up the window", function()
+    local backend = play.answering(function(request) return tostring(#request.body) end)
+    local lb = h2_lb.start {
+      backends = { backend }, settings = [[limits = { least_rate = 1000000 }, script = { await = 20 },
+      choose = function(ctx, backends)
+        if ctx.path == "/slow" then return backends[1] end
+        lb.sleep(10.5) -- over which the rate is measured
+        return ctx:respond { body = "held" }
+      end,]],
+    }
+    local client = h2_lb.client(lb)
+    local slow = client:get("/slow", { open = true, fields = { { "content-length", "1000" } } })
+    local held = {}
+    for i = 1, 24 do
+      held[i] = client:get("/held", { open = true })
+      play.beside(function() client:write(held[i], ("x"):rep(MIB), true) end)
+    end
+    assert.equal("held", client:response(held[1], 60).body)
+    client:write(slow, ("x"):rep(500), false)
+    client:ping()
+    client:write(slow, ("x"):rep(500), true)
+    assert.equal("1000", client:response(slow, 60).body)
+    client:reset()
+  end)
+
   it("are given up one by one where their client is too slow", function()
     local large = ("x"):rep(4 * MIB)
     local backend = play.answering(function(request) return request.target == "/large" and large or "small" end)
