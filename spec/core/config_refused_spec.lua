@@ -63,7 +63,7 @@ describe("a script's settings", function()
       { "return { health = {\n panic = 1.5 } }", ":2: health.panic: expected a number from 0 to 1, got 1.5" },
       { "return { health = { slow_start = -1 } }",
         ":1: health.slow_start: expected 0 or a number from 0.001 to 86400 (seconds), got -1" },
-      { "return { health = { type = 'udp' } }", ":1: health.type: expected 'tcp' or 'http', got 'udp'" },
+      { "return { health = { type = 'udp' } }", ":1: health.type: expected 'tcp', 'http' or 'grpc', got 'udp'" },
       { "return { health = {\n check = 5 } }", ":2: health.check: expected a function, got a number" },
       { "return { health = {\n type = 'http',\n check = function() end } }",
         ":2: health.type: a check of the script's own has no type" },

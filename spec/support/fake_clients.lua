@@ -4,7 +4,7 @@
 --       the response; or nil, "what went wrong"
 --   world.tcp  = function(address) return function(sent) return "+PONG\r\n" end end
 --       what the peer answers to each send (nil: nothing); or no peer: nil, "what went wrong"
---   world.requests     what went out: { method, url, headers, body, timeout, max_body } each
+--   world.requests     what went out: { method, url, headers, body, timeout, max_body, tls } each
 --
 -- Without them nothing is there: nil, "refused".
 
@@ -12,7 +12,8 @@ local fake_headers = require "spec.support.fake_headers"
 
 local fake_clients = {}
 
-local REQUEST = { method = true, url = true, headers = true, body = true, timeout = true, max_body = true }
+local REQUEST = { method = true, url = true, headers = true, body = true, timeout = true, max_body = true,
+  tls = true }
 
 function fake_clients.http(world)
   local http = {}
@@ -20,7 +21,8 @@ function fake_clients.http(world)
     for name in pairs(given) do
       assert(REQUEST[name], "lb.http.request has no option '" .. tostring(name) .. "'")
     end
-    assert(type(given.url) == "string" and given.url:find "^http://", "lb.http needs a URL that begins with http://")
+    assert(type(given.url) == "string" and given.url:find "^https?://",
+      "lb.http needs a URL that begins with http:// or https://")
     local request = { method = "GET" }
     for name, value in pairs(given) do request[name] = value end
     table.insert(world.requests, request)
@@ -79,7 +81,7 @@ function fake_clients.tcp(world)
   return {
     connect = function(address, given)
       for name in pairs(given or {}) do
-        assert(name == "timeout", "lb.tcp.connect has no option '" .. tostring(name) .. "'")
+        assert(name == "timeout" or name == "tls", "lb.tcp.connect has no option '" .. tostring(name) .. "'")
       end
       if not world.tcp then return nil, "connection refused" end
       local peer, err = world.tcp(address)

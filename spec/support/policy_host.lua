@@ -25,7 +25,11 @@ struct host_tls_client {
   struct slice error, subject, issuer, serial, sha256, pem, dns, uri, email;
   int64_t not_after;
 };
-struct host_tls { struct slice version, cipher, name, alpn; bool resumed; const struct host_tls_client *client; };
+struct host_tls {
+  struct slice version, cipher, name, alpn, traits;
+  bool resumed;
+  const struct host_tls_client *client;
+};
 struct facts_request {
   struct slice id, method, target, path, query, host, scheme, client_ip, listener;
   uint32_t client_port, attempts, retries, tries, idempotent, replayable;
@@ -43,6 +47,7 @@ struct facts_request {
   const char *clean_path_fault;
   bool has_clean_path, has_compared_host, no_log;
   const struct host_tls *tls;
+  const void *grpc;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; uint32_t backend; };
 struct facts_choice { const uint32_t *backends; uint32_t count; uint64_t generation; bool panic; };
