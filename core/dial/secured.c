@@ -46,10 +46,17 @@ static uint64_t look_at_all(const struct secured_wish *wish)
     return look_at(wish->ca) + look_at(wish->cert) * 3 + look_at(wish->key) * 5;
 }
 
-/* An empty slice of NULL. */
+/* An empty slice of NULL. There is room for all of it from the beginning: no memory that is left
+ * while it grows keeps a part of a key. */
 static bool read_file(const char *path, struct buffer *bytes, struct slice *text)
 {
-    int code = path != NULL ? file_read(path, FILE_BYTES_MAX, bytes) : 0;
+    struct stat found;
+    bool has_size = path != NULL && stat(path, &found) == 0 && found.st_size < FILE_BYTES_MAX;
+    int code;
+
+    if (has_size)
+        (void)buffer_reserve(bytes, (size_t)found.st_size + 1);
+    code = path != NULL ? file_read(path, FILE_BYTES_MAX, bytes) : 0;
 
     *text = buffer_slice(bytes);
     if (code == 0)
@@ -241,7 +248,6 @@ static struct secured *add(struct buffer *id, const struct secured_wish *wish, u
     }
     all_count++;
     list_append(&all, &s->node);
-    trim();
     return s;
 }
 
@@ -261,7 +267,9 @@ struct secured *secured_use(const struct secured_wish *wish, uint64_t now_ms, co
         buffer_dispose(&id);
     else
         s = add(&id, wish, now_ms);
-    return secured_hold(s);
+    secured_hold(s);
+    trim(); /* those that nobody holds */
+    return s;
 }
 
 struct secured *secured_hold(struct secured *s)

@@ -104,7 +104,7 @@ static enum talk_step talk_look(struct talk *t)
 
     if (t->wish == TALK_LINE)
         step = talk_look_for_line(t);
-    else if (buffer_length(&t->in) >= t->wanted)
+    else if (t->wish == TALK_READ && buffer_length(&t->in) >= t->wanted)
         step = talk_take(t, t->wanted, t->wanted);
     if (step == TALK_WAITS && t->has_ended)
         return talk_fail_by_end(t);
@@ -161,7 +161,7 @@ static void on_bytes(struct stream *s, struct slice bytes)
     struct talk *t = link_of(s)->owner;
 
     if (held_append(&t->in, bytes))
-        talk_tell(t, talk_look(t));
+        talk_tell(t, t->wish == TALK_SEND ? TALK_WAITS : talk_look(t));
     else
         talk_tell(t, talk_fail(t, "limit", held_too_many));
 }

@@ -63,6 +63,8 @@ static inline void stream_keep_alive(const struct stream *s)
  * the owner reads. */
 static inline enum socket_look stream_look(struct stream *s)
 {
+    if (s->tls != NULL && s->failure == 0 && stream_has_kept(s))
+        return SOCKET_BYTES; /* perhaps with an end behind them */
     if (s->failure != 0 || s->has_ended)
         return SOCKET_BROKEN;
     return s->tls == NULL ? socket_look(stream_fd(s)) : stream_look_sealed(s);

@@ -18,8 +18,8 @@ bool stream_report_kept(struct stream *s)
     struct buffer kept = tls_take_kept(s->tls);
 
     s->events->on_bytes(s, buffer_slice(&kept));
+    loop_end_event(s->loop); /* they are borrowed until then */
     buffer_dispose(&kept);
-    loop_end_event(s->loop);
     return !s->is_closing && s->wants_kept;
 }
 

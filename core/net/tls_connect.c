@@ -68,6 +68,8 @@ static void connect_fail(struct tls *t, struct tls_took *took)
 {
     bool lacked = tls_library_lacked_memory();
 
+    if (t->target_version == t->target->version)
+        tls_remote_forget(t->target); /* the session that was offered may be why it failed */
     connect_refuse(t, lacked ? TLS_REFUSED_MEMORY : TLS_REFUSED_HANDSHAKE, why_of(t));
     took->refuses = true;
 }

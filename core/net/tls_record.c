@@ -147,8 +147,10 @@ static bool keys_derive(struct tls_keys *keys)
                     expand(suite, NULL, "iv", keys->iv, TLS_IV_BYTES);
 
     (void)EVP_MAC_init(suite->hmac, no_key, suite->secret_bytes, NULL); /* forgets the secret */
-    keys->id = ++last_id;
-    keys->sequence = 0;
+    if (is_right) { /* else the numbers go on: none serves twice with a key */
+        keys->id = ++last_id;
+        keys->sequence = 0;
+    }
     return is_right;
 }
 

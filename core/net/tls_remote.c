@@ -37,10 +37,16 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     if (t->target_version != target->version)
         return 0;
     if (SSL_session_reused(ssl) == 0)
-        target->verified_ms = clock_steady_ms();
+        target->verified_ms = t->began_us / 1000; /* not the time of a late ticket */
     SSL_SESSION_free(target->session);
     target->session = session;
     return 1; /* the reference is ours now */
+}
+
+void tls_remote_forget(struct tls_target *target)
+{
+    SSL_SESSION_free(target->session);
+    target->session = NULL;
 }
 
 /* --- the context --- */

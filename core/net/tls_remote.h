@@ -54,5 +54,6 @@ bool tls_remote_try(const struct tls_remote_rules *, struct buffer *error) MUST_
 /* In the client's role, with the name, the protocols and the session. NULL: there is no memory, or
  * the library knows why. */
 struct ssl_st *tls_remote_ssl(const struct tls_target *);
+void tls_remote_forget(struct tls_target *); /* its session */
 
 #endif

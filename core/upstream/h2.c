@@ -48,6 +48,13 @@ static bool takes_streams(const struct backend_h2 *c)
     return list_has_node(&c->node);
 }
 
+bool backend_h2_is_outdated(const struct backend_h2 *c)
+{
+    const struct tls *tls = c->stream.tls;
+
+    return tls != NULL && tls->target_version != c->sharing->target->version;
+}
+
 void backend_h2_retire(struct backend_h2 *c)
 {
     list_remove(&c->node);

@@ -101,9 +101,8 @@ struct backend_stream {
     struct response response;      /* of it the heads alone are fed */
     struct buffer held;            /* of the body: what came while the borrower wanted none */
     size_t owed;                   /* bytes of it that were passed on, without new credit so far */
-    uint64_t began_at_poll;
-    struct deferred later; /* what is held goes on; or the memory goes */
-    const char *why;       /* it has failed while it was held; NULL: it has not */
+    struct deferred later;         /* what is held goes on; or the memory goes */
+    const char *why;               /* it has failed while it was held; NULL: it has not */
     enum outgoing_failure failure;
     bool is_paused, has_end, has_no_body;
 };
@@ -116,8 +115,9 @@ int backend_h2_open(struct backend_h2 **, struct sharing *, const struct sockadd
 void backend_h2_begin(struct backend_h2 *); /* it is connected */
 void backend_h2_close(struct backend_h2 *); /* its streams fail */
 bool backend_h2_has_room(const struct backend_h2 *);
-void backend_h2_retire(struct backend_h2 *);      /* no new streams; closes when it has none */
-void backend_h2_note_stream(struct backend_h2 *); /* one more */
+void backend_h2_retire(struct backend_h2 *); /* no new streams; closes when it has none */
+bool backend_h2_is_outdated(const struct backend_h2 *);       /* it shook hands by other rules */
+void backend_h2_note_stream(struct backend_h2 *);             /* one more */
 void backend_h2_note_end(struct backend_h2 *, bool was_late); /* one less */
 
 /* --- h2_sharing.c: what a connection tells it --- */

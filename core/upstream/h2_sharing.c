@@ -270,6 +270,8 @@ void sharing_on_opened(struct sharing_opening *o, struct backend_h2 *c, int stat
         opening_end(o);
         backend_h2_begin(c);
         sharing_on_room(sharing);
+        if (backend_h2_is_outdated(c)) /* the rules of its handshake hold no more */
+            backend_h2_retire(c);
     } else if (opening_lost(&o->opening, c, status)) {
         opening_end(o);
         fail_waits(sharing, &to, status, why);

@@ -239,8 +239,8 @@ static const char *why_broken(const struct backend_stream *s, const char *why)
                                    : "closed in the middle of the response";
 }
 
-/* Of a connection that broke. A write that failed at once, in the turn in which the stream began,
- * has taken nothing of it to the backend. */
+/* Of a connection that broke. Nobody knows how much of the request the backend has seen: a turn may
+ * have several writes, of which the last has failed. */
 static enum outgoing_failure failure_of_loss(const struct backend_stream *s)
 {
     const struct backend_h2 *c = s->connection;
@@ -249,8 +249,6 @@ static enum outgoing_failure failure_of_loss(const struct backend_stream *s)
         return OUTGOING_TLS;
     if (s->half.bytes_read > 0)
         return OUTGOING_RESET;
-    if (c->stream.failure != 0 && s->began_at_poll == loop_poll(s->half.loop))
-        return OUTGOING_UNPROCESSED;
     return c->has_served ? OUTGOING_STALE : OUTGOING_RESET;
 }
 
@@ -322,7 +320,6 @@ static void half_begin(struct outgoing *o)
 {
     struct backend_stream *s = half_stream(o);
 
-    s->began_at_poll = loop_poll(o->loop);
     s->connection->wire.head_max = (uint32_t)o->request->limits->head;
     response_expect(&s->response, o->request->limits, o->request->arena, o->request->answers_head,
                     false, ignore_body);

@@ -249,13 +249,21 @@ static void pool_keep_bound(struct pool *pool, struct h1_connection *c)
     bond_tie(c->bonds, &c->bond);
 }
 
+/* It shook hands by rules that hold no more. */
+static bool is_outdated(const struct pool *pool, const struct h1_connection *c)
+{
+    const struct tls *tls = c->stream.tls;
+
+    return tls != NULL && tls->target_version != pool->target.version;
+}
+
 static void pool_return_connection(struct outgoing *o)
 {
     struct h1_connection *c = h1_of(o);
     struct pool *pool = c->pool;
 
     DCHECK(o->state == OUTGOING_OVER);
-    if (pool->is_closing || !h1_is_reusable(c)) {
+    if (pool->is_closing || !h1_is_reusable(c) || is_outdated(pool, c)) {
         h1_close(c);
         return;
     }
