@@ -45,7 +45,7 @@ static void h2_client_watch(struct client *c)
 
     if (h->is_in_head)
         deadline_set(loop, &c->deadline, patience_ms(PATIENCE_HEAD, timeouts));
-    else if (h->wire.is_draining && !h->is_final)
+    else if (h->wire.drains && !h->is_final)
         deadline_set(loop, &c->deadline, DRAIN_MS);
     else if (h->count > 0)
         deadline_rest(&c->deadline);
@@ -84,7 +84,7 @@ static void h2_client_give_up(struct client *c, const char *why)
 
 void h2_client_drain(struct client *c)
 {
-    if (c->state != CLIENT_H2 || c->h2->wire.is_draining)
+    if (c->state != CLIENT_H2 || c->h2->wire.drains)
         return;
     h2_drain(&c->h2->wire);
     if (!c->h2->is_in_head)
@@ -134,7 +134,7 @@ void h2_client_late(struct client *c)
         h2_client_linger(c);
     else if (h->is_in_head)
         h2_client_give_up(c, "request head not complete within timeouts.request_head");
-    else if (h->wire.is_draining && !h->is_final)
+    else if (h->wire.drains && !h->is_final)
         h2_client_drain_at_last(c);
     else if (h->count == 0)
         h2_client_give_up(c, "timeouts.keep_alive");

@@ -102,6 +102,10 @@ static void send_reply(struct incoming *in, struct slice head, struct slice body
 
     if (s->is_closed)
         return;
+    if (s->asks_switch && slice_begins(head, SLICE("HTTP/1.1 2"))) { /* it would be a tunnel */
+        head = SLICE("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+        body.length = 0;
+    }
     h2_send_head(&s->stream, head, (struct slice){"", 0}, body.length == 0);
     if (body.length == 0)
         return;

@@ -72,6 +72,8 @@ static enum request_fault stream_check(struct client_stream *s, const struct h2_
         return fault;
     if (head->protocol.length > 0) {
         s->asks_switch = true; /* no body, but a tunnel; wants_upgrade is set */
+        if (head->has_length)
+            return REQUEST_BAD_FRAMING;
     } else if (!head->has_length) {
         if (slice_is(in->parse.head.method, SLICE("TRACE")))
             return REQUEST_TRACE_WITH_BODY;

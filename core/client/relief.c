@@ -53,10 +53,12 @@ static void holders_weigh(struct holders *holders, struct client *c)
     if (c->state == CLIENT_CLOSING)
         return;
     if (c->h2 != NULL) {
-        own += mem_size(c->h2) + h2_held_bytes(&c->h2->wire);
+        own += mem_size(c->h2);
         holders_weigh_streams(holders, c);
     }
     bytes = client_held_bytes(c);
+    if (c->h2 != NULL) /* a head that is not complete is of no stream */
+        bytes += h2_held_bytes(&c->h2->wire);
     if (bytes > 0)
         holders_note(holders, c, NULL, bytes);
     else if (client_is_resting(c))

@@ -30,5 +30,7 @@ enum h2_verdict h2_rule(enum h2_stream_state state, enum h2_type type, enum h2_r
         return H2_IS_IGNORED;
     if (type == H2_HEADERS && state == H2_IDLE && role == H2_CLIENT) /* a server opens none */
         return H2_BREAKS_CONNECTION;
+    if ((type == H2_HEADERS || type == H2_DATA) && state == H2_FORGOTTEN && role == H2_CLIENT)
+        return H2_IS_IGNORED; /* we have opened it, and have given it up */
     return (enum h2_verdict)rules[type][state];
 }

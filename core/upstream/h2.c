@@ -93,6 +93,7 @@ bool backend_h2_has_room(const struct backend_h2 *c)
     if (first == 0 || first > FIRST_STREAMS)
         first = FIRST_STREAMS;
     return takes_streams(c) && !c->is_refusing && c->streams < c->sharing->streams_max &&
+           c->wire.open_streams < c->sharing->streams_max && /* with those that still send */
            h2_may_open(&c->wire, first);
 }
 

@@ -192,24 +192,39 @@ static void fail_waits(struct sharing *sharing, const struct sockaddr_storage *t
     }
 }
 
-static size_t count_nodes(const struct list_node *list)
+static size_t count_openings(const struct sharing *sharing, const struct sharing_wait *wait)
 {
+    const struct list_node *all = &sharing->openings;
     size_t count = 0;
 
-    for (const struct list_node *node = list->next; node != list; node = node->next)
-        count++;
+    for (const struct list_node *node = all->next; node != all; node = node->next) {
+        const struct sharing_opening *o = list_entry(node, struct sharing_opening, node);
+
+        count += leads_to(wait, (const struct sockaddr *)&o->to) ? 1 : 0;
+    }
     return count;
 }
 
-/* Streams that connections will take that are not there, or not complete, at this moment. */
-static size_t expected_room(const struct sharing *sharing)
+static size_t count_waits(const struct sharing *sharing, const struct sockaddr *to)
+{
+    size_t count = 0;
+
+    for (const struct list_node *node = sharing->waits.next; node != &sharing->waits;
+         node = node->next)
+        count += leads_to(wait_at(node), to) ? 1 : 0;
+    return count;
+}
+
+/* Streams that connections will take that are not there, or not complete, at this moment. Of those
+ * under way only those that lead where the request wants to go: the others may never open. */
+static size_t expected_room(const struct sharing *sharing, const struct sharing_wait *wait)
 {
     const struct list_node *all = &sharing->connections;
     size_t each = sharing->streams_max, room;
 
     if (sharing->peer_max > 0 && sharing->peer_max < each)
         each = sharing->peer_max;
-    room = count_nodes(&sharing->openings) * each;
+    room = count_openings(sharing, wait) * each;
     for (const struct list_node *node = all->next; node != all; node = node->next) {
         const struct backend_h2 *c = connection_at(node);
 
@@ -219,16 +234,34 @@ static size_t expected_room(const struct sharing *sharing)
     return room;
 }
 
+/* One to whose address too few connections are under way; NULL: there is none. */
+static const struct sharing_wait *find_unserved(const struct sharing *sharing)
+{
+    const struct sharing_wait *last = NULL; /* others to its address need not be counted again */
+
+    for (const struct list_node *node = sharing->waits.next; node != &sharing->waits;
+         node = node->next) {
+        const struct sharing_wait *wait = wait_at(node);
+
+        if (last != NULL && leads_to(last, wait->to))
+            continue;
+        if (expected_room(sharing, wait) < count_waits(sharing, wait->to))
+            return wait;
+        last = wait;
+    }
+    return NULL;
+}
+
 static void open_more(struct sharing *sharing)
 {
-    while (!list_is_empty(&sharing->waits) &&
-           expected_room(sharing) < count_nodes(&sharing->waits)) {
-        const struct sharing_wait *first = wait_at(sharing->waits.next);
+    const struct sharing_wait *wait;
+
+    while ((wait = find_unserved(sharing)) != NULL) {
         struct sockaddr_storage to;
         int status;
 
-        memcpy(&to, first->to, (size_t)address_length(first->to));
-        status = opening_begin(sharing, first);
+        memcpy(&to, wait->to, (size_t)address_length(wait->to));
+        status = opening_begin(sharing, wait);
         if (status != 0)
             fail_waits(sharing, &to, status, NULL);
     }

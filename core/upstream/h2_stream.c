@@ -51,7 +51,7 @@ static void half_leave(struct backend_stream *s, bool was_late)
 
 static void half_close(struct outgoing *o)
 {
-    half_leave(half_stream(o), o->is_late);
+    half_leave(half_stream(o), o->is_late || o->bytes_read == 0); /* nobody knows if it lives */
 }
 
 static void half_fail(struct backend_stream *s, enum outgoing_failure failure, const char *text)

@@ -90,7 +90,7 @@ struct h2_kind { /* of connections; all that is constant for them */
 
 /* --- the connection --- */
 
-enum { H2_BUCKETS = 16, H2_ENDED_KEPT = 8, H2_RESET_KEPT = 32 };
+enum { H2_BUCKETS = 16, H2_ENDED_KEPT = 8, H2_RESET_KEPT = 128 };
 
 struct h2 { /* all of it is h2's, but for what the comments name */
     struct stream *stream;
@@ -181,6 +181,7 @@ struct h2_stream { /* embedded; zeros before on_open gives it, or h2_open_stream
     bool has_length;
     bool answers_head;
     bool has_final;    /* head of a response */
+    bool is_answered;  /* server: the final head went out */
     bool is_stopped;   /* the owner waits for on_drained */
     bool is_detached;  /* released while bytes wait */
     uint8_t updates;   /* WINDOW_UPDATEs that we have sent, up to 2 */

@@ -227,7 +227,10 @@ static void take_reset(struct h2 *h, const struct h2_frame *frame, struct slice 
         return;
     }
     if (verdict == H2_GOES_ON) {
-        cost = h->kind->role == H2_SERVER ? H2_COST_RESET : 0; /* of ours there are only so many */
+        if (h->kind->role == H2_CLIENT)
+            cost = 0;             /* of ours there are only so many */
+        else if (!s->is_answered) /* else that is how a watch ends, or a call past its time */
+            cost = H2_COST_RESET;
         h2_stream_end(s, H2_RESET_BY_PEER, &(struct h2_reset){H2_BY_PEER, code, "RST_STREAM"});
     }
     h2_charge(h, cost, "streams that are reset");

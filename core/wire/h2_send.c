@@ -131,6 +131,7 @@ static void add_lines(struct h2_stream *s, enum h2_head_kind kind, struct slice 
     if (kind == H2_REQUEST || (kind == H2_RESPONSE && head.status >= 200)) {
         h->heads_bytes -= s->head_bytes;
         s->head_bytes = 0;
+        s->is_answered = true;
     }
     arena_dispose(&scratch);
 }
@@ -155,8 +156,11 @@ static void send_head(struct h2_stream *s, struct slice lines, struct slice sche
         return;
     add_lines(s, is_request ? H2_REQUEST : H2_RESPONSE, lines, scheme, connects, is_end);
     s->is_sent = is_end;
-    if (is_end)
-        h2_end_local(s);
+    if (!is_end)
+        return;
+    if (!is_request && stream_backlog(h->stream) > 0 && h->replies < UINT8_MAX)
+        h->replies++; /* nothing else holds back a peer that asks on and does not read */
+    h2_end_local(s);
 }
 
 void h2_send_head(struct h2_stream *s, struct slice lines, struct slice scheme, bool is_end)
