@@ -37,7 +37,7 @@ wanted_for() {
             echo "curl openssl nghttp2-client nghttp2-server varnish python3-websockets python3-grpcio"
             ;;
         world) # for make test-world: what lb meets out there
-            echo "testssl.sh bsdextrautils dnsutils pebble certbot nginx haproxy nodejs"
+            echo "testssl.sh pebble certbot nginx haproxy nodejs"
             ;;
         peers) echo "haproxy nginx" ;; # for make peers-conformance
         bench) # for make bench
