@@ -40,7 +40,7 @@ end
 function load.check(scenario, url)
   local words = {
     "curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{size_header} %{size_download}", "--max-time", "10",
-    "-k", "-A", "", "-H", "Accept:", url .. scenario.path,
+    "--http1.1", "-k", "-A", "", "-H", "Accept:", url .. scenario.path, -- as the load does
   }
   if scenario.post then
     local body = process.file("posted", ("p"):rep(scenario.post))
