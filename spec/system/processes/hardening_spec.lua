@@ -26,9 +26,8 @@ describe("the script that all go by", function()
           if rights == "r--s" and supervisor[range] == "rw-s" then read_only[range] = (read_only[range] or 0) + 1 end
         end
       end
-      local range, count = next(read_only)
-      assert.is_nil(next(read_only, range))
-      assert.equal(3, count)
+      assert.truthy(next(read_only))
+      for range, count in pairs(read_only) do assert.equal(3, count, range) end -- files of tls, too
     end
     are_read_only()
     play.file("some.lua", ("return { listen = '127.0.0.1:0', backends = %q, workers = 2, timeouts = { connect = 2 } }")
