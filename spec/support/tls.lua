@@ -12,6 +12,7 @@
 --                                        true when hands are shaken, or nil and why not
 --     both         a file with certificate and key;  version: as above
 --     ca           a file: clients have to show a certificate that it has signed
+--     greeting     is sent with what completes the handshake
 --   tls.backend(options, serve)          such a backend; serve(conn, n) plays each connection whose
 --                                        handshake has succeeded, and that has a byte then;
 --                                        b.handshakes: { resumed, version, name } of each, or
@@ -117,6 +118,7 @@ local function shake(self)
   crypto.ERR_clear_error()
   local status = ssl.SSL_do_handshake(self.ssl)
   self.is_open = status == 1
+  if self.is_open and self.greeting then ssl.SSL_write(self.ssl, self.greeting, #self.greeting) end
   if status ~= 1 and ssl.SSL_get_error(self.ssl, status) ~= WANT_READ then self.failed = reason() end
   self:flush()
 end
@@ -239,11 +241,13 @@ end
 
 -- The handle of a raw connection becomes the handle of a TLS connection.
 local function begin(conn, options, is_server)
-  local self = setmetatable({ tcp = conn.handle, drip = options.drip }, Handle)
+  local self = setmetatable({ tcp = conn.handle, drip = options.drip, greeting = options.greeting }, Handle)
   self.ssl = (is_server and new_server_ssl or new_ssl)(options)
   self.into, self.out = crypto.BIO_new(crypto.BIO_s_mem()), crypto.BIO_new(crypto.BIO_s_mem())
   ssl.SSL_set_bio(self.ssl, self.into, self.out)
   conn.handle:read_stop()
+  local early = conn:exactly(#conn:peek()) -- the spec has looked at them
+  crypto.BIO_write(self.into, early, #early)
   conn.handle = self
   conn:go_on()
   shake(self)

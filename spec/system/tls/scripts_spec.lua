@@ -119,6 +119,28 @@ describe("a script", function()
     end
   end)
 
+  it("asks in more ways at once than are kept for later", function()
+    local ways, came = 70, 0
+    local peer = tls.backend({ both = both }, function(conn)
+      conn:request()
+      came = came + 1
+      play.wait("all to be under way", function() return came == ways end)
+      conn:send(HELLO)
+    end)
+    local lb = start(peer, [[local options = { name = ctx.path:sub(2) .. ".internal", verify = false }
+      local res, why = lb.http.get("https://$PEER/", { tls = options, timeout = 60 })
+      return ctx:respond { body = res and res.body or why }]])
+    local clients, got, names = {}, 0, {}
+    for i = 1, ways do
+      clients[i] = lb:connect()
+      clients[i]:send(("GET /n%d HTTP/1.1\r\nHost: a\r\n\r\n"):format(i))
+    end
+    for i = 1, ways do got = got + (clients[i]:response().body == "hello" and 1 or 0) end
+    for _, handshake in ipairs(peer.handshakes) do names[handshake.name] = true end
+    for i = 1, ways do assert.is_true(names[("n%d.internal"):format(i)]) end
+    assert.equal(ways, got)
+  end)
+
   it("cannot give options of TLS to http://", function()
     local peer = play.hello "plain"
     local lb = start(peer, [[local _, why = lb.http.get("http://$PEER/", { tls = { verify = false } })
@@ -146,6 +168,24 @@ describe("a script", function()
     assert.matches("^tls: ", start(peer, [[local conn, why = lb.tcp.connect("$PEER", { tls = true, timeout = 30 })
       return ctx:respond { body = why or "open" }]]):fetch("/").body)
   end)
+
+  for _, version in ipairs { "1.2", "1.3" } do
+    it("reads with lb.tcp what comes behind a handshake of TLS " .. version .. " while it sleeps", function()
+      local peer = play.backend { accept = function(conn)
+        if not tls.accept(conn, { both = both, version = version, greeting = "220 ready\r\n" }) then return end
+        conn:send("221 " .. (conn:line() or "") .. "\r\n")
+      end }
+      local lb = start(peer, [[local conn, why = lb.tcp.connect("$PEER", { tls = { ca = "$CA" } })
+        if not conn then return ctx:respond { body = why } end
+        lb.sleep(0.05)
+        local greeting, err = conn:line()
+        conn:send "bye\n"
+        local answer, other = conn:line()
+        conn:close()
+        return ctx:respond { body = (greeting or err) .. ", " .. (answer or other) }]])
+      assert.equal("220 ready, 221 bye", lb:fetch("/").body)
+    end)
+  end
 
   it("sees that an answer over TLS was cut", function()
     local peer = tls.backend({ both = both }, function(conn)
