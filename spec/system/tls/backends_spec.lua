@@ -149,6 +149,46 @@ describe("a backend over TLS", function()
     assert.equal(200, lb:fetch("/").status)
   end)
 
+  -- names of the certificate, what is said before and after a reload, and what becomes of the next request
+  for _, case in ipairs {
+    { "verify = false and then true", { "other.test" }, "verify = false", "ca = $CA", 502 },
+    { "a name and then another", { "a.test" }, "ca = $CA, name = 'a.test'", "ca = $CA, name = 'b.test'", 502 },
+    { "a name and then another that it has, too", { "a.test", "b.test" }, "ca = $CA, name = 'a.test'",
+      "ca = $CA, name = 'b.test'", 200 },
+  } do
+    local what, names, before, after, status = unpack(case)
+    it("is not asked by " .. what .. " on the connection that a response was using", function()
+      local pair = authority.make { by = ca, names = names }
+      local asked, may_end = {}, false
+      local backend = tls.backend({ both = pair.both }, function(conn, n)
+        while conn:request() do
+          asked[#asked + 1] = n
+          conn:send "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"
+          play.wait("the reload", function() return #asked ~= 2 or may_end end)
+          conn:send "lo"
+        end
+      end)
+      local function text(options)
+        return ([[return { health = function() return true end,
+          backends = { { name = "one", address = %q, tls = { %s } } } }]]):format(
+          "https://" .. backend.address, (options:gsub("%$CA", ("%q"):format(ca.cert))))
+      end
+      local lb, say = reloading.start(text(before))
+      assert.equal("hello", lb:fetch("/").body)
+      local client = lb:connect()
+      client:send "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+      local head = client:head()
+      assert.equal("reload", say(text(after)).event)
+      may_end = true
+      assert.equal("hello", client:body_of(head).body)
+      client:send "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+      assert.equal(status, client:response().status)
+      assert.equal(asked[1], asked[2]) -- it was kept
+      assert.not_equal(asked[1], asked[3])
+      if status == 502 then assert.matches("mismatch", reason_of(lb)) end
+    end)
+  end
+
   it("keeps its connection for the next request", function()
     local pair = authority.make { by = ca, names = { "IP:127.0.0.1" } }
     local backend = tls.backend({ both = pair.both }, hello)
