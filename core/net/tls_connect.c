@@ -45,6 +45,8 @@ struct tls *tls_connect_new(struct tls_target *target, struct loop *loop, void *
 
 static void connect_refuse(struct tls *t, enum tls_refusal refusal, const char *why)
 {
+    if (t->target_version == t->target->version)
+        tls_remote_forget(t->target); /* the session that was offered may be why */
     t->refusal = (uint8_t)refusal;
     t->why = why;
     list_remove(&t->turn);
@@ -68,8 +70,6 @@ static void connect_fail(struct tls *t, struct tls_took *took)
 {
     bool lacked = tls_library_lacked_memory();
 
-    if (t->target_version == t->target->version)
-        tls_remote_forget(t->target); /* the session that was offered may be why it failed */
     connect_refuse(t, lacked ? TLS_REFUSED_MEMORY : TLS_REFUSED_HANDSHAKE, why_of(t));
     took->refuses = true;
 }

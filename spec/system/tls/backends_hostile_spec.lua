@@ -1,5 +1,6 @@
 -- Backends over TLS that break off, are slow, send what nobody asked for, or change under way.
 local authority = require "spec.support.authority"
+local hello = require "spec.support.hello"
 local play = require "spec.support.play"
 local tls = require "spec.support.tls"
 
@@ -79,6 +80,41 @@ describe("a backend over TLS", function()
     end)
     assert.equal("slow", start(backend):fetch("/").body)
   end)
+
+  for what, refuse in pairs {
+    ["an alert"] = function(conn)
+      conn:send "\21\3\3\0\2\2\40"
+      conn:rest()
+    end,
+    ["an end"] = function(conn)
+      conn:finish()
+      conn:rest()
+    end,
+    ["noise"] = function(conn)
+      conn:send(("\0"):rep(100))
+      conn:rest()
+    end,
+    ["a reset"] = function(conn) conn:reset() end,
+  } do
+    it("that meets each session with " .. what .. " is asked without one after that", function()
+      local offers = {}
+      local backend = tls.backend({ both = both, version = "1.3", before = function(conn)
+        local said = play.wait("a hello", function()
+          local step, read = hello.read(conn:peek())
+          return step ~= "more" and read
+        end)
+        offers[#offers + 1] = said.psk
+        if said.psk then refuse(conn) end
+      end }, function(conn)
+        conn:request()
+        conn:send "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
+      end)
+      local lb, seen = start(backend), {}
+      for i = 1, 5 do seen[i] = lb:fetch("/").status end
+      assert.same({ 200, 502, 200, 502, 200 }, seen)
+      assert.same({ false, true, false, true, false }, offers)
+    end)
+  end
 
   it("that breaks its records in an answer has failed", function()
     local backend = tls.backend({ both = both }, function(conn)
