@@ -111,6 +111,17 @@ describe("abuse", function()
     t:sent()
   end)
 
+  it("is not what a client does that ends many watches", function()
+    local t = server()
+    for id = 1, 299, 2 do
+      t:feed(get(id))
+      core.talk_head(id, "HTTP/1.1 200 OK\r\n\r\n", false)
+      t:feed(frames.rst(id, "CANCEL"))
+      assert.is_true(core.talk_is_alive())
+    end
+    t:sent()
+  end)
+
   it("is not what a client does that uploads in small pieces", function()
     local t = server { connection = 1000000 }
     t:feed(post(1))
@@ -137,6 +148,22 @@ describe("a peer that does not read", function()
     t:sent()
     assert.same({ "drained 1", "drained 5" }, t.events())
     assert.equal(0, tonumber(core.talk_backlog(5)))
+  end)
+
+  it("is not read if it asks for more and more that has no body", function()
+    local t = server { sndbuf = 4608 }
+    t:feed(get(1))
+    core.talk_head(1, "HTTP/1.1 200 OK\r\n\r\n", false)
+    core.talk_body(1, ("x"):rep(60000), 60000)
+    for id = 3, 19, 2 do
+      assert.is_false(core.talk_is_paused())
+      t:feed(frames.headers(id, fields "HEAD", LAST))
+      core.talk_head(id, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", true)
+    end
+    assert.is_true(core.talk_is_paused())
+    t.events()
+    t:sent()
+    assert.is_false(core.talk_is_paused())
   end)
 
   it("has no more than a few replies waiting: then it is not read", function()

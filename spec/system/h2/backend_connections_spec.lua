@@ -136,6 +136,40 @@ describe("a connection to a backend in HTTP/2", function()
     assert.equal(2, backend.served)
   end)
 
+  for how, times in pairs {
+    ["their clients left"] = "connect = 0.1", ["their time was over"] = "connect = 0.1, request = 0.1",
+  } do
+    it("is asked, too, if three requests got nothing and " .. how, function()
+      local pings, seen = 0, 0
+      local backend = h2.backend(function() seen = seen + 1 end, {
+        acks = false,
+        on_frame = function(frame, p)
+          if frame.type == "SETTINGS" and not frame:has "ACK" then p:send(frames.settings_ack()) end
+          if frame.type == "PING" then pings = pings + 1 end
+        end,
+      })
+      local lb = balancer({ backend }, ([[
+        timeouts = { %s },
+        on_failure = function() return "fail" end,
+        health = { interval = 60, timeout = 5, eject_after = 0 },
+      ]]):format(times))
+      for i = 1, 3 do
+        local client = play.client(lb)
+        client:send(GET)
+        play.wait("the request", function() return seen == i end)
+        if how == "their clients left" then client:reset() else assert.equal(504, client:response().status) end
+        lb:exchange({}, i)
+      end
+      play.wait("a PING", function() return pings == 1 end)
+      play.wait("its end", function() return #backend:connections() == 0 end)
+      local client = play.client(lb)
+      client:send(GET)
+      play.wait("one more request", function() return seen == 4 end)
+      assert.equal(2, backend.served)
+      client:reset()
+    end)
+  end
+
   it("stays if the PING is answered", function()
     local pings = 0
     local backend = h2.backend(function(s)

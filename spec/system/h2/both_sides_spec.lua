@@ -42,6 +42,51 @@ describe("a stream of a client on a stream of a backend", function()
     p:check()
   end)
 
+  it("that its client gave up with many others takes nothing from other clients", function()
+    local held, other, peer = {}, nil, nil
+    local backend = h2.backend(function(s, p)
+      peer = p
+      if s.path == "/many" then held[#held + 1] = s else other = s end
+    end)
+    local lb = start(backend)
+    local leaving, staying = h2.client(lb), h2.client(lb)
+    local id = staying:get "/"
+    play.wait("the other stream", function() return other end)
+    for _ = 1, 80 do leaving:get "/many" end
+    play.wait("many streams", function() return #held == 80 end)
+    leaving:close()
+    for _, s in ipairs(held) do play.wait("its reset", function() return s.of.reset end) end
+    for _, s in ipairs(held) do -- they were on their way
+      s:say { { ":status", "200" } }
+      peer:send(frames.data(s.id, "late", { last = true }))
+    end
+    other:answer "x"
+    assert.equal("x", staying:response(id).body)
+    id, other = staying:get "/", nil
+    play.wait("one more stream", function() return other end)
+    other:answer "y"
+    assert.equal("y", staying:response(id).body)
+    assert.same({ {}, {}, 1 }, { peer.goaways, lb:events "backend_ejected", backend.served })
+    staying:check()
+  end)
+
+  it("that is a watch may be ended by its client, and the next one, 150 times", function()
+    local backend = h2.backend(function(s)
+      if s.path == "/" then return s:answer "x" end
+      s:say { { ":status", "200" }, { "content-type", "application/grpc" } }
+    end)
+    local lb = start(backend)
+    local p = h2.client(lb)
+    for _ = 1, 150 do
+      local id = p:get "/watch"
+      assert.equal(200, p:head(id).status)
+      p:send(frames.rst(id, "CANCEL"))
+    end
+    assert.equal("x", p:fetch("/").body)
+    assert.same({ {}, {}, 1 }, { p.goaways, lb:events "h2_abuse", backend.served })
+    p:check()
+  end)
+
   it("passes a trailers-only answer on", function()
     local backend = h2.backend(function(s)
       s:whole()

@@ -50,6 +50,22 @@ describe("a connection of HTTP/2", function()
     assert.same({ code = 0, signal = 0 }, lb:wait_exit(5))
   end)
 
+  it("ends soon in a drain, too, if its client has said GOAWAY before", function()
+    local backend, go_on = patient()
+    local lb = h2_lb.start { backends = { backend } }
+    local client = h2_lb.client(lb)
+    local id = client:get "/"
+    play.wait("the backend", function() return #backend.requests == 1 end)
+    client:send(frames.goaway(0, "NO_ERROR"))
+    client:ping()
+    lb:signal "sigterm"
+    assert.equal("NO_ERROR", client:goaway().code)
+    go_on()
+    assert.equal("answer", client:response(id).body)
+    assert.equal("end", client:ended_by_peer())
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit(5))
+  end)
+
   it("loses no request of many clients over a drain", function()
     local lb = h2_lb.start { backends = { play.hello "a" }, workers = 2, tls = true }
     local served, clients = 0, {}

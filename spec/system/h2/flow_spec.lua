@@ -177,6 +177,39 @@ describe("bodies over HTTP/2", function()
   end)
 end)
 
+describe("a client of HTTP/2 that asks on and does not read", function()
+  after_each(h2_lb.clear)
+
+  it("is not read either, also if no answer has a body, and goes on when it reads", function()
+    local MOST, BATCH = 8000, 50
+    local seen, sent, ids = 0, 0, {}
+    local large = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Large: " .. ("&"):rep(7000) .. "\r\n\r\n"
+    local backend = play.backend(function(conn)
+      while conn:request() do
+        seen = seen + 1
+        conn:send(large)
+      end
+    end)
+    local lb = h2_lb.start { backends = { backend } }
+    local client = h2_lb.client(lb)
+    client:settled()
+    client.conn:hold()
+    repeat
+      for _ = 1, BATCH do ids[#ids + 1] = client:get("/", { method = "HEAD" }) end
+      sent = sent + BATCH
+      local before = -1
+      while seen < sent and before < seen do
+        before = seen
+        play.until_still(function() return seen end)
+      end
+    until seen < sent or sent == MOST
+    assert.is_true(seen < sent, seen) -- the kernel's buffers, and a few more
+    client.conn:go_on()
+    for _, id in ipairs(ids) do assert.equal(200, client:response(id).status) end
+    assert.equal(sent, seen)
+  end)
+end)
+
 describe("what a client of HTTP/2 gets", function()
   after_each(h2_lb.clear)
 

@@ -13,10 +13,12 @@ local function upgrade(head)
 end
 
 local function connect(client, protocol, more)
-  return client:ask({
+  local fields = {
     { ":method", "CONNECT" }, { ":protocol", protocol or "websocket" }, { ":scheme", "http" },
     { ":authority", "x" }, { ":path", "/chat" }, { "sec-websocket-version", "13" },
-  }, more or { open = true })
+  }
+  for _, field in ipairs(more and more.fields or {}) do fields[#fields + 1] = field end
+  return client:ask(fields, more or { open = true })
 end
 
 describe("a WebSocket over HTTP/2", function()
@@ -103,6 +105,26 @@ describe("a WebSocket over HTTP/2", function()
     assert.equal(502, client:response(id).status)
     assert.equal(501, client:response(connect(client, "chat")).status)
     assert.equal("no", client:fetch("/").body)
+  end)
+
+  it("is refused with a content-length: it has no body", function()
+    local lb = h2_lb.start { backends = { play.hello "a" } }
+    local client = h2_lb.client(lb)
+    for _, length in ipairs { "0", "5" } do
+      local id = connect(client, nil, { open = true, fields = { { "content-length", length } } })
+      assert.equal(400, client:response(id).status)
+    end
+    assert.equal("a", client:fetch("/").body)
+  end)
+
+  it("is accepted by no answer of a script, as no tunnel would follow", function()
+    local lb = h2_lb.start { settings = [[choose = function(ctx)
+      return ctx:respond { status = ctx.path == "/chat" and 200 or 204, body = ctx.path == "/chat" and "x" or nil }
+    end,]] }
+    local client = h2_lb.client(lb)
+    local stream = client:response(connect(client))
+    assert.same({ 502, "" }, { stream.status, stream.body })
+    assert.equal(204, client:fetch("/").status)
   end)
 
   it("is 502 if the backend does not answer our key", function()
