@@ -66,6 +66,7 @@ void sharing_await(struct sharing *, struct sharing_wait *, const struct sockadd
 void sharing_cancel(struct sharing *, struct sharing_wait *);
 void sharing_retire_all(struct sharing *);   /* they take no new streams, and close as they end */
 bool sharing_close_oldest(struct sharing *); /* an idle one; false: there is none */
+void sharing_close(struct sharing *); /* after sharing_retire_all; who waits is still served */
 
 /* --- h2_stream.c --- */
 

@@ -267,6 +267,19 @@ static void open_more(struct sharing *sharing)
     }
 }
 
+/* One that leads nowhere would keep what closes until the kernel gives up. */
+static void stop_unwanted(struct sharing *sharing)
+{
+    if (sharing->is_closing && list_is_empty(&sharing->waits))
+        stop_openings(sharing);
+}
+
+void sharing_close(struct sharing *sharing)
+{
+    sharing->is_closing = true;
+    stop_unwanted(sharing);
+}
+
 static void on_serve(struct deferred *d)
 {
     struct sharing *sharing = list_entry(d, struct sharing, serve);
@@ -279,6 +292,7 @@ static void on_serve(struct deferred *d)
         wait->on_ready(wait, backend_stream_new(c));
     }
     open_more(sharing);
+    stop_unwanted(sharing);
 }
 
 void sharing_on_room(struct sharing *sharing)

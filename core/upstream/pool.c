@@ -108,7 +108,7 @@ void pools_release(struct pools *pools, unsigned slot)
     pool_close_idle(pool); /* their close events come later */
     pool->is_closing = true;
     if (pool->sharing != NULL)
-        pool->sharing->is_closing = true;
+        sharing_close(pool->sharing);
     pool_free_if_over(pool);
 }
 

@@ -1,5 +1,6 @@
 -- Backends with names, and a resolver that says what the spec wants.
 
+local h2 = require "spec.support.h2"
 local play = require "spec.support.play"
 local resolver = require "spec.support.names"
 
@@ -203,6 +204,28 @@ describe("a backend with a name", function()
     local event = lb:event "check_skipped"
     assert.equal("Cannot assign requested address", event.reason)
     assert.same({}, lb:events "backend_down")
+  end)
+
+  it("serves over HTTP/2 where it is now while a connection to where it was is under way", function()
+    local hole = play.blackhole():fill()
+    local now = h2.backend(function(s) s:answer "now" end, { host = "127.0.0.2" })
+    now:stop()
+    now.port = hole.port
+    now:start()
+    names "web 127.0.0.1"
+    local lb = resolving {
+      backends = { "h2c://web:" .. hole.port }, settings = HEALTH .. "timeouts = { connect = 30 },",
+    }
+    local first = play.client(lb)
+    first:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    play.wait("a connection under way", function() return hole:hanging() > 0 end)
+    names "web 127.0.0.2"
+    lb:up("web:" .. hole.port)
+    assert.equal("now", lb:fetch("/").body)
+    assert.equal("now", first:response().body) -- over the connection that there is now
+    first:close()
+    lb:signal "sigterm" -- what is under way for nobody ends with the rest
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit(5))
   end)
 
   it("may have an IPv6 address", function()
