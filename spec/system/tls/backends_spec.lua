@@ -149,7 +149,8 @@ describe("a backend over TLS", function()
     assert.equal(200, lb:fetch("/").status)
   end)
 
-  -- names of the certificate, what is said before and after a reload, and what becomes of the next request
+  -- names of the certificate, what is said before and after a reload, and what becomes of the
+  -- next request
   for _, case in ipairs {
     { "verify = false and then true", { "other.test" }, "verify = false", "ca = $CA", 502 },
     { "a name and then another", { "a.test" }, "ca = $CA, name = 'a.test'", "ca = $CA, name = 'b.test'", 502 },
