@@ -95,6 +95,31 @@ describe("TLS and clients that are hostile or broken", function()
     serves(lb)
   end)
 
+  -- It is looked at before it is read: the connect that finds no place is the first event.
+  for _, version in ipairs { "1.2", "1.3" } do
+    it("lose no byte that has come when another wants the place, with TLS " .. version, function()
+      local backend = play.answering(function(request) return request.body end)
+      local lb = play.balancer { listen = false, backends = { backend }, settings = (
+        "listen = { { '127.0.0.1:0', tls = true } }, limits = { connections = 1 }, %s"):format(
+        certificates.settings { certificates.new { names = { "a.test" } } }) }
+      local client = tls.client(lb, { version = version })
+      client:send(GET)
+      assert.equal(200, client:response().status)
+      play.pause(0.1) -- else it has not rested for long enough to be looked at
+      local piece = ("0123456789"):rep(300)
+      lb:freeze()
+      play.client(lb)
+      client:send(("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"):format(
+        #piece, piece))
+      client:drained()
+      lb:thaw()
+      play.wait("the look", function() return client.ended or #lb:events "connections_full" > 0 end)
+      client:send "1\r\n!\r\n0\r\n\r\n"
+      local response = client:response()
+      assert.same({ 200, piece .. "!" }, { response.status, response.body })
+    end)
+  end
+
   it("leave room for honest clients when many begin a handshake and do not continue", function()
     local lb = start("limits = { connections = 80 },") -- of which ten may be unfinished
     local idle = {}
