@@ -16,12 +16,12 @@
 struct client_h2 {
     struct h2 wire; /* its owner is the client */
     struct h2_kind kind;
-    struct list_node streams; /* struct client_stream: those that are there, */
-    unsigned count;           /* and how many */
+    struct list_node streams; /* its struct client_streams */
+    unsigned count;           /* of streams */
     struct deadline age;      /* limits.connection_age */
     uint64_t held_ms;         /* loop's: when the client was seen to send again, once bodies that */
     bool is_held;             /* wait had used up the window, as they have now */
-    bool is_in_head;          /* the last look at wire found one that is not complete */
+    bool is_in_head;          /* the client has sent a part of a head, and not its end */
     bool is_final;            /* the last GOAWAY went out: it ends with its last stream */
 };
 
@@ -90,7 +90,7 @@ struct client_stream *client_stream_new(struct client *);
 void client_stream_free(struct client_stream *);
 /* Soon passes on what came early, or if its exchange is over, frees it when all has left. */
 void client_stream_resume_later(struct client_stream *);
-void client_stream_close(struct client_stream *, enum h2_code); /* by RST_STREAM; nobody is told */
+void client_stream_close(struct client_stream *, enum h2_code); /* by RST_STREAM; brings no event */
 void client_stream_note_gone(struct client_stream *);           /* it is closed: on_gone */
 void client_stream_take_reset(struct h2_stream *, const struct h2_reset *);
 size_t client_stream_held_bytes(struct client_stream *); /* for client/relief.h */

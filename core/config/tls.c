@@ -244,7 +244,7 @@ static void read_clients(struct config_tls *tls, struct fields *root)
 static const char *const alpn_lists[] = {"\"h2\", \"http/1.1\"", "\"http/1.1\", \"h2\"",
                                          "\"http/1.1\"", "\"h2\""};
 
-/* The one that is named first is preferred. */
+/* lb prefers the protocol that stands first in the list. */
 static void read_alpn(struct config_tls *tls, struct fields *table)
 {
     unsigned h1 = 0, h2 = 0, count;

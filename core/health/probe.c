@@ -107,7 +107,8 @@ static bool is_interim(unsigned status)
     return status < 200 && status != 101;
 }
 
-/* status: of the call. Without a message, or with one that is none, the server says nothing. */
+/* status: the grpc-status of the call, or GRPC_STATUS_NONE. A backend whose answer is no message of
+ * the check has failed it. */
 static void probe_take_call(struct probe *p, int status)
 {
     unsigned serving = serving_read((struct slice){p->answer, p->answer_bytes});

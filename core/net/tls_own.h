@@ -15,9 +15,9 @@
 
 struct ssl_st; /* of OpenSSL */
 
-/* How many messages without data a connection has had lately, whoever makes its records. An honest
- * peer sends a KeyUpdate in hours. It has 27 bytes, takes up to 30 us of the CPU, and is answered
- * even if nobody reads the answer: one read full of them would hold the loop for 80 ms. */
+/* Counts the messages without data of a connection, with both kinds of records. An honest peer
+ * sends a KeyUpdate in hours. It has 27 bytes, takes up to 30 us of the CPU, and is answered even
+ * if nobody reads the answer: one read full of them would hold the loop for 80 ms. */
 enum { TLS_MESSAGES_MAX = 16, TLS_MESSAGES_US = 60 * 1000000 };
 
 struct tls_messages {

@@ -6,18 +6,7 @@ local talk = require "spec.support.h2_talk"
 local core = talk.core
 local LAST = { last = true }
 
-local function fields(method)
-  return { { ":method", method or "GET" }, { ":scheme", "https" }, { ":authority", "x" }, { ":path", "/" } }
-end
-
-local function get(id) return frames.headers(id, fields(), LAST) end
-local function post(id) return frames.headers(id, fields "POST") end
-
-local function server(options)
-  local t = talk.begin(options)
-  t:greet()
-  return t
-end
+local fields, get, post, server = talk.fields, talk.get, talk.post, talk.server
 
 local function answer(id, more)
   core.talk_head(id, "HTTP/1.1 200 OK\r\n\r\n", false)

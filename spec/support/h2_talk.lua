@@ -174,4 +174,19 @@ function Talk:play(...)
   return list
 end
 
+-- What a client of specs sends: the fields of a request, a whole GET, the head of a POST.
+function talk.fields(method)
+  return { { ":method", method or "GET" }, { ":scheme", "https" }, { ":authority", "x" }, { ":path", "/" } }
+end
+
+function talk.get(id) return frames.headers(id, talk.fields(), { last = true }) end
+function talk.post(id) return frames.headers(id, talk.fields "POST") end
+
+-- A server whose client has said its preface and settings.
+function talk.server(options)
+  local t = talk.begin(options)
+  t:greet()
+  return t
+end
+
 return talk
