@@ -16,6 +16,7 @@ struct sharing_opening {
     struct sharing *sharing;
     struct list_node node;
     struct sockaddr_storage to;
+    struct deadline limit; /* a SYN that the kernel sends ever later is no way to wait for */
 };
 
 static void on_serve(struct deferred *);
@@ -101,6 +102,7 @@ bool sharing_close_oldest(struct sharing *sharing)
 static void opening_end(struct sharing_opening *o)
 {
     list_remove(&o->node);
+    deadline_clear(&o->limit);
     opening_stop(&o->opening);
     mem_free(o);
 }
@@ -132,6 +134,16 @@ static void on_close(void *connection)
 
 static const struct opening_kind opening_kind = {.begin = on_begin, .close = on_close};
 
+/* Who still waits gets another. */
+static void on_opening_late(struct deadline *d)
+{
+    struct sharing_opening *o = list_entry(d, struct sharing_opening, limit);
+    struct sharing *sharing = o->sharing;
+
+    opening_end(o);
+    sharing_on_room(sharing);
+}
+
 static int opening_begin(struct sharing *sharing, const struct sharing_wait *wait)
 {
     struct sharing_opening *o = mem_zalloc(sizeof *o);
@@ -140,6 +152,8 @@ static int opening_begin(struct sharing *sharing, const struct sharing_wait *wai
     o->sharing = sharing;
     memcpy(&o->to, wait->to, (size_t)address_length(wait->to));
     opening_init(&o->opening, &opening_kind);
+    deadline_init(&o->limit, on_opening_late);
+    deadline_set(sharing->loop, &o->limit, sharing->connect_ms);
     o->opening.insists = wait->insists;
     list_append(&sharing->openings, &o->node);
     status = opening_start(&o->opening, sharing->loop, (const struct sockaddr *)&o->to,
