@@ -12,20 +12,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "os/children.h"
 #include "os/descriptors.h"
-#include "os/pid_file.h"
-#include "os/pulse.h"
-#include "os/sockets.h"
-#include "os/spread.h"
-#include "os/waited.h"
 #include "process/announce.h"
-#include "process/monitor.h"
-#include "process/worker.h"
-#include "reload/reload.h"
-#include "reload/watch.h"
+#include "process/supervisor_inside.h"
 #include "shared/board.h"
-#include "shared/clients_by_address.h"
 #include "shared/evidence.h"
 #include "shared/tickets.h"
 #include "shared/wake.h"
@@ -33,8 +23,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 enum {
     START_POLL_MS = 5,           /* how often it looks at the segment while children start */
@@ -44,69 +32,11 @@ enum {
     LOG_RETRY_MS = 100,
 };
 
-enum state {
-    SUPERVISOR_CHECKING,
-    SUPERVISOR_STARTING,
-    SUPERVISOR_RUNNING,
-    SUPERVISOR_DRAINING,
-    SUPERVISOR_QUITTING,
-};
-
-struct supervisor {
-    const struct config *config;
-    struct segment *segment;
-    const struct options *options;
-    struct sockets sockets;
-    struct children children; /* the workers by their slots, the monitor, reload's */
-    struct pulse pulse;       /* of the workers and the monitor */
-    struct spread spread;
-    struct reload reload;
-    struct watch watch;
-    int signals;
-    enum state state;
-    uint64_t state_ends_ms; /* the latest moment for the next state */
-    bool was_ready;         /* some worker was ready once */
-    struct pid_file pid_file;
-    int status;
-};
-
-static void supervisor_enter(struct supervisor *s, enum state state, uint64_t within_ms)
+void supervisor_enter(struct supervisor *s, enum state state, uint64_t within_ms)
 {
     DCHECK(state >= s->state);
     s->state = state;
     s->state_ends_ms = within_ms == UINT64_MAX ? UINT64_MAX : clock_steady_ms() + within_ms;
-}
-
-/* --- inside a child --- */
-
-static _Noreturn void run_child(void *owner, unsigned which)
-{
-    struct supervisor *s = owner;
-    const struct options *o = s->options;
-
-    close(s->signals);
-    watch_close(&s->watch);
-    log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
-    if (which != s->reload.trial)
-        edition_only_read(s->reload.edition);
-    if (which == s->reload.monitor) {
-        sockets_close(&s->sockets);
-        exit(monitor_run(s->config, s->reload.edition, s->segment));
-    }
-    if (which == s->reload.trial) {
-        sockets_close(&s->sockets);
-        reload_run_child(&s->reload);
-    }
-    sockets_keep_slot(&s->sockets, which);
-    exit(worker_run(&(struct worker_task){
-        .first = s->config,
-        .edition = s->reload.edition,
-        .segment = s->segment,
-        .slot = which,
-        .listeners = sockets_of_slot(&s->sockets, which),
-        .listeners_count = s->sockets.addresses,
-        .drain_timeout_ms = o->drain_timeout_ms,
-    }));
 }
 
 /* --- stopping --- */
@@ -148,50 +78,7 @@ static void fail_to_start(struct supervisor *s, const char *event, const char *w
     supervisor_stop(s);
 }
 
-/* Corrects what others see of the child in the segment; another one is due. */
-static void on_child_died(void *owner, unsigned which, int status)
-{
-    struct supervisor *s = owner;
-    bool is_monitor = which == s->reload.monitor, is_stopping = s->state >= SUPERVISOR_DRAINING;
-
-    if (which == s->reload.trial) {
-        if (!is_stopping)
-            reload_on_tried(&s->reload, status);
-        return;
-    }
-    segment_note_change(s->segment);
-    if (is_monitor && !is_stopping && reload_on_monitor_ended(&s->reload))
-        return;
-    if (!is_stopping || (s->state == SUPERVISOR_DRAINING && status != 0))
-        children_log_death(&s->children, which, status,
-                           is_monitor ? "monitor_died" : "worker_died");
-    if (!is_monitor) {
-        struct segment_worker *worker = &s->segment->workers[which];
-
-        if (!is_stopping)
-            reload_on_worker_ended(&s->reload, which, status);
-        atomic_store(&worker->ready, 0);
-        atomic_store(&worker->pid, 0);
-        atomic_store(&worker->clients, 0);
-        atomic_store(&worker->edition, 0);
-        board_forget_worker(s->segment, which);
-        clients_by_address_forget_worker(s->segment, which);
-    }
-    if (!is_stopping)
-        children_start_later(&s->children, which);
-}
-
 /* --- starting --- */
-
-static void start_child(struct supervisor *s, unsigned which)
-{
-    children_start(&s->children, which);
-    if (which > s->reload.monitor)
-        return;
-    pulse_begin(&s->pulse, which, clock_steady_ms());
-    if (which != s->reload.monitor)
-        atomic_store(&s->segment->workers[which].pid, (uint32_t)s->children.list[which].pid);
-}
 
 static void start_workers(struct supervisor *s)
 {
@@ -204,7 +91,7 @@ static void start_workers(struct supervisor *s)
     }
     supervisor_enter(s, SUPERVISOR_STARTING, START_MAX_MS);
     for (unsigned i = 0; i < s->config->workers; i++)
-        start_child(s, i);
+        supervisor_start_child(s, i);
 }
 
 static unsigned workers_ready(const struct supervisor *s)
@@ -258,7 +145,7 @@ static void start_due(struct supervisor *s)
 
     for (unsigned i = first; i < s->children.count; i++)
         if (s->children.list[i].start_at_ms <= now_ms)
-            start_child(s, i);
+            supervisor_start_child(s, i);
 }
 
 static void step_starting(struct supervisor *s)
@@ -273,44 +160,6 @@ static void step_starting(struct supervisor *s)
         fail_to_start(s, "start_failed", "no worker could start; the reason is in the lines above");
 }
 
-/* --- children that stand still --- */
-
-static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms)
-{
-    const struct child *child = &s->children.list[which];
-
-    announce_hung(child, which == s->reload.monitor, still_ms);
-    kill(child->pid, SIGKILL); /* it may be stopped, where no other signal reaches it */
-    pulse_begin(&s->pulse, which, clock_steady_ms());
-}
-
-static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_ms)
-{
-    bool is_monitor = which == s->reload.monitor;
-    const struct segment_worker *worker = &s->segment->workers[which];
-    uint64_t events = atomic_load(is_monitor ? &s->segment->monitor_pulse : &worker->pulse);
-    bool is_loading =
-        s->reload.state == RELOAD_FOLLOWING || (!is_monitor && atomic_load(&worker->ready) == 0);
-    uint64_t bound_ms = is_loading ? PULSE_STILL_START_MS : PULSE_STILL_MS + s->reload.budget_ms;
-    uint64_t still_ms = pulse_still_ms(&s->pulse, which, events, now_ms);
-    pid_t pid = s->children.list[which].pid;
-
-    if (pid != 0 && still_ms >= PULSE_SPREAD_MS &&
-        pulse_own_still_ms(&s->pulse, which, still_ms, waited_ms(pid)) >= bound_ms)
-        replace_hung(s, which, still_ms);
-}
-
-static void look_after_children(struct supervisor *s)
-{
-    uint64_t now_ms = clock_steady_ms();
-    bool is_due = pulse_is_due(&s->pulse, now_ms);
-
-    for (unsigned i = 0; is_due && i <= s->reload.monitor; i++)
-        look_after_child(s, i, now_ms);
-    spread_look(&s->spread, now_ms);
-    tickets_keep_up(s->segment, now_ms);
-}
-
 static void supervisor_step(struct supervisor *s)
 {
     uint64_t now_ms = clock_steady_ms();
@@ -320,11 +169,11 @@ static void supervisor_step(struct supervisor *s)
         step_checking(s);
         break;
     case SUPERVISOR_STARTING:
-        look_after_children(s);
+        supervisor_look_after_children(s);
         step_starting(s);
         break;
     case SUPERVISOR_RUNNING:
-        look_after_children(s);
+        supervisor_look_after_children(s);
         reload_step(&s->reload);
         start_due(s);
         break;
@@ -445,8 +294,8 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     children_init(&s->children, s->config->workers + 2, s);
     pulse_init(&s->pulse, s->config->workers + 1, clock_steady_ms());
     spread_init(&s->spread, s->segment, &s->pulse, &s->sockets);
-    s->children.run = run_child;
-    s->children.on_died = on_child_died;
+    s->children.run = supervisor_run_child;
+    s->children.on_died = supervisor_on_child_died;
     for (unsigned i = 0; i < s->config->workers; i++)
         children_name(&s->children, i, "worker", i + 1);
     children_name(&s->children, s->reload.monitor, "monitor", 0);
@@ -454,7 +303,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     mem_give_back(); /* what loading the script took, or each child would have it, too */
     supervisor_enter(s, SUPERVISOR_CHECKING, s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS);
     if (s->config->backends_count > 0)
-        start_child(s, s->reload.monitor);
+        supervisor_start_child(s, s->reload.monitor);
 }
 
 int supervisor_run(const struct config *config, struct segment *segment,

@@ -1,0 +1,136 @@
+/*
+ * upkeep - what the supervisor does for each child: it starts it, finds it when it stands still,
+ * and puts right what it leaves.
+ */
+#include "process/supervisor_inside.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "os/waited.h"
+#include "process/announce.h"
+#include "process/monitor.h"
+#include "process/worker.h"
+#include "shared/board.h"
+#include "shared/clients_by_address.h"
+#include "shared/tickets.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* --- inside a child --- */
+
+_Noreturn void supervisor_run_child(void *owner, unsigned which)
+{
+    struct supervisor *s = owner;
+    const struct options *o = s->options;
+
+    close(s->signals);
+    watch_close(&s->watch);
+    log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
+    if (which != s->reload.trial)
+        edition_only_read(s->reload.edition);
+    if (which == s->reload.monitor) {
+        sockets_close(&s->sockets);
+        exit(monitor_run(s->config, s->reload.edition, s->segment));
+    }
+    if (which == s->reload.trial) {
+        sockets_close(&s->sockets);
+        reload_run_child(&s->reload);
+    }
+    sockets_keep_slot(&s->sockets, which);
+    exit(worker_run(&(struct worker_task){
+        .first = s->config,
+        .edition = s->reload.edition,
+        .segment = s->segment,
+        .slot = which,
+        .listeners = sockets_of_slot(&s->sockets, which),
+        .listeners_count = s->sockets.addresses,
+        .drain_timeout_ms = o->drain_timeout_ms,
+    }));
+}
+
+/* --- its beginning --- */
+
+void supervisor_start_child(struct supervisor *s, unsigned which)
+{
+    children_start(&s->children, which);
+    if (which > s->reload.monitor)
+        return;
+    pulse_begin(&s->pulse, which, clock_steady_ms());
+    if (which != s->reload.monitor)
+        atomic_store(&s->segment->workers[which].pid, (uint32_t)s->children.list[which].pid);
+}
+
+/* --- children that stand still --- */
+
+static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms)
+{
+    const struct child *child = &s->children.list[which];
+
+    announce_hung(child, which == s->reload.monitor, still_ms);
+    kill(child->pid, SIGKILL); /* it may be stopped, where no other signal reaches it */
+    pulse_begin(&s->pulse, which, clock_steady_ms());
+}
+
+static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_ms)
+{
+    bool is_monitor = which == s->reload.monitor;
+    const struct segment_worker *worker = &s->segment->workers[which];
+    uint64_t events = atomic_load(is_monitor ? &s->segment->monitor_pulse : &worker->pulse);
+    bool is_loading =
+        s->reload.state == RELOAD_FOLLOWING || (!is_monitor && atomic_load(&worker->ready) == 0);
+    uint64_t bound_ms = is_loading ? PULSE_STILL_START_MS : PULSE_STILL_MS + s->reload.budget_ms;
+    uint64_t still_ms = pulse_still_ms(&s->pulse, which, events, now_ms);
+    pid_t pid = s->children.list[which].pid;
+
+    if (pid != 0 && still_ms >= PULSE_SPREAD_MS &&
+        pulse_own_still_ms(&s->pulse, which, still_ms, waited_ms(pid)) >= bound_ms)
+        replace_hung(s, which, still_ms);
+}
+
+void supervisor_look_after_children(struct supervisor *s)
+{
+    uint64_t now_ms = clock_steady_ms();
+    bool is_due = pulse_is_due(&s->pulse, now_ms);
+
+    for (unsigned i = 0; is_due && i <= s->reload.monitor; i++)
+        look_after_child(s, i, now_ms);
+    spread_look(&s->spread, now_ms);
+    tickets_keep_up(s->segment, now_ms);
+}
+
+/* --- its end --- */
+
+/* Corrects what others see of the child in the segment; another one is due. */
+void supervisor_on_child_died(void *owner, unsigned which, int status)
+{
+    struct supervisor *s = owner;
+    bool is_monitor = which == s->reload.monitor, is_stopping = s->state >= SUPERVISOR_DRAINING;
+
+    if (which == s->reload.trial) {
+        if (!is_stopping)
+            reload_on_tried(&s->reload, status);
+        return;
+    }
+    segment_note_change(s->segment);
+    if (is_monitor && !is_stopping && reload_on_monitor_ended(&s->reload))
+        return;
+    if (!is_stopping || (s->state == SUPERVISOR_DRAINING && status != 0))
+        children_log_death(&s->children, which, status,
+                           is_monitor ? "monitor_died" : "worker_died");
+    if (!is_monitor) {
+        struct segment_worker *worker = &s->segment->workers[which];
+
+        if (!is_stopping)
+            reload_on_worker_ended(&s->reload, which, status);
+        atomic_store(&worker->ready, 0);
+        atomic_store(&worker->pid, 0);
+        atomic_store(&worker->clients, 0);
+        atomic_store(&worker->edition, 0);
+        board_forget_worker(s->segment, which);
+        clients_by_address_forget_worker(s->segment, which);
+    }
+    if (!is_stopping)
+        children_start_later(&s->children, which);
+}
