@@ -193,12 +193,26 @@ $(BUILD)/instructions_policy: infra/instructions/policy.c $(LIBRARY_OBJECTS) $(B
 	$(call say,link    $@)$(COMPILE) $(WARNINGS) $(LDFLAGS) $(EXPORTS) -o $@ $< $(LIBRARY_OBJECTS) $(LDLIBS)
 
 # 100,000 mutated requests and as many responses through lb, a million heads and ClientHellos through
-# their parsers; a few minutes. A sanitized build gets its share, if there is one. make fuzz SEED=2 REQUESTS=1000;
-# make fuzz REPLAY=requests:1:4711 shows one alone.
-fuzz: all library ## sends mutated requests and responses: SEED=2 REQUESTS=1000
+# their parsers; then the fuzzers. Half an hour. A sanitized build gets its share, if there is one.
+# make fuzz SEED=2 REQUESTS=1000; make fuzz REPLAY=requests:1:4711 shows one alone.
+fuzz: all library $(if $(REPLAY),,fuzzers) ## sends mutated messages, runs the fuzzers: SEED=2 REQUESTS=1000 SECONDS=60
 	$(if $(wildcard $(BUILD)/asan/lb),$(MAKE) sanitize)
+	@failed=; \
 	infra/apart.sh luajit infra/fuzz.lua LB=$(BUILD)/lb LB_CORE=$(BUILD)/lb_core.so SANITIZED=$(wildcard $(BUILD)/asan/lb) \
-		$(foreach name,SEED REQUESTS RESPONSES CONVERSATIONS HEADS HELLOS LANES REPLAY VERBOSE,$(if $($(name)),$(name)=$($(name))))
+		$(foreach name,SEED REQUESTS RESPONSES CONVERSATIONS HEADS HELLOS LANES REPLAY VERBOSE,$(if $($(name)),$(name)=$($(name)))) \
+		|| failed=yes; \
+	$(if $(REPLAY),,infra/fuzz/run.sh $(BUILD)/fuzz $(or $(SECONDS),300) || failed=yes;) \
+	[ -z "$$failed" ]
+
+# libFuzzer sees what a change of its input has reached: frames, fields and HPACK of HTTP/2, from seeds of spec/cases.
+FUZZERS = $(patsubst infra/fuzz/%.c,$(BUILD)/fuzz/%_fuzzer,$(wildcard infra/fuzz/*.c))
+FUZZED := $(filter $(foreach folder,base shared http net wire,$(BUILD)/core/$(folder)/%),$(OBJECTS)) $(LLHTTP_OBJECTS)
+fuzzers: ## builds the fuzzers of infra/fuzz, by clang
+	$(MAKE) BUILD=$(BUILD)/fuzz CC='$(if $(findstring ccache,$(CC)),ccache )clang' \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer -DCHECK_ALL -fsanitize=fuzzer-no-link $(SANITIZERS)' $(FUZZERS)
+
+$(BUILD)/%_fuzzer: infra/fuzz/%.c spec/support/h2_talk.c $(FUZZED) $(BUILD)/compile.txt
+	$(call say,link    $@)$(COMPILE) -I. $(WARNINGS) -fsanitize=fuzzer -o $@ $< $(FUZZED) $(LDFLAGS) $(LDLIBS)
 
 # Where Debian has the peers, which is not in everybody's PATH.
 PEERS_PATH = PATH="$$PATH:/usr/sbin"
@@ -260,12 +274,12 @@ help: ## lists the targets
 		awk -F'|' '{ printf "make %-20s %s\n", $$1, $$2 }'
 
 format: ## formats the C
-	clang-format -i core/*.c core/*/*.[ch] infra/bench/*.[ch]
+	clang-format -i core/*.c core/*/*.[ch] infra/bench/*.[ch] infra/fuzz/*.c
 
 clean: ## removes build/
 	rm -rf build
 
-.PHONY: all always bench clang clean format fuzz help hostile-memory install install-scripts \
+.PHONY: all always bench clang clean format fuzz fuzzers help hostile-memory install install-scripts \
 	instructions instructions-curves instructions-policy library peers-conformance peers-faults run \
 	runaways sanitize soak spec spec-lossy storm story test test-policy test-world \
 	valgrind

@@ -3,7 +3,8 @@
 --
 --   luajit infra/fuzz.lua [NAME=VALUE...]
 --     LB, LB_CORE   the program (build/lb) and the library (build/lb_core.so)
---     SANITIZED     another build of the program, which gets a tenth as many of them, if given
+--     SANITIZED     another build of the program: if given, it gets a tenth as many requests and
+--                   responses, and all conversations, of which LB gets a tenth then
 --     SEED          1
 --     REQUESTS, RESPONSES, HEADS   how many (100000, 100000 and 1000000)
 --     HELLOS        ClientHellos of TLS (1000000)
@@ -265,8 +266,14 @@ if settings.REPLAY ~= "" then
 else
   for _, kind in ipairs { "requests", "responses", "conversations" } do
     local count = tonumber(settings[kind:upper()])
-    play(kind, count, settings.LB)
-    if settings.SANITIZED ~= "" then play(kind, math.floor(count / 10), settings.SANITIZED, true) end
+    local tenth = math.floor(count / 10)
+    if settings.SANITIZED == "" then
+      play(kind, count, settings.LB)
+    else
+      local is_more = kind == "conversations"
+      play(kind, is_more and tenth or count, settings.LB)
+      play(kind, is_more and count or tenth, settings.SANITIZED, true)
+    end
   end
   play_alone("heads", tonumber(settings.HEADS))
   play_alone("hellos", tonumber(settings.HELLOS))

@@ -32,7 +32,8 @@ wanted_for() {
             echo "libuv1-dev libluajit-5.1-dev libssl-dev libnghttp2-dev $(llhttp_package)"
             ;;
         test)
-            echo "luajit lua-busted lua-check lua-luv lua-socket clang clang-format procps iproute2 iptables"
+            echo "luajit lua-busted lua-check lua-luv lua-socket clang libclang-rt-dev clang-format"
+            echo "procps iproute2 iptables"
             # HTTP programs that are not ours:
             echo "curl openssl nghttp2-client nghttp2-server varnish python3-websockets python3-grpcio"
             ;;

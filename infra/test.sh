@@ -123,7 +123,7 @@ FAULTY
         grep -rq __ubsan_handle_add_overflow "$work/undefined"
 }
 
-formatted() { clang-format --dry-run -Werror core/*.c core/*/*.[ch] infra/bench/*.[ch]; }
+formatted() { clang-format --dry-run -Werror core/*.c core/*/*.[ch] infra/bench/*.[ch] infra/fuzz/*.c; }
 
 lua_clean() { luacheck -q --no-color balancer.lua scripts spec infra core; }
 
@@ -148,26 +148,39 @@ close() {
 }
 
 # Specs wait more than they work, so two lanes take little more than half of the time.
+lanes=0
 beside() { # COMMAND...: in a process of its own, which leaves its counts
+    lanes=$((lanes + 1))
     (
-        passed=0 failed=0 said=$work/said.beside
+        passed=0 failed=0 said=$work/said.$lanes
         "$@"
-        echo "$passed $failed" >"$work/beside"
+        echo "$passed $failed" >"$work/beside.$lanes"
     ) &
 }
 count_beside() {
-    local good=0 bad=0
+    local good bad
     wait
-    if read -r good bad 2>/dev/null <"$work/beside"; then
-        passed=$((passed + good)) failed=$((failed + bad))
-    else
-        fail "the specs beside ended without a count"
-    fi
+    for ((; lanes > 0; lanes--)); do
+        if read -r good bad 2>/dev/null <"$work/beside.$lanes"; then
+            passed=$((passed + good)) failed=$((failed + bad))
+        else
+            fail "what ran beside ended without a count"
+        fi
+    done
+}
+
+# A minute each, of the CPU time that the specs leave.
+fuzzers() {
+    local name
+    for name in frames fields hpack; do
+        check "the fuzzer of $name finds nothing in a minute" nice -n 19 infra/fuzz/run.sh build/fuzz 60 "$name"
+    done
 }
 
 own() {
     check "clang builds it without a warning" make "$jobs" clang
     check "the sanitizers build" make "$jobs" sanitize
+    check "the fuzzers build" make "$jobs" fuzzers
     check "nothing is built twice" builds_once
     check "installs, and runs from there" installs
     check "clang-format has nothing to change" formatted
@@ -175,6 +188,7 @@ own() {
     check "no include points the wrong way" luajit infra/arrows.lua
     check "functions, files and lines of text are short" luajit infra/shape.lua
     check "sanitizers report what they should" sanitizers_speak
+    beside fuzzers
     beside specs "specs" spec/policy spec/core spec/system
     specs_sanitized "specs, sanitized" spec/system
     count_beside
