@@ -133,5 +133,6 @@ bool admission_admits(struct client *c)
     if (most == 0 || !client_is_counted(c) || client_count(c) <= most)
         return true;
     admission_leave(c);
+    totals_add(TOTALS_REFUSED_PER_CLIENT, 1);
     return client_may_await_refusal(c);
 }

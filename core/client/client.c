@@ -455,6 +455,7 @@ void clients_accept(struct clients *clients, const struct listener *listener, in
 {
     struct client *c = mem_zalloc(sizeof *c);
 
+    totals_add(TOTALS_CONNECTIONS, 1);
     c->clients = clients;
     c->listener = listener;
     c->peer = *peer;

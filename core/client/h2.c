@@ -253,6 +253,7 @@ void h2_client_begin(struct client *c)
     list_init(&h->streams);
     deadline_init(&h->age, on_age);
     c->h2 = h;
+    totals_add(TOTALS_HTTP2_CONNECTIONS, 1);
     client_enter(c, CLIENT_H2);
     stream_keep_alive(&c->stream); /* while it waits for an answer nothing shows that it is gone */
     h2_begin(&h->wire, &c->stream, &h->kind, c, (uint32_t)clients->limits.head);

@@ -30,6 +30,7 @@ static void introduction_log(struct client *c, const char *why)
 static void introduction_refuse(struct client *c, const char *why)
 {
     introduction_log(c, why);
+    totals_add(TOTALS_REFUSED_PROXY_HEADER, 1);
     client_close(c);
 }
 

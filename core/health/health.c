@@ -89,6 +89,7 @@ static void note_local_error(struct checker *c)
     const char *why =
         c->tally.code == -ETIME ? "lb stood still meanwhile" : strerror(-c->tally.code);
 
+    totals_add(TOTALS_CHECKS_SKIPPED, 1);
     if (log_interval_count(&h->local_errors, loop_now_ms(h->loop), LOCAL_ERROR_LOG_MS) == 0)
         return;
     log_event(LOG_WARN, "check_skipped", LOG_PAIRS({"backend", c->backend->name}, {"reason", why}),

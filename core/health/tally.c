@@ -91,6 +91,7 @@ void tally_note_success(struct tally *t, uint64_t started_ms, uint64_t now_ms)
     struct counts c = counts_read(t);
     bool is_older = is_older_than_traffic(v, started_ms);
 
+    atomic_fetch_add(&t->segment->backends[t->backend->slot].checks_passed, 1);
     evidence_note_checked(t->segment, t->backend->slot, started_ms);
     if (v.up) {
         counts_write(t, (struct counts){0});
@@ -112,6 +113,7 @@ void tally_note_failure(struct tally *t, uint64_t started_ms, uint64_t now_ms)
     uint64_t failures = counts_read(t).failures + 1;
     bool is_enough = !v.up || failures >= t->config->health.fall;
 
+    atomic_fetch_add(&t->segment->backends[t->backend->slot].checks_failed, 1);
     if (is_older_than_traffic(v, started_ms))
         return;
     counts_write(t, (struct counts){.failures = is_enough ? 0 : failures});

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "net/tls_library.h"
+#include "shared/totals.h"
 
 #include <openssl/ssl.h>
 
@@ -316,7 +317,10 @@ void tls_note_said(struct tls *t)
     t->said.cipher = slice_of(SSL_CIPHER_standard_name(SSL_get_current_cipher(t->ssl)));
     t->said.resumed = SSL_session_reused(t->ssl) == 1;
     t->said.handshake_us = clock_steady_us() - t->began_us;
-    if (t->server != NULL)
+    if (t->server != NULL) {
         t->client = tls_client_new(t->ssl, t->forwards_client);
+        totals_add(t->said.resumed ? TOTALS_TLS_RESUMED : TOTALS_TLS_FULL, 1);
+        totals_add(slice_is(t->said.version, SLICE("1.3")) ? TOTALS_TLS_1_3 : TOTALS_TLS_1_2, 1);
+    }
     t->said.client = t->client;
 }

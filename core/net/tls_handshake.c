@@ -12,6 +12,7 @@
 #include "net/tls_library.h"
 #include "net/tls_selftest.h"
 #include "net/tls_turns.h"
+#include "shared/totals.h"
 
 #include <openssl/ssl.h>
 
@@ -55,6 +56,7 @@ static void handshake_refuse(struct tls *t, enum tls_refusal refusal, const char
     t->refusal = (uint8_t)refusal;
     t->why = why;
     t->server->refused[refusal]++;
+    totals_add(TOTALS_TLS_REFUSED + refusal, 1);
     handshake_finish(t);
     tls_stop(t);
 }

@@ -100,6 +100,7 @@ void children_start(struct children *c, unsigned which)
         return;
     }
     child->started_ms = clock_steady_ms();
+    child->ends_as = CHILD_DIED;
     child->start_at_ms = UINT64_MAX;
 }
 

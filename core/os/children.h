@@ -13,12 +13,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum child_end { CHILD_DIED, CHILD_HUNG, CHILD_SLOW }; /* whose idea it was; the last two: ours */
+
 struct child {
     char name[16]; /* "worker 1": in the log and, behind "lb ", the process's title */
     pid_t pid;     /* 0: it does not run */
     uint64_t started_ms;
-    uint64_t start_at_ms; /* while it does not run; UINT64_MAX: it is not due */
-    uint64_t back_off_ms; /* the pause before the next start if it dies now */
+    uint64_t start_at_ms;   /* while it does not run; UINT64_MAX: it is not due */
+    uint64_t back_off_ms;   /* the pause before the next start if it dies now */
+    enum child_end ends_as; /* set before it is killed; its successor begins with CHILD_DIED */
 };
 
 struct children {

@@ -138,6 +138,7 @@ int monitor_run(const struct config *first, struct edition *edition, struct segm
     m->loop.on_turn = on_turn;
     m->loop.pulse = &segment->monitor_pulse;
     m->segment = segment;
+    totals_begin(&segment->totals[SEGMENT_MONITOR].totals);
     deadline_init(&m->log_retry, on_log_retry);
     deadline_init(&m->pulse, on_pulse);
     on_pulse(&m->pulse);

@@ -291,6 +291,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
         announce_watch(o->script, watch_open(&s->watch, o->script));
     board_init(s->segment, s->config->backends_count);
     atomic_store(&s->segment->workers_count, s->config->workers);
+    totals_begin(&s->segment->totals[SEGMENT_SUPERVISOR].totals);
     children_init(&s->children, s->config->workers + 2, s);
     pulse_init(&s->pulse, s->config->workers + 1, clock_steady_ms());
     spread_init(&s->spread, s->segment, &s->pulse, &s->sockets);

@@ -25,6 +25,7 @@ _Noreturn void supervisor_run_child(void *owner, unsigned which)
     struct supervisor *s = owner;
     const struct options *o = s->options;
 
+    totals_end();
     close(s->signals);
     watch_close(&s->watch);
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
@@ -69,6 +70,7 @@ static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms
     const struct child *child = &s->children.list[which];
 
     announce_hung(child, which == s->reload.monitor, still_ms);
+    s->children.list[which].ends_as = CHILD_HUNG;
     kill(child->pid, SIGKILL); /* it may be stopped, where no other signal reaches it */
     pulse_begin(&s->pulse, which, clock_steady_ms());
 }
@@ -102,6 +104,17 @@ void supervisor_look_after_children(struct supervisor *s)
 
 /* --- its end --- */
 
+static void count_death(const struct supervisor *s, unsigned which)
+{
+    static const enum totals_count counts[] = {[CHILD_DIED] = TOTALS_WORKERS_DIED,
+                                               [CHILD_HUNG] = TOTALS_WORKERS_HUNG,
+                                               [CHILD_SLOW] = TOTALS_WORKERS_REPLACED};
+
+    totals_add(which == s->reload.monitor ? TOTALS_MONITORS_DIED
+                                          : counts[s->children.list[which].ends_as],
+               1);
+}
+
 /* Corrects what others see of the child in the segment; another one is due. */
 void supervisor_on_child_died(void *owner, unsigned which, int status)
 {
@@ -119,6 +132,8 @@ void supervisor_on_child_died(void *owner, unsigned which, int status)
     if (!is_stopping || (s->state == SUPERVISOR_DRAINING && status != 0))
         children_log_death(&s->children, which, status,
                            is_monitor ? "monitor_died" : "worker_died");
+    if (!is_stopping)
+        count_death(s, which);
     if (!is_monitor) {
         struct segment_worker *worker = &s->segment->workers[which];
 

@@ -46,6 +46,7 @@ struct worker {
     uint64_t refused; /* the edition that could not be loaded */
     struct segment *segment;
     struct segment_worker *slot;
+    uint64_t lines_dropped; /* by those that had its place before */
     struct clients clients;
     struct account account;
     struct proxy proxy;
@@ -314,7 +315,8 @@ static void on_turn(struct loop *loop)
 
     if (!log_flush())
         deadline_set(&w->loop, &w->log_again, LOG_AGAIN_MS);
-    atomic_store_explicit(&w->slot->lines_dropped, log_lines_dropped(), memory_order_relaxed);
+    atomic_store_explicit(&w->slot->lines_dropped, w->lines_dropped + log_lines_dropped(),
+                          memory_order_relaxed);
     if (w->state != WORKER_SERVING)
         worker_check_end(w);
 }
@@ -413,6 +415,8 @@ static void worker_init(struct worker *w, const struct worker_task *task)
     w->edition = task->edition;
     w->segment = segment;
     w->slot = &segment->workers[task->slot];
+    w->lines_dropped = atomic_load(&w->slot->lines_dropped);
+    totals_begin(&segment->totals[task->slot].totals);
     w->drain_timeout_ms = task->drain_timeout_ms;
     w->supervisor = getppid();
     loop_init(&w->loop);

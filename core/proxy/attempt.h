@@ -12,25 +12,8 @@
 
 #include "policy/facts.h"
 #include "proxy/others.h"
+#include "shared/outcome.h"
 #include "upstream/backend.h"
-
-enum attempt_outcome {
-    ATTEMPT_NONE, /* it continues */
-    ATTEMPT_OK,
-    ATTEMPT_REFUSED,
-    ATTEMPT_UNREACHABLE,
-    ATTEMPT_CONNECT_TIMEOUT,
-    ATTEMPT_UNRESOLVED,
-    ATTEMPT_TLS,
-    ATTEMPT_RESET,
-    ATTEMPT_TIMEOUT,
-    ATTEMPT_PROTOCOL,
-    ATTEMPT_CANCELLED,
-    ATTEMPT_STALE,       /* the pooled connection had been closed by the backend: nobody's fault */
-    ATTEMPT_UNPROCESSED, /* the backend never began with it, and says so: nobody's fault */
-    ATTEMPT_DISCARDED,   /* the policy did not want its response */
-    ATTEMPT_LOCAL,       /* this machine could not even try (descriptors, ports, memory) */
-};
 
 struct attempt;
 
@@ -131,6 +114,5 @@ void attempt_blame(struct attempt *, const struct attempt_failure *);
 
 /* The status for the client if it was the last try: 503 nobody was reached, 504 too late, 502. */
 unsigned attempt_failure_status(const struct attempt_failure *);
-const char *attempt_outcome_name(enum attempt_outcome); /* "refused", "stale": as in the log */
 
 #endif

@@ -9,6 +9,7 @@
 #include "config/logging.h"
 #include "proxy/describe.h"
 #include "proxy/done.h"
+#include "shared/backend_numbers.h"
 
 enum { STATUS_CLIENT_GONE = 499 };
 
@@ -18,6 +19,7 @@ void exchange_end_try(struct exchange *e, enum attempt_outcome outcome)
 {
     e->last_try->outcome = attempt_outcome_name(outcome);
     e->last_try->us = loop_event_us(e->proxy->loop) - e->attempt.began_us;
+    numbers_note_outcome(e->attempt.backend->all->segment, e->attempt.backend->share, outcome);
 }
 
 static void exchange_call_script(struct exchange *e)
@@ -75,6 +77,12 @@ void exchange_finish(struct exchange *e)
     if (e->asked_policy)
         policy_forget(e->plan->policy, &e->facts);
     proxy_count_request(e->proxy);
+    totals_add_request(&(struct totals_request){.status = e->log.status,
+                                                .us = e->log.total_us,
+                                                .bytes_in = e->log.bytes_in,
+                                                .bytes_out = e->log.bytes_out});
+    if (e->log.stream != 0)
+        totals_add(TOTALS_HTTP2, 1);
     if (!e->in->is_done)
         incoming_done(e->in);
     list_remove(&e->node);

@@ -39,11 +39,14 @@ void exchange_count(struct exchange *e, enum judgement judgement)
     if (judgement == JUDGE_RETRY) {
         counts.retries++;
         e->log.retries++;
+        totals_add(TOTALS_RETRY_AGAIN, 1);
     } else if (judgement == JUDGE_NEXT) {
         counts.attempts++;
         counts.retries = counts.at_once = 0;
+        totals_add(TOTALS_RETRY_NEXT, 1);
     } else {
         counts.at_once++;
+        totals_add(TOTALS_RETRY_AT_ONCE, 1);
     }
     exchange_set_counts(e, counts);
 }

@@ -27,14 +27,20 @@ static const char *judge_objection(const struct judge *j, bool is_next, bool bod
 {
     const struct try_counts *counts = j->counts;
 
-    if (!judge_may_repeat(j, body_whole))
+    if (!judge_may_repeat(j, body_whole)) {
+        totals_add(TOTALS_DENIED_UNSAFE, 1);
         return "the request may not go out twice";
+    }
     if (counts->tries >= TRIES_MAX ||
-        (is_next && counts->attempts >= j->plan->config->limits.attempts))
+        (is_next && counts->attempts >= j->plan->config->limits.attempts)) {
+        totals_add(TOTALS_DENIED_ATTEMPTS, 1);
         return "limits.attempts";
+    }
     /* A connection that never was loads nobody twice. */
-    if (j->attempt->was_sent && !allowance_take(j->retries, loop_now_ms(j->attempt->loop)))
+    if (j->attempt->was_sent && !allowance_take(j->retries, loop_now_ms(j->attempt->loop))) {
+        totals_add(TOTALS_DENIED_BUDGET, 1);
         return limit_of_budget;
+    }
     return NULL;
 }
 

@@ -127,6 +127,7 @@ static unsigned line_of(const struct reload *r, const char *message)
 
 static void reload_refuse(struct reload *r, const char *why)
 {
+    totals_add(TOTALS_RELOADS_REFUSED, 1);
     log_event(LOG_ERROR, "reload_refused",
               LOG_PAIRS({"script", r->options->script}, {"#line", LOG_NUMBER(line_of(r, why))},
                         {"error", why}),
@@ -366,6 +367,7 @@ static void reload_finish(struct reload *r)
         reload_refuse(r, r->report->message);
         return;
     }
+    totals_add(TOTALS_RELOADS, 1);
     changed = buffer_text(&r->changed);
     log_event(LOG_INFO, "reload",
               LOG_PAIRS({"script", r->options->script},

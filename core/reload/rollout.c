@@ -76,6 +76,7 @@ void rollout_replace_slow(struct rollout *o)
         log_event(LOG_ERROR, "reload_slow", NULL,
                   "%s has not taken the new script within %.0f s and is replaced",
                   o->children->list[i].name, (double)o->patience_ms / 1000);
+        o->children->list[i].ends_as = CHILD_SLOW;
         kill(o->children->list[i].pid, SIGKILL);
         o->waited_ms = 0;
     }

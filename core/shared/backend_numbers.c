@@ -41,6 +41,22 @@ void numbers_note_end(struct segment_share *share, bool is_pending)
         numbers_note_head(share);
 }
 
+/* The same place, in the lines for what is seldom. */
+static struct segment_misses *misses_of(struct segment *s, struct segment_share *share)
+{
+    STORE(share->has_misses, 1);
+    return &s->misses[0][0] + (share - &s->shares[0][0]);
+}
+
+void numbers_note_outcome(struct segment *s, struct segment_share *share,
+                          enum attempt_outcome outcome)
+{
+    _Atomic uint64_t *count =
+        outcome == ATTEMPT_OK ? &share->ok : &misses_of(s, share)->by_outcome[outcome];
+
+    STORE(*count, LOAD(*count) + 1);
+}
+
 static void forget_attempts(struct segment_share *share)
 {
     atomic_store(&share->in_flight, 0);
@@ -85,8 +101,9 @@ void numbers_note_failure(struct segment *s, struct segment_share *share, double
 {
     double penalty_ms =
         fmax(NUMBERS_PENALTY_FACTOR * numbers_median_ms(s, now_ms), NUMBERS_PENALTY_MS);
+    _Atomic uint64_t *failures = &misses_of(s, share)->failures;
 
-    STORE(share->failures, LOAD(share->failures) + 1);
+    STORE(*failures, LOAD(*failures) + 1);
     numbers_note_answer(share, fmax(ms, penalty_ms), true, now_ms);
 }
 
@@ -110,7 +127,43 @@ void numbers_note_failure(struct segment *s, struct segment_share *share, double
 DEFINE_SUM(uint32_t, in_flight)
 DEFINE_SUM(uint32_t, pending)
 DEFINE_SUM(uint64_t, requests)
-DEFINE_SUM(uint64_t, failures)
+
+/* A worker's, or NULL if it never had any. A page of lines that nobody has written stays unread:
+ * to read it would make it. */
+static const struct segment_misses *misses_seen(const struct segment *s, unsigned worker,
+                                                unsigned slot)
+{
+    return LOAD(s->shares[worker][slot].has_misses) != 0 ? &s->misses[worker][slot] : NULL;
+}
+
+uint64_t numbers_failures(const struct segment *s, unsigned slot)
+{
+    unsigned workers = segment_workers(s);
+    uint64_t sum = 0;
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    for (unsigned i = 0; i < workers; i++) {
+        const struct segment_misses *misses = misses_seen(s, i, slot);
+
+        sum += misses != NULL ? LOAD(misses->failures) : 0;
+    }
+    return sum;
+}
+
+void numbers_outcomes(const struct segment *s, unsigned slot, uint64_t sums[ATTEMPT_OUTCOMES])
+{
+    unsigned workers = segment_workers(s);
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    memset(sums, 0, ATTEMPT_OUTCOMES * sizeof *sums);
+    for (unsigned i = 0; i < workers; i++) {
+        const struct segment_misses *misses = misses_seen(s, i, slot);
+
+        sums[ATTEMPT_OK] += LOAD(s->shares[i][slot].ok);
+        for (unsigned j = 0; misses != NULL && j < ATTEMPT_OUTCOMES; j++)
+            sums[j] += LOAD(misses->by_outcome[j]);
+    }
+}
 
 struct averages {
     double samples, sum_ms, errors;
@@ -292,6 +345,19 @@ bool numbers_are_held(const struct segment *s, unsigned slot)
     return false;
 }
 
+static void clear_misses(struct segment *s, struct segment_share *share)
+{
+    struct segment_misses *misses;
+
+    if (LOAD(share->has_misses) == 0)
+        return;
+    misses = misses_of(s, share);
+    STORE(misses->failures, 0);
+    for (unsigned i = 0; i < ATTEMPT_OUTCOMES; i++)
+        STORE(misses->by_outcome[i], 0);
+    STORE(share->has_misses, 0);
+}
+
 void numbers_clear(struct segment *s, unsigned slot)
 {
     unsigned workers = segment_workers(s);
@@ -302,7 +368,8 @@ void numbers_clear(struct segment *s, unsigned slot)
 
         forget_attempts(share);
         STORE(share->requests, 0);
-        STORE(share->failures, 0);
+        STORE(share->ok, 0);
+        clear_misses(s, share);
         STORE(share->at_ms, 0);
         STORE(share->samples, 0);
         STORE(share->sum_ms, 0);
@@ -310,4 +377,7 @@ void numbers_clear(struct segment *s, unsigned slot)
     }
     STORE(s->backends[slot].failures_in_row, 0);
     STORE(s->backends[slot].error_claim, 0);
+    STORE(s->backends[slot].checks_passed, 0);
+    STORE(s->backends[slot].checks_failed, 0);
+    STORE(s->backends[slot].ejections, 0);
 }

@@ -30,6 +30,8 @@ void numbers_note_head(struct segment_share *);  /* no longer pending */
 void numbers_note_end(struct segment_share *, bool is_pending);
 /* The backend answered with a head, so long after the request was sent. */
 void numbers_note_answer(struct segment_share *, double ms, bool is_error, uint64_t now_ms);
+/* It is over, in that way. */
+void numbers_note_outcome(struct segment *, struct segment_share *, enum attempt_outcome);
 /* It failed by the backend's fault, so long after it began: counts for its latency, too. */
 void numbers_note_failure(struct segment *, struct segment_share *, double ms, uint64_t now_ms);
 /* A script that has the backend is in use from now on; and no longer. */
@@ -43,6 +45,8 @@ uint32_t numbers_in_flight(const struct segment *, unsigned slot);
 uint32_t numbers_pending(const struct segment *, unsigned slot);
 uint64_t numbers_requests(const struct segment *, unsigned slot);
 uint64_t numbers_failures(const struct segment *, unsigned slot);
+/* How many attempts have ended in each way. */
+void numbers_outcomes(const struct segment *, unsigned slot, uint64_t sums[ATTEMPT_OUTCOMES]);
 
 /* From the request's end to the head of the response, the last seconds' average. That of
  * the pool's median before the first sample; fades while nothing is pending and no samples

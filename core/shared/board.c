@@ -215,6 +215,14 @@ static uint64_t ejection_begin(struct segment *s, unsigned backend, uint64_t wor
     return length_ms;
 }
 
+/* How long it is out now: 0, not at all. */
+static uint64_t count_ejection(struct segment_backend *b, uint64_t length_ms)
+{
+    if (length_ms > 0)
+        atomic_fetch_add(&b->ejections, 1);
+    return length_ms;
+}
+
 /* The trial failed. The backend stays out, so no limit is asked. */
 static uint64_t ejection_extend(struct segment *s, struct segment_backend *b, uint64_t word,
                                 const struct ejection_rule *rule, uint64_t now_ms)
@@ -242,7 +250,7 @@ uint64_t board_note_failure(struct segment *s, unsigned backend, const struct ej
 
     if (e.state == EJECTION_OUT)
         return now_ms >= e.at_ms && atomic_load(&b->trial_until_ms) != 0
-                   ? ejection_extend(s, b, word, rule, now_ms)
+                   ? count_ejection(b, ejection_extend(s, b, word, rule, now_ms))
                    : 0;
     if (rule->after == 0 || in_row < rule->after || !backend_is_up(b))
         return 0;
@@ -250,7 +258,7 @@ uint64_t board_note_failure(struct segment *s, unsigned backend, const struct ej
         (void)claim_is_stale(b, word, now_ms); /* the next failure finds it IN */
         return 0;
     }
-    return ejection_begin(s, backend, word, rule, now_ms);
+    return count_ejection(b, ejection_begin(s, backend, word, rule, now_ms));
 }
 
 bool board_eject(struct segment *s, unsigned backend, uint64_t for_ms, uint64_t now_ms)
@@ -261,12 +269,12 @@ bool board_eject(struct segment *s, unsigned backend, uint64_t for_ms, uint64_t 
     enum ejection_state state = ejection_unpack(word).state;
 
     if (state == EJECTION_OUT)
-        return ejection_extend(s, b, word, &rule, now_ms) > 0;
+        return count_ejection(b, ejection_extend(s, b, word, &rule, now_ms)) > 0;
     if (state == EJECTION_CLAIMED) {
         (void)claim_is_stale(b, word, now_ms);
         return false;
     }
-    return ejection_begin(s, backend, word, &rule, now_ms) > 0;
+    return count_ejection(b, ejection_begin(s, backend, word, &rule, now_ms)) > 0;
 }
 
 /* Called for every good attempt: two loads unless there is news. */

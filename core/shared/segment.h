@@ -15,8 +15,10 @@
 #include "base/check.h"
 #include "base/cipher.h"
 #include "shared/hooks.h"
+#include "shared/outcome.h"
 #include "shared/recent.h"
 #include "shared/table_memory.h"
+#include "shared/totals.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -28,6 +30,9 @@ enum {
     SEGMENT_CACHE_LINE = 64,
     SEGMENT_APART = 128, /* a line, and its neighbour, which a core may fetch with it */
     SEGMENT_WORKERS_MAX = 256,
+    SEGMENT_MONITOR = SEGMENT_WORKERS_MAX, /* places of totals behind those of the workers */
+    SEGMENT_SUPERVISOR,
+    SEGMENT_PROCESSES,
     SEGMENT_BACKENDS_MAX = 4096,
     SEGMENT_COUNTERS_MAX = 1024,
     SEGMENT_TURNS_MAX = 1024,
@@ -48,11 +53,24 @@ struct segment_share {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t in_flight;
     _Atomic uint32_t pending;  /* of them, those without a response head yet */
     _Atomic uint64_t requests; /* attempts begun */
-    _Atomic uint64_t failures; /* attempts that failed by the backend's fault */
+    _Atomic uint64_t ok;       /* those that ended well; the worker's misses have the others */
     /* These lose half of what they say with each NUMBERS_MEMORY_MS; as they were at: */
     _Atomic uint64_t at_ms;
     _Atomic double samples, sum_ms, errors;
     _Atomic uint32_t holders; /* scripts of the worker that have the backend and are in use */
+    _Atomic uint32_t has_misses;
+};
+
+/* The same of attempts that did not end well, which is seldom: apart, so that what is written with
+ * each request stays one line. */
+struct segment_misses {
+    alignas(SEGMENT_APART) _Atomic uint64_t failures; /* by the backend's fault */
+    _Atomic uint64_t by_outcome[ATTEMPT_OUTCOMES];
+};
+
+/* See shared/totals.h. */
+struct segment_totals {
+    alignas(SEGMENT_APART) struct totals totals;
 };
 
 /* One backend, as all processes see it (shared/board.h has the functions). Each
@@ -81,10 +99,12 @@ struct segment_backend {
     alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t error_claim;
     _Atomic uint64_t last_error[12]; /* a text with a NUL behind it */
     _Atomic uint32_t weight_known;   /* in the script, + 1; 0: nobody has said it yet */
+    _Atomic uint64_t checks_passed, checks_failed; /* all there were */
     /* shared/spares.h: all addresses of its name */
     alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t spares_version; /* odd: being written; 0: none */
     _Atomic uint32_t spares_count, spares_told;
     _Atomic uint64_t spares[SEGMENT_SPARES_MAX][4]; /* each a sockaddr_in or sockaddr_in6 */
+    _Atomic uint64_t ejections;
 };
 
 struct segment_counter {
@@ -175,6 +195,8 @@ struct segment {
     /* Written by one worker each, in the steady state. */
     struct segment_worker workers[SEGMENT_WORKERS_MAX];
     alignas(SEGMENT_APART) struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
+    struct segment_misses misses[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
+    struct segment_totals totals[SEGMENT_PROCESSES];
     struct segment_clients_by_address clients_by_address[SEGMENT_WORKERS_MAX];
     /* Written by any worker, as scripts may ask for it with each request. */
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
@@ -197,6 +219,8 @@ struct segment {
 
 SEGMENT_STANDS_APART(workers);
 SEGMENT_STANDS_APART(shares);
+SEGMENT_STANDS_APART(misses);
+SEGMENT_STANDS_APART(totals);
 SEGMENT_STANDS_APART(clients_by_address);
 SEGMENT_STANDS_APART(counters);
 SEGMENT_STANDS_APART(turns);

@@ -21,6 +21,9 @@ double numbers_error_rate(const struct segment *, unsigned slot, uint64_t now_ms
 double numbers_median_ms(struct segment *, uint64_t now_ms);
 void numbers_note_error(struct segment *, unsigned slot, const char *text, uint64_t now_ms);
 bool numbers_last_error(const struct segment *, unsigned slot, char *text);
+void numbers_note_outcome(struct segment *, struct segment_share *, int outcome);
+void numbers_outcomes(const struct segment *, unsigned slot, uint64_t *sums);
+const char *attempt_outcome_name(int);
 void numbers_clear(struct segment *, unsigned slot);
 bool standing_drain(struct segment *, unsigned slot, bool draining, uint64_t now_ms);
 uint64_t standing_since_ms(const struct segment *, unsigned slot, uint64_t now_ms);
@@ -81,6 +84,50 @@ describe("numbers", function()
       core.board_forget_worker(segment, 0)
       assert.same({ 1, 1, 2 }, { core.numbers_in_flight(segment, 2), core.numbers_pending(segment, 2),
         tonumber(core.numbers_requests(segment, 2)) })
+    end)
+  end)
+
+  describe("of how attempts ended", function()
+    -- By name, those that are more than 0.
+    local function outcomes(slot)
+      local sums, found = ffi.new "uint64_t[15]", {}
+      core.numbers_outcomes(segment, slot, sums)
+      for i = 0, 14 do
+        if sums[i] > 0 then found[ffi.string(core.attempt_outcome_name(i))] = tonumber(sums[i]) end
+      end
+      return found
+    end
+
+    local function ended(worker, slot, outcome) core.numbers_note_outcome(segment, share(worker, slot), outcome) end
+
+    it("are summed over the workers", function()
+      for worker = 0, 2 do ended(worker, 1, 1) end
+      ended(1, 1, 7)
+      ended(2, 1, 7)
+      ended(2, 2, 8)
+      assert.same({ ok = 3, reset = 2 }, outcomes(1))
+      assert.same({ timeout = 1 }, outcomes(2))
+      assert.same({}, outcomes(0))
+    end)
+
+    it("stay when a worker dies, and its successor counts on", function()
+      ended(0, 1, 1)
+      ended(0, 1, 2)
+      core.board_forget_worker(segment, 0)
+      assert.same({ ok = 1, refused = 1 }, outcomes(1))
+      ended(0, 1, 2)
+      assert.same({ ok = 1, refused = 2 }, outcomes(1))
+    end)
+
+    it("begin anew with another backend, which takes them from no other slot", function()
+      ended(0, 1, 1)
+      ended(0, 1, 2)
+      ended(0, 2, 2)
+      core.numbers_clear(segment, 1)
+      assert.same({}, outcomes(1))
+      assert.same({ refused = 1 }, outcomes(2))
+      ended(0, 1, 3)
+      assert.same({ unreachable = 1 }, outcomes(1))
     end)
   end)
 
