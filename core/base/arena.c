@@ -3,9 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-#include <stdint.h>
-
-enum { ARENA_BLOCK_BYTES = 4096, ARENA_ALIGNMENT = 16 };
+enum { ARENA_BLOCK_BYTES = 4096 };
 
 struct arena_block {
     struct arena_block *older;
@@ -15,6 +13,8 @@ struct arena_block {
 /* For calls that the compiler does not inline. */
 extern inline void arena_init(struct arena *, void *first, size_t bytes);
 extern inline void arena_dispose(struct arena *);
+extern inline size_t arena_rounded(size_t);
+extern inline void *arena_alloc(struct arena *, size_t bytes);
 
 void arena_free_blocks(struct arena *a)
 {
@@ -26,28 +26,16 @@ void arena_free_blocks(struct arena *a)
     }
 }
 
-static void *arena_alloc_block(struct arena *a, size_t bytes)
+void *arena_alloc_block(struct arena *a, size_t bytes)
 {
-    size_t room = bytes > ARENA_BLOCK_BYTES ? bytes : ARENA_BLOCK_BYTES;
+    size_t room = bytes > ARENA_BLOCK_BYTES ? arena_rounded(bytes) : ARENA_BLOCK_BYTES;
     struct arena_block *block = mem_alloc(sizeof *block + room);
 
     block->older = a->blocks;
     a->blocks = block;
-    a->next = block->bytes + bytes;
+    a->next = block->bytes + arena_rounded(bytes);
     a->end = block->bytes + room;
     return block->bytes;
-}
-
-void *arena_alloc(struct arena *a, size_t bytes)
-{
-    size_t skip = (size_t)(-(uintptr_t)a->next & (ARENA_ALIGNMENT - 1));
-    char *block;
-
-    if ((size_t)(a->end - a->next) < skip || (size_t)(a->end - a->next) - skip < bytes)
-        return arena_alloc_block(a, bytes);
-    block = a->next + skip;
-    a->next = block + bytes;
-    return block;
 }
 
 size_t arena_bytes(const struct arena *a)
@@ -62,7 +50,7 @@ size_t arena_bytes(const struct arena *a)
 void arena_trim(struct arena *a, void *end)
 {
     CHECK((char *)end <= a->next);
-    a->next = end;
+    a->next = (char *)end + (-(uintptr_t)end & (ARENA_ALIGNMENT - 1));
 }
 
 void *arena_zalloc(struct arena *a, size_t bytes)

@@ -202,14 +202,19 @@ size_t scan_trailers(struct slice bytes, const struct scan_room *room, struct he
 
 static struct slice moved(struct slice text, const char *from, const char *to)
 {
-    return text.start != NULL ? (struct slice){to + (text.start - from), text.length} : text;
+    return (struct slice){to + (text.start - from), text.length};
+}
+
+static struct slice moved_if_set(struct slice text, const char *from, const char *to)
+{
+    return text.start != NULL ? moved(text, from, to) : text;
 }
 
 void scan_move(struct head *head, const char *from, const char *to, const struct scan_room *room)
 {
-    head->method = moved(head->method, from, to);
-    head->target = moved(head->target, from, to);
-    head->reason = moved(head->reason, from, to);
+    head->method = moved_if_set(head->method, from, to);
+    head->target = moved_if_set(head->target, from, to);
+    head->reason = moved_if_set(head->reason, from, to);
     for (unsigned i = 0; i < head->fields_count; i++) {
         const struct field *field = &head->fields[i];
 

@@ -329,8 +329,10 @@ static void on_lease_ready(struct lease *lease, struct outgoing *o)
 void attempt_init(struct attempt *a, const struct attempt_events *events, struct loop *loop,
                   const struct config_timeouts *timeouts, const struct outgoing_request *request)
 {
-    *a =
-        (struct attempt){.events = events, .loop = loop, .timeouts = timeouts, .request = *request};
+    a->events = events;
+    a->loop = loop;
+    a->timeouts = timeouts;
+    a->request = *request;
     deferred_init(&a->unresolved, on_unresolved);
 }
 

@@ -77,6 +77,7 @@ static inline const struct field_changes *attempt_response_changes(const struct 
     return a->overrides != NULL ? &a->overrides->response : NULL;
 }
 
+/* Of zeros. */
 void attempt_init(struct attempt *, const struct attempt_events *, struct loop *,
                   const struct config_timeouts *, const struct outgoing_request *);
 /* Call before a backend is tried: what holds for it and did not for the last one, or NULL. Its

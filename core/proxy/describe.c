@@ -83,35 +83,33 @@ static const struct grpc_call *describe_grpc(struct incoming *in)
     return call;
 }
 
-struct facts_request describe_request(struct incoming *in, const struct config *config, uint64_t id)
+void describe_request(struct facts_request *facts, struct incoming *in, const struct config *config,
+                      uint64_t id)
 {
     const struct head *head = incoming_head(in);
     const struct target *target = &in->request.target;
     const struct sockaddr_in6 *peer = incoming_peer(in);
-    struct facts_request facts = {
-        .id = describe_id(&in->arena, id),
-        .method = head->method,
-        .target = head->target,
-        .path = target->path,
-        .query = target->query,
-        .host = in->request.host_name,
-        .scheme = incoming_scheme(in),
-        .client_ip = describe_ip(arena_alloc(&in->arena, ADDRESS_HOST_BYTES), peer),
-        .listener = incoming_listener(in),
-        .client_port = ntohs(peer->sin6_port), /* in the same place for IPv4 */
-        .idempotent = method_is_idempotent(head->method),
-        .head = head,
-        .arena = &in->arena,
-        .authority = in->request.host,
-        .client = describe_client(peer),
-        .tls = tls_said_copy(incoming_tls(in), &in->arena),
-        .grpc = describe_grpc(in),
-    };
 
+    facts->id = describe_id(&in->arena, id);
+    facts->method = head->method;
+    facts->target = head->target;
+    facts->path = target->path;
+    facts->query = target->query;
+    facts->host = in->request.host_name;
+    facts->scheme = incoming_scheme(in);
+    facts->client_ip = describe_ip(arena_alloc(&in->arena, ADDRESS_HOST_BYTES), peer);
+    facts->listener = incoming_listener(in);
+    facts->client_port = ntohs(peer->sin6_port); /* in the same place for IPv4 */
+    facts->idempotent = method_is_idempotent(head->method);
+    facts->head = head;
+    facts->arena = &in->arena;
+    facts->authority = in->request.host;
+    facts->client = describe_client(peer);
+    facts->tls = tls_said_copy(incoming_tls(in), &in->arena);
+    facts->grpc = describe_grpc(in);
     if (incoming_has_head(in) && incoming_may_vouch(in) &&
         trust_has(config, peer)) /* what is no head says nothing */
-        describe_spoken_for(&facts, in, config);
-    return facts;
+        describe_spoken_for(facts, in, config);
 }
 
 uint64_t describe_time_ms(const struct facts_request *facts, const struct config *config,

@@ -9,8 +9,9 @@
 #include "proxy/access_log.h"
 #include "proxy/attempt.h"
 
-/* Everything that does not change over the tries; texts are in the incoming's arena. */
-struct facts_request describe_request(struct incoming *, const struct config *, uint64_t id);
+/* Everything that does not change over the tries, into zeros; texts are in the incoming's arena. */
+void describe_request(struct facts_request *, struct incoming *, const struct config *,
+                      uint64_t id);
 /* How long all tries may take together, 0: for ever; and whose wish that is: the settings', or the
  * client's of a gRPC call if that is less. */
 uint64_t describe_time_ms(const struct facts_request *, const struct config *, const char **whose);

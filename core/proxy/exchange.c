@@ -60,7 +60,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     in->owner = e;
     deadline_init(&e->deadline, exchange_on_deadline);
     deadline_init(&e->pause, on_pause_over);
-    e->facts = describe_request(in, plan->config, proxy_new_id(proxy));
+    describe_request(&e->facts, in, plan->config, proxy_new_id(proxy));
     e->log.grpc_status = GRPC_STATUS_NONE;
     exchange_set_counts(e, (struct try_counts){.attempts = 1, .tries = 1});
     attempt_init(&e->attempt, &attempt_events, proxy->loop, &plan->config->timeouts,
