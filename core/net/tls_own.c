@@ -143,6 +143,14 @@ static bool count_records(struct slice wrote, uint64_t *count)
     return true;
 }
 
+/* Has the client asked for shorter records (RFC 6066, 4)? OpenSSL makes them. */
+static bool wants_short_records(const SSL *ssl)
+{
+    uint8_t mode = SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl));
+
+    return mode >= TLSEXT_max_fragment_length_512 && mode <= TLSEXT_max_fragment_length_4096;
+}
+
 static bool take(struct tls_own *own, const SSL *ssl, struct slice wrote)
 {
     uint16_t suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
@@ -151,7 +159,7 @@ static bool take(struct tls_own *own, const SSL *ssl, struct slice wrote)
 
     if (SSL_version(ssl) != TLS1_3_VERSION || bytes == 0 || own->in_bytes != bytes ||
         own->out_bytes != bytes || SSL_has_pending(ssl) || SSL_get_shutdown(ssl) != 0 ||
-        !count_records(wrote, &written))
+        wants_short_records(ssl) || !count_records(wrote, &written))
         return false;
     if (!tls_keys_set(&own->in, suite, own->in.secret) ||
         !tls_keys_set(&own->out, suite, own->out.secret))

@@ -80,6 +80,15 @@ describe("records of lb's own", function()
     end
   end)
 
+  it("leave short records to OpenSSL, if the client asks for them, when it resumes, too", function()
+    local first = own_records.begin { short = true }
+    assert.is_nil(first.own)
+    assert.equal("more", select(2, first:tell(first.wrote)))
+    local pair = own_records.begin { short = true, session = first:session() }
+    assert.is_true(pair.was_resumed)
+    assert.is_nil(pair.own)
+  end)
+
   it("are the same however their bytes come", function()
     local pair = own_records.begin {}
     for _, size in ipairs { 1, 2, 3, 4, 5, 6, 7, 21, 22, 23, 1000, 20000 } do

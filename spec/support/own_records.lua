@@ -3,7 +3,8 @@
 --
 --   own_records.begin(options)   suite = 0x1301.., tickets = 1, version = "1.2",
 --                                session = of another, early = bytes behind the client's Finished,
---                                retry = true: the client is asked for another key
+--                                retry = true: the client is asked for another key;
+--                                short = true: the client asks for records of 512 bytes
 --   pair.own, pair.keys          what lb took over (nil: it did not); keys to forge the client's
 --   pair:sent()                  what the client's SSL has written
 --   pair:send(bytes), pair:update(asks)   the client's SSL writes
@@ -44,7 +45,7 @@ const void *TLS_method(void); void *SSL_CTX_new(const void *); void SSL_CTX_free
 void *SSL_new(void *); void SSL_free(void *);
 int SSL_CTX_use_certificate_file(void *, const char *, int); int SSL_CTX_use_PrivateKey_file(void *, const char *, int);
 int SSL_CTX_set_num_tickets(void *, size_t); int SSL_set_ciphersuites(void *, const char *);
-long SSL_ctrl(void *, int, long, void *);
+long SSL_ctrl(void *, int, long, void *); int SSL_set_tlsext_max_fragment_length(void *, uint8_t);
 void SSL_set_accept_state(void *); void SSL_set_connect_state(void *);
 void SSL_set_bio(void *, void *, void *); int SSL_do_handshake(void *);
 int SSL_read(void *, char *, int); int SSL_write(void *, const char *, int); int SSL_key_update(void *, int);
@@ -144,6 +145,7 @@ function own_records.begin(options)
     ssl.SSL_ctrl(pair.server.ssl, SET_GROUPS, 0, ffi.cast("void *", "X25519"))
     ssl.SSL_ctrl(pair.client.ssl, SET_GROUPS, 0, ffi.cast("void *", "P-256:X25519"))
   end
+  if options.short then assert(ssl.SSL_set_tlsext_max_fragment_length(pair.client.ssl, 1) == 1) end
   if options.session then assert(ssl.SSL_set_session(pair.client.ssl, options.session) == 1) end
   pair.own = ffi.gc(core.tls_own_new(pair.server.ssl), core.tls_own_free)
   pair.flights = 0
