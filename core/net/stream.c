@@ -33,13 +33,14 @@ static struct stream *stream_of(const void *handle)
 static void on_failed(struct deferred *d)
 {
     struct stream *s = list_entry(d, struct stream, failed);
+    bool pauses = stream_has_kept(s) && (!s->wants_kept || !stream_report_kept(s));
 
-    CHECK(!s->has_told && !s->is_closing);
-    if (stream_has_kept(s) && (!s->wants_kept || !stream_report_kept(s)))
+    CHECK(!s->has_told);
+    if (s->is_closing || stream_has_kept(s))
         return;
     if (s->failure != 0)
         s->has_told = true;
-    else if (s->tls->end_waits)
+    else if (s->tls->end_waits && !pauses)
         s->tls->end_waits = false;
     else
         return; /* there was nothing but what was kept */

@@ -110,9 +110,9 @@ void stream_take_sealed(struct stream *s, struct slice sealed)
 {
     struct tls_took took = {.opens = false};
 
-    if (stream_has_kept(s) && !stream_report_kept(s)) {
-        if (!s->is_closing)
-            stream_keep(s, sealed);
+    /* Opened before anything is reported: what that calls may look for more. */
+    if (stream_has_kept(s)) {
+        stream_keep(s, sealed);
         return;
     }
     if (s->tls->state >= TLS_OPEN)
