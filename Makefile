@@ -157,6 +157,21 @@ valgrind: all ## runs the normal path under valgrind
 soak: all ## measures memory: big bodies past a slow side, 10,000 idle connections
 	infra/apart.sh luajit infra/soak.lua $(BUILD)/lb
 
+# Ten million requests over TLS 1.3, with records of lb's own: half of the clients have OpenSSL, half GnuTLS. An hour;
+# make records REQUESTS=100000 for fewer of each, RECORDS=openssl for OpenSSL's records.
+RECORDS_TOOLS = $(BUILD)/records/openssl $(BUILD)/records/gnutls
+records: ## sends 10,000,000 requests over lb's own records of TLS 1.3: REQUESTS=100000
+	@infra/install.sh run test records
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all $(RECORDS_TOOLS) $(BUILD)/bench/origin
+	infra/apart.sh luajit infra/records.lua LB=$(or $(LB),$(BUILD)/lb) CLIENTS=$(BUILD)/records \
+		ORIGIN=$(BUILD)/bench/origin $(foreach name,REQUESTS SEED RECORDS,$(if $($(name)),$(name)=$($(name))))
+
+$(BUILD)/records/gnutls: private GNUTLS = -DWITH_GNUTLS
+$(RECORDS_TOOLS): infra/records/client.c infra/bench/loopback.h $(BUILD)/compile.txt
+	@mkdir -p $(@D)
+	$(call say,compile $<)$(CC) -D_GNU_SOURCE $(CFLAGS) $(WARNINGS) $(GNUTLS) -o $@ $< \
+		$(call package,--libs $(if $(GNUTLS),gnutls,openssl))
+
 # Ten thousand clients that make a worker of 256 MiB hold what they can, and others beside them.
 hostile-memory: all ## lets 10,000 clients fill the memory of a worker
 	infra/apart.sh luajit infra/hostile_memory.lua $(BUILD)/lb
@@ -274,13 +289,13 @@ help: ## lists the targets
 		awk -F'|' '{ printf "make %-20s %s\n", $$1, $$2 }'
 
 format: ## formats the C
-	clang-format -i core/*.c core/*/*.[ch] infra/bench/*.[ch] infra/fuzz/*.c
+	clang-format -i core/*.c core/*/*.[ch] infra/bench/*.[ch] infra/fuzz/*.c infra/records/*.c
 
 clean: ## removes build/
 	rm -rf build
 
 .PHONY: all always bench clang clean format fuzz fuzzers help hostile-memory install install-scripts \
-	instructions instructions-curves instructions-policy library peers-conformance peers-faults run \
+	instructions instructions-curves instructions-policy library peers-conformance peers-faults records run \
 	runaways sanitize soak spec spec-lossy storm story test test-policy test-world \
 	valgrind
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# install.sh [run] [test] [world] [peers] [bench] [measure]: installs the Debian packages that
-# building (run), checking (test, world) and comparing (peers, bench) need. Asks apt only for what
-# is missing, root only if something is.
+# install.sh [run] [test] [world] [peers] [bench] [records] [measure]: installs the Debian packages
+# that building (run), checking (test, world, records) and comparing (peers, bench) need. Asks apt
+# only for what is missing, root only if something is.
 set -euo pipefail
 
 sets=${*:-run}
@@ -44,8 +44,9 @@ wanted_for() {
         bench) # for make bench
             echo "haproxy nginx $(nginx_lua_package) wrk nghttp2-client strace curl util-linux luajit lua-luv"
             ;;
+        records) echo "libgnutls28-dev" ;;     # for make records
         measure) echo "valgrind strace luajit" ;; # for make instructions, -curves and -policy
-        *) die "unknown set '$1'; there are: run, test, world, peers, bench, measure" ;;
+        *) die "unknown set '$1'; there are: run, test, world, peers, bench, records, measure" ;;
     esac
 }
 

@@ -123,7 +123,7 @@ FAULTY
         grep -rq __ubsan_handle_add_overflow "$work/undefined"
 }
 
-formatted() { clang-format --dry-run -Werror core/*.c core/*/*.[ch] infra/bench/*.[ch] infra/fuzz/*.c; }
+formatted() { clang-format --dry-run -Werror core/*.c core/*/*.[ch] infra/bench/*.[ch] infra/fuzz/*.c infra/records/*.c; }
 
 lua_clean() { luacheck -q --no-color balancer.lua scripts spec infra core; }
 
