@@ -250,7 +250,7 @@ peers-faults: ## puts lb, HAProxy and nginx in trouble side by side: SECONDS=5 R
 
 # What a request costs, of lb and of its peers, in rounds that take turns: infra/bench/README.md. Under 10 minutes.
 # ROUNDS=n, SCENARIOS=small,1m and PEERS=haproxy,relay for less; LB2=path puts another build beside this one.
-BENCH_TOOLS = $(patsubst %,$(BUILD)/bench/%,origin relay shake)
+BENCH_TOOLS = $(patsubst %,$(BUILD)/bench/%,origin calls relay shake)
 bench: ## measures CPU time per request of lb and its peers: ROUNDS=5 SCENARIOS=small LB2=..
 	@infra/install.sh run bench
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all $(BENCH_TOOLS)

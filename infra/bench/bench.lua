@@ -101,7 +101,8 @@ local function chosen_contestants(...)
   local wanted, names = options.PEERS and listed(options.PEERS), {}
   for _, name in ipairs(contestants.order) do
     local program = name:match "^[^-]+"
-    local is_wanted = name == "lb" or name == "lb-tls" or not wanted or wanted[name] or program == "lb2"
+    local is_main = program == "lb" and name ~= "lb-c" and name ~= "lb-log"
+    local is_wanted = is_main or not wanted or wanted[name] or program == "lb2"
     if program == "lb2" and not options.LB2 then is_wanted = false end
     if is_wanted and is_needed(name, ...) then table.insert(names, name) end
     if wanted then wanted[name] = nil end
@@ -209,6 +210,8 @@ local function run_idle(scenario, names, count)
       })
       if name == "lb" or name == "lb-tls" then
         figures[scenario.name .. "_bytes"] = result.bytes
+        local below = scenario.above and figures[scenario.above .. "_bytes"]
+        figures[scenario.name .. "_above"] = below and result.bytes - below
         figures[scenario.name .. "_pss"] = (result.before + result.bytes * scenario.connections) / MIB
       end
     end

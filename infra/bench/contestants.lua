@@ -8,7 +8,7 @@
 --                                cores for taskset or nil, and how many clients at most
 --   contestants.of_load(words)   the command, on the cores of the load
 --   contestants.tool(name)       the path of one of the bench's own programs
---   contestants.backends()       starts the origins, two listeners in one process
+--   contestants.backends()       starts the origins, two listeners in one process, and two of gRPC
 --   contestants.start(name)      { name =, address =, url =, process = }, when it listens
 --   contestants.stop(it)
 
@@ -22,6 +22,8 @@ local contestants = {
   order = {
     "relay", "haproxy", "haproxy-lua", "haproxy-splice", "nginx-lua", "lb", "lb-c", "lb-log", "lb2",
     "haproxy-tls", "nginx-tls", "lb-tls", "lb2-tls",
+    "haproxy-h2c", "nginx-h2c", "lb-h2c", "lb2-h2c",
+    "haproxy-grpc", "nginx-grpc", "lb-grpc", "lb2-grpc",
   },
   titles = {
     relay = "byte relay", haproxy = "HAProxy", ["haproxy-lua"] = "HAProxy, Lua pick",
@@ -30,13 +32,17 @@ local contestants = {
     lb2 = "lb, other build",
     ["haproxy-tls"] = "HAProxy, TLS", ["nginx-tls"] = "nginx, TLS", ["lb-tls"] = "lb, TLS",
     ["lb2-tls"] = "lb, other build, TLS",
+    ["haproxy-h2c"] = "HAProxy, h2c", ["nginx-h2c"] = "nginx, h2c", ["lb-h2c"] = "lb, h2c",
+    ["lb2-h2c"] = "lb, other build, h2c",
+    ["haproxy-grpc"] = "HAProxy, gRPC", ["nginx-grpc"] = "nginx, gRPC", ["lb-grpc"] = "lb, gRPC",
+    ["lb2-grpc"] = "lb, other build, gRPC",
   },
 }
 
 local FOLDER = "infra/bench/"
 local MODULES = "/usr/lib/nginx/modules/"
 local NAME = "%f[%w]%u+%d?%f[%W]"
-local given, backends
+local given, backends, grpc_backends
 
 function contestants.prepare(what) given = what end
 
@@ -115,13 +121,17 @@ local function both_in_one(pair)
   return process.file("bench.pem", table.concat(parts))
 end
 
+-- options: what stands in the configuration, and secure, h2c, grpc.
 local function haproxy(name, options)
   options = options or {}
   return function()
-    local secure = options.secure and "ssl crt " .. both_in_one(certificate()) or ""
+    local to = options.grpc and grpc_backends or backends
+    local secure = options.secure and "alpn h2,http/1.1 ssl crt " .. both_in_one(certificate()) or ""
+    if options.h2c or options.grpc then secure = "proto h2" end
     return start_on_port(name, function(port)
       return { "haproxy", "-db", "-f", filled("haproxy.cfg", name .. ".cfg", {
-        PORT = port, CONNECTIONS = given.connections, BACKEND1 = backends[1], BACKEND2 = backends[2],
+        PORT = port, CONNECTIONS = given.connections, BACKEND1 = to[1], BACKEND2 = to[2],
+        PROTOCOL = options.grpc and "proto h2" or "",
         LUA = options.fetches and "lua-load " .. options.fetches or "", PICK = options.pick or "",
         SPLICE = options.splice or "", SECURE = secure,
       }) }
@@ -141,11 +151,15 @@ local NGINX_LUA = [[
             assert(balancer.set_current_peer(backends[turn][1], backends[turn][2]))
         }]]
 
-local function nginx_on_port(name, modules, pick, secure)
+local function nginx_on_port(name, modules, pick, how)
+  how = how or {}
+  local secure, listens = how.secure, {}
+  if secure then table.insert(listens, "ssl") end
+  if secure or how.h2c then table.insert(listens, "http2") end
   return start_on_port(name, function(port)
     return { "nginx", "-p", process.directory() .. "/", "-c", filled("nginx.conf", name .. ".conf", {
       PORT = port, CONNECTIONS = given.connections * 2, MODULES = modules, PICK = pick, PID = name .. ".pid",
-      SECURE = secure and "ssl" or "",
+      SECURE = table.concat(listens, " "), PASS = how.grpc and "grpc_pass grpc" or "proxy_pass http",
       CERTIFICATE = secure and ("ssl_protocols TLSv1.3; ssl_certificate %s; ssl_certificate_key %s;"):format(
         secure.cert, secure.key) or "",
     }) }
@@ -154,9 +168,12 @@ end
 
 local ROUND_ROBIN = "    upstream backends { server BACKEND1; server BACKEND2;"
 
-local function nginx_tls()
-  local pick = ROUND_ROBIN:gsub(NAME, { BACKEND1 = backends[1], BACKEND2 = backends[2] })
-  return nginx_on_port("nginx-tls", "", pick, certificate())
+local function round_robin(to) return (ROUND_ROBIN:gsub(NAME, { BACKEND1 = to[1], BACKEND2 = to[2] })) end
+
+local function nginx_tls() return nginx_on_port("nginx-tls", "", round_robin(backends), { secure = certificate() }) end
+local function nginx_h2c() return nginx_on_port("nginx-h2c", "", round_robin(backends), { h2c = true }) end
+local function nginx_grpc()
+  return nginx_on_port("nginx-grpc", "", round_robin(grpc_backends), { h2c = true, grpc = true })
 end
 
 local function nginx()
@@ -174,6 +191,19 @@ local function nginx()
   }
   pick = pick:gsub(NAME, values)
   return nginx_on_port("nginx", modules, pick)
+end
+
+-- balancer.lua without a log, in HTTP/2 without TLS.
+local function lb_h2c(name, build, is_grpc)
+  return function()
+    return start_on_port(name, function(port)
+      local scheme, to = is_grpc and "h2c://" or "", is_grpc and grpc_backends or backends
+      return {
+        given[build], "--workers", "1", "--listen", "h2c://127.0.0.1:" .. port, "--log-level", "warn",
+        "--backend", scheme .. to[1], "--backend", scheme .. to[2], "balancer.lua",
+      }
+    end)
+  end
 end
 
 -- With its log in a file, or without one; its errors are seen in either case.
@@ -227,11 +257,19 @@ local starters = {
   ["nginx-tls"] = nginx_tls,
   ["lb-tls"] = lb_tls("lb-tls", "lb"),
   ["lb2-tls"] = lb_tls("lb2-tls", "lb2"),
+  ["haproxy-h2c"] = haproxy("haproxy-h2c", { h2c = true }),
+  ["haproxy-grpc"] = haproxy("haproxy-grpc", { grpc = true }),
+  ["nginx-h2c"] = nginx_h2c,
+  ["nginx-grpc"] = nginx_grpc,
+  ["lb-h2c"] = lb_h2c("lb-h2c", "lb"),
+  ["lb2-h2c"] = lb_h2c("lb2-h2c", "lb2"),
+  ["lb-grpc"] = lb_h2c("lb-grpc", "lb", true),
+  ["lb2-grpc"] = lb_h2c("lb2-grpc", "lb2", true),
 }
 
 function contestants.backends()
-  local _, addresses = start_tool("origin", given.cores.load, 2, 2)
-  backends = addresses
+  backends = select(2, start_tool("origin", given.cores.load, 2, 2))
+  grpc_backends = select(2, start_tool("calls", given.cores.load, 2, 2))
 end
 
 function contestants.start(name)

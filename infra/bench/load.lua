@@ -15,7 +15,9 @@ local contestants = require "infra.bench.contestants"
 local load = {}
 
 local WRK = "infra/bench/wrk.lua"
-local BODY_BYTES = { ["/100"] = 100, ["/10k"] = 10240, ["/1m"] = 1048576 }
+local BODY_BYTES = { ["/100"] = 100, ["/10k"] = 10240, ["/1m"] = 1048576, ["/bench.Calls/Call"] = 100 }
+local MESSAGE = "\0\0\0\0\32" .. ("m"):rep(32)
+local GRPC = { "-H", "content-type: application/grpc", "-H", "te: trailers" }
 
 -- TLS 1.3 with AES-128-GCM for wrk and curl, which have no option for it: the contestants prefer
 -- different ciphers.
@@ -37,16 +39,30 @@ local function command(words)
   return process.run(spec)
 end
 
+local function append(words, more)
+  for _, word in ipairs(more) do table.insert(words, word) end
+end
+
+local function curl_version(scenario, url)
+  if not scenario.streams then return "--http1.1" end
+  return url:find "^https:" and "--http2" or "--http2-prior-knowledge"
+end
+
 function load.check(scenario, url)
   local words = {
     "curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{size_header} %{size_download}", "--max-time", "10",
-    "--http1.1", "-k", "-A", "", "-H", "Accept:", url .. scenario.path, -- as the load does
+    curl_version(scenario, url), "-k",
+    "-A", "", "-H", "Accept:", url .. scenario.path, -- as the load does
   }
+  if scenario.grpc then
+    append(words, GRPC)
+    append(words, { "--data-binary", "@" .. process.file("message", MESSAGE) })
+  end
   if scenario.post then
     local body = process.file("posted", ("p"):rep(scenario.post))
-    for _, word in ipairs { "--data-binary", "@" .. body, "-H", "Expect:" } do table.insert(words, word) end
+    append(words, { "--data-binary", "@" .. body, "-H", "Expect:" })
   end
-  if scenario.closing then for _, word in ipairs { "-H", "Connection: close" } do table.insert(words, word) end end
+  if scenario.closing then append(words, { "-H", "Connection: close" }) end
   local said = command(words)
   local status, head, body = said.out:match "^(%d+) (%d+) (%d+)$"
   if said.code ~= 0 or status ~= "200" then
@@ -86,7 +102,7 @@ end
 -- What h2load says of the number of answers; every one has to be 2xx.
 local function h2load(count, scenario, url, extra)
   local words = { "h2load", "--h1", "-t", "1", "-n", count, "-c", scenario.connections }
-  for _, word in ipairs(extra or {}) do table.insert(words, word) end
+  append(words, extra or {})
   table.insert(words, url .. scenario.path)
   local said = command(words)
   local good = tonumber(said.out:match "(%d+) 2xx")
@@ -118,6 +134,29 @@ local function open_loop(scenario, url)
   return { requests = scenario.rate, seconds = seconds, p50 = p50, p99 = p99, problems = { problem } }
 end
 
+-- Over HTTP/2 for a second. Bodies that were on their way at the end count in part.
+local function multiplexed(scenario, url)
+  local words = { "h2load", "-t", 1, "-D", 1, "-c", scenario.connections, "-m", scenario.streams }
+  if scenario.grpc then
+    append(words, GRPC)
+    append(words, { "-d", process.file("message", MESSAGE) })
+  end
+  append(words, { "--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519", url .. scenario.path })
+  local said = command(words)
+  local done, failed = said.out:match "requests: .-(%d+) done.-(%d+) failed"
+  local good, bytes = said.out:match "(%d+) 2xx", said.out:match "headers.-%((%d+)%) data"
+  if not bytes then return { requests = 0, seconds = 1, problems = { "h2load: " .. said.out .. said.err } } end
+  done, failed, good, bytes = tonumber(done), tonumber(failed), tonumber(good), tonumber(bytes)
+  local problems, each = {}, BODY_BYTES[scenario.path]
+  local most = done + scenario.connections * scenario.streams -- have begun
+  if done == 0 or failed > 0 or good < done or good > most then
+    table.insert(problems, ("%d answers, %d of them 2xx, %d failed"):format(done, good, failed))
+  elseif bytes < done * each or bytes > most * each then
+    table.insert(problems, ("%d bytes of %d bodies of %d"):format(bytes, done, each))
+  end
+  return { requests = done, seconds = 1, problems = problems }
+end
+
 local function shake(how, scenario, url, number)
   return { contestants.tool "shake", how, url:match "//(.*)", scenario.path, tostring(number) }
 end
@@ -140,6 +179,7 @@ end
 function load.run(scenario, url, response_bytes)
   if scenario.shakes then return handshakes(scenario, url) end
   if scenario.rate then return open_loop(scenario, url) end
+  if scenario.streams then return multiplexed(scenario, url) end
   return closed_loop(scenario, url, response_bytes)
 end
 

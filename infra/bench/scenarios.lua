@@ -3,14 +3,19 @@
 -- rounds: a path of the origin, and connections that ask again as soon as they have an answer.
 -- closing: over a new connection each time. rate: so many requests a second instead, whatever
 -- becomes of them. shakes: one connection after the other, by shake, with a full handshake or
--- resumed. who: which contestants. of: whose ratio is 1, if not HAProxy's. others: measured once,
--- after the rounds. holds: connections that shake keeps.
+-- resumed. streams: over HTTP/2, so many requests at once on each connection, by h2load; grpc: as
+-- calls of gRPC. who: which contestants. of: whose ratio is 1, if not HAProxy's. others: measured
+-- once, after the rounds. holds: connections that shake keeps. above: the scenario whose bytes are
+-- taken off for the goal.
 
 local MAIN = { "relay", "haproxy", "haproxy-lua", "nginx-lua", "lb", "lb2" }
 local SMALL = { "lb-c", "lb-log", unpack(MAIN) }
 local BIG = { "haproxy-splice", unpack(MAIN) }
 
 local TLS = { "haproxy-tls", "nginx-tls", "lb-tls", "lb2-tls" }
+
+local H2C = { "haproxy-h2c", "nginx-h2c", "lb-h2c", "lb2-h2c" }
+local GRPC = { "haproxy-grpc", "nginx-grpc", "lb-grpc", "lb2-grpc" }
 
 local scenarios = {}
 
@@ -50,6 +55,30 @@ scenarios.rounds = {
     name = "hs_resumed", title = "TLS 1.3, a resumed connection per request, one after the other",
     path = "/100", shakes = "resumed", who = TLS, of = "haproxy-tls",
   },
+  {
+    name = "h2_small", title = "HTTP/2 over TLS, small: 10 connections with 10 streams each",
+    path = "/100", connections = 10, streams = 10, who = TLS, of = "haproxy-tls",
+  },
+  {
+    name = "h2_1x1", title = "HTTP/2 over TLS, small: 64 connections with one stream",
+    path = "/100", connections = 64, streams = 1, who = TLS, of = "haproxy-tls",
+  },
+  {
+    name = "h2c_small", title = "HTTP/2 without TLS, small: 10 connections with 10 streams each",
+    path = "/100", connections = 10, streams = 10, who = H2C, of = "haproxy-h2c",
+  },
+  {
+    name = "h2_10k", title = "HTTP/2 over TLS, 10 KiB answers: 10 connections with 10 streams each",
+    path = "/10k", connections = 10, streams = 10, who = TLS, of = "haproxy-tls",
+  },
+  {
+    name = "grpc", title = "gRPC, unary, without TLS: 10 connections with 10 streams each",
+    path = "/bench.Calls/Call", connections = 10, streams = 10, grpc = true, who = GRPC, of = "haproxy-grpc",
+  },
+  {
+    name = "grpc_1x1", title = "gRPC, unary, without TLS: 64 connections with one stream",
+    path = "/bench.Calls/Call", connections = 64, streams = 1, grpc = true, who = GRPC, of = "haproxy-grpc",
+  },
 }
 
 scenarios.others = {
@@ -64,6 +93,10 @@ scenarios.others = {
   {
     name = "idle_tls", title = "Idle TLS 1.3 connections, each of which was served once",
     path = "/100", connections = 2000, who = TLS, holds = "idle",
+  },
+  {
+    name = "idle_h2", title = "Idle HTTP/2 connections over TLS, each of which was served once",
+    path = "/100", connections = 2000, who = TLS, holds = "h2", above = "idle_tls",
   },
   {
     name = "half_hello", title = "Connections that have sent half of a ClientHello",
@@ -95,6 +128,13 @@ scenarios.goals = {
   { "TLS, a new connection", 0.90, 0.82, ratio = { "hs_full", "lb-tls", "haproxy-tls" } },
   { "TLS, a resumed connection", 0.92, 0.87, ratio = { "hs_resumed", "lb-tls", "haproxy-tls" } },
   { "memory per idle TLS connection, bytes", 22500, 1200, figure = "idle_tls_bytes" },
+  { "HTTP/2 over TLS, 10 x 10", 0.60, 0.45, ratio = { "h2_small", "lb-tls", "haproxy-tls" } },
+  { "HTTP/2 over TLS, 64 x 1", 0.70, 0.58, ratio = { "h2_1x1", "lb-tls", "haproxy-tls" } },
+  { "HTTP/2 without TLS, 10 x 10", 0.62, 0.47, ratio = { "h2c_small", "lb-h2c", "haproxy-h2c" } },
+  { "HTTP/2 over TLS, 10 KiB answers", 0.78, 0.65, ratio = { "h2_10k", "lb-tls", "haproxy-tls" } },
+  { "gRPC, 10 x 10", 0.45, 0.28, ratio = { "grpc", "lb-grpc", "haproxy-grpc" } },
+  { "gRPC, 64 x 1", 0.60, 0.42, ratio = { "grpc_1x1", "lb-grpc", "haproxy-grpc" } },
+  { "memory per idle HTTP/2 connection above TLS, bytes", 8000, 4500, figure = "idle_h2_above" },
   { "memory per half ClientHello, bytes", 2000, 1000, figure = "half_hello_bytes" },
 }
 
