@@ -2,9 +2,9 @@
 --
 --   luajit infra/instructions/small.lua FOLDER REQUESTS TRACED
 --
--- FOLDER has callgrind's profiles {off,on,tls}.{1,2} and strace's counts calls.{1,2}; the second of
--- each has so many requests more. The cost of an inlined function is its caller's. Code that LuaJIT
--- made is a folder of its own.
+-- FOLDER has callgrind's profiles {off,on,tls,h2c}.{1,2} and strace's counts calls.{1,2}; of each
+-- the second has so many requests more. The cost of an inlined function is its caller's. Code that
+-- LuaJIT made is a folder of its own.
 
 local folder, requests, traced = arg[1], tonumber(arg[2]), tonumber(arg[3])
 local bounds = dofile(arg[0]:match "^.*/" .. "bounds.lua")
@@ -100,18 +100,25 @@ end
 local off, off_sum = difference(costs_of, "off", requests)
 local on, on_sum = difference(costs_of, "on", requests)
 local tls, tls_sum = difference(costs_of, "tls", requests)
+local h2c, h2c_sum = difference(costs_of, "h2c", requests)
+local COLUMNS = { off, on, tls, h2c }
 
-local function row(name, in_off, in_on, in_tls)
-  print(("%-44s %8.0f %8.0f %8.0f"):format(name, in_off, in_on, in_tls))
+local function row(name, ...) print(("%-44s %8.0f %8.0f %8.0f %8.0f"):format(name, ...)) end
+
+-- One figure for each column.
+local function of_each(figure)
+  local figures = {}
+  for i, costs in ipairs(COLUMNS) do figures[i] = figure(costs) end
+  return unpack(figures)
 end
 
 -- "group function" by group; and by group, what it costs where it costs most.
 local groups, largest = {}, {}
-for _, costs in ipairs { off, on, tls } do
+for _, costs in ipairs(COLUMNS) do
   for key in pairs(costs) do
     local group = key:match "^%S+"
     groups[group] = groups[group] or {}
-    groups[group][key] = math.max(off[key] or 0, on[key] or 0, tls[key] or 0)
+    groups[group][key] = math.max(of_each(function(each) return each[key] or 0 end))
   end
 end
 local function sum_of(costs, group)
@@ -120,19 +127,19 @@ local function sum_of(costs, group)
   return sum
 end
 for group in pairs(groups) do
-  largest[group] = math.max(sum_of(off, group), sum_of(on, group), sum_of(tls, group))
+  largest[group] = math.max(of_each(function(costs) return sum_of(costs, group) end))
 end
 
-print(("%-44s %8s %8s %8s"):format("instructions of a small request", "log off", "log on", "TLS"))
+print(("%-44s %8s %8s %8s %8s"):format("instructions of a small request", "log off", "log on", "TLS", "h2c"))
 for _, group in ipairs(keys_by_value(largest)) do
-  row(group, sum_of(off, group), sum_of(on, group), sum_of(tls, group))
+  row(group, of_each(function(costs) return sum_of(costs, group) end))
   for _, key in ipairs(keys_by_value(groups[group])) do
     if groups[group][key] >= SHOWN and group ~= COMPILED then
-      row("  " .. key:sub(#group + 2), off[key] or 0, on[key] or 0, tls[key] or 0)
+      row("  " .. key:sub(#group + 2), of_each(function(costs) return costs[key] or 0 end))
     end
   end
 end
-row("all", off_sum, on_sum, tls_sum)
+row("all", off_sum, on_sum, tls_sum, h2c_sum)
 
 -- --- and what else is counted ---
 
@@ -157,6 +164,7 @@ for _, figure in ipairs {
   { "instructions, log off", off_sum, bounds.instructions_log_off, "%8.0f" },
   { "instructions, log on", on_sum, bounds.instructions_log_on, "%8.0f" },
   { "instructions, TLS, log off", tls_sum, bounds.instructions_tls, "%8.0f" },
+  { "instructions, HTTP/2, log off", h2c_sum, bounds.instructions_h2c, "%8.0f" },
   { "allocations, TLS", of_tls_sum, bounds.allocations_tls, "%8.3f" },
   { "allocations", allocations_sum, bounds.allocations, "%8.3f" },
   { "system calls", calls_sum, bounds.syscalls, "%8.2f" },

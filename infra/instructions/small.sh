@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # small.sh LB: what a small request over kept connections costs the worker, without a clock,
 # so that a busy machine does not matter: instructions in user space by function and
-# allocations (callgrind), with the access log off and on and over TLS, and system calls (strace).
+# allocations (callgrind), with the access log off and on, over TLS and over HTTP/2 without TLS, and
+# system calls (strace).
 # Each figure is the difference of two runs of requests in one warm worker, so that start-up and
 # the making of connections cancel. small.lua prints them and fails above the bounds of
 # bounds.lua. One or two minutes.
@@ -9,6 +10,7 @@ set -euo pipefail
 lb=$(realpath "$1")
 here=$(cd "$(dirname "$0")/../.." && pwd)
 warm=1500 few=1000 many=4000 connections=8 # under callgrind
+streams=10 # at once on each connection, over HTTP/2
 few_traced=2000 many_traced=12000 connections_traced=64
 cipher=--tls13-ciphers=TLS_AES_128_GCM_SHA256
 scratch=$(mktemp -d)
@@ -47,11 +49,15 @@ secure_script() {
 
 # The address is chosen here, not read from the log: one of them has its log off.
 # start NAME SCRIPT COMMAND..: leaves its pid, worker and address in $pid, $worker and $address, and
-# in $url what to ask. SCRIPT "secure": balancer.lua with TLS.
+# in $url and $speaks what to ask, and how. SCRIPT "secure": balancer.lua with TLS; "h2c":
+# balancer.lua with HTTP/2.
 start() {
     local script=$2 listen
     worker='' address=$(free_address)
-    url=http://$address listen=(--listen "$address")
+    url=http://$address speaks=(--h1) listen=(--listen "$address")
+    if [ "$script" = h2c ]; then
+        script=$here/balancer.lua speaks=(-m "$streams") listen=(--listen "h2c://$address")
+    fi
     if [ "$script" = secure ]; then
         script=$scratch/secure.lua url=https://$address listen=()
         secure_script "$address" >"$script"
@@ -65,7 +71,7 @@ start() {
 stop() { kill "$pid" && wait "$pid" || true; }
 
 requests() { # how many, over how many connections
-    timeout 100 h2load --h1 "$cipher" -n "$1" -c "$2" -t 1 "$url/" >"$scratch/load" &&
+    timeout 100 h2load "${speaks[@]}" "$cipher" -n "$1" -c "$2" -t 1 "$url/" >"$scratch/load" &&
         grep -q " $1 2xx" "$scratch/load" || { cat "$scratch/load" >&2 && die "requests failed"; }
 }
 
@@ -108,4 +114,5 @@ stop
 count_instructions off "$here/balancer.lua" --log-level warn
 count_instructions on "$here/balancer.lua" --log-format json
 count_instructions tls secure --log-level warn
+count_instructions h2c h2c --log-level warn
 luajit "$here/infra/instructions/small.lua" "$scratch" "$((many - few))" "$((many_traced - few_traced))"
