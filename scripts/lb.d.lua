@@ -29,6 +29,34 @@ function counter:add(k) end
 ---@return integer
 function counter:get() end
 
+---@class lb.Labels
+---@field [integer] string names of labels, at most four
+---@field max? integer how many values they may have; 100
+
+---A total for the metrics, lb_script_NAME_total: it only grows.
+---@param name string of a-z, 0-9 and _
+---@param labels? lb.Labels
+---@return lb.Total
+function lb.total(name, labels) end
+
+---@class lb.Total
+local total = {}
+---@param n? number 1; not below 0
+---@param ... string|number|boolean a value for each label
+function total:add(n, ...) end
+
+---A gauge for the metrics, lb_script_NAME: it has the last value that was set.
+---@param name string of a-z, 0-9 and _
+---@param labels? lb.Labels
+---@return lb.Gauge
+function lb.gauge(name, labels) end
+
+---@class lb.Gauge
+local gauge = {}
+---@param n number
+---@param ... string|number|boolean a value for each label
+function gauge:set(n, ...) end
+
 ---What was added in the last seconds, over all workers.
 ---@param name string|number
 ---@param seconds number

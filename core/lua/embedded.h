@@ -16,6 +16,7 @@ struct slice embedded_json(void);     /* core/lua/json.lua */
 struct slice embedded_texts(void);    /* core/lua/texts.lua */
 struct slice embedded_shared(void);   /* core/lua/shared.lua */
 struct slice embedded_turns(void);    /* core/lua/turns.lua */
+struct slice embedded_series(void);   /* core/lua/series.lua */
 struct slice embedded_policies(void); /* core/lua/policies.lua */
 struct slice embedded_strings(void);  /* core/lua/strings.lua */
 struct slice embedded_balancer(void); /* balancer.lua */

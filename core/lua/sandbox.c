@@ -182,6 +182,7 @@ static void push_parts(lua_State *lua)
         {embedded_texts, "=lb texts"},     {embedded_json, "=lb json"},
         {embedded_await, "=lb await"},     {embedded_clients, "=lb clients"},
         {embedded_codes, "=lb codes"},     {embedded_signatures, "=lb signatures"},
+        {embedded_series, "=lb series"},
     };
 
     lua_newtable(lua);

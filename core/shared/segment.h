@@ -36,8 +36,14 @@ enum {
     SEGMENT_BACKENDS_MAX = 4096,
     SEGMENT_COUNTERS_MAX = 1024,
     SEGMENT_TURNS_MAX = 1024,
-    SEGMENT_SPARES_MAX = 8,         /* addresses of one name that are kept */
-    SEGMENT_NAME_BYTES = 64,        /* of a counter, with the NUL behind it */
+    SEGMENT_SPARES_MAX = 8,   /* addresses of one name that are kept */
+    SEGMENT_NAME_BYTES = 64,  /* of a counter, with the NUL behind it */
+    SERIES_METRICS_MAX = 128, /* of scripts: lb.total, lb.gauge */
+    SERIES_MAX = 8192,        /* values of their labels */
+    SERIES_PLACES = 16384,    /* a power of two */
+    SERIES_NAME_BYTES = 64,   /* each with the NUL behind it */
+    SERIES_LABELS_BYTES = 144,
+    SERIES_TEXT_BYTES = 224,
     CLIENTS_BY_ADDRESS_SETS = 2048, /* a power of two */
     CLIENTS_BY_ADDRESS_WAYS = 16,   /* addresses of one set that a worker can count */
     CLIENTS_BY_ADDRESS_SECRET_BYTES = 32,
@@ -111,6 +117,34 @@ struct segment_counter {
     alignas(SEGMENT_APART) _Atomic uint64_t value;
     _Atomic uint32_t state; /* 0 free, 1 being named, 2 named, 3 abandoned */
     char name[SEGMENT_NAME_BYTES];
+};
+
+/* A metric of the script's own, and one value of its labels (shared/series.h has the functions). */
+struct segment_metric {
+    alignas(SEGMENT_APART) _Atomic uint64_t value; /* without labels, or of all further ones */
+    _Atomic uint32_t state;                        /* as of a counter */
+    _Atomic uint32_t is_shown;                     /* some script that serves has it */
+    _Atomic uint32_t has_others;                   /* something was counted in the value */
+    _Atomic uint32_t was_told;
+    _Atomic uint32_t series, series_max; /* how many values its labels have, and may have */
+    uint32_t kind;
+    char name[SERIES_NAME_BYTES];
+    char labels[SERIES_LABELS_BYTES]; /* "tenant,plan"; empty: none */
+};
+
+struct segment_series {
+    alignas(SEGMENT_APART) _Atomic uint64_t value; /* a double */
+    _Atomic uint32_t is_named;
+    uint32_t metric, length;
+    uint64_t hash;
+    char text[SERIES_TEXT_BYTES]; /* the values of the labels, with a NUL between two */
+};
+
+struct segment_own {
+    struct segment_metric metrics[SERIES_METRICS_MAX];
+    alignas(SEGMENT_APART) _Atomic uint32_t count; /* of the list, the first ones were ever used */
+    struct segment_series list[SERIES_MAX];
+    _Atomic uint32_t places[SERIES_PLACES]; /* by hash: a number in the list, + 1; 0: free */
 };
 
 /* The turn that a counter has for one source of lists (shared/turns.h). */
@@ -201,6 +235,7 @@ struct segment {
     /* Written by any worker, as scripts may ask for it with each request. */
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
     struct segment_turn turns[SEGMENT_TURNS_MAX];
+    struct segment_own own;
     struct segment_backend backends[SEGMENT_BACKENDS_MAX];
     unsigned wakes; /* shared/wake.h; never change, as what follows */
     int wake_fds[SEGMENT_WORKERS_MAX];

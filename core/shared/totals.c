@@ -10,6 +10,11 @@ const uint64_t totals_bounds_us[TOTALS_BOUNDS] = {1000,    2500,    5000,     10
                                                   50000,   100000,  250000,   500000,  1000000,
                                                   2500000, 5000000, 10000000, 30000000};
 
+bool totals_are_read(void)
+{
+    return totals_own != &nobodys;
+}
+
 void totals_end(void)
 {
     totals_own = &nobodys;

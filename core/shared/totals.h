@@ -11,6 +11,7 @@
 #define SHARED_TOTALS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { TOTALS_BOUNDS = 14 }; /* of durations; what is longer than the last is counted behind it */
@@ -72,6 +73,8 @@ static inline void totals_begin(struct totals *totals)
     totals_own = totals;
 }
 
+/* Does anybody read them? Not those of a process that tries a script only. */
+bool totals_are_read(void);
 void totals_end(void); /* what this process counts from now on, nobody reads */
 
 static inline void totals_add(unsigned count, uint64_t n)

@@ -22,6 +22,7 @@ local CLASSES = {
   ["lb.Backends"] = "backends", ["lb.Backend"] = "backend",
   ["lb.Failure"] = "err",
   ["lb.Response"] = "res", ["lb.Counter"] = "counter", ["lb.Window"] = "window", ["lb.Bucket"] = "bucket",
+  ["lb.Total"] = "total", ["lb.Gauge"] = "gauge",
   ["lb.Timer"] = "timer", ["lb.Connection"] = "conn", ["lb.Result"] = "result", ["lb"] = "lb", ["lb.http"] = "lb.http",
   ["lb.Net"] = "net", ["lb.Query"] = "query", ["lb.url"] = "lb.url", ["lb.hex"] = "lb.hex",
   ["lb.base64"] = "lb.base64", ["lb.base64url"] = "lb.base64url", ["lb.tcp"] = "lb.tcp",
@@ -118,6 +119,7 @@ function api.built()
     backends = backends, backend = backends[1],
     err = outcome.failure {},
     res = outcome.response {}, counter = lb.counter "c", window = lb.window("w", 1),
+    total = lb.total "t", gauge = lb.gauge "g",
     bucket = lb.bucket("b", { rate = 1 }), timer = lb.after(1, print), conn = lb.tcp.connect "a:1",
     net = lb.net "::1", query = lb.query "",
   }
@@ -169,6 +171,8 @@ local function tell_lb(backend)
   try("counter", function() return lb.counter "probe" end)
   try("window", function() return lb.window("probe", 1) end)
   try("bucket", function() return lb.bucket("probe", { rate = 1, burst = 1 }) end)
+  try("total", function() return lb.total "probe" end)
+  try("gauge", function() return lb.gauge "probing" end)
   try("net", function() return lb.net "::1" end)
   try("query", function() return lb.query "" end)
   try("timer", function() return lb.after(1000, function() end) end)

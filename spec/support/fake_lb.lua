@@ -10,6 +10,8 @@
 --   world.logged                 "info: text" each; of a table its message, then the other members
 --   world.is_full                true: there is no room for a new key
 --   world.metrics                what lb.metric gives, by name; 0 unless set
+--   world.totals                 what lb.total and lb.gauge have counted: a number by name, or by
+--                                name and value of the label ("a,b" of two labels)
 --   world.verify                 what lb.verify calls, with its arguments; an error unless set
 --   world.backends               what lb.backends gives, a pool; an error unless set
 --   world.http, world.tcp, world.requests      spec/support/fake_clients.lua
@@ -250,7 +252,7 @@ end
 function fake_lb.new(options)
   local world = setmetatable({
     time = 1000, timers = {}, timer_count = 0, running = setmetatable({}, { __mode = "k" }),
-    logged = {}, requests = {}, metrics = {},
+    logged = {}, requests = {}, metrics = {}, totals = {},
   }, World)
   local variables = options and options.env or {}
   local function clock() return world.time end
@@ -259,6 +261,7 @@ function fake_lb.new(options)
     counter = shared.counters(), window = shared.windows(clock, is_full), bucket = shared.buckets(clock, is_full),
   }
   shared.keys(lb, clock, is_full)
+  lb.total, lb.gauge = shared.metrics(world.totals)
   add_clock(lb, world)
   lb.log = locked("lb.log", new_log(world))
   lb.policy = locked("lb.policy", new_policies(lb.counter))

@@ -74,6 +74,49 @@ function fake_shared.counters()
   end
 end
 
+-- lb.total and lb.gauge. kept[name] is the value, or one for each value of the label: by the value,
+-- or by several with commas between them.
+function fake_shared.metrics(kept)
+  local by_object = setmetatable({}, { __mode = "k" })
+  local function place(metric, ...)
+    assert(select("#", ...) == #metric.labels, metric.name .. " has " .. #metric.labels .. " labels")
+    if #metric.labels == 0 then return kept, metric.name end
+    local values = {}
+    for i = 1, #metric.labels do values[i] = tostring((select(i, ...))) end
+    local text = table.concat(values, ",")
+    if kept[metric.name][text] == nil and metric.count == metric.max then text = "(other)" end
+    if kept[metric.name][text] == nil and text ~= "(other)" then metric.count = metric.count + 1 end
+    return kept[metric.name], text
+  end
+  local function add(self, n, ...)
+    n = n or 1
+    assert(type(n) == "number" and n >= 0, "total:add(n) needs a number of at least 0")
+    local values, text = place(by_object[self], ...)
+    values[text] = (values[text] or 0) + n
+  end
+  local function set(self, n, ...)
+    assert(type(n) == "number", "gauge:set(n) needs a number")
+    local values, text = place(by_object[self], ...)
+    values[text] = n
+  end
+  local metrics = {} -- by name
+  local function maker(what, methods)
+    local meta = methods_of(what, methods)
+    return function(name, options)
+      assert(type(name) == "string" and name:find "^[a-z][a-z0-9_]*$", what .. " needs a name of a-z, 0-9 and _")
+      local metric = metrics[name] or { name = name, labels = options or {}, count = 0, what = what }
+      assert(metric.what == what, name .. " is " .. metric.what)
+      metric.max = options and options.max or 100
+      if kept[name] == nil then kept[name] = options and {} or 0 end
+      metrics[name] = metric
+      local object = setmetatable({}, meta)
+      by_object[object] = metric
+      return object
+    end
+  end
+  return maker("a total", { add = add }), maker("a gauge", { set = set })
+end
+
 function fake_shared.windows(clock, is_full)
   local made, events = {}, {}
   local methods = {}
