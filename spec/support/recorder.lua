@@ -3,6 +3,7 @@
 --   recorder.new()            listens; r.address
 --   r:begin(case, client)     forgets what it has seen, answers for this case from now on
 --   r:text()                  what came since r:begin or r:mark, over all connections, in order
+--   r:text_near(word)         the same, over those connections alone that had the word
 --   r:mark()                  from here on
 --   r:connections()           those over which something came since then: taps
 --   r:stop()
@@ -131,6 +132,16 @@ function Recorder:mark() self.log = {} end
 function Recorder:text()
   local parts = {}
   for i, entry in ipairs(self.log) do parts[i] = entry.bytes end
+  return table.concat(parts)
+end
+
+function Recorder:text_near(word)
+  local of = {}
+  for _, entry in ipairs(self.log) do of[entry.conn] = (of[entry.conn] or "") .. entry.bytes end
+  local parts = {}
+  for _, conn in ipairs(self:connections()) do
+    if of[conn]:find(word, 1, true) then parts[#parts + 1] = of[conn] end
+  end
   return table.concat(parts)
 end
 
