@@ -15,15 +15,19 @@ local h2_verdict = {}
 -- Even of what was not mutated: it has frames behind an end, and blocks that are none.
 local MAY_END = { NO_ERROR = true, STREAM_CLOSED = true, COMPRESSION_ERROR = true }
 
--- A frame of DATA that is cut has carried bytes all the same.
+-- A frame of DATA that is cut has carried bytes all the same. If only its padding is cut, its end,
+-- too.
 local function take_begun(peer)
   local bytes = peer.pending
   if #bytes < 10 or bytes:byte(4) ~= frames.TYPES.DATA then return end
-  local is_padded = math.floor(bytes:byte(5) / frames.FLAGS.PADDED) % 2 == 1
+  local flags = bytes:byte(5)
+  local is_padded = math.floor(flags / frames.FLAGS.PADDED) % 2 == 1
   local stream = peer:stream(frames.number(bytes, 6, 4) % 2 ^ 31)
   if stream.ended then return end
-  stream.body = h2_peer.body(stream) .. bytes:sub(is_padded and 11 or 10)
+  local last = 9 + frames.number(bytes, 1, 3) - (is_padded and bytes:byte(10) or 0)
+  stream.body = h2_peer.body(stream) .. bytes:sub(is_padded and 11 or 10, last)
   stream.parts = { stream.body }
+  stream.ended = #bytes >= last and flags % 2 == 1 or nil
 end
 
 function h2_verdict.asked(bytes)
