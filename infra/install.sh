@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # install.sh [run] [test] [world] [peers] [bench] [records] [measure]: installs the Debian packages
 # that building (run), checking (test, world, records) and comparing (peers, bench) need. Asks apt
-# only for what is missing, root only if something is.
+# only for what is missing, root only if something is. world also has npm put grpc-js into
+# build/world.
 set -euo pipefail
 
 sets=${*:-run}
@@ -25,6 +26,9 @@ llhttp_package() { if [ "$release" = 12 ]; then echo node-llhttp; else echo libl
 # Debian 12's package wants a LuaJIT of its own, which replaces the LuaJIT that lb is built with.
 nginx_lua_package() { if [ "$release" = 12 ]; then echo; else echo libnginx-mod-http-lua; fi; }
 
+# Where Debian's own is not, npm comes with node.
+npm_package() { command -v npm >/dev/null || echo npm; }
+
 wanted_for() {
     case $1 in
         run)
@@ -38,7 +42,7 @@ wanted_for() {
             echo "curl openssl nghttp2-client nghttp2-server varnish python3-websockets python3-grpcio"
             ;;
         world) # for make test-world: what lb meets out there
-            echo "testssl.sh pebble certbot nginx haproxy nodejs"
+            echo "testssl.sh pebble certbot nginx haproxy nodejs $(npm_package)"
             ;;
         peers) echo "haproxy nginx" ;; # for make peers-conformance
         bench) # for make bench
@@ -48,6 +52,22 @@ wanted_for() {
         measure) echo "valgrind strace luajit" ;; # for make instructions, -curves and -policy
         *) die "unknown set '$1'; there are: run, test, world, peers, bench, records, measure" ;;
     esac
+}
+
+# The gRPC of node, which Debian does not have, in the version that the specs were seen with.
+GRPC_JS=1.14.7
+install_grpc_js() {
+    local folder said
+    folder=$(dirname "$0")/../build/world
+    grep -q "\"version\": \"$GRPC_JS\"" "$folder/node_modules/@grpc/grpc-js/package.json" 2>/dev/null && return
+    say "npm installs grpc-js $GRPC_JS into build/world"
+    mkdir -p "$folder"
+    said=$(npm install --no-audit --no-fund --ignore-scripts --no-package-lock --prefix "$folder" \
+        "@grpc/grpc-js@$GRPC_JS" 2>&1 </dev/null) || die "npm could not install grpc-js: $said"
+}
+close() {
+    case " $sets " in *" world "*) install_grpc_js ;; esac
+    exit 0
 }
 
 is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -107,7 +127,7 @@ missing=()
 for package in "${packages[@]}"; do
     is_installed "$package" || missing+=("$package")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+[ ${#missing[@]} -gt 0 ] || close
 
 case $release in
     12 | 13) ;;
@@ -130,3 +150,4 @@ if ! apt_get install --no-remove --no-install-recommends "${missing[@]}"; then
     apt_get update || die "apt-get update failed"
     apt_get install --no-remove --no-install-recommends "${missing[@]}" || die "apt could not install: ${missing[*]}"
 fi
+close

@@ -1,7 +1,8 @@
 """A gRPC server and a client that tries everything, by gRPC's C core. Messages are plain bytes.
 
-grpc_calls.py serve NAME [PORT]    says "listening PORT"; ends whole on SIGTERM: GOAWAY, then the calls
-                                   that are there
+grpc_calls.py serve NAME [PORT [CERT KEY]]
+                                   says "listening PORT"; ends whole on SIGTERM: GOAWAY, then the calls
+                                   that are there. CERT: over TLS
 grpc_calls.py try HOST:PORT [CA]   says "well" at its end, or what was wrong; CA: over TLS, to a.test
 grpc_calls.py load HOST:PORT N C   N calls, C at once; says "at" each hundredth, how many ended with
                                    which status, and which server answered how many
@@ -84,12 +85,18 @@ class Echo(grpc.GenericRpcHandler):
             yield message[::-1]
 
 
-def serve(name, port="0"):
+def credentials_of(cert, key):
+    with open(cert, "rb") as cert_file, open(key, "rb") as key_file:
+        return grpc.ssl_server_credentials([(key_file.read(), cert_file.read())])
+
+
+def serve(name, port="0", cert=None, key=None):
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # in the threads of gRPC, too
     server = grpc.server(
         concurrent.futures.ThreadPoolExecutor(32), handlers=[Echo(name)], options=[("grpc.so_reuseport", 0)]
     )
-    port = server.add_insecure_port("127.0.0.1:" + port)
+    address = "127.0.0.1:" + port
+    port = server.add_secure_port(address, credentials_of(cert, key)) if cert else server.add_insecure_port(address)
     if port == 0:
         sys.exit("the port is taken")
     server.start()

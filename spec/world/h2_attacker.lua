@@ -3,8 +3,8 @@
 --   luajit spec/world/h2_attacker.lua KIND ADDRESS
 --
 -- Each connection sends so much of what KIND names that lb must end it, at once, and nothing more;
--- one that has ended is replaced. Says "at it" when it begins. On SIGTERM it opens no more, waits until
--- those that are there have ended, and says
+-- one that has ended is replaced. Says "at it" when it begins. On SIGTERM it opens no more, waits
+-- until those that are there have ended, and says
 --   "ended N, by GOAWAY N, left N"     left: lb has not ended them within 20 s
 -- "by GOAWAY": with ENHANCE_YOUR_CALM; of others the system threw that away, as more came behind.
 

@@ -1,61 +1,12 @@
 -- Other programs on both sides of lb over TLS, which all have the same certificate: as clients and
 -- in front of lb, and as backends behind it.
 local authority = require "spec.support.authority"
-local loop = require "spec.support.loop"
 local play = require "spec.support.play"
 local process = require "spec.support.process"
+local servers = require "spec.support.servers"
 local tls = require "spec.support.tls"
-local wire = require "spec.support.wire"
-local uv = require "luv"
 
 local BIG = 300000
-
-local function free_port()
-  local handle = uv.new_tcp()
-  assert(handle:bind("127.0.0.1", 0))
-  local port = handle:getsockname().port
-  handle:close()
-  loop.settle()
-  return port
-end
-
--- Starts it, with PORT filled in, and waits until it listens: its address.
-local function serve(words, name, config)
-  local port = free_port()
-  local path = process.file(name .. ".conf", (config:gsub("PORT", tostring(port))))
-  for i, word in ipairs(words) do words[i] = word:gsub("CONFIG", path):gsub("FOLDER", process.directory()) end
-  words.name, words.env = name, { PATH = os.getenv "PATH" .. ":/usr/sbin" }
-  local server = process.start(words)
-  loop.wait(name .. " to listen", function()
-    local conn = not server.exit and wire.connect("127.0.0.1:" .. port)
-    if conn then conn:close() end
-    return conn or server.exit
-  end, 30)
-  assert(not server.exit, table.concat(server.err, "\n"))
-  return "127.0.0.1:" .. port
-end
-
-local NGINX = [[
-daemon off; worker_processes 1; error_log stderr crit; pid FOLDER/NAME.pid; events { }
-http {
-  access_log off; client_max_body_size 0; client_body_buffer_size 1m; proxy_request_buffering off;
-  client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/proxy;
-  fastcgi_temp_path FOLDER/fastcgi; uwsgi_temp_path FOLDER/uwsgi; scgi_temp_path FOLDER/scgi;
-  server { SERVER }
-}
-]]
-
-local function nginx(name, server)
-  local config = NGINX:gsub("SERVER", function() return server end):gsub("NAME", name):gsub("FOLDER",
-    process.directory())
-  return serve({ "nginx", "-p", "FOLDER/", "-c", "CONFIG" }, name, config)
-end
-
-local HAPROXY = "defaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n%s\n"
-
-local function haproxy(name, sections)
-  return serve({ "haproxy", "-db", "-f", "CONFIG" }, name, HAPROXY:format(sections))
-end
 
 local NODE_CLIENT = [[
 const https = require("https"), fs = require("fs");
@@ -138,7 +89,7 @@ describe("over TLS,", function()
       local client = process.file("client.js", NODE_CLIENT)
       local said = play.run { "node", client, tostring(lb.port), posted, ca.cert, "TLSv" .. version }
       assert.equal(("200 got 0\n200 got %d\n"):format(BIG), said.out, said.err)
-      local server = serve({ "node", "CONFIG", pair.cert, pair.key, "TLSv" .. version }, "node", NODE_SERVER)
+      local server = servers.start({ "node", "CONFIG", pair.cert, pair.key, "TLSv" .. version }, "node", NODE_SERVER)
       local behind = play.balancer { name = "behind", settings = ([[backends = { { address = %q, tls = { ca = %q,
         name = "lb.test" } } },]]):format("https://" .. server, ca.cert) }
       assert.same(ALL, both_by_curl("http://" .. behind.address .. "/"))
@@ -176,12 +127,12 @@ describe("over TLS,", function()
 
   it("nginx is in front of lb, and behind it", function()
     local lb = lb_for_clients()
-    local front = nginx("front", ([[listen 127.0.0.1:PORT; location / {
+    local front = servers.nginx("front", ([[listen 127.0.0.1:PORT; location / {
       proxy_pass https://%s; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_ssl_verify on;
       proxy_ssl_trusted_certificate %s; proxy_ssl_name lb.test; proxy_ssl_server_name on;
       proxy_ssl_protocols TLSv1.2 TLSv1.3; }]]):format(lb.address, ca.cert))
     for _ = 1, 5 do assert.same(ALL, both_by_curl("http://" .. front .. "/")) end
-    local back = nginx("back", ([[listen 127.0.0.1:PORT ssl; ssl_certificate %s; ssl_certificate_key %s;
+    local back = servers.nginx("back", ([[listen 127.0.0.1:PORT ssl; ssl_certificate %s; ssl_certificate_key %s;
       ssl_protocols TLSv1.2 TLSv1.3; location / { proxy_pass http://%s; }]]):format(pair.cert, pair.key, front))
     local behind = play.balancer { name = "behind", settings = ([[backends = { { address = %q, tls = { ca = %q,
       name = "lb.test" } } },]]):format("https://" .. back, ca.cert) }
@@ -190,11 +141,11 @@ describe("over TLS,", function()
 
   it("HAProxy is in front of lb, and behind it", function()
     local lb = lb_for_clients()
-    local front = haproxy("front", ([[listen front
+    local front = servers.haproxy("front", ([[listen front
  bind 127.0.0.1:PORT
  server lb %s ssl verify required ca-file %s sni str(lb.test) verifyhost lb.test]]):format(lb.address, ca.cert))
     for _ = 1, 5 do assert.same(ALL, both_by_curl("http://" .. front .. "/")) end
-    local back = haproxy("back", ([[listen back
+    local back = servers.haproxy("back", ([[listen back
  bind 127.0.0.1:PORT ssl crt %s
  server front %s]]):format(pair.both, front))
     local behind = play.balancer { name = "behind", settings = ([[backends = { { address = %q, tls = { ca = %q,
