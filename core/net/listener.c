@@ -10,7 +10,6 @@
 #include "net/shortage.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <unistd.h>
 
 enum {
@@ -101,7 +100,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 int listener_open(struct listener *l, struct loop *loop, int socket)
 {
-    int on = 1;
     int status = uv_poll_init(&loop->uv, &l->poll, socket);
 
     CHECK(status == 0);
@@ -111,8 +109,6 @@ int listener_open(struct listener *l, struct loop *loop, int socket)
     l->is_waiting = false;
     l->poll.data = l;
     deadline_init(&l->again, on_again);
-    /* Accepted sockets inherit it, which saves a system call for each. */
-    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (listen(socket, LISTENER_BACKLOG) != 0)
         return -errno;
     listener_start(l);

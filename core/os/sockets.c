@@ -1,10 +1,12 @@
 #include "os/sockets.h"
 
 #include "base/mem.h"
+#include "os/beside.h"
 #include "shared/segment.h"
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 enum {
@@ -54,7 +56,9 @@ static int open_bound(const struct config *config, const struct sockaddr *to, bo
 
     if (fd < 0)
         return -1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+    /* Accepted sockets inherit TCP_NODELAY, which saves a system call for each. */
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
         (!is_shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
         (to->sa_family != AF_INET6 ||
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) == 0) &&
@@ -66,25 +70,29 @@ static int open_bound(const struct config *config, const struct sockaddr *to, bo
     return -1;
 }
 
-/* Without SO_REUSEPORT, so that any other socket that listens there is in the way. A socket of ours
- * that is bound and does not listen yet is not. */
-static bool is_port_free(const struct sockets *s, const struct sockaddr *to)
+/* First without SO_REUSEPORT, so that any other socket that listens there is in the way. A socket
+ * of ours that is bound and does not listen yet is not. */
+static bool is_taken(struct sockets *s, const struct sockaddr *to)
 {
-    int fd;
+    int fd = open_bound(s->config, to, false);
 
-    if (address_port(to) == 0)
-        return true;
-    fd = open_bound(s->config, to, false);
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
-    return fd >= 0;
+        return false;
+    }
+    if (errno != EADDRINUSE)
+        return true;
+    s->beside = beside_find(to);
+    errno = EADDRINUSE;
+    return s->beside == 0;
 }
 
 /* The first socket of an address. A kernel without IPv6 may refuse [::], which means every address:
  * IPv4 is all that there is, then. */
-static int open_first(const struct sockets *s, struct address *to, struct buffer *notice)
+static int open_first(struct sockets *s, struct address *to, struct buffer *notice)
 {
-    int fd = is_port_free(s, &to->socket.any) ? open_bound(s->config, &to->socket.any, true) : -1;
+    bool is_taken_already = to->port != 0 && is_taken(s, &to->socket.any);
+    int fd = is_taken_already ? -1 : open_bound(s->config, &to->socket.any, true);
     bool is_any =
         to->socket.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&to->socket.v6.sin6_addr);
 
@@ -139,19 +147,13 @@ static void bound_name(const struct sockets *s, unsigned address, struct sockadd
 }
 
 /* In the order of the slots: the kernel knows them in the order in which they began to listen
- * (sockets_spread). Another lb may have begun to listen since the ports were bound. */
+ * (sockets_spread). */
 int sockets_listen(struct sockets *s, struct buffer *error)
 {
-    for (unsigned address = 0; address < s->addresses; address++) {
-        struct sockaddr_in6 name;
-
-        bound_name(s, address, &name);
-        if (!is_port_free(s, (struct sockaddr *)&name))
-            return refuse_address(s, address, error);
+    for (unsigned address = 0; address < s->addresses; address++)
         for (unsigned slot = 0; slot < s->slots; slot++)
             if (listen(*socket_at(s, slot, address), BACKLOG) != 0)
                 return refuse_address(s, address, error);
-    }
     return 0;
 }
 
@@ -179,17 +181,47 @@ static unsigned write_program(const struct sockets *s, const bool *has, struct s
     return count;
 }
 
+static int attach(const struct sockets *s, unsigned address, struct sock_filter *steps,
+                  unsigned count)
+{
+    struct sock_fprog program = {.filter = steps, .len = (unsigned short)count};
+
+    return setsockopt(*socket_at(s, 0, address), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+                      sizeof program) == 0
+               ? 0
+               : -errno;
+}
+
 int sockets_spread(const struct sockets *s, const bool *has)
 {
     struct sock_filter steps[2 * SEGMENT_WORKERS_MAX + 3];
-    struct sock_fprog program = {.filter = steps};
+    unsigned count = write_program(s, has, steps);
+    int code = 0;
 
-    program.len = (unsigned short)write_program(s, has, steps);
-    for (unsigned address = 0; address < s->addresses; address++)
-        if (setsockopt(*socket_at(s, 0, address), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
-                       sizeof program) != 0)
-            return -errno;
-    return 0;
+    for (unsigned address = 0; code == 0 && address < s->addresses; address++)
+        code = attach(s, address, steps, count);
+    return code;
+}
+
+/* The sockets of the other lb are behind ours, in the order in which they began to listen. */
+void sockets_leave(const struct sockets *s)
+{
+    for (unsigned address = 0; s->beside == 0 && address < s->addresses; address++) {
+        struct sockaddr_in6 name;
+        unsigned count;
+
+        bound_name(s, address, &name);
+        count = beside_count((struct sockaddr *)&name);
+        if (count > s->slots)
+            (void)attach(s, address,
+                         (struct sock_filter[]){
+                             BPF_STMT(BPF_LD | BPF_W | BPF_ABS, RANDOM),
+                             BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count - s->slots),
+                             BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, s->slots),
+                             BPF_STMT(BPF_RET | BPF_A, 0),
+                         },
+                         4);
+    }
 }
 
 const int *sockets_of_slot(const struct sockets *s, unsigned slot)

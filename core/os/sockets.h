@@ -14,18 +14,23 @@ struct sockets { /* all zero: none */
     const struct config *config;
     int *fds; /* slot by slot, -1: closed */
     unsigned slots, addresses;
+    pid_t beside; /* another lb listened there before; 0: none */
 };
 
-/* Binds, does not listen. A socket of another program or another lb on the same port is an error,
- * though SO_REUSEPORT would allow one of the same user. 0, or -1 and a message such as "cannot
- * listen on 0.0.0.0:3030: address already in use". What is no error but worth a line goes to
- * *notice. Borrows the settings. */
+/* Binds, does not listen. Another lb of the same user may listen there, too: until it ends both get
+ * new connections. A socket of another program is an error, though SO_REUSEPORT would allow one of
+ * the same user. 0, or -1 and a message such as "cannot listen on 0.0.0.0:3030: address already in
+ * use". What is no error but worth a line goes to *notice. Borrows the settings. */
 int sockets_bind(struct sockets *, const struct config *, struct buffer *error,
                  struct buffer *notice) MUST_USE;
 int sockets_listen(struct sockets *, struct buffer *error) MUST_USE; /* as above */
+/* Before all are closed: new connections go to another lb that has begun to listen there, if there
+ * is one. */
+void sockets_leave(const struct sockets *);
 
-/* After sockets_listen: the kernel deals new connections out evenly and at random to the slots of
- * `has` only; if these are all or none, to all by its hash. 0, or a negative errno. */
+/* After sockets_listen, unless another lb listened before: the kernel deals new connections out
+ * evenly and at random to the slots of `has` only; if these are all or none, to all by its hash. 0,
+ * or a negative errno. */
 int sockets_spread(const struct sockets *, const bool *has) MUST_USE;
 
 const int *sockets_of_slot(const struct sockets *, unsigned slot); /* one per address */

@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +11,8 @@ void spread_init(struct spread *s, const struct segment *segment, const struct p
                  const struct sockets *sockets)
 {
     *s = (struct spread){.segment = segment, .pulse = pulse, .sockets = sockets};
+    s->beside = sockets->beside;
+    s->is_off = s->beside != 0;
     memset(s->has, true, sizeof s->has);
 }
 
@@ -26,7 +30,7 @@ static void spread_set(struct spread *s, const bool *has)
     int code = sockets_spread(s->sockets, has);
 
     if (code != 0) {
-        s->is_refused = true;
+        s->is_off = true;
         log_event(LOG_WARN, "spread_failed", NULL,
                   "a worker that does not move gets new connections like any other: %s",
                   strerror(-code));
@@ -53,16 +57,30 @@ static bool has_moved(struct spread *s, unsigned slot, uint64_t now_ms)
            now_ms < s->back_ms[slot] + PULSE_SPREAD_MS;
 }
 
+/* The kernel knows the sockets in another order when the other lb has ended, so a program that it
+ * has left there would mean others. */
+static void look_beside(struct spread *s)
+{
+    bool all[SEGMENT_WORKERS_MAX] = {false};
+
+    if (s->beside == 0 || kill(s->beside, 0) == 0 || errno != ESRCH)
+        return;
+    s->beside = 0;
+    (void)!sockets_spread(s->sockets, all);
+}
+
 void spread_look(struct spread *s, uint64_t now_ms)
 {
     bool has[SEGMENT_WORKERS_MAX] = {false};
     unsigned slots = s->sockets->slots;
 
+    look_beside(s);
+
     for (unsigned slot = 0; slot < slots; slot++)
         has[slot] = has_moved(s, slot, now_ms) && !s->is_busy[slot];
     if (memchr(has, true, slots) == NULL) /* to leave out all would help nobody */
         memset(has, true, slots);
-    if (!s->is_refused && memcmp(has, s->has, slots) != 0)
+    if (!s->is_off && memcmp(has, s->has, slots) != 0)
         spread_set(s, has);
 }
 

@@ -6,6 +6,9 @@
  * second gets none until it moves again; a worker that loads another script, until it has loaded
  * it. No socket is closed for that, so no client is reset: the clients in its queues wait for it,
  * or for the next worker in its slot.
+ *
+ * Where another lb listened before, all slots get connections all the time: which sockets the
+ * kernel means by their number is not known when that one has ended.
  */
 #ifndef OS_SPREAD_H
 #define OS_SPREAD_H
@@ -23,7 +26,8 @@ struct spread {
     bool was_ready[SEGMENT_WORKERS_MAX];    /* once; before that a slow start is no news */
     bool is_busy[SEGMENT_WORKERS_MAX];      /* loads a script, */
     uint64_t back_ms[SEGMENT_WORKERS_MAX];  /* and had loaded it then */
-    bool is_refused;                        /* by the system */
+    bool is_off;  /* the system refuses it, or another lb listened there before */
+    pid_t beside; /* that one, if it may still run */
 };
 
 /* Borrows. At first all slots get new connections. */

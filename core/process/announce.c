@@ -69,6 +69,17 @@ void announce_listening(const struct sockets *sockets, unsigned address)
     buffer_dispose(&room);
 }
 
+void announce_beside(const struct sockets *sockets)
+{
+    const char *pid = LOG_NUMBER(sockets->beside);
+
+    if (sockets->beside != 0)
+        log_event(LOG_WARN, "beside", LOG_PAIRS({"#other", pid}),
+                  "another lb, process %s, listens there, too: until it ends both get new "
+                  "connections",
+                  pid);
+}
+
 void announce_missing(unsigned missing, unsigned workers, unsigned after_ms)
 {
     log_event(LOG_ERROR, "workers_missing", LOG_PAIRS({"count", LOG_NUMBER(missing)}),

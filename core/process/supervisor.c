@@ -4,6 +4,8 @@
  *   (the monitor alone)     (and the         (from here on       (no new             (SIGQUIT, then
  *                           workers)         it serves)          connections)         SIGKILL)
  *
+ * It listens from the beginning: what comes before it serves waits in the kernel's queues.
+ *
  * One thread, and one place to wait. Each state may be followed by any later one: a signal that
  * stops lb may come at any time.
  */
@@ -50,6 +52,7 @@ static void supervisor_drain(struct supervisor *s)
               seconds);
     supervisor_enter(s, SUPERVISOR_DRAINING, s->options->drain_timeout_ms);
     atomic_store(&s->segment->is_stopping, 1);
+    sockets_leave(&s->sockets);
     children_end(&s->children, SIGTERM);
     reload_end_trial(&s->reload);
     /* The workers accept what waits. Connections are refused when they have closed theirs, too. */
@@ -82,13 +85,6 @@ static void fail_to_start(struct supervisor *s, const char *event, const char *w
 
 static void start_workers(struct supervisor *s)
 {
-    struct buffer error = {0};
-
-    if (sockets_listen(&s->sockets, &error) != 0) {
-        fail_to_start(s, "listen_failed", buffer_text(&error));
-        buffer_dispose(&error);
-        return;
-    }
     supervisor_enter(s, SUPERVISOR_STARTING, START_MAX_MS);
     for (unsigned i = 0; i < s->config->workers; i++)
         supervisor_start_child(s, i);
@@ -264,17 +260,17 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a log file at its limit loses lines, and no process */
     signal(SIGUSR2, SIG_IGN); /* some send it out of habit */
-    if (!descriptors_raise(s->config, &error) ||
-        sockets_bind(&s->sockets, s->config, &error, notice) != 0) {
-        check_last_words("start_failed", "lb: %s", buffer_text(&error));
-        buffer_dispose(&error);
-        return false;
+    if (descriptors_raise(s->config, &error) &&
+        sockets_bind(&s->sockets, s->config, &error, notice) == 0) {
+        if (pid_file_open(&s->pid_file, s->options->pid_file) != 0)
+            buffer_printf(&error, "--pid-file: cannot write %s: %s", s->options->pid_file,
+                          strerror(errno));
+        else if (sockets_listen(&s->sockets, &error) == 0)
+            return true;
+        sockets_close(&s->sockets);
     }
-    if (pid_file_open(&s->pid_file, s->options->pid_file) == 0)
-        return true;
-    check_last_words("start_failed", "lb: --pid-file: cannot write %s: %s", s->options->pid_file,
-                     strerror(errno));
-    sockets_close(&s->sockets);
+    check_last_words("start_failed", "lb: %s", buffer_text(&error));
+    buffer_dispose(&error);
     return false;
 }
 
@@ -287,6 +283,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     announce_start(s->config, is_watched);
     if (buffer_length(notice) > 0)
         log_event(LOG_WARN, "no_ipv6", NULL, "%s", buffer_text(notice));
+    announce_beside(&s->sockets);
     if (is_watched)
         announce_watch(o->script, watch_open(&s->watch, o->script));
     board_init(s->segment, s->config->backends_count);
