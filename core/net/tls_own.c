@@ -19,28 +19,15 @@ static struct cells cells;
 
 /* --- secrets --- */
 
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The number of bytes; 0: it is none of ours. */
 static uint8_t read_secret(const char *digits, uint8_t secret[TLS_SECRET_BYTES_MAX])
 {
-    size_t length = strlen(digits) / 2;
+    size_t bytes;
 
-    if (length == 0 || length > TLS_SECRET_BYTES_MAX || strlen(digits) % 2 != 0)
-        return 0;
-    for (size_t i = 0; i < length; i++) {
-        int high = digit_of(digits[2 * i]), low = digit_of(digits[2 * i + 1]);
-
-        if (high < 0 || low < 0)
-            return 0;
-        secret[i] = (uint8_t)(high << 4 | low);
-    }
-    return (uint8_t)length;
+    if (OPENSSL_hexstr2buf_ex(secret, TLS_SECRET_BYTES_MAX, &bytes, digits, '\0') == 1)
+        return (uint8_t)bytes;
+    tls_library_forget_errors();
+    return 0;
 }
 
 /* The digits of the secret in such a line; NULL: it is another line.

@@ -29,10 +29,11 @@ static struct suite {
     const char *cipher, *digest;
     struct way seal, open;
     EVP_MAC_CTX *hmac;
+    bool is_known;
 } suites[] = {
-    {0x1301, 16, 32, "AES-128-GCM", "SHA256", {NULL, 0}, {NULL, 0}, NULL},
-    {0x1302, 32, 48, "AES-256-GCM", "SHA384", {NULL, 0}, {NULL, 0}, NULL},
-    {0x1303, 32, 32, "ChaCha20-Poly1305", "SHA256", {NULL, 0}, {NULL, 0}, NULL},
+    {.number = 0x1301, 16, 32, "AES-128-GCM", "SHA256"},
+    {.number = 0x1302, 32, 48, "AES-256-GCM", "SHA384"},
+    {.number = 0x1303, 32, 32, "ChaCha20-Poly1305", "SHA256"},
 };
 
 enum { SUITES = sizeof suites / sizeof *suites };
@@ -61,41 +62,33 @@ static bool hmac_prepare(struct suite *suite)
     return suite->hmac != NULL && EVP_MAC_init(suite->hmac, no_key, sizeof no_key, digest) == 1;
 }
 
-static bool suite_prepare(struct suite *suite)
+static void suite_prepare(struct suite *suite)
 {
     EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, suite->cipher, NULL);
-    bool is_right = way_prepare(&suite->seal, cipher, 1) && way_prepare(&suite->open, cipher, 0) &&
-                    hmac_prepare(suite);
 
+    suite->is_known = way_prepare(&suite->seal, cipher, 1) &&
+                      way_prepare(&suite->open, cipher, 0) && hmac_prepare(suite);
     EVP_CIPHER_free(cipher);
-    return is_right;
-}
-
-static void suite_dispose(struct suite *suite)
-{
-    EVP_CIPHER_CTX_free(suite->seal.context);
-    EVP_CIPHER_CTX_free(suite->open.context);
-    EVP_MAC_CTX_free(suite->hmac);
-    suite->seal = suite->open = (struct way){NULL, 0};
-    suite->hmac = NULL;
 }
 
 bool tls_record_prepare(void)
 {
-    static unsigned prepared;
+    static bool is_prepared;
+    bool is_known = false;
 
-    for (unsigned i = 0; i < SUITES && prepared == 0; i++)
-        if (!suite_prepare(&suites[i]))
-            suite_dispose(&suites[i]);
-    for (unsigned i = 0; i < SUITES; i++)
-        prepared += suites[i].hmac != NULL;
-    return prepared > 0;
+    for (unsigned i = 0; i < SUITES; i++) {
+        if (!is_prepared)
+            suite_prepare(&suites[i]);
+        is_known |= suites[i].is_known;
+    }
+    is_prepared = true;
+    return is_known;
 }
 
 static struct suite *suite_find(uint16_t number)
 {
     for (unsigned i = 0; i < SUITES; i++)
-        if (suites[i].number == number && suites[i].hmac != NULL)
+        if (suites[i].number == number && suites[i].is_known)
             return &suites[i];
     return NULL;
 }
@@ -111,7 +104,7 @@ unsigned tls_record_secret_bytes(uint16_t number)
 
 /* HKDF-Expand-Label (RFC 8446, 7.1) without a context. What is asked for is not longer than the
  * hash, so that HKDF-Expand (RFC 5869, 2.3) is its first block alone. secret: NULL is the one of
- * the call before. */
+ * the call before. out: it may be the secret. */
 static bool expand(const struct suite *suite, const uint8_t *secret, const char *label,
                    uint8_t *out, size_t bytes)
 {
@@ -119,7 +112,7 @@ static bool expand(const struct suite *suite, const uint8_t *secret, const char 
     size_t label_bytes = strlen(label), length = 0, got = 0;
     bool is_right;
 
-    CHECK(suite->hmac != NULL && bytes <= suite->secret_bytes && label_bytes <= 32);
+    CHECK(suite->is_known && bytes <= suite->secret_bytes && label_bytes <= 32);
     info[length++] = 0;
     info[length++] = (uint8_t)bytes;
     info[length++] = (uint8_t)(6 + label_bytes);
@@ -165,31 +158,26 @@ bool tls_keys_set(struct tls_keys *keys, uint16_t number, const uint8_t *secret)
     return keys_derive(keys);
 }
 
-static void way_forget(struct way *way, uint64_t id)
-{
-    if (id == 0 || way->keyed != id)
-        return;
-    way->keyed = 0;
-    (void)EVP_CipherInit_ex2(way->context, NULL, no_key, no_key, -1, NULL);
-}
-
+/* The contexts forget the key, if they have it. */
 static void keys_leave(const struct tls_keys *keys)
 {
-    way_forget(&suites[keys->suite].seal, keys->id);
-    way_forget(&suites[keys->suite].open, keys->id);
+    struct way *ways[] = {&suites[keys->suite].seal, &suites[keys->suite].open};
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (keys->id == 0 || ways[i]->keyed != keys->id)
+            continue;
+        ways[i]->keyed = 0;
+        (void)EVP_CipherInit_ex2(ways[i]->context, NULL, no_key, no_key, -1, NULL);
+    }
 }
 
 bool tls_keys_update(struct tls_keys *keys)
 {
     const struct suite *suite = &suites[keys->suite];
-    uint8_t next[TLS_SECRET_BYTES_MAX];
-    bool is_right = expand(suite, keys->secret, "traffic upd", next, suite->secret_bytes);
 
     keys_leave(keys);
-    if (is_right)
-        memcpy(keys->secret, next, suite->secret_bytes);
-    OPENSSL_cleanse(next, sizeof next);
-    return is_right && keys_derive(keys);
+    return expand(suite, keys->secret, "traffic upd", keys->secret, suite->secret_bytes) &&
+           keys_derive(keys);
 }
 
 void tls_keys_wipe(struct tls_keys *keys)
