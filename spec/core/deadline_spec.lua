@@ -1,5 +1,6 @@
 -- The timer wheel against the plain idea of it: a list of times.
 local ffi = require "ffi"
+local compiled = require "spec.support.compiled"
 
 ffi.cdef [[
 void play_begin(uint64_t now_ms, void (*fired)(int));
@@ -15,18 +16,6 @@ bool play_is_set(int);
 local DEADLINES, LATE_MS = 1000, 1
 local HOUR = 3600 * 1000
 local STARTS = { 0, 1, 255, 256, 65535, 16777215, 2 ^ 32 - 1, 2 ^ 40 + 77 }
-
--- Symbols of its own come first (-Bsymbolic): libuv is in this process, too.
-local function load_wheel()
-  local path = os.tmpname()
-  local command = ("%s -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -Icore $(pkg-config --cflags libuv) " ..
-    "-shared -fPIC -Wl,-Bsymbolic -o %s spec/support/wheel.c"):format(os.getenv "CC" or "gcc", path)
-  local status = os.execute(command)
-  assert(status == 0 or status == true, command)
-  local library = ffi.load(path)
-  os.remove(path)
-  return library
-end
 
 describe("a deadline", function()
   local wheel, fired, clock
@@ -46,7 +35,7 @@ describe("a deadline", function()
     if not ok then wrong = wrong or message end
   end)
 
-  setup(function() wheel = load_wheel() end)
+  setup(function() wheel = compiled.load "spec/support/wheel.c" end)
   teardown(function() on_fired:free() end)
 
   local function begin(now)

@@ -1,5 +1,6 @@
 -- A look at a stream over TLS reads it: what it finds is kept, and reported in its order.
 local ffi = require "ffi"
+local compiled = require "spec.support.compiled"
 local core = require "spec.support.core"
 local records = require "spec.support.records"
 
@@ -12,18 +13,7 @@ const char *play_kept_go_on(void);
 void play_kept_end(void);
 ]]
 
-local function load_kept()
-  local path = os.tmpname()
-  local command = ("%s -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -Icore $(pkg-config --cflags libuv openssl) " ..
-    "-shared -fPIC -o %s spec/support/kept.c"):format(os.getenv "CC" or "gcc", path)
-  local status = os.execute(command)
-  assert(status == 0 or status == true, command)
-  local library = ffi.load(path)
-  os.remove(path)
-  return library
-end
-
-local kept = load_kept()
+local kept = compiled.load "spec/support/kept.c"
 local AES_128, SECRET = 0x1301, ("s"):rep(32)
 local DATA, CLOSE_NOTIFY = "\23", "\1\0\21"
 

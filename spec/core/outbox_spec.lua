@@ -1,6 +1,6 @@
 -- What goes out together: in one event, and in one turn of the loop.
 local ffi = require "ffi"
-require "spec.support.core"
+local compiled = require "spec.support.compiled"
 
 ffi.cdef [[
 void play_outbox_begin(void);
@@ -14,18 +14,7 @@ void play_outbox_spoil(bool stale);
 size_t play_outbox_notes(const char **text);
 ]]
 
-local function load_outbox()
-  local path = os.tmpname()
-  local command = ("%s -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -Icore $(pkg-config --cflags libuv) " ..
-    "-shared -fPIC -Wl,-Bsymbolic -o %s spec/support/outbox.c"):format(os.getenv "CC" or "gcc", path)
-  local status = os.execute(command)
-  assert(status == 0 or status == true, command)
-  local library = ffi.load(path)
-  os.remove(path)
-  return library
-end
-
-local box = load_outbox()
+local box = compiled.load "spec/support/outbox.c"
 
 local function written()
   local text = ffi.new "const char *[1]"

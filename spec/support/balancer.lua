@@ -27,7 +27,7 @@
 --                                     socket left over
 --
 -- LB names the program (build/lb), LB_UNDER what runs it ("valgrind --quiet"). With LB_RECORDS,
--- "own" or "openssl", each script that has certificates says who makes the records of TLS 1.3.
+-- "own" or "openssl", each script that has certificates first in tls says who makes the records.
 
 local json = require "dkjson"
 local loop = require "spec.support.loop"
@@ -61,7 +61,7 @@ end
 function balancer.script(text)
   local records = os.getenv "LB_RECORDS"
   if not records or text:find "records =" then return text end
-  return (text:gsub("%f[%w]tls = {", ("%%0 records = '%s', "):format(records)))
+  return (text:gsub("%f[%w]tls = {(%s*certificates)", ("tls = { records = '%s', %%1"):format(records)))
 end
 
 local function script_path(options)

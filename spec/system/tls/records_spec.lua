@@ -70,6 +70,13 @@ describe("the records of TLS 1.3", function()
     assert.equal("hello", asks(tls.client(lb, { version = "1.3" })))
   end)
 
+  it("are those of OpenSSL, which a log of text says in a sentence", function()
+    local lb = start("own", { env = KEYLESS, format = "text" })
+    local line = "OpenSSL makes the records of TLS 1.3, which lb tried to make: OpenSSL does not report its keys"
+    play.wait("the warning", function() return table.concat(lb.process.err, "\n"):find(line, 1, true) end)
+    assert.equal("hello", asks(tls.client(lb, { version = "1.3" })))
+  end)
+
   it("are lb's if nothing speaks against them", function()
     assert.is_truthy(play.lb({ "version" }).out:find("records of TLS 1.3: own\n", 1, true))
   end)
