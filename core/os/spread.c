@@ -84,6 +84,16 @@ void spread_look(struct spread *s, uint64_t now_ms)
         spread_set(s, has);
 }
 
+uint64_t spread_moved_ms(const struct spread *s)
+{
+    uint64_t moved_ms = 0;
+
+    for (unsigned slot = 0; slot < s->sockets->slots; slot++)
+        if (s->moved_ms[slot] > moved_ms)
+            moved_ms = s->moved_ms[slot];
+    return moved_ms;
+}
+
 void spread_set_busy(struct spread *s, unsigned slot, bool is_busy, uint64_t now_ms)
 {
     if (s->is_busy[slot])

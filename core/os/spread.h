@@ -34,6 +34,8 @@ struct spread {
 void spread_init(struct spread *, const struct segment *, const struct pulse *,
                  const struct sockets *);
 void spread_look(struct spread *, uint64_t now_ms);
+uint64_t
+spread_moved_ms(const struct spread *); /* when a worker was ready and moved, the last time */
 /* The worker will load a script, or has: holds for the next connection. */
 void spread_set_busy(struct spread *, unsigned slot, bool is_busy, uint64_t now_ms);
 

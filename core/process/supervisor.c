@@ -225,6 +225,7 @@ static uint64_t supervisor_next_ms(const struct supervisor *s, bool log_waits)
 
     next_ms = sooner(next_ms, s->state_ends_ms);
     next_ms = sooner(next_ms, watch_next_ms(&s->watch));
+    next_ms = sooner(next_ms, notify_next_ms(&s->notify));
     if (s->state == SUPERVISOR_RUNNING) {
         next_ms = sooner(next_ms, s->pulse.looked_ms + PULSE_LOOK_MS);
         next_ms = sooner(next_ms, reload_next_ms(&s->reload));
@@ -244,8 +245,10 @@ static void supervisor_loop(struct supervisor *s)
         watch_read(&s->watch);
         if (watch_has_change(&s->watch))
             reload_ask(&s->reload);
+        supervisor_tell(s); /* a reload begins: it may be over after the step */
         children_reap(&s->children);
         supervisor_step(s);
+        supervisor_tell(s);
         if (s->state >= SUPERVISOR_DRAINING && children_running(&s->children) == 0)
             return;
     }
@@ -298,6 +301,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
         children_name(&s->children, i, "worker", i + 1);
     children_name(&s->children, s->reload.monitor, "monitor", 0);
     children_name(&s->children, s->reload.trial, "trial", 0);
+    notify_open(&s->notify);
     mem_give_back(); /* what loading the script took, or each child would have it, too */
     supervisor_enter(s, SUPERVISOR_CHECKING, s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS);
     if (s->config->backends_count > 0)
@@ -336,5 +340,6 @@ int supervisor_run(const struct config *config, struct segment *segment,
     pulse_dispose(&s.pulse);
     reload_dispose(&s.reload);
     watch_close(&s.watch);
+    notify_close(&s.notify);
     return s.status;
 }

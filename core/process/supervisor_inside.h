@@ -9,6 +9,7 @@
 #include "config/command_line.h"
 #include "config/config.h"
 #include "os/children.h"
+#include "os/notify.h"
 #include "os/pid_file.h"
 #include "os/pulse.h"
 #include "os/sockets.h"
@@ -40,6 +41,7 @@ struct supervisor {
     uint64_t state_ends_ms; /* the latest moment for the next state */
     bool was_ready;         /* some worker was ready once */
     struct pid_file pid_file;
+    struct notify notify;
     int status;
 };
 
@@ -53,5 +55,9 @@ void supervisor_start_child(struct supervisor *, unsigned which);
 void supervisor_look_after_children(struct supervisor *); /* those that stand still; often */
 _Noreturn void supervisor_run_child(void *owner, unsigned which); /* for children->run */
 void supervisor_on_child_died(void *owner, unsigned which, int status);
+
+/* --- service.c --- */
+
+void supervisor_tell(struct supervisor *); /* systemd, how lb is; at each turn */
 
 #endif

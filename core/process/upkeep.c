@@ -28,6 +28,7 @@ _Noreturn void supervisor_run_child(void *owner, unsigned which)
     totals_end();
     close(s->signals);
     watch_close(&s->watch);
+    notify_close(&s->notify);
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
     if (which != s->reload.trial)
         edition_only_read(s->reload.edition);
