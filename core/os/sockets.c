@@ -2,9 +2,11 @@
 
 #include "base/mem.h"
 #include "os/beside.h"
+#include "os/inherited.h"
 #include "shared/segment.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -105,10 +107,36 @@ static int open_first(struct sockets *s, struct address *to, struct buffer *noti
     return open_first(s, to, notice);
 }
 
-static int bind_address(struct sockets *s, unsigned address, struct buffer *notice)
+/* Sockets of another user can share no port. So all slots have the one that systemd has opened, and
+ * each worker that waits there is woken for each connection. */
+static int share_inherited(struct sockets *s, unsigned address, int fd)
+{
+    for (unsigned slot = 0; slot < s->slots; slot++) {
+        *socket_at(s, slot, address) = slot == 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (*socket_at(s, slot, address) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static bool is_inherited(const struct sockets *s, unsigned address)
+{
+    int shares_port = 0;
+    socklen_t size = sizeof shares_port;
+
+    return getsockopt(*socket_at(s, 0, address), SOL_SOCKET, SO_REUSEPORT, &shares_port, &size) ==
+               0 &&
+           shares_port == 0;
+}
+
+static int bind_address(struct sockets *s, unsigned address, struct inherited *inherited,
+                        struct buffer *notice)
 {
     struct address to = s->config->listen[address].address;
+    int given = inherited_take(inherited, &to.socket.any);
 
+    if (given >= 0)
+        return share_inherited(s, address, given);
     for (unsigned slot = 0; slot < s->slots; slot++) {
         int fd =
             slot == 0 ? open_first(s, &to, notice) : open_bound(s->config, &to.socket.any, true);
@@ -125,18 +153,24 @@ static int bind_address(struct sockets *s, unsigned address, struct buffer *noti
 int sockets_bind(struct sockets *s, const struct config *config, struct buffer *error,
                  struct buffer *notice)
 {
+    struct inherited inherited;
+
     *s = (struct sockets){
         .config = config, .slots = config->workers, .addresses = config->listen_count};
     s->fds = mem_alloc(s->slots * s->addresses * sizeof *s->fds);
     for (unsigned i = 0; i < s->slots * s->addresses; i++)
         s->fds[i] = -1;
+    inherited_open(&inherited);
     for (unsigned address = 0; address < s->addresses; address++)
-        if (bind_address(s, address, notice) != 0) {
+        if (bind_address(s, address, &inherited, notice) != 0) {
             (void)refuse_address(s, address, error);
             sockets_close(s);
             return -1;
         }
-    return 0;
+    if (!inherited_are_left(&inherited, error))
+        return 0;
+    sockets_close(s);
+    return -1;
 }
 
 static void bound_name(const struct sockets *s, unsigned address, struct sockaddr_in6 *out)
@@ -199,7 +233,8 @@ int sockets_spread(const struct sockets *s, const bool *has)
     int code = 0;
 
     for (unsigned address = 0; code == 0 && address < s->addresses; address++)
-        code = attach(s, address, steps, count);
+        if (!is_inherited(s, address))
+            code = attach(s, address, steps, count);
     return code;
 }
 
@@ -211,7 +246,7 @@ void sockets_leave(const struct sockets *s)
         unsigned count;
 
         bound_name(s, address, &name);
-        count = beside_count((struct sockaddr *)&name);
+        count = is_inherited(s, address) ? 0 : beside_count((struct sockaddr *)&name);
         if (count > s->slots)
             (void)attach(s, address,
                          (struct sock_filter[]){

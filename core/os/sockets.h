@@ -4,6 +4,8 @@
  * All sockets of an address share its port (SO_REUSEPORT), and the kernel deals connections out
  * among them. The supervisor keeps them open as long as it serves. So a worker that takes over a
  * slot finds the connections that waited for its predecessor, and no connection is refused.
+ *
+ * A socket that systemd has opened is one for all slots.
  */
 #ifndef OS_SOCKETS_H
 #define OS_SOCKETS_H
