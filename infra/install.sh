@@ -42,7 +42,7 @@ wanted_for() {
             echo "curl openssl nghttp2-client nghttp2-server varnish python3-websockets python3-grpcio"
             ;;
         world) # for make test-world: what lb meets out there
-            echo "testssl.sh pebble certbot nginx haproxy nodejs $(npm_package)"
+            echo "testssl.sh pebble certbot nginx haproxy nodejs systemd $(npm_package)"
             ;;
         peers) echo "haproxy nginx" ;; # for make peers-conformance
         bench) # for make bench
