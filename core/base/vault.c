@@ -27,7 +27,7 @@ void vault_wipe(struct vault *vault)
     explicit_bzero(vault->bytes, vault->length);
     (void)munlock(vault->bytes, vault->length);
     (void)madvise(vault->bytes, vault->room, MADV_REMOVE);
-    vault->length = 0;
+    vault->length = vault->locked = 0;
 }
 
 void vault_close(struct vault *vault)
@@ -46,18 +46,22 @@ void vault_seal(const struct vault *vault)
         CHECK(mprotect(vault->bytes, vault->room, PROT_READ) == 0);
 }
 
-/* The pages are locked before secret bytes are written there. */
-static void lock_next(const struct vault *vault, size_t bytes)
+/* Up to the end of the last byte's page. */
+static void lock(struct vault *vault, size_t from, size_t to)
 {
-    if (bytes > 0)
-        (void)mlock(vault->bytes + vault->length, bytes);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    if (to <= vault->locked)
+        return;
+    (void)mlock(vault->bytes + from, to - from);
+    vault->locked = (to + page - 1) / page * page;
 }
 
 bool vault_append(struct vault *vault, struct slice bytes)
 {
     if (bytes.length > vault->room - vault->length)
         return false;
-    lock_next(vault, bytes.length);
+    lock(vault, vault->length, vault->length + bytes.length); /* before they are there */
     slice_put(vault->bytes + vault->length, bytes);
     vault->length += bytes.length;
     return true;
@@ -75,7 +79,7 @@ static int append_all(struct vault *vault, int file)
             vault->length += (size_t)got;
     } while ((got > 0 && (size_t)got < left) || (got < 0 && errno == EINTR));
     if (got == 0 && left > 0) {
-        (void)mlock(vault->bytes + before, vault->length - before);
+        lock(vault, before, vault->length);
         return 0;
     }
     vault->length = before;

@@ -16,7 +16,8 @@
 struct vault { /* all zero: closed */
     char *bytes;
     size_t length, room;
-    pid_t owner; /* the process that opened it */
+    size_t locked; /* the bytes of the pages that are locked */
+    pid_t owner;   /* the process that opened it */
 };
 
 bool vault_open(struct vault *, size_t room) MUST_USE; /* false and errno if the system refuses */
