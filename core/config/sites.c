@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-enum { NONE = -1, TRIED_MAX = 100 };
+/* Sites that are tried: the first ones, and those with other rules for clients. */
+enum { NONE = -1, TRIED_FIRST = 32, RULES_MAX = 100 };
 
 /* What one name gets: for each kind of key the number of a certificate, or NONE; and the index in
  * tls->clients of the rules for its clients, or NONE. */
@@ -327,12 +328,12 @@ static bool try_site(const struct config_tls *tls, unsigned index, struct fields
 }
 
 /* Adds the id; false: it was there, or there is no room. */
-static bool note_id(uint64_t ids[TRIED_MAX], unsigned *count, uint64_t id)
+static bool note_id(uint64_t ids[RULES_MAX], unsigned *count, uint64_t id)
 {
     for (unsigned i = 0; i < *count; i++)
         if (ids[i] == id)
             return false;
-    if (*count == TRIED_MAX)
+    if (*count == RULES_MAX)
         return false;
     ids[(*count)++] = id;
     return true;
@@ -340,7 +341,7 @@ static bool note_id(uint64_t ids[TRIED_MAX], unsigned *count, uint64_t id)
 
 void sites_try(const struct config_tls *tls, struct fields_wrong *wrong)
 {
-    uint64_t ids[TRIED_MAX]; /* of the rules for clients that were tried */
+    uint64_t ids[RULES_MAX]; /* of the rules for clients that were tried */
     unsigned count = 0;
 
     if (!try_names(tls, wrong))
@@ -348,7 +349,7 @@ void sites_try(const struct config_tls *tls, struct fields_wrong *wrong)
     for (unsigned i = 0; i < tls->sites.count; i++) {
         bool is_new = note_id(ids, &count, tls->rules[i].client.id);
 
-        if ((i < TRIED_MAX || is_new) && !try_site(tls, i, wrong))
+        if ((i < TRIED_FIRST || is_new) && !try_site(tls, i, wrong))
             return;
     }
 }
