@@ -2,11 +2,12 @@
 
 #include "net/tls_library.h"
 #include "net/tls_names.h"
+#include "net/tls_pem.h"
 
-#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
+#include <openssl/provider.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -86,75 +87,23 @@ static bool fail_empty(struct slice file, struct buffer *wrong, const char *what
 
 /* --- the key --- */
 
-/* Nobody can be asked for a passphrase. */
-static int on_passphrase(char *room, int bytes, int for_writing, void *asked)
+static EVP_PKEY *read_key(const struct tls_certificate *certificate, const X509 *own,
+                          struct buffer *wrong)
 {
-    (void)room;
-    (void)bytes;
-    (void)for_writing;
-    *(bool *)asked = true;
-    return -1;
-}
+    EVP_PKEY *key;
+    bool is_locked;
 
-/* The library needs a millisecond to find its decoders: that is done once for all keys. */
-static struct {
-    OSSL_DECODER_CTX *context;
-    EVP_PKEY *key; /* where the library puts a decoded key */
-    bool was_asked;
-} decoder;
-
-static bool decode(BIO *bio)
-{
-    if (decoder.context == NULL) {
-        decoder.context = OSSL_DECODER_CTX_new_for_pkey(&decoder.key, "PEM", NULL, NULL,
-                                                        OSSL_KEYMGMT_SELECT_KEYPAIR, NULL, NULL);
-        if (decoder.context == NULL)
-            return false;
-        OSSL_DECODER_CTX_set_pem_password_cb(decoder.context, on_passphrase, &decoder.was_asked);
-    }
-    decoder.key = NULL;
-    decoder.was_asked = false;
-    if (OSSL_DECODER_from_bio(decoder.context, bio) == 1 && decoder.key != NULL)
-        return true;
-    OSSL_DECODER_CTX_free(decoder.context); /* it might remember the failure */
-    decoder.context = NULL;
-    return false;
-}
-
-/* From the first line of the first key; empty: there is no key. */
-static struct slice find_key(struct slice pem)
-{
-    static const char mark[] = "PRIVATE KEY-----", begin[] = "-----BEGIN ";
-    const char *at = memmem(pem.start, pem.length, mark, sizeof mark - 1);
-
-    while (at != NULL && at > pem.start && at[-1] != '\n')
-        at--;
-    if (at == NULL || !slice_begins((struct slice){at, pem.length - (size_t)(at - pem.start)},
-                                    (struct slice){begin, sizeof begin - 1}))
-        return SLICE("");
-    return (struct slice){at, pem.length - (size_t)(at - pem.start)};
-}
-
-static EVP_PKEY *read_key(const struct tls_certificate *certificate, struct buffer *wrong)
-{
-    struct slice found = find_key(certificate->key);
-    BIO *bio;
-    bool is_read;
-
-    if (found.length == 0) {
+    if (!tls_pem_has_key(certificate->key)) {
         fail_empty(certificate->key, wrong, "private key");
         if (certificate->key.start == certificate->chain.start)
             fail(wrong, ": with the key in another file write { cert = \"fullchain.pem\", "
                         "key = \"privkey.pem\" }");
         return NULL;
     }
-    bio = BIO_new_mem_buf(found.start, (int)found.length);
-    CHECK(bio != NULL);
-    is_read = decode(bio);
-    BIO_free(bio);
-    if (is_read)
-        return decoder.key;
-    if (decoder.was_asked)
+    key = tls_pem_key(certificate->key, own, &is_locked);
+    if (key != NULL)
+        return key;
+    if (is_locked)
         fail(wrong, "the private key is encrypted: lb has no passphrase for it, write it without "
                     "one (openssl pkey -in old.key -out new.key)");
     else
@@ -241,18 +190,80 @@ static void read_names(X509 *certificate, struct buffer *names)
 
 /* --- the chain --- */
 
+/* Certificates that signed others, for the next chains: thousands have the same. */
+enum { KNOWN = 16 };
+static struct {
+    X509 *certificate;
+    unsigned char *der;
+    long bytes;
+} known[KNOWN];
+
+/* Takes the bytes. */
+static X509 *read_signer(unsigned char *der, long bytes)
+{
+    static unsigned oldest;
+    const unsigned char *at = der;
+    unsigned i = 0;
+
+    while (i < KNOWN && (known[i].bytes != bytes || memcmp(known[i].der, der, (size_t)bytes) != 0))
+        i++;
+    if (i == KNOWN) {
+        X509 *certificate = d2i_X509(NULL, &at, bytes);
+
+        if (certificate == NULL) {
+            OPENSSL_free(der);
+            return NULL;
+        }
+        i = oldest++ % KNOWN;
+        X509_free(known[i].certificate);
+        OPENSSL_free(known[i].der);
+        known[i].certificate = certificate;
+        known[i].der = der;
+        known[i].bytes = bytes;
+    } else {
+        OPENSSL_free(der);
+    }
+    X509_up_ref(known[i].certificate);
+    return known[i].certificate;
+}
+
+/* Of a certificate that signs no other the public key is looked at by is_key_of alone. The library
+ * decodes it with the certificate, which is most of the work; it finds no decoder here. */
+static X509 *read_own(unsigned char *der, long bytes)
+{
+    static OSSL_LIB_CTX *bare;
+    const unsigned char *at = der;
+    X509 *certificate;
+
+    if (bare == NULL) {
+        bare = OSSL_LIB_CTX_new();
+        CHECK(bare != NULL && OSSL_PROVIDER_load(bare, "null") != NULL);
+    }
+    certificate = X509_new_ex(bare, NULL);
+    CHECK(certificate != NULL);
+    if (d2i_X509(&certificate, &at, bytes) == NULL)
+        certificate = NULL; /* the library has freed it */
+    OPENSSL_free(der);
+    return certificate;
+}
+
 static STACK_OF(X509) * read_chain(struct slice pem, struct buffer *wrong)
 {
-    BIO *bio = BIO_new_mem_buf(pem.start, (int)pem.length);
+    BIO *bio = tls_pem_bio(pem);
     STACK_OF(X509) *chain = sk_X509_new_null();
-    X509 *next;
-    unsigned long error;
+    X509 *next = NULL;
+    unsigned char *der;
+    long bytes;
 
-    while ((next = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+    while (PEM_bytes_read_bio(&der, &bytes, NULL, PEM_STRING_X509, bio, tls_pem_no_password,
+                              NULL) == 1) {
+        next = sk_X509_num(chain) == 0 ? read_own(der, bytes) : read_signer(der, bytes);
+        if (next == NULL)
+            break;
         sk_X509_push(chain, next);
+    }
     BIO_free(bio);
-    error = ERR_peek_last_error();
-    if (ERR_GET_REASON(error) != PEM_R_NO_START_LINE)
+    if (!tls_pem_is_over())
         buffer_printf(wrong, "certificate %d in it cannot be read (is it damaged?): %s",
                       sk_X509_num(chain) + 1, reason());
     else if (sk_X509_num(chain) == 0)
@@ -271,7 +282,7 @@ static bool check_signature(X509 *certificate, int number, struct buffer *wrong)
     int digest, bits;
 
     if (X509_get_signature_info(certificate, &digest, NULL, &bits, NULL) != 1 ||
-        bits >= SIGNATURE_BITS_MIN || X509_check_issued(certificate, certificate) == X509_V_OK)
+        bits >= SIGNATURE_BITS_MIN || (X509_get_extension_flags(certificate) & EXFLAG_SI) != 0)
         return true;
     buffer_printf(wrong,
                   "certificate %d of the chain is signed with %s, which clients do not believe",
@@ -303,11 +314,37 @@ static int64_t seconds_of(const ASN1_TIME *time)
     return ASN1_TIME_to_tm(time, &broken) == 1 ? (int64_t)timegm(&broken) : 0;
 }
 
+/* A key of ECDSA, whose text is the point: equal points save the decoding of one. */
+static bool has_point(X509 *certificate, EVP_PKEY *key)
+{
+    const ASN1_BIT_STRING *own = X509_get0_pubkey_bitstr(certificate);
+    unsigned char *point = NULL;
+    size_t bytes = EVP_PKEY_get1_encoded_public_key(key, &point);
+    bool is_equal =
+        bytes > 0 && bytes == (size_t)own->length && memcmp(point, own->data, bytes) == 0;
+
+    OPENSSL_free(point);
+    return is_equal;
+}
+
+static bool is_key_of(X509 *certificate, EVP_PKEY *key)
+{
+    EVP_PKEY *public;
+    bool is_equal;
+
+    if (has_point(certificate, key))
+        return true;
+    public = tls_pem_public_key(certificate);
+    is_equal = public != NULL && EVP_PKEY_eq(public, key) == 1;
+    EVP_PKEY_free(public);
+    return is_equal;
+}
+
 static bool fail_of_key(STACK_OF(X509) * chain, EVP_PKEY *key, struct buffer *wrong,
                         enum tls_fault *fault)
 {
     for (int i = 1; i < sk_X509_num(chain); i++)
-        if (X509_check_private_key(sk_X509_value(chain, i), key) == 1) {
+        if (is_key_of(sk_X509_value(chain, i), key)) {
             buffer_printf(wrong,
                           "the certificates are in the wrong order: the key is that of certificate "
                           "%d; the site's own comes first, then the one that signed it",
@@ -334,7 +371,7 @@ static bool check_both(STACK_OF(X509) * chain, EVP_PKEY *key, struct tls_facts *
     if (!check_key(key, facts, wrong))
         return false;
     *fault = TLS_FAULT_CERTIFICATE;
-    if (X509_check_private_key(first, key) != 1)
+    if (!is_key_of(first, key))
         return fail_of_key(chain, key, wrong, fault);
     if (!check_staple(first, wrong) || !check_order(chain, wrong))
         return false;
@@ -360,13 +397,39 @@ bool tls_certificate_check(const struct tls_certificate *certificate, struct tls
     ERR_clear_error();
     *fault = TLS_FAULT_KEY;
     tls_library_begin_secret();
-    key = read_key(certificate, wrong);
+    key = read_key(certificate, sk_X509_value(chain, 0), wrong);
     is_right = key != NULL && check_both(chain, key, facts, names, wrong, fault);
     EVP_PKEY_free(key);
     tls_library_end_secret();
     sk_X509_pop_free(chain, X509_free);
     ERR_clear_error();
     return is_right;
+}
+
+bool tls_certificate_use(SSL_CTX *context, const struct tls_certificate *certificate,
+                         struct buffer *error)
+{
+    STACK_OF(X509) *chain = tls_pem_certificates(certificate->chain);
+    EVP_PKEY *key = NULL;
+    X509 *own = NULL;
+    bool is_used = false, is_locked;
+
+    if (chain == NULL) {
+        tls_pem_explain(error, "the certificate cannot be read");
+        return false;
+    }
+    own = sk_X509_shift(chain);
+    key = tls_pem_key(certificate->key, own, &is_locked);
+    if (key == NULL)
+        tls_pem_explain(error, "the key cannot be read");
+    else if (SSL_CTX_use_cert_and_key(context, own, key, chain, 1) != 1)
+        tls_pem_explain(error, "certificate and key cannot be used");
+    else
+        is_used = true;
+    EVP_PKEY_free(key);
+    X509_free(own);
+    sk_X509_pop_free(chain, X509_free);
+    return is_used;
 }
 
 /* --- of clients --- */

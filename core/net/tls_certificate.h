@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ssl_ctx_st; /* of OpenSSL */
+
 struct tls_certificate { /* PEM */
     struct slice chain;  /* the own certificate first */
     struct slice key;
@@ -34,6 +36,8 @@ enum tls_fault { TLS_FAULT_CERTIFICATE, TLS_FAULT_KEY, TLS_FAULT_BOTH }; /* whic
  * it. False: *wrong says why, without the names of files, and *fault which file is to blame. */
 bool tls_certificate_check(const struct tls_certificate *, struct tls_facts *, struct buffer *names,
                            struct buffer *wrong, enum tls_fault *fault) MUST_USE;
+/* Puts it into a context of OpenSSL. False: *error says why; it may be NULL. */
+bool tls_certificate_use(struct ssl_ctx_st *, const struct tls_certificate *, struct buffer *error);
 /* Certificates that sign certificates of clients, or revocation lists (is_crl): at least one. */
 bool tls_certificate_check_list(struct slice pem, bool is_crl, struct buffer *wrong) MUST_USE;
 const char *tls_key_name(enum tls_key); /* "RSA" */

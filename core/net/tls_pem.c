@@ -3,6 +3,7 @@
 #include "net/tls_library.h"
 
 #include <limits.h>
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -52,39 +53,104 @@ STACK_OF(X509) * tls_pem_certificates(struct slice pem)
     return NULL;
 }
 
-static EVP_PKEY *read_key(struct slice pem)
+/* --- keys --- */
+
+/* The library needs a third of a millisecond to find its decoders: each kind is made once. */
+struct decoder {
+    const char *input, *structure, *type; /* NULL: any */
+    int selection;
+    OSSL_DECODER_CTX *context;
+    EVP_PKEY *key;  /* where the library puts a decoded key */
+    bool is_locked; /* a passphrase was asked for */
+};
+
+/* Nobody can be asked for a passphrase. */
+static int on_passphrase(char *room, int bytes, int for_writing, void *is_locked)
 {
-    BIO *bio = tls_pem_bio(pem);
-    EVP_PKEY *key;
+    *(bool *)is_locked = true;
+    return tls_pem_no_password(room, bytes, for_writing, NULL);
+}
+
+static EVP_PKEY *decode(struct decoder *decoder, struct slice bytes)
+{
+    const unsigned char *at = (const unsigned char *)bytes.start;
+    size_t left = bytes.length;
+
+    if (decoder->context == NULL) {
+        decoder->context =
+            OSSL_DECODER_CTX_new_for_pkey(&decoder->key, decoder->input, decoder->structure,
+                                          decoder->type, decoder->selection, NULL, NULL);
+        if (decoder->context == NULL)
+            return NULL;
+        OSSL_DECODER_CTX_set_pem_password_cb(decoder->context, on_passphrase, &decoder->is_locked);
+    }
+    decoder->key = NULL;
+    decoder->is_locked = false;
+    if (OSSL_DECODER_from_data(decoder->context, &at, &left) == 1 && decoder->key != NULL)
+        return decoder->key;
+    OSSL_DECODER_CTX_free(decoder->context); /* it might remember the failure */
+    decoder->context = NULL;
+    return NULL;
+}
+
+/* From the first line of the first key; empty: there is no key. */
+static struct slice find_key(struct slice pem)
+{
+    static const char mark[] = "PRIVATE KEY-----", begin[] = "-----BEGIN ";
+    const char *at = memmem(pem.start, pem.length, mark, sizeof mark - 1);
+
+    while (at != NULL && at > pem.start && at[-1] != '\n')
+        at--;
+    if (at == NULL || !slice_begins((struct slice){at, pem.length - (size_t)(at - pem.start)},
+                                    (struct slice){begin, sizeof begin - 1}))
+        return SLICE("");
+    return (struct slice){at, pem.length - (size_t)(at - pem.start)};
+}
+
+bool tls_pem_has_key(struct slice pem)
+{
+    return find_key(pem).length > 0;
+}
+
+/* Four of five certificates have such a key, and among all decoders it is the last one tried. */
+static bool is_ecdsa(const X509 *certificate)
+{
+    ASN1_OBJECT *algorithm;
+
+    return X509_PUBKEY_get0_param(&algorithm, NULL, NULL, NULL,
+                                  X509_get_X509_PUBKEY(certificate)) == 1 &&
+           OBJ_obj2nid(algorithm) == EVP_PKEY_EC;
+}
+
+EVP_PKEY *tls_pem_key(struct slice pem, const X509 *certificate, bool *is_locked)
+{
+    static struct decoder any = {.input = "PEM", .selection = OSSL_KEYMGMT_SELECT_KEYPAIR},
+                          ecdsa = {.input = "PEM",
+                                   .type = "EC",
+                                   .selection = OSSL_KEYMGMT_SELECT_KEYPAIR};
+    struct slice found = find_key(pem);
+    EVP_PKEY *key = NULL;
 
     tls_library_begin_secret();
-    key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, tls_pem_no_password, NULL) : NULL;
+    if (is_ecdsa(certificate))
+        key = decode(&ecdsa, found);
+    if (key == NULL)
+        key = decode(&any, found);
     tls_library_end_secret();
-    BIO_free(bio);
+    *is_locked = any.is_locked;
     return key;
 }
 
-bool tls_pem_use(SSL_CTX *context, const struct tls_certificate *certificate, struct buffer *error)
+EVP_PKEY *tls_pem_public_key(X509 *certificate)
 {
-    STACK_OF(X509) *chain = tls_pem_certificates(certificate->chain);
+    static struct decoder decoder = {
+        .input = "DER", .structure = "SubjectPublicKeyInfo", .selection = EVP_PKEY_PUBLIC_KEY};
+    unsigned char *der = NULL;
+    int bytes = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
     EVP_PKEY *key = NULL;
-    X509 *own = NULL;
-    bool is_used = false;
 
-    if (chain == NULL) {
-        tls_pem_explain(error, "the certificate cannot be read");
-        return false;
-    }
-    own = sk_X509_shift(chain);
-    key = read_key(certificate->key);
-    if (key == NULL)
-        tls_pem_explain(error, "the key cannot be read");
-    else if (SSL_CTX_use_cert_and_key(context, own, key, chain, 1) != 1)
-        tls_pem_explain(error, "certificate and key cannot be used");
-    else
-        is_used = true;
-    EVP_PKEY_free(key);
-    X509_free(own);
-    sk_X509_pop_free(chain, X509_free);
-    return is_used;
+    if (bytes > 0)
+        key = decode(&decoder, (struct slice){(const char *)der, (size_t)bytes});
+    OPENSSL_free(der);
+    return key;
 }

@@ -1,14 +1,13 @@
 /*
- * tls_pem - certificates and keys of PEM texts, into a context of the library.
+ * tls_pem - the certificates and keys in PEM texts.
  *
- * The texts were checked when they were read (net/tls_certificate.h). If a call fails, the
- * library's last error says why.
+ * If a call fails, the library's last error says why.
  */
 #ifndef NET_TLS_PEM_H
 #define NET_TLS_PEM_H
 
 #include "base/buffer.h"
-#include "net/tls_certificate.h"
+#include "base/slice.h"
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -19,8 +18,12 @@ int tls_pem_no_password(char *out, int most, int is_writing, void *data);
 bool tls_pem_is_over(void); /* after reading failed: nothing more was there */
 /* All certificates, in their order. NULL: one cannot be read, or there are none. */
 STACK_OF(X509) * tls_pem_certificates(struct slice pem);
-/* False: *error says why; it may be NULL. */
-bool tls_pem_use(SSL_CTX *, const struct tls_certificate *, struct buffer *error);
+bool tls_pem_has_key(struct slice pem);
+/* The first private key, which should be the certificate's. NULL: it cannot be read; *is_locked: it
+ * wants a passphrase. */
+EVP_PKEY *tls_pem_key(struct slice pem, const X509 *certificate, bool *is_locked);
+/* A key of its own, to be freed. NULL: it cannot be read. */
+EVP_PKEY *tls_pem_public_key(X509 *certificate);
 /* "what: the library's last error". */
 void tls_pem_explain(struct buffer *error, const char *what);
 

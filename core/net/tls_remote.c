@@ -91,7 +91,7 @@ static bool fill(SSL_CTX *context, const struct tls_remote_rules *rules, struct 
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
     SSL_CTX_sess_set_new_cb(context, on_session);
     return set_trust(context, rules, error) &&
-           (rules->own.chain.length == 0 || tls_pem_use(context, &rules->own, error));
+           (rules->own.chain.length == 0 || tls_certificate_use(context, &rules->own, error));
 }
 
 static SSL_CTX *make(const struct tls_remote_rules *rules, struct buffer *error)

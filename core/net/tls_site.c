@@ -241,7 +241,7 @@ static bool site_fill(SSL_CTX *context, const struct tls_site_rules *rules, stru
     if (!set_ciphers(context, rules, error) || !verify_clients(context, &rules->client, error))
         return false;
     for (unsigned i = 0; i < rules->certificates_count; i++)
-        if (!tls_pem_use(context, &rules->certificates[i], error))
+        if (!tls_certificate_use(context, &rules->certificates[i], error))
             return false;
     digest_of(rules, digest);
     if (!tls_tickets_use(context, digest, rules->ticket_keys)) {

@@ -94,6 +94,26 @@ describe("a certificate", function()
     assert.matches("^the private key is encrypted: lb has no passphrase for it", why)
   end)
 
+  it("fits its key in whatever form both are", function()
+    local function converted(command, path)
+      assert.equal(0, os.execute(("openssl %s -in '%s' -out '%s.other' 2>/dev/null"):format(command, path, path)))
+      return path .. ".other"
+    end
+    local rsa, ed25519 = authority.make { key = "rsa" }, authority.make { key = "ed25519" }
+    local rsa2, ed25519_2 = authority.make { key = "rsa" }, authority.make { key = "ed25519" }
+    local pressed = authority.make { key = "ec -pkeyopt ec_paramgen_curve:P-384" }
+    assert.equal(0, os.execute(("openssl req -x509 -key '%s' -subj /CN=a -out '%s'"):format(
+      converted("ec -conv_form compressed", pressed.key), pressed.cert)))
+    assert.truthy(check(shop.cert, converted("ec", shop.key)))
+    assert.truthy(check(rsa.cert, converted("rsa -traditional", rsa.key)))
+    assert.truthy(check(shop.cert, converted("ec -conv_form compressed", shop.key)))
+    assert.equal(384, check(pressed.cert, pressed.key).bits)
+    for _, case in ipairs { { rsa, rsa2 }, { ed25519, ed25519_2 }, { shop, rsa }, { rsa, shop }, { pressed, shop },
+      { shop, ed25519 }, { ed25519, rsa } } do
+      assert.equal("the key is not that of the certificate", wrong(case[1].cert, case[2].key))
+    end
+  end)
+
   it("is refused if it is broken", function()
     local text = read(shop.cert)
     for _, broken in ipairs { text:sub(1, 300), (text:gsub("\n.", "\n*", 3)) } do
@@ -136,6 +156,36 @@ describe("a certificate", function()
       file(read(shop.cert):match "^(.-END CERTIFICATE%-+\n)", read(other.cert)), shop.key))
     assert.same({ "the certificates are in the wrong order: the key is that of certificate 2; the site's own comes " ..
       "first, then the one that signed it", "certificate" }, { wrong(file(read(ca.cert), read(shop.cert)), shop.key) })
+  end)
+
+  it("is judged by its own chain, however many chains were read before it", function()
+    local own = read(shop.cert):match "^.-END CERTIFICATE%-+\n"
+    for i = 1, 20 do -- more than are kept
+      local signer = authority.make { ca = true, names = {}, common_name = "ca" }
+      local leaf = authority.make { names = { "a" .. i }, by = signer }
+      for _ = 1, 2 do
+        assert.truthy(check(leaf.both))
+        assert.truthy(check(shop.both))
+        assert.matches("^the chain is not in its order", wrong(file(own, read(signer.cert)), shop.key))
+      end
+    end
+    local broken = read(ca.cert):gsub("\n.", "\n*", 3)
+    assert.matches("^certificate 2 in it cannot be read", wrong(file(own, broken), shop.key))
+    assert.matches("^certificate 3 in it cannot be read", wrong(file(own, read(ca.cert), broken), shop.key))
+    assert.matches("^more than 10 certificates", wrong(file(own, read(ca.cert):rep(10)), shop.key))
+  end)
+
+  it("may have a weak signature only if it signs itself", function()
+    local weak = authority.make { names = { "a" } }
+    local function signed(format, ...)
+      assert.equal(0, os.execute(("openssl x509 -req -sha1 -in '%s' -out '%s' %s 2>/dev/null"):format(weak.request,
+        weak.cert, format:format(...))))
+    end
+    signed("-signkey '%s'", weak.key)
+    assert.truthy(check(weak.cert, weak.key))
+    signed("-CA '%s' -CAkey '%s' -CAcreateserial", ca.cert, ca.key)
+    assert.equal("certificate 1 of the chain is signed with SHA1, which clients do not believe",
+      wrong(weak.cert, weak.key))
   end)
 
   it("is refused if clients do not take its key", function()
