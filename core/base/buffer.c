@@ -8,6 +8,9 @@
 
 enum { BUFFER_FIRST_BYTES = 256 };
 
+/* For calls that the compiler does not inline. */
+extern inline char *buffer_reserve(struct buffer *, size_t room);
+
 void buffer_dispose(struct buffer *b)
 {
     if (b->bytes == NULL)
@@ -16,13 +19,13 @@ void buffer_dispose(struct buffer *b)
     *b = (struct buffer){0};
 }
 
-char *buffer_reserve(struct buffer *b, size_t room)
+char *buffer_make_room(struct buffer *b, size_t room)
 {
     size_t used = b->end - b->start;
     size_t wanted = b->capacity ? b->capacity : BUFFER_FIRST_BYTES;
 
     if (b->capacity - b->end >= room && b->bytes != NULL)
-        return b->bytes + b->end;
+        return b->bytes + b->end; /* for no bytes */
     if (b->start > 0) {
         memmove(b->bytes, b->bytes + b->start, used);
         b->start = 0;

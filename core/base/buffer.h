@@ -20,8 +20,13 @@ void buffer_append_text(struct buffer *, const char *text);
 void buffer_append_byte(struct buffer *, char byte);
 void buffer_append_number(struct buffer *, uint64_t number); /* in decimal */
 void buffer_printf(struct buffer *, const char *format, ...) PRINTF(2, 3);
-char *buffer_reserve(struct buffer *,
-                     size_t room); /* where to write room bytes; then buffer_grow */
+char *buffer_make_room(struct buffer *, size_t room); /* for buffer_reserve */
+
+/* Where to write room bytes; then buffer_grow. */
+inline char *buffer_reserve(struct buffer *b, size_t room)
+{
+    return b->capacity - b->end >= room && room > 0 ? b->bytes + b->end : buffer_make_room(b, room);
+}
 
 static inline void buffer_grow(struct buffer *b, size_t written)
 {

@@ -94,6 +94,8 @@ static inline bool slice_is_nocase(struct slice a, struct slice b)
 {
     if (a.length != b.length)
         return false;
+    if (a.length > 0 && a.start[0] == b.start[0] && memcmp(a.start, b.start, a.length) == 0)
+        return true; /* as is the rule */
     for (size_t i = 0; i < a.length; i++)
         if (ascii_lower(a.start[i]) != ascii_lower(b.start[i]))
             return false;
@@ -105,14 +107,24 @@ static inline bool slice_begins_nocase(struct slice s, struct slice with)
     return s.length >= with.length && slice_is_nocase((struct slice){s.start, with.length}, with);
 }
 
+static inline bool ascii_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 /* Without the spaces and tabs at both ends. */
 static inline struct slice slice_trim(struct slice s)
 {
-    while (s.length > 0 && (s.start[0] == ' ' || s.start[0] == '\t'))
+    while (s.length > 0 && ascii_is_blank(s.start[0]))
         s.start++, s.length--;
-    while (s.length > 0 && (s.start[s.length - 1] == ' ' || s.start[s.length - 1] == '\t'))
+    while (s.length > 0 && ascii_is_blank(s.start[s.length - 1]))
         s.length--;
     return s;
+}
+
+static inline bool slice_is_trimmed(struct slice s) /* slice_trim changes nothing */
+{
+    return s.length == 0 || (!ascii_is_blank(s.start[0]) && !ascii_is_blank(s.start[s.length - 1]));
 }
 
 /* Without the line ends at both ends, too: a Windows .env file leaves a CR behind its values. */

@@ -39,7 +39,8 @@ struct client_stream {
     uint64_t sent_bytes;      /* of the whole connection then */
     bool is_paused;           /* the exchange wants no more of the body for now */
     bool is_closed;           /* in both directions: nothing that is sent goes out */
-    bool is_counted;          /* the answer has a length */
+    bool is_counted;          /* the answer has a length, and */
+    bool ends_counted;        /* ends with it: no trailers follow */
     bool asks_switch;         /* it is an extended CONNECT: what comes is for the tunnel alone */
     bool is_tunnel;
     bool has_end; /* behind what came early: the end of the body */

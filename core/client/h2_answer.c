@@ -60,6 +60,7 @@ static void send_head(struct incoming *in, struct forward_response *response, st
         response->framing = framing_for(size, VERSION_2);
         response->length = size.length;
         s->is_counted = size.kind == BODY_KNOWN;
+        s->ends_counted = s->is_counted && response->head->version < VERSION_2;
         s->left = size.length;
         send_lines(s, response, body_size_is_empty(size)); /* gRPC: "Trailers-Only" */
     }
@@ -76,7 +77,10 @@ static void send_body(struct incoming *in, struct slice piece)
         return;
     }
     s->left -= s->is_counted ? piece.length : 0;
-    h2_send_body(&s->stream, piece);
+    if (s->ends_counted && s->left == 0)
+        h2_send_last_body(&s->stream, piece);
+    else
+        h2_send_body(&s->stream, piece);
 }
 
 static void send_end(struct incoming *in, struct slice trailers)
@@ -107,10 +111,8 @@ static void send_reply(struct incoming *in, struct slice head, struct slice body
         body.length = 0;
     }
     h2_send_head(&s->stream, head, (struct slice){"", 0}, body.length == 0);
-    if (body.length == 0)
-        return;
-    h2_send_body(&s->stream, body);
-    h2_send_end(&s->stream, (struct slice){"", 0});
+    if (body.length > 0)
+        h2_send_last_body(&s->stream, body);
 }
 
 static size_t backlog(const struct incoming *in)
@@ -215,7 +217,7 @@ static void switches(struct incoming *in)
 
     in->has_answered = true;
     s->is_tunnel = true;
-    s->is_paused = s->is_counted = false;
+    s->is_paused = s->is_counted = s->ends_counted = false;
     client_stream_watch(s);
     client_stream_resume_later(s);
 }

@@ -241,6 +241,8 @@ static void write_forwarded(struct writer *w, const struct forward_request *r)
 static bool is_said(const struct forward_request *r, const struct hop_fields *hop,
                     enum field_kind kind, struct slice name)
 {
+    if (!r->is_trusted && r->changes == NULL)
+        return false;
     return (r->is_trusted && hop_has(hop, kind)) || changes_name(r->changes, name);
 }
 

@@ -7,6 +7,7 @@
  */
 #include "http/h2_fields.h"
 
+#include "base/word.h"
 #include "http/syntax.h"
 
 enum {
@@ -14,6 +15,8 @@ enum {
     KEPT_BYTES = 65536, /* of a buffer, from one head to the next */
     STATUS_DIGITS = 3,
     SHORT_COOKIE = 20, /* can be guessed piece by piece (RFC 7541, 7.1.3) */
+    SHORT_BYTES = 600, /* of a head whose lines are not counted: room for all that there may be */
+    LEAST_LINE = 4,    /* bytes */
 };
 
 /* Of the one head that is being read. */
@@ -39,9 +42,21 @@ void h2_fields_begin(struct h2_fields *f, enum h2_head_kind kind, size_t head_ma
 
 /* --- in: what is right --- */
 
+/* Eight bytes: nearly all names have only these. */
+static bool are_of_name(const char *at)
+{
+    uint64_t word = word_read(at);
+
+    return (word_between(word, 'a', 'z') | word_between(word, '-', '-')) == WORD_OF(0x80);
+}
+
 static bool is_name(struct slice name)
 {
-    for (size_t i = 0; i < name.length; i++)
+    size_t i = 0;
+
+    while (name.length - i >= sizeof(uint64_t) && are_of_name(name.start + i))
+        i += sizeof(uint64_t);
+    for (; i < name.length; i++)
         if (!is_token_byte(name.start[i]) || (name.start[i] >= 'A' && name.start[i] <= 'Z'))
             return false;
     return name.length > 0;
@@ -49,15 +64,14 @@ static bool is_name(struct slice name)
 
 static bool is_value(struct slice value)
 {
-    return slice_trim(value).length == value.length && is_text(value);
+    return slice_is_trimmed(value) && is_text(value);
 }
 
 static bool is_path(struct slice path)
 {
-    for (size_t i = 0; i < path.length; i++)
-        if (!is_target_byte(path.start[i]))
-            return false;
-    return path.length > 0;
+    const char *end = path.start + path.length;
+
+    return path.length > 0 && syntax_skip_target(path.start, end) == end;
 }
 
 /* Fields of the connection, which HTTP/2 has in other ways (8.2.2). */
@@ -344,10 +358,13 @@ static struct slice take_line(struct slice *rest)
     return line;
 }
 
+/* At least as many as there are. */
 static unsigned count_lines(struct slice text)
 {
     unsigned count = 0;
 
+    if (text.length < SHORT_BYTES)
+        return (unsigned)text.length / LEAST_LINE + 1;
     while (text.length > 0) {
         slice_take_until(&text, '\n');
         count++;
@@ -355,11 +372,19 @@ static unsigned count_lines(struct slice text)
     return count;
 }
 
-static struct slice lowered(struct arena *arena, struct slice name)
+/* The text to which it belongs goes on to the end: what is lowered of that is nobody's. */
+static struct slice lowered(struct arena *arena, struct slice name, const char *end)
 {
-    char *copy = arena_alloc(arena, name.length);
+    char *copy = arena_alloc(arena, name.length + sizeof(uint64_t));
+    size_t i = 0;
 
-    for (size_t i = 0; i < name.length; i++)
+    for (; i < name.length && (size_t)(end - name.start) - i >= sizeof(uint64_t);
+         i += sizeof(uint64_t)) {
+        uint64_t word = word_read(name.start + i);
+
+        word_write(copy + i, word | word_between(word, 'A', 'Z') >> 2);
+    }
+    for (; i < name.length; i++)
         copy[i] = ascii_lower(name.start[i]);
     return (struct slice){copy, name.length};
 }
@@ -407,12 +432,14 @@ static bool is_sent(struct request_line *request, bool connects, struct slice na
 static void put_fields(struct arena *arena, struct slice rest, struct request_line *request,
                        bool connects, struct h2_lines *out)
 {
+    const char *end = rest.start + rest.length;
+
     for (;;) {
         struct slice value = take_line(&rest), name;
 
         if (value.length == 0)
             return;
-        name = lowered(arena, slice_take_until(&value, ':'));
+        name = lowered(arena, slice_take_until(&value, ':'), end);
         value = slice_trim(value);
         if (is_sent(request, connects, name, value))
             put_field(out, name, value);

@@ -7,7 +7,9 @@
 #include "base/check.h"
 #include "base/slice.h"
 
+#include <endian.h>
 #include <stdint.h>
+#include <string.h>
 
 enum h2_code { /* RFC 9113, 7 */
                H2_NO_ERROR,
@@ -84,7 +86,10 @@ static inline uint16_t h2_read_16(const char *at)
 
 static inline uint32_t h2_read_32(const char *at)
 {
-    return (uint32_t)h2_read_16(at) << 16 | h2_read_16(at + 2);
+    uint32_t number;
+
+    memcpy(&number, at, sizeof number);
+    return be32toh(number);
 }
 
 static inline char *h2_write_16(char *out, uint32_t number)
@@ -96,7 +101,9 @@ static inline char *h2_write_16(char *out, uint32_t number)
 
 static inline char *h2_write_32(char *out, uint32_t number)
 {
-    return h2_write_16(h2_write_16(out, number >> 16), number);
+    number = htobe32(number);
+    memcpy(out, &number, sizeof number);
+    return out + sizeof number;
 }
 
 /* Of H2_FRAME_HEAD bytes; the reserved bit is ignored (4.1). */

@@ -8,21 +8,47 @@
 /* Well-known fields of the message, in lower case; with '*' behind it: whatever follows. A
  * Connection option for one is never right (RFC 9110, 7.6.1), and none is a trailer where its
  * definition does not say so: 9110, 14.3 and 8.8.3, and 9530, 2. */
-static const char may_trail[] = "accept-ranges content-digest content-md5 etag";
-static const char may_not_trail[] =
-    "accept accept-* access-control-* age allow alt-svc cache-control content-* expires from "
-    "idempotency-key if-* last-modified location origin pragma range referer retry-after "
-    "server set-cookie set-cookie2 strict-transport-security user-agent vary via "
-    "www-authenticate";
+static const char *const may_trail[] = {"accept-ranges", "content-digest", "content-md5", "etag",
+                                        NULL};
+static const char *const may_not_trail[] = {"accept",
+                                            "accept-*",
+                                            "access-control-*",
+                                            "age",
+                                            "allow",
+                                            "alt-svc",
+                                            "cache-control",
+                                            "content-*",
+                                            "expires",
+                                            "from",
+                                            "idempotency-key",
+                                            "if-*",
+                                            "last-modified",
+                                            "location",
+                                            "origin",
+                                            "pragma",
+                                            "range",
+                                            "referer",
+                                            "retry-after",
+                                            "server",
+                                            "set-cookie",
+                                            "set-cookie2",
+                                            "strict-transport-security",
+                                            "user-agent",
+                                            "vary",
+                                            "via",
+                                            "www-authenticate",
+                                            NULL};
 
-static bool is_among(struct slice name, const char *list)
+static bool is_among(struct slice name, const char *const *list)
 {
-    struct slice names = slice_of(list);
+    for (; *list != NULL; list++) {
+        struct slice known;
+        bool is_prefix;
 
-    while (names.length > 0) {
-        struct slice known = slice_take_until(&names, ' ');
-        bool is_prefix = known.start[known.length - 1] == '*';
-
+        if (name.length == 0 || ascii_lower(name.start[0]) != **list)
+            continue;
+        known = slice_of(*list);
+        is_prefix = known.start[known.length - 1] == '*';
         known.length -= is_prefix;
         if (is_prefix ? slice_begins_nocase(name, known) : slice_is_nocase(name, known))
             return true;

@@ -1,8 +1,10 @@
+/*
+ * Blocks that are read, by libnghttp2.
+ */
 #include "http/hpack.h"
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "http/h2_frames.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -81,76 +83,4 @@ bool hpack_read(struct hpack_reader *reader, struct slice block,
         if ((flags & NGHTTP2_HD_INFLATE_EMIT) == 0 && left == 0)
             return false;
     }
-}
-
-/* --- writing --- */
-
-static nghttp2_hd_deflater *deflater_of(struct hpack_writer *writer)
-{
-    return (nghttp2_hd_deflater *)(void *)writer;
-}
-
-struct hpack_writer *hpack_writer_new(void)
-{
-    nghttp2_hd_deflater *deflater;
-
-    CHECK(nghttp2_hd_deflate_new2(&deflater, H2_TABLE_FIRST, &memory) == 0);
-    return (struct hpack_writer *)(void *)deflater;
-}
-
-void hpack_writer_free(struct hpack_writer *writer)
-{
-    if (writer != NULL)
-        nghttp2_hd_deflate_del(deflater_of(writer));
-}
-
-void hpack_writer_resize(struct hpack_writer *writer, uint32_t bytes)
-{
-    CHECK(nghttp2_hd_deflate_change_table_size(deflater_of(writer), bytes) == 0);
-}
-
-/* The lengths of a name and a value, each a number with a prefix, and a change of the table. */
-size_t hpack_room(const struct hpack_field *fields, unsigned count)
-{
-    size_t room = 2 * 6;
-
-    for (unsigned i = 0; i < count; i++)
-        room += 2 * 6 + 1 + fields[i].name.length + fields[i].value.length;
-    return room;
-}
-
-enum { AT_ONCE = 16 };
-
-static nghttp2_nv pair_of(const struct hpack_field *field)
-{
-    return (nghttp2_nv){
-        .name = (uint8_t *)(uintptr_t)field->name.start,
-        .namelen = field->name.length,
-        .value = (uint8_t *)(uintptr_t)field->value.start,
-        .valuelen = field->value.length,
-        .flags = field->is_secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE,
-    };
-}
-
-/* A block is what its fields are, so it can be made of a few of them at a time. */
-size_t hpack_write(struct hpack_writer *writer, const struct hpack_field *fields, unsigned count,
-                   char *out)
-{
-    nghttp2_nv pairs[AT_ONCE];
-    size_t room = hpack_room(fields, count), length = 0;
-
-    while (count > 0) {
-        unsigned some = count < AT_ONCE ? count : AT_ONCE;
-        ssize_t written;
-
-        for (unsigned i = 0; i < some; i++)
-            pairs[i] = pair_of(&fields[i]);
-        written = nghttp2_hd_deflate_hd(deflater_of(writer), (uint8_t *)out + length, room - length,
-                                        pairs, some);
-        CHECK(written >= 0);
-        length += (size_t)written;
-        fields += some;
-        count -= some;
-    }
-    return length;
 }

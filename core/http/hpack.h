@@ -1,8 +1,8 @@
 /*
  * hpack - blocks of fields, compressed (RFC 7541). The one door to libnghttp2.
  *
- * Of each connection one reader and one writer: their tables change with every block, so each block
- * is read to its end, and what is written must be sent. Tables are of 4,096 bytes at most.
+ * Of each connection one reader and one writer. The reader's table changes with every block, so
+ * each block is read to its end; it has 4,096 bytes at most. The writer has no table.
  */
 #ifndef HTTP_HPACK_H
 #define HTTP_HPACK_H
@@ -13,11 +13,14 @@
 #include <stddef.h>
 
 struct hpack_reader;
-struct hpack_writer;
+
+struct hpack_writer { /* zeros at first */
+    bool must_resize; /* the next block says that our part of the table is empty */
+};
 
 struct hpack_field {
     struct slice name, value;
-    bool is_secret; /* never put into a table, by nobody on the way (7.1.3) */
+    bool is_secret; /* never put into a table, by anybody on the way (7.1.3) */
 };
 
 struct hpack_reader *hpack_reader_new(void);
@@ -28,8 +31,6 @@ bool hpack_read(struct hpack_reader *, struct slice block,
                 bool (*on_field)(void *owner, struct slice name, struct slice value),
                 void *owner) MUST_USE;
 
-struct hpack_writer *hpack_writer_new(void);
-void hpack_writer_free(struct hpack_writer *); /* NULL is fine */
 /* The peer's SETTINGS_HEADER_TABLE_SIZE. */
 void hpack_writer_resize(struct hpack_writer *, uint32_t bytes);
 /* How many bytes the block will have at most. */

@@ -2,52 +2,10 @@
  *   request   token SP target SP version CRLF, then fields
  *   response  version SP status [SP reason] CRLF, then fields
  *   fields    *( token ":" text CRLF ) CRLF
- *
- * Values are looked at eight bytes at a time.
  */
 #include "http/scan.h"
 
 #include "http/syntax.h"
-
-#include <endian.h>
-
-#define OF_EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* Skips visible ASCII: of a target, or of a text, which may have spaces. The byte at which it stops
- * may still belong there. A byte that borrows or carries spoils only the bytes behind it, and it
- * stops at such a byte. */
-static inline const char *skip_words(const char *at, const char *end, bool is_target)
-{
-    for (uint64_t word; (size_t)(end - at) >= sizeof word; at += sizeof word) {
-        uint64_t found;
-
-        memcpy(&word, at, sizeof word);
-        word = le64toh(word);
-        found = word | (word - OF_EACH(is_target ? '!' : ' ')) | (word + OF_EACH(1));
-        if (is_target)
-            found |= (word ^ OF_EACH('#')) - OF_EACH(1);
-        found &= OF_EACH(0x80);
-        if (found != 0)
-            return at + __builtin_ctzll(found) / 8;
-    }
-    return at;
-}
-
-static const char *skip_target(const char *at, const char *end)
-{
-    at = skip_words(at, end, true);
-    while (at < end && is_target_byte(*at))
-        at++;
-    return at;
-}
-
-static const char *skip_text(const char *at, const char *end)
-{
-    at = skip_words(at, end, false);
-    while (at < end && is_text_byte(*at))
-        at = skip_words(at + 1, end, false);
-    return at;
-}
 
 static const char *skip_token(const char *at, const char *end)
 {
@@ -84,7 +42,7 @@ static const char *scan_field(const char *at, const char *end, struct field *fie
     if (name_end == at || name_end == end || *name_end != ':')
         return NULL;
     value = skip_spaces(name_end + 1, end);
-    value_end = text_end = skip_text(value, end);
+    value_end = text_end = syntax_skip_text(value, end);
     if (!stands_at(text_end, end, SLICE("\r\n")))
         return NULL;
     while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t'))
@@ -143,7 +101,7 @@ static const char *scan_request_line(const char *at, const char *end, struct hea
 
     if (method_end == at || method_end == end || *method_end != ' ')
         return NULL;
-    target_end = skip_target(method_end + 1, end);
+    target_end = syntax_skip_target(method_end + 1, end);
     if (target_end == method_end + 1 || target_end == end || *target_end != ' ')
         return NULL;
     head->method = between(at, method_end);
@@ -163,7 +121,7 @@ static const char *scan_status_line(const char *at, const char *end, struct head
     at += 4;
     head->reason = between(at, at);
     if (at < end && *at == ' ') {
-        const char *reason_end = skip_text(at + 1, end);
+        const char *reason_end = syntax_skip_text(at + 1, end);
 
         head->reason = between(at + 1, reason_end);
         at = reason_end;

@@ -5,6 +5,8 @@
  */
 #include "http/syntax.h"
 
+#include "base/word.h"
+
 #include <stdio.h>
 
 enum { EMPTY_LINES_BYTES_MAX = 8, TLS_HANDSHAKE = 0x16, PROXY_EMPTY_BYTES = 4 };
@@ -342,9 +344,46 @@ bool is_token(struct slice text)
     return text.length > 0 && has_only(text, IN_TOKEN);
 }
 
+/* Skips visible ASCII: of a target, or of a text, which may have spaces. The byte at which it stops
+ * may still belong there. A byte that borrows or carries spoils only the bytes behind it, and it
+ * stops at such a byte. */
+static inline const char *skip_words(const char *at, const char *end, bool is_target)
+{
+    for (uint64_t word; (size_t)(end - at) >= sizeof word; at += sizeof word) {
+        uint64_t found;
+
+        word = word_read(at);
+        found = word | (word - WORD_OF(is_target ? '!' : ' ')) | (word + WORD_OF(1));
+        if (is_target)
+            found |= (word ^ WORD_OF('#')) - WORD_OF(1);
+        found &= WORD_OF(0x80);
+        if (found != 0)
+            return at + __builtin_ctzll(found) / 8;
+    }
+    return at;
+}
+
+const char *syntax_skip_target(const char *at, const char *end)
+{
+    at = skip_words(at, end, true);
+    while (at < end && is_target_byte(*at))
+        at++;
+    return at;
+}
+
+const char *syntax_skip_text(const char *at, const char *end)
+{
+    at = skip_words(at, end, false);
+    while (at < end && is_text_byte(*at))
+        at = skip_words(at + 1, end, false);
+    return at;
+}
+
 bool is_text(struct slice text)
 {
-    return has_only(text, IN_TEXT);
+    const char *end = text.start + text.length;
+
+    return syntax_skip_text(text.start, end) == end;
 }
 
 /* RFC 9113, 3.4: the preface of HTTP/2. The PROXY protocol, 2.1: its version 1; the second is known

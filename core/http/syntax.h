@@ -120,6 +120,10 @@ static inline bool is_host_byte(char c)
     return (syntax_bytes[(unsigned char)c] & IN_HOST) != 0;
 }
 
+/* Behind the bytes of such a run, eight of which are looked at at a time. */
+const char *syntax_skip_target(const char *at, const char *end);
+const char *syntax_skip_text(const char *at, const char *end);
+
 bool is_token(struct slice); /* of such bytes, and not empty: a method, a field's name */
 bool is_text(struct slice);  /* of such bytes, or empty: a field's value */
 

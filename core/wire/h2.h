@@ -138,7 +138,7 @@ struct h2 { /* all of it is h2's, but for what the comments name */
     int32_t send_window, receive_window; /* of the connection */
     uint32_t credit;                     /* consumed, and the peer does not know yet */
     struct hpack_reader *reader;
-    struct hpack_writer *writer;
+    struct hpack_writer writer;
     struct list_node waiting; /* streams with bytes that wait, or whose owners do */
     struct h2_stream *buckets[H2_BUCKETS];
     uint32_t ended[H2_ENDED_KEPT], reset[H2_RESET_KEPT]; /* closed a moment ago */
@@ -209,6 +209,7 @@ void h2_send_connect(struct h2_stream *, struct slice lines, struct slice scheme
 /* Borrows as stream_add does. What finds no window, or a socket with a backlog, is copied and
  * waits: then h2_backlog is not 0, and the caller should stop until on_drained. */
 void h2_send_body(struct h2_stream *, struct slice);
+void h2_send_last_body(struct h2_stream *, struct slice);    /* not empty; the end behind it */
 void h2_send_end(struct h2_stream *, struct slice trailers); /* their lines, or empty */
 /* Of what h2_send_body was given: while it is not 0 an on_drained is to come. */
 size_t h2_backlog(const struct h2_stream *);

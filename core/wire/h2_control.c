@@ -74,7 +74,7 @@ static struct h2_fault take_setting(struct h2 *h, unsigned setting, uint32_t val
 
     switch (setting) {
     case H2_HEADER_TABLE_SIZE:
-        hpack_writer_resize(h->writer, value < H2_TABLE_FIRST ? value : H2_TABLE_FIRST);
+        hpack_writer_resize(&h->writer, value);
         break;
     case H2_ENABLE_PUSH: /* only a client may say 1 */
         is_fine = value == 0 || (value == 1 && h->kind->role == H2_SERVER);

@@ -27,7 +27,6 @@ void h2_begin(struct h2 *h, struct stream *s, const struct h2_kind *kind, void *
         .send_window = H2_WINDOW_FIRST,
         .receive_window = H2_WINDOW_FIRST,
         .reader = hpack_reader_new(),
-        .writer = hpack_writer_new(),
     };
     list_init(&h->waiting);
     if (kind->role == H2_CLIENT)
@@ -43,7 +42,6 @@ void h2_dispose(struct h2 *h)
     h2_end_streams(h, 0, &(struct h2_reset){H2_BY_CONNECTION, H2_CANCEL, "the connection ends"});
     CHECK(h->open_streams == 0);
     hpack_reader_free(h->reader);
-    hpack_writer_free(h->writer);
     buffer_dispose(&h->block);
     buffer_dispose(&h->partial);
     h->reader = NULL;

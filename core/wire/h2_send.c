@@ -92,21 +92,21 @@ void h2_consumed(struct h2_stream *s, size_t bytes)
 
 /* --- heads --- */
 
-static char scratch_bytes[8192];
+static char scratch_bytes[16384];
 
-/* The block in frames: one, but of a huge head. */
+/* The block, copied, in frames: one, but of a huge head. */
 static void add_block(struct h2 *h, uint32_t id, struct slice block, uint8_t flags)
 {
     struct h2_frame frame = {.type = H2_HEADERS, .stream = id, .flags = flags};
-    char *out = arena_alloc(stream_room(h->stream->loop), block.length);
+    char *out, *end;
 
-    block = (struct slice){out, (size_t)(slice_put(out, block) - out)};
     do {
         frame.length = block.length < H2_FRAME_LEAST ? (uint32_t)block.length : H2_FRAME_LEAST;
         if (frame.length == block.length)
             frame.flags |= H2_FLAG_END_HEADERS;
-        h2_add_frame_with(h, frame, (struct slice){"", 0},
-                          (struct slice){block.start, frame.length});
+        out = arena_alloc(stream_room(h->stream->loop), H2_FRAME_HEAD + frame.length);
+        end = slice_put(h2_frame_write(out, frame), (struct slice){block.start, frame.length});
+        stream_add(h->stream, (struct slice){out, (size_t)(end - out)});
         block = slice_from(block, frame.length);
         frame.type = H2_CONTINUATION;
         frame.flags = 0;
@@ -125,7 +125,7 @@ static void add_lines(struct h2_stream *s, enum h2_head_kind kind, struct slice 
     arena_init(&scratch, scratch_bytes, sizeof scratch_bytes);
     h2_fields_of_lines(&scratch, kind, lines, scheme, connects, &head);
     block = arena_alloc(&scratch, hpack_room(head.fields, head.count));
-    length = hpack_write(h->writer, head.fields, head.count, block);
+    length = hpack_write(&h->writer, head.fields, head.count, block);
     add_block(h, s->id, (struct slice){block, length}, is_end ? H2_FLAG_END_STREAM : 0);
     s->answers_head |= head.is_head;
     if (kind == H2_REQUEST || (kind == H2_RESPONSE && head.status >= 200)) {
@@ -186,6 +186,8 @@ void h2_open_stream(struct h2 *h, struct h2_stream *s)
 
 /* --- bodies --- */
 
+enum { LITTLE_BYTES = 512 }; /* of a body: they are borrowed until the event is over */
+
 static bool may_write(const struct h2 *h)
 {
     return stream_backlog(h->stream) == 0;
@@ -223,25 +225,50 @@ static void wait_in_list(struct h2_stream *s)
         list_append(&s->h2->waiting, &s->waits);
 }
 
-void h2_send_body(struct h2_stream *s, struct slice piece)
+/* As much of it as windows and the socket take now, with the end behind all of it if that is
+ * is_end. Gives the rest. */
+static struct slice send_some(struct h2_stream *s, struct slice piece, bool is_end)
 {
+    bool is_little = piece.length <= LITTLE_BYTES;
     uint32_t length;
 
+    while (may_write(s->h2) && (length = room_of(s, piece.length)) > 0) {
+        add_data(s, (struct slice){piece.start, length}, is_end && length == piece.length);
+        piece = slice_from(piece, length);
+    }
+    if (!is_little)
+        stream_send_soon(s->h2->stream); /* the backlog is to be known */
+    return piece;
+}
+
+static void send_body(struct h2_stream *s, struct slice piece, bool is_end)
+{
     if (!may_send(s))
         return;
-    if (buffer_length(&s->waiting) == 0) {
-        while (may_write(s->h2) && (length = room_of(s, piece.length)) > 0) {
-            add_data(s, (struct slice){piece.start, length}, false);
-            piece = slice_from(piece, length);
-        }
-        stream_send_soon(s->h2->stream); /* it is borrowed, and the backlog is to be known */
-    }
-    if (piece.length > 0)
+    if (buffer_length(&s->waiting) == 0)
+        piece = send_some(s, piece, is_end);
+    s->is_sent = is_end;
+    if (piece.length > 0) {
         buffer_append(&s->waiting, piece);
+        s->end_waits = is_end ? H2_END_BARE : H2_NO_END;
+    } else if (is_end) {
+        h2_end_local(s);
+    }
     if (buffer_length(&s->waiting) == 0 && may_write(s->h2))
         return;
     s->is_stopped = true;
     wait_in_list(s);
+}
+
+void h2_send_body(struct h2_stream *s, struct slice piece)
+{
+    send_body(s, piece, false);
+}
+
+void h2_send_last_body(struct h2_stream *s, struct slice piece)
+{
+    CHECK(piece.length > 0);
+    send_body(s, piece, true);
 }
 
 static void send_end_now(struct h2_stream *s, struct slice trailers)

@@ -1,9 +1,10 @@
 /*
- * hpack - blocks through the door to libnghttp2: read, written again and read by another reader,
- * over tables that change, they have the same fields.
+ * hpack - blocks through the door to libnghttp2: read, written again by us and read by another
+ * reader, they have the same fields.
  *
- * An input: pieces, each with a byte for the size of the writer's table (in units of 64) and two
- * for its length, then a block. A block that is not valid ends it, as it ends a connection.
+ * An input: pieces, each with a byte for the size of the table that the other reader allows (in
+ * units of 64) and two for its length, then a block. A block that is not valid ends it, as it ends
+ * a connection.
  */
 #include "http/hpack.h"
 
@@ -71,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct list list;
     struct hpack_reader *reader = hpack_reader_new(), *other = hpack_reader_new();
-    struct hpack_writer *writer = hpack_writer_new();
+    struct hpack_writer writer = {.must_resize = false};
     bool is_valid = true;
 
     while (is_valid && size > PIECE_HEAD) {
@@ -79,14 +80,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char *block;
 
         if (data[0] % 4 == 0) /* not above what a reader offers */
-            hpack_writer_resize(writer, data[0] * TABLE_UNIT % 4097);
+            hpack_writer_resize(&writer, data[0] * TABLE_UNIT % 4097);
         data += PIECE_HEAD;
         size -= PIECE_HEAD;
         length = length < size ? length : size;
         block = mem_copy(data, length);
         is_valid = hpack_read(reader, (struct slice){block, length}, add, &list);
         if (is_valid)
-            write_and_read(writer, other, &list);
+            write_and_read(&writer, other, &list);
         mem_free(block);
         clear(&list);
         data += length;
@@ -94,6 +95,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     hpack_reader_free(reader);
     hpack_reader_free(other);
-    hpack_writer_free(writer);
     return 0;
 }
