@@ -261,6 +261,11 @@ $(BUILD)/bench/%: infra/bench/%.c infra/bench/loopback.h $(BUILD)/compile.txt
 	@mkdir -p $(@D)
 	$(call say,compile $<)$(CC) -D_GNU_SOURCE $(CFLAGS) $(WARNINGS) -Wl,--as-needed -o $@ $< $(call package,--libs openssl)
 
+# Its sources are in infra/debian.
+package: ## builds the Debian package in build/package
+	@infra/install.sh run package
+	@infra/package.sh $(BUILD)/package
+
 # The container story, with docker compose and this machine's engine.
 story: ## plays the container story with docker compose
 	@infra/story.sh
@@ -283,6 +288,9 @@ install-scripts: ## puts the scripts and documents there, without lb
 	install -m 644 scripts/examples/*.lua $(SHARE)/scripts/examples/
 	install -m 644 $(BUILDERS:%=spec/support/%.lua) $(SHARE)/spec/support/
 	for page in $(PAGES); do install -D -m 644 $$page $(DOC)/$$page || exit; done
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 infra/man/lb.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 infra/man/balancer.lua.5
+	install -D -m 644 infra/completion/lb.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lb
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | sed 's|$$(PREFIX)|$(PREFIX)|g' | \
@@ -294,7 +302,7 @@ format: ## formats the C
 clean: ## removes build/
 	rm -rf build
 
-.PHONY: all always bench clang clean format fuzz fuzzers help hostile-memory install install-scripts \
+.PHONY: all always bench clang clean format fuzz fuzzers help hostile-memory install install-scripts package \
 	instructions instructions-curves instructions-policy library peers-conformance peers-faults records run \
 	runaways sanitize soak spec spec-lossy storm story test test-policy test-world \
 	valgrind

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# install.sh [run] [test] [world] [peers] [bench] [records] [measure]: installs the Debian packages
-# that building (run), checking (test, world, records) and comparing (peers, bench) need. Asks apt
-# only for what is missing, root only if something is. world also has npm put grpc-js into
-# build/world.
+# install.sh [run] [test] [world] [package] [peers] [bench] [records] [measure]: installs the Debian
+# packages that building (run, package), checking (test, world, records) and comparing (peers,
+# bench) need. Asks apt only for what is missing, root only if something is. world also has npm put
+# grpc-js into build/world.
 set -euo pipefail
 
 sets=${*:-run}
@@ -42,15 +42,16 @@ wanted_for() {
             echo "curl openssl nghttp2-client nghttp2-server varnish python3-websockets python3-grpcio"
             ;;
         world) # for make test-world: what lb meets out there
-            echo "testssl.sh pebble certbot nginx haproxy nodejs systemd $(npm_package)"
+            echo "testssl.sh pebble certbot nginx haproxy nodejs systemd mandoc $(npm_package)"
             ;;
+        package) echo "debhelper" ;; # for make package
         peers) echo "haproxy nginx" ;; # for make peers-conformance
         bench) # for make bench
             echo "haproxy nginx $(nginx_lua_package) wrk nghttp2-client strace curl util-linux luajit lua-luv"
             ;;
         records) echo "libgnutls28-dev" ;;     # for make records
         measure) echo "valgrind strace luajit" ;; # for make instructions, -curves and -policy
-        *) die "unknown set '$1'; there are: run, test, world, peers, bench, records, measure" ;;
+        *) die "unknown set '$1'; there are: run, test, world, package, peers, bench, records, measure" ;;
     esac
 }
 
