@@ -35,8 +35,8 @@ static bool outbox_copy(struct outbox *o, struct outlet *outlet, unsigned count,
     unsigned at;
     char *copy;
 
-    if (total_bytes > OUTBOX_DEFERRED_BYTES || !o->kind->may_defer(outlet) ||
-        !outbox_find_place(o, outlet, total_bytes))
+    if (total_bytes > (outlet->is_shared ? OUTBOX_SHARED_BYTES : OUTBOX_DEFERRED_BYTES) ||
+        !o->kind->may_defer(outlet) || !outbox_find_place(o, outlet, total_bytes))
         return false;
     at = outlet->deferred_at - 1U;
     copy = o->bytes[at] + o->lengths[at];

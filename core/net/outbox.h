@@ -4,7 +4,8 @@
  * What one outlet adds in an event goes out in one system call, when the event is over or the
  * outlet sends. It is borrowed until then. A little of it is deferred instead: it is copied, and
  * goes out with that of other outlets when the loop has nothing else to do. What an outlet defers
- * in later events until then is appended: one write for all streams of an HTTP/2 connection.
+ * in later events until then is appended: one write for all streams of an HTTP/2 connection, which
+ * is shared by them.
  */
 #ifndef NET_OUTBOX_H
 #define NET_OUTBOX_H
@@ -22,13 +23,17 @@ enum {
     OUTBOX_ROOM = 8192,
     OUTBOX_DEFERRED = 16,
     OUTBOX_DEFERRED_BYTES = 1024, /* in one event, of each outlet; */
-    OUTBOX_DEFERRED_ROOM = 16384, /* in all, which is what one TLS record takes */
+    OUTBOX_SHARED_BYTES = 12288,  /* of one that is shared; */
+    OUTBOX_DEFERRED_ROOM = 65536, /* in all, which is what TLS seals at once */
     /* Not a multiple of 4,096, or the first bytes of all would share a few lines of the cache. */
     OUTBOX_DEFERRED_APART = OUTBOX_DEFERRED_ROOM + 1088,
 };
 
 struct outlet {                /* embedded in what writes, which is a stream; zeros at first */
     unsigned char deferred_at; /* its place among what is deferred, from 1 on; 0: none */
+    /* By streams of which several may have something to say in a turn: more of it is deferred, as
+     * a copy is cheaper than a write. */
+    bool is_shared;
 };
 
 struct outlet_kind {

@@ -52,6 +52,12 @@ static inline void stream_send_soon(struct stream *s)
     outbox_defer(&s->loop->outbox, &s->outlet);
 }
 
+/* Will others than who writes now write in the same turn? Then more of it waits for them. */
+static inline void stream_share(struct stream *s, bool is_shared)
+{
+    s->outlet.is_shared = is_shared;
+}
+
 static inline int stream_fd(const struct stream *s)
 {
     uv_os_fd_t fd;

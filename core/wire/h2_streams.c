@@ -62,6 +62,12 @@ enum h2_stream_state h2_state_of(const struct h2 *h, uint32_t id, struct h2_stre
     return remembered(h, id);
 }
 
+static void count_stream(struct h2 *h, int change)
+{
+    h->open_streams += (uint32_t)change;
+    stream_share(h->stream, h->open_streams > 1);
+}
+
 void h2_stream_begin(struct h2 *h, struct h2_stream *s, uint32_t id)
 {
     CHECK(s->h2 == NULL);
@@ -75,7 +81,7 @@ void h2_stream_begin(struct h2 *h, struct h2_stream *s, uint32_t id)
     };
     list_init(&s->waits);
     *bucket_of(h, id) = s;
-    h->open_streams++;
+    count_stream(h, 1);
 }
 
 static void take_out(struct h2_stream *s)
@@ -133,7 +139,7 @@ static void forget(struct h2_stream *s)
     struct h2 *h = s->h2;
 
     take_out(s);
-    h->open_streams--;
+    count_stream(h, -1);
     if (s->id != 0)
         h2_note_closed(h, s->id, (enum h2_stream_state)s->state);
     s->h2 = NULL;

@@ -9,6 +9,7 @@ void play_outbox_end_event(void);
 void play_outbox_send(int outlet);
 void play_outbox_drop(int outlet);
 void play_outbox_turn(void);
+void play_outbox_share(int outlet);
 void play_outbox_fill(bool full);
 void play_outbox_spoil(bool stale);
 size_t play_outbox_notes(const char **text);
@@ -62,22 +63,33 @@ describe("what an outlet says", function()
     assert.same({ "1 c" }, written())
   end)
 
-  it("goes out when 16 KiB are there, and goes on", function()
+  it("goes out when 64 KiB are there, and goes on", function()
     local piece = ("p"):rep(1000)
-    for _ = 1, 16 do events(1, piece) end
+    for _ = 1, 65 do events(1, piece) end
     assert.same({}, written())
-    events(1, piece) -- 17,000 bytes would be too many
-    assert.same({ "1 " .. piece:rep(17) }, written())
+    events(1, piece) -- 66,000 bytes would be too many
+    assert.same({ "1 " .. piece:rep(66) }, written())
     events(1, ("q"):rep(384))
     box.play_outbox_turn()
     assert.same({ "1 " .. ("q"):rep(384) }, written())
   end)
 
   it("fills its room to the last byte", function()
-    for _ = 1, 16 do events(1, ("p"):rep(1024)) end
+    for _ = 1, 64 do events(1, ("p"):rep(1024)) end
     assert.same({}, written())
     box.play_outbox_turn()
-    assert.same({ "1 " .. ("p"):rep(16384) }, written())
+    assert.same({ "1 " .. ("p"):rep(65536) }, written())
+  end)
+
+  it("waits for others if it shares its outlet, up to 12 KiB of an event", function()
+    local much = ("m"):rep(12288)
+    box.play_outbox_share(1)
+    events(1, much, "a", much)
+    assert.same({}, written())
+    events(1, much .. "b", "c")
+    assert.same({ "1 " .. much .. "a" .. much .. much .. "b" }, written())
+    box.play_outbox_turn()
+    assert.same({ "1 c" }, written())
   end)
 
   it("goes out at once if it is sent, or dropped", function()

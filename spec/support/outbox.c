@@ -72,6 +72,11 @@ void play_outbox_drop(int outlet)
     outbox_drop(&box, &outlets[outlet]);
 }
 
+void play_outbox_share(int outlet)
+{
+    outlets[outlet].is_shared = true;
+}
+
 void play_outbox_turn(void)
 {
     outbox_send_all_deferred(&box);
