@@ -14,6 +14,7 @@
 #include "net/tls_selftest.h"
 #include "os/children.h"
 #include "process/demo.h"
+#include "process/ready.h"
 #include "process/supervisor.h"
 #include "reload/trial.h"
 
@@ -108,6 +109,8 @@ static int with_settings(const struct options *options)
     config = config_load(options, segment, &error);
     if (config == NULL)
         status = fail_start(2, buffer_slice(&error));
+    else if (options->command == OPTIONS_READY)
+        status = ready_run(config);
     else
         status = with_config(config, segment, options);
     config_free(config);
@@ -133,6 +136,7 @@ static int run_command(const struct options *options, struct slice help)
             check_speak_json("supervisor");
         break;
     case OPTIONS_CHECK:
+    case OPTIONS_READY:
         break;
     }
     return with_settings(options);

@@ -16,6 +16,8 @@ static const char help[] =
     "  lb [OPTIONS] [balancer.lua]    run; the script is ./balancer.lua unless given, and the\n"
     "                                 built-in one if there are backends and no such file\n"
     "  lb check [OPTIONS] FILE        check a script and print the settings in effect\n"
+    "  lb ready [OPTIONS] [FILE]      does the lb with this script accept connections? For health\n"
+    "                                 checks: the exit status says it\n"
     "  lb demo [OPTIONS] [FILE]       try it: two backends and a balancer in front of them\n"
     "  lb version                     print the versions of lb and its libraries\n"
     "\n"
@@ -192,10 +194,8 @@ static const struct {
     const char *name;
     enum options_command command;
 } commands[] = {
-    {"check", OPTIONS_CHECK},
-    {"demo", OPTIONS_DEMO},
-    {"version", OPTIONS_VERSION},
-    {"help", OPTIONS_HELP},
+    {"check", OPTIONS_CHECK},     {"ready", OPTIONS_READY}, {"demo", OPTIONS_DEMO},
+    {"version", OPTIONS_VERSION}, {"help", OPTIONS_HELP},
 };
 
 enum { COMMANDS_COUNT = sizeof commands / sizeof *commands };

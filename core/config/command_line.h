@@ -1,8 +1,9 @@
 /*
  * command_line - the command line and the environment, as a plain struct.
  *
- * lb [balancer.lua], lb check FILE, lb demo [FILE], lb version; --help is the reference. Options
- * win over the environment, the environment over the script (config/load.h does the latter).
+ * lb [balancer.lua], lb check FILE, lb ready [FILE], lb demo [FILE], lb version; --help is the
+ * reference. Options win over the environment, the environment over the script (config/load.h does
+ * the latter).
  * Nothing is printed and nothing exits here.
  */
 #ifndef CONFIG_COMMAND_LINE_H
@@ -23,6 +24,7 @@ enum { OPTIONS_USAGE = 2 }; /* the exit status of a wrong command line */
 enum options_command {
     OPTIONS_RUN,
     OPTIONS_CHECK,
+    OPTIONS_READY,
     OPTIONS_DEMO,
     OPTIONS_VERSION,
     OPTIONS_HELP,

@@ -124,3 +124,11 @@ describe("balancer.lua(5)", function()
     agree(hooks, page, 6)
   end)
 end)
+
+describe("the version", function()
+  it("is the same in the program, the package and the image", function()
+    local version = pages.read "core/config/command_line.h":match '#define VERSION "([^"]+)"'
+    assert.equal(version, pages.read "infra/debian/changelog":match "^lb %(([^)]+)%)")
+    assert.equal(version, pages.read "infra/Dockerfile":match 'image%.version="([^"]+)"')
+  end)
+end)
