@@ -80,6 +80,7 @@ struct tls {
     bool forwards_client; /* what its certificate says as fields is wanted, too */
     bool has_said_end;    /* close_notify is sealed */
     bool end_waits;       /* the peer has ended while its reader pauses */
+    bool offers_session;  /* to the target */
 };
 
 /* Bytes to be sealed: the parts that are left. */

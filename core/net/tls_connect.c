@@ -99,6 +99,8 @@ static void connect_shake(struct tls *t, struct slice sealed, struct tls_took *t
     if (status == 1) {
         t->state = TLS_OPEN;
         took->opens = true;
+        if (t->offers_session && t->target_version == t->target->version)
+            tls_remote_note_answer(t->target);
         tls_note_said(t);
         tls_limit_messages(t);
         tls_unseal_rest(t, took);
@@ -120,6 +122,7 @@ static void connect_begin(struct tls *t, struct tls_took *took)
         connect_fail(t, took);
         return;
     }
+    t->offers_session = tls_remote_offers(t->target, t->ssl);
     SSL_set_app_data(t->ssl, t);
     t->state = TLS_SHAKING;
     connect_shake(t, SLICE(""), took);

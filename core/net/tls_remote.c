@@ -13,7 +13,11 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-enum { RESUMED_MS_MAX = 3600 * 1000 };
+enum {
+    RESUMED_MS_MAX = 3600 * 1000,
+    SILENT_MS = 250, /* without an answer to the offer of a session others do not offer it, */
+    REST_MS = 60000, /* for so long, or until the answer comes */
+};
 
 struct tls_remote {
     struct list_node node;
@@ -253,9 +257,12 @@ static bool set_name(SSL *ssl, const struct tls_target *target)
 
 /* Each resumed handshake brings another session, and no certificate is looked at: without an end a
  * certificate that has expired would be good for ever. */
-static bool may_resume(const struct tls_target *target)
+static bool may_resume(const struct tls_target *target, uint64_t now_ms)
 {
-    return target->session != NULL && clock_steady_ms() < target->verified_ms + RESUMED_MS_MAX;
+    bool rests = target->offered_ms != 0 && now_ms >= target->offered_ms + SILENT_MS &&
+                 now_ms < target->offered_ms + REST_MS;
+
+    return target->session != NULL && now_ms < target->verified_ms + RESUMED_MS_MAX && !rests;
 }
 
 static bool set_all(SSL *ssl, const struct tls_target *target)
@@ -270,7 +277,7 @@ static bool set_all(SSL *ssl, const struct tls_target *target)
     if (protocols.length > 0 && SSL_set_alpn_protos(ssl, (const unsigned char *)protocols.start,
                                                     (unsigned)protocols.length) != 0)
         return false;
-    if (may_resume(target) && SSL_set_session(ssl, target->session) != 1)
+    if (may_resume(target, clock_steady_ms()) && SSL_set_session(ssl, target->session) != 1)
         return false;
     return set_name(ssl, target);
 }
@@ -284,4 +291,22 @@ SSL *tls_remote_ssl(const struct tls_target *target)
         return ssl;
     SSL_free(ssl);
     return NULL;
+}
+
+/* A server that falls silent whenever it is offered a session would be lost: each handshake would
+ * end with a deadline, of which nobody is told. */
+bool tls_remote_offers(struct tls_target *target, const SSL *ssl)
+{
+    uint64_t now_ms = clock_steady_ms();
+
+    if (SSL_get_session(ssl) == NULL)
+        return false;
+    if (target->offered_ms == 0 || now_ms >= target->offered_ms + REST_MS)
+        target->offered_ms = now_ms;
+    return true;
+}
+
+void tls_remote_note_answer(struct tls_target *target)
+{
+    target->offered_ms = 0;
 }

@@ -31,6 +31,7 @@ struct tls_target { /* one server; all zero: without TLS */
     struct slice protocols; /* that we offer: a length byte before each; static. Empty: none */
     struct ssl_session_st *session; /* the last one that it gave us, to resume; or NULL */
     uint64_t verified_ms;           /* steady clock: the last handshake that was not resumed */
+    uint64_t offered_ms;            /* the first offer of it without an answer; 0: none */
     uint32_t version;               /* grows with each change */
 };
 
@@ -55,5 +56,8 @@ bool tls_remote_try(const struct tls_remote_rules *, struct buffer *error) MUST_
  * the library knows why. */
 struct ssl_st *tls_remote_ssl(const struct tls_target *);
 void tls_remote_forget(struct tls_target *); /* its session */
+/* After tls_remote_ssl: does it offer the session? */
+bool tls_remote_offers(struct tls_target *, const struct ssl_st *);
+void tls_remote_note_answer(struct tls_target *); /* to an offer: the handshake has ended */
 
 #endif

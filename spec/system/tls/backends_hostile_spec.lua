@@ -81,6 +81,22 @@ describe("a backend over TLS", function()
     assert.equal("slow", start(backend):fetch("/").body)
   end)
 
+  -- A backend that does so to clients that offer a session; and whether each client did.
+  local function averse(refuse)
+    local offers = {}
+    return tls.backend({ both = both, version = "1.3", before = function(conn)
+      local said = play.wait("a hello", function()
+        local step, read = hello.read(conn:peek())
+        return step ~= "more" and read
+      end)
+      offers[#offers + 1] = said.psk
+      if said.psk then refuse(conn) end
+    end }, function(conn)
+      conn:request()
+      conn:send "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
+    end), offers
+  end
+
   for what, refuse in pairs {
     ["an alert"] = function(conn)
       conn:send "\21\3\3\0\2\2\40"
@@ -97,24 +113,21 @@ describe("a backend over TLS", function()
     ["a reset"] = function(conn) conn:reset() end,
   } do
     it("that meets each session with " .. what .. " is asked without one after that", function()
-      local offers = {}
-      local backend = tls.backend({ both = both, version = "1.3", before = function(conn)
-        local said = play.wait("a hello", function()
-          local step, read = hello.read(conn:peek())
-          return step ~= "more" and read
-        end)
-        offers[#offers + 1] = said.psk
-        if said.psk then refuse(conn) end
-      end }, function(conn)
-        conn:request()
-        conn:send "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
-      end)
+      local backend, offers = averse(refuse)
       local lb, seen = start(backend), {}
       for i = 1, 5 do seen[i] = lb:fetch("/").status end
       assert.same({ 200, 502, 200, 502, 200 }, seen)
       assert.same({ false, true, false, true, false }, offers)
     end)
   end
+
+  it("that meets a session with silence is offered none for a while", function()
+    local backend, offers = averse(function(conn) conn:rest() end)
+    local lb, seen = start(backend, "timeouts = { connect = 0.5 },"), {}
+    for i = 1, 5 do seen[i] = lb:fetch("/").status end
+    assert.same({ 200, 503, 200, 200, 200 }, seen)
+    assert.same({ false, true, false, false, false }, offers)
+  end)
 
   it("that breaks its records in an answer has failed", function()
     local backend = tls.backend({ both = both }, function(conn)
