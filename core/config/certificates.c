@@ -4,10 +4,10 @@
  *   piece | chain | key, if in another file | names | path of the chain | path of the key | pattern
  *
  * Behind the certificates are the files that clients are verified with. Each entry of tls.clients
- * is a struct piece, and behind it the certificates that sign (as chain) and the revocation lists
- * (as key). Behind those are the files of tls.remotes: the certificates that sign (as chain, with
- * their path), and the certificate that is shown. The keys of tickets are a piece of their own, as
- * its chain.
+ * is a struct piece, and behind it the certificates that sign (as chain), the revocation lists (as
+ * key), and their paths. Behind those are the files of tls.remotes: the certificates that sign (as
+ * chain, with their path), and the certificate that is shown. The keys of tickets are a piece of
+ * their own, as its chain.
  */
 #include "config/certificates.h"
 
@@ -200,6 +200,12 @@ static bool put_list(struct reading *r, const char *path, bool is_crl, uint32_t 
     return is_right;
 }
 
+static bool put_path(struct reading *r, const char *path, uint32_t *bytes)
+{
+    *bytes = path != NULL ? (uint32_t)strlen(path) + 1 : 0;
+    return *bytes == 0 || put(r, path, (struct slice){path, *bytes});
+}
+
 static bool read_client(struct reading *r, unsigned which)
 {
     const struct config_tls_client *client = &r->tls->clients[which];
@@ -217,7 +223,8 @@ static bool read_client(struct reading *r, unsigned which)
     piece.which = which;
     if (!put(r, client->ca, (struct slice){(const char *)&piece, sizeof piece}) ||
         !put_list(r, client->ca, false, &piece.chain_bytes) ||
-        !put_list(r, client->crl, true, &piece.key_bytes))
+        !put_list(r, client->crl, true, &piece.key_bytes) ||
+        !put_path(r, client->ca, &piece.cert_bytes) || !put_path(r, client->crl, &piece.path_bytes))
         return false;
     memcpy(r->tls->vault.bytes + at, &piece, sizeof piece);
     r->tls->files = vault_slice(&r->tls->vault);
@@ -427,6 +434,8 @@ bool certificates_next_client(struct slice *files, struct client_files *client)
     client->client = piece.which;
     client->ca = take(files, piece.chain_bytes);
     client->crl = take(files, piece.key_bytes);
+    client->ca_path = take(files, piece.cert_bytes).start;
+    client->crl_path = piece.path_bytes > 0 ? take(files, piece.path_bytes).start : NULL;
     return true;
 }
 

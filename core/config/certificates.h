@@ -37,6 +37,7 @@ bool certificates_next(struct slice *files, struct certificate *);
 struct client_files { /* to verify clients with; borrows from the bytes */
     unsigned client;  /* which of tls.clients */
     struct slice ca, crl;
+    const char *ca_path, *crl_path; /* crl NULL: there is none */
 };
 
 bool certificates_next_client(struct slice *files, struct client_files *);

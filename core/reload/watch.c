@@ -100,11 +100,15 @@ static uint64_t look_of_certificates(struct slice files)
 
 static uint64_t look_of_authorities(struct slice files)
 {
+    struct client_files client;
+    struct slice rest = files;
     struct remote_ca ca;
     uint64_t sum = 0;
 
     while (certificates_next_ca(&files, &ca))
         sum += look_of(ca.path);
+    while (certificates_next_client(&rest, &client))
+        sum += look_of(client.ca_path) + (client.crl_path != NULL ? look_of(client.crl_path) : 0);
     return sum;
 }
 

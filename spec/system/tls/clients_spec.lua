@@ -28,10 +28,10 @@ describe("certificates of clients", function()
     stranger = authority.make { common_name = "stranger" }
   end)
 
-  local function start(tls, hook)
+  local function start(tls, hook, args)
     local text = ("return { %s health = { interval = 0.2 }, tls = { certificates = { %q, %q }, %s }, %s }"):format(
       LISTEN, public.both, admin.both, tls, hook or SEEN)
-    local lb, say = reloading.start(text, { listen = false })
+    local lb, say = reloading.start(text, { listen = false, args = args })
     return lb, say, lb:event("listening", { tls = true }).address, text
   end
 
@@ -168,16 +168,19 @@ describe("certificates of clients", function()
     end)
   end
 
-  it("that are revoked are refused", function()
+  local function ca_of(signer, command)
     local folder = anna.cert:match "^(.*)/"
     local config = play.file("ca.cnf", ("[ca]\ndefault_ca = own\n[own]\ndatabase = %s/index\ndefault_md = sha256\n" ..
-      "default_crl_days = 30\ncertificate = %s\nprivate_key = %s\n"):format(folder, staff.cert, staff.key))
+      "default_crl_days = 30\ncertificate = %s\nprivate_key = %s\n"):format(folder, signer.cert, signer.key))
+    local said = play.run { "sh", "-c", "openssl ca -config " .. config .. " " .. command }
+    assert.equal(0, said.code, said.err)
+  end
+
+  it("that are revoked are refused", function()
+    local crl = play.file("staff.crl", "")
     play.file("index", "")
-    local crl = folder .. "/staff.crl"
-    for _, command in ipairs { "-revoke " .. anna.cert, "-gencrl -out " .. crl } do
-      local said = play.run { "sh", "-c", "openssl ca -config " .. config .. " " .. command }
-      assert.equal(0, said.code, said.err)
-    end
+    ca_of(staff, "-revoke " .. anna.cert)
+    ca_of(staff, "-gencrl -out " .. crl)
     local bert = authority.make { by = staff, common_name = "bert" }
     local _, _, secure = start(("client = { ca = %q, verify = 'require', crl = %q }"):format(staff.cert, crl))
     assert.equal(200, (ask(secure, "public.example", bert)))
@@ -185,16 +188,9 @@ describe("certificates of clients", function()
   end)
 
   it("are refused if who signed them is revoked", function()
-    local folder = anna.cert:match "^(.*)/"
     local middle = authority.make { by = staff, ca = true, common_name = "middle" }
     local carl = authority.make { by = middle, common_name = "carl" }
-    local crls = folder .. "/both.crl"
-    local function ca_of(signer, command)
-      local config = play.file("ca.cnf", ("[ca]\ndefault_ca = own\n[own]\ndatabase = %s/index\ndefault_md = sha256\n" ..
-        "default_crl_days = 30\ncertificate = %s\nprivate_key = %s\n"):format(folder, signer.cert, signer.key))
-      local said = play.run { "sh", "-c", "openssl ca -config " .. config .. " " .. command }
-      assert.equal(0, said.code, said.err)
-    end
+    local crls = play.file("both.crl", "")
     local settings = ("client = { ca = %q, verify = 'require', crl = %q }"):format(staff.cert, crls)
     play.file("index", "")
     ca_of(middle, "-gencrl >" .. crls)
@@ -207,6 +203,24 @@ describe("certificates of clients", function()
     lb:signal "sighup"
     lb:event "reload"
     assert.is_nil((ask(secure, "public.example", carl)))
+  end)
+
+  it("are judged by files that are saved, with --watch", function()
+    local trusted, crl = play.file("trusted.pem", files.read(staff.cert)), play.file("staff.crl", "")
+    play.file("index", "")
+    ca_of(staff, "-gencrl -out " .. crl)
+    local lb, _, secure = start(("client = { ca = %q, verify = 'require', crl = %q }"):format(trusted, crl), nil,
+      { "--watch" })
+    lb:event "watch"
+    assert.equal(200, (ask(secure, "public.example", anna)))
+    ca_of(staff, "-revoke " .. anna.cert)
+    ca_of(staff, "-gencrl -out " .. crl)
+    assert.equal("tls", lb:event("reload").changed)
+    assert.is_nil((ask(secure, "public.example", anna)))
+    local bert = authority.make { by = staff, common_name = "bert" }
+    assert.equal(200, (ask(secure, "public.example", bert)))
+    play.file("trusted.pem", files.read(stranger.cert) .. files.read(public.cert))
+    play.wait("the new ca", function() return not ask(secure, "public.example", bert) end, 20)
   end)
 
   describe("with forward = true", function()
