@@ -25,7 +25,7 @@ static const char *const records[] = {"own", "openssl", NULL};
 
 void tls_set_defaults(struct config_tls *tls)
 {
-    tls->records = CONFIG_RECORDS_OPENSSL;
+    tls->records = CONFIG_RECORDS_OWN;
     tls->min_version = TLS_VERSION_1_2;
     tls->alpn = TLS_ALPN_H2_H1;
     tls->tickets = 1;

@@ -19,7 +19,7 @@ describe("the setting tls", function()
     assert.same({ ":80", { ":443", tls = true } }, seen.listen)
     assert.same({
       certificates = { "a.pem" }, min_version = "1.2", alpn = { "h2", "http/1.1" }, strict = false, tickets = 1,
-      records = "openssl",
+      records = "own",
     }, seen.tls)
     assert.equal(10, seen.timeouts.tls_handshake)
   end)
@@ -27,12 +27,12 @@ describe("the setting tls", function()
   it("is in effect", function()
     local seen = settings.of [[return { listen = { { ":443", tls = true, proxy = true } }, trusted_proxies = "::1",
       tls = { certificates = { "*.pem", { cert = "b.crt", key = "b.key" } }, min_version = "1.3", ciphers = "A:B",
-              groups = "X25519", alpn = { "http/1.1" }, strict = true, tickets = 0, records = "own" },
+              groups = "X25519", alpn = { "http/1.1" }, strict = true, tickets = 0, records = "openssl" },
       timeouts = { tls_handshake = 2 }, backends = "a:1" }]]
     assert.same({ { ":443", tls = true, proxy = true } }, seen.listen)
     assert.same({
       certificates = { "*.pem", { cert = "b.crt", key = "b.key" } }, min_version = "1.3", ciphers = "A:B",
-      groups = "X25519", alpn = { "http/1.1" }, strict = true, tickets = 0, records = "own",
+      groups = "X25519", alpn = { "http/1.1" }, strict = true, tickets = 0, records = "openssl",
     }, seen.tls)
     assert.equal(2, seen.timeouts.tls_handshake)
   end)
