@@ -69,9 +69,8 @@ static bool is_value(struct slice value)
 
 static bool is_path(struct slice path)
 {
-    const char *end = path.start + path.length;
-
-    return path.length > 0 && syntax_skip_target(path.start, end) == end;
+    return path.length > 0 &&
+           syntax_skip_target(path.start, path.start + path.length) == path.start + path.length;
 }
 
 /* Fields of the connection, which HTTP/2 has in other ways (8.2.2). */

@@ -381,9 +381,8 @@ const char *syntax_skip_text(const char *at, const char *end)
 
 bool is_text(struct slice text)
 {
-    const char *end = text.start + text.length;
-
-    return syntax_skip_text(text.start, end) == end;
+    return text.length == 0 ||
+           syntax_skip_text(text.start, text.start + text.length) == text.start + text.length;
 }
 
 /* RFC 9113, 3.4: the preface of HTTP/2. The PROXY protocol, 2.1: its version 1; the second is known
