@@ -65,7 +65,8 @@ enum h2_stream_state h2_state_of(const struct h2 *h, uint32_t id, struct h2_stre
 static void count_stream(struct h2 *h, int change)
 {
     h->open_streams += (uint32_t)change;
-    stream_share(h->stream, h->open_streams > 1);
+    if (h2_is_alive(h)) /* else its net/stream may have gone */
+        stream_share(h->stream, h->open_streams > 1);
 }
 
 void h2_stream_begin(struct h2 *h, struct h2_stream *s, uint32_t id)
