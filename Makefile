@@ -261,7 +261,7 @@ $(BUILD)/bench/%: infra/bench/%.c infra/bench/loopback.h $(BUILD)/compile.txt
 	@mkdir -p $(@D)
 	$(call say,compile $<)$(CC) -D_GNU_SOURCE $(CFLAGS) $(WARNINGS) -Wl,--as-needed -o $@ $< $(call package,--libs openssl)
 
-# Its sources are in infra/debian.
+# Its sources are in infra/debian; infra/package_test.sh installs, upgrades and purges it in chroots.
 package: ## builds the Debian package in build/package
 	@infra/install.sh run package
 	@infra/package.sh $(BUILD)/package

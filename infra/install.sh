@@ -42,7 +42,7 @@ wanted_for() {
             echo "curl openssl nghttp2-client nghttp2-server varnish python3-websockets python3-grpcio"
             ;;
         world) # for make test-world: what lb meets out there
-            echo "testssl.sh pebble certbot nginx haproxy nodejs systemd mandoc $(npm_package)"
+            echo "testssl.sh pebble certbot nginx haproxy nodejs systemd mandoc debootstrap lintian $(npm_package)"
             ;;
         package) echo "debhelper" ;; # for make package
         peers) echo "haproxy nginx" ;; # for make peers-conformance

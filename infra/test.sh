@@ -205,6 +205,9 @@ world() {
     if infra/install.sh world; then
         specs "other programs" spec/world
         RELOADS=100 specs "100 reloads" spec/system/tls/reloads_spec.lua
+        for release in bookworm trixie; do
+            check "the package is built, installed, upgraded and purged in $release" infra/package_test.sh "$release"
+        done
     else
         fail "installing the other programs"
     fi
