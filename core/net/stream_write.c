@@ -121,7 +121,7 @@ static void stream_seal(struct stream *s, const uv_buf_t *parts, size_t total_by
     struct tls_parts left = {.part = parts, .left_bytes = total_bytes};
 
     while (left.left_bytes > 0 && s->failure == 0) {
-        if (!tls_seal(s->tls, &left)) {
+        if (!tls_seal(s->tls, &left, loop_now_ms(s->loop))) {
             tls_sealed_sent();
             stream_fail(s, UV_EPROTO);
         } else if (left.left_bytes > 0 || !s->is_finishing) {

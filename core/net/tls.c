@@ -9,6 +9,11 @@
 
 enum {
     RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,
+    /* A peer opens a record when all of it is there. After a rest TCP sends ten packets, and waits
+     * for the peer before more: so the first records are short. */
+    SHORT_BYTES = 4096,
+    FIRST_BYTES = 65536,
+    REST_MS = 1000,
     SEAL_BYTES = 4 * RECORD_BYTES, /* sealed at once, and sent by one system call */
     /* Room for one read, for what was kept until the connection's turn, and for the beginning of a
      * record. */
@@ -199,10 +204,10 @@ static void parts_skip(struct tls_parts *p, size_t bytes)
 }
 
 /* The bytes of the next record: where they are, or, if several parts have them, joined. */
-static struct slice parts_take(struct tls_parts *p)
+static struct slice parts_take(struct tls_parts *p, size_t most)
 {
     static char joined[RECORD_BYTES];
-    size_t bytes = p->left_bytes < RECORD_BYTES ? p->left_bytes : RECORD_BYTES, length = 0;
+    size_t bytes = p->left_bytes < most ? p->left_bytes : most, length = 0;
     const char *start;
 
     while (p->part->len == p->used)
@@ -233,12 +238,26 @@ static bool seal_record(struct tls *t, struct slice record)
     return SSL_write_ex(t->ssl, record.start, record.length, &written) == 1;
 }
 
-bool tls_seal(struct tls *t, struct tls_parts *parts)
+/* The bytes of the next record. */
+static struct slice seal_take(struct tls *t, struct tls_parts *parts)
 {
+    struct slice record = parts_take(parts, t->first_bytes > 0 ? SHORT_BYTES : RECORD_BYTES);
+
+    t->first_bytes -= record.length < t->first_bytes ? (uint32_t)record.length : t->first_bytes;
+    return record;
+}
+
+bool tls_seal(struct tls *t, struct tls_parts *parts, uint64_t now_ms)
+{
+    size_t before = parts->left_bytes;
+
     if (t->has_said_end || (t->state != TLS_OPEN && t->state != TLS_ENDED))
         return false;
-    for (size_t sealed = 0; parts->left_bytes > 0 && sealed < SEAL_BYTES; sealed += RECORD_BYTES) {
-        if (!seal_record(t, parts_take(parts))) {
+    if (now_ms - t->sealed_ms >= REST_MS)
+        t->first_bytes = FIRST_BYTES;
+    t->sealed_ms = now_ms;
+    while (parts->left_bytes > 0 && before - parts->left_bytes < SEAL_BYTES) {
+        if (!seal_record(t, seal_take(t, parts))) {
             t->state = TLS_BROKEN;
             t->why = tls_library_why();
             return false;

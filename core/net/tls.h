@@ -76,6 +76,8 @@ struct tls {
     uint64_t began_us;              /* steady clock */
     struct tls_messages messages;   /* with OpenSSL's records */
     const char *why;                /* why it is refused or broken, a static text */
+    uint64_t sealed_ms;             /* when bytes of the owner were sealed last */
+    uint32_t first_bytes;           /* how many more go into short records (tls.c) */
     uint8_t state, refusal;
     bool forwards_client; /* what its certificate says as fields is wanted, too */
     bool has_said_end;    /* close_notify is sealed */
@@ -100,8 +102,9 @@ void tls_unseal_rest(struct tls *, struct tls_took *took); /* bytes behind the h
 enum tls_look { TLS_LOOK_QUIET, TLS_LOOK_BYTES, TLS_LOOK_END, TLS_LOOK_BROKEN };
 enum tls_look tls_look(struct tls *, struct slice sealed);
 struct buffer tls_take_kept(struct tls *); /* gives it */
-/* Seals some of the parts. False: it failed, and nothing that was sealed may be sent. */
-bool tls_seal(struct tls *, struct tls_parts *) MUST_USE;
+/* Seals some of the parts. now_ms: of the loop. False: it failed, and nothing that was sealed may
+ * be sent. */
+bool tls_seal(struct tls *, struct tls_parts *, uint64_t now_ms) MUST_USE;
 void tls_seal_end(struct tls *); /* seals close_notify, once, if the handshake is over */
 struct slice tls_sealed(void);   /* the sealed bytes, to be sent now */
 void tls_sealed_sent(void);
