@@ -180,6 +180,16 @@ hostile-memory: all ## lets 10,000 clients fill the memory of a worker
 storm: all ## reloads every 100 ms under load, for 30 s
 	infra/apart.sh luajit infra/storm.lua $(BUILD)/lb
 
+# The same program with another layout of what its processes share: an upgrade carries over what has a name.
+LAYOUT = $(BUILD)/layout/lb
+layout: ## builds build/layout/lb, which upgrades from and to build/lb are tried with
+	$(MAKE) BUILD=$(BUILD)/layout CFLAGS='-O1 -g -DSEGMENT_LAYOUT=2' $(LAYOUT)
+
+# Two programs in turn, 20 times, under load; ends by itself with its figures.
+upgrades: all layout ## upgrades the program under load, 20 times
+	infra/apart.sh luajit infra/upgrades.lua $(BUILD)/lb $(BUILD)/lb
+	infra/apart.sh luajit infra/upgrades.lua $(BUILD)/lb $(LAYOUT)
+
 # Scripts that never end, 20,000 of them at random in one worker: which lives on, without growing. Minutes.
 # make runaways SEED=2 for others.
 runaways: all ## runs 20,000 scripts that never end: SEED=2
@@ -302,9 +312,9 @@ format: ## formats the C
 clean: ## removes build/
 	rm -rf build
 
-.PHONY: all always bench clang clean format fuzz fuzzers help hostile-memory install install-scripts package \
+.PHONY: all always bench clang clean format fuzz fuzzers help hostile-memory install install-scripts layout package \
 	instructions instructions-curves instructions-policy library peers-conformance peers-faults records run \
 	runaways sanitize soak spec spec-lossy storm story test test-policy test-world \
-	valgrind
+	upgrades valgrind
 
 -include $(SOURCES:%.c=$(BUILD)/%.d)

@@ -13,8 +13,10 @@
 #include "net/tls_library.h"
 #include "net/tls_selftest.h"
 #include "os/children.h"
+#include "os/program.h"
 #include "process/demo.h"
 #include "process/ready.h"
+#include "process/succession.h"
 #include "process/supervisor.h"
 #include "reload/trial.h"
 
@@ -76,7 +78,7 @@ static int print_version(void)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int with_config(const struct config *config, struct segment *segment,
+static int with_config(const struct config *config, struct segment *segment, int segment_fd,
                        const struct options *options)
 {
     bool is_check = options->command == OPTIONS_CHECK;
@@ -90,17 +92,21 @@ static int with_config(const struct config *config, struct segment *segment,
     if (!is_check && !output_open(config, &in_effect))
         return 1;
     if (!is_check)
-        return supervisor_run(config, segment, &in_effect, signals);
+        return supervisor_run(&(struct supervisor_task){.config = config,
+                                                        .segment = segment,
+                                                        .segment_fd = segment_fd,
+                                                        .options = &in_effect,
+                                                        .signals = signals});
     signals_deliver();
     return print_in_effect(config);
 }
 
 static int with_settings(const struct options *options)
 {
-    struct segment *segment = segment_new();
+    int segment_fd, status;
+    struct segment *segment = segment_new_kept(&segment_fd);
     struct buffer error = {0};
     struct config *config;
-    int status;
 
     if (segment == NULL) {
         check_last_words("start_failed", "lb: no shared memory: %s", strerror(errno));
@@ -112,11 +118,21 @@ static int with_settings(const struct options *options)
     else if (options->command == OPTIONS_READY)
         status = ready_run(config);
     else
-        status = with_config(config, segment, options);
+        status = with_config(config, segment, segment_fd, options);
     config_free(config);
     segment_free(segment);
     buffer_dispose(&error);
     return status;
+}
+
+static int run(const struct options *options)
+{
+    struct handover *handover = handover_take();
+
+    signals_expect();
+    if (options->event_format == LOG_JSON && (handover == NULL || !handover->is_trial))
+        check_speak_json("supervisor");
+    return handover != NULL ? succession_run(options, handover) : with_settings(options);
 }
 
 static int run_command(const struct options *options, struct slice help)
@@ -131,10 +147,7 @@ static int run_command(const struct options *options, struct slice help)
         signals_expect();
         return demo_run(options);
     case OPTIONS_RUN:
-        signals_expect();
-        if (options->event_format == LOG_JSON)
-            check_speak_json("supervisor");
-        break;
+        return run(options);
     case OPTIONS_CHECK:
     case OPTIONS_READY:
         break;
@@ -149,6 +162,7 @@ int main(int argc, char **argv)
     int status;
 
     open_standard_descriptors();
+    program_remember(argv);
     loop_count_memory();
     tls_library_count_memory();
     status = options_parse(&options, argc, argv, &message);

@@ -29,7 +29,7 @@ void incoming_new(struct client *c)
     struct incoming *in = blocks_take(c->clients);
 
     incoming_begin(in, c, &incoming_h1, in, in + 1);
-    in->closes = c->clients->is_draining;
+    in->closes = c->clients->is_draining && !client_moves(c);
     c->incoming = in;
     c->is_paused = false;
     c->checks = 0;

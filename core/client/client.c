@@ -15,11 +15,6 @@
 #include "client/introduction.h"
 #include "client/patience.h"
 
-enum { DRAIN_GRACE_MS = 300 };
-
-static const struct stream_events stream_events;
-static void on_resume(struct deferred *);
-
 static struct client *client_of(struct stream *s)
 {
     return list_entry(s, struct client, stream);
@@ -48,12 +43,6 @@ static void client_end(struct client *c)
 }
 
 /* --- reading --- */
-
-/* In which a first request has to be complete. */
-static uint64_t client_first_head_ms(const struct clients *clients)
-{
-    return clients->is_draining ? DRAIN_GRACE_MS : clients->timeouts.request_head_ms;
-}
 
 static void client_take_head(struct client *c)
 {
@@ -188,16 +177,6 @@ static void client_hold_back(struct client *c)
         stream_pause(&c->stream);
         client_watch(c);
     }
-}
-
-static void client_admit(struct client *c)
-{
-    if (!admission_admits(c))
-        client_reset(c);
-    else if (c->listener->is_secure)
-        handshake_begin(c);
-    else if (c->listener->is_h2c)
-        client_enter(c, CLIENT_PREFACE);
 }
 
 /* HTTP/2 or HTTP/1? What comes is kept until that is known. */
@@ -348,7 +327,7 @@ static void on_drained(struct stream *s)
         c->incoming->events->on_drained(c->incoming);
 }
 
-static const struct stream_events stream_events = {
+const struct stream_events client_stream_events = {
     .on_secured = on_secured,
     .on_bytes = on_bytes,
     .on_end = on_end,
@@ -362,7 +341,12 @@ static void client_continue(struct client *c)
     bool lacks = client_is_resting(c) || c->state == CLIENT_HEAD ||
                  (c->state == CLIENT_BUSY && !c->incoming->body_complete);
 
-    if ((c->has_ended && lacks) || (c->clients->is_draining && client_is_resting(c)))
+    if (c->clients->moving != NULL)
+        client_move(c);
+    if (c->state == CLIENT_CLOSING)
+        return;
+    if ((c->has_ended && lacks) ||
+        (c->clients->is_draining && c->clients->moving == NULL && client_is_resting(c)))
         client_close(c);
     else if (c->has_ended && c->state == CLIENT_BUSY && !c->incoming->is_done)
         watch_begin_probing(c);
@@ -390,13 +374,15 @@ static void client_look(struct client *c)
 {
     c->is_new = false;
     stream_read_first(&c->stream);
+    if (c->clients->moving != NULL && c->state != CLIENT_CLOSING)
+        client_move(c);
     if (client_may_read(c) && !(c->state == CLIENT_BUSY && c->incoming->body_complete))
         stream_read(&c->stream);
 }
 
 /* An exchange is over: on to the next request, if there may be one. A tunnel begins, or
  * is over: in->closes was set. */
-static void on_resume(struct deferred *d)
+void client_on_resume(struct deferred *d)
 {
     struct client *c = list_entry(d, struct client, resume);
     struct incoming *in = c->incoming;
@@ -446,48 +432,4 @@ void client_switch(struct client *c)
     client_enter(c, CLIENT_TUNNEL);
     client_watch(c);
     client_resume_later(c);
-}
-
-/* --- for the set of clients --- */
-
-void clients_accept(struct clients *clients, const struct listener *listener, int socket,
-                    const struct sockaddr_in6 *peer)
-{
-    struct client *c = mem_zalloc(sizeof *c);
-
-    totals_add(TOTALS_CONNECTIONS, 1);
-    c->clients = clients;
-    c->listener = listener;
-    c->peer = *peer;
-    c->is_new = true;
-    c->accepted_ms = (uint32_t)loop_now_ms(clients->loop);
-    deadline_init(&c->deadline, client_on_deadline);
-    deferred_init(&c->resume, on_resume);
-    list_init(&c->node);
-    stream_accept(&c->stream, clients->loop, socket, &stream_events);
-    deadline_set(clients->loop, &c->deadline, client_first_head_ms(clients));
-    client_resume_later(c);
-    client_take_place(c);
-    if (listener->is_proxied)
-        introduction_begin(c);
-    else
-        client_admit(c);
-}
-
-/* A request that is on its way, or is there and not read yet, is still served. */
-void client_drain(struct client *c)
-{
-    if (c->h2 != NULL) {
-        h2_client_drain(c);
-        return;
-    }
-    if (!client_is_resting(c)) {
-        if (c->incoming != NULL)
-            c->incoming->closes = true;
-        return;
-    }
-    if (!c->has_served || stream_is_stale(&c->stream))
-        deadline_set(c->clients->loop, &c->deadline, DRAIN_GRACE_MS);
-    else
-        client_close(c);
 }

@@ -53,11 +53,43 @@ struct client {
     bool is_refused : 1;    /* one too many of its address: its first request is answered 429 */
 };
 
+/* --- arrival.c: its beginning --- */
+
+struct arrival { /* of a connection that another worker had */
+    struct sockaddr_in6 peer;
+    uint32_t age_ms;
+    bool has_served, is_nameless, is_introduced;
+};
+
+/* Takes the socket. */
+void client_arrive(struct clients *, const struct listener *, int socket, const struct arrival *);
+uint64_t client_first_head_ms(const struct clients *); /* for its first request */
+void client_admit(struct client *); /* its address is known: what is read of it now? */
+void client_drain(struct client *); /* ends after the current answer, or soon if it is idle */
+
 /* --- client.c: from event to event --- */
 
-void client_drain(struct client *); /* ends after the current answer, or soon if it is idle */
+extern const struct stream_events client_stream_events;
+void client_on_resume(struct deferred *);
 void client_resume_later(struct client *); /* the exchange is over: continues this loop turn */
 void client_switch(struct client *);       /* what comes is no HTTP from now on (incoming_switch) */
+
+/* --- clients.c --- */
+
+/* A visitor may close the connection that it is shown. */
+void clients_each(struct clients *, void (*visit)(struct client *));
+
+/* --- moving.c: to another worker --- */
+
+/* Between two requests it does, and so no answer is its last one. */
+static inline bool client_moves(const struct client *c)
+{
+    return c->clients->moving != NULL && c->stream.tls == NULL && c->h2 == NULL &&
+           c->bonds == NULL && !c->is_refused;
+}
+
+void client_move(struct client *); /* it may have begun to rest; it may be closed then */
+void clients_stop_moving(struct clients *);
 
 /* --- states.c: the states, and how it ends --- */
 

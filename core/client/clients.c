@@ -18,8 +18,7 @@ void clients_init(struct clients *clients)
     clients_follow(clients, clients->config);
 }
 
-/* A visitor may close the connection that it is shown. */
-static void clients_each(struct clients *clients, void (*visit)(struct client *))
+void clients_each(struct clients *clients, void (*visit)(struct client *))
 {
     for (unsigned i = 0; i < CLIENTS_LISTS; i++) {
         struct list_node *node = clients->lists[i].next;
@@ -50,6 +49,7 @@ void clients_follow(struct clients *clients, const struct config *config)
 void clients_dispose(struct clients *clients)
 {
     CHECK(clients->count == 0);
+    clients_stop_moving(clients);
     blocks_free(clients, 0);
     tls_server_dispose(&clients->tls);
 }
@@ -67,6 +67,7 @@ void clients_tick(struct clients *clients)
 
 void clients_drain(struct clients *clients)
 {
+    clients_stop_moving(clients);
     clients->is_draining = true;
     clients_each(clients, client_drain);
 }

@@ -36,6 +36,12 @@ enum clients_list {
     CLIENTS_LISTS,
 };
 
+struct moving { /* client/moving.h */
+    struct clients *clients;
+    int socket;            /* to the worker that goes on with them */
+    struct deadline again; /* it had no room: another try */
+};
+
 struct clients { /* of one worker; all zero before clients_init but these six, which it borrows */
     struct loop *loop;
     const struct config *config; /* then that of the last clients_follow */
@@ -57,6 +63,7 @@ struct clients { /* of one worker; all zero before clients_init but these six, w
     struct log_interval tls_log;           /* for client/handshake.h, which counts in */
     struct log_interval abuse_log;         /* for client/h2.h */
     struct tls_server tls;
+    struct moving *moving; /* NULL: nobody moves; else it drains, too */
     bool is_draining;
     bool weighs_requests; /* limits.per_client_requests or connection_age is set */
 };

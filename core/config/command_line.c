@@ -50,6 +50,7 @@ static const char help[] =
     "  SIGQUIT            end at once; a worker that gets it is replaced\n"
     "  SIGHUP             load a changed script; a wrong script changes nothing\n"
     "  SIGUSR1            open log files again, by the paths that they had: for logrotate\n"
+    "  SIGUSR2            put the program that is at this one's path now in its place\n"
     "\n"
     "Exit status:\n"
     "  0    ended as asked\n"

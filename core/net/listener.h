@@ -20,6 +20,7 @@ struct listener {
     struct loop *loop;
     struct deadline again; /* there was no room or no descriptor for a connection: another try */
     int socket;
+    uint16_t number;   /* of its owner's, from 0 */
     struct slice name; /* by which its owner and scripts know it; the owner's */
     uint16_t batch;    /* accepted at most in the next turn */
     bool is_waiting;   /* there was no room, and somebody waits for listener_go_on */

@@ -235,7 +235,7 @@ static bool is_hangup(const struct signalfd_siginfo *info)
 
 int signals_open(void)
 {
-    static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+    static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
     sigset_t set;
 
     note_terminal();

@@ -11,13 +11,14 @@ enum {
     OF_A_LOOP = 7,    /* libuv's, with its spare for when there are no more */
     OF_A_REQUEST = 2, /* a client and a backend */
     OF_A_BIND = 1,    /* sockets.c looks with a socket of its own whether a port is free */
+    OF_A_CHANNEL = 1, /* at each end */
 };
 
 /* Besides the descriptors that are open now. A worker closes one of these: the one for signals. */
 static unsigned descriptors_wanted(const struct config *c)
 {
-    unsigned worker = OF_A_LOOP + c->listen_count + OF_A_REQUEST - 1;
-    unsigned supervisor = c->workers * c->listen_count + OF_A_BIND;
+    unsigned worker = OF_A_LOOP + c->listen_count + OF_A_CHANNEL + OF_A_REQUEST - 1;
+    unsigned supervisor = c->workers * (c->listen_count + OF_A_CHANNEL) + OF_A_BIND;
 
     return OF_THE_LOG + (worker > supervisor ? worker : supervisor);
 }

@@ -150,16 +150,27 @@ static int bind_address(struct sockets *s, unsigned address, struct inherited *i
     return 0;
 }
 
-int sockets_bind(struct sockets *s, const struct config *config, struct buffer *error,
-                 struct buffer *notice)
+static void sockets_init(struct sockets *s, const struct config *config)
 {
-    struct inherited inherited;
-
     *s = (struct sockets){
         .config = config, .slots = config->workers, .addresses = config->listen_count};
     s->fds = mem_alloc(s->slots * s->addresses * sizeof *s->fds);
     for (unsigned i = 0; i < s->slots * s->addresses; i++)
         s->fds[i] = -1;
+}
+
+void sockets_take(struct sockets *s, const struct config *config, const int *fds)
+{
+    sockets_init(s, config);
+    memcpy(s->fds, fds, s->slots * s->addresses * sizeof *s->fds);
+}
+
+int sockets_bind(struct sockets *s, const struct config *config, struct buffer *error,
+                 struct buffer *notice)
+{
+    struct inherited inherited;
+
+    sockets_init(s, config);
     inherited_open(&inherited);
     for (unsigned address = 0; address < s->addresses; address++)
         if (bind_address(s, address, &inherited, notice) != 0) {

@@ -29,6 +29,8 @@ int sockets_listen(struct sockets *, struct buffer *error) MUST_USE; /* as above
 /* Before all are closed: new connections go to another lb that has begun to listen there, if there
  * is one. */
 void sockets_leave(const struct sockets *);
+/* In place of both: they are there, and listen, slot by slot. Takes the descriptors. */
+void sockets_take(struct sockets *, const struct config *, const int *fds);
 
 /* After sockets_listen, unless another lb listened before: the kernel deals new connections out
  * evenly and at random to the slots of `has` only; if these are all or none, to all by its hash. 0,

@@ -46,7 +46,7 @@ static void spread_set(struct spread *s, const bool *has)
 /* A worker that is loading its script has events, too, but cannot accept. */
 static bool has_moved(struct spread *s, unsigned slot, uint64_t now_ms)
 {
-    bool is_ready = atomic_load(&s->segment->workers[slot].ready) != 0;
+    bool is_ready = atomic_load(&segment_worker(s->segment, slot)->ready) != 0;
 
     s->was_ready[slot] |= is_ready;
     if (is_ready)

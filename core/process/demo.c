@@ -66,6 +66,16 @@ static bool find_port(uint16_t wanted, char *text, size_t bytes)
     return is_found;
 }
 
+static int supervise(const struct demo *d, unsigned which, const struct config *config,
+                     const struct options *options)
+{
+    return supervisor_run(&(struct supervisor_task){.config = config,
+                                                    .segment = d->segments[which],
+                                                    .segment_fd = -1,
+                                                    .options = options,
+                                                    .signals = d->signals});
+}
+
 static int run_backend(struct demo *d, unsigned which)
 {
     const char *listen = d->backends[which];
@@ -83,7 +93,7 @@ static int run_backend(struct demo *d, unsigned which)
     config = config_load_text("hello.lua (built in)", embedded_hello(), &options.given,
                               d->segments[which], &error);
     CHECK(config != NULL);
-    status = supervisor_run(config, d->segments[which], &options, d->signals);
+    status = supervise(d, which, config, &options);
     config_free(config);
     return status;
 }
@@ -119,7 +129,7 @@ static void run_demo_child(void *owner, unsigned which)
     if (which == DEMO_BALANCER && !output_open(d->config, &d->balancer))
         exit(1);
     if (which == DEMO_BALANCER)
-        exit(supervisor_run(d->config, d->segments[which], &d->balancer, d->signals));
+        exit(supervise(d, which, d->config, &d->balancer));
     exit(run_backend(d, which));
 }
 

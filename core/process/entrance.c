@@ -162,6 +162,7 @@ int entrance_open(struct entrance *e, const struct config *config, const int *so
         int status;
 
         l->owner = e;
+        l->number = (uint16_t)i;
         l->name = slice_of(config->listen[i].written);
         l->is_proxied = config->listen[i].proxy;
         l->is_h2c = config->listen[i].h2c;
@@ -182,10 +183,15 @@ int entrance_open(struct entrance *e, const struct config *config, const int *so
 
 void entrance_close(struct entrance *e)
 {
-    for (unsigned i = 0; i < e->count; i++) {
+    for (unsigned i = 0; i < e->count; i++)
         listener_accept_rest(&e->listeners[i]);
+    entrance_leave(e);
+}
+
+void entrance_leave(struct entrance *e)
+{
+    for (unsigned i = 0; i < e->count; i++)
         listener_close(&e->listeners[i]);
-    }
 }
 
 void entrance_dispose(struct entrance *e)

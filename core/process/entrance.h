@@ -40,6 +40,7 @@ void entrance_look(struct entrance *);
 /* Lets in all that wait in a queue, whatever the bounds, then closes the listeners: it is over when
  * `open` is 0. Twice is fine. */
 void entrance_close(struct entrance *);
+void entrance_leave(struct entrance *); /* the same, but those in the queues are another worker's */
 void entrance_dispose(struct entrance *);
 
 #endif

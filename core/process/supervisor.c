@@ -54,7 +54,9 @@ static void supervisor_drain(struct supervisor *s)
     atomic_store(&s->segment->is_stopping, 1);
     sockets_leave(&s->sockets);
     children_end(&s->children, SIGTERM);
+    takeover_drain(s);
     reload_end_trial(&s->reload);
+    upgrade_end_trial(s);
     /* The workers accept what waits. Connections are refused when they have closed theirs, too. */
     sockets_close(&s->sockets);
 }
@@ -95,15 +97,17 @@ static unsigned workers_ready(const struct supervisor *s)
     unsigned ready = 0;
 
     for (unsigned i = 0; i < s->config->workers; i++)
-        ready += atomic_load(&s->segment->workers[i].ready) != 0;
+        ready += atomic_load(&segment_worker(s->segment, i)->ready) != 0;
     return ready;
 }
 
 static unsigned workers_running(const struct supervisor *s)
 {
-    unsigned monitor = s->children.list[s->reload.monitor].pid != 0;
+    unsigned running = 0;
 
-    return children_running(&s->children) - monitor;
+    for (unsigned i = 0; i < s->config->workers; i++)
+        running += s->children.list[i].pid != 0;
+    return running;
 }
 
 static void announce(struct supervisor *s, unsigned ready)
@@ -144,13 +148,28 @@ static void start_due(struct supervisor *s)
             supervisor_start_child(s, i);
 }
 
+/* Until it is decided the workers of the program before serve. */
+static void step_taking_over(struct supervisor *s, unsigned ready)
+{
+    bool is_over =
+        clock_steady_ms() >= s->state_ends_ms || (!s->was_ready && workers_running(s) == 0);
+
+    if (!is_over && (ready < s->config->workers || !takeover_has_checked(s)))
+        return;
+    supervisor_enter(s, SUPERVISOR_RUNNING, UINT64_MAX);
+    takeover_decide(s, ready == s->config->workers);
+    atomic_store(&s->segment->listen_port, sockets_port(&s->sockets, 0));
+}
+
 static void step_starting(struct supervisor *s)
 {
     unsigned ready = workers_ready(s);
 
     s->was_ready = s->was_ready || ready > 0;
     start_due(s);
-    if (ready == s->config->workers || clock_steady_ms() >= s->state_ends_ms)
+    if (takeover_is_on(s))
+        step_taking_over(s, ready);
+    else if (ready == s->config->workers || clock_steady_ms() >= s->state_ends_ms)
         announce(s, ready);
     else if (!s->was_ready && workers_running(s) == 0)
         fail_to_start(s, "start_failed", "no worker could start; the reason is in the lines above");
@@ -170,7 +189,10 @@ static void supervisor_step(struct supervisor *s)
         break;
     case SUPERVISOR_RUNNING:
         supervisor_look_after_children(s);
-        reload_step(&s->reload);
+        if (!upgrade_is_tried(s))
+            reload_step(&s->reload);
+        upgrade_step(s);
+        takeover_step(s);
         start_due(s);
         break;
     case SUPERVISOR_DRAINING:
@@ -188,6 +210,15 @@ static void supervisor_step(struct supervisor *s)
     }
 }
 
+/* After an upgrade that failed there are no workers that could load it. */
+static void ask_for_script(struct supervisor *s)
+{
+    if (s->takeover.state == TAKEOVER_FAILED)
+        upgrade_ask(s);
+    else
+        reload_ask(&s->reload);
+}
+
 static void supervisor_on_signal(struct supervisor *s, int number)
 {
     switch (number) {
@@ -201,7 +232,10 @@ static void supervisor_on_signal(struct supervisor *s, int number)
         supervisor_stop(s);
         break;
     case SIGHUP:
-        reload_ask(&s->reload); /* waits until lb serves */
+        ask_for_script(s); /* waits until lb serves */
+        break;
+    case SIGUSR2:
+        upgrade_ask(s); /* the same */
         break;
     case SIGUSR1:
         if (announce_reopened()) /* so each child finds the same files */
@@ -228,7 +262,10 @@ static uint64_t supervisor_next_ms(const struct supervisor *s, bool log_waits)
     next_ms = sooner(next_ms, notify_next_ms(&s->notify));
     if (s->state == SUPERVISOR_RUNNING) {
         next_ms = sooner(next_ms, s->pulse.looked_ms + PULSE_LOOK_MS);
-        next_ms = sooner(next_ms, reload_next_ms(&s->reload));
+        if (!upgrade_is_tried(s))
+            next_ms = sooner(next_ms, reload_next_ms(&s->reload));
+        next_ms = sooner(next_ms, upgrade_next_ms(s));
+        next_ms = sooner(next_ms, takeover_next_ms(s));
     }
     return log_waits ? sooner(next_ms, now_ms + LOG_RETRY_MS) : next_ms;
 }
@@ -244,7 +281,7 @@ static void supervisor_loop(struct supervisor *s)
         watch_follow(&s->watch, s->reload.edition, s->config);
         watch_read(&s->watch);
         if (watch_has_change(&s->watch))
-            reload_ask(&s->reload);
+            ask_for_script(s);
         supervisor_tell(s); /* a reload begins: it may be over after the step */
         children_reap(&s->children);
         supervisor_step(s);
@@ -262,7 +299,9 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
 
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a log file at its limit loses lines, and no process */
-    signal(SIGUSR2, SIG_IGN); /* some send it out of habit */
+    signal(SIGUSR2, SIG_IGN); /* it is read; to a child some send it out of habit */
+    if (s->takeover.handover != NULL)
+        return takeover_open(s) == 0;
     if (descriptors_raise(s->config, &error) &&
         sockets_bind(&s->sockets, s->config, &error, notice) == 0) {
         if (pid_file_open(&s->pid_file, s->options->pid_file) != 0)
@@ -277,50 +316,77 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
     return false;
 }
 
+static void begin_children(struct supervisor *s)
+{
+    unsigned count = s->reload.trial + 2; /* with that of an upgrade; then guests */
+
+    upgrade_init(&s->upgrade, s->reload.trial + 1);
+    children_init(&s->children, count + takeover_guests(s), s);
+    pulse_init(&s->pulse, s->config->workers + 1, clock_steady_ms());
+    spread_init(&s->spread, s->segment, &s->pulse, &s->sockets);
+    s->children.run = supervisor_run_child;
+    s->children.on_died = supervisor_on_child_died;
+    for (unsigned i = 0; i < s->config->workers; i++) {
+        children_name(&s->children, i, "worker", i + 1);
+        s->channels[i] = -1;
+    }
+    children_name(&s->children, s->reload.monitor, "monitor", 0);
+    children_name(&s->children, s->reload.trial, "trial", 0);
+    children_name(&s->children, s->upgrade.trial, "upgrade", 0);
+    takeover_begin(s, count);
+}
+
 static void supervisor_begin(struct supervisor *s, struct buffer *notice)
 {
     const struct options *o = s->options;
     bool is_watched = o->watches && reload_is_possible(&s->reload);
 
     log_open(o->event_format, o->line_format, o->log_level, "supervisor");
-    announce_start(s->config, is_watched);
+    if (s->takeover.handover == NULL)
+        announce_start(s->config, is_watched);
     if (buffer_length(notice) > 0)
         log_event(LOG_WARN, "no_ipv6", NULL, "%s", buffer_text(notice));
     announce_beside(&s->sockets);
     if (is_watched)
         announce_watch(o->script, watch_open(&s->watch, o->script));
-    board_init(s->segment, s->config->backends_count);
     atomic_store(&s->segment->workers_count, s->config->workers);
     totals_begin(&s->segment->totals[SEGMENT_SUPERVISOR].totals);
-    children_init(&s->children, s->config->workers + 2, s);
-    pulse_init(&s->pulse, s->config->workers + 1, clock_steady_ms());
-    spread_init(&s->spread, s->segment, &s->pulse, &s->sockets);
-    s->children.run = supervisor_run_child;
-    s->children.on_died = supervisor_on_child_died;
-    for (unsigned i = 0; i < s->config->workers; i++)
-        children_name(&s->children, i, "worker", i + 1);
-    children_name(&s->children, s->reload.monitor, "monitor", 0);
-    children_name(&s->children, s->reload.trial, "trial", 0);
+    begin_children(s);
     notify_open(&s->notify);
     mem_give_back(); /* what loading the script took, or each child would have it, too */
+    if (takeover_is_on(s)) {
+        start_workers(s);
+        return;
+    }
+    board_init(s->segment, s->config->backends_count);
     supervisor_enter(s, SUPERVISOR_CHECKING, s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS);
     if (s->config->backends_count > 0)
         supervisor_start_child(s, s->reload.monitor);
 }
 
-int supervisor_run(const struct config *config, struct segment *segment,
-                   const struct options *options, int signals)
+static bool supervisor_share(struct supervisor *s)
 {
-    struct supervisor s = {.config = config,
-                           .segment = segment,
-                           .options = options,
-                           .signals = signals,
+    unsigned slots = 2 * s->config->workers; /* and those of the next program's workers */
+
+    return evidence_open(s->segment) == 0 &&
+           wake_open(s->segment, slots < SEGMENT_WORKERS_MAX ? slots : SEGMENT_WORKERS_MAX) == 0 &&
+           tickets_open(s->segment) &&
+           reload_init(&s->reload, s->config, s->options, s->segment, &s->children, &s->spread) ==
+               0;
+}
+
+int supervisor_run(const struct supervisor_task *task)
+{
+    struct supervisor s = {.config = task->config,
+                           .segment = task->segment,
+                           .segment_fd = task->segment_fd,
+                           .options = task->options,
+                           .signals = task->signals,
+                           .takeover.handover = task->handover,
                            .watch.fd = -1};
     struct buffer notice = {0};
 
-    if (evidence_open(segment) != 0 || wake_open(segment, config->workers) != 0 ||
-        !tickets_open(segment) ||
-        reload_init(&s.reload, config, options, segment, &s.children, &s.spread) != 0) {
+    if (!supervisor_share(&s)) {
         check_last_words("start_failed", "lb: nothing can be shared between processes: %s",
                          strerror(errno));
         return 1;
@@ -336,6 +402,7 @@ int supervisor_run(const struct config *config, struct segment *segment,
     pid_file_remove(&s.pid_file);
     log_event(LOG_INFO, "stop", NULL, "stopped");
     log_close();
+    takeover_close(&s);
     children_dispose(&s.children);
     pulse_dispose(&s.pulse);
     reload_dispose(&s.reload);

@@ -11,11 +11,21 @@
 
 #include "config/command_line.h"
 #include "config/config.h"
+#include "process/handover.h"
 #include "shared/segment.h"
 
+struct supervisor_task { /* borrowed */
+    const struct config *config;
+    struct segment *segment;
+    int segment_fd; /* -1: it cannot be handed over */
+    const struct options *options;
+    int signals;               /* signals_open's */
+    struct handover *handover; /* of the program before in this process; NULL: nothing */
+};
+
 /* Runs until a signal ends it. The exit status: 0, or 1 and the reason on standard error if it
- * could not start. Borrows everything; signals is signals_open's. The log must not be open.
- * Children leave through exit(), from inside this call. */
-int supervisor_run(const struct config *, struct segment *, const struct options *, int signals);
+ * could not start. The log must not be open. Children leave through exit(), from inside this
+ * call. SIGUSR2 may put another program in its place: then it never returns. */
+int supervisor_run(const struct supervisor_task *);
 
 #endif

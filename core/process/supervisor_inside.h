@@ -14,6 +14,7 @@
 #include "os/pulse.h"
 #include "os/sockets.h"
 #include "os/spread.h"
+#include "process/handover.h"
 #include "reload/reload.h"
 #include "reload/watch.h"
 #include "shared/segment.h"
@@ -26,13 +27,46 @@ enum state {
     SUPERVISOR_QUITTING,
 };
 
+struct upgrade { /* to another program: upgrade.c */
+    bool is_wanted;
+    unsigned trial;    /* which of the children tries the program */
+    int text, answer;  /* files without a name: what it is given, and what it says; -1: none runs */
+    uint64_t began_ms; /* when it was wanted */
+    uint64_t ends_ms;  /* while it is tried: the latest moment for the answer */
+};
+
+enum takeover_state {
+    TAKEOVER_NONE, /* there are no guests */
+    TAKEOVER_WAITS,
+    TAKEOVER_DONE,   /* the guests are ending */
+    TAKEOVER_FAILED, /* the guests serve, and we have no workers */
+};
+
+struct takeover {              /* from the program before: takeover.c */
+    struct handover *handover; /* NULL: nothing was left */
+    enum takeover_state state;
+    struct guest {     /* its children */
+        int channel;   /* -1: it has none */
+        unsigned slot; /* in our segment; GUEST_ELSEWHERE: it has another */
+        bool is_worker;
+    } * guests;
+    unsigned first, count; /* which of the children they are */
+    uint64_t checked_ms;   /* when new backends count as checked, whatever is known */
+    uint64_t ends_ms;      /* when those that are there still are killed */
+};
+
+enum { GUEST_ELSEWHERE = SEGMENT_WORKERS_MAX };
+
 struct supervisor {
     const struct config *config;
     struct segment *segment;
+    int segment_fd; /* -1: it cannot be handed over */
     const struct options *options;
     struct sockets sockets;
-    struct children children; /* the workers by their slots, the monitor, reload's */
-    struct pulse pulse;       /* of the workers and the monitor */
+    struct children children; /* the workers, the monitor, reload's, upgrade's, the guests */
+    int channels[SEGMENT_WORKERS_MAX]; /* by worker: our ends; -1: none */
+    int channel;                       /* the other end of the one that is being started */
+    struct pulse pulse;                /* of the workers and the monitor */
     struct spread spread;
     struct reload reload;
     struct watch watch;
@@ -42,6 +76,8 @@ struct supervisor {
     bool was_ready;         /* some worker was ready once */
     struct pid_file pid_file;
     struct notify notify;
+    struct upgrade upgrade;
+    struct takeover takeover;
     int status;
 };
 
@@ -55,6 +91,33 @@ void supervisor_start_child(struct supervisor *, unsigned which);
 void supervisor_look_after_children(struct supervisor *); /* those that stand still; often */
 _Noreturn void supervisor_run_child(void *owner, unsigned which); /* for children->run */
 void supervisor_on_child_died(void *owner, unsigned which, int status);
+void supervisor_clear_slot(struct supervisor *, unsigned slot); /* of a worker that is gone */
+
+/* --- upgrade.c: to another program --- */
+
+void upgrade_init(struct upgrade *, unsigned trial);
+void upgrade_ask(struct supervisor *);
+void upgrade_step(struct supervisor *); /* while lb serves; often */
+uint64_t upgrade_next_ms(const struct supervisor *);
+bool upgrade_is_tried(const struct supervisor *);
+_Noreturn void upgrade_run_trial(struct supervisor *); /* in the child */
+void upgrade_on_tried(struct supervisor *, int status);
+void upgrade_end_trial(struct supervisor *); /* lb ends */
+
+/* --- takeover.c: from the program before --- */
+
+unsigned takeover_guests(const struct supervisor *); /* how many children it has left */
+int takeover_open(struct supervisor *) MUST_USE;     /* sockets and pid file: 0, or -1 */
+void takeover_begin(struct supervisor *, unsigned first);
+bool takeover_is_on(const struct supervisor *);       /* it waits for our workers */
+bool takeover_has_checked(const struct supervisor *); /* all backends that are new */
+void takeover_decide(struct supervisor *, bool are_ready);
+void takeover_step(struct supervisor *); /* while lb serves */
+uint64_t takeover_next_ms(const struct supervisor *);
+void takeover_on_guest_died(struct supervisor *, unsigned which, int status);
+void takeover_drain(struct supervisor *);                                /* lb ends */
+void takeover_add_guests(const struct supervisor *, struct buffer *out); /* for the next program */
+void takeover_close(struct supervisor *); /* in a child, or at the end */
 
 /* --- service.c --- */
 

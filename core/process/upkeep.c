@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "os/passing.h"
 #include "os/waited.h"
 #include "process/announce.h"
 #include "process/monitor.h"
@@ -18,6 +19,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static void close_channel(struct supervisor *s, unsigned worker)
+{
+    if (s->channels[worker] >= 0)
+        close(s->channels[worker]);
+    s->channels[worker] = -1;
+}
+
 /* --- inside a child --- */
 
 _Noreturn void supervisor_run_child(void *owner, unsigned which)
@@ -25,10 +33,15 @@ _Noreturn void supervisor_run_child(void *owner, unsigned which)
     struct supervisor *s = owner;
     const struct options *o = s->options;
 
+    if (which == s->upgrade.trial)
+        upgrade_run_trial(s);
     totals_end();
     close(s->signals);
     watch_close(&s->watch);
     notify_close(&s->notify);
+    takeover_close(s);
+    for (unsigned i = 0; i < s->config->workers; i++)
+        close_channel(s, i);
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
     if (which != s->reload.trial)
         edition_only_read(s->reload.edition);
@@ -45,23 +58,46 @@ _Noreturn void supervisor_run_child(void *owner, unsigned which)
         .first = s->config,
         .edition = s->reload.edition,
         .segment = s->segment,
-        .slot = which,
+        .worker = which,
         .listeners = sockets_of_slot(&s->sockets, which),
         .listeners_count = s->sockets.addresses,
         .drain_timeout_ms = o->drain_timeout_ms,
+        .channel = s->channel,
     }));
 }
 
 /* --- its beginning --- */
 
+/* Without one, for lack of descriptors, the worker serves all the same. */
+static void open_channel(struct supervisor *s, unsigned worker)
+{
+    int ends[2];
+
+    close_channel(s, worker);
+    s->channel = -1;
+    if (passing_pair(ends) != 0)
+        return;
+    s->channels[worker] = ends[0];
+    s->channel = ends[1];
+}
+
+static void start_worker(struct supervisor *s, unsigned worker)
+{
+    open_channel(s, worker);
+    children_start(&s->children, worker);
+    if (s->channel >= 0)
+        close(s->channel);
+    atomic_store(&segment_worker(s->segment, worker)->pid, (uint32_t)s->children.list[worker].pid);
+}
+
 void supervisor_start_child(struct supervisor *s, unsigned which)
 {
-    children_start(&s->children, which);
-    if (which > s->reload.monitor)
-        return;
-    pulse_begin(&s->pulse, which, clock_steady_ms());
-    if (which != s->reload.monitor)
-        atomic_store(&s->segment->workers[which].pid, (uint32_t)s->children.list[which].pid);
+    if (which < s->config->workers)
+        start_worker(s, which);
+    else
+        children_start(&s->children, which);
+    if (which <= s->reload.monitor)
+        pulse_begin(&s->pulse, which, clock_steady_ms());
 }
 
 /* --- children that stand still --- */
@@ -79,7 +115,7 @@ static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms
 static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_ms)
 {
     bool is_monitor = which == s->reload.monitor;
-    const struct segment_worker *worker = &s->segment->workers[which];
+    const struct segment_worker *worker = is_monitor ? NULL : segment_worker(s->segment, which);
     uint64_t events = atomic_load(is_monitor ? &s->segment->monitor_pulse : &worker->pulse);
     bool is_loading =
         s->reload.state == RELOAD_FOLLOWING || (!is_monitor && atomic_load(&worker->ready) == 0);
@@ -116,17 +152,41 @@ static void count_death(const struct supervisor *s, unsigned which)
                1);
 }
 
-/* Corrects what others see of the child in the segment; another one is due. */
+/* Corrects what others see of it. */
+void supervisor_clear_slot(struct supervisor *s, unsigned slot)
+{
+    struct segment_worker *worker = &s->segment->workers[slot];
+
+    segment_note_change(s->segment);
+    atomic_store(&worker->ready, 0);
+    atomic_store(&worker->pid, 0);
+    atomic_store(&worker->clients, 0);
+    atomic_store(&worker->edition, 0);
+    board_forget_worker(s->segment, slot);
+    clients_by_address_forget_worker(s->segment, slot);
+}
+
+static void on_worker_died(struct supervisor *s, unsigned which, int status)
+{
+    if (s->state < SUPERVISOR_DRAINING)
+        reload_on_worker_ended(&s->reload, which, status);
+    supervisor_clear_slot(s, segment_slot_of(s->segment, which));
+}
+
+/* Another one is due. */
 void supervisor_on_child_died(void *owner, unsigned which, int status)
 {
     struct supervisor *s = owner;
     bool is_monitor = which == s->reload.monitor, is_stopping = s->state >= SUPERVISOR_DRAINING;
 
-    if (which == s->reload.trial) {
-        if (!is_stopping)
-            reload_on_tried(&s->reload, status);
+    if (which == s->reload.trial && !is_stopping)
+        reload_on_tried(&s->reload, status);
+    if (which == s->upgrade.trial && !is_stopping)
+        upgrade_on_tried(s, status);
+    if (which >= s->takeover.first)
+        takeover_on_guest_died(s, which, status);
+    if (which > s->reload.monitor)
         return;
-    }
     segment_note_change(s->segment);
     if (is_monitor && !is_stopping && reload_on_monitor_ended(&s->reload))
         return;
@@ -135,18 +195,8 @@ void supervisor_on_child_died(void *owner, unsigned which, int status)
                            is_monitor ? "monitor_died" : "worker_died");
     if (!is_stopping)
         count_death(s, which);
-    if (!is_monitor) {
-        struct segment_worker *worker = &s->segment->workers[which];
-
-        if (!is_stopping)
-            reload_on_worker_ended(&s->reload, which, status);
-        atomic_store(&worker->ready, 0);
-        atomic_store(&worker->pid, 0);
-        atomic_store(&worker->clients, 0);
-        atomic_store(&worker->edition, 0);
-        board_forget_worker(s->segment, which);
-        clients_by_address_forget_worker(s->segment, which);
-    }
-    if (!is_stopping)
+    if (!is_monitor)
+        on_worker_died(s, which, status);
+    if (!is_stopping && s->takeover.state != TAKEOVER_FAILED)
         children_start_later(&s->children, which);
 }

@@ -12,11 +12,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/clients.h"
+#include "client/moving.h"
 #include "dial/dial.h"
 #include "os/children.h"
 #include "os/pulse.h"
 #include "process/account.h"
 #include "process/entrance.h"
+#include "process/told.h"
 #include "proxy/exchange.h"
 #include "proxy/old_plans.h"
 #include "reload/edition.h"
@@ -54,7 +56,9 @@ struct worker {
     uint64_t drain_timeout_ms;
     pid_t supervisor;
     uv_signal_t terminate, quit, hangup, reopen;
-    uv_poll_t woken; /* by another worker */
+    uv_poll_t woken;  /* by another worker */
+    unsigned number;  /* 0 is worker 1 */
+    struct told told; /* by the supervisor */
     unsigned pulses;
     struct deadline last_accept, drain_end, stray_signal, log_again, pulse, turn_to_load;
     enum worker_state state;
@@ -112,11 +116,33 @@ static void on_last_accept(struct deadline *d)
 
 static void worker_drain(struct worker *w)
 {
+    if (w->state == WORKER_DRAINING)
+        clients_drain(&w->clients); /* nobody is handed over any more */
     if (w->state >= WORKER_DRAINING)
         return;
     worker_enter(w, WORKER_DRAINING);
     clients_drain(&w->clients);
     deadline_set(&w->loop, &w->last_accept, LAST_ACCEPT_MS);
+    deadline_set(&w->loop, &w->drain_end, w->drain_timeout_ms + DRAIN_GRACE_MS);
+}
+
+static void on_told_to_drain(struct told *t)
+{
+    worker_drain(list_entry(t, struct worker, told));
+}
+
+/* Another worker has the same queues of new connections, and goes on with idle clients. */
+static void on_hand_over(struct told *t, int to)
+{
+    struct worker *w = list_entry(t, struct worker, told);
+
+    if (w->state >= WORKER_DRAINING) {
+        close(to);
+        return;
+    }
+    worker_enter(w, WORKER_DRAINING);
+    entrance_leave(&w->entrance);
+    clients_hand_over(&w->clients, to);
     deadline_set(&w->loop, &w->drain_end, w->drain_timeout_ms + DRAIN_GRACE_MS);
 }
 
@@ -219,7 +245,7 @@ static bool worker_follow(struct worker *w)
 
     if (w->refused == number || (w->proxy.plan != NULL && w->proxy.plan->edition == number))
         return w->proxy.plan != NULL;
-    if (w->proxy.plan != NULL && !edition_may_load(w->edition, w->proxy.worker))
+    if (w->proxy.plan != NULL && !edition_may_load(w->edition, w->number))
         return true;
     if (w->proxy.plan != NULL &&
         edition_has_new_files(w->edition, number, w->proxy.plan->edition)) {
@@ -295,13 +321,15 @@ static void worker_end(struct worker *w)
     uv_close((uv_handle_t *)&w->hangup, NULL);
     uv_close((uv_handle_t *)&w->reopen, NULL);
     uv_close((uv_handle_t *)&w->woken, NULL);
+    told_close(&w->told);
     proxy_close(&w->proxy);
 }
 
 /* After each turn: a drain is over when nothing is left. */
 static void worker_check_end(struct worker *w)
 {
-    if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->entrance.open == 0)
+    if (w->state == WORKER_DRAINING && w->clients.count == 0 && w->entrance.open == 0 &&
+        !told_awaits_clients(&w->told))
         worker_end(w);
     if (w->state == WORKER_ENDING && w->proxy.pools.open == 0)
         loop_stop(&w->loop);
@@ -410,13 +438,15 @@ static int worker_start(struct worker *w, const struct worker_task *task)
 static void worker_init(struct worker *w, const struct worker_task *task)
 {
     struct segment *segment = task->segment;
+    unsigned slot = segment_slot_of(segment, task->worker);
 
     w->first = task->first;
     w->edition = task->edition;
     w->segment = segment;
-    w->slot = &segment->workers[task->slot];
+    w->number = task->worker;
+    w->slot = &segment->workers[slot];
     w->lines_dropped = atomic_load(&w->slot->lines_dropped);
-    totals_begin(&segment->totals[task->slot].totals);
+    totals_begin(&segment->totals[slot].totals);
     w->drain_timeout_ms = task->drain_timeout_ms;
     w->supervisor = getppid();
     loop_init(&w->loop);
@@ -435,14 +465,16 @@ static void worker_init(struct worker *w, const struct worker_task *task)
     w->clients = (struct clients){.loop = &w->loop,
                                   .config = w->first,
                                   .segment = segment,
-                                  .worker = task->slot,
+                                  .worker = slot,
                                   .events = &clients_events,
                                   .owner = w};
     clients_init(&w->clients);
     account_init(&w->account, &w->clients, &w->proxy.pools);
-    proxy_init(&w->proxy, &w->loop, segment, task->slot);
+    proxy_init(&w->proxy, &w->loop, segment, slot);
     entrance_init(&w->entrance, &w->clients, &w->proxy.pools);
     worker_await_waking(w);
+    w->told = (struct told){.on_drain = on_told_to_drain, .on_hand_over = on_hand_over};
+    told_init(&w->told, &w->clients, &w->entrance, task->channel);
 }
 
 int worker_run(const struct worker_task *task)

@@ -61,8 +61,12 @@ int reload_init(struct reload *r, const struct config *first, const struct optio
                                   .edition = r->edition,
                                   .spread = spread,
                                   .workers = first->workers};
-    for (unsigned i = 0; i < first->backends_count; i++)
-        r->slots.identity[i] = slots_identity(first->backends[i].name, first->backends[i].written);
+    for (unsigned i = 0; i < first->backends_count; i++) {
+        const struct config_backend *b = &first->backends[i];
+
+        r->slots.identity[b->slot] = slots_identity(b->name, b->written);
+        r->edition->draft.slots[i] = (uint16_t)b->slot;
+    }
     if (edition_draft(r->edition, first, &ignored)) /* what the next one is compared with */
         edition_keep(r->edition, EDITION_FIRST);
     buffer_dispose(&ignored);
@@ -317,7 +321,7 @@ void reload_on_worker_ended(struct reload *r, unsigned which, int status)
 
     if (r->state != RELOAD_FOLLOWING || r->goes_back || status == 0 ||
         !rollout_began_with_it(&r->rollout, which) ||
-        atomic_load(&r->segment->workers[which].edition) != 0)
+        atomic_load(&segment_worker(r->segment, which)->edition) != 0)
         return;
     snprintf(why, sizeof why, "%s: loading it crashed %s", r->options->script,
              r->children->list[which].name);

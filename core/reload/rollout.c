@@ -57,7 +57,8 @@ bool rollout_began_with_it(const struct rollout *o, unsigned which)
 static bool worker_follows(const struct rollout *o, unsigned which)
 {
     return o->children->list[which].pid == 0 ||
-           atomic_load(&o->segment->workers[which].edition) == atomic_load(&o->edition->current);
+           atomic_load(&segment_worker(o->segment, which)->edition) ==
+               atomic_load(&o->edition->current);
 }
 
 bool rollout_is_taken(const struct rollout *o)
@@ -87,7 +88,7 @@ uint64_t rollout_longest_ms(const struct rollout *o)
     uint64_t longest_us = 0;
 
     for (unsigned i = 0; i < o->workers; i++) {
-        uint64_t us = atomic_load(&o->segment->workers[i].load_us);
+        uint64_t us = atomic_load(&segment_worker(o->segment, i)->load_us);
 
         longest_us = us > longest_us ? us : longest_us;
     }

@@ -53,7 +53,8 @@ void evidence_clear(struct segment *s, unsigned slot)
 
 int evidence_open(struct segment *s)
 {
-    s->look_fd = wake_make();
+    if (s->look_fd < 0)
+        s->look_fd = wake_make();
     return s->look_fd < 0 ? -1 : 0;
 }
 

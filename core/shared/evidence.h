@@ -28,7 +28,8 @@ static inline void evidence_note_connected(struct segment *s, unsigned slot)
         atomic_store(word, 0);
 }
 
-/* Before the first fork: look_fd, for all processes. -1 and errno if the system refuses. */
+/* Before the first fork: look_fd, for all processes, unless the program before has made it. -1 and
+ * errno if the system refuses. */
 int evidence_open(struct segment *) MUST_USE;
 
 /* The monitor is to look at once; it is woken, unless it knows. */

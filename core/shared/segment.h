@@ -26,6 +26,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Another number if a word of the segment means something else than before, and neither its size
+ * nor its place says so. A build for tests has another number only to be another. */
+#ifndef SEGMENT_LAYOUT
+#define SEGMENT_LAYOUT 1
+#endif
+
 enum {
     SEGMENT_CACHE_LINE = 64,
     SEGMENT_APART = 128, /* a line, and its neighbour, which a core may fetch with it */
@@ -209,6 +215,9 @@ struct segment_tickets {
 };
 
 struct segment {
+#if SEGMENT_LAYOUT != 1
+    alignas(SEGMENT_APART) char moves[SEGMENT_APART]; /* all else lies elsewhere */
+#endif
     /* Read with each request, written when something has changed. */
     alignas(SEGMENT_APART) _Atomic uint64_t generation; /* changes with every backend's state */
     _Atomic uint32_t backends_count;   /* slots that were ever used, the first ones */
@@ -217,6 +226,7 @@ struct segment {
     _Atomic uint32_t is_stopping;      /* the supervisor has asked all others to end */
     _Atomic uint32_t in_panic;         /* too few backends are available: all are tried */
     _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
+    _Atomic uint32_t workers_first;    /* the slot of worker 1: the next ones are the others' */
     struct segment_parking parking;
     /* Written the whole time by the monitor, which is busy with its checks; and ten times a
      * second, if a script wants to know it. */
@@ -265,6 +275,11 @@ _Static_assert(sizeof(struct segment_share) == SEGMENT_CACHE_LINE, "a request to
 
 struct segment *segment_new(void) MUST_USE; /* NULL and errno if the system refuses */
 void segment_free(struct segment *);        /* for tests and lb check; NULL is fine */
+/* The same in a file that has no name: the next program in this process may map it, too. *fd: -1 if
+ * the system has no such files; then it is as segment_new's. */
+struct segment *segment_new_kept(int *fd) MUST_USE;
+struct segment *segment_map(int fd) MUST_USE; /* of the same layout; NULL and errno */
+uint64_t segment_layout(void); /* another one in another program: then they do not share it */
 
 static inline struct segment_backend *segment_backend(struct segment *s, unsigned slot)
 {
@@ -284,6 +299,20 @@ static inline unsigned segment_workers(const struct segment *s)
     unsigned count = atomic_load_explicit(&s->workers_count, memory_order_relaxed);
 
     return count == 0 || count > SEGMENT_WORKERS_MAX ? SEGMENT_WORKERS_MAX : count;
+}
+
+/* Of the workers that run, and that are not those of a program before: 0 is worker 1. */
+static inline unsigned segment_slot_of(const struct segment *s, unsigned worker)
+{
+    unsigned slot = atomic_load_explicit(&s->workers_first, memory_order_relaxed) + worker;
+
+    CHECK(slot < SEGMENT_WORKERS_MAX);
+    return slot;
+}
+
+static inline struct segment_worker *segment_worker(const struct segment *s, unsigned worker)
+{
+    return (struct segment_worker *)&s->workers[segment_slot_of(s, worker)];
 }
 
 /* After any change of a backend's state: a reader that saw the old state has read the old

@@ -47,7 +47,7 @@ bool tickets_open(struct segment *s)
 
     (void)mlock(t, sizeof *t); /* never swapped out, if the system allows it */
     (void)madvise(t, sizeof *t, MADV_DONTDUMP);
-    for (unsigned i = 0; i < SEGMENT_TICKET_KEYS; i++)
+    for (unsigned i = 0; i < SEGMENT_TICKET_KEYS && atomic_load(&t->version) <= 2 * i; i++)
         if (!tickets_add(t))
             return false;
     return true;

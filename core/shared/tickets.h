@@ -14,7 +14,8 @@ struct tickets_keys { /* the first is the newest, and seals; the others only ope
     uint8_t key[SEGMENT_TICKET_KEYS][SEGMENT_TICKET_KEY_BYTES];
 };
 
-/* Makes the first keys. False: the system gives no random bytes. */
+/* Makes the first keys, unless the program before has made them. False: the system gives no random
+ * bytes. */
 bool tickets_open(struct segment *) MUST_USE;
 void tickets_keep_up(struct segment *, uint64_t now_ms); /* called by the supervisor now and then */
 /* False: there are no keys, or they change at this moment. */

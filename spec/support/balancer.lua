@@ -8,6 +8,7 @@
 --     listen      an address, or a list (127.0.0.1:0); false: what the script says
 --     env, args   more environment, more options;  name: in the story;  format: "text" (json)
 --     descriptors how many it and each of its processes may open
+--     program     another program than LB names
 --     through     the words of another program that starts it
 --     stdout      "unread": nobody empties the pipe until lb:read_stdout()
 --     may_fail    any exit status will do;  may_lose_workers: worker_died is expected
@@ -48,10 +49,10 @@ local function list_of(value) return type(value) == "table" and not value.addres
 
 -- Any command line of lb, for process.run and process.start. It ends with the
 -- specs, even if those end in a way that lets them tidy up nothing.
-function balancer.command(arguments)
+function balancer.command(arguments, program)
   local command = { "setpriv", "--pdeathsig", "KILL" }
   for word in (os.getenv "LB_UNDER" or ""):gmatch "%S+" do command[#command + 1] = word end
-  local program = balancer.program
+  program = program or balancer.program
   if not program:find "^/" then program = require("luv").cwd() .. "/" .. program end
   command[#command + 1] = program
   for _, argument in ipairs(arguments) do command[#command + 1] = tostring(argument) end
@@ -124,7 +125,7 @@ local function await_listening(self, wanted)
 end
 
 function balancer.start(options)
-  local command = balancer.command(arguments_of(options))
+  local command = balancer.command(arguments_of(options), options.program)
   if options.descriptors then -- behind setpriv and its options
     table.insert(command, 4, "--nofile=" .. options.descriptors)
     table.insert(command, 4, "prlimit")

@@ -78,13 +78,3 @@ describe("an answer of lb's own", function()
     assert.equal("the secret reason", lb:exchange().why)
   end)
 end)
-
-describe("a balancer", function()
-  after_each(play.curtain)
-
-  it("does not end because of SIGUSR2, which some send out of habit", function()
-    local lb = play.balancer { backends = { play.hello "one" } }
-    require "luv".kill(lb.pid, "sigusr2")
-    assert.equal("one", lb:fetch("/").body)
-  end)
-end)

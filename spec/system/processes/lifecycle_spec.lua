@@ -218,14 +218,14 @@ describe("the limit on open files", function()
     return tonumber(result.err:match(said:format(limit))) or error(result.err)
   end
 
-  for limit = 6, 12 do
+  for limit = 8, 14 do
     it(("is too low if it is %d, which a sentence says"):format(limit), function()
       assert.truthy(needed(limit) > limit)
     end)
   end
 
   it("may be as low as it says", function()
-    local lb = play.balancer { backends = { play.hello "x" }, through = under(needed(12)) }
+    local lb = play.balancer { backends = { play.hello "x" }, through = under(needed(14)) }
     assert.equal("x", lb:fetch("/").body)
   end)
 end)

@@ -1,0 +1,385 @@
+/*
+ * takeover - this program has taken the place of another one: what becomes of its children, who are
+ * guests here.
+ *
+ *           our workers are ready                    the guests have ended
+ *   WAITS ------------------------> DONE ---------------------------------> NONE
+ *     | they are not, in time
+ *     '-----------------> FAILED    (the guests serve on; another upgrade is what helps)
+ *
+ * Guests accept connections until our workers are ready. Then each hands its idle clients over to
+ * one of ours, and ends when the others have left.
+ */
+#include "process/supervisor_inside.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/passing.h"
+#include "process/channel.h"
+#include "shared/backend_numbers.h"
+#include "shared/backend_standing.h"
+#include "shared/board.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    GUEST_GRACE_MS = 5000, /* beyond --drain-timeout, which guests keep themselves */
+    CHECK_GRACE_MS = 1000, /* beyond health.timeout */
+};
+
+static struct guest *guest_at(const struct supervisor *s, unsigned which)
+{
+    CHECK(which >= s->takeover.first && which < s->takeover.first + s->takeover.count);
+    return &s->takeover.guests[which - s->takeover.first];
+}
+
+static pid_t guest_pid(const struct supervisor *s, unsigned guest)
+{
+    return s->children.list[s->takeover.first + guest].pid;
+}
+
+unsigned takeover_guests(const struct supervisor *s)
+{
+    return s->takeover.handover != NULL ? s->takeover.handover->guests : 0;
+}
+
+bool takeover_is_on(const struct supervisor *s)
+{
+    return s->takeover.state == TAKEOVER_WAITS;
+}
+
+/* --- the beginning --- */
+
+/* The program before may have kept new connections from a worker that stood still. */
+static void take_sockets(struct supervisor *s, const int *fds)
+{
+    bool has[SEGMENT_WORKERS_MAX];
+
+    memset(has, true, sizeof has);
+    sockets_take(&s->sockets, s->config, fds);
+    s->sockets.beside = (pid_t)record_number(&s->takeover.handover->about, "beside", 0);
+    if (s->sockets.beside == 0)
+        (void)!sockets_spread(&s->sockets, has); /* then that worker gets fewer */
+}
+
+/* In the order in which they were written: by slots, and then by addresses. */
+int takeover_open(struct supervisor *s)
+{
+    struct slice rest = handover_text(s->takeover.handover);
+    struct record r;
+    unsigned count = s->config->workers * s->config->listen_count, i = 0;
+    int *fds = mem_alloc(count * sizeof *fds);
+
+    for (; i < count && handover_next(&rest, "socket", &r); i++)
+        fds[i] = (int)record_number(&r, "fd", (uint64_t)-1);
+    if (i == count)
+        take_sockets(s, fds);
+    mem_free(fds);
+    s->pid_file =
+        (struct pid_file){.path = s->options->pid_file, .is_there = s->options->pid_file != NULL};
+    return i == count ? 0 : -1;
+}
+
+/* Ours have other slots than any guest. */
+static void choose_slots(struct supervisor *s)
+{
+    unsigned workers = s->config->workers;
+    bool is_taken = false;
+
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        is_taken = is_taken || s->takeover.guests[i].slot < workers;
+    atomic_store(&s->segment->workers_first, is_taken ? workers : 0);
+    atomic_store(&s->segment->workers_count, 2 * workers);
+}
+
+static void take_guest(struct supervisor *s, unsigned i, const struct record *r)
+{
+    struct child *child = &s->children.list[s->takeover.first + i];
+    struct slice name = record_bytes(r, "name");
+    bool is_old = slice_begins(name, SLICE("old "));
+    uint64_t slot = record_number(r, "slot", GUEST_ELSEWHERE);
+    bool is_ours = s->takeover.handover->is_same_layout && slot < SEGMENT_WORKERS_MAX;
+
+    snprintf(child->name, sizeof child->name, "%s%.*s", is_old ? "" : "old ", (int)name.length,
+             name.start);
+    child->pid = (pid_t)record_number(r, "pid", 0);
+    s->takeover.guests[i] = (struct guest){
+        .channel = (int)record_number(r, "fd", (uint64_t)-1),
+        .slot = is_ours ? (unsigned)slot : GUEST_ELSEWHERE,
+        .is_worker = record_number(r, "worker", 0) != 0,
+    };
+}
+
+static void start_monitor(struct supervisor *s)
+{
+    if (s->config->backends_count > 0 && s->children.list[s->reload.monitor].pid == 0)
+        s->children.list[s->reload.monitor].start_at_ms = 0;
+}
+
+/* What is known of a backend stays; a new one is to be checked before it counts that our workers
+ * are ready. */
+static void place_backends(struct supervisor *s)
+{
+    struct slots *before = mem_zalloc(sizeof *before);
+    unsigned added = 0;
+
+    handover_slots(s->takeover.handover, before);
+    for (unsigned i = 0; i < s->config->backends_count; i++) {
+        unsigned slot = s->config->backends[i].slot;
+
+        if (before->identity[slot] == s->reload.slots.identity[slot] &&
+            segment_slot_is_used(s->segment, slot))
+            continue;
+        standing_clear(s->segment, slot);
+        if (before->identity[slot] == 0)
+            numbers_clear(s->segment, slot);
+        board_open_slot(s->segment, slot);
+        added++;
+    }
+    handover_slots(s->takeover.handover, &s->reload.slots);
+    atomic_store(&s->segment->first_round_done, 1); /* by the monitor before */
+    s->takeover.checked_ms =
+        clock_steady_ms() + (added > 0 ? s->config->health.timeout_ms + CHECK_GRACE_MS : 0);
+    mem_free(before);
+}
+
+/* Two that write to one segment would not agree. */
+static void renew_monitor(struct supervisor *s)
+{
+    bool is_there = false;
+
+    for (unsigned i = 0; i < s->takeover.count; i++) {
+        pid_t pid = guest_pid(s, i);
+
+        if (s->takeover.guests[i].is_worker || pid == 0 || !s->takeover.handover->is_same_layout)
+            continue;
+        kill(pid, SIGQUIT);
+        is_there = true;
+    }
+    if (!is_there)
+        start_monitor(s);
+}
+
+void takeover_begin(struct supervisor *s, unsigned first)
+{
+    struct takeover *t = &s->takeover;
+    struct slice rest;
+    struct record r;
+
+    t->first = first;
+    t->ends_ms = UINT64_MAX;
+    if (t->handover == NULL)
+        return;
+    close(t->handover->fd);
+    t->count = t->handover->guests;
+    t->guests = mem_zalloc((t->count + 1) * sizeof *t->guests);
+    t->state = TAKEOVER_WAITS;
+    rest = handover_text(t->handover);
+    for (unsigned i = 0; i < t->count && handover_next(&rest, "child", &r); i++)
+        take_guest(s, i, &r);
+    choose_slots(s);
+    place_backends(s);
+    renew_monitor(s);
+}
+
+bool takeover_has_checked(const struct supervisor *s)
+{
+    return atomic_load(&s->reload.edition->answers->checked) != 0 ||
+           clock_steady_ms() >= s->takeover.checked_ms;
+}
+
+/* --- the guests --- */
+
+static void tell(struct guest *g, char what, int fd)
+{
+    if (g->channel >= 0 && passing_send(g->channel, &what, 1, &fd, fd >= 0) != 0) {
+        close(g->channel); /* it is ending, or has another program's channel that is full */
+        g->channel = -1;
+    }
+}
+
+/* Its idle clients come to this worker of ours. */
+static void hand_over(struct supervisor *s, unsigned guest, unsigned worker)
+{
+    struct guest *g = &s->takeover.guests[guest];
+    const char take = CHANNEL_TAKE;
+    int ends[2];
+
+    if (passing_pair(ends) != 0) {
+        tell(g, CHANNEL_DRAIN, -1);
+        return;
+    }
+    if (s->channels[worker] >= 0 && passing_send(s->channels[worker], &take, 1, &ends[0], 1) == 0)
+        tell(g, CHANNEL_HAND_OVER, ends[1]);
+    else
+        tell(g, CHANNEL_DRAIN, -1);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void end_guests(struct supervisor *s)
+{
+    unsigned worker = 0;
+
+    for (unsigned i = 0; i < s->takeover.count; i++) {
+        pid_t pid = guest_pid(s, i);
+
+        if (pid == 0)
+            continue;
+        if (s->takeover.guests[i].is_worker)
+            hand_over(s, i, worker++ % s->config->workers);
+        else
+            kill(pid, SIGQUIT);
+    }
+    s->takeover.ends_ms = clock_steady_ms() + s->options->drain_timeout_ms + GUEST_GRACE_MS;
+}
+
+void takeover_drain(struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        tell(&s->takeover.guests[i], CHANNEL_DRAIN, -1);
+}
+
+static unsigned guests_left(const struct supervisor *s)
+{
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        left += guest_pid(s, i) != 0;
+    return left;
+}
+
+void takeover_on_guest_died(struct supervisor *s, unsigned which, int status)
+{
+    struct guest *g = guest_at(s, which);
+    bool is_stopping = s->state >= SUPERVISOR_DRAINING;
+
+    if (g->is_worker && status != 0 && !is_stopping)
+        children_log_death(&s->children, which, status, "worker_died");
+    if (g->channel >= 0)
+        close(g->channel);
+    g->channel = -1;
+    if (g->slot != GUEST_ELSEWHERE)
+        supervisor_clear_slot(s, g->slot);
+    g->slot = GUEST_ELSEWHERE;
+    if (!g->is_worker && !is_stopping)
+        start_monitor(s);
+    if (g->is_worker && s->takeover.state == TAKEOVER_FAILED)
+        children_start_later(&s->children, (which - s->takeover.first) % s->config->workers);
+}
+
+void takeover_add_guests(const struct supervisor *s, struct buffer *out)
+{
+    for (unsigned i = 0; i < s->takeover.count; i++) {
+        const struct guest *g = &s->takeover.guests[i];
+        size_t begun;
+
+        if (guest_pid(s, i) == 0)
+            continue;
+        begun = records_begin(out, "child");
+        records_add(out, "name", slice_of(s->children.list[s->takeover.first + i].name));
+        records_add_number(out, "pid", (uint64_t)guest_pid(s, i));
+        records_add_number(out, "worker", g->is_worker);
+        records_add_number(out, "slot", g->slot);
+        records_add_number(out, "fd", (uint64_t)g->channel);
+        records_end(out, begun);
+    }
+}
+
+void takeover_close(struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        if (s->takeover.guests[i].channel >= 0)
+            close(s->takeover.guests[i].channel);
+    mem_free(s->takeover.guests);
+    s->takeover.guests = NULL;
+    s->takeover.count = 0;
+}
+
+/* --- decided --- */
+
+static void log_done(const struct supervisor *s)
+{
+    const struct handover *h = s->takeover.handover;
+    uint64_t now_ms = clock_steady_ms();
+    const char *ms = LOG_NUMBER(now_ms - record_number(&h->about, "began_ms", now_ms));
+    struct slice before = record_bytes(&h->about, "version");
+    char version[32];
+
+    snprintf(version, sizeof version, "%.*s", (int)before.length, before.start);
+    log_event(LOG_INFO, "upgrade",
+              LOG_PAIRS({"version", VERSION}, {"before", version}, {"#ms", ms},
+                        {"#same_memory", h->is_same_layout ? "true" : "false"}),
+              "lb %s has taken over from lb %s in %s ms%s", VERSION, version, ms,
+              h->is_same_layout ? "" : ", whose memory has another layout");
+}
+
+/* Those that are ready may have clients. */
+static void end_ours(struct supervisor *s)
+{
+    const char drain = CHANNEL_DRAIN;
+
+    for (unsigned i = 0; i < s->config->workers; i++) {
+        struct child *child = &s->children.list[i];
+
+        child->start_at_ms = UINT64_MAX;
+        if (child->pid == 0)
+            continue;
+        if (atomic_load(&segment_worker(s->segment, i)->ready) == 0 ||
+            passing_send(s->channels[i], &drain, 1, NULL, 0) != 0)
+            kill(child->pid, SIGKILL);
+    }
+}
+
+/* Of backends that our script does not have. */
+static void leave_slots(struct supervisor *s)
+{
+    for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++)
+        if (slots_is_left(&s->reload.slots, i) && segment_slot_is_used(s->segment, i))
+            board_leave_slot(s->segment, i);
+}
+
+void takeover_decide(struct supervisor *s, bool are_ready)
+{
+    if (are_ready) {
+        s->takeover.state = TAKEOVER_DONE;
+        log_done(s);
+        end_guests(s);
+        leave_slots(s);
+    } else {
+        s->takeover.state = TAKEOVER_FAILED;
+        end_ours(s);
+        log_event(LOG_ERROR, "upgrade_failed", LOG_PAIRS({"version", VERSION}),
+                  "no worker of lb %s serves: the workers of the program before do. Put a good "
+                  "program there and send SIGUSR2 again",
+                  VERSION);
+    }
+}
+
+void takeover_step(struct supervisor *s)
+{
+    struct takeover *t = &s->takeover;
+
+    if (t->state == TAKEOVER_DONE && guests_left(s) == 0) {
+        takeover_close(s);
+        t->state = TAKEOVER_NONE;
+        t->ends_ms = UINT64_MAX;
+        s->children.count = t->first;
+    }
+    if (clock_steady_ms() < t->ends_ms)
+        return;
+    for (unsigned i = 0; i < t->count; i++)
+        if (guest_pid(s, i) != 0)
+            kill(guest_pid(s, i), SIGKILL);
+    t->ends_ms = UINT64_MAX;
+}
+
+uint64_t takeover_next_ms(const struct supervisor *s)
+{
+    return s->takeover.ends_ms;
+}

@@ -1,0 +1,163 @@
+-- An upgrade to a program that cannot take over changes nothing.
+local play = require "spec.support.play"
+local upgrading = require "spec.support.upgrading"
+
+local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+-- Which processes it has, and how many descriptors.
+local function as_it_is(lb)
+  local pids = lb:children()
+  table.sort(pids)
+  return table.concat(pids, " ") .. ", " .. upgrading.descriptors(lb)
+end
+
+-- The program that put leads to is refused, in words that have these, and all is as before.
+local function is_refused(lb, put, words)
+  local client = play.client(lb)
+  client:send(GET)
+  client:response()
+  local before = as_it_is(lb)
+  local event = put.asked()
+  assert.equal("upgrade_refused", event.event)
+  assert.truthy(event.error:find(words, 1, true), event.error)
+  play.wait("all to be as before", function() return as_it_is(lb) == before end)
+  client:send(GET)
+  assert.equal(200, client:response().status)
+end
+
+describe("an upgrade is refused", function()
+  after_each(play.curtain)
+
+  for name, case in pairs {
+    ["there is no program"] = { "/nowhere/lb", "No such file or directory" },
+    ["it is no program"] = { "not a program", "Exec format error" },
+    ["it is another program, which ends well"] = { "/bin/true", "is no lb that can take over" },
+    ["it is another program, which does not"] = { "#!/bin/sh\necho broken; exit 7", "broken" },
+    ["it says nothing"] = { "#!/bin/sh\nexit 7", "it ended with status 7 and said nothing" },
+    ["it crashes"] = { "#!/bin/sh\nkill -SEGV $$", "it crashed when it was tried (signal 11" },
+  } do
+    it("if " .. name, function()
+      local lb, put = upgrading.start { backends = { play.hello "one" }, workers = 2 }
+      put(case[1])
+      is_refused(lb, put, case[2])
+      put(upgrading.program)
+      put.upgrade()
+    end)
+  end
+
+  for name, case in pairs {
+    ["is wrong"] = { "return { choices = 1 }", "unknown field" },
+    ["fails in a worker"] = { [[return { backends = "127.0.0.1:1", listen = "127.0.0.1:0",
+      workers = 2,
+      init = function() error "not today" end }]], "not today" },
+    ["listens elsewhere"] = { [[return { backends = "127.0.0.1:1", listen = "127.0.0.1:2" }]],
+      "listen is not as it was" },
+    ["has other workers"] = { [[return { backends = "127.0.0.1:1", listen = "127.0.0.1:0",
+      workers = 3 }]], "workers is 3, and 2 run" },
+  } do
+    it("if the script " .. name, function()
+      local answer = "choose = function(ctx) return ctx:respond { status = 200, body = 'first' } end }"
+      local path = play.file("first.lua", "return { listen = '127.0.0.1:0', workers = 2, " .. answer)
+      local lb, put = upgrading.start { file = path, listen = false, workers = false }
+      local file = io.open(path, "w")
+      file:write(case[1])
+      file:close()
+      is_refused(lb, put, case[2])
+      assert.equal("first", lb:fetch("/").body)
+    end)
+  end
+
+  it("in a demo", function()
+    local lb = play.start { upgrading.program, "demo", "--listen", "127.0.0.1:0" }
+    local pid
+    play.wait("the demo", function()
+      for _, line in ipairs(lb.err) do pid = pid or line:match "listening on 127.0.0.1.*" and lb.pid end
+      return pid
+    end)
+    for _, child in ipairs(play.children(lb.pid)) do require("luv").kill(child, "sigusr2") end
+    play.wait("the refusal", function()
+      return table.concat(lb.err, "\n"):find("a demo stays as it is", 1, true)
+    end)
+  end)
+end)
+
+-- A script that a spec can break for new processes only, by what it keeps in their memory.
+local function breakable(where)
+  local check = [[if lb.get "breaks" then error "not in earnest" end]]
+  return ([[%s
+  return { health = { interval = 0.2, timeout = 5 }, init = function() %s end,
+    choose = function(ctx)
+      if ctx.path == "/break" then lb.set("breaks", true) end
+      if ctx.path == "/mend" then lb.set("breaks", nil) end
+      return ctx:respond { status = 200, body = "served" }
+    end }]]):format(where == "top" and check or "", where == "init" and check or "")
+end
+
+describe("an upgrade fails", function()
+  after_each(play.curtain)
+
+  it("if no worker becomes ready; the workers before serve on, until another one does", function()
+    local lb, put = upgrading.start { script = breakable "init", workers = 2, may_lose_workers = true }
+    lb:fetch "/break"
+    local client, before = play.client(lb), lb:children()
+    client:send(GET)
+    client:response()
+    assert.equal("upgrade_failed", put.asked().event)
+    for _ = 1, 2 do
+      client:send(GET)
+      local response = client:response()
+      assert.equal("served", response.body)
+      assert.is_nil(response:field "connection")
+      assert.equal("served", lb:fetch("/").body)
+      for _, pid in ipairs(before) do assert.is_true(play.exists(pid)) end
+      assert.equal("upgrade_failed", put.asked().event)
+    end
+    lb:fetch "/mend"
+    put.upgrade()
+    client:send(GET)
+    assert.equal("served", client:response().body)
+    assert.equal("served", lb:fetch("/").body)
+    for _, pid in ipairs(before) do assert.is_false(play.exists(pid)) end
+  end)
+
+  it("and a worker before that dies then has a successor", function()
+    local lb, put = upgrading.start { script = breakable "init", may_lose_workers = true }
+    local before = lb:children()
+    lb:fetch "/break"
+    assert.equal("upgrade_failed", put.asked().event)
+    lb:fetch "/mend"
+    for _, pid in ipairs(before) do require("luv").kill(pid, "sigkill") end
+    play.wait("the successor", function()
+      local ok, response = pcall(lb.fetch, lb, "/")
+      return ok and response.status == 200
+    end)
+  end)
+
+  it("if it cannot go on at all; it tries again, and the workers before serve on", function()
+    local lb, put = upgrading.start { script = breakable "top", workers = 2 }
+    lb:fetch "/break"
+    local client, before = play.client(lb), lb:children()
+    client:send(GET)
+    client:response()
+    local event = put.asked()
+    assert.equal("upgrade_failed", event.event)
+    assert.truthy(event.message:find("not in earnest", 1, true))
+    for _, pid in ipairs(before) do assert.is_true(play.exists(pid)) end
+    client:send(GET)
+    assert.equal("served", client:response().body)
+    lb:fetch "/mend"
+    put.upgrade()
+    client:send(GET)
+    assert.equal("served", client:response().body)
+  end)
+
+  it("and what stops lb then drains the workers before", function()
+    local lb, put = upgrading.start { script = breakable "top", workers = 2 }
+    lb:fetch "/break"
+    assert.equal("upgrade_failed", put.asked().event)
+    local children = lb:children()
+    lb:signal "sigterm"
+    assert.same({ code = 0, signal = 0 }, lb:wait_exit())
+    for _, pid in ipairs(children) do assert.is_false(play.exists(pid)) end
+  end)
+end)
