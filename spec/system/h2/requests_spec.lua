@@ -95,6 +95,25 @@ for _, over in ipairs { "TLS", "no TLS" } do
       assert.equal("/slow", client:response(slow).body)
     end)
 
+    it("gets the end with the last bytes of a body whose length is known, and behind others", function()
+      local backend = play.backend(function(conn)
+        while true do
+          local is_counted = conn:request().target == "/counted"
+          conn:send(is_counted and "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
+            or "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")
+        end
+      end)
+      local ends
+      local client = h2_lb.client(start { backends = { backend } }, { on_frame = function(frame)
+        if frame.type == "DATA" then table.insert(ends, frame:has "END_STREAM") end
+      end })
+      for path, expected in pairs { ["/counted"] = { true }, ["/chunked"] = { false, true } } do
+        ends = {}
+        assert.equal("ab", client:fetch(path).body)
+        assert.same(expected, ends)
+      end
+    end)
+
     it("sends and gets large bodies, beside small ones", function()
       local large = ("0123456789abcdef"):rep(2 ^ 16)
       local backend = play.answering(function(request) return request.method == "POST" and request.body or "small" end)
