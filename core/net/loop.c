@@ -133,7 +133,7 @@ void loop_count_memory(void)
 
 void loop_init(struct loop *loop)
 {
-    *loop = (struct loop){.on_turn = NULL};
+    memset(loop, 0, offsetof(struct loop, outbox.bytes));
     CHECK(uv_loop_init(&loop->uv) == 0);
     loop_keep_descriptor(loop);
     CHECK(uv_check_init(&loop->uv, &loop->after_wait) == 0);

@@ -40,7 +40,6 @@ struct loop {
     uint32_t events_before; /* between the two polls before */
     uint64_t work_us;       /* since the last poll began: see loop_note_work */
     struct list_node deferred;
-    struct outbox outbox;
     struct splice splice;
     char *read_buffer; /* one for all connections: consumed before the next read */
     void *owner;
@@ -51,6 +50,7 @@ struct loop {
     bool lacks_memory; /* on_memory_full is to come though it is not full */
     /* Grows with each event, as a turn with many events may take long. NULL is fine. */
     _Atomic uint64_t *pulse;
+    struct outbox outbox; /* the last: most of it is never written, and takes no memory then */
 };
 
 struct deferred {

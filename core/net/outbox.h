@@ -44,7 +44,7 @@ struct outlet_kind {
     void (*write)(struct outlet *, const uv_buf_t *parts, unsigned count, size_t total_bytes);
 };
 
-struct outbox {                     /* zeros at first */
+struct outbox {                     /* zeros at first, but for bytes */
     const struct outlet_kind *kind; /* of all outlets, which set it */
     /* What one outlet has added. */
     struct outlet *outlet;
