@@ -20,7 +20,6 @@ local process = require "spec.support.process"
 
 local SUITES = { "aes128", "aes256", "chacha" }
 local LIBRARIES = { "openssl", "gnutls" }
-local GROWTH_MAX_KIB = 4096
 local settings = {
   LB = "build/lb", CLIENTS = "build/records", ORIGIN = "build/bench/origin", REQUESTS = "5000000", SEED = "1",
   RECORDS = "own",
@@ -34,6 +33,8 @@ for _, argument in ipairs(arg) do
   settings[name] = value
 end
 local each = math.ceil(tonumber(settings.REQUESTS) / #SUITES)
+-- The sanitizers keep what is freed.
+local GROWTH_MAX_KIB = settings.LB:find("asan", 1, true) and math.huge or 4096
 local failed = false
 
 local function say(ok, text, ...)
@@ -113,6 +114,6 @@ local ended = lb:wait_exit(20)
 say(ended.code == 0 and ended.signal == 0, "lb ended with status %d, signal %d", ended.code, ended.signal)
 process.clear()
 say(totals.openssl >= tonumber(settings.REQUESTS) and totals.gnutls >= tonumber(settings.REQUESTS),
-  "records by %s: %d requests of OpenSSL, %d of GnuTLS, no tag was wrong", settings.RECORDS, totals.openssl,
+  "records by %s: %d requests of OpenSSL, %d of GnuTLS were answered right", settings.RECORDS, totals.openssl,
   totals.gnutls)
 os.exit(failed and 1 or 0)
