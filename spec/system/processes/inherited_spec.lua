@@ -107,6 +107,18 @@ describe("a socket of systemd", function()
     assert.same({}, lb:events "spread_failed")
   end)
 
+  it("is served on after an upgrade", function()
+    local address = free_address()
+    local lb = play.balancer { listen = address, workers = 2, through = through(address), script = SCRIPT:format "" }
+    local before = listening_at(address)
+    lb:signal "sigusr2"
+    lb:event "upgrade"
+    for _ = 1, 20 do assert.equal(address, play.fetch(address).body) end
+    assert.same(before, listening_at(address))
+    lb:stop()
+    assert.same({}, lb:events "spread_failed")
+  end)
+
   it("that no listen names is refused, and what to do is said", function()
     local address, other = free_address(), free_address()
     local script = play.file("some.lua", SCRIPT:format "")

@@ -67,6 +67,22 @@ describe("systemd is told", function()
     tells("@lb-spec-" .. play.directory():match "[^/]+$")
   end)
 
+  it("that all is well also after an upgrade, by the same process", function()
+    local name = play.directory() .. "/notify"
+    local systemd = listener(name)
+    local lb = play.balancer { file = play.file("some.lua", SCRIPT:format ""),
+      env = { NOTIFY_SOCKET = name, WATCHDOG_USEC = "300000" } }
+    play.wait("READY", function() return systemd.words() == "READY=1" end)
+    lb:signal "sigusr2"
+    lb:event "upgrade"
+    play.wait("READY again", function() return systemd.words() == "READY=1 READY=1" end)
+    local before = count(systemd.told(), "WATCHDOG=1")
+    play.wait("WATCHDOG", function() return count(systemd.told(), "WATCHDOG=1") > before + 2 end)
+    lb:stop()
+    play.wait("STOPPING", function() return systemd.words() == "READY=1 READY=1 STOPPING=1" end)
+    systemd.stop()
+  end)
+
   it("nothing before lb serves", function()
     local name, serve = play.directory() .. "/notify", false
     local systemd = listener(name)
