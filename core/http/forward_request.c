@@ -241,8 +241,6 @@ static void write_forwarded(struct writer *w, const struct forward_request *r)
 static bool is_said(const struct forward_request *r, const struct hop_fields *hop,
                     enum field_kind kind, struct slice name)
 {
-    if (!r->is_trusted && r->changes == NULL)
-        return false;
     return (r->is_trusted && hop_has(hop, kind)) || changes_name(r->changes, name);
 }
 
@@ -302,15 +300,17 @@ static void write_forwarding(struct writer *w, const struct forward_request *r,
 {
     const struct slice proto = SLICE("X-Forwarded-Proto"), host = SLICE("X-Forwarded-Host"),
                        port = SLICE("X-Forwarded-Port");
+    bool others = r->is_trusted || r->changes != NULL; /* may have said it */
     struct slice asked;
 
     if (!changes_name(r->changes, SLICE("X-Forwarded-For")))
         write_forwarded_for(w, r);
-    if (!is_said(r, hop, FIELD_X_FORWARDED_PROTO, proto))
+    if (!(others && is_said(r, hop, FIELD_X_FORWARDED_PROTO, proto)))
         write_line(w, SLICE("X-Forwarded-Proto: "), r->proto);
-    if (!r->names_no_host && !is_said(r, hop, FIELD_X_FORWARDED_HOST, host))
+    if (!r->names_no_host && !(others && is_said(r, hop, FIELD_X_FORWARDED_HOST, host)))
         write_line(w, SLICE("X-Forwarded-Host: "), r->host);
-    if (!is_said(r, hop, FIELD_X_FORWARDED_PORT, port) && (asked = asked_port(r, hop)).length > 0)
+    if (!(others && is_said(r, hop, FIELD_X_FORWARDED_PORT, port)) &&
+        (asked = asked_port(r, hop)).length > 0)
         write_line(w, SLICE("X-Forwarded-Port: "), asked);
     if (r->adds_forwarded && !changes_name(r->changes, SLICE("Forwarded")))
         write_forwarded(w, r);
