@@ -5,6 +5,7 @@ local peers = require "spec.support.peers"
 local play = require "spec.support.play"
 
 local CALLS = "grpc_calls.py"
+local MANY = 10000
 local PYTHON = "/usr/bin/python3" -- as in spec.support.peers
 
 local function server(name, port)
@@ -103,29 +104,29 @@ describe("gRPC through lb", function()
   it("loses no call while a backend is stopped and started, and the script reloaded", function()
     local one, two = server "one", server "two"
     local lb = start({ one, two }, { settings = RETRIES })
-    local client = load_on(lb, 3000, 8)
-    client.at(500)
+    local client = load_on(lb, MANY, 8)
+    client.at(1000)
     two.process:signal "sigterm" -- GOAWAY; calls that are there are answered
     two.process:wait_exit()
-    client.at(1200)
+    client.at(3000)
     lb:signal "sighup"
     assert.truthy(lb:event "reload")
     two = server("two", two.port)
     lb:up(two.address)
     local codes, by_server = client.done()
-    assert.same({ OK = 3000 }, codes)
+    assert.same({ OK = MANY }, codes)
     assert.is_true(by_server.two > 100, tostring(by_server.two))
   end)
 
   it("fails no other calls than those in flight at a backend that is killed", function()
     local one, two = server "one", server "two"
     local lb = start { one, two }
-    local client = load_on(lb, 3000, 8)
-    client.at(500)
+    local client = load_on(lb, MANY, 8)
+    client.at(1000)
     two.process:signal "sigkill"
     local codes = client.done()
     -- INTERNAL: its answer had begun, and RST_STREAM ended it.
-    local unavailable, failed = codes.UNAVAILABLE or 0, 3000 - codes.OK
+    local unavailable, failed = codes.UNAVAILABLE or 0, MANY - codes.OK
     assert.equal(failed, unavailable + (codes.INTERNAL or 0))
     assert.equal(unavailable, #lb:exchanges { grpc_status = 14, backend = two.address })
     -- Its system accepts connections until the last of its sockets is closed: twice, then.
