@@ -1,6 +1,6 @@
 """A gRPC server and a client that tries everything, by gRPC's C core. Messages are plain bytes.
 
-grpc_calls.py serve NAME [PORT [CERT KEY]]
+grpc_calls.py serve NAME [[HOST:]PORT [CERT KEY]]
                                    says "listening PORT"; ends whole on SIGTERM: GOAWAY, then the calls
                                    that are there. CERT: over TLS
 grpc_calls.py try HOST:PORT [CA]   says "well" at its end, or what was wrong; CA: over TLS, to a.test
@@ -95,7 +95,7 @@ def serve(name, port="0", cert=None, key=None):
     server = grpc.server(
         concurrent.futures.ThreadPoolExecutor(32), handlers=[Echo(name)], options=[("grpc.so_reuseport", 0)]
     )
-    address = "127.0.0.1:" + port
+    address = port if ":" in port else "127.0.0.1:" + port
     port = server.add_secure_port(address, credentials_of(cert, key)) if cert else server.add_insecure_port(address)
     if port == 0:
         sys.exit("the port is taken")
