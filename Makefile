@@ -247,8 +247,12 @@ PEERS_PATH = PATH="$$PATH:/usr/sbin"
 peers-conformance: ## plays the cases of spec/cases against lb, HAProxy and nginx: FILTER=.. SHOW=nginx
 	@infra/install.sh run test peers
 	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all
-	@$(PEERS_PATH) infra/apart.sh luajit infra/peers/conformance.lua LB=$(BUILD)/lb \
-		$(foreach name,FILTER SHOW LANES,$(if $($(name)),'$(name)=$($(name))'))
+	@$(PEERS_PATH); failed=; \
+	infra/apart.sh luajit infra/peers/conformance.lua LB=$(BUILD)/lb \
+		$(foreach name,FILTER SHOW LANES,$(if $($(name)),'$(name)=$($(name))')) || failed=yes; \
+	infra/apart.sh luajit infra/peers/h2.lua LB=$(BUILD)/lb \
+		$(foreach name,FILTER SHOW,$(if $($(name)),'$(name)=$($(name))')) || failed=yes; \
+	[ -z "$$failed" ]
 
 # Lost SYNs, backends and clients in trouble: answers lost by lb, HAProxy and nginx, p99 and the longest one. Seven
 # minutes; SECONDS=5 for each row and ROWS=loss500,silent for less. infra/peers/README.md.

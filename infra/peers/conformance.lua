@@ -216,7 +216,10 @@ local function print_wrong(cases)
 end
 
 local plain, with_settings = wanted_cases()
-assert(#plain + #with_settings > 0, "no case has " .. options.FILTER)
+if #plain + #with_settings == 0 then
+  say("no case of HTTP/1 has %s", options.FILTER)
+  os.exit(0)
+end
 local versions = {}
 for _, name in ipairs(proxies.names) do
   versions[#versions + 1] = name .. " " .. play_all(name, plain, tonumber(options.LANES))

@@ -132,6 +132,8 @@ add("choice", BOTH, "limit-line limit-fields limit-head kept-fields end-to-end",
 add("lb", "haproxy", "expect persistence",
   "an expectation of HTTP/1.0 goes on, where it means nothing (RFC 9110, 10.1.1)",
   { saw = "fields added", cases = { "[Ee]xpect" } })
+add("choice", BOTH, "connection-named", "there may be any number of options in Connection",
+  { cases = { "65 options" } })
 add("lb", BOTH, [[connection-fields connection-named keep-alive forwarded-spoofed h2c upgrade trailers trace
   persistence interim upgrade-errors end-to-end]],
   "fields that Connection names, or that belong to one connection, go on (RFC 9110, 7.6.1: they must not), or what " ..

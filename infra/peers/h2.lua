@@ -66,6 +66,10 @@ for _, group in ipairs(groups) do
     end
   end
 end
+if #order == 0 then
+  print("no case of HTTP/2 has " .. options.FILTER)
+  os.exit(0)
+end
 print(("%-24s %6s"):format("rule", "cases") .. (" %8s"):rep(#names):format(unpack(names)))
 local sums = { cases = 0 }
 for _, rule in ipairs(order) do
