@@ -190,6 +190,7 @@ struct h2_stream { /* embedded; zeros before on_open gives it, or h2_open_stream
     uint32_t unconsumed; /* bytes of body that came, for h2_consumed */
     uint32_t credit;     /* consumed, and the peer does not know yet */
     uint32_t head_bytes; /* part of h2->heads_bytes */
+    uint32_t began_ms;   /* steady clock, its low bits */
     uint32_t trailers_bytes;
     uint64_t length_left;     /* of its content-length */
     struct buffer waiting;    /* body that waits for a window or the socket, then trailers */

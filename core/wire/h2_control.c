@@ -214,6 +214,17 @@ static void take_goaway(struct h2 *h, struct slice payload)
 
 /* --- RST_STREAM (6.4) --- */
 
+/* An answer that had begun: that is how a watch ends, or a call past its time. An old stream: its
+ * client lost its patience with it, and a proxy has many clients. */
+static unsigned cost_of_reset(const struct h2 *h, const struct h2_stream *s)
+{
+    uint32_t age_ms = (uint32_t)loop_now_ms(h->stream->loop) - s->began_ms;
+
+    if (h->kind->role == H2_CLIENT || age_ms >= H2_PATIENT_MS)
+        return 0; /* there are only so many */
+    return s->is_answered ? H2_COST : H2_COST_RESET;
+}
+
 static void take_reset(struct h2 *h, const struct h2_frame *frame, struct slice payload)
 {
     enum h2_code code = (enum h2_code)h2_read_32(payload.start);
@@ -227,10 +238,7 @@ static void take_reset(struct h2 *h, const struct h2_frame *frame, struct slice 
         return;
     }
     if (verdict == H2_GOES_ON) {
-        if (h->kind->role == H2_CLIENT)
-            cost = 0;             /* of ours there are only so many */
-        else if (!s->is_answered) /* else that is how a watch ends, or a call past its time */
-            cost = H2_COST_RESET;
+        cost = cost_of_reset(h, s);
         h2_stream_end(s, H2_RESET_BY_PEER, &(struct h2_reset){H2_BY_PEER, code, "RST_STREAM"});
     }
     h2_charge(h, cost, "streams that are reset");

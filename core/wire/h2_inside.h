@@ -26,7 +26,8 @@ enum {
     H2_ABUSE_REFILL = 10, /* a second; by use, 1 for each message and each so many frames */
     H2_COST = 1,          /* of a frame that asks for no work but its own */
     H2_COST_EMPTY = 5,    /* one that moves nothing, a stream that is refused */
-    H2_COST_RESET = 10,   /* work that was begun for nothing */
+    H2_COST_RESET = 10,   /* work that was begun for nothing, but for a stream that is */
+    H2_PATIENT_MS = 100,  /* so old: there are only so many of these at once */
     H2_CONTINUATIONS_MOST = 8,
     H2_BLOCK_FACTOR = 4,        /* a head may have so many times head_max, encoded */
     H2_HEADS_BYTES = 256 << 10, /* of a connection: heads to which no answer has begun */

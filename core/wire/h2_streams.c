@@ -78,6 +78,7 @@ void h2_stream_begin(struct h2 *h, struct h2_stream *s, uint32_t id)
         .state = id != 0 ? H2_OPEN : H2_IDLE,
         .send_window = h->peer_window,
         .receive_window = (int32_t)h->kind->stream_window,
+        .began_ms = (uint32_t)loop_now_ms(h->stream->loop),
         .bucket = *bucket_of(h, id),
     };
     list_init(&s->waits);

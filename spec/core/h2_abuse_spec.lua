@@ -111,6 +111,26 @@ describe("abuse", function()
     t:sent()
   end)
 
+  it("is not what a client does that loses its patience with all of its requests", function()
+    local t = server()
+    for id = 1, 5999, 200 do
+      for i = id, id + 198, 2 do t:feed(get(i)) end
+      core.talk_age(100)
+      for i = id, id + 198, 2 do t:feed(frames.rst(i, "CANCEL")) end
+      assert.is_true(core.talk_is_alive())
+    end
+    t:sent()
+  end)
+
+  it("is what it does if it never had any", function()
+    local t = server()
+    for id = 1, 199, 2 do t:feed(get(id)) end
+    core.talk_age(50)
+    for id = 1, 199, 2 do t:feed(frames.rst(id, "CANCEL")) end
+    assert.is_false(core.talk_is_alive())
+    t:sent()
+  end)
+
   it("is not what a client does that uploads in small pieces", function()
     local t = server { connection = 1000000 }
     t:feed(post(1))

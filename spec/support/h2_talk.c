@@ -412,6 +412,14 @@ int talk_window(void)
     return h2.receive_window + (int)h2.credit;
 }
 
+/* All streams have been there for so much longer. */
+void talk_age(unsigned ms)
+{
+    for (int i = 0; i < STREAMS; i++)
+        if (streams[i] != NULL)
+            streams[i]->stream.began_ms -= ms;
+}
+
 void talk_move_time(unsigned seconds)
 {
     h2.refilled_s -= seconds;

@@ -43,6 +43,7 @@ unsigned talk_open_streams(void);
 bool talk_is_paused(void);
 bool talk_is_alive(void);
 int talk_window(void);
+void talk_age(unsigned ms);
 void talk_move_time(unsigned seconds);
 ]])
 

@@ -70,6 +70,28 @@ describe("a stream of a client on a stream of a backend", function()
     staying:check()
   end)
 
+  it("is given up with 80 others, again and again, and lb behind lb takes that for no attack", function()
+    local held = {}
+    local backend = h2.backend(function(s) held[#held + 1] = s end)
+    local behind = start(backend, { name = "behind" })
+    local lb = h2_lb.start { backends = { "h2c://" .. behind.address } }
+    local staying = h2.client(lb)
+    local id = staying:get "/"
+    play.wait("the one that stays", function() return #held == 1 end)
+    for round = 1, 3 do
+      local leaving = h2.client(lb)
+      for _ = 1, 80 do leaving:get "/" end
+      play.wait("many streams", function() return #held == 1 + 80 * round end)
+      play.pause(0.15) -- so long they have waited
+      leaving:close()
+      for i = 2, #held do play.wait("its reset", function() return held[i].of.reset end) end
+    end
+    held[1]:answer "x"
+    assert.equal("x", staying:response(id).body)
+    assert.same({}, behind:events "h2_abuse")
+    staying:check()
+  end)
+
   it("that is a watch may be ended by its client, and the next one, 150 times", function()
     local backend = h2.backend(function(s)
       if s.path == "/" then return s:answer "x" end
