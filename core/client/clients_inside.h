@@ -61,7 +61,7 @@ struct clients { /* of one worker; all zero before clients_init but these six, w
     struct log_interval refused_log;       /* connections */
     struct log_interval strangers_log;     /* for client/introduction.h */
     struct log_interval tls_log;           /* for client/handshake.h, which counts in */
-    struct log_interval abuse_log;         /* for client/h2.h */
+    struct log_interval abuse_log, rules_log; /* for client/h2.h */
     struct tls_server tls;
     struct moving *moving; /* NULL: nobody moves; else it drains, too */
     bool is_draining;

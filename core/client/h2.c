@@ -126,6 +126,15 @@ static void h2_client_linger(struct client *c)
         deadline_set(c->clients->loop, &c->deadline, PATIENCE_LINGER_MS);
 }
 
+/* Until it is complete nothing else can come. */
+static void h2_client_fail_head(struct client *c)
+{
+    static const char why[] = "request head not complete within timeouts.request_head";
+
+    client_stream_note_bad(c, c->h2->wire.head_stream, INCOMING_TIMED_OUT, why);
+    h2_client_give_up(c, why);
+}
+
 void h2_client_late(struct client *c)
 {
     struct client_h2 *h = c->h2;
@@ -133,7 +142,7 @@ void h2_client_late(struct client *c)
     if (c->state == CLIENT_LINGERING)
         h2_client_linger(c);
     else if (h->is_in_head)
-        h2_client_give_up(c, "request head not complete within timeouts.request_head");
+        h2_client_fail_head(c);
     else if (h->wire.drains && !h->is_final)
         h2_client_drain_at_last(c);
     else if (h->count == 0)
@@ -196,18 +205,27 @@ static struct h2_stream *on_open(struct h2 *wire)
     return c->state == CLIENT_H2 ? &client_stream_new(c)->stream : NULL;
 }
 
-static void h2_client_tell_abuse(struct client *c, const char *why)
+static void on_malformed(struct h2 *wire, uint32_t id, const char *why)
+{
+    struct client *c = wire->owner;
+
+    if (c->state == CLIENT_H2)
+        client_stream_note_bad(c, id, INCOMING_BAD, why);
+}
+
+static void h2_client_tell(struct client *c, enum h2_code code, const char *why)
 {
     struct clients *clients = c->clients;
-    uint64_t count =
-        log_interval_count(&clients->abuse_log, loop_now_ms(clients->loop), LOG_INTERVAL_MS);
+    bool is_abuse = code == H2_ENHANCE_YOUR_CALM;
+    uint64_t count = log_interval_count(is_abuse ? &clients->abuse_log : &clients->rules_log,
+                                        loop_now_ms(clients->loop), LOG_INTERVAL_MS);
     const struct slice listener = c->listener->name;
     char ip[ADDRESS_HOST_BYTES] = "-";
 
     if (count == 0)
         return;
     (void)address_host_in(ip, (const struct sockaddr *)&c->peer);
-    log_event(LOG_WARN, "h2_abuse",
+    log_event(is_abuse ? LOG_WARN : LOG_INFO, is_abuse ? "h2_abuse" : "h2_refused",
               LOG_PAIRS({"client", ip}, {"why", why}, {"#connections", LOG_NUMBER(count)}),
               "%.*s: a connection of %s was ended: %s", (int)listener.length, listener.start, ip,
               why);
@@ -217,13 +235,13 @@ static void on_broken(struct h2 *wire, enum h2_code code, const char *why)
 {
     struct client *c = wire->owner;
 
-    if (code == H2_ENHANCE_YOUR_CALM)
-        h2_client_tell_abuse(c, why);
+    h2_client_tell(c, code, why);
     h2_client_end(c);
 }
 
 static const struct h2_events events = {
     .on_open = on_open,
+    .on_malformed = on_malformed,
     .on_head = client_stream_take_head,
     .on_body = client_stream_take_body,
     .on_end = client_stream_take_end,

@@ -99,6 +99,8 @@ void client_stream_end_request(struct client_stream *);  /* the same: memory is 
 
 /* --- h2_request.c --- */
 
+/* A request that is no stream, as its head is not right or not complete: for the log. */
+void client_stream_note_bad(struct client *, uint32_t id, enum incoming_fault, const char *text);
 void client_stream_take_head(struct h2_stream *, const struct h2_head *);
 void client_stream_take_body(struct h2_stream *, struct slice);
 void client_stream_take_end(struct h2_stream *, const struct h2_head *trailers);

@@ -21,6 +21,18 @@ static void stream_refuse(struct client_stream *s, enum incoming_fault fault, co
     s->in.client->clients->events->on_bad_request(s->in.client->clients, &s->in, fault, text);
 }
 
+void client_stream_note_bad(struct client *c, uint32_t id, enum incoming_fault fault,
+                            const char *text)
+{
+    struct client_stream *s = client_stream_new(c);
+
+    s->is_closed = s->in.is_unheard = s->in.body_complete = true;
+    s->in.stream_id = id;
+    s->in.began_us = loop_event_us(c->stream.loop);
+    s->in.parse.head.version = VERSION_2;
+    stream_refuse(s, fault, text);
+}
+
 /* A backend of HTTP/1.1 asks for a key (RFC 6455, 4.1), which HTTP/2 has not (RFC 8441, 5). */
 static struct slice stream_add_key(struct client_stream *s, struct slice lines)
 {

@@ -100,6 +100,7 @@ struct incoming {
     bool answers_in_chunks; /* between two events nothing of a chunk is missing */
     bool needs_reset;       /* the client would take an end for that of the answer */
     uint8_t head_begun;     /* bytes of the next head that are out: client/watch.c */
+    bool is_unheard;        /* the client was refused already: what is answered is for the log */
     bool is_cut;            /* we end it, not the client: draining took too long */
     bool is_done;
     struct parse parse; /* the last: incoming_begin */

@@ -193,7 +193,7 @@ static void reply_speak_grpc(struct reply *reply, struct incoming *in)
 size_t reply_send(struct incoming *in, const struct config *config, struct reply *reply)
 {
     bool may_have_body = reply->status != 204 && reply->status != 304;
-    bool shows_body = may_have_body && !incoming_is_head(in);
+    bool shows_body = may_have_body && !incoming_is_head(in) && !in->is_unheard;
 
     if (reply->status >= 400 && in->parse.has_head && grpc_is(incoming_head(in)))
         reply_speak_grpc(reply, in);

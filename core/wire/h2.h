@@ -54,6 +54,8 @@ struct h2_events {
     /* server: a valid head has come; on_head follows at once. Gives the stream (zeros, or one that
      * was released), or NULL: the peer gets REFUSED_STREAM. */
     struct h2_stream *(*on_open)(struct h2 *);
+    /* server: a head of a request is malformed: RST_STREAM follows. NULL: none. */
+    void (*on_malformed)(struct h2 *, uint32_t stream, const char *why); /* static text */
     /* The head. client: interim ones, too; never a 101. */
     void (*on_head)(struct h2_stream *, const struct h2_head *);
     void (*on_body)(struct h2_stream *, struct slice); /* borrowed; not empty; h2_consumed counts */

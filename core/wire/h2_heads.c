@@ -88,6 +88,14 @@ static void refuse(struct h2 *h, uint32_t id)
         h2_charge(h, H2_COST_EMPTY, "streams that are refused");
 }
 
+static void refuse_malformed(struct h2 *h, uint32_t id, const char *why)
+{
+    if (h->kind->events->on_malformed != NULL)
+        h->kind->events->on_malformed(h, id, why);
+    if (h2_is_alive(h))
+        h2_fail_stream(h, id, H2_PROTOCOL_ERROR, why);
+}
+
 static bool has_place(const struct h2 *h, const struct h2_head *head)
 {
     return h->open_streams < h->kind->streams &&
@@ -100,7 +108,7 @@ static void take_request(struct h2 *h, uint32_t id, struct h2_head *head)
 
     head->is_end = h->head_ends;
     if (head->is_end && head->has_length && head->length > 0) {
-        h2_fail_stream(h, id, H2_PROTOCOL_ERROR, "less DATA than content-length says");
+        refuse_malformed(h, id, "less DATA than content-length says");
         return;
     }
     s = has_place(h, head) ? h->kind->events->on_open(h) : NULL;
@@ -162,6 +170,8 @@ static void end_head(struct h2 *h, struct slice block)
         why = "a stream that depends on itself"; /* RFC 7540, 5.3.1 */
     if (h->head_verdict == H2_BREAKS_STREAM)
         h2_fail_stream(h, id, H2_STREAM_CLOSED, "a head behind the end");
+    else if (why != NULL && kind == H2_REQUEST)
+        refuse_malformed(h, id, why);
     else if (why != NULL)
         h2_fail_stream(h, id, H2_PROTOCOL_ERROR, why);
     else

@@ -173,6 +173,19 @@ describe("a connection of HTTP/2", function()
     assert.equal("FRAME_SIZE_ERROR", client:goaway().code)
     assert.equal("end", client:ended_by_peer())
     assert.equal("a", other:fetch("/").body)
+    local event = lb:event "h2_refused"
+    assert.same({ "127.0.0.1", 1 }, { event.client, event.connections })
+  end)
+
+  it("whose head is not complete in time ends, as nothing else can come; its line has 408", function()
+    local lb = h2_lb.start { backends = { play.hello "a" }, settings = "timeouts = { request_head = 0.3 }," }
+    local client = h2_lb.client(lb)
+    assert.equal("a", client:fetch("/").body)
+    client:send(frames.headers(3, { { ":method", "GET" } }, { open = true }))
+    assert.equal("NO_ERROR", client:goaway().code)
+    assert.equal("end", client:ended_by_peer())
+    local line = lb:exchange { stream = 3 }
+    assert.same({ 408, "request head not complete within timeouts.request_head" }, { line.status, line.note })
   end)
 
   it("that its client leaves ends its requests at their backends", function()

@@ -222,6 +222,22 @@ describe("a request of HTTP/2", function()
     assert.equal(499, lb:exchange { stream = id }.status)
   end)
 
+  it("that breaks the rules of HTTP/2 has a line in the log, though its client gets a reset", function()
+    local lb = h2_lb.start { backends = { play.hello "a" } }
+    local client = h2_lb.client(lb)
+    for why, fields in pairs {
+      ["no valid field name"] = { { "X-A", "1" } }, ["a field of the connection"] = { { "connection", "close" } },
+      ["less DATA than content-length says"] = { { "content-length", "1" } },
+    } do
+      local id = client:get("/", { fields = fields })
+      assert.equal("PROTOCOL_ERROR", client:response(id).reset)
+      local line = lb:exchange { stream = id }
+      assert.same({ 400, why, 0 }, { line.status, line.note, line.bytes_out })
+      assert.equal("a", client:fetch("/").body)
+    end
+    assert.equal(0, #lb:events "h2_refused")
+  end)
+
   it("is seen by scripts as any other", function()
     local lb = h2_lb.start {
       tls = true, settings = [[choose = function(ctx)
