@@ -302,6 +302,8 @@ static void on_end(struct stream *s, int status)
         watch_begin_probing(c);
     else if (status == 0 && c->state == CLIENT_LINGERING && stream_backlog(s) > 0)
         return; /* the deadline ends it, or the drained queue */
+    else if (status == 0 && c->state == CLIENT_H2)
+        h2_client_take_end(c);
     else if (c->state == CLIENT_INTRODUCTION)
         introduction_end(c);
     else

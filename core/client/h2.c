@@ -16,6 +16,7 @@ enum {
     STREAM_WINDOW_TOP = 262144,
     CONNECTION_WINDOW = 1048576, /* of all bodies */
     DRAIN_MS = 1000,             /* for the answer to the PING */
+    PROBE_FIRST_MS = 5,          /* a reset needs a round trip */
 };
 
 static const struct h2_events events;
@@ -43,6 +44,8 @@ static void h2_client_watch(struct client *c)
     const struct config_timeouts *timeouts = &c->clients->timeouts;
     struct client_h2 *h = c->h2;
 
+    if (c->has_ended) /* then it is probed */
+        return;
     if (h->is_in_head)
         deadline_set(loop, &c->deadline, patience_ms(PATIENCE_HEAD, timeouts));
     else if (h->wire.drains && !h->is_final)
@@ -60,6 +63,12 @@ static void h2_client_end(struct client *c)
 {
     if (c->state != CLIENT_H2)
         return;
+    if (c->has_ended)
+        stream_flush(&c->stream);
+    if (c->has_ended && stream_backlog(&c->stream) == 0) {
+        client_close(c);
+        return;
+    }
     client_enter(c, CLIENT_LINGERING);
     resting_note(c, CLIENTS_LEAVING);
     deadline_rest(&c->h2->age);
@@ -84,7 +93,7 @@ static void h2_client_give_up(struct client *c, const char *why)
 
 void h2_client_drain(struct client *c)
 {
-    if (c->state != CLIENT_H2 || c->h2->wire.drains)
+    if (c->state != CLIENT_H2 || c->h2->wire.drains || c->has_ended)
         return;
     h2_drain(&c->h2->wire);
     if (!c->h2->is_in_head)
@@ -135,12 +144,48 @@ static void h2_client_fail_head(struct client *c)
     h2_client_give_up(c, why);
 }
 
+/* A client that has closed looks like one that sends no more, and answers a PING by a reset. */
+static void h2_client_probe(struct client *c)
+{
+    if (stream_is_dead(&c->stream)) {
+        client_close(c);
+        return;
+    }
+    if (patience_probes(&c->checks))
+        h2_ping(&c->h2->wire);
+    deadline_set(c->clients->loop, &c->deadline, PATIENCE_UNSEEN_MS);
+}
+
+void h2_client_take_end(struct client *c)
+{
+    struct client_h2 *h = c->h2;
+
+    h->is_in_head = false;
+    for (struct list_node *node = h->streams.next; node != &h->streams; node = node->next) {
+        struct client_stream *s = list_entry(node, struct client_stream, node);
+
+        if (!s->is_closed && !s->stream.has_end) {
+            client_stream_close(s, H2_CANCEL);
+            client_stream_note_gone(s);
+        }
+    }
+    h->is_final = true;
+    if (h->count == 0) {
+        client_close(c);
+        return;
+    }
+    h2_ping(&h->wire);
+    deadline_set(c->clients->loop, &c->deadline, PROBE_FIRST_MS);
+}
+
 void h2_client_late(struct client *c)
 {
     struct client_h2 *h = c->h2;
 
     if (c->state == CLIENT_LINGERING)
         h2_client_linger(c);
+    else if (c->has_ended)
+        h2_client_probe(c);
     else if (h->is_in_head)
         h2_client_fail_head(c);
     else if (h->wire.drains && !h->is_final)

@@ -56,6 +56,8 @@ void h2_client_begin(struct client *); /* enters H2; what is read goes to h2_cli
 void h2_client_take(struct client *, struct slice bytes);
 void h2_client_drained(struct client *);
 void h2_client_late(struct client *); /* its deadline has passed, in H2 or LINGERING */
+/* It sends no more: what it has asked for whole is answered, unless it is gone. */
+void h2_client_take_end(struct client *);
 /* Two GOAWAYs: what is under way is answered, and what the client sends before it hears of it. */
 void h2_client_drain(struct client *);
 void h2_client_say_end(struct client *); /* GOAWAY leaves now; the caller closes */

@@ -188,6 +188,32 @@ describe("a connection of HTTP/2", function()
     assert.same({ 408, "request head not complete within timeouts.request_head" }, { line.status, line.note })
   end)
 
+  for _, over in ipairs { "TLS", "no TLS" } do
+    it("whose client sends no more answers what it has asked for whole, over " .. over, function()
+      local goes_on
+      local backend = play.backend(function(conn)
+        local head = conn:head()
+        if head.target == "/part" then return conn:ended_by_peer() end
+        play.wait("the word", function() return goes_on end)
+        conn:send("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n", ("x"):rep(20000))
+      end)
+      local lb = h2_lb.start { backends = { backend }, tls = over == "TLS" }
+      local client = h2_lb.client(lb)
+      local one, two = client:get "/one", client:get "/two"
+      local part = client:get("/part", { open = true })
+      client:ping()
+      play.wait("the backend", function() return backend.served == 3 end)
+      client:finish()
+      assert.equal("CANCEL", client:response(part).reset)
+      assert.equal(499, lb:exchange({ path = "/part" }).status)
+      goes_on = true
+      assert.equal(20000, #client:response(one).body)
+      assert.equal(20000, #client:response(two).body)
+      assert.equal("end", client:ended_by_peer())
+      assert.same({ 200, 200 }, { lb:exchange({ path = "/one" }).status, lb:exchange({ path = "/two" }).status })
+    end)
+  end
+
   it("that its client leaves ends its requests at their backends", function()
     local backend = patient()
     local lb = h2_lb.start { backends = { backend } }
