@@ -144,6 +144,26 @@ static void h2_client_fail_head(struct client *c)
     h2_client_give_up(c, why);
 }
 
+/* It has used up its window, and no more credit will come. */
+static bool h2_client_is_stuck(const struct client_stream *s)
+{
+    return h2_backlog(&s->stream) > 0 && stream_backlog(&s->in.client->stream) == 0;
+}
+
+static void h2_client_cancel(struct client *c, bool (*what)(const struct client_stream *))
+{
+    struct list_node *head = &c->h2->streams;
+
+    for (struct list_node *node = head->next; node != head; node = node->next) {
+        struct client_stream *s = list_entry(node, struct client_stream, node);
+
+        if (!s->is_closed && what(s)) {
+            client_stream_close(s, H2_CANCEL);
+            client_stream_note_gone(s);
+        }
+    }
+}
+
 /* A client that has closed looks like one that sends no more, and answers a PING by a reset. */
 static void h2_client_probe(struct client *c)
 {
@@ -151,9 +171,15 @@ static void h2_client_probe(struct client *c)
         client_close(c);
         return;
     }
+    h2_client_cancel(c, h2_client_is_stuck);
     if (patience_probes(&c->checks))
         h2_ping(&c->h2->wire);
     deadline_set(c->clients->loop, &c->deadline, PATIENCE_UNSEEN_MS);
+}
+
+static bool h2_client_lacks_end(const struct client_stream *s)
+{
+    return !s->stream.has_end;
 }
 
 void h2_client_take_end(struct client *c)
@@ -161,14 +187,7 @@ void h2_client_take_end(struct client *c)
     struct client_h2 *h = c->h2;
 
     h->is_in_head = false;
-    for (struct list_node *node = h->streams.next; node != &h->streams; node = node->next) {
-        struct client_stream *s = list_entry(node, struct client_stream, node);
-
-        if (!s->is_closed && !s->stream.has_end) {
-            client_stream_close(s, H2_CANCEL);
-            client_stream_note_gone(s);
-        }
-    }
+    h2_client_cancel(c, h2_client_lacks_end);
     h->is_final = true;
     if (h->count == 0) {
         client_close(c);

@@ -214,6 +214,18 @@ describe("a connection of HTTP/2", function()
     end)
   end
 
+  it("whose client sends no more, and has given too little credit, ends with what that was for", function()
+    local lb = h2_lb.start { backends = { play.hello(("a"):rep(100)) } }
+    local client = h2_lb.client(lb, { settings = { { "INITIAL_WINDOW_SIZE", 10 } }, credit = false })
+    client:settled()
+    local id = client:get "/"
+    client:wait("ten bytes", function() return client:stream(id).length == 10 end)
+    client:finish()
+    assert.equal("CANCEL", client:response(id).reset)
+    assert.equal("end", client:ended_by_peer())
+    assert.equal(1, #lb:exchanges { path = "/" })
+  end)
+
   it("that its client leaves ends its requests at their backends", function()
     local backend = patient()
     local lb = h2_lb.start { backends = { backend } }
