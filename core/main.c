@@ -14,6 +14,7 @@
 #include "net/tls_selftest.h"
 #include "os/children.h"
 #include "os/program.h"
+#include "process/ask.h"
 #include "process/demo.h"
 #include "process/ready.h"
 #include "process/succession.h"
@@ -143,6 +144,8 @@ static int run_command(const struct options *options, struct slice help)
         return fflush(stdout) == 0 ? 0 : 1;
     case OPTIONS_VERSION:
         return print_version();
+    case OPTIONS_ASK:
+        return ask_run(options);
     case OPTIONS_DEMO:
         signals_expect();
         return demo_run(options);
@@ -150,6 +153,8 @@ static int run_command(const struct options *options, struct slice help)
         return run(options);
     case OPTIONS_CHECK:
     case OPTIONS_READY:
+        if (options->command == OPTIONS_READY && options->admin != NULL)
+            return ask_run(&(struct options){.ask = ASK_READY, .admin = options->admin});
         break;
     }
     return with_settings(options);

@@ -125,6 +125,11 @@
 ---@field body? string
 ---@field headers? table<string, string>
 
+---@class (exact) lb.AdminSettings
+---@field listen string|string[]
+---@field token? string
+---@field hosts? string|string[]
+
 --- What a script returns.
 ---@class (exact) lb.Script
 ---@field listen? string|(string|lb.Listener)[]
@@ -140,6 +145,7 @@
 ---@field pages? lb.PageSettings
 ---@field log? lb.LogSettings
 ---@field tls? lb.TlsSettings
+---@field admin? string|lb.AdminSettings
 ---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
 ---@field timeouts? lb.TimeoutSettings
 ---@field limits? lb.LimitSettings

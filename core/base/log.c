@@ -13,17 +13,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MESSAGE_BYTES_MAX = 2048, CLOSE_WAIT_MS = 200 };
+enum { MESSAGE_BYTES_MAX = 2048, CLOSE_WAIT_MS = 200, TAP_BYTES_MAX = 2048 };
 
 static struct {
     enum log_format events, lines;
-    enum log_level least;
+    enum log_level least, opened; /* opened: what log_open said */
     const char *process;
     struct outlet out, err;
     char *path;               /* of standard output, as log_use_file got it, or NULL */
     struct half_line *halves; /* of the two files; shared by all processes */
     struct buffer line;       /* of the event that is being put together */
     uint64_t dropped;
+    struct log_tap {
+        bool (*are_wanted)(void *owner);
+        void (*on_event)(void *owner, struct slice json);
+        void *owner;
+    } tap;
 } state;
 
 static bool is_one_file(void)
@@ -56,7 +61,7 @@ void log_open(enum log_format events, enum log_format lines, enum log_level leas
 {
     state.events = events;
     state.lines = lines;
-    state.least = least;
+    state.least = state.opened = least;
     state.process = process;
     check_speak_json(events == LOG_JSON ? process : NULL);
     state.dropped = 0;
@@ -65,6 +70,18 @@ void log_open(enum log_format events, enum log_format lines, enum log_level leas
     if (state.path != NULL)
         outlet_know_path(&state.out, state.path);
     share_halves();
+}
+
+void log_tap(bool (*are_wanted)(void *owner), void (*on_event)(void *owner, struct slice json),
+             void *owner)
+{
+    state.tap = (struct log_tap){are_wanted, on_event, owner};
+}
+
+void log_set_least(int level)
+{
+    if (state.least <= LOG_ERROR)
+        state.least = level == LOG_AS_OPENED ? state.opened : (enum log_level)level;
 }
 
 void log_mute(void)
@@ -157,6 +174,18 @@ static void format_text(struct buffer *line, const char *level, const char *mess
     log_append_escaped(line, slice_of(message), MESSAGE_BYTES_MAX, LOG_TEXT);
 }
 
+/* Shortens the members until the line fits: a cut line would not be JSON. */
+static void format_json_within(struct buffer *line, const char *level, const char *event,
+                               const struct log_pair *pairs, const char *message, size_t room)
+{
+    for (size_t limit = MESSAGE_BYTES_MAX; limit > 0; limit /= 2) {
+        buffer_clear(line);
+        format_json(line, level, event, pairs, message, limit);
+        if (buffer_length(line) < room)
+            break;
+    }
+}
+
 static void put_event(enum log_level level, const char *event, const struct log_pair *pairs,
                       const char *message)
 {
@@ -164,15 +193,15 @@ static void put_event(enum log_level level, const char *event, const struct log_
     struct buffer *line = &state.line;
 
     buffer_clear(line);
+    if (state.tap.on_event != NULL && state.tap.are_wanted(state.tap.owner)) {
+        format_json_within(line, names[level], event, pairs, message, TAP_BYTES_MAX);
+        state.tap.on_event(state.tap.owner, buffer_slice(line));
+        buffer_clear(line);
+    }
     if (state.events == LOG_TEXT)
         format_text(line, names[level], message);
-    else /* shortens the members until the line fits: a cut line would not be JSON */
-        for (size_t limit = MESSAGE_BYTES_MAX; limit > 0; limit /= 2) {
-            buffer_clear(line);
-            format_json(line, names[level], event, pairs, message, limit);
-            if (buffer_length(line) < OUTLET_LINE_BYTES_MAX)
-                break;
-        }
+    else
+        format_json_within(line, names[level], event, pairs, message, OUTLET_LINE_BYTES_MAX);
     outlet_put(&state.err, buffer_slice(line));
 }
 

@@ -40,6 +40,14 @@ const char *log_seconds(char room[LOG_NUMBER_BYTES], uint64_t ms);
  * before the fork is the parent's. */
 void log_open(enum log_format events, enum log_format lines, enum log_level least,
               const char *process);
+/* From now on, over any log_open, each event that is logged goes to on_event, too, as one JSON
+ * object, if are_wanted. */
+void log_tap(bool (*are_wanted)(void *owner), void (*on_event)(void *owner, struct slice json),
+             void *owner);
+/* From now on that is the least level that is logged; LOG_AS_OPENED: that of log_open. Not of a
+ * process that is mute. */
+enum { LOG_AS_OPENED = -1 };
+void log_set_least(int level);
 void log_mute(void); /* no event from now on, of this process */
 bool log_wants(enum log_level);
 enum log_format log_event_format(void);

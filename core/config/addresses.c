@@ -42,7 +42,7 @@ static struct slice without_scheme(struct slice text)
 
 /* --- listen --- */
 
-static const char *parse_listen(struct address *address, struct slice text, struct buffer *full)
+const char *addresses_parse_listen(struct address *address, struct slice text, struct buffer *full)
 {
     const char *words;
 
@@ -54,9 +54,7 @@ static const char *parse_listen(struct address *address, struct slice text, stru
     words = address_parse(address, buffer_slice(full), true);
     if (words != NULL)
         return words;
-    if (address->kind == ADDRESS_UNIX)
-        return "listening on a unix socket is not available in this version";
-    if (address->kind == ADDRESS_IP)
+    if (address->kind != ADDRESS_NAME)
         return NULL;
     if (!slice_is_nocase(slice_of(address->host), SLICE("localhost")))
         return "cannot listen on a name: write an address of this machine, or :port for all of "
@@ -90,8 +88,10 @@ static bool add_listen(struct config *config, struct slice text, struct buffer *
 {
     struct buffer full = {0};
     struct address address;
-    const char *words = parse_listen(&address, text, &full);
+    const char *words = addresses_parse_listen(&address, text, &full);
 
+    if (words == NULL && address.kind == ADDRESS_UNIX)
+        words = "listening on a unix socket is not available in this version";
     if (words == NULL && address.port != 0 && listens_on(config, &address))
         words = "listed twice";
     if (words == NULL && config->listen_count == ADDRESSES_LISTEN_MAX)

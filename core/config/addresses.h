@@ -22,6 +22,11 @@ bool addresses_add_listen(struct config *, struct slice text, struct buffer *wro
 bool addresses_add_given_listen(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 bool addresses_add_backends(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 
+/* What listens: IP or unix, never a name. NULL, or what is wrong with it; *full gets the text in
+ * full. */
+const char *addresses_parse_listen(struct address *, struct slice text,
+                                   struct buffer *full) MUST_USE;
+
 /* Networks, into trusted_proxies; twice the same is fine. */
 bool addresses_add_trusted(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 

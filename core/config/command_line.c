@@ -16,10 +16,24 @@ static const char help[] =
     "  lb [OPTIONS] [balancer.lua]    run; the script is ./balancer.lua unless given, and the\n"
     "                                 built-in one if there are backends and no such file\n"
     "  lb check [OPTIONS] FILE        check a script and print the settings in effect\n"
-    "  lb ready [OPTIONS] [FILE]      does the lb with this script accept connections? For health\n"
+    "  lb ready [OPTIONS] [FILE]      is the lb with this script ready? Its admin listener says\n"
+    "                                 it; without one: does it accept connections? For health\n"
     "                                 checks: the exit status says it\n"
     "  lb demo [OPTIONS] [FILE]       try it: two backends and a balancer in front of them\n"
     "  lb version                     print the versions of lb and its libraries\n"
+    "\n"
+    "Of an lb that runs, by its admin listener:\n"
+    "  lb status                      how it is, and its backends\n"
+    "  lb backends                    only the backends\n"
+    "  lb drain NAME                  the backend gets no more requests\n"
+    "  lb undrain NAME                it gets requests again\n"
+    "  lb weight NAME N|script        it gets another part of the requests\n"
+    "  lb eject NAME SECONDS          it gets no requests for so long\n"
+    "  lb readmit NAME                it is no longer ejected\n"
+    "  lb get KEY                     what lb.get gives a script\n"
+    "  lb set KEY VALUE [SECONDS]     what it will give, for so long\n"
+    "  lb log LEVEL SECONDS           the level of the log, for so long\n"
+    "  lb reload                      load the script, and say what came of it\n"
     "\n"
     "Options (--name VALUE or --name=VALUE):\n"
     "  --listen ADDRESS               where to listen: host:port, [v6]:port, or :port for all\n"
@@ -36,6 +50,10 @@ static const char help[] =
     "  --watch, --no-watch            load the script when it, or a module next to it, is\n"
     "                                 saved, or not; default: in lb demo, and if a terminal\n"
     "                                 is there\n"
+    "  --admin ADDRESS                of the admin listener that is asked: unix:/path or\n"
+    "                                 host:port; default: unix:/run/lb/admin.sock\n"
+    "  --wait SECONDS                 with lb drain: until it has no request any more\n"
+    "  --why TEXT                     kept with what is changed\n"
     "  --version                      the same as lb version\n"
     "  -h, --help                     this text\n"
     "\n"
@@ -65,6 +83,8 @@ struct parser {
     const char *const *words; /* behind the program's name */
     int count, at;
     bool watch_given;
+    size_t which; /* of the commands, if it is one that asks; and its words */
+    unsigned words_taken;
 };
 
 static bool fail_with_value(struct parser *p, const char *option, const char *expected,
@@ -141,6 +161,24 @@ static bool take_drain_timeout(struct parser *p, const char *value)
     return true;
 }
 
+static bool take_admin(struct parser *p, const char *value)
+{
+    p->options->admin = value;
+    return true;
+}
+
+static bool take_wait(struct parser *p, const char *value)
+{
+    p->options->wait = value;
+    return true;
+}
+
+static bool take_why(struct parser *p, const char *value)
+{
+    p->options->why = value;
+    return true;
+}
+
 static bool take_watch(struct parser *p, const char *value)
 {
     (void)value;
@@ -183,6 +221,9 @@ static const struct {
     {"--log-level", take_log_level, true},
     {"--pid-file", take_pid_file, true},
     {"--drain-timeout", take_drain_timeout, true},
+    {"--admin", take_admin, true},
+    {"--wait", take_wait, true},
+    {"--why", take_why, true},
     {"--watch", take_watch, false},
     {"--no-watch", take_no_watch, false},
     {"--version", take_version, false},
@@ -194,9 +235,27 @@ enum { KNOWN_COUNT = sizeof known / sizeof *known };
 static const struct {
     const char *name;
     enum options_command command;
+    /* Of OPTIONS_ASK: */
+    enum options_ask ask;
+    unsigned least, most; /* words behind it */
+    const char *words;    /* what they are */
 } commands[] = {
-    {"check", OPTIONS_CHECK},     {"ready", OPTIONS_READY}, {"demo", OPTIONS_DEMO},
-    {"version", OPTIONS_VERSION}, {"help", OPTIONS_HELP},
+    {"check", OPTIONS_CHECK, 0, 0, 0, ""},
+    {"ready", OPTIONS_READY, 0, 0, 0, ""},
+    {"demo", OPTIONS_DEMO, 0, 0, 0, ""},
+    {"version", OPTIONS_VERSION, 0, 0, 0, ""},
+    {"help", OPTIONS_HELP, 0, 0, 0, ""},
+    {"status", OPTIONS_ASK, ASK_STATUS, 0, 0, ""},
+    {"backends", OPTIONS_ASK, ASK_BACKENDS, 0, 0, ""},
+    {"drain", OPTIONS_ASK, ASK_DRAIN, 1, 1, "NAME"},
+    {"undrain", OPTIONS_ASK, ASK_UNDRAIN, 1, 1, "NAME"},
+    {"weight", OPTIONS_ASK, ASK_WEIGHT, 2, 2, "NAME N"},
+    {"eject", OPTIONS_ASK, ASK_EJECT, 2, 2, "NAME SECONDS"},
+    {"readmit", OPTIONS_ASK, ASK_READMIT, 1, 1, "NAME"},
+    {"get", OPTIONS_ASK, ASK_GET, 1, 1, "KEY"},
+    {"set", OPTIONS_ASK, ASK_SET, 2, 3, "KEY VALUE [SECONDS]"},
+    {"log", OPTIONS_ASK, ASK_LOG, 2, 2, "LEVEL SECONDS"},
+    {"reload", OPTIONS_ASK, ASK_RELOAD, 0, 0, ""},
 };
 
 enum { COMMANDS_COUNT = sizeof commands / sizeof *commands };
@@ -270,6 +329,21 @@ static bool check_script(struct parser *p, const char *word)
     return false;
 }
 
+static bool fail_words(struct parser *p)
+{
+    buffer_printf(p->message, "lb: expected lb %s%s%s; see lb --help", commands[p->which].name,
+                  commands[p->which].most > 0 ? " " : "", commands[p->which].words);
+    return false;
+}
+
+static bool take_word(struct parser *p, const char *word)
+{
+    if (p->words_taken == commands[p->which].most || *word == '\0')
+        return fail_words(p);
+    p->options->ask_words[p->words_taken++] = word;
+    return true;
+}
+
 static bool parse_word(struct parser *p, const char *word, bool is_first)
 {
     struct options *o = p->options;
@@ -278,8 +352,12 @@ static bool parse_word(struct parser *p, const char *word, bool is_first)
         if (strcmp(word, commands[i].name) == 0) {
             if (o->command != OPTIONS_HELP)
                 o->command = commands[i].command;
+            o->ask = commands[i].ask;
+            p->which = i;
             return true;
         }
+    if (o->command == OPTIONS_ASK)
+        return take_word(p, word);
     if (o->script_given || o->command == OPTIONS_VERSION || *word == '\0') {
         buffer_printf(p->message, "lb: unexpected '%.80s'; see lb --help", word);
         return false;
@@ -348,6 +426,9 @@ int options_parse(struct options *options, int argc, char **argv, struct buffer 
         .drain_timeout_ms = DRAIN_SECONDS * 1000,
     };
     if (!parse_words(&p))
+        return OPTIONS_USAGE;
+    if (options->command == OPTIONS_ASK && p.words_taken < commands[p.which].least &&
+        !fail_words(&p))
         return OPTIONS_USAGE;
     if (options->command == OPTIONS_HELP)
         buffer_append_text(message, help);

@@ -1,9 +1,9 @@
 /*
  * command_line - the command line and the environment, as a plain struct.
  *
- * lb [balancer.lua], lb check FILE, lb ready [FILE], lb demo [FILE], lb version; --help is the
- * reference. Options win over the environment, the environment over the script (config/load.h does
- * the latter).
+ * lb [balancer.lua], lb check FILE, lb ready [FILE], lb status and others; --help is the reference.
+ * Options win over the environment, the environment over the script (config/load.h does the
+ * latter).
  * Nothing is printed and nothing exits here.
  */
 #ifndef CONFIG_COMMAND_LINE_H
@@ -28,7 +28,26 @@ enum options_command {
     OPTIONS_DEMO,
     OPTIONS_VERSION,
     OPTIONS_HELP,
+    OPTIONS_ASK, /* of a running lb: process/ask.h */
 };
+
+enum options_ask {
+    ASK_STATUS,
+    ASK_BACKENDS,
+    ASK_READY,
+    ASK_DRAIN,
+    ASK_UNDRAIN,
+    ASK_WEIGHT,
+    ASK_EJECT,
+    ASK_READMIT,
+    ASK_GET,
+    ASK_SET,
+    ASK_LOG,
+    ASK_RELOAD,
+    ASKS
+};
+
+enum { OPTIONS_ASK_WORDS = 3 };
 
 struct options {
     enum options_command command;
@@ -41,6 +60,10 @@ struct options {
     const char *pid_file; /* NULL: none */
     uint64_t drain_timeout_ms;
     bool watches; /* a script that is saved is loaded */
+    enum options_ask ask;
+    const char *ask_words[OPTIONS_ASK_WORDS]; /* behind its name; NULL behind the last */
+    const char *admin;                        /* where it asks; NULL: at the usual place */
+    const char *wait, *why;                   /* or NULL */
 };
 
 /* 0: do what options->command says; for OPTIONS_HELP *message is the help text,

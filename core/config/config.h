@@ -207,6 +207,21 @@ struct config_log {                /* config/logging.h */
     bool host;
 };
 
+enum {
+    CONFIG_ADMIN_LISTEN_MAX = 8,
+    CONFIG_ADMIN_HOSTS_MAX = 16,
+    CONFIG_ADMIN_HOST_BYTES = 254,  /* with the NUL */
+    CONFIG_ADMIN_TOKEN_BYTES = 257, /* the same */
+};
+
+/* Plain bytes, so that an edition copies it as it is: config_print hides the token. */
+struct config_admin {                                            /* config/admin.h */
+    struct address listen[CONFIG_ADMIN_LISTEN_MAX];              /* IP or unix */
+    char token[CONFIG_ADMIN_TOKEN_BYTES];                        /* "": none */
+    char hosts[CONFIG_ADMIN_HOSTS_MAX][CONFIG_ADMIN_HOST_BYTES]; /* lower case */
+    unsigned listen_count, hosts_count;                          /* listen_count 0: no admin */
+};
+
 struct config_script {
     uint64_t budget_ms;   /* of CPU, per call, between two awaits; 0: none */
     uint64_t await_ms;    /* of the clock, a call that awaits */
@@ -256,6 +271,7 @@ struct config {
     /* "LISTEN": gives listeners without TLS though the script has tls; NULL: nothing does */
     const char *plain_by;
     struct config_log log;
+    struct config_admin admin;
 };
 
 struct config_given_list {

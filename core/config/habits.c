@@ -7,14 +7,10 @@ struct habit {
 };
 
 static const struct habit words[] = {
-    {"reload", "SIGHUP makes a running lb load its script: kill -HUP $(cat FILE), with the FILE of "
-               "--pid-file"},
     {"stop", "SIGTERM ends a running lb: kill $(cat FILE), with the FILE of --pid-file"},
     {"quit", "SIGTERM ends a running lb: kill $(cat FILE), with the FILE of --pid-file"},
     {"restart", "SIGTERM ends a running lb, then start it again; for a changed script SIGHUP will "
                 "do: kill -HUP $(cat FILE), with the FILE of --pid-file"},
-    {"status", "kill -0 $(cat FILE), with the FILE of --pid-file, shows whether it runs; its log "
-               "has each request and each change of a backend"},
     {"start", "lb FILE runs a script, and stays in the foreground"},
     {"run", "lb FILE runs a script"},
     {"serve", "lb FILE runs a script"},

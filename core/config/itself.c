@@ -28,7 +28,7 @@ static bool is_any(const struct sockaddr *socket)
                                         : IN6_IS_ADDR_UNSPECIFIED(&as_v6(socket)->sin6_addr);
 }
 
-static bool is_loopback(const struct sockaddr *socket)
+bool itself_is_loopback(const struct sockaddr *socket)
 {
     return socket->sa_family == AF_INET
                ? ntohl(as_v4(socket)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET
@@ -38,7 +38,7 @@ static bool is_loopback(const struct sockaddr *socket)
 static bool is_of_this_machine(const struct sockaddr *socket)
 {
     struct ifaddrs *all;
-    bool found = is_loopback(socket);
+    bool found = itself_is_loopback(socket);
 
     if (found || getifaddrs(&all) != 0)
         return found;
@@ -107,4 +107,22 @@ const struct config_listen *itself_is(const struct config *config, unsigned i)
                   address->port))
             return &config->listen[j];
     return NULL;
+}
+
+bool itself_is_admin(const struct config *config, unsigned i)
+{
+    const struct address *address = &config->backends[i].address;
+    struct sockaddr_in6 target;
+    bool has_target = find_target(address, &target);
+
+    for (unsigned j = 0; j < config->admin.listen_count; j++) {
+        const struct address *listen = &config->admin.listen[j];
+
+        if (listen->kind == ADDRESS_UNIX
+                ? address->kind == ADDRESS_UNIX && strcmp(address->host, listen->host) == 0
+                : has_target && takes(config, &listen->socket.any, (const struct sockaddr *)&target,
+                                      address->port))
+            return true;
+    }
+    return false;
 }

@@ -188,7 +188,7 @@ static void keep_wishes(lua_State *lua, struct config *config)
 }
 
 /* Where it stands: an option, one of a list, or a text. */
-static void refuse_itself(struct load *load, const char *text, unsigned i, const char *listen)
+static void refuse_itself(struct load *load, unsigned i, const char *what, const char *listen)
 {
     struct fields_wrong *wrong = &load->wrong;
     char path[32];
@@ -196,9 +196,9 @@ static void refuse_itself(struct load *load, const char *text, unsigned i, const
     snprintf(path, sizeof path, "backends[%u]", i + 1);
     snprintf(wrong->path, sizeof wrong->path, "%s",
              source_has(load->source, path) ? path : "backends");
-    buffer_printf(&wrong->message, "%s: '%s': that is lb itself, which listens on %s",
+    buffer_printf(&wrong->message, "%s: '%s': that is %s%s",
                   load->given->backends.count > 0 ? load->given->backends.source : wrong->path,
-                  text, listen);
+                  load->config->backends[i].text, what, listen);
     if (load->given->backends.count > 0)
         append_clean(load->error, buffer_slice(&wrong->message));
     else
@@ -214,7 +214,9 @@ static void check_itself(struct load *load)
         const struct config_listen *listen = itself_is(config, i);
 
         if (listen != NULL)
-            refuse_itself(load, config->backends[i].text, i, listen->text);
+            refuse_itself(load, i, "lb itself, which listens on ", listen->text);
+        else if (itself_is_admin(config, i))
+            refuse_itself(load, i, "the admin address of this lb itself", "");
     }
 }
 

@@ -1,4 +1,5 @@
 /* print - the effective settings, as the script that would give them. */
+#include "config/admin.h"
 #include "config/logging.h"
 #include "config/probes.h"
 #include "config/remotes.h"
@@ -168,6 +169,7 @@ void config_print(const struct config *config, struct buffer *out)
     tls_print(config, out);
     print_pages(out, config);
     logging_print(config, out);
+    admin_print(&config->admin, out);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         print_group(out, config, &settings_groups[i]);
     buffer_printf(out, "  -- choose: %s\n",

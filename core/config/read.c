@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "config/addresses.h"
+#include "config/admin.h"
 #include "config/habits.h"
 #include "config/logging.h"
 #include "config/pages.h"
@@ -14,7 +15,6 @@
 
 enum { TAGS_MAX = 32, NAMES_MAX = 32, WEIGHT_MAX = 65535, IN_FLIGHT_MAX = 1000000 };
 
-static const char standard_listen[] = "0.0.0.0:3030";
 static const char not_in_list[] =
     "an address with options is a table in the list: { { \"%s\", %s = true } }";
 
@@ -107,10 +107,8 @@ bool read_given(struct config *config, const struct config_given *given, struct 
         buffer_printf(&words, "expected 'auto' or 1 to %d, got '%.40s'", SEGMENT_WORKERS_MAX,
                       workers);
     }
-    if (!is_fine) {
-        buffer_printf(wrong, "%s: ", source != NULL ? source : "option");
-        buffer_append(wrong, buffer_slice(&words));
-    }
+    if (!is_fine)
+        buffer_printf(wrong, "%s: %s", source != NULL ? source : "option", buffer_text(&words));
     buffer_dispose(&words);
     return is_fine;
 }
@@ -207,7 +205,7 @@ static void read_listen(struct config *config, struct fields *root)
     if (config->listen_count == 0 && !root->wrong->is_set) {
         struct buffer words = {0};
 
-        if (!addresses_add_listen(config, slice_of(standard_listen), &words))
+        if (!addresses_add_listen(config, SLICE("0.0.0.0:3030"), &words))
             fail_with_words(root, "listen", 0, &words);
     }
 }
@@ -470,7 +468,8 @@ void read_settings(struct config *config, const struct config_given *given, stru
         "forwarded", "pages",    "health",  "timeouts",   "limits",
         "script",    "init",     "choose",  "on_failure", "on_response",
         "on_health", "on_done",  "trace",   "body_first", "reuse",
-        "via",       "log",      "tls",     "h2",         NULL};
+        "via",       "log",      "tls",     "h2",         "admin",
+        NULL};
 
     habits_check_settings(root);
     fields_check_names(root, known);
@@ -491,6 +490,7 @@ void read_settings(struct config *config, const struct config_given *given, stru
     fields_flag(root, "via", &config->via);
     pages_read(config, root);
     logging_read(config, given, root);
+    admin_read(&config->admin, root);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         read_group(config, root, &settings_groups[i]);
     read_hooks(config, root);

@@ -1,5 +1,6 @@
 #include "health/tally.h"
 
+#include "shared/changes.h"
 #include "shared/evidence.h"
 
 #include <errno.h>
@@ -75,6 +76,9 @@ static void log_change(const struct tally *t, bool up)
     struct buffer reason = {0};
 
     tally_describe(t, &reason);
+    changes_note(t->segment, t->backend->slot,
+                 changes_before(t->segment, t->backend->slot, up ? "down" : "up"),
+                 up ? "up" : "down", "check", buffer_text(&reason));
     verdict_log(up, t->backend->name, t->backend->text, &reason);
     buffer_dispose(&reason);
 }

@@ -78,7 +78,7 @@ local getenv = env.os.getenv
 -- names, and its table may have them besides.
 local SETTINGS = {}
 for _, name in ipairs {
-  "listen", "backends", "workers", "fallback", "trusted_proxies", "forwarded", "trace", "via", "body_first",
+  "listen", "admin", "backends", "workers", "fallback", "trusted_proxies", "forwarded", "trace", "via", "body_first",
   "reuse", "pages", "log", "tls", "health", "timeouts", "limits", "script", "init", "choose",
   "on_response", "on_failure", "on_done", "on_health",
 } do

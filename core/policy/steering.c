@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "shared/backend_standing.h"
 #include "shared/board.h"
+#include "shared/changes.h"
+#include "shared/steer.h"
 #include "shared/weight.h"
 
 #include <stdio.h>
@@ -23,6 +25,7 @@ bool steering_eject(struct segment *segment, uint32_t slot, const char *name, do
         !board_eject(segment, slot, (uint64_t)(seconds * 1000) + 1, clock_steady_ms()))
         return false;
     snprintf(text, sizeof text, "%.*s", (int)(why_length < 65536 ? why_length : 65536), why);
+    changes_note(segment, slot, "up", "ejected", "script", text);
     log_event(LOG_WARN, "backend_ejected", LOG_PAIRS({"backend", name}, {"reason", text}),
               "%s is ejected for %g s by the script: %s", name, seconds, text);
     return true;
@@ -33,8 +36,10 @@ bool steering_drain(struct segment *segment, uint32_t slot, const char *name, bo
     const struct log_pair *pairs = LOG_PAIRS({"backend", name});
 
     if (!segment_has_slot(segment, slot) ||
-        !standing_drain(segment, slot, draining, clock_steady_ms()))
+        !steer_drain_by_script(segment, slot, draining, clock_steady_ms()))
         return false;
+    changes_note(segment, slot, draining ? "up" : "draining", draining ? "draining" : "up",
+                 "script", "");
     if (draining)
         log_event(LOG_INFO, "backend_draining", pairs, "%s drains: it gets no more requests", name);
     else
@@ -45,9 +50,14 @@ bool steering_drain(struct segment *segment, uint32_t slot, const char *name, bo
 void steering_set_weight(struct segment *segment, uint32_t slot, const char *name,
                          uint32_t in_script, uint32_t weight)
 {
-    if (!segment_has_slot(segment, slot) || weight > WEIGHT_MAX ||
-        !weight_set(segment, slot, in_script, weight))
+    char before[LOG_NUMBER_BYTES];
+
+    if (!segment_has_slot(segment, slot) || weight > WEIGHT_MAX)
         return;
+    log_number(before, weight_of(segment, slot, in_script));
+    if (!steer_weigh_by_script(segment, slot, in_script, weight))
+        return;
+    changes_note(segment, slot, before, LOG_NUMBER(weight), "script", "weight");
     log_event(
         LOG_INFO, "backend_weight", LOG_PAIRS({"backend", name}, {"#weight", LOG_NUMBER(weight)}),
         "%s has weight %u now%s", name, weight, weight == 0 ? ": it gets no new requests" : "");

@@ -7,6 +7,7 @@
 #include "os/children.h"
 #include "os/pulse.h"
 #include "process/monitor_script.h"
+#include "shared/events.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -63,6 +64,7 @@ static void on_pulse(struct deadline *d)
     struct monitor *m = list_entry(d, struct monitor, pulse);
 
     deadline_set(&m->loop, &m->pulse, PULSE_EVERY_MS);
+    (void)events_follow_level(m->segment, loop_now_ms(&m->loop), NULL);
 }
 
 static void on_woken(uv_poll_t *handle, int status, int events)
@@ -127,6 +129,7 @@ int monitor_run(const struct config *first, struct edition *edition, struct segm
     struct monitor *m = &monitor;
     const struct config *config;
 
+    m->segment = segment;
     m->edition = edition;
     m->number = atomic_load(&edition->offered);
     config = load_settings(m, first, segment);
@@ -137,7 +140,6 @@ int monitor_run(const struct config *first, struct edition *edition, struct segm
     m->loop.owner = m;
     m->loop.on_turn = on_turn;
     m->loop.pulse = &segment->monitor_pulse;
-    m->segment = segment;
     totals_begin(&segment->totals[SEGMENT_MONITOR].totals);
     deadline_init(&m->log_retry, on_log_retry);
     deadline_init(&m->pulse, on_pulse);

@@ -1,6 +1,8 @@
 #include "process/ready.h"
 
+#include "config/admin.h"
 #include "net/address.h"
+#include "process/ask.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -43,12 +45,29 @@ static int connects(const struct sockaddr *to)
     return error;
 }
 
+/* Of the first of its addresses, which may tell more than that it accepts connections. */
+static int ask_admin(const struct config_admin *admin)
+{
+    struct options options = {.ask = ASK_READY};
+    struct buffer address = {0};
+    int status;
+
+    admin_format_listen(&admin->listen[0], &address);
+    options.admin = buffer_text(&address);
+    status = ask_run(&options);
+    buffer_dispose(&address);
+    return status;
+}
+
 int ready_run(const struct config *config)
 {
     const struct config_listen *listen = &config->listen[0];
     struct address to = reachable(listen->address);
-    int error = connects(&to.socket.any);
+    int error;
 
+    if (config->admin.listen_count > 0)
+        return ask_admin(&config->admin);
+    error = connects(&to.socket.any);
     if (error == 0)
         return 0;
     fprintf(stderr, "lb: not ready: %s does not accept connections: %s\n", listen->text,

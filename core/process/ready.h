@@ -1,5 +1,6 @@
 /*
- * ready - lb ready: does the lb with these settings accept connections? For health checks.
+ * ready - lb ready: is the lb with these settings ready? Its admin listener says it; without one,
+ * it is ready if it accepts connections. For health checks.
  */
 #ifndef PROCESS_READY_H
 #define PROCESS_READY_H

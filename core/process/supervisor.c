@@ -18,6 +18,7 @@
 #include "process/announce.h"
 #include "process/supervisor_inside.h"
 #include "shared/board.h"
+#include "shared/events.h"
 #include "shared/evidence.h"
 #include "shared/tickets.h"
 #include "shared/wake.h"
@@ -175,6 +176,14 @@ static void step_starting(struct supervisor *s)
         fail_to_start(s, "start_failed", "no worker could start; the reason is in the lines above");
 }
 
+/* Those that may have clients: all but the monitor and the admin process. */
+static unsigned serving(const struct supervisor *s)
+{
+    unsigned monitor = s->children.list[s->reload.monitor].pid != 0;
+
+    return children_running(&s->children) - monitor - admin_child_is_running(&s->admin);
+}
+
 static void supervisor_step(struct supervisor *s)
 {
     uint64_t now_ms = clock_steady_ms();
@@ -196,10 +205,12 @@ static void supervisor_step(struct supervisor *s)
         start_due(s);
         break;
     case SUPERVISOR_DRAINING:
-        if (children_running(&s->children) == 1 && s->children.list[s->reload.monitor].pid != 0)
-            supervisor_enter(s, SUPERVISOR_QUITTING, QUIT_MS); /* its script may keep it busy */
-        else if (now_ms >= s->state_ends_ms && children_running(&s->children) > 0)
+        if (children_running(&s->children) > 0 && serving(s) == 0) {
+            admin_child_end(&s->admin);
+            supervisor_enter(s, SUPERVISOR_QUITTING, QUIT_MS); /* a script may keep the monitor */
+        } else if (now_ms >= s->state_ends_ms && children_running(&s->children) > 0) {
             supervisor_quit(s);
+        }
         break;
     case SUPERVISOR_QUITTING:
         if (now_ms >= s->state_ends_ms) {
@@ -260,6 +271,8 @@ static uint64_t supervisor_next_ms(const struct supervisor *s, bool log_waits)
     next_ms = sooner(next_ms, s->state_ends_ms);
     next_ms = sooner(next_ms, watch_next_ms(&s->watch));
     next_ms = sooner(next_ms, notify_next_ms(&s->notify));
+    if (admin_child_is_wanted(&s->admin)) /* /live looks whether it moves */
+        next_ms = sooner(next_ms, now_ms + PULSE_LOOK_MS);
     if (s->state == SUPERVISOR_RUNNING) {
         next_ms = sooner(next_ms, s->pulse.looked_ms + PULSE_LOOK_MS);
         if (!upgrade_is_tried(s))
@@ -284,6 +297,8 @@ static void supervisor_loop(struct supervisor *s)
             ask_for_script(s);
         supervisor_tell(s); /* a reload begins: it may be over after the step */
         children_reap(&s->children);
+        atomic_fetch_add(&s->segment->supervisor_pulse, 1);
+        (void)events_follow_level(s->segment, clock_steady_ms(), NULL);
         supervisor_step(s);
         supervisor_tell(s);
         if (s->state >= SUPERVISOR_DRAINING && children_running(&s->children) == 0)
@@ -307,8 +322,10 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
         if (pid_file_open(&s->pid_file, s->options->pid_file) != 0)
             buffer_printf(&error, "--pid-file: cannot write %s: %s", s->options->pid_file,
                           strerror(errno));
-        else if (sockets_listen(&s->sockets, &error) == 0)
+        else if (admin_child_open(&s->admin, s->sockets.beside, &error) == 0 &&
+                 sockets_listen(&s->sockets, &error) == 0)
             return true;
+        admin_child_close(&s->admin);
         sockets_close(&s->sockets);
     }
     check_last_words("start_failed", "lb: %s", buffer_text(&error));
@@ -318,11 +335,11 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
 
 static void begin_children(struct supervisor *s)
 {
-    unsigned count = s->reload.trial + 2; /* with that of an upgrade; then guests */
+    unsigned count = s->admin.which + 1; /* then guests */
 
     upgrade_init(&s->upgrade, s->reload.trial + 1);
     children_init(&s->children, count + takeover_guests(s), s);
-    pulse_init(&s->pulse, s->config->workers + 1, clock_steady_ms());
+    pulse_init(&s->pulse, count, clock_steady_ms());
     spread_init(&s->spread, s->segment, &s->pulse, &s->sockets);
     s->children.run = supervisor_run_child;
     s->children.on_died = supervisor_on_child_died;
@@ -333,6 +350,7 @@ static void begin_children(struct supervisor *s)
     children_name(&s->children, s->reload.monitor, "monitor", 0);
     children_name(&s->children, s->reload.trial, "trial", 0);
     children_name(&s->children, s->upgrade.trial, "upgrade", 0);
+    children_name(&s->children, s->admin.which, "admin", 0);
     takeover_begin(s, count);
 }
 
@@ -352,6 +370,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     atomic_store(&s->segment->workers_count, s->config->workers);
     totals_begin(&s->segment->totals[SEGMENT_SUPERVISOR].totals);
     begin_children(s);
+    admin_child_begin(&s->admin, s->takeover.handover != NULL);
     notify_open(&s->notify);
     mem_give_back(); /* what loading the script took, or each child would have it, too */
     if (takeover_is_on(s)) {
@@ -383,7 +402,12 @@ int supervisor_run(const struct supervisor_task *task)
                            .options = task->options,
                            .signals = task->signals,
                            .takeover.handover = task->handover,
-                           .watch.fd = -1};
+                           .watch.fd = -1,
+                           .admin = {.first = task->config,
+                                     .segment = task->segment,
+                                     .children = &s.children,
+                                     .reload = &s.reload,
+                                     .which = task->config->workers + 3}};
     struct buffer notice = {0};
 
     if (!supervisor_share(&s)) {
@@ -400,6 +424,7 @@ int supervisor_run(const struct supervisor_task *task)
     buffer_dispose(&notice);
     supervisor_loop(&s);
     pid_file_remove(&s.pid_file);
+    admin_child_close(&s.admin);
     log_event(LOG_INFO, "stop", NULL, "stopped");
     log_close();
     takeover_close(&s);

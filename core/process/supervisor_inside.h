@@ -14,6 +14,7 @@
 #include "os/pulse.h"
 #include "os/sockets.h"
 #include "os/spread.h"
+#include "process/admin_child.h"
 #include "process/handover.h"
 #include "reload/reload.h"
 #include "reload/watch.h"
@@ -63,13 +64,14 @@ struct supervisor {
     int segment_fd; /* -1: it cannot be handed over */
     const struct options *options;
     struct sockets sockets;
-    struct children children; /* the workers, the monitor, reload's, upgrade's, the guests */
+    struct children children; /* workers, the monitor, reload's, upgrade's, the admin, guests */
     int channels[SEGMENT_WORKERS_MAX]; /* by worker: our ends; -1: none */
     int channel;                       /* the other end of the one that is being started */
-    struct pulse pulse;                /* of the workers and the monitor */
+    struct pulse pulse;                /* of the workers, the monitor, the admin */
     struct spread spread;
     struct reload reload;
     struct watch watch;
+    struct admin_child admin;
     int signals;
     enum state state;
     uint64_t state_ends_ms; /* the latest moment for the next state */

@@ -97,7 +97,8 @@ static void add_child(const struct supervisor *s, unsigned which, struct buffer 
     bool is_worker = which < s->config->workers;
     size_t begun;
 
-    if (child->pid == 0 || which == s->reload.trial || which == s->upgrade.trial)
+    if (child->pid == 0 || which == s->reload.trial || which == s->upgrade.trial ||
+        which == s->admin.which)
         return;
     begun = records_begin(out, "child");
     records_add(out, "name", slice_of(child->name));
@@ -265,6 +266,7 @@ static void upgrade_go(struct supervisor *s)
     handover_keep(buffer_slice(&text), true);
     program_keep(fd, true);
     handover_name(fd, false);
+    admin_child_stop(&s->admin);
     log_close(); /* it waits for who reads the last lines */
     error = program_run();
     log_open(s->options->event_format, s->options->line_format, s->options->log_level,

@@ -19,6 +19,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static bool is_worker(const struct supervisor *s, unsigned which)
+{
+    return which < s->reload.monitor;
+}
+
 static void close_channel(struct supervisor *s, unsigned worker)
 {
     if (s->channels[worker] >= 0)
@@ -45,6 +50,11 @@ _Noreturn void supervisor_run_child(void *owner, unsigned which)
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
     if (which != s->reload.trial)
         edition_only_read(s->reload.edition);
+    if (which == s->admin.which) {
+        sockets_close(&s->sockets);
+        admin_child_run(&s->admin);
+    }
+    admin_sockets_close(&s->admin.sockets);
     if (which == s->reload.monitor) {
         sockets_close(&s->sockets);
         exit(monitor_run(s->config, s->reload.edition, s->segment));
@@ -96,7 +106,7 @@ void supervisor_start_child(struct supervisor *s, unsigned which)
         start_worker(s, which);
     else
         children_start(&s->children, which);
-    if (which <= s->reload.monitor)
+    if (which <= s->admin.which)
         pulse_begin(&s->pulse, which, clock_steady_ms());
 }
 
@@ -105,22 +115,33 @@ void supervisor_start_child(struct supervisor *s, unsigned which)
 static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms)
 {
     const struct child *child = &s->children.list[which];
+    bool is_of_workers = is_worker(s, which), is_monitor = which == s->reload.monitor;
 
-    announce_hung(child, which == s->reload.monitor, still_ms);
+    announce_hung(child,
+                  is_of_workers ? "worker_hung"
+                  : is_monitor  ? "monitor_hung"
+                                : "admin_hung",
+                  still_ms);
     s->children.list[which].ends_as = CHILD_HUNG;
     kill(child->pid, SIGKILL); /* it may be stopped, where no other signal reaches it */
     pulse_begin(&s->pulse, which, clock_steady_ms());
 }
 
+static uint64_t events_of(const struct supervisor *s, unsigned which)
+{
+    if (is_worker(s, which))
+        return atomic_load(&segment_worker(s->segment, which)->pulse);
+    return atomic_load(which == s->reload.monitor ? &s->segment->monitor_pulse
+                                                  : &s->segment->admin_pulse);
+}
+
 static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_ms)
 {
-    bool is_monitor = which == s->reload.monitor;
-    const struct segment_worker *worker = is_monitor ? NULL : segment_worker(s->segment, which);
-    uint64_t events = atomic_load(is_monitor ? &s->segment->monitor_pulse : &worker->pulse);
     bool is_loading =
-        s->reload.state == RELOAD_FOLLOWING || (!is_monitor && atomic_load(&worker->ready) == 0);
+        s->reload.state == RELOAD_FOLLOWING ||
+        (is_worker(s, which) && atomic_load(&segment_worker(s->segment, which)->ready) == 0);
     uint64_t bound_ms = is_loading ? PULSE_STILL_START_MS : PULSE_STILL_MS + s->reload.budget_ms;
-    uint64_t still_ms = pulse_still_ms(&s->pulse, which, events, now_ms);
+    uint64_t still_ms = pulse_still_ms(&s->pulse, which, events_of(s, which), now_ms);
     pid_t pid = s->children.list[which].pid;
 
     if (pid != 0 && still_ms >= PULSE_SPREAD_MS &&
@@ -135,6 +156,8 @@ void supervisor_look_after_children(struct supervisor *s)
 
     for (unsigned i = 0; is_due && i <= s->reload.monitor; i++)
         look_after_child(s, i, now_ms);
+    if (is_due)
+        look_after_child(s, s->admin.which, now_ms);
     spread_look(&s->spread, now_ms);
     tickets_keep_up(s->segment, now_ms);
 }
@@ -147,8 +170,9 @@ static void count_death(const struct supervisor *s, unsigned which)
                                                [CHILD_HUNG] = TOTALS_WORKERS_HUNG,
                                                [CHILD_SLOW] = TOTALS_WORKERS_REPLACED};
 
-    totals_add(which == s->reload.monitor ? TOTALS_MONITORS_DIED
-                                          : counts[s->children.list[which].ends_as],
+    totals_add(which == s->admin.which      ? TOTALS_ADMINS_DIED
+               : which == s->reload.monitor ? TOTALS_MONITORS_DIED
+                                            : counts[s->children.list[which].ends_as],
                1);
 }
 
@@ -178,6 +202,7 @@ void supervisor_on_child_died(void *owner, unsigned which, int status)
 {
     struct supervisor *s = owner;
     bool is_monitor = which == s->reload.monitor, is_stopping = s->state >= SUPERVISOR_DRAINING;
+    bool is_admin = which == s->admin.which;
 
     if (which == s->reload.trial && !is_stopping)
         reload_on_tried(&s->reload, status);
@@ -185,17 +210,21 @@ void supervisor_on_child_died(void *owner, unsigned which, int status)
         upgrade_on_tried(s, status);
     if (which >= s->takeover.first)
         takeover_on_guest_died(s, which, status);
-    if (which > s->reload.monitor)
+    if (which > s->reload.monitor && !is_admin)
+        return;
+    if (is_admin && admin_child_on_ended(&s->admin))
         return;
     segment_note_change(s->segment);
     if (is_monitor && !is_stopping && reload_on_monitor_ended(&s->reload))
         return;
     if (!is_stopping || (s->state == SUPERVISOR_DRAINING && status != 0))
         children_log_death(&s->children, which, status,
-                           is_monitor ? "monitor_died" : "worker_died");
+                           is_admin     ? "admin_died"
+                           : is_monitor ? "monitor_died"
+                                        : "worker_died");
     if (!is_stopping)
         count_death(s, which);
-    if (!is_monitor)
+    if (is_worker(s, which))
         on_worker_died(s, which, status);
     if (!is_stopping && s->takeover.state != TAKEOVER_FAILED)
         children_start_later(&s->children, which);

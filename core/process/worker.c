@@ -22,6 +22,7 @@
 #include "proxy/exchange.h"
 #include "proxy/old_plans.h"
 #include "reload/edition.h"
+#include "shared/events.h"
 #include "shared/wake.h"
 
 #include <errno.h>
@@ -290,8 +291,7 @@ static void on_hangup(uv_signal_t *handle, int number)
 
 static void on_reopen(uv_signal_t *handle, int number)
 {
-    (void)handle;
-    (void)number;
+    (void)handle, (void)number;
     (void)log_reopen(NULL);
 }
 
@@ -374,6 +374,7 @@ static void on_pulse(struct deadline *d)
     struct worker *w = list_entry(d, struct worker, pulse);
 
     deadline_set(&w->loop, &w->pulse, PULSE_EVERY_MS);
+    (void)events_follow_level(w->segment, loop_now_ms(&w->loop), NULL);
     entrance_look(&w->entrance);
     if (++w->pulses % TICK_PULSES == 0)
         worker_tick(w);
@@ -383,8 +384,7 @@ static void on_woken(uv_poll_t *handle, int status, int events)
 {
     struct worker *w = worker_of(handle->loop->data);
 
-    (void)status;
-    (void)events;
+    (void)status, (void)events;
     wake_hear(w->segment, w->proxy.worker);
     entrance_look(&w->entrance);
     queue_note_woken(&w->proxy.queue);

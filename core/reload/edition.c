@@ -1,6 +1,7 @@
 #include "reload/edition.h"
 
 #include "base/mem.h"
+#include "config/admin.h"
 #include "config/certificates.h"
 #include "config/load.h"
 #include "config/output.h"
@@ -91,6 +92,7 @@ static void copy_what_is_not_printed(struct config *to, const struct config *fro
     to->has_on_done = from->has_on_done;
     to->has_on_health = from->has_on_health;
     to->has_once_timers = from->has_once_timers;
+    to->admin = from->admin;
 }
 
 /* It takes the place of what is there. */
@@ -132,10 +134,28 @@ bool edition_draft(struct edition *e, const struct config *config, struct buffer
     }
     copy_what_is_not_printed(&draft->about, config);
     draft->backends = config->backends_count;
-    for (unsigned i = 0; i < draft->backends; i++)
+    for (unsigned i = 0; i < draft->backends; i++) {
         draft->identities[i] =
             slots_identity(config->backends[i].name, config->backends[i].written);
+        admin_describe(config, i, &draft->roster[i]);
+    }
     return true;
+}
+
+void edition_call_the_roll(const struct edition_text *text, struct segment *segment)
+{
+    for (unsigned i = 0; i < text->backends; i++)
+        roster_put(segment, text->slots[i], &text->roster[i]);
+}
+
+void edition_call_the_first(const struct config *first, struct segment *segment)
+{
+    struct roster_entry entry;
+
+    for (unsigned i = 0; i < first->backends_count; i++) {
+        admin_describe(first, i, &entry);
+        roster_put(segment, first->backends[i].slot, &entry);
+    }
 }
 
 /* --- the editions --- */
@@ -151,6 +171,7 @@ void edition_keep(struct edition *e, uint64_t number)
     memcpy(text->settings, draft->settings, draft->settings_bytes);
     memcpy(text->script, draft->script, draft->script_bytes);
     memcpy(text->modules, draft->modules, draft->modules_bytes);
+    memcpy(text->roster, draft->roster, draft->backends * sizeof *draft->roster);
     text->is_first = number == EDITION_FIRST;
 }
 

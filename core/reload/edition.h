@@ -33,8 +33,9 @@ struct edition_text {
     bool is_first;      /* what every process has inherited, and need not read */
     char settings[EDITION_SETTINGS_BYTES];
     char script[EDITION_SCRIPT_BYTES];
-    char modules[EDITION_MODULES_BYTES]; /* lua/bundle.h */
-    struct vault certificates;           /* config/certificates.h */
+    char modules[EDITION_MODULES_BYTES];              /* lua/bundle.h */
+    struct roster_entry roster[SEGMENT_BACKENDS_MAX]; /* the backends, in order */
+    struct vault certificates;                        /* config/certificates.h */
 };
 
 struct edition_answers {       /* of workers and monitor: a mapping of its own, as they write it */
@@ -80,6 +81,9 @@ bool edition_draft(struct edition *, const struct config *, struct buffer *error
 void edition_offer(struct edition *);
 void edition_follow(struct edition *);
 void edition_allow(struct edition *, unsigned workers);
+/* Who the backends are, by slot, for processes without a script: of a text, of the first one. */
+void edition_call_the_roll(const struct edition_text *, struct segment *);
+void edition_call_the_first(const struct config *, struct segment *);
 void edition_keep(struct edition *, uint64_t number); /* the draft is this one; for the first */
 const struct edition_text *edition_current(const struct edition *);
 void edition_take_back(struct edition *); /* the edition before is the next one, for all */

@@ -11,7 +11,10 @@
 #include "shared/backend_numbers.h"
 #include "shared/backend_standing.h"
 #include "shared/board.h"
+#include "shared/changes.h"
 #include "shared/parking.h"
+#include "shared/reloaded.h"
+#include "shared/steer.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -67,6 +70,7 @@ int reload_init(struct reload *r, const struct config *first, const struct optio
         r->slots.identity[b->slot] = slots_identity(b->name, b->written);
         r->edition->draft.slots[i] = (uint16_t)b->slot;
     }
+    edition_call_the_first(first, segment);
     if (edition_draft(r->edition, first, &ignored)) /* what the next one is compared with */
         edition_keep(r->edition, EDITION_FIRST);
     buffer_dispose(&ignored);
@@ -101,6 +105,7 @@ static void reload_try(struct reload *r)
         return;
     }
     r->began_ms = clock_steady_ms();
+    reloaded_begin(r->segment, r->began_ms);
     *r->report = (struct reload_report){0};
     r->trial_granted_ms = 0;
     reload_enter(r, RELOAD_TRYING, TRY_MAX_MS);
@@ -131,6 +136,10 @@ static unsigned line_of(const struct reload *r, const char *message)
 
 static void reload_refuse(struct reload *r, const char *why)
 {
+    struct reloaded result = {.line = line_of(r, why)};
+
+    snprintf(result.text, sizeof result.text, "%s", why);
+    reloaded_end(r->segment, &result);
     totals_add(TOTALS_RELOADS_REFUSED, 1);
     log_event(LOG_ERROR, "reload_refused",
               LOG_PAIRS({"script", r->options->script}, {"#line", LOG_NUMBER(line_of(r, why))},
@@ -178,6 +187,8 @@ static void open_slots(struct reload *r, const struct edition_text *draft)
         if (slots_has(&r->slots, slot))
             continue;
         standing_clear(r->segment, slot);
+        steer_clear(r->segment, slot);
+        changes_clear(r->segment, slot);
         if (r->slots.identity[slot] == 0)
             numbers_clear(r->segment, slot);
         board_open_slot(r->segment, slot);
@@ -218,6 +229,9 @@ static void note_changes(struct reload *r, struct edition_text *draft)
     draft->has_new_files = files_differ && !text_differs && buffer_length(&r->changed) == 0;
     if (files_differ && !names_group(buffer_slice(&r->changed), SLICE("tls")))
         note_change(r, "tls");
+    if (strcmp(now->about.admin.token, draft->about.admin.token) != 0 &&
+        !names_group(buffer_slice(&r->changed), SLICE("admin")))
+        note_change(r, "admin.token");
     if (text_differs)
         note_change(r, "text");
 }
@@ -248,6 +262,7 @@ bool reload_on_monitor_ended(struct reload *r)
 static void reload_offer(struct reload *r)
 {
     struct edition_text *draft = &r->edition->draft;
+    struct buffer why = {0};
     bool is_for_monitor;
 
     r->tried_ms = clock_steady_ms() - r->began_ms;
@@ -256,8 +271,14 @@ static void reload_offer(struct reload *r)
         reload_refuse(r, "too many removed backends are still in use");
         return;
     }
+    if (!r->may_offer(r->owner, draft, &why)) {
+        reload_refuse(r, buffer_text(&why));
+        buffer_dispose(&why);
+        return;
+    }
     note_changes(r, draft);
     open_slots(r, draft);
+    edition_call_the_roll(draft, r->segment);
     is_for_monitor =
         !draft->has_new_files || certificates_are_for_backends(vault_slice(&draft->certificates));
     edition_offer(r->edition); /* wipes the draft's certificates */
@@ -309,6 +330,7 @@ static void reload_go_back(struct reload *r, const char *why)
     slots_take(r);
     parking_forget(r->segment);
     edition_take_back(r->edition);
+    edition_call_the_roll(edition_current(r->edition), r->segment);
     renew_monitor(r);
     begin_rollout(r);
 }
@@ -361,18 +383,30 @@ static void warn_of_kept(const struct reload *r)
                   "%s cannot change while lb runs: restart it for the new value", what);
 }
 
+static void reload_tell(struct reload *r, const char *changed)
+{
+    struct reloaded result = {.is_taken = true,
+                              .edition = atomic_load(&r->edition->current),
+                              .ms = clock_steady_ms() - r->began_ms};
+
+    snprintf(result.text, sizeof result.text, "%s", changed);
+    reloaded_end(r->segment, &result);
+}
+
 static void reload_finish(struct reload *r)
 {
     const char *ms = LOG_NUMBER(clock_steady_ms() - r->began_ms), *changed;
 
     rollout_end(&r->rollout);
     leave_slots(r);
+    r->on_settled(r->owner);
     if (r->goes_back) {
         reload_refuse(r, r->report->message);
         return;
     }
     totals_add(TOTALS_RELOADS, 1);
     changed = buffer_text(&r->changed);
+    reload_tell(r, changed);
     log_event(LOG_INFO, "reload",
               LOG_PAIRS({"script", r->options->script},
                         {"#backends", LOG_NUMBER(edition_current(r->edition)->backends)},

@@ -53,6 +53,11 @@ struct reload { /* embedded in the supervisor */
     uint64_t budget_ms; /* script.budget_ms: the largest of all scripts so far */
     unsigned added, removed;
     struct buffer changed; /* names of settings */
+    /* Can the draft have what it needs besides? If not, *why says so, and it is refused; and all go
+     * by a script, that one or the one before. */
+    bool (*may_offer)(void *owner, const struct edition_text *draft, struct buffer *why);
+    void (*on_settled)(void *owner);
+    void *owner;
 };
 
 /* Borrows everything. 0, or -1 and errno if the system refuses. */

@@ -85,6 +85,11 @@ uint64_t segment_layout(void)
         offsetof(struct segment, wakes),
         offsetof(struct segment, table),
         offsetof(struct segment, tickets),
+        sizeof(struct roster_entry),
+        offsetof(struct segment, roster),
+        offsetof(struct segment, events),
+        offsetof(struct segment, changes),
+        offsetof(struct segment, reloaded),
     };
 
     return hash_add(HASH_START, (struct slice){(const char *)marks, sizeof marks});

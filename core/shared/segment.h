@@ -56,6 +56,13 @@ enum {
     SEGMENT_PAGE = 4096,
     SEGMENT_TICKET_KEYS = 3,
     SEGMENT_TICKET_KEY_BYTES = 32,
+    ROSTER_NAME_BYTES = 256, /* with the NUL */
+    ROSTER_ADDRESS_BYTES = 280,
+    ROSTER_TAGS_BYTES = 480,
+    EVENTS_KEPT = 256, /* a power of two */
+    EVENT_BYTES = 2048,
+    CHANGES_KEPT = 8,
+    RELOADED_BYTES = 1200,
 };
 
 /* What one worker adds up for one backend, in a cache line of its own. Only that worker
@@ -117,6 +124,8 @@ struct segment_backend {
     _Atomic uint32_t spares_count, spares_told;
     _Atomic uint64_t spares[SEGMENT_SPARES_MAX][4]; /* each a sockaddr_in or sockaddr_in6 */
     _Atomic uint64_t ejections;
+    /* shared/steer.h: what a person has set, and what scripts have said last */
+    _Atomic uint32_t by_admin, script_drains, script_weight;
 };
 
 struct segment_counter {
@@ -214,6 +223,63 @@ struct segment_tickets {
     uint64_t next_ms; /* when there is another one; the supervisor's */
 };
 
+/* Who a backend is (shared/roster.h has the functions). */
+struct roster_entry {
+    char name[ROSTER_NAME_BYTES];
+    char address[ROSTER_ADDRESS_BYTES]; /* as it was written */
+    char tags[ROSTER_TAGS_BYTES];       /* as JSON; those that have no room are left out */
+    uint32_t weight, max_in_flight;     /* as the script says; 0: no limit */
+    uint32_t ramp_ms, padding;          /* health.slow_start */
+};
+
+struct segment_roster {
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t version; /* odd: being written; 0: nobody */
+    _Atomic uint64_t words[sizeof(struct roster_entry) / 8];
+};
+
+/* shared/changes.h has the functions. */
+struct change {
+    uint64_t wall_us;
+    char from[16], to[16], by[16]; /* texts with a NUL behind them */
+    char why[72];
+};
+
+struct segment_change {
+    _Atomic uint64_t hash; /* of its number and its bytes: are they whole? */
+    _Atomic uint64_t words[sizeof(struct change) / 8];
+};
+
+struct segment_changes {
+    _Atomic uint64_t count; /* that there ever were */
+    struct segment_change ring[CHANGES_KEPT];
+};
+
+/* What became of the last reload (shared/reloaded.h has the functions). */
+struct reloaded {
+    uint64_t edition, ms; /* of one that was taken */
+    uint32_t is_taken;
+    uint32_t line;             /* where it is wrong; 0: nowhere */
+    char text[RELOADED_BYTES]; /* what has changed, with commas; or what is wrong */
+};
+
+struct segment_reloaded {
+    _Atomic uint64_t count;    /* reloads that are over */
+    _Atomic uint64_t began_ms; /* of one that is under way; 0: none is */
+    _Atomic uint64_t words[sizeof(struct reloaded) / 8];
+};
+
+/* Events of the log (shared/events.h has the functions). */
+struct segment_event {
+    _Atomic uint64_t number, length, hash; /* of number, length and bytes: are they whole? */
+    _Atomic uint64_t words[EVENT_BYTES / 8];
+};
+
+struct segment_events {
+    alignas(SEGMENT_APART) _Atomic uint64_t count; /* that were ever begun */
+    _Atomic uint32_t are_wanted;                   /* somebody reads them */
+    struct segment_event ring[EVENTS_KEPT];
+};
+
 struct segment {
 #if SEGMENT_LAYOUT != 1
     alignas(SEGMENT_APART) char moves[SEGMENT_APART]; /* all else lies elsewhere */
@@ -255,6 +321,15 @@ struct segment {
     int look_fd;        /* wakes the monitor; -1: it is not to be woken. Never changes */
     struct table table; /* lb.get, lb.window, lb.bucket: shared/table.h */
     struct segment_tickets tickets;
+    struct segment_roster roster[SEGMENT_BACKENDS_MAX];
+    struct segment_events events;
+    struct segment_changes changes[SEGMENT_BACKENDS_MAX];
+    struct segment_reloaded reloaded;
+    _Atomic uint64_t log_level; /* shared/events.h; 0: as each process was started */
+    /* Change with each event of the admin process, and each turn of the supervisor. */
+    alignas(SEGMENT_APART) _Atomic uint64_t admin_pulse;
+    alignas(SEGMENT_APART) _Atomic uint64_t supervisor_pulse;
+    uint64_t started_ms; /* lb; never changes */
 };
 
 #define SEGMENT_STANDS_APART(member)                                                               \
@@ -271,6 +346,7 @@ SEGMENT_STANDS_APART(counters);
 SEGMENT_STANDS_APART(turns);
 _Static_assert(offsetof(struct segment_backend, address_version) == SEGMENT_CACHE_LINE,
                "what is read with each request is one line");
+_Static_assert(sizeof(struct roster_entry) % 8 == 0, "it is read and written word by word");
 _Static_assert(sizeof(struct segment_share) == SEGMENT_CACHE_LINE, "a request touches one line");
 
 struct segment *segment_new(void) MUST_USE; /* NULL and errno if the system refuses */

@@ -10,10 +10,11 @@
  * at which it expires: when it would be full, as a full bucket is what a key has that was never
  * seen.
  */
+#include "shared/store.h"
+
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/sha256.h"
-#include "shared/segment.h"
 #include "shared/table.h"
 
 #include <ctype.h>
@@ -24,14 +25,6 @@ enum {
     KEY_BYTES_MAX = 128, /* of a key, and of a window's name; a longer one is hashed */
     NAME_BYTES_MAX = 48, /* of a bucket */
     WINDOW_SLICES = 60,
-};
-
-enum store_outcome {
-    STORE_DONE,
-    STORE_FULL,      /* no room for another key */
-    STORE_PRESENT,   /* store_set, only_if_absent: there is a value */
-    STORE_NO_NUMBER, /* store_incr: the value is none */
-    STORE_TOO_LONG,  /* the text is */
 };
 
 struct key {
@@ -113,14 +106,6 @@ const struct table_value *store_get(struct segment *segment, const char *key, si
     value_key(&whole, key, length);
     return table_read(&segment->table, key_slice(&whole), &value) ? &value : NULL;
 }
-
-struct store_value {  /* also declared in core/lua/shared.lua: change both */
-    uint32_t type;    /* enum table_type */
-    double number;    /* a boolean's is 0 or 1 */
-    const char *text; /* borrowed */
-    size_t length;    /* of the text */
-    double ttl;       /* 0: for ever */
-};
 
 struct setting {
     const struct store_value *value;

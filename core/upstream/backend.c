@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "config/remotes.h"
 #include "shared/backend_numbers.h"
+#include "shared/changes.h"
 #include "shared/evidence.h"
 #include "shared/queued.h"
 #include "shared/spares.h"
@@ -219,9 +220,11 @@ void backend_note_room(const struct backend *b)
 
 void backend_note_success(struct backend *b)
 {
-    if (board_note_success(b->all->segment, b->settings->slot))
-        log_event(LOG_INFO, "backend_readmitted", LOG_PAIRS({"backend", b->settings->name}),
-                  "%s answers again and gets its share", b->settings->name);
+    if (!board_note_success(b->all->segment, b->settings->slot))
+        return;
+    changes_note(b->all->segment, b->settings->slot, "ejected", "up", "traffic", "answers again");
+    log_event(LOG_INFO, "backend_readmitted", LOG_PAIRS({"backend", b->settings->name}),
+              "%s answers again and gets its share", b->settings->name);
 }
 
 static void backend_log_change(const struct backend *b, bool up)
@@ -229,6 +232,8 @@ static void backend_log_change(const struct backend *b, bool up)
     struct buffer reason = {0};
 
     verdict_describe(&reason, board_verdict(b->all->segment, b->settings->slot));
+    changes_note(b->all->segment, b->settings->slot, up ? "down" : "up", up ? "up" : "down",
+                 "traffic", buffer_text(&reason));
     verdict_log(up, b->settings->name, b->settings->text, &reason);
     buffer_dispose(&reason);
 }
@@ -270,6 +275,7 @@ void backend_note_failure(struct backend *b, bool failed_to_connect, int code, c
     out_ms = board_note_failure(segment, slot, &rule, loop_now_ms(b->all->loop));
     if (out_ms == 0)
         return;
+    changes_note(segment, slot, "up", "ejected", "traffic", text);
     log_event(LOG_WARN, "backend_ejected",
               LOG_PAIRS({"backend", b->settings->name}, {"address", b->settings->text}),
               "%s is ejected for %.0f s: %u requests in a row failed there", b->settings->name,

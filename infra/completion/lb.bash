@@ -8,7 +8,7 @@ _lb() {
         --log-format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$word") && return ;;
         --log-level) mapfile -t COMPREPLY < <(compgen -W "debug info warn error" -- "$word") && return ;;
         --workers) mapfile -t COMPREPLY < <(compgen -W "auto" -- "$word") && return ;;
-        --listen | --backend | --drain-timeout) return ;;
+        --listen | --backend | --drain-timeout | --admin | --wait | --why) return ;;
     esac
     if [[ $word == -* ]]; then
         help=$("${COMP_WORDS[0]}" help 2>/dev/null | grep -oE '^  (-h, )?--[a-z-]+(, --[a-z-]+)?' | tr -d ,)

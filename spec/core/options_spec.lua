@@ -15,6 +15,8 @@ struct options_seen {
   const char *pid_file;
   uint64_t drain_timeout_ms;
   bool watches;
+  int ask;
+  const char *ask_words[3], *admin, *wait, *why;
 };
 int options_parse(struct options_seen *, int argc, const char **argv, struct buffer *message);
 void options_dispose(struct options_seen *);
@@ -22,7 +24,7 @@ int setenv(const char *name, const char *value, int overwrite);
 int unsetenv(const char *name);
 ]]
 
-local COMMANDS = { [0] = "run", "check", "demo", "version", "help" }
+local COMMANDS = { [0] = "run", "check", "ready", "demo", "version", "help", "ask" }
 local FORMATS = { [0] = "text", "json" }
 local LEVELS = { [0] = "debug", "info", "warn", "error" }
 
@@ -206,10 +208,8 @@ describe("the options", function()
   end)
 
   local habits = { -- a word, what the message has
-    { "reload", "^lb: there is no command 'reload': SIGHUP .* kill %-HUP %$%(cat FILE%)" },
-    { "relaod", "^lb: there is no command 'relaod': SIGHUP " },
+    { "relaod", "^lb: no file 'relaod', did you mean 'lb reload'%?" },
     { "stop", "^lb: there is no command 'stop': SIGTERM ends a running lb: kill %$%(cat FILE%)" },
-    { "status", "^lb: there is no command 'status': kill %-0 %$%(cat FILE%)" },
     { "start", "lb FILE runs a script" },
     { "test", "lb check FILE" },
     { "-t", "^lb: unknown option '%-t', did you mean 'lb check FILE'%?" },
@@ -224,6 +224,18 @@ describe("the options", function()
       assert.truthy(message:find(pattern), message)
     end)
   end
+
+  it("take the words of a command that asks an lb, and no more", function()
+    local o = assert(parse("drain", "a", "--wait", "3", "--admin=unix:/x"))
+    assert.same({ "ask", {} }, { o.command, o.listen })
+    for _, line in ipairs { "drain", "drain a b", "weight a", "status x", "set k", "log debug" } do
+      local words = {}
+      for word in line:gmatch "%S+" do words[#words + 1] = word end
+      local none, status, message = parse(unpack(words))
+      assert.same({ nil, 2 }, { none, status })
+      assert.truthy(message:find("^lb: expected lb " .. words[1]), message)
+    end
+  end)
 
   it("take a script of any name that is there, and one behind a folder", function()
     assert.equal("./reload", assert(parse "./reload").script)

@@ -99,6 +99,7 @@ describe("the page of settings", function()
     listen = "static void read_listener",
     backends = "static void read_backend_table",
     log = "static void read_table",
+    admin = "static void read_admin_table",
     pages = "static void read_page_table",
     tls = "static void read_tls_table",
     certificates = "static void read_pair",

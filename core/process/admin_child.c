@@ -1,0 +1,142 @@
+#include "process/admin_child.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "process/admin.h"
+#include "shared/events.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+bool admin_child_is_wanted(const struct admin_child *c)
+{
+    return c->config.listen_count > 0;
+}
+
+bool admin_child_is_running(const struct admin_child *c)
+{
+    return c->children->list[c->which].pid != 0;
+}
+
+static const struct config_admin *config_now(const struct admin_child *c)
+{
+    const struct edition *e = c->reload->edition;
+
+    return edition_is_first(e, atomic_load(&e->current)) ? &c->first->admin
+                                                         : &edition_current(e)->about.admin;
+}
+
+/* --- a reload --- */
+
+/* Another script is good: can its admin address be had? */
+static bool may_offer(void *owner, const struct edition_text *draft, struct buffer *why)
+{
+    struct admin_child *c = owner;
+
+    return admin_sockets_open(&c->sockets, &draft->about.admin, why) == 0;
+}
+
+static void take_config(struct admin_child *c, const struct config_admin *config)
+{
+    c->config = *config;
+    atomic_store(&c->segment->events.are_wanted, admin_child_is_wanted(c));
+}
+
+/* All go by a script, perhaps the one before. */
+static void on_settled(void *owner)
+{
+    struct admin_child *c = owner;
+    const struct config_admin *now = config_now(c);
+    bool differs = memcmp(now, &c->config, sizeof *now) != 0;
+
+    admin_sockets_keep(&c->sockets, now);
+    if (!differs)
+        return;
+    take_config(c, now);
+    admin_sockets_announce(&c->sockets);
+    c->is_renewed = admin_child_is_running(c);
+    if (c->is_renewed)
+        kill(c->children->list[c->which].pid, SIGKILL); /* it keeps nothing */
+    else
+        c->children->list[c->which].start_at_ms = admin_child_is_wanted(c) ? 0 : UINT64_MAX;
+}
+
+/* --- the process --- */
+
+int admin_child_open(struct admin_child *c, pid_t beside, struct buffer *error)
+{
+    c->sockets.beside = beside;
+    events_tap(c->segment);
+    take_config(c, &c->first->admin);
+    c->reload->may_offer = may_offer;
+    c->reload->on_settled = on_settled;
+    c->reload->owner = c;
+    return admin_sockets_open(&c->sockets, &c->config, error);
+}
+
+void admin_child_begin(struct admin_child *c, bool is_takeover)
+{
+    struct buffer error = {0};
+
+    if (c->segment->started_ms == 0)
+        c->segment->started_ms = clock_steady_ms();
+    if (is_takeover && admin_child_open(c, 0, &error) != 0) {
+        log_event(LOG_ERROR, "admin_failed", NULL, "%s", buffer_text(&error));
+        buffer_dispose(&error);
+        c->config = (struct config_admin){0};
+    }
+    admin_sockets_announce(&c->sockets);
+    if (admin_child_is_wanted(c))
+        c->children->list[c->which].start_at_ms = 0;
+}
+
+_Noreturn void admin_child_run(struct admin_child *c)
+{
+    int sockets[CONFIG_ADMIN_LISTEN_MAX];
+    struct admin admin = {.config = &c->config,
+                          .segment = c->segment,
+                          .edition = &c->reload->edition->current,
+                          .script = c->first->script_path,
+                          .supervisor = getppid()};
+
+    admin_sockets_find(&c->sockets, &c->config, sockets);
+    exit(admin_run(&admin, sockets));
+}
+
+bool admin_child_on_ended(struct admin_child *c)
+{
+    bool was_renewed = c->is_renewed;
+
+    c->is_renewed = false;
+    if (was_renewed && admin_child_is_wanted(c))
+        c->children->list[c->which].start_at_ms = 0;
+    return was_renewed;
+}
+
+void admin_child_end(struct admin_child *c)
+{
+    if (admin_child_is_running(c))
+        kill(c->children->list[c->which].pid, SIGQUIT);
+}
+
+void admin_child_stop(struct admin_child *c)
+{
+    struct child *child = &c->children->list[c->which];
+
+    if (child->pid != 0) {
+        kill(child->pid, SIGKILL);
+        (void)waitpid(child->pid, NULL, 0);
+        child->pid = 0;
+    }
+    child->start_at_ms = admin_child_is_wanted(c) ? 0 : UINT64_MAX;
+}
+
+void admin_child_close(struct admin_child *c)
+{
+    static const struct config_admin none;
+
+    admin_sockets_keep(&c->sockets, &none);
+}

@@ -1,0 +1,40 @@
+/*
+ * admin_child - what the supervisor does for the admin process: its sockets, its start, and what a
+ * reload makes of it.
+ */
+#ifndef PROCESS_ADMIN_CHILD_H
+#define PROCESS_ADMIN_CHILD_H
+
+#include "os/children.h"
+#include "process/admin_sockets.h"
+#include "reload/reload.h"
+
+struct admin_child { /* embedded in the supervisor */
+    const struct config *first;
+    struct segment *segment;
+    struct children *children;
+    struct reload *reload;
+    unsigned which;             /* of the children */
+    struct config_admin config; /* that it goes by */
+    struct admin_sockets sockets;
+    bool is_renewed; /* it was asked to end, as another one shall come, or none */
+};
+
+/* Opens the sockets, if there is to be an admin process. beside: another lb that this one replaces;
+ * 0: none. 0, or -1 and why not. */
+int admin_child_open(struct admin_child *, pid_t beside, struct buffer *error) MUST_USE;
+/* Starts it, if there is to be one. is_takeover: the sockets are opened here, too, and lb serves
+ * without it if that fails. */
+void admin_child_begin(struct admin_child *, bool is_takeover);
+_Noreturn void admin_child_run(struct admin_child *);
+/* It has ended. True: it should; if another one shall come, that is due. */
+bool admin_child_on_ended(struct admin_child *);
+bool admin_child_is_wanted(const struct admin_child *);
+bool admin_child_is_running(const struct admin_child *);
+void admin_child_end(struct admin_child *); /* everything else has ended */
+/* At once: another program is about to take this one's place, and to open the sockets anew. If it
+ * does not, the process is due again. */
+void admin_child_stop(struct admin_child *);
+void admin_child_close(struct admin_child *); /* the sockets, and their files */
+
+#endif

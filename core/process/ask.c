@@ -1,0 +1,283 @@
+#include "process/ask.h"
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/address.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    ANSWER_S = 330,
+    READY_S = 2,
+    ANSWER_BYTES_MAX = 64 << 20,
+    READ_BYTES = 65536,
+    ARGUMENT_BYTES_MAX = 4096
+};
+
+/* --- the request --- */
+
+struct asking {
+    const struct options *options;
+    struct buffer target, body;
+    const char *method;
+};
+
+static const char *argument(const struct asking *a, unsigned i)
+{
+    return a->options->ask_words[i];
+}
+
+static void append_escaped(struct buffer *out, const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (ascii_is_unreserved(*text))
+            buffer_append_byte(out, *text);
+        else
+            buffer_printf(out, "%%%02X", (unsigned char)*text);
+}
+
+static void append_json_text(struct buffer *out, const char *text)
+{
+    buffer_append_byte(out, '"');
+    log_append_escaped(out, slice_of(text), ARGUMENT_BYTES_MAX, LOG_JSON);
+    buffer_append_byte(out, '"');
+}
+
+/* The target /backends/NAME/verb, and a body with one member and why. */
+static void change_backend(struct asking *a, const char *verb, const char *member)
+{
+    const char *why = a->options->why;
+
+    a->method = "POST";
+    buffer_append_text(&a->target, "/backends/");
+    append_escaped(&a->target, argument(a, 0));
+    buffer_printf(&a->target, "/%s", verb);
+    buffer_append_byte(&a->body, '{');
+    if (member != NULL)
+        buffer_printf(&a->body, "\"%s\":%.40s", member,
+                      strcmp(argument(a, 1), "script") == 0 ? "null" : argument(a, 1));
+    if (why != NULL) {
+        buffer_append_text(&a->body, member != NULL ? ",\"why\":" : "\"why\":");
+        append_json_text(&a->body, why);
+    }
+    buffer_append_byte(&a->body, '}');
+}
+
+static void ask_status(struct asking *a)
+{
+    buffer_append_text(&a->target, "/status");
+}
+
+static void ask_backends(struct asking *a)
+{
+    buffer_append_text(&a->target, "/status?part=backends");
+}
+
+static void ask_ready(struct asking *a)
+{
+    buffer_append_text(&a->target, "/ready");
+}
+
+static void ask_drain(struct asking *a)
+{
+    change_backend(a, "drain", NULL);
+    if (a->options->wait != NULL) {
+        buffer_append_text(&a->target, "?wait_s=");
+        append_escaped(&a->target, a->options->wait);
+    }
+}
+
+static void ask_undrain(struct asking *a)
+{
+    change_backend(a, "undrain", NULL);
+}
+
+static void ask_weight(struct asking *a)
+{
+    change_backend(a, "weight", "weight");
+}
+
+static void ask_eject(struct asking *a)
+{
+    change_backend(a, "eject", "seconds");
+}
+
+static void ask_readmit(struct asking *a)
+{
+    change_backend(a, "readmit", NULL);
+}
+
+static void ask_get(struct asking *a)
+{
+    buffer_append_text(&a->target, "/values/");
+    append_escaped(&a->target, argument(a, 0));
+}
+
+/* What is a number, true or false is that; all else is a text. */
+static void ask_set(struct asking *a)
+{
+    const char *value = argument(a, 1), *ttl = argument(a, 2);
+    char *end;
+
+    ask_get(a);
+    a->method = "PUT";
+    buffer_append_text(&a->body, "{\"value\":");
+    if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0 ||
+        ((ascii_is_digit(value[0]) || value[0] == '-') && strtod(value, &end) < 1e300 &&
+         *end == '\0' && strpbrk(value, "xX") == NULL))
+        buffer_append_text(&a->body, value);
+    else
+        append_json_text(&a->body, value);
+    if (ttl != NULL)
+        buffer_printf(&a->body, ",\"ttl_s\":%.40s", ttl);
+    buffer_append_byte(&a->body, '}');
+}
+
+static void ask_log(struct asking *a)
+{
+    a->method = "POST";
+    buffer_append_text(&a->target, "/log");
+    buffer_append_text(&a->body, "{\"level\":");
+    append_json_text(&a->body, argument(a, 0));
+    buffer_printf(&a->body, ",\"seconds\":%.40s}", argument(a, 1));
+}
+
+static void ask_reload(struct asking *a)
+{
+    a->method = "POST";
+    buffer_append_text(&a->target, "/reload");
+}
+
+static void (*const askers[])(struct asking *) = {
+    [ASK_STATUS] = ask_status, [ASK_BACKENDS] = ask_backends, [ASK_READY] = ask_ready,
+    [ASK_DRAIN] = ask_drain,   [ASK_UNDRAIN] = ask_undrain,   [ASK_WEIGHT] = ask_weight,
+    [ASK_EJECT] = ask_eject,   [ASK_READMIT] = ask_readmit,   [ASK_GET] = ask_get,
+    [ASK_SET] = ask_set,       [ASK_LOG] = ask_log,           [ASK_RELOAD] = ask_reload,
+};
+
+/* --- the connection --- */
+
+static int fail(const char *what, const char *why)
+{
+    fprintf(stderr, "lb: %s: %s\n", what, why);
+    return 1;
+}
+
+static int open_to(const char *text)
+{
+    struct address address;
+    const char *wrong = address_parse(&address, slice_of(text), false);
+    const struct sockaddr *to = &address.socket.any;
+    int fd;
+
+    if (wrong == NULL && address.kind == ADDRESS_NAME)
+        wrong = "expected unix:/path or an address, not a name";
+    if (wrong != NULL)
+        return -fail(text, wrong);
+    fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, to,
+                           address.kind == ADDRESS_UNIX ? sizeof address.socket.path
+                                                        : address_length(to)) == 0)
+        return fd;
+    (void)fail(text, errno == ENOENT || errno == ECONNREFUSED
+                         ? "no lb listens there: is admin set, and --admin its address?"
+                         : strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static bool send_all(int fd, struct slice bytes)
+{
+    while (bytes.length > 0) {
+        ssize_t sent = send(fd, bytes.start, bytes.length, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return false;
+        bytes = slice_from(bytes, (size_t)sent);
+    }
+    return true;
+}
+
+/* Up to its end: the request is one of HTTP/1.0. */
+static bool read_all(int fd, uint64_t within_s, struct buffer *out)
+{
+    uint64_t until_ms = clock_steady_ms() + within_s * 1000;
+
+    for (;;) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        uint64_t now_ms = clock_steady_ms();
+        ssize_t length;
+
+        if (now_ms >= until_ms || poll(&ready, 1, (int)(until_ms - now_ms)) == 0 ||
+            buffer_length(out) > ANSWER_BYTES_MAX)
+            return false;
+        length = recv(fd, buffer_reserve(out, READ_BYTES), READ_BYTES, 0);
+        if (length > 0)
+            buffer_grow(out, (size_t)length);
+        else if (length == 0)
+            return true;
+        else if (errno != EINTR)
+            return false;
+    }
+}
+
+/* --- the answer --- */
+
+static int print_answer(struct slice answer)
+{
+    struct slice head = slice_take_until(&answer, '\n');
+    bool is_good = head.length > 12 && slice_begins(head, SLICE("HTTP/1.1 2"));
+    FILE *to = is_good ? stdout : stderr;
+
+    while (answer.length > 0 && slice_take_until(&answer, '\n').length > 1)
+        ;
+    fwrite(answer.start, 1, answer.length, to);
+    return fflush(to) == 0 && is_good ? 0 : 1;
+}
+
+static void write_request(struct asking *a, struct buffer *out)
+{
+    const char *token = getenv("LB_ADMIN_TOKEN");
+
+    buffer_printf(out, "%s %s HTTP/1.0\r\nHost: lb\r\n", a->method, buffer_text(&a->target));
+    if (token != NULL && token[0] != '\0' && strpbrk(token, "\r\n") == NULL)
+        buffer_printf(out, "Authorization: Bearer %s\r\n", token);
+    if (strcmp(a->method, "GET") != 0)
+        buffer_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+                      buffer_length(&a->body));
+    buffer_append_text(out, "\r\n");
+    buffer_append(out, buffer_slice(&a->body));
+}
+
+int ask_run(const struct options *options)
+{
+    struct asking a = {.options = options, .method = "GET"};
+    struct buffer request = {0}, answer = {0};
+    const char *address = options->admin != NULL ? options->admin : "unix:/run/lb/admin.sock";
+    int fd = open_to(address), status = 1;
+
+    if (fd < 0)
+        return 1;
+    askers[options->ask](&a);
+    write_request(&a, &request);
+    if (send_all(fd, buffer_slice(&request)) &&
+        read_all(fd, options->ask == ASK_READY ? READY_S : ANSWER_S, &answer) &&
+        buffer_length(&answer) > 0)
+        status = print_answer(buffer_slice(&answer));
+    else
+        (void)fail(address, "no answer");
+    close(fd);
+    buffer_dispose(&a.target);
+    buffer_dispose(&a.body);
+    buffer_dispose(&request);
+    buffer_dispose(&answer);
+    return status;
+}

@@ -1,0 +1,71 @@
+-- lb status, lb drain and the others: at the command line, of an lb that runs.
+local admin = require "spec.support.admin"
+local play = require "spec.support.play"
+
+describe("at the command line", function()
+  after_each(play.curtain)
+
+  local function start()
+    local backend = play.hello "x"
+    local lb = admin.balancer { settings = ("backends = { { name = 'a b', address = %q } }"):format(backend.address) }
+    lb:event "backend_up"
+    local function run(...)
+      local words = { ... }
+      table.insert(words, "--admin")
+      table.insert(words, lb.admin)
+      return play.lb(words)
+    end
+    return lb, run
+  end
+
+  it("lb status shows lb and its backends", function()
+    local lb, run = start()
+    local result = run "status"
+    assert.equal(0, result.code)
+    assert.truthy(result.out:find("process " .. lb.pid, 1, true), result.out)
+    assert.truthy(result.out:find "\nready\n", result.out)
+    assert.truthy(result.out:find "\na b +up ", result.out)
+    assert.truthy(run("backends").out:find "^backend +state")
+    assert.equal(0, run("ready").code)
+  end)
+
+  it("lb drain waits, and says so; lb undrain takes it back", function()
+    local lb, run = start()
+    local result = run("drain", "a b", "--wait", "5", "--why", 'a "reason"')
+    assert.equal(0, result.code)
+    assert.truthy(result.out:find('"waited_s":', 1, true), result.out)
+    assert.equal('a "reason"', lb:event("backend_draining").reason)
+    assert.equal(1, run("ready").code)
+    assert.equal(0, run("undrain", "a b").code)
+    assert.equal(0, run("ready").code)
+  end)
+
+  it("lb weight, get, set, log and reload do what they say", function()
+    local _, run = start()
+    assert.truthy(run("weight", "a b", "5").out:find '"weight":5')
+    assert.truthy(run("backends").out:find " 5%*")
+    assert.truthy(run("weight", "a b", "script").out:find '"weight":1')
+    assert.equal('{"value":12}\n', run("set", "key", "12").out)
+    assert.equal('{"value":"1 2"}\n', run("set", "key", "1 2").out)
+    assert.equal('{"value":"1 2"}\n', run("get", "key").out)
+    assert.truthy(run("set", "key", "true", "60").out:find '{"value":true,"ttl_s":%d')
+    assert.equal(0, run("log", "debug", "1").code)
+    assert.truthy(run("reload").out:find '^{"edition":2,"changed":%[%],"ms":%d+}\n$')
+    assert.equal(1, run("eject", "a b", "5").code)
+    assert.equal(1, run("readmit", "a b").code)
+  end)
+
+  it("what is wrong is said on standard error", function()
+    local _, run = start()
+    local result = run("drain", "nobody")
+    assert.same({ 1, "" }, { result.code, result.out })
+    assert.truthy(result.err:find "no backend is called 'nobody'")
+    assert.equal(2, run("drain").code)
+    assert.equal(2, run("weight", "a").code)
+    assert.equal(2, run("status", "more").code)
+    result = play.lb { "status", "--admin", "unix:/nowhere/admin.sock" }
+    assert.equal(1, result.code)
+    assert.truthy(result.err:find("no lb listens there", 1, true))
+    assert.equal(1, play.lb({ "status", "--admin", "localhost:1" }).code)
+  end)
+end)
