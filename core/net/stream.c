@@ -292,6 +292,21 @@ void stream_read(struct stream *s)
     s->is_reading = true;
 }
 
+void stream_hold(struct stream *s)
+{
+    if (s->is_reading)
+        uv_read_stop(&s->uv.stream);
+}
+
+void stream_go_on(struct stream *s)
+{
+    int status =
+        s->is_reading && !s->is_closing ? uv_read_start(&s->uv.stream, on_alloc, on_read) : 0;
+
+    if (status != 0 && status != UV_EALREADY)
+        stream_fail(s, status);
+}
+
 void stream_read_first(struct stream *s)
 {
     struct loop *loop = s->loop;

@@ -66,4 +66,9 @@ static inline void stream_pause(struct stream *s)
     uv_read_stop(&s->uv.stream);
 }
 
+/* For a handshake that waits for its turn, and after that: what the peer sends meanwhile waits with
+ * the kernel. */
+void stream_hold(struct stream *);
+void stream_go_on(struct stream *);
+
 #endif

@@ -122,6 +122,8 @@ void stream_take_sealed(struct stream *s, struct slice sealed)
     else
         tls_handshake_take(s->tls, sealed, &took);
     stream_follow(s, &took);
+    if (s->tls->state == TLS_SHAKING && list_has_node(&s->tls->turn))
+        stream_hold(s);
 }
 
 void stream_on_turn(struct tls *t)
@@ -133,4 +135,5 @@ void stream_on_turn(struct tls *t)
     else
         tls_handshake_continue(t, &took);
     stream_follow(t->owner, &took);
+    stream_go_on(t->owner);
 }

@@ -252,6 +252,19 @@ static void handshake_look(struct tls *t, struct slice read, struct tls_took *to
     tls_turns_await(t->server->loop, t);
 }
 
+/* What a client answers may have a chain of certificates to verify. */
+static void handshake_go_on(struct tls *t, struct slice sealed, struct tls_took *took)
+{
+    if (!list_has_node(&t->turn) && tls_turns_have_time(t->server->loop)) {
+        tls_wire.in = sealed;
+        shake(t, took);
+        return;
+    }
+    buffer_append(&t->kept, sealed);
+    if (!list_has_node(&t->turn))
+        tls_turns_await(t->server->loop, t);
+}
+
 void tls_handshake_take(struct tls *t, struct slice sealed, struct tls_took *took)
 {
     switch (t->state) {
@@ -270,8 +283,7 @@ void tls_handshake_take(struct tls *t, struct slice sealed, struct tls_took *too
             handshake_look(t, sealed, took);
         return;
     case TLS_SHAKING:
-        tls_wire.in = sealed;
-        shake(t, took);
+        handshake_go_on(t, sealed, took);
         return;
     default:
         return;
@@ -280,10 +292,18 @@ void tls_handshake_take(struct tls *t, struct slice sealed, struct tls_took *too
 
 void tls_handshake_continue(struct tls *t, struct tls_took *took)
 {
-    if (t->state == TLS_HELLO)
+    struct buffer kept;
+
+    if (t->state == TLS_HELLO) {
         handshake_look(t, buffer_slice(&t->kept), took);
-    else
+    } else if (t->state == TLS_WAITING) {
         handshake_begin(t, buffer_slice(&t->kept), took);
+    } else {
+        kept = tls_take_kept(t);
+        tls_wire.in = buffer_slice(&kept);
+        shake(t, took);
+        buffer_dispose(&kept);
+    }
 }
 
 /* --- from the beginning to the end --- */
