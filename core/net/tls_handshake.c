@@ -56,7 +56,7 @@ static void handshake_refuse(struct tls *t, enum tls_refusal refusal, const char
     t->refusal = (uint8_t)refusal;
     t->why = why;
     t->server->refused[refusal]++;
-    totals_add(TOTALS_TLS_REFUSED + refusal, 1);
+    totals_add(TOTALS_TLS_REFUSED + (unsigned)refusal, 1);
     handshake_finish(t);
     tls_stop(t);
 }

@@ -63,10 +63,7 @@ struct block {
     size_t length;
 };
 
-#define BLOCK(text)                                                                                \
-    {                                                                                              \
-        text, sizeof text - 1                                                                      \
-    }
+#define BLOCK(text) .bytes = text, .length = sizeof text - 1
 #define CONTENT_TYPE                                                                               \
     "\x10"                                                                                         \
     "application/grpc"
@@ -80,10 +77,11 @@ struct block {
 static void put_answer(struct connection *c, uint32_t stream)
 {
     static const struct block heads[2][2] = {
-        {BLOCK("\x20\x88\x0f\x10" CONTENT_TYPE), BLOCK("\x88\x0f\x10" CONTENT_TYPE)},
-        {BLOCK("\x88\x5f" CONTENT_TYPE), BLOCK("\x88\xbf")}};
-    static const struct block ends[2][2] = {{BLOCK("\x00" GRPC_STATUS), BLOCK("\x00" GRPC_STATUS)},
-                                            {BLOCK("\x40" GRPC_STATUS), BLOCK("\xbe")}};
+        {{BLOCK("\x20\x88\x0f\x10" CONTENT_TYPE)}, {BLOCK("\x88\x0f\x10" CONTENT_TYPE)}},
+        {{BLOCK("\x88\x5f" CONTENT_TYPE)}, {BLOCK("\x88\xbf")}}};
+    static const struct block ends[2][2] = {
+        {{BLOCK("\x00" GRPC_STATUS)}, {BLOCK("\x00" GRPC_STATUS)}},
+        {{BLOCK("\x40" GRPC_STATUS)}, {BLOCK("\xbe")}}};
     static const char message[MESSAGE_BYTES] = {0, 0, 0, 0, MESSAGE_BYTES - 5};
     const struct block *head = &heads[c->has_table][c->has_answered];
     const struct block *end = &ends[c->has_table][c->has_answered];
