@@ -28,6 +28,7 @@ struct chunk {
     size_t bytes;
     struct cell *free;
     unsigned used;
+    pid_t locked_by;
 };
 
 void cells_init(struct cells *cells, size_t bytes)
@@ -73,9 +74,15 @@ static void chunk_free(struct chunk *chunk)
     mem_free(chunk->block);
 }
 
-/* Also for the first cell of a chunk that was empty: a lock is not inherited by a fork. */
+/* Also for the first cell of a chunk that was empty: a fork, which inherits no lock, may have come
+ * since. */
 static void chunk_lock(struct chunk *chunk)
 {
+    pid_t process = getpid();
+
+    if (chunk->locked_by == process)
+        return;
+    chunk->locked_by = process;
     (void)mlock(chunk, chunk->bytes);
     (void)madvise(chunk, chunk->bytes, MADV_DONTDUMP);
 }
