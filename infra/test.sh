@@ -186,6 +186,7 @@ fuzzers() {
 own() {
     check "clang builds it without a warning" make "$jobs" clang
     check "the sanitizers build" make "$jobs" sanitize
+    check "another layout of memory builds" make "$jobs" layout
     check "the fuzzers build" make "$jobs" fuzzers
     check "nothing is built twice" builds_once
     check "installs, and runs from there" installs

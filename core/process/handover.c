@@ -85,6 +85,17 @@ bool handover_next(struct slice *rest, const char *kind, struct record *out)
     return false;
 }
 
+bool handover_knows(const struct record *r)
+{
+    static const char *const kinds[] = {"lb",    "segment", "wake",    "listen", "socket",
+                                        "child", "backend", "counter", "entry",  "state"};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (record_is(r, kinds[i]))
+            return true;
+    return false;
+}
+
 static bool read_all(int fd, struct buffer *out)
 {
     off_t size = lseek(fd, 0, SEEK_END);

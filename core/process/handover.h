@@ -13,7 +13,9 @@
  *   listen    written, flags: the addresses in their order
  *   socket    fd: by slots, and then by addresses
  *   child     name, pid, slot, fd (its channel), worker
- *   backend   identity, slot, left: which has which slot (shared/slots.h)
+ *   backend   identity, slot: which has which slot (shared/slots.h)
+ *
+ * and, if the next program's segment has another layout, what shared/carried.h writes.
  */
 #ifndef PROCESS_HANDOVER_H
 #define PROCESS_HANDOVER_H
@@ -32,6 +34,7 @@ struct handover {
     bool is_same_layout; /* so its segment is ours */
     int segment_fd;
     unsigned guests; /* children */
+    unsigned lost;   /* values that were carried over and found no room */
 };
 
 /* --- in the program before --- */
@@ -52,6 +55,8 @@ bool handover_fits(const struct handover *, const struct config *, struct buffer
 /* Each backend has the slot that it had, if the layout is the same. False: there are too many. */
 bool handover_place(const struct handover *, struct config *) MUST_USE;
 void handover_slots(const struct handover *, struct slots *); /* that are not of these backends */
+
+bool handover_knows(const struct record *); /* and what it is for */
 
 /* Takes the next record of the kind, from the front. */
 bool handover_next(struct slice *rest, const char *kind, struct record *) MUST_USE;

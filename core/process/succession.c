@@ -10,6 +10,7 @@
 #include "process/channel.h"
 #include "process/supervisor.h"
 #include "reload/trial.h"
+#include "shared/carried.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -128,9 +129,17 @@ static int hold(const struct handover *h, const char *why)
 
 /* --- in earnest --- */
 
+/* The script finds its values there. */
 static struct segment *open_segment(struct handover *h)
 {
-    return h->is_same_layout ? segment_map(h->segment_fd) : segment_new_kept(&h->segment_fd);
+    struct segment *s;
+
+    if (h->is_same_layout)
+        return segment_map(h->segment_fd);
+    s = segment_new_kept(&h->segment_fd);
+    if (s != NULL)
+        h->lost = carried_read_values(s, handover_text(h));
+    return s;
 }
 
 static int succeed(const struct options *options, struct handover *h, struct segment *segment,

@@ -20,6 +20,7 @@
 #include "shared/backend_numbers.h"
 #include "shared/backend_standing.h"
 #include "shared/board.h"
+#include "shared/carried.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -142,6 +143,8 @@ static void place_backends(struct supervisor *s)
         added++;
     }
     handover_slots(s->takeover.handover, &s->reload.slots);
+    if (!s->takeover.handover->is_same_layout)
+        carried_read_backends(s->segment, &s->reload.slots, handover_text(s->takeover.handover));
     atomic_store(&s->segment->first_round_done, 1); /* by the monitor before */
     s->takeover.checked_ms =
         clock_steady_ms() + (added > 0 ? s->config->health.timeout_ms + CHECK_GRACE_MS : 0);
@@ -319,6 +322,38 @@ static void log_done(const struct supervisor *s)
               h->is_same_layout ? "" : ", whose memory has another layout");
 }
 
+/* Has the list "a bc" the word? */
+static bool names_kind(struct slice list, struct slice kind)
+{
+    while (list.length > 0)
+        if (slice_is(slice_take_until(&list, ' '), kind))
+            return true;
+    return false;
+}
+
+/* Records of a program that knows more than this one. */
+static void log_skipped(const struct supervisor *s)
+{
+    struct slice rest = handover_text(s->takeover.handover);
+    struct buffer kinds = {0};
+    struct record r;
+
+    while (records_next(&rest, &r))
+        if (!handover_knows(&r) && !names_kind(buffer_slice(&kinds), r.kind)) {
+            buffer_append_text(&kinds, buffer_length(&kinds) > 0 ? " " : "");
+            buffer_append(&kinds, r.kind);
+        }
+    if (buffer_length(&kinds) > 0 || s->takeover.handover->lost > 0)
+        log_event(LOG_WARN, "upgrade_skipped",
+                  LOG_PAIRS({"kinds", buffer_text(&kinds)},
+                            {"#values", LOG_NUMBER(s->takeover.handover->lost)}),
+                  "not carried over: %s values that found no room, and kinds of facts that lb %s "
+                  "does not know: %s",
+                  LOG_NUMBER(s->takeover.handover->lost), VERSION,
+                  buffer_length(&kinds) > 0 ? buffer_text(&kinds) : "none");
+    buffer_dispose(&kinds);
+}
+
 /* Those that are ready may have clients. */
 static void end_ours(struct supervisor *s)
 {
@@ -349,6 +384,7 @@ void takeover_decide(struct supervisor *s, bool are_ready)
     if (are_ready) {
         s->takeover.state = TAKEOVER_DONE;
         log_done(s);
+        log_skipped(s);
         end_guests(s);
         leave_slots(s);
     } else {

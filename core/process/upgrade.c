@@ -18,9 +18,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "os/program.h"
+#include "shared/carried.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,6 +229,14 @@ static bool is_good(struct slice answer, int status)
            slice_begins(answer, SLICE(HANDOVER_ANSWER));
 }
 
+static bool has_our_layout(struct slice answer)
+{
+    char ours[64];
+
+    snprintf(ours, sizeof ours, HANDOVER_ANSWER "%016" PRIx64, segment_layout());
+    return slice_is(answer, slice_of(ours));
+}
+
 static void upgrade_refuse_answer(struct supervisor *s, struct slice answer, int status)
 {
     struct buffer why = {0};
@@ -249,7 +259,7 @@ static void upgrade_refuse_answer(struct supervisor *s, struct slice answer, int
 /* --- gone to --- */
 
 /* Only returns if the system refuses: then all is as it was. */
-static void upgrade_go(struct supervisor *s)
+static void upgrade_go(struct supervisor *s, bool carries)
 {
     struct buffer text = {0};
     char why[256];
@@ -257,6 +267,8 @@ static void upgrade_go(struct supervisor *s)
 
     upgrade_forget(&s->upgrade);
     upgrade_write(s, &text);
+    if (carries)
+        carried_write(s->segment, &s->reload.slots, &text);
     fd = handover_file(buffer_slice(&text));
     if (fd < 0) {
         upgrade_refuse(s, "the system has no memory for what is handed over");
@@ -287,7 +299,7 @@ void upgrade_on_tried(struct supervisor *s, int status)
         return;
     read_answer(s->upgrade.answer, &answer);
     if (is_good(buffer_slice(&answer), status))
-        upgrade_go(s);
+        upgrade_go(s, !has_our_layout(buffer_slice(&answer)));
     else
         upgrade_refuse_answer(s, buffer_slice(&answer), status);
     buffer_dispose(&answer);

@@ -204,6 +204,21 @@ bool cell_may_go(const struct table *t, uint32_t cell, struct cell_claimed *clai
     return *bucket < TABLE_BUCKETS;
 }
 
+bool cell_read_key(const struct table *t, uint32_t cell, char room[TABLE_KEY_BYTES_MAX],
+                   struct slice *key, uint16_t *group)
+{
+    uint64_t state = atomic_load_explicit(&t->states[cell], memory_order_acquire), about;
+
+    if (cell_kind(state) != CELL_LIVE)
+        return false;
+    about = atomic_load_explicit(&t->cells[cell].about, RELAXED);
+    *key = (struct slice){room, key_length_of(about)};
+    *group = (uint16_t)(about >> 16);
+    bytes_read(t->cells[cell].key, room, key->length);
+    atomic_thread_fence(memory_order_acquire);
+    return key->length > 0 && atomic_load_explicit(&t->states[cell], RELAXED) == state;
+}
+
 /* --- free ones --- */
 
 uint32_t cells_ever_used(const struct table *t)

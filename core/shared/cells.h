@@ -47,6 +47,10 @@ bool cell_has_expired(const struct table *, uint32_t cell, uint64_t now_ms);
 bool cell_may_go(const struct table *, uint32_t cell, struct cell_claimed *, uint32_t *bucket,
                  uint16_t *group, uint64_t *expires_ms);
 
+/* Which key it has, if it is in a chain, or was until now: the table says what the key has. */
+bool cell_read_key(const struct table *, uint32_t cell, char room[TABLE_KEY_BYTES_MAX],
+                   struct slice *key, uint16_t *group);
+
 uint32_t cells_ever_used(const struct table *); /* the first so many */
 /* Claims a cell that this process gave back lately. */
 bool cells_claim_hinted(struct table *, struct cell_claimed *);

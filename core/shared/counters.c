@@ -66,6 +66,11 @@ struct segment_counter *counters_find(struct segment *segment, struct slice name
     return NULL;
 }
 
+bool counters_is_named(const struct segment_counter *counter)
+{
+    return atomic_load(&counter->state) == COUNTER_NAMED;
+}
+
 uint32_t counters_next(struct segment_counter *counter, uint32_t n)
 {
     if (n == 0)

@@ -12,6 +12,8 @@
  * Two processes that ask for one name at once get the same counter. */
 struct segment_counter *counters_find(struct segment *, struct slice name);
 
+bool counters_is_named(const struct segment_counter *);
+
 /* For scripts, which may hold no pointer. */
 uint32_t counters_number(const struct segment *, const struct segment_counter *);
 

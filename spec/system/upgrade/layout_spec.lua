@@ -1,0 +1,96 @@
+-- An upgrade to a program whose processes share memory of another layout: make layout builds one.
+local balancer = require "spec.support.balancer"
+local play = require "spec.support.play"
+local upgrading = require "spec.support.upgrading"
+
+local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+describe("an upgrade to another layout of memory, and back,", function()
+  after_each(play.curtain)
+
+  it("carries over counters, values, windows and buckets", function()
+    local lb, put = upgrading.start { workers = 2, script = [[
+      local asked, bucket = lb.counter "asked", lb.bucket("half", { rate = 1e-6, burst = 6 })
+      local recent = lb.window("recent", 3600)
+      return { choose = function(ctx)
+        asked:add(1)
+        recent:add(1)
+        if ctx.path == "/set" then
+          lb.set("text", ("long "):rep(100))
+          lb.set("number", 0.5)
+          lb.set("yes", true)
+          lb.set("soon", 1, 3600)
+        end
+        local took = bucket:take "all"
+        return ctx:respond { status = 200, body = ("%d %d %s %d %s %s %s"):format(asked:get(), recent:get(),
+          tostring(took), #(lb.get "text" or ""), tostring(lb.get "number"), tostring(lb.get "yes"),
+          tostring(lb.get "soon")) }
+      end }]] }
+    lb:fetch "/set"
+    lb:fetch "/"
+    assert.equal("3 3 true 500 0.5 true 1", lb:fetch("/").body)
+    put(upgrading.other)
+    assert.is_false(put.upgrade().same_memory)
+    assert.equal("4 4 true 500 0.5 true 1", lb:fetch("/").body)
+    put(upgrading.program)
+    assert.is_false(put.upgrade().same_memory)
+    assert.equal("5 5 true 500 0.5 true 1", lb:fetch("/").body)
+    assert.is_true(put.upgrade().same_memory)
+    assert.equal("6 6 true 500 0.5 true 1", lb:fetch("/").body)
+    assert.equal("7 7 false 500 0.5 true 1", lb:fetch("/").body)
+    assert.equal(0, #lb:events "upgrade_skipped")
+  end)
+
+  it("carries over drains, weights and ejections of backends", function()
+    local one, two, three = play.hello "one", play.hello "two", play.hello "three"
+    local lb, put = upgrading.start { backends = { one, two, three }, script = [[
+      return { health = { interval = 60, timeout = 5 }, choose = function(ctx, backends)
+        local all = backends.all
+        if ctx.path == "/steer" then
+          all[1]:drain()
+          all[2]:set_weight(7)
+          all[3]:eject(3600)
+        end
+        local said = {}
+        for i, b in ipairs(all) do said[i] = b.state .. b.weight end
+        return ctx:respond { status = 200, body = table.concat(said, " ") }
+      end }]] }
+    lb:fetch "/steer"
+    local steered = "draining1 up7 ejected1"
+    assert.equal(steered, lb:fetch("/").body)
+    for _, program in ipairs { upgrading.other, upgrading.program } do
+      put(program)
+      put.upgrade()
+      assert.equal(steered, lb:fetch("/").body)
+    end
+  end)
+
+  it("keeps connections, and the descriptors", function()
+    local lb, put = upgrading.start { backends = { play.hello "one" }, workers = 2 }
+    local client, files = play.client(lb), upgrading.descriptors(lb)
+    for i = 1, 4 do
+      client:send(GET)
+      assert.equal("one", client:response().body)
+      put(i % 2 == 0 and upgrading.program or upgrading.other)
+      put.upgrade()
+      play.wait("the same descriptors", function() return upgrading.descriptors(lb) == files end)
+    end
+    client:send(GET)
+    assert.equal("one", client:response().body)
+  end)
+end)
+
+describe("upgrades under load", function()
+  after_each(play.curtain)
+
+  for name, other in pairs {
+    ["of the same program"] = upgrading.program, ["to another layout and back"] = upgrading.other,
+  } do
+    it(name .. " lose no request and close no connection", function()
+      local result = play.run {
+        "luajit", "infra/upgrades.lua", balancer.program, other, "4", "8", "100", "2", seconds = 120,
+      }
+      assert.same(0, result.code, table.concat({ result.out or "", result.err or "" }, "\n"))
+    end)
+  end
+end)
