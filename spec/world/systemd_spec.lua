@@ -42,6 +42,13 @@ describe("the units for systemd", function()
   end)
 end)
 
+describe("the socket unit", function()
+  it("is for the address at which the script of the package listens", function()
+    assert.equal(read "infra/systemd/lb.socket":match "\nListenStream=(%S+)",
+      read "balancer.lua":match 'listen%s*= os.getenv "LISTEN" or "([^"]+)"')
+  end)
+end)
+
 describe("systemd-socket-activate", function()
   after_each(play.curtain)
 
