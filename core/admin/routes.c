@@ -4,6 +4,7 @@
 #include "admin/backends.h"
 #include "admin/control.h"
 #include "admin/events.h"
+#include "admin/metrics.h"
 #include "admin/state.h"
 #include "admin/status.h"
 #include "admin/values.h"
@@ -12,6 +13,7 @@
 static const struct route routes[] = {
     {"GET", "/live", ROUTE_OPEN, state_live},
     {"GET", "/ready", ROUTE_OPEN, state_ready},
+    {"GET", "/metrics", ROUTE_OPEN, metrics_page},
     {"GET", "/state", ROUTE_KNOWN, state_all},
     {"GET", "/backends", ROUTE_KNOWN, backends_all},
     {"GET", "/backends/*", ROUTE_KNOWN, backends_one},

@@ -40,11 +40,10 @@ local function text_of(metric, value)
 end
 
 local function join(metric, ...)
-  if metric.labels == 1 then return (text_of(metric, (...))) end
   local texts, are_others = {}, true
   for i = 1, metric.labels do
     local text = text_of(metric, (select(i, ...)))
-    if find(text, "\0", 1, true) then return OTHER end -- it stands between two
+    if find(text, "\0", 1, true) then return OTHER end -- it would stand between two
     texts[i], are_others = text, are_others and text == OTHER
   end
   return are_others and OTHER or concat(texts, "\0")

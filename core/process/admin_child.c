@@ -81,8 +81,10 @@ void admin_child_begin(struct admin_child *c, bool is_takeover)
 {
     struct buffer error = {0};
 
-    if (c->segment->started_ms == 0)
+    if (c->segment->started_ms == 0) {
         c->segment->started_ms = clock_steady_ms();
+        c->segment->started_wall_us = clock_wall_us();
+    }
     if (is_takeover && admin_child_open(c, 0, &error) != 0) {
         log_event(LOG_ERROR, "admin_failed", NULL, "%s", buffer_text(&error));
         buffer_dispose(&error);

@@ -329,7 +329,8 @@ struct segment {
     /* Change with each event of the admin process, and each turn of the supervisor. */
     alignas(SEGMENT_APART) _Atomic uint64_t admin_pulse;
     alignas(SEGMENT_APART) _Atomic uint64_t supervisor_pulse;
-    uint64_t started_ms; /* lb; never changes */
+    uint64_t started_ms;      /* lb; never change */
+    uint64_t started_wall_us; /* since 1970 */
 };
 
 #define SEGMENT_STANDS_APART(member)                                                               \
