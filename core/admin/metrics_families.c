@@ -111,22 +111,45 @@ static void put_dropped(struct metrics *m)
     put_alone(m, sum_of_workers(m->segment, offsetof(struct segment_worker, lines_dropped)));
 }
 
+/* A histogram from the totals at `first`: how many are within each bound, and beyond; the sum of
+ * all in microseconds. labels: of each line, with a comma behind them, or empty. */
+static void put_histogram(struct metrics *m, unsigned first, const char *const *bounds,
+                          const char *labels)
+{
+    char text[64];
+    size_t length = strlen(labels);
+    struct slice bare = {labels, length > 0 ? length - 1 : 0};
+    uint64_t sum = 0;
+
+    for (; *bounds != NULL; bounds++) {
+        sum += metrics_sum(m, first++);
+        snprintf(text, sizeof text, "%sle=\"%s\"", labels, *bounds);
+        metrics_put_named(m, m->family->name, "_bucket", slice_of(text), (double)sum);
+    }
+    metrics_put_named(m, m->family->name, "_sum", bare, (double)metrics_sum(m, first) / 1e6);
+    metrics_put_named(m, m->family->name, "_count", bare, (double)sum);
+}
+
 static void put_durations(struct metrics *m)
 {
-    static const char *const bounds[] = {"0.001", "0.0025", "0.005", "0.01", "0.025",
-                                         "0.05",  "0.1",    "0.25",  "0.5",  "1.0",
-                                         "2.5",   "5.0",    "10.0",  "30.0", "+Inf"};
-    uint64_t us = metrics_sum(m, TOTALS_DURATION_US), sum = 0;
-    char label[32];
+    static const char *const bounds[TOTALS_BOUNDS + 2] = {
+        "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1",  "0.25",
+        "0.5",   "1.0",    "2.5",   "5.0",  "10.0",  "30.0", "+Inf", NULL};
 
-    _Static_assert(sizeof bounds / sizeof *bounds == TOTALS_BOUNDS + 1, "one for each bucket");
-    for (unsigned i = 0; i <= TOTALS_BOUNDS; i++) {
-        sum += metrics_sum(m, TOTALS_WITHIN + i);
-        snprintf(label, sizeof label, "le=\"%s\"", bounds[i]);
-        metrics_put_named(m, m->family->name, "_bucket", slice_of(label), (double)sum);
+    put_histogram(m, TOTALS_WITHIN, bounds, "");
+}
+
+static void put_calls(struct metrics *m)
+{
+    static const char *const bounds[TOTALS_CALL_BOUNDS + 2] = {
+        "1e-05", "5e-05", "0.0001", "0.0005", "0.001", "0.005", "0.01", "0.1", "1.0", "+Inf", NULL};
+
+    for (unsigned hook = 0; hook < TOTALS_CALL_HOOKS; hook++) {
+        char label[32];
+
+        snprintf(label, sizeof label, "hook=\"%s\",", hook_name((enum hook)hook));
+        put_histogram(m, TOTALS_CALLS + hook * TOTALS_CALL_EACH, bounds, label);
     }
-    metrics_put_named(m, m->family->name, "_sum", SLICE(""), (double)us / 1e6);
-    metrics_put_named(m, m->family->name, "_count", SLICE(""), (double)sum);
 }
 
 static void put_panic(struct metrics *m)
@@ -379,6 +402,10 @@ const struct metrics_family metrics_families[] = {
      .help = "Calls of hooks that went wrong.",
      .type = METRICS_COUNTER,
      .write = put_breaches},
+    {.name = "lb_policy_duration_seconds",
+     .help = "Calls of hooks, one in 64, with what they await.",
+     .type = METRICS_HISTOGRAM,
+     .write = put_calls},
     GAUGE("lb_policy_parked", "1 while the script is not asked.", put_parked),
     GAUGE("lb_policy_gc_pause_seconds", "The longest stop for garbage.", put_gc_pause),
     {.name = "lb_log_lines_dropped",

@@ -38,6 +38,7 @@ struct policy_call {
     uint64_t took_us;
     /* The policy's own. */
     uint64_t begun_us; /* 0: none is under way, or it is not measured */
+    bool is_timed;     /* for the totals */
     struct policy *policy;
     double number; /* of the call, while it awaits */
     struct script_run run;

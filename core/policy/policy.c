@@ -50,7 +50,7 @@ static void on_over(struct script_run *run, enum breach breach, double answer)
 {
     struct policy_call *call = list_entry(run, struct policy_call, run);
 
-    policy_end_time(call);
+    policy_end_time(call, call->question.hook);
     call->end(call->policy, &call->question, breach, answer);
     policy_end_call(call->policy);
     call->on_done(call);
@@ -307,7 +307,7 @@ void policy_cancel(struct policy_call *call)
     if (script_awaits(&call->run))
         breaches_forget_call(&call->policy->breaches, call->number);
     script_cancel(&call->run);
-    policy_end_time(call);
+    policy_end_time(call, call->question.hook);
 }
 
 void policy_forget(struct policy *p, struct facts_request *request)

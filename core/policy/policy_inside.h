@@ -67,11 +67,23 @@ static inline bool policy_settle(struct policy *p, enum hook hook, enum breach b
     return breach == BREACH_NONE;
 }
 
-static inline void policy_end_time(struct policy_call *call)
+static inline void policy_begin_time(struct policy_call *call)
 {
-    if (call->begun_us != 0)
-        call->took_us += clock_steady_us() - call->begun_us;
+    call->is_timed = totals_times_call();
+    call->begun_us = call->is_timed || log_wants(LOG_INFO) ? clock_steady_us() : 0;
+}
+
+static inline void policy_end_time(struct policy_call *call, enum hook hook)
+{
+    uint64_t us;
+
+    if (call->begun_us == 0)
+        return;
+    us = clock_steady_us() - call->begun_us;
+    call->took_us += us;
     call->begun_us = 0;
+    if (call->is_timed)
+        totals_add_call(hook, us);
 }
 
 /* The hook awaits: on_over will hear of its end. The call has its question and end. */
@@ -88,7 +100,7 @@ policy_ask(struct policy *p, struct policy_call *call, policy_end *end, struct p
     enum breach breach;
 
     if (is_timed)
-        call->begun_us = log_wants(LOG_INFO) ? clock_steady_us() : 0;
+        policy_begin_time(call);
     breach = script_call(p->script, &call->run, q.hook, &answer);
     if (__builtin_expect(breach == BREACH_PENDING, 0)) {
         call->end = end; /* member by member: in one piece, it would be in memory before */
@@ -100,7 +112,7 @@ policy_ask(struct policy *p, struct policy_call *call, policy_end *end, struct p
         return policy_wait(p, call);
     }
     if (is_timed)
-        policy_end_time(call);
+        policy_end_time(call, q.hook);
     end(p, &q, breach, answer);
     policy_end_call(p);
     return POLICY_DONE;

@@ -14,7 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TOTALS_BOUNDS = 14 }; /* of durations; what is longer than the last is counted behind it */
+enum {
+    TOTALS_BOUNDS = 14,     /* of durations; what is longer than the last is counted behind it */
+    TOTALS_CALL_BOUNDS = 9, /* of calls of hooks */
+    TOTALS_CALL_HOOKS = 3,  /* choose, on_failure, on_response: the first ones of enum hook */
+    TOTALS_CALL_EACH = TOTALS_CALL_BOUNDS + 2,
+    TOTALS_CALLS_TIMED = 64, /* one of so many is */
+};
 
 enum totals_count {
     /* With each request. */
@@ -40,8 +46,10 @@ enum totals_count {
     TOTALS_TLS_1_2,
     TOTALS_TLS_1_3,
     TOTALS_TLS_REFUSED, /* by enum tls_refusal, of which 0 is none */
+    /* With one call of a hook in 64: for each hook as of requests, the sum of them last. */
+    TOTALS_CALLS = TOTALS_TLS_REFUSED + 8,
     /* With what goes wrong. */
-    TOTALS_RETRY_AGAIN = TOTALS_TLS_REFUSED + 8,
+    TOTALS_RETRY_AGAIN = TOTALS_CALLS + TOTALS_CALL_HOOKS * TOTALS_CALL_EACH,
     TOTALS_RETRY_NEXT,
     TOTALS_RETRY_AT_ONCE,
     TOTALS_DENIED_UNSAFE,
@@ -65,6 +73,7 @@ struct totals {
 };
 
 extern const uint64_t totals_bounds_us[TOTALS_BOUNDS];
+extern const uint64_t totals_call_bounds_us[TOTALS_CALL_BOUNDS];
 
 /* This process's; before totals_begin one that nobody reads. */
 extern struct totals *totals_own;
@@ -93,6 +102,16 @@ struct totals_request {
 };
 
 void totals_add_request(const struct totals_request *);
+
+/* Is this call of a hook to be timed? Then totals_add_call when it is over. */
+static inline bool totals_times_call(void)
+{
+    extern unsigned totals_calls;
+
+    return totals_calls++ % TOTALS_CALLS_TIMED == 0;
+}
+
+void totals_add_call(unsigned hook, uint64_t us);
 
 static inline uint64_t totals_get(const struct totals *totals, unsigned count)
 {

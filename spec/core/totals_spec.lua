@@ -8,23 +8,23 @@ struct totals { uint64_t counts[256]; };
 struct totals *totals_own;
 struct totals_request { unsigned status; uint64_t us, bytes_in, bytes_out; };
 void totals_add_request(const struct totals_request *);
+void totals_add_call(unsigned hook, uint64_t us);
 void totals_end(void);
 const uint64_t totals_bounds_us[14];
 ]]
 
--- The numbers of enum totals_count, as they stand in its header.
+-- The numbers of the enums, as they stand in the header.
 local function numbers()
-  local text = pages.read "core/shared/totals.h"
-  local known, next_number = {}, 0
-  known.TOTALS_BOUNDS = tonumber(text:match "TOTALS_BOUNDS = (%d+)")
-  for line in text:match "enum totals_count {\n(.-)\n};":gsub("/%*.-%*/", ""):gmatch "[^,]+" do
-    local name, sum = line:match "(TOTALS_[%w_]+)%s*=?%s*(.*)$"
-    if name then
-      if sum:match "%S" then
-        next_number = 0
-        for part in sum:gmatch "[%w_]+" do next_number = next_number + (known[part] or tonumber(part)) end
+  local known = {}
+  for list in pages.read("core/shared/totals.h"):gsub("/%*.-%*/", ""):gmatch "enum [%l_ ]*{(.-)\n?}" do
+    local at = 0
+    for line in list:gmatch "[^,]+" do
+      local name, sum = line:match "(TOTALS_[%w_]+)%s*=?%s*(.*)$"
+      if name and sum:find "%S" then
+        local lua = sum:gsub("TOTALS_[%w_]+", function(other) return tostring(assert(known[other], other)) end)
+        at = assert(loadstring("return " .. lua))()
       end
-      known[name], next_number = next_number, next_number + 1
+      if name then known[name], at = at, at + 1 end
     end
   end
   return known
@@ -76,6 +76,15 @@ describe("the totals of a process", function()
     ends(200, 250)
     assert.equal(250, count "TOTALS_DURATION_US")
     assert.equal(0, count("TOTALS_WITHIN", 14))
+  end)
+
+  it("have one call of a hook in 64, by hook", function()
+    for hook = 0, 2 do
+      for i = 1, hook + 1 do core.totals_add_call(hook, 49 + i) end
+    end
+    local function calls(hook, behind) return count("TOTALS_CALLS", hook * AT.TOTALS_CALL_EACH + behind) end
+    assert.same({ 1, 1, 1, 0, 1, 2 }, { calls(0, 1), calls(1, 1), calls(2, 1), calls(0, 2), calls(1, 2), calls(2, 2) })
+    assert.same({ 50, 101, 153 }, { calls(0, 10), calls(1, 10), calls(2, 10) })
   end)
 
   it("go nowhere once they have ended", function()

@@ -79,20 +79,33 @@ local function take_comment(page, line, family, is_open)
   return family
 end
 
-local function check_histogram(family)
-  local last, bound, count, sum = 0, -1 / 0, nil, nil
+-- The buckets, sum and count of each set of other labels.
+local function series_of(family)
+  local found = {}
   for _, sample in ipairs(family.samples) do
+    local others = {}
+    for name, value in pairs(sample.labels) do
+      if name ~= "le" then others[#others + 1] = name .. "=" .. value end
+    end
+    table.sort(others)
+    local key = table.concat(others, ",")
+    found[key] = found[key] or { last = 0, bound = -1 / 0 }
+    local one = found[key]
     if sample.name == family.name .. "_bucket" then
       local le = number_of(sample.labels.le)
-      assert(le > bound and sample.value >= last, "buckets that fall")
-      bound, last = le, sample.value
-    elseif sample.name == family.name .. "_count" then
-      count = sample.value
+      assert(le > one.bound and sample.value >= one.last, "buckets that fall")
+      one.bound, one.last = le, sample.value
     else
-      sum = sample.value
+      one[sample.name:sub(#family.name + 2)] = sample.value
     end
   end
-  assert(bound == 1 / 0 and count == last and sum, family.name .. " is not whole")
+  return found
+end
+
+local function check_histogram(family)
+  for _, one in pairs(series_of(family)) do
+    assert(one.bound == 1 / 0 and one.count == one.last and one.sum, family.name .. " is not whole")
+  end
 end
 
 local function read(text, is_open, tell)
