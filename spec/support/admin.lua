@@ -13,14 +13,15 @@ local wire = require "spec.support.wire"
 
 local admin = {}
 
+-- start: play.balancer, or another function that starts one.
 -- options as of play.balancer; admin: the setting as text, in which $SOCKET is the path.
-function admin.balancer(options)
+function admin.balancer(options, start)
   local path = play.directory() .. "/admin.sock"
   local setting = (options.admin or '"unix:$SOCKET"'):gsub("%$SOCKET", path)
   options.settings = ("admin = %s, %s"):format(setting, options.settings or "")
-  local lb = play.balancer(options)
+  local lb, more = (start or play.balancer)(options)
   lb.admin, lb.admin_path = "unix:" .. path, path
-  return lb
+  return lb, more
 end
 
 function admin.tcp(lb, n)
