@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 enum {
-    OF_THE_LOG = 2,   /* base/outlet.c opens a pipe anew */
-    OF_A_LOOP = 7,    /* libuv's, with its spare for when there are no more */
+    OF_THE_LOG = 2, /* base/outlet.c opens a pipe anew */
+    OF_A_LOOP = 8,  /* libuv's: a spare for when there are no more, and from 1.45 on an io_uring */
     OF_A_REQUEST = 2, /* a client and a backend */
     OF_A_BIND = 1,    /* sockets.c looks with a socket of its own whether a port is free */
     OF_A_CHANNEL = 1, /* at each end */
