@@ -73,8 +73,8 @@ describe("a limit on address space", function()
   after_each(play.curtain)
   if os.getenv "ASAN_OPTIONS" then return end -- a sanitized build takes terabytes of it
 
-  it("in which the script cannot be tried is an event", function()
-    local command = { "timeout", "20", "prlimit", "--as=" .. 300 * 1024 * 1024 }
+  local function start(mib)
+    local command = { "timeout", "20", "prlimit", "--as=" .. mib * 1024 * 1024 }
     for _, word in ipairs(play.command { script(RIGHT), "--log-format", "json" }) do
       command[#command + 1] = word
     end
@@ -82,7 +82,17 @@ describe("a limit on address space", function()
     assert.equal(1, result.code, result.err)
     local event = json.decode(result.err)
     assert.equal("start_failed", event.event)
-    assert.truthy(event.message:find "no shared memory to try the script with", event.message)
+    return event.message
+  end
+
+  -- The libraries of each system take another part of it.
+  it("in which the script cannot be tried is an event", function()
+    local mib, said = 290
+    repeat
+      mib = mib + 10
+      said = start(mib)
+      assert.truthy(said:find "no shared memory", said)
+    until said:find "no shared memory to try the script with"
   end)
 end)
 
