@@ -6,6 +6,7 @@ local metrics = require "spec.support.metrics"
 local pages = require "spec.support.pages"
 local play = require "spec.support.play"
 local reloading = require "spec.support.reloading"
+local upgrading = require "spec.support.upgrading"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -235,6 +236,26 @@ describe("counters", function()
     assert.equal(3, page.values['lb_reloads_total{result="ok"}'])
     assert.equal(1, page.values['lb_reloads_total{result="refused"}'])
     assert.equal(4, page.values.lb_edition)
+  end)
+
+  it("do not fall when another program takes over", function()
+    local path = play.directory() .. "/admin.sock"
+    local lb, put = upgrading.start {
+      backends = { play.hello "x" }, workers = 2,
+      settings = ([[admin = "unix:%s", init = function() lb.total "begun":add(1) end,]]):format(path),
+    }
+    lb.admin = "unix:" .. path
+    local before = metrics.of(lb)
+    for round = 1, 3 do
+      for _ = 1, 10 do assert.equal(200, lb:fetch("/").status) end
+      put.upgrade()
+      local page = metrics.of(lb)
+      local fell = metrics.fell(before, page)
+      assert(not fell, fell)
+      assert.equal(10 * round, page.values['lb_requests_total{code="2xx"}'])
+      assert.same({ 2, 0 }, { page.values['lb_workers{state="ready"}'], page.values['lb_workers{state="not_ready"}'] })
+      before = page
+    end
   end)
 
   it("of a backend go with it, and begin anew for who has its place", function()
