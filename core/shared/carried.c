@@ -2,6 +2,7 @@
 
 #include "shared/cells.h"
 #include "shared/counters.h"
+#include "shared/series.h"
 #include "shared/table.h"
 
 #include <string.h>
@@ -20,6 +21,49 @@ static void write_counters(const struct segment *s, struct buffer *out)
         records_add(out, "name", slice_of(c->name));
         records_add_number(out, "value", atomic_load(&c->value));
         records_end(out, begun);
+    }
+}
+
+static void name_metric(const struct segment_metric *m, struct buffer *out)
+{
+    records_add(out, "name", slice_of(m->name));
+    records_add_number(out, "kind", m->kind);
+    records_add(out, "labels", slice_of(m->labels));
+    records_add_number(out, "max", atomic_load(&m->series_max));
+}
+
+static void write_series(const struct segment *s, unsigned metric, struct buffer *out)
+{
+    unsigned count = series_count(s);
+
+    for (unsigned n = 0; n < count; n++) {
+        const struct segment_series *series = series_of(s, metric, n);
+        size_t begun;
+
+        if (series == NULL)
+            continue;
+        begun = records_begin(out, "series");
+        name_metric(series_metric(s, metric), out);
+        records_add(out, "text", (struct slice){series->text, series->length});
+        records_add_number(out, "value", atomic_load(&series->value));
+        records_end(out, begun);
+    }
+}
+
+static void write_metrics(const struct segment *s, struct buffer *out)
+{
+    for (unsigned i = 0; i < SERIES_METRICS_MAX; i++) {
+        const struct segment_metric *m = series_metric(s, i);
+        size_t begun;
+
+        if (m == NULL)
+            continue;
+        begun = records_begin(out, "metric");
+        name_metric(m, out);
+        if (atomic_load(&m->has_others) != 0)
+            records_add_number(out, "value", atomic_load(&m->value));
+        records_end(out, begun);
+        write_series(s, i, out);
     }
 }
 
@@ -95,6 +139,7 @@ static void write_word(struct segment_backend *b, unsigned word, uint64_t value)
 void carried_write(struct segment *s, const struct slots *slots, struct buffer *out)
 {
     write_counters(s, out);
+    write_metrics(s, out);
     write_entries(&s->table, out);
     for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++) {
         size_t begun;
@@ -144,6 +189,28 @@ static bool read_counter(struct segment *s, const struct record *r)
     return c != NULL;
 }
 
+/* A metric, or one of its series. */
+static bool read_metric(struct segment *s, const struct record *r, bool is_series)
+{
+    struct slice name = record_bytes(r, "name"), labels = record_bytes(r, "labels");
+    uint64_t bits = record_number(r, "value", 0);
+    int32_t metric, series = SERIES_OTHERS;
+    double value;
+
+    if (name.length >= SERIES_NAME_BYTES || labels.length >= SERIES_LABELS_BYTES)
+        return false;
+    metric = series_declare(s, name, (int32_t)record_number(r, "kind", SERIES_TOTAL), labels,
+                            (uint32_t)record_number(r, "max", 0));
+    if (metric < 0)
+        return false;
+    if (is_series)
+        series = series_find(s, metric, record_bytes(r, "text"));
+    memcpy(&value, &bits, sizeof value);
+    if (is_series || bits != 0)
+        series_add(s, metric, series, value);
+    return true;
+}
+
 unsigned carried_read_values(struct segment *s, struct slice text)
 {
     unsigned lost = 0;
@@ -152,6 +219,8 @@ unsigned carried_read_values(struct segment *s, struct slice text)
     while (records_next(&text, &r)) {
         if (record_is(&r, "counter"))
             lost += !read_counter(s, &r);
+        else if (record_is(&r, "metric") || record_is(&r, "series"))
+            lost += !read_metric(s, &r, record_is(&r, "series"));
         else if (record_is(&r, "entry"))
             lost += !read_entry(s, &r);
     }

@@ -1,5 +1,6 @@
 -- An upgrade to a program whose processes share memory of another layout: make layout builds one.
 local balancer = require "spec.support.balancer"
+local metrics = require "spec.support.metrics"
 local play = require "spec.support.play"
 local upgrading = require "spec.support.upgrading"
 
@@ -39,6 +40,34 @@ describe("an upgrade to another layout of memory, and back,", function()
     assert.equal("6 6 true 500 0.5 true 1", lb:fetch("/").body)
     assert.equal("7 7 false 500 0.5 true 1", lb:fetch("/").body)
     assert.equal(0, #lb:events "upgrade_skipped")
+  end)
+
+  it("carries over a script's own metrics", function()
+    local path = play.directory() .. "/admin.sock"
+    local lb, put = upgrading.start { workers = 2, script = ([[
+      local asked, plain = lb.total("asked", { "path", max = 2 }), lb.total "plain"
+      local depth = lb.gauge "depth"
+      return { admin = "unix:%s", choose = function(ctx)
+        asked:add(1, ctx.path)
+        plain:add(0.5)
+        depth:set(-3)
+        return ctx:respond { body = "x" }
+      end }]]):format(path) }
+    lb.admin = "unix:" .. path
+    local function seen()
+      local values = metrics.of(lb).values
+      return { values['lb_script_asked_total{path="/a"}'], values['lb_script_asked_total{path="/b"}'],
+        values['lb_script_asked_total{path="(other)"}'], values.lb_script_plain_total, values.lb_script_depth }
+    end
+    for _, target in ipairs { "/a", "/b", "/a", "/c", "/d" } do lb:fetch(target) end
+    assert.same({ 2, 1, 2, 2.5, -3 }, seen())
+    put(upgrading.other)
+    assert.is_false(put.upgrade().same_memory)
+    assert.same({ 2, 1, 2, 2.5, -3 }, seen())
+    for _, target in ipairs { "/a", "/e" } do lb:fetch(target) end
+    put(upgrading.program)
+    put.upgrade()
+    assert.same({ 3, 1, 3, 3.5, -3 }, seen())
   end)
 
   it("carries over drains, weights and ejections of backends", function()
