@@ -117,7 +117,8 @@ void takeover_decide(struct supervisor *, bool are_ready);
 void takeover_step(struct supervisor *); /* while lb serves */
 uint64_t takeover_next_ms(const struct supervisor *);
 void takeover_on_guest_died(struct supervisor *, unsigned which, int status);
-void takeover_drain(struct supervisor *);                                /* lb ends */
+bool takeover_wants_workers(const struct supervisor *); /* guests do not serve in their place */
+void takeover_drain(struct supervisor *);               /* lb ends */
 void takeover_add_guests(const struct supervisor *, struct buffer *out); /* for the next program */
 void takeover_close(struct supervisor *); /* in a child, or at the end */
 

@@ -257,6 +257,25 @@ static unsigned guests_left(const struct supervisor *s)
     return left;
 }
 
+bool takeover_wants_workers(const struct supervisor *s)
+{
+    unsigned serving = 0;
+
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        serving += guest_pid(s, i) != 0 && s->takeover.guests[i].is_worker;
+    return s->takeover.state != TAKEOVER_FAILED || serving < s->config->workers;
+}
+
+/* One of our workers serves in its place. */
+static void start_successor(struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->config->workers; i++)
+        if (s->children.list[i].pid == 0 && s->children.list[i].start_at_ms == UINT64_MAX) {
+            children_start_later(&s->children, i);
+            return;
+        }
+}
+
 void takeover_on_guest_died(struct supervisor *s, unsigned which, int status)
 {
     struct guest *g = guest_at(s, which);
@@ -272,8 +291,8 @@ void takeover_on_guest_died(struct supervisor *s, unsigned which, int status)
     g->slot = GUEST_ELSEWHERE;
     if (!g->is_worker && !is_stopping)
         start_monitor(s);
-    if (g->is_worker && s->takeover.state == TAKEOVER_FAILED)
-        children_start_later(&s->children, (which - s->takeover.first) % s->config->workers);
+    if (g->is_worker && s->takeover.state == TAKEOVER_FAILED && !is_stopping)
+        start_successor(s);
 }
 
 void takeover_add_guests(const struct supervisor *s, struct buffer *out)

@@ -226,6 +226,6 @@ void supervisor_on_child_died(void *owner, unsigned which, int status)
         count_death(s, which);
     if (is_worker(s, which))
         on_worker_died(s, which, status);
-    if (!is_stopping && s->takeover.state != TAKEOVER_FAILED)
+    if (!is_stopping && (!is_worker(s, which) || takeover_wants_workers(s)))
         children_start_later(&s->children, which);
 }

@@ -120,17 +120,21 @@ describe("an upgrade fails", function()
     for _, pid in ipairs(before) do assert.is_false(play.exists(pid)) end
   end)
 
-  it("and a worker before that dies then has a successor", function()
-    local lb, put = upgrading.start { script = breakable "init", may_lose_workers = true }
+  it("and a child that dies then has a successor, also a second time", function()
+    local lb, put = upgrading.start {
+      script = breakable "init", backends = { play.hello "one" }, may_lose_workers = true,
+    }
     local before = lb:children()
     lb:fetch "/break"
     assert.equal("upgrade_failed", put.asked().event)
     lb:fetch "/mend"
-    for _, pid in ipairs(before) do require("luv").kill(pid, "sigkill") end
-    play.wait("the successor", function()
-      local ok, response = pcall(lb.fetch, lb, "/")
-      return ok and response.status == 200
-    end)
+    for _ = 1, 2 do
+      for _, pid in ipairs(lb:children()) do require("luv").kill(pid, "sigkill") end
+      play.wait("the successors", function()
+        local ok, response = pcall(lb.fetch, lb, "/")
+        return ok and response.status == 200 and #lb:children() == #before
+      end)
+    end
   end)
 
   it("if it cannot go on at all; it tries again, and the workers before serve on", function()
