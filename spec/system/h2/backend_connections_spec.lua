@@ -84,6 +84,25 @@ describe("a connection to a backend in HTTP/2", function()
     end)
   end
 
+  it("that nobody needs any more is not waited for beyond timeouts.connect", function()
+    local hole = play.blackhole()
+    local lb = play.balancer { backends = { "h2c://" .. hole.address }, settings = [[
+      h2 = { backend_streams = 1 }, timeouts = { connect = 0.3 },
+      health = function() return true end,]] }
+    local one, two = play.client(lb), play.client(lb)
+    one:send "GET /one HTTP/1.1\r\nHost: x\r\n\r\n"
+    play.wait("a connection", function() return hole:queued() == 1 end)
+    hole:fill()
+    two:send "GET /two HTTP/1.1\r\nHost: x\r\n\r\n"
+    play.wait("a connect that hangs", function() return hole:hanging() > 0 end)
+    one:close() -- there is room for the second one where the first one was
+    assert.equal(499, lb:exchange({ path = "/one" }).status)
+    play.wait("the end of that connect", function() return hole:hanging() == 0 end)
+    assert.equal(1, #lb:exchanges())
+    two:close()
+    assert.equal(499, lb:exchange({ path = "/two" }).status)
+  end)
+
   it("closes when it was idle for long", function()
     local backend = echo()
     local lb = balancer({ backend }, "timeouts = { upstream_idle = 0.05 },")

@@ -1,8 +1,11 @@
 -- What backends in HTTP/2 do to requests: they refuse them, break off, go away, break rules.
 local frames = require "spec.support.h2_frames"
 local h2 = require "spec.support.h2"
+local certificates = require "spec.support.certificates"
 local h2_backends = require "spec.support.h2_backends"
+local h2_lb = require "spec.support.h2_lb"
 local play = require "spec.support.play"
+local reloading = require "spec.support.reloading"
 
 local balancer, echo, of, outcomes = h2_backends.balancer, h2_backends.echo, h2_backends.of, h2_backends.outcomes
 
@@ -176,6 +179,70 @@ describe("a backend in HTTP/2", function()
     assert.equal(502, lb:fetch("/").status)
     assert.equal("protocol", outcomes(lb:exchange {}))
   end)
+
+  it("that breaks a connection without GOAWAY is asked again for a GET, and not for a POST", function()
+    local held, posts, breaking = {}, 0, nil
+    local backend = h2.backend(function(s, p)
+      s:whole()
+      posts = posts + (s.method == "POST" and 1 or 0)
+      breaking = breaking or p
+      if p ~= breaking or s.path == "/first" then return s:answer "again" end
+      held[#held + 1] = s
+      if #held == 2 then p:close() end
+    end)
+    local lb = balancer { backend }
+    assert.equal("again", lb:fetch("/first").body)
+    local one, two = play.client(lb), play.client(lb)
+    one:send(GET)
+    play.wait("the GET", function() return #held == 1 end)
+    two:send(POST)
+    assert.equal("again", one:response().body)
+    assert.equal(502, two:response().status)
+    assert.equal(1, posts)
+  end)
+
+  -- What is said before and after a reload, and what becomes of the next request.
+  for what, case in pairs {
+    ["verify = false and then true"] = { "verify = false", "ca = $CA", "502 mismatch" },
+    ["a name and then another"] = { "ca = $CA, name = 'a.test'", "ca = $CA, name = 'b.test'", "502 mismatch" },
+    ["the same rules"] = { "ca = $CA, name = 'a.test'", "ca = $CA, name = 'a.test'", "200 hello" },
+  } do
+    it("over TLS is not asked by " .. what .. " on a connection of other rules, which finishes its own", function()
+      local may_end, connections = true, {}
+      local behind = h2_lb.start { name = "behind", tls = true, backends = {
+          play.backend(function(conn)
+            while conn:request() do
+              conn:send "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"
+              play.wait("the reload", function() return may_end end)
+              conn:send "lo"
+            end
+          end),
+        } }
+      local ca = certificates.new({ names = { "a.test" } }).cert
+      local function text(options)
+        return ([[return { health = function() return true end, backends = { { name = "one", address = %q,
+          tls = { %s } } } }]]):format("h2://" .. behind.address, (options:gsub("%$CA", ("%q"):format(ca))))
+      end
+      local lb, say = reloading.start(text(case[1]))
+      assert.equal("hello", lb:fetch("/").body)
+      may_end = false
+      local client = lb:connect()
+      client:send "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+      local head = client:head()
+      assert.equal("reload", say(text(case[2]) .. " -- again").event)
+      may_end = true
+      assert.equal("hello", client:body_of(head).body)
+      client:send "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+      local response = client:response()
+      local status, word = case[3]:match "(%d+) (%w+)"
+      assert.equal(status, tostring(response.status))
+      if status == "502" then assert.matches(word, lb:exchange({ status = 502 }).note) end
+      for _, line in ipairs(behind:exchanges()) do connections[line.client_port] = true end
+      local count = 0
+      for _ in pairs(connections) do count = count + 1 end
+      assert.equal(1, count) -- no other one was asked, or the same
+    end)
+  end
 
   it("that refuses connects leaves requests to the next one", function()
     local gone = echo()
