@@ -85,7 +85,7 @@ must "it is there" sh -ec '
     ls /lib/systemd/system/lb.service /lib/systemd/system/lb.socket
     dpkg-query -W -f "\${Conffiles}" lb | grep -q /etc/lb/balancer.lua
     dpkg-query -W -f "\${Conflicts}" lb | grep -q live-build'
-must "it serves as its user" bash -ec '
+must "it serves as its user" timeout 60 bash -ec '
     setpriv --reuid lb --regid lb --clear-groups lb --listen 127.0.0.1:3131 --backend 127.0.0.1:9 /etc/lb/balancer.lua 2>/tmp/said &
     until grep -q listening /tmp/said; do kill -0 $!; sleep 0.1; done
     exec 3<>/dev/tcp/127.0.0.1/3131
@@ -93,9 +93,16 @@ must "it serves as its user" bash -ec '
     grep -q "^HTTP/1.. 50[23]" <&3
     kill $!
     wait $!'
-must "an upgrade keeps a script that was changed" sh -ec '
+must "an upgrade keeps a script that was changed, and an lb that runs becomes the new one" timeout 300 bash -ec '
     echo "-- own" >>/etc/lb/balancer.lua
+    setpriv --reuid lb --regid lb --clear-groups /usr/bin/lb --listen 127.0.0.1:3131 --backend 127.0.0.1:9 /etc/lb/balancer.lua 2>/tmp/said &
+    until grep -q listening /tmp/said; do kill -0 $!; sleep 0.1; done
     apt-get -q -y -o Dpkg::Options::=--force-confold install /newer.deb
+    kill -USR2 $!
+    until grep -q "\"event\":\"upgrade\"" /tmp/said; do kill -0 $!; sleep 0.1; done
+    exec 3<>/dev/tcp/127.0.0.1/3131
+    kill $!
+    wait $!
     tail -n 1 /etc/lb/balancer.lua | grep -qx -e "-- own"
     lb check /etc/lb/balancer.lua'
 must "it is purged" sh -ec '
