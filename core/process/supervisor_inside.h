@@ -43,14 +43,16 @@ enum takeover_state {
     TAKEOVER_FAILED, /* the guests serve, and we have no workers */
 };
 
+struct guest {     /* a child of the program before */
+    int channel;   /* -1: it has none */
+    unsigned slot; /* in our segment; GUEST_ELSEWHERE: it has another */
+    bool is_worker;
+};
+
 struct takeover {              /* from the program before: takeover.c */
     struct handover *handover; /* NULL: nothing was left */
     enum takeover_state state;
-    struct guest {     /* its children */
-        int channel;   /* -1: it has none */
-        unsigned slot; /* in our segment; GUEST_ELSEWHERE: it has another */
-        bool is_worker;
-    } * guests;
+    struct guest *guests;
     unsigned first, count; /* which of the children they are */
     uint64_t checked_ms;   /* when new backends count as checked, whatever is known */
     uint64_t ends_ms;      /* when those that are there still are killed */
