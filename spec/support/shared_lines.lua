@@ -21,7 +21,8 @@ local function open(pid, name) return assert(io.open(("/proc/%d/%s"):format(pid,
 local function mappings(pid)
   local file, found = open(pid, "maps"), {}
   for line in file:lines() do
-    local from, to = line:match "^(%x+)%-(%x+) rw%-s .*/dev/zero"
+    local from, to, file_name = line:match "^(%x+)%-(%x+) rw%-s .-(/%S*)"
+    if file_name ~= "/dev/zero" and not (file_name or ""):find "^/memfd:" then from = nil end
     if from then found[#found + 1] = { from = tonumber(from, 16), to = tonumber(to, 16) } end
   end
   file:close()
