@@ -9,13 +9,13 @@
 
 #include <signal.h>
 
-enum { LOG_RETRY_MS = 100 };
+enum { LOG_RETRY_MS = 100, LEAVE_MS = 200 };
 
 static struct process {
     struct loop loop;
     struct segment *segment;
     uv_signal_t on_term, on_quit, on_reopen;
-    struct deadline log_retry, pulse;
+    struct deadline log_retry, pulse, leave;
 } process;
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -26,6 +26,9 @@ static void on_signal(uv_signal_t *handle, int number)
         (void)log_reopen(NULL);
     else if (number == SIGQUIT)
         loop_stop(&p->loop);
+    else if (atomic_load(&p->segment->is_stopping) ==
+             0) /* who asked for the reload gets its result */
+        deadline_set(&p->loop, &p->leave, LEAVE_MS);
 }
 
 static void watch_signal(struct process *p, uv_signal_t *handle, int number)
@@ -48,6 +51,11 @@ static void on_log_retry(struct deadline *d)
     (void)d; /* the turn that it begins flushes */
 }
 
+static void on_leave(struct deadline *d)
+{
+    loop_stop(&list_entry(d, struct process, leave)->loop);
+}
+
 static void on_pulse(struct deadline *d)
 {
     struct process *p = list_entry(d, struct process, pulse);
@@ -67,6 +75,7 @@ int admin_run(const struct admin *admin, const int *sockets)
     p->loop.pulse = &admin->segment->admin_pulse;
     deadline_init(&p->log_retry, on_log_retry);
     deadline_init(&p->pulse, on_pulse);
+    deadline_init(&p->leave, on_leave);
     on_pulse(&p->pulse);
     watch_signal(p, &p->on_term, SIGTERM);
     watch_signal(p, &p->on_quit, SIGQUIT);

@@ -2,7 +2,8 @@
  * admin - the process of the admin listener: one event loop, no Lua, no traffic.
  *
  * All that it tells it reads from the segment. Nobody notices when it dies; the supervisor, which
- * has its sockets, starts another. It stays while lb drains, and ends on SIGQUIT.
+ * has its sockets, starts another. It stays while lb drains, and ends on SIGQUIT; if lb goes on,
+ * also soon after SIGTERM.
  */
 #ifndef PROCESS_ADMIN_H
 #define PROCESS_ADMIN_H

@@ -59,7 +59,7 @@ static void on_settled(void *owner)
     admin_sockets_announce(&c->sockets);
     c->is_renewed = admin_child_is_running(c);
     if (c->is_renewed)
-        kill(c->children->list[c->which].pid, SIGKILL); /* it keeps nothing */
+        kill(c->children->list[c->which].pid, SIGTERM);
     else
         c->children->list[c->which].start_at_ms = admin_child_is_wanted(c) ? 0 : UINT64_MAX;
 }

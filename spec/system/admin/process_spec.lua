@@ -186,6 +186,16 @@ describe("a reload", function()
     assert.equal(401, status "0123456789abcdef")
   end)
 
+  it("that changes the listener is answered there", function()
+    local lb, text = start "admin = { listen = 'unix:$SOCKET' }"
+    local file = assert(io.open(lb.script, "w"))
+    file:write(text "admin = { listen = 'unix:$SOCKET', hosts = 'lb.internal' }")
+    file:close()
+    local status, body = admin.ask(lb, "POST", "/reload")
+    assert.same({ 200, 2, "admin.hosts" }, { status, body.edition, body.changed[1] })
+    play.wait("the new name", function() return admin.get(lb, "/state", { host = "lb.internal" }) == 200 end)
+  end)
+
   it("is refused if its address cannot be had", function()
     local lb, text = start 'admin = "unix:$SOCKET"'
     local event = reload(lb, text 'admin = "unix:/nowhere/at/all.sock"', "reload_refused")
