@@ -73,6 +73,16 @@ void json_double(struct buffer *out, const char *name, double number)
         buffer_append_text(out, "null");
 }
 
+void json_exact(struct buffer *out, const char *name, double number)
+{
+    char room[DECIMAL_OF_DOUBLE_BYTES];
+
+    if (isfinite(number))
+        json_raw(out, name, (struct slice){room, decimal_of_double(number, room)});
+    else
+        json_null(out, name);
+}
+
 void json_seconds(struct buffer *out, const char *name, uint64_t ms)
 {
     put_name(out, name);

@@ -17,6 +17,7 @@ void json_open_in(struct buffer *, const char *name, char bracket);
 void json_text(struct buffer *, const char *name, const char *text);
 void json_slice(struct buffer *, const char *name, struct slice text);
 void json_number(struct buffer *, const char *name, uint64_t number);
+void json_exact(struct buffer *, const char *name, double);         /* with all its digits */
 void json_double(struct buffer *, const char *name, double number); /* null if it is none */
 void json_seconds(struct buffer *, const char *name, uint64_t ms);
 void json_flag(struct buffer *, const char *name, bool flag);

@@ -23,7 +23,7 @@ static void put_value(struct buffer *out, const struct table_value *value)
     else if (value->type == TABLE_BOOLEAN)
         json_flag(out, "value", value->number != 0);
     else
-        json_double(out, "value", value->number);
+        json_exact(out, "value", value->number);
     if (value->expires_ms > now_ms)
         json_seconds(out, "ttl_s", value->expires_ms - now_ms);
 }
@@ -105,7 +105,7 @@ enum answer_step values_counters(struct answer *a, struct buffer *out)
         const struct segment_counter *counter = &segment->counters[i];
 
         if (atomic_load(&counter->state) == COUNTER_NAMED)
-            json_double(out, counter->name, counters_get(counter));
+            json_exact(out, counter->name, counters_get(counter));
     }
     json_close(out, '}');
     buffer_append_byte(out, '\n');
@@ -132,7 +132,7 @@ enum answer_step values_add(struct answer *a, struct buffer *out)
                             "longer than %d bytes",
                             SEGMENT_NAME_BYTES - 1);
     json_open(out, '{');
-    json_double(out, "value", counters_add(counter, add->number));
+    json_exact(out, "value", counters_add(counter, add->number));
     json_close(out, '}');
     buffer_append_byte(out, '\n');
     return ANSWER_DONE;

@@ -184,6 +184,17 @@ describe("a person over the admin listener", function()
     assert.equal(4, select(2, admin.get(lb, "/counters")).asked)
     assert.equal(6, select(2, admin.ask(lb, "POST", "/counters/asked", { add = 2 })).value)
   end)
+
+  it("reads numbers with all their digits", function()
+    local lb = admin.balancer { settings = [[choose = function(ctx) return ctx:respond { body = "x" } end]] }
+    for _, number in ipairs { 1234567, 2 ^ 53 - 1, -1234567.25, 0.1, 1e300 } do
+      local text = ("%.17g"):format(number)
+      admin.ask(lb, "PUT", "/values/k", ('{"value":%s}'):format(text))
+      assert.equal(number, select(2, admin.get(lb, "/values/k")).value, text)
+    end
+    assert.equal(1234567, select(2, admin.ask(lb, "POST", "/counters/many", { add = 1234567 })).value)
+    assert.equal(1234567, select(2, admin.get(lb, "/counters")).many)
+  end)
 end)
 
 describe("a foreign page", function()
