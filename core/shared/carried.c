@@ -114,6 +114,9 @@ static const struct {
     {"ejected_ms", offsetof(struct segment_backend, ejected_ms), true},
     {"drained_ms", offsetof(struct segment_backend, drained_ms), true},
     {"failures_in_row", offsetof(struct segment_backend, failures_in_row), false},
+    {"by_admin", offsetof(struct segment_backend, by_admin), false},
+    {"script_drains", offsetof(struct segment_backend, script_drains), false},
+    {"script_weight", offsetof(struct segment_backend, script_weight), false},
 };
 
 enum { WORDS = sizeof words / sizeof *words };

@@ -1,4 +1,5 @@
 -- An upgrade to a program whose processes share memory of another layout: make layout builds one.
+local admin = require "spec.support.admin"
 local balancer = require "spec.support.balancer"
 local metrics = require "spec.support.metrics"
 local play = require "spec.support.play"
@@ -91,6 +92,28 @@ describe("an upgrade to another layout of memory, and back,", function()
       put(program)
       put.upgrade()
       assert.equal(steered, lb:fetch("/").body)
+    end
+  end)
+
+  it("carries over that it was a person who drained a backend, and gave it a weight", function()
+    local path = play.directory() .. "/admin.sock"
+    local lb, put = upgrading.start { backends = { play.hello "one", play.hello "two" }, script = ([[
+      return { admin = "unix:%s", choose = function(ctx, backends)
+        local one = backends.all[1]
+        one:undrain()
+        one:set_weight(1)
+        return ctx:respond { status = 200, body = one.state .. one.weight }
+      end }]]):format(path) }
+    lb.admin = "unix:" .. path
+    local name = select(2, admin.get(lb, "/backends")).backends[1].name
+    assert.equal("up1", lb:fetch("/").body)
+    assert.equal(200, (admin.ask(lb, "POST", ("/backends/%s/drain"):format(name))))
+    assert.equal(200, (admin.ask(lb, "POST", ("/backends/%s/weight"):format(name), { weight = 5 })))
+    assert.equal("draining5", lb:fetch("/").body)
+    for _, program in ipairs { upgrading.other, upgrading.program } do
+      put(program)
+      assert.is_false(put.upgrade().same_memory)
+      assert.equal("draining5", lb:fetch("/").body)
     end
   end)
 
