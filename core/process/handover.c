@@ -110,29 +110,35 @@ static bool read_all(int fd, struct buffer *out)
     return true;
 }
 
-/* What is known: all else is closed. */
+static bool is_used(const struct handover *h, const struct record *r)
+{
+    return record_is(r, "socket") || record_is(r, "child") ||
+           (h->is_same_layout && (record_is(r, "segment") || record_is(r, "wake")));
+}
+
+/* All stay open: if this program cannot go on, the next one is to have them. */
 static void take_descriptors(struct handover *h)
 {
-    static const char *const always[] = {"socket", "child"};
-    static const char *const same_layout[] = {"segment", "wake"};
     struct slice rest = handover_text(h);
     struct record r;
 
     while (records_next(&rest, &r)) {
-        int fd = fd_of(&r);
-        bool is_known = false;
-
-        for (size_t i = 0; i < 2; i++)
-            is_known = is_known || record_is(&r, always[i]) ||
-                       (h->is_same_layout && record_is(&r, same_layout[i]));
-        if (fd >= 0 && !is_known)
-            close(fd);
-        else
-            program_keep(fd, false);
-        if (is_known && record_is(&r, "segment"))
-            h->segment_fd = fd;
+        program_keep(fd_of(&r), false);
+        if (h->is_same_layout && record_is(&r, "segment"))
+            h->segment_fd = fd_of(&r);
         h->guests += record_is(&r, "child");
     }
+}
+
+void handover_close_unused(const struct handover *h)
+{
+    struct slice rest = handover_text(h);
+    struct record r;
+
+    close(h->fd);
+    while (records_next(&rest, &r))
+        if (fd_of(&r) >= 0 && !is_used(h, &r))
+            close(fd_of(&r));
 }
 
 /* A signal that stops a call of the script that takes too long must come (script/budget.h). */

@@ -3,8 +3,9 @@
  *
  * A file without a name has it, as records (base/records.h), and LB_HANDOVER in the environment
  * names its descriptor. Each descriptor that the next program is to have is in it as a fact "fd":
- * these stay open, and of those that the next program does not know it closes each. With ",try"
- * behind the number the program is only tried: it looks whether it could, and changes nothing.
+ * these stay open, and when the next program has taken over it closes each that it does not know,
+ * or cannot use, as its memory has another layout. With ",try" behind the number the program is
+ * only tried: it looks whether it could, and changes nothing.
  *
  *   lb        version, layout (shared/segment.h), workers, began_ms: when SIGUSR2 came, beside: the
  *             pid of another lb that listened there before
@@ -49,6 +50,8 @@ void handover_name(int fd, bool is_trial); /* in the environment; -1: none */
 
 /* NULL: nobody has left anything. Else the descriptors in it are taken, unless it is a trial. */
 struct handover *handover_take(void);
+/* From now on this program goes on, whatever comes. */
+void handover_close_unused(const struct handover *);
 void handover_free(struct handover *); /* NULL is fine */
 /* Whether the settings go with it; if not, *error says why. */
 bool handover_fits(const struct handover *, const struct config *, struct buffer *error) MUST_USE;

@@ -178,7 +178,7 @@ void takeover_begin(struct supervisor *s, unsigned first)
     t->ends_ms = UINT64_MAX;
     if (t->handover == NULL)
         return;
-    close(t->handover->fd);
+    handover_close_unused(t->handover);
     t->count = t->handover->guests;
     t->guests = mem_zalloc((t->count + 1) * sizeof *t->guests);
     t->state = TAKEOVER_WAITS;

@@ -88,7 +88,8 @@ local function breakable(where)
   return { health = { interval = 0.2, timeout = 5 }, init = function() %s end,
     choose = function(ctx)
       if ctx.path == "/break" then lb.set("breaks", true) end
-      if ctx.path == "/mend" then lb.set("breaks", nil) end
+      if ctx.path == "/mend" then lb.set("breaks", nil) lb.set("mended", true) end
+      if ctx.path == "/mended" then return ctx:respond { body = tostring(lb.get "mended") } end
       return ctx:respond { status = 200, body = "served" }
     end }]]):format(where == "top" and check or "", where == "init" and check or "")
 end
@@ -151,6 +152,22 @@ describe("an upgrade fails", function()
     assert.equal("served", client:response().body)
     lb:fetch "/mend"
     put.upgrade()
+    client:send(GET)
+    assert.equal("served", client:response().body)
+  end)
+
+  it("and the program before finds its memory again, although another layout was tried", function()
+    local lb, put = upgrading.start { script = breakable "top", workers = 2 }
+    lb:fetch "/break"
+    local client = play.client(lb)
+    client:send(GET)
+    client:response()
+    put(upgrading.other)
+    assert.equal("upgrade_failed", put.asked().event)
+    lb:fetch "/mend"
+    put(upgrading.program)
+    assert.is_true(put.upgrade().same_memory)
+    assert.equal("true", lb:fetch("/mended").body)
     client:send(GET)
     assert.equal("served", client:response().body)
   end)
