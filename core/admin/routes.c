@@ -55,8 +55,8 @@ static enum answer_step other_method(struct answer *a, struct buffer *out)
     return answer_error(a, out, 405, "this route takes %s", a->allow);
 }
 
-static const struct route missing = {"GET", "", ROUTE_OPEN, no_such_route};
-static const struct route misused = {"GET", "", ROUTE_OPEN, other_method};
+static const struct route missing = {"GET", "", ROUTE_KNOWN, no_such_route};
+static const struct route misused = {"GET", "", ROUTE_KNOWN, other_method};
 
 /* --- finding --- */
 

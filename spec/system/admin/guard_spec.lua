@@ -15,7 +15,7 @@ describe("the admin listener over TCP", function()
     local over = { over = admin.tcp(lb) }
     assert.equal(200, (admin.get(lb, "/live", over)))
     assert.equal(200, (admin.get(lb, "/ready", { over = over.over, host = "anything.example" })))
-    for _, target in ipairs { "/state", "/backends", "/backends/x", "/events" } do
+    for _, target in ipairs { "/state", "/backends", "/backends/x", "/events", "/", "/nothing", "/log" } do
       local status, body, response = admin.get(lb, target, over)
       assert.equal(401, status, target)
       assert.truthy(body.error:find("admin.token", 1, true))
