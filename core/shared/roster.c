@@ -10,10 +10,10 @@ enum { TRIES = 3 };
 void roster_put(struct segment *s, unsigned slot, const struct roster_entry *entry)
 {
     struct segment_roster *r = &s->roster[slot];
-    uint32_t version = atomic_load(&r->version) | 1;
+    uint32_t before = atomic_load(&r->version), version = before | 1;
 
     CHECK(slot < SEGMENT_BACKENDS_MAX);
-    if (version != 1 && bytes_are(r->words, entry, sizeof *entry))
+    if (before != 0 && before != version && bytes_are(r->words, entry, sizeof *entry))
         return;
     atomic_store(&r->version, version);
     atomic_thread_fence(memory_order_release);
