@@ -208,14 +208,20 @@ end)
 
 local first_files, files_differ, times = nil, {}, {}
 for i = 1, TIMES do
-  local processes = #children()
+  local before = {}
+  for _, child in ipairs(children()) do before[child] = true end
   first_files = first_files or descriptors()
   put(programs[i % 2 + 1])
   uv.kill(pid, "sigusr2")
   run_until("upgrade " .. i, function() return #(events.upgrade or {}) >= i or ended end)
   if ended or #(events.upgrade or {}) < i then break end
   times[i] = tonumber(events.upgrade[i]:match '"ms":(%d+)')
-  run_until("the end of the workers before", function() return #children() == processes end)
+  run_until("the end of the workers before", function()
+    for _, child in ipairs(children()) do
+      if before[child] then return false end
+    end
+    return true
+  end)
   local files
   run_until("descriptors", function()
     files = descriptors()
