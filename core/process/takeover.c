@@ -21,6 +21,7 @@
 #include "shared/backend_standing.h"
 #include "shared/board.h"
 #include "shared/carried.h"
+#include "shared/parking.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -186,6 +187,7 @@ void takeover_begin(struct supervisor *s, unsigned first)
     for (unsigned i = 0; i < t->count && handover_next(&rest, "child", &r); i++)
         take_guest(s, i, &r);
     choose_slots(s);
+    parking_forget(s->segment);
     place_backends(s);
     renew_monitor(s);
 }

@@ -75,6 +75,23 @@ describe("an upgrade", function()
     assert.equal("11 11 false a value", lb:fetch("/").body)
   end)
 
+  it("asks a script that was mended, although the one before is parked", function()
+    local path = play.file("parked.lua", [[return { listen = "127.0.0.1:0", workers = 1,
+      choose = function() error "not today" end }]])
+    local lb, put = upgrading.start { file = path, listen = false, workers = false }
+    play.wait("the script to be parked", function()
+      lb:fetch "/"
+      return #lb:events "policy_parked" > 0
+    end)
+    local file = io.open(path, "w")
+    file:write [[return { listen = "127.0.0.1:0", workers = 1,
+      choose = function(ctx) return ctx:respond { body = "mended" } end }]]
+    file:close()
+    assert.is_true(put.upgrade().same_memory)
+    for _ = 1, 3 do assert.equal("mended", lb:fetch("/").body) end
+    assert.equal(0, #lb:events "policy_resumed")
+  end)
+
   it("keeps what is known of a backend, also where it stands elsewhere in the list", function()
     local one, two = play.hello "one", play.hello "two"
     local gone = "127.0.0.1:" .. play.unused_port()
