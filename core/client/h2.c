@@ -139,8 +139,10 @@ static void h2_client_linger(struct client *c)
 static void h2_client_fail_head(struct client *c)
 {
     static const char why[] = "request head not complete within timeouts.request_head";
+    uint32_t begun = h2_request_begun(&c->h2->wire);
 
-    client_stream_note_bad(c, c->h2->wire.head_stream, INCOMING_TIMED_OUT, why);
+    if (begun != 0)
+        client_stream_note_bad(c, begun, INCOMING_TIMED_OUT, why);
     h2_client_give_up(c, why);
 }
 

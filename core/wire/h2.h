@@ -158,6 +158,9 @@ void h2_drained(struct h2 *); /* the net/stream's on_drained */
 void h2_lose(struct h2 *, const char *why);
 /* A head has begun and is not complete: of no stream so far. For timeouts.request_head. */
 bool h2_is_in_head(const struct h2 *);
+/* server: the stream of a request whose head has begun and is not complete. 0: there is none, what
+ * is not complete are trailers, or another frame. */
+uint32_t h2_request_begun(const struct h2 *);
 /* No byte of the first frame, or of the preface, has come: nothing is known of the peer. */
 bool h2_is_at_start(const struct h2 *);
 /* GOAWAY with this code: all streams of the peer's that are here go on, later ones are ignored.

@@ -321,6 +321,18 @@ bool h2_is_in_head(const struct h2 *h)
            (h->preface_seen > 0 && !h->has_settings);
 }
 
+uint32_t h2_request_begun(const struct h2 *h)
+{
+    struct h2_frame frame;
+
+    if (h->head_stream != 0)
+        return h->head_opens ? h->head_stream : 0;
+    if (buffer_length(&h->partial) < H2_FRAME_HEAD)
+        return 0;
+    frame = h2_frame_read(buffer_slice(&h->partial).start);
+    return frame.type == H2_HEADERS && frame.stream > h->last_peer ? frame.stream : 0;
+}
+
 bool h2_is_at_start(const struct h2 *h)
 {
     return h->preface_seen == 0 && !h->has_settings && buffer_length(&h->partial) == 0;

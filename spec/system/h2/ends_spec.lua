@@ -188,6 +188,37 @@ describe("a connection of HTTP/2", function()
     assert.same({ 408, "request head not complete within timeouts.request_head" }, { line.status, line.note })
   end)
 
+  it("that waits for the rest of a frame has a line for each request, and none for what is no request", function()
+    local backend = play.backend(function(conn)
+      conn:head()
+      conn:ended_by_peer()
+    end)
+    local lb = h2_lb.start {
+      backends = { backend }, workers = 1, settings = "timeouts = { request_head = 0.3 },",
+    }
+    for i, part in ipairs {
+      frames.headers(1, { { "x-sum", "1" } }, { open = true, last = true }),
+      frames.headers(1, { { "x-sum", "1" } }, { last = true }):sub(1, -2),
+      frames.window(1, 5):sub(1, -2),
+      frames.window(1, 5):sub(1, 5),
+    } do
+      local client = h2_lb.client(lb)
+      client:get("/" .. i, { open = true })
+      play.wait("the backend", function() return backend.served == i end)
+      client:send(part)
+      assert.equal("end", client:ended_by_peer())
+      assert.equal(499, lb:exchange({ path = "/" .. i }).status)
+    end
+    local client = h2_lb.client(lb)
+    client:get("/begun", { open = true })
+    play.wait("the backend", function() return backend.served == 5 end)
+    client:send(frames.headers(3, { { ":method", "GET" } }):sub(1, -2))
+    assert.equal("end", client:ended_by_peer())
+    assert.equal(408, lb:exchange({ stream = 3 }).status)
+    assert.equal(499, lb:exchange({ path = "/begun" }).status)
+    assert.equal(4 + 2, #lb:exchanges())
+  end)
+
   for _, over in ipairs { "TLS", "no TLS" } do
     it("whose client sends no more answers what it has asked for whole, over " .. over, function()
       local goes_on
