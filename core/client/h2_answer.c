@@ -4,9 +4,11 @@
  *   interim heads --> final head --> body --> end
  *                '-> 200 for 101: bytes, both ways --> an end of each side, or RST_STREAM
  *
- * What cannot be completed gets RST_STREAM, never an end.
+ * What cannot be completed gets RST_STREAM, never an end; a gRPC call gets the status UNAVAILABLE,
+ * as its client would take RST_STREAM for INTERNAL, which nobody tries again.
  */
 #include "client/h2.h"
+#include "http/grpc.h"
 
 /* A 2xx says that there is a tunnel (RFC 8441, 5), but the backend has agreed to none. */
 static void stream_refuse_switch(struct client_stream *s, struct forward_response *response,
@@ -197,12 +199,22 @@ static void done(struct incoming *in)
     stream_end(client_stream_of(in));
 }
 
+/* Has the answer of a gRPC call begun, and can its status still say that it broke off? Not behind
+ * bytes that wait for the client: they would stay. */
+static bool status_may_follow(const struct client_stream *s)
+{
+    return s->in.has_answered && !s->is_closed && !s->is_counted && !s->stream.is_sent &&
+           h2_backlog(&s->stream) == 0 && grpc_is(incoming_head(&s->in));
+}
+
 /* A tunnel may end in peace, and then both sides have said so. */
 static void cut(struct incoming *in)
 {
     struct client_stream *s = client_stream_of(in);
 
-    if (!s->is_tunnel)
+    if (!s->is_tunnel && status_may_follow(s))
+        h2_send_end(&s->stream, GRPC_BROKE_OFF);
+    else if (!s->is_tunnel)
         client_stream_close(s, H2_INTERNAL_ERROR);
     else if (in->needs_reset)
         client_stream_close(s, H2_CANCEL);

@@ -17,7 +17,10 @@
 #define GRPC_MESSAGE SLICE("grpc-message")
 #define GRPC_TIMEOUT SLICE("grpc-timeout")
 
-enum { GRPC_STATUS_NONE = -1 };
+enum { GRPC_STATUS_NONE = -1, GRPC_STATUS_UNAVAILABLE = 14 };
+
+/* The trailers of an answer that has begun and cannot be completed. */
+#define GRPC_BROKE_OFF SLICE("grpc-status: 14\r\ngrpc-message: the answer broke off\r\n")
 
 struct grpc_call {                /* borrows the head and its target */
     struct slice service, method; /* of the path "/package.Service/Method"; empty: it has not two */

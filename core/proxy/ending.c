@@ -89,6 +89,14 @@ void exchange_finish(struct exchange *e)
     plan_release(e->plan);
 }
 
+void exchange_cut(struct exchange *e)
+{
+    if (e->facts.grpc != NULL)
+        e->log.grpc_status = GRPC_STATUS_UNAVAILABLE;
+    incoming_cut(e->in);
+    exchange_finish(e);
+}
+
 /* --- answers of our own --- */
 
 static void exchange_cancel_attempt(struct exchange *e, enum attempt_outcome outcome)
@@ -111,8 +119,7 @@ void exchange_reply_later(struct exchange *e, unsigned status, struct slice why,
 {
     if (e->state == EXCHANGE_ANSWERING) {
         exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
-        incoming_cut(e->in);
-        exchange_finish(e);
+        exchange_cut(e);
         return;
     }
     exchange_cancel_attempt(e, status == 504 ? ATTEMPT_TIMEOUT : ATTEMPT_CANCELLED);

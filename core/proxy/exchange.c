@@ -293,8 +293,7 @@ static void on_attempt_failed(struct attempt *a, const struct attempt_failure *f
     if (e->state == EXCHANGE_ANSWERING) {
         attempt_blame(a, &e->failure);
         e->log.note = failure->message;
-        incoming_cut(e->in);
-        exchange_finish(e);
+        exchange_cut(e);
         return;
     }
     policy_cancel(&e->asked); /* it was looking at the response that has failed now */

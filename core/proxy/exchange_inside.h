@@ -95,6 +95,7 @@ void exchange_begin_tunnel(struct exchange *); /* in SWITCHING, when it is whole
 void exchange_end_try(struct exchange *, enum attempt_outcome); /* for the access line */
 /* The one way out. */
 void exchange_finish(struct exchange *);
+void exchange_cut(struct exchange *); /* in ANSWERING: the answer cannot be completed */
 /* Our own answer; the request goes no further. Once some of another answer is out there is only
  * the cut. Finishes. */
 void exchange_reply(struct exchange *, unsigned status, struct slice why);

@@ -155,6 +155,23 @@ describe("a stream of a client on a stream of a backend", function()
     p:check()
   end)
 
+  it("ends as UNAVAILABLE when that happens to a gRPC call, which its client may try again", function()
+    local backend = h2.backend(function(s)
+      s:say { { ":status", "200" }, { "content-type", "application/grpc" } }
+      s:write "some"
+      s:abort "INTERNAL_ERROR"
+    end)
+    local lb = start(backend)
+    local p = h2.client(lb)
+    local fields = { { "te", "trailers" }, { "content-type", "application/grpc" } }
+    local id = p:get("/a.B/C", { body = "x", fields = fields })
+    assert.equal("some", p:response(id).body)
+    assert.same({ { "grpc-status", "14" }, { "grpc-message", "the answer broke off" } }, p.streams[id].trailers)
+    assert.is_nil(p.streams[id].reset)
+    assert.truthy(lb:exchange { grpc_status = 14 })
+    p:check()
+  end)
+
   it("waits for a client that gives no credit, while others of both connections are served", function()
     local backend = h2.backend(function(s)
       s:whole()
