@@ -115,6 +115,7 @@ int takeover_open(struct supervisor *) MUST_USE;     /* sockets and pid file: 0,
 void takeover_begin(struct supervisor *, unsigned first);
 bool takeover_is_on(const struct supervisor *);       /* it waits for our workers */
 bool takeover_has_checked(const struct supervisor *); /* all backends that are new */
+bool takeover_has_slots(const struct supervisor *);   /* for the workers of a next program */
 void takeover_decide(struct supervisor *, bool are_ready);
 void takeover_step(struct supervisor *); /* while lb serves */
 uint64_t takeover_next_ms(const struct supervisor *);

@@ -87,16 +87,31 @@ int takeover_open(struct supervisor *s)
     return i == count ? 0 : -1;
 }
 
-/* Ours have other slots than any guest. */
+/* Ours have other slots than any guest: the program before looks whether there are enough. */
 static void choose_slots(struct supervisor *s)
 {
-    unsigned workers = s->config->workers;
-    bool is_taken = false;
+    bool is_taken[GUEST_ELSEWHERE + 1] = {false};
+    unsigned workers = s->config->workers, slot = 0;
 
     for (unsigned i = 0; i < s->takeover.count; i++)
-        is_taken = is_taken || s->takeover.guests[i].slot < workers;
-    atomic_store(&s->segment->workers_first, is_taken ? workers : 0);
+        is_taken[s->takeover.guests[i].slot] = true;
+    for (unsigned i = 0; i < workers; i++, slot++) {
+        while (slot < 2 * workers && is_taken[slot])
+            slot++;
+        atomic_store(&s->segment->workers_slots[i], (slot < 2 * workers ? slot : i) + 1);
+    }
     atomic_store(&s->segment->workers_count, 2 * workers);
+}
+
+bool takeover_has_slots(const struct supervisor *s)
+{
+    unsigned used = 0;
+
+    for (unsigned i = 0; i < s->config->workers; i++)
+        used += s->children.list[i].pid != 0;
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        used += s->takeover.guests[i].slot != GUEST_ELSEWHERE;
+    return used <= s->config->workers;
 }
 
 static void take_guest(struct supervisor *s, unsigned i, const struct record *r)

@@ -158,7 +158,7 @@ static const char *objection(const struct supervisor *s)
         return "the system has no memory that outlives the program (memfd_create)";
     if (2 * s->config->workers > SEGMENT_WORKERS_MAX)
         return "there are more than 128 workers: restart lb";
-    if (s->takeover.state == TAKEOVER_DONE)
+    if (s->takeover.state == TAKEOVER_DONE || !takeover_has_slots(s))
         return "workers of the last upgrade still end: ask again when they have";
     return NULL;
 }

@@ -292,7 +292,6 @@ struct segment {
     _Atomic uint32_t is_stopping;      /* the supervisor has asked all others to end */
     _Atomic uint32_t in_panic;         /* too few backends are available: all are tried */
     _Atomic uint32_t listen_port;      /* of the first address, once it is bound */
-    _Atomic uint32_t workers_first;    /* the slot of worker 1: the next ones are the others' */
     struct segment_parking parking;
     /* Written the whole time by the monitor, which is busy with its checks; and ten times a
      * second, if a script wants to know it. */
@@ -326,6 +325,9 @@ struct segment {
     struct segment_changes changes[SEGMENT_BACKENDS_MAX];
     struct segment_reloaded reloaded;
     _Atomic uint64_t log_level; /* shared/events.h; 0: as each process was started */
+    /* The slot of each worker, + 1; 0: that of its number. The others are those of workers of a
+     * program before, or free. */
+    _Atomic uint32_t workers_slots[SEGMENT_WORKERS_MAX];
     /* Change with each event of the admin process, and each turn of the supervisor. */
     alignas(SEGMENT_APART) _Atomic uint64_t admin_pulse;
     alignas(SEGMENT_APART) _Atomic uint64_t supervisor_pulse;
@@ -381,8 +383,11 @@ static inline unsigned segment_workers(const struct segment *s)
 /* Of the workers that run, and that are not those of a program before: 0 is worker 1. */
 static inline unsigned segment_slot_of(const struct segment *s, unsigned worker)
 {
-    unsigned slot = atomic_load_explicit(&s->workers_first, memory_order_relaxed) + worker;
+    unsigned slot;
 
+    CHECK(worker < SEGMENT_WORKERS_MAX);
+    slot = atomic_load_explicit(&s->workers_slots[worker], memory_order_relaxed);
+    slot = slot != 0 ? slot - 1 : worker;
     CHECK(slot < SEGMENT_WORKERS_MAX);
     return slot;
 }

@@ -1,4 +1,5 @@
 -- An upgrade to a program that cannot take over changes nothing.
+local admin = require "spec.support.admin"
 local play = require "spec.support.play"
 local upgrading = require "spec.support.upgrading"
 
@@ -136,6 +137,32 @@ describe("an upgrade fails", function()
         return ok and response.status == 200 and #lb:children() == #before
       end)
     end
+  end)
+
+  it("and an upgrade that goes well then has places for all, also if some were taken since", function()
+    local path = play.directory() .. "/admin.sock"
+    local lb, put = upgrading.start {
+      script = breakable("init"):gsub("health =", ("admin = 'unix:%s', %%0"):format(path)), workers = 2,
+      may_lose_workers = true,
+    }
+    lb.admin = "unix:" .. path
+    local function workers() return select(2, admin.get(lb, "/state")).workers end
+    local function are_ready()
+      local ready = 0
+      for _, worker in ipairs(workers()) do ready = ready + (worker.ready and 1 or 0) end
+      return ready
+    end
+    lb:fetch "/break"
+    assert.equal("upgrade_failed", put.asked().event)
+    lb:fetch "/mend"
+    local killed = workers()[1].pid
+    require("luv").kill(killed, "sigkill")
+    play.wait("the successor", function() return not play.exists(killed) and are_ready() == 2 end)
+    put.upgrade()
+    play.wait("places of those before", function() return #workers() == 2 end)
+    assert.equal(2, are_ready())
+    assert.not_equal(workers()[1].pid, workers()[2].pid)
+    assert.equal("served", lb:fetch("/").body)
   end)
 
   it("if it cannot go on at all; it tries again, and the workers before serve on", function()
