@@ -58,6 +58,12 @@ static void h2_client_watch(struct client *c)
 
 /* --- the end --- */
 
+/* What it has not taken only shrinks. */
+static uint64_t taken_of(uint32_t unsent)
+{
+    return 0 - (uint64_t)unsent;
+}
+
 /* All that is queued goes out, then the end; what still comes is thrown away. */
 static void h2_client_end(struct client *c)
 {
@@ -75,6 +81,7 @@ static void h2_client_end(struct client *c)
     stream_shutdown(&c->stream);
     stream_read(&c->stream);
     c->watched_bytes = UINT32_MAX;
+    rate_run(&c->h2->taken, loop_now_ms(c->clients->loop), taken_of(stream_unsent(&c->stream)));
     deadline_set(c->clients->loop, &c->deadline, PATIENCE_LINGER_MS);
 }
 
@@ -128,6 +135,9 @@ static void h2_client_linger(struct client *c)
 
     c->idle_lingers = seen.unsent == c->watched_bytes ? c->idle_lingers + 1 : 0;
     seen.idle_times = seen.unsent == 0 ? 1 : c->idle_lingers;
+    seen.is_slow = seen.idle_times == 0 &&
+                   rate_is_too_low(&c->h2->taken, loop_now_ms(c->clients->loop),
+                                   taken_of(seen.unsent), c->clients->config->limits.least_rate);
     c->watched_bytes = seen.unsent;
     if (patience_next(&seen, &c->clients->timeouts).step == PATIENCE_CLOSE)
         client_close(c);

@@ -21,6 +21,7 @@ struct client_h2 {
     struct deadline age;      /* limits.connection_age */
     uint64_t held_ms;         /* loop's: when the client was seen to send again, once bodies that */
     bool is_held;             /* wait had used up the window, as they have now */
+    struct rate taken;        /* of what is queued while it lingers */
     bool is_in_head;          /* the client has sent a part of a head, and not its end */
     bool is_final;            /* the last GOAWAY went out: it ends with its last stream */
 };

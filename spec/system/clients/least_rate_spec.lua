@@ -1,6 +1,7 @@
 -- A client that sends or reads a byte now and then loses its place; a client that is slow
 -- because of somebody else does not. The rate is an average over 10 s, so cases of a kind happen
 -- at once.
+local frames = require "spec.support.h2_frames"
 local play = require "spec.support.play"
 
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -78,6 +79,38 @@ describe("limits.least_rate", function()
     assert.equal("the client took less of the answer than limits.least_rate", lb:exchange({ status = 499 }).note)
     play.wait("all events", function() return events.size >= 6 * 10 + 5 end, BOUND)
     assert.equal(("data\n"):rep(6), events:response().body)
+  end)
+
+  it("ends a connection of HTTP/2, too, that has said its end and waits for a client that takes too little", function()
+    local lb = play.balancer {
+      script = [[return { listen = { { "127.0.0.1:0", h2c = true } }, timeouts = { keep_alive = 0.3 },
+        limits = { least_rate = 1024 ^ 3, per_client = 1 },
+        choose = function(ctx) return ctx:respond { body = ("x"):rep(200000) } end }]],
+      listen = false,
+    }
+    local slow = play.client(lb, { receive_buffer = 2304 })
+    slow:hold()
+    slow:send(frames.PREFACE, frames.settings { { "INITIAL_WINDOW_SIZE", 200000 } }, frames.window(0, 200000))
+    slow:send(frames.headers(1, {
+      { ":method", "GET" }, { ":scheme", "http" }, { ":path", "/slow" }, { ":authority", "a.test" },
+    }, { last = true }))
+    assert.equal(200, lb:exchange({ path = "/slow" }).status)
+    play.beside(function()
+      for _ = 1, BOUND do
+        slow:sip(0.1)
+        play.pause(1)
+      end
+    end)
+    play.wait("its place", function()
+      local client = play.client(lb)
+      client:send(GET)
+      local status = client:response().status
+      client:close()
+      play.pause(0.5)
+      return status == 200
+    end, BOUND)
+    assert.is_true(slow.size < 200000)
+    assert.is_nil(slow.ended)
   end)
 
   it("does not run while the backend is slow", function()
