@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 enum {
-    ANSWER_S = 330,
+    ANSWER_S = 330, /* and as long as it was asked to wait */
+    WAIT_S_MAX = 3600,
     READY_S = 2,
     ANSWER_BYTES_MAX = 64 << 20,
     READ_BYTES = 65536,
@@ -257,6 +258,15 @@ static void write_request(struct asking *a, struct buffer *out)
     buffer_append(out, buffer_slice(&a->body));
 }
 
+static uint64_t answer_within_s(const struct options *options)
+{
+    double wait_s = options->wait != NULL ? strtod(options->wait, NULL) : 0;
+
+    if (options->ask == ASK_READY)
+        return READY_S;
+    return ANSWER_S + (wait_s > 0 && wait_s <= WAIT_S_MAX ? (uint64_t)wait_s : 0);
+}
+
 int ask_run(const struct options *options)
 {
     struct asking a = {.options = options, .method = "GET"};
@@ -268,8 +278,7 @@ int ask_run(const struct options *options)
         return 1;
     askers[options->ask](&a);
     write_request(&a, &request);
-    if (send_all(fd, buffer_slice(&request)) &&
-        read_all(fd, options->ask == ASK_READY ? READY_S : ANSWER_S, &answer) &&
+    if (send_all(fd, buffer_slice(&request)) && read_all(fd, answer_within_s(options), &answer) &&
         buffer_length(&answer) > 0)
         status = print_answer(buffer_slice(&answer));
     else
