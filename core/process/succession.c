@@ -6,6 +6,7 @@
 #include "os/children.h"
 #include "os/notify.h"
 #include "os/passing.h"
+#include "os/pid_file.h"
 #include "os/program.h"
 #include "process/channel.h"
 #include "process/supervisor.h"
@@ -106,8 +107,9 @@ static bool wait_to_begin_again(int signals)
 }
 
 /* Begins anew, as a process that has nothing of this one but what was handed over. */
-static int hold(const struct handover *h, const char *why)
+static int hold(const struct options *options, const struct handover *h, const char *why)
 {
+    struct pid_file pid_file = {.path = options->pid_file, .is_there = true};
     int signals = signals_open();
 
     do {
@@ -117,6 +119,7 @@ static int hold(const struct handover *h, const char *why)
                          AGAIN_MS / 1000, why);
         if (!wait_to_begin_again(signals)) {
             end_guests(h);
+            pid_file_remove(&pid_file);
             return 0;
         }
         handover_keep(handover_text(h), true);
@@ -149,14 +152,14 @@ static int succeed(const struct options *options, struct handover *h, struct seg
     int signals;
 
     if (config == NULL || !handover_fits(h, config, error))
-        return hold(h, buffer_text(error));
+        return hold(options, h, buffer_text(error));
     if (!handover_place(h, config))
-        return hold(h, "too many removed backends are still in use");
+        return hold(options, h, "too many removed backends are still in use");
     if (!output_open(config, &in_effect))
-        return hold(h, "log.file cannot be opened");
+        return hold(options, h, "log.file cannot be opened");
     signals = signals_open();
     if (signals < 0)
-        return hold(h, "signals cannot be read");
+        return hold(options, h, "signals cannot be read");
     return supervisor_run(&(struct supervisor_task){.config = config,
                                                     .segment = segment,
                                                     .segment_fd = h->segment_fd,
@@ -173,7 +176,7 @@ static int succeed_all(const struct options *options, struct handover *h)
     int status;
 
     if (segment == NULL)
-        return hold(h, "its shared memory cannot be mapped");
+        return hold(options, h, "its shared memory cannot be mapped");
     config = config_load(options, segment, &error);
     status = succeed(options, h, segment, config, &error);
     config_free(config);

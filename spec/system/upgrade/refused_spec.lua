@@ -200,12 +200,16 @@ describe("an upgrade fails", function()
   end)
 
   it("and what stops lb then drains the workers before", function()
-    local lb, put = upgrading.start { script = breakable "top", workers = 2 }
+    local pid_file = play.directory() .. "/lb.pid"
+    local lb, put = upgrading.start {
+      script = breakable "top", workers = 2, args = { "--pid-file", pid_file },
+    }
     lb:fetch "/break"
     assert.equal("upgrade_failed", put.asked().event)
     local children = lb:children()
     lb:signal "sigterm"
     assert.same({ code = 0, signal = 0 }, lb:wait_exit())
+    assert.is_nil(io.open(pid_file))
     for _, pid in ipairs(children) do assert.is_false(play.exists(pid)) end
   end)
 end)
