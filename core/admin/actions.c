@@ -91,6 +91,9 @@ static enum answer_step tell_state(struct action *x)
         "reason", (x)->why                                                                         \
     }
 
+/* Behind a message, for "%s%s". */
+#define SHOWN_WHY(x) (x)->why[0] != '\0' ? ": " : "", (x)->why
+
 /* --- drains --- */
 
 static const char *standing_name_of(const struct action *x)
@@ -107,10 +110,11 @@ static void set_draining(struct action *x, bool draining)
     changes_note(x->segment, x->slot, before, standing_name_of(x), "admin", x->why);
     if (draining)
         log_event(LOG_INFO, "backend_draining", LOG_PAIRS(BY_ADMIN(x)),
-                  "%s drains, as a person says: it gets no more requests", x->who.name);
+                  "%s drains: it gets no more requests, as a person says%s%s", x->who.name,
+                  SHOWN_WHY(x));
     else
         log_event(LOG_INFO, "backend_undrained", LOG_PAIRS(BY_ADMIN(x)),
-                  "%s gets requests again, as a person says", x->who.name);
+                  "%s gets requests again, as a person says%s%s", x->who.name, SHOWN_WHY(x));
 }
 
 /* Not if somebody undrains it meanwhile: then it will never be empty. */
@@ -192,7 +196,7 @@ enum answer_step actions_weigh(struct answer *a, struct buffer *out)
     log_number(after, weight_of(x.segment, x.slot, x.who.weight));
     changes_note(x.segment, x.slot, before, after, "admin", x.why[0] != '\0' ? x.why : "weight");
     log_event(LOG_INFO, "backend_weight", LOG_PAIRS(BY_ADMIN(&x), {"#weight", after}),
-              "%s has weight %s now, as a person says", x.who.name, after);
+              "%s has weight %s now, as a person says%s%s", x.who.name, after, SHOWN_WHY(&x));
     return tell_state(&x);
 }
 
@@ -218,7 +222,8 @@ enum answer_step actions_eject(struct answer *a, struct buffer *out)
                             x.who.name);
     changes_note(x.segment, x.slot, before, "ejected", "admin", x.why);
     log_event(LOG_WARN, "backend_ejected", LOG_PAIRS(BY_ADMIN(&x)),
-              "%s is ejected for %g s, as a person says: %s", x.who.name, seconds->number, x.why);
+              "%s is ejected for %g s, as a person says%s%s", x.who.name, seconds->number,
+              SHOWN_WHY(&x));
     return tell_state(&x);
 }
 
@@ -232,7 +237,7 @@ enum answer_step actions_readmit(struct answer *a, struct buffer *out)
         return answer_error(a, out, 409, "%s is not ejected", x.who.name);
     changes_note(x.segment, x.slot, "ejected", standing_name_of(&x), "admin", x.why);
     log_event(LOG_INFO, "backend_readmitted", LOG_PAIRS(BY_ADMIN(&x)),
-              "%s gets its share again, as a person says", x.who.name);
+              "%s gets its share again, as a person says%s%s", x.who.name, SHOWN_WHY(&x));
     return tell_state(&x);
 }
 
