@@ -49,6 +49,19 @@ static void append_json_text(struct buffer *out, const char *text)
     buffer_append_byte(out, '"');
 }
 
+/* What is a number, true or false is that; all else is a text. */
+static void append_json(struct buffer *out, const char *value)
+{
+    char *end;
+
+    if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0 ||
+        ((ascii_is_digit(value[0]) || value[0] == '-') && strtod(value, &end) < 1e300 &&
+         *end == '\0' && strpbrk(value, "xX") == NULL))
+        buffer_append_text(out, value);
+    else
+        append_json_text(out, value);
+}
+
 /* The target /backends/NAME/verb, and a body with one member and why. */
 static void change_backend(struct asking *a, const char *verb, const char *member)
 {
@@ -59,9 +72,13 @@ static void change_backend(struct asking *a, const char *verb, const char *membe
     append_escaped(&a->target, argument(a, 0));
     buffer_printf(&a->target, "/%s", verb);
     buffer_append_byte(&a->body, '{');
-    if (member != NULL)
-        buffer_printf(&a->body, "\"%s\":%.40s", member,
-                      strcmp(argument(a, 1), "script") == 0 ? "null" : argument(a, 1));
+    if (member != NULL) {
+        buffer_printf(&a->body, "\"%s\":", member);
+        if (strcmp(argument(a, 1), "script") == 0)
+            buffer_append_text(&a->body, "null");
+        else
+            append_json(&a->body, argument(a, 1));
+    }
     if (why != NULL) {
         buffer_append_text(&a->body, member != NULL ? ",\"why\":" : "\"why\":");
         append_json_text(&a->body, why);
@@ -119,23 +136,18 @@ static void ask_get(struct asking *a)
     append_escaped(&a->target, argument(a, 0));
 }
 
-/* What is a number, true or false is that; all else is a text. */
 static void ask_set(struct asking *a)
 {
-    const char *value = argument(a, 1), *ttl = argument(a, 2);
-    char *end;
+    const char *ttl = argument(a, 2);
 
     ask_get(a);
     a->method = "PUT";
     buffer_append_text(&a->body, "{\"value\":");
-    if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0 ||
-        ((ascii_is_digit(value[0]) || value[0] == '-') && strtod(value, &end) < 1e300 &&
-         *end == '\0' && strpbrk(value, "xX") == NULL))
-        buffer_append_text(&a->body, value);
-    else
-        append_json_text(&a->body, value);
-    if (ttl != NULL)
-        buffer_printf(&a->body, ",\"ttl_s\":%.40s", ttl);
+    append_json(&a->body, argument(a, 1));
+    if (ttl != NULL) {
+        buffer_append_text(&a->body, ",\"ttl_s\":");
+        append_json(&a->body, ttl);
+    }
     buffer_append_byte(&a->body, '}');
 }
 
@@ -145,7 +157,9 @@ static void ask_log(struct asking *a)
     buffer_append_text(&a->target, "/log");
     buffer_append_text(&a->body, "{\"level\":");
     append_json_text(&a->body, argument(a, 0));
-    buffer_printf(&a->body, ",\"seconds\":%.40s}", argument(a, 1));
+    buffer_append_text(&a->body, ",\"seconds\":");
+    append_json(&a->body, argument(a, 1));
+    buffer_append_byte(&a->body, '}');
 }
 
 static void ask_reload(struct asking *a)
