@@ -52,7 +52,8 @@ static void h2_client_watch(struct client *c)
         deadline_set(loop, &c->deadline, DRAIN_MS);
     else if (h->count > 0)
         deadline_rest(&c->deadline);
-    else if (c->has_served) /* else it still has what is left for its first request */
+    else if (c->has_served || !deadline_is_set(&c->deadline))
+        /* else it still has what is left for its first request */
         deadline_set(loop, &c->deadline, patience_ms(PATIENCE_RESTING, timeouts));
 }
 

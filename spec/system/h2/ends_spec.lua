@@ -118,6 +118,17 @@ describe("a connection of HTTP/2", function()
     assert.equal("end", slow:ended_by_peer())
   end)
 
+  it("that is idle ends after timeouts.keep_alive, too, if it has sent only what was no request", function()
+    local lb = h2_lb.start {
+      backends = { play.hello "a" }, settings = "timeouts = { keep_alive = 0.3 }, limits = { head = 4096 },",
+    }
+    local malformed, large = h2_lb.client(lb), h2_lb.client(lb)
+    assert.equal("PROTOCOL_ERROR", malformed:response(malformed:get("/", { fields = { { "Upper", "x" } } })).reset)
+    assert.equal(431, large:fetch("/", { fields = { { "x-large", ("x"):rep(5000) } } }).status)
+    assert.equal("end", malformed:ended_by_peer())
+    assert.equal("end", large:ended_by_peer())
+  end)
+
   it("that waits for its answer is no idle one", function()
     local backend, go_on = patient()
     local lb = h2_lb.start { backends = { backend }, settings = "timeouts = { keep_alive = 0.2 }," }
