@@ -259,10 +259,14 @@ static void end_guests(struct supervisor *s)
     s->takeover.ends_ms = clock_steady_ms() + s->options->drain_timeout_ms + GUEST_GRACE_MS;
 }
 
+/* A monitor has no channel, and SIGTERM ends it only if its own segment says that lb ends. */
 void takeover_drain(struct supervisor *s)
 {
-    for (unsigned i = 0; i < s->takeover.count; i++)
+    for (unsigned i = 0; i < s->takeover.count; i++) {
         tell(&s->takeover.guests[i], CHANNEL_DRAIN, -1);
+        if (!s->takeover.guests[i].is_worker && guest_pid(s, i) != 0)
+            kill(guest_pid(s, i), SIGQUIT);
+    }
 }
 
 static unsigned guests_left(const struct supervisor *s)

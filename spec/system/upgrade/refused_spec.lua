@@ -165,6 +165,22 @@ describe("an upgrade fails", function()
     assert.equal("served", lb:fetch("/").body)
   end)
 
+  for name, program in pairs { same = upgrading.program, other = upgrading.other } do
+    it("and what stops lb then ends all children, with the " .. name .. " layout, too", function()
+      local lb, put = upgrading.start {
+        script = breakable "init", backends = { play.hello "one" }, workers = 2, may_lose_workers = true,
+      }
+      lb:fetch "/break"
+      put(program)
+      assert.equal("upgrade_failed", put.asked().event)
+      local children = lb:children()
+      lb:signal "sigterm"
+      assert.same({ code = 0, signal = 0 }, lb:wait_exit())
+      assert.equal(0, #lb:events "quit") -- nothing had to be ended by force
+      for _, pid in ipairs(children) do assert.is_false(play.exists(pid)) end
+    end)
+  end
+
   it("if it cannot go on at all; it tries again, and the workers before serve on", function()
     local lb, put = upgrading.start { script = breakable "top", workers = 2 }
     lb:fetch "/break"
