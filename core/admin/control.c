@@ -13,27 +13,32 @@ enum { LOOK_MS = 10, RELOAD_MAX_MS = 300000, LEVEL_SECONDS_MAX = 86400 };
 
 /* --- reload --- */
 
-static void put_changed(struct buffer *out, struct slice changed)
+static void put_settings(struct buffer *out, const char *member, struct slice settings)
 {
-    json_open_in(out, "changed", '[');
-    while (changed.length > 0)
-        json_slice(out, NULL, slice_trim(slice_take_until(&changed, ',')));
+    json_open_in(out, member, '[');
+    while (settings.length > 0)
+        json_slice(out, NULL, slice_trim(slice_take_until(&settings, ',')));
     json_close(out, ']');
 }
 
 static enum answer_step tell_result(struct answer *a, struct buffer *out)
 {
     struct reloaded result;
+    struct slice changed, kept;
 
     if (!reloaded_read(a->admin->segment, &result)) {
         a->wait_ms = LOOK_MS; /* another one has begun: its result will do, too */
         return ANSWER_WAITS;
     }
+    changed = slice_of(result.text);
+    kept = slice_take_until(&changed, ';');
     a->status = result.is_taken ? 200 : 422;
     json_open(out, '{');
     if (result.is_taken) {
         json_number(out, "edition", result.edition);
-        put_changed(out, slice_of(result.text));
+        put_settings(out, "changed", changed);
+        if (kept.length > 0)
+            put_settings(out, "kept", kept);
         json_number(out, "ms", result.ms);
     } else {
         json_text(out, "error", result.text);

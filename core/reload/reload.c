@@ -364,20 +364,9 @@ static void leave_slots(struct reload *r)
 
 static void warn_of_kept(const struct reload *r)
 {
-    const struct {
-        bool differs;
-        const char *name;
-    } kept[] = {{r->report->listen_differs, "listen"},
-                {r->report->workers_differ, "workers"},
-                {r->report->log_differs, "log.file and log.format"}};
-    char what[64] = "";
+    char what[KEPT_BYTES];
 
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-        if (!kept[i].differs)
-            continue;
-        strcat(what, what[0] != '\0' ? " and " : "");
-        strcat(what, kept[i].name);
-    }
+    reload_list_kept(r->report, " and ", what);
     if (what[0] != '\0')
         log_event(LOG_WARN, "reload_kept", LOG_PAIRS({"kept", what}),
                   "%s cannot change while lb runs: restart it for the new value", what);
@@ -388,8 +377,10 @@ static void reload_tell(struct reload *r, const char *changed)
     struct reloaded result = {.is_taken = true,
                               .edition = atomic_load(&r->edition->current),
                               .ms = clock_steady_ms() - r->began_ms};
+    char kept[KEPT_BYTES];
 
-    snprintf(result.text, sizeof result.text, "%s", changed);
+    reload_list_kept(r->report, ",", kept);
+    snprintf(result.text, sizeof result.text, "%s;%s", kept, changed);
     reloaded_end(r->segment, &result);
 }
 

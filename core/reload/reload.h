@@ -23,7 +23,7 @@
 
 enum reload_state { RELOAD_IDLE, RELOAD_TRYING, RELOAD_CHECKING, RELOAD_FOLLOWING };
 
-enum { RELOAD_MESSAGE_BYTES = 1200 };
+enum { RELOAD_MESSAGE_BYTES = 1200, KEPT_BYTES = 64 };
 
 struct reload_report { /* of the child that tries the script */
     bool is_good, listen_differs, workers_differ, log_differs;
@@ -76,5 +76,8 @@ void reload_on_tried(struct reload *, int status); /* the trial has ended: waitp
 void reload_on_worker_ended(struct reload *, unsigned which, int status);
 /* The monitor has ended: true if the reload has ended it, and has another one started. */
 bool reload_on_monitor_ended(struct reload *);
+
+/* The settings that differ in the script, but cannot change while lb runs. */
+void reload_list_kept(const struct reload_report *, const char *between, char what[KEPT_BYTES]);
 
 #endif

@@ -75,3 +75,25 @@ _Noreturn void reload_run_child(struct reload *r)
     r->report->is_good = true;
     leave(r, NULL);
 }
+
+/* --- told --- */
+
+void reload_list_kept(const struct reload_report *report, const char *between,
+                      char what[KEPT_BYTES])
+{
+    const struct {
+        bool differs;
+        const char *name;
+    } kept[] = {{report->listen_differs, "listen"},
+                {report->workers_differ, "workers"},
+                {report->log_differs, "log.file"},
+                {report->log_differs, "log.format"}};
+
+    what[0] = '\0';
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (!kept[i].differs)
+            continue;
+        strcat(what, what[0] != '\0' ? between : "");
+        strcat(what, kept[i].name);
+    }
+}

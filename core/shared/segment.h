@@ -259,7 +259,7 @@ struct reloaded {
     uint64_t edition, ms; /* of one that was taken */
     uint32_t is_taken;
     uint32_t line;             /* where it is wrong; 0: nowhere */
-    char text[RELOADED_BYTES]; /* what has changed, with commas; or what is wrong */
+    char text[RELOADED_BYTES]; /* what was kept; what has changed, with commas; or what is wrong */
 };
 
 struct segment_reloaded {
