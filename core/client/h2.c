@@ -38,6 +38,13 @@ bool h2_client_rests(const struct client *c)
     return c->h2->count == 0 && !c->h2->is_in_head;
 }
 
+/* For a request that begins within that time from now. */
+static void h2_client_rest(struct client *c, uint64_t within_ms)
+{
+    c->h2->rests_until_ms = loop_now_ms(c->clients->loop) + within_ms;
+    deadline_set(c->clients->loop, &c->deadline, within_ms);
+}
+
 static void h2_client_watch(struct client *c)
 {
     struct loop *loop = c->clients->loop;
@@ -54,7 +61,17 @@ static void h2_client_watch(struct client *c)
         deadline_rest(&c->deadline);
     else if (c->has_served || !deadline_is_set(&c->deadline))
         /* else it still has what is left for its first request */
-        deadline_set(loop, &c->deadline, patience_ms(PATIENCE_RESTING, timeouts));
+        h2_client_rest(c, patience_ms(PATIENCE_RESTING, timeouts));
+}
+
+/* A frame that was not whole is so now: if it began no request the connection has rested all along,
+ * or one with half a PING now and then would rest for ever. */
+static void h2_client_rest_on(struct client *c)
+{
+    uint64_t now_ms = loop_now_ms(c->clients->loop);
+    uint64_t until_ms = c->h2->rests_until_ms;
+
+    deadline_set(c->clients->loop, &c->deadline, until_ms > now_ms ? until_ms - now_ms : 1);
 }
 
 /* --- the end --- */
@@ -347,6 +364,7 @@ void h2_client_begin(struct client *c)
     };
     list_init(&h->streams);
     deadline_init(&h->age, on_age);
+    h->rests_until_ms = loop_now_ms(clients->loop) + patience_ms(PATIENCE_HEAD, &clients->timeouts);
     c->h2 = h;
     totals_add(TOTALS_HTTP2_CONNECTIONS, 1);
     client_enter(c, CLIENT_H2);
@@ -379,7 +397,9 @@ void h2_client_take(struct client *c, struct slice bytes)
     if (c->state != CLIENT_H2)
         return;
     h->is_in_head = h2_is_in_head(&h->wire);
-    if (h->is_in_head != was_in_head)
+    if (was_in_head && h2_client_rests(c) && !h->wire.drains && !c->has_ended)
+        h2_client_rest_on(c);
+    else if (h->is_in_head != was_in_head)
         h2_client_watch(c);
 }
 

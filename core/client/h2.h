@@ -19,6 +19,7 @@ struct client_h2 {
     struct list_node streams; /* its struct client_streams */
     unsigned count;           /* of streams */
     struct deadline age;      /* limits.connection_age */
+    uint64_t rests_until_ms;  /* loop's: when it ends unless a request begins before */
     uint64_t held_ms;         /* loop's: when the client was seen to send again, once bodies that */
     bool is_held;             /* wait had used up the window, as they have now */
     struct rate taken;        /* of what is queued while it lingers */

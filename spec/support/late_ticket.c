@@ -34,7 +34,7 @@ void play_ticket(uint64_t began_ms, bool was_resumed, uint32_t version)
 bool play_ticket_resumes(uint64_t now_ms)
 {
     late_now_ms = now_ms;
-    return may_resume(&late_target);
+    return may_resume(&late_target, now_ms);
 }
 
 void play_ticket_end(void)

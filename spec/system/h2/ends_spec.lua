@@ -129,6 +129,25 @@ describe("a connection of HTTP/2", function()
     assert.equal("end", large:ended_by_peer())
   end)
 
+  it("that is idle ends then, too, if it sends frames in halves that begin no request", function()
+    local lb = h2_lb.start {
+      backends = { play.hello "a" }, settings = "timeouts = { keep_alive = 0.4, request_head = 0.5 },",
+    }
+    local ping = frames.ping()
+    local served, silent = h2_lb.client(lb), h2_lb.client(lb)
+    assert.equal("a", served:fetch("/").body)
+    for _, client in ipairs { served, silent } do
+      for _ = 1, 100 do -- for 10 s at least
+        if client.conn.ended then break end
+        client:send(ping:sub(1, 10))
+        play.pause(0.05)
+        client:send(ping:sub(11))
+        play.pause(0.05)
+      end
+      assert.truthy(client.conn.ended) -- "end", or "reset" for what was on its way
+    end
+  end)
+
   it("that waits for its answer is no idle one", function()
     local backend, go_on = patient()
     local lb = h2_lb.start { backends = { backend }, settings = "timeouts = { keep_alive = 0.2 }," }
