@@ -14,6 +14,7 @@
 #include "net/tls_selftest.h"
 #include "os/children.h"
 #include "os/program.h"
+#include "os/whole_file.h"
 #include "process/ask.h"
 #include "process/demo.h"
 #include "process/ready.h"
@@ -90,6 +91,11 @@ static int with_config(const struct config *config, struct segment *segment, int
         return fail_start(1, SLICE("lb: signals cannot be read"));
     if (!trial_run(config, is_check, signals, &status)) /* stopped meanwhile, no check was done */
         return is_check && status == 0 ? 1 : status;
+    if (is_check && options->state != NULL && whole_file_check(options->state) != 0) {
+        check_last_words("start_failed", "lb: --state: cannot write %s: %s", options->state,
+                         strerror(errno));
+        return 1;
+    }
     if (!is_check && !output_open(config, &in_effect))
         return 1;
     if (!is_check)

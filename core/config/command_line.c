@@ -46,6 +46,7 @@ static const char help[] =
     "                                 log.format says, or text on a terminal, else json\n"
     "  --log-level LEVEL              debug, info, warn or error; default: info\n"
     "  --pid-file FILE                write the process id there\n"
+    "  --state FILE                   keep there what persons set of backends, over a restart\n"
     "  --drain-timeout SECONDS        time for open requests after SIGTERM; default: 30\n"
     "  --watch, --no-watch            load the script when it, or a module next to it, is\n"
     "                                 saved, or not; default: in lb demo, and if a terminal\n"
@@ -149,6 +150,12 @@ static bool take_pid_file(struct parser *p, const char *value)
     return true;
 }
 
+static bool take_state(struct parser *p, const char *value)
+{
+    p->options->state = value;
+    return true;
+}
+
 static bool take_drain_timeout(struct parser *p, const char *value)
 {
     static const char bytes[] = "0123456789.";
@@ -220,6 +227,7 @@ static const struct {
     {"--log-format", take_log_format, true},
     {"--log-level", take_log_level, true},
     {"--pid-file", take_pid_file, true},
+    {"--state", take_state, true},
     {"--drain-timeout", take_drain_timeout, true},
     {"--admin", take_admin, true},
     {"--wait", take_wait, true},

@@ -58,6 +58,7 @@ struct options {
     enum log_format line_format;  /* of standard output */
     enum log_level log_level;
     const char *pid_file; /* NULL: none */
+    const char *state;    /* NULL: none */
     uint64_t drain_timeout_ms;
     bool watches; /* a script that is saved is loaded */
     enum options_ask ask;

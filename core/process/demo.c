@@ -89,6 +89,7 @@ static int run_backend(struct demo *d, unsigned which)
     if (options.log_level < LOG_WARN) /* the lines to see are the balancer's */
         options.log_level = LOG_WARN;
     options.pid_file = NULL;
+    options.state = NULL;
     options.watches = false;
     config = config_load_text("hello.lua (built in)", embedded_hello(), &options.given,
                               d->segments[which], &error);

@@ -203,6 +203,7 @@ static void supervisor_step(struct supervisor *s)
         upgrade_step(s);
         takeover_step(s);
         start_due(s);
+        state_file_step(&s->state_file);
         break;
     case SUPERVISOR_DRAINING:
         if (children_running(&s->children) > 0 && serving(s) == 0) {
@@ -278,6 +279,7 @@ static uint64_t supervisor_next_ms(const struct supervisor *s, bool log_waits)
         if (!upgrade_is_tried(s))
             next_ms = sooner(next_ms, reload_next_ms(&s->reload));
         next_ms = sooner(next_ms, upgrade_next_ms(s));
+        next_ms = sooner(next_ms, state_file_next_ms(&s->state_file));
         next_ms = sooner(next_ms, takeover_next_ms(s));
     }
     return log_waits ? sooner(next_ms, now_ms + LOG_RETRY_MS) : next_ms;
@@ -371,6 +373,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     totals_begin(&s->segment->totals[SEGMENT_SUPERVISOR].totals);
     begin_children(s);
     admin_child_begin(&s->admin, s->takeover.handover != NULL);
+    state_file_open(&s->state_file, o->state, s->segment, &s->reload.slots);
     notify_open(&s->notify);
     mem_give_back(); /* what loading the script took, or each child would have it, too */
     if (takeover_is_on(s)) {
@@ -378,6 +381,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
         return;
     }
     board_init(s->segment, s->config->backends_count);
+    state_file_read(&s->state_file);
     supervisor_enter(s, SUPERVISOR_CHECKING, s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS);
     if (s->config->backends_count > 0)
         supervisor_start_child(s, s->reload.monitor);
@@ -423,6 +427,7 @@ int supervisor_run(const struct supervisor_task *task)
     supervisor_begin(&s, &notice);
     buffer_dispose(&notice);
     supervisor_loop(&s);
+    state_file_write(&s.state_file);
     pid_file_remove(&s.pid_file);
     admin_child_close(&s.admin);
     log_event(LOG_INFO, "stop", NULL, "stopped");

@@ -16,6 +16,7 @@
 #include "os/spread.h"
 #include "process/admin_child.h"
 #include "process/handover.h"
+#include "process/state_file.h"
 #include "reload/reload.h"
 #include "reload/watch.h"
 #include "shared/segment.h"
@@ -79,6 +80,7 @@ struct supervisor {
     uint64_t state_ends_ms; /* the latest moment for the next state */
     bool was_ready;         /* some worker was ready once */
     struct pid_file pid_file;
+    struct state_file state_file;
     struct notify notify;
     struct upgrade upgrade;
     struct takeover takeover;

@@ -22,22 +22,28 @@ static void put(char *room, size_t bytes, const char *text)
 void changes_note(struct segment *s, unsigned slot, const char *from, const char *to,
                   const char *by, const char *why)
 {
-    struct segment_changes *all = &s->changes[slot];
-    uint64_t number = atomic_fetch_add(&all->count, 1);
-    struct segment_change *place = &all->ring[number % CHANGES_KEPT];
     struct change change;
 
-    CHECK(slot < SEGMENT_BACKENDS_MAX);
     memset(&change, 0, sizeof change);
     change.wall_us = clock_wall_us();
     put(change.from, sizeof change.from, from);
     put(change.to, sizeof change.to, to);
     put(change.by, sizeof change.by, by);
     put(change.why, sizeof change.why, why);
+    changes_put(s, slot, &change);
+}
+
+void changes_put(struct segment *s, unsigned slot, const struct change *change)
+{
+    struct segment_changes *all = &s->changes[slot];
+    uint64_t number = atomic_fetch_add(&all->count, 1);
+    struct segment_change *place = &all->ring[number % CHANGES_KEPT];
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
     atomic_store_explicit(&place->hash, 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
-    bytes_write(place->words, &change, sizeof change);
-    atomic_store_explicit(&place->hash, hash_of(number, &change), memory_order_release);
+    bytes_write(place->words, change, sizeof *change);
+    atomic_store_explicit(&place->hash, hash_of(number, change), memory_order_release);
 }
 
 unsigned changes_read(const struct segment *s, unsigned slot, struct change out[CHANGES_KEPT])

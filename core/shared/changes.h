@@ -12,6 +12,8 @@
 /* Texts are cut to their room. by: "check", "traffic", "script" or "admin". */
 void changes_note(struct segment *, unsigned slot, const char *from, const char *to, const char *by,
                   const char *why);
+/* One of before, as it was; bytes behind the texts are 0. */
+void changes_put(struct segment *, unsigned slot, const struct change *);
 /* The last ones, the newest first; how many there are. */
 unsigned changes_read(const struct segment *, unsigned slot, struct change out[CHANGES_KEPT]);
 /* What a backend was before its first verdict: "new" if nothing is noted yet. */

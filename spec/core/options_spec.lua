@@ -13,6 +13,7 @@ struct options_seen {
   } given;
   int event_format, line_format, log_level;
   const char *pid_file;
+  const char *state;
   uint64_t drain_timeout_ms;
   bool watches;
   int ask;
@@ -52,7 +53,7 @@ local function parse(...)
     backends = list(o.backends.list, o.backends.count), backends_source = text(o.backends.source),
     workers = text(o.workers.text), workers_source = text(o.workers.source),
     event_format = FORMATS[options.event_format], line_format = FORMATS[options.line_format],
-    log_level = LEVELS[options.log_level], pid_file = text(options.pid_file),
+    log_level = LEVELS[options.log_level], pid_file = text(options.pid_file), state = text(options.state),
     drain_timeout_ms = tonumber(options.drain_timeout_ms), watches = options.watches, message = message,
   }
   core.buffer_dispose(buffer)
@@ -128,6 +129,7 @@ describe("the options", function()
       assert.same({ "127.0.0.1:80,:81" }, parse(say("--listen", "127.0.0.1:80,:81")).listen)
       assert.same({ "a:1" }, parse(say("--backend", "a:1")).backends)
       assert.equal("8", parse(say("--workers", "8")).workers)
+      assert.equal("/run/state", parse(say("--state", "/run/state")).state)
       assert.equal("/run/lb.pid", parse(say("--pid-file", "/run/lb.pid")).pid_file)
       assert.equal("a=b", parse(say("--pid-file", "a=b")).pid_file)
       assert.equal(1500, parse(say("--drain-timeout", "1.5")).drain_timeout_ms)
@@ -199,7 +201,7 @@ describe("the options", function()
   it("are all listed by --help, with the variables, the signals and the exit status", function()
     local help = parse("--help").message
     for _, name in ipairs { "--listen", "--backend", "--workers", "--log-format", "--log-level", "--pid-file",
-      "--drain-timeout", "--watch", "--no-watch", "SIGHUP",
+      "--state", "--drain-timeout", "--watch", "--no-watch", "SIGHUP",
       "--version", "--help", "LISTEN", "BACKENDS", "WORKERS", "SIGTERM", "SIGINT", "Exit status",
       "lb check", "lb demo", "lb version" } do
       assert.truthy(help:find(name, 1, true), name)
