@@ -97,14 +97,14 @@ function bucket:take(key, n) end
 function lb.get(key) end
 ---@param key string|number
 ---@param value string|number|boolean|nil
----@param ttl? number seconds
+---@param ttl? number|{ ttl?: number, keep?: boolean } seconds; keep: over a restart, with --state
 ---@return true? set nil if there is no room
 ---@return "full"?
 function lb.set(key, value, ttl) end
 ---Sets it if it is not there.
 ---@param key string|number
 ---@param value string|number|boolean
----@param ttl? number seconds
+---@param ttl? number|{ ttl?: number, keep?: boolean } as of lb.set
 ---@return boolean? added nil if there is no room
 ---@return "full"?
 function lb.add(key, value, ttl) end

@@ -65,6 +65,7 @@ static bool take_value(const struct body *body, struct store_value *out)
 /* {"value":12,"ttl_s":60}: without ttl_s for ever. */
 enum answer_step values_put(struct answer *a, struct buffer *out)
 {
+    const struct table_value *before;
     struct store_value value;
     struct body body;
     int32_t outcome;
@@ -75,6 +76,8 @@ enum answer_step values_put(struct answer *a, struct buffer *out)
         return answer_error(a, out, 400,
                             "expected {\"value\":V}, a number, a text, true or false, and perhaps "
                             "ttl_s in seconds");
+    before = store_get(a->admin->segment, a->name, strlen(a->name));
+    value.is_kept = before != NULL && before->is_kept != 0;
     outcome = store_set(a->admin->segment, a->name, strlen(a->name), &value, false);
     if (outcome == STORE_TOO_LONG)
         return answer_error(a, out, 413, "a text has %d bytes at most", TABLE_TEXT_BYTES_MAX);

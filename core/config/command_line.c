@@ -46,7 +46,7 @@ static const char help[] =
     "                                 log.format says, or text on a terminal, else json\n"
     "  --log-level LEVEL              debug, info, warn or error; default: info\n"
     "  --pid-file FILE                write the process id there\n"
-    "  --state FILE                   keep there what persons set of backends, over a restart\n"
+    "  --state FILE                   keep there what persons set, over a restart\n"
     "  --drain-timeout SECONDS        time for open requests after SIGTERM; default: 30\n"
     "  --watch, --no-watch            load the script when it, or a module next to it, is\n"
     "                                 saved, or not; default: in lb demo, and if a terminal\n"

@@ -11,8 +11,8 @@ local find, format, huge, text_of = string.find, string.format, math.huge, ffi.s
 local getinfo = inside.getinfo
 
 ffi.cdef [[
-struct table_value { uint64_t expires_ms; double number; uint32_t type, length; char text[1024]; };
-struct store_value { uint32_t type; double number; const char *text; size_t length; double ttl; };
+struct table_value { uint64_t expires_ms; double number; uint16_t type, is_kept; uint32_t length; char text[1024]; };
+struct store_value { uint32_t type; double number; const char *text; size_t length; double ttl; bool is_kept; };
 struct store_bucket { const char *name; size_t length; double rate, burst; };
 const struct table_value *store_get(void *segment, const char *key, size_t length);
 int32_t store_set(void *segment, const char *key, size_t length, const struct store_value *, bool only_if_absent);
@@ -43,12 +43,29 @@ end
 
 local function is_finite(value) return type(value) == "number" and value > -huge and value < huge end
 
-local function ttl_of(what, ttl)
+local function ttl_of(what, ttl, level)
   if ttl == nil then return 0 end
   if type(ttl) ~= "number" or not (ttl > 0 and ttl <= SECONDS_MAX) then
-    error(what .. ": the time to live is a number of seconds above 0, got " .. tostring(ttl), 3)
+    error(what .. ": the time to live is a number of seconds above 0, got " .. tostring(ttl), level or 3)
   end
   return ttl
+end
+
+-- The third argument: a number of seconds, or a table. Gives the seconds and whether it is kept.
+local SET_OPTIONS = { ttl = true, keep = true }
+
+local function options_of(what, options)
+  if type(options) ~= "table" then return ttl_of(what, options, 4), false end
+  for option in next, options do
+    if not SET_OPTIONS[option] then
+      error(format("%s: unknown field '%s': there is keep, ttl", what, tostring(option)), 3)
+    end
+  end
+  local keep = options.keep
+  if keep ~= nil and type(keep) ~= "boolean" then
+    error(what .. ": keep is true or false, got " .. tostring(keep), 3)
+  end
+  return ttl_of(what, options.ttl, 4), keep == true
 end
 
 -- Values ------------------------------------------------------------------------------------------
@@ -62,7 +79,7 @@ function lb.get(key)
   return text_of(value.text, value.length)
 end
 
-local function set(what, key, value, ttl, only_if_absent)
+local function set(what, key, value, only_if_absent)
   local kind = type(value)
   if kind == "string" then
     if #value > TEXT_MAX then error(what .. ": a text has 1024 bytes at most, not " .. #value, 3) end
@@ -75,25 +92,26 @@ local function set(what, key, value, ttl, only_if_absent)
   else
     error(what .. ": a value is a text, a number or a boolean, not a " .. kind, 3)
   end
-  given.ttl = ttl
   return C.store_set(segment, key, #key, given, only_if_absent)
 end
 
-function lb.set(key, value, ttl)
-  key, ttl = key_of("lb.set", key), ttl_of("lb.set", ttl)
+function lb.set(key, value, options)
+  key = key_of("lb.set", key)
+  given.ttl, given.is_kept = options_of("lb.set", options)
   local outcome
   if value == nil then
     outcome = C.store_remove(segment, key, #key)
   else
-    outcome = set("lb.set", key, value, ttl, false)
+    outcome = set("lb.set", key, value, false)
   end
   if outcome == DONE then return true end
   return nil, "full"
 end
 
-function lb.add(key, value, ttl)
-  key, ttl = key_of("lb.add", key), ttl_of("lb.add", ttl)
-  local outcome = set("lb.add", key, value, ttl, true)
+function lb.add(key, value, options)
+  key = key_of("lb.add", key)
+  given.ttl, given.is_kept = options_of("lb.add", options)
+  local outcome = set("lb.add", key, value, true)
   if outcome == DONE then return true end
   if outcome == PRESENT then return false end
   return nil, "full"

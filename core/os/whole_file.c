@@ -112,7 +112,7 @@ static int read_all(int fd, size_t most, struct buffer *out)
     return 0;
 }
 
-static int is_ours(int fd)
+static int is_ours(int fd, size_t most)
 {
     struct stat is;
 
@@ -122,7 +122,9 @@ static int is_ours(int fd)
         return path_fail(EISDIR);
     if (!S_ISREG(is.st_mode))
         return path_fail(EINVAL);
-    return is.st_uid == geteuid() ? 0 : path_fail(EPERM);
+    if (is.st_uid != geteuid())
+        return path_fail(EPERM);
+    return (uintmax_t)is.st_size <= most ? 0 : path_fail(EFBIG);
 }
 
 int whole_file_read(const char *path, size_t most, struct buffer *out)
@@ -132,7 +134,7 @@ int whole_file_read(const char *path, size_t most, struct buffer *out)
 
     if (fd < 0)
         return -1;
-    status = is_ours(fd) == 0 ? read_all(fd, most, out) : -1;
+    status = is_ours(fd, most) == 0 ? read_all(fd, most, out) : -1;
     error = errno;
     close(fd);
     return status == 0 ? 0 : path_fail(error);

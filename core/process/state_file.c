@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { LOOK_MS = 10000, BYTES_MAX = 16 << 20 };
+enum { LOOK_MS = 10000, BYTES_MAX = 128 << 20 /* 65,536 long texts, and all backends */ };
 
 #define HEAD SLICE("lb state 1\n")
 

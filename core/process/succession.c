@@ -141,7 +141,7 @@ static struct segment *open_segment(struct handover *h)
         return segment_map(h->segment_fd);
     s = segment_new_kept(&h->segment_fd);
     if (s != NULL)
-        h->lost = carried_read_values(s, handover_text(h));
+        h->lost = carried_read_values(s, 0, handover_text(h));
     return s;
 }
 

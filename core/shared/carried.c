@@ -77,6 +77,7 @@ static void write_entry(struct slice key, uint16_t group, const struct table_val
     records_add(out, "key", key);
     records_add_number(out, "group", group);
     records_add_number(out, "expires_ms", value->expires_ms);
+    records_add_number(out, "kept", value->is_kept);
     records_add_number(out, "type", value->type);
     records_add_number(out, "number", number);
     if (value->type == TABLE_TEXT)
@@ -85,7 +86,7 @@ static void write_entry(struct slice key, uint16_t group, const struct table_val
 }
 
 /* A cell says which key there may be, and the table what it has now. */
-static void write_entries(struct table *t, struct buffer *out)
+static void write_entries(struct table *t, bool only_kept, uint64_t zero_ms, struct buffer *out)
 {
     static struct table_value value;
     char room[TABLE_KEY_BYTES_MAX];
@@ -94,9 +95,17 @@ static void write_entries(struct table *t, struct buffer *out)
         struct slice key;
         uint16_t group;
 
-        if (cell_read_key(t, cell, room, &key, &group) && table_read(t, key, &value))
-            write_entry(key, group, &value, out);
+        if (!cell_read_key(t, cell, room, &key, &group) || !table_read(t, key, &value) ||
+            (only_kept && !value.is_kept))
+            continue;
+        value.expires_ms += value.expires_ms != 0 ? zero_ms : 0;
+        write_entry(key, group, &value, out);
     }
+}
+
+void carried_write_kept(struct segment *s, uint64_t zero_ms, struct buffer *out)
+{
+    write_entries(&s->table, true, zero_ms, out);
 }
 
 /* Facts of a backend that are a word each. */
@@ -143,7 +152,7 @@ void carried_write(struct segment *s, const struct slots *slots, struct buffer *
 {
     write_counters(s, out);
     write_metrics(s, out);
-    write_entries(&s->table, out);
+    write_entries(&s->table, false, 0, out);
     for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++) {
         size_t begun;
 
@@ -166,7 +175,7 @@ static enum table_decision put(void *data, const struct table_value *old, struct
     return TABLE_REPLACE;
 }
 
-static bool read_entry(struct segment *s, const struct record *r)
+static bool read_entry(struct segment *s, uint64_t zero_ms, const struct record *r)
 {
     static struct table_value value;
     struct slice key = record_bytes(r, "key"), text = record_bytes(r, "text");
@@ -176,7 +185,11 @@ static bool read_entry(struct segment *s, const struct record *r)
         return false;
     memcpy(&value.number, &number, sizeof number);
     value.expires_ms = record_number(r, "expires_ms", 0);
-    value.type = (uint32_t)record_number(r, "type", TABLE_NUMBER);
+    if (value.expires_ms != 0 && value.expires_ms <= zero_ms) /* before the machine's start */
+        return true;
+    value.expires_ms -= value.expires_ms != 0 ? zero_ms : 0;
+    value.is_kept = record_number(r, "kept", 0) != 0;
+    value.type = (uint16_t)record_number(r, "type", TABLE_NUMBER);
     value.length = (uint32_t)text.length;
     slice_put(value.text, text);
     return table_update(&s->table, key, (uint16_t)record_number(r, "group", 0), put, &value) ==
@@ -214,7 +227,7 @@ static bool read_metric(struct segment *s, const struct record *r, bool is_serie
     return true;
 }
 
-unsigned carried_read_values(struct segment *s, struct slice text)
+unsigned carried_read_values(struct segment *s, uint64_t zero_ms, struct slice text)
 {
     unsigned lost = 0;
     struct record r;
@@ -225,7 +238,7 @@ unsigned carried_read_values(struct segment *s, struct slice text)
         else if (record_is(&r, "metric") || record_is(&r, "series"))
             lost += !read_metric(s, &r, record_is(&r, "series"));
         else if (record_is(&r, "entry"))
-            lost += !read_entry(s, &r);
+            lost += !read_entry(s, zero_ms, &r);
     }
     return lost;
 }

@@ -102,9 +102,13 @@ void cell_release(struct table *t, struct cell_claimed claimed)
 
 /* --- what is in it --- */
 
-static uint64_t about_of(uint32_t type, const struct cell_key *key, uint32_t text_length)
+enum { ABOUT_KEPT = 0x80 }; /* next to the type */
+
+static uint64_t about_of(const struct table_value *value, const struct cell_key *key,
+                         uint32_t text_length)
 {
-    return type | (uint64_t)key->bytes.length << 8 | (uint64_t)key->group << 16 |
+    return (uint64_t)value->type | (value->is_kept ? ABOUT_KEPT : 0) |
+           (uint64_t)key->bytes.length << 8 | (uint64_t)key->group << 16 |
            (uint64_t)text_length << 32;
 }
 
@@ -132,7 +136,7 @@ void cell_fill(struct table *t, uint32_t cell, const struct cell_key *key,
     CHECK(length <= TABLE_TEXT_BYTES_MAX);
     memcpy(&number, &value->number, sizeof number);
     atomic_store_explicit(&c->expires_ms, value->expires_ms, RELAXED);
-    atomic_store_explicit(&c->about, about_of(value->type, key, length), RELAXED);
+    atomic_store_explicit(&c->about, about_of(value, key, length), RELAXED);
     atomic_store_explicit(&c->number, number, RELAXED);
     atomic_store_explicit(&c->hash, key->hash, RELAXED);
     bytes_write(c->key, key->bytes.start, key->bytes.length);
@@ -167,7 +171,8 @@ void cell_value(const struct table *t, uint32_t cell, struct table_value *out)
     uint64_t number = atomic_load_explicit(&c->number, RELAXED);
 
     out->expires_ms = atomic_load_explicit(&c->expires_ms, RELAXED);
-    out->type = about & 0xff;
+    out->type = about & (ABOUT_KEPT - 1);
+    out->is_kept = (about & ABOUT_KEPT) != 0;
     out->length = text_length_of(about);
     memcpy(&out->number, &number, sizeof number);
     bytes_read(t->texts[cell], out->text, out->length);

@@ -1,6 +1,7 @@
 #include "shared/lasting.h"
 
 #include "base/clock.h"
+#include "shared/carried.h"
 #include "shared/changes.h"
 #include "shared/ejection.h"
 #include "shared/roster.h"
@@ -67,12 +68,13 @@ static void write_backend(const struct segment *s, unsigned slot, uint64_t ident
             write_change(identity, &changes[count], out);
 }
 
-void lasting_write(const struct segment *s, const struct slots *slots, uint64_t zero_ms,
+void lasting_write(struct segment *s, const struct slots *slots, uint64_t zero_ms,
                    struct buffer *out)
 {
     for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++)
         if (slots_has(slots, i))
             write_backend(s, i, slots->identity[i], zero_ms, out);
+    carried_write_kept(s, zero_ms, out);
 }
 
 /* --- in --- */
@@ -147,6 +149,7 @@ void lasting_read(struct segment *s, const struct slots *slots, uint64_t zero_ms
 {
     struct record r;
 
+    (void)carried_read_values(s, zero_ms, text); /* the table is empty: there is room */
     while (records_next(&text, &r)) {
         unsigned slot = find(slots, record_number(&r, "identity", 0));
 

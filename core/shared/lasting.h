@@ -9,6 +9,7 @@
  *   backend   identity, name, by_admin, draining, drained_ms, weight, script_drains, script_weight,
  *             ejected_ms, ejected_until_ms
  *   change    identity, wall_us, from, to, by, why: the oldest first
+ *   entry     what scripts set with { keep = true }: as in shared/carried.h
  */
 #ifndef SHARED_LASTING_H
 #define SHARED_LASTING_H
@@ -16,7 +17,7 @@
 #include "base/records.h"
 #include "shared/slots.h"
 
-void lasting_write(const struct segment *, const struct slots *, uint64_t zero_ms, struct buffer *);
+void lasting_write(struct segment *, const struct slots *, uint64_t zero_ms, struct buffer *);
 /* Before any request. A backend that the script has no longer is passed over. */
 void lasting_read(struct segment *, const struct slots *, uint64_t zero_ms, struct slice);
 

@@ -119,10 +119,11 @@ static enum table_decision set(void *data, const struct table_value *old, struct
     s->is_present = old != NULL;
     if (s->is_present && s->only_if_absent)
         return TABLE_KEEP;
-    now->type = s->value->type;
+    now->type = (uint16_t)s->value->type;
     now->number = s->value->number;
     now->length = (uint32_t)s->value->length;
     now->expires_ms = expiry(s->value->ttl);
+    now->is_kept = s->value->is_kept;
     memcpy(now->text, s->value->text, s->value->length);
     return TABLE_REPLACE;
 }
@@ -174,6 +175,7 @@ static enum table_decision add(void *data, const struct table_value *old, struct
     now->length = 0;
     now->number = a->sum = (old != NULL ? old->number : 0) + a->by;
     now->expires_ms = old != NULL ? old->expires_ms : expiry(a->ttl);
+    now->is_kept = old != NULL ? old->is_kept : 0;
     return TABLE_REPLACE;
 }
 

@@ -20,6 +20,7 @@ struct store_value {  /* also declared in core/lua/shared.lua: change both */
     const char *text; /* borrowed */
     size_t length;    /* of the text */
     double ttl;       /* 0: for ever */
+    bool is_kept;     /* over a restart, if there is --state */
 };
 
 /* NULL: no value. Good until the next call. */

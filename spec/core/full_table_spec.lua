@@ -5,10 +5,11 @@ local core = require "spec.support.core"
 local crowd = require "spec.support.crowd"
 
 if not pcall(ffi.new, "struct table_value") then
-  ffi.cdef "struct table_value { uint64_t expires_ms; double number; uint32_t type, length; char text[1024]; };"
+  ffi.cdef("struct table_value { uint64_t expires_ms; double number; uint16_t type, is_kept; uint32_t length; "
+    .. "char text[1024]; };")
 end
 ffi.cdef [[
-struct store_value { uint32_t type; double number; const char *text; size_t length; double ttl; };
+struct store_value { uint32_t type; double number; const char *text; size_t length; double ttl; bool is_kept; };
 struct store_bucket { const char *name; size_t length; double rate, burst; };
 const struct table_value *store_get(struct segment *, const char *key, size_t length);
 int32_t store_set(struct segment *, const char *key, size_t length, const struct store_value *, bool only_if_absent);

@@ -6,10 +6,11 @@ local crowd = require "spec.support.crowd"
 local sha256 = require "spec.support.sha256"
 
 if not pcall(ffi.new, "struct table_value") then
-  ffi.cdef "struct table_value { uint64_t expires_ms; double number; uint32_t type, length; char text[1024]; };"
+  ffi.cdef("struct table_value { uint64_t expires_ms; double number; uint16_t type, is_kept; uint32_t length; "
+    .. "char text[1024]; };")
 end
 ffi.cdef [[
-struct store_value { uint32_t type; double number; const char *text; size_t length; double ttl; };
+struct store_value { uint32_t type; double number; const char *text; size_t length; double ttl; bool is_kept; };
 const struct table_value *store_get(struct segment *, const char *key, size_t length);
 int32_t store_set(struct segment *, const char *key, size_t length, const struct store_value *, bool only_if_absent);
 int32_t store_remove(struct segment *, const char *key, size_t length);
@@ -250,6 +251,10 @@ describe("a script's store", function()
     complains("local a = lb.set('a', 0/0)", "lb.set: nan is not a value")
     complains("local a = lb.set('a', 1, 0)", "lb.set: the time to live is a number of seconds above 0, got 0")
     complains("local a = lb.incr('a', 1/0)", "lb.incr adds a number, got inf")
+    complains("local a = lb.set('a', 1, { ttl = 0 })",
+      "lb.set: the time to live is a number of seconds above 0, got 0")
+    complains("local a = lb.add('a', 1, { keep = 1 })", "lb.add: keep is true or false, got 1")
+    complains("local a = lb.set('a', 1, { kept = true })", "lb.set: unknown field 'kept': there is keep, ttl")
     complains("lb.set('a', 'x') local a = lb.incr 'a'", "lb.incr: the value of 'a' is no number")
   end)
 end)

@@ -160,6 +160,7 @@ function fake_shared.keys(lb, clock, is_full)
     if kind ~= "string" and kind ~= "number" and kind ~= "boolean" and value ~= nil then
       error("a value is a text, a number or a boolean, not a " .. kind, 3)
     end
+    if type(ttl) == "table" then ttl = ttl.ttl end
     kept[key] = value ~= nil and { value = value, ends = ttl and clock() + ttl } or nil
   end
 

@@ -17,9 +17,10 @@ describe("--state", function()
   end)
   after_each(play.curtain)
 
-  local function start(weight, may_fail)
+  local function start(weight, may_fail, more)
     local lb = admin.balancer {
-      settings = ("backends = { { name = 'a', address = %q, weight = %d }, { name = 'b', address = %q } }")
+      settings = (more or "")
+        .. ("backends = { { name = 'a', address = %q, weight = %d }, { name = 'b', address = %q } }")
         :format(a.address, weight or 1, b.address),
       may_fail = may_fail, args = { "--state", path },
     }
@@ -98,7 +99,6 @@ describe("--state", function()
     { "an empty file", function() return "" end, "no state of this lb" },
     { "a part", function(text) return text:sub(1, -2) end, "damaged" },
     { "another byte", function(text) return text:sub(1, -2) .. "\255" end, "damaged" },
-    { "a long file", function() return ("x"):rep(17 * 1024 * 1024) end, "File too large" },
   }
   for _, case in ipairs(wrong) do
     it("moves aside " .. case[1], function()
@@ -118,6 +118,38 @@ describe("--state", function()
       play.wait("another file", function() return read(path) end)
     end)
   end
+
+  it("moves aside a file that is too long", function()
+    assert.equal(0, play.run({ "truncate", "-s", "1G", path }).code)
+    assert.equal("File too large", start():event("state_damaged").reason)
+  end)
+
+  it("keeps values that a script wants to be kept", function()
+    local settings = [[choose = function(ctx, all)
+      local how = ctx.path:match "^/set/(.*)"
+      if how == "keep" then
+        lb.set("mode", "closed", { keep = true })
+        lb.set("lost", 1)
+        lb.set("later", 5, { keep = true, ttl = 600 })
+        lb.add("sum", 1, { keep = true })
+        lb.incr("sum", 2)
+      elseif how == "leave" then
+        lb.set("mode", "open")
+      end
+      return ctx:respond { body = ("%s %s %s %s"):format(tostring(lb.get "mode"), tostring(lb.get "lost"),
+        tostring(lb.get "later"), tostring(lb.get "sum")) }
+    end, ]]
+    local lb = start(1, false, settings)
+    assert.equal("closed 1 5 3", lb:fetch("/set/keep").body)
+    assert.equal(200, (admin.ask(lb, "PUT", "/values/mode", { value = "by hand" })))
+    lb:stop()
+    lb = start(1, false, settings)
+    assert.equal("by hand nil 5 3", lb:fetch("/").body)
+    assert.is_true(select(2, admin.get(lb, "/values/later")).ttl_s > 500)
+    assert.equal("open nil 5 3", lb:fetch("/set/leave").body)
+    lb:stop()
+    assert.equal("nil nil 5 3", start(1, false, settings):fetch("/").body)
+  end)
 
   it("is left alone if it is a folder", function()
     assert.equal(0, play.run({ "mkdir", path }).code)
