@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -111,10 +112,12 @@ static int with_config(const struct config *config, struct segment *segment, int
 static int with_settings(const struct options *options)
 {
     int segment_fd, status;
-    struct segment *segment = segment_new_kept(&segment_fd);
+    struct segment *segment;
     struct buffer error = {0};
     struct config *config;
 
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error, and ends no process */
+    segment = segment_new_kept(&segment_fd);
     if (segment == NULL) {
         check_last_words("start_failed", "lb: no shared memory: %s", strerror(errno));
         return 1;

@@ -315,7 +315,6 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
     struct buffer error = {0};
 
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a log file at its limit loses lines, and no process */
     signal(SIGUSR2, SIG_IGN); /* it is read; to a child some send it out of habit */
     if (s->takeover.handover != NULL)
         return takeover_open(s) == 0;

@@ -155,7 +155,7 @@ static const char *objection(const struct supervisor *s)
     if (program_path() == NULL)
         return "the system does not say which file this program came from";
     if (s->segment_fd < 0)
-        return "the system has no memory that outlives the program (memfd_create)";
+        return "no memory outlives the program: memfd_create failed, or ulimit -f is too low";
     if (2 * s->config->workers > SEGMENT_WORKERS_MAX)
         return "there are more than 128 workers: restart lb";
     if (s->takeover.state == TAKEOVER_DONE || !takeover_has_slots(s))
