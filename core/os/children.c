@@ -190,6 +190,7 @@ void signals_expect(void)
 {
     sigset_t later;
 
+    signal(SIGUSR2, SIG_IGN); /* not blocked, as script/budget.c needs it */
     signal(SIGTERM, on_early_signal);
     signal(SIGINT, on_early_signal);
     signal(SIGQUIT, on_early_signal);

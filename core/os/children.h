@@ -50,7 +50,7 @@ unsigned children_running(const struct children *);
 void children_log_death(const struct children *, unsigned which, int status, const char *event);
 
 /* Until signals_open, SIGTERM, SIGINT and SIGQUIT end the program at once, with status 0. Without
- * this the kernel would not deliver them to process 1. */
+ * this the kernel would not deliver them to process 1. SIGUSR2 is ignored until then. */
 void signals_expect(void);
 /* From now on signals are not delivered but read. Gives a descriptor for the functions below. Each
  * process reads its own signals from it: a child may use it, too. -1 and errno if the system

@@ -101,6 +101,13 @@ describe("SIGTERM", function()
     assert.same({ code = 0, signal = 0 }, lb:wait_exit())
   end)
 
+  it("ends it, and SIGUSR2 does not: nothing serves yet that another program could take over", function()
+    local lb = start "while true do end"
+    play.wait("it to mind the signals", function() return minds(lb.pid, SIGTERM) end)
+    lb:signal "sigusr2"
+    assert.same({ code = 2, signal = 0 }, lb:wait_exit())
+  end)
+
   it("ends lb well at any moment of its start", function()
     local script = "return { listen = '127.0.0.1:0', backends = '127.0.0.1:9' }"
     for round = 0, 19 do
