@@ -355,7 +355,8 @@ _Static_assert(sizeof(struct segment_share) == SEGMENT_CACHE_LINE, "a request to
 struct segment *segment_new(void) MUST_USE; /* NULL and errno if the system refuses */
 void segment_free(struct segment *);        /* for tests and lb check; NULL is fine */
 /* The same in a file that has no name: the next program in this process may map it, too. *fd: -1 if
- * the system has no such files, or none so large (SIGXFSZ is ignored); then it is as segment_new's. */
+ * the system has no such files, or none so large; then it is as segment_new's. SIGXFSZ must be
+ * ignored. */
 struct segment *segment_new_kept(int *fd) MUST_USE;
 struct segment *segment_map(int fd) MUST_USE; /* of the same layout; NULL and errno */
 uint64_t segment_layout(void); /* another one in another program: then they do not share it */
