@@ -45,6 +45,17 @@ static void take_config(struct admin_child *c, const struct config_admin *config
     atomic_store(&c->segment->events.are_wanted, admin_child_is_wanted(c));
 }
 
+/* Another process has the sockets as they are now. */
+static void renew(struct admin_child *c)
+{
+    admin_sockets_announce(&c->sockets);
+    c->is_renewed = admin_child_is_running(c);
+    if (c->is_renewed)
+        kill(c->children->list[c->which].pid, SIGTERM);
+    else
+        c->children->list[c->which].start_at_ms = admin_child_is_wanted(c) ? 0 : UINT64_MAX;
+}
+
 /* All go by a script, perhaps the one before. */
 static void on_settled(void *owner)
 {
@@ -56,12 +67,13 @@ static void on_settled(void *owner)
     if (!differs)
         return;
     take_config(c, now);
-    admin_sockets_announce(&c->sockets);
-    c->is_renewed = admin_child_is_running(c);
-    if (c->is_renewed)
-        kill(c->children->list[c->which].pid, SIGTERM);
-    else
-        c->children->list[c->which].start_at_ms = admin_child_is_wanted(c) ? 0 : UINT64_MAX;
+    renew(c);
+}
+
+void admin_child_step(struct admin_child *c)
+{
+    if (admin_sockets_restore(&c->sockets))
+        renew(c);
 }
 
 /* --- the process --- */

@@ -29,6 +29,7 @@ void admin_child_begin(struct admin_child *, bool is_takeover);
 _Noreturn void admin_child_run(struct admin_child *);
 /* It has ended. True: it should; if another one shall come, that is due. */
 bool admin_child_on_ended(struct admin_child *);
+void admin_child_step(struct admin_child *); /* each turn of the supervisor, while lb runs */
 bool admin_child_is_wanted(const struct admin_child *);
 bool admin_child_is_running(const struct admin_child *);
 void admin_child_end(struct admin_child *); /* everything else has ended */

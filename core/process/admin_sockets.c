@@ -175,6 +175,29 @@ void admin_sockets_keep(struct admin_sockets *s, const struct config_admin *conf
     s->count = kept;
 }
 
+static bool is_gone(const struct admin_socket *s)
+{
+    struct stat file;
+
+    return s->address.kind == ADDRESS_UNIX && lstat(s->address.host, &file) != 0 && errno == ENOENT;
+}
+
+bool admin_sockets_restore(struct admin_sockets *s)
+{
+    bool restored = false;
+
+    for (unsigned i = 0; i < s->count; i++) {
+        struct admin_socket again = {.address = s->list[i].address};
+
+        if (!is_gone(&s->list[i]) || open_one(&again, 0) != 0)
+            continue;
+        close(s->list[i].fd);
+        s->list[i] = again;
+        restored = true;
+    }
+    return restored;
+}
+
 void admin_sockets_find(const struct admin_sockets *s, const struct config_admin *config,
                         int out[CONFIG_ADMIN_LISTEN_MAX])
 {

@@ -28,6 +28,9 @@ int admin_sockets_open(struct admin_sockets *, const struct config_admin *,
                        struct buffer *error) MUST_USE;
 /* Closes those that the setting does not have, and removes their files. */
 void admin_sockets_keep(struct admin_sockets *, const struct config_admin *);
+/* Opens those anew whose file is gone, as another lb had taken over the path and has ended. Were
+ * there any? */
+bool admin_sockets_restore(struct admin_sockets *);
 /* Which descriptors are those of the setting's addresses, in their order. */
 void admin_sockets_find(const struct admin_sockets *, const struct config_admin *,
                         int out[CONFIG_ADMIN_LISTEN_MAX]);

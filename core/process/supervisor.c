@@ -202,6 +202,7 @@ static void supervisor_step(struct supervisor *s)
             reload_step(&s->reload);
         upgrade_step(s);
         takeover_step(s);
+        admin_child_step(&s->admin);
         start_due(s);
         state_file_step(&s->state_file);
         break;

@@ -89,6 +89,19 @@ describe("the admin listener's socket", function()
     assert.equal(second.pid, select(2, admin.get(second, "/state")).pid)
   end)
 
+  it("is that of an lb again which has outlived one that was to replace it", function()
+    local backend = play.hello "x"
+    local first = admin.balancer { backends = { backend } }
+    local second = admin.balancer { backends = { backend }, listen = first.address }
+    assert.equal(second.pid, select(2, admin.get(second, "/state")).pid)
+    second:stop()
+    assert.truthy(first:event("admin_listening", { address = first.admin }, 2))
+    play.wait("the first one to answer", function()
+      local status, state = admin.get(first, "/state")
+      return status == 200 and state.pid == first.pid
+    end)
+  end)
+
   it("is no other lb's, and no other file", function()
     local first = admin.balancer { backends = { play.hello "x" } }
     local script = play.file("second.lua", ("return { backends = '127.0.0.1:1', admin = %q }"):format(first.admin))
