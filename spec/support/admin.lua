@@ -6,6 +6,7 @@
 --   admin.ask(lb, method, target, body, options)   of any method; body: a table, or a text
 --     options: over (an address; lb.admin), host ("localhost"), fields, type ("application/json")
 --   admin.tcp(lb, n)                 the n-th address over TCP at which it listens
+--   admin.ready(lb, options)         waits until /ready says so
 
 local json = require "dkjson"
 local play = require "spec.support.play"
@@ -53,6 +54,11 @@ function admin.get(lb, target, options) return admin.ask(lb, "GET", target, nil,
 function admin.told(...)
   local status, body = admin.get(...)
   return status, body
+end
+
+-- It listens before the first round of checks is over.
+function admin.ready(lb, options)
+  play.wait("lb to be ready", function() return admin.get(lb, "/ready", options) == 200 end)
 end
 
 return admin

@@ -14,6 +14,7 @@ describe("the admin listener over TCP", function()
       admin = '{ listen = { "unix:$SOCKET", "127.0.0.1:0" } }' }
     local over = { over = admin.tcp(lb) }
     assert.equal(200, (admin.get(lb, "/live", over)))
+    admin.ready(lb, over)
     assert.equal(200, (admin.get(lb, "/ready", { over = over.over, host = "anything.example" })))
     for _, target in ipairs { "/state", "/backends", "/backends/x", "/events", "/", "/nothing", "/log" } do
       local status, body, response = admin.get(lb, target, over)

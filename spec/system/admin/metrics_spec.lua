@@ -72,7 +72,9 @@ describe("the page of metrics", function()
   it("is there for everybody over TCP", function()
     local setting = '{ listen = "127.0.0.1:0", token = "secretsecretsecret" }'
     local lb = admin.balancer { backends = { play.hello "x" }, admin = setting }
-    assert.equal(1, metrics.of(lb, { over = admin.tcp(lb) }).values.lb_ready)
+    local over = { over = admin.tcp(lb) }
+    admin.ready(lb, over)
+    assert.equal(1, metrics.of(lb, over).values.lb_ready)
   end)
 
   it("has every name of the reference, and no other", function()

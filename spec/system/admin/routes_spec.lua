@@ -9,7 +9,7 @@ describe("the admin listener", function()
   it("says that lb lives and is ready", function()
     local lb = admin.balancer { backends = { play.hello "x" } }
     assert.same({ 200, { live = true } }, { admin.told(lb, "/live") })
-    lb:up(lb:event("backend_up").address)
+    admin.ready(lb)
     local status, body, response = admin.get(lb, "/ready")
     assert.same({ 200, { ready = true } }, { status, body })
     assert.equal("application/json", response:field "content-type")
