@@ -16,6 +16,11 @@ local function admin_process(lb)
   end
 end
 
+-- lb listens before all of its processes are there.
+local function await_admin(lb)
+  return play.wait("the admin process", function() return admin_process(lb) end)
+end
+
 local function descriptors(pid)
   local count, scan = 0, uv.fs_scandir(("/proc/%d/fd"):format(pid))
   while scan and uv.fs_scandir_next(scan) do count = count + 1 end
@@ -27,15 +32,16 @@ describe("the admin process", function()
 
   it("is there with the setting only", function()
     local without = play.balancer { backends = { play.hello "x" } }
+    assert.equal("x", without:fetch("/").body)
     assert.is_nil(admin_process(without))
     assert.equal(2, #without:children())
-    assert.truthy(admin_process(admin.balancer { backends = { play.hello "x" } }))
+    assert.truthy(await_admin(admin.balancer { backends = { play.hello "x" } }))
   end)
 
   it("is replaced while requests are served and clients wait for it", function()
     local lb = admin.balancer { backends = { play.hello "x" } }
     for _ = 1, 3 do
-      local before = admin_process(lb)
+      local before = await_admin(lb)
       uv.kill(before, "sigkill")
       assert.equal(200, lb:fetch("/").status)
       assert.equal(200, (admin.get(lb, "/live"))) -- it waits, and is not refused
@@ -52,7 +58,7 @@ describe("the admin process", function()
     for i = 1, 16 do clients[i] = play.client(lb) end
     for round = 1, 20 do
       for _, client in ipairs(clients) do client:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n" end
-      if round % 5 == 0 then uv.kill(play.wait("it", function() return admin_process(lb) end), "sigkill") end
+      if round % 5 == 0 then uv.kill(await_admin(lb), "sigkill") end
       for _, client in ipairs(clients) do
         local response = client:response()
         if response and response.status == 200 then done = done + 1 else bad = bad + 1 end
@@ -65,7 +71,7 @@ describe("the admin process", function()
   it("has as many descriptors after many clients as before", function()
     local lb = admin.balancer { backends = { play.hello "x" } }
     admin.get(lb, "/live")
-    local before = descriptors(admin_process(lb))
+    local before = descriptors(await_admin(lb))
     for _ = 1, 30 do
       admin.get(lb, "/state")
       local client = play.client(lb.admin)
@@ -88,7 +94,7 @@ describe("the admin process", function()
       return found
     end
     admin.get(lb, "/live")
-    local its_own = sockets_of(admin_process(lb))
+    local its_own = sockets_of(await_admin(lb))
     for _, pid in ipairs(lb:children()) do
       if pid ~= admin_process(lb) then
         for link in pairs(sockets_of(pid)) do assert.is_nil(its_own[link], link) end
@@ -164,7 +170,7 @@ describe("a reload", function()
   it("keeps the process if nothing of it changes, and tells of the new backends", function()
     local lb, text = start 'admin = "unix:$SOCKET"'
     admin.get(lb, "/live")
-    local before = admin_process(lb)
+    local before = await_admin(lb)
     reload(lb, (text('admin = "unix:$SOCKET"'):gsub("'one'", "'two', weight = 5")))
     assert.equal(before, admin_process(lb))
     assert.equal(404, (admin.get(lb, "/backends/one")))
