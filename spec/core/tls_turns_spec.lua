@@ -6,11 +6,11 @@ local process = require "spec.support.process"
 local read = require("spec.support.files").read
 
 ffi.cdef [[
-void play_begin(const char *chain, size_t chain_bytes, const char *key, size_t key_bytes, uint64_t us);
-void play_bytes(unsigned);
-const char *play_end_turn(void);
-bool play_is_open(unsigned);
-void play_end(void);
+void turns_begin(const char *chain, size_t chain_bytes, const char *key, size_t key_bytes, uint64_t us);
+void turns_bytes(unsigned);
+const char *turns_end_turn(void);
+bool turns_is_open(unsigned);
+void turns_end(void);
 ]]
 
 describe("a turn of the loop", function()
@@ -21,16 +21,16 @@ describe("a turn of the loop", function()
     turns, chain, key = compiled.load "spec/support/turns.c", read(made.cert), read(made.key)
   end)
   teardown(process.clear)
-  after_each(function() turns.play_end() end)
+  after_each(function() turns.turns_end() end)
 
-  local function begin(us) turns.play_begin(chain, #chain, key, #key, us) end
+  local function begin(us) turns.turns_begin(chain, #chain, key, #key, us) end
 
   -- Bytes of these clients come in one turn: which are served in it, and in those behind it.
   local function come(from, to)
-    for i = from, to do turns.play_bytes(i) end
+    for i = from, to do turns.turns_bytes(i) end
     local list = {}
     repeat
-      list[#list + 1] = ffi.string(turns.play_end_turn())
+      list[#list + 1] = ffi.string(turns.turns_end_turn())
     until list[#list] == ""
     list[#list] = nil
     return list
@@ -38,7 +38,7 @@ describe("a turn of the loop", function()
 
   local function all_open(count)
     for i = 0, count - 1 do
-      if not turns.play_is_open(i) then return false end
+      if not turns.turns_is_open(i) then return false end
     end
     return true
   end
@@ -69,11 +69,11 @@ describe("a turn of the loop", function()
   it("has those first that have waited longer, whatever they wait for", function()
     begin(600)
     come(0, 3)
-    for i = 4, 9 do turns.play_bytes(i) end
-    assert.equal("efgh", ffi.string(turns.play_end_turn()))
-    for i = 0, 3 do turns.play_bytes(i) end
-    assert.equal("ijab", ffi.string(turns.play_end_turn()))
-    assert.equal("cd", ffi.string(turns.play_end_turn()))
+    for i = 4, 9 do turns.turns_bytes(i) end
+    assert.equal("efgh", ffi.string(turns.turns_end_turn()))
+    for i = 0, 3 do turns.turns_bytes(i) end
+    assert.equal("ijab", ffi.string(turns.turns_end_turn()))
+    assert.equal("cd", ffi.string(turns.turns_end_turn()))
     assert.is_true(all_open(4))
   end)
 end)

@@ -49,7 +49,7 @@ void deferred_cancel(struct deferred *d)
     deferred = NULL;
 }
 
-void play_begin(const char *chain, size_t chain_bytes, const char *key, size_t key_bytes,
+void turns_begin(const char *chain, size_t chain_bytes, const char *key, size_t key_bytes,
                 uint64_t us)
 {
     struct tls_sites_rules sites = {.sites = &rules, .count = 1, .names = &names};
@@ -82,7 +82,7 @@ static void on_turn_of(struct tls *t)
 }
 
 /* Its next bytes come, and are read. */
-void play_bytes(unsigned i)
+void turns_bytes(unsigned i)
 {
     struct client *client = &clients[i];
     struct tls_took took = {.opens = false};
@@ -105,7 +105,7 @@ void play_bytes(unsigned i)
 }
 
 /* The events of a turn are over, and what was deferred runs. */
-const char *play_end_turn(void)
+const char *turns_end_turn(void)
 {
     static char served[CLIENTS + 1];
     struct deferred *d = deferred;
@@ -119,12 +119,12 @@ const char *play_end_turn(void)
     return served;
 }
 
-bool play_is_open(unsigned i)
+bool turns_is_open(unsigned i)
 {
     return clients[i].tls->state == TLS_OPEN;
 }
 
-void play_end(void)
+void turns_end(void)
 {
     for (unsigned i = 0; i < CLIENTS; i++) {
         SSL_free(clients[i].ssl);
