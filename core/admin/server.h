@@ -1,7 +1,7 @@
 /*
  * server - the admin listener: a small HTTP/1.1 server for few clients, slow or hostile ones, too.
  *
- * At most SERVER_CLIENTS over TCP, and as many over unix sockets; whoever comes then waits in the
+ * At most SERVER_CLIENTS over TCP, and as many over unix sockets; who comes then waits in the
  * kernel's queue until one leaves. Each has 10 s for a request and 30 s for taking its answer, and
  * takes up at most 128 KiB.
  */
