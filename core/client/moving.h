@@ -1,10 +1,10 @@
 /*
- * moving - idle connections go from this worker to another one, which goes on with them.
+ * moving - idle connections go from this worker to another one, which serves them on.
  *
  * The client notices nothing: the connection is the same, and what it has sent meanwhile waits in
  * it. Only plain connections of HTTP/1 move, and only between two requests; a busy one moves when
- * its answer is out. One that has TLS is told by its next answer that no other follows, one of
- * HTTP/2 by GOAWAY, and a tunnel lasts until it ends.
+ * its answer is out. A connection over TLS ends with its next answer, which says so; HTTP/2 gets
+ * GOAWAY, and a tunnel lasts until it ends.
  */
 #ifndef CLIENT_MOVING_H
 #define CLIENT_MOVING_H

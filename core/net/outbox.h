@@ -23,7 +23,7 @@ enum {
     OUTBOX_ROOM = 8192,
     OUTBOX_DEFERRED = 16,
     OUTBOX_DEFERRED_BYTES = 1024, /* in one event, of each outlet; */
-    OUTBOX_SHARED_BYTES = 12288,  /* of one that is shared; */
+    OUTBOX_SHARED_BYTES = 12288,  /* of an outlet that streams share; */
     OUTBOX_DEFERRED_ROOM = 65536, /* in all, which is what TLS seals at once */
     /* Not a multiple of 4,096, or the first bytes of all would share a few lines of the cache. */
     OUTBOX_DEFERRED_APART = OUTBOX_DEFERRED_ROOM + 1088,

@@ -294,7 +294,7 @@ SSL *tls_remote_ssl(const struct tls_target *target)
 }
 
 /* A server that falls silent whenever it is offered a session would be lost: each handshake would
- * end with a deadline, of which nobody is told. */
+ * end at a deadline, and no event of TLS would say so. */
 bool tls_remote_offers(struct tls_target *target, const SSL *ssl)
 {
     uint64_t now_ms = clock_steady_ms();

@@ -25,7 +25,8 @@ struct inherited {
 void inherited_open(struct inherited *);
 /* The descriptor that listens at this address, from now on the caller's; -1: none does. */
 int inherited_take(struct inherited *, const struct sockaddr *);
-/* Is any left? Then the message says which, and what to do. Closes those that are left. */
+/* Is there a socket that no `listen` names? Then the message says which, and what to do. Closes
+ * all such sockets. */
 bool inherited_are_left(struct inherited *, struct buffer *error);
 
 #endif

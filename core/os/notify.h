@@ -2,8 +2,8 @@
  * notify - messages to systemd, or to what else gave the socket of NOTIFY_SOCKET (sd_notify(3)).
  *
  * READY=1 when lb serves; RELOADING=1, and READY=1 when that is over; STOPPING=1. WATCHDOG=1 comes
- * at a third of the time that WATCHDOG_USEC gives, as long as the caller says that all is well. Who
- * reads slowly is told later, and nobody waits for him.
+ * at a third of the time that WATCHDOG_USEC gives, as long as the caller says that all is well. A
+ * reader that is slow gets its messages later, and nobody waits for it.
  */
 #ifndef OS_NOTIFY_H
 #define OS_NOTIFY_H
