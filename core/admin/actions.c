@@ -3,6 +3,7 @@
 #include "admin/backends.h"
 #include "admin/body.h"
 #include "admin/json.h"
+#include "admin/state.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "shared/backend_numbers.h"
@@ -80,6 +81,8 @@ static enum answer_step tell_state(struct action *x)
     json_number(x->out, "weight", weight_of(x->segment, x->slot, x->who.weight));
     if (x->answer->until_ms != 0)
         json_seconds(x->out, "waited_s", x->now_ms - x->answer->began_ms);
+    if (state_lacks_backends(x->segment))
+        json_text(x->out, "warning", "no backend is available: requests are answered 503");
     json_close(x->out, '}');
     buffer_append_byte(x->out, '\n');
     return ANSWER_DONE;

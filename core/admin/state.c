@@ -46,7 +46,7 @@ static unsigned workers_ready(const struct segment *segment)
     return ready;
 }
 
-static bool lacks_backends(const struct segment *segment)
+bool state_lacks_backends(const struct segment *segment)
 {
     unsigned count = atomic_load(&segment->backends_count), used = 0;
     uint64_t now_ms = clock_steady_ms();
@@ -71,7 +71,7 @@ static unsigned find_reasons(const struct segment *segment, const char *why[REAS
         why[count++] = "starting";
     else if (workers_ready(segment) == 0)
         why[count++] = "no worker is ready";
-    if (lacks_backends(segment))
+    if (state_lacks_backends(segment))
         why[count++] = "no backend is available";
     return count;
 }

@@ -15,5 +15,6 @@ void state_put_ready(const struct admin *, struct buffer *out);
 void state_put_sums(const struct admin *, struct buffer *out);
 void state_list_reasons(const struct admin *, struct buffer *out); /* with commas, as text */
 bool state_is_ready(const struct admin *);
+bool state_lacks_backends(const struct segment *); /* there are some, and none is available */
 
 #endif

@@ -40,6 +40,16 @@ describe("a person over the admin listener", function()
     assert.equal("ab", bodies(lb, 6))
   end)
 
+  it("is warned when no backend is left that requests could go to", function()
+    local lb = pair()
+    local _, body = admin.ask(lb, "POST", "/backends/a/drain")
+    assert.is_nil(body.warning)
+    _, body = admin.ask(lb, "POST", "/backends/b/drain")
+    assert.equal("no backend is available: requests are answered 503", body.warning)
+    assert.equal(503, lb:fetch("/").status)
+    assert.is_nil(select(2, admin.ask(lb, "POST", "/backends/a/undrain")).warning)
+  end)
+
   it("is told when the last request of a drained backend has ended", function()
     local release
     local a = play.backend(function(conn)
