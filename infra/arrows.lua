@@ -11,7 +11,7 @@ local floors = {
   shared = 1, lua = 1, http = 1,
   net = 2,
   config = 3, dial = 3, wire = 3,
-  health = 4, os = 4, script = 4,
+  discover = 4, health = 4, os = 4, script = 4,
   client = 5, policy = 5, upstream = 5,
   admin = 6, lab = 6, proxy = 6,
   reload = 7,
