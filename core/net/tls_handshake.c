@@ -260,6 +260,11 @@ static void handshake_go_on(struct tls *t, struct slice sealed, struct tls_took 
         shake(t, took);
         return;
     }
+    if (buffer_length(&t->kept) + sealed.length > KEPT_MAX) { /* the library seals no alert here */
+        handshake_refuse(t, TLS_REFUSED_HANDSHAKE, "it did not wait for an answer");
+        took->refuses = true;
+        return;
+    }
     buffer_append(&t->kept, sealed);
     if (!list_has_node(&t->turn))
         tls_turns_await(t->server->loop, t);

@@ -10,6 +10,7 @@ void turns_begin(const char *chain, size_t chain_bytes, const char *key, size_t 
 void turns_bytes(unsigned);
 const char *turns_end_turn(void);
 bool turns_is_open(unsigned);
+bool turns_is_flooded(unsigned, unsigned);
 void turns_end(void);
 ]]
 
@@ -64,6 +65,15 @@ describe("a turn of the loop", function()
     assert.is_false(all_open(1))
     assert.same({ "abcd", "efgh", "ij" }, come(0, 9))
     assert.is_true(all_open(10))
+  end)
+
+  it("keeps a bounded number of bytes for a handshake that waits for its turn", function()
+    begin(50000)
+    come(0, 1)
+    turns.turns_bytes(0) -- takes all of the turn's time
+    assert.is_false(turns.turns_is_flooded(1, 65536))
+    assert.is_false(turns.turns_is_flooded(1, 65536))
+    assert.is_true(turns.turns_is_flooded(1, 1))
   end)
 
   it("has those first that have waited longer, whatever they wait for", function()

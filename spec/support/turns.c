@@ -104,6 +104,17 @@ void turns_bytes(unsigned i)
         order[strlen(order)] = (char)('a' + i);
 }
 
+/* So many bytes come that are no handshake, while it may wait for its turn. Is it refused? */
+bool turns_is_flooded(unsigned i, unsigned count)
+{
+    static char bytes[1 << 16];
+    struct tls_took took = {.opens = false};
+
+    CHECK(count <= sizeof bytes);
+    tls_handshake_take(clients[i].tls, (struct slice){bytes, count}, &took);
+    return took.refuses;
+}
+
 /* The events of a turn are over, and what was deferred runs. */
 const char *turns_end_turn(void)
 {
