@@ -80,8 +80,18 @@ static void end_guests(const struct handover *h)
         ;
 }
 
+/* Its logs are theirs as long as this program has none. */
+static void reopen_guests(const struct handover *h)
+{
+    struct slice rest = handover_text(h);
+    struct record r;
+
+    while (handover_next(&rest, "child", &r))
+        kill((pid_t)record_number(&r, "pid", 0), SIGUSR1);
+}
+
 /* False: lb is to end. Whoever watches over it sees that it serves. */
-static bool wait_to_begin_again(int signals)
+static bool wait_to_begin_again(const struct handover *h, int signals)
 {
     uint64_t until_ms = clock_steady_ms() + AGAIN_MS;
     struct notify notify;
@@ -101,6 +111,8 @@ static bool wait_to_begin_again(int signals)
                 return true;
             if (number == SIGTERM || number == SIGINT || number == SIGQUIT)
                 return false;
+            if (number == SIGUSR1)
+                reopen_guests(h);
         }
     }
     return true;
@@ -117,7 +129,7 @@ static int hold(const struct options *options, const struct handover *h, const c
                          "lb: it cannot go on, so the workers of the program before serve on, and "
                          "it tries again in %d s: %s",
                          AGAIN_MS / 1000, why);
-        if (!wait_to_begin_again(signals)) {
+        if (!wait_to_begin_again(h, signals)) {
             end_guests(h);
             pid_file_remove(&pid_file);
             return 0;

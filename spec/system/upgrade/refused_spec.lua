@@ -199,6 +199,24 @@ describe("an upgrade fails", function()
     assert.equal("served", client:response().body)
   end)
 
+  it("and SIGUSR1 lets the workers before open their logs again", function()
+    local path = play.directory() .. "/access.log"
+    local lb, put = upgrading.start {
+      script = (breakable("top"):gsub("health =", ("log = { file = %q }, %%0"):format(path))),
+    }
+    lb:fetch "/break"
+    assert.equal("upgrade_failed", put.asked().event)
+    assert(os.rename(path, path .. ".1"))
+    lb:signal "sigusr1"
+    play.wait("a line in the new file", function()
+      lb:fetch "/after"
+      local file = io.open(path)
+      local text = file and file:read "*a" or ""
+      if file then file:close() end
+      return text:find("/after", 1, true)
+    end)
+  end)
+
   it("and the program before finds its memory again, although another layout was tried", function()
     local lb, put = upgrading.start { script = breakable "top", workers = 2 }
     lb:fetch "/break"
