@@ -207,7 +207,10 @@ end)
 -- --- the upgrades ---
 
 local first_files, files_differ, times = nil, {}, {}
+local first_count = #children()
 for i = 1, TIMES do
+  -- A child that is due, as the monitor is when the one before has ended, would be missed below.
+  run_until("all children", function() return #children() >= first_count end)
   local before = {}
   for _, child in ipairs(children()) do before[child] = true end
   first_files = first_files or descriptors()
