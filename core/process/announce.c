@@ -87,14 +87,15 @@ void announce_missing(unsigned missing, unsigned workers, unsigned after_ms)
               missing, workers, after_ms / 1000);
 }
 
-void announce_hung(const struct child *child, const char *event, uint64_t still_ms)
+void announce_hung(const struct child *child, const char *event, uint64_t still_ms,
+                   bool is_replaced)
 {
     const char *pid = LOG_NUMBER(child->pid), *seconds = LOG_SECONDS(still_ms);
 
     log_event(LOG_ERROR, event,
               LOG_PAIRS({"child", child->name}, {"#pid", pid}, {"#seconds", seconds}),
-              "%s (pid %s) has stood still for %s s: it is killed, another takes its place",
-              child->name, pid, seconds);
+              "%s (pid %s) has stood still for %s s: it is killed%s", child->name, pid, seconds,
+              is_replaced ? ", another takes its place" : "");
 }
 
 /* EMFILE may be either limit: where another descriptor can be had it was that of inotify. */

@@ -15,7 +15,8 @@ void announce_start(const struct config *, bool is_watched);
 void announce_listening(const struct sockets *, unsigned address);
 void announce_beside(const struct sockets *); /* if another lb listens there */
 void announce_missing(unsigned missing, unsigned workers, unsigned after_ms);
-void announce_hung(const struct child *, const char *event, uint64_t still_ms); /* killed now */
+/* It is killed now. */
+void announce_hung(const struct child *, const char *event, uint64_t still_ms, bool is_replaced);
 void announce_watch(const char *script, int status); /* watch_open's, and errno */
 bool announce_reopened(void); /* opens the logs again; true if any file was */
 

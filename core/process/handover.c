@@ -124,8 +124,10 @@ static void take_descriptors(struct handover *h)
 
     while (records_next(&rest, &r)) {
         program_keep(fd_of(&r), false);
-        if (h->is_same_layout && record_is(&r, "segment"))
-            h->segment_fd = fd_of(&r);
+        if (record_is(&r, "segment"))
+            h->memory_fd = fd_of(&r);
+        if (h->is_same_layout)
+            h->segment_fd = h->memory_fd;
         h->guests += record_is(&r, "child");
     }
 }
@@ -163,7 +165,7 @@ struct handover *handover_take(void)
     h = mem_zalloc(sizeof *h);
     h->fd = (int)strtol(value, &end, 10);
     h->is_trial = strcmp(end, ",try") == 0;
-    h->segment_fd = -1;
+    h->segment_fd = h->memory_fd = -1;
     unsetenv(HANDOVER_VARIABLE);
     rest = read_all(h->fd, &h->text) ? handover_text(h) : SLICE("");
     if (!handover_next(&rest, "lb", &h->about)) {

@@ -7,13 +7,13 @@
  * or cannot use, as its memory has another layout. With ",try" behind the number the program is
  * only tried: it looks whether it could, and changes nothing.
  *
- *   lb        version, layout (shared/segment.h), workers, began_ms: when SIGUSR2 came, beside: the
- *             pid of another lb that listened there before
+ *   lb        version, layout (shared/segment.h), workers, began_ms: when SIGUSR2 came, budget_ms:
+ *             what a hook may take, beside: the pid of another lb that listened there before
  *   segment   fd
  *   wake      fd: the segment has their numbers
  *   listen    written, flags: the addresses in their order
  *   socket    fd: by slots, and then by addresses
- *   child     name, pid, slot, fd (its channel), worker
+ *   child     name, pid, slot, fd (its channel), worker, pulse: where that is in the segment
  *   backend   identity, slot: which has which slot (shared/slots.h)
  *
  * and, if the next program's segment has another layout, what shared/carried.h writes.
@@ -34,6 +34,7 @@ struct handover {
     struct record about; /* "lb" */
     bool is_same_layout; /* so its segment is ours */
     int segment_fd;
+    int memory_fd;   /* the segment of the program before, whatever its layout; -1: none */
     unsigned guests; /* children */
     unsigned lost;   /* values that were carried over and found no room */
 };

@@ -341,7 +341,7 @@ static void begin_children(struct supervisor *s)
 
     upgrade_init(&s->upgrade, s->reload.trial + 1);
     children_init(&s->children, count + takeover_guests(s), s);
-    pulse_init(&s->pulse, count, clock_steady_ms());
+    pulse_init(&s->pulse, count + takeover_guests(s), clock_steady_ms());
     spread_init(&s->spread, s->segment, &s->pulse, &s->sockets);
     s->children.run = supervisor_run_child;
     s->children.on_died = supervisor_on_child_died;

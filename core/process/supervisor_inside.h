@@ -48,6 +48,7 @@ struct guest {     /* a child of the program before */
     int channel;   /* -1: it has none */
     unsigned slot; /* in our segment; GUEST_ELSEWHERE: it has another */
     bool is_worker;
+    const _Atomic uint64_t *pulse; /* of its own segment; NULL: not known */
 };
 
 struct takeover {              /* from the program before: takeover.c */
@@ -55,6 +56,7 @@ struct takeover {              /* from the program before: takeover.c */
     enum takeover_state state;
     struct guest *guests;
     unsigned first, count; /* which of the children they are */
+    uint64_t budget_ms;    /* what a hook of the guests may take */
     uint64_t checked_ms;   /* when new backends count as checked, whatever is known */
     uint64_t ends_ms;      /* when those that are there still are killed */
 };
@@ -117,12 +119,23 @@ int takeover_open(struct supervisor *) MUST_USE;     /* sockets and pid file: 0,
 void takeover_begin(struct supervisor *, unsigned first);
 bool takeover_is_on(const struct supervisor *);       /* it waits for our workers */
 bool takeover_has_checked(const struct supervisor *); /* all backends that are new */
-bool takeover_has_slots(const struct supervisor *);   /* for the workers of a next program */
 void takeover_decide(struct supervisor *, bool are_ready);
 void takeover_step(struct supervisor *); /* while lb serves */
 uint64_t takeover_next_ms(const struct supervisor *);
+void takeover_start_monitor(struct supervisor *); /* if there is none, and is to be one */
+
+/* --- guests.c: the children of the program before --- */
+
+void guests_take(struct supervisor *);
+void guests_end(struct supervisor *); /* when their clients are handed over, or have left */
+unsigned guests_left(const struct supervisor *);
+pid_t guests_pid(const struct supervisor *, unsigned guest); /* 0: it has ended */
+bool guests_is_worker(const struct supervisor *, unsigned which);
+/* Of this child. False: its pulse is not known. */
+bool guests_pulse(const struct supervisor *, unsigned which, uint64_t *events);
 void takeover_on_guest_died(struct supervisor *, unsigned which, int status);
 bool takeover_wants_workers(const struct supervisor *); /* guests do not serve in their place */
+bool takeover_has_slots(const struct supervisor *);     /* for the workers of a next program */
 void takeover_drain(struct supervisor *);               /* lb ends */
 void takeover_add_guests(const struct supervisor *, struct buffer *out); /* for the next program */
 void takeover_close(struct supervisor *); /* in a child, or at the end */

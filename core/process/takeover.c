@@ -34,17 +34,6 @@ enum {
     CHECK_GRACE_MS = 1000, /* beyond health.timeout */
 };
 
-static struct guest *guest_at(const struct supervisor *s, unsigned which)
-{
-    CHECK(which >= s->takeover.first && which < s->takeover.first + s->takeover.count);
-    return &s->takeover.guests[which - s->takeover.first];
-}
-
-static pid_t guest_pid(const struct supervisor *s, unsigned guest)
-{
-    return s->children.list[s->takeover.first + guest].pid;
-}
-
 unsigned takeover_guests(const struct supervisor *s)
 {
     return s->takeover.handover != NULL ? s->takeover.handover->guests : 0;
@@ -103,36 +92,7 @@ static void choose_slots(struct supervisor *s)
     atomic_store(&s->segment->workers_count, 2 * workers);
 }
 
-bool takeover_has_slots(const struct supervisor *s)
-{
-    unsigned used = 0;
-
-    for (unsigned i = 0; i < s->config->workers; i++)
-        used += s->children.list[i].pid != 0;
-    for (unsigned i = 0; i < s->takeover.count; i++)
-        used += s->takeover.guests[i].slot != GUEST_ELSEWHERE;
-    return used <= s->config->workers;
-}
-
-static void take_guest(struct supervisor *s, unsigned i, const struct record *r)
-{
-    struct child *child = &s->children.list[s->takeover.first + i];
-    struct slice name = record_bytes(r, "name");
-    bool is_old = slice_begins(name, SLICE("old "));
-    uint64_t slot = record_number(r, "slot", GUEST_ELSEWHERE);
-    bool is_ours = s->takeover.handover->is_same_layout && slot < SEGMENT_WORKERS_MAX;
-
-    snprintf(child->name, sizeof child->name, "%s%.*s", is_old ? "" : "old ", (int)name.length,
-             name.start);
-    child->pid = (pid_t)record_number(r, "pid", 0);
-    s->takeover.guests[i] = (struct guest){
-        .channel = (int)record_number(r, "fd", (uint64_t)-1),
-        .slot = is_ours ? (unsigned)slot : GUEST_ELSEWHERE,
-        .is_worker = record_number(r, "worker", 0) != 0,
-    };
-}
-
-static void start_monitor(struct supervisor *s)
+void takeover_start_monitor(struct supervisor *s)
 {
     if (s->config->backends_count > 0 && s->children.list[s->reload.monitor].pid == 0)
         s->children.list[s->reload.monitor].start_at_ms = 0;
@@ -173,7 +133,7 @@ static void renew_monitor(struct supervisor *s)
     bool is_there = false;
 
     for (unsigned i = 0; i < s->takeover.count; i++) {
-        pid_t pid = guest_pid(s, i);
+        pid_t pid = guests_pid(s, i);
 
         if (s->takeover.guests[i].is_worker || pid == 0 || !s->takeover.handover->is_same_layout)
             continue;
@@ -181,26 +141,21 @@ static void renew_monitor(struct supervisor *s)
         is_there = true;
     }
     if (!is_there)
-        start_monitor(s);
+        takeover_start_monitor(s);
 }
 
 void takeover_begin(struct supervisor *s, unsigned first)
 {
     struct takeover *t = &s->takeover;
-    struct slice rest;
-    struct record r;
 
     t->first = first;
     t->ends_ms = UINT64_MAX;
     if (t->handover == NULL)
         return;
+    t->budget_ms = record_number(&t->handover->about, "budget_ms", 0);
+    guests_take(s);
     handover_close_unused(t->handover);
-    t->count = t->handover->guests;
-    t->guests = mem_zalloc((t->count + 1) * sizeof *t->guests);
     t->state = TAKEOVER_WAITS;
-    rest = handover_text(t->handover);
-    for (unsigned i = 0; i < t->count && handover_next(&rest, "child", &r); i++)
-        take_guest(s, i, &r);
     choose_slots(s);
     parking_forget(s->segment);
     place_backends(s);
@@ -211,137 +166,6 @@ bool takeover_has_checked(const struct supervisor *s)
 {
     return atomic_load(&s->reload.edition->answers->checked) != 0 ||
            clock_steady_ms() >= s->takeover.checked_ms;
-}
-
-/* --- the guests --- */
-
-static void tell(struct guest *g, char what, int fd)
-{
-    if (g->channel >= 0 && passing_send(g->channel, &what, 1, &fd, fd >= 0) != 0) {
-        close(g->channel); /* it is ending, or has another program's channel that is full */
-        g->channel = -1;
-    }
-}
-
-/* Its idle clients come to this worker of ours. */
-static void hand_over(struct supervisor *s, unsigned guest, unsigned worker)
-{
-    struct guest *g = &s->takeover.guests[guest];
-    const char take = CHANNEL_TAKE;
-    int ends[2];
-
-    if (passing_pair(ends) != 0) {
-        tell(g, CHANNEL_DRAIN, -1);
-        return;
-    }
-    if (s->channels[worker] >= 0 && passing_send(s->channels[worker], &take, 1, &ends[0], 1) == 0)
-        tell(g, CHANNEL_HAND_OVER, ends[1]);
-    else
-        tell(g, CHANNEL_DRAIN, -1);
-    close(ends[0]);
-    close(ends[1]);
-}
-
-static void end_guests(struct supervisor *s)
-{
-    unsigned worker = 0;
-
-    for (unsigned i = 0; i < s->takeover.count; i++) {
-        pid_t pid = guest_pid(s, i);
-
-        if (pid == 0)
-            continue;
-        if (s->takeover.guests[i].is_worker)
-            hand_over(s, i, worker++ % s->config->workers);
-        else
-            kill(pid, SIGQUIT);
-    }
-    s->takeover.ends_ms = clock_steady_ms() + s->options->drain_timeout_ms + GUEST_GRACE_MS;
-}
-
-/* A monitor has no channel, and SIGTERM ends it only if its own segment says that lb ends. */
-void takeover_drain(struct supervisor *s)
-{
-    for (unsigned i = 0; i < s->takeover.count; i++) {
-        tell(&s->takeover.guests[i], CHANNEL_DRAIN, -1);
-        if (!s->takeover.guests[i].is_worker && guest_pid(s, i) != 0)
-            kill(guest_pid(s, i), SIGQUIT);
-    }
-}
-
-static unsigned guests_left(const struct supervisor *s)
-{
-    unsigned left = 0;
-
-    for (unsigned i = 0; i < s->takeover.count; i++)
-        left += guest_pid(s, i) != 0;
-    return left;
-}
-
-bool takeover_wants_workers(const struct supervisor *s)
-{
-    unsigned serving = 0;
-
-    for (unsigned i = 0; i < s->takeover.count; i++)
-        serving += guest_pid(s, i) != 0 && s->takeover.guests[i].is_worker;
-    return s->takeover.state != TAKEOVER_FAILED || serving < s->config->workers;
-}
-
-/* One of our workers serves in its place. */
-static void start_successor(struct supervisor *s)
-{
-    for (unsigned i = 0; i < s->config->workers; i++)
-        if (s->children.list[i].pid == 0 && s->children.list[i].start_at_ms == UINT64_MAX) {
-            children_start_later(&s->children, i);
-            return;
-        }
-}
-
-void takeover_on_guest_died(struct supervisor *s, unsigned which, int status)
-{
-    struct guest *g = guest_at(s, which);
-    bool is_stopping = s->state >= SUPERVISOR_DRAINING;
-
-    if (g->is_worker && status != 0 && !is_stopping)
-        children_log_death(&s->children, which, status, "worker_died");
-    if (g->channel >= 0)
-        close(g->channel);
-    g->channel = -1;
-    if (g->slot != GUEST_ELSEWHERE)
-        supervisor_clear_slot(s, g->slot);
-    g->slot = GUEST_ELSEWHERE;
-    if (!g->is_worker && !is_stopping)
-        start_monitor(s);
-    if (g->is_worker && s->takeover.state == TAKEOVER_FAILED && !is_stopping)
-        start_successor(s);
-}
-
-void takeover_add_guests(const struct supervisor *s, struct buffer *out)
-{
-    for (unsigned i = 0; i < s->takeover.count; i++) {
-        const struct guest *g = &s->takeover.guests[i];
-        size_t begun;
-
-        if (guest_pid(s, i) == 0)
-            continue;
-        begun = records_begin(out, "child");
-        records_add(out, "name", slice_of(s->children.list[s->takeover.first + i].name));
-        records_add_number(out, "pid", (uint64_t)guest_pid(s, i));
-        records_add_number(out, "worker", g->is_worker);
-        records_add_number(out, "slot", g->slot);
-        records_add_number(out, "fd", (uint64_t)g->channel);
-        records_end(out, begun);
-    }
-}
-
-void takeover_close(struct supervisor *s)
-{
-    for (unsigned i = 0; i < s->takeover.count; i++)
-        if (s->takeover.guests[i].channel >= 0)
-            close(s->takeover.guests[i].channel);
-    mem_free(s->takeover.guests);
-    s->takeover.guests = NULL;
-    s->takeover.count = 0;
 }
 
 /* --- decided --- */
@@ -425,7 +249,8 @@ void takeover_decide(struct supervisor *s, bool are_ready)
         s->takeover.state = TAKEOVER_DONE;
         log_done(s);
         log_skipped(s);
-        end_guests(s);
+        guests_end(s);
+        s->takeover.ends_ms = clock_steady_ms() + s->options->drain_timeout_ms + GUEST_GRACE_MS;
         leave_slots(s);
     } else {
         s->takeover.state = TAKEOVER_FAILED;
@@ -450,8 +275,8 @@ void takeover_step(struct supervisor *s)
     if (clock_steady_ms() < t->ends_ms)
         return;
     for (unsigned i = 0; i < t->count; i++)
-        if (guest_pid(s, i) != 0)
-            kill(guest_pid(s, i), SIGKILL);
+        if (guests_pid(s, i) != 0)
+            kill(guests_pid(s, i), SIGKILL);
     t->ends_ms = UINT64_MAX;
 }
 

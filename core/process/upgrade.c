@@ -88,6 +88,7 @@ static void add_about(const struct supervisor *s, struct buffer *out)
     records_add_number(out, "layout", segment_layout());
     records_add_number(out, "workers", s->config->workers);
     records_add_number(out, "began_ms", s->upgrade.began_ms);
+    records_add_number(out, "budget_ms", s->reload.budget_ms);
     records_add_number(out, "beside", (uint64_t)s->sockets.beside);
     records_end(out, begun);
     handover_add_listeners(out, s->config);
@@ -97,6 +98,7 @@ static void add_child(const struct supervisor *s, unsigned which, struct buffer 
 {
     const struct child *child = &s->children.list[which];
     bool is_worker = which < s->config->workers;
+    unsigned slot = is_worker ? segment_slot_of(s->segment, which) : GUEST_ELSEWHERE;
     size_t begun;
 
     if (child->pid == 0 || which == s->reload.trial || which == s->upgrade.trial ||
@@ -106,8 +108,8 @@ static void add_child(const struct supervisor *s, unsigned which, struct buffer 
     records_add(out, "name", slice_of(child->name));
     records_add_number(out, "pid", (uint64_t)child->pid);
     records_add_number(out, "worker", is_worker);
-    records_add_number(out, "slot",
-                       is_worker ? segment_slot_of(s->segment, which) : GUEST_ELSEWHERE);
+    records_add_number(out, "slot", slot);
+    records_add_number(out, "pulse", segment_offset_of_pulse(s->segment, slot));
     records_add_number(out, "fd", (uint64_t)(is_worker ? s->channels[which] : -1));
     records_end(out, begun);
 }

@@ -24,6 +24,11 @@ static bool is_worker(const struct supervisor *s, unsigned which)
     return which < s->reload.monitor;
 }
 
+static bool is_guest(const struct supervisor *s, unsigned which)
+{
+    return which >= s->takeover.first;
+}
+
 static void close_channel(struct supervisor *s, unsigned worker)
 {
     if (s->channels[worker] >= 0)
@@ -115,13 +120,14 @@ void supervisor_start_child(struct supervisor *s, unsigned which)
 static void replace_hung(struct supervisor *s, unsigned which, uint64_t still_ms)
 {
     const struct child *child = &s->children.list[which];
-    bool is_of_workers = is_worker(s, which), is_monitor = which == s->reload.monitor;
+    bool is_of_workers = is_guest(s, which) ? guests_is_worker(s, which) : is_worker(s, which);
+    bool is_monitor = !is_of_workers && which != s->admin.which;
 
     announce_hung(child,
                   is_of_workers ? "worker_hung"
                   : is_monitor  ? "monitor_hung"
                                 : "admin_hung",
-                  still_ms);
+                  still_ms, !is_guest(s, which));
     s->children.list[which].ends_as = CHILD_HUNG;
     kill(child->pid, SIGKILL); /* it may be stopped, where no other signal reaches it */
     pulse_begin(&s->pulse, which, clock_steady_ms());
@@ -135,13 +141,22 @@ static uint64_t events_of(const struct supervisor *s, unsigned which)
                                                   : &s->segment->admin_pulse);
 }
 
-static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_ms)
+/* For how long it may stand still. */
+static uint64_t bound_of(const struct supervisor *s, unsigned which)
 {
+    uint64_t budget_ms = is_guest(s, which) ? s->takeover.budget_ms : s->reload.budget_ms;
     bool is_loading =
-        s->reload.state == RELOAD_FOLLOWING ||
-        (is_worker(s, which) && atomic_load(&segment_worker(s->segment, which)->ready) == 0);
-    uint64_t bound_ms = is_loading ? PULSE_STILL_START_MS : PULSE_STILL_MS + s->reload.budget_ms;
-    uint64_t still_ms = pulse_still_ms(&s->pulse, which, events_of(s, which), now_ms);
+        !is_guest(s, which) &&
+        (s->reload.state == RELOAD_FOLLOWING ||
+         (is_worker(s, which) && atomic_load(&segment_worker(s->segment, which)->ready) == 0));
+
+    return is_loading ? PULSE_STILL_START_MS : PULSE_STILL_MS + budget_ms;
+}
+
+static void look_after_child(struct supervisor *s, unsigned which, uint64_t events, uint64_t now_ms)
+{
+    uint64_t bound_ms = bound_of(s, which);
+    uint64_t still_ms = pulse_still_ms(&s->pulse, which, events, now_ms);
     pid_t pid = s->children.list[which].pid;
 
     if (pid != 0 && still_ms >= PULSE_SPREAD_MS &&
@@ -151,13 +166,16 @@ static void look_after_child(struct supervisor *s, unsigned which, uint64_t now_
 
 void supervisor_look_after_children(struct supervisor *s)
 {
-    uint64_t now_ms = clock_steady_ms();
+    uint64_t now_ms = clock_steady_ms(), events;
     bool is_due = pulse_is_due(&s->pulse, now_ms);
 
     for (unsigned i = 0; is_due && i <= s->reload.monitor; i++)
-        look_after_child(s, i, now_ms);
+        look_after_child(s, i, events_of(s, i), now_ms);
     if (is_due)
-        look_after_child(s, s->admin.which, now_ms);
+        look_after_child(s, s->admin.which, events_of(s, s->admin.which), now_ms);
+    for (unsigned i = s->takeover.first; is_due && i < s->takeover.first + s->takeover.count; i++)
+        if (guests_pulse(s, i, &events))
+            look_after_child(s, i, events, now_ms);
     spread_look(&s->spread, now_ms);
     tickets_keep_up(s->segment, now_ms);
 }

@@ -398,6 +398,14 @@ static inline struct segment_worker *segment_worker(const struct segment *s, uns
     return (struct segment_worker *)&s->workers[segment_slot_of(s, worker)];
 }
 
+/* Where the pulse of the worker in that slot is; SEGMENT_MONITOR: of the monitor. */
+static inline uint64_t segment_offset_of_pulse(const struct segment *s, unsigned slot)
+{
+    const void *pulse = slot < SEGMENT_WORKERS_MAX ? &s->workers[slot].pulse : &s->monitor_pulse;
+
+    return (uint64_t)((const char *)pulse - (const char *)s);
+}
+
 /* After any change of a backend's state: a reader that saw the old state has read the old
  * generation before, and will see that it is another now. Also after a process has died, perhaps
  * in the middle of a change: everybody looks again. */

@@ -16,6 +16,13 @@ local function are_gone(pids)
   end)
 end
 
+local function title_of(pid)
+  local file = assert(io.open(("/proc/%d/comm"):format(pid)))
+  local title = file:read "*l"
+  file:close()
+  return title
+end
+
 local GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 local COUNTING = [[
@@ -302,8 +309,38 @@ describe("an upgrade", function()
   end)
 end)
 
-describe("a worker before", function()
+describe("a process before", function()
   after_each(h2_lb.clear)
+
+  for layout, program in pairs { ["the same"] = upgrading.program, another = upgrading.other } do
+    it("that stands still is killed, also with " .. layout .. " layout of memory", function()
+      local backend, go_on = patient()
+      local lb, put = upgrading.start { backends = { backend }, workers = 1, may_lose_workers = true }
+      local client = play.client(lb)
+      client:send(GET)
+      play.wait("the backend", function() return #backend.requests == 1 end)
+      local before = lb:children()
+      put(program)
+      for _, pid in ipairs(before) do
+        if title_of(pid) == "lb monitor" then require("luv").kill(pid, "sigstop") end
+      end
+      assert.equal("upgrade", put.asked().event)
+      for _, pid in ipairs(before) do
+        if title_of(pid) == "lb worker 1" then require("luv").kill(pid, "sigstop") end
+      end
+      play.wait("both to be found", function()
+        return #lb:events "worker_hung" == 1 and #lb:events "monitor_hung" == 1
+      end, 30)
+      assert.equal("old worker 1", lb:events("worker_hung")[1].child)
+      assert.equal("old monitor", lb:events("monitor_hung")[1].child)
+      are_gone(before)
+      assert.truthy(client:ended_by_peer())
+      go_on()
+      assert.equal("answer", lb:fetch("/").body)
+      put(upgrading.program)
+      put.upgrade()
+    end)
+  end
 
   it("that is killed is missed by nobody else", function()
     local backend, go_on = patient()

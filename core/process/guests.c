@@ -1,0 +1,265 @@
+/*
+ * guests - children of the program before, which this one has taken over (process/takeover.c).
+ *
+ * They are found by their pids, and told what to do by their channels. How the pulse of each lies
+ * in its program's segment, its program has said: so also one with another layout is watched.
+ */
+#include "process/supervisor_inside.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "os/passing.h"
+#include "process/channel.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct guest *guest_at(const struct supervisor *s, unsigned which)
+{
+    CHECK(which >= s->takeover.first && which < s->takeover.first + s->takeover.count);
+    return &s->takeover.guests[which - s->takeover.first];
+}
+
+pid_t guests_pid(const struct supervisor *s, unsigned guest)
+{
+    return s->children.list[s->takeover.first + guest].pid;
+}
+
+/* --- taken --- */
+
+/* A pid is taken only while it is a child's: else it may be anybody's by now. */
+static pid_t own_child(uint64_t pid)
+{
+    siginfo_t info;
+
+    if (pid == 0 || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
+        return 0;
+    return (pid_t)pid;
+}
+
+/* The page of its segment where its pulse is, which nobody else has to know. NULL: not known. */
+static const _Atomic uint64_t *map_pulse(int memory, uint64_t at)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    struct stat file;
+    char *mapped;
+
+    if (memory < 0 || at % sizeof(uint64_t) != 0 || fstat(memory, &file) != 0 ||
+        at >= (uint64_t)file.st_size)
+        return NULL;
+    mapped = mmap(NULL, page, PROT_READ, MAP_SHARED, memory, (off_t)(at - at % page));
+    return mapped != MAP_FAILED ? (const void *)(mapped + at % page) : NULL;
+}
+
+static void unmap_pulse(struct guest *g)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)g->pulse;
+
+    if (g->pulse != NULL)
+        munmap((void *)(at - at % page), page);
+    g->pulse = NULL;
+}
+
+static void take_guest(struct supervisor *s, unsigned i, const struct record *r)
+{
+    const struct handover *h = s->takeover.handover;
+    struct child *child = &s->children.list[s->takeover.first + i];
+    struct slice name = record_bytes(r, "name");
+    bool is_old = slice_begins(name, SLICE("old "));
+    uint64_t slot = record_number(r, "slot", GUEST_ELSEWHERE);
+    bool is_ours = h->is_same_layout && slot < SEGMENT_WORKERS_MAX;
+
+    snprintf(child->name, sizeof child->name, "%s%.*s", is_old ? "" : "old ", (int)name.length,
+             name.start);
+    child->pid = own_child(record_number(r, "pid", 0));
+    s->takeover.guests[i] = (struct guest){
+        .channel = (int)record_number(r, "fd", (uint64_t)-1),
+        .slot = is_ours ? (unsigned)slot : GUEST_ELSEWHERE,
+        .is_worker = record_number(r, "worker", 0) != 0,
+        .pulse = map_pulse(h->memory_fd, record_number(r, "pulse", UINT64_MAX)),
+    };
+}
+
+void guests_take(struct supervisor *s)
+{
+    struct takeover *t = &s->takeover;
+    struct slice rest = handover_text(t->handover);
+    struct record r;
+
+    t->count = t->handover->guests;
+    t->guests = mem_zalloc((t->count + 1) * sizeof *t->guests);
+    for (unsigned i = 0; i < t->count && handover_next(&rest, "child", &r); i++)
+        take_guest(s, i, &r);
+}
+
+/* --- told --- */
+
+static void tell(struct guest *g, char what, int fd)
+{
+    if (g->channel >= 0 && passing_send(g->channel, &what, 1, &fd, fd >= 0) != 0) {
+        close(g->channel); /* it is ending, or has another program's channel that is full */
+        g->channel = -1;
+    }
+}
+
+/* Its idle clients come to this worker of ours. */
+static void hand_over(struct supervisor *s, unsigned guest, unsigned worker)
+{
+    struct guest *g = &s->takeover.guests[guest];
+    const char take = CHANNEL_TAKE;
+    int ends[2];
+
+    if (passing_pair(ends) != 0) {
+        tell(g, CHANNEL_DRAIN, -1);
+        return;
+    }
+    if (s->channels[worker] >= 0 && passing_send(s->channels[worker], &take, 1, &ends[0], 1) == 0)
+        tell(g, CHANNEL_HAND_OVER, ends[1]);
+    else
+        tell(g, CHANNEL_DRAIN, -1);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+void guests_end(struct supervisor *s)
+{
+    unsigned worker = 0;
+
+    for (unsigned i = 0; i < s->takeover.count; i++) {
+        pid_t pid = guests_pid(s, i);
+
+        if (pid == 0)
+            continue;
+        if (s->takeover.guests[i].is_worker)
+            hand_over(s, i, worker++ % s->config->workers);
+        else
+            kill(pid, SIGQUIT);
+    }
+}
+
+/* A monitor has no channel, and SIGTERM ends it only if its own segment says that lb ends. */
+void takeover_drain(struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->takeover.count; i++) {
+        tell(&s->takeover.guests[i], CHANNEL_DRAIN, -1);
+        if (!s->takeover.guests[i].is_worker && guests_pid(s, i) != 0)
+            kill(guests_pid(s, i), SIGQUIT);
+    }
+}
+
+/* --- how they are --- */
+
+unsigned guests_left(const struct supervisor *s)
+{
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        left += guests_pid(s, i) != 0;
+    return left;
+}
+
+bool takeover_wants_workers(const struct supervisor *s)
+{
+    unsigned serving = 0;
+
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        serving += guests_pid(s, i) != 0 && s->takeover.guests[i].is_worker;
+    return s->takeover.state != TAKEOVER_FAILED || serving < s->config->workers;
+}
+
+bool takeover_has_slots(const struct supervisor *s)
+{
+    unsigned used = 0;
+
+    for (unsigned i = 0; i < s->config->workers; i++)
+        used += s->children.list[i].pid != 0;
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        used += s->takeover.guests[i].slot != GUEST_ELSEWHERE;
+    return used <= s->config->workers;
+}
+
+bool guests_pulse(const struct supervisor *s, unsigned which, uint64_t *events)
+{
+    const struct guest *g = guest_at(s, which);
+
+    if (g->pulse != NULL)
+        *events = atomic_load(g->pulse);
+    return g->pulse != NULL;
+}
+
+bool guests_is_worker(const struct supervisor *s, unsigned which)
+{
+    return guest_at(s, which)->is_worker;
+}
+
+/* --- their end --- */
+
+/* One of our workers serves in its place. */
+static void start_successor(struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->config->workers; i++)
+        if (s->children.list[i].pid == 0 && s->children.list[i].start_at_ms == UINT64_MAX) {
+            children_start_later(&s->children, i);
+            return;
+        }
+}
+
+static void let_go(struct guest *g)
+{
+    unmap_pulse(g);
+    if (g->channel >= 0)
+        close(g->channel);
+    g->channel = -1;
+}
+
+void takeover_on_guest_died(struct supervisor *s, unsigned which, int status)
+{
+    struct guest *g = guest_at(s, which);
+    bool is_stopping = s->state >= SUPERVISOR_DRAINING;
+
+    if (g->is_worker && status != 0 && !is_stopping)
+        children_log_death(&s->children, which, status, "worker_died");
+    let_go(g);
+    if (g->slot != GUEST_ELSEWHERE)
+        supervisor_clear_slot(s, g->slot);
+    g->slot = GUEST_ELSEWHERE;
+    if (!g->is_worker && !is_stopping)
+        takeover_start_monitor(s);
+    if (g->is_worker && s->takeover.state == TAKEOVER_FAILED && !is_stopping)
+        start_successor(s);
+}
+
+void takeover_close(struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        let_go(&s->takeover.guests[i]);
+    mem_free(s->takeover.guests);
+    s->takeover.guests = NULL;
+    s->takeover.count = 0;
+}
+
+/* --- for the next program --- */
+
+void takeover_add_guests(const struct supervisor *s, struct buffer *out)
+{
+    for (unsigned i = 0; i < s->takeover.count; i++) {
+        const struct guest *g = &s->takeover.guests[i];
+        size_t begun;
+
+        if (guests_pid(s, i) == 0)
+            continue;
+        begun = records_begin(out, "child");
+        records_add(out, "name", slice_of(s->children.list[s->takeover.first + i].name));
+        records_add_number(out, "pid", (uint64_t)guests_pid(s, i));
+        records_add_number(out, "worker", g->is_worker);
+        records_add_number(out, "slot", g->slot);
+        records_add_number(out, "fd", (uint64_t)g->channel);
+        if (g->slot != GUEST_ELSEWHERE)
+            records_add_number(out, "pulse", segment_offset_of_pulse(s->segment, g->slot));
+        records_end(out, begun);
+    }
+}
