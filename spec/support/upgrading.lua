@@ -55,8 +55,8 @@ function upgrading.start(options)
     return play.wait("what becomes of the upgrade", function() return answers(lb)[before + 1] end)
   end
 
-  -- A child that is due, as the monitor is when the one before has ended, would be missed below, and be
-  -- there still at the next upgrade.
+  -- A child that is due, as the monitor is when the one before has ended, would be missed below,
+  -- and be there still at the next upgrade.
   local count = #lb:children()
   local function wait_for_all()
     play.wait("all children", function() return #lb:children() >= count end)
