@@ -73,6 +73,9 @@
 ---@field streams? integer
 ---@field websocket? boolean
 
+---@class (exact) lb.DrainSettings
+---@field delay_s? number
+
 ---@class (exact) lb.ScriptSettings
 ---@field budget_ms? number
 ---@field park? integer
@@ -150,6 +153,7 @@
 ---@field timeouts? lb.TimeoutSettings
 ---@field limits? lb.LimitSettings
 ---@field h2? lb.Http2Settings
+---@field drain? lb.DrainSettings
 ---@field script? lb.ScriptSettings
 ---@field init? fun()
 ---@field choose? fun(ctx: lb.Ctx, backends: lb.Backends): lb.Choice, lb.ChoiceOptions|string|nil

@@ -37,3 +37,19 @@ struct slice answer_parameter(const struct answer *a, struct slice name)
     }
     return (struct slice){"", 0};
 }
+
+bool answer_unescape(struct slice text, char out[ROSTER_NAME_BYTES])
+{
+    size_t at = 0, length = 0;
+
+    while (at < text.length && length + 1 < ROSTER_NAME_BYTES) {
+        int byte = ascii_unescape(slice_from(text, at));
+
+        if (byte == 0 || (byte < 0 && text.start[at] == '%'))
+            return false;
+        out[length++] = byte > 0 ? (char)byte : text.start[at];
+        at += byte > 0 ? 3 : 1;
+    }
+    out[length] = '\0';
+    return at == text.length;
+}

@@ -34,7 +34,7 @@ struct answer {
     bool is_endless;          /* ends when the client leaves; no limit of time */
     /* The route's own. */
     uint64_t at, began_ms, until_ms, wait_ms;
-    bool has_items; /* of a list */
+    bool has_begun, has_items; /* of a list */
 };
 
 typedef enum answer_step answer_write(struct answer *, struct buffer *out);
@@ -44,5 +44,7 @@ enum answer_step answer_error(struct answer *, struct buffer *out, unsigned stat
                               const char *message, ...) PRINTF(4, 5);
 /* The value of a parameter of the query, as it stands there; empty: it has none. */
 struct slice answer_parameter(const struct answer *, struct slice name);
+/* What is escaped with % there, as a text. False: it has no room, or is wrong. */
+bool answer_unescape(struct slice text, char out[ROSTER_NAME_BYTES]) MUST_USE;
 
 #endif

@@ -74,6 +74,19 @@ enum answer_step control_reload(struct answer *a, struct buffer *out)
     return ANSWER_WAITS;
 }
 
+/* --- the end --- */
+
+/* Only who is the first sends SIGTERM: a second one would cut short what is under way. */
+enum answer_step control_drain(struct answer *a, struct buffer *out)
+{
+    uint32_t none = 0;
+
+    if (atomic_compare_exchange_strong(&a->admin->segment->is_leaving, &none, 1))
+        kill(a->admin->supervisor, SIGTERM);
+    buffer_append_text(out, "{\"draining\":true}\n");
+    return ANSWER_DONE;
+}
+
 /* --- the level of the log --- */
 
 static const char *const levels[] = {"debug", "info", "warn", "error"};

@@ -72,7 +72,7 @@ static void put_ready(struct metrics *m)
 
 static void put_draining(struct metrics *m)
 {
-    put_alone(m, atomic_load(&m->segment->is_stopping) != 0);
+    put_alone(m, atomic_load(&m->segment->is_leaving) != 0);
 }
 
 static void put_workers(struct metrics *m)
@@ -95,6 +95,22 @@ static void put_workers(struct metrics *m)
 static void put_clients(struct metrics *m)
 {
     put_alone(m, sum_of_workers(m->segment, offsetof(struct segment_worker, clients)));
+}
+
+/* What each worker may have by its open files; and limits.connections. */
+static void put_clients_limit(struct metrics *m)
+{
+    uint64_t sum = 0, most = UINT64_MAX;
+
+    for (unsigned i = 0; i < segment_workers(m->segment); i++) {
+        const struct segment_worker *worker = &m->segment->workers[i];
+
+        if (atomic_load(&worker->ready) == 0)
+            continue;
+        sum += atomic_load(&worker->clients_most);
+        most = atomic_load(&worker->clients_most_of_all);
+    }
+    put_alone(m, sum < most ? sum : most);
 }
 
 static void put_waiting(struct metrics *m)
@@ -347,6 +363,7 @@ const struct metrics_family metrics_families[] = {
     COUNTER("lb_reloads", "Scripts that were to be loaded while lb runs.", "result",
             {"ok", TOTALS_RELOADS}, {"refused", TOTALS_RELOADS_REFUSED}),
     GAUGE("lb_clients", "Open connections of clients.", put_clients),
+    GAUGE("lb_clients_limit", "How many clients may be connected.", put_clients_limit),
     COUNTER("lb_connections", "Connections of clients that were accepted.", NULL,
             {"", TOTALS_CONNECTIONS}),
     COUNTER("lb_http2_connections", "Those over which HTTP/2 was spoken.", NULL,

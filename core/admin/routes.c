@@ -25,6 +25,7 @@ static const struct route routes[] = {
     {"POST", "/backends/*/check", ROUTE_KNOWN, actions_check},
     {"GET", "/events", ROUTE_KNOWN, events_stream},
     {"GET", "/status", ROUTE_KNOWN, status_text},
+    {"GET", "/values", ROUTE_KNOWN, values_list},
     {"GET", "/values/*", ROUTE_KNOWN, values_get},
     {"PUT", "/values/*", ROUTE_LOCAL, values_put},
     {"DELETE", "/values/*", ROUTE_LOCAL, values_remove},
@@ -32,6 +33,7 @@ static const struct route routes[] = {
     {"POST", "/counters/*", ROUTE_LOCAL, values_add},
     {"POST", "/log", ROUTE_KNOWN, control_log},
     {"POST", "/reload", ROUTE_KNOWN, control_reload},
+    {"POST", "/drain", ROUTE_KNOWN, control_drain},
 };
 
 enum { ROUTES = sizeof routes / sizeof *routes };
@@ -60,23 +62,6 @@ static const struct route misused = {"GET", "", ROUTE_KNOWN, other_method};
 
 /* --- finding --- */
 
-/* False: it does not fit, or is no text. */
-static bool unescape(struct slice text, char out[ROSTER_NAME_BYTES])
-{
-    size_t at = 0, length = 0;
-
-    while (at < text.length && length + 1 < ROSTER_NAME_BYTES) {
-        int byte = ascii_unescape(slice_from(text, at));
-
-        if (byte == 0 || (byte < 0 && text.start[at] == '%'))
-            return false;
-        out[length++] = byte > 0 ? (char)byte : text.start[at];
-        at += byte > 0 ? 3 : 1;
-    }
-    out[length] = '\0';
-    return at == text.length && length > 0;
-}
-
 static bool fits(const struct route *route, struct answer *a)
 {
     struct slice pattern = slice_of(route->path), before = slice_take_until(&pattern, '*');
@@ -91,7 +76,8 @@ static bool fits(const struct route *route, struct answer *a)
         !slice_is(slice_from(rest, rest.length - pattern.length), pattern))
         return false;
     rest.length -= pattern.length;
-    return memchr(rest.start, '/', rest.length) == NULL && unescape(rest, a->name);
+    return memchr(rest.start, '/', rest.length) == NULL && rest.length > 0 &&
+           answer_unescape(rest, a->name);
 }
 
 const struct route *routes_find(struct answer *a)

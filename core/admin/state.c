@@ -65,7 +65,7 @@ static unsigned find_reasons(const struct segment *segment, const char *why[REAS
 {
     unsigned count = 0;
 
-    if (atomic_load(&segment->is_stopping) != 0)
+    if (atomic_load(&segment->is_leaving) != 0)
         why[count++] = "draining";
     else if (atomic_load(&segment->listen_port) == 0)
         why[count++] = "starting";

@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-enum { TTL_MAX = 1000000000, COUNTER_NAMED = 2 };
+enum { TTL_MAX = 1000000000, COUNTER_NAMED = 2, LOOKS_MOST = 4096 /* in one turn */ };
 
 /* --- values --- */
 
@@ -26,6 +26,47 @@ static void put_value(struct buffer *out, const struct table_value *value)
         json_exact(out, "value", value->number);
     if (value->expires_ms > now_ms)
         json_seconds(out, "ttl_s", value->expires_ms - now_ms);
+}
+
+/* The values whose keys begin so, from a->at on. False: more follows. */
+static bool put_values(struct answer *a, struct slice prefix, struct buffer *out)
+{
+    uint32_t cells = store_cells(a->admin->segment);
+
+    for (unsigned looked = 0; a->at < cells; a->at++, looked++) {
+        const struct table_value *value;
+        struct slice key;
+
+        if (looked == LOOKS_MOST || buffer_length(out) >= ANSWER_PIECE_BYTES)
+            return false;
+        value = store_at(a->admin->segment, (uint32_t)a->at, &key);
+        if (value == NULL || !slice_begins(key, prefix))
+            continue;
+        if (a->has_items)
+            buffer_append_text(out, ",\n");
+        a->has_items = true;
+        json_open(out, '{');
+        json_slice(out, "key", key);
+        put_value(out, value);
+        json_close(out, '}');
+    }
+    return true;
+}
+
+/* ?prefix=: those whose keys begin so. */
+enum answer_step values_list(struct answer *a, struct buffer *out)
+{
+    char prefix[ROSTER_NAME_BYTES];
+
+    if (!answer_unescape(answer_parameter(a, SLICE("prefix")), prefix))
+        return answer_error(a, out, 400, "the prefix is too long, or no text");
+    if (!a->has_begun)
+        buffer_append_text(out, "{\"values\":[");
+    a->has_begun = true;
+    if (!put_values(a, slice_of(prefix), out))
+        return ANSWER_MORE;
+    buffer_append_text(out, "]}\n");
+    return ANSWER_DONE;
 }
 
 enum answer_step values_get(struct answer *a, struct buffer *out)

@@ -6,6 +6,7 @@
 
 #include "admin/answer.h"
 
+enum answer_step values_list(struct answer *, struct buffer *out);
 enum answer_step values_get(struct answer *, struct buffer *out);
 enum answer_step values_put(struct answer *, struct buffer *out);
 enum answer_step values_remove(struct answer *, struct buffer *out);

@@ -34,6 +34,7 @@ static const char help[] =
     "  lb set KEY VALUE [SECONDS]     what it will give, for so long\n"
     "  lb log LEVEL SECONDS           the level of the log, for so long\n"
     "  lb reload                      load the script, and say what came of it\n"
+    "  lb stop                        end lb as SIGTERM does: drain, then exit\n"
     "\n"
     "Options (--name VALUE or --name=VALUE):\n"
     "  --listen ADDRESS               where to listen: host:port, [v6]:port, or :port for all\n"
@@ -255,7 +256,7 @@ static const struct {
     {"help", OPTIONS_HELP, 0, 0, 0, ""},
     {"status", OPTIONS_ASK, ASK_STATUS, 0, 0, ""},
     {"backends", OPTIONS_ASK, ASK_BACKENDS, 0, 0, ""},
-    {"drain", OPTIONS_ASK, ASK_DRAIN, 1, 1, "NAME"},
+    {"drain", OPTIONS_ASK, ASK_DRAIN, 1, 1, "NAME, or lb stop to end lb"},
     {"undrain", OPTIONS_ASK, ASK_UNDRAIN, 1, 1, "NAME"},
     {"weight", OPTIONS_ASK, ASK_WEIGHT, 2, 2, "NAME N"},
     {"eject", OPTIONS_ASK, ASK_EJECT, 2, 2, "NAME SECONDS"},
@@ -264,6 +265,7 @@ static const struct {
     {"set", OPTIONS_ASK, ASK_SET, 2, 3, "KEY VALUE [SECONDS]"},
     {"log", OPTIONS_ASK, ASK_LOG, 2, 2, "LEVEL SECONDS"},
     {"reload", OPTIONS_ASK, ASK_RELOAD, 0, 0, ""},
+    {"stop", OPTIONS_ASK, ASK_STOP, 0, 0, ""},
 };
 
 enum { COMMANDS_COUNT = sizeof commands / sizeof *commands };
@@ -317,6 +319,14 @@ static bool parse_option(struct parser *p, const char *word)
     return fail_unknown_option(p, name);
 }
 
+static void list_commands(struct parser *p, const char *word)
+{
+    buffer_printf(p->message, "lb: '%.80s' is no file and no command; commands are ", word);
+    for (size_t i = 0; i < COMMANDS_COUNT; i++)
+        buffer_printf(p->message, "%s%s", i > 0 ? ", " : "", commands[i].name);
+    buffer_append_text(p->message, "; see lb --help");
+}
+
 /* A script can be called anything, so only a word that is no file is doubted. */
 static bool check_script(struct parser *p, const char *word)
 {
@@ -326,14 +336,15 @@ static bool check_script(struct parser *p, const char *word)
     for (size_t i = 0; i < COMMANDS_COUNT; i++)
         names[i] = commands[i].name;
     nearest = nearest_name(slice_of(word), names, COMMANDS_COUNT);
-    if ((nearest == NULL && habit == NULL) || access(word, F_OK) == 0)
+    if (access(word, F_OK) == 0)
         return true;
-    if (nearest == NULL) {
+    if (nearest != NULL)
+        buffer_printf(p->message, "lb: no file '%.80s', did you mean 'lb %s'? See lb --help", word,
+                      nearest);
+    else if (habit != NULL)
         buffer_printf(p->message, "lb: there is no command '%s': %s; see lb --help", word, habit);
-        return false;
-    }
-    buffer_printf(p->message, "lb: no file '%s', did you mean 'lb %s'? See lb --help", word,
-                  nearest);
+    else
+        list_commands(p, word);
     return false;
 }
 

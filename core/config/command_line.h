@@ -44,6 +44,7 @@ enum options_ask {
     ASK_SET,
     ASK_LOG,
     ASK_RELOAD,
+    ASK_STOP,
     ASKS
 };
 

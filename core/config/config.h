@@ -194,6 +194,10 @@ struct config_h2 {
     uint32_t backend_streams; /* of a connection to a backend, at once */
 };
 
+struct config_drain {
+    uint64_t delay_ms; /* after SIGTERM only /ready changes for so long */
+};
+
 enum config_log_format { CONFIG_LOG_BY_STREAM, CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
 struct config_log {                /* config/logging.h */
@@ -265,6 +269,7 @@ struct config {
     struct config_timeouts timeouts;
     struct config_limits limits;
     struct config_h2 h2;
+    struct config_drain drain;
     struct config_script script_limits;
     /* "backends by BACKENDS": settings of the script that were replaced; NULL: none */
     char *overridden;

@@ -7,10 +7,10 @@ struct habit {
 };
 
 static const struct habit words[] = {
-    {"stop", "SIGTERM ends a running lb: kill $(cat FILE), with the FILE of --pid-file"},
-    {"quit", "SIGTERM ends a running lb: kill $(cat FILE), with the FILE of --pid-file"},
-    {"restart", "SIGTERM ends a running lb, then start it again; for a changed script SIGHUP will "
-                "do: kill -HUP $(cat FILE), with the FILE of --pid-file"},
+    {"quit", "lb stop ends one that has admin, and SIGTERM any: kill $(cat FILE), with the FILE of "
+             "--pid-file"},
+    {"restart", "lb stop or SIGTERM ends a running lb, then start it again; for a changed script "
+                "lb reload or SIGHUP will do"},
     {"start", "lb FILE runs a script, and stays in the foreground"},
     {"run", "lb FILE runs a script"},
     {"serve", "lb FILE runs a script"},

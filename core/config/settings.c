@@ -65,6 +65,16 @@ static const struct setting h2[] = {
     {OTHER(COUNT32, h2, backend_streams, 100, 1, 10000, false)},
 };
 
+static const struct setting drain[] = {
+    {.name = "delay_s",
+     SETTING_SECONDS,
+     offsetof(struct config, drain.delay_ms),
+     0,
+     MS,
+     3600,
+     true},
+};
+
 static const struct setting script[] = {
     {OTHER(COUNT64, script_limits, budget_ms, 10, 1, 60000, true)},
     {OTHER(COUNT64, script_limits, memory, 64 * MIB, MIB, 64 * GIB, true)},
@@ -76,7 +86,7 @@ static const struct setting script[] = {
 const struct settings_group settings_groups[SETTINGS_GROUPS] = {
     {"health", health, COUNT(health)}, {"timeouts", timeouts, COUNT(timeouts)},
     {"limits", limits, COUNT(limits)}, {"h2", h2, COUNT(h2)},
-    {"script", script, COUNT(script)},
+    {"drain", drain, COUNT(drain)},    {"script", script, COUNT(script)},
 };
 
 double setting_get(const struct config *config, const struct setting *setting)

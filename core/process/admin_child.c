@@ -23,10 +23,7 @@ bool admin_child_is_running(const struct admin_child *c)
 
 static const struct config_admin *config_now(const struct admin_child *c)
 {
-    const struct edition *e = c->reload->edition;
-
-    return edition_is_first(e, atomic_load(&e->current)) ? &c->first->admin
-                                                         : &edition_current(e)->about.admin;
+    return &edition_about(c->reload->edition, c->first)->admin;
 }
 
 /* --- a reload --- */

@@ -145,10 +145,14 @@ void entrance_look(struct entrance *e)
 
 void entrance_follow(struct entrance *e, const struct config *config)
 {
+    struct segment_worker *own = &e->clients->segment->workers[e->clients->worker];
+
     e->most = clients_most(config);
     e->most_of_all = config->limits.connections > 0 ? config->limits.connections : UINT64_MAX;
     e->workers = config->workers;
     e->most_handshakes = handshakes_most(e);
+    atomic_store(&own->clients_most, e->most);
+    atomic_store(&own->clients_most_of_all, e->most_of_all);
     entrance_ask_again(e);
 }
 

@@ -15,7 +15,7 @@ static enum notify_phase phase_of(const struct supervisor *s)
 {
     if (s->state < SUPERVISOR_RUNNING)
         return NOTIFY_STARTING;
-    if (s->state > SUPERVISOR_RUNNING)
+    if (s->state > SUPERVISOR_RUNNING || s->state_ends_ms != UINT64_MAX)
         return NOTIFY_STOPPING;
     return s->reload.state != RELOAD_IDLE || s->reload.is_wanted ? NOTIFY_RELOADING
                                                                  : NOTIFY_SERVING;

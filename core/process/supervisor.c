@@ -4,6 +4,8 @@
  *   (the monitor alone)     (and the         (from here on       (no new             (SIGQUIT, then
  *                           workers)         it serves)          connections)         SIGKILL)
  *
+ * With drain.delay_s it stays in RUNNING for so long after SIGTERM: state_ends_ms is set then.
+ *
  * It listens from the beginning: what comes before it serves waits in the kernel's queues.
  *
  * One thread, and one place to wait. Each state may be followed by any later one: a signal that
@@ -44,6 +46,22 @@ void supervisor_enter(struct supervisor *s, enum state state, uint64_t within_ms
 
 /* --- stopping --- */
 
+/* True: only /ready changes for now, so that whoever sends requests here sees it first. */
+static bool supervisor_delays(struct supervisor *s)
+{
+    uint64_t delay_ms = edition_about(s->reload.edition, s->config)->drain.delay_ms;
+    const char *seconds = LOG_SECONDS(delay_ms);
+
+    if (s->state != SUPERVISOR_RUNNING || s->state_ends_ms != UINT64_MAX || delay_ms == 0)
+        return false;
+    log_event(LOG_INFO, "drain_delay", LOG_PAIRS({"#delay", seconds}),
+              "not ready any more: draining in %s s, or at a second SIGTERM", seconds);
+    supervisor_enter(s, SUPERVISOR_RUNNING, delay_ms);
+    atomic_store(&s->segment->is_leaving, 1);
+    upgrade_end_trial(s);
+    return true;
+}
+
 static void supervisor_drain(struct supervisor *s)
 {
     char seconds[32];
@@ -52,6 +70,7 @@ static void supervisor_drain(struct supervisor *s)
     log_event(LOG_INFO, "drain", LOG_PAIRS({"#timeout", seconds}), "draining: ending within %s s",
               seconds);
     supervisor_enter(s, SUPERVISOR_DRAINING, s->options->drain_timeout_ms);
+    atomic_store(&s->segment->is_leaving, 1);
     atomic_store(&s->segment->is_stopping, 1);
     sockets_leave(&s->sockets);
     children_end(&s->children, SIGTERM);
@@ -71,6 +90,8 @@ static void supervisor_quit(struct supervisor *s)
 
 static void supervisor_stop(struct supervisor *s)
 {
+    if (supervisor_delays(s))
+        return;
     if (s->state < SUPERVISOR_DRAINING)
         supervisor_drain(s);
     else if (s->state == SUPERVISOR_DRAINING)
@@ -205,6 +226,8 @@ static void supervisor_step(struct supervisor *s)
         admin_child_step(&s->admin);
         start_due(s);
         state_file_step(&s->state_file);
+        if (now_ms >= s->state_ends_ms)
+            supervisor_drain(s);
         break;
     case SUPERVISOR_DRAINING:
         if (children_running(&s->children) > 0 && serving(s) == 0) {

@@ -154,6 +154,8 @@ static const char *objection(const struct supervisor *s)
 {
     if (s->options->command != OPTIONS_RUN)
         return "a demo stays as it is";
+    if (s->state_ends_ms != UINT64_MAX)
+        return "lb drains";
     if (program_path() == NULL)
         return "the system does not say which file this program came from";
     if (s->segment_fd < 0)

@@ -93,6 +93,7 @@ static void copy_what_is_not_printed(struct config *to, const struct config *fro
     to->has_on_health = from->has_on_health;
     to->has_once_timers = from->has_once_timers;
     to->admin = from->admin;
+    to->drain = from->drain; /* it is printed, but the supervisor reads no settings */
 }
 
 /* It takes the place of what is there. */
@@ -181,6 +182,11 @@ void edition_offer(struct edition *e)
 
     edition_keep(e, next);
     atomic_store(&e->offered, next);
+}
+
+const struct config *edition_about(const struct edition *e, const struct config *first)
+{
+    return edition_is_first(e, atomic_load(&e->current)) ? first : &edition_current(e)->about;
 }
 
 const struct edition_text *edition_current(const struct edition *e)

@@ -86,6 +86,8 @@ void edition_call_the_roll(const struct edition_text *, struct segment *);
 void edition_call_the_first(const struct config *, struct segment *);
 void edition_keep(struct edition *, uint64_t number); /* the draft is this one; for the first */
 const struct edition_text *edition_current(const struct edition *);
+/* What the settings' text of the current one leaves out: `about` of its text, or `first`. */
+const struct config *edition_about(const struct edition *, const struct config *first);
 void edition_take_back(struct edition *); /* the edition before is the next one, for all */
 const char *edition_refusal(const struct edition *); /* why a worker cannot load it; or NULL */
 

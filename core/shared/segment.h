@@ -174,13 +174,15 @@ struct segment_worker {
     alignas(SEGMENT_APART) _Atomic uint64_t pulse; /* changes with each event of its loop */
     _Atomic uint32_t ready;                        /* accepts connections */
     _Atomic uint32_t pid;
-    _Atomic uint32_t waiting;          /* requests, for a place at a backend, and */
-    _Atomic uint64_t waiting_since_us; /* since when the first of them does; 0: none */
-    _Atomic uint64_t clients;          /* open client connections (shared/places.h) */
-    _Atomic uint64_t requests;         /* finished exchanges */
-    _Atomic uint64_t lines_dropped;    /* log lines that found no room */
-    _Atomic uint64_t edition;          /* of the script that its requests begin with now */
-    _Atomic uint64_t load_us;          /* how long it took to load that one */
+    _Atomic uint32_t waiting;             /* requests, for a place at a backend, and */
+    _Atomic uint64_t waiting_since_us;    /* since when the first of them does; 0: none */
+    _Atomic uint64_t clients;             /* open client connections (shared/places.h) */
+    _Atomic uint64_t clients_most;        /* of its own, and */
+    _Atomic uint64_t clients_most_of_all; /* of all workers; written when settings change */
+    _Atomic uint64_t requests;            /* finished exchanges */
+    _Atomic uint64_t lines_dropped;       /* log lines that found no room */
+    _Atomic uint64_t edition;             /* of the script that its requests begin with now */
+    _Atomic uint64_t load_us;             /* how long it took to load that one */
     _Atomic uint64_t policy_errors; /* hook calls that failed and were answered by the fallback */
     _Atomic uint64_t policy_gc_pause_us; /* the longest collection that was timed */
     /* The same by hook and breach. */
@@ -324,7 +326,8 @@ struct segment {
     struct segment_events events;
     struct segment_changes changes[SEGMENT_BACKENDS_MAX];
     struct segment_reloaded reloaded;
-    _Atomic uint64_t log_level; /* shared/events.h; 0: as each process was started */
+    _Atomic uint64_t log_level;  /* shared/events.h; 0: as each process was started */
+    _Atomic uint32_t is_leaving; /* lb was asked to end: /ready says no from then on */
     /* The slot of each worker, + 1; 0: that of its number. The others are those of workers of a
      * program before, or free. */
     _Atomic uint32_t workers_slots[SEGMENT_WORKERS_MAX];

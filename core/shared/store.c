@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/sha256.h"
+#include "shared/cells.h"
 #include "shared/table.h"
 
 #include <ctype.h>
@@ -96,6 +97,24 @@ struct table *store_table(struct segment *segment)
 }
 
 /* --- values --- */
+
+const struct table_value *store_at(struct segment *segment, uint32_t cell, struct slice *key)
+{
+    static char room[TABLE_KEY_BYTES_MAX];
+    static struct table_value value;
+    uint16_t group;
+
+    if (!cell_read_key(&segment->table, cell, room, key, &group) || room[0] != 'k' ||
+        !table_read(&segment->table, *key, &value))
+        return NULL;
+    *key = slice_from(*key, 1);
+    return &value;
+}
+
+uint32_t store_cells(const struct segment *segment)
+{
+    return cells_ever_used(&segment->table);
+}
 
 /* NULL: no value. Good until the next call. */
 const struct table_value *store_get(struct segment *segment, const char *key, size_t length)

@@ -4,6 +4,7 @@
 #ifndef SHARED_STORE_H
 #define SHARED_STORE_H
 
+#include "base/slice.h"
 #include "shared/segment.h"
 
 enum store_outcome {
@@ -29,5 +30,11 @@ const struct table_value *store_get(struct segment *, const char *key, size_t le
 int32_t store_set(struct segment *, const char *key, size_t length, const struct store_value *,
                   bool only_if_absent);
 int32_t store_remove(struct segment *, const char *key, size_t length);
+
+/* For who lists them: what is in that cell now, and its key; NULL: no value. Good until the next
+ * call. A key that is changed meanwhile may come twice, or not at all. Of one longer than 128 bytes
+ * the table has only a digest, so it never comes. */
+const struct table_value *store_at(struct segment *, uint32_t cell, struct slice *key);
+uint32_t store_cells(const struct segment *); /* from 0 on */
 
 #endif

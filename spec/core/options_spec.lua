@@ -211,7 +211,8 @@ describe("the options", function()
 
   local habits = { -- a word, what the message has
     { "relaod", "^lb: no file 'relaod', did you mean 'lb reload'%?" },
-    { "stop", "^lb: there is no command 'stop': SIGTERM ends a running lb: kill %$%(cat FILE%)" },
+    { "quit", "^lb: there is no command 'quit': lb stop ends one that has admin, and SIGTERM any: kill %$" },
+    { "bogus", "^lb: 'bogus' is no file and no command; commands are check, ready, .*, drain, .*; see lb %-%-help$" },
     { "start", "lb FILE runs a script" },
     { "test", "lb check FILE" },
     { "-t", "^lb: unknown option '%-t', did you mean 'lb check FILE'%?" },

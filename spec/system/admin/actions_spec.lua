@@ -204,6 +204,34 @@ describe("a person over the admin listener", function()
     assert.equal(6, select(2, admin.ask(lb, "POST", "/counters/asked", { add = 2 })).value)
   end)
 
+  it("lists values by the beginning of their keys, however many there are", function()
+    local lb = pair [[init = function()
+      for i = 1, 3000 do lb.set("user:" .. i, ("x"):rep(100)) end
+      lb.set("other", true, { ttl = 60 })
+      lb.set("us er%", 1)
+      lb.set(("long"):rep(40), 1)
+      lb.window("user:w", 10):add(1)
+    end,]]
+    admin.ready(lb)
+    local _, all = admin.get(lb, "/values")
+    assert.equal(3002, #all.values)
+    local _, body = admin.get(lb, "/values?prefix=user%3A")
+    local seen = {}
+    for _, one in ipairs(body.values) do
+      assert.equal(("x"):rep(100), one.value)
+      seen[one.key] = true
+    end
+    assert.equal(3000, #body.values)
+    for i = 1, 3000 do assert.is_true(seen["user:" .. i]) end
+    _, body = admin.get(lb, "/values?prefix=other")
+    assert.same({ 1, "other", true }, { #body.values, body.values[1].key, body.values[1].value })
+    assert.truthy(body.values[1].ttl_s <= 60)
+    assert.same({ values = { { key = "us er%", value = 1 } } }, (select(2, admin.get(lb, "/values?prefix=us%20er%25"))))
+    assert.same({}, select(2, admin.get(lb, "/values?prefix=nothing")).values)
+    assert.equal(400, (admin.get(lb, "/values?prefix=%zz")))
+    assert.equal(400, (admin.get(lb, "/values?prefix=" .. ("a"):rep(300))))
+  end)
+
   it("reads numbers with all their digits", function()
     local lb = admin.balancer { settings = [[choose = function(ctx) return ctx:respond { body = "x" } end]] }
     for _, number in ipairs { 1234567, 2 ^ 53 - 1, -1234567.25, 0.1, 1e300 } do

@@ -92,6 +92,21 @@ describe("the page of metrics", function()
     assert.same(there, written)
   end)
 
+  it("says how many clients there may be by limits.connections", function()
+    local lb = admin.balancer { backends = { play.hello "x" }, workers = 2,
+      settings = "limits = { connections = 100 }," }
+    admin.ready(lb)
+    play.wait("the limit", function() return metrics.of(lb).values.lb_clients_limit == 100 end)
+  end)
+
+  it("says how many clients there may be by the limit on open files", function()
+    local lb = admin.balancer { backends = { play.hello "x" }, workers = 2, descriptors = 2000 }
+    admin.ready(lb)
+    play.wait("both workers", function() return metrics.of(lb).values['lb_workers{state="ready"}'] == 2 end)
+    local limit = metrics.of(lb).values.lb_clients_limit
+    assert.is_true(limit > 1000 and limit < 2000, limit)
+  end)
+
   it("has what the dashboard for Grafana asks for: names, labels and their fixed values", function()
     local lb = admin.balancer { backends = { play.hello "x" } }
     lb:fetch "/"
