@@ -31,10 +31,12 @@ struct answer {
      * call. */
     unsigned status;
     const char *type, *allow; /* allow: of a 405 */
+    const char *fields;       /* more of the head, whole lines; NULL: none */
     bool is_endless;          /* ends when the client leaves; no limit of time */
     /* The route's own. */
-    uint64_t at, began_ms, until_ms, wait_ms;
+    uint64_t at, began_ms, until_ms, wait_ms, row;
     bool has_begun, has_items; /* of a list */
+    bool has_rows;             /* backends are wanted, too */
 };
 
 typedef enum answer_step answer_write(struct answer *, struct buffer *out);

@@ -37,6 +37,37 @@ const char *backends_standing_name(const struct segment *segment, unsigned slot,
     return standings[standing_of(segment, slot, now_ms)];
 }
 
+/* What it has become last, by whom, and why: "admin: bad disk". */
+static bool put_last_change(const struct segment *segment, unsigned slot, const char *standing,
+                            struct buffer *out)
+{
+    struct change changes[CHANGES_KEPT];
+    unsigned count = changes_read(segment, slot, changes);
+
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(changes[i].to, standing) != 0)
+            continue;
+        buffer_append_text(out, changes[i].by);
+        buffer_append_text(out, changes[i].why[0] != '\0' ? ": " : "");
+        buffer_append_text(out, changes[i].why);
+        return true;
+    }
+    return false;
+}
+
+void backends_put_why(const struct segment *segment, unsigned slot, uint64_t now_ms,
+                      struct buffer *out)
+{
+    enum backend_standing standing = standing_of(segment, slot, now_ms);
+    char error[NUMBERS_ERROR_BYTES];
+
+    if (standing == STANDING_DOWN)
+        verdict_describe(out, board_verdict(segment, slot));
+    else if (standing != STANDING_UP && !put_last_change(segment, slot, standings[standing], out) &&
+             standing == STANDING_EJECTED && numbers_last_error(segment, slot, error))
+        buffer_append_text(out, error);
+}
+
 void backends_put_state(const struct admin *admin, unsigned slot, struct buffer *out)
 {
     const struct segment *segment = admin->segment;
@@ -131,6 +162,42 @@ bool backends_put_one(const struct admin *admin, unsigned slot, struct buffer *o
     put_numbers(admin, slot, now_ms, out);
     put_changes(admin, slot, out);
     json_close(out, '}');
+    return true;
+}
+
+/* --- as a row --- */
+
+const char backends_columns[] =
+    "[\"name\",\"state\",\"since_s\",\"why\",\"in_flight\",\"pending\",\"requests\",\"failures\","
+    "\"ewma_ms\",\"error_rate\",\"weight\",\"weight_script\",\"set_by\"]";
+
+bool backends_put_row(const struct admin *admin, unsigned slot, struct buffer *out)
+{
+    struct segment *segment = admin->segment;
+    uint64_t now_ms = clock_steady_ms(), since_ms;
+    struct roster_entry who;
+    struct buffer why = {0};
+
+    if (!segment_slot_is_used(segment, slot) || !roster_read(segment, slot, &who))
+        return false;
+    since_ms = standing_since_ms(segment, slot, now_ms);
+    backends_put_why(segment, slot, now_ms, &why);
+    json_open(out, '[');
+    json_text(out, NULL, who.name);
+    json_text(out, NULL, backends_standing_name(segment, slot, now_ms));
+    json_seconds(out, NULL, now_ms > since_ms ? now_ms - since_ms : 0);
+    json_slice(out, NULL, buffer_slice(&why));
+    json_number(out, NULL, numbers_in_flight(segment, slot));
+    json_number(out, NULL, numbers_pending(segment, slot));
+    json_number(out, NULL, numbers_requests(segment, slot));
+    json_number(out, NULL, numbers_failures(segment, slot));
+    json_double(out, NULL, numbers_ewma_ms(segment, slot, now_ms));
+    json_double(out, NULL, numbers_error_rate(segment, slot, now_ms));
+    json_number(out, NULL, weight_of(segment, slot, who.weight));
+    json_number(out, NULL, who.weight);
+    json_text(out, NULL, steer_has_weighed(segment, slot, who.weight) ? "admin" : "script");
+    json_close(out, ']');
+    buffer_dispose(&why);
     return true;
 }
 

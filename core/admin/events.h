@@ -7,7 +7,8 @@
 
 #include "admin/answer.h"
 
-/* ?last=20: begins with so many that have been. */
+/* ?last=20: begins with so many that have been. ?backends=1: behind each summary a row of each
+ * backend, in as many events as it takes. */
 enum answer_step events_stream(struct answer *, struct buffer *out);
 
 #endif

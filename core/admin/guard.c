@@ -26,6 +26,13 @@ static bool has_token(const struct answer *a)
            is_token_of(a->admin->config, slice_trim(slice_from(*field, 7)));
 }
 
+static bool may_know(const struct answer *a, const struct route *route)
+{
+    bool is_page = route->door == ROUTE_PAGE && a->admin->config->token[0] != '\0';
+
+    return a->is_local || is_page || has_token(a);
+}
+
 /* --- the host --- */
 
 static bool is_address(const char *host)
@@ -109,7 +116,7 @@ unsigned guard_status(const struct answer *a, const struct route *route, struct 
         *why = "this is only there over a unix socket";
         return 403;
     }
-    if (route->door != ROUTE_OPEN && !a->is_local && !has_token(a)) {
+    if (route->door != ROUTE_OPEN && !may_know(a, route)) {
         *why = a->admin->config->token[0] != '\0'
                    ? "Authorization: Bearer and the token of admin.token are missing or wrong"
                    : "over TCP there are /live, /ready and /metrics: use the unix socket, or add "

@@ -16,15 +16,7 @@
 
 uint64_t metrics_sum(const struct metrics *m, unsigned total)
 {
-    const struct segment *s = m->segment;
-    unsigned workers = segment_workers(s);
-    uint64_t sum = 0;
-
-    for (unsigned i = 0; i < workers; i++)
-        sum += totals_get(&s->totals[i].totals, total);
-    for (unsigned i = SEGMENT_MONITOR; i < SEGMENT_PROCESSES; i++)
-        sum += totals_get(&s->totals[i].totals, total);
-    return sum;
+    return state_total(m->segment, total);
 }
 
 static uint64_t sum_of_workers(const struct segment *s, size_t at)

@@ -108,6 +108,8 @@ static void put_head(struct peer *p, struct buffer *head, size_t length)
         buffer_append_text(head, "WWW-Authenticate: Bearer\r\n");
     if (a->allow != NULL)
         buffer_printf(head, "Allow: %s\r\n", a->allow);
+    if (a->fields != NULL)
+        buffer_append_text(head, a->fields);
     if (p->is_over)
         buffer_printf(head, "Content-Length: %zu\r\n", length);
     else if (p->is_chunked)

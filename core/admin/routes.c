@@ -5,6 +5,7 @@
 #include "admin/control.h"
 #include "admin/events.h"
 #include "admin/metrics.h"
+#include "admin/page.h"
 #include "admin/state.h"
 #include "admin/status.h"
 #include "admin/values.h"
@@ -14,6 +15,10 @@ static const struct route routes[] = {
     {"GET", "/live", ROUTE_OPEN, state_live},
     {"GET", "/ready", ROUTE_OPEN, state_ready},
     {"GET", "/metrics", ROUTE_OPEN, metrics_page},
+    {"GET", "/", ROUTE_PAGE, page_html},
+    {"GET", "/page.css", ROUTE_PAGE, page_css},
+    {"GET", "/page.js", ROUTE_PAGE, page_js},
+    {"GET", "/page_table.js", ROUTE_PAGE, page_table_js},
     {"GET", "/state", ROUTE_KNOWN, state_all},
     {"GET", "/backends", ROUTE_KNOWN, backends_all},
     {"GET", "/backends/*", ROUTE_KNOWN, backends_one},

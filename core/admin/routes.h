@@ -10,6 +10,7 @@
 /* Who may ask. */
 enum route_door {
     ROUTE_OPEN,  /* everybody */
+    ROUTE_PAGE,  /* over a unix socket, or over TCP if there is a token: a browser has none yet */
     ROUTE_KNOWN, /* over a unix socket, or over TCP with the token */
     ROUTE_LOCAL, /* over a unix socket */
 };

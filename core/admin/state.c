@@ -6,6 +6,8 @@
 #include "config/command_line.h"
 #include "shared/board.h"
 
+#include <math.h>
+
 enum { STILL_MAX_MS = 5000, REASONS_MAX = 6 };
 
 /* --- alive --- */
@@ -120,6 +122,38 @@ enum answer_step state_ready(struct answer *a, struct buffer *out)
 
 /* --- everything --- */
 
+uint64_t state_total(const struct segment *s, unsigned total)
+{
+    unsigned workers = segment_workers(s);
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < workers; i++)
+        sum += totals_get(&s->totals[i].totals, total);
+    for (unsigned i = SEGMENT_MONITOR; i < SEGMENT_PROCESSES; i++)
+        sum += totals_get(&s->totals[i].totals, total);
+    return sum;
+}
+
+/* How many requests were answered with what, and in what time: [[1,n],[2.5,n],..,[null,n]], each
+ * with its bound in ms. */
+static void put_answers(const struct segment *s, struct buffer *out)
+{
+    static const char *const classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx", "499"};
+
+    json_open_in(out, "answers", '{');
+    for (unsigned i = 0; i < sizeof classes / sizeof *classes; i++)
+        json_number(out, classes[i], state_total(s, TOTALS_1XX + i));
+    json_close(out, '}');
+    json_open_in(out, "durations", '[');
+    for (unsigned i = 0; i <= TOTALS_BOUNDS; i++) {
+        json_open(out, '[');
+        json_double(out, NULL, i < TOTALS_BOUNDS ? (double)totals_bounds_us[i] / 1000 : INFINITY);
+        json_number(out, NULL, state_total(s, TOTALS_WITHIN + i));
+        json_close(out, ']');
+    }
+    json_close(out, ']');
+}
+
 void state_put_sums(const struct admin *admin, struct buffer *out)
 {
     const struct segment *segment = admin->segment;
@@ -135,6 +169,7 @@ void state_put_sums(const struct admin *admin, struct buffer *out)
         errors += atomic_load_explicit(&w->policy_errors, memory_order_relaxed);
         dropped += atomic_load_explicit(&w->lines_dropped, memory_order_relaxed);
     }
+    json_seconds(out, "uptime_s", clock_steady_ms() - segment->started_ms);
     json_number(out, "clients", clients);
     json_number(out, "requests", requests);
     json_number(out, "waiting", waiting);
@@ -142,6 +177,7 @@ void state_put_sums(const struct admin *admin, struct buffer *out)
     json_number(out, "lines_dropped", dropped);
     json_flag(out, "panic", atomic_load(&segment->in_panic) != 0);
     json_flag(out, "parked", atomic_load(&segment->parking.parked) != 0);
+    put_answers(segment, out);
 }
 
 static void put_worker(const struct segment_worker *w, unsigned number, struct buffer *out)
@@ -165,7 +201,6 @@ static void put_head(const struct admin *admin, struct buffer *out)
     json_number(out, "pid", (uint64_t)admin->supervisor);
     json_text(out, "script", admin->script);
     json_number(out, "edition", atomic_load(admin->edition));
-    json_seconds(out, "uptime_s", clock_steady_ms() - segment->started_ms);
     state_put_ready(admin, out);
     state_put_sums(admin, out);
     json_open_in(out, "workers", '[');

@@ -7,8 +7,6 @@
 #include "config/command_line.h"
 #include "shared/backend_numbers.h"
 #include "shared/backend_standing.h"
-#include "shared/board.h"
-#include "shared/changes.h"
 #include "shared/steer.h"
 #include "shared/weight.h"
 
@@ -45,46 +43,21 @@ static void put_since(struct buffer *out, uint64_t ms)
     buffer_printf(out, " %8s", text);
 }
 
-/* What it has become last, by whom, and why: "admin: bad disk". */
-static bool put_change(struct buffer *out, const struct segment *segment, unsigned slot,
-                       const char *standing)
-{
-    struct change changes[CHANGES_KEPT];
-    unsigned count = changes_read(segment, slot, changes);
-
-    for (unsigned i = 0; i < count; i++) {
-        if (strcmp(changes[i].to, standing) != 0)
-            continue;
-        put_shown(out, changes[i].by, 0);
-        buffer_append_text(out, changes[i].why[0] != '\0' ? ": " : "");
-        put_shown(out, changes[i].why, 0);
-        return true;
-    }
-    return false;
-}
-
 static void put_why(struct buffer *out, const struct segment *segment, unsigned slot,
-                    enum backend_standing standing, const char *name)
+                    uint64_t now_ms)
 {
-    char error[NUMBERS_ERROR_BYTES];
     struct buffer why = {0};
 
     buffer_append_text(out, "  ");
-    if (standing == STANDING_DOWN) {
-        verdict_describe(&why, board_verdict(segment, slot));
-        put_shown(out, buffer_text(&why), 0);
-        buffer_dispose(&why);
-    } else if (standing != STANDING_UP && !put_change(out, segment, slot, name) &&
-               standing == STANDING_EJECTED && numbers_last_error(segment, slot, error)) {
-        put_shown(out, error, 0);
-    }
+    backends_put_why(segment, slot, now_ms, &why);
+    put_shown(out, buffer_text(&why), 0);
+    buffer_dispose(&why);
 }
 
 static void put_backend(const struct admin *admin, unsigned slot, struct buffer *out)
 {
     struct segment *segment = admin->segment;
     uint64_t now_ms = clock_steady_ms(), since_ms = standing_since_ms(segment, slot, now_ms);
-    enum backend_standing standing = standing_of(segment, slot, now_ms);
     struct roster_entry who;
 
     if (!segment_slot_is_used(segment, slot) || !roster_read(segment, slot, &who))
@@ -99,7 +72,7 @@ static void put_backend(const struct admin *admin, unsigned slot, struct buffer 
                   (unsigned long long)numbers_failures(segment, slot),
                   numbers_ewma_ms(segment, slot, now_ms),
                   100 * numbers_error_rate(segment, slot, now_ms));
-    put_why(out, segment, slot, standing, backends_standing_name(segment, slot, now_ms));
+    put_why(out, segment, slot, now_ms);
     while (buffer_length(out) > 0 && out->bytes[out->end - 1] == ' ')
         out->end--;
     buffer_append_byte(out, '\n');
