@@ -88,6 +88,12 @@ static void on_connection(struct listener *l, int socket, const struct sockaddr_
     peer_begin(p, s->loop, socket);
 }
 
+void server_leave(struct server *s)
+{
+    for (unsigned i = 0; i < s->admin->config->listen_count; i++)
+        listener_close(&s->listeners[i]);
+}
+
 struct server *server_new(struct loop *loop, const struct admin *admin, const int *sockets)
 {
     struct server *s = mem_zalloc(sizeof *s);

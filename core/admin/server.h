@@ -18,5 +18,7 @@ struct server;
 /* Takes the sockets, bound and listening, in the order of config->listen. Borrows the rest. It is
  * never closed: the process ends. */
 struct server *server_new(struct loop *, const struct admin *, const int *sockets);
+/* Accepts no more: who connects waits for the next process. Those that are there get answers. */
+void server_leave(struct server *);
 
 #endif

@@ -14,6 +14,7 @@ enum { LOG_RETRY_MS = 100, LEAVE_MS = 200 };
 static struct process {
     struct loop loop;
     struct segment *segment;
+    struct server *server;
     uv_signal_t on_term, on_quit, on_reopen;
     struct deadline log_retry, pulse, leave;
 } process;
@@ -27,8 +28,10 @@ static void on_signal(uv_signal_t *handle, int number)
     else if (number == SIGQUIT)
         loop_stop(&p->loop);
     else if (atomic_load(&p->segment->is_stopping) ==
-             0) /* who asked for the reload gets its result */
+             0) { /* who asked for a reload or an upgrade gets its result */
+        server_leave(p->server);
         deadline_set(&p->loop, &p->leave, LEAVE_MS);
+    }
 }
 
 static void watch_signal(struct process *p, uv_signal_t *handle, int number)
@@ -80,8 +83,8 @@ int admin_run(const struct admin *admin, const int *sockets)
     watch_signal(p, &p->on_term, SIGTERM);
     watch_signal(p, &p->on_quit, SIGQUIT);
     watch_signal(p, &p->on_reopen, SIGUSR1);
+    p->server = server_new(&p->loop, admin, sockets);
     signals_deliver();
-    (void)server_new(&p->loop, admin, sockets);
     loop_run(&p->loop);
     log_close();
     return 0;

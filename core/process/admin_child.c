@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 bool admin_child_is_wanted(const struct admin_child *c)
@@ -86,7 +85,7 @@ int admin_child_open(struct admin_child *c, pid_t beside, struct buffer *error)
     return admin_sockets_open(&c->sockets, &c->config, error);
 }
 
-void admin_child_begin(struct admin_child *c, bool is_takeover)
+void admin_child_begin(struct admin_child *c, const struct slice *before)
 {
     struct buffer error = {0};
 
@@ -94,7 +93,9 @@ void admin_child_begin(struct admin_child *c, bool is_takeover)
         c->segment->started_ms = clock_steady_ms();
         c->segment->started_wall_us = clock_wall_us();
     }
-    if (is_takeover && admin_child_open(c, 0, &error) != 0) {
+    if (before != NULL)
+        admin_sockets_take(&c->sockets, &c->first->admin, *before);
+    if (before != NULL && admin_child_open(c, 0, &error) != 0) {
         log_event(LOG_ERROR, "admin_failed", NULL, "%s", buffer_text(&error));
         buffer_dispose(&error);
         c->config = (struct config_admin){0};
@@ -131,18 +132,6 @@ void admin_child_end(struct admin_child *c)
 {
     if (admin_child_is_running(c))
         kill(c->children->list[c->which].pid, SIGQUIT);
-}
-
-void admin_child_stop(struct admin_child *c)
-{
-    struct child *child = &c->children->list[c->which];
-
-    if (child->pid != 0) {
-        kill(child->pid, SIGKILL);
-        (void)waitpid(child->pid, NULL, 0);
-        child->pid = 0;
-    }
-    child->start_at_ms = admin_child_is_wanted(c) ? 0 : UINT64_MAX;
 }
 
 void admin_child_close(struct admin_child *c)

@@ -23,19 +23,16 @@ struct admin_child { /* embedded in the supervisor */
 /* Opens the sockets, if there is to be an admin process. beside: another lb that this one replaces;
  * 0: none. 0, or -1 and why not. */
 int admin_child_open(struct admin_child *, pid_t beside, struct buffer *error) MUST_USE;
-/* Starts it, if there is to be one. is_takeover: the sockets are opened here, too, and lb serves
- * without it if that fails. */
-void admin_child_begin(struct admin_child *, bool is_takeover);
+/* Starts it, if there is to be one. before: what the program before has written, or NULL; then the
+ * sockets are those of that program or opened here, and lb serves without them if that fails. */
+void admin_child_begin(struct admin_child *, const struct slice *before);
 _Noreturn void admin_child_run(struct admin_child *);
 /* It has ended. True: it should; if another one shall come, that is due. */
 bool admin_child_on_ended(struct admin_child *);
 void admin_child_step(struct admin_child *); /* each turn of the supervisor, while lb runs */
 bool admin_child_is_wanted(const struct admin_child *);
 bool admin_child_is_running(const struct admin_child *);
-void admin_child_end(struct admin_child *); /* everything else has ended */
-/* At once: another program is about to take this one's place, and to open the sockets anew. If it
- * does not, the process is due again. */
-void admin_child_stop(struct admin_child *);
+void admin_child_end(struct admin_child *);   /* everything else has ended */
 void admin_child_close(struct admin_child *); /* the sockets, and their files */
 
 #endif

@@ -160,6 +160,71 @@ int admin_sockets_open(struct admin_sockets *s, const struct config_admin *confi
     return 0;
 }
 
+/* --- from one program to the next --- */
+
+static void put_written(struct buffer *out, const struct admin_socket *s)
+{
+    struct buffer written = {0};
+
+    admin_format_listen(&s->address, &written);
+    records_add(out, "written", buffer_slice(&written));
+    buffer_dispose(&written);
+}
+
+void admin_sockets_write(const struct admin_sockets *s, struct buffer *out)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        size_t begun = records_begin(out, "admin");
+
+        put_written(out, &s->list[i]);
+        records_add_number(out, "fd", (uint64_t)s->list[i].fd);
+        records_add_number(out, "device", s->list[i].device);
+        records_add_number(out, "inode", s->list[i].inode);
+        records_end(out, begun);
+    }
+}
+
+/* The address of the setting that was written so. */
+static const struct address *find_written(const struct config_admin *config, struct slice written)
+{
+    struct buffer text = {0};
+    const struct address *found = NULL;
+
+    for (unsigned i = 0; found == NULL && i < config->listen_count; i++) {
+        buffer_clear(&text);
+        admin_format_listen(&config->listen[i], &text);
+        if (slice_is(buffer_slice(&text), written))
+            found = &config->listen[i];
+    }
+    buffer_dispose(&text);
+    return found;
+}
+
+void admin_sockets_take(struct admin_sockets *s, const struct config_admin *config,
+                        struct slice text)
+{
+    struct record r;
+
+    while (records_next(&text, &r)) {
+        struct slice written = record_bytes(&r, "written");
+        const struct address *known = find_written(config, written);
+        struct admin_socket one = {.fd = (int)record_number(&r, "fd", (uint64_t)-1),
+                                   .device = record_number(&r, "device", 0),
+                                   .inode = record_number(&r, "inode", 0)};
+
+        if (!record_is(&r, "admin") || one.fd < 0)
+            continue;
+        if (known != NULL && s->count < CONFIG_ADMIN_LISTEN_MAX) {
+            one.address = *known;
+            s->list[s->count++] = one;
+            continue;
+        }
+        close(one.fd);
+        if (address_parse(&one.address, written, true) == NULL)
+            remove_file(&one);
+    }
+}
+
 void admin_sockets_keep(struct admin_sockets *s, const struct config_admin *config)
 {
     unsigned kept = 0;

@@ -8,6 +8,7 @@
 #ifndef PROCESS_ADMIN_SOCKETS_H
 #define PROCESS_ADMIN_SOCKETS_H
 
+#include "base/records.h"
 #include "config/config.h"
 
 struct admin_socket {
@@ -26,6 +27,10 @@ struct admin_sockets { /* all zero: none */
  * unix:/run/lb/admin.sock: ..."; then all is as it was. */
 int admin_sockets_open(struct admin_sockets *, const struct config_admin *,
                        struct buffer *error) MUST_USE;
+/* For the next program in this process, and there: those that the setting has are kept, so that who
+ * connects waits. */
+void admin_sockets_write(const struct admin_sockets *, struct buffer *out);
+void admin_sockets_take(struct admin_sockets *, const struct config_admin *, struct slice text);
 /* Closes those that the setting does not have, and removes their files. */
 void admin_sockets_keep(struct admin_sockets *, const struct config_admin *);
 /* Opens those anew whose file is gone, as another lb had taken over the path and has ended. Were

@@ -29,7 +29,28 @@ pid_t guests_pid(const struct supervisor *s, unsigned guest)
     return s->children.list[s->takeover.first + guest].pid;
 }
 
+static const char *const roles[] = {
+    [GUEST_WORKER] = "worker",
+    [GUEST_MONITOR] = "monitor",
+    [GUEST_ADMIN] = "admin",
+};
+
+struct slice guests_role(enum guest_role role)
+{
+    return slice_of(roles[role]);
+}
+
 /* --- taken --- */
+
+static enum guest_role role_of(const struct record *r)
+{
+    struct slice role = record_bytes(r, "role");
+
+    for (unsigned i = 0; i < GUEST_ROLES; i++)
+        if (slice_is(role, guests_role((enum guest_role)i)))
+            return (enum guest_role)i;
+    return record_number(r, "worker", 0) != 0 ? GUEST_WORKER : GUEST_MONITOR;
+}
 
 /* A pid is taken only while it is a child's: else it may be anybody's by now. */
 static pid_t own_child(uint64_t pid)
@@ -79,7 +100,7 @@ static void take_guest(struct supervisor *s, unsigned i, const struct record *r)
     s->takeover.guests[i] = (struct guest){
         .channel = (int)record_number(r, "fd", (uint64_t)-1),
         .slot = is_ours ? (unsigned)slot : GUEST_ELSEWHERE,
-        .is_worker = record_number(r, "worker", 0) != 0,
+        .role = role_of(r),
         .pulse = map_pulse(h->memory_fd, record_number(r, "pulse", UINT64_MAX)),
     };
 }
@@ -134,11 +155,18 @@ void guests_end(struct supervisor *s)
 
         if (pid == 0)
             continue;
-        if (s->takeover.guests[i].is_worker)
+        if (s->takeover.guests[i].role == GUEST_WORKER)
             hand_over(s, i, worker++ % s->config->workers);
-        else
+        else if (s->takeover.guests[i].role == GUEST_MONITOR)
             kill(pid, SIGQUIT);
     }
+}
+
+void guests_end_admin(struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        if (s->takeover.guests[i].role == GUEST_ADMIN && guests_pid(s, i) != 0)
+            kill(guests_pid(s, i), SIGTERM);
 }
 
 /* A monitor has no channel, and SIGTERM ends it only if its own segment says that lb ends. */
@@ -146,7 +174,7 @@ void takeover_drain(struct supervisor *s)
 {
     for (unsigned i = 0; i < s->takeover.count; i++) {
         tell(&s->takeover.guests[i], CHANNEL_DRAIN, -1);
-        if (!s->takeover.guests[i].is_worker && guests_pid(s, i) != 0)
+        if (s->takeover.guests[i].role != GUEST_WORKER && guests_pid(s, i) != 0)
             kill(guests_pid(s, i), SIGQUIT);
     }
 }
@@ -167,7 +195,7 @@ bool takeover_wants_workers(const struct supervisor *s)
     unsigned serving = 0;
 
     for (unsigned i = 0; i < s->takeover.count; i++)
-        serving += guests_pid(s, i) != 0 && s->takeover.guests[i].is_worker;
+        serving += guests_pid(s, i) != 0 && s->takeover.guests[i].role == GUEST_WORKER;
     return s->takeover.state != TAKEOVER_FAILED || serving < s->config->workers;
 }
 
@@ -193,7 +221,7 @@ bool guests_pulse(const struct supervisor *s, unsigned which, uint64_t *events)
 
 bool guests_is_worker(const struct supervisor *s, unsigned which)
 {
-    return guest_at(s, which)->is_worker;
+    return guest_at(s, which)->role == GUEST_WORKER;
 }
 
 /* --- their end --- */
@@ -221,15 +249,15 @@ void takeover_on_guest_died(struct supervisor *s, unsigned which, int status)
     struct guest *g = guest_at(s, which);
     bool is_stopping = s->state >= SUPERVISOR_DRAINING;
 
-    if (g->is_worker && status != 0 && !is_stopping)
+    if (g->role == GUEST_WORKER && status != 0 && !is_stopping)
         children_log_death(&s->children, which, status, "worker_died");
     let_go(g);
     if (g->slot != GUEST_ELSEWHERE)
         supervisor_clear_slot(s, g->slot);
     g->slot = GUEST_ELSEWHERE;
-    if (!g->is_worker && !is_stopping)
+    if (g->role == GUEST_MONITOR && !is_stopping)
         takeover_start_monitor(s);
-    if (g->is_worker && s->takeover.state == TAKEOVER_FAILED && !is_stopping)
+    if (g->role == GUEST_WORKER && s->takeover.state == TAKEOVER_FAILED && !is_stopping)
         start_successor(s);
 }
 
@@ -255,7 +283,8 @@ void takeover_add_guests(const struct supervisor *s, struct buffer *out)
         begun = records_begin(out, "child");
         records_add(out, "name", slice_of(s->children.list[s->takeover.first + i].name));
         records_add_number(out, "pid", (uint64_t)guests_pid(s, i));
-        records_add_number(out, "worker", g->is_worker);
+        records_add(out, "role", guests_role(g->role));
+        records_add_number(out, "worker", g->role == GUEST_WORKER);
         records_add_number(out, "slot", g->slot);
         records_add_number(out, "fd", (uint64_t)g->channel);
         if (g->slot != GUEST_ELSEWHERE)

@@ -88,7 +88,8 @@ bool handover_next(struct slice *rest, const char *kind, struct record *out)
 bool handover_knows(const struct record *r)
 {
     static const char *const kinds[] = {"lb",    "segment", "wake",    "listen", "socket",
-                                        "child", "backend", "counter", "entry",  "state"};
+                                        "child", "backend", "counter", "entry",  "state",
+                                        "admin", "metric",  "series"};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (record_is(r, kinds[i]))
@@ -112,7 +113,7 @@ static bool read_all(int fd, struct buffer *out)
 
 static bool is_used(const struct handover *h, const struct record *r)
 {
-    return record_is(r, "socket") || record_is(r, "child") ||
+    return record_is(r, "socket") || record_is(r, "child") || record_is(r, "admin") ||
            (h->is_same_layout && (record_is(r, "segment") || record_is(r, "wake")));
 }
 

@@ -13,7 +13,8 @@
  *   wake      fd: the segment has their numbers
  *   listen    written, flags: the addresses in their order
  *   socket    fd: by slots, and then by addresses
- *   child     name, pid, slot, fd (its channel), worker, pulse: where that is in the segment
+ *   child     name, pid, role, slot, fd (its channel), worker, pulse: where that is in the segment
+ *   admin     fd, written, device, inode: of the admin listener (process/admin_sockets.h)
  *   backend   identity, slot: which has which slot (shared/slots.h)
  *
  * and, if the next program's segment has another layout, what shared/carried.h writes.

@@ -383,6 +383,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
 {
     const struct options *o = s->options;
     bool is_watched = o->watches && reload_is_possible(&s->reload);
+    struct slice before;
 
     log_open(o->event_format, o->line_format, o->log_level, "supervisor");
     if (s->takeover.handover == NULL)
@@ -395,7 +396,8 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     atomic_store(&s->segment->workers_count, s->config->workers);
     totals_begin(&s->segment->totals[SEGMENT_SUPERVISOR].totals);
     begin_children(s);
-    admin_child_begin(&s->admin, s->takeover.handover != NULL);
+    before = s->takeover.handover != NULL ? handover_text(s->takeover.handover) : SLICE("");
+    admin_child_begin(&s->admin, s->takeover.handover != NULL ? &before : NULL);
     state_file_open(&s->state_file, o->state, s->segment, &s->reload.slots);
     notify_open(&s->notify);
     mem_give_back(); /* what loading the script took, or each child would have it, too */

@@ -44,10 +44,17 @@ enum takeover_state {
     TAKEOVER_FAILED, /* the guests serve, and we have no workers */
 };
 
+enum guest_role {
+    GUEST_WORKER,
+    GUEST_MONITOR,
+    GUEST_ADMIN, /* answers who has asked for the upgrade */
+    GUEST_ROLES,
+};
+
 struct guest {     /* a child of the program before */
     int channel;   /* -1: it has none */
     unsigned slot; /* in our segment; GUEST_ELSEWHERE: it has another */
-    bool is_worker;
+    enum guest_role role;
     const _Atomic uint64_t *pulse; /* of its own segment; NULL: not known */
 };
 
@@ -127,8 +134,10 @@ void takeover_start_monitor(struct supervisor *); /* if there is none, and is to
 /* --- guests.c: the children of the program before --- */
 
 void guests_take(struct supervisor *);
-void guests_end(struct supervisor *); /* when their clients are handed over, or have left */
+void guests_end(struct supervisor *);       /* when their clients are handed over, or have left */
+void guests_end_admin(struct supervisor *); /* when it has answered */
 unsigned guests_left(const struct supervisor *);
+struct slice guests_role(enum guest_role); /* as it is written for the next program */
 pid_t guests_pid(const struct supervisor *, unsigned guest); /* 0: it has ended */
 bool guests_is_worker(const struct supervisor *, unsigned which);
 /* Of this child. False: its pulse is not known. */

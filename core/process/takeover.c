@@ -22,6 +22,7 @@
 #include "shared/board.h"
 #include "shared/carried.h"
 #include "shared/parking.h"
+#include "shared/upgraded.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -135,7 +136,8 @@ static void renew_monitor(struct supervisor *s)
     for (unsigned i = 0; i < s->takeover.count; i++) {
         pid_t pid = guests_pid(s, i);
 
-        if (s->takeover.guests[i].is_worker || pid == 0 || !s->takeover.handover->is_same_layout)
+        if (s->takeover.guests[i].role != GUEST_MONITOR || pid == 0 ||
+            !s->takeover.handover->is_same_layout)
             continue;
         kill(pid, SIGQUIT);
         is_there = true;
@@ -170,11 +172,18 @@ bool takeover_has_checked(const struct supervisor *s)
 
 /* --- decided --- */
 
-static void log_done(const struct supervisor *s)
+static uint64_t takeover_ms(const struct handover *h)
+{
+    uint64_t now_ms = clock_steady_ms();
+
+    return now_ms - record_number(&h->about, "began_ms", now_ms);
+}
+
+static void note_done(const struct supervisor *s)
 {
     const struct handover *h = s->takeover.handover;
-    uint64_t now_ms = clock_steady_ms();
-    const char *ms = LOG_NUMBER(now_ms - record_number(&h->about, "began_ms", now_ms));
+    uint64_t took_ms = takeover_ms(h);
+    const char *ms = LOG_NUMBER(took_ms);
     struct slice before = record_bytes(&h->about, "version");
     char version[32];
 
@@ -184,6 +193,17 @@ static void log_done(const struct supervisor *s)
                         {"#same_memory", h->is_same_layout ? "true" : "false"}),
               "lb %s has taken over from lb %s in %s ms%s", VERSION, version, ms,
               h->is_same_layout ? "" : ", whose memory has another layout");
+    upgraded_end(s->segment, UPGRADED_DONE, took_ms, VERSION, "");
+}
+
+static void note_failed(const struct supervisor *s)
+{
+    static const char why[] = "no worker of lb " VERSION
+                              " serves: the workers of the program before do. Put a good program "
+                              "there and send SIGUSR2 again";
+
+    log_event(LOG_ERROR, "upgrade_failed", LOG_PAIRS({"version", VERSION}), "%s", why);
+    upgraded_end(s->segment, UPGRADED_FAILED, takeover_ms(s->takeover.handover), VERSION, why);
 }
 
 /* Has the list "a bc" the word? */
@@ -247,7 +267,7 @@ void takeover_decide(struct supervisor *s, bool are_ready)
 {
     if (are_ready) {
         s->takeover.state = TAKEOVER_DONE;
-        log_done(s);
+        note_done(s);
         log_skipped(s);
         guests_end(s);
         s->takeover.ends_ms = clock_steady_ms() + s->options->drain_timeout_ms + GUEST_GRACE_MS;
@@ -255,11 +275,9 @@ void takeover_decide(struct supervisor *s, bool are_ready)
     } else {
         s->takeover.state = TAKEOVER_FAILED;
         end_ours(s);
-        log_event(LOG_ERROR, "upgrade_failed", LOG_PAIRS({"version", VERSION}),
-                  "no worker of lb %s serves: the workers of the program before do. Put a good "
-                  "program there and send SIGUSR2 again",
-                  VERSION);
+        note_failed(s);
     }
+    guests_end_admin(s);
 }
 
 void takeover_step(struct supervisor *s)

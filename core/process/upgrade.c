@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "os/program.h"
 #include "shared/carried.h"
+#include "shared/upgraded.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,16 +39,18 @@ void upgrade_init(struct upgrade *u, unsigned trial)
     *u = (struct upgrade){.trial = trial, .text = -1, .answer = -1, .ends_ms = UINT64_MAX};
 }
 
-void upgrade_ask(struct supervisor *s)
-{
-    if (!s->upgrade.is_wanted)
-        s->upgrade.began_ms = clock_steady_ms();
-    s->upgrade.is_wanted = true;
-}
-
 bool upgrade_is_tried(const struct supervisor *s)
 {
     return s->upgrade.answer >= 0;
+}
+
+void upgrade_ask(struct supervisor *s)
+{
+    if (!s->upgrade.is_wanted && !upgrade_is_tried(s)) {
+        s->upgrade.began_ms = clock_steady_ms();
+        upgraded_begin(s->segment, s->upgrade.began_ms);
+    }
+    s->upgrade.is_wanted = true;
 }
 
 static void upgrade_forget(struct upgrade *u)
@@ -68,6 +71,8 @@ static void upgrade_refuse(struct supervisor *s, const char *why)
     log_event(LOG_ERROR, "upgrade_refused",
               LOG_PAIRS({"program", path != NULL ? path : "?"}, {"error", why}),
               "the program that runs stays: %s", why);
+    upgraded_end(s->segment, UPGRADED_REFUSED, clock_steady_ms() - s->upgrade.began_ms, VERSION,
+                 why);
 }
 
 /* --- what is handed over --- */
@@ -97,19 +102,23 @@ static void add_about(const struct supervisor *s, struct buffer *out)
 static void add_child(const struct supervisor *s, unsigned which, struct buffer *out)
 {
     const struct child *child = &s->children.list[which];
-    bool is_worker = which < s->config->workers;
+    bool is_worker = which < s->config->workers, is_admin = which == s->admin.which;
     unsigned slot = is_worker ? segment_slot_of(s->segment, which) : GUEST_ELSEWHERE;
     size_t begun;
 
-    if (child->pid == 0 || which == s->reload.trial || which == s->upgrade.trial ||
-        which == s->admin.which)
+    if (child->pid == 0 || which == s->reload.trial || which == s->upgrade.trial)
         return;
     begun = records_begin(out, "child");
     records_add(out, "name", slice_of(child->name));
     records_add_number(out, "pid", (uint64_t)child->pid);
+    records_add(out, "role",
+                guests_role(is_worker  ? GUEST_WORKER
+                            : is_admin ? GUEST_ADMIN
+                                       : GUEST_MONITOR));
     records_add_number(out, "worker", is_worker);
     records_add_number(out, "slot", slot);
-    records_add_number(out, "pulse", segment_offset_of_pulse(s->segment, slot));
+    if (!is_admin)
+        records_add_number(out, "pulse", segment_offset_of_pulse(s->segment, slot));
     records_add_number(out, "fd", (uint64_t)(is_worker ? s->channels[which] : -1));
     records_end(out, begun);
 }
@@ -144,6 +153,7 @@ static void upgrade_write(const struct supervisor *s, struct buffer *out)
     for (unsigned i = 0; i < s->takeover.first; i++)
         add_child(s, i, out);
     takeover_add_guests(s, out);
+    admin_sockets_write(&s->admin.sockets, out);
     add_backends(s, out);
 }
 
@@ -282,7 +292,6 @@ static void upgrade_go(struct supervisor *s, bool carries)
     handover_keep(buffer_slice(&text), true);
     program_keep(fd, true);
     handover_name(fd, false);
-    admin_child_stop(&s->admin);
     log_close(); /* it waits for who reads the last lines */
     error = program_run();
     log_open(s->options->event_format, s->options->line_format, s->options->log_level,

@@ -1,4 +1,5 @@
 -- SIGUSR2 puts another program in the place of the one that runs.
+local admin = require "spec.support.admin"
 local h2_lb = require "spec.support.h2_lb"
 local play = require "spec.support.play"
 local tls = require "spec.support.tls"
@@ -306,6 +307,60 @@ describe("an upgrade", function()
     go_on()
     assert.equal("answer", client:response().body)
     assert.same({ code = 0, signal = 0 }, lb:wait_exit())
+  end)
+end)
+
+describe("the admin listener", function()
+  after_each(play.curtain)
+
+  for layout, program in pairs { ["the same"] = upgrading.program, another = upgrading.other } do
+    it("refuses nobody during an upgrade to " .. layout .. " layout of memory", function()
+      local options = { backends = { play.hello "one" }, workers = 2 }
+      local put
+      local lb = admin.balancer(options, function(o)
+        local started, more = upgrading.start(o)
+        put = more
+        return started
+      end)
+      admin.ready(lb)
+      local asked, going, is_over = 0, true, false
+      play.beside(function()
+        while going do
+          assert.equal(200, (admin.get(lb, "/live")))
+          asked = asked + 1
+        end
+        is_over = true
+      end)
+      for i = 1, 4 do
+        put(i % 2 == 0 and upgrading.program or program)
+        local before, count = asked, #lb:events "admin_listening"
+        put.upgrade()
+        play.wait("answers", function() return asked > before end)
+        assert.equal(count + 1, #lb:events "admin_listening")
+      end
+      going = false
+      play.wait("the last answer", function() return is_over end)
+      assert.equal(0, #lb:events "admin_failed")
+      lb:stop()
+      assert.is_nil(io.open(lb.admin_path))
+    end)
+  end
+
+  it("is gone if the script has another one at the upgrade", function()
+    local folder = play.directory()
+    local text = [[return { admin = "unix:%s/%s", listen = "127.0.0.1:0", workers = 1,
+      choose = function(ctx) return ctx:respond { body = "x" } end }]]
+    local path = play.file("admin.lua", text:format(folder, "first"))
+    local lb, put = upgrading.start { file = path, listen = false, workers = false }
+    lb.admin = "unix:" .. folder .. "/first"
+    admin.ready(lb)
+    local file = io.open(path, "w")
+    file:write(text:format(folder, "second"))
+    file:close()
+    put.upgrade()
+    lb.admin = "unix:" .. folder .. "/second"
+    admin.ready(lb)
+    assert.is_nil(require("luv").fs_lstat(folder .. "/first"))
   end)
 end)
 
