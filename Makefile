@@ -125,7 +125,7 @@ run: ## installs what is missing, builds, starts two backends and lb in front of
 test: ## installs what is missing and checks everything: builds, specs, sanitizers
 	@infra/test.sh
 
-# lb and programs that others wrote: testssl.sh, pebble and certbot, nginx, HAProxy, node, Prometheus. Minutes.
+# lb and programs that others wrote: testssl.sh, pebble and certbot, nginx, HAProxy, node, Prometheus, Chromium. Minutes.
 test-world: ## installs other programs, and checks lb with them
 	@infra/test.sh world
 

@@ -43,7 +43,7 @@ wanted_for() {
             ;;
         world) # for make test-world: what lb meets out there
             echo "testssl.sh pebble certbot nginx haproxy nodejs systemd mandoc debootstrap lintian $(npm_package)"
-            echo "prometheus python3-prometheus-client"
+            echo "prometheus python3-prometheus-client chromium-headless-shell fonts-dejavu-core"
             ;;
         package) echo "debhelper" ;; # for make package
         peers) echo "haproxy nginx" ;; # for make peers-conformance

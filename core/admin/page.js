@@ -312,6 +312,15 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 
 // --- one backend ---
 
+// One of two, or the first one only sometimes; what has the focus leaves it to the other.
+function swap(one, other, isOne, otherStays) {
+  const focus = document.activeElement;
+  $(one).hidden = !isOne;
+  $(other).hidden = Boolean(isOne && !otherStays);
+  if (focus === $(one) && !isOne) $(other).focus();
+  if (focus === $(other) && $(other).hidden) $(one).focus();
+}
+
 let detail = null, isAsking = false, drains = null; // drains: the name of one that was told to, here
 
 function drawOne() {
@@ -320,9 +329,8 @@ function drawOne() {
   put($("name"), table.opened);
   put($("state"), b ? b.state : "gone");
   $("state").className = `state ${b ? b.state : ""}`;
-  $("drain").hidden = Boolean(b && b.state === "draining");
-  $("undrain").hidden = !$("drain").hidden;
-  $("back").hidden = !(b && b.set_by === "admin");
+  swap("undrain", "drain", b && b.state === "draining");
+  swap("back", "weight", b && b.set_by === "admin", true);
   if (b && drains === b.name) put($("left"), b.in_flight > 0 ? `${b.in_flight} in flight` : "0 in flight: it is empty");
   if (b && detail && detail.name === b.name) drawFacts(b);
   askDetail();

@@ -3,6 +3,7 @@
 --   process.start { "lb", "--listen", ... ; env =, cwd =, name =, stdin =, stdout = "unread" }
 --                             starts it; p.pid, p.out and p.err (lists of whole lines so far),
 --                             p.exit = { code =, signal = } once it has ended
+--     descriptors             a list of those that it gets as 3, 4 ..; they stay the caller's
 --   p:wait_exit(seconds)      waits for its end
 --   p:signal("sigterm"); p:read_stdout(), if it was started unread
 --   p:on_line(fn)             fn("out" or "err", line) for each line from now on
@@ -71,7 +72,7 @@ function process.start(spec)
   self.pipes.err:open(err.read)
   local handle, pid = uv.spawn(spec[1], {
     args = { select(2, unpack(spec)) }, env = environment(spec.env), cwd = spec.cwd,
-    stdio = { nil, out.write, err.write },
+    stdio = { nil, out.write, err.write, unpack(spec.descriptors or {}) },
   }, loop.callback(function(code, signal)
     self.exit = { code = code, signal = signal }
     loop.note(self.name, ("ended with status %d, signal %d"):format(code, signal))
@@ -162,15 +163,22 @@ function process.file(name, text)
   return path
 end
 
-local function remove_directory()
-  if not directory then return end
-  local scan = uv.fs_scandir(directory)
+local function remove(path)
+  local scan = uv.fs_scandir(path)
   while scan do
-    local name = uv.fs_scandir_next(scan)
+    local name, kind = uv.fs_scandir_next(scan)
     if not name then break end
-    os.remove(directory .. "/" .. name)
+    if kind == "directory" then
+      remove(path .. "/" .. name)
+    else
+      os.remove(path .. "/" .. name)
+    end
   end
-  uv.fs_rmdir(directory)
+  uv.fs_rmdir(path)
+end
+
+local function remove_directory()
+  if directory then remove(directory) end
   directory = nil
 end
 
