@@ -76,6 +76,7 @@ function cookies:each() end
 --- A request, as hooks see it.
 ---@class lb.Ctx
 ---@field id string
+---@field trace_id string? 32 hex digits; nil: without the setting tracing
 ---@field method string
 ---@field path string as it came
 ---@field clean_path string? to compare: decoded, dots resolved; see Guards

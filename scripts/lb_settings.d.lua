@@ -133,6 +133,24 @@
 ---@field token? string
 ---@field hosts? string|string[]
 
+--- Of requests: core/reference/tracing.md.
+---@class (exact) lb.TracingSettings
+---@field to string the URL of a collector, "http://127.0.0.1:4318/v1/traces"
+---@field headers? table<string, string>
+---@field tls? lb.TracingTlsSettings
+---@field part? number from 0 to 1, of the traces that begin here
+---@field always? ("failed"|"retried"|"slow")[]
+---@field slow_s? number
+---@field trust? "trusted_proxies"|"all"|"none"
+---@field service? string
+
+---@class (exact) lb.TracingTlsSettings
+---@field name? string
+---@field ca? string
+---@field cert? string
+---@field key? string
+---@field verify? boolean
+
 --- What a script returns.
 ---@class (exact) lb.Script
 ---@field listen? string|(string|lb.Listener)[]
@@ -149,6 +167,7 @@
 ---@field log? lb.LogSettings
 ---@field tls? lb.TlsSettings
 ---@field admin? string|lb.AdminSettings
+---@field tracing? lb.TracingSettings
 ---@field health? lb.HealthSettings|fun(backend: lb.Backend): boolean, string?
 ---@field timeouts? lb.TimeoutSettings
 ---@field limits? lb.LimitSettings

@@ -16,7 +16,7 @@ static uint64_t rotate_left(uint64_t word, int bits)
     return word << bits | word >> (64 - bits);
 }
 
-static uint64_t random_next(void)
+uint64_t random_bits(void)
 {
     uint64_t result = state[0] + state[3];
     uint64_t moved = state[1] << 17;
@@ -32,11 +32,11 @@ static uint64_t random_next(void)
 
 double random_unit(void)
 {
-    return (double)(random_next() >> 11) * 0x1p-53;
+    return (double)(random_bits() >> 11) * 0x1p-53;
 }
 
 /* The high half of a product is even but for 1 in 2^32 / n, which no choice notices. */
 uint32_t random_below(uint32_t n)
 {
-    return (uint32_t)((random_next() >> 32) * n >> 32);
+    return (uint32_t)((random_bits() >> 32) * n >> 32);
 }

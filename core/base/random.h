@@ -9,7 +9,8 @@
 
 #include <stdint.h>
 
-void random_seed(void);
+void random_seed(void); /* by the system's secure source */
+uint64_t random_bits(void);
 double random_unit(void);          /* 0 or more, less than 1; 53 bits */
 uint32_t random_below(uint32_t n); /* 0 to n - 1, all as likely; 0 if n is 0 */
 

@@ -226,6 +226,35 @@ struct config_admin {                                            /* config/admin
     unsigned listen_count, hosts_count;                          /* listen_count 0: no admin */
 };
 
+enum {
+    CONFIG_TRACING_URL_BYTES = 512, /* these with the NUL */
+    CONFIG_TRACING_NAME_BYTES = 256,
+    CONFIG_TRACING_PATH_BYTES = 1024,
+    CONFIG_TRACING_HEADERS_BYTES = 4096,
+    CONFIG_TRACING_PART_BITS = 53,
+};
+
+/* In `always`. */
+enum { TRACING_FAILED = 1, TRACING_RETRIED = 2, TRACING_SLOW = 4 };
+
+/* Whose traceparent is continued. */
+enum config_tracing_trust { TRACING_TRUSTS_PROXIES, TRACING_TRUSTS_ALL, TRACING_TRUSTS_NONE };
+
+/* Plain bytes, as of admin: config_print hides the headers. */
+struct config_tracing {                /* config/tracing.h */
+    char to[CONFIG_TRACING_URL_BYTES]; /* http:// or https://; "": no tracing */
+    char service[CONFIG_TRACING_NAME_BYTES];
+    char name[CONFIG_TRACING_NAME_BYTES]; /* of its certificate; "": the URL's host */
+    char ca[CONFIG_TRACING_PATH_BYTES];   /* ""; or as of a backend over TLS */
+    char cert[CONFIG_TRACING_PATH_BYTES], key[CONFIG_TRACING_PATH_BYTES];
+    char headers[CONFIG_TRACING_HEADERS_BYTES]; /* names and values in turn, each with a NUL */
+    uint64_t sampled_below; /* of 2 to the power of CONFIG_TRACING_PART_BITS: the setting part */
+    uint64_t slow_us;
+    uint32_t headers_bytes, always; /* TRACING_ */
+    uint32_t trust;                 /* enum config_tracing_trust */
+    uint32_t no_verify;
+};
+
 struct config_script {
     uint64_t budget_ms;   /* of CPU, per call, between two awaits; 0: none */
     uint64_t await_ms;    /* of the clock, a call that awaits */
@@ -277,6 +306,7 @@ struct config {
     const char *plain_by;
     struct config_log log;
     struct config_admin admin;
+    struct config_tracing tracing;
 };
 
 struct config_given_list {

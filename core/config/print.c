@@ -5,6 +5,7 @@
 #include "config/remotes.h"
 #include "config/settings.h"
 #include "config/tls.h"
+#include "config/tracing.h"
 
 #include <inttypes.h>
 
@@ -170,6 +171,7 @@ void config_print(const struct config *config, struct buffer *out)
     print_pages(out, config);
     logging_print(config, out);
     admin_print(&config->admin, out);
+    tracing_print(&config->tracing, out);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         print_group(out, config, &settings_groups[i]);
     buffer_printf(out, "  -- choose: %s\n",

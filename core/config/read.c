@@ -10,6 +10,8 @@
 #include "config/remotes.h"
 #include "config/settings.h"
 #include "config/tls.h"
+#include "config/tracing.h"
+#include "http/head.h"
 #include "lua/fields.h"
 #include "shared/segment.h"
 
@@ -40,7 +42,7 @@ static bool set_workers(struct config *config, double number)
 /* "auto", "8": options and os.getenv give texts. */
 static bool set_workers_text(struct config *config, struct slice text)
 {
-    double number = 0;
+    uint64_t number;
 
     text = slice_trim_lines(text);
     if (slice_is(text, SLICE("auto"))) {
@@ -48,14 +50,7 @@ static bool set_workers_text(struct config *config, struct slice text)
         config->workers_auto = true;
         return true;
     }
-    if (text.length == 0 || text.length > 9)
-        return false;
-    for (size_t i = 0; i < text.length; i++) {
-        if (!ascii_is_digit(text.start[i]))
-            return false;
-        number = number * 10 + (text.start[i] - '0');
-    }
-    return set_workers(config, number);
+    return number_read(text, &number) && set_workers(config, (double)number);
 }
 
 static void read_workers(struct config *config, struct fields *root)
@@ -469,7 +464,7 @@ void read_settings(struct config *config, const struct config_given *given, stru
         "script",    "init",     "choose",  "on_failure", "on_response",
         "on_health", "on_done",  "trace",   "body_first", "reuse",
         "via",       "log",      "tls",     "h2",         "admin",
-        "drain",     NULL};
+        "drain",     "tracing",  NULL};
 
     habits_check_settings(root);
     fields_check_names(root, known);
@@ -491,6 +486,7 @@ void read_settings(struct config *config, const struct config_given *given, stru
     pages_read(config, root);
     logging_read(config, given, root);
     admin_read(&config->admin, root);
+    tracing_read(&config->tracing, root);
     for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
         read_group(config, root, &settings_groups[i]);
     read_hooks(config, root);

@@ -23,8 +23,11 @@ static const struct known known[NAME_BYTES_MAX + 1][NAMES_OF_LENGTH_MAX + 1] = {
            {"cookie2", FIELD_CREDENTIALS},
            {"api-key", FIELD_CREDENTIALS}},
     [9] = {{"forwarded", FIELD_FORWARDED}, {"x-api-key", FIELD_CREDENTIALS}},
-    [10] = {{"connection", FIELD_CONNECTION}, {"keep-alive", FIELD_HOP}},
-    [11] = {{"client-cert", FIELD_X_FORWARDED}}, /* RFC 9440, 2.2 */
+    [10] = {{"connection", FIELD_CONNECTION},
+            {"keep-alive", FIELD_HOP},
+            {"tracestate", FIELD_TRACESTATE}},
+    [11] = {{"client-cert", FIELD_X_FORWARDED}, /* RFC 9440, 2.2 */
+            {"traceparent", FIELD_TRACEPARENT}},
     [12] = {{"max-forwards", FIELD_MAX_FORWARDS},
             {"x-auth-token", FIELD_CREDENTIALS},
             {"x-csrf-token", FIELD_CREDENTIALS},

@@ -34,6 +34,9 @@ enum field_kind {
     FIELD_X_FORWARDED_HOST,
     FIELD_X_FORWARDED_PORT,
     FIELD_X_FORWARDED, /* another of these names, or Client-Cert (RFC 9440) */
+
+    FIELD_TRACEPARENT, /* http/trace_context.h */
+    FIELD_TRACESTATE,
 };
 
 /* CGI and its descendants make CONTENT_LENGTH of Content-Length, and also of

@@ -10,8 +10,8 @@ enum {
     EVERYWHERE = FORWARDED | 1 << FIELD_IN_ANSWER | 1 << FIELD_IN_FETCH,
 };
 
-/* In which uses fields of a kind, up to the last one, are lb's own: a bit for each. */
-static const uint8_t ours[FIELD_X_FORWARDED + 1] = {
+/* In which uses fields of a kind are lb's own: a bit for each. */
+static const uint8_t ours[FIELD_TRACESTATE + 1] = {
     [FIELD_CONNECTION] = EVERYWHERE,
     [FIELD_TE] = EVERYWHERE,
     [FIELD_UPGRADE] = EVERYWHERE,

@@ -34,6 +34,8 @@ struct forward_request {
     struct slice new_host; /* what Host says instead, to the backend alone; may be empty */
     const struct field_changes *changes; /* of X-Forwarded-* and Forwarded, too; or NULL */
     bool omits_via;                      /* the setting `via`; the changes may say so, too */
+    struct slice traceparent; /* says so in place of the client's; empty: that one goes on */
+    bool drops_tracestate;    /* the client's */
 };
 
 struct forward_response {

@@ -24,6 +24,7 @@ enum {
                                      "X-Forwarded-Port: 65535\r\n"
                                      "Forwarded: for=\"[]\";host=\"\";proto=\"\"\r\n"
                                      "Via: 1.1 lb\r\n"
+                                     "traceparent: \r\n"
                                      "\r\n",
     NUMBER_BYTES_MAX = sizeof "18446744073709551615" - 1,
 };
@@ -60,6 +61,10 @@ static uint32_t request_keeps(const struct forward_request *r)
         kept |= OF_KIND(FIELD_TRAILER);
     if (r->is_trusted)
         kept |= said_by_proxies;
+    if (r->traceparent.length == 0)
+        kept |= OF_KIND(FIELD_TRACEPARENT);
+    if (!r->drops_tracestate)
+        kept |= OF_KIND(FIELD_TRACESTATE);
     return kept; /* the others are of the connection, or written anew */
 }
 
@@ -81,7 +86,7 @@ static size_t request_room(const struct forward_request *r, const struct hop_fie
     const struct head *head = r->head;
     size_t room = REQUEST_ADDED_BYTES_MAX + head->method.length + r->target->origin.length;
 
-    room += changes_room(r->changes) + 2 * r->new_host.length;
+    room += changes_room(r->changes) + 2 * r->new_host.length + r->traceparent.length;
     /* Each in a field of its own and in Forwarded, where a backslash may precede each byte; the
      * host in Host as well. */
     room += (1 + 2) * (r->peer_ip.length + r->proto.length) + (1 + 1 + 2) * r->host.length;
@@ -337,6 +342,8 @@ struct slice forward_request_head(struct arena *arena, const struct forward_requ
     write_forwarding(&w, r, &hop);
     if (!r->omits_via && !changes_name(r->changes, SLICE("via")))
         write_via(&w, head->version);
+    if (r->traceparent.length > 0 && !changes_name(r->changes, SLICE("traceparent")))
+        write_line(&w, SLICE("traceparent: "), r->traceparent);
     write_text(&w, SLICE("\r\n"));
     return writer_finish(&w);
 }

@@ -75,14 +75,21 @@ static void sorting_set(struct sorting *s, unsigned field, enum field_kind kind)
     s->seen |= (uint32_t)1 << kind;
 }
 
+/* A proxy has no use of its own for such a field, so Connection may name it, and it may be a
+ * trailer. */
+static bool is_unknown(enum field_kind kind)
+{
+    return kind == FIELD_OTHER || kind == FIELD_TRACEPARENT || kind == FIELD_TRACESTATE;
+}
+
 /* Each field is found by an option once at most, then it is no candidate any more: many equal
  * options, or fields, cost no more than as many different ones. */
 static void sorting_mark(struct sorting *s, struct slice option)
 {
     for (unsigned i = 0; i < s->count; i++) {
-        unsigned kind = s->kinds[i] & ~(unsigned)FIELD_IS_PLAIN;
+        enum field_kind kind = (enum field_kind)(s->kinds[i] & ~FIELD_IS_PLAIN);
 
-        if (kind != FIELD_OTHER && kind != FIELD_LOOK_ALIKE)
+        if (!is_unknown(kind) && kind != FIELD_LOOK_ALIKE)
             continue;
         if (slice_is_nocase(s->fields[i].name, option))
             sorting_set(s, i, is_end_to_end(option) ? FIELD_END_TO_END : FIELD_NAMED);
@@ -94,7 +101,7 @@ static bool option_may_name(struct slice option)
 {
     enum field_kind kind = field_kind_of(option);
 
-    return kind == FIELD_OTHER || kind == FIELD_LOOK_ALIKE;
+    return is_unknown(kind) || kind == FIELD_LOOK_ALIKE;
 }
 
 /* What a head's reader has found is taken over, and but for Connection that is all. */
@@ -131,6 +138,6 @@ bool hop_is_named(const struct head *head, struct slice name)
 
 bool hop_may_trail(enum field_kind kind, struct slice name)
 {
-    return (kind == FIELD_OTHER || kind == FIELD_END_TO_END) &&
+    return (is_unknown(kind) || kind == FIELD_END_TO_END) &&
            (is_among(name, may_trail) || !is_among(name, may_not_trail));
 }

@@ -79,7 +79,7 @@ local getenv = env.os.getenv
 local SETTINGS = {}
 for _, name in ipairs {
   "listen", "admin", "backends", "workers", "fallback", "trusted_proxies", "forwarded", "trace", "via", "body_first",
-  "reuse", "pages", "log", "tls", "health", "timeouts", "limits", "script", "init", "choose",
+  "tracing", "reuse", "pages", "log", "tls", "health", "timeouts", "limits", "script", "init", "choose",
   "on_response", "on_failure", "on_done", "on_health",
 } do
   SETTINGS[name] = true

@@ -104,6 +104,17 @@ const struct grpc_call *context_grpc(const struct facts_request *request)
     return request->grpc;
 }
 
+/* NULL: without the setting tracing. Good until the next call. */
+const struct slice *context_trace_id(const struct facts_request *request)
+{
+    static struct slice id;
+
+    if (request->trace == NULL)
+        return NULL;
+    id = trace_context_id(request->trace);
+    return &id;
+}
+
 /* --- what scripts compare (http/target.h, http/path.h): made when first asked for, and kept --- */
 
 const struct slice *context_host(struct facts_request *request)

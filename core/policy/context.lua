@@ -23,6 +23,7 @@ const struct tls_said *context_tls(const struct facts_request *);
 bool context_fingerprint(const struct facts_request *, char out[36]);
 struct grpc_call { struct slice service, method; uint64_t timeout_ms; };
 const struct grpc_call *context_grpc(const struct facts_request *);
+const struct slice *context_trace_id(const struct facts_request *);
 struct context_cookie { struct slice name, value; uint32_t field, from_bytes; };
 bool context_next_cookie(const struct facts_request *, const char *name, size_t length, struct context_cookie *);
 void context_no_log(struct facts_request *);
@@ -127,6 +128,12 @@ return function(fields, methods, call, check_fresh)
     }, tls_meta)
     calls[said] = call.number
     return said
+  end
+
+  function fields.trace_id(request)
+    local id = C.context_trace_id(request)
+    if id == nil then return nil end
+    return text_of(id.start, id.length)
   end
 
   function fields.grpc(request)

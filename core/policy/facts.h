@@ -12,6 +12,7 @@
 #include "base/slice.h"
 #include "http/field_changes.h"
 #include "http/grpc.h"
+#include "http/trace_context.h"
 #include "net/tls_said.h"
 
 #include <stdbool.h>
@@ -66,6 +67,7 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     bool no_log;                  /* set by ctx:no_log(): it has no line in the access log */
     const struct tls_said *tls;   /* of the client's connection; NULL: it has no TLS */
     const struct grpc_call *grpc; /* in the arena; NULL: it is no gRPC call */
+    struct trace_context *trace;  /* in the arena; NULL: without the setting tracing */
 };
 
 /* What err.kind says to scripts. */

@@ -150,6 +150,8 @@ static char *put_text_record(char *out, const struct access_record *r)
         out = PUT(put_words(PUT(out, " ("), slice_of(r->note), LOG_TEXT), ")");
     if (r->more != NULL)
         out = put_text_more(out, r);
+    if (r->trace.length > 0)
+        out = slice_put(PUT(out, " trace="), r->trace);
     return slice_put(PUT(out, " "), r->id);
 }
 
@@ -238,6 +240,8 @@ static char *put_json_record(char *out, const struct access_record *r)
 {
     out = log_put_time(PUT(out, "{\"time\":\""), clock_wall_at(r->ended_us), LOG_JSON);
     out = slice_put(PUT(out, "\",\"id\":\""), r->id);
+    if (r->trace.length > 0)
+        out = slice_put(PUT(out, "\",\"trace\":\""), r->trace);
     out = slice_put(PUT(out, "\",\"client\":\""), r->client_ip);
     out = decimal_put(PUT(out, "\",\"client_port\":"), r->client_port);
     out = log_put_foreign(PUT(out, ",\"method\":\""), r->method, shown / 4, LOG_JSON);
@@ -275,7 +279,8 @@ static size_t line_room(const struct access_record *r)
 {
     enum { NAMES_AND_NUMBERS = 1024, OF_A_TRY = 128, OF_A_PAIR = 16 + DECIMAL_OF_DOUBLE_BYTES };
     const size_t word = shown / 4 + LOG_CUT_BYTES, text = shown + LOG_CUT_BYTES;
-    size_t room = NAMES_AND_NUMBERS + r->id.length + r->client_ip.length + text + 6 * word;
+    size_t room =
+        NAMES_AND_NUMBERS + r->id.length + r->trace.length + r->client_ip.length + text + 6 * word;
 
     if (r->tls != NULL)
         room += r->tls->version.length + r->tls->cipher.length + 3 * word;

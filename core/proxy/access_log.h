@@ -14,11 +14,13 @@
 struct access_try {
     struct access_try *next;
     const char *backend, *outcome;
-    uint64_t us; /* how long it took */
+    uint64_t us;   /* how long it took */
+    uint64_t span; /* with the setting tracing */
 };
 
 struct access_record {
-    struct slice id, client_ip; /* these two are plain ASCII */
+    struct slice id, client_ip; /* these two are plain ASCII, */
+    struct slice trace;         /* and this one, which is empty without the setting tracing */
     struct slice method, target, why;
     unsigned client_port, status;
     struct slice version;         /* "1.1"; empty if there is no request line */

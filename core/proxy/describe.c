@@ -1,38 +1,22 @@
 #include "proxy/describe.h"
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "http/forward.h"
 #include "http/method.h"
 #include "net/address.h"
 #include "proxy/trust.h"
 
 #include <arpa/inet.h>
-#include <endian.h>
 
 #define CLIENT_CERT SLICE("Client-Cert")
 
-/* Eight digits, all at once: one of the number's in each byte of a word, the first the lowest. */
-static void put_eight_digits(char *out, uint32_t number)
-{
-    const uint64_t ones = UINT64_MAX / 255;
-    uint64_t digits = __builtin_bswap32(number), letters;
-
-    digits = (digits | digits << 16) & 0x0000ffff0000ffff;
-    digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
-    digits = (digits >> 4 | digits << 8) & (ones * 0x0f);
-    letters = (digits + ones * 6) >> 4 & ones; /* 1 where it is ten or more */
-    digits += ones * '0' + letters * ('a' - '0' - 10);
-    digits = htole64(digits);
-    memcpy(out, &digits, sizeof digits);
-}
-
 static struct slice describe_id(struct arena *arena, uint64_t id)
 {
-    char *text = arena_alloc(arena, 16);
+    char *text = arena_alloc(arena, HEX_NUMBER_BYTES);
 
-    put_eight_digits(text, (uint32_t)(id >> 32));
-    put_eight_digits(text + 8, (uint32_t)id);
-    return (struct slice){text, 16};
+    hex_put(text, id);
+    return (struct slice){text, HEX_NUMBER_BYTES};
 }
 
 /* A client of IPv4 looks the same on a socket that serves both. */
@@ -195,6 +179,7 @@ void describe_forwarded(struct outgoing *to, struct incoming *in, const struct c
                         struct slice own_host)
 {
     const struct request *request = &in->request;
+    const struct trace_context *trace = facts->trace;
     bool is_trusted = facts->is_trusted;
     struct target target = request->target;
     char peer_ip[ADDRESS_HOST_BYTES];
@@ -219,6 +204,9 @@ void describe_forwarded(struct outgoing *to, struct incoming *in, const struct c
             .new_host = overrides != NULL ? overrides->host : (struct slice){"", 0},
             .changes = describe_changes(facts, overrides),
             .omits_via = !config->via,
+            .traceparent = trace != NULL ? (struct slice){trace->text, sizeof trace->text}
+                                         : (struct slice){"", 0},
+            .drops_tracestate = trace != NULL && trace->drops_state,
         },
         request_body_size(request));
 }
@@ -227,6 +215,8 @@ void describe_end(struct access_record *r, const struct incoming *in,
                   const struct facts_request *facts, const struct attempt *last, uint64_t now_us)
 {
     r->id = facts->id;
+    if (facts->trace != NULL)
+        r->trace = trace_context_id(facts->trace);
     r->client_ip = facts->client_ip;
     r->client_port = facts->client_port;
     r->method = facts->method;

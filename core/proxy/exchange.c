@@ -14,6 +14,7 @@
 #include "proxy/describe.h"
 #include "proxy/exchange_inside.h"
 #include "proxy/misdirected.h"
+#include "proxy/tracing.h"
 
 enum { RETRY_PAUSE_MS = 10 };
 
@@ -61,6 +62,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct incoming *in)
     deadline_init(&e->deadline, exchange_on_deadline);
     deadline_init(&e->pause, on_pause_over);
     describe_request(&e->facts, in, plan->config, proxy_new_id(proxy));
+    tracing_begin(&e->facts, in, plan->config);
     e->log.grpc_status = GRPC_STATUS_NONE;
     exchange_set_counts(e, (struct try_counts){.attempts = 1, .tries = 1});
     attempt_init(&e->attempt, &attempt_events, proxy->loop, &plan->config->timeouts,
@@ -255,6 +257,8 @@ static void exchange_try(struct exchange *e, struct backend *backend, bool fresh
     e->attempt.backend = backend;
     e->last_try =
         access_try_add(&e->in->arena, &e->log.tries, e->last_try, backend->settings->name);
+    if (e->facts.trace != NULL)
+        tracing_begin_try(&e->facts, e->last_try, &e->plan->config->tracing);
     exchange_enter(e, EXCHANGE_CONNECTING);
     attempt_start(&e->attempt, backend, fresh);
 }

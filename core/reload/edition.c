@@ -94,6 +94,7 @@ static void copy_what_is_not_printed(struct config *to, const struct config *fro
     to->has_once_timers = from->has_once_timers;
     to->admin = from->admin;
     to->drain = from->drain; /* it is printed, but the supervisor reads no settings */
+    to->tracing = from->tracing;
 }
 
 /* It takes the place of what is there. */

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "config/certificates.h"
 #include "config/tls.h"
+#include "config/tracing.h"
 #include "lua/place.h"
 #include "os/waited.h"
 #include "reload/differences.h"
@@ -232,6 +233,9 @@ static void note_changes(struct reload *r, struct edition_text *draft)
     if (strcmp(now->about.admin.token, draft->about.admin.token) != 0 &&
         !names_group(buffer_slice(&r->changed), SLICE("admin")))
         note_change(r, "admin.token");
+    if (tracing_headers_differ(&now->about.tracing, &draft->about.tracing) &&
+        !names_group(buffer_slice(&r->changed), SLICE("tracing")))
+        note_change(r, "tracing.headers");
     if (text_differs)
         note_change(r, "text");
 }

@@ -5,7 +5,7 @@ local core = require "spec.support.core"
 local shown_slowly = require "spec.support.shown"
 
 ffi.cdef [[
-struct access_try { struct access_try *next; const char *backend, *outcome; uint64_t us; };
+struct access_try { struct access_try *next; const char *backend, *outcome; uint64_t us, span; };
 struct facts_pair { struct facts_pair *next; struct slice key, value; char *room; size_t room_bytes;
                      bool is_literal; };
 struct log_tls_client { struct slice error, subject; };
@@ -16,7 +16,7 @@ struct log_tls {
   uint64_t client_rules, handshake_us;
 };
 struct access_record {
-  struct slice id, client_ip, method, target, why;
+  struct slice id, client_ip, trace, method, target, why;
   unsigned client_port, status;
   struct slice version;
   uint32_t stream;
@@ -82,7 +82,7 @@ local function record_of(r)
     kept[#kept + 1] = value
     return value
   end
-  for _, name in ipairs { "id", "client_ip", "method", "target", "why", "version" } do
+  for _, name in ipairs { "id", "trace", "client_ip", "method", "target", "why", "version" } do
     record[name].start, record[name].length = text(r[name]), #r[name]
   end
   for _, name in ipairs {
@@ -145,7 +145,8 @@ local function in_json(r, shown)
     explained[i] = ('"%s":"%s"'):format(said(p.key, shown / 4, true), said(p.value, shown, true))
   end
   return table.concat {
-    '{"time":"TIME","id":"', r.id, '","client":"', r.client_ip, '","client_port":', r.client_port,
+    '{"time":"TIME","id":"', r.id, #r.trace > 0 and '","trace":"' .. r.trace or "", '","client":"', r.client_ip,
+    '","client_port":', r.client_port,
     ',"method":', words(r.method), ',"path":"', shown_slowly(r.target, shown, true), '","version":',
     #r.version > 0 and '"' .. r.version .. '"' or "null", r.stream > 0 and (',"stream":%d'):format(r.stream) or "",
     ',"status":', r.status,
@@ -179,7 +180,8 @@ local function in_text(r, shown)
     r.by_fallback and " (fallback)" or "", r.grpc_status and (" (grpc-status %d)"):format(r.grpc_status) or "",
     #r.why > 0 and " (" .. said(r.why, shown / 4) .. ")" or "",
     #explained > 0 and " (" .. table.concat(explained, ", ") .. ")" or "",
-    r.note and r.note ~= r.why and " (" .. words(r.note) .. ")" or "", " ", r.id,
+    r.note and r.note ~= r.why and " (" .. words(r.note) .. ")" or "",
+    #r.trace > 0 and " trace=" .. r.trace or "", " ", r.id,
   }
 end
 
@@ -215,8 +217,8 @@ end
 
 local function record(fields)
   local r = {
-    id = "0123456789abcdef", client_ip = "127.0.0.1", method = "GET", target = "/", why = "", client_port = 40000,
-    status = 200, version = "1.1", stream = 0, bytes_in = 0,
+    id = "0123456789abcdef", trace = "", client_ip = "127.0.0.1", method = "GET", target = "/", why = "",
+    client_port = 40000, status = 200, version = "1.1", stream = 0, bytes_in = 0,
     bytes_out = 100, queue_us = 12, policy_us = 34, connect_us = 345,
     first_byte_us = 6789, total_us = 12345, ended_us = 1000000000, has_connect = true, has_first_byte = true,
     backend = "127.0.0.1:8080", attempts = 1, retries = 0, script = "balancer.lua", by_fallback = false,
@@ -259,6 +261,7 @@ local function random_record()
   return record {
     method = noise(math.random(0, 12)), target = noise(math.random(0, 200)), why = speech(math.random(0, 30)),
     client_port = math.random(0, 65535), status = math.random(100, 599), bytes_in = number(), bytes_out = number(),
+    trace = math.random(2) == 1 and ("4b"):rep(16) or "",
     queue_us = number(), policy_us = number(), connect_us = number(), first_byte_us = number(), total_us = number(),
     has_connect = math.random(2) == 1, has_first_byte = math.random(2) == 1, tries = tries, explained = explained,
     version = ({ "", "1.0", "1.1" })[math.random(3)], stream = math.random(2) == 1 and 2 ^ 31 - 1 or 0,

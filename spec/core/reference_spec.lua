@@ -100,6 +100,8 @@ describe("the page of settings", function()
     backends = "static void read_backend_table",
     log = "static void read_table",
     admin = "static void read_admin_table",
+    tracing = "void tracing_read",
+    ["tracing.tls"] = "static void read_tls_of_tracing",
     pages = "static void read_page_table",
     tls = "static void read_tls_table",
     certificates = "static void read_pair",

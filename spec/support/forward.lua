@@ -18,6 +18,8 @@ struct forward_request_given {
   struct slice new_host;
   const struct changes_seen *changes;
   bool omits_via;
+  struct slice traceparent;
+  bool drops_tracestate;
 };
 struct forward_response_given {
   const struct head_seen *head;

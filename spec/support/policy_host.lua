@@ -47,7 +47,7 @@ struct facts_request {
   const char *clean_path_fault;
   bool has_clean_path, has_compared_host, no_log;
   const struct host_tls *tls;
-  const void *grpc;
+  const void *grpc, *trace;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; uint32_t backend; };
 struct facts_choice { const uint32_t *backends; uint32_t count; uint64_t generation; bool panic; };
