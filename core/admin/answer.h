@@ -16,8 +16,9 @@ enum { ANSWER_PIECE_BYTES = 49152, ANSWER_BODY_MAX = 32768, ANSWER_PATH_MAX = 10
 
 enum answer_step {
     ANSWER_DONE,
-    ANSWER_MORE,  /* and it is to be asked again */
-    ANSWER_WAITS, /* the same, in wait_ms */
+    ANSWER_MORE,   /* and it is to be asked again */
+    ANSWER_WAITS,  /* the same, in wait_ms */
+    ANSWER_PASSED, /* another process has the connection, and answers */
 };
 
 struct answer {
@@ -27,6 +28,7 @@ struct answer {
     struct slice method, path, query, body;
     char name[ROSTER_NAME_BYTES]; /* what stands where the route's path has a *, unescaped */
     bool is_local;                /* it came over a unix socket */
+    int socket;
     /* The answer: 200 and application/json, unless the route says something else in its first
      * call. */
     unsigned status;

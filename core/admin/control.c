@@ -4,6 +4,7 @@
 #include "admin/json.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "os/passing.h"
 #include "shared/events.h"
 #include "shared/reloaded.h"
 
@@ -72,6 +73,19 @@ enum answer_step control_reload(struct answer *a, struct buffer *out)
         return answer_error(a, out, 504, "the reload has no result yet: see the log");
     a->wait_ms = LOOK_MS;
     return ANSWER_WAITS;
+}
+
+/* --- another program --- */
+
+/* The supervisor answers, or the program that has taken its place by then. */
+enum answer_step control_upgrade(struct answer *a, struct buffer *out)
+{
+    const char upgrade = 'u';
+
+    if (a->admin->upgrades < 0 || passing_send(a->admin->upgrades, &upgrade, 1, &a->socket, 1) != 0)
+        return answer_error(a, out, 503, "the supervisor does not listen: ask again");
+    kill(a->admin->supervisor, SIGCHLD); /* wakes it: it looks there in each turn */
+    return ANSWER_PASSED;
 }
 
 /* --- the end --- */

@@ -7,6 +7,7 @@
 #include "admin/answer.h"
 
 enum answer_step control_reload(struct answer *, struct buffer *out);
+enum answer_step control_upgrade(struct answer *, struct buffer *out);
 enum answer_step control_drain(struct answer *, struct buffer *out);
 enum answer_step control_log(struct answer *, struct buffer *out);
 

@@ -179,6 +179,10 @@ static void on_turn(struct deadline *d)
         return;
     }
     step = p->route->write(&p->answer, &p->out);
+    if (step == ANSWER_PASSED) {
+        peer_close(p);
+        return;
+    }
     p->is_over = step == ANSWER_DONE;
     if (buffer_length(&p->out) > 0 || p->is_over)
         peer_send(p);
@@ -226,6 +230,7 @@ static void begin_answer(struct peer *p)
                                 .head = &p->parse.head,
                                 .method = p->parse.head.method,
                                 .is_local = p->is_local,
+                                .socket = stream_fd(&p->stream),
                                 .status = 200,
                                 .type = "application/json"};
     p->closes = true;

@@ -38,6 +38,7 @@ static const struct route routes[] = {
     {"POST", "/counters/*", ROUTE_LOCAL, values_add},
     {"POST", "/log", ROUTE_KNOWN, control_log},
     {"POST", "/reload", ROUTE_KNOWN, control_reload},
+    {"POST", "/upgrade", ROUTE_KNOWN, control_upgrade},
     {"POST", "/drain", ROUTE_KNOWN, control_drain},
 };
 

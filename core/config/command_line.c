@@ -34,6 +34,8 @@ static const char help[] =
     "  lb set KEY VALUE [SECONDS]     what it will give, for so long\n"
     "  lb log LEVEL SECONDS           the level of the log, for so long\n"
     "  lb reload                      load the script, and say what came of it\n"
+    "  lb upgrade                     put the program at lb's path in its place, as SIGUSR2\n"
+    "                                 does, and say what came of it\n"
     "  lb stop                        end lb as SIGTERM does: drain, then exit\n"
     "\n"
     "Options (--name VALUE or --name=VALUE):\n"
@@ -265,6 +267,7 @@ static const struct {
     {"set", OPTIONS_ASK, ASK_SET, 2, 3, "KEY VALUE [SECONDS]"},
     {"log", OPTIONS_ASK, ASK_LOG, 2, 2, "LEVEL SECONDS"},
     {"reload", OPTIONS_ASK, ASK_RELOAD, 0, 0, ""},
+    {"upgrade", OPTIONS_ASK, ASK_UPGRADE, 0, 0, ""},
     {"stop", OPTIONS_ASK, ASK_STOP, 0, 0, ""},
 };
 

@@ -44,6 +44,7 @@ enum options_ask {
     ASK_SET,
     ASK_LOG,
     ASK_RELOAD,
+    ASK_UPGRADE,
     ASK_STOP,
     ASKS
 };

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "os/passing.h"
 #include "process/admin.h"
 #include "shared/events.h"
 
@@ -105,6 +106,22 @@ void admin_child_begin(struct admin_child *c, const struct slice *before)
         c->children->list[c->which].start_at_ms = 0;
 }
 
+/* Without it, for lack of descriptors, nobody can ask for an upgrade there. */
+void admin_child_open_asks(struct admin_child *c)
+{
+    if (c->asks[0] < 0 && passing_pair(c->asks) != 0)
+        c->asks[0] = c->asks[1] = -1;
+}
+
+void admin_child_leave(struct admin_child *c)
+{
+    admin_sockets_close(&c->sockets);
+    for (unsigned i = 0; i < 2; i++)
+        if (c->asks[i] >= 0)
+            close(c->asks[i]);
+    c->asks[0] = c->asks[1] = -1;
+}
+
 _Noreturn void admin_child_run(struct admin_child *c)
 {
     int sockets[CONFIG_ADMIN_LISTEN_MAX];
@@ -112,7 +129,11 @@ _Noreturn void admin_child_run(struct admin_child *c)
                           .segment = c->segment,
                           .edition = &c->reload->edition->current,
                           .script = c->first->script_path,
-                          .supervisor = getppid()};
+                          .supervisor = getppid(),
+                          .upgrades = c->asks[1]};
+
+    if (c->asks[0] >= 0)
+        close(c->asks[0]);
 
     admin_sockets_find(&c->sockets, &c->config, sockets);
     exit(admin_run(&admin, sockets));

@@ -17,6 +17,7 @@ struct admin_child { /* embedded in the supervisor */
     unsigned which;             /* of the children */
     struct config_admin config; /* that it goes by */
     struct admin_sockets sockets;
+    int asks[2];     /* over which connections of who asks for an upgrade come: our end, its; -1 */
     bool is_renewed; /* it was asked to end, as another one shall come, or none */
 };
 
@@ -26,6 +27,8 @@ int admin_child_open(struct admin_child *, pid_t beside, struct buffer *error) M
 /* Starts it, if there is to be one. before: what the program before has written, or NULL; then the
  * sockets are those of that program or opened here, and lb serves without them if that fails. */
 void admin_child_begin(struct admin_child *, const struct slice *before);
+void admin_child_open_asks(struct admin_child *); /* before it is started */
+void admin_child_leave(struct admin_child *);     /* in other children: closes all */
 _Noreturn void admin_child_run(struct admin_child *);
 /* It has ended. True: it should; if another one shall come, that is due. */
 bool admin_child_on_ended(struct admin_child *);

@@ -168,6 +168,12 @@ static void ask_reload(struct asking *a)
     buffer_append_text(&a->target, "/reload");
 }
 
+static void ask_upgrade(struct asking *a)
+{
+    a->method = "POST";
+    buffer_append_text(&a->target, "/upgrade");
+}
+
 static void ask_stop(struct asking *a)
 {
     a->method = "POST";
@@ -175,11 +181,11 @@ static void ask_stop(struct asking *a)
 }
 
 static void (*const askers[])(struct asking *) = {
-    [ASK_STATUS] = ask_status, [ASK_BACKENDS] = ask_backends, [ASK_READY] = ask_ready,
-    [ASK_DRAIN] = ask_drain,   [ASK_UNDRAIN] = ask_undrain,   [ASK_WEIGHT] = ask_weight,
-    [ASK_EJECT] = ask_eject,   [ASK_READMIT] = ask_readmit,   [ASK_GET] = ask_get,
-    [ASK_SET] = ask_set,       [ASK_LOG] = ask_log,           [ASK_RELOAD] = ask_reload,
-    [ASK_STOP] = ask_stop,
+    [ASK_STATUS] = ask_status,   [ASK_BACKENDS] = ask_backends, [ASK_READY] = ask_ready,
+    [ASK_DRAIN] = ask_drain,     [ASK_UNDRAIN] = ask_undrain,   [ASK_WEIGHT] = ask_weight,
+    [ASK_EJECT] = ask_eject,     [ASK_READMIT] = ask_readmit,   [ASK_GET] = ask_get,
+    [ASK_SET] = ask_set,         [ASK_LOG] = ask_log,           [ASK_RELOAD] = ask_reload,
+    [ASK_UPGRADE] = ask_upgrade, [ASK_STOP] = ask_stop,
 };
 
 /* --- the connection --- */

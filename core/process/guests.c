@@ -190,6 +190,20 @@ unsigned guests_left(const struct supervisor *s)
     return left;
 }
 
+void guests_name(const struct supervisor *s, struct buffer *out)
+{
+    const char *before = "";
+
+    for (unsigned i = 0; i < s->takeover.count; i++) {
+        const struct child *child = &s->children.list[s->takeover.first + i];
+
+        if (child->pid == 0)
+            continue;
+        buffer_printf(out, "%s%s (pid %ld)", before, child->name, (long)child->pid);
+        before = ", ";
+    }
+}
+
 bool takeover_wants_workers(const struct supervisor *s)
 {
     unsigned serving = 0;

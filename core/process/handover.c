@@ -89,7 +89,7 @@ bool handover_knows(const struct record *r)
 {
     static const char *const kinds[] = {"lb",    "segment", "wake",    "listen", "socket",
                                         "child", "backend", "counter", "entry",  "state",
-                                        "admin", "metric",  "series"};
+                                        "admin", "metric",  "series",  "asker"};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (record_is(r, kinds[i]))
@@ -114,6 +114,7 @@ static bool read_all(int fd, struct buffer *out)
 static bool is_used(const struct handover *h, const struct record *r)
 {
     return record_is(r, "socket") || record_is(r, "child") || record_is(r, "admin") ||
+           record_is(r, "asker") ||
            (h->is_same_layout && (record_is(r, "segment") || record_is(r, "wake")));
 }
 

@@ -15,6 +15,7 @@
  *   socket    fd: by slots, and then by addresses
  *   child     name, pid, role, slot, fd (its channel), worker, pulse: where that is in the segment
  *   admin     fd, written, device, inode: of the admin listener (process/admin_sockets.h)
+ *   asker     fd: the connection of who has asked for the upgrade
  *   backend   identity, slot: which has which slot (shared/slots.h)
  *
  * and, if the next program's segment has another layout, what shared/carried.h writes.

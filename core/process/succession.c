@@ -10,9 +10,9 @@
 #include "os/program.h"
 #include "process/channel.h"
 #include "process/supervisor.h"
+#include "process/supervisor_inside.h"
 #include "reload/trial.h"
 #include "shared/carried.h"
-#include "shared/upgraded.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -119,20 +119,6 @@ static bool wait_to_begin_again(const struct handover *h, int signals)
     return true;
 }
 
-/* For who has asked for it; one that has another layout does not know. */
-static void note_failed(const struct handover *h, const char *why)
-{
-    struct segment *segment = h->is_same_layout ? segment_map(h->segment_fd) : NULL;
-    uint64_t now_ms = clock_steady_ms();
-
-    if (segment == NULL)
-        return;
-    if (upgraded_since_ms(segment) != 0)
-        upgraded_end(segment, UPGRADED_FAILED,
-                     now_ms - record_number(&h->about, "began_ms", now_ms), VERSION, why);
-    segment_free(segment);
-}
-
 /* Begins anew, as a process that has nothing of this one but what was handed over. */
 static int hold(const struct options *options, const struct handover *h, const char *why)
 {
@@ -144,7 +130,7 @@ static int hold(const struct options *options, const struct handover *h, const c
                          "lb: it cannot go on, so the workers of the program before serve on, and "
                          "it tries again in %d s: %s",
                          AGAIN_MS / 1000, why);
-        note_failed(h, why);
+        asker_fail(h, why);
         if (!wait_to_begin_again(h, signals)) {
             end_guests(h);
             pid_file_remove(&pid_file);

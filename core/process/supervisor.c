@@ -317,6 +317,7 @@ static void supervisor_loop(struct supervisor *s)
         signals_wait_or(s->signals, s->watch.fd, supervisor_next_ms(s, !log_flush()));
         while ((number = signals_next(s->signals)) != 0)
             supervisor_on_signal(s, number);
+        asker_read(s);
         watch_follow(&s->watch, s->reload.edition, s->config);
         watch_read(&s->watch);
         if (watch_has_change(&s->watch))
@@ -436,6 +437,7 @@ int supervisor_run(const struct supervisor_task *task)
                                      .segment = task->segment,
                                      .children = &s.children,
                                      .reload = &s.reload,
+                                     .asks = {-1, -1},
                                      .which = task->config->workers + 3}};
     struct buffer notice = {0};
 

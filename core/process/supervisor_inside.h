@@ -35,6 +35,7 @@ struct upgrade { /* to another program: upgrade.c */
     int text, answer;  /* files without a name: what it is given, and what it says; -1: none runs */
     uint64_t began_ms; /* when it was wanted */
     uint64_t ends_ms;  /* while it is tried: the latest moment for the answer */
+    int asker;         /* the connection of who waits for the result; -1: nobody does */
 };
 
 enum takeover_state {
@@ -119,6 +120,15 @@ _Noreturn void upgrade_run_trial(struct supervisor *); /* in the child */
 void upgrade_on_tried(struct supervisor *, int status);
 void upgrade_end_trial(struct supervisor *); /* lb ends */
 
+/* --- asker.c: who has asked for the upgrade over the admin listener --- */
+
+void asker_read(struct supervisor *); /* at each turn */
+void asker_refuse(struct supervisor *, unsigned status, const char *why);
+void asker_tell(struct supervisor *, const char *before, uint64_t ms, bool is_same_memory);
+void asker_take(struct supervisor *);                      /* who has asked the program before */
+void asker_forget(struct supervisor *);                    /* in a child */
+void asker_fail(const struct handover *, const char *why); /* while no supervisor can begin */
+
 /* --- takeover.c: from the program before --- */
 
 unsigned takeover_guests(const struct supervisor *); /* how many children it has left */
@@ -137,6 +147,7 @@ void guests_take(struct supervisor *);
 void guests_end(struct supervisor *);       /* when their clients are handed over, or have left */
 void guests_end_admin(struct supervisor *); /* when it has answered */
 unsigned guests_left(const struct supervisor *);
+void guests_name(const struct supervisor *, struct buffer *out); /* those that are left */
 struct slice guests_role(enum guest_role); /* as it is written for the next program */
 pid_t guests_pid(const struct supervisor *, unsigned guest); /* 0: it has ended */
 bool guests_is_worker(const struct supervisor *, unsigned which);

@@ -22,7 +22,6 @@
 #include "shared/board.h"
 #include "shared/carried.h"
 #include "shared/parking.h"
-#include "shared/upgraded.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -156,6 +155,7 @@ void takeover_begin(struct supervisor *s, unsigned first)
         return;
     t->budget_ms = record_number(&t->handover->about, "budget_ms", 0);
     guests_take(s);
+    asker_take(s);
     handover_close_unused(t->handover);
     t->state = TAKEOVER_WAITS;
     choose_slots(s);
@@ -172,17 +172,11 @@ bool takeover_has_checked(const struct supervisor *s)
 
 /* --- decided --- */
 
-static uint64_t takeover_ms(const struct handover *h)
-{
-    uint64_t now_ms = clock_steady_ms();
-
-    return now_ms - record_number(&h->about, "began_ms", now_ms);
-}
-
-static void note_done(const struct supervisor *s)
+static void note_done(struct supervisor *s)
 {
     const struct handover *h = s->takeover.handover;
-    uint64_t took_ms = takeover_ms(h);
+    uint64_t now_ms = clock_steady_ms();
+    uint64_t took_ms = now_ms - record_number(&h->about, "began_ms", now_ms);
     const char *ms = LOG_NUMBER(took_ms);
     struct slice before = record_bytes(&h->about, "version");
     char version[32];
@@ -193,17 +187,19 @@ static void note_done(const struct supervisor *s)
                         {"#same_memory", h->is_same_layout ? "true" : "false"}),
               "lb %s has taken over from lb %s in %s ms%s", VERSION, version, ms,
               h->is_same_layout ? "" : ", whose memory has another layout");
-    upgraded_end(s->segment, UPGRADED_DONE, took_ms, VERSION, "");
+    totals_add(TOTALS_UPGRADES, 1);
+    asker_tell(s, version, took_ms, h->is_same_layout);
 }
 
-static void note_failed(const struct supervisor *s)
+static void note_failed(struct supervisor *s)
 {
     static const char why[] = "no worker of lb " VERSION
                               " serves: the workers of the program before do. Put a good program "
-                              "there and send SIGUSR2 again";
+                              "there and ask again";
 
     log_event(LOG_ERROR, "upgrade_failed", LOG_PAIRS({"version", VERSION}), "%s", why);
-    upgraded_end(s->segment, UPGRADED_FAILED, takeover_ms(s->takeover.handover), VERSION, why);
+    totals_add(TOTALS_UPGRADES_FAILED, 1);
+    asker_refuse(s, 422, why);
 }
 
 /* Has the list "a bc" the word? */

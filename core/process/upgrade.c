@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "os/program.h"
 #include "shared/carried.h"
-#include "shared/upgraded.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +35,8 @@ enum { TRY_MAX_MS = 40000, WORDS_MOST = 1000, ANSWER_MOST = 65536 };
 
 void upgrade_init(struct upgrade *u, unsigned trial)
 {
-    *u = (struct upgrade){.trial = trial, .text = -1, .answer = -1, .ends_ms = UINT64_MAX};
+    *u = (struct upgrade){
+        .trial = trial, .text = -1, .answer = -1, .ends_ms = UINT64_MAX, .asker = -1};
 }
 
 bool upgrade_is_tried(const struct supervisor *s)
@@ -46,10 +46,8 @@ bool upgrade_is_tried(const struct supervisor *s)
 
 void upgrade_ask(struct supervisor *s)
 {
-    if (!s->upgrade.is_wanted && !upgrade_is_tried(s)) {
+    if (!s->upgrade.is_wanted && !upgrade_is_tried(s))
         s->upgrade.began_ms = clock_steady_ms();
-        upgraded_begin(s->segment, s->upgrade.began_ms);
-    }
     s->upgrade.is_wanted = true;
 }
 
@@ -71,8 +69,8 @@ static void upgrade_refuse(struct supervisor *s, const char *why)
     log_event(LOG_ERROR, "upgrade_refused",
               LOG_PAIRS({"program", path != NULL ? path : "?"}, {"error", why}),
               "the program that runs stays: %s", why);
-    upgraded_end(s->segment, UPGRADED_REFUSED, clock_steady_ms() - s->upgrade.began_ms, VERSION,
-                 why);
+    totals_add(TOTALS_UPGRADES_REFUSED, 1);
+    asker_refuse(s, 422, why);
 }
 
 /* --- what is handed over --- */
@@ -155,12 +153,26 @@ static void upgrade_write(const struct supervisor *s, struct buffer *out)
     takeover_add_guests(s, out);
     admin_sockets_write(&s->admin.sockets, out);
     add_backends(s, out);
+    if (s->upgrade.asker >= 0)
+        add_fd(out, "asker", s->upgrade.asker);
 }
 
 /* --- tried --- */
 
+static const char *explain_guests(const struct supervisor *s, struct buffer *words)
+{
+    uint64_t now_ms = clock_steady_ms(), ends_ms = s->takeover.ends_ms;
+
+    buffer_append_text(words, "workers of the last upgrade still end, ");
+    if (ends_ms > now_ms && ends_ms != UINT64_MAX)
+        buffer_printf(words, "within %s s at the latest, ", LOG_SECONDS(ends_ms - now_ms));
+    guests_name(s, words);
+    buffer_append_text(words, ": ask again when they have");
+    return buffer_text(words);
+}
+
 /* Why it cannot even begin; NULL: it can. */
-static const char *objection(const struct supervisor *s)
+static const char *objection(const struct supervisor *s, struct buffer *words)
 {
     if (s->options->command != OPTIONS_RUN)
         return "a demo stays as it is";
@@ -173,14 +185,14 @@ static const char *objection(const struct supervisor *s)
     if (2 * s->config->workers > SEGMENT_WORKERS_MAX)
         return "there are more than 128 workers: restart lb";
     if (s->takeover.state == TAKEOVER_DONE || !takeover_has_slots(s))
-        return "workers of the last upgrade still end: ask again when they have";
+        return explain_guests(s, words);
     return NULL;
 }
 
 static void upgrade_try(struct supervisor *s)
 {
-    const char *why = objection(s);
-    struct buffer text = {0};
+    struct buffer text = {0}, words = {0};
+    const char *why = objection(s, &words);
 
     s->upgrade.is_wanted = false;
     if (why == NULL) {
@@ -191,10 +203,11 @@ static void upgrade_try(struct supervisor *s)
         if (s->upgrade.text < 0 || s->upgrade.answer < 0)
             why = "the system has no memory or descriptor to try it with";
     }
-    if (why != NULL) {
+    if (why != NULL)
         upgrade_refuse(s, why);
+    buffer_dispose(&words);
+    if (why != NULL)
         return;
-    }
     s->upgrade.ends_ms = clock_steady_ms() + TRY_MAX_MS;
     children_start(&s->children, s->upgrade.trial);
     if (s->children.list[s->upgrade.trial].pid == 0) {
@@ -223,6 +236,8 @@ void upgrade_end_trial(struct supervisor *s)
 
     if (pid != 0)
         kill(pid, SIGKILL);
+    if (s->state_ends_ms != UINT64_MAX)
+        asker_refuse(s, 409, "lb drains: it takes no other program");
 }
 
 /* What it said, on one line. */
@@ -255,7 +270,9 @@ static void upgrade_refuse_answer(struct supervisor *s, struct slice answer, int
 {
     struct buffer why = {0};
 
-    if (WIFSIGNALED(status) && clock_steady_ms() >= s->upgrade.ends_ms)
+    if (s->state_ends_ms != UINT64_MAX)
+        buffer_append_text(&why, "lb drains");
+    else if (WIFSIGNALED(status) && clock_steady_ms() >= s->upgrade.ends_ms)
         buffer_printf(&why, "it was not ready within %d s", TRY_MAX_MS / 1000);
     else if (WIFSIGNALED(status))
         buffer_printf(&why, "it crashed when it was tried (signal %d: %s)", WTERMSIG(status),

@@ -50,6 +50,7 @@ _Noreturn void supervisor_run_child(void *owner, unsigned which)
     watch_close(&s->watch);
     notify_close(&s->notify);
     takeover_close(s);
+    asker_forget(s);
     for (unsigned i = 0; i < s->config->workers; i++)
         close_channel(s, i);
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);
@@ -59,7 +60,7 @@ _Noreturn void supervisor_run_child(void *owner, unsigned which)
         sockets_close(&s->sockets);
         admin_child_run(&s->admin);
     }
-    admin_sockets_close(&s->admin.sockets);
+    admin_child_leave(&s->admin);
     if (which == s->reload.monitor) {
         sockets_close(&s->sockets);
         exit(monitor_run(s->config, s->reload.edition, s->segment));
@@ -107,6 +108,8 @@ static void start_worker(struct supervisor *s, unsigned worker)
 
 void supervisor_start_child(struct supervisor *s, unsigned which)
 {
+    if (which == s->admin.which)
+        admin_child_open_asks(&s->admin);
     if (which < s->config->workers)
         start_worker(s, which);
     else

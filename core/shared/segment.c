@@ -96,7 +96,7 @@ uint64_t segment_layout(void)
         offsetof(struct segment, events),
         offsetof(struct segment, changes),
         offsetof(struct segment, reloaded),
-        offsetof(struct segment, upgraded),
+        offsetof(struct segment, is_leaving),
     };
 
     return hash_add(HASH_START, (struct slice){(const char *)marks, sizeof marks});

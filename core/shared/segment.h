@@ -63,7 +63,6 @@ enum {
     EVENT_BYTES = 2048,
     CHANGES_KEPT = 8,
     RELOADED_BYTES = 1200,
-    UPGRADED_BYTES = 1024,
 };
 
 /* What one worker adds up for one backend, in a cache line of its own. Only that worker
@@ -271,26 +270,6 @@ struct segment_reloaded {
     _Atomic uint64_t words[sizeof(struct reloaded) / 8];
 };
 
-/* What became of the last upgrade (shared/upgraded.h has the functions). */
-enum upgraded_outcome {
-    UPGRADED_DONE,
-    UPGRADED_REFUSED, /* nothing has changed */
-    UPGRADED_FAILED,  /* the workers of the program before serve on */
-};
-
-struct upgraded {
-    uint64_t ms; /* since it was asked for */
-    enum upgraded_outcome outcome;
-    char version[32];
-    char why[UPGRADED_BYTES];
-};
-
-struct segment_upgraded {
-    _Atomic uint64_t count;    /* upgrades that are over */
-    _Atomic uint64_t began_ms; /* of one that is under way; 0: none is */
-    _Atomic uint64_t words[(sizeof(struct upgraded) + 7) / 8];
-};
-
 /* Events of the log (shared/events.h has the functions). */
 struct segment_event {
     _Atomic uint64_t number, length, hash; /* of number, length and bytes: are they whole? */
@@ -347,7 +326,6 @@ struct segment {
     struct segment_events events;
     struct segment_changes changes[SEGMENT_BACKENDS_MAX];
     struct segment_reloaded reloaded;
-    struct segment_upgraded upgraded;
     _Atomic uint64_t log_level;  /* shared/events.h; 0: as each process was started */
     _Atomic uint32_t is_leaving; /* lb was asked to end: /ready says no from then on */
     /* The slot of each worker, + 1; 0: that of its number. The others are those of workers of a

@@ -199,6 +199,24 @@ describe("an upgrade fails", function()
     assert.equal("served", client:response().body)
   end)
 
+  for where, words in pairs { init = "^no worker of lb [%d.]+ serves", top = "not in earnest" } do
+    it("and who has asked over the admin listener is told, if the script fails in its " .. where, function()
+      local path = play.directory() .. "/admin.sock"
+      local lb, put = upgrading.start {
+        script = breakable(where):gsub("health =", ("admin = 'unix:%s', %%0"):format(path)), may_lose_workers = true,
+      }
+      lb.admin = "unix:" .. path
+      admin.ready(lb)
+      lb:fetch "/break"
+      local status, body = admin.ask(lb, "POST", "/upgrade")
+      assert.equal(422, status)
+      assert.truthy(body.error:find(words), body.error)
+      lb:fetch "/mend"
+      put.upgrade()
+      assert.equal("served", lb:fetch("/").body)
+    end)
+  end
+
   it("and SIGUSR1 lets the workers before open their logs again", function()
     local path = play.directory() .. "/access.log"
     local lb, put = upgrading.start {
