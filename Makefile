@@ -29,10 +29,10 @@ LDFLAGS += -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
 
 # Quiet where pkg-config is not installed yet: `make run` installs it and comes back.
 package = $(shell pkg-config $(1) 2>/dev/null)
-PACKAGES = luajit libuv openssl libnghttp2
+PACKAGES = luajit libuv openssl libnghttp2 libcares
 LIBRARIES := $(call package,--libs $(PACKAGES))
 CPPFLAGS += $(call package,--cflags $(PACKAGES))
-LDLIBS += $(LIBRARIES) -lpthread -lm
+LDLIBS += $(LIBRARIES) -lpthread -lm -lresolv
 
 # Debian 13 has llhttp as a library, Debian 12 as sources.
 LLHTTP_LIBRARY := $(call package,--libs libllhttp)
@@ -100,7 +100,7 @@ $(BUILD)/compile.txt $(BUILD)/link.txt $(BUILD)/exports.txt $(BUILD)/library.h: 
 ifeq ($(LIBRARIES),)
 $(BUILD)/compile.txt: complain
 complain:
-	@echo "libuv, LuaJIT, OpenSSL or libnghttp2 is missing here; infra/install.sh installs what the build needs" >&2
+	@echo "libuv, LuaJIT, OpenSSL, libnghttp2 or c-ares is missing here; infra/install.sh installs what the build needs" >&2
 	@exit 1
 .PHONY: complain
 endif
@@ -233,9 +233,10 @@ fuzz: all library $(if $(REPLAY),,fuzzers) ## sends mutated messages, runs the f
 	$(if $(REPLAY),,infra/fuzz/run.sh $(BUILD)/fuzz $(or $(SECONDS),300) || failed=yes;) \
 	[ -z "$$failed" ]
 
-# libFuzzer sees what a change of its input has reached: frames, fields and HPACK of HTTP/2, from seeds of spec/cases.
+# libFuzzer sees what a change of its input has reached: frames, fields and HPACK of HTTP/2, from seeds of spec/cases,
+# and answers of DNS.
 FUZZERS = $(patsubst infra/fuzz/%.c,$(BUILD)/fuzz/%_fuzzer,$(wildcard infra/fuzz/*.c))
-FUZZED := $(filter $(foreach folder,base shared http net wire,$(BUILD)/core/$(folder)/%),$(OBJECTS)) $(LLHTTP_OBJECTS)
+FUZZED := $(filter $(foreach part,base/ shared/ http/ net/ wire/ dial/dns_answer,$(BUILD)/core/$(part)%),$(OBJECTS)) $(LLHTTP_OBJECTS)
 fuzzers: ## builds the fuzzers of infra/fuzz, by clang
 	$(MAKE) BUILD=$(BUILD)/fuzz CC='$(if $(findstring ccache,$(CC)),ccache )clang' \
 		CFLAGS='-O1 -g -fno-omit-frame-pointer -DCHECK_ALL -fsanitize=fuzzer-no-link $(SANITIZERS)' $(FUZZERS)

@@ -23,6 +23,7 @@ local doors = {            -- header: the folders and files that may include it
   ["uv.h"] = { "net/" },
   ["llhttp.h"] = { "http/parse.c" },
   ["nghttp2.h"] = { "http/hpack.c" },
+  ["ares.h"] = { "dial/dns_channel.c" },
   ["openssl"] = { "net/tls_", "net/tls.c" },
 }
 for _, header in ipairs { "lua.h", "lua.hpp", "lauxlib.h", "lualib.h", "luajit.h" } do

@@ -33,7 +33,7 @@ wanted_for() {
     case $1 in
         run)
             echo "gcc libc6-dev make pkgconf"
-            echo "libuv1-dev libluajit-5.1-dev libssl-dev libnghttp2-dev $(llhttp_package)"
+            echo "libuv1-dev libluajit-5.1-dev libssl-dev libnghttp2-dev libc-ares-dev $(llhttp_package)"
             ;;
         test)
             echo "luajit lua-busted lua-check lua-luv lua-socket clang libclang-rt-dev clang-format"

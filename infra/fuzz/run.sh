@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 directory=$1 seconds=$2
 shift 2
-[ $# -gt 0 ] || set -- frames fields hpack
+[ $# -gt 0 ] || set -- frames fields hpack answers
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$directory/found" "$work/seeds"

@@ -1,11 +1,12 @@
--- The first inputs of the fuzzers, from the cases of spec/cases/h2_*.lua.
+-- The first inputs of the fuzzers, from the cases of spec/cases/h2_*.lua, and answers of DNS.
 --
---   luajit infra/fuzz/seeds.lua DIRECTORY    makes frames/, fields/ and hpack/ there
+--   luajit infra/fuzz/seeds.lua DIRECTORY    makes frames/, fields/, hpack/ and answers/ there
 --
 -- The .c of each fuzzer says what its inputs have in front of the bytes.
 local uv = require "luv"
 
 package.path = "./?.lua;" .. package.path
+local dns = require "spec.support.dns_wire"
 local frames = require "spec.support.h2_frames"
 local h2_conformance = require "spec.support.h2_conformance"
 local hpack = require "spec.support.hpack"
@@ -94,7 +95,31 @@ local SERVED = {
     .. answer(3, "200", nil, true) .. frames.window(3, 100),
 }
 
-for _, kind in ipairs { "frames", "fields", "hpack" } do
+-- --- what a DNS server sends ---
+
+local TYPES = { "A", "AAAA", "SRV", "TXT" }
+
+local ANSWERS = {
+  { answer = { dns.a("@", "10.0.0.1"), dns.aaaa("@", "fd00::1"), dns.srv("@", 1, 2, 80, "a.app.test"),
+    dns.txt("@", 5, "one", "two") }, additional = { dns.a("a.app.test", "10.0.0.2"), dns.record("", "OPT", 0, "") } },
+  { answer = { dns.cname("@", "b.test", 9), dns.cname("b.test", "c.test"), dns.a("c.test", "10.0.0.1"),
+    dns.srv("c.test", 0, 0, 80, "."), dns.txt("c.test", 0, "") } },
+  { answer = { dns.cname("@", "b.test"), dns.cname("b.test", "@") } },
+  { rcode = 3, authority = { dns.soa("test", 4, 60) } },
+  { tc = true, answer = { dns.a("@", "10.0.0.1", 2 ^ 31) } },
+  { answer = { dns.record("@", "SRV", 1, "123456\192\12"), dns.record("\192\26", "A", 1, "1234") } },
+}
+
+local function add_answers()
+  for _, message in ipairs(ANSWERS) do
+    for i, type in ipairs(TYPES) do
+      message.name, message.type = "app.test", type
+      add("answers", string.char(i - 1), dns.message(message))
+    end
+  end
+end
+
+for _, kind in ipairs { "frames", "fields", "hpack", "answers" } do
   assert(uv.fs_mkdir(directory .. "/" .. kind, tonumber("755", 8)))
 end
 for _, case in ipairs(h2_conformance.load()) do
@@ -110,4 +135,6 @@ end
 for _, kind in ipairs { "frames", "fields", "hpack" } do
   assert(counts[kind] and counts[kind] > 100, "too few seeds of " .. kind)
 end
-print(("seeds: %d of frames, %d of fields, %d of hpack"):format(counts.frames, counts.fields, counts.hpack))
+add_answers()
+print(("seeds: %d of frames, %d of fields, %d of hpack, %d of answers"):format(counts.frames, counts.fields,
+  counts.hpack, counts.answers))

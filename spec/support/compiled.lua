@@ -10,8 +10,9 @@ local compiled = {}
 
 function compiled.load(path)
   local file = os.tmpname()
-  local command = ("%s -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -Icore $(pkg-config --cflags libuv openssl) " ..
-    "-shared -fPIC -Wl,-Bsymbolic -o %s %s"):format(os.getenv "CC" or "gcc", file, path)
+  local command = ("%s -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -Icore " ..
+    "$(pkg-config --cflags libuv openssl libcares) -shared -fPIC -Wl,-Bsymbolic -o %s %s")
+    :format(os.getenv "CC" or "gcc", file, path)
   local status = os.execute(command)
   assert(status == 0 or status == true, command)
   local library = ffi.load(file)
