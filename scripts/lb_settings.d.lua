@@ -128,6 +128,11 @@
 ---@field body? string
 ---@field headers? table<string, string>
 
+---@class (exact) lb.ExplainSettings
+---@field keep? integer
+---@field seconds? number
+---@field slow? number
+
 ---@class (exact) lb.AdminSettings
 ---@field listen string|string[]
 ---@field token? string
@@ -174,6 +179,7 @@
 ---@field h2? lb.Http2Settings
 ---@field drain? lb.DrainSettings
 ---@field script? lb.ScriptSettings
+---@field explain? lb.ExplainSettings
 ---@field init? fun()
 ---@field choose? fun(ctx: lb.Ctx, backends: lb.Backends): lb.Choice, lb.ChoiceOptions|string|nil
 ---@field on_response? fun(ctx: lb.Ctx, backend: lb.Backend, res: lb.Response): "retry"|"next"|lb.Answer|nil, lb.ReviewOptions?

@@ -1,6 +1,7 @@
 #include "admin/answer.h"
 
 #include "admin/json.h"
+#include "base/nearest.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,4 +53,25 @@ bool answer_unescape(struct slice text, char out[ROSTER_NAME_BYTES])
     }
     out[length] = '\0';
     return at == text.length;
+}
+
+bool answer_is_asked_more(const struct answer *a, const char *const *known, size_t count,
+                          struct slice *unknown, const char **nearest)
+{
+    struct slice rest = a->query;
+
+    while (rest.length > 0) {
+        struct slice member = slice_take_until(&rest, '&');
+        struct slice name = slice_take_until(&member, '=');
+        bool is_known = name.length == 0;
+
+        for (size_t i = 0; i < count; i++)
+            is_known |= slice_is(name, slice_of(known[i]));
+        if (is_known)
+            continue;
+        *unknown = name;
+        *nearest = nearest_name(name, known, count);
+        return true;
+    }
+    return false;
 }

@@ -37,6 +37,8 @@ struct answer {
     bool is_endless;          /* ends when the client leaves; no limit of time */
     /* The route's own. */
     uint64_t at, began_ms, until_ms, wait_ms, row;
+    uint64_t behind; /* among those that are alike by `at` */
+    unsigned written;
     bool has_begun, has_items; /* of a list */
     bool has_rows;             /* backends are wanted, too */
 };
@@ -50,5 +52,9 @@ enum answer_step answer_error(struct answer *, struct buffer *out, unsigned stat
 struct slice answer_parameter(const struct answer *, struct slice name);
 /* What is escaped with % there, as a text. False: it has no room, or is wrong. */
 bool answer_unescape(struct slice text, char out[ROSTER_NAME_BYTES]) MUST_USE;
+/* Has the query a parameter that is not among these? Then *unknown is its name, and *nearest the
+ * one that was probably meant, or NULL. */
+bool answer_is_asked_more(const struct answer *, const char *const *known, size_t count,
+                          struct slice *unknown, const char **nearest);
 
 #endif

@@ -3,6 +3,7 @@
 #include "admin/actions.h"
 #include "admin/backends.h"
 #include "admin/control.h"
+#include "admin/decisions.h"
 #include "admin/events.h"
 #include "admin/metrics.h"
 #include "admin/page.h"
@@ -28,6 +29,8 @@ static const struct route routes[] = {
     {"POST", "/backends/*/eject", ROUTE_KNOWN, actions_eject},
     {"POST", "/backends/*/readmit", ROUTE_KNOWN, actions_readmit},
     {"POST", "/backends/*/check", ROUTE_KNOWN, actions_check},
+    {"GET", "/decisions", ROUTE_KNOWN, decisions_list},
+    {"GET", "/decisions/*", ROUTE_KNOWN, decisions_one},
     {"GET", "/events", ROUTE_KNOWN, events_stream},
     {"GET", "/status", ROUTE_KNOWN, status_text},
     {"GET", "/values", ROUTE_KNOWN, values_list},

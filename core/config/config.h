@@ -255,6 +255,12 @@ struct config_tracing {                /* config/tracing.h */
     uint32_t no_verify;
 };
 
+struct config_explain {  /* of requests that are over: nothing is kept without admin */
+    uint32_t keep;       /* how many in each worker; 0: none */
+    uint64_t seconds_ms; /* that they reach back */
+    uint64_t slow_ms;    /* what took longer is kept as what went wrong is */
+};
+
 struct config_script {
     uint64_t budget_ms;   /* of CPU, per call, between two awaits; 0: none */
     uint64_t await_ms;    /* of the clock, a call that awaits */
@@ -307,6 +313,7 @@ struct config {
     struct config_log log;
     struct config_admin admin;
     struct config_tracing tracing;
+    struct config_explain explain;
 };
 
 struct config_given_list {

@@ -464,7 +464,7 @@ void read_settings(struct config *config, const struct config_given *given, stru
         "script",    "init",     "choose",  "on_failure", "on_response",
         "on_health", "on_done",  "trace",   "body_first", "reuse",
         "via",       "log",      "tls",     "h2",         "admin",
-        "drain",     "tracing",  NULL};
+        "drain",     "tracing",  "explain", NULL};
 
     habits_check_settings(root);
     fields_check_names(root, known);

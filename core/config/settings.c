@@ -1,5 +1,7 @@
 #include "config/settings.h"
 
+#include "shared/segment.h"
+
 #include <math.h>
 
 /* The fields of a struct setting; the braces are at the uses. */
@@ -83,10 +85,17 @@ static const struct setting script[] = {
     {SECONDS(script_limits, await, 10, MS, DAY, false)},
 };
 
+static const struct setting explain[] = {
+    {OTHER(COUNT32, explain, keep, 1000, 1, DECISIONS_USUAL_MAX, true)},
+    {SECONDS(explain, seconds, 60, MS, DAY, false)},
+    {SECONDS(explain, slow, 1, MS, DAY, false)},
+};
+
 const struct settings_group settings_groups[SETTINGS_GROUPS] = {
-    {"health", health, COUNT(health)}, {"timeouts", timeouts, COUNT(timeouts)},
-    {"limits", limits, COUNT(limits)}, {"h2", h2, COUNT(h2)},
-    {"drain", drain, COUNT(drain)},    {"script", script, COUNT(script)},
+    {"health", health, COUNT(health)},    {"timeouts", timeouts, COUNT(timeouts)},
+    {"limits", limits, COUNT(limits)},    {"h2", h2, COUNT(h2)},
+    {"drain", drain, COUNT(drain)},       {"script", script, COUNT(script)},
+    {"explain", explain, COUNT(explain)},
 };
 
 double setting_get(const struct config *config, const struct setting *setting)

@@ -28,6 +28,29 @@ struct facts_pair { /* that ctx:explain was given */
     bool is_literal; /* a number or a boolean of JSON */
 };
 
+/* By which rule a backend was chosen, as far as lb's own code knows it. */
+enum facts_rule {
+    FACTS_RULE_NONE,     /* the script's own */
+    FACTS_RULE_BUILT_IN, /* there is no choose, or it failed: round robin */
+    FACTS_RULE_MIN,      /* backends:min(f) */
+    FACTS_RULE_LEAST,    /* lb.policy.least_in_flight */
+    FACTS_RULE_P2C_EWMA, /* lb.policy.p2c_ewma */
+    FACTS_RULE_RING,     /* backends:ring(key) */
+    FACTS_RULE_RANDOM,   /* lb.policy.random */
+    FACTS_RULE_TURN,     /* counter:next(ctx, backends) */
+    FACTS_RULE_COMPARED, /* ctx:compared */
+    FACTS_RULES
+};
+
+enum { FACTS_COMPARED_MAX = 3 };
+
+/* What the rule compared: the one that it took first. The layout is also in policy/lists.lua. */
+struct facts_compared {
+    uint32_t rule, count;
+    uint32_t backends[FACTS_COMPARED_MAX + 1]; /* index + 1 each; 0: none of the script's */
+    double values[FACTS_COMPARED_MAX];
+};
+
 enum {
     FACTS_FINALS_CALLED = 255
 }; /* in finals: no more are taken; policy/hooks.lua knows it, too */
@@ -50,11 +73,13 @@ struct facts_request { /* borrowed by the policy while the exchange lives */
     uint32_t replayable; /* may go out again after it was sent */
     double deadline_ms;  /* steady clock; 0: none */
     const struct head *head;
-    struct arena *arena;          /* answers that must outlive the call are copied here */
-    uint32_t allow_replay;        /* set by ctx:allow_replay() */
-    int32_t vars;                 /* the policy's: number of ctx.vars, 0 until it was used */
-    uint32_t finals;              /* the policy's: how many functions ctx:finally was given */
-    uint32_t last;                /* the backend that was chosen last, its index + 1; 0: none yet */
+    struct arena *arena;   /* answers that must outlive the call are copied here */
+    uint32_t allow_replay; /* set by ctx:allow_replay() */
+    int32_t vars;          /* the policy's: number of ctx.vars, 0 until it was used */
+    uint32_t finals;       /* the policy's: how many functions ctx:finally was given */
+    uint32_t last;         /* the backend that was chosen last, its index + 1; 0: none yet */
+    /* For the choose that runs; NULL: nobody keeps it. */
+    struct facts_compared *compared;
     uint32_t by_fallback;         /* a hook failed for it, and the built-in rule decided */
     uint32_t is_trusted;          /* what it says of earlier clients is forwarded */
     struct facts_pair *explained; /* for the access line; in the arena */

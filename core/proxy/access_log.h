@@ -16,6 +16,11 @@ struct access_try {
     const char *backend, *outcome;
     uint64_t us;   /* how long it took */
     uint64_t span; /* with the setting tracing */
+    /* For proxy/explain.c only; NULL: nothing to say. */
+    const struct facts_compared *compared; /* when the backend was chosen */
+    const char *error;                     /* what it failed with */
+    const char *said, *then, *denied;      /* what the policy wanted then, what came, and why not */
+    unsigned status;                       /* of an answer that was thrown away; else 0 */
 };
 
 struct access_record {
@@ -41,6 +46,8 @@ struct access_record {
     const char *note; /* what went wrong in lb's own words, a limit's name say; NULL: nothing */
     const struct tls_said *tls; /* of the connection; NULL: it has no TLS */
     bool is_first;              /* the connection's first request, to which the handshake counts */
+    unsigned available;         /* backends of the first choose, */
+    bool has_chosen, is_panic;  /* if there was one; they are all, as health.panic says */
     int grpc_status;            /* GRPC_STATUS_NONE: none is known, or it is no gRPC call */
 };
 

@@ -83,6 +83,8 @@ void exchange_finish(struct exchange *e)
                                                 .bytes_out = e->log.bytes_out});
     if (e->log.stream != 0)
         totals_add(TOTALS_HTTP2, 1);
+    if (e->plan->explain.keep > 0 && !e->facts.no_log)
+        explain_request(&e->proxy->explain, e->plan, &e->log);
     if (!e->in->is_done)
         incoming_done(e->in);
     list_remove(&e->node);

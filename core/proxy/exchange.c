@@ -192,6 +192,8 @@ static void exchange_choose(struct exchange *e)
         exchange_give_up(e);
         return;
     }
+    if (e->plan->explain.keep > 0)
+        explain_choose(&e->facts, &e->log, &list);
     e->asked_policy = true;
     e->choices = list.count;
     if (policy_choose(e->plan->policy, &e->asked, &e->facts, &list, &e->decision) == POLICY_DONE)
@@ -259,6 +261,8 @@ static void exchange_try(struct exchange *e, struct backend *backend, bool fresh
         access_try_add(&e->in->arena, &e->log.tries, e->last_try, backend->settings->name);
     if (e->facts.trace != NULL)
         tracing_begin_try(&e->facts, e->last_try, &e->plan->config->tracing);
+    e->last_try->compared = e->facts.compared;
+    e->facts.compared = NULL; /* another try without a choose has nothing to say */
     exchange_enter(e, EXCHANGE_CONNECTING);
     attempt_start(&e->attempt, backend, fresh);
 }
@@ -268,6 +272,7 @@ void exchange_follow_judgement(struct exchange *e, enum judgement judgement)
     struct attempt *a = &e->attempt;
 
     exchange_count(e, judgement);
+    exchange_note_judgement(e, judgement);
     switch (judgement) {
     case JUDGE_AWAITS:
         break;
@@ -293,6 +298,7 @@ static void on_attempt_failed(struct attempt *a, const struct attempt_failure *f
 
     CHECK(e->state >= EXCHANGE_CONNECTING && e->state <= EXCHANGE_SWITCHING);
     e->failure = *failure;
+    e->last_try->error = failure->message;
     exchange_end_try(e, failure->outcome);
     if (e->state == EXCHANGE_ANSWERING) {
         attempt_blame(a, &e->failure);

@@ -50,3 +50,23 @@ void exchange_count(struct exchange *e, enum judgement judgement)
     }
     exchange_set_counts(e, counts);
 }
+
+/* --- why --- */
+
+void exchange_note_judgement(struct exchange *e, enum judgement judgement)
+{
+    static const char *const names[] = {[JUDGE_AT_ONCE] = "at once",
+                                        [JUDGE_RETRY] = "retry",
+                                        [JUDGE_NEXT] = "next",
+                                        [JUDGE_FAIL] = "fail"};
+    static const char *const verdicts[] = {
+        [FACTS_RETRY] = "retry", [FACTS_NEXT] = "next", [FACTS_FAIL] = "fail"};
+    struct access_try *t = e->last_try;
+
+    if (judgement == JUDGE_AWAITS)
+        return;
+    t->then = names[judgement];
+    if (t->status == 0 && judgement != JUDGE_AT_ONCE)
+        t->said = verdicts[e->judge.verdict];
+    t->denied = e->judge.denied;
+}

@@ -70,6 +70,7 @@ static inline void exchange_enter(struct exchange *e, enum exchange_state state)
 /* The counts, which the script sees in ctx, too. */
 void exchange_set_counts(struct exchange *, struct try_counts);
 void exchange_count(struct exchange *, enum judgement); /* the try that follows it, if one does */
+void exchange_note_judgement(struct exchange *, enum judgement); /* for whoever asks why */
 
 /* --- exchange.c --- */
 

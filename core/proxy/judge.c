@@ -45,7 +45,7 @@ static const char *judge_objection(const struct judge *j, bool is_next, bool bod
 }
 
 /* What the policy wants, within what is safe and what the limits leave. */
-static enum facts_verdict judge_bound(const struct judge *j, bool body_whole)
+static enum facts_verdict judge_bound(struct judge *j, bool body_whole)
 {
     const char *objection = NULL;
 
@@ -53,6 +53,7 @@ static enum facts_verdict judge_bound(const struct judge *j, bool body_whole)
         objection = judge_objection(j, j->verdict == FACTS_NEXT, body_whole);
     if (objection == limit_of_budget)
         *j->note = objection;
+    j->denied = objection;
     return objection == NULL ? j->verdict : FACTS_FAIL;
 }
 
@@ -71,6 +72,7 @@ enum judgement judge_review(struct judge *j, enum facts_review review, bool body
     bool is_next = review == FACTS_ELSEWHERE;
     const char *objection = judge_objection(j, is_next, body_whole);
 
+    j->denied = objection;
     if (objection != NULL) {
         *j->note = objection;
         return JUDGE_FAIL;
@@ -96,6 +98,7 @@ enum judgement judge_failure(struct judge *j, const struct attempt_failure *fail
                                         .backend = j->attempt->backend->index};
     struct facts_request *facts = j->facts;
 
+    j->denied = NULL;
     facts->replayable = judge_may_repeat(j, body_whole);
     if (judge_goes_at_once(j, failure->outcome))
         return JUDGE_AT_ONCE;

@@ -34,7 +34,8 @@ struct judge {                 /* embedded; all zero at first, but for what it b
     struct attempt *attempt;
     struct policy_call *call; /* its on_done is followed by judge_decide */
     enum facts_verdict verdict;
-    const char **note; /* set if a limit decided */
+    const char **note;  /* set if a limit decided */
+    const char *denied; /* why what the policy wanted last may not be; NULL: it may */
 };
 
 /* The attempt has failed. Blames the backend, unless the same one is tried again. body_whole: all

@@ -21,6 +21,21 @@ void plans_init(struct plans *plans, struct loop *loop, struct segment *segment,
     list_init(&plans->list);
 }
 
+/* Half of what is kept may come at once. */
+static struct plan_explain explain_of(const struct config *config)
+{
+    unsigned keep = config->admin.listen_count > 0 ? config->explain.keep : 0;
+    uint64_t span_us = config->explain.seconds_ms * 1000;
+
+    if (keep == 0)
+        return (struct plan_explain){0};
+    return (struct plan_explain){.keep = keep,
+                                 .slow_us = config->explain.slow_ms * 1000,
+                                 .span_us = span_us,
+                                 .each_us = keep > 1 ? 2 * span_us / keep : span_us,
+                                 .each_refused_us = 4 * span_us / DECISIONS_WRONG_MAX};
+}
+
 static void on_over(struct deadline *d)
 {
     plan_free(list_entry(d, struct plan, over));
@@ -47,6 +62,7 @@ struct plan *plan_new(struct plans *plans, const struct config *config, uint64_t
         .dones_bytes_max = dones_bytes_max(config),
         .edition = edition,
         .uses = 1,
+        .explain = explain_of(config),
     };
     deadline_init(&plan->over, on_over);
     list_init(&plan->exchanges);

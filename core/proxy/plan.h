@@ -25,6 +25,13 @@ struct plans {
     size_t dones_bytes;    /* proxy/done.c: what calls of on_done hold that await something */
 };
 
+/* Which requests are kept: proxy/explain.h. */
+struct plan_explain {
+    unsigned keep; /* 0: none */
+    uint64_t slow_us, span_us;
+    uint64_t each_us, each_refused_us; /* one in so many us, and the rest of span_us at once */
+};
+
 struct plan {
     struct plans *plans;
     const struct config *config;
@@ -32,6 +39,7 @@ struct plan {
     struct backends backends;
     struct parse_limits limits; /* of responses */
     bool takes_body_first;      /* before it asks the policy */
+    struct plan_explain explain;
     unsigned retry_after_s;     /* when a backend may be back */
     uint64_t edition;           /* which script it is: later ones have higher numbers */
     struct list_node node;      /* in plans->list */

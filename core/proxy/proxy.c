@@ -12,6 +12,7 @@ void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment,
         .slot = &segment->workers[worker],
         .worker = worker,
         .pools = {.loop = loop},
+        .explain = {.segment = segment, .worker = worker},
         /* Different in each worker and after each start of one. */
         .next_id = clock_wall_us() * SEGMENT_WORKERS_MAX + worker,
     };

@@ -7,6 +7,7 @@
 #include "base/allowance.h"
 #include "base/cipher.h"
 #include "base/list.h"
+#include "proxy/explain.h"
 #include "proxy/plan.h"
 #include "proxy/queue.h"
 #include "upstream/pool.h"
@@ -23,6 +24,7 @@ struct proxy {
     struct plans plans;          /* it, and those before it that requests still use */
     struct pools pools;
     struct allowance retries;
+    struct explain explain;
     struct queue queue;
 };
 

@@ -43,8 +43,10 @@ static void exchange_pass(struct exchange *e)
 }
 
 /* Its connection ends with it: what it still has to say would have to be waited for. */
-static void exchange_discard_response(struct exchange *e)
+static void exchange_discard_response(struct exchange *e, const char *said)
 {
+    e->last_try->said = said;
+    e->last_try->status = e->attempt.outgoing->head->status;
     exchange_end_try(e, ATTEMPT_DISCARDED);
     attempt_cancel(&e->attempt);
 }
@@ -69,7 +71,7 @@ static void exchange_repeat(struct exchange *e)
         exchange_pass(e);
         return;
     }
-    exchange_discard_response(e);
+    exchange_discard_response(e, judgement == JUDGE_NEXT ? "next" : "retry");
     exchange_enter(e, EXCHANGE_JUDGING);
     exchange_follow_judgement(e, judgement);
 }
@@ -85,7 +87,7 @@ void exchange_follow_review(struct exchange *e)
         exchange_repeat(e);
         break;
     case FACTS_REPLACE:
-        exchange_discard_response(e);
+        exchange_discard_response(e, "another answer");
         e->log.why = e->decision.why;
         exchange_respond(e);
         break;

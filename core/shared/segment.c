@@ -96,6 +96,7 @@ uint64_t segment_layout(void)
         offsetof(struct segment, events),
         offsetof(struct segment, changes),
         offsetof(struct segment, reloaded),
+        offsetof(struct segment, decisions),
         offsetof(struct segment, is_leaving),
     };
 

@@ -63,6 +63,9 @@ enum {
     EVENT_BYTES = 2048,
     CHANGES_KEPT = 8,
     RELOADED_BYTES = 1200,
+    DECISION_BYTES = 504, /* and 8 of its version */
+    DECISIONS_USUAL_MAX = 1024,
+    DECISIONS_WRONG_MAX = 256,
 };
 
 /* What one worker adds up for one backend, in a cache line of its own. Only that worker
@@ -190,6 +193,8 @@ struct segment_worker {
     struct recent calls, failed;         /* of the hooks; those that failed by the script's fault */
     _Atomic uint64_t policy_client;      /* whose call was the last one; 0: nobody's yet */
     _Atomic uint32_t policy_client_slot; /* recent_slot of when that was somebody else last */
+    /* Records that there ever were, and places that were ever used (shared/decisions.h). */
+    _Atomic uint32_t decisions[2], decisions_used[2];
 };
 
 /* A script that fails too often (shared/parking.h has the functions). */
@@ -282,6 +287,17 @@ struct segment_events {
     struct segment_event ring[EVENTS_KEPT];
 };
 
+/* How requests went, of one worker (shared/decisions.h has the functions). */
+struct segment_decision {
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t version; /* odd: being written; 0: none */
+    _Atomic uint64_t words[DECISION_BYTES / 8];
+};
+
+struct segment_decisions {
+    alignas(SEGMENT_APART) struct segment_decision usual[DECISIONS_USUAL_MAX];
+    struct segment_decision wrong[DECISIONS_WRONG_MAX];
+};
+
 struct segment {
 #if SEGMENT_LAYOUT != 1
     alignas(SEGMENT_APART) char moves[SEGMENT_APART]; /* all else lies elsewhere */
@@ -326,6 +342,7 @@ struct segment {
     struct segment_events events;
     struct segment_changes changes[SEGMENT_BACKENDS_MAX];
     struct segment_reloaded reloaded;
+    struct segment_decisions decisions[SEGMENT_WORKERS_MAX];
     _Atomic uint64_t log_level;  /* shared/events.h; 0: as each process was started */
     _Atomic uint32_t is_leaving; /* lb was asked to end: /ready says no from then on */
     /* The slot of each worker, + 1; 0: that of its number. The others are those of workers of a
@@ -350,6 +367,7 @@ SEGMENT_STANDS_APART(totals);
 SEGMENT_STANDS_APART(clients_by_address);
 SEGMENT_STANDS_APART(counters);
 SEGMENT_STANDS_APART(turns);
+SEGMENT_STANDS_APART(decisions);
 _Static_assert(offsetof(struct segment_backend, address_version) == SEGMENT_CACHE_LINE,
                "what is read with each request is one line");
 _Static_assert(sizeof(struct roster_entry) % 8 == 0, "it is read and written word by word");

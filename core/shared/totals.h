@@ -33,9 +33,12 @@ enum totals_count {
     TOTALS_3XX,
     TOTALS_4XX,
     TOTALS_5XX,
-    TOTALS_499,   /* the client left */
-    TOTALS_OTHER, /* an answer with no status that has a class */
-    TOTALS_HTTP2, /* requests over HTTP/2, whatever came of them */
+    TOTALS_499,             /* the client left */
+    TOTALS_OTHER,           /* an answer with no status that has a class */
+    TOTALS_HTTP2,           /* requests over HTTP/2, whatever came of them */
+    TOTALS_DECISIONS_USUAL, /* of how requests went: kept in that ring, in the other one, or not */
+    TOTALS_DECISIONS_WRONG,
+    TOTALS_DECISIONS_NOT,
     /* With each connection of a client. */
     TOTALS_CONNECTIONS,
     TOTALS_HTTP2_CONNECTIONS,

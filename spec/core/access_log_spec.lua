@@ -5,7 +5,8 @@ local core = require "spec.support.core"
 local shown_slowly = require "spec.support.shown"
 
 ffi.cdef [[
-struct access_try { struct access_try *next; const char *backend, *outcome; uint64_t us, span; };
+struct access_try { struct access_try *next; const char *backend, *outcome; uint64_t us, span;
+                    const void *compared; const char *error, *said, *then, *denied; unsigned status; };
 struct facts_pair { struct facts_pair *next; struct slice key, value; char *room; size_t room_bytes;
                      bool is_literal; };
 struct log_tls_client { struct slice error, subject; };
@@ -34,6 +35,8 @@ struct access_record {
   const char *note;
   const struct log_tls *tls;
   bool is_first;
+  unsigned available;
+  bool has_chosen, is_panic;
   int grpc_status;
 };
 void access_log_write(const struct access_record *);

@@ -39,6 +39,8 @@ struct facts_request {
   uint32_t allow_replay;
   int32_t vars;
   uint32_t finals;
+  uint32_t last;
+  void *compared;
   uint32_t by_fallback, is_trusted;
   void *explained;
   struct slice authority;
