@@ -153,6 +153,7 @@ function lb.every(seconds, fn, options) end
 ---@field timeout? number seconds
 ---@field tls? lb.TlsOptions
 ---@field headers? table<string, string|number>
+---@field via? string host:port or unix:/path to connect to, instead of the URL's host
 ---@field max_body? integer bytes
 ---@field body? string|number
 
@@ -164,6 +165,22 @@ function lb.every(seconds, fn, options) end
 ---@field status integer
 ---@field headers lb.Headers
 ---@field body string
+
+---@class (exact) lb.HttpLinesOptions
+---@field timeout? number seconds until the answer's head is there
+---@field silence? number seconds without a byte after which the answer is given up
+---@field tls? lb.TlsOptions
+---@field headers? table<string, string|number>
+---@field via? string host:port or unix:/path to connect to, instead of the URL's host
+---@field max_line? integer bytes
+
+---@class lb.HttpLines
+---@field status? integer nil: there was no answer
+---@field headers? lb.Headers
+---@field why? string what failed; nil: the answer was whole
+---@overload fun(): string?
+local lines = {}
+function lines:close() end
 
 ---@class lb.http
 lb.http = {}
@@ -181,6 +198,10 @@ function lb.http.post(url, options) end
 ---@return lb.HttpResponse?
 ---@return string? err
 function lb.http.request(request) end
+---@param url string
+---@param options? lb.HttpLinesOptions
+---@return lb.HttpLines
+function lb.http.lines(url, options) end
 
 ---@class (exact) lb.TcpOptions
 ---@field timeout? number seconds

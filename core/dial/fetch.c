@@ -95,6 +95,11 @@ void fetch_secure(struct fetch *f, const struct secured_wish *wish)
     f->dial.wish = f->wish;
 }
 
+const char *fetch_set_via(struct fetch *f, struct slice address)
+{
+    return address_parse(&f->to, address, false);
+}
+
 static void append_field(struct buffer *out, struct slice name, struct slice value)
 {
     buffer_append(out, name);
@@ -235,7 +240,10 @@ static void on_limit(struct deadline *deadline)
 {
     struct fetch *f = list_entry(deadline, struct fetch, limit);
 
-    dial_say_why(f->why, "timeout", "the answer took more than %g s", (double)f->timeout_ms / 1000);
+    dial_say_why(f->why, "timeout",
+                 f->on_part != NULL && f->has_head ? "no byte for %g s"
+                                                   : "the answer took more than %g s",
+                 (double)f->timeout_ms / 1000);
     fetch_end(f);
 }
 
@@ -245,7 +253,7 @@ static void on_body(struct parse *parse, struct slice piece)
 {
     struct fetch *f = list_entry(parse, struct fetch, response.parse);
 
-    f->is_too_large |= buffer_length(&f->body) + piece.length > f->body_max;
+    f->is_too_large |= f->on_part == NULL && buffer_length(&f->body) + piece.length > f->body_max;
     if (!f->is_too_large && !f->is_one_too_many)
         f->is_one_too_many = !held_append(&f->body, piece);
 }
@@ -261,7 +269,8 @@ static bool fetch_is_too_large(const struct fetch *f)
 {
     const struct response *r = &f->response;
 
-    return f->is_too_large || (r->framing == FRAMING_COUNTED && r->length > f->body_max);
+    return f->is_too_large ||
+           (f->on_part == NULL && r->framing == FRAMING_COUNTED && r->length > f->body_max);
 }
 
 /* False, and the fetch is over. */
@@ -280,6 +289,14 @@ static bool fetch_take(struct fetch *f, enum response_step step)
     return false;
 }
 
+/* Nothing is read until the owner asks for it: what is not read waits at the peer. */
+static void fetch_report_part(struct fetch *f)
+{
+    deadline_clear(&f->limit);
+    stream_pause(&f->link->stream);
+    f->on_part(f);
+}
+
 static void fetch_forget_sent(struct fetch *f)
 {
     if (stream_backlog(&f->link->stream) == 0) /* else it counts as long as the copy there does */
@@ -294,9 +311,14 @@ static void on_bytes(struct stream *s, struct slice bytes)
     if (!f->has_bytes)
         fetch_forget_sent(f);
     f->has_bytes = true;
-    do
+    do {
         step = response_feed(&f->response, &bytes);
-    while (fetch_take(f, step) && (bytes.length > 0 || step == RESPONSE_HEAD));
+        f->has_head |= step == RESPONSE_HEAD && f->response.parse.head.status >= 200;
+        if (!fetch_take(f, step))
+            return;
+    } while (bytes.length > 0 || step == RESPONSE_HEAD);
+    if (f->on_part != NULL && f->has_head)
+        fetch_report_part(f);
 }
 
 /* Was a kept link closed by the peer before it read the request (RFC 9112, 9.3.1)? Then the request
@@ -398,6 +420,13 @@ void fetch_start(struct fetch *f, size_t body_max, uint64_t timeout_ms)
     f->dial.waits = true;
     f->dial.rested_ms_max = f->is_safe ? KEPT_IDLE_MS : UNSAFE_RESTED_MS;
     dial_start(&f->dial, &f->to, timeout_ms);
+}
+
+void fetch_read_on(struct fetch *f, uint64_t silence_ms)
+{
+    f->timeout_ms = silence_ms;
+    deadline_set(f->loop, &f->limit, silence_ms);
+    stream_read(&f->link->stream);
 }
 
 void fetch_dispose(struct fetch *f)

@@ -12,6 +12,9 @@
  *
  * fetch_init, then the parts, then fetch_start, which ends in exactly one on_over, never inside
  * the call; fetch_dispose at any time, and then in silence.
+ *
+ * With on_part the body is taken as it comes: the owner consumes what is in body. The time limit
+ * ends with the head, and nothing is read until fetch_read_on.
  */
 #ifndef DIAL_FETCH_H
 #define DIAL_FETCH_H
@@ -24,6 +27,8 @@ enum { FETCH_BODY_MAX = 16 << 20, FETCH_FIELDS_MAX = 100 };
 
 struct fetch { /* embedded; stays in place until fetch_dispose */
     void (*on_over)(struct fetch *);
+    void (*on_part)(struct fetch *); /* NULL, or: there is the final head, or more of the body */
+    bool has_head;                   /* response.parse.head is the final one, until fetch_dispose */
     bool has_answer; /* response.parse.head and body are the answer, until fetch_dispose */
     struct response response;
     struct buffer body;
@@ -59,10 +64,14 @@ const char *fetch_set_url(struct fetch *, struct slice url) MUST_USE;
 /* Then, for https:// (fetch_is_secure). A wish without a name gets the URL's host. */
 void fetch_secure(struct fetch *, const struct secured_wish *);
 bool fetch_is_secure(const struct fetch *);
+/* Connects there, a proxy's address or a unix socket's path, and not to the URL's host. */
+const char *fetch_set_via(struct fetch *, struct slice address) MUST_USE;
 const char *fetch_add_field(struct fetch *, struct slice name, struct slice value) MUST_USE;
 /* Last. No body: body.start is NULL. */
 const char *fetch_set_body(struct fetch *, struct slice body) MUST_USE;
 void fetch_start(struct fetch *, size_t body_max, uint64_t timeout_ms);
+/* With on_part, after the head: another on_part or on_over follows, after so long at most. */
+void fetch_read_on(struct fetch *, uint64_t silence_ms);
 void fetch_dispose(struct fetch *); /* in any state */
 
 #endif

@@ -13,8 +13,9 @@ local error, next, pairs, rawget, setmetatable = error, next, pairs, rawget, set
 local tostring, type, unpack = inside.tostring, type, unpack
 
 local TIMEOUT_MAX = 3600
-local TCP_TIMEOUT, HTTP_TIMEOUT = 1, 5
+local TCP_TIMEOUT, HTTP_TIMEOUT, SILENCE = 1, 5, 60
 local BODY_BYTES, BODY_MAX, FIELDS_MAX = 1048576, 16777216, 100 -- core/dial/fetch.h
+local LINE_BYTES = 65536
 
 -- nil, or what is wrong with the options, in words.
 local function check_options(options, allowed)
@@ -27,9 +28,10 @@ local function check_options(options, allowed)
   end
 end
 
-local function check_timeout(timeout)
+local function check_timeout(timeout, name)
   if type(timeout) ~= "number" or not (timeout >= 0.001 and timeout <= TIMEOUT_MAX) then
-    return format("timeout is a number of seconds from 0.001 to %d, not %s", TIMEOUT_MAX, tostring(timeout))
+    return format("%s is a number of seconds from 0.001 to %d, not %s", name or "timeout", TIMEOUT_MAX,
+      tostring(timeout))
   end
 end
 
@@ -137,47 +139,69 @@ local function list_headers(headers)
   return list
 end
 
-local function check_request(options, allowed, method, url, timeout, max_body)
+-- What a request may be given, besides its URL.
+local REQUEST_OPTIONS = { timeout = true, headers = true, tls = true, via = true }
+
+local function options_with(more)
+  local allowed = {}
+  for name in pairs(REQUEST_OPTIONS) do allowed[name] = true end
+  for name in pairs(more) do allowed[name] = true end
+  return allowed
+end
+
+local function check_bytes(bytes, name)
+  if type(bytes) ~= "number" or not (bytes >= 0 and bytes <= BODY_MAX) or bytes % 1 ~= 0 then
+    return format("%s is a whole number of bytes from 0 to %d, not %s", name, BODY_MAX, tostring(bytes))
+  end
+end
+
+local function check_request(options, allowed, method, url, timeout)
   local wrong = check_options(options, allowed) or check_timeout(timeout)
     or options.tls ~= nil and check_tls(options.tls)
   if wrong then return wrong end
   if type(method) ~= "string" then return format("method is a text, not a %s", type(method)) end
   if type(url) ~= "string" then return format("url is a text, not a %s", type(url)) end
+  if options.via ~= nil and type(options.via) ~= "string" then
+    return format("via is a text, not a %s", type(options.via))
+  end
   if options.body ~= nil and type(options.body) ~= "string" and type(options.body) ~= "number" then
     return format("body is a text, not a %s", type(options.body))
   end
-  if type(max_body) ~= "number" or not (max_body >= 0 and max_body <= BODY_MAX) or max_body % 1 ~= 0 then
-    return format("max_body is a whole number of bytes from 0 to %d, not %s", BODY_MAX, tostring(max_body))
-  end
 end
 
--- A function that asks: `prepare` gives method, URL and options.
-local function asking(what, allowed, prepare)
+-- A function that asks: `prepare` gives method, URL and options. kind: "fetch" the answer whole, or
+-- its "lines".
+local function asking(what, kind, more, prepare)
+  local allowed, in_c = options_with(more), "http_" .. kind
+  local bytes_name = kind == "lines" and "max_line" or "max_body"
   return function(...)
     local method, url, options = prepare(...)
     local given = type(options) == "table" and options or {}
-    local timeout, max_body = given.timeout or HTTP_TIMEOUT, given.max_body or BODY_BYTES
-    local wrong = check_request(options, allowed, method, url, timeout, max_body)
+    local timeout, silence = given.timeout or HTTP_TIMEOUT, given.silence or SILENCE
+    local bytes = given[bytes_name] or (kind == "lines" and LINE_BYTES or BODY_BYTES)
+    local wrong = check_request(options, allowed, method, url, timeout) or check_bytes(bytes, bytes_name)
+      or check_timeout(silence, "silence")
     if wrong then complain("%s: %s", what, wrong) end
     local headers, why = list_headers(given.headers or {})
     if not headers then complain("%s: %s", what, why) end
-    if not host.http_fetch then complain("%s may be called in hooks only, and in lb.after(0, f)", what) end
+    if not host[in_c] then complain("%s may be called in hooks only, and in lb.after(0, f)", what) end
     local body = type(given.body) == "number" and tostring(given.body) or given.body
     local name, ca, cert, key, verify = tls_arguments(given.tls)
-    return host.http_fetch(method, url, timeout, max_body, body, name, ca, cert, key, verify, unpack(headers))
+    return host[in_c](method, url, timeout, bytes, body, given.via, silence, name, ca, cert, key, verify,
+      unpack(headers))
   end
 end
 
+local function get(url, options) return "GET", url, options or {} end
+
 lb.http = locked("lb.http", {
-  get = asking("lb.http.get", { timeout = true, headers = true, max_body = true, tls = true }, function(url, options)
-    return "GET", url, options or {}
-  end),
-  post = asking("lb.http.post", { timeout = true, headers = true, max_body = true, body = true, tls = true },
+  get = asking("lb.http.get", "fetch", { max_body = true }, get),
+  post = asking("lb.http.post", "fetch", { max_body = true, body = true },
     function(url, options) return "POST", url, options or {} end),
-  request = asking("lb.http.request",
-    { timeout = true, headers = true, max_body = true, body = true, method = true, url = true, tls = true },
+  request = asking("lb.http.request", "fetch", { max_body = true, body = true, method = true, url = true },
     function(options)
       if type(options) ~= "table" then return "GET", "", options end
       return options.method or "GET", options.url, options
     end),
+  lines = asking("lb.http.lines", "lines", { max_line = true, silence = true }, get),
 })

@@ -1,17 +1,15 @@
 /*
- * lb.http: requests of scripts.
+ * lb.http: requests of scripts whose answers are wanted whole.
  */
+#include "script/http_client.h"
+
 #include "base/mem.h"
-#include "dial/fetch.h"
 #include "lua/sandbox.h"
 #include "script/await.h"
 #include "script/tls_options.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
-
-/* The arguments of http_fetch; names and values of fields follow, in turn. */
-enum { METHOD = 1, URL, TIMEOUT, BODY_MAX, BODY, TLS, FIELDS = TLS + TLS_OPTIONS };
 
 struct call {
     struct fetch fetch;
@@ -82,8 +80,7 @@ static void set_joined(lua_State *lua, int headers, struct slice name, struct sl
     lua_rawset(lua, headers);
 }
 
-/* By lower-case names. */
-static void push_headers(lua_State *lua, const struct head *head)
+void http_push_headers(lua_State *lua, const struct head *head)
 {
     int headers = lua_gettop(lua) + 1, lists = headers + 1;
 
@@ -115,7 +112,7 @@ static void push_answer(lua_State *lua, const struct fetch *f)
     lua_createtable(lua, 0, 3);
     lua_pushinteger(lua, (lua_Integer)f->response.parse.head.status);
     lua_setfield(lua, -2, "status");
-    push_headers(lua, &f->response.parse.head);
+    http_push_headers(lua, &f->response.parse.head);
     lua_setfield(lua, -2, "headers");
     lua_pushlstring(lua, body.start, body.length);
     lua_setfield(lua, -2, "body");
@@ -153,9 +150,9 @@ static struct slice slice_at(lua_State *lua, int index)
 static const char *call_secure(lua_State *lua, struct fetch *f, int *which)
 {
     struct secured_wish wish;
-    bool is_given = tls_options_read(lua, TLS, &wish);
+    bool is_given = tls_options_read(lua, HTTP_TLS, &wish);
 
-    *which = TLS;
+    *which = HTTP_TLS;
     if (!fetch_is_secure(f))
         return is_given ? "these options are for https:// only" : NULL;
     if (!tls_options_name_is_right(&wish))
@@ -164,33 +161,51 @@ static const char *call_secure(lua_State *lua, struct fetch *f, int *which)
     return NULL;
 }
 
-/* NULL, or what is wrong with which argument. */
-static const char *call_fill(lua_State *lua, struct fetch *f, int *which)
+static const char *call_set_via(lua_State *lua, struct fetch *f, int *which)
 {
-    const char *wrong = fetch_set_method(f, slice_at(lua, *which = METHOD));
+    struct slice via = slice_at(lua, HTTP_VIA);
 
-    if (wrong == NULL)
-        wrong = fetch_set_url(f, slice_at(lua, *which = URL));
-    if (wrong == NULL)
-        wrong = call_secure(lua, f, which);
-    for (int i = FIELDS; wrong == NULL && i + 1 <= lua_gettop(lua); i += 2)
-        wrong = fetch_add_field(f, slice_at(lua, *which = i), slice_at(lua, i + 1));
-    return wrong != NULL ? wrong : fetch_set_body(f, slice_at(lua, *which = BODY));
+    *which = HTTP_VIA;
+    return via.start != NULL ? fetch_set_via(f, via) : NULL;
 }
 
-static int push_refusal(lua_State *lua, int which, const char *wrong)
+const char *http_fill(lua_State *lua, struct fetch *f, int *which)
 {
-    static const char *const names[FIELDS] = {
-        [METHOD] = "method", [URL] = "url", [BODY] = "body", [TLS] = "tls"};
-    struct slice name = slice_at(lua, which);
-    char text[256];
+    const char *wrong = fetch_set_method(f, slice_at(lua, *which = HTTP_METHOD));
 
-    if (which >= FIELDS)
-        snprintf(text, sizeof text, "header: '%.*s': %s",
+    if (wrong == NULL)
+        wrong = fetch_set_url(f, slice_at(lua, *which = HTTP_URL));
+    if (wrong == NULL)
+        wrong = call_secure(lua, f, which);
+    if (wrong == NULL)
+        wrong = call_set_via(lua, f, which);
+    for (int i = HTTP_FIELDS; wrong == NULL && i + 1 <= lua_gettop(lua); i += 2)
+        wrong = fetch_add_field(f, slice_at(lua, *which = i), slice_at(lua, i + 1));
+    return wrong != NULL ? wrong : fetch_set_body(f, slice_at(lua, *which = HTTP_BODY));
+}
+
+void http_say_wrong(char text[HTTP_WRONG_BYTES], lua_State *lua, int which, const char *wrong)
+{
+    static const char *const names[HTTP_FIELDS] = {[HTTP_METHOD] = "method",
+                                                   [HTTP_URL] = "url",
+                                                   [HTTP_BODY] = "body",
+                                                   [HTTP_VIA] = "via",
+                                                   [HTTP_TLS] = "tls"};
+    struct slice name = slice_at(lua, which);
+
+    if (which >= HTTP_FIELDS)
+        snprintf(text, HTTP_WRONG_BYTES, "header: '%.*s': %s",
                  (int)(name.length < 64 ? name.length : 64), name.start, wrong);
     else
-        snprintf(text, sizeof text, "%s: %s", wrong == held_too_many ? "limit" : names[which],
+        snprintf(text, HTTP_WRONG_BYTES, "%s: %s", wrong == held_too_many ? "limit" : names[which],
                  wrong);
+}
+
+static int push_wrong(lua_State *lua, int which, const char *wrong)
+{
+    char text[HTTP_WRONG_BYTES];
+
+    http_say_wrong(text, lua, which, wrong);
     lua_pushnil(lua);
     lua_pushstring(lua, text);
     return 2;
@@ -200,7 +215,8 @@ static int push_refusal(lua_State *lua, int which, const char *wrong)
  * there is a call to free. */
 static int http_fetch(lua_State *lua)
 {
-    double timeout = luaL_checknumber(lua, TIMEOUT), body_max = luaL_checknumber(lua, BODY_MAX);
+    double timeout = luaL_checknumber(lua, HTTP_TIMEOUT);
+    double body_max = luaL_checknumber(lua, HTTP_BYTES);
     const char *wrong;
     struct call *c;
     int which;
@@ -211,10 +227,10 @@ static int http_fetch(lua_State *lua)
     c->await.cancel = call_cancel;
     fetch_init(&c->fetch, await_loop(lua));
     c->fetch.on_over = on_over;
-    wrong = call_fill(lua, &c->fetch, &which);
+    wrong = http_fill(lua, &c->fetch, &which);
     if (wrong != NULL) {
         call_free(c);
-        return push_refusal(lua, which, wrong); /* in static words */
+        return push_wrong(lua, which, wrong); /* in static words */
     }
     fetch_start(&c->fetch, (size_t)body_max, (uint64_t)(timeout * 1000 + 0.5));
     return await_begin(lua, &c->await);

@@ -197,6 +197,7 @@ static int push_hooks_inside(lua_State *lua)
     sleep_offer(lua);
     tcp_client_offer(lua);
     http_client_offer(lua);
+    http_lines_offer(lua);
     return 0;
 }
 

@@ -4,7 +4,7 @@
 --       the response; or nil, "what went wrong"
 --   world.tcp  = function(address) return function(sent) return "+PONG\r\n" end end
 --       what the peer answers to each send (nil: nothing); or no peer: nil, "what went wrong"
---   world.requests     what went out: { method, url, headers, body, timeout, max_body, tls } each
+--   world.requests     what went out: { method, url, headers, body, timeout, .. } each
 --
 -- Without them nothing is there: nil, "refused".
 
@@ -13,7 +13,21 @@ local fake_headers = require "spec.support.fake_headers"
 local fake_clients = {}
 
 local REQUEST = { method = true, url = true, headers = true, body = true, timeout = true, max_body = true,
-  tls = true }
+  tls = true, via = true }
+local LINES = { headers = true, timeout = true, silence = true, max_line = true, tls = true, via = true }
+
+-- The lines of an answer, or none and why.
+local function lines_of(answer, why)
+  local rest = answer and answer.body or ""
+  local lines = { status = answer and answer.status, headers = answer and answer.headers, why = why }
+  function lines.close() rest = "" end
+  return setmetatable(lines, { __call = function()
+    if rest == "" then return nil end
+    local line, after = rest:match "^([^\n]*)\n?(.*)$"
+    rest = after
+    return (line:gsub("\r$", ""))
+  end })
+end
 
 function fake_clients.http(world)
   local http = {}
@@ -39,6 +53,16 @@ function fake_clients.http(world)
     end
   end
   http.get, http.post = with "GET", with "POST"
+  function http.lines(url, given)
+    for name in pairs(given or {}) do
+      assert(LINES[name], "lb.http.lines has no option '" .. tostring(name) .. "'")
+    end
+    local request = { url = url }
+    for name, value in pairs(given or {}) do
+      if REQUEST[name] then request[name] = value end
+    end
+    return lines_of(http.request(request))
+  end
   return http
 end
 
