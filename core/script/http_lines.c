@@ -1,5 +1,5 @@
 /*
- * lb.http.lines: an answer whose lines are taken as they come, such as a watch that lasts for hours.
+ * lb.http.lines: an answer whose lines are taken as they come, such as a watch that lasts long.
  *
  *   called: dialling, asking --head--> resting --call, no whole line--> reading
  *               |                        ^                                |  |
