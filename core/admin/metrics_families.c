@@ -209,6 +209,15 @@ static void put_pending(struct metrics *m, unsigned slot, struct slice label)
     metrics_put(m, label, SLICE(""), numbers_pending(m->segment, slot));
 }
 
+static void put_connections(struct metrics *m, unsigned slot, struct slice label)
+{
+    uint64_t open, idle;
+
+    numbers_connections(m->segment, slot, &open, &idle);
+    metrics_put(m, label, SLICE("state=\"idle\""), idle);
+    metrics_put(m, label, SLICE("state=\"busy\""), open - idle);
+}
+
 static void put_weight(struct metrics *m, unsigned slot, struct slice label)
 {
     struct roster_entry who;
@@ -406,6 +415,8 @@ const struct metrics_family metrics_families[] = {
     BACKEND("lb_backend_in_flight", "Tries under way.", METRICS_GAUGE, put_in_flight),
     BACKEND("lb_backend_pending", "Those without the head of a response.", METRICS_GAUGE,
             put_pending),
+    BACKEND("lb_backend_connections", "Connections there that no request has, and others.",
+            METRICS_GAUGE, put_connections),
     BACKEND("lb_backend_weight", "The weight as it is now.", METRICS_GAUGE, put_weight),
     BACKEND("lb_backend_latency_seconds", "ewma_ms, in seconds.", METRICS_GAUGE, put_latency),
     BACKEND("lb_backend_error_ratio", "error_rate: 0 to 1.", METRICS_GAUGE, put_errors),

@@ -11,7 +11,7 @@ void proxy_init(struct proxy *proxy, struct loop *loop, struct segment *segment,
         .loop = loop,
         .slot = &segment->workers[worker],
         .worker = worker,
-        .pools = {.loop = loop},
+        .pools = {.loop = loop, .segment = segment, .worker = worker},
         .explain = {.segment = segment, .worker = worker},
         /* Different in each worker and after each start of one. */
         .next_id = clock_wall_us() * SEGMENT_WORKERS_MAX + worker,

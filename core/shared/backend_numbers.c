@@ -57,6 +57,30 @@ void numbers_note_outcome(struct segment *s, struct segment_share *share,
     STORE(*count, LOAD(*count) + 1);
 }
 
+struct segment_pool *numbers_pool(struct segment *s, unsigned worker, unsigned slot)
+{
+    CHECK(worker < SEGMENT_WORKERS_MAX && slot < SEGMENT_BACKENDS_MAX);
+    return &s->pools[worker][slot];
+}
+
+void numbers_note_open(struct segment_pool *pool, int more)
+{
+    STORE(pool->open, LOAD(pool->open) + (uint32_t)more);
+}
+
+void numbers_note_idle(struct segment_pool *pool, int more)
+{
+    STORE(pool->idle, LOAD(pool->idle) + (uint32_t)more);
+}
+
+void numbers_forget_pool(struct segment_pool *pool)
+{
+    if (LOAD(pool->open) == 0 && LOAD(pool->idle) == 0)
+        return; /* so that no page is made of what was never written */
+    STORE(pool->open, 0);
+    STORE(pool->idle, 0);
+}
+
 static void forget_attempts(struct segment_share *share)
 {
     atomic_store(&share->in_flight, 0);
@@ -134,6 +158,21 @@ static const struct segment_misses *misses_seen(const struct segment *s, unsigne
                                                 unsigned slot)
 {
     return LOAD(s->shares[worker][slot].has_misses) != 0 ? &s->misses[worker][slot] : NULL;
+}
+
+/* Between two stores of a worker an idle one may be no more. */
+void numbers_connections(const struct segment *s, unsigned slot, uint64_t *open, uint64_t *idle)
+{
+    unsigned workers = segment_workers(s);
+
+    CHECK(slot < SEGMENT_BACKENDS_MAX);
+    *open = *idle = 0;
+    for (unsigned i = 0; i < workers; i++) {
+        uint32_t there = LOAD(s->pools[i][slot].open), rests = LOAD(s->pools[i][slot].idle);
+
+        *open += there;
+        *idle += rests < there ? rests : there;
+    }
 }
 
 uint64_t numbers_failures(const struct segment *s, unsigned slot)

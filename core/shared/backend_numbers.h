@@ -37,6 +37,11 @@ void numbers_note_failure(struct segment *, struct segment_share *, double ms, u
 /* A script that has the backend is in use from now on; and no longer. */
 void numbers_hold(struct segment_share *);
 void numbers_release(struct segment_share *);
+/* Connections there: so many more, or fewer. */
+struct segment_pool *numbers_pool(struct segment *, unsigned worker, unsigned slot);
+void numbers_note_open(struct segment_pool *, int more);
+void numbers_note_idle(struct segment_pool *, int more);
+void numbers_forget_pool(struct segment_pool *);    /* its worker died */
 void numbers_forget_worker(struct segment_share *); /* it died: attempts, and what it held */
 
 /* --- for all --- */
@@ -44,6 +49,7 @@ void numbers_forget_worker(struct segment_share *); /* it died: attempts, and wh
 uint32_t numbers_in_flight(const struct segment *, unsigned slot);
 uint32_t numbers_pending(const struct segment *, unsigned slot);
 uint64_t numbers_requests(const struct segment *, unsigned slot);
+void numbers_connections(const struct segment *, unsigned slot, uint64_t *open, uint64_t *idle);
 uint64_t numbers_failures(const struct segment *, unsigned slot);
 /* How many attempts have ended in each way. */
 void numbers_outcomes(const struct segment *, unsigned slot, uint64_t sums[ATTEMPT_OUTCOMES]);

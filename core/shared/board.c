@@ -398,8 +398,10 @@ void board_forget_worker(struct segment *s, unsigned worker)
     unsigned count = atomic_load(&s->backends_count);
 
     CHECK(worker < SEGMENT_WORKERS_MAX);
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         numbers_forget_worker(&s->shares[worker][i]);
+        numbers_forget_pool(&s->pools[worker][i]);
+    }
     queued_forget_worker(s, worker);
     for (unsigned i = 0; i < count; i++)
         atomic_store(&segment_backend(s, i)->trial_until_ms, 0);

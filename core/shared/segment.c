@@ -83,6 +83,7 @@ uint64_t segment_layout(void)
         offsetof(struct segment, shares),
         offsetof(struct segment, misses),
         offsetof(struct segment, totals),
+        offsetof(struct segment, pools),
         offsetof(struct segment, clients_by_address),
         offsetof(struct segment, counters),
         offsetof(struct segment, turns),

@@ -90,6 +90,12 @@ struct segment_misses {
     _Atomic uint64_t by_outcome[ATTEMPT_OUTCOMES];
 };
 
+/* Connections of one worker to one backend. */
+struct segment_pool {
+    _Atomic uint32_t open; /* in any state */
+    _Atomic uint32_t idle; /* those of them that no request has */
+};
+
 /* See shared/totals.h. */
 struct segment_totals {
     alignas(SEGMENT_APART) struct totals totals;
@@ -324,6 +330,7 @@ struct segment {
     alignas(SEGMENT_APART) struct segment_share shares[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
     struct segment_misses misses[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
     struct segment_totals totals[SEGMENT_PROCESSES];
+    alignas(SEGMENT_APART) struct segment_pool pools[SEGMENT_WORKERS_MAX][SEGMENT_BACKENDS_MAX];
     struct segment_clients_by_address clients_by_address[SEGMENT_WORKERS_MAX];
     /* Written by any worker, as scripts may ask for it with each request. */
     struct segment_counter counters[SEGMENT_COUNTERS_MAX];
@@ -364,6 +371,7 @@ SEGMENT_STANDS_APART(workers);
 SEGMENT_STANDS_APART(shares);
 SEGMENT_STANDS_APART(misses);
 SEGMENT_STANDS_APART(totals);
+SEGMENT_STANDS_APART(pools);
 SEGMENT_STANDS_APART(clients_by_address);
 SEGMENT_STANDS_APART(counters);
 SEGMENT_STANDS_APART(turns);

@@ -42,6 +42,7 @@ struct h1_connection {
     bool sends_in_chunks;
     bool is_reused; /* it has served a request before */
     bool is_unusable;
+    bool is_idle; /* the pool's */
 };
 
 /* Begins to connect, and to shake hands if target is not NULL; on_opened says what came of it.

@@ -21,6 +21,13 @@ static struct backend_h2 *of_stream(struct stream *s)
     return list_entry(s, struct backend_h2, stream);
 }
 
+static void note_idle(struct backend_h2 *c, bool is_idle)
+{
+    if (c->is_idle != is_idle)
+        c->sharing->events->on_idle(c->sharing->owner, is_idle ? 1 : -1);
+    c->is_idle = is_idle;
+}
+
 /* --- its end --- */
 
 static void backend_h2_leave(struct backend_h2 *c, const char *why)
@@ -28,6 +35,7 @@ static void backend_h2_leave(struct backend_h2 *c, const char *why)
     if (c->stream.is_closing)
         return;
     c->opening = NULL;
+    note_idle(c, false);
     list_remove(&c->node);
     deadline_clear(&c->rest);
     deadline_clear(&c->pong);
@@ -100,6 +108,7 @@ bool backend_h2_has_room(const struct backend_h2 *c)
 void backend_h2_note_stream(struct backend_h2 *c)
 {
     c->streams++;
+    note_idle(c, false);
     deadline_clear(&c->rest);
     list_remove(&c->node);
     list_prepend(&c->sharing->connections, &c->node);
@@ -112,6 +121,12 @@ static void backend_h2_doubt(struct backend_h2 *c)
         return;
     h2_ping(&c->wire);
     deadline_set(c->stream.loop, &c->pong, c->sharing->connect_ms);
+}
+
+static void backend_h2_rest(struct backend_h2 *c)
+{
+    note_idle(c, true);
+    deadline_set(c->stream.loop, &c->rest, c->sharing->idle_ms);
 }
 
 void backend_h2_note_end(struct backend_h2 *c, bool was_late)
@@ -127,7 +142,7 @@ void backend_h2_note_end(struct backend_h2 *c, bool was_late)
     if (c->streams == 0 && (!takes_streams(c) || c->sharing->is_closing))
         backend_h2_retire(c);
     else if (c->streams == 0)
-        deadline_set(c->stream.loop, &c->rest, c->sharing->idle_ms);
+        backend_h2_rest(c);
     sharing_on_room(c->sharing);
 }
 
@@ -273,6 +288,6 @@ void backend_h2_begin(struct backend_h2 *c)
     c->is_begun = true;
     h2_begin(&c->wire, &c->stream, &h2_kind, c, HEAD_MAX);
     list_prepend(&c->sharing->connections, &c->node);
-    deadline_set(c->stream.loop, &c->rest, c->sharing->idle_ms);
+    backend_h2_rest(c);
     stream_read(&c->stream);
 }

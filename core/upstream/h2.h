@@ -22,9 +22,10 @@
 struct backend_h2;
 struct sharing;
 
-struct sharing_events {             /* its pool's; owner is sharing->owner */
-    void (*on_begun)(void *owner);  /* one connection more */
-    void (*on_closed)(void *owner); /* one less; the pool may go, and the sharing with it */
+struct sharing_events {                     /* its pool's; owner is sharing->owner */
+    void (*on_begun)(void *owner);          /* one connection more */
+    void (*on_closed)(void *owner);         /* one less; the pool may go, and the sharing with it */
+    void (*on_idle)(void *owner, int more); /* so many more, or fewer, have no stream */
     /* There are no more descriptors: closes one. False: there is none to close. */
     bool (*make_room)(void *owner);
 };
@@ -89,6 +90,7 @@ struct backend_h2 {
     unsigned streams;                /* that somebody has */
     unsigned late;                   /* streams given up for their deadline since anything came */
     bool is_begun;                   /* connected: wire is in use */
+    bool is_idle;                    /* it is counted as idle */
     bool is_closed;                  /* it waits for its last stream to be given back */
     bool has_served;
     const char *tls_fault; /* static; NULL: its TLS has not failed */

@@ -1,16 +1,18 @@
 #include "upstream/pool.h"
 
 #include "base/mem.h"
+#include "shared/backend_numbers.h"
 #include "upstream/h1.h"
 
 enum { IDLE_CONNECTIONS_MAX = 1024 };
 
-static struct pool *pool_new(struct pools *pools)
+static struct pool *pool_new(struct pools *pools, unsigned slot)
 {
     struct pool *pool = mem_zalloc(sizeof *pool);
 
     pool->all = pools;
     pool->loop = pools->loop;
+    pool->shown = numbers_pool(pools->segment, pools->worker, slot);
     list_init(&pool->idle);
     list_init(&pool->back);
     list_init(&pool->bound);
@@ -30,10 +32,30 @@ static void pool_free_if_over(struct pool *pool)
     mem_free(pool);
 }
 
+static void note_open(struct pool *pool)
+{
+    pool->connections++;
+    numbers_note_open(pool->shown, 1);
+}
+
+static void note_closed(struct pool *pool)
+{
+    pool->connections--;
+    numbers_note_open(pool->shown, -1);
+    pool_free_if_over(pool);
+}
+
+static void note_idle(struct h1_connection *c, bool is_idle)
+{
+    if (c->is_idle != is_idle)
+        numbers_note_idle(c->pool->shown, is_idle ? 1 : -1);
+    c->is_idle = is_idle;
+}
+
 static void on_closed(struct h1_connection *c)
 {
-    c->pool->connections--;
-    pool_free_if_over(c->pool);
+    note_idle(c, false);
+    note_closed(c->pool);
 }
 
 static void close_all(struct list_node *list)
@@ -58,7 +80,7 @@ struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t idle_ms)
     CHECK(slot < SEGMENT_BACKENDS_MAX);
     pool = &pools->list[slot];
     if (*pool == NULL)
-        *pool = pool_new(pools);
+        *pool = pool_new(pools, slot);
     (*pool)->uses++;
     (*pool)->idle_ms = idle_ms;
     return *pool;
@@ -66,15 +88,17 @@ struct pool *pools_use(struct pools *pools, unsigned slot, uint64_t idle_ms)
 
 static void on_shared_begun(void *owner)
 {
-    ((struct pool *)owner)->connections++;
+    note_open(owner);
 }
 
 static void on_shared_closed(void *owner)
 {
-    struct pool *pool = owner;
+    note_closed(owner);
+}
 
-    pool->connections--;
-    pool_free_if_over(pool);
+static void on_shared_idle(void *owner, int more)
+{
+    numbers_note_idle(((struct pool *)owner)->shown, more);
 }
 
 static bool make_room(void *owner)
@@ -86,8 +110,10 @@ static bool make_room(void *owner)
 
 void pool_share(struct pool *pool, uint32_t streams_max)
 {
-    static const struct sharing_events events = {
-        .on_begun = on_shared_begun, .on_closed = on_shared_closed, .make_room = make_room};
+    static const struct sharing_events events = {.on_begun = on_shared_begun,
+                                                 .on_closed = on_shared_closed,
+                                                 .on_idle = on_shared_idle,
+                                                 .make_room = make_room};
 
     if (pool->sharing == NULL) {
         pool->sharing = mem_zalloc(sizeof *pool->sharing);
@@ -140,6 +166,12 @@ static struct h1_connection *find_bound(const struct pool *pool, struct bond *bo
     return NULL;
 }
 
+static void lend(struct h1_connection *c, bool was_looked_at)
+{
+    note_idle(c, false);
+    h1_wake(c, was_looked_at);
+}
+
 /* It is looked at always: a client that has one usually sends what must not go out twice. */
 static struct h1_connection *take_bound(struct pool *pool, struct bond *bonds)
 {
@@ -151,7 +183,7 @@ static struct h1_connection *take_bound(struct pool *pool, struct bond *bonds)
         h1_close(c);
         return NULL;
     }
-    h1_wake(c, true);
+    lend(c, true);
     return c;
 }
 
@@ -175,11 +207,11 @@ struct outgoing *pool_take(struct pool *pool, const struct outgoing_request *req
             return NULL;
         c = list_entry(from->next, struct h1_connection, node);
         if (was_polled && request->may_repeat && poll_is_fresh(pool->loop, now_us)) {
-            h1_wake(c, false);
+            lend(c, false);
             return &c->half;
         }
         if (!h1_is_stale(c)) {
-            h1_wake(c, true);
+            lend(c, true);
             return &c->half;
         }
         h1_close(c);
@@ -268,6 +300,7 @@ static void pool_return_connection(struct outgoing *o)
         return;
     }
     h1_rest(c, pool->idle_ms);
+    note_idle(c, true);
     pool_settle(pool);
     if (c->bonds != NULL)
         pool_keep_bound(pool, c);
@@ -359,7 +392,7 @@ static int lease_connect(struct lease *lease, void **connection)
     struct tls_target *target = tls_target_is_set(&pool->target) ? &pool->target : NULL;
     int status = h1_open(&c, pool, pool->loop, lease->opening.to, target, &h1_events, lease);
 
-    pool->connections++; /* on_closed comes, too, if it could not begin to open */
+    note_open(pool); /* on_closed comes, too, if it could not begin to open */
     *connection = c;
     return status;
 }

@@ -35,8 +35,11 @@
 #include "upstream/h2.h"
 #include "upstream/outgoing.h"
 
-struct pools { /* of a worker; all zero at first, but for the loop, make_room and its owner */
+struct
+    pools { /* of a worker; all zero at first, but for the first three, make_room and its owner */
     struct loop *loop;
+    struct segment *segment;
+    unsigned worker;
     /* There are no more descriptors: closes one. False: there is none to close. */
     bool (*make_room)(struct pools *);
     void *owner;
@@ -48,14 +51,16 @@ struct pool {
     struct pools *all;
     struct loop *loop;
     uint64_t idle_ms;
-    struct list_node idle;    /* those that were idle during the last poll, last used first */
-    struct list_node back;    /* those that came back since, the same */
-    struct list_node bound;   /* those that serve one client only, the same */
-    uint64_t settled_poll;    /* up to which that is true */
-    unsigned connections;     /* in any state, until their close is over */
-    unsigned uses;            /* by scripts */
-    unsigned waiting;         /* requests that have found the backend full, for proxy/queue.c */
-    uint32_t address_version; /* of the copy, for upstream/backend.c; 0: none */
+    struct list_node idle;      /* those that were idle during the last poll, last used first */
+    struct list_node back;      /* those that came back since, the same */
+    struct list_node bound;     /* those that serve one client only, the same */
+    uint64_t settled_poll;      /* up to which that is true */
+    struct segment_pool *shown; /* where others see how many it has: a closing pool of that slot may
+                                 * count there, too */
+    unsigned connections;       /* in any state, until their close is over */
+    unsigned uses;              /* by scripts */
+    unsigned waiting;           /* requests that have found the backend full, for proxy/queue.c */
+    uint32_t address_version;   /* of the copy, for upstream/backend.c; 0: none */
     struct sockaddr_in6 address;
     struct sockaddr_in6 detour; /* served when that one failed; AF_UNSPEC: none */
     struct opening_account openings;
