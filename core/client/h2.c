@@ -174,6 +174,22 @@ static void h2_client_fail_head(struct client *c)
     h2_client_give_up(c, why);
 }
 
+void h2_client_fail_memory(struct client *c)
+{
+    static const char why[] = "limits.memory";
+    uint32_t begun = h2_request_begun(&c->h2->wire);
+
+    if (begun != 0)
+        client_stream_note_bad(c, begun, INCOMING_NO_MEMORY, why);
+    h2_goaway(&c->h2->wire, H2_ENHANCE_YOUR_CALM, why);
+    h2_lose(&c->h2->wire, why);
+    stream_flush(&c->stream);
+    if (stream_backlog(&c->stream) > 0)
+        client_reset(c);
+    else
+        client_close(c);
+}
+
 /* It has used up its window, and no more credit will come. */
 static bool h2_client_is_stuck(const struct client_stream *s)
 {

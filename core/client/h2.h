@@ -63,8 +63,10 @@ void h2_client_take_end(struct client *);
 /* Two GOAWAYs: what is under way is answered, and what the client sends before it hears of it. */
 void h2_client_drain(struct client *);
 void h2_client_say_end(struct client *); /* GOAWAY leaves now; the caller closes */
-void h2_client_lose(struct client *);    /* it closes: all exchanges hear that the client is gone */
-void h2_client_free(struct client *);    /* it has closed */
+/* Memory is full: half a head, or what the client does not take, is too much. It ends. */
+void h2_client_fail_memory(struct client *);
+void h2_client_lose(struct client *); /* it closes: all exchanges hear that the client is gone */
+void h2_client_free(struct client *); /* it has closed */
 void h2_client_note_cut(struct client *); /* it will be closed by us: draining took too long */
 bool h2_client_rests(const struct client *);
 void h2_client_note_stream(struct client *); /* the first is there, or the last has gone */

@@ -86,6 +86,8 @@ static void client_end_request(struct client *c, struct incoming *of_h2)
 
     if (of_h2 != NULL)
         client_stream_end_request(client_stream_of(of_h2));
+    else if (c->state == CLIENT_H2)
+        h2_client_fail_memory(c);
     else if (c->state == CLIENT_HEAD)
         client_fail_head(c, INCOMING_NO_MEMORY, "limits.memory");
     else if (in != NULL && !in->is_done)
