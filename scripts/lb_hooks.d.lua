@@ -115,6 +115,12 @@ function ctx:no_log() end
 ---@param key string
 ---@param value string|number|boolean
 function ctx:explain(key, value) end
+---For `lb explain`: the numbers of the backend that is returned, and of another one.
+---@param one lb.Backend
+---@param value number
+---@param other? lb.Backend
+---@param others? number
+function ctx:compared(one, value, other, others) end
 ---@param answer lb.Respond
 ---@return lb.Answer
 function ctx:respond(answer) end

@@ -25,8 +25,10 @@ return lb.script({}, function()
         other = two ~= one and two or three
         return other and cost(other, one, 1) * FAR < cost(one, other, 0) and other or one
       end
-      local a, b = cost(one, other, 0) ^ 2, cost(other, one, 0) ^ 2
-      return ctx:random() * (a + b) < a and other or one
+      local a, b = cost(one, other, 0), cost(other, one, 0)
+      if ctx:random() * (a ^ 2 + b ^ 2) < a ^ 2 then one, a, other, b = other, b, one, a end
+      ctx:compared(one, a, other, b)                   -- for lb explain
+      return one
     end,
   }
 end)

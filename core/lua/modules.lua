@@ -80,13 +80,14 @@ local SETTINGS = {}
 for _, name in ipairs {
   "listen", "admin", "backends", "workers", "fallback", "trusted_proxies", "forwarded", "trace", "via", "body_first",
   "tracing", "reuse", "pages", "log", "tls", "health", "timeouts", "limits", "script", "init", "choose",
-  "on_response", "on_failure", "on_done", "on_health",
+  "on_response", "on_failure", "on_done", "on_health", "drain", "h2", "explain",
 } do
   SETTINGS[name] = true
 end
 
 local MERGED = {
   health = true, timeouts = true, limits = true, script = true, pages = true, log = true, tls = true,
+  explain = true,
 }
 
 local function kind_of(value) return type(value) == "nil" and "nothing" or "a " .. type(value) end

@@ -4,7 +4,8 @@
 local inside = ...
 
 local C, policies, lists = inside.ffi.C, inside.policies, inside.list_methods
-local source_of = inside.turns.source_of
+local turns = inside.turns
+local source_of = turns.source_of
 local floor, setmetatable = math.floor, setmetatable
 
 inside.ffi.cdef [[
@@ -27,7 +28,11 @@ local function load_of(backend)
   return (floor((backend.in_flight + 1) / good_of(backend)) - 1) / backend.effective_weight
 end
 
-function policies.least_in_flight(_, backends) return (lists.min(backends, load_of)) end
+function policies.least_in_flight(_, backends)
+  local one = lists.min(backends, load_of)
+  turns.named(turns.LEAST)
+  return one
+end
 
 -- random ------------------------------------------------------------------------------------------
 
@@ -60,13 +65,18 @@ local function by_draws(backends, count)
   return (by_sum(backends, count))
 end
 
-function policies.random(_, backends)
+local function draw(backends)
   local count = #backends
   if count < 2 then return backends[1] end
   if most_of[backends] then return (by_draws(backends, count)) end
   local one, most = by_sum(backends, count)
   if source_of[backends] then most_of[backends] = most end -- one of lb's own, which will come again
   return one
+end
+
+function policies.random(_, backends)
+  turns.chosen_by(turns.RANDOM)
+  return (draw(backends))
 end
 
 -- p2c_ewma ----------------------------------------------------------------------------------------
@@ -89,17 +99,31 @@ end
 local function unless_far(one, backends)
   local other, third = lists.sample(backends, 2)
   if other == one then other = third end
-  if other and cost_of(other, one, 1) * FAR < cost_of(one, other, 0) then return other end
+  if not other then
+    turns.chosen_by(turns.P2C_EWMA)
+    return one
+  end
+  local cost, others = cost_of(one, other, 0), cost_of(other, one, 1)
+  if others * FAR < cost then
+    turns.compared(turns.P2C_EWMA, other, others, one, cost)
+    return other
+  end
+  turns.compared(turns.P2C_EWMA, one, cost, other, others)
   return one
 end
 
 -- Weights count in the draws. The costs decide by chance, too, or small differences would decide
 -- all.
-function policies.p2c_ewma(ctx, backends)
-  local one, other = policies.random(ctx, backends), policies.random(ctx, backends)
+function policies.p2c_ewma(_, backends)
+  local one, other = draw(backends), draw(backends)
   if one == other then return (unless_far(one, backends)) end
-  local cost, others = cost_of(one, other, 0) ^ 2, cost_of(other, one, 0) ^ 2
-  if C.random_unit() * (cost + others) < cost then return other end
+  local cost, others = cost_of(one, other, 0), cost_of(other, one, 0)
+  local square = cost ^ 2
+  if C.random_unit() * (square + others ^ 2) < square then
+    turns.compared(turns.P2C_EWMA, other, others, one, cost)
+    return other
+  end
+  turns.compared(turns.P2C_EWMA, one, cost, other, others)
   return one
 end
 

@@ -44,6 +44,14 @@ function turns.check_ctx() error("counter:next(ctx, backends) is for hooks that 
 function turns.is_of(list, last) return false end
 function turns.neighbour(list, last) return list[1] end
 
+-- For whoever asks why a backend was chosen (facts_compared in core/policy/facts.h): by that rule,
+-- and by these numbers of the one that it took and of another one.
+local TURN = 7 -- enum facts_rule
+turns.MIN, turns.LEAST, turns.P2C_EWMA, turns.RING, turns.RANDOM = 2, 3, 4, 5, 6
+function turns.compared(rule, one, value, other, others) end
+function turns.chosen_by(rule) end -- which has compared no numbers,
+function turns.named(rule) end     -- or those that are there
+
 -- The counter's turn for lists of that source.
 local function turn_for(counter, source)
   if source == ALL then return counter end
@@ -110,6 +118,7 @@ function methods.next(counter, n, list, order)
   if not number then handle_of(counter) end
   if type(n) ~= "number" then
     check_next(n, list, order)
+    turns.chosen_by(TURN)
     return (next_backend(number, list, order))
   end
   if list ~= nil then complain("counter:next(n) takes a number alone; of backends write next(ctx, backends)") end

@@ -20,6 +20,7 @@ local format = string.format
 local text_of = ffi.string
 
 ffi.cdef [[
+struct facts_compared { uint32_t rule, count, backends[4]; double values[3]; };
 struct facts_request {
     struct slice id, method, target, path, query, host, scheme, client_ip, listener;
     uint32_t client_port, attempts, retries, tries, idempotent, replayable;
@@ -30,6 +31,7 @@ struct facts_request {
     int32_t vars;
     uint32_t finals;
     uint32_t last;
+    struct facts_compared *compared;
 };
 struct facts_failure { uint32_t kind, phase; struct slice message; };
 struct facts_result {
@@ -212,6 +214,42 @@ function turns.check_ctx(ctx)
   if rawget(ctx, 1) ~= call.number then
     error("counter:next(ctx, backends) needs the ctx of this call", 4)
   end
+end
+
+function turns.compared(rule, one, value, other, others)
+  local request = call.request
+  if request == nil then return end
+  local compared = request.compared
+  if compared == nil then return end -- as nobody keeps it, or no choose runs
+  compared.rule, compared.count = rule, other and 2 or 1
+  compared.backends[0], compared.values[0] = number_of[one] or 0, value
+  if other then compared.backends[1], compared.values[1] = number_of[other] or 0, others end
+end
+
+function turns.chosen_by(rule)
+  local request = call.request
+  if request == nil then return end
+  local compared = request.compared
+  if compared ~= nil then compared.rule, compared.count = rule, 0 end
+end
+
+function turns.named(rule)
+  local request = call.request
+  if request == nil then return end
+  local compared = request.compared
+  if compared ~= nil then compared.rule = rule end
+end
+
+local SCRIPTS = 8 -- enum facts_rule
+
+function ctx_methods.compared(ctx, one, value, other, others)
+  if type(ctx) ~= "table" then complain "call it on ctx, with a colon: ctx:compared(one, 3.1, other, 9.8)" end
+  check_fresh(ctx, "ctx")
+  if not number_of[one] or type(value) ~= "number"
+    or other ~= nil and (not number_of[other] or type(others) ~= "number") then
+    complain "ctx:compared(one, 3.1, other, 9.8) needs backends, each with a number"
+  end
+  turns.compared(SCRIPTS, one, value, other, others)
 end
 
 local FOR_BACKEND = { host = true, path = true } -- overrides of choose

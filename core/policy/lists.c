@@ -38,6 +38,26 @@ uint32_t lists_least(const double *scores, uint32_t count)
     return first;
 }
 
+/* The places of the two smallest, from 1, in the lower and the upper 16 bits; 0: there is none. */
+uint32_t lists_least_two(const double *scores, uint32_t count)
+{
+    uint32_t first = 0, second = 0;
+
+    for (uint32_t i = 1; i <= count; i++) {
+        double score = scores[i - 1];
+
+        if (isnan(score))
+            continue;
+        if (first == 0 || score < scores[first - 1]) {
+            second = first;
+            first = i;
+        } else if (second == 0 || score < scores[second - 1]) {
+            second = i;
+        }
+    }
+    return second << 16 | first;
+}
+
 struct ties {
     double least; /* NAN: no score is a number, so all are alike */
     double weight, most, fewest;

@@ -15,6 +15,7 @@ local assert, concat, loadstring = assert, table.concat, loadstring
 ffi.cdef [[
 uint32_t random_below(uint32_t n);
 uint32_t lists_least(const double *scores, uint32_t count);
+uint32_t lists_least_two(const double *scores, uint32_t count);
 struct lists_member { uint32_t slot, in_script; };
 struct lists_scored {
   const double *scores; double ramp_s; uint32_t count; struct lists_member members[?];
@@ -127,6 +128,16 @@ local function tied(list, scores, count)
   return list[C.lists_tied(segment, turn, scored, is_mixed)]
 end
 
+-- The one that was taken, and the best of the others.
+local function note_least(list, scores, count, one)
+  local two = C.lists_least_two(scores, count)
+  local first, second = two % 65536, floor(two / 65536)
+  if first == 0 then return turns.chosen_by(turns.MIN) end
+  local other = list[first] == one and second or first -- it may be any one of several ties
+  local others = other > 0 and scores[other - 1] or nil
+  turns.compared(turns.MIN, one, scores[first - 1], list[other], others)
+end
+
 -- Looking for the smallest one is C's, for which it does not matter how the scores lie.
 function methods.min(list, score)
   if type(score) ~= "function" then wrong_argument(list, "min(f)", "a function", score) end
@@ -137,8 +148,11 @@ function methods.min(list, score)
   all(scores, list, score)
   spare_scores = scores
   local place = C.lists_least(scores, count)
-  if place == 0 then return (tied(list, scores, count)) end
-  return list[place]
+  local one = list[place]
+  if place == 0 then one = tied(list, scores, count) end
+  local request = call.request
+  if request ~= nil and request.compared ~= nil then note_least(list, scores, count, one) end
+  return one
 end
 
 -- :sample ----------------------------------------------------------------------------------------
@@ -192,6 +206,7 @@ function methods.ring(backends, key, accept)
     if score > first_score then first, first_score = backend, score end
     if accept and score > accepted_score and accept(backend) then accepted, accepted_score = backend, score end
   end
+  turns.chosen_by(turns.RING)
   return accepted or first
 end
 

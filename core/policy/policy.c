@@ -94,6 +94,8 @@ static void choose_in_turn(struct policy *p, const struct facts_request *request
 {
     uint32_t place = 0;
 
+    if (request->compared != NULL)
+        *request->compared = (struct facts_compared){.rule = FACTS_RULE_BUILT_IN};
     if (choice->count == 0) {
         out->kind = FACTS_REFUSE;
         out->why = SLICE("no backend is available");

@@ -27,7 +27,6 @@ static const char *const explain_rules[FACTS_RULES] = {
     [FACTS_RULE_RING] = "ring",
     [FACTS_RULE_RANDOM] = "random",
     [FACTS_RULE_TURN] = "turn",
-    [FACTS_RULE_COMPARED] = "compared",
 };
 
 /* --- which are kept --- */

@@ -2,9 +2,9 @@
 --
 --   luajit infra/instructions/small.lua FOLDER REQUESTS TRACED
 --
--- FOLDER has callgrind's profiles {off,on,tls,h2c}.{1,2} and strace's counts calls.{1,2}; of each
--- the second has so many requests more. The cost of an inlined function is its caller's. Code that
--- LuaJIT made is a folder of its own.
+-- FOLDER has callgrind's profiles {off,on,tls,h2c,explained,kept}.{1,2} and strace's counts
+-- calls.{1,2}; of each the second has so many requests more. The cost of an inlined function is its
+-- caller's. Code that LuaJIT made is a folder of its own.
 
 local folder, requests, traced = arg[1], tonumber(arg[2]), tonumber(arg[3])
 local bounds = dofile(arg[0]:match "^.*/" .. "bounds.lua")
@@ -101,9 +101,11 @@ local off, off_sum = difference(costs_of, "off", requests)
 local on, on_sum = difference(costs_of, "on", requests)
 local tls, tls_sum = difference(costs_of, "tls", requests)
 local h2c, h2c_sum = difference(costs_of, "h2c", requests)
-local COLUMNS = { off, on, tls, h2c }
+local explained, explained_sum = difference(costs_of, "explained", requests)
+local kept, kept_sum = difference(costs_of, "kept", requests)
+local COLUMNS = { off, on, tls, h2c, explained, kept }
 
-local function row(name, ...) print(("%-44s %8.0f %8.0f %8.0f %8.0f"):format(name, ...)) end
+local function row(name, ...) print(("%-44s" .. (" %8.0f"):rep(#COLUMNS)):format(name, ...)) end
 
 -- One figure for each column.
 local function of_each(figure)
@@ -130,7 +132,8 @@ for group in pairs(groups) do
   largest[group] = math.max(of_each(function(costs) return sum_of(costs, group) end))
 end
 
-print(("%-44s %8s %8s %8s %8s"):format("instructions of a small request", "log off", "log on", "TLS", "h2c"))
+print(("%-44s %8s %8s %8s %8s %8s %8s"):format("instructions of a small request",
+  "log off", "log on", "TLS", "h2c", "admin", "all kept"))
 for _, group in ipairs(keys_by_value(largest)) do
   row(group, of_each(function(costs) return sum_of(costs, group) end))
   for _, key in ipairs(keys_by_value(groups[group])) do
@@ -139,7 +142,7 @@ for _, group in ipairs(keys_by_value(largest)) do
     end
   end
 end
-row("all", off_sum, on_sum, tls_sum, h2c_sum)
+row("all", off_sum, on_sum, tls_sum, h2c_sum, explained_sum, kept_sum)
 
 -- --- and what else is counted ---
 
@@ -165,6 +168,8 @@ for _, figure in ipairs {
   { "instructions, log on", on_sum, bounds.instructions_log_on, "%8.0f" },
   { "instructions, TLS, log off", tls_sum, bounds.instructions_tls, "%8.0f" },
   { "instructions, HTTP/2, log off", h2c_sum, bounds.instructions_h2c, "%8.0f" },
+  { "with admin, over log off", explained_sum / off_sum, bounds.explained, "%8.4f" },
+  { "the same, each request kept", kept_sum / off_sum, bounds.kept, "%8.4f" },
   { "allocations, TLS", of_tls_sum, bounds.allocations_tls, "%8.3f" },
   { "allocations", allocations_sum, bounds.allocations, "%8.3f" },
   { "system calls", calls_sum, bounds.syscalls, "%8.2f" },

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # small.sh LB: what a small request over kept connections costs the worker, without a clock,
 # so that a busy machine does not matter: instructions in user space by function and
-# allocations (callgrind), with the access log off and on, over TLS and over HTTP/2 without TLS, and
-# system calls (strace).
+# allocations (callgrind), with the access log off and on, over TLS and over HTTP/2 without TLS,
+# with admin (decisions kept as usual, and of each request), and system calls (strace).
 # Each figure is the difference of two runs of requests in one warm worker, so that start-up and
 # the making of connections cancel. small.lua prints them and fails above the bounds of
 # bounds.lua. One or two minutes.
@@ -47,6 +47,11 @@ secure_script() {
         "$here/balancer.lua"
 }
 
+# balancer.lua with the admin listener; $1: more settings.
+explained_script() {
+    sed "s|^  listen .*|&\n  admin = 'unix:$scratch/admin.sock', $1|" "$here/balancer.lua"
+}
+
 # The address is chosen here, not read from the log: one of them has its log off.
 # start NAME SCRIPT COMMAND..: leaves its pid, worker and address in $pid, $worker and $address, and
 # in $url and $speaks what to ask, and how. SCRIPT "secure": balancer.lua with TLS; "h2c":
@@ -61,6 +66,10 @@ start() {
     if [ "$script" = secure ]; then
         script=$scratch/secure.lua url=https://$address listen=()
         secure_script "$address" >"$script"
+    fi
+    if [ "$script" = explained ] || [ "$script" = kept ]; then
+        script=$scratch/$1.lua
+        explained_script "$([ "$2" = explained ] || echo 'explain = { seconds = 0.001 },')" >"$script"
     fi
     "${@:3}" "${listen[@]}" --workers 1 "$script" >"$scratch/$1.out" 2>"$scratch/$1" &
     pid=$!
@@ -115,4 +124,6 @@ count_instructions off "$here/balancer.lua" --log-level warn
 count_instructions on "$here/balancer.lua" --log-format json
 count_instructions tls secure --log-level warn
 count_instructions h2c h2c --log-level warn
+count_instructions explained explained --log-level warn
+count_instructions kept kept --log-level warn
 luajit "$here/infra/instructions/small.lua" "$scratch" "$((many - few))" "$((many_traced - few_traced))"

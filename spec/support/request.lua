@@ -8,7 +8,8 @@
 -- What is not given is a first GET of /. Like the real one it refuses a field that does not exist.
 -- An answer of ctx's is a table { kind = "respond", "reject" or "redirect", status, headers, body,
 -- why }; ctx:allow_replay() shows as replay_allowed, ctx:no_log() as unlogged, ctx:explain(key,
--- value) as explained[key]. What ctx:finally was given is called by outcome.finish(ctx).
+-- value) as explained[key], ctx:compared(..) as compared_last.
+-- What ctx:finally was given is called by outcome.finish(ctx).
 
 local clean_path = require "spec.support.clean_path"
 local fake_headers = require "spec.support.fake_headers"
@@ -70,6 +71,10 @@ end
 function methods.allow_replay(ctx) rawset(ctx, "replay_allowed", true) end
 
 function methods.no_log(ctx) rawset(ctx, "unlogged", true) end
+
+function methods.compared(ctx, one, value, other, others)
+  rawset(ctx, "compared_last", { one.name, value, other and other.name, others })
+end
 
 function methods.explain(ctx, key, value)
   local explained = rawget(ctx, "explained") or {}

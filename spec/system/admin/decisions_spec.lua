@@ -129,6 +129,58 @@ describe("decisions", function()
     assert.is_true(d.ms.policy >= 1)
   end)
 
+  it("tell by which rule a backend was chosen, and what that compared", function()
+    local one, other = play.hello "a", play.hello "b"
+    local lb = admin.balancer { settings = ([[
+      backends = { { name = "a", address = %q }, { name = "b", address = %q } },
+      choose = function(ctx, backends)
+        local a, b = backends[1], backends[2]
+        if ctx.path == "/min" then
+          return backends:min(function(one) return one == b and 3.5 or 7 end)
+        elseif ctx.path == "/ties" then
+          return backends:min(function() return 1 end)
+        elseif ctx.path == "/own" then
+          ctx:compared(b, 0.25, a, 1e9)
+          return b
+        elseif ctx.path == "/turn" then
+          return lb.counter "x":next(ctx, backends)
+        elseif ctx.path == "/none" then
+          return a
+        end
+        lb.sleep(0.001)
+        return lb.policy[ctx.path:sub(2)](ctx, backends)
+      end,
+    ]]):format(one.address, other.address) }
+    lb:up(one)
+    lb:up(other)
+    admin.ready(lb)
+    local function chosen(path)
+      assert.equal(200, lb:fetch(path).status)
+      local try, compared = of_path(lb, path).tries[1], {}
+      for i, each in ipairs(try.compared or {}) do compared[i] = each.backend .. " " .. each.value end
+      return try.chosen_by, table.concat(compared, ", "), try.backend
+    end
+    assert.same({ "min", "b 3.5, a 7", "b" }, { chosen "/min" })
+    local rule, compared, taken = chosen "/ties"
+    assert.same({ "min", taken == "a" and "a 1, b 1" or "b 1, a 1" }, { rule, compared })
+    assert.same({ nil, "b 0.25, a 1000000000", "b" }, { chosen "/own" })
+    assert.equal("turn", (chosen "/turn"))
+    assert.same({ nil, "", "a" }, { chosen "/none" })
+    assert.equal("random", (chosen "/random"))
+    assert.equal("ring", (chosen "/ring_hash"))
+    rule, compared = chosen "/least_in_flight"
+    assert.same({ "least_in_flight", 2 }, { rule, select(2, compared:gsub("[ab] %d", "")) })
+    rule, compared, taken = chosen "/p2c_ewma"
+    assert.same({ "p2c_ewma", taken, 2 }, { rule, compared:sub(1, 1), select(2, compared:gsub("[ab] [%d.]+", "")) })
+  end)
+
+  it("tell that there is no choose, and the built-in rule has chosen", function()
+    local lb = admin.balancer { backends = { play.hello "x" } }
+    admin.ready(lb)
+    lb:fetch("/x")
+    assert.equal("round robin", of_path(lb, "/x").tries[1].chosen_by)
+  end)
+
   it("tell of requests over HTTP/2", function()
     local lb = admin.balancer({ backends = { play.hello "x" } }, h2_lb.start)
     admin.ready(lb)
