@@ -194,6 +194,12 @@ upgrades: all layout ## upgrades the program under load, 20 times
 scrape: all ## measures a scrape of /metrics with 1,000 backends and 8 workers
 	infra/apart.sh luajit infra/scrape.lua $(BUILD)/lb
 
+# The dashboard in Chromium: figures, and pictures in build/dashboard, one of which the README has.
+dashboard: all ## measures the dashboard in Chromium, and takes pictures of it
+	@infra/install.sh test world
+	infra/apart.sh luajit infra/dashboard.lua LB=$(BUILD)/lb TO=$(BUILD)/dashboard
+	cp $(BUILD)/dashboard/small.png infra/dashboard.png
+
 # Scripts that never end, 20,000 of them at random in one worker: which lives on, without growing. Minutes.
 # make runaways SEED=2 for others.
 runaways: all ## runs 20,000 scripts that never end: SEED=2
@@ -297,7 +303,7 @@ install: all install-scripts ## puts lb into $(PREFIX)/bin, scripts and document
 SHARE = $(DESTDIR)$(PREFIX)/share/lb
 DOC = $(DESTDIR)$(PREFIX)/share/doc/lb
 PAGES = $(wildcard README.md core/*.md core/reference/*.md scripts/README.md scripts/reference/*.md \
-	infra/*/README.md infra/instructions/*.svg infra/grafana.json)
+	infra/*/README.md infra/instructions/*.svg infra/grafana.json infra/dashboard.png)
 BUILDERS = backend clean_path fake_clients fake_codes fake_headers fake_lb fake_shared outcome request \
 	script sha256
 install-scripts: ## puts the scripts and documents there, without lb
@@ -321,7 +327,7 @@ format: ## formats the C
 clean: ## removes build/
 	rm -rf build
 
-.PHONY: all always bench clang clean format fuzz fuzzers help hostile-memory install install-scripts layout package \
+.PHONY: all always bench clang clean dashboard format fuzz fuzzers help hostile-memory install install-scripts layout package \
 	instructions instructions-curves instructions-policy library peers-conformance peers-faults records run \
 	runaways sanitize scrape soak spec spec-lossy storm story test test-policy test-world \
 	upgrades valgrind

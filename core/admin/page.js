@@ -177,14 +177,14 @@ async function readEvents(onFirst) {
   wait();
   try {
     const answer = await send(`events?last=${EVENTS_SHOWN}&backends=1`, { signal: stop.signal });
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    const reader = answer.body.getReader(), decoder = new TextDecoder();
     events = [];
     onFirst();
     for (let rest = ""; ;) {
       const { value, done } = await reader.read();
       if (done) throw new Error("lb has ended the connection");
       wait();
-      const whole = (rest + value).split("\n\n");
+      const whole = (rest + decoder.decode(value, { stream: true })).split("\n\n");
       rest = whole.pop();
       whole.forEach(onEvent);
     }
@@ -247,7 +247,7 @@ const trouble = () => (state.parked ? "parked" : state.policy_errors ? `${number
 
 const TILES = [
   ["requests/s", () => number(state.rate || 0), "rate"],
-  ["answers 5xx/s", () => number(state.errors || 0), "errors", () => state.errors > 0],
+  ["5xx/s", () => number(state.errors || 0), "errors", () => state.errors > 0],
   ["p99 ms", () => ms(percentile(0.99)), "p99"],
   ["p50 ms", () => ms(percentile(0.5))],
   ["in flight", () => number(sumOf("in_flight"))],
@@ -260,21 +260,22 @@ const TILES = [
   if (canvas) canvas.ariaHidden = "true";
   tile.append(make("span", label), shown, ...(canvas ? [canvas] : []));
   $("tiles").append(tile);
-  return () => {
+  return (size) => {
     put(shown, value());
     tile.classList.toggle("bad", Boolean(isBad && isBad()));
-    if (canvas) drawLine(canvas, rings[ring], table.ring, table.color);
+    if (canvas) drawLine(canvas, size, rings[ring], table.ring, table.color);
   };
 });
 
 function draw() {
   if (!state.workers) return;
+  const size = [$("tiles").firstChild.clientWidth - 24, 28];
   if (!list) list = [...backends.values()];
   const all = sumOf("rate");
   for (const b of list) b.share = all > 0 ? b.rate / all : 0;
   table.color ||= getComputedStyle($("close")).getPropertyValue("--accent");
   const shown = table.update(list);
-  TILES.forEach((tile) => tile());
+  TILES.forEach((tile) => tile(size));
   drawHead(shown);
   drawEvents();
   drawOne();

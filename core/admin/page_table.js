@@ -2,8 +2,12 @@
 // other backends when the table is scrolled or sorted. So the table itself has the focus, and says
 // which row is meant (aria-activedescendant).
 
-const ROW = 30; // px, as in page.css
-const AHEAD = 4; // rows drawn above and below those in view
+// px, as in page.css
+const ROW = 30;
+const LAST_PADDING = 20;
+const LINE_HEIGHT = 22;
+
+const AHEAD = 2; // rows drawn above and below those in view
 export const KEPT = 60; // seconds of requests/s of each backend
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -42,11 +46,12 @@ const STATE = 1;
 const byName = new Intl.Collator("en", { numeric: true }).compare;
 
 // A line of values, the oldest first, as high as the largest of them. `at`: the place of the oldest
-// in the ring.
-export function drawLine(canvas, ring, at, color) {
+// in the ring. The size is in CSS pixels: who draws many has read it before it wrote anything, as
+// the browser has to lay out the page for each reading in between.
+export function drawLine(canvas, size, ring, at, color) {
   const ratio = window.devicePixelRatio || 1;
-  const width = Math.round(canvas.clientWidth * ratio), height = Math.round(canvas.clientHeight * ratio);
-  if (width === 0) return;
+  const [width, height] = size.map((side) => Math.round(side * ratio));
+  if (width <= 0) return;
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
   const pen = canvas.getContext("2d");
@@ -143,6 +148,7 @@ export class Table {
   }
 
   draw() {
+    const inside = this.#heads[LAST].clientWidth - LAST_PADDING;
     const first = Math.max(0, Math.floor(this.#view.scrollTop / ROW) - AHEAD);
     const count = Math.ceil(this.#view.clientHeight / ROW) + 2 * AHEAD;
     const last = Math.min(this.#list.length, first + count);
@@ -153,6 +159,7 @@ export class Table {
       row.tr.hidden = first + i >= last;
       if (row.tr.hidden) return;
       this.#drawRow(row, backend, first + i);
+      if (backend.state === "up") this.#drawHistory(row, backend, [inside, LINE_HEIGHT]);
       if (backend.name === this.#here) here = row.tr.id;
     });
     if (here) this.#table.setAttribute("aria-activedescendant", here);
@@ -164,9 +171,10 @@ export class Table {
   #makeRow(n) {
     const tr = document.createElement("tr"), canvas = document.createElement("canvas");
     tr.id = `row${n}`;
-    const cells = COLUMNS.map(([kind]) => {
+    const cells = COLUMNS.map(([kind], i) => {
       const td = document.createElement("td");
       td.className = kind;
+      if (i !== LAST) td.append("");
       return td;
     });
     canvas.ariaHidden = "true";
@@ -186,20 +194,20 @@ export class Table {
       if (i === LAST && backend.state === "up") return;
       if (row.shown[i] === now) return;
       row.shown[i] = now;
-      row.cells[i].textContent = now;
+      if (i === LAST) row.cells[i].textContent = now;
+      else row.cells[i].firstChild.data = now;
       if (i === STATE) row.cells[i].className = `${kind} ${now}`;
       if (i === 0 || i === LAST) row.cells[i].title = now;
     });
-    if (backend.state === "up") this.#drawHistory(row, backend);
   }
 
-  #drawHistory(row, backend) {
+  #drawHistory(row, backend, size) {
     if (row.canvas.parentNode !== row.cells[LAST]) {
       row.cells[LAST].replaceChildren(row.canvas);
       row.cells[LAST].title = "";
       row.shown[LAST] = null;
     }
-    drawLine(row.canvas, backend.history, this.ring, this.color);
+    drawLine(row.canvas, size, backend.history, this.ring, this.color);
   }
 
   open(name) {

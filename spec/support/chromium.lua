@@ -10,6 +10,7 @@
 --   page:key(name), page:type(text) as the keyboard sends it, to what has the focus
 --   page:look(options)              another width, height, dark or scale
 --   page:screenshot(path)           a PNG of what is in view
+--   page:close()
 --   page:call(method, parameters)   any other word of the protocol
 --   page.complaints                 errors of the console, of scripts and of loading
 --   page.asked                      the address of each request that it has made
@@ -110,7 +111,7 @@ function Browser:open(url, options)
   options = options or {}
   local target = self:call("Target.createTarget", { url = "about:blank" }).targetId
   local session = self:call("Target.attachToTarget", { targetId = target, flatten = true }).sessionId
-  local page = setmetatable({ browser = self, session = session, complaints = {}, asked = {} }, Page)
+  local page = setmetatable({ browser = self, target = target, session = session, complaints = {}, asked = {} }, Page)
   self.pages[session] = page
   for _, domain in ipairs { "Page", "Runtime", "Log", "Network", "Performance" } do page:call(domain .. ".enable") end
   page:look(options)
@@ -118,6 +119,11 @@ function Browser:open(url, options)
   page:call("Page.navigate", { url = url })
   page:wait("the page to be loaded", "document.readyState === 'complete'")
   return page
+end
+
+function Page:close()
+  self.browser:call("Target.closeTarget", { targetId = self.target })
+  self.browser.pages[self.session] = nil
 end
 
 function Page:call(method, parameters) return self.browser:call(method, parameters, self.session) end
