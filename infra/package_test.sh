@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # package_test.sh RELEASE: builds the Debian package in a chroot of that release (bookworm, trixie),
-# has this machine's lintian read it, installs it, upgrades it and purges it. What fails is the last
-# line of standard error. As root; packages come from where this machine has its.
+# has this machine's lintian read it, installs it, has that release's promtool read its metrics,
+# upgrades it and purges it. What fails is the last line of standard error. As root; packages come
+# from where this machine has its.
 set -euo pipefail
 [ "$(id -u)" = 0 ] || exec sudo "$0" "$@"
 cd "$(dirname "$0")/.."
@@ -69,7 +70,10 @@ must "a newer package" sh -ec '
     echo "-- newer" >>/newer/etc/lb/balancer.lua
     dpkg-deb --build --root-owner-group /newer /newer.deb'
 
-must "a package that stays" apt-get -q -y install adduser
+# In Debian 12 promtool is in the package of the server.
+must "packages that stay" sh -ec '
+    apt-get -q -y install adduser
+    apt-get -q -y install --no-install-recommends promtool || apt-get -q -y install --no-install-recommends prometheus'
 files() { inside find / -xdev -not -path '/proc/*' -not -path '/run/*' -not -path '/package/*' -not -path '/src/*' | sort; }
 files >"$root.before"
 must "it is installed" sh -ec 'apt-get -q -y install --no-install-recommends /package/lb_*.deb'
@@ -93,6 +97,29 @@ must "it serves as its user" timeout 60 bash -ec '
     grep -q "^HTTP/1.. 50[23]" <&3
     kill $!
     wait $!'
+must "promtool finds no fault with the metrics" timeout 60 bash -ec '
+    cat >/tmp/metrics.lua <<"END"
+    return {
+      listen = "127.0.0.1:3131", admin = "127.0.0.1:3132", backends = "127.0.0.1:9, 127.0.0.1:10",
+      init = function()
+        lb.total("said", { "what", max = 3 }):add(1, "a\\n\"b")
+        lb.gauge "endless":set(1 / 0)
+      end,
+    }
+END
+    lb /tmp/metrics.lua 2>/tmp/said &
+    until grep -q listening\" /tmp/said; do kill -0 $!; sleep 0.1; done
+    for target in 3131 3132/metrics; do
+        exec 3<>"/dev/tcp/127.0.0.1/${target%/*}"
+        printf "GET /%s HTTP/1.0\r\n\r\n" "${target#*/}" >&3
+        sed "1,/^\r$/d" <&3 >/tmp/page
+    done
+    promtool --version 2>&1 | head -n 1
+    grep -c "^lb_" /tmp/page
+    promtool check metrics </tmp/page
+    kill $!
+    wait $!'
+tail -n 3 "$root.log"
 must "an upgrade keeps a script that was changed, and an lb that runs becomes the new one" timeout 300 bash -ec '
     echo "-- own" >>/etc/lb/balancer.lua
     setpriv --reuid lb --regid lb --clear-groups /usr/bin/lb --listen 127.0.0.1:3131 --backend 127.0.0.1:9 /etc/lb/balancer.lua 2>/tmp/said &

@@ -2,6 +2,11 @@
 --
 --   luajit infra/scrape.lua [LB] [SCRAPES] [BACKENDS] [WORKERS]    build/lb 200 1000 8
 --
+-- Then it compares the p99 of a steady load (open loop, from a process of its own) while /metrics
+-- is read once a second with that of seconds in which nobody reads. Rounds of both take turns, each
+-- is compared with its neighbour, and the median of these ratios counts. On a machine that is busy
+-- with other work it says little.
+--
 -- Every worker has answered requests of every backend before, one try in ten went wrong, so that no
 -- number is missing. CPU time is that of the admin process, of which the kernel counts 10 ms at a
 -- time: the sum over all scrapes is divided. It ends by itself, with its figures, PASS or FAIL for
@@ -10,7 +15,8 @@ local uv = require "luv"
 
 local lb_path = arg[1] or "build/lb"
 local SCRAPES, BACKENDS, WORKERS = tonumber(arg[2]) or 200, tonumber(arg[3]) or 1000, tonumber(arg[4]) or 8
-local CPU_MS_MAX, BYTES_MAX, PSS_KIB_MAX = 15, 1.5e6, 3 * 1024
+local CPU_MS_MAX, BYTES_MAX, PSS_KIB_MAX, P99_RATIO_MAX = 15, 1.5e6, 3 * 1024, 1.05
+local ROUNDS, ROUND_S, RATE, LOAD_CLIENTS = 21, 2, 1000, 64
 local WAIT_S = 60
 local failed = false
 
@@ -31,6 +37,51 @@ local function wait(what, ready)
   end
   timer:close()
   return value
+end
+
+-- --- a steady load: luajit infra/scrape.lua load PORT prints the p50 and the p99 in us ---
+
+-- Requests wait their turn for one of the connections, and that counts.
+local function load(port)
+  local idle, due, took, left = {}, {}, {}, ROUND_S * RATE
+  local function serve()
+    while #idle > 0 and #due > 0 do
+      local one = table.remove(idle)
+      one.began = table.remove(due, 1)
+      one.socket:write "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    end
+  end
+  for i = 1, LOAD_CLIENTS do
+    local one = { socket = uv.new_tcp() }
+    one.socket:connect("127.0.0.1", port, function(err)
+      assert(not err, err)
+      idle[#idle + 1] = one
+      one.socket:read_start(function(_, bytes)
+        assert(bytes, "a connection has ended")
+        took[#took + 1] = (uv.hrtime() - one.began) / 1e3
+        idle[#idle + 1] = one
+        serve()
+      end)
+    end)
+  end
+  wait("the connections", function() return #idle == LOAD_CLIENTS end)
+  local timer, began = uv.new_timer(), uv.hrtime()
+  timer:start(1, 1, function()
+    local now = uv.hrtime()
+    while left > 0 and now >= began + (ROUND_S * RATE - left) * 1e9 / RATE do
+      due[#due + 1] = began + (ROUND_S * RATE - left) * 1e9 / RATE
+      left = left - 1
+    end
+    serve()
+  end)
+  wait("the answers", function() return #took == ROUND_S * RATE end)
+  table.sort(took)
+  print(("%d %d"):format(took[math.ceil(#took / 2)], took[math.ceil(#took * 0.99)]))
+end
+
+if arg[1] == "load" then
+  load(tonumber(arg[2]))
+  os.exit(0)
 end
 
 -- --- one exchange over a socket ---
@@ -161,6 +212,45 @@ local function fill(port)
   wait("the requests", function() return running == 0 end)
 end
 
+-- The p99 of one round, in us.
+local function round(port, is_scraped)
+  local out, told, over = uv.new_pipe(false), "", false
+  assert(uv.spawn("luajit", { args = { arg[0], "load", tostring(port) }, stdio = { nil, out, 2 } },
+    function() over = true end))
+  out:read_start(function(_, bytes) told = told .. (bytes or "") end)
+  local timer, due = uv.new_timer(), false
+  timer:start(500, 1000, function() due = true end)
+  wait("a round", function()
+    if due and is_scraped and not over then
+      due = false
+      scrape()
+    end
+    return over and told:find "\n"
+  end)
+  timer:close()
+  out:close()
+  return tonumber(told:match "(%d+)\n")
+end
+
+local function median(list)
+  table.sort(list)
+  return list[math.ceil(#list / 2)]
+end
+
+local function compare(port)
+  local scraped, quiet, ratios = {}, {}, {}
+  for i = 1, ROUNDS do -- in turn who is first
+    if i % 2 == 0 then scraped[i] = round(port, true) end
+    quiet[i] = round(port, false)
+    scraped[i] = scraped[i] or round(port, true)
+    ratios[i] = scraped[i] / quiet[i]
+  end
+  local ratio = median(ratios)
+  say(ratio <= P99_RATIO_MAX,
+    "%.3f: p99 of %d requests/s while /metrics is read each second, %d us, over %d us (%.2f at most)", ratio, RATE,
+    median(scraped), median(quiet), P99_RATIO_MAX)
+end
+
 local function run()
   local port = wait("lb to listen", function()
     return said:match '"event":"listening".-"address":"127%.0%.0%.1:(%d+)"'
@@ -177,6 +267,7 @@ local function run()
   say(bytes <= BYTES_MAX, "%d bytes (%d at most), %d series", bytes, BYTES_MAX, series)
   say(pss_kib(admin) <= PSS_KIB_MAX, "%.1f MiB PSS of the admin process (%d at most)", pss_kib(admin) / 1024,
     PSS_KIB_MAX / 1024)
+  compare(tonumber(port))
 end
 
 local ok, err = pcall(run)

@@ -96,10 +96,11 @@ with_reports() { # DIRECTORY COMMAND...
         UBSAN_OPTIONS="log_path=$reports/report:abort_on_error=1:print_stacktrace=1" "$@"
 }
 
-specs_sanitized() { # NAME PATH...
-    local name=$1 reports=$PWD/build/asan/reports
+specs_sanitized() { # NAME FOLDER PATH...: the folder of its reports is its own
+    local name=$1 reports=$PWD/build/asan/$2
+    shift 2
     rm -rf "$reports"
-    LB=$PWD/build/asan/lb with_reports "$reports" specs "$@"
+    LB=$PWD/build/asan/lb with_reports "$reports" specs "$name" "$@"
     check "$name: no report" no_report "$reports"
 }
 no_report() { ! grep -r -h -m 60 . "$1"; }
@@ -182,6 +183,8 @@ fuzzers() {
         check "the fuzzer of $name finds nothing in a minute" nice -n 19 infra/fuzz/run.sh build/fuzz 60 "$name"
     done
     check "the fuzzer of answers finds nothing in 20 s" nice -n 19 infra/fuzz/run.sh build/fuzz 20 answers
+    ADMIN_FUZZ=60 specs_sanitized "the admin listener for a minute, sanitized" reports-admin \
+        spec/system/admin/hostile_spec.lua
 }
 
 own() {
@@ -198,7 +201,7 @@ own() {
     check "sanitizers report what they should" sanitizers_speak
     beside fuzzers
     beside specs_plain
-    specs_sanitized "specs, sanitized" spec/system
+    specs_sanitized "specs, sanitized" reports spec/system
     count_beside
 }
 

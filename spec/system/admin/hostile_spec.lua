@@ -15,6 +15,9 @@ end
 
 local MODELS = {
   "GET /live HTTP/1.1\r\nHost: lb\r\n\r\n", "GET /state?part=backends HTTP/1.1\r\nHost: lb\r\n\r\n",
+  "GET /values?prefix=k%2F HTTP/1.1\r\nHost: lb\r\n\r\n", "GET / HTTP/1.1\r\nHost: lb\r\n\r\n",
+  "GET /metrics HTTP/1.1\r\nHost: lb\r\nAccept: application/openmetrics-text; version=1.0.0\r\n\r\n",
+  "GET /decisions?last=9&status=5xx&slower_ms=1.5&retried=1 HTTP/1.1\r\nHost: lb\r\n\r\n",
   "GET /backends/a%20b HTTP/1.0\r\n\r\n", "HEAD /ready HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
   "GET /events?last=20 HTTP/1.1\r\nHost: lb\r\n\r\n", "GET /status HTTP/1.1\r\nHost: lb\r\nConnection: close\r\n\r\n",
   post("/backends/a/drain", '{"why":"x\\u00e4\\n"}'), post("/backends/a/drain?wait_s=0.01", "{}"),
