@@ -79,7 +79,9 @@ void backends_put_state(const struct admin *admin, unsigned slot, struct buffer 
 
     json_text(out, "state", standings[standing]);
     json_seconds(out, "since_s", now_ms > since_ms ? now_ms - since_ms : 0);
-    verdict_describe(&why, board_verdict(segment, slot));
+    backends_put_why(segment, slot, now_ms, &why);
+    if (buffer_length(&why) == 0)
+        verdict_describe(&why, board_verdict(segment, slot));
     json_slice(out, "why", buffer_slice(&why));
     buffer_dispose(&why);
     json_flag(out, "up", board_verdict(segment, slot).up);

@@ -25,6 +25,7 @@ static const char help[] =
     "Of an lb that runs, by its admin listener:\n"
     "  lb status                      how it is, and its backends\n"
     "  lb backends                    only the backends\n"
+    "  lb top                         the same as lb status, on a terminal each second\n"
     "  lb drain NAME                  the backend gets no more requests\n"
     "  lb undrain NAME                it gets requests again\n"
     "  lb weight NAME N|script        it gets another part of the requests\n"
@@ -268,6 +269,7 @@ static const struct {
     {"log", OPTIONS_ASK, ASK_LOG, 2, 2, "LEVEL SECONDS"},
     {"reload", OPTIONS_ASK, ASK_RELOAD, 0, 0, ""},
     {"upgrade", OPTIONS_ASK, ASK_UPGRADE, 0, 0, ""},
+    {"top", OPTIONS_ASK, ASK_TOP, 0, 0, ""},
     {"stop", OPTIONS_ASK, ASK_STOP, 0, 0, ""},
 };
 

@@ -46,6 +46,7 @@ enum options_ask {
     ASK_RELOAD,
     ASK_UPGRADE,
     ASK_STOP,
+    ASK_TOP,
     ASKS
 };
 

@@ -75,9 +75,10 @@ void announce_beside(const struct sockets *sockets)
 
     if (sockets->beside != 0)
         log_event(LOG_WARN, "beside", LOG_PAIRS({"#other", pid}),
-                  "another lb, process %s, listens there, too: until it ends both get new "
-                  "connections",
-                  pid);
+                  "another lb, process %s, listens at the same address: both get new connections, "
+                  "each by its own settings. If this one is to replace it: kill %s, once this one "
+                  "listens. If not: stop this one, and give it another --listen",
+                  pid, pid);
 }
 
 void announce_missing(unsigned missing, unsigned workers, unsigned after_ms)

@@ -6,9 +6,11 @@
 #include "net/address.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum {
@@ -17,7 +19,8 @@ enum {
     READY_S = 2,
     ANSWER_BYTES_MAX = 64 << 20,
     READ_BYTES = 65536,
-    ARGUMENT_BYTES_MAX = 4096
+    ARGUMENT_BYTES_MAX = 4096,
+    TOP_EVERY_S = 1
 };
 
 /* --- the request --- */
@@ -185,7 +188,7 @@ static void (*const askers[])(struct asking *) = {
     [ASK_DRAIN] = ask_drain,     [ASK_UNDRAIN] = ask_undrain,   [ASK_WEIGHT] = ask_weight,
     [ASK_EJECT] = ask_eject,     [ASK_READMIT] = ask_readmit,   [ASK_GET] = ask_get,
     [ASK_SET] = ask_set,         [ASK_LOG] = ask_log,           [ASK_RELOAD] = ask_reload,
-    [ASK_UPGRADE] = ask_upgrade, [ASK_STOP] = ask_stop,
+    [ASK_UPGRADE] = ask_upgrade, [ASK_STOP] = ask_stop,         [ASK_TOP] = ask_status,
 };
 
 /* --- the connection --- */
@@ -196,6 +199,45 @@ static int fail(const char *what, const char *why)
     return 1;
 }
 
+/* -1 and errno. */
+static int connect_to(const struct sockaddr *to, socklen_t length)
+{
+    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
+
+    if (fd < 0 || connect(fd, to, length) == 0)
+        return fd;
+    error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+static int fail_connect(const char *text)
+{
+    return -fail(text, errno == ENOENT || errno == ECONNREFUSED
+                           ? "no lb listens there: is admin set, and --admin its address?"
+                           : strerror(errno));
+}
+
+/* The first of its addresses that takes the connection. */
+static int open_name(const char *text, const struct address *name)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    char port[8];
+    int fd = -1, status;
+
+    snprintf(port, sizeof port, "%u", name->port);
+    status = getaddrinfo(name->host, port, &hints, &list);
+    if (status != 0)
+        return -fail(text, gai_strerror(status));
+    for (const struct addrinfo *one = list; one != NULL && fd < 0; one = one->ai_next)
+        fd = connect_to(one->ai_addr, one->ai_addrlen);
+    if (fd < 0)
+        fd = fail_connect(text);
+    freeaddrinfo(list);
+    return fd;
+}
+
 static int open_to(const char *text)
 {
     struct address address;
@@ -203,21 +245,13 @@ static int open_to(const char *text)
     const struct sockaddr *to = &address.socket.any;
     int fd;
 
-    if (wrong == NULL && address.kind == ADDRESS_NAME)
-        wrong = "expected unix:/path or an address, not a name";
     if (wrong != NULL)
         return -fail(text, wrong);
-    fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, to,
-                           address.kind == ADDRESS_UNIX ? sizeof address.socket.path
-                                                        : address_length(to)) == 0)
-        return fd;
-    (void)fail(text, errno == ENOENT || errno == ECONNREFUSED
-                         ? "no lb listens there: is admin set, and --admin its address?"
-                         : strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    if (address.kind == ADDRESS_NAME)
+        return open_name(text, &address);
+    fd = connect_to(to,
+                    address.kind == ADDRESS_UNIX ? sizeof address.socket.path : address_length(to));
+    return fd >= 0 ? fd : fail_connect(text);
 }
 
 static bool send_all(int fd, struct slice bytes)
@@ -259,16 +293,51 @@ static bool read_all(int fd, uint64_t within_s, struct buffer *out)
 
 /* --- the answer --- */
 
+/* Takes its head from the front. False: it is none of what was asked for. */
+static bool take_head(struct slice *answer)
+{
+    struct slice head = slice_take_until(answer, '\n');
+    bool is_good = head.length > 12 && slice_begins(head, SLICE("HTTP/1.1 2"));
+
+    while (answer->length > 0 && slice_take_until(answer, '\n').length > 1)
+        ;
+    return is_good;
+}
+
 static int print_answer(struct slice answer)
 {
-    struct slice head = slice_take_until(&answer, '\n');
-    bool is_good = head.length > 12 && slice_begins(head, SLICE("HTTP/1.1 2"));
+    bool is_good = take_head(&answer);
     FILE *to = is_good ? stdout : stderr;
 
-    while (answer.length > 0 && slice_take_until(&answer, '\n').length > 1)
-        ;
     fwrite(answer.start, 1, answer.length, to);
     return fflush(to) == 0 && is_good ? 0 : 1;
+}
+
+/* What fits on the terminal, over what was there before. */
+static int draw_answer(struct slice answer)
+{
+    struct winsize size = {0};
+    struct buffer out = {0};
+    size_t rows =
+        ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+    size_t columns = size.ws_col > 0 ? size.ws_col : 80;
+
+    if (!take_head(&answer)) {
+        fprintf(stderr, "%.*s", (int)answer.length, answer.start);
+        return 1;
+    }
+    buffer_append_text(&out, "\033[H");
+    while (--rows > 0 && answer.length > 0) {
+        struct slice line = slice_take_until(&answer, '\n');
+
+        line.length = line.length < columns ? line.length : columns;
+        buffer_append(&out, line);
+        buffer_append_text(&out, "\033[K\r\n");
+    }
+    buffer_append_text(&out, "\033[J");
+    fwrite(buffer_slice(&out).start, 1, buffer_length(&out), stdout);
+    buffer_dispose(&out);
+    return fflush(stdout) == 0 ? 0 : 1;
 }
 
 static void write_request(struct asking *a, struct buffer *out)
@@ -294,7 +363,7 @@ static uint64_t answer_within_s(const struct options *options)
     return ANSWER_S + (wait_s > 0 && wait_s <= WAIT_S_MAX ? (uint64_t)wait_s : 0);
 }
 
-int ask_run(const struct options *options)
+static int ask_once(const struct options *options, int (*show)(struct slice answer))
 {
     struct asking a = {.options = options, .method = "GET"};
     struct buffer request = {0}, answer = {0};
@@ -307,7 +376,7 @@ int ask_run(const struct options *options)
     write_request(&a, &request);
     if (send_all(fd, buffer_slice(&request)) && read_all(fd, answer_within_s(options), &answer) &&
         buffer_length(&answer) > 0)
-        status = print_answer(buffer_slice(&answer));
+        status = show(buffer_slice(&answer));
     else
         (void)fail(address, "no answer");
     close(fd);
@@ -316,4 +385,13 @@ int ask_run(const struct options *options)
     buffer_dispose(&request);
     buffer_dispose(&answer);
     return status;
+}
+
+int ask_run(const struct options *options)
+{
+    if (options->ask != ASK_TOP || !isatty(STDOUT_FILENO))
+        return ask_once(options, print_answer);
+    while (ask_once(options, draw_answer) == 0)
+        sleep(TOP_EVERY_S);
+    return 1;
 }

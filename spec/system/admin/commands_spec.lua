@@ -1,5 +1,6 @@
 -- lb status, lb drain and the others: at the command line, of an lb that runs.
 local admin = require "spec.support.admin"
+local balancer = require "spec.support.balancer"
 local play = require "spec.support.play"
 
 describe("at the command line", function()
@@ -77,5 +78,41 @@ describe("at the command line", function()
     assert.equal(1, result.code)
     assert.truthy(result.err:find("no lb listens there", 1, true))
     assert.equal(1, play.lb({ "status", "--admin", "localhost:1" }).code)
+  end)
+
+  it("lb top is lb status, once if nobody watches, again and again on a terminal", function()
+    local lb, run = start()
+    local once = run "top"
+    assert.equal(0, once.code)
+    assert.truthy(once.out:find "\na b +up ", once.out)
+    assert.falsy(once.out:find "\27")
+    local screen = play.start { "script", "-q", "-e", "-c",
+      ("stty rows 8 cols 40; exec %s top --admin %s"):format(balancer.program, lb.admin), "/dev/null" }
+    local function shown()
+      local text = table.concat(screen.out, "\n")
+      return text, select(2, text:gsub("\27%[H", ""))
+    end
+    play.wait("the table, twice", function() return select(2, shown()) >= 2 end)
+    assert.truthy((shown()):find "a b +up ")
+    for line in (shown()):gmatch "[^\n]+" do
+      assert.is_true(#line:gsub("\27%[%a", ""):gsub("\r", "") <= 40, line)
+    end
+    lb:signal "sigterm"
+    play.wait("its end", function() return screen.exit end)
+    assert.equal(1, screen.exit.code)
+  end)
+
+  it("--admin takes names", function()
+    local backend = play.hello "x"
+    local lb = admin.balancer { backends = { backend }, admin = '"127.0.0.1:0"' }
+    local port = admin.tcp(lb):match ":(%d+)$"
+    admin.ready(lb, { over = admin.tcp(lb) })
+    local result = play.lb { "ready", "--admin", "localhost:" .. port }
+    assert.equal(0, result.code, result.err)
+    result = play.lb { "status", "--admin", "localhost:" .. port }
+    assert.truthy(result.err:find('"status":401', 1, true), result.err)
+    result = play.lb { "ready", "--admin", "nobody.invalid:1" }
+    assert.equal(1, result.code)
+    assert.truthy(result.err:find "^lb: nobody.invalid:1: ", result.err)
   end)
 end)
