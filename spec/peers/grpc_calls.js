@@ -3,6 +3,8 @@
 //
 // grpc_calls.js serve NAME [PORT [CERT KEY]]   says "listening PORT"; ends whole on SIGTERM
 // grpc_calls.js try HOST:PORT [CA]             says "well" at its end, or what was wrong
+// grpc_calls.js load HOST:PORT N C             N calls, C at once; says "at" each hundredth, how many
+//                                              ended with which status, and which server answered
 "use strict";
 const fs = require("fs");
 const grpc = require("@grpc/grpc-js");
@@ -196,5 +198,24 @@ async function tryAll(address, ca) {
   say("well");
 }
 
+async function load(address, calls, atOnce) {
+  const client = clientOf(address), codes = {}, servers = {};
+  const count = (counts, name) => { counts[name] = (counts[name] || 0) + 1; };
+  let number = 0;
+  const some = async () => {
+    while (number < Number(calls)) {
+      const request = String(number++);
+      const { status, answer, first } = await unary(client, "Unary", request);
+      const isMixed = status.code === grpc.status.OK && answer.toString() !== request;
+      count(codes, isMixed ? "MIXED" : grpc.status[status.code]);
+      if (status.code === grpc.status.OK) count(servers, first.get("server")[0]);
+      if (Number(request) % 100 === 0) say("at " + request);
+    }
+  };
+  await Promise.all(Array.from({ length: Number(atOnce) }, some));
+  client.close();
+  for (const counts of [codes, servers]) say(Object.entries(counts).map((pair) => pair.join("=")).join(" "));
+}
+
 const [, , command, ...rest] = process.argv;
-({ serve, try: tryAll })[command](...rest);
+({ serve, try: tryAll, load })[command](...rest);

@@ -1,62 +1,12 @@
 -- gRPC by a real client and a real server, those of gRPC's C core (python3-grpcio), through lb.
 local certificates = require "spec.support.certificates"
+local grpc_calls = require "spec.support.grpc_calls"
 local h2_lb = require "spec.support.h2_lb"
 local peers = require "spec.support.peers"
 local play = require "spec.support.play"
 
 local CALLS = "grpc_calls.py"
-local MANY = 10000
-local PYTHON = "/usr/bin/python3" -- as in spec.support.peers
-
-local function server(name, port)
-  local address, process = peers.server { name = "gRPC " .. name, peers.folder .. CALLS, "serve", name, port or "0" }
-  return { name = name, address = address, port = address:match "%d+$", process = process }
-end
-
-local function backends_of(servers)
-  local list = {}
-  for i, one in ipairs(servers) do list[i] = "h2c://" .. one.address end
-  return list
-end
-
-local function start(servers, options)
-  options = options or {}
-  options.backends = backends_of(servers)
-  local lb = h2_lb.start(options)
-  for _, one in ipairs(servers) do lb:up(one.address) end
-  return lb
-end
-
--- { OK = 1000 }, { one = 500, two = 500 } of the last lines that the client has said.
-local function counted(out)
-  local codes, by_server = out:match "\n?([^\n]*)\n([^\n]*)\n$"
-  local function read(line)
-    local counts = {}
-    for name, count in line:gmatch "(%S+)=(%d+)" do counts[name] = tonumber(count) end
-    return counts
-  end
-  return read(codes), read(by_server)
-end
-
--- Calls under way; at(n) waits until some n of them have ended, done() until all have.
-local function load_on(lb, calls, at_once)
-  local process = play.start { PYTHON, "-B", "-u", peers.folder .. CALLS, "load", lb.address, tostring(calls),
-    tostring(at_once), name = "gRPC client", env = { NO_PROXY = "*" } }
-  local client = {}
-  function client.at(n)
-    play.wait("call " .. n, function()
-      for _, line in ipairs(process.out) do
-        if (tonumber(line:match "^at (%d+)") or -1) >= n then return true end
-      end
-      return process.exit
-    end)
-  end
-  function client.done()
-    play.wait("the last call", function() return process.exit end, 60)
-    return counted(table.concat(process.out, "\n") .. "\n")
-  end
-  return client
-end
+local server, start, counted = grpc_calls.server, grpc_calls.start, grpc_calls.counted
 
 describe("gRPC through lb", function()
   after_each(h2_lb.clear)
@@ -92,44 +42,12 @@ describe("gRPC through lb", function()
     assert.equal(14, lb:exchange({ status = 503 }).grpc_status)
   end)
 
-  -- This server cancels a call that it has taken in the moment of its end. lb passes that on, as it
-  -- is an answer; a script knows better.
-  local RETRIES = [[
-    choose = function(ctx, backends)
-      ctx:allow_replay()
-      return lb.policy.round_robin(ctx, backends)
-    end,
-    on_response = function(ctx, backend, res) if res.grpc_status == 1 then return "next" end end,]]
-
   it("loses no call while a backend is stopped and started, and the script reloaded", function()
-    local one, two = server "one", server "two"
-    local lb = start({ one, two }, { settings = RETRIES })
-    local client = load_on(lb, MANY, 8)
-    client.at(1000)
-    two.process:signal "sigterm" -- GOAWAY; calls that are there are answered
-    two.process:wait_exit()
-    client.at(3000)
-    lb:signal "sighup"
-    assert.truthy(lb:event "reload")
-    two = server("two", two.port)
-    lb:up(two.address)
-    local codes, by_server = client.done()
-    assert.same({ OK = MANY }, codes)
-    assert.is_true(by_server.two > 100, tostring(by_server.two))
+    grpc_calls.survives_stop()
   end)
 
   it("fails no other calls than those in flight at a backend that is killed", function()
-    local one, two = server "one", server "two"
-    local lb = start { one, two }
-    local client = load_on(lb, MANY, 8)
-    client.at(1000)
-    two.process:signal "sigkill"
-    local codes = client.done()
-    local unavailable, failed = codes.UNAVAILABLE or 0, MANY - codes.OK
-    assert.equal(failed, unavailable)
-    assert.equal(unavailable, #lb:exchanges { grpc_status = 14, backend = two.address })
-    -- Its system accepts connections until the last of its sockets is closed: twice, then.
-    assert.is_true(failed <= 16, failed .. " calls failed")
+    grpc_calls.survives_kill()
   end)
 end)
 
@@ -138,7 +56,7 @@ describe("a health check by gRPC", function()
 
   local function checked(service)
     local one = server "one"
-    local lb = h2_lb.start { backends = backends_of { one },
+    local lb = h2_lb.start { backends = { "h2c://" .. one.address },
       settings = ("health = { type = 'grpc', service = '%s', interval = 0.1, timeout = 5, fall = 1 },")
         :format(service) }
     return lb, one
