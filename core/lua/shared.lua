@@ -11,7 +11,8 @@ local find, format, huge, text_of = string.find, string.format, math.huge, ffi.s
 local getinfo = inside.getinfo
 
 ffi.cdef [[
-struct table_value { uint64_t expires_ms; double number; uint16_t type, is_kept; uint32_t length; char text[1024]; };
+struct table_value { uint64_t expires_ms; double number; uint16_t type; uint8_t is_kept, is_sum; uint32_t length;
+  char text[1024]; };
 struct store_value { uint32_t type; double number; const char *text; size_t length; double ttl; bool is_kept; };
 struct store_bucket { const char *name; size_t length; double rate, burst; };
 const struct table_value *store_get(void *segment, const char *key, size_t length);

@@ -10,13 +10,22 @@
 #include "base/mem.h"
 #include "os/passing.h"
 #include "process/channel.h"
+#include "process/scribe.h"
+#include "shared/carried.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum {
+    SCRIBE_EVERY_MS = 1000, /* between two questions; or, if that is more, */
+    SCRIBE_SHARE = 20,      /* so many times as long as the answer took */
+    SCRIBE_LOOK_MS = 5,
+};
 
 static struct guest *guest_at(const struct supervisor *s, unsigned which)
 {
@@ -33,11 +42,19 @@ static const char *const roles[] = {
     [GUEST_WORKER] = "worker",
     [GUEST_MONITOR] = "monitor",
     [GUEST_ADMIN] = "admin",
+    [GUEST_SCRIBE] = "scribe",
 };
 
 struct slice guests_role(enum guest_role role)
 {
     return slice_of(roles[role]);
+}
+
+static void close_channel(struct guest *g)
+{
+    if (g->channel >= 0)
+        close(g->channel);
+    g->channel = -1;
 }
 
 /* --- taken --- */
@@ -101,6 +118,7 @@ static void take_guest(struct supervisor *s, unsigned i, const struct record *r)
         .channel = (int)record_number(r, "fd", (uint64_t)-1),
         .slot = is_ours ? (unsigned)slot : GUEST_ELSEWHERE,
         .role = role_of(r),
+        .memory = record_number(r, "memory", 0),
         .pulse = map_pulse(h->memory_fd, record_number(r, "pulse", UINT64_MAX)),
     };
 }
@@ -115,16 +133,18 @@ void guests_take(struct supervisor *s)
     t->guests = mem_zalloc((t->count + 1) * sizeof *t->guests);
     for (unsigned i = 0; i < t->count && handover_next(&rest, "child", &r); i++)
         take_guest(s, i, &r);
+    for (unsigned i = 0; i < t->count; i++)
+        if (t->guests[i].role == GUEST_SCRIBE &&
+            t->guests[i].memory == scribe_memory(s->segment_fd))
+            close_channel(&t->guests[i]); /* what it would say is here already: it ends */
 }
 
 /* --- told --- */
 
 static void tell(struct guest *g, char what, int fd)
 {
-    if (g->channel >= 0 && passing_send(g->channel, &what, 1, &fd, fd >= 0) != 0) {
-        close(g->channel); /* it is ending, or has another program's channel that is full */
-        g->channel = -1;
-    }
+    if (g->channel >= 0 && passing_send(g->channel, &what, 1, &fd, fd >= 0) != 0)
+        close_channel(g); /* it is ending, or has another program's channel that is full */
 }
 
 /* Its idle clients come to this worker of ours. */
@@ -173,7 +193,8 @@ void guests_end_admin(struct supervisor *s)
 void takeover_drain(struct supervisor *s)
 {
     for (unsigned i = 0; i < s->takeover.count; i++) {
-        tell(&s->takeover.guests[i], CHANNEL_DRAIN, -1);
+        if (s->takeover.guests[i].role == GUEST_WORKER)
+            tell(&s->takeover.guests[i], CHANNEL_DRAIN, -1);
         if (s->takeover.guests[i].role != GUEST_WORKER && guests_pid(s, i) != 0)
             kill(guests_pid(s, i), SIGQUIT);
     }
@@ -204,13 +225,23 @@ void guests_name(const struct supervisor *s, struct buffer *out)
     }
 }
 
-bool takeover_wants_workers(const struct supervisor *s)
+static unsigned workers_left(const struct supervisor *s)
 {
-    unsigned serving = 0;
+    unsigned left = 0;
 
     for (unsigned i = 0; i < s->takeover.count; i++)
-        serving += guests_pid(s, i) != 0 && s->takeover.guests[i].role == GUEST_WORKER;
-    return s->takeover.state != TAKEOVER_FAILED || serving < s->config->workers;
+        left += guests_pid(s, i) != 0 && s->takeover.guests[i].role == GUEST_WORKER;
+    return left;
+}
+
+bool guests_have_workers(const struct supervisor *s)
+{
+    return workers_left(s) > 0;
+}
+
+bool takeover_wants_workers(const struct supervisor *s)
+{
+    return s->takeover.state != TAKEOVER_FAILED || workers_left(s) < s->config->workers;
 }
 
 bool takeover_has_slots(const struct supervisor *s)
@@ -238,6 +269,78 @@ bool guests_is_worker(const struct supervisor *s, unsigned which)
     return guest_at(s, which)->role == GUEST_WORKER;
 }
 
+/* --- scribes --- */
+
+unsigned guests_base(const struct supervisor *s)
+{
+    return 2 * s->config->workers - 1; /* guests with another segment have none of our slots */
+}
+
+/* Of those whose changes they say. */
+static bool are_writers_left(const struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        if (guests_pid(s, i) != 0 && s->takeover.guests[i].role != GUEST_SCRIBE)
+            return true;
+    return false;
+}
+
+static void take_changes(struct supervisor *s, struct guest *g, struct slice text)
+{
+    uint64_t now_ms = clock_steady_ms(), pause_ms = (now_ms - g->asked_ms) * SCRIBE_SHARE;
+
+    s->takeover.handover->lost +=
+        carried_read_changes(s->segment, &s->reload.slots, guests_base(s), text);
+    g->asked_ms = 0;
+    g->ask_at_ms = now_ms + (pause_ms > SCRIBE_EVERY_MS ? pause_ms : SCRIBE_EVERY_MS);
+    if (g->is_last)
+        close_channel(g);
+}
+
+/* Asks when it is time, and does not wait for the answer. */
+static void step_scribe(struct supervisor *s, struct guest *g, bool is_last)
+{
+    struct buffer text = {0};
+    uint64_t now_ms = clock_steady_ms();
+    int status = -EAGAIN;
+
+    if (g->asked_ms != 0) {
+        status = scribe_hear(g->channel, &text);
+    } else if (is_last || now_ms >= g->ask_at_ms) {
+        g->is_last = is_last;
+        g->asked_ms = now_ms;
+        status = scribe_ask(g->channel) == 0 ? -EAGAIN : -EPIPE;
+    }
+    if (status == 0)
+        take_changes(s, g, buffer_slice(&text));
+    else if (status != -EAGAIN)
+        close_channel(g); /* it has ended, or what it says makes no sense: it ends */
+    buffer_dispose(&text);
+}
+
+void guests_step(struct supervisor *s)
+{
+    bool is_last = !are_writers_left(s);
+
+    for (unsigned i = 0; i < s->takeover.count; i++)
+        if (s->takeover.guests[i].role == GUEST_SCRIBE && s->takeover.guests[i].channel >= 0)
+            step_scribe(s, &s->takeover.guests[i], is_last);
+}
+
+uint64_t guests_next_ms(const struct supervisor *s)
+{
+    uint64_t next_ms = UINT64_MAX;
+
+    for (unsigned i = 0; i < s->takeover.count; i++) {
+        const struct guest *g = &s->takeover.guests[i];
+        uint64_t at_ms = g->asked_ms != 0 ? clock_steady_ms() + SCRIBE_LOOK_MS : g->ask_at_ms;
+
+        if (g->role == GUEST_SCRIBE && g->channel >= 0 && at_ms < next_ms)
+            next_ms = at_ms;
+    }
+    return next_ms;
+}
+
 /* --- their end --- */
 
 /* One of our workers serves in its place. */
@@ -253,9 +356,7 @@ static void start_successor(struct supervisor *s)
 static void let_go(struct guest *g)
 {
     unmap_pulse(g);
-    if (g->channel >= 0)
-        close(g->channel);
-    g->channel = -1;
+    close_channel(g);
 }
 
 void takeover_on_guest_died(struct supervisor *s, unsigned which, int status)
@@ -301,6 +402,7 @@ void takeover_add_guests(const struct supervisor *s, struct buffer *out)
         records_add_number(out, "worker", g->role == GUEST_WORKER);
         records_add_number(out, "slot", g->slot);
         records_add_number(out, "fd", (uint64_t)g->channel);
+        records_add_number(out, "memory", g->memory);
         if (g->slot != GUEST_ELSEWHERE)
             records_add_number(out, "pulse", segment_offset_of_pulse(s->segment, g->slot));
         records_end(out, begun);

@@ -87,9 +87,9 @@ bool handover_next(struct slice *rest, const char *kind, struct record *out)
 
 bool handover_knows(const struct record *r)
 {
-    static const char *const kinds[] = {"lb",    "segment", "wake",    "listen", "socket",
-                                        "child", "backend", "counter", "entry",  "state",
-                                        "admin", "metric",  "series",  "asker"};
+    static const char *const kinds[] = {
+        "lb",    "segment", "wake",   "listen", "socket",  "child", "backend", "counter", "entry",
+        "state", "admin",   "metric", "series", "started", "total", "workers", "numbers", "asker"};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (record_is(r, kinds[i]))
@@ -97,12 +97,12 @@ bool handover_knows(const struct record *r)
     return false;
 }
 
-static bool read_all(int fd, struct buffer *out)
+bool handover_read(int fd, struct buffer *out)
 {
     off_t size = lseek(fd, 0, SEEK_END);
     ssize_t got;
 
-    if (size <= 0 || size > TEXT_MAX)
+    if (size < 0 || size > TEXT_MAX)
         return false;
     got = pread(fd, buffer_reserve(out, (size_t)size), (size_t)size, 0);
     if (got != size)
@@ -169,7 +169,7 @@ struct handover *handover_take(void)
     h->is_trial = strcmp(end, ",try") == 0;
     h->segment_fd = h->memory_fd = -1;
     unsetenv(HANDOVER_VARIABLE);
-    rest = read_all(h->fd, &h->text) ? handover_text(h) : SLICE("");
+    rest = handover_read(h->fd, &h->text) ? handover_text(h) : SLICE("");
     if (!handover_next(&rest, "lb", &h->about)) {
         handover_free(h);
         return NULL;

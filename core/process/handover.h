@@ -13,7 +13,8 @@
  *   wake      fd: the segment has their numbers
  *   listen    written, flags: the addresses in their order
  *   socket    fd: by slots, and then by addresses
- *   child     name, pid, role, slot, fd (its channel), worker, pulse: where that is in the segment
+ *   child     name, pid, role, slot, fd (its channel), worker, pulse: where that is in the segment,
+ *             memory: the inode of the segment that it reads (process/scribe.h)
  *   admin     fd, written, device, inode: of the admin listener (process/admin_sockets.h)
  *   asker     fd: the connection of who has asked for the upgrade
  *   backend   identity, slot: which has which slot (shared/slots.h)
@@ -44,7 +45,8 @@ struct handover {
 /* --- in the program before --- */
 
 void handover_add_listeners(struct buffer *, const struct config *);
-int handover_file(struct slice text) MUST_USE; /* a descriptor; -1 and errno */
+int handover_file(struct slice text) MUST_USE;        /* a descriptor; -1 and errno */
+bool handover_read(int fd, struct buffer *) MUST_USE; /* all of it */
 /* Descriptors that the text names stay open in the next program, or do not. */
 void handover_keep(struct slice text, bool keeps);
 void handover_name(int fd, bool is_trial); /* in the environment; -1: none */

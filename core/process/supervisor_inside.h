@@ -48,7 +48,8 @@ enum takeover_state {
 enum guest_role {
     GUEST_WORKER,
     GUEST_MONITOR,
-    GUEST_ADMIN, /* answers who has asked for the upgrade */
+    GUEST_ADMIN,  /* finishes its answers */
+    GUEST_SCRIBE, /* says what the others count: process/scribe.h */
     GUEST_ROLES,
 };
 
@@ -57,6 +58,9 @@ struct guest {     /* a child of the program before */
     unsigned slot; /* in our segment; GUEST_ELSEWHERE: it has another */
     enum guest_role role;
     const _Atomic uint64_t *pulse; /* of its own segment; NULL: not known */
+    uint64_t memory;               /* a scribe's: whose changes it says */
+    uint64_t asked_ms, ask_at_ms;  /* when it was asked, 0: it is not; and when it is to be */
+    bool is_last;                  /* it is asked for the last time */
 };
 
 struct takeover {              /* from the program before: takeover.c */
@@ -148,6 +152,11 @@ void guests_end(struct supervisor *);       /* when their clients are handed ove
 void guests_end_admin(struct supervisor *); /* when it has answered */
 unsigned guests_left(const struct supervisor *);
 void guests_name(const struct supervisor *, struct buffer *out); /* those that are left */
+bool guests_have_workers(const struct supervisor *);
+/* A slot that no worker has: for what workers in another segment count. */
+unsigned guests_base(const struct supervisor *);
+void guests_step(struct supervisor *); /* asks scribes, and does as they say */
+uint64_t guests_next_ms(const struct supervisor *);
 struct slice guests_role(enum guest_role); /* as it is written for the next program */
 pid_t guests_pid(const struct supervisor *, unsigned guest); /* 0: it has ended */
 bool guests_is_worker(const struct supervisor *, unsigned which);

@@ -120,7 +120,8 @@ static void place_backends(struct supervisor *s)
     }
     handover_slots(s->takeover.handover, &s->reload.slots);
     if (!s->takeover.handover->is_same_layout)
-        carried_read_backends(s->segment, &s->reload.slots, handover_text(s->takeover.handover));
+        carried_read_numbers(s->segment, &s->reload.slots, guests_base(s),
+                             handover_text(s->takeover.handover));
     atomic_store(&s->segment->first_round_done, 1); /* by the monitor before */
     s->takeover.checked_ms =
         clock_steady_ms() + (added > 0 ? s->config->health.timeout_ms + CHECK_GRACE_MS : 0);
@@ -280,6 +281,7 @@ void takeover_step(struct supervisor *s)
 {
     struct takeover *t = &s->takeover;
 
+    guests_step(s);
     if (t->state == TAKEOVER_DONE && guests_left(s) == 0) {
         takeover_close(s);
         t->state = TAKEOVER_NONE;
@@ -296,5 +298,7 @@ void takeover_step(struct supervisor *s)
 
 uint64_t takeover_next_ms(const struct supervisor *s)
 {
-    return s->takeover.ends_ms;
+    uint64_t next_ms = guests_next_ms(s);
+
+    return next_ms < s->takeover.ends_ms ? next_ms : s->takeover.ends_ms;
 }

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "os/program.h"
+#include "process/scribe.h"
 #include "shared/carried.h"
 
 #include <errno.h>
@@ -289,24 +290,30 @@ static void upgrade_refuse_answer(struct supervisor *s, struct slice answer, int
 
 /* --- gone to --- */
 
-/* Only returns if the system refuses: then all is as it was. */
-static void upgrade_go(struct supervisor *s, bool carries)
+/* For a program whose segment has another layout: what has a name, and a process that says what
+ * becomes of it. Gives the channel to that process; -1: there is none, and what our workers count
+ * from now on is lost. */
+static int carry(struct supervisor *s, struct buffer *out)
 {
-    struct buffer text = {0};
-    char why[256];
-    int fd, error;
+    size_t from = buffer_length(out);
+    struct scribe scribe;
 
-    upgrade_forget(&s->upgrade);
-    upgrade_write(s, &text);
-    if (carries)
-        carried_write(s->segment, &s->reload.slots, &text);
-    fd = handover_file(buffer_slice(&text));
-    if (fd < 0) {
-        upgrade_refuse(s, "the system has no memory for what is handed over");
-        buffer_dispose(&text);
-        return;
-    }
-    handover_keep(buffer_slice(&text), true);
+    carried_write(s->segment, &s->reload.slots, out);
+    if (scribe_start(&scribe, s->segment, &s->reload.slots, slice_from(buffer_slice(out), from)) !=
+        0)
+        return -1;
+    scribe_write(&scribe, scribe_memory(s->segment_fd), out);
+    return scribe.channel;
+}
+
+/* Only returns if the system refuses. */
+static int run_next(struct supervisor *s, struct slice text)
+{
+    int fd = handover_file(text), error;
+
+    if (fd < 0)
+        return -ENOMEM;
+    handover_keep(text, true);
     program_keep(fd, true);
     handover_name(fd, false);
     log_close(); /* it waits for who reads the last lines */
@@ -314,8 +321,24 @@ static void upgrade_go(struct supervisor *s, bool carries)
     log_open(s->options->event_format, s->options->line_format, s->options->log_level,
              "supervisor");
     handover_name(-1, false);
-    handover_keep(buffer_slice(&text), false);
+    handover_keep(text, false);
     close(fd);
+    return error;
+}
+
+/* Only returns if the system refuses: then all is as it was. */
+static void upgrade_go(struct supervisor *s, bool carries)
+{
+    struct buffer text = {0};
+    char why[256];
+    int scribe, error;
+
+    upgrade_forget(&s->upgrade);
+    upgrade_write(s, &text);
+    scribe = carries ? carry(s, &text) : -1;
+    error = run_next(s, buffer_slice(&text));
+    if (scribe >= 0)
+        close(scribe); /* it ends */
     buffer_dispose(&text);
     snprintf(why, sizeof why, "%.150s cannot be run: %s", program_path(), strerror(-error));
     upgrade_refuse(s, why);
@@ -337,15 +360,22 @@ void upgrade_on_tried(struct supervisor *s, int status)
 
 /* --- time --- */
 
+/* Whoever is left of the last upgrade, and no worker, ends in a moment. */
+static bool may_begin(const struct supervisor *s)
+{
+    return s->upgrade.is_wanted && !upgrade_is_tried(s) && s->reload.state == RELOAD_IDLE &&
+           (s->takeover.state != TAKEOVER_DONE || guests_have_workers(s));
+}
+
 void upgrade_step(struct supervisor *s)
 {
     if (upgrade_is_tried(s) && clock_steady_ms() >= s->upgrade.ends_ms)
         upgrade_end_trial(s);
-    else if (s->upgrade.is_wanted && !upgrade_is_tried(s) && s->reload.state == RELOAD_IDLE)
+    else if (may_begin(s))
         upgrade_try(s);
 }
 
 uint64_t upgrade_next_ms(const struct supervisor *s)
 {
-    return s->upgrade.is_wanted && s->reload.state == RELOAD_IDLE ? 0 : s->upgrade.ends_ms;
+    return may_begin(s) ? 0 : s->upgrade.ends_ms;
 }

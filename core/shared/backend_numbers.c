@@ -87,6 +87,21 @@ static void forget_attempts(struct segment_share *share)
     atomic_store(&share->pending, 0);
 }
 
+void numbers_add(struct segment *s, unsigned worker, unsigned slot, uint64_t requests,
+                 uint64_t failures, const uint64_t outcomes[ATTEMPT_OUTCOMES])
+{
+    struct segment_share *share = numbers_share(s, worker, slot);
+
+    STORE(share->requests, LOAD(share->requests) + requests);
+    STORE(share->ok, LOAD(share->ok) + outcomes[ATTEMPT_OK]);
+    if (failures > 0)
+        STORE(misses_of(s, share)->failures, LOAD(misses_of(s, share)->failures) + failures);
+    for (unsigned i = 0; i < ATTEMPT_OUTCOMES; i++)
+        if (i != ATTEMPT_OK && outcomes[i] > 0)
+            STORE(misses_of(s, share)->by_outcome[i],
+                  LOAD(misses_of(s, share)->by_outcome[i]) + outcomes[i]);
+}
+
 void numbers_forget_worker(struct segment_share *share)
 {
     forget_attempts(share);

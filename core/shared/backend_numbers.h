@@ -69,6 +69,9 @@ void numbers_note_error(struct segment *, unsigned slot, const char *text, uint6
 /* False: there was none, or it changes this moment; the text is undefined then. */
 bool numbers_last_error(const struct segment *, unsigned slot, char text[NUMBERS_ERROR_BYTES]);
 
+/* What others have counted, in the share of a worker that is not there. */
+void numbers_add(struct segment *, unsigned worker, unsigned slot, uint64_t requests,
+                 uint64_t failures, const uint64_t outcomes[ATTEMPT_OUTCOMES]);
 bool numbers_are_held(const struct segment *, unsigned slot); /* in any worker */
 /* The slot is another backend's from now on; nothing may be in flight there. */
 void numbers_clear(struct segment *, unsigned slot);

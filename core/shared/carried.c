@@ -1,5 +1,7 @@
 #include "shared/carried.h"
 
+#include "shared/backend_numbers.h"
+#include "shared/carried_inside.h"
 #include "shared/cells.h"
 #include "shared/counters.h"
 #include "shared/series.h"
@@ -78,6 +80,7 @@ static void write_entry(struct slice key, uint16_t group, const struct table_val
     records_add_number(out, "group", group);
     records_add_number(out, "expires_ms", value->expires_ms);
     records_add_number(out, "kept", value->is_kept);
+    records_add_number(out, "sum", value->is_sum);
     records_add_number(out, "type", value->type);
     records_add_number(out, "number", number);
     if (value->type == TABLE_TEXT)
@@ -108,50 +111,78 @@ void carried_write_kept(struct segment *s, uint64_t zero_ms, struct buffer *out)
     write_entries(&s->table, true, zero_ms, out);
 }
 
-/* Facts of a backend that are a word each. */
-static const struct {
-    const char *name;
-    size_t at;
-    bool is_long;
-} words[] = {
-    {"verdict", offsetof(struct segment_backend, verdict), true},
-    {"ejection", offsetof(struct segment_backend, ejection), true},
-    {"draining", offsetof(struct segment_backend, draining), false},
-    {"weight", offsetof(struct segment_backend, weight), false},
-    {"weight_known", offsetof(struct segment_backend, weight_known), false},
-    {"back_ms", offsetof(struct segment_backend, back_ms), true},
-    {"ejected_ms", offsetof(struct segment_backend, ejected_ms), true},
-    {"drained_ms", offsetof(struct segment_backend, drained_ms), true},
-    {"failures_in_row", offsetof(struct segment_backend, failures_in_row), false},
-    {"by_admin", offsetof(struct segment_backend, by_admin), false},
-    {"script_drains", offsetof(struct segment_backend, script_drains), false},
-    {"script_weight", offsetof(struct segment_backend, script_weight), false},
-};
+/* --- numbers, summed over all processes --- */
 
-enum { WORDS = sizeof words / sizeof *words };
-
-static uint64_t read_word(const struct segment_backend *b, unsigned word)
+static void write_totals(const struct segment *s, struct buffer *out)
 {
-    const char *at = (const char *)b + words[word].at;
+    for (unsigned i = 0; i < TOTALS_COUNTS; i++) {
+        char room[TOTALS_NAME_BYTES];
+        uint64_t sum = 0;
+        size_t begun;
 
-    return words[word].is_long ? atomic_load((const _Atomic uint64_t *)(const void *)at)
-                               : atomic_load((const _Atomic uint32_t *)(const void *)at);
+        for (unsigned p = 0; p < SEGMENT_PROCESSES; p++)
+            if (p < segment_workers(s) || p >= SEGMENT_MONITOR)
+                sum += totals_get(&s->totals[p].totals, i);
+        if (sum == 0)
+            continue;
+        begun = records_begin(out, "total");
+        records_add(out, "name", slice_of(totals_name(i, room)));
+        records_add_number(out, "value", sum);
+        records_end(out, begun);
+    }
 }
 
-static void write_word(struct segment_backend *b, unsigned word, uint64_t value)
+static void write_workers(const struct segment *s, struct buffer *out)
 {
-    char *at = (char *)b + words[word].at;
+    size_t begun = records_begin(out, "workers");
 
-    if (words[word].is_long)
-        atomic_store((_Atomic uint64_t *)(void *)at, value);
-    else
-        atomic_store((_Atomic uint32_t *)(void *)at, (uint32_t)value);
+    for (unsigned i = 0; i < carried_worker_numbers; i++) {
+        char room[CARRIED_NAME_BYTES];
+        uint64_t sum = 0;
+
+        for (unsigned w = 0; w < segment_workers(s); w++)
+            sum += carried_worker_number(&s->workers[w], i);
+        records_add_number(out, carried_worker_name(i, room), sum);
+    }
+    records_end(out, begun);
+}
+
+static void write_started(const struct segment *s, struct buffer *out)
+{
+    size_t begun = records_begin(out, "started");
+
+    records_add_number(out, "ms", s->started_ms);
+    records_add_number(out, "wall_us", s->started_wall_us);
+    records_end(out, begun);
+}
+
+static void write_numbers(const struct segment *s, unsigned slot, uint64_t identity,
+                          struct buffer *out)
+{
+    const struct segment_backend *b = &s->backends[slot];
+    uint64_t sums[ATTEMPT_OUTCOMES];
+    size_t begun = records_begin(out, "numbers");
+
+    numbers_outcomes(s, slot, sums);
+    records_add_number(out, "identity", identity);
+    records_add_number(out, "requests", numbers_requests(s, slot));
+    records_add_number(out, "failures", numbers_failures(s, slot));
+    records_add_number(out, "checks_passed", atomic_load(&b->checks_passed));
+    records_add_number(out, "checks_failed", atomic_load(&b->checks_failed));
+    records_add_number(out, "ejections", atomic_load(&b->ejections));
+    for (unsigned i = 0; i < ATTEMPT_OUTCOMES; i++)
+        if (sums[i] > 0)
+            records_add_number(out, attempt_outcome_name((enum attempt_outcome)i), sums[i]);
+    records_end(out, begun);
 }
 
 void carried_write(struct segment *s, const struct slots *slots, struct buffer *out)
 {
+    write_started(s, out);
     write_counters(s, out);
     write_metrics(s, out);
+    write_totals(s, out);
+    write_workers(s, out);
     write_entries(&s->table, false, 0, out);
     for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++) {
         size_t begun;
@@ -160,107 +191,10 @@ void carried_write(struct segment *s, const struct slots *slots, struct buffer *
             continue;
         begun = records_begin(out, "state");
         records_add_number(out, "identity", slots->identity[i]);
-        for (unsigned word = 0; word < WORDS; word++)
-            records_add_number(out, words[word].name, read_word(segment_backend(s, i), word));
+        for (unsigned word = 0; word < carried_words; word++)
+            records_add_number(out, carried_word_name(word),
+                               carried_read_word(segment_backend(s, i), word));
         records_end(out, begun);
+        write_numbers(s, i, slots->identity[i], out);
     }
-}
-
-/* --- in --- */
-
-static enum table_decision put(void *data, const struct table_value *old, struct table_value *now)
-{
-    (void)old;
-    *now = *(const struct table_value *)data;
-    return TABLE_REPLACE;
-}
-
-static bool read_entry(struct segment *s, uint64_t zero_ms, const struct record *r)
-{
-    static struct table_value value;
-    struct slice key = record_bytes(r, "key"), text = record_bytes(r, "text");
-    uint64_t number = record_number(r, "number", 0);
-
-    if (key.length == 0 || key.length > TABLE_KEY_BYTES_MAX || text.length > TABLE_TEXT_BYTES_MAX)
-        return false;
-    memcpy(&value.number, &number, sizeof number);
-    value.expires_ms = record_number(r, "expires_ms", 0);
-    if (value.expires_ms != 0 && value.expires_ms <= zero_ms) /* before the machine's start */
-        return true;
-    value.expires_ms -= value.expires_ms != 0 ? zero_ms : 0;
-    value.is_kept = record_number(r, "kept", 0) != 0;
-    value.type = (uint16_t)record_number(r, "type", TABLE_NUMBER);
-    value.length = (uint32_t)text.length;
-    slice_put(value.text, text);
-    return table_update(&s->table, key, (uint16_t)record_number(r, "group", 0), put, &value) ==
-           TABLE_DONE;
-}
-
-static bool read_counter(struct segment *s, const struct record *r)
-{
-    struct segment_counter *c = counters_find(s, record_bytes(r, "name"));
-
-    if (c != NULL)
-        atomic_fetch_add(&c->value, record_number(r, "value", 0));
-    return c != NULL;
-}
-
-/* A metric, or one of its series. */
-static bool read_metric(struct segment *s, const struct record *r, bool is_series)
-{
-    struct slice name = record_bytes(r, "name"), labels = record_bytes(r, "labels");
-    uint64_t bits = record_number(r, "value", 0);
-    int32_t metric, series = SERIES_OTHERS;
-    double value;
-
-    if (name.length >= SERIES_NAME_BYTES || labels.length >= SERIES_LABELS_BYTES)
-        return false;
-    metric = series_declare(s, name, (int32_t)record_number(r, "kind", SERIES_TOTAL), labels,
-                            (uint32_t)record_number(r, "max", 0));
-    if (metric < 0)
-        return false;
-    if (is_series)
-        series = series_find(s, metric, record_bytes(r, "text"));
-    memcpy(&value, &bits, sizeof value);
-    if (is_series || bits != 0)
-        series_add(s, metric, series, value);
-    return true;
-}
-
-unsigned carried_read_values(struct segment *s, uint64_t zero_ms, struct slice text)
-{
-    unsigned lost = 0;
-    struct record r;
-
-    while (records_next(&text, &r)) {
-        if (record_is(&r, "counter"))
-            lost += !read_counter(s, &r);
-        else if (record_is(&r, "metric") || record_is(&r, "series"))
-            lost += !read_metric(s, &r, record_is(&r, "series"));
-        else if (record_is(&r, "entry"))
-            lost += !read_entry(s, zero_ms, &r);
-    }
-    return lost;
-}
-
-static struct segment_backend *find(struct segment *s, const struct slots *slots, uint64_t identity)
-{
-    for (unsigned i = 0; identity != 0 && i < SEGMENT_BACKENDS_MAX; i++)
-        if (slots->identity[i] == identity)
-            return segment_backend(s, i);
-    return NULL;
-}
-
-void carried_read_backends(struct segment *s, const struct slots *slots, struct slice text)
-{
-    struct record r;
-
-    while (records_next(&text, &r)) {
-        struct segment_backend *b =
-            record_is(&r, "state") ? find(s, slots, record_number(&r, "identity", 0)) : NULL;
-
-        for (unsigned word = 0; b != NULL && word < WORDS; word++)
-            write_word(b, word, record_number(&r, words[word].name, read_word(b, word)));
-    }
-    segment_note_change(s);
 }

@@ -102,14 +102,14 @@ void cell_release(struct table *t, struct cell_claimed claimed)
 
 /* --- what is in it --- */
 
-enum { ABOUT_KEPT = 0x80 }; /* next to the type */
+enum { ABOUT_SUM = 0x40, ABOUT_KEPT = 0x80 }; /* next to the type */
 
 static uint64_t about_of(const struct table_value *value, const struct cell_key *key,
                          uint32_t text_length)
 {
     return (uint64_t)value->type | (value->is_kept ? ABOUT_KEPT : 0) |
-           (uint64_t)key->bytes.length << 8 | (uint64_t)key->group << 16 |
-           (uint64_t)text_length << 32;
+           (value->is_sum ? ABOUT_SUM : 0) | (uint64_t)key->bytes.length << 8 |
+           (uint64_t)key->group << 16 | (uint64_t)text_length << 32;
 }
 
 static size_t key_length_of(uint64_t about)
@@ -171,8 +171,9 @@ void cell_value(const struct table *t, uint32_t cell, struct table_value *out)
     uint64_t number = atomic_load_explicit(&c->number, RELAXED);
 
     out->expires_ms = atomic_load_explicit(&c->expires_ms, RELAXED);
-    out->type = about & (ABOUT_KEPT - 1);
+    out->type = about & (ABOUT_SUM - 1);
     out->is_kept = (about & ABOUT_KEPT) != 0;
+    out->is_sum = (about & ABOUT_SUM) != 0;
     out->length = text_length_of(about);
     memcpy(&out->number, &number, sizeof number);
     bytes_read(t->texts[cell], out->text, out->length);

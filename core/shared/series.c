@@ -255,6 +255,13 @@ void series_set(struct segment *s, int32_t metric, int32_t series, double number
     atomic_store(value_of(s, metric, series), bits_of(number));
 }
 
+void series_replace(struct segment *s, int32_t metric, int32_t series, double was, double number)
+{
+    uint64_t expected = bits_of(was);
+
+    (void)atomic_compare_exchange_strong(value_of(s, metric, series), &expected, bits_of(number));
+}
+
 /* --- for who reads them --- */
 
 const struct segment_metric *series_metric(const struct segment *s, unsigned metric)

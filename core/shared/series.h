@@ -27,6 +27,8 @@ int32_t series_declare(struct segment *, struct slice name, int32_t kind, struct
 int32_t series_find(struct segment *, int32_t metric, struct slice text);
 void series_add(struct segment *, int32_t metric, int32_t series, double amount);
 void series_set(struct segment *, int32_t metric, int32_t series, double value);
+/* The same, unless it is another value than `was` by now. */
+void series_replace(struct segment *, int32_t metric, int32_t series, double was, double value);
 
 /* For who reads them. The metric, or NULL: no script that serves has it. */
 const struct segment_metric *series_metric(const struct segment *, unsigned metric);

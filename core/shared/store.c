@@ -6,9 +6,8 @@
  * "b" a bucket. For a long key the letter is a capital, and the key's SHA-256 follows it: no client
  * can make two long keys collide, nor a long and a short one. A window's value is a text: the
  * slices. A bucket's is one, too: the tokens that were left, and when. Its rate and its burst are
- * the script's and may change at a reload, so nothing that follows from them is kept but the time
- * at which it expires: when it would be full, as a full bucket is what a key has that was never
- * seen.
+ * the script's and may change at a reload, so nothing that follows from them counts but the time at
+ * which it expires: when it would be full, as a full bucket is what a key has that was never seen.
  */
 #include "shared/store.h"
 
@@ -16,6 +15,7 @@
 #include "base/hash.h"
 #include "base/sha256.h"
 #include "shared/cells.h"
+#include "shared/store_merge.h"
 #include "shared/table.h"
 
 #include <ctype.h>
@@ -25,7 +25,6 @@
 enum {
     KEY_BYTES_MAX = 128, /* of a key, and of a window's name; a longer one is hashed */
     NAME_BYTES_MAX = 48, /* of a bucket */
-    WINDOW_SLICES = 60,
 };
 
 struct key {
@@ -195,6 +194,7 @@ static enum table_decision add(void *data, const struct table_value *old, struct
     now->number = a->sum = (old != NULL ? old->number : 0) + a->by;
     now->expires_ms = old != NULL ? old->expires_ms : expiry(a->ttl);
     now->is_kept = old != NULL ? old->is_kept : 0;
+    now->is_sum = 1;
     return TABLE_REPLACE;
 }
 
@@ -214,11 +214,6 @@ int32_t store_incr(struct segment *segment, const char *key, size_t length, doub
 
 /* --- windows --- */
 
-struct slices {
-    uint64_t last;                 /* the number of the newest, since the clock's start */
-    double amounts[WINDOW_SLICES]; /* of slice n at n modulo their count */
-};
-
 struct window_addition {
     double seconds, amount, sum;
 };
@@ -228,19 +223,6 @@ static uint64_t slice_now(double seconds)
     return (uint64_t)((double)clock_steady_us() * WINDOW_SLICES / (seconds * 1e6));
 }
 
-/* Forgets what is too old by then. Never goes back: another process may be ahead. */
-static void slices_advance(struct slices *slices, uint64_t to)
-{
-    uint64_t steps = to > slices->last ? to - slices->last : 0;
-
-    if (steps > WINDOW_SLICES)
-        steps = WINDOW_SLICES;
-    for (uint64_t i = 0; i < steps; i++)
-        slices->amounts[(to - i) % WINDOW_SLICES] = 0;
-    if (to > slices->last)
-        slices->last = to;
-}
-
 static double slices_sum(const struct slices *slices)
 {
     double sum = 0;
@@ -248,13 +230,6 @@ static double slices_sum(const struct slices *slices)
     for (unsigned i = 0; i < WINDOW_SLICES; i++)
         sum += slices->amounts[i];
     return sum;
-}
-
-static void slices_read(struct slices *slices, const struct table_value *value)
-{
-    memset(slices, 0, sizeof *slices);
-    if (value != NULL && value->length == sizeof *slices)
-        memcpy(slices, value->text, sizeof *slices);
 }
 
 static enum table_decision add_to_window(void *data, const struct table_value *old,
@@ -320,11 +295,6 @@ struct store_bucket { /* also declared in core/lua/shared.lua: change both */
     double burst;     /* and how many a full one holds; both may be others than before */
 };
 
-struct level {
-    double tokens; /* left in the bucket */
-    double at_us;  /* at this time of the steady clock */
-};
-
 struct taking {
     const struct store_bucket *bucket;
     double tokens;
@@ -359,7 +329,7 @@ static enum table_decision bucket_take(void *data, const struct table_value *old
     t->wait = 0;
     level.tokens -= t->tokens;
     now->type = TABLE_TEXT;
-    now->number = 0;
+    now->number = rate; /* for store_merge alone */
     now->expires_ms = (uint64_t)(level.at_us / 1e3 + (burst - level.tokens) / rate * 1e3) + 1;
     now->length = sizeof level;
     memcpy(now->text, &level, sizeof level);

@@ -434,7 +434,7 @@ static enum swap update_try(struct change *c, table_change *decide, void *data, 
     if (!view_is_whole(t, &c->view))
         return SWAP_AGAIN;
     has_old = found >= 0 && (old.expires_ms == 0 || old.expires_ms > now_ms);
-    c->value->is_kept = 0;
+    c->value->is_kept = c->value->is_sum = 0;
     decision = decide(data, has_old ? &old : NULL, c->value);
     if (decision == TABLE_KEEP)
         return SWAP_UNWANTED;

@@ -47,7 +47,8 @@ struct table_value {     /* also declared in core/lua/shared.lua: change both */
     uint64_t expires_ms; /* steady clock; 0: never */
     double number;       /* a boolean's is 0 or 1 */
     uint16_t type;       /* enum table_type */
-    uint16_t is_kept;    /* over a restart, if there is --state; 1 or 0 */
+    uint8_t is_kept;     /* over a restart, if there is --state; 1 or 0 */
+    uint8_t is_sum;      /* what was added, and not set */
     uint32_t length;     /* of the text */
     char text[TABLE_TEXT_BYTES_MAX];
 };

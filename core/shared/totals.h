@@ -10,6 +10,8 @@
 #ifndef SHARED_TOTALS_H
 #define SHARED_TOTALS_H
 
+#include "base/slice.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +24,7 @@ enum {
     TOTALS_CALLS_TIMED = 64, /* one of so many is */
 };
 
+/* Each has a name in totals.c. */
 enum totals_count {
     /* With each request. */
     TOTALS_WITHIN, /* as long as the first bound at most; the next one; .. */
@@ -118,6 +121,11 @@ static inline bool totals_times_call(void)
 }
 
 void totals_add_call(unsigned hook, uint64_t us);
+
+enum { TOTALS_NAME_BYTES = 48 };
+/* By which another version of lb knows it: "within.1000", "2xx". */
+const char *totals_name(unsigned count, char room[TOTALS_NAME_BYTES]);
+int totals_find(struct slice name); /* -1: there is none of that name */
 
 static inline uint64_t totals_get(const struct totals *totals, unsigned count)
 {

@@ -5,7 +5,8 @@ local core = require "spec.support.core"
 local crowd = require "spec.support.crowd"
 
 if not pcall(ffi.new, "struct table_value") then
-  ffi.cdef("struct table_value { uint64_t expires_ms; double number; uint16_t type, is_kept; uint32_t length; "
+  ffi.cdef("struct table_value { uint64_t expires_ms; double number; uint16_t type; uint8_t is_kept, is_sum; " ..
+    "uint32_t length; "
     .. "char text[1024]; };")
 end
 ffi.cdef [[

@@ -6,7 +6,8 @@ local crowd = require "spec.support.crowd"
 local sha256 = require "spec.support.sha256"
 
 if not pcall(ffi.new, "struct table_value") then
-  ffi.cdef("struct table_value { uint64_t expires_ms; double number; uint16_t type, is_kept; uint32_t length; "
+  ffi.cdef("struct table_value { uint64_t expires_ms; double number; uint16_t type; uint8_t is_kept, is_sum; " ..
+    "uint32_t length; "
     .. "char text[1024]; };")
 end
 ffi.cdef [[

@@ -69,9 +69,10 @@ function upgrading.start(options)
     local event = put.asked()
     assert(event.event == "upgrade", event.message)
     play.wait("the end of the processes before", function()
-      local left = 0
-      for _, pid in ipairs(lb:children()) do left = left + (before[pid] and 1 or 0) end
-      return left == 0
+      local children = lb:children()
+      local left = #children - count -- one that began later counts on what they have counted
+      for _, pid in ipairs(children) do left = left + (before[pid] and 1 or 0) end
+      return left <= 0
     end)
     return event
   end

@@ -71,6 +71,75 @@ describe("an upgrade to another layout of memory, and back,", function()
     assert.same({ 3, 1, 3, 3.5, -3 }, seen())
   end)
 
+  it("counts on what the workers before still count", function()
+    local path, goes_on = play.directory() .. "/admin.sock", false
+    local backend = play.answering(function(request)
+      if request.target == "/slow" then play.wait("the word", function() return goes_on end) end
+      return "answer"
+    end)
+    local lb, put = upgrading.start { workers = 1, backends = { backend }, script = ([[
+      local asked, bucket = lb.counter "asked", lb.bucket("half", { rate = 1e-6, burst = 20 })
+      local recent, total = lb.window("recent", 3600), lb.total("answers", { "path" })
+      local last = lb.gauge "last"
+      return { admin = "unix:%s", health = { interval = 60, timeout = 5 },
+        choose = function(ctx, backends)
+          if ctx.path ~= "/all" then return backends[1] end
+          local left = 0
+          while bucket:take "all" do left = left + 1 end
+          return ctx:respond { status = 200, body = ("%%d %%d %%d %%s %%s %%s %%d"):format(asked:get(), recent:get(),
+            lb.get "sum", tostring(lb.get "set"), tostring(lb.get "both"), tostring(lb.get "gone"), left) }
+        end,
+        on_response = function(ctx)
+          asked:add(1)
+          recent:add(1)
+          lb.incr("sum")
+          bucket:take "all"
+          total:add(1, ctx.path)
+          last:set(asked:get())
+          lb.set("both", ctx.path)
+          if ctx.path == "/first" then lb.set("gone", 1) end
+          if ctx.path == "/slow" then
+            lb.set("set", "by the one before")
+            lb.set("gone", nil)
+          end
+        end }]]):format(path) }
+    lb.admin = "unix:" .. path
+    admin.ready(lb)
+    lb:fetch "/first"
+    local client = play.client(lb)
+    client:send "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    play.wait("the backend", function() return #backend.requests == 2 end)
+    local started = metrics.of(lb).values.lb_start_time_seconds
+    put(upgrading.other)
+    local before = lb:children()
+    assert.is_false(put.asked().same_memory)
+    lb:fetch "/second"
+    local function seen()
+      local values = metrics.of(lb).values
+      return { values['lb_requests_total{code="2xx"}'], values['lb_script_answers_total{path="/slow"}'],
+        values['lb_script_answers_total{path="/second"}'], values.lb_request_duration_seconds_count }
+    end
+    assert.same({ 2, nil, 1, 2 }, seen())
+    goes_on = true
+    assert.equal("answer", client:response().body)
+    play.wait("the end of those before", function()
+      for _, pid in ipairs(before) do
+        if play.exists(pid) then return false end
+      end
+      return #lb:children() == #before
+    end)
+    assert.same({ 3, 1, 1, 3 }, seen())
+    local values = metrics.of(lb).values
+    local name = select(2, admin.get(lb, "/backends")).backends[1].name
+    assert.equal(3, values[('lb_tries_total{backend="%s",outcome="ok"}'):format(name)])
+    assert.equal(started, values.lb_start_time_seconds)
+    assert.equal(3, select(2, admin.get(lb, "/backends")).backends[1].requests)
+    assert.equal(2, values.lb_script_last) -- each of two has set it, and the newer program's stays
+    -- 20 tokens, of which three are gone
+    assert.equal("3 3 3 by the one before /second nil 17", lb:fetch("/all").body)
+    assert.equal(0, #lb:events "upgrade_skipped")
+  end)
+
   it("carries over drains, weights and ejections of backends", function()
     local one, two, three = play.hello "one", play.hello "two", play.hello "three"
     local lb, put = upgrading.start { backends = { one, two, three }, script = [[
