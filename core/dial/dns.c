@@ -13,6 +13,8 @@
 enum { LOOK_EVERY_MS = 1000, CONF_BYTES_MAX = 65536, NAME_BYTES_MAX = 253, LABEL_BYTES_MAX = 63 };
 
 struct dns {
+    struct dns *next_one;
+    unsigned users;
     struct loop *loop;
     char path[DNS_PATH_BYTES];
     struct dns_conf conf;
@@ -79,8 +81,10 @@ static void follow_conf(struct dns *d)
     buffer_dispose(&text);
 }
 
-struct dns *dns_new(struct loop *loop, const char *path, const struct sockaddr_in6 *servers,
-                    unsigned count)
+static struct dns *all; /* of this process */
+
+static struct dns *dns_new(struct loop *loop, const char *path, const struct sockaddr_in6 *servers,
+                           unsigned count)
 {
     struct dns *d = mem_zalloc(sizeof *d);
 
@@ -90,14 +94,41 @@ struct dns *dns_new(struct loop *loop, const char *path, const struct sockaddr_i
     if (count > 0)
         memcpy(d->own, servers, count * sizeof *servers);
     d->own_count = count;
+    d->next_one = all;
+    all = d;
     follow_conf(d);
     return d;
 }
 
-void dns_free(struct dns *d)
+static bool is_same(const struct dns *d, const struct loop *loop, const char *path,
+                    const struct sockaddr_in6 *servers, unsigned count)
 {
+    return d->loop == loop && strcmp(d->path, path) == 0 && d->own_count == count &&
+           (count == 0 || memcmp(d->own, servers, count * sizeof *servers) == 0);
+}
+
+struct dns *dns_take(struct loop *loop, const char *path, const struct sockaddr_in6 *servers,
+                     unsigned count)
+{
+    struct dns *d = all;
+
+    while (d != NULL && !is_same(d, loop, path, servers, count))
+        d = d->next_one;
     if (d == NULL)
+        d = dns_new(loop, path, servers, count);
+    d->users++;
+    return d;
+}
+
+void dns_return(struct dns *d)
+{
+    struct dns **at = &all;
+
+    if (d == NULL || --d->users > 0)
         return;
+    while (*at != d)
+        at = &(*at)->next_one;
+    *at = d->next_one;
     close_channels(d);
     mem_free(d);
 }

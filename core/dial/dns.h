@@ -10,15 +10,18 @@
 #include "dial/dns_channel.h"
 #include "dial/dns_conf.h"
 
+#define DNS_RESOLV_CONF "/etc/resolv.conf"
+
 enum { DNS_LOOKUP_TYPES = 2, DNS_PATH_BYTES = 256 };
 
 struct dns;
 
 /* path: of resolv.conf. servers, if there are any, are asked instead of those that it names, and
- * the next one also when one says that there is nothing. All are copied. */
-struct dns *dns_new(struct loop *, const char *path, const struct sockaddr_in6 *servers,
-                    unsigned count);
-void dns_free(struct dns *); /* its lookups have been cancelled */
+ * the next one also when one says that there is nothing. All are copied. Who asks in the same way
+ * shares it. */
+struct dns *dns_take(struct loop *, const char *path, const struct sockaddr_in6 *servers,
+                     unsigned count);
+void dns_return(struct dns *); /* NULL is fine; one's own lookups have been cancelled */
 
 struct dns_lookup_part { /* of one type */
     struct dns_lookup *lookup;

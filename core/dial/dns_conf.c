@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { NDOTS_MAX = 15, TIMEOUT_MAX_S = 30, ATTEMPTS_MAX = 5, ADDRESS_TEXT_BYTES = 64 };
+enum { NDOTS_MAX = 15, TIMEOUT_MAX_S = 30, ATTEMPTS_MAX = 5 };
 
 static struct slice take_word(struct slice *rest)
 {
@@ -19,32 +19,10 @@ static struct slice take_word(struct slice *rest)
     return slice_take_until(rest, '\0');
 }
 
-bool dns_conf_server(struct sockaddr_in6 *to, struct slice text)
-{
-    char whole[ADDRESS_TEXT_BYTES];
-    struct address address;
-
-    for (unsigned with_port = 0; with_port < 2; with_port++) {
-        const char *format = with_port == 1                                 ? "%.*s"
-                             : memchr(text.start, ':', text.length) == NULL ? "%.*s:53"
-                             : text.length > 0 && text.start[0] == '['      ? "%.*s:53"
-                                                                            : "[%.*s]:53";
-        int length = snprintf(whole, sizeof whole, format, (int)text.length, text.start);
-
-        if (length < 0 || length >= (int)sizeof whole ||
-            address_parse(&address, slice_of(whole), false) != NULL || address.kind != ADDRESS_IP)
-            continue;
-        memset(to, 0, sizeof *to);
-        memcpy(to, &address.socket.any, address_length(&address.socket.any));
-        return true;
-    }
-    return false;
-}
-
 static void read_server(struct dns_conf *conf, struct slice rest)
 {
     if (conf->servers_count < DNS_SERVERS_MAX &&
-        dns_conf_server(&conf->servers[conf->servers_count], take_word(&rest)))
+        address_parse_ip(&conf->servers[conf->servers_count], take_word(&rest), DNS_PORT))
         conf->servers_count++;
 }
 
@@ -106,7 +84,7 @@ void dns_conf_read(struct dns_conf *conf, struct slice text)
             read_options(conf, line);
     }
     if (conf->servers_count == 0)
-        conf->servers_count = dns_conf_server(&conf->servers[0], SLICE("127.0.0.1"));
+        conf->servers_count = address_parse_ip(&conf->servers[0], SLICE("127.0.0.1"), DNS_PORT);
 }
 
 static unsigned count_dots(const char *name)

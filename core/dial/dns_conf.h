@@ -30,9 +30,6 @@ struct dns_conf {
 
 void dns_conf_read(struct dns_conf *, struct slice text);
 
-/* An address, as a server to ask: "10.0.0.2", "[::1]:5353". False: it is none. */
-bool dns_conf_server(struct sockaddr_in6 *, struct slice text);
-
 /* The names that a name may stand for, one after the other, without a dot at the end: by the search
  * list, and as it is, which comes first if it has ndots dots. False: there is no such one. */
 bool dns_conf_candidate(const struct dns_conf *, const char *name, unsigned index,

@@ -10,7 +10,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-enum { HOST_BYTES_MAX = 253, LABEL_BYTES_MAX = 63, PORT_MAX = 65535 };
+enum { HOST_BYTES_MAX = 253, LABEL_BYTES_MAX = 63, PORT_MAX = 65535, IP_TEXT_BYTES = 64 };
 
 static bool is_label_byte(char c)
 {
@@ -211,6 +211,28 @@ const char *address_parse(struct address *out, struct slice text, bool any_port)
 }
 
 /* A bound unix socket has a name; the other end of a connection has none. */
+bool address_parse_ip(struct sockaddr_in6 *out, struct slice text, uint16_t port)
+{
+    bool has_colon = has_byte(text, ':'), is_bare = has_colon && text.start[0] != '[';
+    char whole[IP_TEXT_BYTES];
+    struct address address;
+
+    for (unsigned with_port = 0; with_port < 2; with_port++) {
+        int length = with_port == 0
+                         ? snprintf(whole, sizeof whole, is_bare ? "[%.*s]:%u" : "%.*s:%u",
+                                    (int)text.length, text.start, port)
+                         : snprintf(whole, sizeof whole, "%.*s", (int)text.length, text.start);
+
+        if (text.length >= sizeof whole || length >= (int)sizeof whole ||
+            address_parse(&address, slice_of(whole), false) != NULL || address.kind != ADDRESS_IP)
+            continue;
+        memset(out, 0, sizeof *out);
+        memcpy(out, &address.socket.any, address_length(&address.socket.any));
+        return true;
+    }
+    return false;
+}
+
 socklen_t address_length(const struct sockaddr *socket)
 {
     switch (socket->sa_family) {

@@ -40,6 +40,10 @@ struct address {
  * any_port is true. */
 const char *address_parse(struct address *out, struct slice text, bool any_port) MUST_USE;
 
+/* An IP address, with a port or without: "10.0.0.2", "::1", "[::1]:5353". False: it is none. *out
+ * is a sockaddr_in or a sockaddr_in6. */
+bool address_parse_ip(struct sockaddr_in6 *out, struct slice text, uint16_t port) MUST_USE;
+
 socklen_t address_length(const struct sockaddr *);                  /* of any kind */
 void address_format(struct buffer *, const struct sockaddr *);      /* "1.2.3.4:80", "[::1]:80" */
 void address_format_host(struct buffer *, const struct sockaddr *); /* "1.2.3.4", "::1" */

@@ -6,6 +6,7 @@
 #include "dial/dns.h"
 
 #include "base/mem.h"
+#include "net/address.h"
 
 #include <ares.h>
 #include <arpa/inet.h>
@@ -150,10 +151,10 @@ int play_dns_begin(const char *path, const char *servers)
     unsigned count = 0;
 
     while (rest.length > 0)
-        if (!dns_conf_server(&own[count++], slice_take_until(&rest, ' ')))
+        if (!address_parse_ip(&own[count++], slice_take_until(&rest, ' '), DNS_PORT))
             abort();
     loop_init(&loop);
-    dns = dns_new(&loop, path, own, count);
+    dns = dns_take(&loop, path, own, count);
     memset(lookups, 0, sizeof lookups);
     return uv_backend_fd(&loop.uv);
 }
@@ -198,6 +199,6 @@ void play_dns_end(void)
 {
     for (int i = 0; i < 4; i++)
         dns_lookup_cancel(&lookups[i]);
-    dns_free(dns);
+    dns_return(dns);
     loop_dispose(&loop);
 }
