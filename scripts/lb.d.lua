@@ -141,6 +141,15 @@ function lb.after(seconds, fn, options) end
 ---@param options? lb.TimerOptions
 ---@return lb.Timer
 function lb.every(seconds, fn, options) end
+---In one process of all; again when it is over.
+---@param name string
+---@param fn fun()
+function lb.task(name, fn) end
+---At the top of the script, in tasks and in timers with once.
+---@param path string
+---@return string?
+---@return string? err
+function lb.file(path) end
 
 ---@class (exact) lb.TlsOptions
 ---@field name? string

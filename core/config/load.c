@@ -370,7 +370,7 @@ static struct config *load_source(const char *name, struct slice source,
     load.error = error;
     load.config = new_config(name, source);
     if (read_given(load.config, load.given, error)) {
-        lua = sandbox_open(segment, MEMORY_BYTES_MAX, modules_push_find);
+        lua = sandbox_open(segment, MEMORY_BYTES_MAX, modules_offer);
         if (lua != NULL)
             load_in_state(&load, lua);
         else

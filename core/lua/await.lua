@@ -7,7 +7,7 @@ local inside, lb = ...
 
 local host = inside.host
 local error, pairs, setmetatable, tostring, type = error, pairs, setmetatable, inside.tostring, type
-local format = string.format
+local complain, find, format = inside.complain, string.find, string.format
 
 local function hosted(name)
   return host[name] or error(format("lb.%s may be called in hooks only, and in lb.after(0, f)", name), 3)
@@ -40,7 +40,7 @@ local function start(what, seconds, fn, is_every, is_once)
   end
   if type(fn) ~= "function" then error(format("%s(s, f) needs a function, got %s", what, type(fn)), 3) end
   local timer = setmetatable({}, timer_meta)
-  local number = host.timer_start and host.timer_start(seconds, is_every, is_once)
+  local number = host.timer_start and host.timer_start(seconds, is_every, is_once, nil)
   if number == false then error(what .. ": there are 1000 timers already", 3) end
   if number then
     -- A timer that runs once is forgotten as it begins.
@@ -76,6 +76,27 @@ end
 
 function lb.every(seconds, fn, options)
   return (start("lb.every", seconds, fn, true, once_of("lb.every", options)))
+end
+
+-- Tasks -------------------------------------------------------------------------------------------
+
+local NAME_MAX = 64 -- TIMER_NAME_BYTES
+local task_names = {}
+
+-- A timer of the monitor whose function is called again when it is over (core/script/timers.c).
+function lb.task(name, fn)
+  if type(name) ~= "string" or not find(name, "^[%w_%-%.:/]+$") or #name > NAME_MAX then
+    complain("lb.task needs a name of at most %d letters, digits and '_-.:/', got '%s'", NAME_MAX, tostring(name))
+  elseif type(fn) ~= "function" then
+    complain("lb.task(name, f) needs a function, got %s", type(fn))
+  elseif task_names[name] then
+    complain("there is a task '%s' already", name)
+  end
+  inside.has_once_timers = true
+  local number = host.timer_start and host.timer_start(0, false, true, name)
+  if number == false then complain "lb.task: there are 1000 timers already" end
+  if number then functions[number] = fn end
+  task_names[name] = true
 end
 
 function inside.run_timer(number)

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/nearest.h"
 #include "lua/embedded.h"
+#include "lua/files.h"
 #include "lua/sandbox.h"
 
 #include <errno.h>
@@ -209,7 +210,10 @@ static int find_module(lua_State *lua)
     return 2;
 }
 
-void modules_push_find(lua_State *lua)
+void modules_offer(lua_State *lua)
 {
     lua_pushcfunction(lua, find_module);
+    lua_setfield(lua, -2, "find_module");
+    lua_pushcfunction(lua, files_read);
+    lua_setfield(lua, -2, "read_file");
 }

@@ -29,10 +29,11 @@ struct modules {
  * they have. Borrowed until then. */
 void modules_allow(lua_State *, const struct modules *);
 
-/* For sandbox_open: pushes the function that lua/modules.lua is given. Its arguments are a name,
- * and whether a module that is part of the program requires it. Returns the module's function and
- * whether it is part of the program; or nil and where it was looked for; raises what the compiler
- * says, or why a file cannot be read. */
-void modules_push_find(lua_State *);
+/* For sandbox_open: adds the functions that lua/modules.lua calls to the table on top.
+ * find_module: its arguments are a name, and whether a module that is part of the program requires
+ * it. Returns the module's function and whether it is part of the program; or nil and where it was
+ * looked for; raises what the compiler says, or why a file cannot be read.
+ * read_file: lua/files.h. */
+void modules_offer(lua_State *);
 
 #endif

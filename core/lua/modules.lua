@@ -12,6 +12,7 @@ local ffi = inside.ffi
 local C = ffi.C
 local getinfo = inside.getinfo
 local did_you_mean, names_of, find = inside.did_you_mean, inside.names_of, parts.find_module
+local read_file = parts.read_file
 
 -- Raises an error at the script's line, two calls up. After a tail call such as
 -- "return require 'x' { .. }" Lua does not know that line: then config/load.c looks for the option
@@ -67,6 +68,13 @@ function env.require(name)
   if value == nil then value = true end
   loaded[key] = value
   return value
+end
+
+-- lb.file -----------------------------------------------------------------------------------------
+
+function lb.file(path)
+  if type(path) ~= "string" then refuse("", "lb.file needs the path of a file, got %s", type(path)) end
+  return read_file(path)
 end
 
 -- lb.script ---------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ struct sandbox { /* the allocator's */
     bool is_restarted;      /* the collector has, within a call */
     uint64_t memory_bytes;  /* the bound at opening, whatever it is lifted to meanwhile */
     uint64_t limit_bytes;
-    void (*push_find)(lua_State *);
+    void (*offer)(lua_State *);
     void (*on_full)(void *data);
     void *on_full_data;
     uint64_t run_until_us; /* of the thread's CPU time, during sandbox_run */
@@ -190,8 +190,7 @@ static void push_parts(lua_State *lua)
         sandbox_push_chunk(lua, parts[i].source(), parts[i].name);
         lua_rawseti(lua, -2, (int)i + 1);
     }
-    sandbox_of(lua)->push_find(lua);
-    lua_setfield(lua, -2, "find_module");
+    sandbox_of(lua)->offer(lua);
 }
 
 /* strings.lua's arguments are ffi and the value of stopped calls. The prelude's: ffi,
@@ -225,14 +224,13 @@ static int open_inside(lua_State *lua)
     return 0;
 }
 
-lua_State *sandbox_open(struct segment *segment, uint64_t memory_bytes,
-                        void (*push_find)(lua_State *))
+lua_State *sandbox_open(struct segment *segment, uint64_t memory_bytes, void (*offer)(lua_State *))
 {
     struct sandbox *sandbox = mem_zalloc(sizeof *sandbox);
     lua_State *lua;
 
     CHECK(segment != NULL);
-    sandbox->push_find = push_find;
+    sandbox->offer = offer;
     sandbox->memory_bytes = sandbox->limit_bytes = memory_bytes;
     sandbox->heap.due_bytes = sandbox->restart_bytes = UINT64_MAX; /* it runs by itself */
     lua = lua_newstate(allocate, sandbox);

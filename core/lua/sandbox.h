@@ -22,10 +22,10 @@ struct segment;
 enum { SANDBOX_LOAD_CPU_MS = 3000, SANDBOX_NAME_MAX = 254 /* bytes of a script's name */ };
 
 /* NULL if there is no memory. Borrows the segment (shared/segment.h), which holds the counters.
- * memory_bytes bounds what the state may allocate; 0: no bound. push_find pushes the function that
- * `require` asks for a module (lua/modules.h); it may raise Lua errors. */
+ * memory_bytes bounds what the state may allocate; 0: no bound. offer adds what lua/modules.h
+ * has to the table on top of the stack; it may raise Lua errors. */
 lua_State *sandbox_open(struct segment *, uint64_t memory_bytes,
-                        void (*push_find)(lua_State *)) MUST_USE;
+                        void (*offer)(lua_State *)) MUST_USE;
 void sandbox_close(lua_State *); /* NULL is fine */
 
 /* Compiles a script from its source (never from bytecode) under that name, in the scripts'
@@ -42,7 +42,7 @@ void sandbox_push_prelude(lua_State *);
 void sandbox_push_of_prelude(lua_State *, const char *name); /* one field of it */
 
 /* What others know of a state, by the state; NULL at first. Borrowed. */
-enum sandbox_note { SANDBOX_MODULES, SANDBOX_COROUTINES, SANDBOX_NOTES };
+enum sandbox_note { SANDBOX_MODULES, SANDBOX_COROUTINES, SANDBOX_MONITOR, SANDBOX_NOTES };
 const void **sandbox_note(lua_State *, enum sandbox_note);
 
 /* Another bound than at opening; 0: none. Memory errors outside of a protected call end the

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "dial/kept.h"
 #include "http/head.h"
+#include "lua/sandbox.h"
 #include "policy/policy_inside.h"
 #include "shared/counters.h"
 
@@ -328,6 +329,8 @@ static void push_hooks(lua_State *lua, void *facts)
 
     bindings_push_hooks(lua, p->config, p->breaches.segment, &p->call);
     timers_offer(&p->timers, lua);
+    if (p->timers.runs_once_only)
+        *sandbox_note(lua, SANDBOX_MONITOR) = p;
 }
 
 struct policy *policy_new(const struct config *config, struct segment *segment, struct loop *loop,

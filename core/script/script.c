@@ -142,6 +142,12 @@ void script_cancel(struct script_run *run)
         coroutines_drop(co);
 }
 
+void script_let_last(struct script_run *run)
+{
+    if (run->coroutine != NULL)
+        deadline_clear(&run->coroutine->deadline);
+}
+
 uint64_t script_gc_pause_us(const struct script *script)
 {
     return script->shortage.longest_pause_us;
@@ -339,7 +345,7 @@ struct script *script_new(const struct config *config, struct segment *segment, 
     script->coroutines.await_ms = config->script_limits.await_ms;
     script->coroutines.go_on = script_go_on;
     script->coroutines.end_waiting = script_end_waiting;
-    script->lua = sandbox_open(segment, config->script_limits.memory, modules_push_find);
+    script->lua = sandbox_open(segment, config->script_limits.memory, modules_offer);
     if (script->lua == NULL) {
         buffer_append_text(error, "script.memory is too small for any script");
     } else if (script_start(script, owner, error)) {

@@ -55,6 +55,8 @@ static inline bool script_awaits(const struct script_run *run)
 {
     return run->coroutine != NULL;
 }
+/* If the call awaits: for as long as it takes, not for script.await at most. */
+void script_let_last(struct script_run *);
 void script_cancel(struct script_run *); /* throws the call away, in silence; in any state */
 /* What went wrong, with the script's line in front (where it was, or as near as is known:
  * where the hook begins). For BREACH_WRONG only the line. */

@@ -1,10 +1,19 @@
 #include "script/timers.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "script/await.h"
 #include "script/share.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
+
+enum { TASK_WAITS_MS = 1000, TASK_WAITS_MAX_MS = 60000 };
+
+static bool timer_is_task(const struct timer *t)
+{
+    return t->task[0] != '\0';
+}
 
 static void timer_free(struct timer *t)
 {
@@ -33,6 +42,7 @@ static void on_due(struct deadline *d)
 {
     struct timer *t = list_entry(d, struct timer, due);
     struct loop *loop = t->timers->loop;
+    bool is_task;
 
     if (!share_begin(loop, d))
         return;
@@ -40,15 +50,37 @@ static void on_due(struct deadline *d)
         deadline_set(loop, d, t->period_ms);
     if (timer_is_at_work(t))
         return;
+    is_task = timer_is_task(t);
     t->is_running = true;
+    t->task_began_ms = loop_now_ms(loop);
     t->timers->run(t->timers, t);
+    if (is_task) /* which is there still; others may be freed */
+        script_let_last(&t->run);
     share_end(loop);
+}
+
+static void task_run_again(struct timer *t)
+{
+    struct loop *loop = t->timers->loop;
+    bool has_lasted = loop_now_ms(loop) - t->task_began_ms >= TASK_WAITS_MAX_MS;
+
+    if (has_lasted || t->task_waits_ms == 0)
+        t->task_waits_ms = TASK_WAITS_MS;
+    else if (2 * t->task_waits_ms <= TASK_WAITS_MAX_MS)
+        t->task_waits_ms *= 2;
+    else
+        t->task_waits_ms = TASK_WAITS_MAX_MS;
+    log_event(LOG_INFO, "task_over", LOG_PAIRS({"task", t->task}),
+              "the task is over and is called again in %u s", (unsigned)(t->task_waits_ms / 1000));
+    deadline_set(loop, &t->due, t->task_waits_ms);
 }
 
 void timer_over(struct timer *t)
 {
     t->is_running = false;
-    if (t->period_ms == 0 || t->is_cancelled)
+    if (timer_is_task(t) && !t->is_cancelled)
+        task_run_again(t);
+    else if (t->period_ms == 0 || t->is_cancelled)
         timer_free(t);
 }
 
@@ -65,12 +97,13 @@ static struct timer *timer_find(struct timers *all, double number)
     return NULL;
 }
 
-/* host.timer_start(seconds, is_every, is_once): its number; nil: it never runs here; false: there
- * are too many. */
+/* host.timer_start(seconds, is_every, is_once, task): its number; nil: it never runs here; false:
+ * there are too many. */
 static int timer_start(lua_State *lua)
 {
     struct timers *all = lua_touserdata(lua, lua_upvalueindex(1));
     uint64_t delay_ms = (uint64_t)(lua_tonumber(lua, 1) * 1000 + 0.5);
+    const char *task = lua_tostring(lua, 4);
     struct timer *t;
 
     if (all->is_retired || (bool)lua_toboolean(lua, 3) != all->runs_once_only)
@@ -83,6 +116,8 @@ static int timer_start(lua_State *lua)
     t->timers = all;
     t->number = all->last_number;
     t->period_ms = lua_toboolean(lua, 2) ? delay_ms : 0;
+    if (task != NULL)
+        snprintf(t->task, sizeof t->task, "%s", task);
     deadline_init(&t->due, on_due);
     deadline_set(all->loop, &t->due, delay_ms);
     list_append(&all->list, &t->node);

@@ -4,6 +4,9 @@
  * The functions are in core/lua/await.lua, by number; here is when. A timer's run is a call like
  * that of a hook: it may await, and has the same bounds. If a run is still under way when the next
  * is due, the next is skipped.
+ *
+ * A task is a timer that runs again when its run is over, after 1, 2, 4 .. 60 s, and after 1 s if
+ * the run has lasted for a minute. It may await for ever: script.await is not for it.
  */
 #ifndef SCRIPT_TIMERS_H
 #define SCRIPT_TIMERS_H
@@ -13,7 +16,7 @@
 
 #include <lua.h>
 
-enum { TIMERS_MAX = 1000 }; /* of one script at a time */
+enum { TIMERS_MAX = 1000, TIMER_NAME_BYTES = 64 }; /* of one script at a time */
 
 struct timers;
 
@@ -22,6 +25,8 @@ struct timer {
     uint32_t number;
     uint64_t period_ms; /* 0: it runs once */
     bool is_cancelled, is_running;
+    char task[TIMER_NAME_BYTES + 1];       /* its name; empty: it is none */
+    uint64_t task_began_ms, task_waits_ms; /* by the loop's clock; before the last run */
     struct deadline due;
     struct script_run run;
     struct list_node node;

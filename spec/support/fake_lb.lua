@@ -13,6 +13,7 @@
 --   world.totals                 what lb.total and lb.gauge have counted: a number by name, or by
 --                                name and value of the label ("a,b" of two labels)
 --   world.verify                 what lb.verify calls, with its arguments; an error unless set
+--   world.files                  what lb.file gives, by path; none unless set
 --   world.backends               what lb.backends gives, a pool; an error unless set
 --   world.http, world.tcp, world.requests      spec/support/fake_clients.lua
 
@@ -117,6 +118,17 @@ local function add_clock(lb, world)
     end
     timer = start_timer(world, seconds, run, seconds)
     return handle(timer)
+  end
+  function lb.task(name, fn)
+    assert(not world.tasks[name], "there is a task '" .. name .. "' already")
+    world.tasks[name] = true
+    local function run()
+      world:go(function()
+        fn()
+        start_timer(world, 1, run)
+      end)
+    end
+    start_timer(world, 0, run)
   end
 end
 
@@ -251,7 +263,7 @@ end
 
 function fake_lb.new(options)
   local world = setmetatable({
-    time = 1000, timers = {}, timer_count = 0, running = setmetatable({}, { __mode = "k" }),
+    time = 1000, timers = {}, tasks = {}, files = {}, timer_count = 0, running = setmetatable({}, { __mode = "k" }),
     logged = {}, requests = {}, metrics = {}, totals = {},
   }, World)
   local variables = options and options.env or {}
@@ -272,6 +284,11 @@ function fake_lb.new(options)
   lb.hmac = sha256.hmac
   for name, value in pairs(codes.new()) do
     lb[name] = type(value) == "table" and locked("lb." .. name, value) or value
+  end
+  function lb.file(path)
+    local text = world.files[path]
+    if text then return text end
+    return nil, path .. ": No such file or directory"
   end
   function lb.equal(a, b) return a == b end
   function lb.verify(...)
