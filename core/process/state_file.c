@@ -10,16 +10,25 @@
 #include "shared/lasting.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-enum { LOOK_MS = 10000, BYTES_MAX = 128 << 20 /* 65,536 long texts, and all backends */ };
+enum {
+    LOOK_MS = 10000,
+    CODES_MOST = 255,
+    BYTES_MAX = 128 << 20 /* 65,536 long texts, and all backends */
+};
 
 #define HEAD SLICE("lb state 1\n")
 
 void state_file_open(struct state_file *f, const char *path, struct segment *segment,
-                     const struct slots *slots)
+                     const struct slots *slots, struct children *children, unsigned writer)
 {
     *f = (struct state_file){.path = path,
+                             .children = children,
+                             .writer = writer,
                              .segment = segment,
                              .slots = slots,
                              .zero_ms = clock_wall_us() / 1000 - clock_steady_ms()};
@@ -95,43 +104,78 @@ void state_file_read(struct state_file *f)
 
 /* --- writing --- */
 
-static void tell(struct state_file *f, bool is_failing, int error)
+/* why: it cannot be written; NULL: it is. */
+static void tell(struct state_file *f, const char *why)
 {
-    if (is_failing == f->is_failing)
+    if ((why != NULL) == f->is_failing)
         return;
-    f->is_failing = is_failing;
-    if (is_failing)
-        log_event(LOG_ERROR, "state_failed",
-                  LOG_PAIRS({"file", f->path}, {"reason", strerror(error)}),
+    f->is_failing = why != NULL;
+    if (why != NULL)
+        log_event(LOG_ERROR, "state_failed", LOG_PAIRS({"file", f->path}, {"reason", why}),
                   "--state: cannot write %s: %s; what persons set is lost if lb ends now. Trying "
                   "again every %d s",
-                  f->path, strerror(error), LOOK_MS / 1000);
+                  f->path, why, LOOK_MS / 1000);
     else
         log_event(LOG_INFO, "state_written", LOG_PAIRS({"file", f->path}),
                   "--state: %s can be written again", f->path);
 }
 
-void state_file_write(struct state_file *f)
+/* What the file is to have, into f->text and f->writes. False: it has that. */
+static bool has_news(struct state_file *f)
 {
-    struct buffer records = {0}, text = {0};
-    uint64_t hash;
+    struct buffer records = {0};
 
-    if (f->path == NULL)
-        return;
     lasting_write(f->segment, f->slots, f->zero_ms, &records);
-    hash = hash_add(HASH_START, buffer_slice(&records));
-    if (hash != f->hash) {
-        int status;
-
-        buffer_append(&text, HEAD);
-        buffer_append(&text, (struct slice){(const char *)&hash, sizeof hash});
-        buffer_append(&text, buffer_slice(&records));
-        status = whole_file_write(f->path, buffer_slice(&text));
-        tell(f, status != 0, errno);
-        f->hash = status == 0 ? hash : f->hash;
+    f->writes = hash_add(HASH_START, buffer_slice(&records));
+    if (f->writes != f->hash) {
+        buffer_append(&f->text, HEAD);
+        buffer_append(&f->text, (struct slice){(const char *)&f->writes, sizeof f->writes});
+        buffer_append(&f->text, buffer_slice(&records));
     }
     buffer_dispose(&records);
-    buffer_dispose(&text);
+    return f->writes != f->hash;
+}
+
+void state_file_write(struct state_file *f)
+{
+    int status;
+
+    if (f->path == NULL || !has_news(f))
+        return;
+    status = whole_file_write(f->path, buffer_slice(&f->text));
+    tell(f, status != 0 ? strerror(errno) : NULL);
+    f->hash = status == 0 ? f->writes : f->hash;
+    buffer_dispose(&f->text);
+}
+
+/* --- by a child --- */
+
+static bool is_writing(const struct state_file *f)
+{
+    return f->children->list[f->writer].pid != 0;
+}
+
+_Noreturn void state_file_run_writer(struct state_file *f)
+{
+    int status = whole_file_write(f->path, buffer_slice(&f->text));
+
+    _exit(status == 0 ? 0 : errno < CODES_MOST ? errno : CODES_MOST);
+}
+
+void state_file_on_written(struct state_file *f, int status)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        f->hash = f->writes;
+        tell(f, NULL);
+    } else {
+        tell(f, WIFEXITED(status) ? strerror(WEXITSTATUS(status)) : "the writer was killed");
+    }
+}
+
+void state_file_end_writer(struct state_file *f)
+{
+    if (f->path != NULL && is_writing(f))
+        kill(f->children->list[f->writer].pid, SIGKILL);
 }
 
 void state_file_step(struct state_file *f)
@@ -141,7 +185,13 @@ void state_file_step(struct state_file *f)
     if (f->path == NULL || now_ms < f->next_ms)
         return;
     f->next_ms = now_ms + LOOK_MS;
-    state_file_write(f);
+    if (is_writing(f)) {
+        tell(f, "the disk stands still");
+    } else if (has_news(f)) {
+        children_start(f->children, f->writer);
+        f->children->list[f->writer].start_at_ms = UINT64_MAX; /* else in its turn */
+    }
+    buffer_dispose(&f->text);
 }
 
 uint64_t state_file_next_ms(const struct state_file *f)

@@ -197,12 +197,13 @@ static void step_starting(struct supervisor *s)
         fail_to_start(s, "start_failed", "no worker could start; the reason is in the lines above");
 }
 
-/* Those that may have clients: all but the monitor and the admin process. */
+/* Those that may have clients: all but the monitor, the admin process and who writes --state. */
 static unsigned serving(const struct supervisor *s)
 {
     unsigned monitor = s->children.list[s->reload.monitor].pid != 0;
+    unsigned writer = s->children.list[s->admin.which + 1].pid != 0;
 
-    return children_running(&s->children) - monitor - admin_child_is_running(&s->admin);
+    return children_running(&s->children) - monitor - writer - admin_child_is_running(&s->admin);
 }
 
 static void supervisor_step(struct supervisor *s)
@@ -361,7 +362,7 @@ static bool supervisor_open(struct supervisor *s, struct buffer *notice)
 
 static void begin_children(struct supervisor *s)
 {
-    unsigned count = s->admin.which + 1; /* then guests */
+    unsigned count = s->admin.which + 2; /* with the writer of --state; then guests */
 
     upgrade_init(&s->upgrade, s->reload.trial + 1);
     children_init(&s->children, count + takeover_guests(s), s);
@@ -377,6 +378,7 @@ static void begin_children(struct supervisor *s)
     children_name(&s->children, s->reload.trial, "trial", 0);
     children_name(&s->children, s->upgrade.trial, "upgrade", 0);
     children_name(&s->children, s->admin.which, "admin", 0);
+    children_name(&s->children, s->admin.which + 1, "state", 0);
     takeover_begin(s, count);
 }
 
@@ -399,7 +401,8 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     begin_children(s);
     before = s->takeover.handover != NULL ? handover_text(s->takeover.handover) : SLICE("");
     admin_child_begin(&s->admin, s->takeover.handover != NULL ? &before : NULL);
-    state_file_open(&s->state_file, o->state, s->segment, &s->reload.slots);
+    state_file_open(&s->state_file, o->state, s->segment, &s->reload.slots, &s->children,
+                    s->admin.which + 1);
     notify_open(&s->notify);
     mem_give_back(); /* what loading the script took, or each child would have it, too */
     if (takeover_is_on(s)) {

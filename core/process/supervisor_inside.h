@@ -81,7 +81,8 @@ struct supervisor {
     int segment_fd; /* -1: it cannot be handed over */
     const struct options *options;
     struct sockets sockets;
-    struct children children; /* workers, the monitor, reload's, upgrade's, the admin, guests */
+    struct children
+        children; /* workers, the monitor, reload's, upgrade's, the admin, --state, guests */
     int channels[SEGMENT_WORKERS_MAX]; /* by worker: our ends; -1: none */
     int channel;                       /* the other end of the one that is being started */
     struct pulse pulse;                /* of the workers, the monitor, the admin */

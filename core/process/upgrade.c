@@ -105,7 +105,8 @@ static void add_child(const struct supervisor *s, unsigned which, struct buffer 
     unsigned slot = is_worker ? segment_slot_of(s->segment, which) : GUEST_ELSEWHERE;
     size_t begun;
 
-    if (child->pid == 0 || which == s->reload.trial || which == s->upgrade.trial)
+    if (child->pid == 0 || which == s->reload.trial || which == s->upgrade.trial ||
+        which == s->state_file.writer)
         return;
     begun = records_begin(out, "child");
     records_add(out, "name", slice_of(child->name));
@@ -316,6 +317,7 @@ static int run_next(struct supervisor *s, struct slice text)
     handover_keep(text, true);
     program_keep(fd, true);
     handover_name(fd, false);
+    state_file_end_writer(&s->state_file);
     log_close(); /* it waits for who reads the last lines */
     error = program_run();
     log_open(s->options->event_format, s->options->line_format, s->options->log_level,

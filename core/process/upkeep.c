@@ -38,13 +38,21 @@ static void close_channel(struct supervisor *s, unsigned worker)
 
 /* --- inside a child --- */
 
+/* Does not return for one that runs another program, or nothing of lb but a few calls. */
+static void run_short(struct supervisor *s, unsigned which)
+{
+    if (which == s->upgrade.trial)
+        upgrade_run_trial(s);
+    if (which == s->state_file.writer)
+        state_file_run_writer(&s->state_file);
+}
+
 _Noreturn void supervisor_run_child(void *owner, unsigned which)
 {
     struct supervisor *s = owner;
     const struct options *o = s->options;
 
-    if (which == s->upgrade.trial)
-        upgrade_run_trial(s);
+    run_short(s, which);
     totals_end();
     close(s->signals);
     watch_close(&s->watch);
@@ -229,6 +237,8 @@ void supervisor_on_child_died(void *owner, unsigned which, int status)
         reload_on_tried(&s->reload, status);
     if (which == s->upgrade.trial && !is_stopping)
         upgrade_on_tried(s, status);
+    if (which == s->state_file.writer)
+        state_file_on_written(&s->state_file, status);
     if (which >= s->takeover.first)
         takeover_on_guest_died(s, which, status);
     if (which > s->reload.monitor && !is_admin)
