@@ -93,7 +93,13 @@ function noteBackend(b) {
   }));
 }
 
-async function readState() {
+let reading = null;
+function readState() {
+  reading ??= takeState().finally(() => { reading = null; });
+  return reading;
+}
+
+async function takeState() {
   state = await get("state");
   past = [{ ...state }];
   tick++;
@@ -126,8 +132,6 @@ function onSummary(now) {
   rings.rate[at] = Math.max(0, now.requests - last.requests) / seconds;
   rings.errors[at] = Math.max(0, now.answers["5xx"] - last.answers["5xx"]) / seconds;
   rings.p99[at] = percentile(0.99) || 0;
-  state.rate = rings.rate[at];
-  state.errors = rings.errors[at];
 }
 
 // In ms, from the histogram of the last seconds; within a bucket all are taken to be spread evenly.
@@ -150,7 +154,7 @@ function onRows({ columns, rows }) {
     const b = backends.get(row[0]);
     if (!b) {
       readState().catch(() => {});
-      return;
+      continue;
     }
     const before = b.requests;
     columns.forEach((column, i) => { b[column] = row[i]; });
@@ -243,17 +247,19 @@ function drawSoon() {
 
 const ms = (n) => (n === null ? "-" : n < 1 ? "< 1" : number(n));
 const sumOf = (what) => list.reduce((sum, b) => sum + b[what], 0);
+const latest = (ring) => rings[ring][(table.ring + KEPT - 1) % KEPT];
 const trouble = () => (state.parked ? "parked" : state.policy_errors ? `${number(state.policy_errors)} errors` : "ok");
+const isTrouble = () => state.parked || state.policy_errors > past[0].policy_errors;
 
 const TILES = [
-  ["requests/s", () => number(state.rate || 0), "rate"],
-  ["5xx/s", () => number(state.errors || 0), "errors", () => state.errors > 0],
+  ["requests/s", () => number(latest("rate")), "rate"],
+  ["5xx/s", () => number(latest("errors")), "errors", () => latest("errors") > 0],
   ["p99 ms", () => ms(percentile(0.99)), "p99"],
   ["p50 ms", () => ms(percentile(0.5))],
   ["in flight", () => number(sumOf("in_flight"))],
   ["clients", () => number(state.clients)],
   ["waiting", () => number(state.waiting)],
-  ["script", trouble, null, () => state.parked || state.policy_errors > 0],
+  ["script", trouble, null, isTrouble],
   ["panic", () => (state.panic ? "yes" : "no"), null, () => state.panic],
 ].map(([label, value, ring, isBad]) => {
   const tile = make("div", "", "tile"), shown = make("b", ""), canvas = ring && make("canvas", "");
@@ -338,12 +344,13 @@ function drawOne() {
 }
 
 async function askDetail() {
-  if (isAsking || (detail && detail.tick === tick && detail.name === table.opened)) return;
+  const name = table.opened;
+  if (isAsking || (detail && detail.tick === tick && detail.name === name)) return;
   isAsking = true;
   try {
-    detail = { ...(await get(backendPath(table.opened))), tick };
-  } catch (error) {
-    detail = { tick, name: table.opened, changes: [] };
+    detail = { ...(await get(backendPath(name))), name, tick };
+  } catch {
+    detail = { name, tick };
   }
   isAsking = false;
   drawSoon();
