@@ -285,6 +285,7 @@ function draw() {
   drawHead(shown);
   drawEvents();
   drawOne();
+  askFailures();
 }
 
 function drawHead(shown) {
@@ -310,6 +311,25 @@ function line(time, text, kind) {
   when.dateTime = when.title = time;
   li.append(when, text);
   return li;
+}
+
+// --- requests that went wrong: asked for every few seconds, as the stream has none ---
+
+const FAILURES = { shown: 30, every: 5 };
+let failuresAt = -FAILURES.every;
+
+async function askFailures() {
+  if (tick < failuresAt + FAILURES.every) return;
+  failuresAt = tick;
+  const { decisions } = await get(`decisions?wrong=1&last=${FAILURES.shown}`).catch(() => ({}));
+  if (decisions) fill($("failures"), decisions.map((d) => d.time + d.id), (i) => [failure(decisions[i])]);
+}
+
+function failure({ time, method, path, status, tries = [], why, id }) {
+  const steps = tries.map(({ backend, error, outcome, status: of, times }) =>
+    `${backend} ${error || (of ? `answered ${of}` : outcome)}${times > 1 ? `, ${times} times` : ""}`);
+  const text = [`${method} ${path}: ${status}`, steps.join(" → "), why, id].filter(Boolean).join("; ");
+  return line(time, text, status >= 500 ? "error" : "");
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {

@@ -201,7 +201,21 @@ describe("the dashboard", function()
     browser:close()
   end)
 
-  it("shows as text what scripts and backends have chosen", function()
+  it("shows how requests went wrong", function()
+    local bad = play.backend(function(conn)
+      conn:request()
+      conn:reset()
+    end)
+    local lb = admin.balancer { settings = named { { "one", play.hello "x" }, { "two", bad } } }
+    local page, browser = open(lb)
+    assert.equal("none", page:value [[getComputedStyle(failures, "::before").content.replaceAll('"', "")]])
+    while lb:fetch("/a?b").status == 200 and bad.served == 0 do end
+    page:wait("the failure", text "failures" .. ".includes('GET /a?b: 200; two connection reset by peer → one ok; ')")
+    assert.same({}, page.complaints)
+    browser:close()
+  end)
+
+  it("shows as text what scripts, backends and clients have chosen", function()
     local evil = "<img src=x onerror=alert(1)>"
     local lb = admin.balancer { settings = ([[
       init = function() lb.log.warn(%q) end,
@@ -218,6 +232,8 @@ describe("the dashboard", function()
     page:click "#drain"
     page:wait("the reason", ("%s.includes(%q)"):format(text "changes", evil))
     page:wait("the event", ("%s.includes(%q)"):format(text "events", evil))
+    assert.equal(503, lb:fetch("/&lt;b&gt;").status)
+    page:wait("the request", ("%s.includes(%q)"):format(text "failures", "GET /&lt;b&gt;: 503"))
     assert.equal(0, page:value "document.querySelectorAll('img').length")
     assert.same({}, page.complaints)
     browser:close()
