@@ -30,7 +30,7 @@ end
 
 local OTHERS = {
   headers = true, cookies = true, idempotent = true, replayable = true, vars = true, result = true, client = true,
-  clean_path = true, clean_path_error = true, tls = true, grpc = true,
+  clean_path = true, clean_path_error = true, tls = true, grpc = true, trace_id = true,
 }
 
 -- As limits.per_client counts: an IPv6 address by its first 64 bits, unless it is link-local.
@@ -154,7 +154,7 @@ local function request(given)
   ctx.clean_path = given.clean_path or path
   ctx.client = given.client or client_of(ctx.client_ip)
   ctx.result = given.result
-  ctx.tls, ctx.grpc = given.tls, given.grpc
+  ctx.tls, ctx.grpc, ctx.trace_id = given.tls, given.grpc, given.trace_id
   ctx.remaining = function() return given.remaining end
   return setmetatable(ctx, {
     __index = function(_, key)
