@@ -26,6 +26,9 @@ static const char help[] =
     "  lb status                      how it is, and its backends\n"
     "  lb backends                    only the backends\n"
     "  lb top                         the same as lb status, on a terminal each second\n"
+    "  lb explain ID                  how a request went, and why; ID: of its line in the log\n"
+    "  lb decisions [NAME=VALUE ..]   the last requests, as status=5xx last=10 backend=NAME\n"
+    "                                 slower_ms=100 retried=1 wrong=1 say\n"
     "  lb drain NAME                  the backend gets no more requests\n"
     "  lb undrain NAME                it gets requests again\n"
     "  lb weight NAME N|script        it gets another part of the requests\n"
@@ -59,6 +62,7 @@ static const char help[] =
     "                                 host:port; default: unix:/run/lb/admin.sock\n"
     "  --wait SECONDS                 with lb drain: until it has no request any more\n"
     "  --why TEXT                     kept with what is changed\n"
+    "  --log FILE                     with lb explain: an access log as JSON is read instead\n"
     "  --version                      the same as lb version\n"
     "  -h, --help                     this text\n"
     "\n"
@@ -190,6 +194,12 @@ static bool take_why(struct parser *p, const char *value)
     return true;
 }
 
+static bool take_log(struct parser *p, const char *value)
+{
+    p->options->log = value;
+    return true;
+}
+
 static bool take_watch(struct parser *p, const char *value)
 {
     (void)value;
@@ -236,6 +246,7 @@ static const struct {
     {"--admin", take_admin, true},
     {"--wait", take_wait, true},
     {"--why", take_why, true},
+    {"--log", take_log, true},
     {"--watch", take_watch, false},
     {"--no-watch", take_no_watch, false},
     {"--version", take_version, false},
@@ -259,6 +270,8 @@ static const struct {
     {"help", OPTIONS_HELP, 0, 0, 0, ""},
     {"status", OPTIONS_ASK, ASK_STATUS, 0, 0, ""},
     {"backends", OPTIONS_ASK, ASK_BACKENDS, 0, 0, ""},
+    {"explain", OPTIONS_ASK, ASK_EXPLAIN, 1, 1, "ID"},
+    {"decisions", OPTIONS_ASK, ASK_DECISIONS, 0, 6, "[NAME=VALUE ..]"},
     {"drain", OPTIONS_ASK, ASK_DRAIN, 1, 1, "NAME, or lb stop to end lb"},
     {"undrain", OPTIONS_ASK, ASK_UNDRAIN, 1, 1, "NAME"},
     {"weight", OPTIONS_ASK, ASK_WEIGHT, 2, 2, "NAME N"},

@@ -47,10 +47,12 @@ enum options_ask {
     ASK_UPGRADE,
     ASK_STOP,
     ASK_TOP,
+    ASK_DECISIONS,
+    ASK_EXPLAIN,
     ASKS
 };
 
-enum { OPTIONS_ASK_WORDS = 3 };
+enum { OPTIONS_ASK_WORDS = 6 };
 
 struct options {
     enum options_command command;
@@ -67,7 +69,7 @@ struct options {
     enum options_ask ask;
     const char *ask_words[OPTIONS_ASK_WORDS]; /* behind its name; NULL behind the last */
     const char *admin;                        /* where it asks; NULL: at the usual place */
-    const char *wait, *why;                   /* or NULL */
+    const char *wait, *why, *log;             /* or NULL */
 };
 
 /* 0: do what options->command says; for OPTIONS_HELP *message is the help text,

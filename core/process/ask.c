@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/address.h"
+#include "process/explained.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -36,13 +37,18 @@ static const char *argument(const struct asking *a, unsigned i)
     return a->options->ask_words[i];
 }
 
+static void append_escaped_slice(struct buffer *out, struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (ascii_is_unreserved(text.start[i]))
+            buffer_append_byte(out, text.start[i]);
+        else
+            buffer_printf(out, "%%%02X", (unsigned char)text.start[i]);
+}
+
 static void append_escaped(struct buffer *out, const char *text)
 {
-    for (; *text != '\0'; text++)
-        if (ascii_is_unreserved(*text))
-            buffer_append_byte(out, *text);
-        else
-            buffer_printf(out, "%%%02X", (unsigned char)*text);
+    append_escaped_slice(out, slice_of(text));
 }
 
 static void append_json_text(struct buffer *out, const char *text)
@@ -183,12 +189,37 @@ static void ask_stop(struct asking *a)
     buffer_append_text(&a->target, "/drain");
 }
 
+/* Words such as status=5xx become the query: the listener knows which there are. */
+static void ask_decisions(struct asking *a)
+{
+    buffer_append_text(&a->target, "/decisions");
+    for (unsigned i = 0; i < OPTIONS_ASK_WORDS && argument(a, i) != NULL; i++) {
+        struct slice value = slice_of(argument(a, i));
+        struct slice name = slice_take_until(&value, '=');
+
+        buffer_append_byte(&a->target, i == 0 ? '?' : '&');
+        append_escaped_slice(&a->target, name);
+        buffer_append_byte(&a->target, '=');
+        append_escaped_slice(&a->target, value);
+    }
+}
+
+static void ask_explain(struct asking *a)
+{
+    buffer_append_text(&a->target, "/decisions/");
+    append_escaped(&a->target, argument(a, 0));
+}
+
 static void (*const askers[])(struct asking *) = {
-    [ASK_STATUS] = ask_status,   [ASK_BACKENDS] = ask_backends, [ASK_READY] = ask_ready,
-    [ASK_DRAIN] = ask_drain,     [ASK_UNDRAIN] = ask_undrain,   [ASK_WEIGHT] = ask_weight,
-    [ASK_EJECT] = ask_eject,     [ASK_READMIT] = ask_readmit,   [ASK_GET] = ask_get,
-    [ASK_SET] = ask_set,         [ASK_LOG] = ask_log,           [ASK_RELOAD] = ask_reload,
-    [ASK_UPGRADE] = ask_upgrade, [ASK_STOP] = ask_stop,         [ASK_TOP] = ask_status,
+    [ASK_STATUS] = ask_status,   [ASK_BACKENDS] = ask_backends,
+    [ASK_READY] = ask_ready,     [ASK_DRAIN] = ask_drain,
+    [ASK_UNDRAIN] = ask_undrain, [ASK_WEIGHT] = ask_weight,
+    [ASK_EJECT] = ask_eject,     [ASK_READMIT] = ask_readmit,
+    [ASK_GET] = ask_get,         [ASK_SET] = ask_set,
+    [ASK_LOG] = ask_log,         [ASK_RELOAD] = ask_reload,
+    [ASK_UPGRADE] = ask_upgrade, [ASK_STOP] = ask_stop,
+    [ASK_TOP] = ask_status,      [ASK_DECISIONS] = ask_decisions,
+    [ASK_EXPLAIN] = ask_explain,
 };
 
 /* --- the connection --- */
@@ -304,13 +335,35 @@ static bool take_head(struct slice *answer)
     return is_good;
 }
 
-static int print_answer(struct slice answer)
+/* What is no good answer stays as it is. */
+static int print_as(struct slice answer, void (*put)(struct buffer *, struct slice))
 {
     bool is_good = take_head(&answer);
     FILE *to = is_good ? stdout : stderr;
+    struct buffer shown = {0};
 
-    fwrite(answer.start, 1, answer.length, to);
+    if (is_good)
+        put(&shown, answer);
+    else
+        buffer_append(&shown, answer);
+    fwrite(buffer_slice(&shown).start, 1, buffer_length(&shown), to);
+    buffer_dispose(&shown);
     return fflush(to) == 0 && is_good ? 0 : 1;
+}
+
+static int print_answer(struct slice answer)
+{
+    return print_as(answer, buffer_append);
+}
+
+static int print_explained(struct slice answer)
+{
+    return print_as(answer, explained_put);
+}
+
+static int print_decisions(struct slice answer)
+{
+    return print_as(answer, explained_list);
 }
 
 /* What fits on the terminal, over what was there before. */
@@ -375,10 +428,12 @@ static int ask_once(const struct options *options, int (*show)(struct slice answ
     askers[options->ask](&a);
     write_request(&a, &request);
     if (send_all(fd, buffer_slice(&request)) && read_all(fd, answer_within_s(options), &answer) &&
-        buffer_length(&answer) > 0)
+        buffer_length(&answer) > 0) {
+        (void)buffer_text(&answer); /* numbers in it end */
         status = show(buffer_slice(&answer));
-    else
+    } else {
         (void)fail(address, "no answer");
+    }
     close(fd);
     buffer_dispose(&a.target);
     buffer_dispose(&a.body);
@@ -389,6 +444,10 @@ static int ask_once(const struct options *options, int (*show)(struct slice answ
 
 int ask_run(const struct options *options)
 {
+    if (options->ask == ASK_EXPLAIN && options->log != NULL)
+        return explained_in_log(options->log, options->ask_words[0]);
+    if (options->ask == ASK_EXPLAIN || options->ask == ASK_DECISIONS)
+        return ask_once(options, options->ask == ASK_EXPLAIN ? print_explained : print_decisions);
     if (options->ask != ASK_TOP || !isatty(STDOUT_FILENO))
         return ask_once(options, print_answer);
     while (ask_once(options, draw_answer) == 0)

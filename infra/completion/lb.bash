@@ -15,6 +15,11 @@ _lb() {
         mapfile -t COMPREPLY < <(compgen -W "$help" -- "$word")
         return
     fi
+    if [ "$COMP_CWORD" -gt 1 ] && [ "${COMP_WORDS[1]}" = decisions ]; then
+        mapfile -t COMPREPLY < <(compgen -W "last= backend= status= slower_ms= retried=1 wrong=1" -- "$word")
+        compopt -o nospace 2>/dev/null
+        return
+    fi
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
     if [ "$COMP_CWORD" = 1 ]; then
         help=$("${COMP_WORDS[0]}" help 2>/dev/null | sed -n 's/^  lb \([a-z][a-z]*\)\>.*/\1/p')

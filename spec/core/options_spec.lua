@@ -17,7 +17,7 @@ struct options_seen {
   uint64_t drain_timeout_ms;
   bool watches;
   int ask;
-  const char *ask_words[3], *admin, *wait, *why;
+  const char *ask_words[6], *admin, *wait, *why, *log;
 };
 int options_parse(struct options_seen *, int argc, const char **argv, struct buffer *message);
 void options_dispose(struct options_seen *);
