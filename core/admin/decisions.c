@@ -256,6 +256,8 @@ static void put_decision(const struct admin *admin, const struct decision *d, st
     put_texts(d, out);
     json_number(out, "client_port", d->client_port);
     json_number(out, "status", d->status);
+    if (d->grpc_status >= 0)
+        json_number(out, "grpc_status", (uint64_t)d->grpc_status);
     json_open_in(out, "ms", '{');
     put_ms(out, "queue", d->queue_us);
     put_ms(out, "policy", d->policy_us);

@@ -172,6 +172,7 @@ static void put_end(struct buffer *out, struct slice decision)
     struct slice ms = json_member(decision, "ms");
 
     put_if(out, "  ", decision, "status", "");
+    put_if(out, ", grpc-status ", decision, "grpc_status", ",");
     put_if(out, " after ", ms, "total", " ms");
     if (is_positive(json_member(ms, "queue")))
         put_if(out, ", of which it waited ", ms, "queue", " ms for a place");

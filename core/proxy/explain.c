@@ -42,11 +42,17 @@ static inline bool may_keep(uint64_t *until_us, uint64_t each_us, uint64_t span_
     return true;
 }
 
+/* UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS: what would be a 5xx in HTTP. */
+static bool is_grpc_failure(int status)
+{
+    return status == 2 || status == 4 || (status >= 13 && status <= 15);
+}
+
 static bool has_failed(const struct access_record *r)
 {
     const struct access_try *t = r->tries;
 
-    return r->status >= 500 || r->by_fallback ||
+    return r->status >= 500 || is_grpc_failure(r->grpc_status) || r->by_fallback ||
            (t != NULL &&
             (t->next != NULL || (t->error != NULL && r->status != STATUS_CLIENT_GONE)));
 }
@@ -211,6 +217,7 @@ static void describe(struct decision *d, const struct plan *plan, const struct a
     d->available = r->available;
     d->status = (uint16_t)r->status;
     d->client_port = (uint16_t)r->client_port;
+    d->grpc_status = (int8_t)(r->grpc_status < INT8_MAX ? r->grpc_status : INT8_MAX);
     d->has_chosen = r->has_chosen;
     d->is_panic = r->is_panic;
     d->by_fallback = r->by_fallback;

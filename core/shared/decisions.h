@@ -33,7 +33,9 @@ struct decision {
     uint8_t has_chosen, is_panic;  /* the first choose was asked; as health.panic says, of all */
     uint8_t is_cut;                /* there was no room for what follows */
     uint8_t by_fallback, is_wrong; /* is_wrong: in that ring */
-    uint8_t attempts, retries, unused[3];
+    uint8_t attempts, retries;
+    int8_t grpc_status; /* GRPC_STATUS_NONE, as in the access log; 127: or more */
+    uint8_t unused[2];
     char items[DECISION_ITEMS_BYTES];
 };
 

@@ -10,7 +10,9 @@ struct decision {
   uint64_t edition, total_us;
   uint32_t queue_us, policy_us, backends, available;
   uint16_t status, client_port, items_bytes;
-  uint8_t has_chosen, is_panic, is_cut, by_fallback, is_wrong, attempts, retries, unused[3];
+  uint8_t has_chosen, is_panic, is_cut, by_fallback, is_wrong, attempts, retries;
+  int8_t grpc_status;
+  uint8_t unused[2];
   unsigned char items[432];
 };
 struct decision_item { int says; struct slice text; union { uint64_t number; double value; }; };

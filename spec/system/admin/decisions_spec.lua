@@ -1,7 +1,10 @@
 -- How requests went, and why: GET /decisions.
+local uv = require "luv"
 local admin = require "spec.support.admin"
 local h2_lb = require "spec.support.h2_lb"
+local metrics = require "spec.support.metrics"
 local play = require "spec.support.play"
+local upgrading = require "spec.support.upgrading"
 
 -- What is kept is there when the request is over, which may be after its client has the answer.
 local function of_path(lb, path)
@@ -188,6 +191,17 @@ describe("decisions", function()
     assert.equal(200, of_path(lb, "/two").status)
   end)
 
+  it("tell of a gRPC call that failed, whose status is 200", function()
+    local lb = admin.balancer({ settings = ("backends = { { name = 'a', address = '127.0.0.1:%d' } },"):format(
+      play.unused_port()) }, h2_lb.start)
+    lb:event "backend_down"
+    local answer = h2_lb.client(lb):fetch("/spec.Echo/Say", { method = "POST",
+      fields = { { "content-type", "application/grpc" }, { "te", "trailers" } } })
+    assert.equal(200, answer.status)
+    local d = of_path(lb, "/spec.Echo/Say")
+    assert.same({ 14, true, "a" }, { d.grpc_status, d.wrong, d.backends.out[1].name })
+  end)
+
   it("leave out what the script wants to see nowhere", function()
     local lb = admin.balancer { backends = { play.hello "x" }, settings = [[
       choose = function(ctx, backends)
@@ -255,5 +269,122 @@ describe("GET /decisions", function()
     lb:fetch("/x")
     lb:exchange { path = "/x" }
     assert.equal("", paths(lb, ""))
+  end)
+end)
+
+describe("the rings of decisions", function()
+  after_each(play.curtain)
+
+  local function kept(lb)
+    local values = metrics.of(lb).values
+    local function count(name) return values[('lb_decisions_total{kept="%s"}'):format(name)] end
+    return { usual = count "usual", wrong = count "wrong", no = count "no" }
+  end
+
+  -- Until each of so many is counted.
+  local function counted(lb, n)
+    local found
+    play.wait("all to be counted", function()
+      found = kept(lb)
+      return found.usual + found.wrong + found.no == n
+    end)
+    return found
+  end
+
+  it("reach back for explain.seconds: half of them may come at once, and what fails is always there", function()
+    local lb = admin.balancer { backends = { play.hello "x" }, settings = [[
+      explain = { keep = 6, seconds = 3600 },
+      choose = function(ctx, backends)
+        if ctx.path == "/bad" then return ctx:reject(503) end
+        return backends[1]
+      end,
+    ]] }
+    admin.ready(lb)
+    for i = 1, 8 do lb:fetch("/" .. i) end
+    for _ = 1, 3 do lb:fetch "/bad" end
+    assert.same({ usual = 3, wrong = 3, no = 5 }, counted(lb, 11))
+    assert.equal("/bad /bad /bad /3 /2 /1", paths(lb, ""))
+  end)
+
+  it("have what was slow, by explain.slow", function()
+    local lb = admin.balancer { backends = { play.hello "x" }, settings = [[
+      explain = { keep = 1, seconds = 3600, slow = 0.02 },
+      choose = function(ctx, backends)
+        if ctx.path == "/slow" then lb.sleep(0.03) end
+        return backends[1]
+      end,
+    ]] }
+    admin.ready(lb)
+    for _, path in ipairs { "/quick", "/left out", "/slow" } do lb:fetch((path:gsub(" ", "%%20"))) end
+    counted(lb, 3)
+    assert.equal("/slow", paths(lb, "?wrong=1&slower_ms=20"))
+  end)
+
+  it("outlast a worker that is killed, and a reload", function()
+    local lb = admin.balancer { backends = { play.hello "x" }, workers = 1, may_lose_workers = true }
+    admin.ready(lb)
+    lb:fetch "/before"
+    of_path(lb, "/before")
+    local _, state = admin.get(lb, "/state")
+    uv.kill(state.workers[1].pid, "sigkill")
+    lb:event "worker_died"
+    play.wait("another worker", function() return metrics.of(lb).values['lb_workers{state="ready"}'] == 1 end)
+    lb:fetch "/between"
+    of_path(lb, "/between")
+    assert.equal(200, (admin.ask(lb, "POST", "/reload", {})))
+    lb:fetch "/behind"
+    of_path(lb, "/behind")
+    assert.equal("/behind /between /before", paths(lb, ""))
+  end)
+
+  it("outlast an upgrade, or begin anew if the memory has another layout", function()
+    local lb, put = admin.balancer({ backends = { play.hello "x" } }, upgrading.start)
+    admin.ready(lb)
+    lb:fetch "/before"
+    of_path(lb, "/before")
+    put.upgrade()
+    lb:fetch "/behind"
+    of_path(lb, "/behind")
+    assert.equal("/behind /before", paths(lb, ""))
+    put(upgrading.other)
+    put.upgrade()
+    lb:fetch "/last"
+    of_path(lb, "/last")
+    assert.equal("/last", paths(lb, ""))
+  end)
+
+  it("give whole records only, in order, while they are overwritten", function()
+    local lb = admin.balancer { backends = { play.hello "x" }, workers = 2,
+      settings = "explain = { keep = 4, seconds = 0.001 }," }
+    admin.ready(lb)
+    local is_over, running, sent = false, 0, 0
+    for _ = 1, 4 do
+      running = running + 1
+      play.beside(function()
+        local client = play.client(lb)
+        while not is_over do
+          sent = sent + 1
+          client:send(("GET /n%d%s HTTP/1.1\r\nHost: x\r\n\r\n"):format(sent, ("x"):rep(sent % 90)))
+          assert.equal(200, client:response().status)
+        end
+        client:close()
+        running = running - 1
+      end)
+    end
+    for _ = 1, 40 do
+      local _, body = admin.get(lb, "/decisions?last=1000")
+      local last = "9"
+      assert.is_true(#body.decisions <= 8, #body.decisions)
+      for _, d in ipairs(body.decisions) do
+        local number, more = d.path:match "^/n(%d+)(x*)$"
+        assert.equal(tonumber(number) % 90, #more)
+        assert.same({ 200, 1, "ok" }, { d.status, #d.tries, d.tries[1].outcome })
+        assert.is_true(d.time <= last, d.time)
+        last = d.time
+      end
+    end
+    is_over = true
+    play.wait("the load to end", function() return running == 0 end)
+    assert.is_true(sent > 100, sent)
   end)
 end)
