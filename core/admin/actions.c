@@ -236,7 +236,7 @@ enum answer_step actions_readmit(struct answer *a, struct buffer *out)
 
     if (!action_begin(&x, a, out))
         return ANSWER_DONE;
-    if (!board_note_success(x.segment, x.slot))
+    if (!board_readmit(x.segment, x.slot))
         return answer_error(a, out, 409, "%s is not ejected", x.who.name);
     changes_note(x.segment, x.slot, "ejected", standing_name_of(&x), "admin", x.why);
     log_event(LOG_INFO, "backend_readmitted", LOG_PAIRS(BY_ADMIN(&x)),

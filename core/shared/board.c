@@ -277,14 +277,18 @@ bool board_eject(struct segment *s, unsigned backend, uint64_t for_ms, uint64_t 
     return count_ejection(b, ejection_begin(s, backend, word, &rule, now_ms)) > 0;
 }
 
-/* Called for every good attempt: two loads unless there is news. */
-bool board_note_success(struct segment *s, unsigned backend)
+static void forget_failures(struct segment_backend *b)
+{
+    if (atomic_load_explicit(&b->failures_in_row, memory_order_relaxed) != 0)
+        atomic_store(&b->failures_in_row, 0);
+}
+
+bool board_readmit(struct segment *s, unsigned backend)
 {
     struct segment_backend *b = segment_backend(s, backend);
     uint64_t word = atomic_load_explicit(&b->ejection, memory_order_acquire);
 
-    if (atomic_load_explicit(&b->failures_in_row, memory_order_relaxed) != 0)
-        atomic_store(&b->failures_in_row, 0);
+    forget_failures(b);
     while (ejection_unpack(word).state == EJECTION_OUT) {
         struct ejection in = ejection_unpack(word);
 
@@ -298,6 +302,21 @@ bool board_note_success(struct segment *s, unsigned backend)
         return true;
     }
     return false;
+}
+
+/* Called for every good attempt: two loads unless there is news. */
+bool board_note_success(struct segment *s, unsigned backend)
+{
+    struct segment_backend *b = segment_backend(s, backend);
+    struct ejection e = ejection_unpack(atomic_load_explicit(&b->ejection, memory_order_acquire));
+
+    forget_failures(b);
+    if (e.state != EJECTION_OUT)
+        return false;
+    /* An attempt that began before it was ejected. */
+    if (atomic_load(&b->trial_until_ms) == 0 && clock_steady_ms() < e.at_ms)
+        return false;
+    return board_readmit(s, backend);
 }
 
 bool board_claim_trial(struct segment *s, unsigned backend, uint64_t now_ms, uint64_t until_ms)

@@ -44,8 +44,11 @@ uint64_t board_note_failure(struct segment *, unsigned backend, const struct eje
 /* Somebody wants it out for so long, whatever traffic says, within the same limits: false if they
  * do not allow it. If it is out already the time begins anew. */
 bool board_eject(struct segment *, unsigned backend, uint64_t for_ms, uint64_t now_ms);
-/* The attempt went well. True if that ended an ejection (for exactly one caller). */
+/* The attempt went well. True if that ended an ejection (for exactly one caller): one whose time is
+ * over, or whose backend was tried all the same. */
 bool board_note_success(struct segment *, unsigned backend);
+/* It is ejected no more. True for exactly one caller. */
+bool board_readmit(struct segment *, unsigned backend);
 
 /* An ejected backend whose time is over is on trial: one attempt at a time may go there until one
  * has gone well. A trial's failure ejects again at once; that of an older attempt, met while nobody

@@ -173,8 +173,8 @@ describe("an ejection", function()
     local segment, at = board(2), now_ms()
     eject(segment, 0, at)
     assert.equal(0, fail(segment, 1, 9, at))
-    assert.is_true(core.board_note_success(segment, 0))
-    assert.is_false(core.board_note_success(segment, 0))
+    assert.is_true(core.board_readmit(segment, 0))
+    assert.is_false(core.board_readmit(segment, 0))
     assert.equal(1000, fail(segment, 1, 1, at))
     assert.same({ 0 }, available(segment, 2, at))
   end)
@@ -184,18 +184,18 @@ describe("an ejection", function()
     local at = now_ms()
     for _, length in ipairs { 1000, 2000, 4000, 5000, 5000 } do
       assert.equal(length, eject(segment, 0, at))
-      core.board_note_success(segment, 0)
+      core.board_readmit(segment, 0)
     end
   end)
 
   it("starts over if the last one ended longer ago than it lasted", function()
     local segment, at = board(2), now_ms()
     eject(segment, 0, at)
-    core.board_note_success(segment, 0)
+    core.board_readmit(segment, 0)
     assert.equal(2000, eject(segment, 0, now_ms() + 900))
-    core.board_note_success(segment, 0)
+    core.board_readmit(segment, 0)
     assert.equal(4000, eject(segment, 0, now_ms() + 1900))
-    core.board_note_success(segment, 0)
+    core.board_readmit(segment, 0)
     assert.equal(1000, eject(segment, 0, now_ms() + 4002))
   end)
 
@@ -207,7 +207,7 @@ describe("an ejection", function()
     assert.same({ 0, 1 }, available(segment, 2, at)) -- still in, for everybody
     assert.equal(0, fail(segment, 1, 9, at + 999)) -- it counts as out
     assert.equal(1000, fail(segment, 1, 1, at + 1000)) -- until it is stale
-    core.board_note_success(segment, 1)
+    core.board_readmit(segment, 1)
 
     claim(at)
     assert.equal(0, fail(segment, 0, 9, at + 999))
@@ -226,6 +226,15 @@ describe("a trial", function()
     local segment, at = board(1), now_ms()
     for _ = 1, 3 do assert.is_true(core.board_claim_trial(segment, 0, at, at + 100)) end
     assert.is_true(core.board_is_available(segment, 0, at))
+  end)
+
+  it("is what ends an ejection, not the success of an attempt that began before it", function()
+    local segment, at = board(2), now_ms()
+    local over = at + eject(segment, 0, at + 60000) + 60000
+    assert.is_false(core.board_note_success(segment, 0))
+    assert.same({ 1 }, available(segment, 2, at))
+    core.board_claim_trial(segment, 0, over, over + 100)
+    assert.is_true(core.board_note_success(segment, 0))
   end)
 
   it("is for one at a time, after the ejection's time", function()

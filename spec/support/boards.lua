@@ -20,6 +20,7 @@ bool board_set_down(struct segment *, unsigned backend, int reason, int code, ui
 void verdict_describe(struct buffer *, struct verdict_seen);
 uint64_t board_note_failure(struct segment *, unsigned backend, const struct rule_given *, uint64_t now_ms);
 bool board_note_success(struct segment *, unsigned backend);
+bool board_readmit(struct segment *, unsigned backend);
 bool board_claim_trial(struct segment *, unsigned backend, uint64_t now_ms, uint64_t until_ms);
 void board_release_trial(struct segment *, unsigned backend, uint64_t until_ms);
 bool board_is_available(const struct segment *, unsigned backend, uint64_t now_ms);

@@ -105,6 +105,31 @@ describe("a person over the admin listener", function()
     assert.equal(409, (admin.ask(lb, "POST", "/backends/a/readmit")))
   end)
 
+  it("ejects a backend for as long as it said, whatever comes of the requests there", function()
+    local go
+    local a = play.answering(function(request)
+      if request.target == "/slow" then play.wait("the word", function() return go end) end
+      return "a"
+    end)
+    local lb = admin.balancer { settings = ([[
+      backends = { { name = "a", address = %q }, { name = "b", address = %q } },
+      choose = function(ctx, all)
+        return ctx.path == "/slow" and all[1] or all:min(function(b) return b.requests end)
+      end,
+    ]]):format(a.address, play.hello("b").address) }
+    lb:event("backend_up", { backend = "a" })
+    lb:event("backend_up", { backend = "b" })
+    local client = play.client(lb)
+    client:send "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    play.wait("it to be there", function() return select(2, admin.get(lb, "/backends/a")).in_flight == 1 end)
+    assert.equal(200, (admin.ask(lb, "POST", "/backends/a/eject", { seconds = 60 })))
+    go = true
+    assert.equal("a", client:response().body)
+    play.wait("its end", function() return select(2, admin.get(lb, "/backends/a")).in_flight == 0 end)
+    assert.equal("ejected", select(2, admin.get(lb, "/backends/a")).state)
+    assert.equal("b", bodies(lb, 6))
+  end)
+
   it("has a backend checked at once", function()
     local backend = play.hello "x"
     local lb = admin.balancer { settings = ("health = { interval = 3600, fall = 1 }, "
