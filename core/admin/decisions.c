@@ -113,6 +113,7 @@ static const char *name_of(enum decision_says says)
         [DECISION_CLIENT] = "client",
         [DECISION_METHOD] = "method",
         [DECISION_TARGET] = "path",
+        [DECISION_TRACE] = "trace",
         [DECISION_NOTE] = "note",
         [DECISION_WHY] = "why",
         [DECISION_TRY_CHOSEN_BY] = "chosen_by",

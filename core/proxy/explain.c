@@ -226,6 +226,8 @@ static void describe(struct decision *d, const struct plan *plan, const struct a
     decision_put_text(d, DECISION_CLIENT, r->client_ip, CLIENT_MAX);
     decision_put_text(d, DECISION_METHOD, r->method, METHOD_MAX);
     decision_put_text(d, DECISION_TARGET, r->target, TARGET_MAX);
+    if (r->trace.length > 0)
+        decision_put_text(d, DECISION_TRACE, r->trace, WORDS_MAX);
     put(d, DECISION_NOTE, r->note);
     if (r->why.length > 0)
         decision_put_text(d, DECISION_WHY, r->why, WORDS_MAX);

@@ -39,6 +39,7 @@ void proxy_follow(struct proxy *proxy, struct plan *plan)
 
     proxy->plan = plan;
     proxy->retries.fraction = plan->config->limits.retry_budget;
+    proxy->explain.usual_us = proxy->explain.refused_us = 0; /* they are of the rule before */
     if (before != NULL) {
         policy_retire(before->policy);
         plan_release(before);

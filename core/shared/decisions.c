@@ -82,6 +82,19 @@ struct segment_decision *decisions_place(const struct segment *s, unsigned worke
     return &all->usual[place];
 }
 
+/* Up to seven bytes behind the items are written, too; no reader looks at them. */
+static void write_words(_Atomic uint64_t *to, const struct decision *d)
+{
+    size_t count = (offsetof(struct decision, items) + d->items_bytes + 7) / sizeof *to;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t word;
+
+        memcpy(&word, (const char *)d + i * sizeof word, sizeof word);
+        atomic_store_explicit(&to[i], word, memory_order_relaxed);
+    }
+}
+
 /* This process is the only writer: its own stores need no locks. A version that a killed worker
  * left odd stays odd until this record is whole. */
 void decisions_keep(struct segment *s, unsigned worker, const struct decision *d, unsigned keep)
@@ -95,7 +108,7 @@ void decisions_keep(struct segment *s, unsigned worker, const struct decision *d
 
     atomic_store_explicit(&record->version, odd, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
-    bytes_write(record->words, d, offsetof(struct decision, items) + d->items_bytes);
+    write_words(record->words, d);
     atomic_store_explicit(&record->version, odd + 1, memory_order_release);
     if (atomic_load_explicit(&w->decisions_used[ring], memory_order_relaxed) <= place)
         atomic_store_explicit(&w->decisions_used[ring], place + 1, memory_order_release);

@@ -202,6 +202,15 @@ describe("decisions", function()
     assert.same({ 14, true, "a" }, { d.grpc_status, d.wrong, d.backends.out[1].name })
   end)
 
+  it("tell the trace of the request, with tracing", function()
+    local lb = admin.balancer { backends = { play.hello "x" },
+      settings = 'tracing = { to = "http://127.0.0.1:1/v1/traces" },' }
+    admin.ready(lb)
+    lb:fetch "/x"
+    assert.equal(lb:exchange({ path = "/x" }).trace, of_path(lb, "/x").trace)
+    assert.truthy(of_path(lb, "/x").trace:find "^%x+$")
+  end)
+
   it("leave out what the script wants to see nowhere", function()
     local lb = admin.balancer { backends = { play.hello "x" }, settings = [[
       choose = function(ctx, backends)
