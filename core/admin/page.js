@@ -1,7 +1,7 @@
 // The dashboard: asks /state once, then goes by the stream of /events, which has a summary and a
 // row of each backend each second. What lb says becomes text (textContent), never HTML.
 
-import { KEPT, Table, drawLine, duration, number, percent, weightText } from "./page_table.js";
+import { KEPT, Table, drawLine, duration, newLine, number, percent, weightText } from "./page_table.js";
 
 const $ = (id) => document.getElementById(id);
 const pause = (s) => new Promise((done) => setTimeout(done, 1000 * s));
@@ -262,26 +262,23 @@ const TILES = [
   ["script", trouble, null, isTrouble],
   ["panic", () => (state.panic ? "yes" : "no"), null, () => state.panic],
 ].map(([label, value, ring, isBad]) => {
-  const tile = make("div", "", "tile"), shown = make("b", ""), canvas = ring && make("canvas", "");
-  if (canvas) canvas.ariaHidden = "true";
-  tile.append(make("span", label), shown, ...(canvas ? [canvas] : []));
+  const tile = make("div", "", "tile"), shown = make("b", ""), history = ring && newLine();
+  tile.append(make("span", label), shown, ...(history ? [history] : []));
   $("tiles").append(tile);
-  return (size) => {
+  return () => {
     put(shown, value());
     tile.classList.toggle("bad", Boolean(isBad && isBad()));
-    if (canvas) drawLine(canvas, size, rings[ring], table.ring, table.color);
+    if (history) drawLine(history, rings[ring], table.ring);
   };
 });
 
 function draw() {
   if (!state.workers) return;
-  const size = [$("tiles").firstChild.clientWidth - 24, 28];
   if (!list) list = [...backends.values()];
   const all = sumOf("rate");
   for (const b of list) b.share = all > 0 ? b.rate / all : 0;
-  table.color ||= getComputedStyle($("close")).getPropertyValue("--accent");
   const shown = table.update(list);
-  TILES.forEach((tile) => tile(size));
+  TILES.forEach((tile) => tile());
   drawHead(shown);
   drawEvents();
   drawOne();
@@ -331,11 +328,6 @@ function failure({ time, method, path, status, tries = [], why, id }) {
   const text = [`${method} ${path}: ${status}`, steps.join(" → "), why, id].filter(Boolean).join("; ");
   return line(time, text, status >= 500 ? "error" : "");
 }
-
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  table.color = "";
-  drawSoon();
-});
 
 // --- one backend ---
 

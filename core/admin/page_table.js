@@ -2,11 +2,7 @@
 // other backends when the table is scrolled or sorted. So the table itself has the focus, and says
 // which row is meant (aria-activedescendant).
 
-// px, as in page.css
-const ROW = 30;
-const LAST_PADDING = 20;
-const LINE_HEIGHT = 22;
-
+const ROW = 30; // px, as in page.css
 const AHEAD = 2; // rows drawn above and below those in view
 export const KEPT = 60; // seconds of requests/s of each backend
 
@@ -45,24 +41,15 @@ const STATE = 1;
 // Dear, so names are compared only when there are others: `order` of a backend is its place.
 const byName = new Intl.Collator("en", { numeric: true }).compare;
 
-// A line of values, the oldest first, as high as the largest of them. `at`: the place of the oldest
-// in the ring. The size is in CSS pixels: who draws many has read it before it wrote anything, as
-// the browser has to lay out the page for each reading in between.
-export function drawLine(canvas, size, ring, at, color) {
-  const ratio = window.devicePixelRatio || 1;
-  const [width, height] = size.map((side) => Math.round(side * ratio));
-  if (width <= 0) return;
-  if (canvas.width !== width) canvas.width = width;
-  if (canvas.height !== height) canvas.height = height;
-  const pen = canvas.getContext("2d");
-  const top = Math.max(...ring, 1e-9), step = width / (ring.length - 1);
-  pen.clearRect(0, 0, width, height);
-  pen.beginPath();
-  for (let i = 0; i < ring.length; i++)
-    pen.lineTo(i * step, height - ratio - (ring[(at + i) % ring.length] / top) * (height - 3 * ratio));
-  pen.strokeStyle = color;
-  pen.lineWidth = 1.5 * ratio;
-  pen.stroke();
+export const newLine = () => document.getElementById("line").content.firstElementChild.cloneNode(true);
+
+// A line of the last values, as high as the largest of them. `at`: the place of the oldest in the
+// ring. It is stretched to its room, whose size nobody has to know.
+export function drawLine(svg, ring, at) {
+  const top = Math.max(...ring) || 1;
+  let points = "";
+  for (let i = 0; i < KEPT; i++) points += `${i},${(19 - (18 * ring[(at + i) % KEPT]) / top).toFixed(1)} `;
+  svg.firstElementChild.setAttribute("points", points);
 }
 
 export class Table {
@@ -82,7 +69,6 @@ export class Table {
   onClose = () => {};
   opened = null; // the name of the backend that is open
   ring = 0; // the place of the oldest value in each backend's history
-  color = "";
 
   constructor() {
     this.#makeHeads();
@@ -148,7 +134,6 @@ export class Table {
   }
 
   draw() {
-    const inside = this.#heads[LAST].clientWidth - LAST_PADDING;
     const first = Math.max(0, Math.floor(this.#view.scrollTop / ROW) - AHEAD);
     const count = Math.ceil(this.#view.clientHeight / ROW) + 2 * AHEAD;
     const last = Math.min(this.#list.length, first + count);
@@ -159,7 +144,7 @@ export class Table {
       row.tr.hidden = first + i >= last;
       if (row.tr.hidden) return;
       this.#drawRow(row, backend, first + i);
-      if (backend.state === "up") this.#drawHistory(row, backend, [inside, LINE_HEIGHT]);
+      if (backend.state === "up") this.#drawHistory(row, backend);
       if (backend.name === this.#here) here = row.tr.id;
     });
     if (here) this.#table.setAttribute("aria-activedescendant", here);
@@ -169,7 +154,7 @@ export class Table {
   }
 
   #makeRow(n) {
-    const tr = document.createElement("tr"), canvas = document.createElement("canvas");
+    const tr = document.createElement("tr");
     tr.id = `row${n}`;
     const cells = COLUMNS.map(([kind], i) => {
       const td = document.createElement("td");
@@ -177,10 +162,9 @@ export class Table {
       if (i !== LAST) td.append("");
       return td;
     });
-    canvas.ariaHidden = "true";
     tr.append(...cells);
     this.#rows.append(tr);
-    return { tr, cells, canvas, shown: [], name: null };
+    return { tr, cells, line: newLine(), shown: [], name: null };
   }
 
   #drawRow(row, backend, index) {
@@ -201,13 +185,13 @@ export class Table {
     });
   }
 
-  #drawHistory(row, backend, size) {
-    if (row.canvas.parentNode !== row.cells[LAST]) {
-      row.cells[LAST].replaceChildren(row.canvas);
+  #drawHistory(row, backend) {
+    if (row.line.parentNode !== row.cells[LAST]) {
+      row.cells[LAST].replaceChildren(row.line);
       row.cells[LAST].title = "";
       row.shown[LAST] = null;
     }
-    drawLine(row.canvas, size, backend.history, this.ring, this.color);
+    drawLine(row.line, backend.history, this.ring);
   }
 
   open(name) {
