@@ -76,6 +76,20 @@
 ---@class (exact) lb.DrainSettings
 ---@field delay_s? number
 
+--- Of backends from sources: core/reference/discovery.md.
+---@class (exact) lb.DiscoverySettings
+---@field interval? number
+---@field min? integer
+---@field max_drop? number a fraction
+---@field confirm? integer
+---@field drain? number
+---@field ttl? lb.DiscoveryTtlSettings
+---@field allow? string|string[]
+
+---@class (exact) lb.DiscoveryTtlSettings
+---@field min? number
+---@field max? number
+
 ---@class (exact) lb.ScriptSettings
 ---@field budget_ms? number
 ---@field park? integer
@@ -178,6 +192,7 @@
 ---@field limits? lb.LimitSettings
 ---@field h2? lb.Http2Settings
 ---@field drain? lb.DrainSettings
+---@field discovery? lb.DiscoverySettings
 ---@field script? lb.ScriptSettings
 ---@field explain? lb.ExplainSettings
 ---@field init? fun()

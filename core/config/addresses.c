@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "config/remotes.h"
+#include "config/sources.h"
 #include "shared/segment.h"
 
 enum { SHOWN_BYTES_MAX = 80, PROPOSED_MAX = 3 };
@@ -268,12 +269,21 @@ struct config_backend *addresses_add_backend(struct config *config, struct slice
     return backend;
 }
 
+bool addresses_add_backend_text(struct config *config, struct slice text, struct buffer *wrong)
+{
+    struct slice trimmed = slice_trim_lines(text);
+
+    if (sources_is(trimmed))
+        return sources_add(config, trimmed, wrong);
+    return addresses_add_backend(config, text, (struct slice){"", 0}, wrong) != NULL;
+}
+
 bool addresses_add_backends(struct config *config, struct slice text, struct buffer *wrong)
 {
     struct slice item;
 
     while (next_of_list(&text, &item))
-        if (addresses_add_backend(config, item, (struct slice){"", 0}, wrong) == NULL)
+        if (!addresses_add_backend_text(config, item, wrong))
             return false;
     return true;
 }

@@ -21,6 +21,8 @@ bool addresses_add_listen(struct config *, struct slice text, struct buffer *wro
 /* Of options and environment: "https://:8443" has tls, ":8080" and "http://:8080" have not. */
 bool addresses_add_given_listen(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 bool addresses_add_backends(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
+/* One address, or one source (config/sources.h). */
+bool addresses_add_backend_text(struct config *, struct slice text, struct buffer *wrong) MUST_USE;
 
 /* What listens: IP or unix, never a name. NULL, or what is wrong with it; *full gets the text in
  * full. */

@@ -93,6 +93,10 @@ void config_free(struct config *config)
     mem_free(config->trusted_proxies);
     mem_free(config->listen);
     mem_free(config->backends);
+    for (unsigned i = 0; i < config->sources_count; i++)
+        mem_free(config->sources[i].text);
+    mem_free(config->sources);
+    mem_free(config->discovery.allow);
     mem_free(config->overridden);
     mem_free(config->script_path);
     mem_free(config->script);

@@ -44,7 +44,22 @@ struct config_backend {
     unsigned slot;   /* where it is on the board, and in segment->shares: not its index here */
     uint32_t weight; /* 1 unless given; to 65535; 0: it gets no new requests */
     uint32_t max_in_flight; /* 0: no limit */
+    uint32_t priority;      /* of one that a source has found */
     struct config_pairs tags;
+};
+
+/* Where backends come from besides: "dns:app.internal:8080" (config/sources.h). */
+struct config_source {
+    char *text; /* as it was written */
+};
+
+struct config_discovery {
+    uint64_t interval_ms; /* between two calls of a function */
+    uint32_t min, confirm;
+    double max_drop;
+    uint64_t drain_ms, ttl_min_ms, ttl_max_ms;
+    struct network *allow; /* none: all but link-local ones */
+    unsigned allow_count;
 };
 
 struct config_listen {
@@ -284,6 +299,9 @@ struct config {
     struct config_tls tls;
     struct config_backend *backends;
     unsigned backends_count;
+    struct config_source *sources; /* ROSTER_SOURCES_MAX at most */
+    unsigned sources_count;
+    struct config_discovery discovery;
     unsigned workers; /* resolved: at least 1 */
     bool workers_auto;
     enum config_fallback fallback;

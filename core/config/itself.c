@@ -95,9 +95,8 @@ static bool takes(const struct config *config, const struct sockaddr *listen,
     return is_of_this_machine(target);
 }
 
-const struct config_listen *itself_is(const struct config *config, unsigned i)
+const struct config_listen *itself_is(const struct config *config, const struct address *address)
 {
-    const struct address *address = &config->backends[i].address;
     struct sockaddr_in6 target;
 
     if (!find_target(address, &target))
@@ -109,9 +108,8 @@ const struct config_listen *itself_is(const struct config *config, unsigned i)
     return NULL;
 }
 
-bool itself_is_admin(const struct config *config, unsigned i)
+bool itself_is_admin(const struct config *config, const struct address *address)
 {
-    const struct address *address = &config->backends[i].address;
     struct sockaddr_in6 target;
     bool has_target = find_target(address, &target);
 

@@ -8,10 +8,10 @@
 
 #include "config/config.h"
 
-/* The listen address that config->backends[i] certainly reaches; else NULL. Of names only localhost
- * is looked at. */
-const struct config_listen *itself_is(const struct config *, unsigned i);
-bool itself_is_admin(const struct config *, unsigned i); /* the same of the admin addresses */
-bool itself_is_loopback(const struct sockaddr *);        /* only this machine reaches it */
+/* The listen address that a connection to that address certainly reaches; else NULL. Of names only
+ * localhost is looked at. */
+const struct config_listen *itself_is(const struct config *, const struct address *);
+bool itself_is_admin(const struct config *, const struct address *); /* of the admin addresses */
+bool itself_is_loopback(const struct sockaddr *); /* only this machine reaches it */
 
 #endif

@@ -211,11 +211,11 @@ static void check_itself(struct load *load)
     const struct config *config = load->config;
 
     for (unsigned i = 0; i < config->backends_count && load->is_done; i++) {
-        const struct config_listen *listen = itself_is(config, i);
+        const struct config_listen *listen = itself_is(config, &config->backends[i].address);
 
         if (listen != NULL)
             refuse_itself(load, i, "lb itself, which listens on ", listen->text);
-        else if (itself_is_admin(config, i))
+        else if (itself_is_admin(config, &config->backends[i].address))
             refuse_itself(load, i, "the admin address of this lb itself", "");
     }
 }

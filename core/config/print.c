@@ -4,6 +4,7 @@
 #include "config/probes.h"
 #include "config/remotes.h"
 #include "config/settings.h"
+#include "config/sources.h"
 #include "config/tls.h"
 #include "config/tracing.h"
 
@@ -84,6 +85,11 @@ static void print_addresses(struct buffer *out, const struct config *config)
     buffer_append_text(out, " },\n  backends = {\n");
     for (unsigned i = 0; i < config->backends_count; i++)
         print_backend(out, config, &config->backends[i]);
+    for (unsigned i = 0; i < config->sources_count; i++) {
+        buffer_append_text(out, "    ");
+        print_text(out, config->sources[i].text);
+        buffer_append_text(out, ",\n");
+    }
     buffer_append_text(out, "  },\n");
 }
 
@@ -150,6 +156,8 @@ static void print_group(struct buffer *out, const struct config *config,
         probes_print(&config->health, out);
     for (unsigned i = 0; i < group->count; i++)
         print_setting(out, config, &group->settings[i]);
+    if (strcmp(group->name, "discovery") == 0)
+        sources_print(config, out);
     buffer_append_text(out, "  },\n");
 }
 

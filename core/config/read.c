@@ -3,19 +3,18 @@
 #include "base/mem.h"
 #include "config/addresses.h"
 #include "config/admin.h"
+#include "config/groups.h"
 #include "config/habits.h"
 #include "config/logging.h"
 #include "config/pages.h"
-#include "config/probes.h"
 #include "config/remotes.h"
-#include "config/settings.h"
 #include "config/tls.h"
 #include "config/tracing.h"
 #include "http/head.h"
 #include "lua/fields.h"
 #include "shared/segment.h"
 
-enum { TAGS_MAX = 32, NAMES_MAX = 32, WEIGHT_MAX = 65535, IN_FLIGHT_MAX = 1000000 };
+enum { TAGS_MAX = 32, WEIGHT_MAX = 65535, IN_FLIGHT_MAX = 1000000 };
 
 static const char not_in_list[] =
     "an address with options is a table in the list: { { \"%s\", %s = true } }";
@@ -276,7 +275,7 @@ static void read_backend(struct config *config, struct fields *list, unsigned po
     struct slice text;
 
     if (type == FIELDS_TEXT && fields_text(list, NULL, position, &text)) {
-        if (addresses_add_backend(config, text, (struct slice){"", 0}, &words) == NULL)
+        if (!addresses_add_backend_text(config, text, &words))
             fail_with_words(list, NULL, position, &words);
     } else if (type == FIELDS_TABLE && fields_enter(&entry, list, NULL, position)) {
         read_backend_table(config, &entry);
@@ -311,68 +310,6 @@ static void read_backends(struct config *config, struct fields *root)
         read_backend_list(config, root);
     else if (type != FIELDS_NOTHING)
         fields_expected(root, "backends", 0, "addresses or a list of backends");
-}
-
-/* --- tables of numbers --- */
-
-static void read_setting(struct config *config, struct fields *table, const struct setting *setting)
-{
-    const struct fields_range range = {setting->least, setting->most, setting->or_zero,
-                                       setting->kind == SETTING_COUNT32 ||
-                                           setting->kind == SETTING_COUNT64,
-                                       setting->kind == SETTING_SECONDS ? "seconds" : NULL};
-    double value;
-    bool flag;
-
-    if (setting->kind == SETTING_FLAG) {
-        flag = setting_get(config, setting) != 0;
-        fields_flag(table, setting->name, &flag);
-        setting_set(config, setting, flag);
-    } else if (fields_number(table, setting->name, 0, &range, &value)) {
-        setting_set(config, setting, value);
-    }
-}
-
-static void check_heads(struct config *config, struct fields *limits)
-{
-    if (config->limits.request_line <= config->limits.head)
-        return;
-    if (fields_type(limits, "request_line", 0) == FIELDS_NOTHING)
-        config->limits.request_line = config->limits.head; /* a small head has a small first line */
-    else
-        fields_fail(limits, "request_line", 0, "expected limits.head (%llu) at most, got %llu",
-                    (unsigned long long)config->limits.head,
-                    (unsigned long long)config->limits.request_line);
-}
-
-static void read_group(struct config *config, struct fields *root,
-                       const struct settings_group *group)
-{
-    bool is_health = strcmp(group->name, "health") == 0;
-    const char *known[NAMES_MAX];
-    struct fields table;
-    unsigned count = 0;
-
-    if (is_health && fields_type(root, "health", 0) == FIELDS_FUNCTION) {
-        config->health.type = CONFIG_HEALTH_LUA; /* everything else as it is */
-        return;
-    }
-    if (!fields_enter(&table, root, group->name, 0))
-        return;
-    while (count < group->count)
-        known[count] = group->settings[count].name, count++;
-    if (is_health)
-        for (const char *const *name = probes_names; *name != NULL; name++)
-            known[count++] = *name;
-    known[count] = NULL;
-    fields_check_names(&table, known);
-    for (unsigned i = 0; i < group->count; i++)
-        read_setting(config, &table, &group->settings[i]);
-    if (is_health)
-        probes_read(config, &table);
-    if (strcmp(group->name, "limits") == 0 && !root->wrong->is_set)
-        check_heads(config, &table);
-    fields_leave(&table);
 }
 
 /* --- the script's own table --- */
@@ -464,7 +401,7 @@ void read_settings(struct config *config, const struct config_given *given, stru
         "script",    "init",     "choose",  "on_failure", "on_response",
         "on_health", "on_done",  "trace",   "body_first", "reuse",
         "via",       "log",      "tls",     "h2",         "admin",
-        "drain",     "tracing",  "explain", NULL};
+        "drain",     "tracing",  "explain", "discovery",  NULL};
 
     habits_check_settings(root);
     fields_check_names(root, known);
@@ -487,10 +424,9 @@ void read_settings(struct config *config, const struct config_given *given, stru
     logging_read(config, given, root);
     admin_read(&config->admin, root);
     tracing_read(&config->tracing, root);
-    for (unsigned i = 0; i < SETTINGS_GROUPS; i++)
-        read_group(config, root, &settings_groups[i]);
+    groups_read(config, root);
     read_hooks(config, root);
-    if (config->backends_count == 0 && !config->has_choose)
+    if (config->backends_count == 0 && config->sources_count == 0 && !config->has_choose)
         fields_fail(root, NULL, 0,
                     "no backends: set backends = \"host:port, host:port\", or use --backend");
 }

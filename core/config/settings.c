@@ -77,6 +77,14 @@ static const struct setting drain[] = {
      true},
 };
 
+static const struct setting discovery[] = {
+    {SECONDS(discovery, interval, 10, 0.1, DAY, false)},
+    {OTHER(COUNT32, discovery, min, 1, 0, 4096, false)},
+    {OTHER(FRACTION, discovery, max_drop, 0.5, 0, 1, false)},
+    {OTHER(COUNT32, discovery, confirm, 3, 1, 1000, false)},
+    {SECONDS(discovery, drain, 60, MS, DAY, false)},
+};
+
 static const struct setting script[] = {
     {OTHER(COUNT64, script_limits, budget_ms, 10, 1, 60000, true)},
     {OTHER(COUNT64, script_limits, memory, 64 * MIB, MIB, 64 * GIB, true)},
@@ -95,7 +103,7 @@ const struct settings_group settings_groups[SETTINGS_GROUPS] = {
     {"health", health, COUNT(health)},    {"timeouts", timeouts, COUNT(timeouts)},
     {"limits", limits, COUNT(limits)},    {"h2", h2, COUNT(h2)},
     {"drain", drain, COUNT(drain)},       {"script", script, COUNT(script)},
-    {"explain", explain, COUNT(explain)},
+    {"explain", explain, COUNT(explain)}, {"discovery", discovery, COUNT(discovery)},
 };
 
 double setting_get(const struct config *config, const struct setting *setting)
@@ -147,4 +155,6 @@ void settings_set_defaults(struct config *config)
         for (unsigned j = 0; j < settings_groups[i].count; j++)
             setting_set(config, &settings_groups[i].settings[j],
                         settings_groups[i].settings[j].standard);
+    config->discovery.ttl_min_ms = 1000;
+    config->discovery.ttl_max_ms = 10000;
 }

@@ -32,7 +32,7 @@ struct settings_group { /* one table of the script */
     unsigned count;
 };
 
-enum { SETTINGS_GROUPS = 7 };
+enum { SETTINGS_GROUPS = 8 };
 extern const struct settings_group settings_groups[SETTINGS_GROUPS];
 
 void settings_set_defaults(struct config *);

@@ -17,8 +17,8 @@ struct source;
 struct source_kind {
     const char *prefix; /* "dns:" */
     bool tells_changes; /* it speaks when something changes only, and not in an interval */
-    /* What stands behind the prefix; all are borrowed. It gives what close gets. It asks
-     * at once, and hands over in a later event. Never fails: what is wrong is source_failed's. */
+    /* What stands behind the prefix; all are borrowed. It gives what close gets. It asks at once,
+     * and hands over in a later event. Never fails: what is wrong is source_failed's. */
     void *(*open)(struct source *, struct slice text, struct loop *, const struct config *);
     void (*close)(void *own); /* it hands over nothing more */
 };
@@ -28,5 +28,7 @@ void source_publish(struct source *, const struct found_list *);
 /* There is no answer, or one that is no list: why, in words. Nothing changes. */
 void source_failed(struct source *, const char *why);
 const char *source_name(const struct source *); /* "dns:app.internal:8080" */
+/* When it is opened: the list of a monitor before this one holds, so there is no hurry. */
+bool source_has_list(const struct source *);
 
 #endif

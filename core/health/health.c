@@ -37,6 +37,8 @@ enum outcome { OUTCOME_NONE, OUTCOME_PASSED, OUTCOME_FAILED, OUTCOME_LOCAL };
 struct checker {
     struct health *health;
     const struct config_backend *backend;
+    unsigned place;
+    bool is_removed;
     enum checker_state state;
     struct pace pace;
     struct deadline limit; /* while RESOLVING or ASKING */
@@ -58,14 +60,15 @@ struct health {
     const struct config *config;
     struct segment *segment;
     struct health_asker *asker; /* NULL: probes */
-    void (*on_first_round)(void *);
+    const struct health_events *events;
     void *owner;
-    unsigned unchecked;
+    unsigned unchecked; /* backends, and one more while others may still be added */
     struct log_interval local_errors;
-    struct checker checkers[];
+    unsigned capacity, removed; /* removed ones that are not gone */
+    struct checker *checkers[]; /* by place; NULL: nobody has it */
 };
 
-static void checker_try(struct checker *);
+static void checker_try(struct checker *), checker_go(struct checker *);
 
 /* The picture at the top. The limit is that of a state, and goes with it. */
 static void checker_enter(struct checker *c, enum checker_state state)
@@ -98,12 +101,22 @@ static void note_local_error(struct checker *c)
 
 /* --- rounds --- */
 
+static void note_first_check(struct health *h)
+{
+    if (--h->unchecked == 0)
+        h->events->on_first_round(h->owner);
+}
+
 static void checker_finish(struct checker *c)
 {
     struct health *h = c->health;
     bool was_checked = c->is_checked;
 
     checker_enter(c, CHECKER_IDLE);
+    if (c->is_removed) {
+        checker_go(c);
+        return;
+    }
     if (c->outcome == OUTCOME_FAILED && pace_is_late(&c->pace)) {
         c->outcome = OUTCOME_LOCAL;
         c->tally.code = -ETIME;
@@ -120,8 +133,8 @@ static void checker_finish(struct checker *c)
         tally_note_failure(&c->tally, c->pace.began_ms, loop_now_ms(h->loop));
     else
         note_local_error(c);
-    if (!was_checked && --h->unchecked == 0)
-        h->on_first_round(h->owner);
+    if (!was_checked)
+        note_first_check(h);
 }
 
 /* The first failure of a check is the one to report: it is the published address's. A matter of our
@@ -182,7 +195,7 @@ static void checker_ask(struct checker *c, uint64_t limit_ms)
         c->target = c->addresses[0];
     checker_enter(c, CHECKER_ASKING);
     deadline_set(h->loop, &c->limit, limit_ms);
-    h->asker->ask(h->asker, (unsigned)(c - h->checkers));
+    h->asker->ask(h->asker, c->place);
 }
 
 static void checker_end_asking(struct checker *c, bool is_up, struct slice words)
@@ -194,9 +207,9 @@ static void checker_end_asking(struct checker *c, bool is_up, struct slice words
 
 void health_answer(struct health *h, unsigned backend, bool is_up, struct slice reason)
 {
-    struct checker *c = &h->checkers[backend];
+    struct checker *c = h->checkers[backend];
 
-    if (c->state == CHECKER_ASKING)
+    if (c != NULL && c->state == CHECKER_ASKING)
         checker_end_asking(c, is_up, reason);
 }
 
@@ -205,7 +218,7 @@ static void checker_give_up_asking(struct checker *c)
     struct health *h = c->health;
     char words[64];
 
-    h->asker->cancel(h->asker, (unsigned)(c - h->checkers));
+    h->asker->cancel(h->asker, c->place);
     snprintf(words, sizeof words, "the check took longer than %g s",
              (double)h->config->health.timeout_ms / 1000);
     checker_end_asking(c, false, slice_of(words));
@@ -218,14 +231,15 @@ static void checker_try(struct checker *c)
     uint64_t now_ms = loop_now_ms(c->health->loop);
     unsigned count = checker_has_name(c) ? c->addresses_count : 1;
 
-    if (c->tried < count && now_ms < ends_ms) {
+    if (c->tried < count && now_ms < ends_ms && !c->is_removed) {
         if (c->health->asker != NULL)
             checker_ask(c, ends_ms - now_ms);
         else
             checker_probe(c, (ends_ms - now_ms) / (count - c->tried));
         return;
     }
-    if (c->outcome == OUTCOME_NONE) /* the answer came too late for anything to be tried */
+    if (c->outcome == OUTCOME_NONE &&
+        !c->is_removed) /* the answer came too late for anything to be tried */
         checker_note(c, OUTCOME_FAILED, VERDICT_UNRESOLVED, 0);
     checker_finish(c);
 }
@@ -308,6 +322,10 @@ static void on_resolved(struct resolve *r, const struct sockaddr_in6 *addresses,
 {
     struct checker *c = list_entry(r, struct checker, resolve);
 
+    if (c->is_removed) {
+        checker_go(c);
+        return;
+    }
     if (count > 0) {
         keep_addresses(c, addresses, count);
         log_several(c);
@@ -358,19 +376,42 @@ static void on_round(struct pace *pace)
 static void on_limit(struct deadline *d)
 {
     struct checker *c = list_entry(d, struct checker, limit);
+    struct health *h = c->health;
+    unsigned place = c->place;
 
-    if (c->state == CHECKER_ASKING)
+    if (c->is_removed) {
+        pace_stop(&c->pace);
+        probe_dispose(&c->probe);
+        mem_free(c);
+        h->removed--;
+        h->events->on_removed(h->owner, place);
+    } else if (c->state == CHECKER_ASKING) {
         checker_give_up_asking(c);
-    else
+    } else {
         checker_do_without(c, 0);
+    }
 }
 
-static void checker_init(struct checker *c, struct health *h, unsigned index)
+/* Of one that was removed: it is freed in an event of its own, when nothing is under way. */
+static void checker_go(struct checker *c)
 {
+    if (c->state == CHECKER_RESOLVING)
+        checker_enter(c, CHECKER_IDLE);
+    if (c->state == CHECKER_IDLE && !c->resolve.is_busy)
+        deadline_set(c->health->loop, &c->limit, 0);
+}
+
+/* --- who is checked --- */
+
+void health_add(struct health *h, unsigned place, const struct config_backend *backend)
+{
+    struct checker *c = mem_zalloc(sizeof *c);
     uint32_t version;
 
+    CHECK(place < h->capacity && h->checkers[place] == NULL);
     c->health = h;
-    c->backend = &h->config->backends[index];
+    c->backend = backend;
+    c->place = place;
     tally_init(&c->tally, h->config, c->backend, h->segment);
     c->resolve.on_resolved = on_resolved;
     probe_init(&c->probe, h->loop, h->config, c->backend, on_probed);
@@ -380,32 +421,54 @@ static void checker_init(struct checker *c, struct health *h, unsigned index)
         c->addresses_count = 1;
     pace_init(&c->pace, h->loop, h->segment, c->backend->slot, h->config->health.interval_ms,
               on_round);
+    h->checkers[place] = c;
+    h->unchecked++;
+}
+
+void health_remove(struct health *h, unsigned place)
+{
+    struct checker *c = h->checkers[place];
+
+    h->checkers[place] = NULL;
+    c->is_removed = true;
+    h->removed++;
+    pace_stop(&c->pace);
+    if (c->state == CHECKER_ASKING) {
+        h->asker->cancel(h->asker, c->place);
+        checker_enter(c, CHECKER_IDLE);
+    }
+    checker_go(c);
+    if (!c->is_checked)
+        note_first_check(h);
+}
+
+void health_note_all_added(struct health *h)
+{
+    note_first_check(h);
 }
 
 struct health *health_new(struct loop *loop, const struct config *config, struct segment *segment,
-                          void (*on_first_round)(void *owner), void *owner)
+                          unsigned capacity, const struct health_events *events, void *owner)
 {
-    size_t bytes = config->backends_count * sizeof(struct checker);
-    struct health *h = mem_zalloc(sizeof *h + bytes);
+    struct health *h = mem_zalloc(sizeof *h + capacity * sizeof(struct checker *));
 
     h->loop = loop;
     h->config = config;
     h->segment = segment;
-    h->on_first_round = on_first_round;
+    h->capacity = capacity;
+    h->events = events;
     h->owner = owner;
-    h->unchecked = config->backends_count;
-    for (unsigned i = 0; i < config->backends_count; i++)
-        checker_init(&h->checkers[i], h, i);
+    h->unchecked = 1;
     return h;
 }
 
 void health_ask(struct health *h, struct health_asker *asker)
 {
     h->asker = asker;
-    for (unsigned i = 0; i < h->config->backends_count; i++) {
-        struct checker *c = &h->checkers[i];
+    for (unsigned i = 0; i < h->capacity; i++) {
+        struct checker *c = h->checkers[i];
 
-        if (c->state != CHECKER_ASKING)
+        if (c == NULL || c->state != CHECKER_ASKING)
             continue;
         checker_enter(c, CHECKER_IDLE); /* nobody answers any more: from the start */
         pace_restart(&c->pace);
@@ -415,19 +478,23 @@ void health_ask(struct health *h, struct health_asker *asker)
 void health_look(struct health *h)
 {
     evidence_hear(h->segment);
-    for (unsigned i = 0; i < h->config->backends_count; i++)
-        pace_look(&h->checkers[i].pace);
+    for (unsigned i = 0; i < h->capacity; i++)
+        if (h->checkers[i] != NULL)
+            pace_look(&h->checkers[i]->pace);
 }
 
 void health_describe(const struct health *h, unsigned backend, struct buffer *out)
 {
-    tally_describe(&h->checkers[backend].tally, out);
+    if (h->checkers[backend] != NULL)
+        tally_describe(&h->checkers[backend]->tally, out);
 }
 
 bool health_is_resolving(const struct health *h)
 {
-    for (unsigned i = 0; i < h->config->backends_count; i++)
-        if (h->checkers[i].resolve.is_busy)
+    if (h->removed > 0)
+        return true;
+    for (unsigned i = 0; i < h->capacity; i++)
+        if (h->checkers[i] != NULL && h->checkers[i]->resolve.is_busy)
             return true;
     return false;
 }

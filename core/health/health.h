@@ -23,16 +23,26 @@ struct health;
 /* Checks in place of a probe (health.type CONFIG_HEALTH_LUA), once the backend has an address. */
 struct health_asker {
     /* Ends in health_answer, inside this call or later, unless cancel comes first: that is when
-     * health.timeout has passed. The backend is an index. */
+     * health.timeout has passed. The backend is a place. */
     void (*ask)(struct health_asker *, unsigned backend);
     void (*cancel)(struct health_asker *, unsigned backend);
 };
 
-/* Begins at once. Borrows everything for its life, which ends with the process's.
- * on_first_round comes once, from the loop, when every backend was checked once:
- * health.timeout after the start at the latest. With no backends it never comes. */
-struct health *health_new(struct loop *, const struct config *, struct segment *,
-                          void (*on_first_round)(void *owner), void *owner);
+struct health_events {
+    /* Comes once: all that were added before health_note_all_added were checked once, which takes
+     * health.timeout at most. With nobody to check it comes inside of that call. */
+    void (*on_first_round)(void *owner);
+    /* Nothing of it is under way any more: the backend may go, and the place be another's. */
+    void (*on_removed)(void *owner, unsigned place);
+};
+
+/* Borrows everything for its life, which ends with the process's. Places are below capacity. */
+struct health *health_new(struct loop *, const struct config *, struct segment *, unsigned capacity,
+                          const struct health_events *, void *owner);
+/* Its checks begin at once. Borrows the backend until on_removed. */
+void health_add(struct health *, unsigned place, const struct config_backend *);
+void health_remove(struct health *, unsigned place);
+void health_note_all_added(struct health *); /* once: those that there are at the start */
 
 /* Borrows it. Checks that were asked of another begin anew. NULL: a connect is the probe. */
 void health_ask(struct health *, struct health_asker *);

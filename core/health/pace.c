@@ -109,3 +109,9 @@ void pace_restart(struct pace *p)
     p->looks_left += p->is_in_row;
     deadline_set(p->loop, &p->next, 0);
 }
+
+void pace_stop(struct pace *p)
+{
+    deadline_clear(&p->beat);
+    deadline_clear(&p->next);
+}

@@ -38,6 +38,7 @@ bool pace_is_late(const struct pace *);
 /* Another one at once in its place. False, and it is still under way, if it is one itself. */
 bool pace_repeat(struct pace *);
 void pace_end(struct pace *);
+void pace_stop(struct pace *);    /* no check is due any more */
 void pace_restart(struct pace *); /* it is no check any more: another one at once */
 
 #endif

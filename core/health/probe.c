@@ -411,3 +411,12 @@ void probe_init(struct probe *p, struct loop *loop, const struct config *config,
                       config->health.host != NULL ? config->health.host
                                                   : config_backend_host(backend));
 }
+
+void probe_dispose(struct probe *p)
+{
+    CHECK(p->state == PROBE_IDLE && p->connections == 0);
+    opening_stop(&p->opening);
+    deadline_clear(&p->limit);
+    buffer_dispose(&p->request);
+    buffer_dispose(&p->message);
+}

@@ -62,6 +62,7 @@ struct probe {
  * until on_done. */
 void probe_init(struct probe *, struct loop *, const struct config *, const struct config_backend *,
                 void (*on_done)(struct probe *));
+void probe_dispose(struct probe *); /* none is under way */
 void probe_start(struct probe *, const struct sockaddr *to, uint64_t limit_ms);
 
 #endif

@@ -88,7 +88,7 @@ local SETTINGS = {}
 for _, name in ipairs {
   "listen", "admin", "backends", "workers", "fallback", "trusted_proxies", "forwarded", "trace", "via", "body_first",
   "tracing", "reuse", "pages", "log", "tls", "health", "timeouts", "limits", "script", "init", "choose",
-  "on_response", "on_failure", "on_done", "on_health", "drain", "h2", "explain",
+  "on_response", "on_failure", "on_done", "on_health", "drain", "h2", "explain", "discovery",
 } do
   SETTINGS[name] = true
 end

@@ -257,6 +257,16 @@ void signals_deliver(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+void signals_ignore(int first, int second)
+{
+    sigset_t stray;
+
+    sigemptyset(&stray);
+    sigaddset(&stray, first);
+    sigaddset(&stray, second);
+    sigprocmask(SIG_BLOCK, &stray, NULL);
+}
+
 int signals_next(int fd)
 {
     struct signalfd_siginfo info;

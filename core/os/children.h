@@ -57,6 +57,8 @@ void signals_expect(void);
  * refuses. */
 int signals_open(void);
 void signals_deliver(void); /* from now on they are delivered to the handlers of this process */
+/* And from now on these are not: without a handler they would end the process. */
+void signals_ignore(int first, int second);
 /* A number; 0: none waits. The SIGHUP of a terminal that is gone comes as SIGTERM. */
 int signals_next(int fd);
 void signals_wait(int fd, uint64_t until_ms);               /* steady clock; UINT64_MAX: for ever */

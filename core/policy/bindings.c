@@ -256,6 +256,8 @@ static void push_backends(lua_State *lua, const struct config *config)
     }
     lua_pushnumber(lua, (double)config->health.slow_start_ms / 1000);
     lua_setfield(lua, -2, "slow_start");
+    lua_pushnumber(lua, config->sources_count > 0 ? SEGMENT_BACKENDS_MAX : config->backends_count);
+    lua_setfield(lua, -2, "capacity");
 }
 
 /* The parts of hooks.lua as functions, by name. */
@@ -288,4 +290,80 @@ void bindings_push_hooks(lua_State *lua, const struct config *config, struct seg
     push_backends(lua, config);
     lua_pushlightuserdata(lua, call);
     lua_call(lua, 5, 1);
+}
+
+/* --- sources have found others --- */
+
+struct news {
+    const struct membership *members;
+    uint32_t gone; /* the place of one that is no more; or: */
+    bool is_gone, all;
+};
+
+static void push_change(lua_State *lua, int at, const struct membership *m, unsigned place)
+{
+    lua_pushnumber(lua, place + 1.0);
+    lua_rawseti(lua, -2, at);
+    push_backend(lua, m->list[place].settings);
+    lua_rawseti(lua, -2, at + 1);
+}
+
+static void push_changes(lua_State *lua, const struct news *news)
+{
+    const struct membership *m = news->members;
+    int at = 1;
+
+    lua_newtable(lua);
+    if (news->is_gone) {
+        lua_pushnumber(lua, news->gone + 1.0);
+        lua_rawseti(lua, -2, at);
+        lua_pushboolean(lua, 0);
+        lua_rawseti(lua, -2, at + 1);
+    }
+    for (unsigned i = 0; !news->is_gone && i < (news->all ? m->count : m->changes_count); i++) {
+        unsigned place = news->all ? i : m->changes[i].place;
+
+        if (m->list[place].settings == NULL)
+            continue;
+        push_change(lua, at, m, place);
+        at += 2;
+    }
+}
+
+static int follow_inside(lua_State *lua)
+{
+    const struct news *news = lua_touserdata(lua, 1);
+    const struct membership *m = news->members;
+
+    lua_getfield(lua, LUA_REGISTRYINDEX, BINDINGS_FOLLOW);
+    push_changes(lua, news);
+    if (news->is_gone) {
+        lua_call(lua, 1, 0);
+        return 0;
+    }
+    lua_createtable(lua, (int)m->listed, 0);
+    for (unsigned i = 0; i < m->listed; i++) {
+        lua_pushnumber(lua, m->order[i] + 1.0);
+        lua_rawseti(lua, -2, (int)i + 1);
+    }
+    lua_call(lua, 2, 0);
+    return 0;
+}
+
+static bool follow(lua_State *lua, struct news *news)
+{
+    if (lua_cpcall(lua, follow_inside, news) == 0)
+        return true;
+    lua_pop(lua, 1);
+    return false;
+}
+
+bool bindings_follow(lua_State *lua, const struct membership *m, bool all)
+{
+    return follow(lua, &(struct news){.members = m, .all = all});
+}
+
+bool bindings_take_away(lua_State *lua, const struct membership *m, unsigned place)
+{
+    return follow(lua, &(struct news){.members = m, .gone = place, .is_gone = true});
 }

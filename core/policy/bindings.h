@@ -12,6 +12,7 @@
 
 #include "base/slice.h"
 #include "config/config.h"
+#include "discover/members.h"
 #include "policy/facts.h"
 #include "shared/segment.h"
 
@@ -24,11 +25,14 @@ enum binding_list {
     BINDING_LIST_ONCE, /* a new one for this call only */
 };
 
+#define BINDINGS_FOLLOW "lb follow" /* in the registry: hooks.lua's function for bindings_follow */
+
 /* What hooks.lua's choose returns when it is not a backend's number. */
 enum binding_answer {
     BINDING_REFUSED = -1,
     BINDING_RESPONDED = -2,
     BINDING_WRONG = -3, /* policy_answer_why has said what */
+    BINDING_GONE = -4,  /* a backend that is no more: it was there when the call began */
 };
 
 struct binding_call { /* one running call */
@@ -58,5 +62,11 @@ struct binding_call { /* one running call */
  * place. Everything is borrowed as long as the state lives. Raises Lua errors. */
 void bindings_push_hooks(lua_State *, const struct config *, struct segment *,
                          struct binding_call *);
+
+/* Of the members' changes, or of all of them: calls what hooks.lua has for it. False: there is no
+ * memory. */
+bool bindings_follow(lua_State *, const struct membership *, bool all) MUST_USE;
+/* The same of one that is gone. */
+bool bindings_take_away(lua_State *, const struct membership *, unsigned place) MUST_USE;
 
 #endif

@@ -71,11 +71,12 @@ local call = ffi.cast("struct binding_call *", call_address)
 local answers, bind_headers = parts.answers(prelude), parts.headers(prelude)
 local backends_module = parts.backends(prelude, segment_address, facts_of_backends)
 local members, number_of = backends_module.members, backends_module.number_of
-local list_for = parts.lists(prelude, backends_module, call)
+local lists, gone = parts.lists(prelude, backends_module, call), backends_module.gone
+local list_for = lists.list_for
 local read_overrides = parts.overrides(prelude)
 local turns = prelude.turns -- core/lua/turns.lua
 
-local REFUSED, RESPONDED, WRONG = -1, -2, -3          -- enum binding_answer
+local REFUSED, RESPONDED, WRONG, GONE = -1, -2, -3, -4 -- enum binding_answer
 local VERDICTS = { retry = 0, next = 1, fail = 2 }    -- enum facts_verdict
 local PASS, REVIEWS = 0, { retry = 1, next = 2 }      -- enum facts_review
 local DEFAULT_VERDICT = 3                             -- the default rule decides
@@ -134,7 +135,7 @@ local function result_of()
   return setmetatable({
     status = result.status, ms = result.ms, bytes_in = result.bytes_in, bytes_out = result.bytes_out,
     attempts = result.attempts, retries = result.retries,
-    backend = result.backend >= 0 and members[result.backend + 1].name or nil,
+    backend = result.backend >= 0 and members[result.backend + 1] and members[result.backend + 1].name or nil,
     grpc_status = result.grpc_status >= 0 and result.grpc_status or nil,
   }, result_meta)
 end
@@ -324,6 +325,7 @@ local function decode(given, detail, more, choose)
       local text = read_overrides(call, detail)
       return text and wrong("choose returned %s", text) or number
     end
+    if gone[given] then return GONE end
     local answer = answers.contents_of(given)
     if answer and detail ~= nil and drop("choose", choose, "an answer and a " .. type(detail)) then return WRONG end
     if answer then return respond(answer, "choose") end
@@ -481,8 +483,7 @@ local binders = {
 }
 
 return {
-  kept = kept,
-  forget_nesting = prelude.forget_nesting,
+  kept = kept, forget_nesting = prelude.forget_nesting, follow = lists.follow,
   -- The functions for one script; a hook that it does not have is absent.
   bind = function(script)
     if type(script) ~= "table" then error("expected the script to return a table, got " .. type(script), 0) end

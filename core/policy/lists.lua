@@ -28,6 +28,7 @@ double lists_ring_score(uint32_t key, uint32_t member, double weight);
 local LIST_SAME, LIST_ONCE = 0, 2 -- enum binding_list
 
 local members, number_of, name_of = backends_module.members, backends_module.number_of, backends_module.name_of
+local order = backends_module.order
 local tags_of, weight_of = backends_module.tags_of, backends_module.weight_of
 local slot_of, weight_in_script = backends_module.slot_of, backends_module.weight_in_script
 local slow_start = backends_module.slow_start
@@ -43,7 +44,7 @@ end
 
 -- :min -------------------------------------------------------------------------------------------
 
-local SCORES = #members                      -- as many as there can be
+local SCORES = backends_module.capacity      -- as many as there can be
 local spare_scores = ffi.new("double[?]", SCORES) -- for all calls, unless one runs inside another
 
 -- scores[i - 1] = score(list[i]) for each, without a loop for the usual counts: LuaJIT compiles a
@@ -104,6 +105,7 @@ local origins = {} -- of lists by tag, by source: { parent's source, key, value 
 -- Could that backend be in such a list? Yes, if the script has made the list.
 function turns.is_of(list, last)
   local origin = origins[source_of[list] or turns.ALL]
+  if not members[last] then return false end
   while origin do
     if tags_of(members[last])[origin[2]] ~= origin[3] then return false end
     origin = origins[origin[1]]
@@ -185,8 +187,9 @@ end
 
 -- :ring -------------------------------------------------------------------------------------------
 
-local key_of = {} -- of each backend on the ring: from its name, so it does not depend on the others
-for _, backend in ipairs(members) do key_of[backend] = C.lists_key(name_of[backend], #name_of[backend]) end
+-- Of each backend on the ring: from its name, so it does not depend on the others.
+local key_of = setmetatable({}, { __mode = "k" })
+for _, backend in ipairs(order) do key_of[backend] = C.lists_key(name_of[backend], #name_of[backend]) end
 
 -- Rendezvous hashing: each member has a score for the key, and the scores are the order of the ring
 -- for that key. So a member that leaves moves only its own keys, however it came to leave.
@@ -233,9 +236,10 @@ local new_list
 local tagged_of = setmetatable({}, { __mode = "k" }) -- by list, key and value: { list, original }
 local NOTHING = {}
 local tag_names = {}
-for _, backend in ipairs(members) do
+local function note_tags(backend)
   for name in pairs(tags_of(backend)) do tag_names[name] = true end
 end
+for _, backend in ipairs(order) do note_tags(backend) end
 
 local function source_by_tag(parent, key, value)
   if not parent then return nil end
@@ -301,12 +305,12 @@ function new_list(from, source)
   return setmetatable(list, list_meta)
 end
 
-local all, all_number = new_list(members, turns.ALL), 0
+local all, all_number = new_list(order, turns.ALL), 0
 
 function all_of_call()
   if all_number ~= call.number then -- once in each call
     all_number = call.number
-    if not is_whole(all, members) then all = new_list(members, turns.ALL) end
+    if not is_whole(all, order) then all = new_list(order, turns.ALL) end
   end
   return all
 end
@@ -330,14 +334,34 @@ local function changed_list()
   return list
 end
 
+-- Sources have found others. changes: a number, and what is known of it, or false; numbers: of all
+-- that there are, or nil, if these are the same.
+local function follow(changes, numbers)
+  for i = 1, #changes, 2 do
+    local number, facts = changes[i], changes[i + 1]
+    if facts then
+      local backend = backends_module.put(number, facts)
+      key_of[backend] = C.lists_key(name_of[backend], #name_of[backend])
+      note_tags(backend)
+    else
+      backends_module.take_away(number)
+    end
+  end
+  if not numbers then return end
+  backends_module.set_order(numbers)
+  tagged_of, scored_of = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+end
+
 -- The list that a call of choose is given, as C says in the struct. Is it still as it was made?
 -- Each call looks at two of its elements, the next call at others (C says which), as a loop would
 -- cost more than all the rest of a call. So a change is found after as many calls as the list has
 -- pairs.
-return function()
+local function list_for()
   if call.list == LIST_SAME then
     local list, original, i = kept_list, kept_original, call.check
     if rawget(list, i) == original[i] and rawget(list, i + 1) == original[i + 1] then return list end
   end
   return changed_list()
 end
+
+return { list_for = list_for, follow = follow }

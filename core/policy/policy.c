@@ -135,7 +135,7 @@ static uint32_t policy_list_for(struct policy *p, const struct facts_choice *cho
 static inline enum breach policy_decode(const struct policy *p, double answer,
                                         struct facts_decision *out)
 {
-    if (answer >= 1 && answer <= p->config->backends_count) {
+    if (answer >= 1 && answer <= p->backends_max) {
         out->kind = FACTS_BACKEND;
         out->backend = (uint32_t)answer - 1;
     } else if (answer == BINDING_REFUSED) {
@@ -174,12 +174,24 @@ policy_refuses_client(struct policy *p, const struct facts_request *request,
     return true;
 }
 
+/* The script awaited something, and what it has chosen then is no more: that is not its fault. */
+static __attribute__((noinline, cold)) void policy_choose_another(struct policy *p,
+                                                                  const struct policy_question *q)
+{
+    struct facts_decision *out = q->out;
+
+    *out = (struct facts_decision){.by_fallback = out->by_fallback};
+    choose_in_turn(p, q->request, q->choice, out);
+}
+
 static inline __attribute__((always_inline)) void policy_end_choose(struct policy *p,
                                                                     const struct policy_question *q,
                                                                     enum breach breach,
                                                                     double answer)
 {
-    if (breach == BREACH_NONE)
+    if (breach == BREACH_NONE && answer == BINDING_GONE)
+        policy_choose_another(p, q);
+    else if (breach == BREACH_NONE)
         breach = policy_decode(p, answer, q->out);
     if (!policy_settle(p, HOOK_CHOOSE, breach))
         policy_answer_for_script(p, q->request, q->choice, q->out);
@@ -340,6 +352,7 @@ struct policy *policy_new(const struct config *config, struct segment *segment, 
     bool in_monitor = worker == POLICY_IN_MONITOR;
 
     p->config = config;
+    p->backends_max = config->sources_count > 0 ? SEGMENT_BACKENDS_MAX : config->backends_count;
     links_set_limit(config->script_limits.connections);
     breaches_init(&p->breaches, config, segment, in_monitor ? NULL : loop,
                   in_monitor ? 0 : worker); /* where it only adds atomically */
@@ -364,6 +377,43 @@ void policy_free(struct policy *p)
     script_free(p->script);
     kept_close_all(); /* others of this process open theirs anew */
     mem_free(p);
+}
+
+/* --- sources have found others --- */
+
+struct news {
+    const struct membership *members;
+    unsigned place;
+    bool all;
+};
+
+static bool follow(lua_State *lua, void *data)
+{
+    const struct news *news = data;
+
+    return bindings_follow(lua, news->members, news->all);
+}
+
+static bool take_away(lua_State *lua, void *data)
+{
+    const struct news *news = data;
+
+    return bindings_take_away(lua, news->members, news->place);
+}
+
+void policy_follow(struct policy *p, const struct membership *members)
+{
+    p->list_generation = 0;
+    if (policy_has_script(p))
+        p->is_behind =
+            !script_do(p->script, follow, &(struct news){.members = members, .all = p->is_behind});
+}
+
+void policy_take_away(struct policy *p, const struct membership *members, unsigned place)
+{
+    if (policy_has_script(p))
+        p->is_behind |=
+            !script_do(p->script, take_away, &(struct news){.members = members, .place = place});
 }
 
 void policy_retire(struct policy *p)

@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "config/config.h"
+#include "discover/members.h"
 #include "policy/call.h"
 #include "shared/segment.h"
 
@@ -32,6 +33,12 @@ void policy_retire(struct policy *);
 void policy_let_go(struct policy *);
 bool policy_has_script(const struct policy *); /* policy_let_go was not called */
 bool policy_has(const struct policy *, enum hook);
+
+/* Sources have found others: what the script sees of backends follows the members' changes. Never
+ * inside a call of it. */
+void policy_follow(struct policy *, const struct membership *);
+void policy_take_away(struct policy *, const struct membership *,
+                      unsigned place); /* it is no more */
 
 /* The request may go to one of these. *out is valid while the request's arena is; it is all
  * zero before a request's first call, and keeps by_fallback over the others. Request and *out are

@@ -22,6 +22,8 @@ struct policy {
     struct segment_counter *turn;
     struct breaches breaches;
     struct timers timers;
+    uint32_t backends_max; /* their numbers are up to it */
+    bool is_behind;        /* policy_follow had no memory */
 };
 
 static inline void policy_begin_call(struct policy *p, struct facts_request *request)

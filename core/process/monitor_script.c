@@ -34,14 +34,15 @@ struct monitor_script {
     struct health_asker asker;
     struct loop *loop;
     const struct config *config;
+    const struct membership *members;
     struct segment *segment;
     struct health *health;
     struct policy *policy;
-    struct inquiry *inquiries; /* by backend */
+    struct inquiry *inquiries; /* by place */
 
     struct deadline look, next;
     uint64_t generation;
-    struct seen *seen; /* by backend */
+    struct seen *seen; /* by place */
     struct news *news; /* room for all backends to change twice */
     unsigned news_max, first, count;
     struct log_interval lost; /* news */
@@ -71,6 +72,8 @@ static void on_ask(struct health_asker *asker, unsigned backend)
     struct inquiry *q = &s->inquiries[backend];
     uint64_t ends_ms = loop_now_ms(s->loop) + s->config->health.timeout_ms;
 
+    q->script = s;
+    q->call.on_done = on_checked;
     arena_init(&q->arena, q->room, sizeof q->room);
     q->request = (struct facts_request){.arena = &q->arena, .deadline_ms = (double)ends_ms};
     if (policy_health(s->policy, &q->call, &q->request, backend, &q->check) == POLICY_DONE)
@@ -102,6 +105,11 @@ static void on_called(struct policy_call *call)
     call_next(s);
 }
 
+static bool is_there(const struct monitor_script *s, unsigned place)
+{
+    return s->members->list[place].settings != NULL && s->members->list[place].is_listed;
+}
+
 static void on_next(struct deadline *d)
 {
     struct monitor_script *s = list_entry(d, struct monitor_script, next);
@@ -109,6 +117,10 @@ static void on_next(struct deadline *d)
     s->current = s->news[s->first];
     s->first = (s->first + 1) % s->news_max;
     s->count--;
+    if (!is_there(s, s->current.backend)) { /* it has left since */
+        call_next(s);
+        return;
+    }
     s->is_calling = true;
     if (policy_on_health(s->policy, &s->on_health, s->current.backend, s->current.is_up,
                          slice_of(s->current.words)) == POLICY_DONE)
@@ -152,8 +164,9 @@ static void look(struct monitor_script *s, bool is_first)
     if (generation == s->generation && !is_first)
         return;
     s->generation = generation;
-    for (unsigned i = 0; i < s->config->backends_count; i++) {
-        struct verdict v = board_verdict(s->segment, s->config->backends[i].slot);
+    for (unsigned n = 0; n < s->members->listed; n++) {
+        unsigned i = s->members->order[n];
+        struct verdict v = board_verdict(s->segment, s->members->list[i].settings->slot);
         struct seen *seen = &s->seen[i], now = {v.up, v.reason == VERDICT_UNCHECKED};
 
         if (!is_first && (now.is_up != seen->is_up || now.is_unchecked != seen->is_unchecked))
@@ -191,9 +204,26 @@ static struct policy *load_script(struct loop *loop, const struct config *config
     return policy;
 }
 
-struct monitor_script *monitor_script_new(struct loop *loop, const struct config *config,
+void monitor_script_follow(struct monitor_script *s)
+{
+    const struct membership *m = s->members;
+
+    policy_follow(s->policy, m);
+    for (unsigned i = 0; i < m->changes_count; i++)
+        if (m->changes[i].news == MEMBER_JOINED) /* as all are at the start */
+            s->seen[m->changes[i].place] = (struct seen){false, true};
+}
+
+void monitor_script_take_away(struct monitor_script *s, unsigned place)
+{
+    policy_take_away(s->policy, s->members, place);
+}
+
+struct monitor_script *monitor_script_new(struct loop *loop, const struct membership *members,
                                           struct segment *segment, struct health *health)
 {
+    const struct config *config = members->config;
+    unsigned places = members->capacity;
     struct policy *policy = is_needed(config) ? load_script(loop, config, segment) : NULL;
     struct monitor_script *s;
 
@@ -203,18 +233,15 @@ struct monitor_script *monitor_script_new(struct loop *loop, const struct config
     *s = (struct monitor_script){.asker = {on_ask, on_cancel},
                                  .loop = loop,
                                  .config = config,
+                                 .members = members,
                                  .segment = segment,
                                  .health = health,
                                  .policy = policy,
                                  .on_health.on_done = on_called};
-    s->inquiries = mem_zalloc(config->backends_count * sizeof *s->inquiries + 1);
-    s->news_max = 2 * config->backends_count + NEWS_MIN;
+    s->inquiries = mem_zalloc(places * sizeof *s->inquiries + 1);
+    s->news_max = 2 * places + NEWS_MIN;
     s->news = mem_zalloc(s->news_max * sizeof *s->news);
-    s->seen = mem_zalloc(config->backends_count * sizeof *s->seen + 1);
-    for (unsigned i = 0; i < config->backends_count; i++) {
-        s->inquiries[i].script = s;
-        s->inquiries[i].call.on_done = on_checked;
-    }
+    s->seen = mem_zalloc(places * sizeof *s->seen + 1);
     deadline_init(&s->look, on_look);
     deadline_init(&s->next, on_next);
     if (config->health.type == CONFIG_HEALTH_LUA)
@@ -231,7 +258,7 @@ void monitor_script_free(struct monitor_script *s)
     health_ask(s->health, NULL);
     deadline_clear(&s->look);
     deadline_clear(&s->next);
-    for (unsigned i = 0; i < s->config->backends_count; i++) {
+    for (unsigned i = 0; i < s->members->capacity; i++) {
         if (s->inquiries[i].call.run.coroutine == NULL)
             continue;
         policy_cancel(&s->inquiries[i].call);

@@ -10,7 +10,7 @@
 #ifndef PROCESS_MONITOR_SCRIPT_H
 #define PROCESS_MONITOR_SCRIPT_H
 
-#include "config/config.h"
+#include "discover/members.h"
 #include "health/health.h"
 #include "net/loop.h"
 #include "shared/segment.h"
@@ -19,8 +19,11 @@ struct monitor_script;
 
 /* Borrows all. NULL: the script has nothing to do here, or cannot be loaded, which is logged;
  * then backends are probed by a connect. Call before the loop runs. */
-struct monitor_script *monitor_script_new(struct loop *, const struct config *, struct segment *,
-                                          struct health *);
+struct monitor_script *monitor_script_new(struct loop *, const struct membership *,
+                                          struct segment *, struct health *);
+/* The members have changed; one is no more, and not checked any more either. */
+void monitor_script_follow(struct monitor_script *);
+void monitor_script_take_away(struct monitor_script *, unsigned place);
 /* Ends what is under way, in silence, and the health's asking. NULL is fine. */
 void monitor_script_free(struct monitor_script *);
 

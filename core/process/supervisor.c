@@ -299,6 +299,8 @@ static uint64_t supervisor_next_ms(const struct supervisor *s, bool log_waits)
     next_ms = sooner(next_ms, notify_next_ms(&s->notify));
     if (admin_child_is_wanted(&s->admin)) /* /live looks whether it moves */
         next_ms = sooner(next_ms, now_ms + PULSE_LOOK_MS);
+    if (s->state < SUPERVISOR_DRAINING)
+        next_ms = sooner(next_ms, reload_next_roll_ms(&s->reload));
     if (s->state == SUPERVISOR_RUNNING) {
         next_ms = sooner(next_ms, s->pulse.looked_ms + PULSE_LOOK_MS);
         if (!upgrade_is_tried(s))
@@ -327,6 +329,8 @@ static void supervisor_loop(struct supervisor *s)
         children_reap(&s->children);
         atomic_fetch_add(&s->segment->supervisor_pulse, 1);
         (void)events_follow_level(s->segment, clock_steady_ms(), NULL);
+        if (s->state < SUPERVISOR_DRAINING)
+            reload_step_roll(&s->reload);
         supervisor_step(s);
         supervisor_tell(s);
         if (s->state >= SUPERVISOR_DRAINING && children_running(&s->children) == 0)
@@ -411,8 +415,10 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     }
     board_init(s->segment, s->config->backends_count);
     state_file_read(&s->state_file);
-    supervisor_enter(s, SUPERVISOR_CHECKING, s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS);
-    if (s->config->backends_count > 0)
+    supervisor_enter(s, SUPERVISOR_CHECKING,
+                     s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS +
+                         (s->config->sources_count > 0 ? RELOAD_FIRST_LIST_MS : 0));
+    if (s->config->backends_count + s->config->sources_count > 0)
         supervisor_start_child(s, s->reload.monitor);
 }
 

@@ -94,7 +94,8 @@ static void choose_slots(struct supervisor *s)
 
 void takeover_start_monitor(struct supervisor *s)
 {
-    if (s->config->backends_count > 0 && s->children.list[s->reload.monitor].pid == 0)
+    if (s->config->backends_count + s->config->sources_count > 0 &&
+        s->children.list[s->reload.monitor].pid == 0)
         s->children.list[s->reload.monitor].start_at_ms = 0;
 }
 
@@ -119,12 +120,14 @@ static void place_backends(struct supervisor *s)
         added++;
     }
     handover_slots(s->takeover.handover, &s->reload.slots);
+    roll_begin(&s->reload.roll);
     if (!s->takeover.handover->is_same_layout)
         carried_read_numbers(s->segment, &s->reload.slots, guests_base(s),
                              handover_text(s->takeover.handover));
     atomic_store(&s->segment->first_round_done, 1); /* by the monitor before */
     s->takeover.checked_ms =
-        clock_steady_ms() + (added > 0 ? s->config->health.timeout_ms + CHECK_GRACE_MS : 0);
+        clock_steady_ms() +
+        (added + s->config->sources_count > 0 ? s->config->health.timeout_ms + CHECK_GRACE_MS : 0);
     mem_free(before);
 }
 

@@ -21,6 +21,7 @@
 #include "process/told.h"
 #include "proxy/exchange.h"
 #include "proxy/old_plans.h"
+#include "proxy/sources.h"
 #include "reload/edition.h"
 #include "shared/events.h"
 #include "shared/wake.h"
@@ -263,6 +264,7 @@ static bool worker_follow(struct worker *w)
     atomic_store(&w->slot->load_us, clock_steady_us() - began_us);
     clients_follow(&w->clients, plan->config);
     account_follow(&w->account, plan->config);
+    sources_follow(plan);
     proxy_follow(&w->proxy, plan);
     old_plans_let_go(&w->proxy);
     entrance_follow(&w->entrance, plan->config);
@@ -297,17 +299,6 @@ static void on_reopen(uv_signal_t *handle, int number)
 
 /* --- the end --- */
 
-/* Without their handles these signals would end the process. */
-static void ignore_stray_signals(void)
-{
-    sigset_t stray;
-
-    sigemptyset(&stray);
-    sigaddset(&stray, SIGHUP);
-    sigaddset(&stray, SIGUSR1);
-    pthread_sigmask(SIG_BLOCK, &stray, NULL);
-}
-
 static void worker_end(struct worker *w)
 {
     worker_enter(w, WORKER_ENDING);
@@ -315,7 +306,7 @@ static void worker_end(struct worker *w)
     deadline_clear(&w->turn_to_load);
     deadline_clear(&w->drain_end);
     deadline_clear(&w->stray_signal);
-    ignore_stray_signals();
+    signals_ignore(SIGHUP, SIGUSR1);
     uv_close((uv_handle_t *)&w->terminate, NULL);
     uv_close((uv_handle_t *)&w->quit, NULL);
     uv_close((uv_handle_t *)&w->hangup, NULL);
@@ -362,6 +353,7 @@ static void on_log_again(struct deadline *d)
 static void worker_tick(struct worker *w)
 {
     worker_keep_up(w);
+    sources_step(&w->proxy);
     old_plans_let_go(&w->proxy);
     clients_tick(&w->clients);
     account_tick(&w->account);
@@ -387,6 +379,7 @@ static void on_woken(uv_poll_t *handle, int status, int events)
     (void)status, (void)events;
     wake_hear(w->segment, w->proxy.worker);
     entrance_look(&w->entrance);
+    sources_step(&w->proxy);
     queue_note_woken(&w->proxy.queue);
 }
 

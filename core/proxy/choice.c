@@ -2,7 +2,7 @@
 
 static size_t choice_bytes(const struct choice *c)
 {
-    return c->backends->count / 8 + 1;
+    return c->backends->capacity / 8 + 1;
 }
 
 static bool has_bit(const uint8_t *bits, uint32_t backend)
@@ -68,9 +68,12 @@ bool choice_note_claimed(struct choice *c, uint32_t backend)
 
     if (!choice_note_tried(c, backend))
         return false;
-    for (uint32_t i = 0; all->is_need && i < all->count; i++)
-        if (board_is_claimed(all->segment, all->list[i].settings->slot, now_ms))
-            (void)choice_note_tried(c, i);
+    for (uint32_t i = 0; all->is_need && i < all->available_count; i++) {
+        uint32_t other = all->available[i];
+
+        if (board_is_claimed(all->segment, all->list[other].settings->slot, now_ms))
+            (void)choice_note_tried(c, other);
+    }
     return true;
 }
 
@@ -84,8 +87,10 @@ struct facts_choice choice_list(struct choice *c)
                                  all->is_panic || all->is_need};
     if (c->tried == NULL)
         return list;
-    if (c->rest == NULL)
-        c->rest = arena_alloc(c->arena, all->count * sizeof *c->rest);
+    if (c->rest_room < all->available_count || c->rest == NULL) {
+        c->rest_room = all->available_count;
+        c->rest = arena_alloc(c->arena, c->rest_room * sizeof *c->rest);
+    }
     list = (struct facts_choice){.backends = c->rest, .panic = list.panic};
     for (uint32_t i = 0; i < all->available_count; i++)
         if (!has_bit(c->tried, all->available[i]))

@@ -15,6 +15,7 @@ struct choice { /* all zero at first, but for the two that it borrows */
     uint8_t *full;  /* of these those that had no room; NULL: none yet */
     bool has_full;
     uint32_t *rest; /* room for a list of those not tried; NULL: none was asked for */
+    uint32_t rest_room;
 };
 
 bool choice_note_tried(struct choice *, uint32_t backend); /* false: it was noted already */

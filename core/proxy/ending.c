@@ -132,6 +132,17 @@ void exchange_reply_later(struct exchange *e, unsigned status, struct slice why,
     exchange_finish(e);
 }
 
+void exchange_end_drain(struct exchange *e)
+{
+    e->log.note = "discovery.drain";
+    if (e->state != EXCHANGE_TUNNELLING) {
+        exchange_reply(e, 503, SLICE(""));
+        return;
+    }
+    exchange_cancel_attempt(e, ATTEMPT_CANCELLED);
+    exchange_cut(e);
+}
+
 void exchange_refuse_body(struct exchange *e)
 {
     e->log.note = "limits.body";

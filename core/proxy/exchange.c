@@ -211,7 +211,9 @@ static void exchange_try_chosen(struct exchange *e)
 
     e->facts.last = chosen + 1;
     exchange_take_overrides(e, e->decision.overrides);
-    if (backend_is_full(backend) || queue_is_before(&e->proxy->queue, &e->waiter, backend)) {
+    if (__builtin_expect(!backend->is_listed, 0)) { /* the policy has awaited something */
+        is_new = choice_note_tried(&e->choice, chosen);
+    } else if (backend_is_full(backend) || queue_is_before(&e->proxy->queue, &e->waiter, backend)) {
         is_new = choice_note_full(&e->choice, chosen);
     } else if (attempt_claim(&e->attempt, backend) || (e->choices <= 1 && !backend->all->is_need)) {
         exchange_try(e, backend, false);
@@ -256,6 +258,7 @@ static void exchange_follow_decision(struct exchange *e)
 static void exchange_try(struct exchange *e, struct backend *backend, bool fresh)
 {
     e->log.queue_us += queue_leave(&e->waiter);
+    exchange_keep_name(e, backend);
     e->attempt.backend = backend;
     e->last_try =
         access_try_add(&e->in->arena, &e->log.tries, e->last_try, backend->settings->name);
@@ -343,13 +346,6 @@ static void on_attempt_connected(struct attempt *a)
     describe_forwarded(a->outgoing, e->in, e->plan->config, &e->facts, a->overrides,
                        slice_of(config_backend_host(a->backend->settings)));
     upload_begin(&e->upload, a);
-}
-
-static bool exchange_is_sending(const struct exchange *e)
-{
-    return e->attempt.outgoing != NULL &&
-           (e->state == EXCHANGE_FORWARDING || e->state == EXCHANGE_REVIEWING ||
-            e->state == EXCHANGE_ANSWERING || e->state == EXCHANGE_SWITCHING);
 }
 
 static void on_request_body(struct incoming *in, struct slice piece)

@@ -72,6 +72,21 @@ void exchange_set_counts(struct exchange *, struct try_counts);
 void exchange_count(struct exchange *, enum judgement); /* the try that follows it, if one does */
 void exchange_note_judgement(struct exchange *, enum judgement); /* for whoever asks why */
 
+static inline bool exchange_is_sending(const struct exchange *e)
+{
+    return e->attempt.outgoing != NULL &&
+           (e->state == EXCHANGE_FORWARDING || e->state == EXCHANGE_REVIEWING ||
+            e->state == EXCHANGE_ANSWERING || e->state == EXCHANGE_SWITCHING);
+}
+
+/* Of the last try's backend, for the log, as another is tried: it may be gone before the request is
+ * over. */
+static inline void exchange_keep_name(struct exchange *e, const struct backend *next)
+{
+    if (e->last_try != NULL && e->attempt.backend != next && e->plan->config->sources_count > 0)
+        e->last_try->backend = arena_copy(&e->in->arena, slice_of(e->last_try->backend)).start;
+}
+
 /* --- exchange.c --- */
 
 void exchange_follow_judgement(struct exchange *, enum judgement);
@@ -103,6 +118,7 @@ void exchange_reply(struct exchange *, unsigned status, struct slice why);
 void exchange_reply_later(struct exchange *, unsigned status, struct slice why,
                           unsigned retry_after_s); /* 0: it does not say when */
 void exchange_refuse_body(struct exchange *);      /* it is too large; finishes */
+void exchange_end_drain(struct exchange *);        /* its backend has left; finishes */
 /* To what goes no further than here (request.may_end_here); false: it does. Else finishes. */
 bool exchange_answer_last_hop(struct exchange *);
 void exchange_give_up(struct exchange *); /* what the last try failed with; finishes */

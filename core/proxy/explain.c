@@ -84,15 +84,17 @@ static void put_compared(struct decision *d, const struct plan *plan,
         put(d, DECISION_TRY_CHOSEN_BY, explain_rules[compared->rule]);
     for (unsigned i = 0; i < compared->count && i < FACTS_COMPARED_MAX; i++) {
         uint32_t number = compared->backends[i];
+        const struct config_backend *backend = number > 0 && number <= plan->backends.count
+                                                   ? plan->backends.list[number - 1].settings
+                                                   : NULL;
 
-        if (number == 0 || number > plan->config->backends_count)
+        if (backend == NULL)
             continue;
-        decision_put(
-            d,
-            &(struct decision_item){.says = DECISION_TRY_COMPARED,
-                                    .text = slice_of(plan->config->backends[number - 1].name),
-                                    .value = compared->values[i]},
-            DECISION_NAME_MAX);
+        decision_put(d,
+                     &(struct decision_item){.says = DECISION_TRY_COMPARED,
+                                             .text = slice_of(backend->name),
+                                             .value = compared->values[i]},
+                     DECISION_NAME_MAX);
     }
 }
 
@@ -182,10 +184,11 @@ static void put_out(struct decision *d, const struct segment *segment,
 static void put_all_out(struct decision *d, const struct plan *plan, uint64_t total_us)
 {
     const struct segment *segment = plan->plans->segment;
+    const struct membership *m = &plan->backends.members;
     uint64_t now_ms = clock_steady_ms(), began_ms = now_ms - total_us / 1000;
 
-    for (unsigned i = 0, out = 0; i < plan->backends.count && out < OUT_MAX; i++) {
-        const struct config_backend *backend = plan->backends.list[i].settings;
+    for (unsigned i = 0, out = 0; i < m->listed && out < OUT_MAX; i++) {
+        const struct config_backend *backend = m->list[m->order[i]].settings;
         uint64_t since_ms = standing_since_ms(segment, backend->slot, now_ms);
 
         if (board_is_available(segment, backend->slot, now_ms) || since_ms > began_ms)
@@ -213,7 +216,7 @@ static void describe(struct decision *d, const struct plan *plan, const struct a
     d->total_us = r->total_us;
     d->queue_us = at_most_an_hour(r->queue_us);
     d->policy_us = at_most_an_hour(r->policy_us);
-    d->backends = plan->backends.count;
+    d->backends = plan->backends.members.listed;
     d->available = r->available;
     d->status = (uint16_t)r->status;
     d->client_port = (uint16_t)r->client_port;
@@ -233,7 +236,7 @@ static void describe(struct decision *d, const struct plan *plan, const struct a
         decision_put_text(d, DECISION_WHY, r->why, WORDS_MAX);
     for (const struct access_try *t = r->tries; t != NULL && !d->is_cut; t = t->next)
         t = put_try(d, plan, t);
-    if (r->has_chosen && (r->available < plan->backends.count || r->is_panic))
+    if (r->has_chosen && (r->available < plan->backends.members.listed || r->is_panic))
         put_all_out(d, plan, r->total_us);
     put_explained(d, r->explained);
 }

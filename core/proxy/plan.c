@@ -67,7 +67,7 @@ struct plan *plan_new(struct plans *plans, const struct config *config, uint64_t
     deadline_init(&plan->over, on_over);
     list_init(&plan->exchanges);
     list_init(&plan->dones);
-    backends_init(&plan->backends, plans->pools, config, plans->segment, plans->worker);
+    backends_init(&plan->backends, plans->pools, config, plans->segment, plans->worker, edition);
     list_append(&plans->list, &plan->node);
     return plan;
 }

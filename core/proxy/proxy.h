@@ -26,6 +26,7 @@ struct proxy {
     struct allowance retries;
     struct explain explain;
     struct queue queue;
+    uint64_t let_go_ms; /* proxy/sources.c: when backends that have left are looked at next */
 };
 
 void proxy_init(struct proxy *, struct loop *, struct segment *, unsigned worker); /* borrows */

@@ -9,13 +9,9 @@
 #include "os/waited.h"
 #include "reload/differences.h"
 #include "script/budget.h"
-#include "shared/backend_numbers.h"
-#include "shared/backend_standing.h"
 #include "shared/board.h"
-#include "shared/changes.h"
 #include "shared/parking.h"
 #include "shared/reloaded.h"
-#include "shared/steer.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -65,6 +61,8 @@ int reload_init(struct reload *r, const struct config *first, const struct optio
                                   .edition = r->edition,
                                   .spread = spread,
                                   .workers = first->workers};
+    r->roll = (struct roll){
+        .segment = segment, .slots = &r->slots, .edition = r->edition, .first = first};
     for (unsigned i = 0; i < first->backends_count; i++) {
         const struct config_backend *b = &first->backends[i];
 
@@ -83,6 +81,7 @@ void reload_dispose(struct reload *r)
 {
     edition_free(r->edition);
     munmap(r->report, sizeof *r->report);
+    roll_dispose(&r->roll);
     buffer_dispose(&r->changed);
 }
 
@@ -169,30 +168,13 @@ static void reload_refuse_ending(struct reload *r, int status)
 
 /* --- offered --- */
 
-/* All workers go by the current script: any other slot is held by requests of an older one. */
-static void give_slots_back(struct reload *r)
-{
-    for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++)
-        if (slots_is_left(&r->slots, i) && !numbers_are_held(r->segment, i))
-            slots_give_back(&r->slots, i);
-}
-
-/* A backend that was removed and comes back has its slot still, and its numbers; its state is as
- * unknown as that of a new backend. */
 static void open_slots(struct reload *r, const struct edition_text *draft)
 {
     r->added = 0;
     for (unsigned i = 0; i < draft->backends; i++) {
-        unsigned slot = draft->slots[i];
-
-        if (slots_has(&r->slots, slot))
+        if (slots_has(&r->slots, draft->slots[i]))
             continue;
-        standing_clear(r->segment, slot);
-        steer_clear(r->segment, slot);
-        changes_clear(r->segment, slot);
-        if (r->slots.identity[slot] == 0)
-            numbers_clear(r->segment, slot);
-        board_open_slot(r->segment, slot);
+        roll_open_slot(&r->roll, draft->slots[i]);
         r->added++;
     }
 }
@@ -267,10 +249,11 @@ static void reload_offer(struct reload *r)
 {
     struct edition_text *draft = &r->edition->draft;
     struct buffer why = {0};
+    uint64_t may_wait_ms;
     bool is_for_monitor;
 
     r->tried_ms = clock_steady_ms() - r->began_ms;
-    give_slots_back(r);
+    roll_give_slots_back(&r->roll);
     if (!slots_find(&r->slots, draft->identities, draft->backends, draft->slots)) {
         reload_refuse(r, "too many removed backends are still in use");
         return;
@@ -288,7 +271,10 @@ static void reload_offer(struct reload *r)
     edition_offer(r->edition); /* wipes the draft's certificates */
     if (is_for_monitor)
         renew_monitor(r);
-    reload_enter(r, RELOAD_CHECKING, r->added > 0 ? r->report->check_ms + CHECK_GRACE_MS : 0);
+    may_wait_ms = is_for_monitor ? r->report->first_list_ms : 0;
+    if (r->added > 0 || may_wait_ms > 0)
+        may_wait_ms += r->report->check_ms + CHECK_GRACE_MS;
+    reload_enter(r, RELOAD_CHECKING, may_wait_ms);
 }
 
 void reload_on_tried(struct reload *r, int status)
@@ -319,20 +305,14 @@ static void reload_follow(struct reload *r)
     begin_rollout(r);
 }
 
-static void slots_take(struct reload *r)
-{
-    const struct edition_text *now = edition_current(r->edition);
-
-    slots_follow(&r->slots, now->identities, now->slots, now->backends);
-}
-
 /* Some worker may have gone by it already: its slots are kept until no request does. */
 static void reload_go_back(struct reload *r, const char *why)
 {
     snprintf(r->report->message, sizeof r->report->message, "%s", why);
     r->goes_back = true;
-    slots_take(r);
+    roll_mark_slots(&r->roll);
     parking_forget(r->segment);
+    roll_take_back(&r->roll);
     edition_take_back(r->edition);
     edition_call_the_roll(edition_current(r->edition), r->segment);
     renew_monitor(r);
@@ -356,7 +336,7 @@ void reload_on_worker_ended(struct reload *r, unsigned which, int status)
 
 static void leave_slots(struct reload *r)
 {
-    slots_take(r);
+    roll_mark_slots(&r->roll);
     r->removed = 0;
     for (unsigned i = 0; i < SEGMENT_BACKENDS_MAX; i++) {
         if (slots_has(&r->slots, i) || !segment_slot_is_used(r->segment, i))
@@ -394,6 +374,7 @@ static void reload_finish(struct reload *r)
 
     rollout_end(&r->rollout);
     leave_slots(r);
+    roll_settle(&r->roll);
     r->on_settled(r->owner);
     if (r->goes_back) {
         reload_refuse(r, r->report->message);
@@ -478,6 +459,23 @@ void reload_step(struct reload *r)
         reload_step_following(r, is_late);
         break;
     }
+}
+
+static enum roll_time roll_time_of(const struct reload *r)
+{
+    return r->state == RELOAD_CHECKING    ? ROLL_LOADING
+           : r->state == RELOAD_FOLLOWING ? ROLL_WAITS
+                                          : ROLL_USUAL;
+}
+
+void reload_step_roll(struct reload *r)
+{
+    roll_step(&r->roll, roll_time_of(r));
+}
+
+uint64_t reload_next_roll_ms(const struct reload *r)
+{
+    return roll_next_ms(&r->roll, roll_time_of(r));
 }
 
 uint64_t reload_next_ms(const struct reload *r)

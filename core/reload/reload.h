@@ -18,16 +18,20 @@
 #include "os/children.h"
 #include "reload/edition.h"
 #include "reload/expiry.h"
+#include "reload/roll.h"
 #include "reload/rollout.h"
 #include "shared/slots.h"
 
 enum reload_state { RELOAD_IDLE, RELOAD_TRYING, RELOAD_CHECKING, RELOAD_FOLLOWING };
+
+enum { RELOAD_FIRST_LIST_MS = 5000 };
 
 enum { RELOAD_MESSAGE_BYTES = 1200, KEPT_BYTES = 64 };
 
 struct reload_report { /* of the child that tries the script */
     bool is_good, listen_differs, workers_differ, log_differs;
     uint64_t check_ms, budget_ms; /* health.timeout, script.budget_ms */
+    uint64_t first_list_ms;       /* that its sources may take; 0: it has none */
     char message[RELOAD_MESSAGE_BYTES];
 };
 
@@ -50,6 +54,7 @@ struct reload { /* embedded in the supervisor */
     uint64_t tried_ms;         /* how long the trial took */
     uint64_t trial_granted_ms; /* of its wait for a CPU */
     struct rollout rollout;
+    struct roll roll;
     uint64_t budget_ms; /* script.budget_ms: the largest of all scripts so far */
     unsigned added, removed;
     struct buffer changed; /* names of settings */
@@ -76,6 +81,10 @@ void reload_on_tried(struct reload *, int status); /* the trial has ended: waitp
 void reload_on_worker_ended(struct reload *, unsigned which, int status);
 /* The monitor has ended: true if the reload has ended it, and has another one started. */
 bool reload_on_monitor_ended(struct reload *);
+
+/* From the start of lb to its drain: what sources have found gets its slots. */
+void reload_step_roll(struct reload *);
+uint64_t reload_next_roll_ms(const struct reload *);
 
 /* The settings that differ in the script, but cannot change while lb runs. */
 void reload_list_kept(const struct reload_report *, const char *between, char what[KEPT_BYTES]);

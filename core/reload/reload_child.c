@@ -70,6 +70,7 @@ _Noreturn void reload_run_child(struct reload *r)
         !edition_draft(r->edition, config, &error))
         leave(r, &error);
     r->report->check_ms = config->health.timeout_ms;
+    r->report->first_list_ms = config->sources_count > 0 ? RELOAD_FIRST_LIST_MS : 0;
     r->report->budget_ms = config->script_limits.budget_ms;
     r->report->listen_differs = !same_listen(config, r->first);
     r->report->is_good = true;

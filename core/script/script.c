@@ -184,6 +184,16 @@ void script_forget_vars(struct script *script, int number)
     lua_pop(lua, 1);
 }
 
+bool script_do(struct script *script, bool (*work)(lua_State *, void *), void *data)
+{
+    bool is_done;
+
+    sandbox_limit_memory(script->lua, 0);
+    is_done = work(script->lua, data);
+    sandbox_limit_memory(script->lua, script->config->script_limits.memory);
+    return is_done;
+}
+
 /* --- loading --- */
 
 static int push_hooks_inside(lua_State *lua)
@@ -197,6 +207,8 @@ static int push_hooks_inside(lua_State *lua)
     script->kept = luaL_ref(lua, LUA_REGISTRYINDEX);
     lua_getfield(lua, -1, "forget_nesting");
     script->forget_nesting = luaL_ref(lua, LUA_REGISTRYINDEX);
+    lua_getfield(lua, -1, "follow");
+    lua_setfield(lua, LUA_REGISTRYINDEX, "lb follow");
     lua_getfield(lua, -1, "bind");
     lua_setfield(lua, LUA_REGISTRYINDEX, "lb bind");
     coroutines_init(&script->coroutines, lua, script->hooks, HOOKS);

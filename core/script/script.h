@@ -69,6 +69,8 @@ uint32_t script_stopped_us(const struct script *);
 void script_trace(struct script *, struct buffer *traceback); /* how it got there */
 void script_recover(struct script *, enum breach);
 
+/* Outside of any call, and without its bound on memory: what the owner does in its state. */
+bool script_do(struct script *, bool (*work)(lua_State *, void *), void *data) MUST_USE;
 uint64_t script_gc_pause_us(const struct script *);   /* the longest stop for garbage */
 void script_forget_vars(struct script *, int number); /* of a request: its place for ctx.vars */
 

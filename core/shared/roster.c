@@ -51,3 +51,81 @@ unsigned roster_find(const struct segment *s, const char *name)
             return slot;
     return SEGMENT_BACKENDS_MAX;
 }
+
+uint32_t roster_version(const struct segment *s, unsigned slot)
+{
+    return atomic_load_explicit(&s->roster[slot].version, memory_order_acquire);
+}
+
+/* --- what sources have found --- */
+
+/* An odd number is that of a writer that died. */
+static uint64_t begin(_Atomic uint64_t *number)
+{
+    uint64_t odd = atomic_load(number) | 1;
+
+    atomic_store(number, odd);
+    atomic_thread_fence(memory_order_release);
+    return odd;
+}
+
+static uint64_t whole(const _Atomic uint64_t *number)
+{
+    uint64_t now = atomic_load_explicit(number, memory_order_acquire);
+
+    return now % 2 == 0 ? now : 0;
+}
+
+static bool is_still(const _Atomic uint64_t *number, uint64_t before)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return before != 0 && atomic_load_explicit(number, memory_order_relaxed) == before;
+}
+
+void roster_want(struct segment *s, const struct roster_head *head,
+                 const struct roster_entry *entries)
+{
+    struct segment_wanted *w = &s->wanted;
+    uint64_t odd = begin(&w->number);
+
+    CHECK(head->count <= SEGMENT_BACKENDS_MAX && head->sources <= ROSTER_SOURCES_MAX);
+    bytes_write(w->head, head, sizeof *head);
+    for (unsigned i = 0; i < head->count; i++)
+        bytes_write(w->entries[i], &entries[i], sizeof *entries);
+    atomic_store_explicit(&w->number, odd + 1, memory_order_release);
+}
+
+uint64_t roster_wanted(const struct segment *s)
+{
+    return whole(&s->wanted.number);
+}
+
+bool roster_read_wanted(const struct segment *s, uint64_t number, struct roster_head *head,
+                        struct roster_entry *entries)
+{
+    const struct segment_wanted *w = &s->wanted;
+
+    bytes_read(w->head, head, sizeof *head);
+    for (unsigned i = 0; i < head->count && i < SEGMENT_BACKENDS_MAX; i++)
+        bytes_read(w->entries[i], &entries[i], sizeof *entries);
+    return is_still(&w->number, number);
+}
+
+void roster_publish(struct segment *s, const struct roster_list *list)
+{
+    uint64_t odd = begin(&s->list.number);
+
+    bytes_write(s->list.words, list, sizeof *list);
+    atomic_store_explicit(&s->list.number, odd + 1, memory_order_release);
+}
+
+uint64_t roster_listed(const struct segment *s)
+{
+    return whole(&s->list.number);
+}
+
+bool roster_read_list(const struct segment *s, uint64_t number, struct roster_list *out)
+{
+    bytes_read(s->list.words, out, sizeof *out);
+    return is_still(&s->list.number, number);
+}

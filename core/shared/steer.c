@@ -22,6 +22,21 @@ bool steer_drain_by_script(struct segment *s, unsigned slot, bool draining, uint
     return standing_drain(s, slot, draining, now_ms);
 }
 
+/* A list says the same again and again: only another word counts. */
+bool steer_drain_by_list(struct segment *s, unsigned slot, bool draining, uint64_t now_ms)
+{
+    struct segment_backend *b = &s->backends[slot];
+
+    if (atomic_exchange(&b->list_drains, draining) == draining || is_by_admin(s, slot, DRAINED))
+        return false;
+    return standing_drain(s, slot, draining, now_ms);
+}
+
+bool steer_list_drains(const struct segment *s, unsigned slot)
+{
+    return atomic_load(&s->backends[slot].list_drains) != 0;
+}
+
 bool steer_drain(struct segment *s, unsigned slot, bool draining, uint64_t now_ms)
 {
     atomic_fetch_or(&s->backends[slot].by_admin, DRAINED);
@@ -74,5 +89,6 @@ void steer_clear(struct segment *s, unsigned slot)
 
     atomic_store(&b->by_admin, 0);
     atomic_store(&b->script_drains, 0);
+    atomic_store(&b->list_drains, 0);
     atomic_store(&b->script_weight, 0);
 }

@@ -34,8 +34,29 @@ void backends_take_files(struct backends *all)
             backend_secure(&all->list[i]);
 }
 
+/* May have begun before: its source has left it out for a while. */
+static void backend_begin(struct backends *all, unsigned place)
+{
+    const struct config *config = all->config;
+    struct backend *b = &all->list[place];
+
+    b->is_listed = true;
+    b->settings = all->members.list[place].settings;
+    weight_note_script(all->segment, b->settings->slot, b->settings->weight);
+    if (b->pool != NULL)
+        return;
+    b->all = all;
+    b->index = place;
+    b->share = numbers_share(all->segment, all->worker, b->settings->slot);
+    numbers_hold(b->share);
+    b->pool = pools_use(all->pools, b->settings->slot, config->timeouts.upstream_idle_ms);
+    if (config_backend_is_h2(b->settings))
+        pool_share(b->pool, config->h2.backend_streams);
+    backend_secure(b);
+}
+
 void backends_init(struct backends *all, struct pools *pools, const struct config *config,
-                   struct segment *segment, unsigned worker)
+                   struct segment *segment, unsigned worker, uint64_t edition)
 {
     const struct config_health *health = &config->health;
 
@@ -43,26 +64,38 @@ void backends_init(struct backends *all, struct pools *pools, const struct confi
                              .pools = pools,
                              .config = config,
                              .segment = segment,
+                             .worker = worker,
                              .ejection = {.after = health->eject_after,
                                           .for_ms = health->eject_for_ms,
-                                          .for_max_ms = EJECTION_FOR_MAX_MS},
-                             .count = config->backends_count};
-    all->list = mem_zalloc(all->count * sizeof *all->list);
-    all->available = mem_zalloc(all->count * sizeof *all->available);
-    for (unsigned i = 0; i < all->count; i++) {
-        struct backend *b = &all->list[i];
+                                          .for_max_ms = EJECTION_FOR_MAX_MS}};
+    members_init(&all->members, config, segment, edition);
+    all->count = all->members.count;
+    all->capacity = all->members.capacity;
+    all->list = mem_zalloc(all->capacity * sizeof *all->list);
+    all->available = mem_zalloc(all->capacity * sizeof *all->available);
+    for (unsigned i = 0; i < all->count; i++)
+        backend_begin(all, i);
+}
 
-        b->all = all;
-        b->index = i;
-        b->settings = &config->backends[i];
-        b->share = numbers_share(segment, worker, b->settings->slot);
-        numbers_hold(b->share);
-        weight_note_script(segment, b->settings->slot, b->settings->weight);
-        b->pool = pools_use(pools, b->settings->slot, config->timeouts.upstream_idle_ms);
-        if (config_backend_is_h2(b->settings))
-            pool_share(b->pool, config->h2.backend_streams);
-        backend_secure(b);
+bool backends_follow(struct backends *all)
+{
+    const struct membership *m = &all->members;
+
+    if (!members_follow(&all->members))
+        return false;
+    all->count = m->count;
+    for (unsigned i = 0; i < m->changes_count; i++) {
+        unsigned place = m->changes[i].place;
+
+        if (m->changes[i].news == MEMBER_LEFT) {
+            all->list[place].is_listed = false;
+            all->list[place].left_ms = loop_now_ms(all->loop);
+        } else {
+            backend_begin(all, place);
+        }
     }
+    all->valid_until_ms = 0; /* the list is another, whatever the board says */
+    return true;
 }
 
 void backends_need_none(struct backends *all)
@@ -71,16 +104,37 @@ void backends_need_none(struct backends *all)
         all->list[i].is_needed = false;
 }
 
+static void backend_end(struct backends *all, struct backend *b)
+{
+    b->pool = NULL;
+    pools_release(all->pools, b->settings->slot);
+    numbers_release(b->share);
+}
+
 void backends_release(struct backends *all)
 {
     for (unsigned i = 0; i < all->count; i++) {
         struct backend *b = &all->list[i];
 
-        if (b->is_needed || b->pool == NULL)
+        if (!b->is_needed && b->pool != NULL)
+            backend_end(all, b);
+    }
+}
+
+void backends_let_left_go(struct backends *all, void (*on_gone)(void *owner, unsigned place),
+                          void *owner)
+{
+    for (unsigned i = 0; i < all->count && all->members.left > 0; i++) {
+        struct backend *b = &all->list[i];
+
+        if (b->settings == NULL || b->is_listed || b->is_needed ||
+            (b->pool != NULL && b->pool->waiting > 0))
             continue;
-        b->pool = NULL;
-        pools_release(all->pools, b->settings->slot);
-        numbers_release(b->share);
+        on_gone(owner, i);
+        if (b->pool != NULL)
+            backend_end(all, b);
+        *b = (struct backend){0};
+        members_free(&all->members, i);
     }
 }
 
@@ -88,6 +142,7 @@ void backends_dispose(struct backends *all)
 {
     backends_need_none(all);
     backends_release(all);
+    members_dispose(&all->members);
     mem_free(all->list);
     mem_free(all->available);
 }
@@ -123,10 +178,11 @@ static void backends_log_panic(const struct backends *all, unsigned wanted)
  * Where none is left there is nothing better to try either, but one request at a time is enough. */
 static void backends_look_for_panic(struct backends *all)
 {
+    const struct membership *m = &all->members;
     unsigned wanted = 0;
 
-    for (unsigned i = 0; i < all->count; i++)
-        wanted += !backend_gets_none(&all->list[i]);
+    for (unsigned i = 0; i < m->listed; i++)
+        wanted += !backend_gets_none(&all->list[m->order[i]]);
     all->is_panic = atomic_load(&all->segment->first_round_done) != 0 &&
                     all->available_count < all->config->health.panic * wanted;
     backends_log_panic(all, wanted);
@@ -134,15 +190,16 @@ static void backends_look_for_panic(struct backends *all)
     if (!all->is_panic && !all->is_need)
         return;
     all->available_count = 0;
-    for (unsigned i = 0; i < all->count; i++)
-        if (!backend_gets_none(&all->list[i]))
-            all->available[all->available_count++] = i;
+    for (unsigned i = 0; i < m->listed; i++)
+        if (!backend_gets_none(&all->list[m->order[i]]))
+            all->available[all->available_count++] = m->order[i];
 }
 
 void backends_refresh(struct backends *all)
 {
     uint64_t now_ms = loop_now_ms(all->loop);
     uint64_t generation = board_generation(all->segment);
+    const struct membership *m = &all->members;
 
     if (all->available_generation != 0 && generation == all->board_generation &&
         now_ms < all->valid_until_ms)
@@ -151,10 +208,12 @@ void backends_refresh(struct backends *all)
     all->valid_until_ms = board_next_change_ms(all->segment, now_ms);
     all->available_generation++;
     all->available_count = 0;
-    for (unsigned i = 0; i < all->count; i++)
-        if (board_is_available(all->segment, all->list[i].settings->slot, now_ms) &&
-            !backend_gets_none(&all->list[i]))
-            all->available[all->available_count++] = i;
+    for (unsigned i = 0; i < m->listed; i++) {
+        const struct backend *b = &all->list[m->order[i]];
+
+        if (board_is_available(all->segment, b->settings->slot, now_ms) && !backend_gets_none(b))
+            all->available[all->available_count++] = b->index;
+    }
     backends_look_for_panic(all);
 }
 

@@ -9,17 +9,20 @@
 #define UPSTREAM_BACKEND_H
 
 #include "config/config.h"
+#include "discover/members.h"
 #include "net/loop.h"
 #include "shared/board.h"
 #include "upstream/pool.h"
 
 struct backend {
     struct backends *all;
-    unsigned index; /* in the settings' list; settings->slot is the one on the board */
+    unsigned index; /* its place among the members; settings->slot is the one on the board */
     const struct config_backend *settings;
     struct segment_share *share; /* this worker's numbers */
     struct pool *pool;           /* of its slot: other scripts have it, too; NULL: released */
     bool is_needed;              /* for backends_release */
+    uint64_t left_ms;            /* since when it is not: */
+    bool is_listed;              /* not: no new request goes there */
 };
 
 struct backends { /* of one script */
@@ -27,10 +30,13 @@ struct backends { /* of one script */
     struct pools *pools;
     const struct config *config;
     struct segment *segment;
+    unsigned worker;
     struct ejection_rule ejection;
-    struct backend *list;
-    unsigned count;
-    uint32_t *available; /* indices, as of the generation below */
+    struct membership members;
+    struct backend *list; /* by place */
+    unsigned count;       /* places that were ever used, */
+    unsigned capacity;    /* and that there are */
+    uint32_t *available;  /* indices, as of the generation below */
     uint32_t available_count;
     bool is_panic;                 /* they are all but those that drain: as health.panic says, */
     bool is_need;                  /* or as none is available: then each is to be claimed */
@@ -41,7 +47,13 @@ struct backends { /* of one script */
 
 /* Borrows everything for its life. */
 void backends_init(struct backends *, struct pools *, const struct config *, struct segment *,
-                   unsigned worker);
+                   unsigned worker, uint64_t edition);
+/* Takes what the sources have found. True: members.changes has what is new. Cheap if nothing is. */
+bool backends_follow(struct backends *);
+/* After backends_need_none, and is_needed set: those that have left and are not needed are let go,
+ * each after on_gone. */
+void backends_let_left_go(struct backends *, void (*on_gone)(void *owner, unsigned place),
+                          void *owner);
 void backends_dispose(struct backends *); /* no lease is under way */
 /* No new request goes to these. After backends_need_none, and is_needed set where a request is
  * under way: gives back the slots and pools of the others. May be called again when fewer are. */

@@ -46,7 +46,7 @@ describe("backends", function()
     turns, round_robin = prelude.turns, prelude.policies.round_robin
     call = ffi.new("struct lists_call", { check = 1 })
     local backends = assert(loadfile "core/policy/backends.lua")(prelude, ffi.cast("void *", segment), all)
-    list_for = assert(loadfile "core/policy/lists.lua")(prelude, backends, call)
+    list_for = assert(loadfile "core/policy/lists.lua")(prelude, backends, call).list_for
     by_name = {}
     for _, one in ipairs(backends.members) do by_name[one.name] = one end
   end

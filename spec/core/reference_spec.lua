@@ -9,7 +9,7 @@ ffi.cdef [[
 struct setting_seen { const char *name; int kind; size_t offset; double standard, least, most; bool or_zero; };
 struct group_seen { const char *name; const struct setting_seen *settings; unsigned count; };
 extern const struct group_seen settings_groups[];
-extern const char *const probes_names[];
+extern const char *const probes_names[], *const sources_names[];
 struct config *config_load_text(const char *name, struct slice source, const void *overrides, struct segment *,
                                 struct buffer *error);
 void config_print(const struct config *, struct buffer *);
@@ -105,6 +105,7 @@ describe("the page of settings", function()
     pages = "static void read_page_table",
     tls = "static void read_tls_table",
     certificates = "static void read_pair",
+    ["discovery.ttl"] = "static void read_ttl",
     ["backends.tls"] = "static void read_remote_table",
     client = "static void read_client",
     sites = "static void read_site",
@@ -129,10 +130,13 @@ describe("the page of settings", function()
         found[ffi.string(group.name) .. "." .. ffi.string(setting.name)] = setting
       end
     end
-    local i = 0
-    while core.probes_names[i] ~= nil do
-      found["health." .. ffi.string(core.probes_names[i])] = true
-      i = i + 1
+    for group, names in pairs { health = core.probes_names, discovery = core.sources_names } do
+      local i = 0
+      while names[i] ~= nil do
+        local name = ffi.string(names[i])
+        if not KNOWN_OF[group .. "." .. name] then found[group .. "." .. name] = true end
+        i = i + 1
+      end
     end
     for group in pairs(KNOWN_OF) do
       for _, name in ipairs(known_of(group)) do

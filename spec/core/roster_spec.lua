@@ -5,7 +5,7 @@ local core = require "spec.support.core"
 ffi.cdef [[
 struct roster_entry {
   char name[256], address[280], tags[480];
-  uint32_t weight, max_in_flight, ramp_ms, padding;
+  uint32_t weight, max_in_flight, ramp_ms, priority, source, drains;
 };
 void roster_put(struct segment *, unsigned slot, const struct roster_entry *);
 bool roster_read(const struct segment *, unsigned slot, struct roster_entry *out);

@@ -1,0 +1,13 @@
+/*
+ * file - the source "file:backends.json": a list as discover/schema.h says, beside the script.
+ *
+ * It is read when it was saved: the folder is watched, and the file looked at each second besides.
+ */
+#ifndef DISCOVER_FILE_H
+#define DISCOVER_FILE_H
+
+#include "discover/source.h"
+
+extern const struct source_kind file_kind;
+
+#endif
