@@ -63,6 +63,12 @@ struct slice metrics_label(char room[METRICS_LABELS_BYTES], const char *key, str
 
 void metrics_put_series(struct metrics *); /* the scripts' own; m->at is 0 again at their end */
 
+/* --- metrics_sources.c --- */
+
+void metrics_put_found(struct metrics *);
+void metrics_put_found_age(struct metrics *);
+void metrics_put_found_lists(struct metrics *);
+
 /* --- metrics_families.c --- */
 
 uint64_t metrics_sum(const struct metrics *, unsigned total); /* over all processes */

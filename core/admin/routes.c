@@ -7,6 +7,7 @@
 #include "admin/events.h"
 #include "admin/metrics.h"
 #include "admin/page.h"
+#include "admin/sources.h"
 #include "admin/state.h"
 #include "admin/status.h"
 #include "admin/values.h"
@@ -22,6 +23,7 @@ static const struct route routes[] = {
     {"GET", "/page_table.js", ROUTE_PAGE, page_table_js},
     {"GET", "/state", ROUTE_KNOWN, state_all},
     {"GET", "/backends", ROUTE_KNOWN, backends_all},
+    {"PUT", "/backends", ROUTE_KNOWN, sources_put},
     {"GET", "/backends/*", ROUTE_KNOWN, backends_one},
     {"POST", "/backends/*/drain", ROUTE_KNOWN, actions_drain},
     {"POST", "/backends/*/undrain", ROUTE_KNOWN, actions_undrain},

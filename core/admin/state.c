@@ -2,6 +2,7 @@
 
 #include "admin/backends.h"
 #include "admin/json.h"
+#include "admin/sources.h"
 #include "base/clock.h"
 #include "config/command_line.h"
 #include "shared/board.h"
@@ -73,6 +74,8 @@ static unsigned find_reasons(const struct segment *segment, const char *why[REAS
         why[count++] = "starting";
     else if (workers_ready(segment) == 0)
         why[count++] = "no worker is ready";
+    if (sources_lack_list(segment))
+        why[count++] = "a source has not said which backends there are";
     if (state_lacks_backends(segment))
         why[count++] = "no backend is available";
     return count;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "discover/allow.h"
 #include "discover/file.h"
+#include "discover/given.h"
 #include "discover/guard.h"
 #include "discover/merge.h"
 #include "net/deadline.h"
@@ -45,13 +46,18 @@ struct discovery {
     struct source sources[];
 };
 
-static const struct source_kind *const kinds[] = {&file_kind};
+static const struct source_kind *const kinds[] = {&file_kind, &given_kind};
 
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 const char *source_name(const struct source *s)
 {
     return s->name;
+}
+
+struct segment *source_segment(const struct source *s)
+{
+    return s->all->segment;
 }
 
 bool source_has_list(const struct source *s)
@@ -373,6 +379,8 @@ struct discovery *discovery_new(struct loop *loop, const struct membership *memb
     unsigned count = config->sources_count;
     struct discovery *d;
 
+    atomic_store(&segment->given.is_taken, 0);
+    atomic_store(&segment->sources_count, count);
     if (count == 0)
         return NULL;
     d = mem_zalloc(sizeof *d + count * sizeof *d->sources);
@@ -389,6 +397,8 @@ struct discovery *discovery_new(struct loop *loop, const struct membership *memb
     for (unsigned i = 0; i < count; i++)
         source_init(&d->sources[i], d, i);
     restore(d);
+    for (unsigned i = 0; i < count; i++)
+        atomic_store(&d->sources[i].numbers->backends, d->sources[i].found.count);
     if (all_have_spoken(d))
         publish(d);
     for (unsigned i = 0; i < count; i++) {

@@ -28,6 +28,7 @@ void source_publish(struct source *, const struct found_list *);
 /* There is no answer, or one that is no list: why, in words. Nothing changes. */
 void source_failed(struct source *, const char *why);
 const char *source_name(const struct source *); /* "dns:app.internal:8080" */
+struct segment *source_segment(const struct source *);
 /* When it is opened: the list of a monitor before this one holds, so there is no hurry. */
 bool source_has_list(const struct source *);
 

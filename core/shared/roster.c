@@ -111,6 +111,33 @@ bool roster_read_wanted(const struct segment *s, uint64_t number, struct roster_
     return is_still(&w->number, number);
 }
 
+void roster_give(struct segment *s, struct slice json)
+{
+    struct segment_given *g = &s->given;
+    uint64_t odd = begin(&g->number);
+
+    CHECK(json.length <= ROSTER_TEXT_BYTES);
+    atomic_store(&g->bytes, (uint32_t)json.length);
+    bytes_write(g->words, json.start, json.length);
+    atomic_store_explicit(&g->number, odd + 1, memory_order_release);
+}
+
+uint64_t roster_given(const struct segment *s)
+{
+    return whole(&s->given.number);
+}
+
+bool roster_read_given(const struct segment *s, uint64_t number, struct buffer *out)
+{
+    uint32_t bytes = atomic_load(&s->given.bytes);
+
+    if (bytes > ROSTER_TEXT_BYTES)
+        return false;
+    bytes_read(s->given.words, buffer_reserve(out, ROSTER_TEXT_BYTES), bytes);
+    buffer_grow(out, bytes);
+    return is_still(&s->given.number, number);
+}
+
 void roster_publish(struct segment *s, const struct roster_list *list)
 {
     uint64_t odd = begin(&s->list.number);

@@ -11,6 +11,7 @@
 #ifndef SHARED_ROSTER_H
 #define SHARED_ROSTER_H
 
+#include "base/buffer.h"
 #include "shared/segment.h"
 
 void roster_put(struct segment *, unsigned slot, const struct roster_entry *);
@@ -28,6 +29,10 @@ uint64_t roster_wanted(const struct segment *); /* its number; 0: none, or not w
 /* Of that number; entries: room for SEGMENT_BACKENDS_MAX. False: it is another by now. */
 bool roster_read_wanted(const struct segment *, uint64_t number, struct roster_head *,
                         struct roster_entry *entries) MUST_USE;
+/* What a person gives, as JSON: ROSTER_TEXT_BYTES at most; by the admin process. */
+void roster_give(struct segment *, struct slice json);
+uint64_t roster_given(const struct segment *);
+bool roster_read_given(const struct segment *, uint64_t number, struct buffer *) MUST_USE;
 /* In the supervisor, and everywhere. */
 void roster_publish(struct segment *, const struct roster_list *);
 uint64_t roster_listed(const struct segment *);

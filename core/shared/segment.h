@@ -17,6 +17,7 @@
 #include "shared/hooks.h"
 #include "shared/outcome.h"
 #include "shared/recent.h"
+#include "shared/roster_memory.h"
 #include "shared/table_memory.h"
 #include "shared/totals.h"
 
@@ -56,11 +57,6 @@ enum {
     SEGMENT_PAGE = 4096,
     SEGMENT_TICKET_KEYS = 3,
     SEGMENT_TICKET_KEY_BYTES = 32,
-    ROSTER_NAME_BYTES = 256, /* with the NUL */
-    ROSTER_ADDRESS_BYTES = 280,
-    ROSTER_TAGS_BYTES = 480,
-    ROSTER_SOURCES_MAX = 16, /* of backends, of one script */
-    ROSTER_SOURCE_BYTES = 256,
     EVENTS_KEPT = 256, /* a power of two */
     EVENT_BYTES = 2048,
     CHANGES_KEPT = 8,
@@ -238,59 +234,6 @@ struct segment_tickets {
     uint64_t next_ms; /* when there is another one; the supervisor's */
 };
 
-/* Who a backend is (shared/roster.h has the functions). */
-struct roster_entry {
-    char name[ROSTER_NAME_BYTES];
-    char address[ROSTER_ADDRESS_BYTES]; /* as it was written */
-    char tags[ROSTER_TAGS_BYTES];       /* as JSON; those that have no room are left out */
-    uint32_t weight, max_in_flight;     /* as the script says; 0: no limit */
-    uint32_t ramp_ms;                   /* health.slow_start */
-    uint32_t priority;                  /* the lowest is asked first */
-    uint32_t source;                    /* which of roster_head's, + 1; 0: the script's own */
-    uint32_t drains;                    /* the source says so */
-};
-
-/* Whose list it is: shared/roster.h. */
-struct roster_head {
-    uint64_t edition; /* of the script whose sources these are */
-    uint32_t count, sources;
-    char names[ROSTER_SOURCES_MAX][ROSTER_SOURCE_BYTES];
-};
-
-enum { ROSTER_OF_EARLIER = 1, ROSTER_OF_EDITION = 2 };
-
-/* What the sources have found, by slot. */
-struct roster_list {
-    struct roster_head head;
-    uint64_t wanted; /* of which wanted list it is */
-    uint16_t slots[SEGMENT_BACKENDS_MAX];
-    uint8_t of[SEGMENT_BACKENDS_MAX]; /* scripts of head.edition have it, or those before */
-};
-
-struct segment_wanted {                                  /* the monitor's */
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t number; /* odd: being written; 0: there is none */
-    _Atomic uint64_t head[sizeof(struct roster_head) / 8];
-    _Atomic uint64_t entries[SEGMENT_BACKENDS_MAX][sizeof(struct roster_entry) / 8];
-};
-
-struct segment_list {                                    /* the supervisor's */
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t number; /* as above */
-    _Atomic uint64_t words[sizeof(struct roster_list) / 8];
-};
-
-/* One of the sources, as the monitor knows it. */
-struct segment_source {
-    _Atomic uint64_t heard_ms;   /* when the last list came that was believed; 0: none did */
-    _Atomic uint64_t failing_ms; /* since when there is none; 0: there is */
-    _Atomic uint64_t lists, failures, kept; /* believed, not to be had, not believed */
-    _Atomic uint32_t backends, held;
-};
-
-struct segment_roster {
-    alignas(SEGMENT_CACHE_LINE) _Atomic uint32_t version; /* odd: being written; 0: nobody */
-    _Atomic uint64_t words[sizeof(struct roster_entry) / 8];
-};
-
 /* shared/changes.h has the functions. */
 struct change {
     uint64_t wall_us;
@@ -389,7 +332,9 @@ struct segment {
     struct segment_roster roster[SEGMENT_BACKENDS_MAX];
     struct segment_wanted wanted;
     struct segment_list list;
-    struct segment_source sources[ROSTER_SOURCES_MAX]; /* of the wanted list */
+    struct segment_source sources[ROSTER_SOURCES_MAX]; /* of the wanted list; */
+    _Atomic uint32_t sources_count;                    /* the script has so many */
+    struct segment_given given;
     struct segment_events events;
     struct segment_changes changes[SEGMENT_BACKENDS_MAX];
     struct segment_reloaded reloaded;
@@ -422,9 +367,7 @@ SEGMENT_STANDS_APART(turns);
 SEGMENT_STANDS_APART(decisions);
 _Static_assert(offsetof(struct segment_backend, address_version) == SEGMENT_CACHE_LINE,
                "what is read with each request is one line");
-_Static_assert(sizeof(struct roster_entry) % 8 == 0 && sizeof(struct roster_head) % 8 == 0 &&
-                   sizeof(struct roster_list) % 8 == 0,
-               "they are read and written word by word");
+_Static_assert((int)ROSTER_BACKENDS_MAX == (int)SEGMENT_BACKENDS_MAX, "one for each slot");
 _Static_assert(sizeof(struct segment_share) == SEGMENT_CACHE_LINE, "a request touches one line");
 
 struct segment *segment_new(void) MUST_USE; /* NULL and errno if the system refuses */

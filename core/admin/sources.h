@@ -1,0 +1,15 @@
+/*
+ * sources - what the sources of backends have found, and the list that a person gives.
+ */
+#ifndef ADMIN_SOURCES_H
+#define ADMIN_SOURCES_H
+
+#include "admin/answer.h"
+
+/* PUT /backends: a list for the source "admin". The monitor takes it, if it believes it. */
+enum answer_step sources_put(struct answer *, struct buffer *out);
+
+/* Has one of them no list yet, and none of an earlier time either? */
+bool sources_lack_list(const struct segment *);
+
+#endif
