@@ -12,7 +12,13 @@ void numbers_note_end(struct segment_share *, bool is_pending);
 void random_seed(void);
 ]]
 if not pcall(ffi.typeof, "struct lists_call") then
-  ffi.cdef "struct lists_call { double number; const uint32_t *backends; int32_t check; uint32_t count, list, panic; };"
+  ffi.cdef [[
+    struct lists_request { const void *compared; };
+    struct lists_call {
+      double number; const uint32_t *backends; int32_t check; uint32_t count, list, panic;
+      struct lists_request *request;
+    };
+  ]]
 end
 
 local SAME, KEEP = 0, 1
