@@ -38,6 +38,31 @@ local function made(i)
   return head(nil, { stream = 1 + 2 * i }) .. frames.window(1 + 2 * i, 0)
 end
 flood("a request and a fault that lb must reset (CVE-2025-8671)", 1000, made, { answer = cases.HELD })
+-- Other faults that lb must reset, each on a stream of its own.
+local function at(i, more)
+  more = more or {}
+  more.stream, more.method = 1 + 2 * i, "POST"
+  return head(more.text, more)
+end
+for _, one in ipairs {
+  { "a request and too much credit", function(i)
+    return at(i, { open_end = true }) .. frames.window(1 + 2 * i, 2 ^ 31 - 1)
+  end },
+  { "a request and DATA behind its end", function(i) return at(i) .. frames.data(1 + 2 * i, "x") end },
+  { "a request and a head behind its end", function(i) return at(i) .. at(i) end },
+  { "a request with more DATA than it says", function(i)
+    return at(i, { open_end = true, text = "content-length: 1" }) .. frames.data(1 + 2 * i, "xx")
+  end },
+  { "a request with less DATA than it says", function(i)
+    return at(i, { open_end = true, text = "content-length: 2" }) .. frames.data(1 + 2 * i, "x", { last = true })
+  end },
+  { "a request and trailers without an end", function(i)
+    return at(i, { open_end = true }) .. frames.headers(1 + 2 * i, { { "x", "y" } })
+  end },
+  { "a request that depends on itself", function(i) return at(i, { depends = 1 + 2 * i }) end },
+} do
+  flood(one[1], 1000, one[2], { answer = cases.HELD })
+end
 flood("a malformed request", 1000, function(i) return head("X-A: 1", { stream = 1 + 2 * i }) end)
 quiet("a malformed request", 20, function(i) return head("X-A: 1", { stream = 1 + 2 * i }) end)
 flood("PING (CVE-2019-9512)", 5000, function() return frames.ping() end)
@@ -48,6 +73,9 @@ flood("PRIORITY (CVE-2019-9513)", 5000, function(i) return frames.priority(1 + 2
 quiet("PRIORITY", 100, function(i) return frames.priority(1 + 2 * i, 0) end)
 flood("WINDOW_UPDATE of 1", 5000, function() return frames.window(0, 1) end)
 quiet("WINDOW_UPDATE", 100, function() return frames.window(0, 1) end)
+flood("an answer to no SETTINGS", 5000, function() return frames.settings_ack() end)
+flood("an answer to no PING", 5000, function() return frames.ping("12345678", true) end)
+flood("GOAWAY", 5000, function() return frames.goaway(0, "NO_ERROR") end)
 flood("an unknown frame", 5000, function() return frames.frame(99, 0, 0, "x") end)
 local OPEN = head(nil, { method = "POST", open_end = true })
 flood("empty DATA (CVE-2019-9518)", 2000, function(i) return (i == 1 and OPEN or "") .. frames.data(3, "") end)
