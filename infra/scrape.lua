@@ -4,8 +4,8 @@
 --
 -- Then it compares the p99 of a steady load (open loop, from a process of its own) while /metrics
 -- is read once a second with that of seconds in which nobody reads. Rounds of both take turns, each
--- is compared with its neighbour, and the median of these ratios counts. On a machine that is busy
--- with other work it says little.
+-- is compared with its neighbour, and the median of these ratios counts. Where other work keeps the
+-- CPUs busy it says little; `chrt -r 1 make scrape` goes before that.
 --
 -- Every worker has answered requests of every backend before, one try in ten went wrong, so that no
 -- number is missing. CPU time is that of the admin process, of which the kernel counts 10 ms at a
