@@ -209,7 +209,7 @@ static void put_backends(const struct decision *d, struct buffer *out)
             json_slice(out, "name", item.text);
             json_seconds(out, "since_s", item.number);
             is_open = true;
-        } else if (is_open) {
+        } else if (is_open && name_of(item.says) != NULL) {
             json_slice(out, name_of(item.says), item.text);
         }
     }

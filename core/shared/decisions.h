@@ -39,8 +39,8 @@ struct decision {
     char items[DECISION_ITEMS_BYTES];
 };
 
-/* What an item says. Those that begin with DECISION_TRY belong to the last DECISION_TRY, and in the
- * same way with DECISION_OUT. */
+/* What an item says; other numbers need another SEGMENT_LAYOUT. Those that begin with DECISION_TRY
+ * belong to the last DECISION_TRY, and in the same way with DECISION_OUT. */
 enum decision_says {
     DECISION_CLIENT,
     DECISION_METHOD,
