@@ -67,6 +67,14 @@ bool vault_append(struct vault *vault, struct slice bytes)
     return true;
 }
 
+char *vault_reserve(struct vault *vault, size_t bytes)
+{
+    CHECK(bytes <= vault->room);
+    lock(vault, 0, bytes);
+    vault->length = bytes;
+    return vault->bytes;
+}
+
 static int append_all(struct vault *vault, int file)
 {
     size_t before = vault->length, left;

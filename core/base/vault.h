@@ -31,6 +31,9 @@ bool vault_append(struct vault *, struct slice bytes) MUST_USE;
 /* Appends a regular file; *mode becomes the file's mode. 0 or an errno, as of base/file.h. */
 int vault_append_file(struct vault *, const char *path, unsigned *mode) MUST_USE;
 
+/* The bytes become so many, for the caller to write: at most the room. */
+char *vault_reserve(struct vault *, size_t bytes);
+
 static inline struct slice vault_slice(const struct vault *vault)
 {
     return (struct slice){vault->bytes != NULL ? vault->bytes : "", vault->length};

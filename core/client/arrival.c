@@ -33,7 +33,6 @@ static struct client *client_new(struct clients *clients, const struct listener 
 {
     struct client *c = mem_zalloc(sizeof *c);
 
-    totals_add(TOTALS_CONNECTIONS, 1);
     c->clients = clients;
     c->listener = listener;
     c->peer = *peer;
@@ -54,6 +53,7 @@ void clients_accept(struct clients *clients, const struct listener *listener, in
 {
     struct client *c = client_new(clients, listener, socket, peer);
 
+    totals_add(TOTALS_CONNECTIONS, 1);
     if (listener->is_proxied)
         introduction_begin(c);
     else
@@ -66,6 +66,12 @@ void client_arrive(struct clients *clients, const struct listener *listener, int
 {
     struct client *c = client_new(clients, listener, socket, &from->peer);
 
+    if (from->tls.length > 0 &&
+        !stream_arrive_secure(&c->stream, &clients->tls,
+                              &(struct slice){from->tls.start, from->tls.length})) {
+        client_close(c);
+        return;
+    }
     c->accepted_ms -= from->age_ms;
     c->has_served = from->has_served;
     c->is_nameless = from->is_nameless;

@@ -273,6 +273,8 @@ static void on_secured(struct stream *s, enum tls_refusal refusal)
         deadline_set(c->clients->loop, &c->deadline, client_first_head_ms(c->clients));
     if (slice_is(s->tls->said.alpn, SLICE("h2")))
         h2_client_begin(c);
+    else if (c->clients->moving != NULL)
+        client_move_soon(c); /* when the bytes behind the handshake are read */
 }
 
 /* --- endings --- */

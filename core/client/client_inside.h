@@ -11,6 +11,7 @@
 #include "base/bond.h"
 #include "base/mem.h"
 #include "client/clients_inside.h"
+#include "net/tls_move.h"
 
 enum client_state {
     CLIENT_IDLE, /* as they begin, but for */
@@ -59,6 +60,7 @@ struct arrival { /* of a connection that another worker had */
     struct sockaddr_in6 peer;
     uint32_t age_ms;
     bool has_served, is_nameless, is_introduced;
+    struct slice tls; /* of net/tls_move.h; empty: none */
 };
 
 /* Takes the socket. */
@@ -84,11 +86,14 @@ void clients_each(struct clients *, void (*visit)(struct client *));
 /* Between two requests it does, and so no answer is its last one. */
 static inline bool client_moves(const struct client *c)
 {
-    return c->clients->moving != NULL && c->stream.tls == NULL && c->h2 == NULL &&
-           c->bonds == NULL && !c->is_refused;
+    const struct moving *m = c->clients->moving;
+
+    return m != NULL && c->h2 == NULL && c->bonds == NULL && !c->is_refused &&
+           (c->stream.tls == NULL || (m->takes_tls && tls_can_move(c->stream.tls)));
 }
 
-void client_move(struct client *); /* it may have begun to rest; it may be closed then */
+void client_move(struct client *);      /* it may have begun to rest; it may be closed then */
+void client_move_soon(struct client *); /* the same, but not inside this call */
 void clients_stop_moving(struct clients *);
 
 /* --- states.c: the states, and how it ends --- */

@@ -40,6 +40,7 @@ struct moving { /* client/moving.h */
     struct clients *clients;
     int socket;            /* to the worker that goes on with them */
     struct deadline again; /* it had no room: another try */
+    bool takes_tls;        /* it understands net/tls_move.h as we do */
 };
 
 struct clients { /* of one worker; all zero before clients_init but these six, which it borrows */

@@ -1,6 +1,7 @@
 #include "client/moving.h"
 
 #include "base/mem.h"
+#include "base/vault.h"
 #include "client/admission.h"
 #include "client/h2.h"
 #include "client/introduction.h"
@@ -10,7 +11,12 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { AGAIN_MS = 1, FORMAT = 1 };
+enum {
+    AGAIN_MS = 1,
+    FORMAT = 1,
+    FORMAT_TLS = 2, /* behind each record is what net/tls_move.h writes, in a room of its length */
+    MESSAGE_BYTES = 65536,
+};
 
 enum {
     MOVED_HAS_SERVED = 1,
@@ -25,15 +31,12 @@ struct moved {
     uint32_t listener, flags, age_ms;
 };
 
-struct message {
+struct message_head { /* of a message */
     uint32_t format, record_bytes, count;
-    struct moved records[PASSING_MOST];
 };
 
-static size_t message_bytes(uint32_t count)
-{
-    return offsetof(struct message, records) + count * sizeof(struct moved);
-}
+/* What is sent or was received: it may have keys. */
+static struct vault vault;
 
 /* --- who moves --- */
 
@@ -41,7 +44,8 @@ static size_t message_bytes(uint32_t count)
 static bool may_move_now(struct client *c)
 {
     return client_moves(c) && client_is_resting(c) && early_bytes(c) == 0 && !c->has_ended &&
-           c->stream.failure == 0 && stream_backlog(&c->stream) == 0;
+           c->stream.failure == 0 && stream_backlog(&c->stream) == 0 &&
+           (c->stream.tls == NULL || tls_may_move(c->stream.tls));
 }
 
 static struct moved moved_of(const struct client *c)
@@ -57,8 +61,10 @@ static struct moved moved_of(const struct client *c)
 
 /* --- out --- */
 
+/* A message: all of its clients are plain, or all speak TLS. */
 struct batch {
-    struct message message;
+    bool is_tls;
+    uint32_t count;
     struct client *clients[PASSING_MOST];
     int fds[PASSING_MOST];
 };
@@ -73,14 +79,34 @@ static void stop_moving(struct clients *clients)
     clients->moving = NULL;
 }
 
-/* Their sockets are the other worker's now: closing ours ends no connection. False: not now. */
+static void batch_begin(struct batch *b, bool is_tls)
+{
+    struct message_head head = {.format = is_tls ? FORMAT_TLS : FORMAT,
+                                .record_bytes = sizeof(struct moved)};
+
+    b->is_tls = is_tls;
+    b->count = 0;
+    vault_wipe(&vault);
+    CHECK(vault_append(&vault, (struct slice){(const char *)&head, sizeof head}));
+}
+
+/* Ours is closed, which ends no connection. */
+static void leave(struct client *c)
+{
+    if (c->stream.tls != NULL)
+        tls_move_forget(c->stream.tls);
+    client_close(c);
+}
+
+/* Their sockets are the other worker's now. False: not now. */
 static bool batch_send(struct clients *clients, struct batch *b)
 {
-    uint32_t count = b->message.count;
-    int status =
-        passing_send(clients->moving->socket, &b->message, message_bytes(count), b->fds, count);
+    uint32_t count = b->count;
+    int status;
 
-    b->message.count = 0;
+    memcpy(vault.bytes + offsetof(struct message_head, count), &count, sizeof count);
+    status = passing_send(clients->moving->socket, vault.bytes, vault.length, b->fds, count);
+    batch_begin(b, b->is_tls);
     if (status == -EAGAIN || status == -ETOOMANYREFS || status == -ENOBUFS) {
         deadline_set(clients->loop, &clients->moving->again, AGAIN_MS);
         return false;
@@ -91,17 +117,41 @@ static bool batch_send(struct clients *clients, struct batch *b)
         return false;
     }
     for (uint32_t i = 0; i < count; i++)
-        client_close(b->clients[i]);
+        leave(b->clients[i]);
     return true;
 }
 
-static void batch_add(struct batch *b, struct client *c)
+/* False: it has no room. */
+static bool batch_has_added(struct batch *b, struct client *c)
 {
-    uint32_t i = b->message.count++;
+    struct moved moved = moved_of(c);
+    size_t before = vault.length;
+    uint32_t bytes = 0;
 
-    b->message.records[i] = moved_of(c);
-    b->clients[i] = c;
-    b->fds[i] = stream_fd(&c->stream);
+    if (b->count == PASSING_MOST ||
+        !vault_append(&vault, (struct slice){(const char *)&moved, sizeof moved}))
+        return false;
+    if (b->is_tls) {
+        size_t at = vault.length;
+
+        if (!vault_append(&vault, (struct slice){(const char *)&bytes, sizeof bytes}) ||
+            !tls_move_out(c->stream.tls, &vault)) {
+            vault.length = before;
+            return false;
+        }
+        bytes = (uint32_t)(vault.length - at - sizeof bytes);
+        memcpy(vault.bytes + at, &bytes, sizeof bytes);
+    }
+    b->clients[b->count] = c;
+    b->fds[b->count++] = stream_fd(&c->stream);
+    return true;
+}
+
+static bool batch_add(struct clients *clients, struct batch *b, struct client *c)
+{
+    if (batch_has_added(b, c))
+        return true;
+    return b->count > 0 && batch_send(clients, b) && batch_has_added(b, c);
 }
 
 static bool move_list(struct clients *clients, struct list_node *list, struct batch *b)
@@ -109,25 +159,30 @@ static bool move_list(struct clients *clients, struct list_node *list, struct ba
     for (struct list_node *node = list->next; node != list; node = node->next) {
         struct client *c = list_entry(node, struct client, node);
 
-        if (!may_move_now(c))
-            continue;
-        batch_add(b, c);
-        if (b->message.count == PASSING_MOST && !batch_send(clients, b))
+        if (may_move_now(c) && (c->stream.tls != NULL) == b->is_tls && !batch_add(clients, b, c))
             return false;
     }
     return true;
 }
 
-static void move_all(struct clients *clients)
+/* False: not now, or nobody moves any more. */
+static bool move_kind(struct clients *clients, bool is_tls)
 {
     static struct batch b; /* large */
+    bool goes_on = true;
 
-    b.message = (struct message){.format = FORMAT, .record_bytes = sizeof(struct moved)};
-    for (unsigned i = 0; i < CLIENTS_LISTS; i++)
-        if (!move_list(clients, &clients->lists[i], &b))
-            return;
-    if (b.message.count > 0)
-        (void)batch_send(clients, &b);
+    batch_begin(&b, is_tls);
+    for (unsigned i = 0; goes_on && i < CLIENTS_LISTS; i++)
+        goes_on = move_list(clients, &clients->lists[i], &b);
+    goes_on = goes_on && (b.count == 0 || batch_send(clients, &b));
+    vault_wipe(&vault);
+    return goes_on;
+}
+
+static void move_all(struct clients *clients)
+{
+    if (move_kind(clients, false) && clients->moving->takes_tls)
+        (void)move_kind(clients, true);
 }
 
 static void on_again(struct deadline *d)
@@ -141,9 +196,18 @@ void client_move(struct client *c)
 
     if (!may_move_now(c) || deadline_is_set(&c->clients->moving->again))
         return; /* it goes with the others */
-    b.message = (struct message){.format = FORMAT, .record_bytes = sizeof(struct moved)};
-    batch_add(&b, c);
-    (void)batch_send(c->clients, &b);
+    batch_begin(&b, c->stream.tls != NULL);
+    if (batch_has_added(&b, c))
+        (void)batch_send(c->clients, &b);
+    vault_wipe(&vault);
+}
+
+void client_move_soon(struct client *c)
+{
+    struct moving *m = c->clients->moving;
+
+    if (!deadline_is_set(&m->again))
+        deadline_set(c->clients->loop, &m->again, AGAIN_MS);
 }
 
 /* What cannot move ends as soon as it can be told so. */
@@ -155,15 +219,20 @@ static void prepare(struct client *c)
         c->incoming->closes = true;
 }
 
-void clients_hand_over(struct clients *clients, int socket)
+void clients_hand_over(struct clients *clients, int socket, bool takes_tls)
 {
     struct moving *m = mem_zalloc(sizeof *m);
 
     m->clients = clients;
     m->socket = socket;
+    m->takes_tls = takes_tls;
     deadline_init(&m->again, on_again);
     clients->moving = m;
     clients->is_draining = true;
+    if (vault.bytes == NULL && !vault_open(&vault, MESSAGE_BYTES)) { /* all end with an answer */
+        clients_drain(clients);
+        return;
+    }
     clients_each(clients, prepare);
     move_all(clients);
 }
@@ -176,44 +245,72 @@ void clients_stop_moving(struct clients *clients)
 
 /* --- in --- */
 
-static bool read_record(const struct message *m, size_t length, uint32_t i, struct moved *out)
+static bool take(struct slice *rest, size_t length, void *out, size_t room)
 {
-    size_t at = offsetof(struct message, records) + (size_t)i * m->record_bytes;
-    size_t bytes = m->record_bytes < sizeof *out ? m->record_bytes : sizeof *out;
-
-    *out = (struct moved){0};
-    if (m->format != FORMAT || at + m->record_bytes > length)
+    if (length > rest->length)
         return false;
-    memcpy(out, (const char *)m + at, bytes);
+    memset(out, 0, room);
+    memcpy(out, rest->start, length < room ? length : room);
+    *rest = slice_from(*rest, length);
     return true;
+}
+
+static bool take_record(struct slice *rest, const struct message_head *head, struct moved *moved,
+                        struct slice *tls)
+{
+    uint32_t bytes = 0;
+
+    *tls = (struct slice){"", 0};
+    if (!take(rest, head->record_bytes, moved, sizeof *moved) || head->format == FORMAT)
+        return head->format == FORMAT;
+    if (head->format != FORMAT_TLS || !take(rest, sizeof bytes, &bytes, sizeof bytes) ||
+        bytes > rest->length)
+        return false;
+    *tls = (struct slice){rest->start, bytes};
+    *rest = slice_from(*rest, bytes);
+    return true;
+}
+
+static void take_message(struct clients *clients, struct slice text, const int *fds, unsigned count,
+                         const struct listener *listeners, unsigned listeners_count)
+{
+    struct message_head head = {0};
+    bool is_good = take(&text, sizeof head, &head, sizeof head);
+
+    for (unsigned i = 0; i < count; i++) {
+        struct moved moved;
+        struct slice tls;
+
+        is_good = is_good && take_record(&text, &head, &moved, &tls);
+        if (!is_good || moved.listener >= listeners_count) {
+            close(fds[i]);
+            continue;
+        }
+        client_arrive(clients, &listeners[moved.listener], fds[i],
+                      &(struct arrival){.peer = moved.peer,
+                                        .age_ms = moved.age_ms,
+                                        .has_served = moved.flags & MOVED_HAS_SERVED,
+                                        .is_nameless = moved.flags & MOVED_IS_NAMELESS,
+                                        .is_introduced = moved.flags & MOVED_IS_INTRODUCED,
+                                        .tls = tls});
+    }
 }
 
 bool clients_take_over(struct clients *clients, int socket, const struct listener *listeners,
                        unsigned count)
 {
-    static union {
-        struct message message;
-        char room[65536]; /* for longer records, too */
-    } read;
     int fds[PASSING_MOST];
     unsigned have;
-    ssize_t length = passing_receive(socket, &read, sizeof read, fds, &have);
+    ssize_t length;
+    char *room;
 
-    if (length == -EAGAIN)
-        return true;
-    for (uint32_t i = 0; i < have; i++) {
-        struct moved moved;
-
-        if (length < (ssize_t)message_bytes(0) ||
-            !read_record(&read.message, (size_t)length, i, &moved) || moved.listener >= count)
-            close(fds[i]);
-        else
-            client_arrive(clients, &listeners[moved.listener], fds[i],
-                          &(struct arrival){.peer = moved.peer,
-                                            .age_ms = moved.age_ms,
-                                            .has_served = moved.flags & MOVED_HAS_SERVED,
-                                            .is_nameless = moved.flags & MOVED_IS_NAMELESS,
-                                            .is_introduced = moved.flags & MOVED_IS_INTRODUCED});
-    }
-    return length > 0;
+    if (vault.bytes == NULL && !vault_open(&vault, MESSAGE_BYTES))
+        return false;
+    room = vault_reserve(&vault, MESSAGE_BYTES);
+    length = passing_receive(socket, room, MESSAGE_BYTES, fds, &have);
+    if (length != -EAGAIN)
+        take_message(clients, (struct slice){room, length > 0 ? (size_t)length : 0}, fds, have,
+                     listeners, count);
+    vault_wipe(&vault);
+    return length > 0 || length == -EAGAIN;
 }

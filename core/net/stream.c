@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "net/stream_tls.h"
+#include "net/tls_move.h"
 
 #include <sys/un.h>
 
@@ -182,6 +183,13 @@ void stream_secure(struct stream *s, struct tls_server *server, struct slice rea
 {
     CHECK(s->tls == NULL);
     s->tls = tls_handshake_new(server, s, stream_on_turn, read);
+}
+
+bool stream_arrive_secure(struct stream *s, struct tls_server *server, struct slice *moved)
+{
+    CHECK(s->tls == NULL);
+    s->tls = tls_move_in(server, s, stream_on_turn, moved);
+    return s->tls != NULL;
 }
 
 void stream_secure_to(struct stream *s, struct tls_target *target)

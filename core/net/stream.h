@@ -31,6 +31,8 @@ void stream_secure_to(struct stream *, struct tls_target *);
  * could not even begin; then the stream must still be closed. */
 int stream_connect(struct stream *, struct loop *, const struct sockaddr *,
                    const struct stream_events *) MUST_USE;
+/* The same for a connection of another process, which is OPEN. False: it makes no sense. */
+bool stream_arrive_secure(struct stream *, struct tls_server *, struct slice *moved) MUST_USE;
 void stream_read(struct stream *); /* on_bytes and on_end come from now on */
 /* Of a stream that was never read, from a deferred event or one of its own: if bytes are there,
  * and the peer has not reset, one event brings them before this returns, and the loop watches the

@@ -150,17 +150,45 @@ static void add_fields(struct writing *w, const SSL *ssl, X509 *certificate)
 
 /* --- all of it --- */
 
-/* The block of texts has moved, from `from` to `to`: the slices follow. */
-static void move_texts(struct tls_client_said *said, const char *from, const char *to)
+enum { TEXTS = 11 };
+
+static void list_texts(struct tls_client_said *said, struct slice *texts[TEXTS])
 {
-    struct slice *texts[] = {
+    struct slice *all[TEXTS] = {
         &said->error,       &said->subject, &said->issuer,      &said->serial,
         &said->sha256,      &said->pem,     &said->names.dns,   &said->names.uri,
         &said->names.email, &said->field,   &said->chain_field,
     };
 
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    memcpy(texts, all, sizeof all);
+}
+
+/* The block of texts has moved, from `from` to `to`: the slices follow. */
+static void move_texts(struct tls_client_said *said, const char *from, const char *to)
+{
+    struct slice *texts[TEXTS];
+
+    list_texts(said, texts);
+    for (size_t i = 0; i < TEXTS; i++)
         texts[i]->start = to + (size_t)(texts[i]->start - from);
+}
+
+/* The slices that a certificate does not fill are empty and lie nowhere. */
+bool tls_client_move(struct tls_client_said *said, uintptr_t from)
+{
+    struct slice *texts[TEXTS];
+
+    list_texts(said, texts);
+    for (size_t i = 0; i < TEXTS; i++) {
+        uintptr_t at = (uintptr_t)texts[i]->start - from;
+
+        if (texts[i]->length == 0)
+            at = 0;
+        if (at > said->texts_bytes || texts[i]->length > said->texts_bytes - at)
+            return false;
+        texts[i]->start = (const char *)(said + 1) + at;
+    }
+    return true;
 }
 
 /* Copies the texts behind the struct. */

@@ -5,6 +5,7 @@
 #define NET_TLS_CLIENT_H
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
@@ -37,5 +38,9 @@ struct tls_client_said {  /* the layout is also in policy/context.lua */
 struct tls_client_said *tls_client_new(const struct ssl_st *, bool forwards);
 /* A copy that may outlive the connection; NULL of NULL. */
 const struct tls_client_said *tls_client_copy(const struct tls_client_said *, struct arena *);
+
+/* The struct and its texts were copied as a whole; the texts lay at that address. False: some text
+ * did not lie among them. */
+bool tls_client_move(struct tls_client_said *, uintptr_t from) MUST_USE;
 
 #endif

@@ -111,6 +111,17 @@ void tls_own_free(struct tls_own *own)
     cells_give(&cells, own);
 }
 
+struct tls_own *tls_own_arrive(uint16_t suite, const uint8_t *in, const uint8_t *out)
+{
+    struct tls_own *own = cells_take(&cells);
+
+    CHECK(index_of_own >= 0);
+    if (tls_keys_set(&own->in, suite, in) && tls_keys_set(&own->out, suite, out))
+        return own;
+    tls_own_free(own);
+    return NULL;
+}
+
 /* --- from the handshake --- */
 
 /* The server's call that reads Finished writes only tickets, and all that it writes is sealed with

@@ -61,6 +61,9 @@ struct tls_own *tls_own_new(struct ssl_st *);
 void tls_own_begin(const struct tls_own *, struct ssl_st *);
 void tls_own_end(const struct tls_own *, struct ssl_st *);
 void tls_own_free(struct tls_own *); /* wipes it; NULL is fine */
+/* Of another process, with its secrets; each has as many bytes as one may have. The sequences are
+ * the caller's. NULL: the suite is unknown here. */
+struct tls_own *tls_own_arrive(uint16_t suite, const uint8_t *in, const uint8_t *out);
 /* After the handshake. wrote: what OpenSSL has written in the call that ended it. True: from now on
  * all records are made here, and the SSL is to be freed without another word. */
 bool tls_own_take(struct tls_own *, struct ssl_st *, struct slice wrote) MUST_USE;

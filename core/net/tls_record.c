@@ -26,14 +26,14 @@ struct way { /* of one suite: to seal, or to open */
 static struct suite {
     uint16_t number;
     uint8_t key_bytes, secret_bytes;
-    const char *cipher, *digest;
+    const char *cipher, *digest, *name;
     struct way seal, open;
     EVP_MAC_CTX *hmac;
     bool is_known;
 } suites[] = {
-    {.number = 0x1301, 16, 32, "AES-128-GCM", "SHA256"},
-    {.number = 0x1302, 32, 48, "AES-256-GCM", "SHA384"},
-    {.number = 0x1303, 32, 32, "ChaCha20-Poly1305", "SHA256"},
+    {.number = 0x1301, 16, 32, "AES-128-GCM", "SHA256", "TLS_AES_128_GCM_SHA256"},
+    {.number = 0x1302, 32, 48, "AES-256-GCM", "SHA384", "TLS_AES_256_GCM_SHA384"},
+    {.number = 0x1303, 32, 32, "ChaCha20-Poly1305", "SHA256", "TLS_CHACHA20_POLY1305_SHA256"},
 };
 
 enum { SUITES = sizeof suites / sizeof *suites };
@@ -91,6 +91,18 @@ static struct suite *suite_find(uint16_t number)
         if (suites[i].number == number && suites[i].is_known)
             return &suites[i];
     return NULL;
+}
+
+uint16_t tls_keys_suite(const struct tls_keys *keys)
+{
+    return suites[keys->suite].number;
+}
+
+const char *tls_record_cipher(uint16_t number)
+{
+    const struct suite *suite = suite_find(number);
+
+    return suite != NULL ? suite->name : "";
 }
 
 unsigned tls_record_secret_bytes(uint16_t number)

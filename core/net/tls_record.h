@@ -60,6 +60,8 @@ bool tls_keys_set(struct tls_keys *, uint16_t suite, const uint8_t *secret) MUST
 /* The keys that follow upon these (RFC 8446, 7.2). */
 bool tls_keys_update(struct tls_keys *) MUST_USE;
 void tls_keys_wipe(struct tls_keys *);
+uint16_t tls_keys_suite(const struct tls_keys *); /* by its number in the registry */
+const char *tls_record_cipher(uint16_t suite);    /* as IANA calls it; "": unknown */
 
 /* out: room for content and TLS_RECORD_MORE_BYTES, apart from the content. The bytes of the record;
  * 0: OpenSSL has failed. */

@@ -10,7 +10,8 @@
 enum channel_message {
     CHANNEL_DRAIN = 'd',     /* as SIGTERM when lb stops */
     CHANNEL_HAND_OVER = 'h', /* the same, but idle clients go through the descriptor to another */
-    CHANNEL_TAKE = 't',      /* idle clients of another come through the descriptor */
+    CHANNEL_HAND_OVER_ALL = 'H', /* those over TLS, too */
+    CHANNEL_TAKE = 't',          /* idle clients of another come through the descriptor */
 };
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "net/tls_move.h"
 #include "os/passing.h"
 #include "process/channel.h"
 #include "process/scribe.h"
@@ -118,6 +119,7 @@ static void take_guest(struct supervisor *s, unsigned i, const struct record *r)
         .channel = (int)record_number(r, "fd", (uint64_t)-1),
         .slot = is_ours ? (unsigned)slot : GUEST_ELSEWHERE,
         .role = role_of(r),
+        .moves = record_number(r, "moves", 0),
         .memory = record_number(r, "memory", 0),
         .pulse = map_pulse(h->memory_fd, record_number(r, "pulse", UINT64_MAX)),
     };
@@ -159,7 +161,7 @@ static void hand_over(struct supervisor *s, unsigned guest, unsigned worker)
         return;
     }
     if (s->channels[worker] >= 0 && passing_send(s->channels[worker], &take, 1, &ends[0], 1) == 0)
-        tell(g, CHANNEL_HAND_OVER, ends[1]);
+        tell(g, g->moves == tls_move_format() ? CHANNEL_HAND_OVER_ALL : CHANNEL_HAND_OVER, ends[1]);
     else
         tell(g, CHANNEL_DRAIN, -1);
     close(ends[0]);
@@ -403,6 +405,7 @@ void takeover_add_guests(const struct supervisor *s, struct buffer *out)
         records_add_number(out, "slot", g->slot);
         records_add_number(out, "fd", (uint64_t)g->channel);
         records_add_number(out, "memory", g->memory);
+        records_add_number(out, "moves", g->moves);
         if (g->slot != GUEST_ELSEWHERE)
             records_add_number(out, "pulse", segment_offset_of_pulse(s->segment, g->slot));
         records_end(out, begun);

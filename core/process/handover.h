@@ -14,6 +14,7 @@
  *   listen    written, flags: the addresses in their order
  *   socket    fd: by slots, and then by addresses
  *   child     name, pid, role, slot, fd (its channel), worker, pulse: where that is in the segment,
+ *             moves: how its clients over TLS are handed over (net/tls_move.h),
  *             memory: the inode of the segment that it reads (process/scribe.h)
  *   admin     fd, written, device, inode: of the admin listener (process/admin_sockets.h)
  *   asker     fd: the connection of who has asked for the upgrade

@@ -58,6 +58,7 @@ struct guest {     /* a child of the program before */
     unsigned slot; /* in our segment; GUEST_ELSEWHERE: it has another */
     enum guest_role role;
     const _Atomic uint64_t *pulse; /* of its own segment; NULL: not known */
+    uint64_t moves;                /* tls_move_format of a worker's program; 0: not known */
     uint64_t memory;               /* a scribe's: whose changes it says */
     uint64_t asked_ms, ask_at_ms;  /* when it was asked, 0: it is not; and when it is to be */
     bool is_last;                  /* it is asked for the last time */

@@ -60,8 +60,8 @@ static void told_hear(struct told *t, enum channel_message what, int fd)
         t->on_drain(t);
     if (fd < 0)
         return;
-    if (what == CHANNEL_HAND_OVER)
-        t->on_hand_over(t, fd);
+    if (what == CHANNEL_HAND_OVER || what == CHANNEL_HAND_OVER_ALL)
+        t->on_hand_over(t, fd, what == CHANNEL_HAND_OVER_ALL);
     else if (what == CHANNEL_TAKE)
         told_take_clients(t, fd);
     else

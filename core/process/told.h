@@ -16,8 +16,8 @@ struct told {
     uv_poll_t poll;
     int channel; /* -1: none */
     void (*on_drain)(struct told *);
-    void (*on_hand_over)(struct told *, int to); /* takes it */
-    struct list_node arrivals;                   /* sockets through which clients come */
+    void (*on_hand_over)(struct told *, int to, bool takes_tls); /* takes it */
+    struct list_node arrivals; /* sockets through which clients come */
 };
 
 void told_init(struct told *, struct clients *, const struct entrance *, int channel); /* borrows */

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "net/tls_move.h"
 #include "os/program.h"
 #include "process/scribe.h"
 #include "shared/carried.h"
@@ -117,6 +118,8 @@ static void add_child(const struct supervisor *s, unsigned which, struct buffer 
                                        : GUEST_MONITOR));
     records_add_number(out, "worker", is_worker);
     records_add_number(out, "slot", slot);
+    if (is_worker)
+        records_add_number(out, "moves", tls_move_format());
     if (!is_admin)
         records_add_number(out, "pulse", segment_offset_of_pulse(s->segment, slot));
     records_add_number(out, "fd", (uint64_t)(is_worker ? s->channels[which] : -1));

@@ -134,7 +134,7 @@ static void on_told_to_drain(struct told *t)
 }
 
 /* Another worker has the same queues of new connections, and goes on with idle clients. */
-static void on_hand_over(struct told *t, int to)
+static void on_hand_over(struct told *t, int to, bool takes_tls)
 {
     struct worker *w = list_entry(t, struct worker, told);
 
@@ -144,7 +144,7 @@ static void on_hand_over(struct told *t, int to)
     }
     worker_enter(w, WORKER_DRAINING);
     entrance_leave(&w->entrance);
-    clients_hand_over(&w->clients, to);
+    clients_hand_over(&w->clients, to, takes_tls);
     deadline_set(&w->loop, &w->drain_end, w->drain_timeout_ms + DRAIN_GRACE_MS);
 }
 

@@ -4,6 +4,7 @@
 --                                        plain; it has shaken hands, or raises an error
 --     version      "1.2" or "1.3": that one only
 --     name         which it asks for (SNI);  alpn: a list of names
+--     shows        a file with certificate and key of the client
 --     session      of another connection: tls.session(conn), when that has got some bytes
 --     drip         true: its hello goes byte by byte
 --     may_fail     gives nil and why, if there is no handshake
@@ -203,6 +204,10 @@ end
 local function new_ssl(options)
   local context = ssl.SSL_CTX_new(ssl.TLS_client_method())
   set_version(context, options)
+  if options.shows then
+    assert(ssl.SSL_CTX_use_certificate_chain_file(context, options.shows) == 1, "certificate")
+    assert(ssl.SSL_CTX_use_PrivateKey_file(context, options.shows, 1) == 1, "key")
+  end
   local self = ssl.SSL_new(context)
   ssl.SSL_CTX_free(context)
   if options.name then ssl.SSL_ctrl(self, 55, 0, ffi.cast("char *", options.name)) end

@@ -2,7 +2,6 @@
 local admin = require "spec.support.admin"
 local h2_lb = require "spec.support.h2_lb"
 local play = require "spec.support.play"
-local tls = require "spec.support.tls"
 local tunnels = require "spec.support.tunnels"
 local upgrading = require "spec.support.upgrading"
 local certificates = require "spec.support.certificates"
@@ -240,26 +239,6 @@ describe("an upgrade", function()
     client:head()
     put.upgrade()
     assert.truthy(client:ended_by_peer())
-  end)
-
-  it("tells a client over TLS by the next answer that the connection ends", function()
-    local pair = certificates.new { names = { "a.test" } }
-    local lb, put = upgrading.start {
-      listen = false, backends = { play.hello "one" },
-      settings = "listen = { { '127.0.0.1:0', tls = true } }, " .. certificates.settings { pair },
-    }
-    local client = tls.client(lb, { name = "a.test" })
-    client:send(GET)
-    assert.is_nil(client:response():field "connection")
-    assert.equal("upgrade", put.asked().event)
-    client:send(GET)
-    local response = client:response()
-    assert.equal("one", response.body)
-    assert.equal("close", response:field "connection")
-    local again = tls.client(lb, { name = "a.test", session = tls.session(client) })
-    again:send(GET)
-    assert.equal("one", again:response().body)
-    assert.is_true(tls.said(again).resumed)
   end)
 
   it("sends GOAWAY to a client of HTTP/2, and finishes its streams", function()
