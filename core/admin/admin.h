@@ -12,6 +12,7 @@
 
 struct admin {
     const struct config_admin *config;
+    const struct config_tracing *tracing;
     struct segment *segment;
     const _Atomic uint64_t *edition; /* of the script that all go by */
     const char *script;              /* its path, for people */

@@ -445,6 +445,9 @@ const struct metrics_family metrics_families[] = {
      .help = "Lines of the log that found no room.",
      .type = METRICS_COUNTER,
      .write = put_dropped},
+    COUNTER("lb_spans", "Spans of requests, by what became of them.", "result",
+            {"sent", TOTALS_SPANS_SENT}, {"dropped", TOTALS_SPANS_DROPPED},
+            {"refused", TOTALS_SPANS_REFUSED}),
     {.write = put_processes},
     {.write = metrics_put_series, .has_pieces = true},
 };

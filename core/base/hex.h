@@ -9,28 +9,27 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { HEX_NUMBER_BYTES = 16 };
+enum { HEX_WORD_BYTES = 16 };
 
-/* Eight digits, all at once: one of the number's in each byte of a word, the first the lowest. */
-static inline void hex_put_eight(char *out, uint32_t number)
+/* In lower case, all digits at once: each byte of the number twice, of which one keeps its upper
+ * half and one its lower half. */
+static inline void hex_put_word(char out[HEX_WORD_BYTES], uint64_t number)
 {
-    const uint64_t ones = UINT64_MAX / 255;
-    uint64_t digits = __builtin_bswap32(number), letters;
+    typedef uint8_t bytes __attribute__((vector_size(HEX_WORD_BYTES)));
+    typedef uint16_t pairs __attribute__((vector_size(HEX_WORD_BYTES)));
+    typedef uint64_t words __attribute__((vector_size(HEX_WORD_BYTES)));
+    bytes each = (bytes)(words){htobe64(number), 0};
+    bytes digits =
+        __builtin_shufflevector(each, each, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    pairs upper = (pairs)digits >> 4;
 
-    digits = (digits | digits << 16) & 0x0000ffff0000ffff;
-    digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
-    digits = (digits >> 4 | digits << 8) & (ones * 0x0f);
-    letters = (digits + ones * 6) >> 4 & ones; /* 1 where it is ten or more */
-    digits += ones * '0' + letters * ('a' - '0' - 10);
-    digits = htole64(digits);
+#if __BYTE_ORDER == __LITTLE_ENDIAN
+    digits = (bytes)((upper & 0x000f) | ((pairs)digits & 0x0f00));
+#else
+    digits = (bytes)((upper & 0x0f00) | ((pairs)digits & 0x000f));
+#endif
+    digits += '0' + ((bytes)(digits > 9) & ('a' - '0' - 10));
     memcpy(out, &digits, sizeof digits);
-}
-
-/* In lower case. */
-static inline void hex_put(char out[HEX_NUMBER_BYTES], uint64_t number)
-{
-    hex_put_eight(out, (uint32_t)(number >> 32));
-    hex_put_eight(out + HEX_NUMBER_BYTES / 2, (uint32_t)number);
 }
 
 /* So many digits, 16 at most, all in lower case; false: some are not. */

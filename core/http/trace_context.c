@@ -53,9 +53,9 @@ bool trace_context_continue(struct trace_context *t, const struct head *head)
     bool is_later;
 
     if (!find_parent(head, &value) || !has_form(value, &is_later) ||
-        !hex_read(value.start + AT_TRACE, HEX_NUMBER_BYTES, &left) ||
-        !hex_read(value.start + AT_TRACE + HEX_NUMBER_BYTES, HEX_NUMBER_BYTES, &right) ||
-        !hex_read(value.start + AT_SPAN, HEX_NUMBER_BYTES, &parent) ||
+        !hex_read(value.start + AT_TRACE, HEX_WORD_BYTES, &left) ||
+        !hex_read(value.start + AT_TRACE + HEX_WORD_BYTES, HEX_WORD_BYTES, &right) ||
+        !hex_read(value.start + AT_SPAN, HEX_WORD_BYTES, &parent) ||
         !hex_read(value.start + AT_FLAGS, 2, &flags) || (left | right) == 0 || parent == 0)
         return false;
     memcpy(t->text, value.start, TRACE_PARENT_BYTES);
@@ -71,10 +71,10 @@ bool trace_context_continue(struct trace_context *t, const struct head *head)
 
 void trace_context_begin(struct trace_context *t, uint64_t random, struct slice id, bool is_sampled)
 {
-    CHECK(id.length == HEX_NUMBER_BYTES);
-    memcpy(t->text, "00-", AT_TRACE);
-    hex_put(t->text + AT_TRACE, random | 1); /* never 0 */
-    memcpy(t->text + AT_TRACE + HEX_NUMBER_BYTES, id.start, HEX_NUMBER_BYTES);
+    DCHECK(id.length == HEX_WORD_BYTES);
+    memcpy(t->text, "00-", AT_TRACE + 1);
+    hex_put_word(t->text + AT_TRACE, random | 1); /* never 0 */
+    memcpy(t->text + AT_TRACE + HEX_WORD_BYTES, id.start, HEX_WORD_BYTES);
     t->text[AT_SPAN - 1] = t->text[AT_FLAGS - 1] = '-';
     t->is_sampled = is_sampled;
     t->is_random = true;
@@ -84,7 +84,8 @@ void trace_context_begin(struct trace_context *t, uint64_t random, struct slice 
 
 void trace_context_set_span(struct trace_context *t, uint64_t span, bool is_sampled)
 {
-    hex_put(t->text + AT_SPAN, span);
-    t->text[AT_FLAGS] = '0';
-    t->text[AT_FLAGS + 1] = (char)('0' + (t->is_random ? RANDOM : 0) + (is_sampled ? SAMPLED : 0));
+    static const char flags[][2] = {"00", "01", "02", "03"};
+
+    hex_put_word(t->text + AT_SPAN, span);
+    memcpy(t->text + AT_FLAGS, flags[t->is_random * RANDOM + is_sampled * SAMPLED], 2);
 }

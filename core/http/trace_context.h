@@ -17,7 +17,6 @@ struct trace_context {
     bool is_random;                /* the right half of the trace's id is random */
     bool drops_state;              /* tracestate is another trace's, or too long */
     uint64_t parent;               /* the caller's span; 0: the trace begins here */
-    uint64_t span;                 /* of the request */
 };
 
 /* Continues the trace that the head names. False, and nothing is done: it names none, or not as

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/tracing.h"
 #include "os/passing.h"
 #include "process/admin.h"
 #include "shared/events.h"
@@ -13,7 +14,7 @@
 
 bool admin_child_is_wanted(const struct admin_child *c)
 {
-    return c->config.listen_count > 0;
+    return c->config.listen_count > 0 || tracing_is_on(&c->tracing);
 }
 
 bool admin_child_is_running(const struct admin_child *c)
@@ -21,9 +22,9 @@ bool admin_child_is_running(const struct admin_child *c)
     return c->children->list[c->which].pid != 0;
 }
 
-static const struct config_admin *config_now(const struct admin_child *c)
+static const struct config *config_now(const struct admin_child *c)
 {
-    return &edition_about(c->reload->edition, c->first)->admin;
+    return edition_about(c->reload->edition, c->first);
 }
 
 /* --- a reload --- */
@@ -36,10 +37,11 @@ static bool may_offer(void *owner, const struct edition_text *draft, struct buff
     return admin_sockets_open(&c->sockets, &draft->about.admin, why) == 0;
 }
 
-static void take_config(struct admin_child *c, const struct config_admin *config)
+static void take_config(struct admin_child *c, const struct config *config)
 {
-    c->config = *config;
-    atomic_store(&c->segment->events.are_wanted, admin_child_is_wanted(c));
+    c->config = config->admin;
+    c->tracing = config->tracing;
+    atomic_store(&c->segment->events.are_wanted, c->config.listen_count > 0);
 }
 
 /* Another process has the sockets as they are now. */
@@ -57,10 +59,11 @@ static void renew(struct admin_child *c)
 static void on_settled(void *owner)
 {
     struct admin_child *c = owner;
-    const struct config_admin *now = config_now(c);
-    bool differs = memcmp(now, &c->config, sizeof *now) != 0;
+    const struct config *now = config_now(c);
+    bool differs = memcmp(&now->admin, &c->config, sizeof c->config) != 0 ||
+                   memcmp(&now->tracing, &c->tracing, sizeof c->tracing) != 0;
 
-    admin_sockets_keep(&c->sockets, now);
+    admin_sockets_keep(&c->sockets, &now->admin);
     if (!differs)
         return;
     take_config(c, now);
@@ -79,7 +82,7 @@ int admin_child_open(struct admin_child *c, pid_t beside, struct buffer *error)
 {
     c->sockets.beside = beside;
     events_tap(c->segment);
-    take_config(c, &c->first->admin);
+    take_config(c, c->first);
     c->reload->may_offer = may_offer;
     c->reload->on_settled = on_settled;
     c->reload->owner = c;
@@ -126,6 +129,7 @@ _Noreturn void admin_child_run(struct admin_child *c)
 {
     int sockets[CONFIG_ADMIN_LISTEN_MAX];
     struct admin admin = {.config = &c->config,
+                          .tracing = &c->tracing,
                           .segment = c->segment,
                           .edition = &c->reload->edition->current,
                           .script = c->first->script_path,

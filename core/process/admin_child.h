@@ -15,7 +15,8 @@ struct admin_child { /* embedded in the supervisor */
     struct children *children;
     struct reload *reload;
     unsigned which;             /* of the children */
-    struct config_admin config; /* that it goes by */
+    struct config_admin config; /* that it goes by, */
+    struct config_tracing tracing;
     struct admin_sockets sockets;
     int asks[2];     /* over which connections of who asks for an upgrade come: our end, its; -1 */
     bool is_renewed; /* it was asked to end, as another one shall come, or none */

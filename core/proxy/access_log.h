@@ -14,13 +14,16 @@
 struct access_try {
     struct access_try *next;
     const char *backend, *outcome;
-    uint64_t us;   /* how long it took */
-    uint64_t span; /* with the setting tracing */
+    uint64_t us; /* how long it took */
     /* For proxy/explain.c only; NULL: nothing to say. */
     const struct facts_compared *compared; /* when the backend was chosen */
     const char *error;                     /* what it failed with */
     const char *said, *then, *denied;      /* what the policy wanted then, what came, and why not */
     unsigned status;                       /* of an answer that was thrown away; else 0 */
+    /* For proxy/tracing.c, with the setting tracing: */
+    uint64_t span, began_us;
+    const struct config_backend *to; /* its scheme and its text are there */
+    struct slice why;
 };
 
 struct access_record {

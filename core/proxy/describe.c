@@ -13,10 +13,10 @@
 
 static struct slice describe_id(struct arena *arena, uint64_t id)
 {
-    char *text = arena_alloc(arena, HEX_NUMBER_BYTES);
+    char *text = arena_alloc(arena, HEX_WORD_BYTES);
 
-    hex_put(text, id);
-    return (struct slice){text, HEX_NUMBER_BYTES};
+    hex_put_word(text, id);
+    return (struct slice){text, HEX_WORD_BYTES};
 }
 
 /* A client of IPv4 looks the same on a socket that serves both. */

@@ -54,6 +54,15 @@ static void exchange_write_line(struct exchange *e)
     access_log_write(&e->log);
 }
 
+static void exchange_leave_spans(struct exchange *e)
+{
+    tracing_leave_spans(&(struct tracing_end){.facts = &e->facts,
+                                              .record = &e->log,
+                                              .segment = e->plan->plans->segment,
+                                              .slot = e->proxy->worker,
+                                              .was_cut = e->was_cut});
+}
+
 void exchange_finish(struct exchange *e)
 {
     CHECK(e->state != EXCHANGE_FINISHED);
@@ -85,6 +94,9 @@ void exchange_finish(struct exchange *e)
         totals_add(TOTALS_HTTP2, 1);
     if (e->plan->explain.keep > 0 && !e->facts.no_log)
         explain_request(&e->proxy->explain, e->plan, &e->log);
+    if (e->facts.trace != NULL && (e->facts.trace->is_sampled ||
+                                   tracing_keeps(&e->log, e->was_cut, &e->plan->config->tracing)))
+        exchange_leave_spans(e);
     if (!e->in->is_done)
         incoming_done(e->in);
     list_remove(&e->node);
@@ -95,6 +107,7 @@ void exchange_cut(struct exchange *e)
 {
     if (e->facts.grpc != NULL)
         e->log.grpc_status = GRPC_STATUS_UNAVAILABLE;
+    e->was_cut = true;
     incoming_cut(e->in);
     exchange_finish(e);
 }

@@ -14,7 +14,6 @@
 #include "proxy/describe.h"
 #include "proxy/exchange_inside.h"
 #include "proxy/misdirected.h"
-#include "proxy/tracing.h"
 
 enum { RETRY_PAUSE_MS = 10 };
 
@@ -263,7 +262,7 @@ static void exchange_try(struct exchange *e, struct backend *backend, bool fresh
     e->last_try =
         access_try_add(&e->in->arena, &e->log.tries, e->last_try, backend->settings->name);
     if (e->facts.trace != NULL)
-        tracing_begin_try(&e->facts, e->last_try, &e->plan->config->tracing);
+        exchange_begin_span(e);
     e->last_try->compared = e->facts.compared;
     e->facts.compared = NULL; /* another try without a choose has nothing to say */
     exchange_enter(e, EXCHANGE_CONNECTING);

@@ -70,3 +70,25 @@ void exchange_note_judgement(struct exchange *e, enum judgement judgement)
         t->said = verdicts[e->judge.verdict];
     t->denied = e->judge.denied;
 }
+
+/* --- tracing --- */
+
+void exchange_begin_span(struct exchange *e)
+{
+    struct access_try *t = e->last_try;
+
+    t->to = e->attempt.backend->settings;
+    t->why = e->decision.why;
+    t->began_us = loop_event_us(e->proxy->loop);
+    tracing_begin_try(&e->facts, t, &e->plan->config->tracing);
+}
+
+void exchange_keep_span(struct exchange *e)
+{
+    struct access_try *t = e->last_try;
+    struct config_backend *kept = arena_alloc(&e->in->arena, sizeof *kept);
+
+    *kept = *t->to;
+    kept->text = arena_copy(&e->in->arena, slice_of(kept->text)).start;
+    t->to = kept;
+}

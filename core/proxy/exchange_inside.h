@@ -11,6 +11,7 @@
 #include "proxy/choice.h"
 #include "proxy/judge.h"
 #include "proxy/proxy.h"
+#include "proxy/tracing.h"
 #include "proxy/tunnel.h"
 #include "proxy/upload.h"
 
@@ -54,6 +55,7 @@ struct exchange {
     struct access_try *last_try;
     bool asked_policy;
     bool calls_on_done;      /* on_done is called when it is over */
+    bool was_cut;            /* some of an answer is out, and no more will be */
     const char *deadline_of; /* what has set the deadline: for the log */
 };
 
@@ -79,12 +81,18 @@ static inline bool exchange_is_sending(const struct exchange *e)
             e->state == EXCHANGE_ANSWERING || e->state == EXCHANGE_SWITCHING);
 }
 
+void exchange_begin_span(struct exchange *); /* with tracing: of the try that begins */
+void exchange_keep_span(struct exchange *);  /* its backend may be gone when it is written */
+
 /* Of the last try's backend, for the log, as another is tried: it may be gone before the request is
  * over. */
 static inline void exchange_keep_name(struct exchange *e, const struct backend *next)
 {
-    if (e->last_try != NULL && e->attempt.backend != next && e->plan->config->sources_count > 0)
-        e->last_try->backend = arena_copy(&e->in->arena, slice_of(e->last_try->backend)).start;
+    if (e->last_try == NULL || e->attempt.backend == next || e->plan->config->sources_count == 0)
+        return;
+    e->last_try->backend = arena_copy(&e->in->arena, slice_of(e->last_try->backend)).start;
+    if (e->facts.trace != NULL)
+        exchange_keep_span(e);
 }
 
 /* --- exchange.c --- */

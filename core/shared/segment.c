@@ -99,6 +99,8 @@ uint64_t segment_layout(void)
         offsetof(struct segment, reloaded),
         offsetof(struct segment, decisions),
         offsetof(struct segment, is_leaving),
+        sizeof(struct segment_span),
+        offsetof(struct segment, spans),
     };
 
     return hash_add(HASH_START, (struct slice){(const char *)marks, sizeof marks});

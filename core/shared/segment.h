@@ -39,6 +39,7 @@ enum {
     SEGMENT_WORKERS_MAX = 256,
     SEGMENT_MONITOR = SEGMENT_WORKERS_MAX, /* places of totals behind those of the workers */
     SEGMENT_SUPERVISOR,
+    SEGMENT_ADMIN,
     SEGMENT_PROCESSES,
     SEGMENT_BACKENDS_MAX = 4096,
     SEGMENT_COUNTERS_MAX = 1024,
@@ -64,6 +65,8 @@ enum {
     DECISION_BYTES = 504, /* and 8 of its version */
     DECISIONS_USUAL_MAX = 1024,
     DECISIONS_WRONG_MAX = 256,
+    SPANS_KEPT = 2048, /* of each worker; a power of two */
+    SPAN_BYTES = 496,  /* two words are written at a time */
 };
 
 /* What one worker adds up for one backend, in a cache line of its own. Only that worker
@@ -288,6 +291,22 @@ struct segment_decisions {
     struct segment_decision wrong[DECISIONS_WRONG_MAX];
 };
 
+/* Spans of requests, with tracing (shared/spans.h has the functions). */
+struct segment_span {
+    alignas(SEGMENT_CACHE_LINE) _Atomic uint64_t version; /* odd: being written */
+    _Atomic uint64_t words[SPAN_BYTES / 8];
+};
+
+struct segment_spans_head {
+    alignas(SEGMENT_APART) _Atomic uint64_t written; /* by the worker */
+    alignas(SEGMENT_APART) _Atomic uint64_t taken;   /* by the admin process */
+};
+
+struct segment_spans {
+    struct segment_spans_head heads[SEGMENT_WORKERS_MAX];
+    struct segment_span rings[SEGMENT_WORKERS_MAX][SPANS_KEPT];
+};
+
 struct segment {
 #if SEGMENT_LAYOUT != 1
     alignas(SEGMENT_APART) char moves[SEGMENT_APART]; /* all else lies elsewhere */
@@ -349,6 +368,7 @@ struct segment {
     alignas(SEGMENT_APART) _Atomic uint64_t supervisor_pulse;
     uint64_t started_ms;      /* lb; never change */
     uint64_t started_wall_us; /* since 1970 */
+    alignas(SEGMENT_APART) struct segment_spans spans;
 };
 
 #define SEGMENT_STANDS_APART(member)                                                               \

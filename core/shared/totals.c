@@ -109,6 +109,9 @@ static const char *const names[TOTALS_COUNTS] = {
     [TOTALS_UPGRADES] = "upgrades",
     [TOTALS_UPGRADES_REFUSED] = "upgrades_refused",
     [TOTALS_UPGRADES_FAILED] = "upgrades_failed",
+    [TOTALS_SPANS_SENT] = "spans_sent",
+    [TOTALS_SPANS_DROPPED] = "spans_dropped",
+    [TOTALS_SPANS_REFUSED] = "spans_refused",
 };
 
 static const char *name_bound(char room[TOTALS_NAME_BYTES], const char *of, const uint64_t *bounds,

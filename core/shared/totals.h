@@ -74,6 +74,10 @@ enum totals_count {
     TOTALS_UPGRADES,
     TOTALS_UPGRADES_REFUSED,
     TOTALS_UPGRADES_FAILED,
+    /* Of the admin process. */
+    TOTALS_SPANS_SENT,
+    TOTALS_SPANS_DROPPED,
+    TOTALS_SPANS_REFUSED,
     TOTALS_COUNTS
 };
 

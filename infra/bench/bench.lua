@@ -101,7 +101,7 @@ local function chosen_contestants(...)
   local wanted, names = options.PEERS and listed(options.PEERS), {}
   for _, name in ipairs(contestants.order) do
     local program = name:match "^[^-]+"
-    local is_main = program == "lb" and name ~= "lb-c" and name ~= "lb-log"
+    local is_main = program == "lb" and name ~= "lb-c" and name ~= "lb-log" and name ~= "lb-traced"
     local is_wanted = is_main or not wanted or wanted[name] or program == "lb2"
     if program == "lb2" and not options.LB2 then is_wanted = false end
     if is_wanted and is_needed(name, ...) then table.insert(names, name) end

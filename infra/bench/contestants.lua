@@ -20,7 +20,8 @@ local certificates = require "spec.support.certificates"
 
 local contestants = {
   order = {
-    "relay", "haproxy", "haproxy-lua", "haproxy-splice", "nginx-lua", "lb", "lb-c", "lb-log", "lb2",
+    "relay", "haproxy", "haproxy-lua", "haproxy-splice", "nginx-lua", "lb", "lb-c", "lb-log",
+    "lb-traced", "lb2",
     "haproxy-tls", "nginx-tls", "lb-tls", "lb2-tls",
     "haproxy-h2c", "nginx-h2c", "lb-h2c", "lb2-h2c",
     "haproxy-grpc", "nginx-grpc", "lb-grpc", "lb2-grpc",
@@ -29,6 +30,7 @@ local contestants = {
     relay = "byte relay", haproxy = "HAProxy", ["haproxy-lua"] = "HAProxy, Lua pick",
     ["haproxy-splice"] = "HAProxy, splice",
     ["nginx-lua"] = "nginx, Lua balancer", lb = "lb", ["lb-c"] = "lb, pick in C", ["lb-log"] = "lb, access log on",
+    ["lb-traced"] = "lb, all spans",
     lb2 = "lb, other build",
     ["haproxy-tls"] = "HAProxy, TLS", ["nginx-tls"] = "nginx, TLS", ["lb-tls"] = "lb, TLS",
     ["lb2-tls"] = "lb, other build, TLS",
@@ -193,6 +195,14 @@ local function nginx()
   return nginx_on_port("nginx", modules, pick)
 end
 
+-- balancer.lua with the spans of all requests; a backend is the collector, too.
+local function traced()
+  local setting = ("return { tracing = { to = 'http://%s/100', part = 1 },"):format(backends[1])
+  local text, replaced = read("balancer.lua"):gsub("\nreturn {", "\n" .. setting)
+  assert(replaced == 1, "balancer.lua has no line that is its table's beginning")
+  return process.file("traced.lua", text)
+end
+
 -- balancer.lua without a log, in HTTP/2 without TLS.
 local function lb_h2c(name, build, is_grpc)
   return function()
@@ -253,6 +263,7 @@ local starters = {
   lb = lb("lb", "lb", "balancer.lua"),
   ["lb-c"] = lb("lb-c", "lb", nil),
   ["lb-log"] = lb("lb-log", "lb", "balancer.lua", true),
+  ["lb-traced"] = function() return lb("lb-traced", "lb", traced())() end,
   lb2 = lb("lb2", "lb2", "balancer.lua"),
   ["nginx-tls"] = nginx_tls,
   ["lb-tls"] = lb_tls("lb-tls", "lb"),

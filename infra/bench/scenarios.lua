@@ -9,7 +9,7 @@
 -- taken off for the goal.
 
 local MAIN = { "relay", "haproxy", "haproxy-lua", "nginx-lua", "lb", "lb2" }
-local SMALL = { "lb-c", "lb-log", unpack(MAIN) }
+local SMALL = { "lb-c", "lb-log", "lb-traced", unpack(MAIN) }
 local BIG = { "haproxy-splice", unpack(MAIN) }
 
 local TLS = { "haproxy-tls", "nginx-tls", "lb-tls", "lb2-tls" }
@@ -118,6 +118,7 @@ scenarios.goals = {
   { "a new client connection per request", 0.95, 0.88, ratio = { "newconn", "lb", "haproxy" } },
   { "3,000 requests/s, open loop", 0.80, 0.70, ratio = { "open", "lb", "haproxy" } },
   { "access log on (json, to a file) over off", 1.05, 1.03, ratio = { "small", "lb-log", "lb" } },
+  { "tracing, spans of all requests, over off", 1.10, 1.06, ratio = { "small", "lb-traced", "lb" } },
   { "Lua policy over the same pick in C", 1.05, 1.02, ratio = { "small", "lb", "lb-c" } },
   { "memory per idle connection, bytes", 512, 400, figure = "idle_bytes" },
   { "PSS with 10,000 idle connections, MiB", 10, 6, figure = "idle_pss" },

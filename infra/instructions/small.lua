@@ -2,7 +2,7 @@
 --
 --   luajit infra/instructions/small.lua FOLDER REQUESTS TRACED
 --
--- FOLDER has callgrind's profiles {off,on,tls,h2c,explained,kept}.{1,2} and strace's counts
+-- FOLDER has callgrind's profiles of each column, as off.1 and off.2, and strace's counts
 -- calls.{1,2}; of each the second has so many requests more. The cost of an inlined function is its
 -- caller's. Code that LuaJIT made is a folder of its own.
 
@@ -103,7 +103,9 @@ local tls, tls_sum = difference(costs_of, "tls", requests)
 local h2c, h2c_sum = difference(costs_of, "h2c", requests)
 local explained, explained_sum = difference(costs_of, "explained", requests)
 local kept, kept_sum = difference(costs_of, "kept", requests)
-local COLUMNS = { off, on, tls, h2c, explained, kept }
+local traced_0, traced_0_sum = difference(costs_of, "traced-0", requests)
+local traced_1, traced_1_sum = difference(costs_of, "traced-1", requests)
+local COLUMNS = { off, on, tls, h2c, explained, kept, traced_0, traced_1 }
 
 local function row(name, ...) print(("%-44s" .. (" %8.0f"):rep(#COLUMNS)):format(name, ...)) end
 
@@ -132,8 +134,8 @@ for group in pairs(groups) do
   largest[group] = math.max(of_each(function(costs) return sum_of(costs, group) end))
 end
 
-print(("%-44s %8s %8s %8s %8s %8s %8s"):format("instructions of a small request",
-  "log off", "log on", "TLS", "h2c", "admin", "all kept"))
+print(("%-44s" .. (" %8s"):rep(#COLUMNS)):format("instructions of a small request",
+  "log off", "log on", "TLS", "h2c", "admin", "all kept", "traced 0", "traced 1"))
 for _, group in ipairs(keys_by_value(largest)) do
   row(group, of_each(function(costs) return sum_of(costs, group) end))
   for _, key in ipairs(keys_by_value(groups[group])) do
@@ -142,7 +144,7 @@ for _, group in ipairs(keys_by_value(largest)) do
     end
   end
 end
-row("all", off_sum, on_sum, tls_sum, h2c_sum, explained_sum, kept_sum)
+row("all", off_sum, on_sum, tls_sum, h2c_sum, explained_sum, kept_sum, traced_0_sum, traced_1_sum)
 
 -- --- and what else is counted ---
 
@@ -170,6 +172,8 @@ for _, figure in ipairs {
   { "instructions, HTTP/2, log off", h2c_sum, bounds.instructions_h2c, "%8.0f" },
   { "with admin, over log off", explained_sum / off_sum, bounds.explained, "%8.4f" },
   { "the same, each request kept", kept_sum / off_sum, bounds.kept, "%8.4f" },
+  { "tracing, no spans, of log off", traced_0_sum / off_sum, bounds.traced_0, "%8.3f" },
+  { "tracing, all spans, of log off", traced_1_sum / off_sum, bounds.traced_1, "%8.3f" },
   { "allocations, TLS", of_tls_sum, bounds.allocations_tls, "%8.3f" },
   { "allocations", allocations_sum, bounds.allocations, "%8.3f" },
   { "system calls", calls_sum, bounds.syscalls, "%8.2f" },

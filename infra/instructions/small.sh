@@ -52,10 +52,15 @@ explained_script() {
     sed "s|^  listen .*|&\n  admin = 'unix:$scratch/admin.sock', $1|" "$here/balancer.lua"
 }
 
+# balancer.lua with tracing, of that part of all requests; a small answer is a collector's, too.
+traced_script() {
+    sed "s|^return {|return { tracing = { to = 'http://$one/v1/traces', part = $1 },|" "$here/balancer.lua"
+}
+
 # The address is chosen here, not read from the log: one of them has its log off.
 # start NAME SCRIPT COMMAND..: leaves its pid, worker and address in $pid, $worker and $address, and
 # in $url and $speaks what to ask, and how. SCRIPT "secure": balancer.lua with TLS; "h2c":
-# balancer.lua with HTTP/2.
+# balancer.lua with HTTP/2; a number: balancer.lua with tracing of that part.
 start() {
     local script=$2 listen
     worker='' address=$(free_address)
@@ -70,6 +75,10 @@ start() {
     if [ "$script" = explained ] || [ "$script" = kept ]; then
         script=$scratch/$1.lua
         explained_script "$([ "$2" = explained ] || echo 'explain = { seconds = 0.001 },')" >"$script"
+    fi
+    if [[ "$script" == [01] ]]; then
+        traced_script "$script" >"$scratch/traced-$script.lua"
+        script=$scratch/traced-$script.lua
     fi
     "${@:3}" "${listen[@]}" --workers 1 "$script" >"$scratch/$1.out" 2>"$scratch/$1" &
     pid=$!
@@ -126,4 +135,6 @@ count_instructions tls secure --log-level warn
 count_instructions h2c h2c --log-level warn
 count_instructions explained explained --log-level warn
 count_instructions kept kept --log-level warn
+count_instructions traced-0 0 --log-level warn
+count_instructions traced-1 1 --log-level warn
 luajit "$here/infra/instructions/small.lua" "$scratch" "$((many - few))" "$((many_traced - few_traced))"

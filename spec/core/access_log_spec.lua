@@ -5,8 +5,9 @@ local core = require "spec.support.core"
 local shown_slowly = require "spec.support.shown"
 
 ffi.cdef [[
-struct access_try { struct access_try *next; const char *backend, *outcome; uint64_t us, span;
-                    const void *compared; const char *error, *said, *then, *denied; unsigned status; };
+struct access_try { struct access_try *next; const char *backend, *outcome; uint64_t us;
+                    const void *compared; const char *error, *said, *then, *denied; unsigned status;
+                    uint64_t span, began_us; const void *to; struct slice why; };
 struct facts_pair { struct facts_pair *next; struct slice key, value; char *room; size_t room_bytes;
                      bool is_literal; };
 struct log_tls_client { struct slice error, subject; };

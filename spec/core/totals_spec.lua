@@ -27,7 +27,7 @@ describe("what is counted", function()
       assert.is_nil(seen[name])
       assert.falsy(name:find "unnamed", i)
       seen[name], i = true, i + 1
-    until name == "upgrades_failed"
+    until name == "spans_refused"
     assert.truthy(seen["within.1000"] and seen["choose.more"] and seen["on_response.us"] and seen["tls_refused.7"])
     assert.equal(-1, core.totals_find(ffi.new("struct slice", "nothing", 7)))
   end)

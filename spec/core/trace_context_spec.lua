@@ -4,7 +4,7 @@ local core = require "spec.support.core"
 local http = require "spec.support.http"
 
 ffi.cdef [[
-struct trace_context_seen { char text[55]; bool is_sampled, is_random, drops_state; uint64_t parent, span; };
+struct trace_context_seen { char text[55]; bool is_sampled, is_random, drops_state; uint64_t parent; };
 bool trace_context_continue(struct trace_context_seen *, const struct head_seen *);
 void trace_context_begin(struct trace_context_seen *, uint64_t random, struct slice id, bool is_sampled);
 void trace_context_set_span(struct trace_context_seen *, uint64_t span, bool is_sampled);
