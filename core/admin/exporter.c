@@ -228,7 +228,7 @@ static void on_refusal(struct exporter *x, const struct head *head)
 {
     char why[64];
 
-    if (may_come_again(head->status) && x->tries < TRIES_MAX) {
+    if (may_come_again(head->status) && x->tries < TRIES_MAX && !x->ends) {
         deadline_set(x->loop, &x->pause, pause_ms(x, head));
         x->failures++;
         return;
@@ -313,7 +313,6 @@ void exporter_finish(struct exporter *x, bool takes_all, void (*on_over)(void *o
     x->takes_all = takes_all;
     x->on_done = on_over;
     x->owner = owner;
-    x->tries = TRIES_MAX; /* no pause any more */
     if (deadline_is_set(&x->pause))
         deadline_set(x->loop, &x->pause, 0);
     deadline_set(x->loop, &x->poll, 0);
