@@ -85,6 +85,7 @@
 ---@field drain? number
 ---@field ttl? lb.DiscoveryTtlSettings
 ---@field allow? string|string[]
+---@field servers? string|string[] of DNS, instead of those of resolv.conf
 
 ---@class (exact) lb.DiscoveryTtlSettings
 ---@field min? number

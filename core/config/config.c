@@ -97,6 +97,7 @@ void config_free(struct config *config)
         mem_free(config->sources[i].text);
     mem_free(config->sources);
     mem_free(config->discovery.allow);
+    mem_free(config->discovery.servers);
     mem_free(config->overridden);
     mem_free(config->script_path);
     mem_free(config->script);

@@ -60,6 +60,8 @@ struct config_discovery {
     uint64_t drain_ms, ttl_min_ms, ttl_max_ms;
     struct network *allow; /* none: all but link-local ones */
     unsigned allow_count;
+    struct sockaddr_in6 *servers; /* of DNS, or a sockaddr_in; none: those of resolv.conf */
+    unsigned servers_count;
 };
 
 struct config_listen {

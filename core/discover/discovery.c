@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "discover/allow.h"
+#include "discover/dns.h"
 #include "discover/file.h"
 #include "discover/given.h"
 #include "discover/guard.h"
@@ -46,7 +47,8 @@ struct discovery {
     struct source sources[];
 };
 
-static const struct source_kind *const kinds[] = {&file_kind, &given_kind};
+static const struct source_kind *const kinds[] = {&file_kind, &given_kind, &dns_kind,
+                                                  &dns_srv_kind};
 
 enum { KINDS = sizeof kinds / sizeof *kinds };
 

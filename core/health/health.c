@@ -259,22 +259,22 @@ static bool same_address(const struct sockaddr_in6 *a, const struct sockaddr_in6
 /* Several of one family: an IPv4 and an IPv6 address probably belong to one machine. */
 static void log_several(struct checker *c)
 {
-    unsigned v4 = 0, v6;
+    unsigned most = 0;
+    const struct config_backend *b = c->backend;
     const char *number = LOG_NUMBER(c->addresses_count);
     char room[ADDRESS_HOST_BYTES];
     struct slice first = address_host_in(room, (const struct sockaddr *)&c->addresses[0]);
 
     for (unsigned i = 0; i < c->addresses_count; i++)
-        v4 += c->addresses[i].sin6_family == AF_INET;
-    v6 = c->addresses_count - v4;
-    if ((v4 < 2 && v6 < 2) || !spares_claim_telling(c->health->segment, c->backend->slot))
+        most += c->addresses[i].sin6_family == AF_INET;
+    most = most < c->addresses_count - most ? c->addresses_count - most : most;
+    if (most < 2 || !spares_claim_telling(c->health->segment, b->slot))
         return;
     log_event(
-        LOG_WARN, "backend_addresses",
-        LOG_PAIRS({"backend", c->backend->name}, {"#addresses", number}),
-        "%s has %s addresses and is one backend: requests go to %.*s, and to another one when "
-        "a connect there fails. To use all at once make each a backend",
-        c->backend->name, number, (int)first.length, first.start);
+        LOG_WARN, "backend_addresses", LOG_PAIRS({"backend", b->name}, {"#addresses", number}),
+        "%s has %s addresses and is one backend: requests go to %.*s, and to another one when a "
+        "connect there fails. To use all at once make each a backend: \"dns:%s:%u\"",
+        b->name, number, (int)first.length, first.start, b->address.host, b->address.port);
 }
 
 /* Keeps the answer, with the published address first if it is one of them; the
