@@ -216,6 +216,23 @@ function lb.http.lines(url, options) end
 ---@field timeout? number seconds
 ---@field tls? true|lb.TlsOptions
 
+---@class lb.DnsRecord
+---@field ttl integer seconds
+---@field address? string of A and AAAA
+---@field target? string of SRV, as are the next three
+---@field port? integer
+---@field weight? integer
+---@field priority? integer the lowest is asked first
+---@field text? string of TXT
+
+---@class lb.dns
+lb.dns = {}
+---@param name string
+---@param kind "A"|"AAAA"|"SRV"|"TXT"
+---@return lb.DnsRecord[]?
+---@return string? err
+function lb.dns.lookup(name, kind) end
+
 ---@class lb.tcp
 lb.tcp = {}
 ---@param address string host:port

@@ -1,5 +1,5 @@
--- clients - lb.tcp and lb.http: what is asked for is checked here, and done in C
--- (core/script/tcp_client.c, http_client.c), where there is a loop; `host` has the functions then.
+-- clients - lb.tcp, lb.dns and lb.http: what is asked for is checked here, and done in C
+-- (core/script/tcp_client.c and others), where there is a loop; `host` has the functions then.
 --
 -- A mistake of a script (a number for a text) is an error. What may be wrong with data (a URL with
 -- a space in it, made from a request) is nil and a text, like a peer that does not answer. A
@@ -81,6 +81,21 @@ local function connect(address, options)
 end
 
 lb.tcp = locked("lb.tcp", { connect = connect })
+
+-- lb.dns ------------------------------------------------------------------------------------------
+
+local dns_types = { A = true, AAAA = true, SRV = true, TXT = true }
+
+local function lookup(name, kind)
+  if type(name) ~= "string" then complain("lb.dns.lookup needs a name, not a %s", type(name)) end
+  if not dns_types[kind] then
+    complain('lb.dns.lookup: the type is "A", "AAAA", "SRV" or "TXT", not %s', tostring(kind))
+  end
+  if not host.dns_lookup then complain "lb.dns.lookup may be called in hooks only, and in lb.after(0, f)" end
+  return host.dns_lookup(name, kind)
+end
+
+lb.dns = locked("lb.dns", { lookup = lookup })
 
 -- lb.http -----------------------------------------------------------------------------------------
 

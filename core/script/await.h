@@ -42,7 +42,9 @@ void await_offer_to(lua_State *, const char *name, lua_CFunction, void *owner);
 void sleep_offer(lua_State *);       /* lb.sleep */
 void tcp_client_offer(lua_State *);  /* lb.tcp */
 void http_client_offer(lua_State *); /* lb.http */
-void http_lines_offer(lua_State *);  /* lb.http.lines */
+struct script;
+void dns_client_offer(lua_State *, struct script *); /* lb.dns */
+void http_lines_offer(lua_State *);                  /* lb.http.lines */
 /* If no more connections may be opened, closes connections that the script no longer has. */
 void tcp_client_make_room(lua_State *);
 

@@ -16,6 +16,7 @@
 #include "script/script.h"
 
 #include "base/mem.h"
+#include "dial/dns.h"
 #include "lua/modules.h"
 #include "lua/sandbox.h"
 #include "script/await.h"
@@ -215,6 +216,7 @@ static int push_hooks_inside(lua_State *lua)
     sleep_offer(lua);
     tcp_client_offer(lua);
     http_client_offer(lua);
+    dns_client_offer(lua, script);
     http_lines_offer(lua);
     return 0;
 }
@@ -377,6 +379,8 @@ void script_close(struct script *script)
         coroutines_drop(script->broken);
     coroutines_dispose(&script->coroutines);
     shortage_dispose(&script->shortage);
+    dns_return(script->dns);
+    script->dns = NULL;
     budget_free(script->budget);
     sandbox_close(script->lua);
     script->lua = NULL;

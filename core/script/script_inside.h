@@ -28,6 +28,7 @@ struct script {
     bool was_refused;              /* it held most of those that wait, when memory was short */
     bool was_crowded;              /* those that wait hold more than it did */
     struct shortage shortage;
+    struct dns *dns; /* from its first lb.dns.lookup on */
 };
 
 /* A text for the error on top of the stack. An error that is no text and no number is named by its

@@ -25,7 +25,7 @@ local CLASSES = {
   ["lb.Total"] = "total", ["lb.Gauge"] = "gauge",
   ["lb.Timer"] = "timer", ["lb.Connection"] = "conn", ["lb.Result"] = "result", ["lb"] = "lb", ["lb.http"] = "lb.http",
   ["lb.Net"] = "net", ["lb.Query"] = "query", ["lb.url"] = "lb.url", ["lb.hex"] = "lb.hex",
-  ["lb.base64"] = "lb.base64", ["lb.base64url"] = "lb.base64url", ["lb.tcp"] = "lb.tcp",
+  ["lb.base64"] = "lb.base64", ["lb.base64url"] = "lb.base64url", ["lb.tcp"] = "lb.tcp", ["lb.dns"] = "lb.dns",
   ["lb.json"] = "lb.json", ["lb.log"] = "lb.log", ["lb.policy"] = "lb.policy",
 }
 local GROUPS = {

@@ -1,12 +1,14 @@
--- fake_clients - lb.http and lb.tcp, answered by the spec.
+-- fake_clients - lb.http, lb.tcp and lb.dns, answered by the spec.
 --
 --   world.http = function(request) return { status = 200, body = "ok" } end
 --       the response; or nil, "what went wrong"
 --   world.tcp  = function(address) return function(sent) return "+PONG\r\n" end end
 --       what the peer answers to each send (nil: nothing); or no peer: nil, "what went wrong"
+--   world.dns  = function(name, type) return { { address = "10.0.0.1", ttl = 5 } } end
+--       the records; or nil, "what went wrong"
 --   world.requests     what went out: { method, url, headers, body, timeout, .. } each
 --
--- Without them nothing is there: nil, "refused".
+-- Without them nothing is there: nil, "refused" or "timeout".
 
 local fake_headers = require "spec.support.fake_headers"
 
@@ -113,6 +115,18 @@ function fake_clients.tcp(world)
       local conn = setmetatable({}, conn_meta)
       inside[conn] = { peer = peer, pending = "" }
       return conn
+    end,
+  }
+end
+
+local DNS_TYPES = { A = true, AAAA = true, SRV = true, TXT = true }
+
+function fake_clients.dns(world)
+  return {
+    lookup = function(name, kind)
+      assert(type(name) == "string" and DNS_TYPES[kind], "lb.dns.lookup needs a name and a type")
+      if not world.dns then return nil, "timeout: " .. name end
+      return world.dns(name, kind)
     end,
   }
 end

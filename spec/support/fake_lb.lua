@@ -15,7 +15,7 @@
 --   world.verify                 what lb.verify calls, with its arguments; an error unless set
 --   world.files                  what lb.file gives, by path; none unless set
 --   world.backends               what lb.backends gives, a pool; an error unless set
---   world.http, world.tcp, world.requests      spec/support/fake_clients.lua
+--   world.http, world.tcp, world.dns, world.requests   spec/support/fake_clients.lua
 
 local json = require "dkjson"
 local clients = require "spec.support.fake_clients"
@@ -280,6 +280,7 @@ function fake_lb.new(options)
   lb.json = locked("lb.json", new_json())
   lb.http = locked("lb.http", clients.http(world))
   lb.tcp = locked("lb.tcp", clients.tcp(world))
+  lb.dns = locked("lb.dns", clients.dns(world))
   lb.script = new_script(function(name) return variables[name] end)
   lb.hmac = sha256.hmac
   for name, value in pairs(codes.new()) do
