@@ -125,7 +125,8 @@ run: ## installs what is missing, builds, starts two backends and lb in front of
 test: ## installs what is missing and checks everything: builds, specs, sanitizers
 	@infra/test.sh
 
-# lb and programs that others wrote: testssl.sh, pebble and certbot, nginx, HAProxy, node, Prometheus, Chromium. Minutes.
+# lb and programs that others wrote: testssl.sh, pebble and certbot, nginx, HAProxy, node, Prometheus, Chromium, knot.
+# Minutes.
 test-world: ## installs other programs, and checks lb with them
 	@infra/test.sh world
 
@@ -199,6 +200,12 @@ dashboard: all ## measures the dashboard in Chromium, and takes pictures of it
 	@infra/install.sh test world
 	infra/apart.sh luajit infra/dashboard.lua LB=$(BUILD)/lb TO=$(BUILD)/dashboard
 	cp $(BUILD)/dashboard/small.png infra/dashboard.png
+
+# Lists of backends from sources: time and memory, against bounds. A minute.
+bench-discovery: all ## measures lists of backends from sources: LB=..
+	@failed=; for script in infra/discovery/*.lua; do \
+		infra/apart.sh luajit $$script $(or $(LB),$(BUILD)/lb) || failed=yes; \
+	done; [ -z "$$failed" ]
 
 # Scripts that never end, 20,000 of them at random in one worker: which lives on, without growing. Minutes.
 # make runaways SEED=2 for others.
@@ -327,7 +334,7 @@ format: ## formats the C
 clean: ## removes build/
 	rm -rf build
 
-.PHONY: all always bench clang clean dashboard format fuzz fuzzers help hostile-memory install install-scripts layout package \
+.PHONY: all always bench bench-discovery clang clean dashboard format fuzz fuzzers help hostile-memory install install-scripts layout package \
 	instructions instructions-curves instructions-policy library peers-conformance peers-faults records run \
 	runaways sanitize scrape soak spec spec-lossy storm story test test-policy test-world \
 	upgrades valgrind

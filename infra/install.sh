@@ -44,6 +44,7 @@ wanted_for() {
         world) # for make test-world: what lb meets out there
             echo "testssl.sh pebble certbot nginx haproxy nodejs systemd mandoc debootstrap lintian $(npm_package)"
             echo "prometheus python3-prometheus-client chromium-headless-shell fonts-dejavu-core"
+            echo "knot knot-dnsutils dnsmasq-base"
             ;;
         package) echo "debhelper" ;; # for make package
         peers) echo "haproxy nginx" ;; # for make peers-conformance
@@ -104,7 +105,7 @@ hold_services() {
     for package in "${missing[@]}"; do
         case $package in
             varnish) services+=(varnish.service varnishncsa.service) ;;
-            haproxy | nginx) services+=("$package.service") ;;
+            haproxy | nginx | knot) services+=("$package.service") ;;
         esac
     done
     [ ${#services[@]} -gt 0 ] || return 0
