@@ -71,7 +71,9 @@ describe("a start", function()
     local seen, stop = visits(address)
     for round = 1, 5 do
       local after = start(tostring(round))
-      assert.equal(before.pid, after:event("beside").other)
+      local beside = after:event "beside"
+      assert.equal(before.pid, beside.other)
+      assert.truthy(beside.message:find(("replace it: kill %d, once"):format(before.pid), 1, true), beside.message)
       play.wait("it to serve", function() return seen[tostring(round)] end)
       before:stop()
       before = after
