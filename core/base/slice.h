@@ -127,6 +127,13 @@ static inline bool slice_is_trimmed(struct slice s) /* slice_trim changes nothin
     return s.length == 0 || (!ascii_is_blank(s.start[0]) && !ascii_is_blank(s.start[s.length - 1]));
 }
 
+/* As a segment of a path they mean another path, also as %2E (RFC 3986, 5.2.4): who asks for
+ * /backends/../drain asks for /drain. */
+static inline bool slice_is_dots(struct slice s)
+{
+    return slice_is(s, (struct slice){".", 1}) || slice_is(s, (struct slice){"..", 2});
+}
+
 /* Without the line ends at both ends, too: a Windows .env file leaves a CR behind its values. */
 static inline struct slice slice_trim_lines(struct slice s)
 {

@@ -174,6 +174,10 @@ bool addresses_check_name(const struct config *config, struct slice name, struct
                       ADDRESSES_NAME_BYTES);
         return false;
     }
+    if (slice_is_dots(name)) {
+        buffer_append_text(wrong, "'.' and '..' are no names: no URL has them");
+        return false;
+    }
     if (has_backend(config, name)) {
         buffer_printf(wrong, "two backends are called '%.*s': give them different names",
                       shown_length(name), name.start);

@@ -111,10 +111,18 @@ static bool check_address(struct slice text, struct buffer *wrong)
     return false;
 }
 
+static bool check_name(struct slice name, struct buffer *wrong)
+{
+    if (!check_text(name, FOUND_NAME_BYTES_MAX, "a name", wrong))
+        return false;
+    if (slice_is_dots(name))
+        buffer_append_text(wrong, "'.' and '..' are no names: no URL has them");
+    return !slice_is_dots(name);
+}
+
 static bool check_entry(const struct found *f, struct buffer *wrong)
 {
-    return check_address(f->address, wrong) &&
-           check_text(f->name, FOUND_NAME_BYTES_MAX, "a name", wrong) &&
+    return check_address(f->address, wrong) && check_name(f->name, wrong) &&
            check_number(f->weight, FOUND_WEIGHT_MAX, "weight", wrong) &&
            check_number(f->priority, FOUND_PRIORITY_MAX, "priority", wrong) && check_tags(f, wrong);
 }

@@ -28,6 +28,9 @@ describe("a list of backends", function()
     assert.matches("^entry 2: a name has 255 bytes", wrong { good, { address = "a:1", name = ("n"):rep(256) } })
     assert.matches("no control bytes", wrong { { address = "a:1", name = "a\nb" } })
     assert.matches("no control bytes", wrong { { address = "a:1", name = "\xff" } })
+    for _, name in ipairs { ".", ".." } do
+      assert.matches("^entry 1: '.' and '..' are no names: no URL has them", wrong { { address = "a:1", name = name } })
+    end
     assert.matches("weight 65536: 65535 at most", wrong { { address = "a:1", weight = 65536 } })
     assert.matches("priority 65536", wrong { { address = "a:1", priority = 65536 } })
     assert.matches("^entry 3: a second one is called 'x'",
