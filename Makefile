@@ -190,6 +190,7 @@ layout: ## builds build/layout/lb, which upgrades from and to build/lb are tried
 upgrades: all layout ## upgrades the program under load, 20 times
 	infra/apart.sh luajit infra/upgrades.lua $(BUILD)/lb $(BUILD)/lb
 	infra/apart.sh luajit infra/upgrades.lua $(BUILD)/lb $(LAYOUT)
+	infra/apart.sh luajit infra/upgrades.lua $(BUILD)/lb $(LAYOUT) 20 64 2000 4 tls
 
 # What a scrape of /metrics costs with 1,000 backends and 8 workers, against bounds. A minute.
 scrape: all ## measures a scrape of /metrics with 1,000 backends and 8 workers

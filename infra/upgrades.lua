@@ -1,19 +1,20 @@
 -- make upgrades: one program takes the place of another again and again, under load. Nothing may
 -- be lost.
 --
---   luajit infra/upgrades.lua LB OTHER [TIMES] [BUSY] [IDLE] [WORKERS]     20, 64, 2000 and 4
---                                                                          unless given
+--   luajit infra/upgrades.lua LB OTHER [TIMES] [BUSY] [IDLE] [WORKERS] [tls]
+--                                      20, 64, 2000 and 4 unless given; tls: clients speak TLS 1.3
 --
 -- LB and OTHER take turns behind one path, and SIGUSR2 is sent. Meanwhile BUSY clients ask without
 -- a pause over connections that they keep, IDLE ones rest and ask now and then, and each
--- millisecond a client comes and goes. It ends by itself, with its figures, PASS or FAIL for each,
--- and the exit status.
+-- millisecond, or over TLS each tenth one, a client comes and goes. It ends by itself, with its
+-- figures, PASS or FAIL for each, and the exit status.
 local uv = require "luv"
 
 local programs = { assert(arg[1]), assert(arg[2]) }
 local TIMES, BUSY, IDLE, WORKERS =
   tonumber(arg[3]) or 20, tonumber(arg[4]) or 64, tonumber(arg[5]) or 2000, tonumber(arg[6]) or 4
-local FRESH_MS, PATIENCE_MS = 1, 30000
+local secured = arg[7] == "tls" and dofile "infra/upgrades_tls.lua"
+local FRESH_MS, PATIENCE_MS = secured and 10 or 1, 30000
 local failed = false
 
 local function say(ok, text, ...)
@@ -47,7 +48,14 @@ end
 local backend_port = free_port()
 
 local folder = assert(uv.fs_mkdtemp "/tmp/lb-upgrades-XXXXXX")
-local script, link = folder .. "/balancer.lua", folder .. "/lb"
+local script, link, pair = folder .. "/balancer.lua", folder .. "/lb", folder .. "/pair"
+local listen = '"127.0.0.1:0"'
+if secured then
+  assert(os.execute(("openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=a.test "
+    .. "-days 90 -keyout %s.key -out %s.crt 2>/dev/null"):format(pair, pair)))
+  listen = ('{ { "127.0.0.1:0", tls = true } }, tls = { certificates = { { cert = "%s.crt", key = "%s.key" } } }')
+    :format(pair, pair)
+end
 
 local function put(program)
   if program:sub(1, 1) ~= "/" then program = uv.cwd() .. "/" .. program end
@@ -60,7 +68,8 @@ do
   file:write(([[
 local asked, bucket = lb.counter "asked", lb.bucket("half", { rate = 1e-6, burst = 10 })
 return {
-  listen = "127.0.0.1:0", backends = "127.0.0.1:%d", workers = %d, timeouts = { keep_alive = 600 },
+  listen = %s, backends = "127.0.0.1:%d", workers = %d,
+  timeouts = { keep_alive = 600, request_head = 600 },
   choose = function(ctx, backends)
     if ctx.path == "/begin" then
       lb.set("kept", 42)
@@ -76,7 +85,7 @@ return {
     return backends[1]
   end,
 }
-]]):format(backend_port, WORKERS))
+]]):format(listen, backend_port, WORKERS))
   file:close()
 end
 put(programs[1])
@@ -144,11 +153,11 @@ local function lose(text, ...) lost[#lost + 1] = text:format(...) end
 
 -- on_answer gets the body; ask sends another request.
 local function client(kind, on_ready, on_answer)
-  local self, stream, rest = {}, uv.new_tcp(), ""
+  local self, stream, rest, write = {}, uv.new_tcp(), "", nil
   function self.ask(target)
     self.busy = true
     sent = sent + 1
-    stream:write(("GET %s HTTP/1.1\r\nHost: u\r\n%s\r\n"):format(target or "/",
+    write(("GET %s HTTP/1.1\r\nHost: u\r\n%s\r\n"):format(target or "/",
       kind == "fresh" and "Connection: close\r\n" or ""))
   end
   function self.close()
@@ -157,10 +166,18 @@ local function client(kind, on_ready, on_answer)
   end
   connecting = connecting + 1
   stream:connect("127.0.0.1", port, function(refused)
-    connecting = connecting - 1
-    if refused then return lose("connect: %s", refused) end
-    on_ready(self)
-    stream:read_start(function(wrong, bytes)
+    local is_ready = false
+    local function be_ready()
+      connecting, is_ready = connecting - 1, true
+      on_ready(self)
+    end
+    local function on_bytes(wrong, bytes)
+      if self.is_over then return end
+      if not bytes and not is_ready then
+        connecting = connecting - 1
+        lose("no handshake of a %s client: %s", kind, wrong or "closed")
+        return self.close()
+      end
       if not bytes then
         if self.busy then lose("the connection of a %s client ended: %s", kind, wrong or "closed") end
         if kind ~= "fresh" and not self.is_over then closed = closed + 1 end
@@ -175,7 +192,16 @@ local function client(kind, on_ready, on_answer)
       rest, self.busy = "", false
       answered = answered + 1
       on_answer(self, body)
-    end)
+    end
+    if refused then
+      on_bytes(refused)
+    elseif secured then
+      write = secured(stream, be_ready, on_bytes)
+    else
+      write = function(text) stream:write(text) end
+      be_ready()
+      stream:read_start(on_bytes)
+    end
   end)
   return self
 end
@@ -251,6 +277,7 @@ end
 uv.kill(pid, "sigterm")
 run_until("its end", function() return ended end)
 backend:kill "sigterm"
+os.remove(pair .. ".key") os.remove(pair .. ".crt")
 os.remove(backend_script) os.remove(script) os.remove(link) uv.fs_rmdir(folder)
 
 -- --- what came of it ---

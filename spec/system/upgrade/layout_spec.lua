@@ -204,12 +204,13 @@ end)
 describe("upgrades under load", function()
   after_each(play.curtain)
 
-  for name, other in pairs {
-    ["of the same program"] = upgrading.program, ["to another layout and back"] = upgrading.other,
+  for name, options in pairs {
+    ["of the same program"] = { upgrading.program }, ["to another layout and back"] = { upgrading.other },
+    ["over TLS"] = { upgrading.other, "tls" },
   } do
     it(name .. " lose no request and close no connection", function()
       local result = play.run {
-        "luajit", "infra/upgrades.lua", balancer.program, other, "4", "8", "100", "2", seconds = 120,
+        "luajit", "infra/upgrades.lua", balancer.program, options[1], "4", "8", "100", "2", options[2], seconds = 120,
       }
       assert.same(0, result.code, table.concat({ result.out or "", result.err or "" }, "\n"))
     end)
