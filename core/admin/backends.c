@@ -1,6 +1,7 @@
 #include "admin/backends.h"
 
 #include "admin/json.h"
+#include "admin/sources.h"
 #include "base/clock.h"
 #include "base/date.h"
 #include "shared/backend_numbers.h"
@@ -153,7 +154,7 @@ bool backends_put_one(const struct admin *admin, unsigned slot, struct buffer *o
     json_text(out, "name", who.name);
     json_text(out, "address", who.address);
     put_resolved(admin, slot, out);
-    json_text(out, "source", "script");
+    json_text(out, "source", sources_name(admin->segment, who.source));
     json_open_in(out, "tags", '{');
     buffer_append_text(out, who.tags);
     json_close(out, '}');

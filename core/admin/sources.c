@@ -1,6 +1,7 @@
 #include "admin/sources.h"
 
 #include "admin/json.h"
+#include "base/clock.h"
 #include "discover/schema.h"
 #include "shared/roster.h"
 #include "shared/wake.h"
@@ -50,4 +51,34 @@ bool sources_lack_list(const struct segment *segment)
             return true;
     }
     return false;
+}
+
+const char *sources_name(const struct segment *segment, uint32_t source)
+{
+    static struct roster_list list; /* large, and read once for a page */
+    static uint64_t known;
+    uint64_t number = roster_listed(segment);
+
+    if (source == 0)
+        return "script";
+    if (number != known && number != 0)
+        known = roster_read_list(segment, number, &list) ? number : 0;
+    if (known == 0 || source > list.head.sources || source > ROSTER_SOURCES_MAX)
+        return "list";
+    return list.head.names[source - 1];
+}
+
+uint64_t sources_stale_s(const struct segment *segment)
+{
+    uint64_t oldest_us = UINT64_MAX, now_us = clock_wall_us();
+
+    for (unsigned i = 0; i < sources_of(segment); i++) {
+        uint64_t at_us = atomic_load(&segment->sources[i].stale_us);
+
+        if (at_us != 0 && at_us < oldest_us)
+            oldest_us = at_us;
+    }
+    if (oldest_us == UINT64_MAX)
+        return 0;
+    return now_us > oldest_us ? (now_us - oldest_us) / 1000000 + 1 : 1;
 }

@@ -105,6 +105,8 @@ void state_put_ready(const struct admin *admin, struct buffer *out)
     unsigned count = find_reasons(admin->segment, why);
 
     json_flag(out, "ready", count == 0);
+    if (sources_stale_s(admin->segment) > 0)
+        json_number(out, "stale_s", sources_stale_s(admin->segment));
     if (count == 0)
         return;
     json_open_in(out, "why", '[');

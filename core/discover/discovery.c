@@ -238,6 +238,7 @@ void source_publish(struct source *s, const struct found_list *list)
     mem_free(standing);
     if (result.fate == GUARD_TAKEN) {
         atomic_store(&s->numbers->heard_ms, now_ms);
+        atomic_store(&s->numbers->stale_us, 0);
         atomic_fetch_add(&s->numbers->lists, 1);
         s->kept = (struct log_interval){0};
         take(s, &next);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "os/whole_file.h"
+#include "process/state_lists.h"
 #include "shared/lasting.h"
 
 #include <errno.h>
@@ -23,10 +24,12 @@ enum {
 
 #define HEAD SLICE("lb state 1\n")
 
-void state_file_open(struct state_file *f, const char *path, struct segment *segment,
-                     const struct slots *slots, struct children *children, unsigned writer)
+void state_file_open(struct state_file *f, const char *path, const struct config *config,
+                     struct segment *segment, const struct slots *slots, struct children *children,
+                     unsigned writer)
 {
     *f = (struct state_file){.path = path,
+                             .config = config,
                              .children = children,
                              .writer = writer,
                              .segment = segment,
@@ -89,6 +92,7 @@ void state_file_read(struct state_file *f)
         why = open_records(buffer_slice(&text), &records);
         if (why == NULL) {
             lasting_read(f->segment, f->slots, f->zero_ms, records);
+            state_lists_read(f->segment, f->config, records);
             f->hash = hash_add(HASH_START, records);
         } else {
             put_aside(f, why, true);
@@ -126,6 +130,7 @@ static bool has_news(struct state_file *f)
     struct buffer records = {0};
 
     lasting_write(f->segment, f->slots, f->zero_ms, &records);
+    state_lists_write(f->segment, &records);
     f->writes = hash_add(HASH_START, buffer_slice(&records));
     if (f->writes != f->hash) {
         buffer_append(&f->text, HEAD);

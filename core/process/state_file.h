@@ -9,12 +9,14 @@
 #define PROCESS_STATE_FILE_H
 
 #include "base/buffer.h"
+#include "config/config.h"
 #include "os/children.h"
 #include "shared/slots.h"
 
 struct state_file { /* all zero: none */
     const char *path;
     struct segment *segment;
+    const struct config *config;
     const struct slots *slots;
     uint64_t zero_ms; /* when the steady clock began */
     uint64_t next_ms;
@@ -27,8 +29,8 @@ struct state_file { /* all zero: none */
 };
 
 /* Borrows all. path NULL: none. writer: which of the children. */
-void state_file_open(struct state_file *, const char *path, struct segment *, const struct slots *,
-                     struct children *, unsigned writer);
+void state_file_open(struct state_file *, const char *path, const struct config *, struct segment *,
+                     const struct slots *, struct children *, unsigned writer);
 void state_file_read(struct state_file *);  /* at a fresh start */
 void state_file_step(struct state_file *);  /* while lb serves; often */
 void state_file_write(struct state_file *); /* now, if something has changed; no child runs */

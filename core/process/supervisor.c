@@ -405,7 +405,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     begin_children(s);
     before = s->takeover.handover != NULL ? handover_text(s->takeover.handover) : SLICE("");
     admin_child_begin(&s->admin, s->takeover.handover != NULL ? &before : NULL);
-    state_file_open(&s->state_file, o->state, s->segment, &s->reload.slots, &s->children,
+    state_file_open(&s->state_file, o->state, s->config, s->segment, &s->reload.slots, &s->children,
                     s->admin.which + 1);
     notify_open(&s->notify);
     mem_give_back(); /* what loading the script took, or each child would have it, too */
@@ -415,6 +415,7 @@ static void supervisor_begin(struct supervisor *s, struct buffer *notice)
     }
     board_init(s->segment, s->config->backends_count);
     state_file_read(&s->state_file);
+    reload_step_roll(&s->reload); /* what sources had found */
     supervisor_enter(s, SUPERVISOR_CHECKING,
                      s->config->health.timeout_ms + FIRST_ROUND_GRACE_MS +
                          (s->config->sources_count > 0 ? RELOAD_FIRST_LIST_MS : 0));

@@ -154,10 +154,13 @@ static void put_entry(struct roll *roll, unsigned slot, const struct roster_entr
     if (!slots_has(roll->slots, slot))
         roll_open_slot(roll, slot);
     roster_put(roll->segment, slot, entry);
-    if (steer_drain_by_list(roll->segment, slot, entry->drains != 0, now_ms))
-        log_event(LOG_INFO, entry->drains != 0 ? "backend_draining" : "backend_undrained",
-                  LOG_PAIRS({"backend", entry->name}), "%s %s, says its source", entry->name,
-                  entry->drains != 0 ? "drains: it gets no more requests" : "gets requests again");
+    if (!steer_drain_by_list(roll->segment, slot, entry->drains != 0, now_ms))
+        return;
+    changes_note(roll->segment, slot, entry->drains != 0 ? "up" : "draining",
+                 entry->drains != 0 ? "draining" : "up", "list", "");
+    log_event(LOG_INFO, entry->drains != 0 ? "backend_draining" : "backend_undrained",
+              LOG_PAIRS({"backend", entry->name}), "%s %s, says its source", entry->name,
+              entry->drains != 0 ? "drains: it gets no more requests" : "gets requests again");
 }
 
 /* Behind the new ones: those that only the script before has. */

@@ -69,6 +69,7 @@ struct segment_given {                   /* by the admin process: PUT /backends 
 struct segment_source {
     _Atomic uint64_t heard_ms;   /* when the last list came that was believed; 0: none did */
     _Atomic uint64_t failing_ms; /* since when there is none; 0: there is */
+    _Atomic uint64_t stale_us;   /* its list is of the file of --state, heard then; 0: it is not */
     _Atomic uint64_t lists, failures, kept; /* believed, not to be had, not believed */
     _Atomic uint32_t backends, held;
 };

@@ -32,11 +32,6 @@ bool steer_drain_by_list(struct segment *s, unsigned slot, bool draining, uint64
     return standing_drain(s, slot, draining, now_ms);
 }
 
-bool steer_list_drains(const struct segment *s, unsigned slot)
-{
-    return atomic_load(&s->backends[slot].list_drains) != 0;
-}
-
 bool steer_drain(struct segment *s, unsigned slot, bool draining, uint64_t now_ms)
 {
     atomic_fetch_or(&s->backends[slot].by_admin, DRAINED);

@@ -14,7 +14,6 @@ bool steer_drain_by_script(struct segment *, unsigned slot, bool draining, uint6
 bool steer_weigh_by_script(struct segment *, unsigned slot, uint32_t in_script, uint32_t weight);
 /* The source of a backend says so. */
 bool steer_drain_by_list(struct segment *, unsigned slot, bool draining, uint64_t now_ms);
-bool steer_list_drains(const struct segment *, unsigned slot); /* was that the last word of it? */
 /* The same of a person. */
 bool steer_drain(struct segment *, unsigned slot, bool draining, uint64_t now_ms);
 bool steer_weigh(struct segment *, unsigned slot, uint32_t in_script, uint32_t weight);

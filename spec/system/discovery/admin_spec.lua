@@ -39,4 +39,23 @@ describe("backends that are put", function()
     play.wait("its monitor", function() return #lb:events "backend_down" > 0 end)
     assert.equal(409, (admin.ask(lb, "PUT", "/backends", "[]")))
   end)
+
+  it("serve at the next start, from the file of --state", function()
+    local one = play.hello "1"
+    local options = { settings = [[backends = "admin", health = { interval = 0.1 } ]],
+      args = { "--state", play.directory() .. "/state" } }
+    local lb = admin.balancer(options)
+    assert.equal(202, (admin.ask(lb, "PUT", "/backends", ('[{ "address": "%s", "tags": { "a": "b\\"c" } }]')
+      :format(one.address))))
+    lb:up(one)
+    lb:stop()
+    options.settings = [[backends = "admin", health = { interval = 0.1 } ]]
+    lb = admin.balancer(options)
+    admin.ready(lb)
+    assert.equal("1", lb:fetch("/").body)
+    local _, body = admin.get(lb, "/ready")
+    assert.is_true(body.stale_s > 0)
+    _, body = admin.get(lb, "/backends")
+    assert.same({ "admin", "b\"c" }, { body.backends[1].source, body.backends[1].tags.a })
+  end)
 end)
