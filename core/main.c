@@ -7,6 +7,7 @@
 #include "config/inspect.h"
 #include "config/load.h"
 #include "config/output.h"
+#include "discover/file.h"
 #include "http/parse.h"
 #include "lua/sandbox.h"
 #include "net/loop.h"
@@ -81,6 +82,18 @@ static int print_version(void)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* The files that are sources of backends. */
+static bool check_lists(const struct config *config)
+{
+    struct buffer wrong = {0};
+    bool is_good = file_check(config, &wrong);
+
+    if (!is_good)
+        check_last_words("start_failed", "%s", buffer_text(&wrong));
+    buffer_dispose(&wrong);
+    return is_good;
+}
+
 static int with_config(const struct config *config, struct segment *segment, int segment_fd,
                        const struct options *options)
 {
@@ -92,6 +105,8 @@ static int with_config(const struct config *config, struct segment *segment, int
         return fail_start(1, SLICE("lb: signals cannot be read"));
     if (!trial_run(config, is_check, signals, &status)) /* stopped meanwhile, no check was done */
         return is_check && status == 0 ? 1 : status;
+    if (is_check && !check_lists(config))
+        return 1;
     if (is_check && options->state != NULL && whole_file_check(options->state) != 0) {
         check_last_words("start_failed", "lb: --state: cannot write %s: %s", options->state,
                          strerror(errno));

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "config/config.h"
+#include "discover/allow.h"
 #include "discover/schema.h"
 #include "net/deadline.h"
 
@@ -15,7 +16,7 @@
 
 enum {
     FILE_BYTES_MAX = 8 << 20,
-    QUIET_MS = 10, /* after which a burst of events is over */
+    QUIET_MS = 10, /* from an event to a look: some come in a row */
     LOOK_MS = 1000,
     EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_ONLYDIR,
 };
@@ -26,6 +27,7 @@ struct file {
     char *path;
     uint64_t look; /* of the file that was read last; 0: it was not there */
     bool was_read;
+    bool is_due; /* something has happened in its folder */
     struct deadline again;
     uv_poll_t events;
     int fd; /* -1: it is only looked at */
@@ -79,6 +81,7 @@ static void on_again(struct deadline *d)
     struct file *f = list_entry(d, struct file, again);
     uint64_t look = look_of(f->path);
 
+    f->is_due = false;
     deadline_set(f->loop, &f->again, LOOK_MS);
     if (f->was_read && look == f->look)
         return;
@@ -97,7 +100,9 @@ static void on_events(uv_poll_t *handle, int status, int events)
     loop_note_event(f->loop);
     while (read(f->fd, room, sizeof room) > 0)
         ;
-    deadline_set(f->loop, &f->again, QUIET_MS);
+    if (!f->is_due) /* a folder where something happens all the time puts nothing off */
+        deadline_set(f->loop, &f->again, QUIET_MS);
+    f->is_due = true;
 }
 
 /* Beside the script. */
@@ -169,3 +174,37 @@ static void close_file(void *own)
 
 const struct source_kind file_kind = {
     .prefix = "file:", .tells_changes = true, .open = open_file, .close = close_file};
+
+static bool check_one(const struct config *config, struct slice name, struct buffer *wrong)
+{
+    struct buffer text = {0}, words = {0};
+    char *path = path_of(name, config);
+    struct found_list list;
+    int error = file_read(path, FILE_BYTES_MAX, &text);
+    bool is_good;
+
+    found_init(&list);
+    if (error != 0 && error != ENOENT)
+        buffer_append_text(&words, strerror(error));
+    is_good = error == ENOENT || (error == 0 && schema_read(&list, buffer_slice(&text), &words) &&
+                                  allow_check(config, &list, &words));
+    if (!is_good)
+        buffer_printf(wrong, "%s: %s", path, buffer_text(&words));
+    found_dispose(&list);
+    buffer_dispose(&text);
+    buffer_dispose(&words);
+    mem_free(path);
+    return is_good;
+}
+
+bool file_check(const struct config *config, struct buffer *wrong)
+{
+    for (unsigned i = 0; i < config->sources_count; i++) {
+        struct slice text = slice_of(config->sources[i].text);
+
+        if (slice_begins(text, SLICE("file:")) &&
+            !check_one(config, slice_from(text, strlen("file:")), wrong))
+            return false;
+    }
+    return true;
+}

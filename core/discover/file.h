@@ -10,4 +10,8 @@
 
 extern const struct source_kind file_kind;
 
+/* For lb check: is each such file of the script a good list? One that is not there may come. False,
+ * and what is wrong. */
+bool file_check(const struct config *, struct buffer *wrong) MUST_USE;
+
 #endif

@@ -13,7 +13,7 @@
 #include "shared/segment.h"
 
 void state_lists_write(const struct segment *, struct buffer *out);
-/* Of sources that the script has still: they are wanted of the roster. Before the monitor begins. */
+/* Of sources that the script has still: wanted of the roster, before the monitor begins. */
 void state_lists_read(struct segment *, const struct config *, struct slice records);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "proxy/exchange_inside.h"
 
-enum { LET_GO_MS = 100 };
+enum { LET_GO_MS = 100, CUTS_MAX = 100 /* at once; each looks through the requests */ };
 
 /* Whether a request's body is taken first: a backend that was found may have a limit, too. */
 static bool takes_body_first(const struct plan *plan)
@@ -58,7 +58,7 @@ static void let_left_go(struct plan *plan)
 
     if (all->members.left == 0)
         return;
-    while ((e = find_over(plan)) != NULL)
+    for (unsigned i = 0; i < CUTS_MAX && (e = find_over(plan)) != NULL; i++)
         exchange_end_drain(e);
     backends_need_none(all);
     for (struct list_node *n = plan->exchanges.next; n != &plan->exchanges; n = n->next) {

@@ -179,6 +179,18 @@ describe("backends from a file", function()
     assert.equal("1 2", bodies(lb, 6))
   end)
 
+  it("are looked at by lb check", function()
+    save '[ "127.0.0.1:0" ]'
+    local path = play.file("checked.lua", 'return { backends = "file:list.json" }\n')
+    local result = play.lb { "check", path }
+    assert.equal(1, result.code)
+    assert.truthy(result.err:find("list.json: entry 1: address '127.0.0.1:0'", 1, true), result.err)
+    save '[ "127.0.0.1:1" ]'
+    result = play.lb { "check", path }
+    assert.equal(0, result.code)
+    assert.truthy(result.out:find('"file:list.json"', 1, true))
+  end)
+
   it("follow a script that has another source", function()
     local one, two = play.hello "1", play.hello "2"
     save(addresses(two), "other.json")
