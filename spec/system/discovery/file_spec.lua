@@ -202,6 +202,58 @@ describe("backends from a file", function()
     for _ = 1, 4 do assert.equal("2", lb:fetch("/").body) end
   end)
 
+  it("are checked by the script, which hears of them", function()
+    local one, two = play.hello "1", play.hello "2"
+    save(addresses(one))
+    local lb = play.balancer { settings = [[
+      backends = "file:list.json",
+      discovery = { max_drop = 1 },
+      health = { interval = 0.05, check = function(backend) return backend.tags.sick == nil end },
+      on_health = function(backend, up) lb.log.info(backend.name .. " is " .. tostring(up)) end,
+    ]] }
+    assert.equal("1", bodies(lb, 3))
+    save { one.address, { address = two.address, name = "two", tags = { sick = "yes" } } }
+    lb:down "two"
+    save { one.address, { address = two.address, name = "two" } }
+    until_bodies(lb, "1 2")
+    lb:event("script", { message = "two is true" })
+    for _ = 1, 5 do
+      save { one.address }
+      until_bodies(lb, "1")
+      save { one.address, { address = two.address, name = "two" } }
+      until_bodies(lb, "1 2")
+    end
+  end)
+
+  it("that leave while choose awaits are no fault of the script that chooses them", function()
+    local one, two = play.hello "1", play.hello "2"
+    save(addresses(one, two))
+    local lb = play.balancer { settings = [[
+      backends = "file:list.json",
+      health = { interval = 0.1 },
+      discovery = { max_drop = 1 },
+      choose = function(ctx, backends)
+        local last = backends[#backends]
+        if ctx.path == "/wait" then
+          lb.log.info "waits"
+          while not lb.get "go" do lb.sleep(0.01) end
+        elseif ctx.path == "/go" then
+          lb.set("go", true)
+        end
+        return last
+      end,
+    ]] }
+    local client = play.client(lb)
+    client:send "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"
+    lb:event("script", { message = "waits" })
+    save(addresses(one))
+    play.wait("the first alone", function() return lb:fetch("/").body == "1" end)
+    play.pause(0.3) -- its place is given back then; if it is not, the answer is the same
+    lb:fetch "/go"
+    assert.equal("1", client:response().body)
+    assert.equal(0, #lb:events "policy_error")
+  end)
+
   it("lose no request while the list changes again and again", function()
     local all = {}
     for i = 1, 4 do all[i] = play.hello(tostring(i)) end
