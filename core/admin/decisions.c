@@ -7,6 +7,7 @@
 #include "admin/json.h"
 #include "base/date.h"
 #include "base/decimal.h"
+#include "base/utf8.h"
 #include "shared/decisions.h"
 
 #include <stdlib.h>
@@ -77,9 +78,12 @@ static const char *read_wanted(const struct answer *a, struct wanted *w)
 
 static bool is_name(struct slice text, struct slice name)
 {
+    size_t most = DECISION_NAME_MAX - strlen("...");
+
     if (name.length <= DECISION_NAME_MAX)
         return slice_is(text, name);
-    return text.length == DECISION_NAME_MAX && memcmp(text.start, name.start, text.length - 3) == 0;
+    most = utf8_cut(name, most);
+    return text.length == most + strlen("...") && memcmp(text.start, name.start, most) == 0;
 }
 
 static bool is_wanted(const struct wanted *w, const struct decision *d)

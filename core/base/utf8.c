@@ -31,3 +31,10 @@ size_t utf8_prefix(struct slice text)
     }
     return at;
 }
+
+size_t utf8_cut(struct slice text, size_t most)
+{
+    while (most > 0 && ((unsigned char)text.start[most] & 0xc0) == 0x80)
+        most--;
+    return most;
+}

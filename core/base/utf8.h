@@ -11,5 +11,7 @@
 size_t utf8_length(struct slice text);
 /* How many bytes at the start of the text are UTF-8. */
 size_t utf8_prefix(struct slice text);
+/* So many bytes at most, fewer than the text has, but no half character. */
+size_t utf8_cut(struct slice text, size_t most);
 
 #endif

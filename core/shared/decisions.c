@@ -4,6 +4,7 @@
  */
 #include "shared/decisions.h"
 
+#include "base/utf8.h"
 #include "shared/bytes.h"
 
 enum { ITEM_HEAD_BYTES = 3, ITEM_TEXT_MAX = 200 };
@@ -30,7 +31,7 @@ void decision_put(struct decision *d, const struct decision_item *item, size_t m
     if (most > ITEM_TEXT_MAX)
         most = ITEM_TEXT_MAX;
     if (length > most)
-        length = most;
+        length = utf8_cut(item->text, most - strlen(dots)) + strlen(dots);
     if (d->is_cut || d->items_bytes + ITEM_HEAD_BYTES + number + length > sizeof d->items) {
         d->is_cut = true;
         return;

@@ -9,13 +9,6 @@ _Static_assert((SPANS_KEPT & (SPANS_KEPT - 1)) == 0, "numbers wrap");
 
 /* --- a span --- */
 
-size_t span_cut(struct slice text, size_t most)
-{
-    while (most > 0 && ((unsigned char)text.start[most] & 0xc0) == 0x80)
-        most--;
-    return most;
-}
-
 struct slice span_get(const struct span *s, enum span_text which)
 {
     size_t at = 0;

@@ -10,7 +10,7 @@
 #ifndef SHARED_SPANS_H
 #define SHARED_SPANS_H
 
-#include "base/slice.h"
+#include "base/utf8.h"
 #include "shared/segment.h"
 
 #include <string.h>
@@ -54,9 +54,6 @@ struct span {
     };
 };
 
-/* So much of the text, but no half character of UTF-8. */
-size_t span_cut(struct slice text, size_t most);
-
 /* For a span whose lengths are zeros: the texts in their order, each once at most. What is longer
  * than `most`, or has no room, is cut. */
 static inline void span_add(struct span *s, enum span_text which, struct slice text, size_t most)
@@ -66,7 +63,7 @@ static inline void span_add(struct span *s, enum span_text which, struct slice t
     if (text.length == 0)
         return;
     if (text.length > most || text.length > room)
-        text.length = span_cut(text, most < room ? most : room);
+        text.length = utf8_cut(text, most < room ? most : room);
     memcpy(s->texts + at, text.start, text.length);
     s->head.lengths[which] = (uint16_t)text.length;
     s->head.bytes = (uint16_t)(at + text.length);

@@ -85,6 +85,14 @@ describe("a record of how a request went", function()
       { items(d)[1][2], items(d)[2][2], items(d)[3][2] })
   end)
 
+  it("cuts no character in two", function()
+    local d = decision()
+    put(d, "WHY", "x" .. ("ä"):rep(20), 0, 12)
+    put(d, "WHY", ("ä"):rep(20), 0, 12)
+    put(d, "NOTE", ("€"):rep(5), 0, 15)
+    assert.same({ "xääää...", "ääää...", ("€"):rep(5) }, { items(d)[1][2], items(d)[2][2], items(d)[3][2] })
+  end)
+
   it("leaves out what does not fit, and all behind it, and says so", function()
     local d = decision()
     for _ = 1, 4 do put(d, "TARGET", ("x"):rep(100)) end

@@ -15,7 +15,7 @@ struct span_seen {
 void spans_put(struct segment *, unsigned slot, const struct span_seen *);
 bool spans_take(struct segment *, unsigned slot, struct span_seen *, uint64_t *lost);
 bool spans_are_there(const struct segment *, unsigned slot);
-size_t span_cut(struct slice text, size_t most);
+size_t utf8_cut(struct slice text, size_t most);
 ]]
 
 describe("a ring of spans", function()
@@ -68,7 +68,7 @@ describe("a ring of spans", function()
     local text = "ab\195\188\228\184\173"
     local expected = { [0] = 0, 1, 2, 2, 4, 4, 4 }
     for most = 0, 6 do
-      assert.equal(expected[most], tonumber(core.span_cut(ffi.new("struct slice", text, #text), most)), most)
+      assert.equal(expected[most], tonumber(core.utf8_cut(ffi.new("struct slice", text, #text), most)), most)
     end
     assert.equal(TEXTS, ffi.sizeof(ffi.new("struct span_seen").lengths) / 2)
   end)
