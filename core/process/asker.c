@@ -61,11 +61,16 @@ static bool is_under_way(const struct supervisor *s)
     return s->upgrade.is_wanted || upgrade_is_tried(s) || takeover_is_on(s);
 }
 
+static bool is_leaving(const struct supervisor *s) /* within drain.delay_s */
+{
+    return s->state == SUPERVISOR_RUNNING && s->state_ends_ms != UINT64_MAX;
+}
+
 static void ask(struct supervisor *s, int client)
 {
     char why[64];
 
-    if (s->state >= SUPERVISOR_DRAINING) {
+    if (s->state >= SUPERVISOR_DRAINING || is_leaving(s)) {
         refuse_and_close(client, 409, "lb drains: it takes no other program");
     } else if (is_under_way(s)) {
         snprintf(why, sizeof why, "an upgrade is under way since %.1f s",

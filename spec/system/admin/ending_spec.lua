@@ -108,6 +108,8 @@ describe("a balancer that is asked to end", function()
     lb:event "drain_delay"
     lb:signal "sigusr2"
     assert.equal("lb drains", lb:event("upgrade_refused").error)
+    local status, body = admin.ask(lb, "POST", "/upgrade")
+    assert.same({ 409, "lb drains: it takes no other program" }, { status, body.error })
     lb:signal "sigquit"
     assert.same({ code = 0, signal = 0 }, lb:wait_exit())
   end)
