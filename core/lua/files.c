@@ -51,13 +51,13 @@ int files_read(lua_State *lua)
     wrong = file_objection_to(path);
     if (wrong != NULL)
         return push_refusal(lua, path.start, wrong);
+    lua_pushcfunction(lua, push_text); /* before there is a buffer: memory may be full */
+    lua_pushlightuserdata(lua, &text);
     error = file_read(path.start, FILES_BYTES_MAX, &text);
     if (error != 0) {
         buffer_dispose(&text);
         return push_refusal(lua, path.start, explain(error));
     }
-    lua_pushcfunction(lua, push_text);
-    lua_pushlightuserdata(lua, &text);
     error = lua_pcall(lua, 1, 1, 0);
     buffer_dispose(&text);
     return error == 0 ? 1 : lua_error(lua);
