@@ -3,13 +3,14 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "http/grpc.h"
+#include "http/target.h"
 #include "shared/outcome.h"
 #include "shared/spans.h"
 
 enum {
     STATUS_TUNNEL = 101,
     STATUS_CLIENT_GONE = 499,
-    /* Bytes of texts; the path has what is left. */
+    /* Bytes of texts at most; of the path so many as the others leave. */
     METHOD_MAX = 32,
     ADDRESS_MAX = 128,
     PEER_MAX = 64,
@@ -17,6 +18,8 @@ enum {
     URL_PATH_MAX = 256,
 };
 
+_Static_assert(METHOD_MAX + ADDRESS_MAX + 2 * PEER_MAX + WHY_MAX < sizeof((struct span *)0)->texts,
+               "some is left for the path");
 _Static_assert((int)SPAN_TRACE_BYTES == (int)TRACE_ID_BYTES, "it is copied as it is");
 
 /* --- its trace --- */
@@ -110,6 +113,31 @@ static struct slice error_of(const struct access_record *r, bool was_cut)
     return r->status >= 500 ? SLICE("") : SLICE("grpc");
 }
 
+static size_t least(size_t one, size_t other)
+{
+    return one < other ? one : other;
+}
+
+/* The path comes from the client, and takes no room from what lb says of it. */
+static void put_texts(const struct tracing_end *e, struct span *s)
+{
+    const struct access_record *r = e->record;
+    struct slice host = e->facts->authority, error = SLICE("");
+    size_t others, room = sizeof s->texts - s->head.bytes;
+
+    if (host.length > ADDRESS_MAX) /* a port that is cut would be another one */
+        host = host_without_port(host);
+    if (s->head.is_error)
+        error = error_of(r, e->was_cut);
+    others = least(host.length, ADDRESS_MAX) + least(r->client_ip.length, PEER_MAX) +
+             least(r->why.length, WHY_MAX) + error.length;
+    span_add(s, SPAN_PATH, e->facts->path, least(room - others, URL_PATH_MAX));
+    span_add(s, SPAN_ADDRESS, host, ADDRESS_MAX);
+    span_add(s, SPAN_PEER, r->client_ip, PEER_MAX);
+    span_add(s, SPAN_WHY, r->why, WHY_MAX);
+    span_add(s, SPAN_ERROR, error, PEER_MAX);
+}
+
 /* apart_us: from the steady clock to the wall clock, once for all spans of a request, so that each
  * lies within its parent even if the clock is set meanwhile. */
 static void put_server(const struct tracing_end *e, struct span *s, uint64_t apart_us)
@@ -126,12 +154,7 @@ static void put_server(const struct tracing_end *e, struct span *s, uint64_t apa
     s->head.version = (uint8_t)facts->head->version;
     s->head.is_error = has_failed(r, e->was_cut);
     s->head.is_secure = facts->scheme.length == sizeof "https" - 1;
-    span_add(s, SPAN_PATH, facts->path, URL_PATH_MAX);
-    span_add(s, SPAN_ADDRESS, facts->authority, ADDRESS_MAX);
-    span_add(s, SPAN_PEER, r->client_ip, PEER_MAX);
-    span_add(s, SPAN_WHY, r->why, WHY_MAX);
-    if (s->head.is_error)
-        span_add(s, SPAN_ERROR, error_of(r, e->was_cut), PEER_MAX);
+    put_texts(e, s);
     spans_put(e->segment, e->slot, s);
 }
 

@@ -178,6 +178,22 @@ describe("the spans of a request", function()
     assert.equal(long:sub(1, 256), paths[1])
   end)
 
+  it("have what lb says whole, however long the client's texts are", function()
+    local c = collector.new()
+    local lb = balancer(c, { play.hello "x" }, "part = 1", [[
+      choose = function(ctx) return ctx:reject(503, { why = ("w"):rep(60) }) end,]])
+    local host = ("h"):rep(120)
+    lb:fetch("/" .. ("x"):rep(4000), { method = ("M"):rep(32), host = host .. ":65535" })
+    local server = collector.trace(c:wait(1)).attributes
+    assert.same({ host, 65535, "127.0.0.1", ("w"):rep(60), "503" },
+      { server["server.address"], server["server.port"], server["client.address"], server["lb.why"],
+        server["error.type"] })
+    assert.matches("^/x+$", server["url.path"])
+    lb:fetch("/", { host = ("h"):rep(124) .. ":65535" })
+    server = c:wait(2)[2].attributes
+    assert.same({ ("h"):rep(124), nil }, { server["server.address"], server["server.port"] })
+  end)
+
   it("say which version of HTTP the backend speaks", function()
     local c = collector.new()
     local backend = h2.backend(function(s)
