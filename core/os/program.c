@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static struct {
@@ -29,6 +31,29 @@ void program_remember(char **arguments)
 const char *program_path(void)
 {
     return start.path[0] != '\0' ? start.path : NULL;
+}
+
+char *const *program_arguments(void)
+{
+    return start.arguments;
+}
+
+/* The kernel was given a descriptor, and no name. */
+void program_rename(struct slice path)
+{
+    const char *name;
+
+    if (path.length == 0 || path.length >= sizeof start.path)
+        return;
+    memcpy(start.path, path.start, path.length);
+    start.path[path.length] = '\0';
+    name = strrchr(start.path, '/');
+    prctl(PR_SET_NAME, name != NULL ? name + 1 : start.path);
+}
+
+int program_open(void)
+{
+    return open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 }
 
 int program_run(void)

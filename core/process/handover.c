@@ -87,9 +87,10 @@ bool handover_next(struct slice *rest, const char *kind, struct record *out)
 
 bool handover_knows(const struct record *r)
 {
-    static const char *const kinds[] = {
-        "lb",    "segment", "wake",   "listen", "socket",  "child", "backend", "counter", "entry",
-        "state", "admin",   "metric", "series", "started", "total", "workers", "numbers", "asker"};
+    static const char *const kinds[] = {"lb",      "segment", "wake",    "listen",  "socket",
+                                        "child",   "backend", "counter", "entry",   "state",
+                                        "admin",   "metric",  "series",  "started", "total",
+                                        "workers", "numbers", "asker",   "program"};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (record_is(r, kinds[i]))
@@ -167,6 +168,7 @@ struct handover *handover_take(void)
     h = mem_zalloc(sizeof *h);
     h->fd = (int)strtol(value, &end, 10);
     h->is_trial = strcmp(end, ",try") == 0;
+    h->is_back = strcmp(end, ",back") == 0;
     h->segment_fd = h->memory_fd = -1;
     unsetenv(HANDOVER_VARIABLE);
     rest = handover_read(h->fd, &h->text) ? handover_text(h) : SLICE("");
@@ -178,6 +180,8 @@ struct handover *handover_take(void)
     h->is_same_layout = record_number(&h->about, "layout", 0) == segment_layout();
     if (!h->is_trial)
         take_descriptors(h);
+    if (h->is_back)
+        program_rename(record_bytes(&h->about, "path"));
     let_budget_work();
     return h;
 }

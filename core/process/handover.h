@@ -9,6 +9,8 @@
  *
  *   lb        version, layout (shared/segment.h), workers, began_ms: when SIGUSR2 came, budget_ms:
  *             what a hook may take, beside: the pid of another lb that listened there before
+ *             path: of the program
+ *   program   fd: its file
  *   segment   fd
  *   wake      fd: the segment has their numbers
  *   listen    written, flags: the addresses in their order
@@ -33,6 +35,7 @@
 
 struct handover {
     bool is_trial;
+    bool is_back; /* the next program has given the place back: process/way_back.h */
     int fd;
     struct buffer text;
     struct record about; /* "lb" */

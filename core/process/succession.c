@@ -11,6 +11,7 @@
 #include "process/channel.h"
 #include "process/supervisor.h"
 #include "process/supervisor_inside.h"
+#include "process/way_back.h"
 #include "reload/trial.h"
 #include "shared/carried.h"
 
@@ -201,8 +202,19 @@ static int succeed_all(const struct options *options, struct handover *h)
 
 int succession_run(const struct options *options, struct handover *h)
 {
-    int status = h->is_trial ? try_all(options, h) : succeed_all(options, h);
+    static const char why[] =
+        "the program crashed before its workers were ready: the one before goes "
+        "on, whose workers have served all the time";
+    int status;
 
+    if (h->is_back) {
+        check_last_words("upgrade_failed", "lb: %s", why);
+        asker_fail(h, why);
+    }
+    way_back_open(h);
+    status = h->is_trial ? try_all(options, h) : succeed_all(options, h);
+    if (status != 0) /* it is over before anything was decided */
+        way_back_take();
     handover_free(h);
     return status;
 }

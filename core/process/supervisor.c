@@ -19,6 +19,7 @@
 #include "os/descriptors.h"
 #include "process/announce.h"
 #include "process/supervisor_inside.h"
+#include "process/way_back.h"
 #include "shared/board.h"
 #include "shared/events.h"
 #include "shared/evidence.h"
@@ -69,6 +70,7 @@ static void supervisor_drain(struct supervisor *s)
     snprintf(seconds, sizeof seconds, "%g", (double)s->options->drain_timeout_ms / 1000);
     log_event(LOG_INFO, "drain", LOG_PAIRS({"#timeout", seconds}), "draining: ending within %s s",
               seconds);
+    way_back_close();
     supervisor_enter(s, SUPERVISOR_DRAINING, s->options->drain_timeout_ms);
     atomic_store(&s->segment->is_leaving, 1);
     atomic_store(&s->segment->is_stopping, 1);
@@ -383,6 +385,7 @@ static void begin_children(struct supervisor *s)
     children_name(&s->children, s->upgrade.trial, "upgrade", 0);
     children_name(&s->children, s->admin.which, "admin", 0);
     children_name(&s->children, s->admin.which + 1, "state", 0);
+    way_back_note_children(&s->children, count);
     takeover_begin(s, count);
 }
 

@@ -143,7 +143,8 @@ void takeover_begin(struct supervisor *, unsigned first);
 bool takeover_is_on(const struct supervisor *);       /* it waits for our workers */
 bool takeover_has_checked(const struct supervisor *); /* all backends that are new */
 void takeover_decide(struct supervisor *, bool are_ready);
-void takeover_step(struct supervisor *); /* while lb serves */
+void takeover_leave(struct supervisor *); /* in a child */
+void takeover_step(struct supervisor *);  /* while lb serves */
 uint64_t takeover_next_ms(const struct supervisor *);
 void takeover_start_monitor(struct supervisor *); /* if there is none, and is to be one */
 

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "os/passing.h"
 #include "process/channel.h"
+#include "process/way_back.h"
 #include "shared/backend_numbers.h"
 #include "shared/backend_standing.h"
 #include "shared/board.h"
@@ -160,9 +161,10 @@ void takeover_begin(struct supervisor *s, unsigned first)
     t->budget_ms = record_number(&t->handover->about, "budget_ms", 0);
     guests_take(s);
     asker_take(s);
-    handover_close_unused(t->handover);
     t->state = TAKEOVER_WAITS;
     choose_slots(s);
+    for (unsigned i = 0; t->handover->is_back && i < s->config->workers; i++)
+        supervisor_clear_slot(s, segment_slot_of(s->segment, i)); /* of workers that were killed */
     parking_forget(s->segment);
     place_backends(s);
     renew_monitor(s);
@@ -172,6 +174,15 @@ bool takeover_has_checked(const struct supervisor *s)
 {
     return atomic_load(&s->reload.edition->answers->checked) != 0 ||
            clock_steady_ms() >= s->takeover.checked_ms;
+}
+
+void takeover_leave(struct supervisor *s)
+{
+    if (takeover_is_on(s))
+        handover_close_unused(s->takeover.handover);
+    way_back_close();
+    takeover_close(s);
+    asker_forget(s);
 }
 
 /* --- decided --- */
@@ -193,6 +204,13 @@ static void note_done(struct supervisor *s)
               h->is_same_layout ? "" : ", whose memory has another layout");
     totals_add(TOTALS_UPGRADES, 1);
     asker_tell(s, version, took_ms, h->is_same_layout);
+}
+
+/* It was said when it began. */
+static void note_back(struct supervisor *s)
+{
+    totals_add(TOTALS_UPGRADES_FAILED, 1);
+    asker_forget(s);
 }
 
 static void note_failed(struct supervisor *s)
@@ -265,9 +283,14 @@ static void leave_slots(struct supervisor *s)
 
 void takeover_decide(struct supervisor *s, bool are_ready)
 {
+    way_back_close();
+    handover_close_unused(s->takeover.handover);
     if (are_ready) {
         s->takeover.state = TAKEOVER_DONE;
-        note_done(s);
+        if (s->takeover.handover->is_back)
+            note_back(s);
+        else
+            note_done(s);
         log_skipped(s);
         guests_end(s);
         s->takeover.ends_ms = clock_steady_ms() + s->options->drain_timeout_ms + GUEST_GRACE_MS;

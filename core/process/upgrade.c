@@ -90,6 +90,8 @@ static void add_about(const struct supervisor *s, struct buffer *out)
     size_t begun = records_begin(out, "lb");
 
     records_add(out, "version", slice_of(VERSION));
+    if (program_path() != NULL)
+        records_add(out, "path", slice_of(program_path()));
     records_add_number(out, "layout", segment_layout());
     records_add_number(out, "workers", s->config->workers);
     records_add_number(out, "began_ms", s->upgrade.began_ms);
@@ -336,14 +338,19 @@ static void upgrade_go(struct supervisor *s, bool carries)
 {
     struct buffer text = {0};
     char why[256];
-    int scribe, error;
+    int scribe, program, error;
 
     upgrade_forget(&s->upgrade);
     upgrade_write(s, &text);
     scribe = carries ? carry(s, &text) : -1;
+    program = program_open();
+    if (program >= 0)
+        add_fd(&text, "program", program);
     error = run_next(s, buffer_slice(&text));
     if (scribe >= 0)
         close(scribe); /* it ends */
+    if (program >= 0)
+        close(program);
     buffer_dispose(&text);
     snprintf(why, sizeof why, "%.150s cannot be run: %s", program_path(), strerror(-error));
     upgrade_refuse(s, why);

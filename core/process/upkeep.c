@@ -57,8 +57,7 @@ _Noreturn void supervisor_run_child(void *owner, unsigned which)
     close(s->signals);
     watch_close(&s->watch);
     notify_close(&s->notify);
-    takeover_close(s);
-    asker_forget(s);
+    takeover_leave(s);
     for (unsigned i = 0; i < s->config->workers; i++)
         close_channel(s, i);
     log_open(o->event_format, o->line_format, o->log_level, s->children.list[which].name);

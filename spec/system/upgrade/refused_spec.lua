@@ -218,6 +218,69 @@ describe("an upgrade fails", function()
     end)
   end
 
+  -- Is this signal caught in the process? Then the next program has begun, and has a way back.
+  local function catches(pid, number)
+    local file = assert(io.open(("/proc/%d/status"):format(pid)))
+    local mask = file:read("*a"):match "SigCgt:%s*%x*(%x%x%x%x%x%x%x%x)"
+    file:close()
+    return require("bit").band(tonumber(mask, 16), 2 ^ (number - 1)) ~= 0
+  end
+
+  -- How often it has waited for something.
+  local function waits(pid)
+    local file = assert(io.open(("/proc/%d/status"):format(pid)))
+    local count = tonumber(file:read("*a"):match "\nvoluntary_ctxt_switches:%s*(%d+)")
+    file:close()
+    return count
+  end
+
+  for when, script in pairs {
+    ["loads the script"] = breakable "top":gsub('error "not in earnest"', "local t = os.clock() + 0.5 "
+      .. "while os.clock() < t do end"),
+    ["starts its workers"] = breakable "init":gsub('error "not in earnest"', "local t = os.clock() + 0.5 "
+      .. "while os.clock() < t do end"),
+  } do
+    for name, program in pairs { same = upgrading.program, other = upgrading.other } do
+      it("if the next program crashes as it " .. when .. "; the one before goes on, " .. name .. " layout", function()
+        local lb, put = upgrading.start {
+          script = script:gsub("return {", "return { script = { budget_ms = 2000 },", 1), workers = 2,
+          backends = { play.hello "one" },
+        }
+        local files = upgrading.descriptors(lb)
+        lb:fetch "/break"
+        local client, before = play.client(lb), lb:children()
+        client:send(GET)
+        client:response()
+        put(program)
+        lb:signal "sigusr2"
+        play.wait("the next program", function() return catches(lb.pid, 11) end)
+        if when == "starts its workers" then
+          play.wait("its workers", function() return #lb:children() >= #before + 2 end)
+          local count = waits(lb.pid) -- a crash between fork and the next line is none that can be
+          play.wait("it to know them", function() return waits(lb.pid) >= count + 2 end)
+        end
+        lb:signal "sigsegv"
+        assert.truthy(lb:event("upgrade_failed").message:find("the one before goes on", 1, true))
+        put(upgrading.program)
+        client:send(GET)
+        assert.equal("served", client:response().body)
+        play.wait("other workers of the program before", function()
+          for _, pid in ipairs(before) do
+            if play.exists(pid) then return false end
+          end
+          return #lb:children() == #before and upgrading.descriptors(lb) == files
+        end)
+        assert.equal(0, #lb:events "upgrade")
+        client:send(GET)
+        assert.equal("served", client:response().body)
+        lb:fetch "/mend"
+        put.upgrade()
+        client:send(GET)
+        assert.equal("served", client:response().body)
+      end)
+    end
+  end
+
   it("and SIGUSR1 lets the workers before open their logs again", function()
     local path = play.directory() .. "/access.log"
     local lb, put = upgrading.start {
