@@ -226,6 +226,14 @@ describe("an upgrade fails", function()
     return require("bit").band(tonumber(mask, 16), 2 ^ (number - 1)) ~= 0
   end
 
+  -- Seconds of the CPU that it has used.
+  local function cpu(pid)
+    local file = assert(io.open(("/proc/%d/stat"):format(pid)))
+    local user, system = file:read("*a"):match "%) %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ (%d+) (%d+)"
+    file:close()
+    return (user + system) / 100
+  end
+
   -- How often it has waited for something.
   local function waits(pid)
     local file = assert(io.open(("/proc/%d/status"):format(pid)))
@@ -253,7 +261,14 @@ describe("an upgrade fails", function()
         client:response()
         put(program)
         lb:signal "sigusr2"
-        play.wait("the next program", function() return catches(lb.pid, 11) end)
+        play.wait("the next program", function()
+          local file = assert(io.open(("/proc/%d/environ"):format(lb.pid)))
+          local environment = file:read "*a"
+          file:close()
+          return environment:find "LB_HANDOVER=%d" and catches(lb.pid, 11)
+        end)
+        local used = cpu(lb.pid) -- the script takes 0.5 s
+        play.wait("its script", function() return when ~= "loads the script" or cpu(lb.pid) >= used + 0.2 end)
         if when == "starts its workers" then
           play.wait("its workers", function() return #lb:children() >= #before + 2 end)
           local count = waits(lb.pid) -- a crash between fork and the next line is none that can be
