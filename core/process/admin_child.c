@@ -116,6 +116,12 @@ void admin_child_open_asks(struct admin_child *c)
         c->asks[0] = c->asks[1] = -1;
 }
 
+void admin_child_take_asks(struct admin_child *c, int ours, int its)
+{
+    c->asks[0] = ours;
+    c->asks[1] = its;
+}
+
 void admin_child_leave(struct admin_child *c)
 {
     admin_sockets_close(&c->sockets);

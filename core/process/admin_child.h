@@ -29,7 +29,9 @@ int admin_child_open(struct admin_child *, pid_t beside, struct buffer *error) M
  * sockets are those of that program or opened here, and lb serves without them if that fails. */
 void admin_child_begin(struct admin_child *, const struct slice *before);
 void admin_child_open_asks(struct admin_child *); /* before it is started */
-void admin_child_leave(struct admin_child *);     /* in other children: closes all */
+/* Those of the program before, whose admin process may still be asked. */
+void admin_child_take_asks(struct admin_child *, int ours, int its);
+void admin_child_leave(struct admin_child *); /* in other children: closes all */
 _Noreturn void admin_child_run(struct admin_child *);
 /* It has ended. True: it should; if another one shall come, that is due. */
 bool admin_child_on_ended(struct admin_child *);

@@ -124,11 +124,22 @@ void asker_tell(struct supervisor *s, const char *before, uint64_t ms, bool is_s
 
 /* --- from one program to the next --- */
 
+static void take_asks(struct supervisor *s)
+{
+    struct slice rest = handover_text(s->takeover.handover);
+    struct record ours, its;
+
+    if (handover_next(&rest, "asks", &ours) && handover_next(&rest, "asks", &its))
+        admin_child_take_asks(&s->admin, (int)record_number(&ours, "fd", (uint64_t)-1),
+                              (int)record_number(&its, "fd", (uint64_t)-1));
+}
+
 void asker_take(struct supervisor *s)
 {
     struct slice rest = handover_text(s->takeover.handover);
     struct record r;
 
+    take_asks(s);
     if (handover_next(&rest, "asker", &r))
         s->upgrade.asker = (int)record_number(&r, "fd", (uint64_t)-1);
     s->upgrade.began_ms = record_number(&s->takeover.handover->about, "began_ms", 0);

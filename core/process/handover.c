@@ -90,7 +90,7 @@ bool handover_knows(const struct record *r)
     static const char *const kinds[] = {"lb",      "segment", "wake",    "listen",  "socket",
                                         "child",   "backend", "counter", "entry",   "state",
                                         "admin",   "metric",  "series",  "started", "total",
-                                        "workers", "numbers", "asker",   "program"};
+                                        "workers", "numbers", "asker",   "asks",    "program"};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (record_is(r, kinds[i]))
@@ -115,7 +115,7 @@ bool handover_read(int fd, struct buffer *out)
 static bool is_used(const struct handover *h, const struct record *r)
 {
     return record_is(r, "socket") || record_is(r, "child") || record_is(r, "admin") ||
-           record_is(r, "asker") ||
+           record_is(r, "asker") || record_is(r, "asks") ||
            (h->is_same_layout && (record_is(r, "segment") || record_is(r, "wake")));
 }
 

@@ -20,6 +20,7 @@
  *             memory: the inode of the segment that it reads (process/scribe.h)
  *   admin     fd, written, device, inode: of the admin listener (process/admin_sockets.h)
  *   asker     fd: the connection of who has asked for the upgrade
+ *   asks      fd: over which such connections come; ours, and then the admin process's
  *   backend   identity, slot: which has which slot (shared/slots.h)
  *
  * and, if the next program's segment has another layout, what shared/carried.h writes.

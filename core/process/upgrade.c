@@ -160,6 +160,8 @@ static void upgrade_write(const struct supervisor *s, struct buffer *out)
     takeover_add_guests(s, out);
     admin_sockets_write(&s->admin.sockets, out);
     add_backends(s, out);
+    for (unsigned i = 0; i < 2 && s->admin.asks[i] >= 0; i++)
+        add_fd(out, "asks", s->admin.asks[i]);
     if (s->upgrade.asker >= 0)
         add_fd(out, "asker", s->upgrade.asker);
 }
