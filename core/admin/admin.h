@@ -17,7 +17,7 @@ struct admin {
     const _Atomic uint64_t *edition; /* of the script that all go by */
     const char *script;              /* its path, for people */
     pid_t supervisor;
-    int upgrades; /* whoever asks for one is passed to the supervisor there; -1: nobody can ask */
+    int upgrades; /* connections that ask for one go to the supervisor there; -1: none can */
 };
 
 #endif

@@ -37,7 +37,7 @@ struct answer {
     bool is_endless;          /* ends when the client leaves; no limit of time */
     /* The route's own. */
     uint64_t at, began_ms, until_ms, wait_ms, row;
-    uint64_t behind; /* among those that are alike by `at` */
+    uint64_t behind; /* among records with the same `at` */
     unsigned written;
     bool has_begun, has_items; /* of a list */
     bool has_rows;             /* backends are wanted, too */

@@ -1,6 +1,6 @@
 /*
- * A piece of the list: all records are looked at, the newest of those that are wanted and older
- * than the last one written are picked, and these are written, as many as fit.
+ * A piece of the list: of all wanted records older than the last one written the newest are picked,
+ * and as many as fit are written.
  */
 #include "admin/decisions.h"
 
