@@ -1,5 +1,6 @@
 #include "discover/discovery.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "discover/allow.h"
@@ -31,6 +32,7 @@ struct source {
     struct guard guard;
     bool has_spoken;
     struct log_interval kept, failed;
+    uint64_t why; /* it failed last: a hash */
 };
 
 struct discovery {
@@ -253,8 +255,12 @@ void source_publish(struct source *s, const struct found_list *list)
 void source_failed(struct source *s, const char *why)
 {
     uint64_t now_ms = loop_now_ms(s->all->loop), since_ms = atomic_load(&s->numbers->failing_ms);
+    uint64_t hash = hash_add(HASH_START, slice_of(why));
 
     atomic_fetch_add(&s->numbers->failures, 1);
+    if (s->kind->tells_changes && hash != s->why) /* who mends a list wants to see the next fault */
+        s->failed = (struct log_interval){0};
+    s->why = hash;
     if (since_ms == 0)
         atomic_store(&s->numbers->failing_ms, since_ms = now_ms);
     if (log_interval_count(&s->failed, now_ms, AGAIN_MS) > 0)

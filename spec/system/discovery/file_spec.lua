@@ -103,6 +103,17 @@ describe("backends from a file", function()
     lb:event "discovery_back"
   end)
 
+  it("stay over one fault after the other, and each has its event", function()
+    local lb = start(addresses(play.hello "1"))
+    local faults = { "7", '{"address":"127.0.0.1:80","nam":"x"}', '"127.0.0.1"', '"169.254.169.254:80"' }
+    for i, fault in ipairs(faults) do
+      save("[" .. fault .. "]")
+      lb:event("discovery_failed", nil, i)
+    end
+    assert.equal(0, #lb:events "discovery_back")
+    assert.equal("1", bodies(lb, 4))
+  end)
+
   it("that a list leaves out, more than half, are held until their check fails", function()
     local one, two, three = play.hello "1", play.hello "2", play.hello "3"
     local lb = start(addresses(one, two, three))
