@@ -356,6 +356,17 @@ static int print_answer(struct slice answer)
     return print_as(answer, buffer_append);
 }
 
+/* 202: it waited, and requests are in flight there still. */
+static int print_drained(struct slice answer)
+{
+    bool is_early = slice_begins(answer, SLICE("HTTP/1.1 202"));
+    int status = print_answer(answer);
+
+    if (is_early)
+        fputs("lb: the wait is over, and requests are still in flight there\n", stderr);
+    return is_early ? 1 : status;
+}
+
 static int print_explained(struct slice answer)
 {
     return print_as(answer, explained_put);
@@ -448,6 +459,8 @@ int ask_run(const struct options *options)
         return explained_in_log(options->log, options->ask_words[0]);
     if (options->ask == ASK_EXPLAIN || options->ask == ASK_DECISIONS)
         return ask_once(options, options->ask == ASK_EXPLAIN ? print_explained : print_decisions);
+    if (options->ask == ASK_DRAIN)
+        return ask_once(options, print_drained);
     if (options->ask != ASK_TOP || !isatty(STDOUT_FILENO))
         return ask_once(options, print_answer);
     while (ask_once(options, draw_answer) == 0)

@@ -44,6 +44,29 @@ describe("at the command line", function()
     assert.equal(0, run("ready").code)
   end)
 
+  it("lb drain --wait fails if requests are still in flight then", function()
+    local release
+    local backend = play.backend(function(conn)
+      conn:request()
+      play.wait("the release", function() return release end)
+      conn:send "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"
+    end)
+    local lb = admin.balancer { settings = ("backends = { { name = 'a', address = %q } }"):format(backend.address) }
+    lb:event "backend_up"
+    local client = play.client(lb)
+    client:send "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    play.wait("the request", function() return select(2, admin.get(lb, "/backends/a")).in_flight == 1 end)
+    local words = { "drain", "a", "--wait", "0.05", "--admin", lb.admin }
+    local result = play.lb(words)
+    assert.equal(1, result.code)
+    assert.truthy(result.out:find('"in_flight":1', 1, true), result.out)
+    assert.truthy(result.err:find("still in flight there", 1, true), result.err)
+    release = true
+    assert.equal(200, client:response().status)
+    words[4] = "60"
+    assert.equal(0, play.lb(words).code)
+  end)
+
   it("lb weight, get, set, log and reload do what they say", function()
     local _, run = start()
     assert.truthy(run("weight", "a b", "5").out:find '"weight":5')
