@@ -189,9 +189,10 @@ static void log_taken(const struct source *s, const struct guard_result *r)
         log_event(LOG_WARN, "discovery_held",
                   LOG_PAIRS({"source", s->name}, {"#held", LOG_NUMBER(r->held)}),
                   "%s leaves out %u backends at once, which is more than discovery.max_drop: each "
-                  "stays until %u lists in a row are without it, until its check fails, or until "
+                  "stays %suntil %u lists in a row are without it, until its check fails, or until "
                   "as many new ones are up; discovery.max_drop = 1 believes any list",
-                  s->name, r->began, s->all->config->discovery.confirm);
+                  s->name, r->began, s->kind->tells_changes ? "for 10 s at most, " : "",
+                  s->all->config->discovery.confirm);
 }
 
 static void log_kept(struct source *s, const struct found_list *list)

@@ -338,6 +338,7 @@ static bool take_head(struct slice *answer)
 /* What is no good answer stays as it is. */
 static int print_as(struct slice answer, void (*put)(struct buffer *, struct slice))
 {
+    bool needs_token = slice_begins(answer, SLICE("HTTP/1.1 401"));
     bool is_good = take_head(&answer);
     FILE *to = is_good ? stdout : stderr;
     struct buffer shown = {0};
@@ -348,6 +349,8 @@ static int print_as(struct slice answer, void (*put)(struct buffer *, struct sli
         buffer_append(&shown, answer);
     fwrite(buffer_slice(&shown).start, 1, buffer_length(&shown), to);
     buffer_dispose(&shown);
+    if (needs_token)
+        fputs("lb: the token is that of the environment's LB_ADMIN_TOKEN\n", stderr);
     return fflush(to) == 0 && is_good ? 0 : 1;
 }
 

@@ -134,6 +134,7 @@ describe("at the command line", function()
     assert.equal(0, result.code, result.err)
     result = play.lb { "status", "--admin", "localhost:" .. port }
     assert.truthy(result.err:find('"status":401', 1, true), result.err)
+    assert.truthy(result.err:find("LB_ADMIN_TOKEN", 1, true), result.err)
     result = play.lb { "ready", "--admin", "nobody.invalid:1" }
     assert.equal(1, result.code)
     assert.truthy(result.err:find "^lb: nobody.invalid:1: ", result.err)

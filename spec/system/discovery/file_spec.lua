@@ -118,7 +118,9 @@ describe("backends from a file", function()
     local one, two, three = play.hello "1", play.hello "2", play.hello "3"
     local lb = start(addresses(one, two, three))
     save(addresses(one))
-    assert.equal(2, lb:event("discovery_held").held)
+    local event = lb:event "discovery_held"
+    assert.equal(2, event.held)
+    assert.truthy(event.message:find("for 10 s at most", 1, true), event.message)
     assert.equal("1 2 3", bodies(lb, 9))
     two:stop()
     lb:event("discovery_list", { removed = 1 })
