@@ -264,7 +264,7 @@ describe("the page of the command line", function()
     local program, page = {}, {}
     for _, left in ipairs(left_of_help "Environment") do program[left] = true end
     for _, cells in ipairs(rows(section(PAGE, "## Options"))) do
-      for _, name in ipairs(names_in(cells[2], "%u+$")) do page[name] = true end
+      for _, name in ipairs(names_in(cells[2], "[%u_]+$")) do page[name] = true end
     end
     agree(program, page, 3)
   end)
